@@ -1,0 +1,284 @@
+//! Bytes as they lie on the wire: little-endian integers and text.
+//!
+//! Everything that reads foreign binary structures (NTLM messages, sealed
+//! parts) does so through [`Reader`], which cannot read out of bounds.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A structure ended before its last field: offset in bytes where more was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    /// Offset from the start of the structure, in bytes.
+    pub offset: usize,
+}
+
+impl fmt::Display for Truncated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ends early, at byte {}", self.offset)
+    }
+}
+
+impl std::error::Error for Truncated {}
+
+/// Reads little-endian values from the front of a byte slice.
+///
+/// ```
+/// let mut reader = wecrelay::wire::Reader::new(&[1, 0, 2]);
+/// assert_eq!(reader.u16(), Ok(1));
+/// assert_eq!(reader.u8(), Ok(2));
+/// assert!(reader.u8().is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `data`.
+    #[must_use]
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// Offset of the next byte.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.data.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next `count` bytes.
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Truncated> {
+        let end = self.at.checked_add(count);
+        let taken = end.and_then(|end| self.data.get(self.at..end));
+        let taken = taken.ok_or(Truncated { offset: self.at })?;
+        self.at = self.at.saturating_add(count);
+        Ok(taken)
+    }
+
+    /// The next `N` bytes, as an array.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
+        let at = self.at;
+        let bytes = self.bytes(N)?;
+        bytes.try_into().map_err(|_| Truncated { offset: at })
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Result<u8, Truncated> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    /// A little-endian 16-bit integer.
+    pub fn u16(&mut self) -> Result<u16, Truncated> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// A little-endian 32-bit integer.
+    pub fn u32(&mut self) -> Result<u32, Truncated> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// A little-endian 64-bit integer.
+    pub fn u64(&mut self) -> Result<u64, Truncated> {
+        self.array().map(u64::from_le_bytes)
+    }
+}
+
+/// How a text body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Charset {
+    /// UTF-16; little-endian unless a byte order mark says otherwise.
+    #[default]
+    Utf16,
+    /// UTF-8.
+    Utf8,
+}
+
+impl Charset {
+    /// The charset of that name, compared without case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let known = |candidates: &[&str]| candidates.iter().any(|c| name.eq_ignore_ascii_case(c));
+        if known(&["utf-16", "utf-16le", "utf-16be"]) {
+            Some(Self::Utf16)
+        } else if known(&["utf-8", "utf8", "us-ascii"]) {
+            Some(Self::Utf8)
+        } else {
+            None
+        }
+    }
+
+    /// The name that goes into a `charset` parameter.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf16 => "UTF-16",
+            Self::Utf8 => "UTF-8",
+        }
+    }
+}
+
+/// Decodes a text body: a byte order mark decides, then `declared`.
+///
+/// Never fails: unpaired surrogates, an odd last byte and bad UTF-8 become
+/// U+FFFD, because one bad event must not cost a batch. A body that says UTF-16
+/// but starts with the bytes of `<` in UTF-8 is read as UTF-8.
+#[must_use]
+pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
+    match (body, declared) {
+        ([0xff, 0xfe, rest @ ..], _) => (decode_utf16(rest, u16::from_le_bytes), Charset::Utf16),
+        ([0xfe, 0xff, rest @ ..], _) => (decode_utf16(rest, u16::from_be_bytes), Charset::Utf16),
+        ([0xef, 0xbb, 0xbf, rest @ ..], _) => (String::from_utf8_lossy(rest), Charset::Utf8),
+        ([b'<', 0, ..], _) => (decode_utf16(body, u16::from_le_bytes), Charset::Utf16),
+        ([0, b'<', ..], _) => (decode_utf16(body, u16::from_be_bytes), Charset::Utf16),
+        ([b'<', ..], _) | (_, Charset::Utf8) => (String::from_utf8_lossy(body), Charset::Utf8),
+        (_, Charset::Utf16) => (decode_utf16(body, u16::from_le_bytes), Charset::Utf16),
+    }
+}
+
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, str> {
+    let mut text = String::with_capacity(bytes.len() / 2 + bytes.len() / 16);
+    let (units, odd) = bytes.as_chunks::<2>();
+    let mut rest = units;
+    while !rest.is_empty() {
+        rest = push_ascii(&mut text, rest, unit);
+        rest = push_wide(&mut text, rest, unit);
+    }
+    if !odd.is_empty() {
+        text.push(char::REPLACEMENT_CHARACTER);
+    }
+    Cow::Owned(text)
+}
+
+/// Takes whole blocks of ASCII off the front, which is nearly all that comes.
+fn push_ascii<'a>(
+    text: &mut String,
+    mut units: &'a [[u8; 2]],
+    unit: fn([u8; 2]) -> u16,
+) -> &'a [[u8; 2]] {
+    const BLOCK: usize = 32;
+    while let Some((block, rest)) = units.split_first_chunk::<BLOCK>() {
+        let wide = block.map(unit);
+        if wide.iter().fold(0, |all, one| all | one) >= 0x80 {
+            break;
+        }
+        let narrow = wide.map(|u| u.to_le_bytes()[0]);
+        match std::str::from_utf8(&narrow) {
+            Ok(ascii) => text.push_str(ascii),
+            Err(_) => break,
+        }
+        units = rest;
+    }
+    units
+}
+
+/// Decodes one block of any text; a pair cut by the block's end stays whole.
+fn push_wide<'a>(
+    text: &mut String,
+    units: &'a [[u8; 2]],
+    unit: fn([u8; 2]) -> u16,
+) -> &'a [[u8; 2]] {
+    const BLOCK: usize = 32;
+    let mut end = BLOCK.min(units.len());
+    let is_high = |u: &[u8; 2]| (0xd800..0xdc00).contains(&unit(*u));
+    if end < units.len()
+        && end
+            .checked_sub(1)
+            .and_then(|i| units.get(i))
+            .is_some_and(is_high)
+    {
+        end += 1;
+    }
+    let (block, rest) = units.split_at(end);
+    let chars = char::decode_utf16(block.iter().map(|u| unit(*u)));
+    text.extend(chars.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    rest
+}
+
+/// Appends `text` as UTF-16LE, without a byte order mark.
+pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len().saturating_mul(2));
+    out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+}
+
+/// `text` as UTF-16LE, without a byte order mark.
+#[must_use]
+pub fn utf16(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_utf16(&mut out, text);
+    out
+}
+
+/// Text from UTF-16LE without a byte order mark, as in NTLM fields.
+#[must_use]
+pub fn from_utf16(bytes: &[u8]) -> String {
+    decode_utf16(bytes, u16::from_le_bytes).into_owned()
+}
+
+/// Encodes an answer: UTF-16LE with byte order mark (Windows insists on it), or UTF-8.
+#[must_use]
+pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
+    match charset {
+        Charset::Utf8 => text.as_bytes().to_vec(),
+        Charset::Utf16 => {
+            let mut out = vec![0xff, 0xfe];
+            push_utf16(&mut out, text);
+            out
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_goes_past_the_end() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(reader.u64(), Ok(0x0807_0605_0403_0201));
+        assert_eq!(reader.u16(), Err(Truncated { offset: 8 }));
+        assert_eq!(reader.bytes(usize::MAX), Err(Truncated { offset: 8 }));
+        assert_eq!(reader.rest(), [9]);
+    }
+
+    #[test]
+    fn text_survives_both_ways_at_every_block_boundary() {
+        for lead in 0..80 {
+            let text = "x".repeat(lead) + "é\u{1f980}" + &"y".repeat(70) + "ß";
+            for charset in [Charset::Utf16, Charset::Utf8] {
+                let encoded = encode_text(&text, charset);
+                assert_eq!(
+                    decode_text(&encoded, charset),
+                    (text.as_str().into(), charset)
+                );
+            }
+            assert_eq!(from_utf16(&utf16(&text)), text);
+        }
+    }
+
+    #[test]
+    fn byte_order_marks_win_over_the_declared_charset() {
+        let be: Vec<u8> = [0xfe, 0xff, 0, b'a'].to_vec();
+        assert_eq!(decode_text(&be, Charset::Utf8).0, "a");
+        assert_eq!(decode_text(b"\xef\xbb\xbfa", Charset::Utf16).0, "a");
+        assert_eq!(decode_text(b"<\0a\0", Charset::Utf8).0, "<a");
+        assert_eq!(decode_text(b"<a>", Charset::Utf16).0, "<a>");
+    }
+
+    #[test]
+    fn lone_surrogates_and_odd_bytes_are_replaced() {
+        let (text, _) = decode_text(
+            &[0xff, 0xfe, 0x00, 0xd8, b'a', 0, 0x00, 0xdc, 7],
+            Charset::Utf16,
+        );
+        assert_eq!(text, "\u{fffd}a\u{fffd}\u{fffd}");
+        assert_eq!(decode_text(b"\xffa", Charset::Utf8).0, "\u{fffd}a");
+    }
+}
