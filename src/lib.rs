@@ -3,12 +3,14 @@
 pub mod auth;
 pub mod bookmark;
 pub mod cli;
+pub mod clock;
 pub mod collector;
 pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod event;
 pub mod http;
+pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod queue;
