@@ -1,0 +1,224 @@
+//! What the relay remembers: the bookmarks of its sources.
+//!
+//! A [`Store`] takes the changes of one turn of the loop and makes them last
+//! with one [`Store::commit`]. Only then may the turn's batches be acknowledged.
+//! Whatever fails in a turn fails all of it: its batches are sent again.
+
+mod memory;
+mod sqlite;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+pub use self::memory::Memory;
+pub use self::sqlite::Sqlite;
+
+use crate::bookmark::{self, BatchFacts, Bookmark, Key, Reason, Stored, Verdict, judge};
+
+/// Keeps bookmarks; one transaction a turn.
+pub trait Store {
+    /// The bookmark of `key`, as this turn has left it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds what is no bookmark.
+    fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error>;
+
+    /// All that is known of `key`, as this turn has left it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds what is no bookmark.
+    fn entry(&mut self, key: &Key) -> Result<Option<Entry>, Error>;
+
+    /// Adds a change to this turn; `now` in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// The change cannot be made. The turn has failed then: later changes and
+    /// the commit are refused with [`Error::TurnFailed`].
+    fn put(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error>;
+
+    /// Makes the changes of this turn last and ends the turn. Does nothing
+    /// where nothing was changed.
+    ///
+    /// # Errors
+    /// None of the changes was made. The next turn can try again.
+    fn commit(&mut self) -> Result<(), Error>;
+
+    /// Forgets the changes of this turn and ends it.
+    fn rollback(&mut self);
+}
+
+/// A change to what is kept of a source.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// A new bookmark; the one before is kept as the previous one.
+    Latest(&'a Stored),
+    /// A bookmark that the guard did not let through.
+    Aside(&'a Bookmark, &'a Reason),
+}
+
+/// What is kept of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The bookmark that the source gets back.
+    pub latest: Option<Stored>,
+    /// XML of the one before.
+    pub previous: Option<String>,
+    /// The last one that the guard did not let through.
+    pub aside: Option<Aside>,
+    /// When it last changed, in seconds since 1970-01-01 UTC.
+    pub updated: u64,
+}
+
+/// A bookmark that the guard did not let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// The XML as the source sent it.
+    pub xml: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Judges the bookmark of a delivered batch and puts it where it belongs. The
+/// caller logs [`Verdict::KeepAside`].
+///
+/// # Errors
+/// Those of [`Store::bookmark`] and [`Store::put`].
+pub fn record(
+    store: &mut dyn Store,
+    key: &Key,
+    incoming: Bookmark,
+    facts: &BatchFacts,
+    now: u64,
+) -> Result<Verdict, Error> {
+    let stored = store.bookmark(key)?;
+    let verdict = judge(stored.as_ref(), &incoming, facts);
+    if let Verdict::KeepAside(reason) = &verdict {
+        store.put(key, Change::Aside(&incoming, reason), now)?;
+    } else {
+        let latest = Stored::new(incoming, facts, stored.as_ref());
+        store.put(key, Change::Latest(&latest), now)?;
+    }
+    Ok(verdict)
+}
+
+/// Why the store cannot be opened or used. Each names the file or folder.
+#[derive(Debug)]
+pub enum Error {
+    /// The folder or a file in it cannot be created or opened.
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another relay uses the folder.
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A later wecrelay wrote the database.
+    Newer {
+        /// The database.
+        file: PathBuf,
+        /// Version of its tables.
+        found: i64,
+        /// The latest version known here.
+        known: i64,
+    },
+    /// No space left for the database.
+    Full {
+        /// The database.
+        file: PathBuf,
+    },
+    /// The database cannot be written.
+    ReadOnly {
+        /// The database.
+        file: PathBuf,
+    },
+    /// The database is damaged, or none at all.
+    Corrupt {
+        /// The database.
+        file: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Another program holds the database.
+    Busy {
+        /// The database.
+        file: PathBuf,
+    },
+    /// A stored bookmark cannot be read.
+    Bookmark {
+        /// The database.
+        file: PathBuf,
+        /// The machine it belongs to.
+        machine_id: String,
+        /// What is wrong.
+        error: bookmark::Error,
+    },
+    /// Anything else that the database says.
+    Database {
+        /// The database.
+        file: PathBuf,
+        /// What it says.
+        error: rusqlite::Error,
+    },
+    /// Something in this turn failed before.
+    TurnFailed,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path, error } => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Locked { folder } => write!(
+                f,
+                "another wecrelay uses the state folder {}; stop it, or give this one a folder of its own with --state",
+                folder.display()
+            ),
+            Self::Newer { file, found, known } => write!(
+                f,
+                "{} was written by a later wecrelay (version {found} of its tables, known here: {known}); \
+                 use that one, or another folder with --state",
+                file.display()
+            ),
+            Self::Full { file } => write!(f, "no space left for {}", file.display()),
+            Self::ReadOnly { file } => write!(f, "{} cannot be written", file.display()),
+            Self::Corrupt { file, detail } => write!(
+                f,
+                "{} is damaged ({detail}); restore it, or move it away: sources without a bookmark \
+                 begin again as their subscription says",
+                file.display()
+            ),
+            Self::Busy { file } => write!(f, "another program holds {}", file.display()),
+            Self::Bookmark {
+                file,
+                machine_id,
+                error,
+            } => {
+                write!(
+                    f,
+                    "{} holds a bad bookmark of {machine_id:?}: {error}",
+                    file.display()
+                )
+            }
+            Self::Database { file, error } => write!(f, "{}: {error}", file.display()),
+            Self::TurnFailed => f.write_str("an earlier change of this turn failed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Folder { error, .. } => Some(error),
+            Self::Bookmark { error, .. } => Some(error),
+            Self::Database { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

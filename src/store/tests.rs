@@ -1,0 +1,542 @@
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::*;
+
+/// A folder of its own for a test, removed afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("wecrelay-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        Self(folder)
+    }
+
+    fn open(&self) -> Sqlite {
+        Sqlite::open(&self.0).unwrap()
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("wecrelay.db")
+    }
+
+    /// The database as another program sees it.
+    fn connect(&self) -> Connection {
+        Connection::open(self.database()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn key(number: u128) -> Key {
+    let subscription = Uuid::from_u128(number % 2);
+    let machine = format!("host{}.example", number / 2);
+    Key::authenticated(subscription, "ACME\\host$", &machine).unwrap()
+}
+
+fn bookmark(id: u64) -> Bookmark {
+    let item = format!(r#"<Bookmark Channel="X" RecordId="{id}" IsCurrent="true"/>"#);
+    Bookmark::parse(&format!("<BookmarkList>{item}</BookmarkList>")).unwrap()
+}
+
+fn stored(id: u64) -> Stored {
+    Stored {
+        bookmark: bookmark(id),
+        weak: id.is_multiple_of(2),
+        last_event: Some(id),
+    }
+}
+
+fn put(store: &mut dyn Store, key: &Key, id: u64) -> Result<(), Error> {
+    store.put(key, Change::Latest(&stored(id)), 1_700_000_000 + id)
+}
+
+fn position(store: &mut dyn Store, key: &Key) -> Option<u64> {
+    let stored = store.bookmark(key).unwrap();
+    stored.and_then(|stored| stored.bookmark.position("X"))
+}
+
+/// Runs a scenario on both stores.
+fn on_both(name: &str, scenario: impl Fn(&mut dyn Store)) {
+    let folder = Folder::new(name);
+    scenario(&mut Memory::new());
+    scenario(&mut folder.open());
+}
+
+#[test]
+fn a_bookmark_comes_back_after_commit_and_reopening() {
+    let folder = Folder::new("reopen");
+    let mut store = folder.open();
+    assert_eq!(store.bookmark(&key(1)).unwrap(), None);
+    put(&mut store, &key(1), 7).unwrap();
+    store.commit().unwrap();
+    drop(store);
+    assert_eq!(folder.open().bookmark(&key(1)).unwrap(), Some(stored(7)));
+}
+
+#[test]
+fn what_is_not_committed_is_gone_after_reopening() {
+    let folder = Folder::new("uncommitted");
+    let mut store = folder.open();
+    put(&mut store, &key(1), 7).unwrap();
+    assert_eq!(position(&mut store, &key(1)), Some(7));
+    drop(store);
+    assert_eq!(position(&mut folder.open(), &key(1)), None);
+}
+
+#[test]
+fn keys_that_differ_in_one_part_have_bookmarks_of_their_own() {
+    on_both("keys", |store| {
+        let [one, two] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let keys = [
+            Key::anonymous(one, "a").unwrap(),
+            Key::authenticated(one, "", "a").unwrap(),
+            Key::authenticated(one, "i", "a").unwrap(),
+            Key::authenticated(one, "i", "b").unwrap(),
+            Key::authenticated(two, "i", "a").unwrap(),
+        ];
+        for (key, id) in keys.iter().zip(1..) {
+            assert_eq!(position(store, key), None);
+            put(store, key, id).unwrap();
+        }
+        for (key, id) in keys.iter().zip(1..) {
+            assert_eq!(position(store, key), Some(id));
+        }
+    });
+}
+
+#[test]
+fn the_last_two_bookmarks_and_the_one_kept_aside_are_there() {
+    on_both("entry", |store| {
+        let key = key(1);
+        assert_eq!(store.entry(&key).unwrap(), None);
+        for id in [5, 6, 7, 7] {
+            put(store, &key, id).unwrap();
+        }
+        store
+            .put(&key, Change::Aside(&bookmark(2), &Reason::Backward), 9)
+            .unwrap();
+        let aside = Aside {
+            xml: bookmark(2).xml().to_owned(),
+            reason: Reason::Backward.to_string(),
+        };
+        let entry = Entry {
+            latest: Some(stored(7)),
+            previous: Some(bookmark(6).xml().to_owned()),
+            aside: Some(aside),
+            updated: 9,
+        };
+        assert_eq!(store.entry(&key).unwrap(), Some(entry));
+    });
+}
+
+#[test]
+fn a_bookmark_kept_aside_alone_is_not_handed_out() {
+    on_both("aside", |store| {
+        store
+            .put(&key(1), Change::Aside(&bookmark(2), &Reason::Backward), 9)
+            .unwrap();
+        assert_eq!(store.bookmark(&key(1)).unwrap(), None);
+        put(store, &key(1), 3).unwrap();
+        let entry = store.entry(&key(1)).unwrap().unwrap();
+        assert_eq!((entry.latest, entry.previous), (Some(stored(3)), None));
+        assert!(entry.aside.is_some());
+    });
+}
+
+#[test]
+fn rollback_leaves_what_was_committed() {
+    on_both("rollback", |store| {
+        put(store, &key(1), 1).unwrap();
+        store.commit().unwrap();
+        put(store, &key(1), 2).unwrap();
+        store.rollback();
+        store.commit().unwrap();
+        assert_eq!(position(store, &key(1)), Some(1));
+    });
+}
+
+#[test]
+fn the_guard_decides_where_a_bookmark_goes() {
+    on_both("record", |store| {
+        let none = BatchFacts::new();
+        let mut record = |id| record(store, &key(1), bookmark(id), &none, 9).unwrap();
+        assert_eq!(record(5), Verdict::First);
+        assert_eq!(record(9), Verdict::Replace);
+        assert!(matches!(
+            record(8),
+            Verdict::KeepAside(Reason::WentBack { .. })
+        ));
+        let entry = store.entry(&key(1)).unwrap().unwrap();
+        assert_eq!(entry.latest.unwrap().bookmark, bookmark(9));
+        assert_eq!(entry.previous.unwrap(), bookmark(5).xml());
+        assert_eq!(entry.aside.unwrap().xml, bookmark(8).xml());
+    });
+}
+
+#[test]
+fn times_beyond_the_range_of_the_database_do_no_harm() {
+    let folder = Folder::new("range");
+    let mut store = folder.open();
+    let late = Stored {
+        last_event: Some(u64::MAX),
+        ..stored(1)
+    };
+    store.put(&key(1), Change::Latest(&late), u64::MAX).unwrap();
+    let read = store.bookmark(&key(1)).unwrap().unwrap();
+    assert_eq!(read.last_event, Some(u64::MAX >> 1));
+}
+
+#[test]
+fn a_failed_change_fails_the_whole_turn_and_the_next_one_works() {
+    let folder = Folder::new("full");
+    let mut store = folder.open();
+    put(&mut store, &key(1), 1).unwrap();
+    store.commit().unwrap();
+    store.limit_pages(4);
+    let failure = (10..10_000)
+        .find_map(|id| put(&mut store, &key(id.into()), id).err())
+        .unwrap();
+    assert!(matches!(failure, Error::Full { .. }), "{failure}");
+    store.limit_pages(10_000);
+    assert!(matches!(
+        put(&mut store, &key(1), 2),
+        Err(Error::TurnFailed)
+    ));
+    assert!(matches!(store.commit(), Err(Error::TurnFailed)));
+    assert_eq!(position(&mut store, &key(10)), None);
+    put(&mut store, &key(1), 3).unwrap();
+    store.commit().unwrap();
+    assert_eq!(position(&mut store, &key(1)), Some(3));
+}
+
+#[test]
+fn a_database_that_another_program_holds_fails_the_turn_only() {
+    let folder = Folder::new("busy");
+    let mut store = folder.open();
+    let other = folder.connect();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(
+        put(&mut store, &key(1), 1),
+        Err(Error::Busy { .. })
+    ));
+    other.execute_batch("ROLLBACK").unwrap();
+    store.rollback();
+    put(&mut store, &key(1), 2).unwrap();
+    store.commit().unwrap();
+    assert_eq!(position(&mut store, &key(1)), Some(2));
+}
+
+#[test]
+fn a_reader_does_not_hold_up_commits() {
+    let folder = Folder::new("reader");
+    let mut store = folder.open();
+    put(&mut store, &key(1), 1).unwrap();
+    store.commit().unwrap();
+    let other = folder.connect();
+    other
+        .execute_batch("BEGIN; SELECT count(*) FROM bookmark;")
+        .unwrap();
+    put(&mut store, &key(1), 2).unwrap();
+    store.commit().unwrap();
+    assert_eq!(position(&mut store, &key(1)), Some(2));
+}
+
+#[test]
+fn a_database_that_cannot_be_written_says_so() {
+    let folder = Folder::new("read-only");
+    let mut store = folder.open();
+    store.pretend_read_only(true);
+    let error = put(&mut store, &key(1), 1).unwrap_err();
+    assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+    store.pretend_read_only(false);
+    store.rollback();
+    put(&mut store, &key(1), 1).unwrap();
+    store.commit().unwrap();
+}
+
+#[test]
+fn two_relays_never_share_a_folder() {
+    let folder = Folder::new("lock");
+    let first = folder.open();
+    let error = Sqlite::open(&folder.0).unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    assert!(error.to_string().contains(&folder.0.display().to_string()));
+    assert!(error.to_string().contains("--state"));
+    drop(first);
+    folder.open();
+}
+
+#[test]
+fn only_the_relays_user_can_read_the_state() {
+    let folder = Folder::new("modes");
+    let mut store = folder.open();
+    put(&mut store, &key(1), 1).unwrap();
+    store.commit().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.0), 0o700);
+    for name in ["wecrelay.db", "wecrelay.db-wal", "wecrelay.lock"] {
+        assert_eq!(mode(&folder.0.join(name)), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn the_database_runs_as_designed() {
+    let folder = Folder::new("pragmas");
+    drop(folder.open());
+    let connection = folder.connect();
+    let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+    assert_eq!(text("journal_mode").unwrap(), "wal");
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 1);
+}
+
+#[test]
+fn a_database_of_a_later_version_is_refused_untouched() {
+    let folder = Folder::new("newer");
+    drop(folder.open());
+    folder
+        .connect()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
+    let error = Sqlite::open(&folder.0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    folder
+        .connect()
+        .pragma_update(None, "user_version", 1)
+        .unwrap();
+    folder.open();
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = Folder::new("garbage");
+    fs::create_dir(&folder.0).unwrap();
+    fs::write(folder.database(), [b'x'; 4096]).unwrap();
+    let error = Sqlite::open(&folder.0).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_database_is_an_error_and_no_panic() {
+    let folder = Folder::new("damaged");
+    let mut store = folder.open();
+    for id in 0..200 {
+        put(&mut store, &key(id.into()), id).unwrap();
+    }
+    store.commit().unwrap();
+    drop(store);
+    let mut bytes = fs::read(folder.database()).unwrap();
+    for byte in bytes.iter_mut().skip(4096) {
+        *byte ^= 0x5a;
+    }
+    fs::write(folder.database(), bytes).unwrap();
+    let mut store = folder.open();
+    let error = store.bookmark(&key(7)).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(put(&mut store, &key(7), 1).is_err());
+    assert!(store.commit().is_err());
+}
+
+#[test]
+fn a_stored_text_that_is_no_bookmark_names_its_source() {
+    let folder = Folder::new("bad-bookmark");
+    let mut store = folder.open();
+    put(&mut store, &key(2), 1).unwrap();
+    store.commit().unwrap();
+    folder
+        .connect()
+        .execute("UPDATE bookmark SET latest = 'x'", ())
+        .unwrap();
+    let error = store.bookmark(&key(2)).unwrap_err();
+    assert!(error.to_string().contains("host1.example"), "{error}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = Folder::new("no-folder");
+    fs::write(&folder.0, "a file").unwrap();
+    let error = Sqlite::open(&folder.0.join("below")).unwrap_err();
+    assert!(error.to_string().contains("below"), "{error}");
+    fs::remove_file(&folder.0).unwrap();
+}
+
+#[test]
+fn memory_fails_as_it_is_told() {
+    let mut store = Memory::new();
+    store.fail_commits(1);
+    store.commit().unwrap();
+    put(&mut store, &key(1), 1).unwrap();
+    assert!(store.commit().is_err());
+    assert_eq!(store.lasting(&key(1)), None);
+    put(&mut store, &key(1), 1).unwrap();
+    store.fail_turn();
+    assert!(matches!(
+        put(&mut store, &key(1), 2),
+        Err(Error::TurnFailed)
+    ));
+    assert!(matches!(store.commit(), Err(Error::TurnFailed)));
+    put(&mut store, &key(1), 3).unwrap();
+    store.commit().unwrap();
+    assert_eq!(store.lasting(&key(1)).unwrap().latest, Some(stored(3)));
+    assert_eq!(store.commits(), 1);
+}
+
+/// Latest, previous and kept-aside record id of each key.
+type Model = HashMap<Key, (Option<u64>, Option<u64>, Option<u64>)>;
+
+/// Numbers that are the same in each run (xorshift64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Both stores and the model, through puts, commits, failures and restarts.
+struct Trial {
+    folder: Folder,
+    sqlite: Option<Sqlite>,
+    memory: Memory,
+    lasting: Model,
+    turn: Model,
+    dice: Dice,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let folder = Folder::new(&format!("model-{seed}"));
+        let sqlite = Some(folder.open());
+        let (memory, lasting, turn) = (Memory::new(), Model::new(), Model::new());
+        Self {
+            folder,
+            sqlite,
+            memory,
+            lasting,
+            turn,
+            dice: Dice(seed),
+        }
+    }
+
+    fn sqlite(&mut self) -> &mut Sqlite {
+        self.sqlite.as_mut().unwrap()
+    }
+
+    fn step(&mut self) {
+        match self.dice.roll(20) {
+            0..=9 => self.put_latest(),
+            10..=12 => self.put_aside(),
+            13..=15 => self.commit(),
+            16 => self.rollback(),
+            17..=18 => self.failing_turn(),
+            _ => self.restart(),
+        }
+        self.compare();
+    }
+
+    fn put_latest(&mut self) {
+        let (key, id) = (key(self.dice.roll(6).into()), self.dice.roll(5));
+        put(self.sqlite(), &key, id).unwrap();
+        put(&mut self.memory, &key, id).unwrap();
+        let entry = self.turn.entry(key).or_default();
+        if entry.0.is_some_and(|latest| latest != id) {
+            entry.1 = entry.0;
+        }
+        entry.0 = Some(id);
+    }
+
+    fn put_aside(&mut self) {
+        let (key, id) = (key(self.dice.roll(6).into()), self.dice.roll(5));
+        let bookmark = bookmark(id);
+        let change = Change::Aside(&bookmark, &Reason::Backward);
+        self.sqlite().put(&key, change, id).unwrap();
+        self.memory.put(&key, change, id).unwrap();
+        self.turn.entry(key).or_default().2 = Some(id);
+    }
+
+    fn commit(&mut self) {
+        self.sqlite().commit().unwrap();
+        self.memory.commit().unwrap();
+        self.lasting.clone_from(&self.turn);
+    }
+
+    fn rollback(&mut self) {
+        self.sqlite().rollback();
+        self.memory.rollback();
+        self.turn.clone_from(&self.lasting);
+    }
+
+    fn failing_turn(&mut self) {
+        self.sqlite().pretend_read_only(true);
+        assert!(put(self.sqlite(), &key(0), 1).is_err());
+        self.sqlite().pretend_read_only(false);
+        self.memory.fail_turn();
+        assert!(self.sqlite().commit().is_err());
+        assert!(self.memory.commit().is_err());
+        self.turn.clone_from(&self.lasting);
+    }
+
+    fn restart(&mut self) {
+        self.sqlite = None;
+        self.sqlite = Some(self.folder.open());
+        self.memory.rollback();
+        self.turn.clone_from(&self.lasting);
+    }
+
+    fn compare(&mut self) {
+        for number in 0..6 {
+            let key = key(number);
+            let entry = self.sqlite().entry(&key).unwrap();
+            assert_eq!(entry, self.memory.entry(&key).unwrap());
+            assert_eq!(entry.map(ids), self.turn.get(&key).copied());
+        }
+    }
+}
+
+fn ids(entry: Entry) -> (Option<u64>, Option<u64>, Option<u64>) {
+    let id = |xml: String| Bookmark::parse(&xml).unwrap().position("X").unwrap();
+    let latest = entry
+        .latest
+        .map(|latest| id(latest.bookmark.xml().to_owned()));
+    (
+        latest,
+        entry.previous.map(id),
+        entry.aside.map(|aside| id(aside.xml)),
+    )
+}
+
+#[test]
+fn both_stores_follow_a_plain_model_through_failures_and_restarts() {
+    for seed in 1..=4 {
+        let mut trial = Trial::new(seed);
+        for _ in 0..400 {
+            trial.step();
+        }
+    }
+}
