@@ -11,6 +11,7 @@ pub mod event;
 pub mod http;
 pub mod metrics;
 pub mod ntlm;
+pub mod output;
 pub mod queue;
 pub mod resolver;
 pub mod server;
