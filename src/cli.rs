@@ -55,9 +55,9 @@ pub struct RelayOptions {
     /// Repeatable; a bare address is one host. Such hosts use an NTLM null
     /// session, as Windows hosts outside a domain do. Default: none.
     ///
-    /// Danger: whoever can send from such an address can forge events of any
-    /// host, and can decrypt what others there send if he saw the handshake: a
-    /// null session gives neither identity nor secrecy. Its events are marked
+    /// Danger: a null session gives neither identity nor secrecy. Whoever can send
+    /// from such an address can forge events of any host; whoever recorded a
+    /// session's handshake can read it. Such events are marked
     /// Auth="ntlm-anonymous".
     ///
     /// Example: --anonymous 192.0.2.0/24 --anonymous 2001:db8::7
@@ -80,8 +80,8 @@ pub struct RelayOptions {
     ///
     /// Needs --users. Default: only NTLMv2.
     ///
-    /// Danger: who records one NTLMv1 logon finds the account's hash within
-    /// hours on rented hardware, and with it is that account from then on.
+    /// Danger: from one recorded NTLMv1 logon an attacker with rented hardware
+    /// computes the account's hash (single DES), and can then log on as it anywhere.
     #[arg(long, requires = "users", help_heading = "Sources")]
     pub ntlmv1: bool,
 
@@ -89,8 +89,8 @@ pub struct RelayOptions {
     ///
     /// Default: a body that is not sealed is refused.
     ///
-    /// Danger: who sits between host and relay reads the events, and changes or
-    /// adds some: authentication protects the connection's first request only.
+    /// Danger: an attacker between host and relay can read, change and add events:
+    /// without sealing, authentication vouches for nothing that follows it.
     #[arg(long, help_heading = "Sources")]
     pub allow_unencrypted: bool,
 
