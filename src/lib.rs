@@ -13,6 +13,7 @@ pub mod http;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;
+pub mod output;
 pub mod queue;
 pub mod resolver;
 pub mod server;
