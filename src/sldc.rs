@@ -24,6 +24,9 @@ const CONTROL_PREFIX: u64 = 0x1ff << 55;
 /// Bits of a control symbol: the prefix and a code of four bits.
 const CONTROL_WIDTH: u32 = 13;
 
+/// Bits of the longest symbol, a copy of 32 bytes or more.
+const LONGEST_SYMBOL: u32 = 23;
+
 /// Why a body is not a valid SLDC record. Offsets are in bits from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -143,21 +146,36 @@ fn first_control(bits: &mut Bits<'_>) -> Result<u8, Error> {
 }
 
 /// Scheme 1 up to the next control symbol, whose code it returns.
+///
+/// A refill is good for two copies, and each refill waits for a load.
 fn expand_copies(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
     loop {
         bits.refill();
         output.make_room()?;
-        if bits.buffer >> 63 == 0 {
-            let count = bits.literals()?;
-            output.push_literals(bits.buffer, count);
-            bits.skip(9 * count);
-        } else if bits.is_control() {
-            return bits.control();
-        } else {
-            let (position, length) = bits.copy()?;
-            output.copy(position, length);
+        if let Some(code) = expand_symbol(bits, output)? {
+            return Ok(code);
+        }
+        if bits.valid >= LONGEST_SYMBOL
+            && let Some(code) = expand_symbol(bits, output)?
+        {
+            return Ok(code);
         }
     }
+}
+
+#[inline(always)]
+fn expand_symbol(bits: &mut Bits<'_>, output: &mut Output) -> Result<Option<u8>, Error> {
+    if bits.buffer >> 63 == 0 {
+        let count = bits.literals()?;
+        output.push_literals(bits.buffer, count);
+        bits.skip(9 * count);
+    } else if bits.is_control() {
+        return bits.control().map(Some);
+    } else {
+        let (position, length) = bits.copy()?;
+        output.copy(position, length);
+    }
+    Ok(None)
 }
 
 /// Scheme 2 up to the next control symbol, whose code it returns.
@@ -329,9 +347,9 @@ impl<'a> Bits<'a> {
 /// Copies go in pieces of this many bytes, which the compiler moves in one go.
 const PIECE: usize = 16;
 
-/// Room kept free past the end, so that a symbol is written without asking: the
-/// longest copy, rounded up to pieces, after at most two pieces byte by byte.
-const ROOM: usize = MAX_MATCH + 3 * PIECE;
+/// Room kept free past the end, so that two symbols are written without asking:
+/// the longest copies, rounded up to pieces, or two pieces where a run is short.
+const ROOM: usize = 2 * MAX_MATCH + 3 * PIECE;
 
 /// The text so far: `bytes[..at]`. What lies beyond is scratch space.
 struct Output {
@@ -422,31 +440,40 @@ impl Output {
     }
 
     /// Repeats what lies `distance` back up to `end`, or a piece beyond it.
+    ///
+    /// Most copies are short, so the first piece goes without a question: only
+    /// a run, whose source is not yet written when it begins, needs another way.
     #[inline(always)]
     fn copy_back(&mut self, distance: usize, end: usize) {
-        let mut to = self.at;
-        let mut distance = distance;
-        if distance < PIECE {
-            (to, distance) = self.start_run(distance);
+        if distance < PIECE && distance < end - self.at {
+            return self.run(distance, end);
         }
-        while to < end {
+        self.copy_pieces(self.at, distance, end);
+    }
+
+    #[inline(always)]
+    fn copy_pieces(&mut self, mut to: usize, distance: usize, end: usize) {
+        loop {
             let from = to - distance;
             self.bytes.copy_within(from..from + PIECE, to);
             to += PIECE;
+            if to >= end {
+                break;
+            }
         }
         self.at = end;
     }
 
-    /// Repeats a short period byte by byte until whole pieces can be copied:
-    /// where to go on, and a multiple of `distance` to copy from.
-    fn start_run(&mut self, distance: usize) -> (usize, usize) {
+    /// Repeats a short period: byte by byte at first, until pieces can be
+    /// copied from a multiple of it.
+    fn run(&mut self, distance: usize, end: usize) {
         let period = distance * PIECE.div_ceil(distance);
         let to = self.at + period - distance;
         for place in self.at..to {
-            self.bytes
-                .copy_within(place - distance..=place - distance, place);
+            let from = place - distance;
+            self.bytes.copy_within(from..=from, place);
         }
-        (to, period)
+        self.copy_pieces(to, period, end);
     }
 
     fn finish(mut self, after_record: &[u8]) -> Result<Vec<u8>, Error> {

@@ -315,9 +315,7 @@ mod ring {
                 return Err(Error::TooLong { cap });
             }
         }
-        let after = data
-            .get(at.div_ceil(8)..)
-            .unwrap_or_default();
+        let after = data.get(at.div_ceil(8)..).unwrap_or_default();
         match after.last_chunk().map(|b| u32::from_le_bytes(*b)) {
             Some(declared) if usize::try_from(declared) != Ok(out.len()) => {
                 Err(Error::WrongLength {
