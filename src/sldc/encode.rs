@@ -114,7 +114,7 @@ impl BitWriter {
         self.put(0x1ff << 4 | code, CONTROL_WIDTH);
     }
 
-    /// A copy pointer (ECMA-321 table 1); `length` is 2 to 271.
+    /// A copy pointer (ECMA-321); `length` is 2 to 271.
     fn copy(&mut self, place: usize, length: usize) {
         let (prefix, width, base) = match length {
             ..4 => (0b100, 3, 2),

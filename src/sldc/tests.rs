@@ -1,3 +1,4 @@
+use super::output::ROOM;
 use super::*;
 
 fn unhex(text: &str) -> Vec<u8> {
