@@ -18,6 +18,7 @@ pub mod queue;
 pub mod resolver;
 pub mod server;
 pub mod sldc;
+pub mod source;
 pub mod spnego;
 pub mod store;
 pub mod subscriptions;

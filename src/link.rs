@@ -198,7 +198,7 @@ impl Link {
     }
 
     fn is_measured(&self) -> bool {
-        matches!(self.settings.target, Target::Tcp { .. })
+        matches!(self.settings.target, Target::Tcp { .. } | Target::File { sync: true, .. })
     }
 
     /// Whether written bytes wait to be measured: worth a look right after writing.

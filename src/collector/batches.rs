@@ -2,14 +2,15 @@
 //! committed, acknowledged; or handed back by 503.
 
 use super::{Collector, ConnId, Timer};
-use crate::bookmark::{self, BatchFacts, Bookmark, Store, Stored, Verdict};
+use crate::bookmark::{self, BatchFacts, Bookmark, Verdict};
 use crate::clock::Now;
 use crate::connection::Answer;
 use crate::queue::{BatchId, Frames};
+use crate::store::{self, Store};
 use crate::wsman::{self, Header};
 use std::cmp::Reverse;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// What a source gives an operation when it does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -80,10 +81,11 @@ impl Collector {
             return;
         }
         let ids = std::mem::take(&mut self.delivered);
-        let batches: Vec<_> = ids.iter().filter_map(|id| self.batches.remove(id)).collect();
-        let stored = batches.iter().try_for_each(|batch| self.store_mark(now, batch, store));
-        let committed = stored.and_then(|()| store.commit());
-        match committed {
+        let mut batches: Vec<_> = ids.iter().filter_map(|id| self.batches.remove(id)).collect();
+        let marks = batches.iter_mut().filter_map(|batch| batch.mark.take());
+        let marks: Vec<_> = marks.collect();
+        let recorded = marks.into_iter().try_for_each(|mark| self.record(now, mark, store));
+        match recorded.and_then(|()| store.commit()) {
             Ok(()) => {
                 self.commit_failing = false;
                 batches.iter().for_each(|batch| self.acknowledge(now, batch));
@@ -98,25 +100,19 @@ impl Collector {
         }
     }
 
-    fn store_mark(
+    fn record(
         &mut self,
         now: Now,
-        batch: &Batch,
+        mark: Mark,
         store: &mut dyn Store,
-    ) -> Result<(), bookmark::StoreError> {
-        let Some(mark) = &batch.mark else { return Ok(()) };
-        let stored = store.bookmark(&mark.key)?;
-        match bookmark::judge(stored.as_ref(), &mark.bookmark, &mark.facts) {
-            Verdict::First | Verdict::Replace => {
-                let next = Stored::new(mark.bookmark.clone(), &mark.facts, stored.as_ref());
-                store.put(&mark.key, &next, now.wall)
-            }
-            Verdict::KeepAside(reason) => {
-                self.counters.bookmarks_aside += 1;
-                log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
-                store.put_aside(&mark.key, &mark.bookmark, now.wall)
-            }
+    ) -> Result<(), store::Error> {
+        let seconds = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let verdict = store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
+        if let Verdict::KeepAside(reason) = verdict {
+            self.counters.bookmarks_aside += 1;
+            log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
         }
+        Ok(())
     }
 
     fn acknowledge(&mut self, now: Now, batch: &Batch) {

@@ -17,13 +17,13 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use crate::bookmark::Store;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind, Rules};
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
 use crate::queue::BatchId;
+use crate::store::Store;
 use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;

@@ -4,11 +4,12 @@ use super::batches::{Batch, Mark};
 use super::sources::SourceName;
 use super::{Collector, ConnId, Form};
 use crate::auth::Identity;
-use crate::bookmark::{self, BatchFacts, Bookmark, Store};
+use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
 use crate::queue::Frames;
+use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
 use crate::wsman::subscribe::{Offer, Policy, Profile, Subscription};
 use crate::wsman::{self, Body, Fault, Header, RawEvent};
@@ -304,7 +305,7 @@ fn stored_bookmark(
     subscription: &Subscription,
     header: &Header,
     store: &mut dyn Store,
-) -> Result<Option<String>, bookmark::StoreError> {
+) -> Result<Option<String>, store::Error> {
     let Ok(key) = source.key(subscription.id(), header) else { return Ok(None) };
     Ok(store.bookmark(&key)?.map(|stored| stored.bookmark.xml().to_owned()))
 }

@@ -10,12 +10,12 @@ mod sys;
 
 pub use listener::{Listener, bind};
 
-use crate::bookmark::Store;
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::link::Task;
 use crate::output as outputs;
 use crate::resolver::Resolver;
+use crate::store::Store;
 use mio::{Events, Poll, Token, Waker};
 use output::{Opening, OutputSocket, Writing};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

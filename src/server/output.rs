@@ -73,6 +73,15 @@ impl OutputSocket {
         matches!(self.settings.target, Target::Udp { .. } | Target::Unix { stream: false, .. })
     }
 
+    pub(super) fn is_udp(&self) -> bool {
+        matches!(self.settings.target, Target::Udp { .. })
+    }
+
+    /// The output's name for logs.
+    pub(super) fn label(&self) -> &str {
+        &self.settings.label
+    }
+
     pub(super) fn is_file(&self) -> bool {
         matches!(self.settings.target, Target::File { .. })
     }

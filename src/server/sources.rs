@@ -1,9 +1,9 @@
 //! The sockets of the sources.
 
 use super::SOURCES;
-use crate::bookmark::Store;
 use crate::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
+use crate::store::Store;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::collections::{HashMap, VecDeque};
