@@ -147,6 +147,18 @@ impl Account {
     }
 }
 
+/// For logs: names with control characters are no NTLM messages, so these are clean.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous { workstation } => write!(f, "workstation '{workstation}'"),
+            Self::User { workstation, .. } => {
+                write!(f, "account '{}', workstation '{workstation}'", self.name())
+            }
+        }
+    }
+}
+
 /// Why a source was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
