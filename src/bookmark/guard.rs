@@ -31,8 +31,8 @@ impl BatchFacts {
     /// as [`event_time`] gives it.
     pub fn note(&mut self, channel: &str, record_id: u64, time: Option<u64>) {
         self.scratch.clear();
-        self.scratch
-            .extend(channel.chars().map(|c| c.to_ascii_lowercase()));
+        self.scratch.push_str(channel);
+        self.scratch.make_ascii_lowercase();
         if let Some(facts) = self.channels.get_mut(&self.scratch) {
             facts.highest = facts.highest.max(record_id);
             facts.newest = facts.newest.max(time);

@@ -1,5 +1,9 @@
 //! The time of an event as a number that can be compared.
 
+use std::ops::RangeInclusive;
+
+pub(super) const TICKS_PER_SECOND: u64 = 10_000_000;
+
 /// `TimeCreated/@SystemTime` as 100 ns since 1601-01-01 UTC, the unit of
 /// Windows. `None` where it is not `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
 ///
@@ -10,21 +14,19 @@
 /// ```
 #[must_use]
 pub fn event_time(text: &str) -> Option<u64> {
-    let text = text.strip_suffix('Z')?;
-    let (seconds, fraction) = text.split_at_checked(19)?;
-    let days = days(seconds.get(..10)?)?;
-    let second = second_of_day(seconds.get(10..)?)?;
-    let ticks = fraction_ticks(fraction)?;
-    Some((days * 86_400 + second) * TICKS_PER_SECOND + ticks)
+    let (date, rest) = text.as_bytes().split_first_chunk()?;
+    let (time, rest) = rest.split_first_chunk()?;
+    let ticks = fraction_ticks(rest.strip_suffix(b"Z")?)?;
+    Some((days(*date)? * 86_400 + second_of_day(*time)?) * TICKS_PER_SECOND + ticks)
 }
 
-pub(super) const TICKS_PER_SECOND: u64 = 10_000_000;
-
-fn days(date: &str) -> Option<u64> {
-    let mut parts = date.split('-');
-    let year = number(parts.next()?, 4, 1601..=9999)?;
-    let month = number(parts.next()?, 2, 1..=12)?;
-    let day = number(parts.next()?, 2, 1..=31)?;
+fn days(date: [u8; 10]) -> Option<u64> {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = date else {
+        return None;
+    };
+    let year = number(&[y0, y1, y2, y3], 1601..=9999)?;
+    let month = number(&[m0, m1], 1..=12)?;
+    let day = number(&[d0, d1], 1..=31)?;
     // Years begin in March, so that the leap day is the last of the year.
     let (year, month) = if month > 2 {
         (year, month - 3)
@@ -36,31 +38,33 @@ fn days(date: &str) -> Option<u64> {
     (to_year + (month * 153 + 2) / 5 + day - 1).checked_sub(584_694)
 }
 
-fn second_of_day(time: &str) -> Option<u64> {
-    let mut parts = time.strip_prefix('T')?.split(':');
-    let hour = number(parts.next()?, 2, 0..=23)?;
-    let minute = number(parts.next()?, 2, 0..=59)?;
-    let second = number(parts.next()?, 2, 0..=60)?;
+fn second_of_day(time: [u8; 9]) -> Option<u64> {
+    let [b'T', h0, h1, b':', m0, m1, b':', s0, s1] = time else {
+        return None;
+    };
+    let hour = number(&[h0, h1], 0..=23)?;
+    let minute = number(&[m0, m1], 0..=59)?;
+    let second = number(&[s0, s1], 0..=60)?;
     Some((hour * 60 + minute) * 60 + second)
 }
 
 /// `.1234567` as ticks; more digits are cut, none is zero.
-fn fraction_ticks(fraction: &str) -> Option<u64> {
-    if fraction.is_empty() {
-        return Some(0);
-    }
-    let digits = fraction
-        .strip_prefix('.')
-        .filter(|digits| !digits.is_empty())?;
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+fn fraction_ticks(fraction: &[u8]) -> Option<u64> {
+    let Some((b'.', digits)) = fraction.split_first() else {
+        return fraction.is_empty().then_some(0);
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let digits = digits.bytes().chain(std::iter::repeat(b'0')).take(7);
+    let digits = digits.iter().chain(std::iter::repeat(&b'0')).take(7);
     Some(digits.fold(0, |ticks, digit| ticks * 10 + u64::from(digit - b'0')))
 }
 
-fn number(digits: &str, length: usize, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-    let right = digits.len() == length && digits.bytes().all(|b| b.is_ascii_digit());
-    let number = digits.parse().ok().filter(|_| right)?;
+fn number(digits: &[u8], range: RangeInclusive<u64>) -> Option<u64> {
+    let mut number = 0;
+    for digit in digits {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number = number * 10 + u64::from(digit);
+    }
     range.contains(&number).then_some(number)
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "the tests damage files")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
