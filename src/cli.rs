@@ -3,6 +3,13 @@
 //! The help texts here are also the OPTIONS section of `man/wecrelay.8`
 //! (`tests/man.rs` compares them). Values are checked in [`crate::config`].
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    rustdoc::bare_urls,
+    reason = "the comments are help texts for a terminal"
+)]
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
