@@ -10,7 +10,7 @@ use crate::auth::{self, Acceptor, Identity, SecurityContext, Step};
 use crate::clock::Now;
 use crate::http::multipart::{self, Mechanism};
 use crate::http::request::{Decoder, Progress};
-use crate::http::{self, ContentType, Request, Response};
+use crate::http::{self, ContentType, Method, Request, Response};
 use crate::sldc;
 use crate::wire::{self, Charset};
 use std::net::IpAddr;
@@ -252,7 +252,7 @@ impl Connection {
         if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
             self.decoder.feed(bytes);
             if self.decoder.expects_continue() {
-                self.outgoing.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.outgoing.extend_from_slice(http::CONTINUE);
             }
         }
     }
@@ -314,10 +314,10 @@ impl Connection {
             charset: Charset::Utf16,
             sealed: None,
             keep_alive: request.head.keep_alive(),
-            is_head: request.head.method == "HEAD",
+            is_head: request.head.method == Method::Head,
         };
-        if request.head.method != "POST" {
-            let response = Response::new(405).with("Allow", "POST");
+        if request.head.method != Method::Post {
+            let response = Response::empty(405).header("Allow", "POST");
             self.respond(now, form, response);
             let reason = format!("method {} on {}", request.head.method, request.head.target);
             return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
@@ -326,7 +326,7 @@ impl Connection {
             return event;
         }
         if request.body.is_empty() {
-            self.respond(now, form, Response::new(200));
+            self.respond(now, form, Response::empty(200));
             return None;
         }
         match self.open(form, request, rules) {
@@ -360,7 +360,7 @@ impl Connection {
             self.acceptor.handle(authorization, self.address, &rules.auth, now.wall, random);
         match step {
             Step::Challenge(token) => {
-                self.respond(now, form, Response::new(401).with("WWW-Authenticate", token));
+                self.respond(now, form, Response::empty(401).header("WWW-Authenticate", token));
                 Err(None)
             }
             Step::Accept { identity, context, token } => {
@@ -388,10 +388,12 @@ impl Connection {
     ) -> Result<(Message, Form), Refusal> {
         let Request { head, mut body } = request;
         let content_type = head.header("Content-Type").unwrap_or_default();
-        let content_type = ContentType::parse(content_type)
-            .map_err(|e| Refusal::new(RefusalKind::Http, 415, e.to_string()))?;
+        let content_type = ContentType::parse(content_type).ok_or_else(|| {
+            let reason = format!("Content-Type {content_type:?} is not understood");
+            Refusal::new(RefusalKind::Http, 415, reason)
+        })?;
         let plain;
-        let form = if content_type.is_multipart_encrypted() {
+        let form = if content_type.is("multipart/encrypted") {
             let sealed = self.unseal(&content_type, &mut body)?;
             plain = body.get(sealed.data.clone()).unwrap_or_default();
             Form { charset: sealed.charset, sealed: Some(sealed.mechanism), ..form }
@@ -435,7 +437,7 @@ impl Connection {
         let Phase::Answering(form) = self.phase else { return };
         self.phase = Phase::Open;
         let response = match answer {
-            Answer::Empty(status) => Response::new(*status),
+            Answer::Empty(status) => Response::empty(*status),
             Answer::Envelope(status, text) => self.seal(form, *status, text),
         };
         self.respond(now, form, response);
@@ -448,24 +450,23 @@ impl Connection {
             let token = established.context.seal(&mut plain);
             let mut body = Vec::with_capacity(plain.len() + 400);
             multipart::emit(mechanism, form.charset, plain.len(), &token, &plain, &mut body);
-            return Response::new(status)
-                .with("Content-Type", multipart::content_type(mechanism))
-                .with_body(body);
+            return Response::with_body(status, body)
+                .header("Content-Type", multipart::content_type(mechanism));
         }
         let kind = format!("application/soap+xml;charset={}", form.charset.name());
-        Response::new(status).with("Content-Type", kind).with_body(plain)
+        Response::with_body(status, plain).header("Content-Type", kind)
     }
 
     fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
         let form =
             Form { charset: Charset::Utf16, sealed: None, keep_alive: false, is_head: false };
-        self.respond(now, form, Response::new(refusal.status));
+        self.respond(now, form, Response::empty(refusal.status));
         Event::Refused(refusal)
     }
 
     fn respond(&mut self, now: Now, form: Form, mut response: Response) {
         if let Some(token) = self.token.take() {
-            response = response.with("WWW-Authenticate", token);
+            response = response.header("WWW-Authenticate", token);
         }
         response.encode(now.wall, form.is_head, form.keep_alive, &mut self.outgoing);
         self.moved = now.monotonic;
@@ -575,7 +576,7 @@ fn too_many_failures() -> Refusal {
 
 /// 401 with the methods that are enabled.
 fn offer(policy: &auth::Policy) -> Response {
-    policy.offers().into_iter().fold(Response::new(401), |r, o| r.with("WWW-Authenticate", o))
+    policy.offers().into_iter().fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
 }
 
 /// Decompresses and decodes an unsealed body.

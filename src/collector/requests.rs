@@ -12,7 +12,7 @@ use crate::queue::Frames;
 use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
 use crate::wsman::subscribe::{Offer, Policy, Profile, Subscription};
-use crate::wsman::{self, Body, Fault, Header, RawEvent};
+use crate::wsman::{self, Body, Fault, Header, RawEvent, Subcode};
 use rand::Rng;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -63,7 +63,7 @@ impl Collector {
         let source = Source { conn, address, identity: Rc::clone(identity) };
         let parsed = match wsman::parse(&message.text) {
             Ok(parsed) => parsed,
-            Err(error) => return self.fault(now, conn, None, &Fault::from(&error), &error),
+            Err(error) => return self.fault(now, conn, None, subcode(&error), &error.to_string()),
         };
         let header = parsed.header;
         log::debug!("source {}: {}", source.describe(&header), header.action);
@@ -79,6 +79,10 @@ impl Collector {
                 self.answer(now, conn, &Answer::Envelope(200, &ack));
             }
             Body::End => self.answer(now, conn, &Answer::Empty(204)),
+            Body::Unknown => {
+                let reason = format!("action {:?} is none of a collector's", header.action);
+                self.fault(now, conn, Some(&header), Subcode::ActionNotSupported, &reason);
+            }
         }
     }
 
@@ -87,13 +91,14 @@ impl Collector {
         now: Now,
         conn: ConnId,
         header: Option<&Header>,
-        fault: &Fault,
-        reason: &dyn std::fmt::Display,
+        subcode: Subcode,
+        reason: &str,
     ) {
-        let text = wsman::fault(header, fault, self.new_uuid());
-        let refusal = Refusal::new(RefusalKind::Soap, fault.status(), reason.to_string());
-        self.note_refusal(now, conn, refusal);
-        self.answer(now, conn, &Answer::Envelope(fault.status(), &text));
+        let machine = self.settings.hostname.as_deref().unwrap_or("wecrelay");
+        let fault = Fault { subcode, reason, machine };
+        let text = wsman::fault(header, new_uuid(&mut self.random), &fault);
+        self.note_refusal(now, conn, Refusal::new(RefusalKind::Soap, subcode.status(), reason));
+        self.answer(now, conn, &Answer::Envelope(subcode.status(), &text));
     }
 
     fn handle_enumerate(
@@ -118,21 +123,7 @@ impl Collector {
                 return self.answer(now, source.conn, &Answer::Empty(503));
             }
         };
-        let policy = Policy::new(vec![Profile::HttpSpnegoKerberos]);
-        let offers: Vec<_> = self
-            .settings
-            .subscriptions
-            .iter()
-            .zip(&bookmarks)
-            .map(|(subscription, bookmark)| Offer {
-                subscription,
-                url: format!("{base}/wsman/subscriptions/{}", subscription.id()),
-                policy: policy.clone(),
-                bookmark: bookmark.as_deref(),
-            })
-            .collect();
-        let random = &mut self.random;
-        let text = wsman::enumerate_response(header, &offers, &mut || new_uuid(random));
+        let text = self.enumerate_response(source, header, &base, &bookmarks);
         self.counters.enumerations += 1;
         let heartbeat = self.settings.subscriptions.iter().map(|s| s.heartbeat).min();
         let known = bookmarks.iter().any(Option::is_some);
@@ -144,6 +135,38 @@ impl Collector {
             heartbeat.filter(|_| known),
         );
         self.answer(now, source.conn, &Answer::Envelope(200, &text));
+    }
+
+    fn enumerate_response(
+        &mut self,
+        source: &Source,
+        header: &Header,
+        base: &str,
+        bookmarks: &[Option<String>],
+    ) -> String {
+        let policy = Policy { profiles: vec![Profile::HttpSpnegoKerberos] };
+        let subscriptions = &self.settings.subscriptions;
+        let url = |s: &Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
+        let urls: Vec<_> = subscriptions.iter().map(url).collect();
+        let offers = subscriptions.iter().zip(&urls).zip(bookmarks);
+        let offers = offers.map(|((subscription, url), bookmark)| Offer {
+            subscription,
+            url,
+            policy: &policy,
+            bookmark: bookmark.as_deref(),
+        });
+        let offers: Vec<_> = offers.collect();
+        let random = &mut self.random;
+        let answer = wsman::enumerate_response(header, &offers, &mut || new_uuid(random));
+        if !answer.left_out.is_empty() {
+            log::warn!(
+                "source {}: takes only {} bytes, left out: {}; shorter queries are the remedy",
+                source.describe(header),
+                header.max_envelope_size.unwrap_or_default(),
+                answer.left_out.join(", "),
+            );
+        }
+        answer.xml
     }
 
     /// Scheme, host and port by which this source reaches us.
@@ -253,7 +276,7 @@ impl Collector {
         let mut facts = BatchFacts::new();
         let mut frames: Vec<_> = self.forms.iter().map(|_| Frames::default()).collect();
         for raw in events {
-            let event = event::parse(raw);
+            let event = event::parse(&raw.xml);
             match &event {
                 Ok(event) if event.is_bookmark_event() => {
                     facts.note_bookmark_event();
@@ -267,7 +290,7 @@ impl Collector {
                 }
             }
             for (form, frames) in self.forms.iter().zip(&mut frames) {
-                let cut = push_message(&self.settings.mapping, *form, raw, &event, &origin, frames);
+                let cut = push_message(&self.settings.mapping, *form, &raw.xml, &event, &origin, frames);
                 self.counters.truncated += u64::from(cut);
             }
         }
@@ -308,6 +331,18 @@ fn stored_bookmark(
 ) -> Result<Option<String>, store::Error> {
     let Ok(key) = source.key(subscription.id(), header) else { return Ok(None) };
     Ok(store.bookmark(&key)?.map(|stored| stored.bookmark.xml().to_owned()))
+}
+
+fn subcode(error: &wsman::Error) -> Subcode {
+    match error {
+        wsman::Error::Missing("Action" | "MessageID") => Subcode::InvalidMessageInformationHeader,
+        wsman::Error::Depth { .. }
+        | wsman::Error::Attributes { .. }
+        | wsman::Error::Namespaces { .. }
+        | wsman::Error::Markup
+        | wsman::Error::HeaderTooLong(_) => Subcode::EncodingLimit,
+        _ => Subcode::SchemaValidationError,
+    }
 }
 
 /// The host and port of an http URL.
