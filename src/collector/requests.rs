@@ -184,7 +184,7 @@ impl Collector {
             return self.refuse_unknown(now, source, header, target);
         }
         self.counters.heartbeats += 1;
-        self.sources.note_posted(now, &source.name(header), source.address);
+        self.sources.note_posted(&source.name(header), source.address);
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
@@ -220,7 +220,7 @@ impl Collector {
             return self.refuse_unknown(now, source, &header, target);
         };
         let id = subscription.id();
-        self.sources.note_posted(now, &source.name(&header), source.address);
+        self.sources.note_posted(&source.name(&header), source.address);
         if self.is_full() {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
@@ -310,8 +310,9 @@ fn push_message(
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
-    let written = framing::frame(form.framing, &mut frames.bytes, |out| {
-        syslog::write_message(mapping, raw, event, origin, form.max, form.framing.controls(), out)
+    let control = form.framing.control_characters();
+    let written = framing::write_frame(form.framing, &mut frames.bytes, |out| {
+        syslog::write_message(mapping, raw, event, origin, form.max, control, out)
     });
     frames.ends.push(frames.bytes.len());
     written.truncated > 0

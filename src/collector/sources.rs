@@ -67,19 +67,14 @@ impl Sources {
     }
 
     /// A source has sent a heartbeat or events.
-    pub(super) fn note_posted(&mut self, now: Now, name: &SourceName, address: IpAddr) {
-        match self.known.get_mut(name) {
-            Some(known) => {
-                if matches!(known.state, State::Silent) {
-                    log::info!("source {} ({address}): no longer silent", name.machine);
-                }
-                known.state = State::Active;
+    pub(super) fn note_posted(&mut self, name: &SourceName, address: IpAddr) {
+        if let Some(known) = self.known.get_mut(name) {
+            if matches!(known.state, State::Silent) {
+                log::info!("source {} ({address}): no longer silent", name.machine);
             }
-            None if self.known.len() < WATCHED => {
-                log::debug!("source {} ({address}): goes on, {:?}", name.machine, now.monotonic);
-                self.known.insert(name.clone(), Known { address, state: State::Active });
-            }
-            None => {}
+            known.state = State::Active;
+        } else if self.known.len() < WATCHED {
+            self.known.insert(name.clone(), Known { address, state: State::Active });
         }
     }
 

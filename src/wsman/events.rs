@@ -2,6 +2,7 @@
 //! (DSP0226 10.2.9, MS-WSMV 2.2.4).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use roxmltree::Node;
 
@@ -86,6 +87,20 @@ impl SubscriptionEnd {
             code: code.and_then(|code| code.parse().ok()),
             message: fault.map(all_text).unwrap_or_default(),
         }
+    }
+}
+
+impl fmt::Display for SubscriptionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status.rsplit('/').next().unwrap_or_default();
+        write!(f, "{status}")?;
+        if let Some(code) = self.code {
+            write!(f, ", error {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ", {:?}", self.message)?;
+        }
+        Ok(())
     }
 }
 
