@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod ntlm;
 pub mod output;
 pub mod queue;
+pub mod relay;
 pub mod resolver;
 pub mod server;
 pub mod sldc;

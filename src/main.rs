@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use wecrelay::cli::{Command, Options};
 use wecrelay::config::Config;
+use wecrelay::{commands, relay};
 
 /// Why it ended: what was asked for could not be understood, or could not be done.
 enum Failure {
@@ -33,20 +34,22 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     match &options.command {
-        Some(Command::Send(_) | Command::Passwd(_)) => {
-            Err(Failure::Running("not joined yet".into()))
+        Some(Command::Send(send)) => {
+            commands::send::run(send).map_err(|error| Failure::Running(error.into()))
         }
+        Some(Command::Passwd(passwd)) => commands::passwd::run(passwd).map_err(|error| {
+            if error.exit_code() == 2 { Failure::Usage(error.into()) } else { Failure::Running(error.into()) }
+        }),
         None => {
             let state = std::env::var_os("STATE_DIRECTORY");
             let config = Config::check(&options.relay, state.as_deref());
-            relay(&config.map_err(|error| Failure::Usage(error.into()))?)
+            let config = config.map_err(|error| Failure::Usage(error.into()))?;
+            relay::run(&config).map_err(|error| match error.is_usage() {
+                true => Failure::Usage(error.into()),
+                false => Failure::Running(error.into()),
+            })
         }
     }
-}
-
-/// Reads the files that `config` names and runs the relay until a signal.
-fn relay(_config: &Config) -> Result<(), Failure> {
-    Err(Failure::Running("not joined yet".into()))
 }
 
 /// The error and its causes, joined by colons.

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use ipnet::IpNet;
 
-use super::facility::NAMES;
+use crate::syslog::Facility;
 use crate::output;
 
 /// What is wrong with the command line.
@@ -124,7 +124,7 @@ impl fmt::Display for Error {
             Self::Facility(value) => write!(
                 f,
                 "--facility {value}: allowed are auto, a number from 0 to 23, and {}",
-                NAMES.join(", ")
+                Facility::NAMES.join(", ")
             ),
         }
     }

@@ -4,7 +4,6 @@
 //! listens. Files that flags name are read later, by their own modules.
 
 mod error;
-mod facility;
 mod listen;
 
 use std::ffi::OsStr;
@@ -15,9 +14,9 @@ use ipnet::IpNet;
 
 use crate::cli::{MessageKind, RelayOptions};
 use crate::output::{self, is_host_name};
+use crate::syslog::{self, Facility, FacilityRule, Mapping};
 
 pub use error::Error;
-pub use facility::Facility;
 pub use listen::{Listener, PORT};
 
 /// The channels of a relay that was told of none.
@@ -53,19 +52,6 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
-}
-
-/// How an event becomes a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mapping {
-    /// The facility of PRI.
-    pub facility: Facility,
-    /// What MSG holds.
-    pub message: MessageKind,
-    /// The number in SD-IDs.
-    pub enterprise: u32,
-    /// Whether MSG begins with a byte order mark.
-    pub bom: bool,
 }
 
 impl Config {
@@ -181,11 +167,24 @@ fn unmapped(network: IpNet) -> Option<IpNet> {
 
 fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {
     Ok(Mapping {
-        facility: Facility::parse(&options.facility)?,
-        message: options.message,
+        facility: facility(&options.facility)?,
+        message: match options.message {
+            MessageKind::Text => syslog::MessageKind::Text,
+            MessageKind::Xml => syslog::MessageKind::Xml,
+            MessageKind::Json => syslog::MessageKind::Json,
+        },
         enterprise: options.enterprise.get(),
         bom: options.bom,
+        ..Mapping::default()
     })
+}
+
+fn facility(text: &str) -> Result<FacilityRule, Error> {
+    if text == "auto" {
+        return Ok(FacilityRule::Auto);
+    }
+    let known = Facility::from_name(text).map(FacilityRule::Fixed);
+    known.ok_or_else(|| Error::Facility(text.to_owned()))
 }
 
 fn state(flag: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {

@@ -137,14 +137,13 @@ impl FacilityRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(u8);
 
-/// By number.
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
-    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
-    "local5", "local6", "local7",
-];
-
 impl Facility {
+    /// Names by number, as in syslog.conf(5).
+    pub const NAMES: [&str; 24] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2",
+        "local3", "local4", "local5", "local6", "local7",
+    ];
     /// Messages of users' programs.
     pub const USER: Self = Self(1);
     /// Security messages not for everyone's eyes.
@@ -153,7 +152,7 @@ impl Facility {
     /// The facility of this name (`kern` to `local7`, any case) or number.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let named = FACILITIES
+        let named = Self::NAMES
             .iter()
             .position(|known| known.eq_ignore_ascii_case(name));
         let code = match named {
@@ -161,7 +160,7 @@ impl Facility {
             None if name.bytes().all(|byte| byte.is_ascii_digit()) => name.parse().ok()?,
             None => return None,
         };
-        (usize::from(code) < FACILITIES.len()).then_some(Self(code))
+        (usize::from(code) < Self::NAMES.len()).then_some(Self(code))
     }
 
     /// The number, 0 to 23.
@@ -173,7 +172,7 @@ impl Facility {
 
 impl fmt::Display for Facility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(FACILITIES.get(usize::from(self.0)).unwrap_or(&"user"))
+        f.write_str(Self::NAMES.get(usize::from(self.0)).unwrap_or(&"user"))
     }
 }
 
