@@ -331,7 +331,11 @@ fn wrong_passwords_and_unknown_accounts_look_alike_from_outside_only() {
     let unknown = denial(&mut connection, "nobody", "x");
     assert_eq!(wrong.for_source(), unknown.for_source());
     assert!(wrong.reason().starts_with("wrong password"));
-    assert!(wrong.reason().contains("EXAMPLE\\forwarder"));
+    assert!(
+        wrong
+            .reason()
+            .contains("account 'EXAMPLE\\forwarder', workstation 'SOURCE01'")
+    );
     assert!(unknown.reason().contains("--users"));
     connection.policy.has_accounts = false;
     let unknown = denial(&mut connection, "nobody", "x");

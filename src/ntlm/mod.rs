@@ -216,13 +216,7 @@ impl fmt::Display for Error {
             Self::Malformed(error) => write!(f, "malformed NTLM message: {error}"),
             Self::Missing(flag) => write!(f, "source does not offer {flag}"),
             Self::Unsupported(flag) => write!(f, "source wants {flag}, which is not supported"),
-            Self::Denied { reason, claimed } => {
-                let (name, workstation) = (claimed.name(), claimed.workstation());
-                write!(
-                    f,
-                    "{reason} (account {name:?}, workstation {workstation:?})"
-                )
-            }
+            Self::Denied { reason, claimed } => write!(f, "{reason} ({claimed})"),
         }
     }
 }
