@@ -15,6 +15,9 @@ impl std::ops::Add<Duration> for Now {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self { monotonic: self.monotonic + later, wall: self.wall + later }
+        Self {
+            monotonic: self.monotonic + later,
+            wall: self.wall + later,
+        }
     }
 }

@@ -116,7 +116,11 @@ impl Refusal {
     /// A refusal of that kind.
     #[must_use]
     pub fn new(kind: RefusalKind, status: u16, reason: impl Into<String>) -> Self {
-        Self { kind, status, reason: reason.into() }
+        Self {
+            kind,
+            status,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -356,16 +360,28 @@ impl Connection {
             return Err(None);
         };
         self.established = None;
-        let step =
-            self.acceptor.handle(authorization, self.address, &rules.auth, now.wall, random);
+        let step = self
+            .acceptor
+            .handle(authorization, self.address, &rules.auth, now.wall, random);
         match step {
             Step::Challenge(token) => {
-                self.respond(now, form, Response::empty(401).header("WWW-Authenticate", token));
+                self.respond(
+                    now,
+                    form,
+                    Response::empty(401).header("WWW-Authenticate", token),
+                );
                 Err(None)
             }
-            Step::Accept { identity, context, token } => {
+            Step::Accept {
+                identity,
+                context,
+                token,
+            } => {
                 self.token = token;
-                self.established = Some(Established { identity: Rc::new(identity), context });
+                self.established = Some(Established {
+                    identity: Rc::new(identity),
+                    context,
+                });
                 Ok(())
             }
             Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
@@ -376,7 +392,11 @@ impl Connection {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
         self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
-        Event::Refused(Refusal::new(RefusalKind::Authentication, 401, error.reason()))
+        Event::Refused(Refusal::new(
+            RefusalKind::Authentication,
+            401,
+            error.reason(),
+        ))
     }
 
     /// Body to envelope: unseal, decompress, decode.
@@ -396,7 +416,11 @@ impl Connection {
         let form = if content_type.is("multipart/encrypted") {
             let sealed = self.unseal(&content_type, &mut body)?;
             plain = body.get(sealed.data.clone()).unwrap_or_default();
-            Form { charset: sealed.charset, sealed: Some(sealed.mechanism), ..form }
+            Form {
+                charset: sealed.charset,
+                sealed: Some(sealed.mechanism),
+                ..form
+            }
         } else if rules.allow_unencrypted {
             plain = &body;
             let charset = content_type.charset().unwrap_or_default();
@@ -407,7 +431,11 @@ impl Connection {
         };
         let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
         let host = head.header("Host").map(str::to_owned);
-        let message = Message { target: head.target, host, text };
+        let message = Message {
+            target: head.target,
+            host,
+            text,
+        };
         Ok((message, Form { charset, ..form }))
     }
 
@@ -421,10 +449,15 @@ impl Connection {
         let Some(established) = &mut self.established else {
             return Err(refusal("a sealed body without a security context".into()));
         };
-        let (front, data) = body.split_at_mut_checked(sealed.data.start).unwrap_or_default();
+        let (front, data) = body
+            .split_at_mut_checked(sealed.data.start)
+            .unwrap_or_default();
         let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
         let token = front.get(sealed.token.clone()).unwrap_or_default();
-        established.context.unseal(token, data).map_err(|e| refusal(e.to_string()))?;
+        established
+            .context
+            .unseal(token, data)
+            .map_err(|e| refusal(e.to_string()))?;
         if sealed.length != data.len() {
             let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
             return Err(refusal(reason));
@@ -434,7 +467,9 @@ impl Connection {
 
     /// Answers the message that [`Connection::poll`] gave.
     pub fn answer(&mut self, now: Now, answer: &Answer<'_>) {
-        let Phase::Answering(form) = self.phase else { return };
+        let Phase::Answering(form) = self.phase else {
+            return;
+        };
         self.phase = Phase::Open;
         let response = match answer {
             Answer::Empty(status) => Response::empty(*status),
@@ -449,7 +484,14 @@ impl Connection {
         if let (Some(mechanism), Some(established)) = (form.sealed, established) {
             let token = established.context.seal(&mut plain);
             let mut body = Vec::with_capacity(plain.len() + 400);
-            multipart::emit(mechanism, form.charset, plain.len(), &token, &plain, &mut body);
+            multipart::emit(
+                mechanism,
+                form.charset,
+                plain.len(),
+                &token,
+                &plain,
+                &mut body,
+            );
             return Response::with_body(status, body)
                 .header("Content-Type", multipart::content_type(mechanism));
         }
@@ -458,8 +500,12 @@ impl Connection {
     }
 
     fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
-        let form =
-            Form { charset: Charset::Utf16, sealed: None, keep_alive: false, is_head: false };
+        let form = Form {
+            charset: Charset::Utf16,
+            sealed: None,
+            keep_alive: false,
+            is_head: false,
+        };
         self.respond(now, form, Response::empty(refusal.status));
         Event::Refused(refusal)
     }
@@ -553,7 +599,10 @@ impl Connection {
 
     /// Time has passed; calls too early are harmless.
     pub fn handle_timeout(&mut self, now: Now, limits: &Limits) -> Option<Event> {
-        if self.poll_timeout(limits).is_none_or(|at| now.monotonic < at) {
+        if self
+            .poll_timeout(limits)
+            .is_none_or(|at| now.monotonic < at)
+        {
             return None;
         }
         let what = match (self.phase, self.decoder.progress()) {
@@ -576,7 +625,10 @@ fn too_many_failures() -> Refusal {
 
 /// 401 with the methods that are enabled.
 fn offer(policy: &auth::Policy) -> Response {
-    policy.offers().into_iter().fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+    policy
+        .offers()
+        .into_iter()
+        .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
 }
 
 /// Decompresses and decodes an unsealed body.

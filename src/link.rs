@@ -63,7 +63,9 @@ impl Link {
         Self {
             queue: Queue::new(settings.replay),
             settings,
-            phase: Phase::Down { until: now.monotonic },
+            phase: Phase::Down {
+                until: now.monotonic,
+            },
             pause: FIRST_PAUSE,
             look: None,
             failing: None,
@@ -108,9 +110,14 @@ impl Link {
 
     fn drop_messages(&mut self, count: usize) {
         if self.dropped == 0 {
-            log::warn!("output {}: full, dropping events (required=no)", self.settings.label);
+            log::warn!(
+                "output {}: full, dropping events (required=no)",
+                self.settings.label
+            );
         }
-        self.dropped = self.dropped.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        self.dropped = self
+            .dropped
+            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// The source of `batch` was told to come again.
@@ -124,7 +131,10 @@ impl Link {
         match self.failing.take() {
             Some(since) => {
                 let seconds = now.monotonic.duration_since(since).as_secs();
-                log::info!("output {}: open again after {seconds} s", self.settings.label);
+                log::info!(
+                    "output {}: open again after {seconds} s",
+                    self.settings.label
+                );
             }
             None => log::info!("output {}: open", self.settings.label),
         }
@@ -135,34 +145,45 @@ impl Link {
     pub fn handle_failed(&mut self, now: Now, reason: &str) {
         if self.failing.is_none() {
             let label = &self.settings.label;
-            let effect = if self.settings.required { ", sources wait" } else { "" };
+            let effect = if self.settings.required {
+                ", sources wait"
+            } else {
+                ""
+            };
             log::warn!("output {label}: {reason}; trying again{effect}");
             self.failing = Some(now.monotonic);
         }
         log::debug!("output {}: {reason}", self.settings.label);
         self.queue.rewind();
         self.look = None;
-        self.phase = Phase::Down { until: now.monotonic + self.pause };
+        self.phase = Phase::Down {
+            until: now.monotonic + self.pause,
+        };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     /// What to write next on a stream, when the output is open.
     #[must_use]
     pub fn next_bytes(&self) -> Option<&[u8]> {
-        matches!(self.phase, Phase::Up).then(|| self.queue.next_bytes()).flatten()
+        matches!(self.phase, Phase::Up)
+            .then(|| self.queue.next_bytes())
+            .flatten()
     }
 
     /// The next datagram, when the output is open.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {
-        matches!(self.phase, Phase::Up).then(|| self.queue.next_datagram()).flatten()
+        matches!(self.phase, Phase::Up)
+            .then(|| self.queue.next_datagram())
+            .flatten()
     }
 
     /// `count` bytes were written.
     pub fn handle_written(&mut self, now: Now, count: usize, delivered: &mut Vec<BatchId>) {
         self.queue.handle_written(count);
         if self.is_measured() {
-            self.look.get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
+            self.look
+                .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
         } else {
             self.confirm(0, delivered);
         }
@@ -198,7 +219,10 @@ impl Link {
     }
 
     fn is_measured(&self) -> bool {
-        matches!(self.settings.target, Target::Tcp { .. } | Target::File { sync: true, .. })
+        matches!(
+            self.settings.target,
+            Target::Tcp { .. } | Target::File { sync: true, .. }
+        )
     }
 
     /// Whether written bytes wait to be measured: worth a look right after writing.
@@ -223,7 +247,9 @@ impl Link {
         }
         match self.phase {
             Phase::Down { .. } => {
-                self.phase = Phase::Opening { until: now.monotonic + OPENING_TIME };
+                self.phase = Phase::Opening {
+                    until: now.monotonic + OPENING_TIME,
+                };
                 Some(Task::Open)
             }
             Phase::Opening { .. } => {

@@ -37,9 +37,15 @@ fn run(options: &Options) -> Result<(), Failure> {
         Some(Command::Send(send)) => {
             commands::send::run(send).map_err(|error| Failure::Running(error.into()))
         }
-        Some(Command::Passwd(passwd)) => commands::passwd::run(passwd).map_err(|error| {
-            if error.exit_code() == 2 { Failure::Usage(error.into()) } else { Failure::Running(error.into()) }
-        }),
+        Some(Command::Passwd(passwd)) => {
+            let options = commands::passwd::Options {
+                account: passwd.account.clone(),
+            };
+            commands::passwd::run(&options).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
         None => {
             let state = std::env::var_os("STATE_DIRECTORY");
             let config = Config::check(&options.relay, state.as_deref());

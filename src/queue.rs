@@ -189,7 +189,9 @@ impl Queue {
     /// a part of it is on the wire.
     pub fn cancel(&mut self, batch: BatchId) {
         let awaited = |entry: &Entry| entry.batch == batch && entry.standing == Standing::Awaited;
-        let Some(index) = self.entries.iter().position(awaited) else { return };
+        let Some(index) = self.entries.iter().position(awaited) else {
+            return;
+        };
         if index < self.cursor || (index == self.cursor && self.offset > 0) {
             if let Some(entry) = self.entries.get_mut(index) {
                 entry.standing = Standing::Abandoned;

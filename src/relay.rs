@@ -53,10 +53,16 @@ impl fmt::Display for Error {
         match self {
             Self::Subscriptions(error) => write!(f, "--subscription {error}"),
             Self::SameName(name) => {
-                write!(f, "a subscription file may not be named {name:?} beside --channel")
+                write!(
+                    f,
+                    "a subscription file may not be named {name:?} beside --channel"
+                )
             }
             Self::NoSubscription => {
-                write!(f, "--subscription: none of the files has a subscription to offer")
+                write!(
+                    f,
+                    "--subscription: none of the files has a subscription to offer"
+                )
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
@@ -98,8 +104,15 @@ pub fn run(config: &Config) -> Result<(), Error> {
 /// Reads all files that the configuration names.
 fn settings(config: &Config) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
-    let longest = subscriptions.iter().map(|s| s.heartbeat).max().unwrap_or_default();
-    let limits = Limits { idle_time: longest + IDLE_MARGIN, ..Limits::default() };
+    let longest = subscriptions
+        .iter()
+        .map(|s| s.heartbeat)
+        .max()
+        .unwrap_or_default();
+    let limits = Limits {
+        idle_time: longest + IDLE_MARGIN,
+        ..Limits::default()
+    };
     let rules = Rules {
         auth: policy(config)?,
         allow_unencrypted: config.allow_unencrypted,
@@ -114,10 +127,16 @@ fn settings(config: &Config) -> Result<Settings, Error> {
 }
 
 fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
-    #[expect(clippy::disallowed_methods, reason = "subscriptions expire by the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "subscriptions expire by the wall clock"
+    )]
     let now = SystemTime::now();
     let loaded = subscriptions::load(&config.subscriptions, now).map_err(Error::Subscriptions)?;
-    loaded.notices.iter().for_each(|notice| log::warn!("{notice}"));
+    loaded
+        .notices
+        .iter()
+        .for_each(|notice| log::warn!("{notice}"));
     let mut subscriptions = loaded.subscriptions;
     if !config.channels.is_empty() {
         // Without rendering, events are half the size, and only the text needs it.

@@ -28,7 +28,9 @@ impl Resolver {
         let (answering, answers) = mpsc::channel();
         let work = move || {
             for (who, host, port) in asked {
-                let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+                let found = (host.as_str(), port)
+                    .to_socket_addrs()
+                    .map(Iterator::collect);
                 if answering.send((who, found)).is_err() || waker.wake().is_err() {
                     return;
                 }

@@ -42,7 +42,13 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new(conn: ConnId, header: Header, mark: Option<Mark>, events: usize) -> Self {
-        Self { conn, header, mark, events, waiting: 0 }
+        Self {
+            conn,
+            header,
+            mark,
+            events,
+            waiting: 0,
+        }
     }
 }
 
@@ -58,7 +64,8 @@ impl Collector {
             };
             batch.waiting += usize::from(link.push(id, frames));
         }
-        self.timers.push(Reverse((deadline(now, &batch.header), Timer::Batch(id))));
+        self.timers
+            .push(Reverse((deadline(now, &batch.header), Timer::Batch(id))));
         if batch.waiting == 0 {
             self.delivered.push(id);
         }
@@ -67,7 +74,9 @@ impl Collector {
 
     /// One more output has delivered a batch.
     pub(super) fn note_delivered(&mut self, id: BatchId) {
-        let Some(batch) = self.batches.get_mut(&id) else { return };
+        let Some(batch) = self.batches.get_mut(&id) else {
+            return;
+        };
         batch.waiting -= 1;
         if batch.waiting == 0 {
             self.delivered.push(id);
@@ -81,14 +90,21 @@ impl Collector {
             return;
         }
         let ids = std::mem::take(&mut self.delivered);
-        let mut batches: Vec<_> = ids.iter().filter_map(|id| self.batches.remove(id)).collect();
+        let mut batches: Vec<_> = ids
+            .iter()
+            .filter_map(|id| self.batches.remove(id))
+            .collect();
         let marks = batches.iter_mut().filter_map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
-        let recorded = marks.into_iter().try_for_each(|mark| self.record(now, mark, store));
+        let recorded = marks
+            .into_iter()
+            .try_for_each(|mark| self.record(now, mark, store));
         match recorded.and_then(|()| store.commit()) {
             Ok(()) => {
                 self.commit_failing = false;
-                batches.iter().for_each(|batch| self.acknowledge(now, batch));
+                batches
+                    .iter()
+                    .for_each(|batch| self.acknowledge(now, batch));
             }
             Err(error) => {
                 store.rollback();
@@ -100,13 +116,12 @@ impl Collector {
         }
     }
 
-    fn record(
-        &mut self,
-        now: Now,
-        mark: Mark,
-        store: &mut dyn Store,
-    ) -> Result<(), store::Error> {
-        let seconds = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    fn record(&mut self, now: Now, mark: Mark, store: &mut dyn Store) -> Result<(), store::Error> {
+        let seconds = now
+            .wall
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let verdict = store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
         if let Verdict::KeepAside(reason) = verdict {
             self.counters.bookmarks_aside += 1;
@@ -129,17 +144,25 @@ impl Collector {
 
     /// The source of a batch will not wait any longer: it keeps the events.
     pub(super) fn time_out_batch(&mut self, now: Now, id: BatchId) {
-        let Some(batch) = self.batches.remove(&id) else { return };
+        let Some(batch) = self.batches.remove(&id) else {
+            return;
+        };
         for link in &mut self.links {
             link.cancel(id);
         }
         self.delivered.retain(|delivered| *delivered != id);
-        log::debug!("batch of {} events not delivered in time: handed back", batch.events);
+        log::debug!(
+            "batch of {} events not delivered in time: handed back",
+            batch.events
+        );
         self.hand_back(now, &batch);
     }
 }
 
 fn deadline(now: Now, header: &Header) -> Instant {
-    let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST_TIMEOUT);
+    let timeout = header
+        .operation_timeout
+        .unwrap_or(DEFAULT_TIMEOUT)
+        .min(LONGEST_TIMEOUT);
     now.monotonic + timeout - MARGIN.min(timeout / 4)
 }

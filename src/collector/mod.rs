@@ -14,8 +14,6 @@ mod batches;
 mod repeats;
 mod requests;
 mod sources;
-#[cfg(test)]
-mod tests;
 
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind, Rules};
@@ -164,7 +162,10 @@ impl Collector {
         let mut forms = Vec::new();
         let mut form_of_link = Vec::new();
         for output in &outputs {
-            let form = Form { framing: output.framing, max: output.max };
+            let form = Form {
+                framing: output.framing,
+                max: output.max,
+            };
             let known = forms.iter().position(|f| *f == form);
             form_of_link.push(known.unwrap_or(forms.len()));
             if known.is_none() {
@@ -175,7 +176,10 @@ impl Collector {
         Self {
             settings,
             connections: HashMap::new(),
-            links: outputs.into_iter().map(|output| Link::new(output, now)).collect(),
+            links: outputs
+                .into_iter()
+                .map(|output| Link::new(output, now))
+                .collect(),
             forms,
             form_of_link,
             batches: HashMap::new(),
@@ -222,21 +226,26 @@ impl Collector {
     /// What is to be written to a source.
     #[must_use]
     pub fn outgoing(&self, id: ConnId) -> &[u8] {
-        self.connections.get(&id).map_or(&[], |slot| slot.connection.outgoing())
+        self.connections
+            .get(&id)
+            .map_or(&[], |slot| slot.connection.outgoing())
     }
 
     /// Whether a source may be read: its last request is answered, or it has not
     /// sent much ahead.
     #[must_use]
     pub fn wants_input(&self, id: ConnId) -> bool {
-        self.connections.get(&id).is_some_and(|slot| slot.connection.wants_input())
+        self.connections
+            .get(&id)
+            .is_some_and(|slot| slot.connection.wants_input())
     }
 
     /// Whether sources may be read. While an output is full they are not: the
     /// source is our queue.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
-        self.full_since.is_none_or(|since| now.monotonic >= since + HOLD_TIME)
+        self.full_since
+            .is_none_or(|since| now.monotonic >= since + HOLD_TIME)
     }
 
     /// Takes in what has happened.
@@ -249,10 +258,14 @@ impl Collector {
             Input::Opened(id) => self.with_link(id, |link, _| link.handle_opened(now)),
             Input::Failed(id, why) => self.with_link(id, |link, _| link.handle_failed(now, why)),
             Input::Written(id, count) => {
-                self.with_link(id, |link, delivered| link.handle_written(now, count, delivered));
+                self.with_link(id, |link, delivered| {
+                    link.handle_written(now, count, delivered)
+                });
             }
             Input::Measured(id, left) => {
-                self.with_link(id, |link, delivered| link.handle_measured(now, left, delivered));
+                self.with_link(id, |link, delivered| {
+                    link.handle_measured(now, left, delivered)
+                });
             }
             Input::Timeout => self.handle_timeout(now),
         }
@@ -291,7 +304,10 @@ impl Collector {
     pub fn is_finished(&self) -> bool {
         let answered = |slot: &Slot| slot.connection.outgoing().is_empty();
         self.batches.is_empty()
-            && self.links.iter().all(|link| link.is_idle() || !link.settings().required)
+            && self
+                .links
+                .iter()
+                .all(|link| link.is_idle() || !link.settings().required)
             && self.connections.values().all(answered)
     }
 
@@ -300,7 +316,10 @@ impl Collector {
         if let Some(link) = self.links.get_mut(id.0) {
             act(link, &mut confirmed);
         }
-        let required = self.links.get(id.0).is_some_and(|link| link.settings().required);
+        let required = self
+            .links
+            .get(id.0)
+            .is_some_and(|link| link.settings().required);
         for batch in confirmed.into_iter().filter(|_| required) {
             self.note_delivered(batch);
         }
@@ -309,12 +328,21 @@ impl Collector {
     fn handle_accepted(&mut self, now: Now, id: ConnId, address: IpAddr) {
         self.counters.connections += 1;
         let connection = Connection::new(now, address, &self.settings.rules.limits);
-        self.connections.insert(id, Slot { connection, armed: None, buffered: 0 });
+        self.connections.insert(
+            id,
+            Slot {
+                connection,
+                armed: None,
+                buffered: 0,
+            },
+        );
         self.arm(id);
     }
 
     fn handle_received(&mut self, now: Now, id: ConnId, bytes: &[u8], store: &mut dyn Store) {
-        let Some(slot) = self.connections.get_mut(&id) else { return };
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
         slot.connection.handle_received(now, bytes);
         self.advance(now, id, store);
         if self.buffered > BUFFERED
@@ -328,7 +356,9 @@ impl Collector {
     }
 
     fn handle_sent(&mut self, now: Now, id: ConnId, count: usize, store: &mut dyn Store) {
-        let Some(slot) = self.connections.get_mut(&id) else { return };
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
         slot.connection.handle_written(now, count);
         if slot.connection.outgoing().is_empty() {
             self.advance(now, id, store);
@@ -350,14 +380,21 @@ impl Collector {
         let slot = self.connections.get_mut(&id)?;
         let random = &mut self.random;
         let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
-        let blocked = self.failures.get(&slot.connection.address()).copied().unwrap_or(0)
+        let blocked = self
+            .failures
+            .get(&slot.connection.address())
+            .copied()
+            .unwrap_or(0)
             >= FAILURES_A_MINUTE;
-        slot.connection.poll(now, &self.settings.rules, blocked, &mut fill)
+        slot.connection
+            .poll(now, &self.settings.rules, blocked, &mut fill)
     }
 
     /// Tells the loop what a change of a connection asks for, and sets its timer.
     fn settle(&mut self, now: Now, id: ConnId) {
-        let Some(slot) = self.connections.get_mut(&id) else { return };
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
         if self.stopping {
             slot.connection.refuse_further(now);
         }
@@ -385,8 +422,12 @@ impl Collector {
 
     /// Sets the timer of a connection, unless an earlier one is set already.
     fn arm(&mut self, id: ConnId) {
-        let Some(slot) = self.connections.get_mut(&id) else { return };
-        let Some(at) = slot.connection.poll_timeout(&self.settings.rules.limits) else { return };
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Some(at) = slot.connection.poll_timeout(&self.settings.rules.limits) else {
+            return;
+        };
         if slot.armed.is_none_or(|armed| at < armed) {
             slot.armed = Some(at);
             self.timers.push(Reverse((at, Timer::Connection(id))));
@@ -413,12 +454,16 @@ impl Collector {
     }
 
     fn time_out_connection(&mut self, now: Now, id: ConnId, at: Instant) {
-        let Some(slot) = self.connections.get_mut(&id) else { return };
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
         if slot.armed != Some(at) {
             return;
         }
         slot.armed = None;
-        let event = slot.connection.handle_timeout(now, &self.settings.rules.limits);
+        let event = slot
+            .connection
+            .handle_timeout(now, &self.settings.rules.limits);
         if let Some(Event::Refused(refusal)) = event {
             self.note_refusal(now, id, refusal);
         }
@@ -426,7 +471,8 @@ impl Collector {
     }
 
     fn sweep(&mut self, now: Now) {
-        self.timers.push(Reverse((now.monotonic + SWEEP, Timer::Sweep)));
+        self.timers
+            .push(Reverse((now.monotonic + SWEEP, Timer::Sweep)));
         if now.monotonic >= self.failures_since + Duration::from_secs(60) {
             self.failures = HashMap::new();
             self.failures_since = now.monotonic;
@@ -436,7 +482,9 @@ impl Collector {
     }
 
     fn note_refusal(&mut self, now: Now, id: ConnId, refusal: Refusal) {
-        let Some(slot) = self.connections.get(&id) else { return };
+        let Some(slot) = self.connections.get(&id) else {
+            return;
+        };
         let address = slot.connection.address();
         self.counters.note_refusal(refusal.kind);
         if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
@@ -453,7 +501,9 @@ impl Collector {
     }
 
     fn is_full(&self) -> bool {
-        self.links.iter().any(|link| link.settings().required && link.is_full())
+        self.links
+            .iter()
+            .any(|link| link.settings().required && link.is_full())
     }
 
     fn note_fullness(&mut self, now: Now) {

@@ -26,15 +26,28 @@ pub(super) struct Repeats {
 impl Repeats {
     /// Logs a refusal as a warning, or only counts it where the like of it was logged before.
     pub(super) fn warn(&mut self, now: Now, address: IpAddr, refusal: &Refusal) {
-        let Refusal { kind, status, reason } = refusal;
+        let Refusal {
+            kind,
+            status,
+            reason,
+        } = refusal;
         log::debug!("source {address}: {status}: {}: {reason}", kind.name());
         if let Some(seen) = self.seen.get_mut(&(address, *kind)) {
             seen.more += 1;
             return;
         }
         if self.seen.len() < REMEMBERED {
-            self.seen.insert((address, *kind), Seen { since: now.monotonic, more: 0 });
-            log::warn!("source {address}: refused with {status}: {}: {reason}", kind.name());
+            self.seen.insert(
+                (address, *kind),
+                Seen {
+                    since: now.monotonic,
+                    more: 0,
+                },
+            );
+            log::warn!(
+                "source {address}: refused with {status}: {}: {reason}",
+                kind.name()
+            );
         }
     }
 
@@ -43,7 +56,11 @@ impl Repeats {
         self.seen.retain(|(address, kind), seen| {
             let stays = now.monotonic < seen.since + QUIET_TIME;
             if !stays && seen.more > 0 {
-                log::warn!("source {address}: refused {} more times: {}", seen.more, kind.name());
+                log::warn!(
+                    "source {address}: refused {} more times: {}",
+                    seen.more,
+                    kind.name()
+                );
             }
             stays
         });

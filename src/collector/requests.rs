@@ -29,13 +29,20 @@ impl Source {
     fn name(&self, header: &Header) -> SourceName {
         SourceName {
             identity: self.identity.name.clone(),
-            machine: header.machine_id.clone().unwrap_or_else(|| self.address.to_string()),
+            machine: header
+                .machine_id
+                .clone()
+                .unwrap_or_else(|| self.address.to_string()),
         }
     }
 
     fn describe(&self, header: &Header) -> String {
         let machine = header.machine_id.as_deref().unwrap_or("without MachineID");
-        format!("{machine} ({}, {})", self.address, self.identity.method.as_str())
+        format!(
+            "{machine} ({}, {})",
+            self.address,
+            self.identity.method.as_str()
+        )
     }
 
     /// The key of a bookmark: what was proved counts, then what is claimed.
@@ -57,10 +64,18 @@ impl Collector {
         message: Message,
         store: &mut dyn Store,
     ) {
-        let Some(slot) = self.connections.get(&conn) else { return };
-        let Some(identity) = slot.connection.identity() else { return };
+        let Some(slot) = self.connections.get(&conn) else {
+            return;
+        };
+        let Some(identity) = slot.connection.identity() else {
+            return;
+        };
         let address = slot.connection.address();
-        let source = Source { conn, address, identity: Rc::clone(identity) };
+        let source = Source {
+            conn,
+            address,
+            identity: Rc::clone(identity),
+        };
         let parsed = match wsman::parse(&message.text) {
             Ok(parsed) => parsed,
             Err(error) => return self.fault(now, conn, None, subcode(&error), &error.to_string()),
@@ -74,14 +89,23 @@ impl Collector {
                 self.handle_events(now, &source, header, &events, &message.target);
             }
             Body::SubscriptionEnd(end) => {
-                log::info!("source {}: ended its subscription: {end}", source.describe(&header));
+                log::info!(
+                    "source {}: ended its subscription: {end}",
+                    source.describe(&header)
+                );
                 let ack = wsman::ack(&header, self.new_uuid());
                 self.answer(now, conn, &Answer::Envelope(200, &ack));
             }
             Body::End => self.answer(now, conn, &Answer::Empty(204)),
             Body::Unknown => {
                 let reason = format!("action {:?} is none of a collector's", header.action);
-                self.fault(now, conn, Some(&header), Subcode::ActionNotSupported, &reason);
+                self.fault(
+                    now,
+                    conn,
+                    Some(&header),
+                    Subcode::ActionNotSupported,
+                    &reason,
+                );
             }
         }
     }
@@ -95,9 +119,17 @@ impl Collector {
         reason: &str,
     ) {
         let machine = self.settings.hostname.as_deref().unwrap_or("wecrelay");
-        let fault = Fault { subcode, reason, machine };
+        let fault = Fault {
+            subcode,
+            reason,
+            machine,
+        };
         let text = wsman::fault(header, new_uuid(&mut self.random), &fault);
-        self.note_refusal(now, conn, Refusal::new(RefusalKind::Soap, subcode.status(), reason));
+        self.note_refusal(
+            now,
+            conn,
+            Refusal::new(RefusalKind::Soap, subcode.status(), reason),
+        );
         self.answer(now, conn, &Answer::Envelope(subcode.status(), &text));
     }
 
@@ -125,7 +157,12 @@ impl Collector {
         };
         let text = self.enumerate_response(source, header, &base, &bookmarks);
         self.counters.enumerations += 1;
-        let heartbeat = self.settings.subscriptions.iter().map(|s| s.heartbeat).min();
+        let heartbeat = self
+            .settings
+            .subscriptions
+            .iter()
+            .map(|s| s.heartbeat)
+            .min();
         let known = bookmarks.iter().any(Option::is_some);
         self.sources.note_enumerated(
             now,
@@ -144,7 +181,9 @@ impl Collector {
         base: &str,
         bookmarks: &[Option<String>],
     ) -> String {
-        let policy = Policy { profiles: vec![Profile::HttpSpnegoKerberos] };
+        let policy = Policy {
+            profiles: vec![Profile::HttpSpnegoKerberos],
+        };
         let subscriptions = &self.settings.subscriptions;
         let url = |s: &Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
         let urls: Vec<_> = subscriptions.iter().map(url).collect();
@@ -171,11 +210,19 @@ impl Collector {
 
     /// Scheme, host and port by which this source reaches us.
     fn address_for(&self, header: &Header, message: &Message) -> String {
-        let used = header.to.as_deref().and_then(authority).or(message.host.as_deref());
+        let used = header
+            .to
+            .as_deref()
+            .and_then(authority)
+            .or(message.host.as_deref());
         let used = used.unwrap_or("localhost:5985");
-        let Some(hostname) = &self.settings.hostname else { return format!("http://{used}") };
+        let Some(hostname) = &self.settings.hostname else {
+            return format!("http://{used}");
+        };
         let port = used.rsplit_once(':').map(|(_, port)| port);
-        let port = port.filter(|port| port.parse::<u16>().is_ok()).unwrap_or("5985");
+        let port = port
+            .filter(|port| port.parse::<u16>().is_ok())
+            .unwrap_or("5985");
         format!("http://{hostname}:{port}")
     }
 
@@ -184,7 +231,8 @@ impl Collector {
             return self.refuse_unknown(now, source, header, target);
         }
         self.counters.heartbeats += 1;
-        self.sources.note_posted(&source.name(header), source.address);
+        self.sources
+            .note_posted(&source.name(header), source.address);
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
@@ -196,7 +244,11 @@ impl Collector {
              the source takes the current ones at its next refresh",
             source.describe(header)
         );
-        self.note_refusal(now, source.conn, Refusal::new(RefusalKind::Soap, 404, reason));
+        self.note_refusal(
+            now,
+            source.conn,
+            Refusal::new(RefusalKind::Soap, 404, reason),
+        );
         self.answer(now, source.conn, &Answer::Empty(404));
     }
 
@@ -220,7 +272,8 @@ impl Collector {
             return self.refuse_unknown(now, source, &header, target);
         };
         let id = subscription.id();
-        self.sources.note_posted(&source.name(&header), source.address);
+        self.sources
+            .note_posted(&source.name(&header), source.address);
         if self.is_full() {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
@@ -245,9 +298,12 @@ impl Collector {
         let parsed = Bookmark::parse(xml)
             .and_then(|bookmark| Ok((bookmark, source.key(subscription, header)?)));
         match parsed {
-            Ok((bookmark, key)) => {
-                Some(Mark { key, bookmark, facts, source: source.describe(header) })
-            }
+            Ok((bookmark, key)) => Some(Mark {
+                key,
+                bookmark,
+                facts,
+                source: source.describe(header),
+            }),
             Err(error) => {
                 let reason = format!("bookmark not stored: {error}");
                 let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
@@ -265,7 +321,11 @@ impl Collector {
         header: &Header,
         events: &[RawEvent<'_>],
     ) -> (Vec<Frames>, BatchFacts) {
-        let name = self.settings.subscriptions.iter().find(|s| s.id() == subscription);
+        let name = self
+            .settings
+            .subscriptions
+            .iter()
+            .find(|s| s.id() == subscription);
         let origin = Origin {
             address: source.address,
             machine_id: header.machine_id.as_deref().unwrap_or_default(),
@@ -290,7 +350,14 @@ impl Collector {
                 }
             }
             for (form, frames) in self.forms.iter().zip(&mut frames) {
-                let cut = push_message(&self.settings.mapping, *form, &raw.xml, &event, &origin, frames);
+                let cut = push_message(
+                    &self.settings.mapping,
+                    *form,
+                    &raw.xml,
+                    &event,
+                    &origin,
+                    frames,
+                );
                 self.counters.truncated += u64::from(cut);
             }
         }
@@ -320,7 +387,11 @@ fn push_message(
 
 fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
     if let Ok(record) = event.record_id.parse() {
-        facts.note(&event.channel, record, bookmark::event_time(&event.time_created));
+        facts.note(
+            &event.channel,
+            record,
+            bookmark::event_time(&event.time_created),
+        );
     }
 }
 
@@ -330,8 +401,12 @@ fn stored_bookmark(
     header: &Header,
     store: &mut dyn Store,
 ) -> Result<Option<String>, store::Error> {
-    let Ok(key) = source.key(subscription.id(), header) else { return Ok(None) };
-    Ok(store.bookmark(&key)?.map(|stored| stored.bookmark.xml().to_owned()))
+    let Ok(key) = source.key(subscription.id(), header) else {
+        return Ok(None);
+    };
+    Ok(store
+        .bookmark(&key)?
+        .map(|stored| stored.bookmark.xml().to_owned()))
 }
 
 fn subcode(error: &wsman::Error) -> Subcode {

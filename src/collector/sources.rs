@@ -22,7 +22,11 @@ pub(super) struct SourceName {
 #[derive(Debug)]
 enum State {
     /// Was given subscriptions and should send something by then.
-    Waiting { since: Instant, until: Instant, url: String },
+    Waiting {
+        since: Instant,
+        until: Instant,
+        url: String,
+    },
     /// That has been logged.
     Silent,
     /// Sends heartbeats or events.
@@ -58,11 +62,22 @@ impl Sources {
         if self.known.len() >= WATCHED {
             return;
         }
-        let who = if name.identity.is_empty() { "anonymous" } else { &name.identity };
-        log::info!("source {} ({address}, {who}): enumerated for the first time", name.machine);
+        let who = if name.identity.is_empty() {
+            "anonymous"
+        } else {
+            &name.identity
+        };
+        log::info!(
+            "source {} ({address}, {who}): enumerated for the first time",
+            name.machine
+        );
         let patience = heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN);
         let since = now.monotonic;
-        let state = State::Waiting { since, until: since + patience, url: url.to_owned() };
+        let state = State::Waiting {
+            since,
+            until: since + patience,
+            url: url.to_owned(),
+        };
         self.known.insert(name, Known { address, state });
     }
 
@@ -74,7 +89,13 @@ impl Sources {
             }
             known.state = State::Active;
         } else if self.known.len() < WATCHED {
-            self.known.insert(name.clone(), Known { address, state: State::Active });
+            self.known.insert(
+                name.clone(),
+                Known {
+                    address,
+                    state: State::Active,
+                },
+            );
         }
     }
 
@@ -83,7 +104,9 @@ impl Sources {
     pub(super) fn report_silent(&mut self, now: Now) -> u64 {
         let mut count = 0;
         for (name, known) in &mut self.known {
-            let State::Waiting { since, until, url } = &known.state else { continue };
+            let State::Waiting { since, until, url } = &known.state else {
+                continue;
+            };
             if now.monotonic < *until {
                 continue;
             }

@@ -4,8 +4,8 @@ use std::{fmt, io};
 
 use ipnet::IpNet;
 
-use crate::syslog::Facility;
 use crate::output;
+use crate::syslog::Facility;
 
 /// What is wrong with the command line.
 #[derive(Debug)]

@@ -30,8 +30,11 @@ pub struct Listener {
 ///
 /// An IPv6 socket takes IPv6 only, so that both can be bound.
 pub fn bind(address: SocketAddr) -> io::Result<Listener> {
-    let socket =
-        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -39,7 +42,12 @@ pub fn bind(address: SocketAddr) -> io::Result<Listener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into());
-    Ok(Listener { socket, ready: true, paused: None, complained: false })
+    Ok(Listener {
+        socket,
+        ready: true,
+        paused: None,
+        complained: false,
+    })
 }
 
 impl Listener {

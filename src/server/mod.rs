@@ -1,7 +1,10 @@
 //! The event loop: one `mio::Poll` for listeners, sources, outputs, signals and
 //! the resolver's wake-ups. It turns what the [`Collector`] wants into system calls
 //! and tells it what came of them; all decisions are made there.
-#![expect(clippy::disallowed_methods, reason = "the loop is where the clock and sockets are")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the loop is where the clock and sockets are"
+)]
 
 mod listener;
 mod output;
@@ -107,13 +110,19 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     while !server.is_done() {
         server.turn(&mut events)?;
     }
-    server.outputs.iter_mut().for_each(OutputSocket::finish_and_close);
+    server
+        .outputs
+        .iter_mut()
+        .for_each(OutputSocket::finish_and_close);
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
 
 fn now() -> Now {
-    Now { monotonic: Instant::now(), wall: SystemTime::now() }
+    Now {
+        monotonic: Instant::now(),
+        wall: SystemTime::now(),
+    }
 }
 
 /// Every source holds a connection for each subscription.
@@ -130,14 +139,16 @@ impl Server {
     fn new(setup: Setup) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        poll.registry()
+            .register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mut listeners = setup.listeners;
         for (index, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Token(LISTENERS + index))?;
         }
         let mut seed = [0; 32];
-        rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed).map_err(io::Error::other)?;
+        rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
+            .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().enumerate();
         let sockets = sockets
             .map(|(index, o)| OutputSocket::new(index, Token(OUTPUTS + index), o.clone()))
@@ -157,7 +168,8 @@ impl Server {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|until| self.collector.is_finished() || now().monotonic >= until)
+        self.stopping
+            .is_some_and(|until| self.collector.is_finished() || now().monotonic >= until)
     }
 
     /// One turn: read all that is ready, write to the outputs, commit once, answer.
@@ -172,7 +184,8 @@ impl Server {
             self.dispatch(now, event)?;
         }
         self.accept(now);
-        self.sources.read_ready(now, &mut self.collector, &mut *self.store);
+        self.sources
+            .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
         self.drain(now)?;
         self.write_outputs(now)?;
@@ -189,7 +202,13 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let paused = self.listeners.iter().filter_map(Listener::resumes_at);
-        let due = self.collector.poll_timeout().into_iter().chain(self.stopping).chain(paused).min();
+        let due = self
+            .collector
+            .poll_timeout()
+            .into_iter()
+            .chain(self.stopping)
+            .chain(paused)
+            .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
 
@@ -254,7 +273,11 @@ impl Server {
             Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
         }
         for index in 0..self.outputs.len() {
-            if self.outputs.get(index).is_some_and(|o| o.is_file() && o.is_open()) {
+            if self
+                .outputs
+                .get(index)
+                .is_some_and(|o| o.is_file() && o.is_open())
+            {
                 self.reopen(now, index);
             }
         }
@@ -262,7 +285,9 @@ impl Server {
 
     /// A log rotation has renamed the file: go on in a new one.
     fn reopen(&mut self, now: Now, index: usize) {
-        let Some(socket) = self.outputs.get_mut(index) else { return };
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return;
+        };
         match socket.open(self.poll.registry(), &self.resolver) {
             Ok(_) => log::info!("{} reopened", socket.label()),
             Err(error) => self.fail_output(now, index, &error.to_string()),
@@ -271,7 +296,9 @@ impl Server {
 
     fn handle_resolved(&mut self, now: Now) {
         while let Some((index, addresses)) = self.resolver.poll_answer() {
-            let Some(socket) = self.outputs.get_mut(index) else { continue };
+            let Some(socket) = self.outputs.get_mut(index) else {
+                continue;
+            };
             let opening = socket.handle_resolved(self.poll.registry(), addresses);
             self.note_opening(now, index, opening);
         }
@@ -298,7 +325,9 @@ impl Server {
         index: usize,
         event: &mio::event::Event,
     ) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return Ok(());
+        };
         if socket.is_connecting() {
             let opening = socket.handle_connected(self.poll.registry());
             self.note_opening(now, index, opening);
@@ -321,7 +350,9 @@ impl Server {
     }
 
     fn end_output(&mut self, now: Now, index: usize, error: &io::Error) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return Ok(());
+        };
         if socket.is_stdout() && error.kind() == io::ErrorKind::BrokenPipe {
             return Err(Error::StdoutClosed);
         }
@@ -336,7 +367,9 @@ impl Server {
     }
 
     fn has_work(&self, index: usize) -> bool {
-        let Some(socket) = self.outputs.get(index) else { return false };
+        let Some(socket) = self.outputs.get(index) else {
+            return false;
+        };
         let link = self.collector.link(OutputId(index));
         socket.is_open() && !socket.blocked && link.is_some_and(|l| l.next_bytes().is_some())
     }
@@ -360,14 +393,21 @@ impl Server {
             else {
                 return Ok(());
             };
-            let next = if socket.is_datagram() { link.next_datagram() } else { link.next_bytes() };
+            let next = if socket.is_datagram() {
+                link.next_datagram()
+            } else {
+                link.next_bytes()
+            };
             let Some(bytes) = next else { return Ok(()) };
             let count = match socket.write(bytes) {
                 Ok(Writing::Wrote(count)) => count,
                 Ok(Writing::Blocked) => return Ok(()),
                 Ok(Writing::TooLarge) => {
                     let size = bytes.len();
-                    log::warn!("{}: a message of {size} bytes is too large (see ?max=); lost", socket.label());
+                    log::warn!(
+                        "{}: a message of {size} bytes is too large (see ?max=); lost",
+                        socket.label()
+                    );
                     size
                 }
                 Err(error) => return self.end_output(now, index, &error),
@@ -379,7 +419,9 @@ impl Server {
     }
 
     fn measure(&mut self, now: Now, index: usize) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return Ok(());
+        };
         match socket.measure() {
             Ok(left) => {
                 self.handle(now, &Input::Measured(OutputId(index), left));
@@ -394,7 +436,8 @@ impl Server {
         while let Some(output) = self.collector.poll_output() {
             match output {
                 Output::Send(id) => {
-                    self.sources.send(now, id, &mut self.collector, &mut *self.store);
+                    self.sources
+                        .send(now, id, &mut self.collector, &mut *self.store);
                 }
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
@@ -411,7 +454,9 @@ impl Server {
     }
 
     fn open_output(&mut self, now: Now, index: usize) {
-        let Some(socket) = self.outputs.get_mut(index) else { return };
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return;
+        };
         let opening = socket.open(self.poll.registry(), &self.resolver);
         self.note_opening(now, index, opening);
     }

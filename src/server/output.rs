@@ -66,11 +66,20 @@ pub(super) struct OutputSocket {
 
 impl OutputSocket {
     pub(super) fn new(index: usize, token: Token, settings: Settings) -> Self {
-        Self { index, token, settings, state: State::Closed, blocked: false }
+        Self {
+            index,
+            token,
+            settings,
+            state: State::Closed,
+            blocked: false,
+        }
     }
 
     pub(super) fn is_datagram(&self) -> bool {
-        matches!(self.settings.target, Target::Udp { .. } | Target::Unix { stream: false, .. })
+        matches!(
+            self.settings.target,
+            Target::Udp { .. } | Target::Unix { stream: false, .. }
+        )
     }
 
     pub(super) fn is_udp(&self) -> bool {
@@ -109,7 +118,10 @@ impl OutputSocket {
                 return self.connect(registry, vec![SocketAddr::new(address, port)]);
             }
             Target::Unix { path, stream: true } => Channel::Unix(UnixStream::connect(path)?),
-            Target::Unix { path, stream: false } => {
+            Target::Unix {
+                path,
+                stream: false,
+            } => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(path)?;
                 Channel::UnixDatagram(socket)
@@ -147,7 +159,11 @@ impl OutputSocket {
             return self.finish(registry, Channel::Udp(socket));
         }
         let mut stream = TcpStream::connect(first)?;
-        registry.register(&mut stream, self.token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(
+            &mut stream,
+            self.token,
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
         self.state = State::Connecting(stream, addresses.collect());
         Ok(Opening::Pending)
     }
@@ -170,7 +186,9 @@ impl OutputSocket {
 
     /// A connection under way has an event: it is there, not yet, or failed.
     pub(super) fn handle_connected(&mut self, registry: &Registry) -> io::Result<Opening> {
-        let State::Connecting(stream, rest) = &mut self.state else { return Ok(Opening::Pending) };
+        let State::Connecting(stream, rest) = &mut self.state else {
+            return Ok(Opening::Pending);
+        };
         let failure = match stream.take_error()? {
             Some(error) => error,
             None => match stream.peer_addr() {
@@ -184,7 +202,11 @@ impl OutputSocket {
         };
         let rest = std::mem::take(rest);
         self.state = State::Closed;
-        if rest.is_empty() { Err(failure) } else { self.connect(registry, rest) }
+        if rest.is_empty() {
+            Err(failure)
+        } else {
+            self.connect(registry, rest)
+        }
     }
 
     fn promote(&mut self) -> io::Result<Opening> {
@@ -206,7 +228,9 @@ impl OutputSocket {
 
     /// Writes the front of `bytes`, or all of it as one datagram.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Writing> {
-        let State::Open(channel) = &mut self.state else { return Ok(Writing::Blocked) };
+        let State::Open(channel) = &mut self.state else {
+            return Ok(Writing::Blocked);
+        };
         let result = match channel {
             Channel::Tcp(s) => s.write(bytes),
             Channel::Unix(s) => s.write(bytes),
@@ -244,7 +268,9 @@ impl OutputSocket {
 
     /// Reads away what a receiver sends; an error says that the connection is gone.
     pub(super) fn handle_readable(&mut self) -> io::Result<()> {
-        let State::Open(channel) = &mut self.state else { return Ok(()) };
+        let State::Open(channel) = &mut self.state else {
+            return Ok(());
+        };
         let mut scrap = [0; 4096];
         loop {
             let count = match channel {
@@ -285,10 +311,18 @@ impl OutputSocket {
 /// the next one starts on its own.
 fn open_file(path: &std::path::Path) -> io::Result<Channel> {
     let mut options = OpenOptions::new();
-    options.create(true).read(true).append(true).mode(0o640).custom_flags(libc::O_NONBLOCK);
+    options
+        .create(true)
+        .read(true)
+        .append(true)
+        .mode(0o640)
+        .custom_flags(libc::O_NONBLOCK);
     let is_pipe = std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
     if is_pipe {
-        let file = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?;
         return Ok(Channel::Pipe(file));
     }
     let mut file = options.open(path)?;
@@ -315,7 +349,9 @@ fn open_stdout() -> io::Result<Channel> {
         return Ok(Channel::File(given));
     }
     let mut options = OpenOptions::new();
-    options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     match options.open("/proc/self/fd/1") {
         Ok(file) => Ok(Channel::Pipe(file)),
         Err(_) => {

@@ -64,15 +64,24 @@ impl Sources {
             log::debug!("a connection is gone before it began: {error}");
             return None;
         }
-        let socket = Socket { stream, readable: false, queued: false, shut_down: false };
+        let socket = Socket {
+            stream,
+            readable: false,
+            queued: false,
+            shut_down: false,
+        };
         self.sockets.insert(id, socket);
         Some(id)
     }
 
     pub(super) fn note_event(&mut self, number: usize, event: &mio::event::Event) {
-        let Ok(number) = u64::try_from(number) else { return };
+        let Ok(number) = u64::try_from(number) else {
+            return;
+        };
         let id = ConnId(number);
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             socket.readable = true;
         }
@@ -100,8 +109,12 @@ impl Sources {
             if !collector.is_reading(now) {
                 return;
             }
-            let Some(id) = self.ready.pop_front() else { return };
-            let Some(socket) = self.sockets.get_mut(&id) else { continue };
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                continue;
+            };
             socket.queued = false;
             self.send(now, id, collector, store);
             if collector.wants_input(id) {
@@ -152,7 +165,9 @@ impl Sources {
             if bytes.is_empty() {
                 break;
             }
-            let Some(socket) = self.sockets.get_mut(&id) else { return };
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                return;
+            };
             match socket.stream.write(bytes) {
                 Ok(count) => collector.handle(now, &Input::Sent(id, count), store),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -36,7 +36,10 @@ impl fmt::Display for Error {
             Self::Address(text) => write!(f, "{text:?} is no http://HOST:PORT/PATH"),
             Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
             Self::Refused(status, offers) => {
-                write!(f, "the collector refused us with {status} (it offers: {offers})")
+                write!(
+                    f,
+                    "the collector refused us with {status} (it offers: {offers})"
+                )
             }
             Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
             Self::Sealing(why) => write!(f, "the answer is not sealed as it should be: {why}"),
@@ -68,9 +71,18 @@ impl Endpoint {
         if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic()) {
             return Err(wrong());
         }
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port { host.to_owned() } else { format!("{host}:5985") };
-        Ok(Self { authority, path: format!("/{path}") })
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let authority = if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}:5985")
+        };
+        Ok(Self {
+            authority,
+            path: format!("/{path}"),
+        })
     }
 }
 
@@ -105,7 +117,12 @@ impl Session {
     #[must_use]
     pub fn new(endpoint: Endpoint, client: Client) -> Self {
         let state = State::Fresh(client);
-        Self { endpoint, state, outgoing: Vec::new(), incoming: Vec::new() }
+        Self {
+            endpoint,
+            state,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+        }
     }
 
     /// Sends an envelope; the reply to the last one must have come.
@@ -143,7 +160,9 @@ impl Session {
         nonces: &Nonces,
     ) -> Result<Option<Reply>, Error> {
         self.incoming.extend_from_slice(bytes);
-        let Some(response) = response::take(&mut self.incoming)? else { return Ok(None) };
+        let Some(response) = response::take(&mut self.incoming)? else {
+            return Ok(None);
+        };
         match std::mem::replace(&mut self.state, State::Broken) {
             State::Challenged(expect, plain) => {
                 let (token, mut security) = authenticate(expect, &response, nonces)?;
@@ -168,7 +187,9 @@ impl Session {
             None => "application/soap+xml;charset=UTF-16",
         };
         let token = token.map(|token| BASE64.encode(token));
-        let token = token.map_or(String::new(), |t| format!("Authorization: Negotiate {t}\r\n"));
+        let token = token.map_or(String::new(), |t| {
+            format!("Authorization: Negotiate {t}\r\n")
+        });
         let body = body.unwrap_or_default();
         let head = format!(
             "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nContent-Type: {kind}\r\n{token}\
@@ -186,7 +207,9 @@ fn authenticate(
     nonces: &Nonces,
 ) -> Result<(Vec<u8>, Security), Error> {
     let offers = response.challenge.clone().unwrap_or_default();
-    let token = offers.strip_prefix("Negotiate ").and_then(|t| BASE64.decode(t.trim()).ok());
+    let token = offers
+        .strip_prefix("Negotiate ")
+        .and_then(|t| BASE64.decode(t.trim()).ok());
     let token = token.filter(|_| response.status == 401);
     let token = token.ok_or(Error::Refused(response.status, offers))?;
     expect.handle(&token, nonces, 0).map_err(Error::Ntlm)
@@ -195,12 +218,24 @@ fn authenticate(
 fn seal(security: &mut Security, mut plain: Vec<u8>) -> Vec<u8> {
     let token = security.seal(&mut plain);
     let mut body = Vec::with_capacity(plain.len() + 400);
-    multipart::emit(Mechanism::Spnego, Charset::Utf16, plain.len(), &token, &plain, &mut body);
+    multipart::emit(
+        Mechanism::Spnego,
+        Charset::Utf16,
+        plain.len(),
+        &token,
+        &plain,
+        &mut body,
+    );
     body
 }
 
 fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
-    let Response { status, content_type, mut body, challenge } = response;
+    let Response {
+        status,
+        content_type,
+        mut body,
+        challenge,
+    } = response;
     if status == 401 {
         return Err(Error::Refused(status, challenge.unwrap_or_default()));
     }
@@ -213,7 +248,12 @@ fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
     let sealed = multipart::parse(&content_type, &body).map_err(|e| wrong(e.to_string()))?;
     let token = body.get(sealed.token).unwrap_or_default().to_vec();
     let data = body.get_mut(sealed.data).unwrap_or_default();
-    security.unseal(&token, data).map_err(|e| wrong(e.to_string()))?;
+    security
+        .unseal(&token, data)
+        .map_err(|e| wrong(e.to_string()))?;
     let (text, _) = wire::decode_text(data, sealed.charset);
-    Ok(Reply { status, text: Some(text.into_owned()) })
+    Ok(Reply {
+        status,
+        text: Some(text.into_owned()),
+    })
 }

@@ -22,7 +22,10 @@ pub(super) struct Response {
 pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
-    let size = match parsed.parse(input).map_err(|e| Error::Http(e.to_string()))? {
+    let size = match parsed
+        .parse(input)
+        .map_err(|e| Error::Http(e.to_string()))?
+    {
         httparse::Status::Complete(size) => size,
         httparse::Status::Partial if input.len() > HEAD => {
             return Err(Error::Http("the head is too long".into()));
@@ -31,7 +34,10 @@ pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     };
     let status = parsed.code.unwrap_or_default();
     let header = |name: &str| {
-        let found = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
+        let found = parsed
+            .headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(name));
         found.and_then(|h| std::str::from_utf8(h.value).ok())
     };
     let length = header("Content-Length").map_or(Ok(0), |text| text.trim().parse());
@@ -47,5 +53,10 @@ pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     if (100..200).contains(&status) {
         return take(input);
     }
-    Ok(Some(Response { status, challenge, content_type, body }))
+    Ok(Some(Response {
+        status,
+        challenge,
+        content_type,
+        body,
+    }))
 }

@@ -1,5 +1,8 @@
 //! The events that `send` sends: from a file, or its own.
-#![expect(clippy::disallowed_methods, reason = "a command: it has files and a clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a command: it has files and a clock"
+)]
 
 use super::Error;
 use crate::cli::SendOptions;
@@ -24,7 +27,10 @@ struct Fill {
 
 impl Supply {
     pub(super) fn open(options: &SendOptions) -> Result<Self, Error> {
-        let sample = Fill { computer: options.machine.clone(), record: 1 };
+        let sample = Fill {
+            computer: options.machine.clone(),
+            record: 1,
+        };
         let (events, sample) = match &options.events {
             None => (split(SAMPLES), Some(sample)),
             Some(path) => {
@@ -38,7 +44,12 @@ impl Supply {
         }
         let once = u64::try_from(events.len()).unwrap_or(u64::MAX);
         let left = options.count.map_or(once, std::num::NonZero::get);
-        Ok(Self { events, next: 0, left, sample })
+        Ok(Self {
+            events,
+            next: 0,
+            left,
+            sample,
+        })
     }
 
     /// The next events, at most `most`, which fit into an envelope of `room`
@@ -47,8 +58,13 @@ impl Supply {
         let mut batch = Vec::new();
         let mut size = 8192;
         while self.left > 0 && batch.len() < most {
-            let Some(event) = self.events.get(self.next) else { break };
-            let event = self.sample.as_mut().map_or_else(|| event.clone(), |s| s.fill(event));
+            let Some(event) = self.events.get(self.next) else {
+                break;
+            };
+            let event = self
+                .sample
+                .as_mut()
+                .map_or_else(|| event.clone(), |s| s.fill(event));
             size += 2 * event.len() + 256;
             if size > room && !batch.is_empty() {
                 break;
@@ -76,7 +92,9 @@ fn split(text: &str) -> Vec<String> {
     let mut events = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("<Event ").or_else(|| rest.find("<Event>")) {
-        let Some(end) = rest.get(start..).and_then(|t| t.find("</Event>")) else { break };
+        let Some(end) = rest.get(start..).and_then(|t| t.find("</Event>")) else {
+            break;
+        };
         let end = start + end + "</Event>".len();
         events.extend(rest.get(start..end).map(str::to_owned));
         rest = rest.get(end..).unwrap_or_default();
@@ -92,7 +110,8 @@ pub(super) struct Bookmarks {
 
 impl Bookmarks {
     pub(super) fn note(&mut self, event: &str) {
-        let (Some(channel), Some(record)) = (between(event, "Channel"), between(event, "EventRecordID"))
+        let (Some(channel), Some(record)) =
+            (between(event, "Channel"), between(event, "EventRecordID"))
         else {
             return;
         };
@@ -123,13 +142,19 @@ mod tests {
 
     #[test]
     fn the_samples_are_events_once_they_are_filled_in() {
-        let mut fill = Fill { computer: "a.example.com".into(), record: 7 };
+        let mut fill = Fill {
+            computer: "a.example.com".into(),
+            record: 7,
+        };
         let samples = split(SAMPLES);
         assert!(samples.len() >= 4);
         for (sample, record) in samples.iter().zip(7..) {
             let filled = fill.fill(sample);
             let event = event::parse(&filled).unwrap();
-            assert_eq!((&*event.computer, &*event.record_id), ("a.example.com", &*record.to_string()));
+            assert_eq!(
+                (&*event.computer, &*event.record_id),
+                ("a.example.com", &*record.to_string())
+            );
             assert!(event.repaired.is_none());
         }
     }

@@ -3,7 +3,10 @@
 //! It does what a workgroup host does: asks for the subscriptions, opens a second
 //! connection to where they are delivered, says that it lives, pushes batches and
 //! waits for each Ack. A batch that is not acknowledged is sent again.
-#![expect(clippy::disallowed_methods, reason = "a command: it has sockets, files and a clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a command: it has sockets, files and a clock"
+)]
 
 mod events;
 
@@ -61,7 +64,11 @@ impl fmt::Display for Error {
             Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
             Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),
             Self::NoSubscription(Some(name), offered) => {
-                write!(f, "--subscription {name}: not offered; there are: {}", offered.join(", "))
+                write!(
+                    f,
+                    "--subscription {name}: not offered; there are: {}",
+                    offered.join(", ")
+                )
             }
             Self::Random(why) => write!(f, "no random bytes: {why}"),
         }
@@ -91,12 +98,26 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
     let mut host = Host::new(&options.machine)?;
     let offered = host.enumerate(&options.url)?;
     let names: Vec<_> = offered.iter().map(|o| o.name.clone()).collect();
-    eprintln!("{}: {} offered: {}", options.url, count(offered.len()), names.join(", "));
-    let wanted = |o: &Offered| options.subscription.as_ref().is_none_or(|name| *name == o.name);
+    eprintln!(
+        "{}: {} offered: {}",
+        options.url,
+        count(offered.len()),
+        names.join(", ")
+    );
+    let wanted = |o: &Offered| {
+        options
+            .subscription
+            .as_ref()
+            .is_none_or(|name| *name == o.name)
+    };
     let chosen = offered.into_iter().find(wanted);
     let chosen = chosen.ok_or(Error::NoSubscription(options.subscription.clone(), names))?;
     let began = Instant::now();
-    let mut delivery = Delivery { host, subscription: chosen, connection: None };
+    let mut delivery = Delivery {
+        host,
+        subscription: chosen,
+        connection: None,
+    };
     delivery.heartbeat()?;
     let (events, batches) = delivery.push_all(&mut supply, options)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -123,7 +144,11 @@ impl Host {
         let mut random = rand::rngs::StdRng::try_from_rng(&mut SysRng)
             .map_err(|error| Error::Random(error.to_string()))?;
         let session = new_uuid(&mut random);
-        Ok(Self { machine: machine.to_owned(), session, random })
+        Ok(Self {
+            machine: machine.to_owned(),
+            session,
+            random,
+        })
     }
 
     fn connect(&self, url: &str) -> Result<Connection, Error> {
@@ -131,11 +156,17 @@ impl Host {
         let to = endpoint.authority.clone();
         let failed = |error| Error::Connection(to.clone(), error);
         let stream = TcpStream::connect(&to).map_err(failed)?;
-        let set_up = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
+        let set_up = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
         set_up.map_err(failed)?;
         let workstation = self.machine.split('.').next().unwrap_or_default();
         let session = Session::new(endpoint, Client::anonymous(workstation));
-        Ok(Connection { stream, session, to })
+        Ok(Connection {
+            stream,
+            session,
+            to,
+        })
     }
 
     fn sender<'a>(&'a mut self, to: &'a str) -> Sender<'a> {
@@ -191,7 +222,9 @@ impl Connection {
         self.session.call(envelope);
         let mut buffer = vec![0; 64 << 10];
         loop {
-            self.stream.write_all(&self.session.take_outgoing()).map_err(failed)?;
+            self.stream
+                .write_all(&self.session.take_outgoing())
+                .map_err(failed)?;
             let count = self.stream.read(&mut buffer).map_err(failed)?;
             if count == 0 {
                 return Err(failed(io::ErrorKind::UnexpectedEof.into()));
@@ -206,7 +239,10 @@ impl Connection {
     /// Sends a message that is answered by an envelope.
     fn ask(&mut self, what: &'static str, text: &str, nonces: &Nonces) -> Result<String, Error> {
         match self.call(text, nonces)? {
-            Reply { status: 200, text: Some(text) } => Ok(text),
+            Reply {
+                status: 200,
+                text: Some(text),
+            } => Ok(text),
             Reply { status, .. } => Err(Error::Status(what, status)),
         }
     }
@@ -233,7 +269,11 @@ impl Delivery {
         supply: &mut Supply,
         options: &SendOptions,
     ) -> Result<(u64, u64), Error> {
-        let most = self.subscription.max_elements.unwrap_or(u32::MAX).min(options.batch.get());
+        let most = self
+            .subscription
+            .max_elements
+            .unwrap_or(u32::MAX)
+            .min(options.batch.get());
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let room = self.subscription.max_envelope_size.unwrap_or(512_000);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
