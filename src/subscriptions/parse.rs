@@ -7,7 +7,8 @@ use roxmltree::Node;
 
 use super::Error;
 use crate::wsman::subscribe::EVENT_LOG;
-use crate::wsman::xml::{Skeleton, trim};
+use crate::wsman::text::trim;
+use crate::wsman::xml::Skeleton;
 use crate::wsman::{ContentFormat, Subscription};
 
 const EVENT_QUERY: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";

@@ -7,12 +7,13 @@ use std::fmt;
 use roxmltree::Node;
 
 use super::soap::{child, ns};
+use super::text;
 use super::xml::{self, Skeleton};
 
 /// One event as the source sent it: XML text, not looked into.
 ///
 /// It may hold CR LF and references to characters that XML forbids, which only
-/// its own parser can judge ([`xml::clean`]); forbidden characters themselves
+/// its own parser can judge ([`text::clean`]); forbidden characters themselves
 /// are replaced already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvent<'a> {
@@ -22,9 +23,9 @@ pub struct RawEvent<'a> {
 
 impl<'a> RawEvent<'a> {
     fn new(xml: Cow<'a, str>) -> Self {
-        let forbidden = xml::has_forbidden(&xml);
+        let forbidden = text::has_forbidden(&xml);
         let xml = if forbidden {
-            Cow::Owned(xml::clean(&xml).into_owned())
+            Cow::Owned(text::clean(&xml).into_owned())
         } else {
             xml
         };
@@ -56,7 +57,7 @@ fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton:
         events.extend(inline.map(|event| RawEvent::new(skeleton.standalone(event))));
         return;
     }
-    let text = xml::join(xml::content(skeleton.source_of(item)));
+    let text = text::join(xml::content(skeleton.source_of(item)));
     if !text.is_empty() {
         events.push(RawEvent::new(text));
     }
@@ -83,7 +84,7 @@ impl SubscriptionEnd {
         let fault = child(end, ns::WSMAN_FAULT, "WSManFault");
         let code = fault.and_then(|fault| fault.attribute("Code"));
         Self {
-            status: shorten(xml::trim(status.unwrap_or_default())),
+            status: shorten(text::trim(status.unwrap_or_default())),
             code: code.and_then(|code| code.parse().ok()),
             message: fault.map(all_text).unwrap_or_default(),
         }
@@ -107,7 +108,7 @@ impl fmt::Display for SubscriptionEnd {
 /// All texts below `node`, one space between them.
 pub(super) fn all_text(node: Node<'_, '_>) -> String {
     let texts = node.descendants().filter(Node::is_text);
-    let words = texts.filter_map(|text| text.text()).map(xml::trim);
+    let words = texts.filter_map(|text| text.text()).map(text::trim);
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     shorten(&words.join(" "))
 }

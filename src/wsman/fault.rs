@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::soap::{ns, relates_to, to, urn};
-use super::xml::Escaped;
+use super::text::Escaped;
 use super::{Header, action};
 
 /// What is wrong.

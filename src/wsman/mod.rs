@@ -2,24 +2,24 @@
 //! what a source says, and what the collector answers.
 //!
 //! [`parse`] reads a source's envelope. [`enumerate_response`], [`ack`] and
-//! [`fault`] write the answers; [`source`] plays the other side.
+//! [`fault()`] write the answers; [`source`] plays the other side.
 
+pub mod enumerate;
 pub mod events;
 pub mod fault;
 pub mod soap;
 pub mod source;
 pub mod subscribe;
+pub mod text;
 pub mod xml;
 
 use std::fmt;
 
+pub use enumerate::{Answer, Offer, enumerate_response};
 pub use events::{RawEvent, SubscriptionEnd};
 pub use fault::{Fault, Subcode, fault};
 pub use soap::{Header, ack};
-pub use subscribe::{
-    Access, Answer, ContentFormat, DEFAULT_CHANNELS, Offer, Policy, Profile, Subscription,
-    enumerate_response,
-};
+pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Policy, Profile, Subscription};
 
 use soap::{Envelope, ns};
 
@@ -120,7 +120,7 @@ pub fn parse(text: &str) -> Result<Message<'_>, Error> {
         Err(error @ Error::Malformed(_)) => error,
         result => return result,
     };
-    match xml::clean(text) {
+    match text::clean(text) {
         std::borrow::Cow::Owned(cleaned) => parse_once(&cleaned).map(Message::into_owned),
         std::borrow::Cow::Borrowed(_) => Err(error),
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use roxmltree::{Document, Node};
 use uuid::Uuid;
 
-use super::xml::{Escaped, Skeleton, trim};
+use super::text::{Escaped, trim};
+use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action};
 
 /// Longest text of a header, in bytes: addresses and ids are far shorter, and

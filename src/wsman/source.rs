@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::soap::{Envelope, Header, child, emit_duration, ns, parse_duration, urn};
 use super::subscribe::ContentFormat;
-use super::xml::{Escaped, Skeleton, trim};
+use super::text::{Escaped, trim};
+use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action, events};
 
 const MANAGER: &str = "http://schemas.microsoft.com/wbem/wsman/1/SubscriptionManager/Subscription";

@@ -1,13 +1,11 @@
 //! Subscriptions as a source receives them (MS-WSMV 3.1.4.1.29, DSP0226 10).
 
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::soap::{emit_duration, ns, operation, relates_to, to, urn};
-use super::xml::Escaped;
-use super::{ANONYMOUS, Header, action};
+use super::enumerate::{Offer, push, push_envelope};
+use super::text::Escaped;
 
 /// The channels of every Windows host, taken where none is named.
 pub const DEFAULT_CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
@@ -22,11 +20,7 @@ pub const EARLIEST: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/bookmark/
 /// Where a subscription gets its events from on the source.
 pub const EVENT_LOG: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/EventLog";
 
-const QUERY_DIALECT: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
 const PROFILES: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/";
-
-/// Room for an answer without subscriptions, and for its encoding.
-const ANSWER_OVERHEAD: usize = 4096;
 
 /// Under this namespace ids are made from names and contents (RFC 9562 5.5):
 /// the same on every node and after each restart.
@@ -42,7 +36,7 @@ pub enum ContentFormat {
 }
 
 impl ContentFormat {
-    fn wire_name(self) -> &'static str {
+    pub(super) fn wire_name(self) -> &'static str {
         match self {
             Self::Events => "Raw",
             Self::RenderedText => "RenderedText",
@@ -248,210 +242,4 @@ impl Profile {
 pub struct Policy {
     /// At least one.
     pub profiles: Vec<Profile>,
-}
-
-/// A subscription as one source gets it.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
-    /// What to send.
-    pub subscription: &'a Subscription,
-    /// Where to, with scheme, host and port as the source can reach them.
-    pub url: &'a str,
-    /// How to authenticate there.
-    pub policy: &'a Policy,
-    /// The stored bookmark of this source, as it came.
-    pub bookmark: Option<&'a str>,
-}
-
-impl<'a> Offer<'a> {
-    fn starting_point(&self) -> Option<&'a str> {
-        let earliest = self.subscription.read_existing.then_some(EARLIEST);
-        self.bookmark.or(earliest)
-    }
-}
-
-/// An answer to Enumerate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The envelope.
-    pub xml: String,
-    /// Names of subscriptions that did not fit into the size which the source
-    /// takes. It would drop them: fewer or shorter queries are the remedy.
-    pub left_out: Vec<String>,
-}
-
-/// Answers Enumerate (MS-WSMV 3.1.4.1.29). `new_id` gives random ids, three for
-/// each offer and one more.
-#[must_use]
-pub fn enumerate_response(
-    request: &Header,
-    offers: &[Offer<'_>],
-    new_id: &mut dyn FnMut() -> Uuid,
-) -> Answer {
-    let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
-    let mut room = usize::try_from(largest)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(ANSWER_OVERHEAD);
-    let mut xml = response_head(request, new_id());
-    let mut left_out = Vec::new();
-    for offer in offers {
-        let start = xml.len();
-        push_subscription(&mut xml, offer, new_id);
-        match room.checked_sub(utf16_size(xml.get(start..).unwrap_or_default())) {
-            Some(rest) => room = rest,
-            None => {
-                xml.truncate(start);
-                left_out.push(offer.subscription.name.clone());
-            }
-        }
-    }
-    xml.push_str("</w:Items><w:EndOfSequence/></n:EnumerateResponse></s:Body></s:Envelope>");
-    Answer { xml, left_out }
-}
-
-fn utf16_size(text: &str) -> usize {
-    text.chars()
-        .map(char::len_utf16)
-        .sum::<usize>()
-        .saturating_mul(2)
-}
-
-fn response_head(request: &Header, message_id: Uuid) -> String {
-    let (s, a, n) = (ns::SOAP, ns::ADDRESSING, ns::ENUMERATION);
-    let (w, p) = (ns::WSMAN, ns::WSMAN_MS);
-    let (action, id) = (action::ENUMERATE_RESPONSE, urn(message_id));
-    let (operation, to, relates_to) = (operation(request), to(request), relates_to(request));
-    format!(
-        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:n=\"{n}\" \
-         xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:Action>{action}</a:Action>\
-         <a:MessageID>{id}</a:MessageID>{to}{operation}{relates_to}</s:Header><s:Body>\
-         <n:EnumerateResponse><n:EnumerationContext></n:EnumerationContext><w:Items>"
-    )
-}
-
-fn push_subscription(out: &mut String, offer: &Offer<'_>, new_id: &mut dyn FnMut() -> Uuid) {
-    let (m, subscription) = (ns::SUBSCRIPTION, offer.subscription);
-    let version = urn(subscription.version(offer.url, offer.policy));
-    push(
-        out,
-        format_args!("<m:Subscription xmlns:m=\"{m}\"><m:Version>{version}</m:Version>"),
-    );
-    let bookmark = offer.starting_point();
-    let bookmark = bookmark.map_or(String::new(), |b| format!("<w:Bookmark>{b}</w:Bookmark>"));
-    push_envelope(out, offer, &bookmark, new_id);
-    out.push_str("</m:Subscription>");
-}
-
-/// The Subscribe envelope: element order is that of Windows collectors.
-fn push_envelope(
-    out: &mut String,
-    offer: &Offer<'_>,
-    bookmark: &str,
-    new_id: &mut dyn FnMut() -> Uuid,
-) {
-    push_subscribe_header(out, offer.subscription, new_id);
-    push_delivery(out, offer);
-    let query = &offer.subscription.query;
-    push(
-        out,
-        format_args!(
-            "<w:Filter Dialect=\"{QUERY_DIALECT}\">{query}</w:Filter>{bookmark}\
-             <w:SendBookmarks/></e:Subscribe></s:Body></s:Envelope>"
-        ),
-    );
-}
-
-fn push_subscribe_header(
-    out: &mut String,
-    subscription: &Subscription,
-    new_id: &mut dyn FnMut() -> Uuid,
-) {
-    let (s, a, e, n) = (ns::SOAP, ns::ADDRESSING, ns::EVENTING, ns::ENUMERATION);
-    let (w, p, xsi) = (ns::WSMAN, ns::WSMAN_MS, ns::XSI);
-    let (subscribe, size) = (action::SUBSCRIBE, subscription.max_envelope_size);
-    let (message_id, operation_id) = (urn(new_id()), urn(new_id()));
-    let (locale, name) = (locale(subscription), Escaped(&subscription.name));
-    let format = subscription.content_format.wire_name();
-    push(
-        out,
-        format_args!(
-            "<s:Envelope xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:e=\"{e}\" xmlns:n=\"{n}\" \
-             xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:To>{ANONYMOUS}</a:To>\
-             <w:ResourceURI s:mustUnderstand=\"true\">{EVENT_LOG}</w:ResourceURI><a:ReplyTo>\
-             <a:Address s:mustUnderstand=\"true\">{ANONYMOUS}</a:Address></a:ReplyTo>\
-             <a:Action s:mustUnderstand=\"true\">{subscribe}</a:Action>\
-             <w:MaxEnvelopeSize s:mustUnderstand=\"true\">{size}</w:MaxEnvelopeSize>\
-             <a:MessageID>{message_id}</a:MessageID>{locale}\
-             <p:OperationID s:mustUnderstand=\"false\">{operation_id}</p:OperationID>\
-             <p:SequenceId s:mustUnderstand=\"false\">1</p:SequenceId>\
-             <w:OptionSet xmlns:xsi=\"{xsi}\"><w:Option Name=\"SubscriptionName\">{name}</w:Option>\
-             <w:Option Name=\"Compression\">SLDC</w:Option>\
-             <w:Option Name=\"CDATA\" xsi:nil=\"true\"/>\
-             <w:Option Name=\"ContentFormat\">{format}</w:Option>\
-             <w:Option Name=\"IgnoreChannelError\" xsi:nil=\"true\"/></w:OptionSet></s:Header>\
-             <s:Body><e:Subscribe>"
-        ),
-    );
-}
-
-fn push_delivery(out: &mut String, offer: &Offer<'_>) {
-    let subscription = offer.subscription;
-    let (url, id) = (Escaped(offer.url), subscription.id());
-    let address = format!(
-        "<a:Address>{url}</a:Address><a:ReferenceProperties><e:Identifier>{id:X}\
-         </e:Identifier></a:ReferenceProperties>"
-    );
-    let (mode, heartbeat) = (action::EVENTS, emit_duration(subscription.heartbeat));
-    let (c, auth) = (ns::POLICY, ns::AUTHENTICATION);
-    push(
-        out,
-        format_args!(
-            "<e:EndTo>{address}</e:EndTo><e:Delivery Mode=\"{mode}\">\
-             <w:Heartbeats>{heartbeat}</w:Heartbeats><e:NotifyTo>{address}\
-             <c:Policy xmlns:c=\"{c}\" xmlns:auth=\"{auth}\"><c:ExactlyOne>"
-        ),
-    );
-    for profile in &offer.policy.profiles {
-        profile.push_to(out);
-    }
-    out.push_str("</c:ExactlyOne></c:Policy></e:NotifyTo>");
-    push_batching(out, subscription);
-}
-
-fn push_batching(out: &mut String, subscription: &Subscription) {
-    let (count, pause) = (subscription.retry_count, subscription.retry_interval);
-    let (pause, pause_tenths) = (pause.as_secs(), pause.subsec_millis() / 100);
-    let elements = subscription.max_elements;
-    let elements = elements.map_or(String::new(), |most| {
-        format!("<w:MaxElements>{most}</w:MaxElements>")
-    });
-    let (time, size) = (
-        emit_duration(subscription.max_time),
-        subscription.max_envelope_size,
-    );
-    let locale = locale(subscription);
-    push(
-        out,
-        format_args!(
-            "<w:ConnectionRetry Total=\"{count}\">PT{pause}.{pause_tenths}S</w:ConnectionRetry>\
-             {elements}<w:MaxTime>{time}</w:MaxTime>\
-             <w:MaxEnvelopeSize Policy=\"Notify\">{size}</w:MaxEnvelopeSize>{locale}\
-             <w:ContentEncoding>UTF-16</w:ContentEncoding></e:Delivery>"
-        ),
-    );
-}
-
-fn locale(subscription: &Subscription) -> String {
-    let locale = subscription.locale.as_deref();
-    locale.map(Escaped).map_or(String::new(), |locale| {
-        format!(
-            "<w:Locale xml:lang=\"{locale}\" s:mustUnderstand=\"false\" />\
-             <p:DataLocale xml:lang=\"{locale}\" s:mustUnderstand=\"false\" />"
-        )
-    })
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "a String takes all");
 }

@@ -617,3 +617,47 @@ fn speed_of_a_batch() {
         each / 50
     );
 }
+
+#[test]
+fn no_mutation_of_an_envelope_panics() {
+    let (_, text) = batch(1);
+    let inline = envelope(
+        "",
+        &format!("<w:Events><w:Event>{}</w:Event></w:Events>", event(1)),
+    );
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let pieces = [
+        "<",
+        ">",
+        "\"",
+        "'",
+        "&",
+        "]]>",
+        "<![CDATA[",
+        "<!--",
+        "</",
+        "/>",
+        "\0",
+        "é",
+        "&#x5;",
+        ":",
+    ];
+    for round in 0..1500 {
+        let mut bytes = [&text, &inline][round % 2].clone().into_bytes();
+        for _ in 0..1 + random(3) {
+            let at = random(bytes.len());
+            let end = (at + random(40)).min(bytes.len());
+            let piece = pieces[random(pieces.len())].bytes();
+            bytes.splice(at..end, piece);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let _ = parse(&text);
+        let _ = source::parse_enumerate_response(&text, ID);
+    }
+}

@@ -1,5 +1,4 @@
-//! XML from strangers: limits checked before a tree is built, characters that
-//! XML forbids, escaping.
+//! XML from strangers: limits checked before a tree is built.
 //!
 //! The parser below us counts every `<` and `=` of its input to reserve memory
 //! and has no limit for depth, attributes or namespaces, so [`Skeleton`] walks
@@ -7,13 +6,13 @@
 //! in a batch that is nearly everything, and none of the envelope's business.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr3, memmem};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Error;
+use super::text::{CDATA_END, CDATA_START, Escaped};
 
 /// Deepest nesting of elements. Genuine envelopes with inline events stay below
 /// 20; the tree's users recurse nowhere, but later readers may.
@@ -35,9 +34,6 @@ const EVENT_DEPTH: usize = 4;
 
 /// Shorter sections are not worth a cut, and header texts stay whole.
 const MIN_CUT: usize = 256;
-
-const CDATA_START: &str = "<![CDATA[";
-const CDATA_END: &str = "]]>";
 
 /// A document whose limits are checked, without the text of large events.
 #[derive(Debug)]
@@ -302,169 +298,6 @@ pub fn content(element: &str) -> &str {
     let start = start_tag(element.as_bytes()).map_or(element.len(), |tag| tag.length);
     let end = element.rfind("</").unwrap_or(element.len());
     element.get(start..end).unwrap_or_default()
-}
-
-/// The characters of `content`: text unescaped, CDATA as it is, comments left
-/// out, white space at both ends trimmed. Borrowed where it is one piece.
-///
-/// `content` is part of a well-formed document and holds no element.
-#[must_use]
-pub fn join(content: &str) -> Cow<'_, str> {
-    let content = trim(content);
-    let section = content
-        .strip_prefix(CDATA_START)
-        .and_then(|rest| rest.strip_suffix(CDATA_END));
-    match section {
-        Some(text) if memmem::find(text.as_bytes(), CDATA_END.as_bytes()).is_none() => {
-            Cow::Borrowed(trim(text))
-        }
-        None if !content.contains(['<', '&']) => Cow::Borrowed(content),
-        _ => Cow::Owned(trim(&join_pieces(content)).to_owned()),
-    }
-}
-
-fn join_pieces(mut rest: &str) -> String {
-    let mut joined = String::with_capacity(rest.len());
-    while let Some((text, markup)) = rest.find('<').and_then(|at| rest.split_at_checked(at)) {
-        push_unescaped(&mut joined, text);
-        rest = if let Some(section) = markup.strip_prefix(CDATA_START) {
-            let (text, after) = section.split_once(CDATA_END).unwrap_or((section, ""));
-            joined.push_str(text);
-            after
-        } else if let Some(comment) = markup.strip_prefix("<!--") {
-            comment.split_once("-->").map_or("", |(_, after)| after)
-        } else {
-            markup.split_once('>').map_or("", |(_, after)| after)
-        };
-    }
-    push_unescaped(&mut joined, rest);
-    joined
-}
-
-fn push_unescaped(out: &mut String, mut rest: &str) {
-    while let Some((text, reference)) = rest.split_once('&') {
-        out.push_str(text);
-        let (name, after) = reference.split_once(';').unwrap_or((reference, ""));
-        match referred(name) {
-            Some(character) => out.push(character),
-            None => out.push(char::REPLACEMENT_CHARACTER),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-}
-
-fn referred(name: &str) -> Option<char> {
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => referred_code(name.strip_prefix('#')?).filter(|c| !is_forbidden(*c)),
-    }
-}
-
-fn referred_code(digits: &str) -> Option<char> {
-    let code = match digits.strip_prefix('x') {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => digits.parse(),
-    };
-    code.ok().and_then(char::from_u32)
-}
-
-/// White space of XML trimmed at both ends; other spaces are data.
-#[must_use]
-pub fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
-}
-
-/// Whether XML 1.0 forbids this character, raw and as a reference.
-#[must_use]
-pub fn is_forbidden(character: char) -> bool {
-    matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// Whether `text` holds a forbidden character (references are not looked at).
-/// Written to be vectorised: it runs over every event.
-#[must_use]
-pub fn has_forbidden(text: &str) -> bool {
-    let (mut control, mut maybe_noncharacter) = (false, false);
-    for byte in text.as_bytes() {
-        control |= *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r');
-        maybe_noncharacter |= *byte == 0xef;
-    }
-    control || (maybe_noncharacter && text.contains(['\u{fffe}', '\u{ffff}']))
-}
-
-/// `text` with forbidden characters and references to them replaced by U+FFFD.
-///
-/// Windows puts them into events, raw and as `&#x5;`, and no parser takes them.
-#[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    let mut cleaned = String::new();
-    let mut copied = 0;
-    for (at, character) in text.char_indices() {
-        let length = match character {
-            '&' => forbidden_reference(text.get(at..).unwrap_or_default()),
-            _ if is_forbidden(character) => Some(character.len_utf8()),
-            _ => None,
-        };
-        if let Some(length) = length {
-            cleaned.push_str(text.get(copied..at).unwrap_or_default());
-            cleaned.push(char::REPLACEMENT_CHARACTER);
-            copied = at.saturating_add(length);
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    cleaned.push_str(text.get(copied..).unwrap_or_default());
-    Cow::Owned(cleaned)
-}
-
-/// Length of the reference at the front of `text` if XML forbids what it names.
-fn forbidden_reference(text: &str) -> Option<usize> {
-    /// `&#x0010ffff;` is 12 long; more zeros than that are an attack.
-    const LONGEST: usize = 24;
-    let end = memchr(b';', text.as_bytes().get(..LONGEST.min(text.len()))?)?;
-    let digits = text.get(..end)?.strip_prefix("&#")?;
-    let (numerals, radix) = match digits.strip_prefix('x') {
-        Some(hex) => (hex, 16),
-        None => (digits, 10),
-    };
-    let is_number = !numerals.is_empty() && numerals.chars().all(|c| c.is_digit(radix));
-    let allowed = referred_code(digits).is_some_and(|c| !is_forbidden(c));
-    (is_number && !allowed).then_some(end.saturating_add(1))
-}
-
-/// Displays text escaped for element content and attribute values.
-#[derive(Clone, Copy, Debug)]
-pub struct Escaped<'a>(pub &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\r') || is_forbidden(c);
-        let mut rest = self.0;
-        while let Some((text, from)) = rest.find(special).and_then(|at| rest.split_at_checked(at)) {
-            let mut characters = from.chars();
-            f.write_str(text)?;
-            f.write_str(characters.next().map_or("", escape))?;
-            rest = characters.as_str();
-        }
-        f.write_str(rest)
-    }
-}
-
-fn escape(character: char) -> &'static str {
-    match character {
-        '&' => "&amp;",
-        '<' => "&lt;",
-        '>' => "&gt;",
-        '"' => "&quot;",
-        '\r' => "&#13;",
-        _ => "\u{fffd}",
-    }
 }
 
 #[cfg(test)]

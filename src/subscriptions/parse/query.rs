@@ -3,7 +3,8 @@
 use roxmltree::Node;
 
 use super::{Error, File, line_of, text_of};
-use crate::wsman::xml::{Skeleton, is_forbidden};
+use crate::wsman::text::is_forbidden;
+use crate::wsman::xml::Skeleton;
 
 const ALLOWED: &str = "must hold a QueryList element, as child or as CDATA text";
 
