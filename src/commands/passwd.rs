@@ -1,1 +1,221 @@
-//! (to come)
+//! `wecrelay passwd`: makes a line of the file for `--users`.
+
+use std::fmt;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use zeroize::Zeroizing;
+
+use crate::users::{self, Account};
+
+/// Longest password taken, in UTF-16 units: Windows takes no more.
+pub const MAX_PASSWORD_UNITS: usize = 256;
+
+/// Most bytes read of a password. A UTF-16 unit is at most 3 bytes of UTF-8, so
+/// a line that is cut here is too long in any case.
+const MAX_PASSWORD_BYTES: u64 = 4 * 1024;
+
+/// What `wecrelay passwd` was asked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `[DOMAIN\]USER`.
+    pub account: String,
+}
+
+/// Asks for the password twice on the terminal, or reads one line where
+/// standard input is none, and prints the line for `--users`.
+///
+/// # Errors
+/// The account is no account; the password is empty, too long, or differs the
+/// second time; nothing can be read or written.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let account: Account = options.account.parse().map_err(Error::Account)?;
+    let stdin = io::stdin();
+    let password = if stdin.is_terminal() {
+        agree(ask(&format!("Password for {account}: "))?, || {
+            ask("The same again: ")
+        })?
+    } else {
+        read_line(stdin.lock())?
+    };
+    print(&mut io::stdout(), &account, &password)
+}
+
+type Password = Zeroizing<String>;
+
+/// Why no line was made.
+#[derive(Debug)]
+pub enum Error {
+    /// The argument is no account.
+    Account(users::Reason),
+    /// The password is empty.
+    Empty,
+    /// The password is longer than [`MAX_PASSWORD_UNITS`].
+    TooLong,
+    /// The second password is another one.
+    Mismatch,
+    /// The password cannot be read.
+    Read(io::Error),
+    /// The line cannot be written.
+    Write(io::Error),
+}
+
+impl Error {
+    /// The exit code: 2 for a bad argument, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Account(_)) {
+            2
+        } else {
+            1
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(_) => f.write_str("bad account"),
+            Self::Empty => f.write_str("the password is empty"),
+            Self::TooLong => {
+                write!(
+                    f,
+                    "the password is longer than {MAX_PASSWORD_UNITS} UTF-16 units"
+                )
+            }
+            Self::Mismatch => f.write_str("the two passwords differ"),
+            Self::Read(_) => f.write_str("cannot read the password"),
+            Self::Write(_) => f.write_str("cannot write the line"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Account(reason) => Some(reason),
+            Self::Read(error) | Self::Write(error) => Some(error),
+            Self::Empty | Self::TooLong | Self::Mismatch => None,
+        }
+    }
+}
+
+fn ask(prompt: &str) -> Result<Password, Error> {
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(Error::Read)
+}
+
+/// The first password, if it is one and the second is the same.
+fn agree(
+    first: Password,
+    second: impl FnOnce() -> Result<Password, Error>,
+) -> Result<Password, Error> {
+    check(&first)?;
+    if *second()? != *first {
+        return Err(Error::Mismatch);
+    }
+    Ok(first)
+}
+
+/// The first line of `input`, without its end.
+fn read_line(input: impl BufRead) -> Result<Password, Error> {
+    let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
+    let mut input = input.take(MAX_PASSWORD_BYTES);
+    input.read_line(&mut line).map_err(Error::Read)?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    check(password)?;
+    Ok(Zeroizing::new(password.to_owned()))
+}
+
+fn check(password: &str) -> Result<(), Error> {
+    if password.is_empty() {
+        return Err(Error::Empty);
+    }
+    if password.encode_utf16().count() > MAX_PASSWORD_UNITS {
+        return Err(Error::TooLong);
+    }
+    Ok(())
+}
+
+fn print(output: &mut impl Write, account: &Account, password: &str) -> Result<(), Error> {
+    let line = users::line(account, password);
+    let written = writeln!(output, "{}", *line).and_then(|()| output.flush());
+    written.map_err(Error::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    fn password(text: &str) -> Result<Password, Error> {
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_without_its_end() {
+        for input in ["a b ", "a b \n", "a b \r\n", "a b \nnext\n"] {
+            assert_eq!(*read_line(input.as_bytes()).unwrap(), "a b ", "{input:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_password_is_refused() {
+        for input in ["", "\n", "\r\n", "\nsecret"] {
+            assert!(
+                matches!(read_line(input.as_bytes()), Err(Error::Empty)),
+                "{input:?}"
+            );
+        }
+        let never = || panic!("asked again");
+        assert!(matches!(
+            agree(Zeroizing::default(), never),
+            Err(Error::Empty)
+        ));
+    }
+
+    #[test]
+    fn the_length_limit_holds_from_both_sides() {
+        for character in ["a", "\u{20ac}"] {
+            let longest = format!("{}\r\n", character.repeat(MAX_PASSWORD_UNITS));
+            assert!(read_line(longest.as_bytes()).is_ok());
+            let longer = character.repeat(MAX_PASSWORD_UNITS + 1);
+            assert!(matches!(read_line(longer.as_bytes()), Err(Error::TooLong)));
+        }
+    }
+
+    #[test]
+    fn endless_input_ends() {
+        assert!(matches!(read_line(BufReader::new(io::repeat(b'a'))), Err(Error::TooLong)));
+        assert!(matches!(read_line(BufReader::new(io::repeat(0xff))), Err(Error::Read(_))));
+    }
+
+    #[test]
+    fn two_passwords_must_be_the_same() {
+        let first = || password("secret").unwrap();
+        assert_eq!(*agree(first(), || password("secret")).unwrap(), "secret");
+        assert!(matches!(
+            agree(first(), || password("Secret")),
+            Err(Error::Mismatch)
+        ));
+    }
+
+    #[test]
+    fn the_line_goes_out_with_a_line_end() {
+        let mut output = Vec::new();
+        print(&mut output, &"ACME\\host".parse().unwrap(), "password").unwrap();
+        assert_eq!(output, b"ACME\\host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n");
+    }
+
+    #[test]
+    fn a_bad_account_is_a_bad_argument() {
+        let options = Options {
+            account: "a:b".to_owned(),
+        };
+        let error = run(&options).unwrap_err();
+        assert!(matches!(error, Error::Account(_)));
+        assert_eq!((error.exit_code(), Error::Empty.exit_code()), (2, 1));
+    }
+}

@@ -1,0 +1,174 @@
+#![expect(clippy::disallowed_methods, reason = "the tests write files")]
+
+use std::error::Error as _;
+
+use super::*;
+
+/// NT hash of "password".
+const PASSWORD: &str = "8846f7eaee8fb117ad06bdd830b7586c";
+/// NT hash of "Password" (MS-NLMP 4.2.2.1.2).
+const OTHER: &str = "a4f49c406510bdcab6824ee7c30fd852";
+
+fn users(text: &str) -> Result<Users, Error> {
+    Users::parse(text, Path::new("users"))
+}
+
+fn hash(users: &Users, domain: &str, user: &str) -> Option<String> {
+    users.nt_hash(user, domain).map(|hash| hash.to_hex())
+}
+
+/// The line and the reason for which `text` is refused.
+fn refusal(text: &str) -> (usize, Reason) {
+    match users(text) {
+        Err(Error::Line { line, reason, .. }) => (line, reason),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_are_found_without_regard_to_case() {
+    let users = users(&format!("Acme\\Jörg:{{NT}}{PASSWORD}")).unwrap();
+    assert_eq!(hash(&users, "ACME", "JÖRG").as_deref(), Some(PASSWORD));
+    assert_eq!(hash(&users, "acme", "jörg").as_deref(), Some(PASSWORD));
+}
+
+#[test]
+fn letters_that_would_become_two_stay_apart() {
+    let users = users(&format!("strasse:{{NT}}{PASSWORD}")).unwrap();
+    assert_eq!(hash(&users, "", "straße"), None);
+}
+
+#[test]
+fn a_line_without_domain_fits_any_domain_and_one_with_it_comes_first() {
+    let users = users(&format!(
+        "host:{{NT}}{PASSWORD}\nACME\\host:{{nt}}{}",
+        OTHER.to_uppercase()
+    ));
+    let users = users.unwrap();
+    assert_eq!(hash(&users, "acme", "host").as_deref(), Some(OTHER));
+    assert_eq!(hash(&users, "other", "host").as_deref(), Some(PASSWORD));
+    assert_eq!(hash(&users, "", "host").as_deref(), Some(PASSWORD));
+}
+
+#[test]
+fn a_line_with_domain_fits_no_other() {
+    let users = users(&format!("ACME\\host:{{NT}}{PASSWORD}")).unwrap();
+    for (domain, user) in [
+        ("", "host"),
+        ("other", "host"),
+        ("ACME", "other"),
+        ("", "ACME\\host"),
+    ] {
+        assert_eq!(hash(&users, domain, user), None, "{domain} {user}");
+    }
+}
+
+#[test]
+fn blank_lines_comments_and_line_ends_of_windows_are_fine() {
+    let text =
+        format!("\u{feff}# made by hand\r\n\r\n  # more\r\n ACME\\a b : {{NT}}{PASSWORD} \r\n");
+    let users = users(&text).unwrap();
+    assert_eq!(users.len(), 1);
+    assert!(hash(&users, "acme", "a b").is_some());
+    assert!(
+        Users::parse("", Path::new("users"))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_line_that_passwd_makes_can_be_read() {
+    let account: Account = "ACME\\collector".parse().unwrap();
+    let made = line(&account, "password");
+    assert_eq!(*made, format!("ACME\\collector:{{NT}}{PASSWORD}"));
+    assert_eq!(
+        hash(&users(&made).unwrap(), "ACME", "collector").as_deref(),
+        Some(PASSWORD)
+    );
+}
+
+#[test]
+fn bad_lines_are_refused_with_their_number() {
+    let nt = format!("{{NT}}{PASSWORD}");
+    for (text, reason) in [
+        ("collector".to_owned(), Reason::NoSecret),
+        (format!(":{nt}"), Reason::Account),
+        (format!("\\user:{nt}"), Reason::Account),
+        (format!("ACME\\:{nt}"), Reason::Account),
+        (format!("a\\b\\c:{nt}"), Reason::Account),
+        (format!("ACME\\ user:{nt}"), Reason::Account),
+        (format!("a\u{7}b:{nt}"), Reason::Account),
+        ("user:secret".to_owned(), Reason::PlainText),
+        (format!("user:{PASSWORD}"), Reason::PlainText),
+        ("user:".to_owned(), Reason::PlainText),
+        ("user:{secret".to_owned(), Reason::PlainText),
+        ("user:{my}secret".to_owned(), Reason::PlainText),
+        (
+            "user:{DIGEST}realm:x".to_owned(),
+            Reason::UnknownForm {
+                form: "DIGEST".to_owned(),
+            },
+        ),
+        ("user:{NT}".to_owned(), Reason::Hash),
+        (format!("user:{nt}0"), Reason::Hash),
+        (format!("user:{{NT}}+{}", &PASSWORD[1..]), Reason::Hash),
+        (format!("user:{{NT}}{}", &PASSWORD[1..]), Reason::Hash),
+        (format!("user:{{NT}}é{}", &PASSWORD[2..]), Reason::Hash),
+    ] {
+        assert_eq!(refusal(&format!("# first\n{text}")), (2, reason), "{text}");
+    }
+}
+
+#[test]
+fn an_account_that_stands_there_twice_is_refused_naming_both_lines() {
+    let text = format!("ACME\\host:{{NT}}{PASSWORD}\n\nacme\\HOST:{{NT}}{OTHER}");
+    let error = users(&text).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "users: ACME\\host stands in line 1 and again in line 3"
+    );
+}
+
+#[test]
+fn errors_say_what_is_allowed_and_show_no_secret() {
+    let error = users("user:hunter2").unwrap_err();
+    assert_eq!(error.to_string(), "users, line 1");
+    let reason = error.source().unwrap().to_string();
+    assert!(
+        reason.contains("{NT}HASH") && reason.contains("wecrelay passwd"),
+        "{reason}"
+    );
+    for text in [
+        "user:hunter2",
+        "hunter2",
+        "user:{hunter2}x",
+        "user:{NT}hunter2",
+    ] {
+        assert!(!format!("{:?}", users(text)).contains("hunter2"), "{text}");
+    }
+    let debug = format!("{:?}", users(&format!("user:{{NT}}{PASSWORD}")).unwrap());
+    assert!(
+        debug.contains("redacted") && !debug.contains(PASSWORD),
+        "{debug}"
+    );
+}
+
+#[test]
+fn a_file_that_everyone_can_read_is_worth_a_notice() {
+    let notice = |mode| permission_notice(Path::new("users"), mode);
+    assert_eq!(notice(0o100_600), None);
+    assert_eq!(notice(0o100_640), None);
+    assert!(notice(0o100_644).unwrap().contains("chmod o-r users"));
+}
+
+#[test]
+fn a_file_is_loaded_and_a_missing_one_is_named() {
+    let path = std::env::temp_dir().join(format!("wecrelay-{}-users", std::process::id()));
+    fs::write(&path, format!("user:{{NT}}{PASSWORD}\n")).unwrap();
+    assert_eq!(Users::load(&path).unwrap().len(), 1);
+    fs::remove_file(&path).unwrap();
+    let error = Users::load(&path).unwrap_err();
+    assert!(error.to_string().contains("-users"), "{error}");
+    assert!(error.source().is_some());
+}
