@@ -1,1 +1,174 @@
-//! (to come)
+//! Who a source is: HTTP authentication of one connection, over SPNEGO and NTLM.
+//!
+//! Both authenticate a connection, not a request, so there is one [`Acceptor`] a
+//! connection. Sans-IO: time and random bytes are arguments.
+
+mod acceptor;
+mod error;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ipnet::IpNet;
+
+use crate::ntlm::{self, Account};
+
+pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
+pub use self::error::Error;
+
+/// Who may come and how; shared by all connections.
+#[derive(Clone)]
+pub struct Policy {
+    /// Networks whose hosts may come without a credential.
+    pub anonymous: Vec<IpNet>,
+    /// Accounts for NTLM.
+    pub accounts: Rc<dyn ntlm::Accounts>,
+    /// Whether there are accounts at all.
+    pub has_accounts: bool,
+    /// Take NTLMv1 answers.
+    pub ntlmv1: bool,
+    /// Our own names, for the challenge.
+    pub server: ntlm::Server,
+}
+
+impl Policy {
+    /// The scheme words to offer in `WWW-Authenticate`, a line each.
+    #[must_use]
+    pub fn offers(&self) -> Vec<&'static str> {
+        match self.has_accounts || !self.anonymous.is_empty() {
+            true => vec!["Negotiate"],
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether this host may come without a credential; `::ffff:a.b.c.d` is `a.b.c.d`.
+    #[must_use]
+    pub fn takes_anonymous(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.anonymous.iter().any(|network| network.contains(&peer))
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("anonymous", &self.anonymous)
+            .field("has_accounts", &self.has_accounts)
+            .field("ntlmv1", &self.ntlmv1)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an identity was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Not at all: an NTLM null session.
+    NtlmAnonymous,
+    /// By the password of an account.
+    Ntlm,
+}
+
+impl Method {
+    /// The name in events, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NtlmAnonymous => "ntlm-anonymous",
+            Self::Ntlm => "ntlm",
+        }
+    }
+
+    /// Whether the identity is only a claim.
+    #[must_use]
+    pub const fn is_anonymous(self) -> bool {
+        matches!(self, Self::NtlmAnonymous)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `DOMAIN\user` as the source wrote it, empty when anonymous.
+    pub name: String,
+    /// What the source calls itself; a claim.
+    pub workstation: String,
+    /// How that was proven.
+    pub method: Method,
+}
+
+impl From<Account> for Identity {
+    fn from(account: Account) -> Self {
+        Self {
+            name: account.name(),
+            workstation: account.workstation().to_owned(),
+            method: match account {
+                Account::Anonymous { .. } => Method::NtlmAnonymous,
+                Account::User { .. } => Method::Ntlm,
+            },
+        }
+    }
+}
+
+/// What seals the bodies of a connection.
+#[derive(Debug)]
+pub enum SecurityContext {
+    /// NTLM, raw or within SPNEGO.
+    Ntlm(Box<ntlm::Session>),
+}
+
+/// Which protocol the `multipart/encrypted` bodies of a connection name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `application/HTTP-SPNEGO-session-encrypted`: scheme Negotiate, whatever is inside.
+    Spnego,
+}
+
+impl SecurityContext {
+    /// Encrypts `data` in place and gives the security token that goes before it.
+    pub fn seal(&mut self, data: &mut [u8]) -> Vec<u8> {
+        match self {
+            Self::Ntlm(session) => session.seal(data).to_vec(),
+        }
+    }
+
+    /// Decrypts `data` in place and verifies it with its security token. After a
+    /// failure the connection must be closed: its key stream is lost.
+    pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), Error> {
+        match self {
+            Self::Ntlm(session) => session.unseal(token, data).map_err(Error::Unseal),
+        }
+    }
+
+    /// The protocol word of this connection's bodies.
+    #[must_use]
+    pub fn mechanism(&self) -> Protocol {
+        match self {
+            Self::Ntlm(_) => Protocol::Spnego,
+        }
+    }
+}
+
+/// What an `Authorization` header leads to. Strings are whole values of
+/// `WWW-Authenticate`.
+#[derive(Debug)]
+pub enum Step {
+    /// Answer 401 with this, and keep the connection.
+    Challenge(String),
+    /// The source is known; its bodies come sealed from now on, the one of this
+    /// very request included.
+    Accept {
+        /// Who it is.
+        identity: Identity,
+        /// What seals its bodies.
+        context: SecurityContext,
+        /// Goes with the answer, if there is one.
+        token: Option<String>,
+    },
+    /// Answer 401 with what [`Policy::offers`] says.
+    Deny(Error),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,309 @@
-//! (to come)
+//! What can be typed: clap definitions and nothing else.
+//!
+//! The help texts here are also the OPTIONS section of `man/wecrelay.8`
+//! (`tests/man.rs` compares them). Values are checked in [`crate::config`].
+
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    rustdoc::bare_urls,
+    reason = "the comments are help texts for a terminal"
+)]
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Take the events that Windows hosts forward and hand them to a syslog server.
+///
+/// wecrelay is a Windows Event Collector: hosts are told its address by group
+/// policy, fetch subscriptions from it and push their events. Each event
+/// becomes one RFC 5424 message. A batch is acknowledged to its host only after
+/// every output has delivered it.
+///
+/// Every way of getting in is off until a flag turns it on: give at least one
+/// of --anonymous and --users.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "wecrelay",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Options {
+    /// What to run instead of the relay.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of the relay itself.
+    #[command(flatten)]
+    pub relay: RelayOptions,
+    /// How much is logged; for the subcommands too.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// The flags of the relay, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct RelayOptions {
+    /// Address to listen on: http://ADDR[:PORT]
+    ///
+    /// Repeatable. The port is 5985 if left out; port 0 takes a free one, which
+    /// is logged. IPv6 addresses stand in brackets. A name is resolved once, at
+    /// the start, and all its addresses are listened on. Default: port 5985 on
+    /// 0.0.0.0 and, where the system has IPv6, on [::].
+    ///
+    /// Example: --listen http://192.0.2.10:5985 --listen 'http://[2001:db8::10]'
+    #[arg(short, long, value_name = "URL", help_heading = "Sources")]
+    pub listen: Vec<String>,
+
+    /// Let hosts of this network in without a credential: ADDRESS[/BITS]
+    ///
+    /// Repeatable; a bare address is one host. Such hosts use an NTLM null
+    /// session, as Windows hosts outside a domain do. Default: none.
+    ///
+    /// Danger: a null session gives neither identity nor secrecy. Whoever can send
+    /// from such an address can forge events of any host; whoever recorded a
+    /// session's handshake can read it. Such events are marked
+    /// Auth="ntlm-anonymous".
+    ///
+    /// Example: --anonymous 192.0.2.0/24 --anonymous 2001:db8::7
+    #[arg(long, value_name = "CIDR", help_heading = "Sources")]
+    pub anonymous: Vec<String>,
+
+    /// File of the accounts that hosts may authenticate with (NTLM)
+    ///
+    /// One account a line, hashed; "wecrelay passwd" makes such lines. Default:
+    /// none.
+    ///
+    /// Danger: the hash of a line is as good as its password for getting in.
+    /// Keep the file readable by the relay only.
+    ///
+    /// Example: --users /etc/wecrelay/users
+    #[arg(long, value_name = "FILE", help_heading = "Sources")]
+    pub users: Option<PathBuf>,
+
+    /// Also take NTLMv1 answers (with extended session security)
+    ///
+    /// Needs --users. Default: only NTLMv2.
+    ///
+    /// Danger: from one recorded NTLMv1 logon an attacker with rented hardware
+    /// computes the account's hash (single DES), and can then log on as it anywhere.
+    #[arg(long, requires = "users", help_heading = "Sources")]
+    pub ntlmv1: bool,
+
+    /// Also take bodies that are not sealed, after authentication
+    ///
+    /// Default: a body that is not sealed is refused.
+    ///
+    /// Danger: an attacker between host and relay can read, change and add events:
+    /// without sealing, authentication vouches for nothing that follows it.
+    #[arg(long, help_heading = "Sources")]
+    pub allow_unencrypted: bool,
+
+    /// The relay's name in the addresses that hosts push to
+    ///
+    /// A host name or an IP address that the hosts can reach, without scheme and
+    /// port. Default: the name by which the host itself came, from the To header
+    /// of its request.
+    ///
+    /// Example: --hostname collector.example.com
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    pub hostname: Option<String>,
+
+    /// Subscription file, or folder of them (*.xml)
+    ///
+    /// Repeatable. The XML is the one that "wecutil gs NAME /f:xml" prints and
+    /// "wecutil cs FILE" reads. Default: see --channel.
+    ///
+    /// Example: --subscription /etc/wecrelay/subscriptions
+    #[arg(short, long, value_name = "PATH", help_heading = "Events")]
+    pub subscription: Vec<PathBuf>,
+
+    /// Subscribe to all events of a channel
+    ///
+    /// Repeatable, and may stand beside --subscription. Default, if neither is
+    /// given: Application, Security, Setup and System.
+    ///
+    /// Example: --channel Security --channel Microsoft-Windows-Sysmon/Operational
+    #[arg(short, long, value_name = "NAME", help_heading = "Events")]
+    pub channel: Vec<String>,
+
+    /// Where events go: udp, tcp, unix, file or stdout
+    ///
+    /// Repeatable: a batch must be delivered to every output before it is
+    /// acknowledged. Default: stdout:
+    ///
+    /// udp://HOST[:514] one datagram an event (RFC 5426)
+    ///
+    /// tcp://HOST[:601] octet counting (RFC 6587)
+    ///
+    /// unix:PATH datagram socket, such as /dev/log
+    ///
+    /// file:PATH appended, one line an event
+    ///
+    /// stdout: one line an event
+    ///
+    /// Settings follow after "?", joined by "&":
+    ///
+    /// max=BYTES cuts longer messages; K and M may follow the number; at least
+    /// 480, default 65507 with udp, 128K with unix datagrams, else no limit.
+    ///
+    /// required=no makes the output a best effort: it never holds hosts back,
+    /// and what it cannot take is dropped and counted. Default: yes.
+    ///
+    /// framing=octet or framing=lf (tcp, unix streams): count before each message,
+    /// or line end after it. Default: octet with tcp, lf with unix.
+    ///
+    /// replay=BYTES (tcp): how much of what was sent is kept and sent again after
+    /// a connection ended uncleanly; repeats instead of loss. Default 8M, 0 for
+    /// none.
+    ///
+    /// type=stream (unix): a stream socket. Default: datagram.
+    ///
+    /// sync=yes (file): events count as delivered only when the disk has them.
+    /// Default: no.
+    ///
+    /// Example: --output 'tcp://syslog.example.com:601?max=64K'
+    #[arg(short, long, value_name = "URL", help_heading = "Events")]
+    pub output: Vec<String>,
+
+    /// What the MSG part of a message holds
+    ///
+    /// Structured data has the event's fields in each case. With text, hosts are
+    /// asked to render the message text, which about doubles what they send.
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_enum,
+        default_value_t,
+        help_heading = "Events"
+    )]
+    pub message: MessageKind,
+
+    /// Syslog facility: auto, a name such as local3, or a number from 0 to 23
+    ///
+    /// auto: authpriv for events of the Security channel, user for all others.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "auto",
+        help_heading = "Events"
+    )]
+    pub facility: String,
+
+    /// Private enterprise number in the names of structured data (event@N, data@N)
+    ///
+    /// The default is the number that RFC 5612 reserves for documentation.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "32473",
+        help_heading = "Events"
+    )]
+    pub enterprise: NonZeroU32,
+
+    /// Put the UTF-8 byte order mark before MSG
+    ///
+    /// RFC 5424 asks for it, yet most receivers show it as text. Default: no mark.
+    #[arg(long, help_heading = "Events")]
+    pub bom: bool,
+
+    /// Folder for bookmarks: how far each host has been read
+    ///
+    /// Created if missing; used by one relay at a time. Default: $STATE_DIRECTORY
+    /// (set by systemd), else ./wecrelay-state.
+    #[arg(long, value_name = "DIR", help_heading = "Relay")]
+    pub state: Option<PathBuf>,
+}
+
+/// How much is logged.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Verbosity {
+    /// Log more: -v each request, -vv the structure of messages
+    ///
+    /// Repeatable. Secrets are never logged. Without -v and -q the variable
+    /// RUST_LOG decides, else info.
+    #[arg(
+        short,
+        long,
+        action = ArgAction::Count,
+        global = true,
+        conflicts_with = "quiet",
+        help_heading = "Relay"
+    )]
+    pub verbose: u8,
+    /// Log less: -q warnings and errors, -qq errors only
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
+    pub quiet: u8,
+}
+
+/// What MSG holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MessageKind {
+    /// The rendered message text, else provider, id and data, on one line
+    #[default]
+    Text,
+    /// The event's XML as the host sent it, on one line
+    Xml,
+    /// One JSON object
+    Json,
+}
+
+/// What people do around the relay.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Play a Windows host: fetch a subscription and push events to a collector
+    ///
+    /// Works against any collector that lets null sessions in; for a try, to test
+    /// a set-up, or as load. Prints what was acknowledged.
+    Send(SendOptions),
+    /// Make a line for the file of --users
+    ///
+    /// Asks for the password twice on the terminal, or reads it from the first
+    /// line of standard input if that is not a terminal. The line goes to standard
+    /// output.
+    Passwd(PasswdOptions),
+}
+
+/// The flags of `wecrelay send`.
+#[derive(Args, Clone, Debug)]
+pub struct SendOptions {
+    /// The collector's subscription manager
+    #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
+    pub url: String,
+    /// Events to send: a file of <Event> elements, such as one a line
+    ///
+    /// Default: a few sample events.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// How many events to send in all; the file is repeated as needed
+    ///
+    /// Default: each event once.
+    #[arg(long, value_name = "N")]
+    pub count: Option<NonZeroU64>,
+    /// At most this many events a second
+    ///
+    /// Default: as fast as the collector acknowledges.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<NonZeroU32>,
+    /// At most this many events in one batch
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub batch: NonZeroU32,
+    /// The name that the played host gives itself (MachineID)
+    #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
+    pub machine: String,
+    /// Push to the subscription of this name
+    ///
+    /// Default: the first one offered.
+    #[arg(long, value_name = "NAME")]
+    pub subscription: Option<String>,
+}
+
+/// The arguments of `wecrelay passwd`.
+#[derive(Args, Clone, Debug)]
+pub struct PasswdOptions {
+    /// The account; without DOMAIN it fits any domain
+    #[arg(value_name = "[DOMAIN\\]USER")]
+    pub account: String,
+}

@@ -1,1 +1,607 @@
-//! (to come)
+//! One source's connection: decode, authenticate, unseal; answer, seal. Sans-IO.
+//!
+//! Bytes go in by [`Connection::handle_received`]; [`Connection::poll`] turns
+//! them into [`Event`]s one request at a time: the next request is not looked
+//! at before the last is answered, because sealed messages have an order.
+//! What cannot be let in is answered here; the caller only hears of it.
+//! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
+
+use crate::auth::{self, Acceptor, Identity, SecurityContext, Step};
+use crate::clock::Now;
+use crate::http::multipart::{self, Mechanism};
+use crate::http::request::{Decoder, Progress};
+use crate::http::{self, ContentType, Method, Request, Response};
+use crate::sldc;
+use crate::wire::{self, Charset};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Bounds on what one connection may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of one HTTP request.
+    pub http: http::Limits,
+    /// Bytes of a body after decompression.
+    pub inflated: usize,
+    /// Time for a request's head to arrive.
+    pub head_time: Duration,
+    /// Time without progress within a body, or while an answer is written.
+    pub stall_time: Duration,
+    /// Time for a new connection to be authenticated.
+    pub authentication_time: Duration,
+    /// Time between two requests.
+    pub idle_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http: http::Limits::default(),
+            inflated: 32 << 20,
+            head_time: Duration::from_secs(10),
+            stall_time: Duration::from_secs(60),
+            authentication_time: Duration::from_secs(30),
+            // An hour past the longest heartbeat is set from the subscriptions.
+            idle_time: Duration::from_secs(2 * 3600),
+        }
+    }
+}
+
+/// Failed authentications that one connection may have.
+const ATTEMPTS: u8 = 3;
+/// Bytes that a source may send ahead of an answer.
+const AHEAD: usize = 64 << 10;
+/// How long the last answer may take to be read before the connection is cut.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Who may come in.
+    pub auth: auth::Policy,
+    /// Whether bodies need not be sealed.
+    pub allow_unencrypted: bool,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Why a request was refused; the name under which it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefusalKind {
+    /// No valid HTTP, a limit, a method.
+    Http,
+    /// Came too slowly.
+    Timeout,
+    /// Not authenticated.
+    Authentication,
+    /// A sealed body that does not open, or one that is not sealed.
+    Sealing,
+    /// SLDC, text encoding.
+    Encoding,
+    /// No valid SOAP message, or one that makes no sense here.
+    Soap,
+    /// Nothing wrong with it, but it cannot be taken now.
+    Unavailable,
+}
+
+impl RefusalKind {
+    /// The name for logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Timeout => "timeout",
+            Self::Authentication => "authentication",
+            Self::Sealing => "sealing",
+            Self::Encoding => "encoding",
+            Self::Soap => "soap",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A request that was answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of fault it was.
+    pub kind: RefusalKind,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// What was wrong, and where it is known what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal of that kind.
+    #[must_use]
+    pub fn new(kind: RefusalKind, status: u16, reason: impl Into<String>) -> Self {
+        Self { kind, status, reason: reason.into() }
+    }
+}
+
+/// A SOAP message from an authenticated source; it has to be answered.
+#[derive(Debug)]
+pub struct Message {
+    /// Path of the request.
+    pub target: String,
+    /// The `Host` header.
+    pub host: Option<String>,
+    /// The envelope.
+    pub text: String,
+}
+
+/// What a connection has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// A message that waits for its [`Answer`].
+    Message(Message),
+    /// A request was refused and has been answered.
+    Refused(Refusal),
+}
+
+/// The answer to a [`Message`].
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// An envelope with its HTTP status.
+    Envelope(u16, &'a str),
+    /// A status without a body.
+    Empty(u16),
+}
+
+struct Established {
+    identity: Rc<Identity>,
+    context: SecurityContext,
+}
+
+/// How the request that is being answered was encoded: the answer takes the same form.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    charset: Charset,
+    sealed: Option<Mechanism>,
+    keep_alive: bool,
+    is_head: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Takes requests.
+    Open,
+    /// A message waits for its answer.
+    Answering(Form),
+    /// Closes when the last answer is written.
+    Closing,
+    /// The last answer is written; the peer should close.
+    Lingering,
+    /// To be closed now.
+    Closed,
+}
+
+/// The server's side of one connection.
+pub struct Connection {
+    address: IpAddr,
+    decoder: Decoder,
+    acceptor: Acceptor,
+    established: Option<Established>,
+    /// The last token of a handshake, which rides on the next answer.
+    token: Option<String>,
+    outgoing: Vec<u8>,
+    written: usize,
+    phase: Phase,
+    failures: u8,
+    opened: Instant,
+    /// When the phase, or what is being read, last changed or moved.
+    moved: Instant,
+    /// When the first byte of a request's head came.
+    head_began: Option<Instant>,
+}
+
+impl Connection {
+    /// A connection just accepted from `address`.
+    #[must_use]
+    pub fn new(now: Now, address: IpAddr, limits: &Limits) -> Self {
+        Self {
+            address,
+            decoder: Decoder::new(limits.http),
+            acceptor: Acceptor::new(),
+            established: None,
+            token: None,
+            outgoing: Vec::new(),
+            written: 0,
+            phase: Phase::Open,
+            failures: 0,
+            opened: now.monotonic,
+            moved: now.monotonic,
+            head_began: None,
+        }
+    }
+
+    /// Where the source connects from.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Who the source is, once it is authenticated.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Rc<Identity>> {
+        self.established.as_ref().map(|e| &e.identity)
+    }
+
+    /// Bytes held for requests that are not complete.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.decoder.buffered()
+    }
+
+    /// Whether the source should be read on: while a request is being answered, what
+    /// it sends ahead stays in its socket but for a little.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Open => self.outgoing.is_empty() || self.decoder.buffered() < AHEAD,
+            Phase::Answering(_) => self.decoder.buffered() < AHEAD,
+            Phase::Closing | Phase::Lingering => true,
+            Phase::Closed => false,
+        }
+    }
+
+    /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
+    pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
+        self.moved = now.monotonic;
+        if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
+            self.decoder.feed(bytes);
+            if self.decoder.expects_continue() {
+                self.outgoing.extend_from_slice(http::CONTINUE);
+            }
+        }
+    }
+
+    /// Looks at the next request, if the last is answered and read by the source.
+    /// Nobody is authenticated while the address is `blocked`.
+    #[must_use]
+    pub fn poll(
+        &mut self,
+        now: Now,
+        rules: &Rules,
+        blocked: bool,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Event> {
+        while matches!(self.phase, Phase::Open) && self.outgoing.is_empty() {
+            let request = match self.decoder.poll() {
+                Ok(Some(request)) => request,
+                Ok(None) => {
+                    self.note_head(now);
+                    return None;
+                }
+                Err(error) => {
+                    let refusal =
+                        Refusal::new(RefusalKind::Http, error.status(), error.to_string());
+                    return Some(self.refuse_and_close(now, refusal));
+                }
+            };
+            self.head_began = None;
+            self.moved = now.monotonic;
+            let event = if blocked && request.head.header("Authorization").is_some() {
+                Some(self.refuse_and_close(now, too_many_failures()))
+            } else {
+                self.handle_request(now, request, rules, random)
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    fn note_head(&mut self, now: Now) {
+        match self.decoder.progress() {
+            Progress::Head => {
+                self.head_began.get_or_insert(now.monotonic);
+            }
+            Progress::Idle | Progress::Body => self.head_began = None,
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Now,
+        request: Request,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Event> {
+        let form = Form {
+            charset: Charset::Utf16,
+            sealed: None,
+            keep_alive: request.head.keep_alive(),
+            is_head: request.head.method == Method::Head,
+        };
+        if request.head.method != Method::Post {
+            let response = Response::empty(405).header("Allow", "POST");
+            self.respond(now, form, response);
+            let reason = format!("method {} on {}", request.head.method, request.head.target);
+            return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
+        }
+        if let Err(event) = self.authenticate(now, form, &request, rules, random) {
+            return event;
+        }
+        if request.body.is_empty() {
+            self.respond(now, form, Response::empty(200));
+            return None;
+        }
+        match self.open(form, request, rules) {
+            Ok((message, form)) => {
+                self.phase = Phase::Answering(form);
+                Some(Event::Message(message))
+            }
+            Err(refusal) => Some(self.refuse_and_close(now, refusal)),
+        }
+    }
+
+    /// Lets an authenticated request through; answers all others.
+    fn authenticate(
+        &mut self,
+        now: Now,
+        form: Form,
+        request: &Request,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<(), Option<Event>> {
+        let Some(authorization) = request.head.header("Authorization") else {
+            if self.established.is_some() {
+                return Ok(());
+            }
+            let response = offer(&rules.auth);
+            self.respond(now, form, response);
+            return Err(None);
+        };
+        self.established = None;
+        let step =
+            self.acceptor.handle(authorization, self.address, &rules.auth, now.wall, random);
+        match step {
+            Step::Challenge(token) => {
+                self.respond(now, form, Response::empty(401).header("WWW-Authenticate", token));
+                Err(None)
+            }
+            Step::Accept { identity, context, token } => {
+                self.token = token;
+                self.established = Some(Established { identity: Rc::new(identity), context });
+                Ok(())
+            }
+            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
+        }
+    }
+
+    fn deny(&mut self, now: Now, form: Form, error: &auth::Error, rules: &Rules) -> Event {
+        self.failures += 1;
+        let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
+        self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
+        Event::Refused(Refusal::new(RefusalKind::Authentication, 401, error.reason()))
+    }
+
+    /// Body to envelope: unseal, decompress, decode.
+    fn open(
+        &mut self,
+        form: Form,
+        request: Request,
+        rules: &Rules,
+    ) -> Result<(Message, Form), Refusal> {
+        let Request { head, mut body } = request;
+        let content_type = head.header("Content-Type").unwrap_or_default();
+        let content_type = ContentType::parse(content_type).ok_or_else(|| {
+            let reason = format!("Content-Type {content_type:?} is not understood");
+            Refusal::new(RefusalKind::Http, 415, reason)
+        })?;
+        let plain;
+        let form = if content_type.is("multipart/encrypted") {
+            let sealed = self.unseal(&content_type, &mut body)?;
+            plain = body.get(sealed.data.clone()).unwrap_or_default();
+            Form { charset: sealed.charset, sealed: Some(sealed.mechanism), ..form }
+        } else if rules.allow_unencrypted {
+            plain = &body;
+            let charset = content_type.charset().unwrap_or_default();
+            Form { charset, ..form }
+        } else {
+            let reason = "the body is not sealed (--allow-unencrypted would accept it)";
+            return Err(Refusal::new(RefusalKind::Sealing, 403, reason));
+        };
+        let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
+        let host = head.header("Host").map(str::to_owned);
+        let message = Message { target: head.target, host, text };
+        Ok((message, Form { charset, ..form }))
+    }
+
+    fn unseal(
+        &mut self,
+        content_type: &ContentType,
+        body: &mut [u8],
+    ) -> Result<multipart::Sealed, Refusal> {
+        let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
+        let sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
+        let Some(established) = &mut self.established else {
+            return Err(refusal("a sealed body without a security context".into()));
+        };
+        let (front, data) = body.split_at_mut_checked(sealed.data.start).unwrap_or_default();
+        let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
+        let token = front.get(sealed.token.clone()).unwrap_or_default();
+        established.context.unseal(token, data).map_err(|e| refusal(e.to_string()))?;
+        if sealed.length != data.len() {
+            let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
+            return Err(refusal(reason));
+        }
+        Ok(sealed)
+    }
+
+    /// Answers the message that [`Connection::poll`] gave.
+    pub fn answer(&mut self, now: Now, answer: &Answer<'_>) {
+        let Phase::Answering(form) = self.phase else { return };
+        self.phase = Phase::Open;
+        let response = match answer {
+            Answer::Empty(status) => Response::empty(*status),
+            Answer::Envelope(status, text) => self.seal(form, *status, text),
+        };
+        self.respond(now, form, response);
+    }
+
+    fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
+        let mut plain = wire::encode_text(text, form.charset);
+        let established = self.established.as_mut();
+        if let (Some(mechanism), Some(established)) = (form.sealed, established) {
+            let token = established.context.seal(&mut plain);
+            let mut body = Vec::with_capacity(plain.len() + 400);
+            multipart::emit(mechanism, form.charset, plain.len(), &token, &plain, &mut body);
+            return Response::with_body(status, body)
+                .header("Content-Type", multipart::content_type(mechanism));
+        }
+        let kind = format!("application/soap+xml;charset={}", form.charset.name());
+        Response::with_body(status, plain).header("Content-Type", kind)
+    }
+
+    fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
+        let form =
+            Form { charset: Charset::Utf16, sealed: None, keep_alive: false, is_head: false };
+        self.respond(now, form, Response::empty(refusal.status));
+        Event::Refused(refusal)
+    }
+
+    fn respond(&mut self, now: Now, form: Form, mut response: Response) {
+        if let Some(token) = self.token.take() {
+            response = response.header("WWW-Authenticate", token);
+        }
+        response.encode(now.wall, form.is_head, form.keep_alive, &mut self.outgoing);
+        self.moved = now.monotonic;
+        if !form.keep_alive {
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// No more requests are taken; what is being answered still is.
+    pub fn refuse_further(&mut self, now: Now) {
+        match &mut self.phase {
+            Phase::Answering(form) => form.keep_alive = false,
+            Phase::Open => {
+                self.phase = Phase::Closing;
+                self.handle_written(now, 0);
+            }
+            Phase::Closing | Phase::Lingering | Phase::Closed => {}
+        }
+    }
+
+    /// Ends the connection with that status for whatever is being sent to us.
+    pub fn cut(&mut self, now: Now, status: u16) {
+        if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
+            let refusal = Refusal::new(RefusalKind::Unavailable, status, "");
+            self.refuse_and_close(now, refusal);
+        }
+    }
+
+    /// What is to be written to the source.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.outgoing.get(self.written..).unwrap_or_default()
+    }
+
+    /// `count` bytes of that were written; the next request may be looked at after the last.
+    pub fn handle_written(&mut self, now: Now, count: usize) {
+        self.written += count;
+        self.moved = now.monotonic;
+        if self.written < self.outgoing.len() {
+            return;
+        }
+        self.outgoing = Vec::new();
+        self.written = 0;
+        if matches!(self.phase, Phase::Closing) {
+            self.phase = Phase::Lingering;
+            self.decoder = Decoder::new(http::Limits::default());
+        }
+    }
+
+    /// Whether the sending side is done: shut it down, so that the peer sees the end.
+    #[must_use]
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering)
+    }
+
+    /// Whether the connection is to be closed now.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// When [`Connection::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        if !self.outgoing.is_empty() {
+            return Some(self.moved + limits.stall_time);
+        }
+        let patience = match (self.phase, self.decoder.progress()) {
+            (Phase::Answering(_), _) => return None,
+            (Phase::Closed, _) => Duration::ZERO,
+            (Phase::Closing | Phase::Lingering, _) => LINGER_TIME,
+            (Phase::Open, Progress::Head) => {
+                let began = self.head_began.unwrap_or(self.moved);
+                return Some(began + limits.head_time);
+            }
+            (Phase::Open, Progress::Body) => limits.stall_time,
+            (Phase::Open, Progress::Idle) if self.established.is_none() => {
+                return Some(self.opened + limits.authentication_time);
+            }
+            (Phase::Open, Progress::Idle) => limits.idle_time,
+        };
+        Some(self.moved + patience)
+    }
+
+    /// Time has passed; calls too early are harmless.
+    pub fn handle_timeout(&mut self, now: Now, limits: &Limits) -> Option<Event> {
+        if self.poll_timeout(limits).is_none_or(|at| now.monotonic < at) {
+            return None;
+        }
+        let what = match (self.phase, self.decoder.progress()) {
+            (Phase::Open, Progress::Head) => "the head of a request did not arrive in time",
+            (Phase::Open, Progress::Body) => "the body of a request stopped arriving",
+            _ => "",
+        };
+        if what.is_empty() || !self.outgoing.is_empty() {
+            self.phase = Phase::Closed;
+            return None;
+        }
+        Some(self.refuse_and_close(now, Refusal::new(RefusalKind::Timeout, 408, what)))
+    }
+}
+
+fn too_many_failures() -> Refusal {
+    let reason = "too many failed authentications from this address, none is tried for a minute";
+    Refusal::new(RefusalKind::Authentication, 429, reason)
+}
+
+/// 401 with the methods that are enabled.
+fn offer(policy: &auth::Policy) -> Response {
+    policy.offers().into_iter().fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+}
+
+/// Decompresses and decodes an unsealed body.
+fn decode(
+    plain: &[u8],
+    encoding: Option<&str>,
+    declared: Charset,
+    rules: &Rules,
+) -> Result<(String, Charset), Refusal> {
+    let inflated;
+    let bytes = match encoding.map(str::trim) {
+        None => plain,
+        Some(name) if name.eq_ignore_ascii_case("identity") => plain,
+        // Windows labels an End as SLDC without compressing it.
+        Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
+        Some(name) if name.eq_ignore_ascii_case("SLDC") => {
+            inflated = sldc::decode(plain, rules.limits.inflated)
+                .map_err(|e| Refusal::new(RefusalKind::Encoding, 400, e.to_string()))?;
+            &inflated
+        }
+        Some(name) => {
+            let reason = format!("Content-Encoding {name:?}, only SLDC is known");
+            return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
+        }
+    };
+    let (text, charset) = wire::decode_text(bytes, declared);
+    Ok((text.into_owned(), charset))
+}

@@ -1,3 +1,62 @@
 //! The `wecrelay` binary: arguments, logger, run, exit code.
-#![allow(missing_docs)]
-fn main() {}
+
+mod logger;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use wecrelay::cli::{Command, Options};
+use wecrelay::config::Config;
+use wecrelay::{commands, relay};
+
+/// Why it ended: what was asked for could not be understood, or could not be done.
+enum Failure {
+    /// Bad flags or files: exit code 2.
+    Usage(Box<dyn Error>),
+    /// Failed while running: exit code 1.
+    Running(Box<dyn Error>),
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    logger::start(options.verbosity);
+    let (code, error) = match run(&options) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (2, error),
+        Err(Failure::Running(error)) => (1, error),
+    };
+    // Nobody is left to tell if standard error is closed too.
+    let _ = writeln!(io::stderr(), "wecrelay: {}", chain(error.as_ref()));
+    ExitCode::from(code)
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    match &options.command {
+        Some(Command::Send(send)) => {
+            commands::send::run(send).map_err(|error| Failure::Running(error.into()))
+        }
+        Some(Command::Passwd(passwd)) => commands::passwd::run(passwd).map_err(|error| {
+            if error.exit_code() == 2 { Failure::Usage(error.into()) } else { Failure::Running(error.into()) }
+        }),
+        None => {
+            let state = std::env::var_os("STATE_DIRECTORY");
+            let config = Config::check(&options.relay, state.as_deref());
+            let config = config.map_err(|error| Failure::Usage(error.into()))?;
+            relay::run(&config).map_err(|error| match error.is_usage() {
+                true => Failure::Usage(error.into()),
+                false => Failure::Running(error.into()),
+            })
+        }
+    }
+}
+
+/// The error and its causes, joined by colons.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

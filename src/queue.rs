@@ -1,1 +1,393 @@
-//! (to come)
+//! What waits for one output: order, what is on the wire, what to send again.
+//!
+//! A [`Queue`] holds the frames of batches in the order in which they are sent.
+//! For a stream it knows up to which byte the peer's TCP has taken them, and
+//! after an unclean end it starts over with the last delivered frames (the
+//! replay window), because what the peer's TCP has taken its application may
+//! never have read (`tcp`; RELP needs no such window).
+//!
+//! ```
+//! use std::rc::Rc;
+//! use wecrelay::queue::{BatchId, Frames, Queue};
+//!
+//! let mut queue = Queue::new(0);
+//! queue.push(BatchId(1), Rc::new(Frames { bytes: b"5 hello".to_vec(), ends: vec![7] }));
+//! let written = queue.next_bytes().map_or(0, <[u8]>::len);
+//! queue.handle_written(written);
+//! let mut delivered = Vec::new();
+//! queue.confirm_all_but(0, &mut delivered);
+//! assert_eq!(delivered, [BatchId(1)]);
+//! ```
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Names one batch of events from its arrival to its Ack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub u64);
+
+/// The messages of one batch in the form that an output sends.
+#[derive(Debug, Default)]
+pub struct Frames {
+    /// All frames, one after another.
+    pub bytes: Vec<u8>,
+    /// Where each frame ends in `bytes`; datagrams are cut there.
+    pub ends: Vec<usize>,
+}
+
+/// How an entry stands with its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The source waits for an Ack that needs this delivery.
+    Awaited,
+    /// The source was told to come again while the frames were on the wire.
+    Abandoned,
+    /// Delivered; kept for the replay window.
+    Delivered,
+}
+
+#[derive(Debug)]
+struct Entry {
+    batch: BatchId,
+    frames: Rc<Frames>,
+    standing: Standing,
+}
+
+impl Entry {
+    fn len(&self) -> usize {
+        self.frames.bytes.len()
+    }
+}
+
+/// The bounded queue of one output, sans-IO.
+#[derive(Debug)]
+pub struct Queue {
+    /// Delivered entries first, then those on the wire, then the unsent.
+    entries: VecDeque<Entry>,
+    /// The entry that is being written.
+    cursor: usize,
+    /// Bytes of that entry already written.
+    offset: usize,
+    /// How many entries at the front this connection has confirmed; never past the cursor.
+    confirmed: usize,
+    /// Bytes written on this connection beyond those entries.
+    unconfirmed: usize,
+    /// Bytes of delivered entries.
+    kept: usize,
+    /// Bytes that are not delivered.
+    backlog: usize,
+    /// Size of the replay window in bytes.
+    replay: usize,
+}
+
+impl Queue {
+    /// An empty queue that keeps at least the last `replay` delivered bytes.
+    #[must_use]
+    pub fn new(replay: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            cursor: 0,
+            offset: 0,
+            confirmed: 0,
+            unconfirmed: 0,
+            kept: 0,
+            backlog: 0,
+            replay,
+        }
+    }
+
+    /// Appends a batch.
+    pub fn push(&mut self, batch: BatchId, frames: Rc<Frames>) {
+        self.backlog += frames.bytes.len();
+        self.entries.push_back(Entry {
+            batch,
+            frames,
+            standing: Standing::Awaited,
+        });
+    }
+
+    /// Bytes that are not delivered yet, on the wire or not.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog
+    }
+
+    /// Bytes written on this connection that are not confirmed yet.
+    #[must_use]
+    pub fn unconfirmed(&self) -> usize {
+        self.unconfirmed
+    }
+
+    /// What to write next on a stream.
+    #[must_use]
+    pub fn next_bytes(&self) -> Option<&[u8]> {
+        let entry = self.entries.get(self.cursor)?;
+        entry.frames.bytes.get(self.offset..)
+    }
+
+    /// The next message to send as a datagram.
+    #[must_use]
+    pub fn next_datagram(&self) -> Option<&[u8]> {
+        let frames = &self.entries.get(self.cursor)?.frames;
+        let end = frames
+            .ends
+            .get(frames.ends.partition_point(|&end| end <= self.offset))?;
+        frames.bytes.get(self.offset..*end)
+    }
+
+    /// `count` bytes of what was offered have been written.
+    pub fn handle_written(&mut self, count: usize) {
+        self.offset += count;
+        self.unconfirmed += count;
+        while let Some(entry) = self.entries.get(self.cursor) {
+            if self.offset < entry.len() {
+                break;
+            }
+            self.offset -= entry.len();
+            self.cursor += 1;
+        }
+    }
+
+    /// Everything written on this connection is confirmed but the last
+    /// `unacknowledged` bytes. Batches that this delivers are appended to `delivered`;
+    /// a batch is delivered as a whole or not at all.
+    pub fn confirm_all_but(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
+        while self.confirmed < self.cursor {
+            let Some(entry) = self.entries.get_mut(self.confirmed) else {
+                break;
+            };
+            let size = entry.frames.bytes.len();
+            if self.unconfirmed < size + unacknowledged {
+                break;
+            }
+            self.confirmed += 1;
+            self.unconfirmed -= size;
+            if entry.standing == Standing::Delivered {
+                continue;
+            }
+            self.backlog -= size;
+            self.kept += size;
+            if entry.standing == Standing::Awaited {
+                delivered.push(entry.batch);
+            }
+            entry.standing = Standing::Delivered;
+        }
+        self.trim();
+    }
+
+    /// The connection ended other than by us after everything was confirmed:
+    /// the next one starts with the replay window, then what was not delivered.
+    pub fn rewind(&mut self) {
+        self.cursor = 0;
+        self.offset = 0;
+        self.confirmed = 0;
+        self.unconfirmed = 0;
+        self.drop_abandoned();
+    }
+
+    /// The source of `batch` no longer waits. The batch leaves the queue unless
+    /// a part of it is on the wire.
+    pub fn cancel(&mut self, batch: BatchId) {
+        let awaited = |entry: &Entry| entry.batch == batch && entry.standing == Standing::Awaited;
+        let Some(index) = self.entries.iter().position(awaited) else { return };
+        if index < self.cursor || (index == self.cursor && self.offset > 0) {
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.standing = Standing::Abandoned;
+            }
+        } else if let Some(entry) = self.entries.remove(index) {
+            self.backlog -= entry.len();
+        }
+    }
+
+    fn drop_abandoned(&mut self) {
+        let backlog = &mut self.backlog;
+        self.entries.retain(|entry| {
+            let stays = entry.standing != Standing::Abandoned;
+            if !stays {
+                *backlog -= entry.len();
+            }
+            stays
+        });
+    }
+
+    /// Lets go of delivered entries that the replay window does not need.
+    fn trim(&mut self) {
+        while self.confirmed > 0
+            && let Some(first) = self.entries.front()
+            && self.kept >= self.replay + first.len()
+        {
+            self.kept -= first.len();
+            self.confirmed -= 1;
+            self.cursor -= 1;
+            self.entries.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(messages: &[&str]) -> Rc<Frames> {
+        let mut frames = Frames::default();
+        for message in messages {
+            frames.bytes.extend_from_slice(message.as_bytes());
+            frames.ends.push(frames.bytes.len());
+        }
+        Rc::new(frames)
+    }
+
+    /// Writes up to `count` bytes and returns them.
+    fn write(queue: &mut Queue, mut count: usize) -> String {
+        let mut out = String::new();
+        while count > 0
+            && let Some(bytes) = queue.next_bytes()
+        {
+            let part = bytes[..bytes.len().min(count)].to_vec();
+            queue.handle_written(part.len());
+            count -= part.len();
+            out += std::str::from_utf8(&part).unwrap();
+        }
+        out
+    }
+
+    fn confirm(queue: &mut Queue, unacknowledged: usize) -> Vec<u64> {
+        let mut delivered = Vec::new();
+        queue.confirm_all_but(unacknowledged, &mut delivered);
+        delivered.into_iter().map(|id| id.0).collect()
+    }
+
+    fn queue_of(replay: usize, batches: &[&str]) -> Queue {
+        let mut queue = Queue::new(replay);
+        for (id, text) in (1..).zip(batches) {
+            queue.push(BatchId(id), frames(&[text]));
+        }
+        queue
+    }
+
+    #[test]
+    fn a_batch_is_delivered_when_its_last_byte_is_acknowledged() {
+        let mut queue = queue_of(0, &["aaaa", "bbbb", "cccc"]);
+        assert_eq!(write(&mut queue, 10), "aaaabbbbcc");
+        assert_eq!(confirm(&mut queue, 7), []);
+        assert_eq!(confirm(&mut queue, 6), [1]);
+        assert_eq!(confirm(&mut queue, 0), [2]);
+        assert_eq!(queue.unconfirmed(), 2);
+        assert_eq!(write(&mut queue, 10), "cc");
+        assert_eq!(confirm(&mut queue, 0), [3]);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+    }
+
+    #[test]
+    fn the_replay_window_comes_first_on_the_next_connection() {
+        let mut queue = queue_of(6, &["aaaa", "bbbb", "cccc", "dddd"]);
+        write(&mut queue, 14);
+        assert_eq!(confirm(&mut queue, 0), [1, 2, 3]);
+        queue.rewind();
+        assert_eq!(write(&mut queue, 5), "bbbbc");
+        assert_eq!(confirm(&mut queue, 0), []);
+        queue.rewind();
+        assert_eq!(write(&mut queue, 99), "bbbbccccdddd");
+        assert_eq!(confirm(&mut queue, 1), []);
+        assert_eq!(confirm(&mut queue, 0), [4]);
+        assert_eq!(queue.backlog(), 0);
+    }
+
+    #[test]
+    fn without_a_window_only_the_undelivered_comes_again() {
+        let mut queue = queue_of(0, &["aaaa", "bbbb"]);
+        write(&mut queue, 6);
+        assert_eq!(confirm(&mut queue, 0), [1]);
+        queue.rewind();
+        assert_eq!(write(&mut queue, 99), "bbbb");
+    }
+
+    #[test]
+    fn a_cancelled_batch_leaves_unless_it_is_on_the_wire() {
+        let mut queue = queue_of(0, &["aaaa", "bbbb", "cccc"]);
+        write(&mut queue, 2);
+        queue.cancel(BatchId(2));
+        queue.cancel(BatchId(1));
+        assert_eq!(write(&mut queue, 99), "aacccc");
+        assert_eq!(confirm(&mut queue, 0), [3]);
+        assert_eq!(queue.backlog(), 0);
+    }
+
+    #[test]
+    fn an_abandoned_batch_is_not_sent_again() {
+        let mut queue = queue_of(0, &["aaaa", "bbbb"]);
+        write(&mut queue, 2);
+        queue.cancel(BatchId(1));
+        queue.rewind();
+        assert_eq!(write(&mut queue, 99), "bbbb");
+        assert_eq!(confirm(&mut queue, 0), [2]);
+        assert_eq!(queue.backlog(), 0);
+    }
+
+    #[test]
+    fn a_cancelled_batch_that_this_output_has_delivered_stays_in_the_window() {
+        let mut queue = queue_of(10, &["aaaa"]);
+        write(&mut queue, 4);
+        assert_eq!(confirm(&mut queue, 0), [1]);
+        queue.rewind();
+        queue.cancel(BatchId(1));
+        assert_eq!(write(&mut queue, 99), "aaaa");
+    }
+
+    #[test]
+    fn datagrams_are_single_messages() {
+        let mut queue = Queue::new(0);
+        queue.push(BatchId(1), frames(&["one", "three"]));
+        queue.push(BatchId(2), frames(&["two"]));
+        let mut seen = Vec::new();
+        while let Some(message) = queue.next_datagram() {
+            seen.push(String::from_utf8(message.to_vec()).unwrap());
+            let size = message.len();
+            queue.handle_written(size);
+        }
+        assert_eq!(seen, ["one", "three", "two"]);
+        assert_eq!(confirm(&mut queue, 0), [1, 2]);
+    }
+
+    /// Any mix of writes, confirmations, cuts and cancellations: nothing is
+    /// reordered, nothing awaited is forgotten, the counts stay true.
+    #[test]
+    fn random_walks_keep_order_and_counts() {
+        let mut seed = 7u64;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let mut queue = Queue::new(10);
+        let (mut next, mut awaited, mut delivered) = (0, Vec::new(), Vec::new());
+        for _ in 0..20_000 {
+            match random(10) {
+                0..3 => {
+                    let text = "x".repeat(1 + random(9));
+                    queue.push(BatchId(next), frames(&[&text]));
+                    awaited.push(next);
+                    next += 1;
+                }
+                3..6 => drop(write(&mut queue, 1 + random(12))),
+                6..8 => {
+                    let behind = random(6);
+                    for id in confirm(&mut queue, behind) {
+                        assert_eq!(Some(&id), awaited.first());
+                        awaited.remove(0);
+                        delivered.push(id);
+                    }
+                }
+                8 => queue.rewind(),
+                _ if awaited.is_empty() => {}
+                _ => {
+                    let id = awaited.remove(random(awaited.len()));
+                    queue.cancel(BatchId(id));
+                }
+            }
+        }
+        write(&mut queue, usize::MAX);
+        assert_eq!(confirm(&mut queue, 0), awaited);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+        assert!(delivered.is_sorted() && delivered.len() > 1000);
+    }
+}

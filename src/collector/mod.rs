@@ -1,1 +1,467 @@
-//! (to come)
+//! The collector: sources, subscriptions, batches in flight. Sans-IO.
+//!
+//! What happens goes in by [`Collector::handle`]; what is to be done comes out
+//! by [`Collector::poll_output`]. One turn of the event loop is: handle all
+//! that is ready, drain the outputs, write to the [`Link`]s, call
+//! [`Collector::commit`] once, drain again, sleep until
+//! [`Collector::poll_timeout`].
+//!
+//! A batch goes one way: message, events, frames, [`Link`] queues, delivered by
+//! all, bookmark committed, Ack. A source that has gone meanwhile changes
+//! nothing but that no Ack is sent.
+
+mod batches;
+mod repeats;
+mod requests;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+use crate::clock::Now;
+use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind, Rules};
+use crate::link::{Link, Task};
+use crate::metrics::Counters;
+use crate::output;
+use crate::queue::BatchId;
+use crate::store::Store;
+use crate::syslog::Mapping;
+use crate::syslog::framing::Framing;
+use crate::wsman::subscribe::Subscription;
+use batches::Batch;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use repeats::Repeats;
+use sources::Sources;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Names a source's connection; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Names an output: its index in [`Settings::outputs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutputId(pub usize);
+
+/// Bytes of incomplete requests that all connections together may hold. Over it
+/// a growing request is answered 503: 20,000 sources within their own limit
+/// would be more memory than a machine has.
+const BUFFERED: usize = 256 << 20;
+/// How long sources are simply not read when an output is full; after that they
+/// are told by 503 to come again, because their own timeouts draw near.
+const HOLD_TIME: Duration = Duration::from_secs(10);
+/// How often what has no deadline of its own is looked after.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Failed authentications a minute that one address may have.
+const FAILURES_A_MINUTE: u32 = 10;
+
+/// What the collector is told to do; replaced as a whole on reload.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may come in, and bounds.
+    pub rules: Rules,
+    /// What sources are asked for.
+    pub subscriptions: Vec<Subscription>,
+    /// How events become syslog messages.
+    pub mapping: Mapping,
+    /// The host by which sources reach us; `None` takes what they used.
+    pub hostname: Option<String>,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A source has connected from that address.
+    Accepted(ConnId, IpAddr),
+    /// Bytes came from a source.
+    Received(ConnId, &'a [u8]),
+    /// That many bytes of [`Collector::outgoing`] were written.
+    Sent(ConnId, usize),
+    /// A source's connection is gone.
+    Ended(ConnId),
+    /// An output is open.
+    Opened(OutputId),
+    /// An output could not be opened, or has ended.
+    Failed(OutputId, &'a str),
+    /// That many bytes of what the output's link offered were written.
+    Written(OutputId, usize),
+    /// The output's peer has yet to acknowledge that many of the written bytes.
+    Measured(OutputId, usize),
+    /// Nothing but time has passed.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// [`Collector::outgoing`] has something for this source.
+    Send(ConnId),
+    /// Shut the sending side down, read on until the peer closes.
+    Shutdown(ConnId),
+    /// Close the connection; the collector has forgotten it.
+    Close(ConnId),
+    /// Something to do for an output.
+    Link(OutputId, Task),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Connection(ConnId),
+    Batch(BatchId),
+    Sweep,
+}
+
+/// A connection and the timer that is set for it.
+struct Slot {
+    connection: Connection,
+    armed: Option<Instant>,
+    buffered: usize,
+}
+
+/// One way to write messages, shared by the outputs that want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    framing: Framing,
+    max: Option<usize>,
+}
+
+/// The collector as a state machine.
+pub struct Collector {
+    settings: Settings,
+    connections: HashMap<ConnId, Slot>,
+    links: Vec<Link>,
+    forms: Vec<Form>,
+    form_of_link: Vec<usize>,
+    batches: HashMap<BatchId, Batch>,
+    next_batch: u64,
+    delivered: Vec<BatchId>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    outputs: VecDeque<Output>,
+    sources: Sources,
+    repeats: Repeats,
+    failures: HashMap<IpAddr, u32>,
+    failures_since: Instant,
+    full_since: Option<Instant>,
+    buffered: usize,
+    random: StdRng,
+    counters: Counters,
+    commit_failing: bool,
+    stopping: bool,
+}
+
+impl Collector {
+    /// A collector without connections. `seed` makes its random bytes (challenges,
+    /// message ids), so that a run can be repeated.
+    #[must_use]
+    pub fn new(
+        now: Now,
+        settings: Settings,
+        outputs: Vec<output::Settings>,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut forms = Vec::new();
+        let mut form_of_link = Vec::new();
+        for output in &outputs {
+            let form = Form { framing: output.framing, max: output.max };
+            let known = forms.iter().position(|f| *f == form);
+            form_of_link.push(known.unwrap_or(forms.len()));
+            if known.is_none() {
+                forms.push(form);
+            }
+        }
+        let sweep = Reverse((now.monotonic + SWEEP, Timer::Sweep));
+        Self {
+            settings,
+            connections: HashMap::new(),
+            links: outputs.into_iter().map(|output| Link::new(output, now)).collect(),
+            forms,
+            form_of_link,
+            batches: HashMap::new(),
+            next_batch: 0,
+            delivered: Vec::new(),
+            timers: BinaryHeap::from([sweep]),
+            outputs: VecDeque::new(),
+            sources: Sources::default(),
+            repeats: Repeats::default(),
+            failures: HashMap::new(),
+            failures_since: now.monotonic,
+            full_since: None,
+            buffered: 0,
+            random: StdRng::from_seed(seed),
+            counters: Counters::default(),
+            commit_failing: false,
+            stopping: false,
+        }
+    }
+
+    /// Takes new settings for what comes from now on.
+    pub fn replace_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many sources are connected.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The link of an output: what to write there.
+    #[must_use]
+    pub fn link(&self, id: OutputId) -> Option<&Link> {
+        self.links.get(id.0)
+    }
+
+    /// What is to be written to a source.
+    #[must_use]
+    pub fn outgoing(&self, id: ConnId) -> &[u8] {
+        self.connections.get(&id).map_or(&[], |slot| slot.connection.outgoing())
+    }
+
+    /// Whether a source may be read: its last request is answered, or it has not
+    /// sent much ahead.
+    #[must_use]
+    pub fn wants_input(&self, id: ConnId) -> bool {
+        self.connections.get(&id).is_some_and(|slot| slot.connection.wants_input())
+    }
+
+    /// Whether sources may be read. While an output is full they are not: the
+    /// source is our queue.
+    #[must_use]
+    pub fn is_reading(&self, now: Now) -> bool {
+        self.full_since.is_none_or(|since| now.monotonic >= since + HOLD_TIME)
+    }
+
+    /// Takes in what has happened.
+    pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
+        match *input {
+            Input::Accepted(id, address) => self.handle_accepted(now, id, address),
+            Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
+            Input::Sent(id, count) => self.handle_sent(now, id, count, store),
+            Input::Ended(id) => self.forget(id),
+            Input::Opened(id) => self.with_link(id, |link, _| link.handle_opened(now)),
+            Input::Failed(id, why) => self.with_link(id, |link, _| link.handle_failed(now, why)),
+            Input::Written(id, count) => {
+                self.with_link(id, |link, delivered| link.handle_written(now, count, delivered));
+            }
+            Input::Measured(id, left) => {
+                self.with_link(id, |link, delivered| link.handle_measured(now, left, delivered));
+            }
+            Input::Timeout => self.handle_timeout(now),
+        }
+        self.note_fullness(now);
+    }
+
+    /// The next thing to do; ask until there is none, after each call that takes `now`.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let links = self.links.iter().filter_map(Link::poll_timeout);
+        let hold = self.full_since.map(|since| since + HOLD_TIME);
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        links.chain(hold).chain(timer).min()
+    }
+
+    /// No new requests; what is in flight is finished.
+    pub fn stop(&mut self, now: Now) {
+        self.stopping = true;
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        for id in ids {
+            if let Some(slot) = self.connections.get_mut(&id) {
+                slot.connection.refuse_further(now);
+                self.settle(now, id);
+            }
+        }
+    }
+
+    /// Whether nothing that was accepted is left to deliver or to answer.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let answered = |slot: &Slot| slot.connection.outgoing().is_empty();
+        self.batches.is_empty()
+            && self.links.iter().all(|link| link.is_idle() || !link.settings().required)
+            && self.connections.values().all(answered)
+    }
+
+    fn with_link(&mut self, id: OutputId, act: impl FnOnce(&mut Link, &mut Vec<BatchId>)) {
+        let mut confirmed = Vec::new();
+        if let Some(link) = self.links.get_mut(id.0) {
+            act(link, &mut confirmed);
+        }
+        let required = self.links.get(id.0).is_some_and(|link| link.settings().required);
+        for batch in confirmed.into_iter().filter(|_| required) {
+            self.note_delivered(batch);
+        }
+    }
+
+    fn handle_accepted(&mut self, now: Now, id: ConnId, address: IpAddr) {
+        self.counters.connections += 1;
+        let connection = Connection::new(now, address, &self.settings.rules.limits);
+        self.connections.insert(id, Slot { connection, armed: None, buffered: 0 });
+        self.arm(id);
+    }
+
+    fn handle_received(&mut self, now: Now, id: ConnId, bytes: &[u8], store: &mut dyn Store) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        slot.connection.handle_received(now, bytes);
+        self.advance(now, id, store);
+        if self.buffered > BUFFERED
+            && let Some(slot) = self.connections.get_mut(&id)
+        {
+            slot.connection.cut(now, 503);
+            let reason = "too many requests are arriving at once (memory bound)";
+            self.note_refusal(now, id, Refusal::new(RefusalKind::Unavailable, 503, reason));
+            self.settle(now, id);
+        }
+    }
+
+    fn handle_sent(&mut self, now: Now, id: ConnId, count: usize, store: &mut dyn Store) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        slot.connection.handle_written(now, count);
+        if slot.connection.outgoing().is_empty() {
+            self.advance(now, id, store);
+        }
+    }
+
+    /// Handles all requests of a connection that can be handled now.
+    fn advance(&mut self, now: Now, id: ConnId, store: &mut dyn Store) {
+        while let Some(event) = self.poll_connection(now, id) {
+            match event {
+                Event::Message(message) => self.handle_message(now, id, message, store),
+                Event::Refused(refusal) => self.note_refusal(now, id, refusal),
+            }
+        }
+        self.settle(now, id);
+    }
+
+    fn poll_connection(&mut self, now: Now, id: ConnId) -> Option<Event> {
+        let slot = self.connections.get_mut(&id)?;
+        let random = &mut self.random;
+        let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
+        let blocked = self.failures.get(&slot.connection.address()).copied().unwrap_or(0)
+            >= FAILURES_A_MINUTE;
+        slot.connection.poll(now, &self.settings.rules, blocked, &mut fill)
+    }
+
+    /// Tells the loop what a change of a connection asks for, and sets its timer.
+    fn settle(&mut self, now: Now, id: ConnId) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        if self.stopping {
+            slot.connection.refuse_further(now);
+        }
+        let buffered = slot.connection.buffered();
+        self.buffered = self.buffered + buffered - slot.buffered;
+        slot.buffered = buffered;
+        if slot.connection.is_closed() {
+            self.forget(id);
+            self.outputs.push_back(Output::Close(id));
+            return;
+        }
+        if !slot.connection.outgoing().is_empty() {
+            self.outputs.push_back(Output::Send(id));
+        } else if slot.connection.is_lingering() {
+            self.outputs.push_back(Output::Shutdown(id));
+        }
+        self.arm(id);
+    }
+
+    fn forget(&mut self, id: ConnId) {
+        if let Some(slot) = self.connections.remove(&id) {
+            self.buffered -= slot.buffered;
+        }
+    }
+
+    /// Sets the timer of a connection, unless an earlier one is set already.
+    fn arm(&mut self, id: ConnId) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        let Some(at) = slot.connection.poll_timeout(&self.settings.rules.limits) else { return };
+        if slot.armed.is_none_or(|armed| at < armed) {
+            slot.armed = Some(at);
+            self.timers.push(Reverse((at, Timer::Connection(id))));
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            if let Some(task) = link.handle_timeout(now) {
+                self.outputs.push_back(Output::Link(OutputId(index), task));
+            }
+        }
+        while let Some(&Reverse((at, timer))) = self.timers.peek() {
+            if at > now.monotonic {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Connection(id) => self.time_out_connection(now, id, at),
+                Timer::Batch(id) => self.time_out_batch(now, id),
+                Timer::Sweep => self.sweep(now),
+            }
+        }
+    }
+
+    fn time_out_connection(&mut self, now: Now, id: ConnId, at: Instant) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        if slot.armed != Some(at) {
+            return;
+        }
+        slot.armed = None;
+        let event = slot.connection.handle_timeout(now, &self.settings.rules.limits);
+        if let Some(Event::Refused(refusal)) = event {
+            self.note_refusal(now, id, refusal);
+        }
+        self.settle(now, id);
+    }
+
+    fn sweep(&mut self, now: Now) {
+        self.timers.push(Reverse((now.monotonic + SWEEP, Timer::Sweep)));
+        if now.monotonic >= self.failures_since + Duration::from_secs(60) {
+            self.failures = HashMap::new();
+            self.failures_since = now.monotonic;
+        }
+        self.counters.silent_sources += self.sources.report_silent(now);
+        self.repeats.sweep(now);
+    }
+
+    fn note_refusal(&mut self, now: Now, id: ConnId, refusal: Refusal) {
+        let Some(slot) = self.connections.get(&id) else { return };
+        let address = slot.connection.address();
+        self.counters.note_refusal(refusal.kind);
+        if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
+            *self.failures.entry(address).or_default() += 1;
+        }
+        self.repeats.warn(now, address, &refusal);
+    }
+
+    fn answer(&mut self, now: Now, id: ConnId, answer: &Answer<'_>) {
+        if let Some(slot) = self.connections.get_mut(&id) {
+            slot.connection.answer(now, answer);
+            self.settle(now, id);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.links.iter().any(|link| link.settings().required && link.is_full())
+    }
+
+    fn note_fullness(&mut self, now: Now) {
+        if !self.is_full() {
+            self.full_since = None;
+        } else if self.full_since.is_none() {
+            self.full_since = Some(now.monotonic);
+            log::debug!("an output is full: sources are held back");
+        }
+    }
+}

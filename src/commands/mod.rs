@@ -1,1 +1,4 @@
-//! (to come)
+//! What people do around the relay: the subcommands.
+
+pub mod passwd;
+pub mod send;

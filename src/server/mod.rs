@@ -1,1 +1,418 @@
-//! (to come)
+//! The event loop: one `mio::Poll` for listeners, sources, outputs, signals and
+//! the resolver's wake-ups. It turns what the [`Collector`] wants into system calls
+//! and tells it what came of them; all decisions are made there.
+#![expect(clippy::disallowed_methods, reason = "the loop is where the clock and sockets are")]
+
+mod listener;
+mod output;
+mod sources;
+mod sys;
+
+pub use listener::{Listener, bind};
+
+use crate::clock::Now;
+use crate::collector::{Collector, Input, Output, OutputId, Settings};
+use crate::link::Task;
+use crate::output as outputs;
+use crate::resolver::Resolver;
+use crate::store::Store;
+use mio::{Events, Poll, Token, Waker};
+use output::{Opening, OutputSocket, Writing};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use sources::Sources;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+const SIGNALS: Token = Token(0);
+const WAKER: Token = Token(1);
+/// The first listener's token; the next ones follow.
+const LISTENERS: usize = 0x100;
+/// The first output's token; the next ones follow.
+const OUTPUTS: usize = 0x1_0000;
+/// The token of a source's connection is this and its number.
+const SOURCES: usize = 0x100_0000;
+
+/// Time for batches in flight after SIGTERM.
+const STOP_TIME: Duration = Duration::from_secs(10);
+/// Bytes written to one output before the others have their turn.
+const WRITE_SHARE: usize = 4 << 20;
+
+/// Why the loop ended other than by a signal.
+#[derive(Debug)]
+pub enum Error {
+    /// A system call that nothing works without.
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Standard output has no reader any more.
+    StdoutClosed,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System { what, cause } => write!(f, "{what}: {cause}"),
+            Self::StdoutClosed => write!(f, "standard output has no reader any more"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |cause| Error::System { what, cause }
+}
+
+/// Reads the files anew: the new settings, or why the old ones stay.
+pub type Reload = Box<dyn FnMut() -> Result<Settings, String>>;
+
+/// What the loop runs with.
+pub struct Setup {
+    /// Where sources come in.
+    pub listeners: Vec<Listener>,
+    /// Where events go.
+    pub outputs: Vec<outputs::Settings>,
+    /// What the collector is told to do.
+    pub settings: Settings,
+    /// Where bookmarks are kept.
+    pub store: Box<dyn Store>,
+    /// What SIGHUP does.
+    pub reload: Reload,
+}
+
+struct Server {
+    poll: Poll,
+    signals: Signals,
+    resolver: Resolver,
+    listeners: Vec<Listener>,
+    sources: Sources,
+    outputs: Vec<OutputSocket>,
+    collector: Collector,
+    store: Box<dyn Store>,
+    reload: Reload,
+    stopping: Option<Instant>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(setup: Setup) -> Result<(), Error> {
+    raise_file_limit();
+    let mut server = Server::new(setup).map_err(system("event loop"))?;
+    let mut events = Events::with_capacity(1024);
+    while !server.is_done() {
+        server.turn(&mut events)?;
+    }
+    server.outputs.iter_mut().for_each(OutputSocket::finish_and_close);
+    log::info!("stopped: {}", server.collector.counters());
+    Ok(())
+}
+
+fn now() -> Now {
+    Now { monotonic: Instant::now(), wall: SystemTime::now() }
+}
+
+/// Every source holds a connection for each subscription.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::warn!("the limit of open files stays as it is: {error}");
+    }
+}
+
+impl Server {
+    fn new(setup: Setup) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let mut listeners = setup.listeners;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), Token(LISTENERS + index))?;
+        }
+        let mut seed = [0; 32];
+        rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed).map_err(io::Error::other)?;
+        let sockets = setup.outputs.iter().enumerate();
+        let sockets = sockets
+            .map(|(index, o)| OutputSocket::new(index, Token(OUTPUTS + index), o.clone()))
+            .collect();
+        Ok(Self {
+            poll,
+            signals,
+            resolver: Resolver::start(waker)?,
+            listeners,
+            sources: Sources::default(),
+            outputs: sockets,
+            collector: Collector::new(now(), setup.settings, setup.outputs, seed),
+            store: setup.store,
+            reload: setup.reload,
+            stopping: None,
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|until| self.collector.is_finished() || now().monotonic >= until)
+    }
+
+    /// One turn: read all that is ready, write to the outputs, commit once, answer.
+    fn turn(&mut self, events: &mut Events) -> Result<(), Error> {
+        let timeout = self.timeout(now());
+        match self.poll.poll(events, timeout) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(system("poll")(e)),
+            _ => {}
+        }
+        let now = now();
+        for event in &*events {
+            self.dispatch(now, event)?;
+        }
+        self.accept(now);
+        self.sources.read_ready(now, &mut self.collector, &mut *self.store);
+        self.handle(now, &Input::Timeout);
+        self.drain(now)?;
+        self.write_outputs(now)?;
+        self.collector.commit(now, &mut *self.store);
+        self.drain(now)
+    }
+
+    fn timeout(&self, now: Now) -> Option<Duration> {
+        let reading = self.collector.is_reading(now);
+        let busy = (reading && self.sources.has_ready())
+            || (self.stopping.is_none() && self.listeners.iter().any(Listener::is_ready))
+            || (0..self.outputs.len()).any(|index| self.has_work(index));
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let paused = self.listeners.iter().filter_map(Listener::resumes_at);
+        let due = self.collector.poll_timeout().into_iter().chain(self.stopping).chain(paused).min();
+        due.map(|at| at.saturating_duration_since(now.monotonic))
+    }
+
+    fn handle(&mut self, now: Now, input: &Input<'_>) {
+        self.collector.handle(now, input, &mut *self.store);
+    }
+
+    fn dispatch(&mut self, now: Now, event: &mio::event::Event) -> Result<(), Error> {
+        match event.token() {
+            SIGNALS => self.handle_signals(now),
+            WAKER => self.handle_resolved(now),
+            Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
+            Token(token) if token >= OUTPUTS => {
+                return self.handle_output(now, token - OUTPUTS, event);
+            }
+            Token(token) => {
+                if let Some(listener) = self.listeners.get_mut(token.wrapping_sub(LISTENERS)) {
+                    listener.note_ready();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Now) {
+        if self.stopping.is_some() {
+            return;
+        }
+        for listener in &mut self.listeners {
+            for (stream, address) in listener.accept_ready(now, self.sources.len()) {
+                let registry = self.poll.registry();
+                if let Some(id) = self.sources.insert(registry, stream) {
+                    let input = Input::Accepted(id, address);
+                    self.collector.handle(now, &input, &mut *self.store);
+                }
+            }
+        }
+    }
+
+    fn handle_signals(&mut self, now: Now) {
+        let signals: Vec<_> = self.signals.pending().collect();
+        for signal in signals {
+            if signal == SIGHUP {
+                self.handle_reload(now);
+            } else if self.stopping.is_none() {
+                log::info!("stopping: finishing batches in flight");
+                self.stopping = Some(now.monotonic + STOP_TIME);
+                self.listeners.clear();
+                self.collector.stop(now);
+            } else {
+                self.stopping = Some(now.monotonic);
+            }
+        }
+    }
+
+    fn handle_reload(&mut self, now: Now) {
+        match (self.reload)() {
+            Ok(settings) => {
+                self.collector.replace_settings(settings);
+                log::info!("reloaded");
+            }
+            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
+        }
+        for index in 0..self.outputs.len() {
+            if self.outputs.get(index).is_some_and(|o| o.is_file() && o.is_open()) {
+                self.reopen(now, index);
+            }
+        }
+    }
+
+    /// A log rotation has renamed the file: go on in a new one.
+    fn reopen(&mut self, now: Now, index: usize) {
+        let Some(socket) = self.outputs.get_mut(index) else { return };
+        match socket.open(self.poll.registry(), &self.resolver) {
+            Ok(_) => log::info!("{} reopened", socket.label()),
+            Err(error) => self.fail_output(now, index, &error.to_string()),
+        }
+    }
+
+    fn handle_resolved(&mut self, now: Now) {
+        while let Some((index, addresses)) = self.resolver.poll_answer() {
+            let Some(socket) = self.outputs.get_mut(index) else { continue };
+            let opening = socket.handle_resolved(self.poll.registry(), addresses);
+            self.note_opening(now, index, opening);
+        }
+    }
+
+    fn note_opening(&mut self, now: Now, index: usize, opening: io::Result<Opening>) {
+        match opening {
+            Ok(Opening::Done) => self.handle(now, &Input::Opened(OutputId(index))),
+            Ok(Opening::Pending) => {}
+            Err(error) => self.fail_output(now, index, &error.to_string()),
+        }
+    }
+
+    fn fail_output(&mut self, now: Now, index: usize, why: &str) {
+        if let Some(socket) = self.outputs.get_mut(index) {
+            socket.close();
+        }
+        self.handle(now, &Input::Failed(OutputId(index), why));
+    }
+
+    fn handle_output(
+        &mut self,
+        now: Now,
+        index: usize,
+        event: &mio::event::Event,
+    ) -> Result<(), Error> {
+        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        if socket.is_connecting() {
+            let opening = socket.handle_connected(self.poll.registry());
+            self.note_opening(now, index, opening);
+            return Ok(());
+        }
+        if event.is_writable() {
+            socket.blocked = false;
+        }
+        if !(event.is_readable() || event.is_read_closed() || event.is_error()) {
+            return Ok(());
+        }
+        if socket.is_stdout() && event.is_error() {
+            return Err(Error::StdoutClosed);
+        }
+        // What was acknowledged before the end counts; what the reset threw away does not.
+        if let Err(error) = socket.handle_readable() {
+            self.end_output(now, index, &error)?;
+        }
+        Ok(())
+    }
+
+    fn end_output(&mut self, now: Now, index: usize, error: &io::Error) -> Result<(), Error> {
+        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        if socket.is_stdout() && error.kind() == io::ErrorKind::BrokenPipe {
+            return Err(Error::StdoutClosed);
+        }
+        if socket.is_datagram() && error.kind() == io::ErrorKind::ConnectionRefused {
+            log::debug!("{}: nobody receives there", socket.label());
+            if socket.is_udp() {
+                return Ok(());
+            }
+        }
+        self.fail_output(now, index, &error.to_string());
+        Ok(())
+    }
+
+    fn has_work(&self, index: usize) -> bool {
+        let Some(socket) = self.outputs.get(index) else { return false };
+        let link = self.collector.link(OutputId(index));
+        socket.is_open() && !socket.blocked && link.is_some_and(|l| l.next_bytes().is_some())
+    }
+
+    fn write_outputs(&mut self, now: Now) -> Result<(), Error> {
+        for index in 0..self.outputs.len() {
+            self.write_output(now, index)?;
+            let link = self.collector.link(OutputId(index));
+            if link.is_some_and(crate::link::Link::wants_measure) {
+                self.measure(now, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_output(&mut self, now: Now, index: usize) -> Result<(), Error> {
+        let id = OutputId(index);
+        let mut share = WRITE_SHARE;
+        while share > 0 && self.has_work(index) {
+            let (Some(socket), Some(link)) = (self.outputs.get_mut(index), self.collector.link(id))
+            else {
+                return Ok(());
+            };
+            let next = if socket.is_datagram() { link.next_datagram() } else { link.next_bytes() };
+            let Some(bytes) = next else { return Ok(()) };
+            let count = match socket.write(bytes) {
+                Ok(Writing::Wrote(count)) => count,
+                Ok(Writing::Blocked) => return Ok(()),
+                Ok(Writing::TooLarge) => {
+                    let size = bytes.len();
+                    log::warn!("{}: a message of {size} bytes is too large (see ?max=); lost", socket.label());
+                    size
+                }
+                Err(error) => return self.end_output(now, index, &error),
+            };
+            share = share.saturating_sub(count);
+            self.handle(now, &Input::Written(id, count));
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, now: Now, index: usize) -> Result<(), Error> {
+        let Some(socket) = self.outputs.get_mut(index) else { return Ok(()) };
+        match socket.measure() {
+            Ok(left) => {
+                self.handle(now, &Input::Measured(OutputId(index), left));
+                Ok(())
+            }
+            Err(error) => self.end_output(now, index, &error),
+        }
+    }
+
+    /// Does all that the collector wants done.
+    fn drain(&mut self, now: Now) -> Result<(), Error> {
+        while let Some(output) = self.collector.poll_output() {
+            match output {
+                Output::Send(id) => {
+                    self.sources.send(now, id, &mut self.collector, &mut *self.store);
+                }
+                Output::Shutdown(id) => self.sources.shut_down(id),
+                Output::Close(id) => self.sources.remove(id),
+                Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
+                Output::Link(OutputId(index), Task::Close) => {
+                    if let Some(socket) = self.outputs.get_mut(index) {
+                        socket.close();
+                    }
+                }
+                Output::Link(OutputId(index), Task::Measure) => self.measure(now, index)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open_output(&mut self, now: Now, index: usize) {
+        let Some(socket) = self.outputs.get_mut(index) else { return };
+        let opening = socket.open(self.poll.registry(), &self.resolver);
+        self.note_opening(now, index, opening);
+    }
+}

@@ -1,1 +1,136 @@
-//! (to come)
+//! How messages follow each other on a transport.
+
+use memchr::memchr;
+
+use super::{ControlCharacters, push_number};
+
+/// How messages are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One message a datagram (RFC 5426), or a protocol of its own, as RELP: nothing is added.
+    Datagram,
+    /// `MSG-LEN SP MSG` (RFC 6587 3.4.1, RFC 5425 4.3).
+    OctetCounting,
+    /// A line feed after each message (RFC 6587 3.4.2).
+    LineFeed,
+}
+
+impl Framing {
+    /// What must happen to control characters so that a message stays one message.
+    #[must_use]
+    pub fn control_characters(self) -> ControlCharacters {
+        match self {
+            Self::Datagram | Self::OctetCounting => ControlCharacters::Keep,
+            Self::LineFeed => ControlCharacters::Escape,
+        }
+    }
+}
+
+/// Appends `message` as one frame. Line feeds in a message for
+/// [`Framing::LineFeed`] become spaces; writers should not leave any.
+pub fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
+    write_frame(framing, out, |out| out.extend_from_slice(message));
+}
+
+/// Appends as one frame what `write` appends, without a second buffer, and
+/// gives what it returned.
+///
+/// ```
+/// use wecrelay::syslog::framing::{Framing, write_frame};
+/// let mut out = Vec::new();
+/// write_frame(Framing::OctetCounting, &mut out, |out| out.extend_from_slice(b"<6>1"));
+/// assert_eq!(out, b"4 <6>1");
+/// ```
+pub fn write_frame<T>(
+    framing: Framing,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> T,
+) -> T {
+    let start = out.len();
+    let result = write(out);
+    match framing {
+        Framing::Datagram => {}
+        Framing::OctetCounting => put_length_before(out, start),
+        Framing::LineFeed => end_line(out, start),
+    }
+    result
+}
+
+fn put_length_before(out: &mut Vec<u8>, start: usize) {
+    let end = out.len();
+    push_number(
+        out,
+        u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX),
+    );
+    out.push(b' ');
+    let prefix = out.len().saturating_sub(end);
+    if let Some(frame) = out.get_mut(start..) {
+        frame.rotate_right(prefix);
+    }
+}
+
+fn end_line(out: &mut Vec<u8>, start: usize) {
+    let mut rest = out.get_mut(start..).unwrap_or_default();
+    while let Some(at) = memchr(b'\n', rest) {
+        let (_, tail) = rest.split_at_mut(at);
+        let Some((line_feed, after)) = tail.split_first_mut() else {
+            break;
+        };
+        *line_feed = b' ';
+        rest = after;
+    }
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(framing: Framing, messages: &[&str]) -> String {
+        let mut out = b"before".to_vec();
+        messages
+            .iter()
+            .for_each(|message| frame(framing, message.as_bytes(), &mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn octets_are_counted_not_characters() {
+        let long = "x".repeat(1000);
+        assert_eq!(
+            framed(Framing::OctetCounting, &["é\n", "abc"]),
+            "before3 é\n3 abc"
+        );
+        assert_eq!(
+            framed(Framing::OctetCounting, &[&long]),
+            format!("before1000 {long}")
+        );
+    }
+
+    #[test]
+    fn a_line_ends_once() {
+        assert_eq!(framed(Framing::LineFeed, &["a", "b"]), "beforea\nb\n");
+        assert_eq!(framed(Framing::LineFeed, &["\na\n\nb\n"]), "before a  b \n");
+    }
+
+    #[test]
+    fn a_datagram_is_the_message() {
+        assert_eq!(framed(Framing::Datagram, &["a\n"]), "beforea\n");
+    }
+
+    #[test]
+    fn only_lines_need_escapes() {
+        assert_eq!(
+            Framing::LineFeed.control_characters(),
+            ControlCharacters::Escape
+        );
+        assert_eq!(
+            Framing::OctetCounting.control_characters(),
+            ControlCharacters::Keep
+        );
+        assert_eq!(
+            Framing::Datagram.control_characters(),
+            ControlCharacters::Keep
+        );
+    }
+}

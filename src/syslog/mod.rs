@@ -1,1 +1,254 @@
-//! (to come)
+//! Events as syslog messages (RFC 5424), and how streams frame them.
+//!
+//! [`write_message`] makes one `SYSLOG-MSG` of one event. Everything of the
+//! event is in its structured data; what `MSG` holds is chosen by
+//! [`MessageKind`]. [`framing`] puts messages on a transport.
+
+pub mod framing;
+
+mod escape;
+mod json;
+mod rfc5424;
+mod text;
+mod timestamp;
+mod truncate;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::event::Event;
+
+pub use rfc5424::write_message;
+pub use truncate::MIN_LENGTH;
+
+/// How events become messages; the same for all events of a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Which facility a message gets.
+    pub facility: FacilityRule,
+    /// What `MSG` holds.
+    pub message: MessageKind,
+    /// Private enterprise number in our SD-IDs (`event@32473`).
+    pub enterprise: u32,
+    /// Whether `MSG` begins with the UTF-8 byte order mark, as RFC 5424 6.4
+    /// asks; many receivers show it as text.
+    pub bom: bool,
+    /// Our version, for `origin`.
+    pub version: &'static str,
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Self {
+            facility: FacilityRule::Auto,
+            message: MessageKind::Text,
+            // Reserved for documentation (RFC 5612).
+            enterprise: 32473,
+            bom: false,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// Facts about an event's source and connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// Address that the source connected from.
+    pub address: IpAddr,
+    /// `MachineID` that the source claims; empty if it does not.
+    pub machine_id: &'a str,
+    /// Who the source is by its authentication; empty if anonymous.
+    pub identity: &'a str,
+    /// Method of authentication, such as `ntlm` or `ntlm-anonymous`.
+    pub auth: &'a str,
+    /// Name of the subscription.
+    pub subscription: &'a str,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes left out to stay within the maximum; 0 for a whole message.
+    pub truncated: usize,
+}
+
+/// What `MSG` holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageKind {
+    /// The rendered message, else provider, event id and values on one line.
+    #[default]
+    Text,
+    /// The event's XML on one line; an XML reader gets the same values from it.
+    Xml,
+    /// One JSON object with everything.
+    Json,
+}
+
+/// What happens to control characters in values and `MSG`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ControlCharacters {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// They become visible, for receivers that end a message at a line end:
+    ///
+    /// | character | becomes |
+    /// |---|---|
+    /// | LF, CR LF | `\n` |
+    /// | CR alone | `\r` |
+    /// | tab | `\t` |
+    /// | other C0, DEL, C1 | `\u0000` and so on |
+    ///
+    /// In structured data the backslash is doubled on the wire, as RFC 5424
+    /// 6.3.3 asks, so a receiver reads the same `\n`. In XML they become
+    /// references, such as `&#10;`, and in JSON the escapes of JSON.
+    Escape,
+}
+
+/// Which facility a message gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FacilityRule {
+    /// `authpriv` for the Security channel, `user` for others.
+    #[default]
+    Auto,
+    /// Always this one.
+    Fixed(Facility),
+}
+
+impl FacilityRule {
+    /// The facility for an event, `None` being one that could not be read.
+    #[must_use]
+    pub fn facility(self, event: Option<&Event<'_>>) -> Facility {
+        match self {
+            Self::Fixed(facility) => facility,
+            Self::Auto if event.is_some_and(|event| event.channel == "Security") => {
+                Facility::AUTHPRIV
+            }
+            Self::Auto => Facility::USER,
+        }
+    }
+}
+
+/// Syslog facility, 0 to 23 (RFC 5424 6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facility(u8);
+
+impl Facility {
+    /// Names by number, as in syslog.conf(5).
+    pub const NAMES: [&str; 24] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2",
+        "local3", "local4", "local5", "local6", "local7",
+    ];
+    /// Messages of users' programs.
+    pub const USER: Self = Self(1);
+    /// Security messages not for everyone's eyes.
+    pub const AUTHPRIV: Self = Self(10);
+
+    /// The facility of this name (`kern` to `local7`, any case) or number.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let named = Self::NAMES
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name));
+        let code = match named {
+            Some(code) => u8::try_from(code).ok()?,
+            None if name.bytes().all(|byte| byte.is_ascii_digit()) => name.parse().ok()?,
+            None => return None,
+        };
+        (usize::from(code) < Self::NAMES.len()).then_some(Self(code))
+    }
+
+    /// The number, 0 to 23.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Facility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES.get(usize::from(self.0)).unwrap_or(&"user"))
+    }
+}
+
+/// Those severities (RFC 5424 6.2.1) that events have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// 2.
+    Critical,
+    /// 3.
+    Error,
+    /// 4.
+    Warning,
+    /// 5.
+    Notice,
+    /// 6.
+    Informational,
+    /// 7.
+    Debug,
+}
+
+/// Bit of `Keywords` on events of a failed audited action.
+const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
+/// Bit of `Keywords` on events of an audited action that went well.
+const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
+
+impl Severity {
+    /// The severity of an event: by `Level`, and for level 0, which audit
+    /// events have, by `Keywords`. Informational where nothing is known.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Self {
+        match &*event.level {
+            "0" => Self::of_keywords(event.keyword_bits().unwrap_or(0)),
+            "1" => Self::Critical,
+            "2" => Self::Error,
+            "3" => Self::Warning,
+            "5" => Self::Debug,
+            _ => Self::Informational,
+        }
+    }
+
+    fn of_keywords(bits: u64) -> Self {
+        if bits & AUDIT_FAILURE != 0 {
+            Self::Warning
+        } else if bits & AUDIT_SUCCESS != 0 {
+            Self::Notice
+        } else {
+            Self::Informational
+        }
+    }
+
+    /// The number, 0 to 7.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Critical => 2,
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Notice => 5,
+            Self::Informational => 6,
+            Self::Debug => 7,
+        }
+    }
+}
+
+/// Appends a number in decimal.
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut length = 0;
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        length += 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+}

@@ -1,1 +1,238 @@
-//! (to come)
+//! WS-Management as spoken by Windows event forwarding (MS-WSMV, DSP0226):
+//! what a source says, and what the collector answers.
+//!
+//! [`parse`] reads a source's envelope. [`enumerate_response`], [`ack`] and
+//! [`fault`] write the answers; [`source`] plays the other side.
+
+pub mod events;
+pub mod fault;
+pub mod soap;
+pub mod source;
+pub mod subscribe;
+pub mod xml;
+
+use std::fmt;
+
+pub use events::{RawEvent, SubscriptionEnd};
+pub use fault::{Fault, Subcode, fault};
+pub use soap::{Header, ack};
+pub use subscribe::{
+    Access, Answer, ContentFormat, DEFAULT_CHANNELS, Offer, Policy, Profile, Subscription,
+    enumerate_response,
+};
+
+use soap::{Envelope, ns};
+
+/// Action URIs (MS-WSMV 3.1.4.1, DSP0226 10).
+pub mod action {
+    /// A source asks for its subscriptions.
+    pub const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
+    /// The collector's answer to [`ENUMERATE`].
+    pub const ENUMERATE_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/EnumerateResponse";
+    /// Inside an [`ENUMERATE_RESPONSE`], one for each subscription.
+    pub const SUBSCRIBE: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe";
+    /// A sign of life without events.
+    pub const HEARTBEAT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Heartbeat";
+    /// A batch of events; also the delivery mode of a subscription.
+    pub const EVENTS: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Events";
+    /// Attribute of each event within a batch.
+    pub const EVENT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Event";
+    /// The collector has the batch, or heard the heartbeat.
+    pub const ACK: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Ack";
+    /// A source ends a subscription, with a reason.
+    pub const SUBSCRIPTION_END: &str =
+        "http://schemas.xmlsoap.org/ws/2004/08/eventing/SubscriptionEnd";
+    /// A source is done with an operation.
+    pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
+    /// Faults of WS-Management.
+    pub const FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
+    /// Faults of WS-Addressing.
+    pub const ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
+}
+
+/// The address of whoever asked: answers go back on the same connection.
+pub const ANONYMOUS: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
+
+/// What a source sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Who asks, and what the answer must refer to.
+    pub header: Header,
+    /// What is asked or told.
+    pub body: Body<'a>,
+}
+
+/// The content of a source's envelope, chosen by its action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// Wants its subscriptions: [`enumerate_response`].
+    Enumerate,
+    /// Lives, has no events: [`ack`].
+    Heartbeat,
+    /// A batch, to be answered with [`ack`] once it is delivered.
+    Events(Vec<RawEvent<'a>>),
+    /// Gives a subscription up, with the reason: [`ack`].
+    SubscriptionEnd(SubscriptionEnd),
+    /// Done with an operation: HTTP 204, no body.
+    End,
+    /// An action that is none of a collector's business; it stands in the header.
+    Unknown,
+}
+
+impl Message<'_> {
+    fn into_owned(self) -> Message<'static> {
+        let body = match self.body {
+            Body::Events(events) => {
+                Body::Events(events.into_iter().map(RawEvent::into_owned).collect())
+            }
+            Body::Enumerate => Body::Enumerate,
+            Body::Heartbeat => Body::Heartbeat,
+            Body::SubscriptionEnd(end) => Body::SubscriptionEnd(end),
+            Body::End => Body::End,
+            Body::Unknown => Body::Unknown,
+        };
+        let header = self.header;
+        Message { header, body }
+    }
+}
+
+/// Reads a source's envelope.
+///
+/// Characters that XML forbids cost a second pass, not the batch: they become
+/// U+FFFD. Events borrow from `text` wherever they stand there in one piece.
+///
+/// ```
+/// let text = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
+///     xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"><s:Header>
+///     <a:Action>http://schemas.microsoft.com/wbem/wsman/1/wsman/End</a:Action>
+///     <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body/></s:Envelope>"#;
+/// let message = wecrelay::wsman::parse(text)?;
+/// assert_eq!(message.body, wecrelay::wsman::Body::End);
+/// # Ok::<(), wecrelay::wsman::Error>(())
+/// ```
+///
+/// # Errors
+/// Text that is not XML or no SOAP envelope, a header that every message must
+/// have, a document type declaration, or a limit of [`xml`] or [`soap`].
+pub fn parse(text: &str) -> Result<Message<'_>, Error> {
+    let error = match parse_once(text) {
+        Err(error @ Error::Malformed(_)) => error,
+        result => return result,
+    };
+    match xml::clean(text) {
+        std::borrow::Cow::Owned(cleaned) => parse_once(&cleaned).map(Message::into_owned),
+        std::borrow::Cow::Borrowed(_) => Err(error),
+    }
+}
+
+fn parse_once(text: &str) -> Result<Message<'_>, Error> {
+    let skeleton = xml::Skeleton::scan(text)?;
+    let document = skeleton.document()?;
+    let envelope = Envelope::of(&document)?;
+    let header = Header::parse(envelope.header, &skeleton)?;
+    let body = match header.action.as_str() {
+        action::ENUMERATE => Body::Enumerate,
+        action::HEARTBEAT => Body::Heartbeat,
+        action::EVENTS => Body::Events(events::parse(envelope.body, &skeleton)),
+        action::SUBSCRIPTION_END => {
+            let end = soap::child(envelope.body, ns::EVENTING, "SubscriptionEnd")
+                .ok_or(Error::Missing("SubscriptionEnd"))?;
+            Body::SubscriptionEnd(SubscriptionEnd::parse(end))
+        }
+        action::END => Body::End,
+        _ => Body::Unknown,
+    };
+    Ok(Message { header, body })
+}
+
+/// Why an envelope was not taken. Offsets are bytes from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not well-formed. Positions do not count what large events hold.
+    Malformed(roxmltree::Error),
+    /// A document type declaration: entities are never taken.
+    Dtd {
+        /// Where it starts.
+        offset: usize,
+    },
+    /// More than [`xml::MAX_DEPTH`] elements open.
+    Depth {
+        /// The element too many.
+        offset: usize,
+    },
+    /// More than [`xml::MAX_ATTRIBUTES`] attributes in one element.
+    Attributes {
+        /// The element.
+        offset: usize,
+    },
+    /// More than [`xml::MAX_NAMESPACES`] namespaces at one place.
+    Namespaces {
+        /// The element.
+        offset: usize,
+    },
+    /// More than [`xml::MAX_MARKUP`] elements and attributes.
+    Markup,
+    /// The root is no SOAP 1.2 envelope with header and body.
+    NotEnvelope,
+    /// An element that the message must have.
+    Missing(&'static str),
+    /// A header text over [`soap::MAX_HEADER_TEXT`].
+    HeaderTooLong(&'static str),
+    /// An answer that does not refer to our message.
+    Unrelated {
+        /// The `RelatesTo` it has.
+        relates_to: String,
+    },
+    /// An answer with another action than the one expected.
+    UnexpectedAction(String),
+    /// The collector answered with this fault.
+    Faulted(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(reason) => write!(f, "not well-formed XML: {reason}"),
+            Self::Dtd { offset } => write!(f, "document type declaration at byte {offset}"),
+            Self::Depth { offset } => {
+                write!(f, "more than {} levels at byte {offset}", xml::MAX_DEPTH)
+            }
+            Self::Attributes { offset } => {
+                let most = xml::MAX_ATTRIBUTES;
+                write!(f, "more than {most} attributes at byte {offset}")
+            }
+            Self::Namespaces { offset } => {
+                let most = xml::MAX_NAMESPACES;
+                write!(f, "more than {most} namespaces at byte {offset}")
+            }
+            Self::Markup => write!(f, "more than {} elements and attributes", xml::MAX_MARKUP),
+            Self::NotEnvelope => f.write_str("no SOAP 1.2 envelope with header and body"),
+            Self::Missing(name) => write!(f, "no {name}"),
+            Self::HeaderTooLong(name) => {
+                write!(f, "{name} longer than {} bytes", soap::MAX_HEADER_TEXT)
+            }
+            Self::Unrelated { relates_to } => {
+                write!(
+                    f,
+                    "answer relates to {relates_to:?}, which is not our message"
+                )
+            }
+            Self::UnexpectedAction(action) => write!(f, "unexpected action {action:?}"),
+            Self::Faulted(reason) => write!(f, "fault: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Malformed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! The exchange of headers on one connection.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::auth::{Error, Policy, SecurityContext, Step};
+use crate::ntlm::{self, Account, Established, ExpectAuthenticate, ExpectNegotiate, messages};
+use crate::spnego::{self, Mechanism, NegTokenResp, Negotiation};
+
+/// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
+pub const MAX_BASE64: usize = spnego::MAX_TOKEN.div_ceil(3) * 4;
+
+/// Mechanisms that we take from an SPNEGO list.
+const SUPPORTED: [Mechanism; 1] = [Mechanism::Ntlm];
+
+/// Padding may be absent: some sources leave it out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Authentication of one connection.
+///
+/// After a [`Step::Accept`] or [`Step::Deny`] a further header starts over; an
+/// earlier context is then void.
+#[derive(Debug, Default)]
+pub struct Acceptor {
+    state: State,
+    channel_bindings: Option<[u8; 16]>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Start,
+    /// NTLM was chosen in SPNEGO; its first message is to come.
+    Chosen(Negotiation),
+    /// A challenge went out, within SPNEGO or raw.
+    Challenged(Box<ExpectAuthenticate>, Option<Negotiation>),
+}
+
+impl Acceptor {
+    /// For a connection without TLS.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For a TLS connection: MD5 of its channel bindings (RFC 5929 4), compared
+    /// when a source sends its own.
+    #[must_use]
+    pub fn with_channel_bindings(bindings: [u8; 16]) -> Self {
+        Self {
+            state: State::Start,
+            channel_bindings: Some(bindings),
+        }
+    }
+
+    /// Takes the value of an `Authorization` header. `random` fills its argument
+    /// with bytes that nobody can guess.
+    pub fn handle(
+        &mut self,
+        authorization: &str,
+        peer: IpAddr,
+        policy: &Policy,
+        wall: SystemTime,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Step {
+        let state = std::mem::take(&mut self.state);
+        let mut turn = Turn {
+            peer,
+            policy,
+            wall,
+            random,
+            channel_bindings: self.channel_bindings,
+        };
+        match turn.handle(authorization, state) {
+            Ok((state, step)) => {
+                self.state = state;
+                step
+            }
+            Err(error) => Step::Deny(error),
+        }
+    }
+}
+
+/// The words that we answer to.
+#[derive(Clone, Copy)]
+enum Scheme {
+    Negotiate,
+    Ntlm,
+}
+
+impl Scheme {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Negotiate => "Negotiate",
+            Self::Ntlm => "NTLM",
+        }
+    }
+
+    /// A whole header value.
+    fn value(self, token: &[u8]) -> String {
+        let mut value = format!("{} ", self.word());
+        BASE64.encode_string(token, &mut value);
+        value
+    }
+}
+
+/// Splits a header value into its scheme and token.
+fn parse_authorization(value: &str) -> Result<(Scheme, Vec<u8>), Error> {
+    let value = value.trim();
+    let (word, text) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+    let scheme = [Scheme::Negotiate, Scheme::Ntlm]
+        .into_iter()
+        .find(|scheme| word.eq_ignore_ascii_case(scheme.word()))
+        .ok_or_else(|| Error::scheme(word))?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::NoToken);
+    }
+    if text.len() > MAX_BASE64 {
+        return Err(Error::TooLong { length: text.len() });
+    }
+    let token = BASE64.decode(text).map_err(|_| Error::Base64)?;
+    Ok((scheme, token))
+}
+
+/// One header with all that decides about it.
+struct Turn<'a> {
+    peer: IpAddr,
+    policy: &'a Policy,
+    wall: SystemTime,
+    random: &'a mut dyn FnMut(&mut [u8]),
+    channel_bindings: Option<[u8; 16]>,
+}
+
+impl Turn<'_> {
+    fn handle(&mut self, authorization: &str, state: State) -> Result<(State, Step), Error> {
+        let (scheme, token) = parse_authorization(authorization)?;
+        match messages::message_type(&token) {
+            Some(kind) => self.handle_raw(scheme, kind, &token, state),
+            None => self.handle_spnego(scheme, &token, state),
+        }
+    }
+
+    /// NTLM without SPNEGO around it, which is what Windows sources send.
+    fn handle_raw(
+        &mut self,
+        scheme: Scheme,
+        kind: u32,
+        token: &[u8],
+        state: State,
+    ) -> Result<(State, Step), Error> {
+        match (kind, state) {
+            (3, State::Challenged(ntlm, None)) => {
+                let Established { account, session } = self.authenticate(*ntlm, token)?;
+                Ok(accept(account, session, None))
+            }
+            (3, _) => Err(Error::OutOfTurn),
+            _ => {
+                let (challenge, ntlm) = self.negotiate(token)?;
+                let state = State::Challenged(Box::new(ntlm), None);
+                Ok((state, Step::Challenge(scheme.value(&challenge))))
+            }
+        }
+    }
+
+    fn handle_spnego(
+        &mut self,
+        scheme: Scheme,
+        token: &[u8],
+        state: State,
+    ) -> Result<(State, Step), Error> {
+        match (spnego::Token::parse(token)?, state) {
+            (spnego::Token::Init(init), _) => {
+                let (negotiation, token) = Negotiation::start(init, &SUPPORTED)?;
+                self.challenge(scheme, negotiation, token)
+            }
+            (spnego::Token::Resp(resp), State::Chosen(negotiation)) => {
+                let token = resp.token.ok_or(Error::NoToken)?;
+                self.challenge(scheme, negotiation, Some(token))
+            }
+            (spnego::Token::Resp(resp), State::Challenged(ntlm, Some(negotiation))) => {
+                self.complete(scheme, *ntlm, &negotiation, &resp)
+            }
+            (spnego::Token::Resp(_), _) => Err(Error::OutOfTurn),
+        }
+    }
+
+    /// Answers within SPNEGO; without a token of NTLM yet it asks for one.
+    fn challenge(
+        &mut self,
+        scheme: Scheme,
+        mut negotiation: Negotiation,
+        token: Option<Vec<u8>>,
+    ) -> Result<(State, Step), Error> {
+        let Some(token) = token else {
+            let answer = negotiation.challenge(None);
+            let step = Step::Challenge(scheme.value(&answer));
+            return Ok((State::Chosen(negotiation), step));
+        };
+        let (challenge, ntlm) = self.negotiate(&token)?;
+        let answer = negotiation.challenge(Some(challenge));
+        let state = State::Challenged(Box::new(ntlm), Some(negotiation));
+        Ok((state, Step::Challenge(scheme.value(&answer))))
+    }
+
+    /// The last leg within SPNEGO: proof, and signatures of the list (RFC 4178 5).
+    fn complete(
+        &mut self,
+        scheme: Scheme,
+        ntlm: ExpectAuthenticate,
+        negotiation: &Negotiation,
+        resp: &NegTokenResp,
+    ) -> Result<(State, Step), Error> {
+        let token = resp.token.as_ref().ok_or(Error::NoToken)?;
+        let Established {
+            account,
+            mut session,
+        } = self.authenticate(ntlm, token)?;
+        let list = negotiation.list();
+        let mic = match &resp.mic {
+            None if negotiation.mic_required() => return Err(Error::MechanismsUnsigned),
+            None => None,
+            Some(mic) => {
+                let verified = session.verify_mechanisms(mic, list);
+                verified.map_err(|_| Error::MechanismsChanged)?;
+                Some(session.sign_mechanisms(list).to_vec())
+            }
+        };
+        let token = scheme.value(&negotiation.accept(mic));
+        Ok(accept(account, session, Some(token)))
+    }
+
+    fn negotiate(&mut self, token: &[u8]) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {
+        let mut challenge = [0; 8];
+        (self.random)(&mut challenge);
+        let server = &self.policy.server;
+        ExpectNegotiate
+            .handle(token, server, challenge, filetime(self.wall))
+            .map_err(|error| self.refuse(error))
+    }
+
+    fn authenticate(&self, ntlm: ExpectAuthenticate, token: &[u8]) -> Result<Established, Error> {
+        let rules = ntlm::Rules {
+            anonymous: self.policy.takes_anonymous(self.peer),
+            ntlmv1: self.policy.ntlmv1,
+            channel_bindings: self.channel_bindings,
+        };
+        ntlm.handle(token, &*self.policy.accounts, &rules)
+            .map_err(|error| self.refuse(error))
+    }
+
+    fn refuse(&self, error: ntlm::Error) -> Error {
+        Error::ntlm(error, self.peer, self.policy.has_accounts)
+    }
+}
+
+fn accept(account: Account, session: ntlm::Session, token: Option<String>) -> (State, Step) {
+    let step = Step::Accept {
+        identity: account.into(),
+        context: SecurityContext::Ntlm(Box::new(session)),
+        token,
+    };
+    (State::Start, step)
+}
+
+/// Wall time in units of 100 ns since 1601 (MS-DTYP 2.3.3); 1601 for times before 1970.
+#[must_use]
+pub fn filetime(wall: SystemTime) -> u64 {
+    const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+    let ticks = |since: Duration| u64::try_from(since.as_nanos() / 100).ok();
+    since
+        .ok()
+        .and_then(ticks)
+        .map_or(0, |ticks| UNIX_EPOCH.saturating_add(ticks))
+}

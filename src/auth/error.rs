@@ -1,0 +1,181 @@
+//! Why a source was refused, for the log and for the source.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::ntlm::crypto::UnsealError;
+use crate::ntlm::{self, Reason};
+use crate::spnego::{self, Mechanism};
+
+/// Most characters of a foreign scheme word that go into a message.
+const MAX_WORD: usize = 40;
+
+/// Why a source was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A scheme that we do not take; its first word, cut.
+    Scheme(String),
+    /// A scheme without a token, or an SPNEGO answer without one.
+    NoToken,
+    /// Text of a token over [`super::MAX_BASE64`].
+    TooLong {
+        /// Size in bytes.
+        length: usize,
+    },
+    /// A token that is no base64.
+    Base64,
+    /// A later token of an exchange that this connection has not begun.
+    OutOfTurn,
+    /// Trouble with SPNEGO.
+    Spnego(spnego::Error),
+    /// The source must sign its list of mechanisms and did not.
+    MechanismsUnsigned,
+    /// The list of mechanisms was changed on its way.
+    MechanismsChanged,
+    /// Trouble with NTLM.
+    Ntlm {
+        /// What it was.
+        error: ntlm::Error,
+        /// Address of the source.
+        peer: IpAddr,
+        /// Whether the policy has accounts at all.
+        has_accounts: bool,
+    },
+    /// A sealed body was refused.
+    Unseal(UnsealError),
+}
+
+impl Error {
+    /// The reason and what to do about it, for the administrator.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self.remedy() {
+            Some(remedy) => format!("{self}; {remedy}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// What may be told to the source: nothing that helps to guess accounts.
+    #[must_use]
+    pub fn for_source(&self) -> &'static str {
+        match self {
+            Self::Scheme(_) => "authentication scheme not supported, use Negotiate",
+            Self::Spnego(spnego::Error::NoCommonMechanism { .. } | spnego::Error::Frame(_)) => {
+                "authentication mechanism not supported, use NTLM"
+            }
+            Self::Ntlm {
+                error: ntlm::Error::Missing(_) | ntlm::Error::Unsupported(_),
+                ..
+            } => "NTLM options not sufficient",
+            Self::Ntlm {
+                error: ntlm::Error::Denied { .. },
+                ..
+            }
+            | Self::MechanismsUnsigned
+            | Self::MechanismsChanged => "authentication failed",
+            Self::OutOfTurn => "authentication token out of turn",
+            Self::Unseal(_) => "sealed body refused",
+            _ => "authentication token malformed",
+        }
+    }
+
+    pub(super) fn scheme(word: &str) -> Self {
+        Self::Scheme(word.chars().take(MAX_WORD).collect())
+    }
+
+    pub(super) fn ntlm(error: ntlm::Error, peer: IpAddr, has_accounts: bool) -> Self {
+        let peer = peer.to_canonical();
+        Self::Ntlm {
+            error,
+            peer,
+            has_accounts,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Ntlm {
+                error: ntlm::Error::Denied { reason, claimed },
+                peer,
+                has_accounts,
+            } => return Some(denied(*reason, claimed, *peer, *has_accounts)),
+            Self::Ntlm {
+                error: ntlm::Error::Missing(_),
+                ..
+            } => {
+                "set the host's policy \"Minimum session security for NTLM SSP\" to NTLMv2 and 128-bit encryption"
+            }
+            Self::Spnego(spnego::Error::NoCommonMechanism { .. })
+            | Self::Spnego(spnego::Error::Frame(
+                Mechanism::Kerberos | Mechanism::KerberosMicrosoft,
+            )) => "add this collector to the host's WinRM client policy \"Trusted Hosts\"",
+            Self::Scheme(_) => "let the host's WinRM client use Negotiate",
+            Self::MechanismsUnsigned | Self::MechanismsChanged => {
+                "look for a proxy or an attacker between the host and this collector"
+            }
+            Self::OutOfTurn => {
+                "look for a proxy that spreads one connection's requests over several"
+            }
+            Self::Unseal(_) => "the connection is closed and the host begins anew",
+            _ => return None,
+        };
+        Some(fixed.to_owned())
+    }
+}
+
+fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: bool) -> String {
+    let name = claimed.name();
+    match reason {
+        Reason::UnknownAccount if !has_accounts => {
+            "give a file of accounts with --users".to_owned()
+        }
+        Reason::UnknownAccount => format!("add {name} to the file of --users"),
+        Reason::WrongPassword => {
+            format!("renew the line of {name} in the file of --users with `wecrelay passwd`")
+        }
+        Reason::AnonymousNotAllowed => {
+            format!("add {peer} or its network to --anonymous")
+        }
+        Reason::Ntlmv1NotAllowed => {
+            "set LmCompatibilityLevel of the host to 3 or more, or give --ntlmv1".to_owned()
+        }
+        Reason::LmOnly => "set LmCompatibilityLevel of the host to 3 or more".to_owned(),
+        Reason::BadMic | Reason::ChannelBindings => {
+            "look for a proxy or an attacker between the host and this collector".to_owned()
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme(word) => write!(f, "scheme {word:?} is not supported"),
+            Self::NoToken => f.write_str("no token"),
+            Self::TooLong { length } => write!(f, "token of {length} bytes is too long"),
+            Self::Base64 => f.write_str("token is not base64"),
+            Self::OutOfTurn => f.write_str("token of an exchange not begun on this connection"),
+            Self::Spnego(error) => error.fmt(f),
+            Self::MechanismsUnsigned => f.write_str("list of mechanisms is not signed"),
+            Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
+            Self::Ntlm { error, .. } => error.fmt(f),
+            Self::Unseal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Spnego(error) => Some(error),
+            Self::Ntlm { error, .. } => Some(error),
+            Self::Unseal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<spnego::Error> for Error {
+    fn from(error: spnego::Error) -> Self {
+        Self::Spnego(error)
+    }
+}

@@ -1,0 +1,145 @@
+//! A batch from its frames to its Ack: delivered by all outputs, its bookmark
+//! committed, acknowledged; or handed back by 503.
+
+use super::{Collector, ConnId, Timer};
+use crate::bookmark::{self, BatchFacts, Bookmark, Verdict};
+use crate::clock::Now;
+use crate::connection::Answer;
+use crate::queue::{BatchId, Frames};
+use crate::store::{self, Store};
+use crate::wsman::{self, Header};
+use std::cmp::Reverse;
+use std::rc::Rc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// What a source gives an operation when it does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time a batch is held, whatever the source would wait.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long before the source's timeout it gets its 503, so that it arrives in time.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The bookmark that came with a batch, and whose it is.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) key: bookmark::Key,
+    pub(super) bookmark: Bookmark,
+    pub(super) facts: BatchFacts,
+    /// Who it is from, for the log.
+    pub(super) source: String,
+}
+
+/// A batch whose source waits.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) conn: ConnId,
+    pub(super) header: Header,
+    pub(super) mark: Option<Mark>,
+    pub(super) events: usize,
+    /// Outputs that have not delivered it.
+    waiting: usize,
+}
+
+impl Batch {
+    pub(super) fn new(conn: ConnId, header: Header, mark: Option<Mark>, events: usize) -> Self {
+        Self { conn, header, mark, events, waiting: 0 }
+    }
+}
+
+impl Collector {
+    /// Queues a batch at every output. `frames` holds one item for each form.
+    pub(super) fn start_batch(&mut self, now: Now, mut batch: Batch, frames: Vec<Frames>) {
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        let frames: Vec<_> = frames.into_iter().map(Rc::new).collect();
+        for (link, form) in self.links.iter_mut().zip(&self.form_of_link) {
+            let Some(frames) = frames.get(*form).filter(|frames| !frames.ends.is_empty()) else {
+                continue;
+            };
+            batch.waiting += usize::from(link.push(id, frames));
+        }
+        self.timers.push(Reverse((deadline(now, &batch.header), Timer::Batch(id))));
+        if batch.waiting == 0 {
+            self.delivered.push(id);
+        }
+        self.batches.insert(id, batch);
+    }
+
+    /// One more output has delivered a batch.
+    pub(super) fn note_delivered(&mut self, id: BatchId) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        batch.waiting -= 1;
+        if batch.waiting == 0 {
+            self.delivered.push(id);
+        }
+    }
+
+    /// Commits the bookmarks of all batches that were delivered since the last
+    /// call, in one transaction, and acknowledges them. Call it once a turn.
+    pub fn commit(&mut self, now: Now, store: &mut dyn Store) {
+        if self.delivered.is_empty() {
+            return;
+        }
+        let ids = std::mem::take(&mut self.delivered);
+        let mut batches: Vec<_> = ids.iter().filter_map(|id| self.batches.remove(id)).collect();
+        let marks = batches.iter_mut().filter_map(|batch| batch.mark.take());
+        let marks: Vec<_> = marks.collect();
+        let recorded = marks.into_iter().try_for_each(|mark| self.record(now, mark, store));
+        match recorded.and_then(|()| store.commit()) {
+            Ok(()) => {
+                self.commit_failing = false;
+                batches.iter().for_each(|batch| self.acknowledge(now, batch));
+            }
+            Err(error) => {
+                store.rollback();
+                if !std::mem::replace(&mut self.commit_failing, true) {
+                    log::error!("{error}; batches are handed back to their sources until it works");
+                }
+                batches.iter().for_each(|batch| self.hand_back(now, batch));
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        now: Now,
+        mark: Mark,
+        store: &mut dyn Store,
+    ) -> Result<(), store::Error> {
+        let seconds = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let verdict = store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
+        if let Verdict::KeepAside(reason) = verdict {
+            self.counters.bookmarks_aside += 1;
+            log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, now: Now, batch: &Batch) {
+        self.counters.batches += 1;
+        self.counters.events += u64::try_from(batch.events).unwrap_or(u64::MAX);
+        let ack = wsman::ack(&batch.header, self.new_uuid());
+        self.answer(now, batch.conn, &Answer::Envelope(200, &ack));
+    }
+
+    fn hand_back(&mut self, now: Now, batch: &Batch) {
+        self.counters.unavailable += 1;
+        self.answer(now, batch.conn, &Answer::Empty(503));
+    }
+
+    /// The source of a batch will not wait any longer: it keeps the events.
+    pub(super) fn time_out_batch(&mut self, now: Now, id: BatchId) {
+        let Some(batch) = self.batches.remove(&id) else { return };
+        for link in &mut self.links {
+            link.cancel(id);
+        }
+        self.delivered.retain(|delivered| *delivered != id);
+        log::debug!("batch of {} events not delivered in time: handed back", batch.events);
+        self.hand_back(now, &batch);
+    }
+}
+
+fn deadline(now: Now, header: &Header) -> Instant {
+    let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST_TIMEOUT);
+    now.monotonic + timeout - MARGIN.min(timeout / 4)
+}

@@ -1,0 +1,149 @@
+//! The events that `send` sends: from a file, or its own.
+#![expect(clippy::disallowed_methods, reason = "a command: it has files and a clock")]
+
+use super::Error;
+use crate::cli::SendOptions;
+use std::time::SystemTime;
+
+/// Samples, with `{time}`, `{record}` and `{computer}` to be filled in.
+const SAMPLES: &str = include_str!("samples.xml");
+
+/// Gives events until the count is reached.
+pub(super) struct Supply {
+    events: Vec<String>,
+    next: usize,
+    left: u64,
+    sample: Option<Fill>,
+}
+
+/// What is filled into the samples.
+struct Fill {
+    computer: String,
+    record: u64,
+}
+
+impl Supply {
+    pub(super) fn open(options: &SendOptions) -> Result<Self, Error> {
+        let sample = Fill { computer: options.machine.clone(), record: 1 };
+        let (events, sample) = match &options.events {
+            None => (split(SAMPLES), Some(sample)),
+            Some(path) => {
+                let bytes = std::fs::read(path).map_err(|e| Error::File(path.clone(), e))?;
+                let (text, _) = crate::wire::decode_text(&bytes, crate::wire::Charset::Utf8);
+                (split(&text), None)
+            }
+        };
+        if events.is_empty() {
+            return Err(Error::NoEvents(options.events.clone().unwrap_or_default()));
+        }
+        let once = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let left = options.count.map_or(once, std::num::NonZero::get);
+        Ok(Self { events, next: 0, left, sample })
+    }
+
+    /// The next events, at most `most`, which fit into an envelope of `room`
+    /// bytes in UTF-16; at least one while there are any.
+    pub(super) fn next_batch(&mut self, most: usize, room: usize) -> Vec<String> {
+        let mut batch = Vec::new();
+        let mut size = 8192;
+        while self.left > 0 && batch.len() < most {
+            let Some(event) = self.events.get(self.next) else { break };
+            let event = self.sample.as_mut().map_or_else(|| event.clone(), |s| s.fill(event));
+            size += 2 * event.len() + 256;
+            if size > room && !batch.is_empty() {
+                break;
+            }
+            batch.push(event);
+            self.next = (self.next + 1) % self.events.len();
+            self.left -= 1;
+        }
+        batch
+    }
+}
+
+impl Fill {
+    fn fill(&mut self, event: &str) -> String {
+        let time = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
+        let record = self.record.to_string();
+        self.record += 1;
+        let event = event.replace("{time}", &time).replace("{record}", &record);
+        event.replace("{computer}", &self.computer)
+    }
+}
+
+/// The `<Event>` elements of a text, each as it stands there.
+fn split(text: &str) -> Vec<String> {
+    let mut events = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("<Event ").or_else(|| rest.find("<Event>")) {
+        let Some(end) = rest.get(start..).and_then(|t| t.find("</Event>")) else { break };
+        let end = start + end + "</Event>".len();
+        events.extend(rest.get(start..end).map(str::to_owned));
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    events
+}
+
+/// Where the played host stands in its logs.
+#[derive(Debug, Default)]
+pub(super) struct Bookmarks {
+    channels: Vec<(String, String)>,
+}
+
+impl Bookmarks {
+    pub(super) fn note(&mut self, event: &str) {
+        let (Some(channel), Some(record)) = (between(event, "Channel"), between(event, "EventRecordID"))
+        else {
+            return;
+        };
+        self.channels.retain(|(name, _)| name != channel);
+        self.channels.push((channel.to_owned(), record.to_owned()));
+    }
+
+    pub(super) fn xml(&self) -> String {
+        let last = self.channels.len().saturating_sub(1);
+        let marks = self.channels.iter().enumerate().map(|(index, (channel, record))| {
+            let current = index == last;
+            format!("<Bookmark Channel=\"{channel}\" RecordId=\"{record}\" IsCurrent=\"{current}\"/>")
+        });
+        format!("<BookmarkList>{}</BookmarkList>", marks.collect::<String>())
+    }
+}
+
+fn between<'a>(event: &'a str, element: &str) -> Option<&'a str> {
+    let (_, rest) = event.split_once(&format!("<{element}>"))?;
+    let (value, _) = rest.split_once('<')?;
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event;
+
+    #[test]
+    fn the_samples_are_events_once_they_are_filled_in() {
+        let mut fill = Fill { computer: "a.example.com".into(), record: 7 };
+        let samples = split(SAMPLES);
+        assert!(samples.len() >= 4);
+        for (sample, record) in samples.iter().zip(7..) {
+            let filled = fill.fill(sample);
+            let event = event::parse(&filled).unwrap();
+            assert_eq!((&*event.computer, &*event.record_id), ("a.example.com", &*record.to_string()));
+            assert!(event.repaired.is_none());
+        }
+    }
+
+    #[test]
+    fn bookmarks_name_the_last_record_of_each_channel() {
+        let mut bookmarks = Bookmarks::default();
+        for (channel, record) in [("System", 1), ("Security", 5), ("System", 2)] {
+            bookmarks.note(&format!(
+                "<EventRecordID>{record}</EventRecordID><Channel>{channel}</Channel>"
+            ));
+        }
+        let expected = "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"5\" IsCurrent=\"false\"/>\
+                        <Bookmark Channel=\"System\" RecordId=\"2\" IsCurrent=\"true\"/></BookmarkList>";
+        assert_eq!(bookmarks.xml(), expected);
+    }
+}

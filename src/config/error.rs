@@ -1,0 +1,141 @@
+//! Why the command line was refused, and what is allowed.
+
+use std::{fmt, io};
+
+use ipnet::IpNet;
+
+use crate::syslog::Facility;
+use crate::output;
+
+/// What is wrong with the command line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// No way of authentication is turned on.
+    NoMethod,
+    /// `--listen` without `http://`.
+    ListenScheme(String),
+    /// `--listen https://`, of a later release.
+    Https(String),
+    /// `--listen` with a path.
+    ListenPath(String),
+    /// `--listen` with a host or port that is none.
+    Listen {
+        /// The value.
+        url: String,
+        /// What is wrong with it.
+        source: output::Error,
+    },
+    /// `--listen` with a name that has no address.
+    Resolve {
+        /// The value.
+        url: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// A value given twice.
+    Twice {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// An `--output` that is not understood.
+    Output {
+        /// The value.
+        url: String,
+        /// What is wrong with it.
+        source: output::Error,
+    },
+    /// Two outputs to one place.
+    SameOutput {
+        /// The earlier value.
+        first: String,
+        /// The later one.
+        second: String,
+    },
+    /// `--anonymous` with something that is no network.
+    Network(String),
+    /// `--anonymous` with an address inside a network.
+    HostBits {
+        /// The value.
+        value: String,
+        /// The network it lies in.
+        network: IpNet,
+    },
+    /// `--hostname` with something that cannot stand in a URL.
+    Hostname(String),
+    /// `--channel` with something that cannot be a channel.
+    Channel(String),
+    /// `--facility` with something that is none.
+    Facility(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMethod => f.write_str(
+                "nobody could get in: give --anonymous CIDR (hosts of that network, no credential), \
+                 --users FILE (accounts), or both; for example --anonymous 192.0.2.0/24",
+            ),
+            Self::ListenScheme(url) => write!(
+                f,
+                "--listen {url}: allowed is http://ADDR[:PORT], for example http://0.0.0.0:5985"
+            ),
+            Self::Https(url) => write!(
+                f,
+                "--listen {url}: https comes in a later release; this one has http://ADDR[:PORT], \
+                 where NTLM seals the bodies"
+            ),
+            Self::ListenPath(url) => write!(
+                f,
+                "--listen {url}: no path may follow, for hosts are answered on each; allowed is \
+                 http://ADDR[:PORT]"
+            ),
+            // The sources of these three follow after a colon.
+            Self::Listen { url, .. } | Self::Resolve { url, .. } => write!(f, "--listen {url}"),
+            Self::Output { url, .. } => write!(f, "--output {url}"),
+            Self::Twice { flag, value } => write!(f, "{flag} {value}: given twice"),
+            Self::SameOutput { first, second } => write!(
+                f,
+                "--output {second}: goes to the same place as {first}, so every event would be there \
+                 twice; give one of them"
+            ),
+            Self::Network(value) => write!(
+                f,
+                "--anonymous {value}: allowed is ADDRESS or ADDRESS/BITS, for example 192.0.2.0/24 or \
+                 2001:db8::7"
+            ),
+            Self::HostBits { value, network } => write!(
+                f,
+                "--anonymous {value}: the address has bits beyond the prefix; write {network} for \
+                 the network, or leave out the prefix for the one host"
+            ),
+            Self::Hostname(value) => write!(
+                f,
+                "--hostname {value}: allowed is a host name or an IP address without scheme and port, \
+                 for example collector.example.com"
+            ),
+            Self::Channel(value) => write!(
+                f,
+                "--channel {value}: not the name of a channel; allowed is what \"wevtutil el\" \
+                 prints, for example Security"
+            ),
+            Self::Facility(value) => write!(
+                f,
+                "--facility {value}: allowed are auto, a number from 0 to 23, and {}",
+                Facility::NAMES.join(", ")
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } | Self::Output { source, .. } => Some(source),
+            Self::Resolve { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

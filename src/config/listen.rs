@@ -1,0 +1,87 @@
+//! Addresses to listen on.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use super::Error;
+use crate::output::Authority;
+
+/// Port of WS-Management over HTTP (MS-WSMV 2.1).
+pub const PORT: u16 = 5985;
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; IPv6 ones are bound for IPv6 only. Port 0 takes a free port.
+    pub address: SocketAddr,
+    /// Whether it is left out where the system has no IPv6: it was not asked for
+    /// itself, but came beside an IPv4 address.
+    pub optional: bool,
+}
+
+/// All that `--listen` names, or the default.
+pub(super) fn listeners(urls: &[String]) -> Result<Vec<Listener>, Error> {
+    if urls.is_empty() {
+        return Ok(mark(vec![
+            (Ipv4Addr::UNSPECIFIED, PORT).into(),
+            (Ipv6Addr::UNSPECIFIED, PORT).into(),
+        ]));
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for url in urls {
+        let found = mark(resolve(url, &parse(url)?)?);
+        let taken = |new: &Listener| new.address.port() != 0 && listeners.contains(new);
+        if found.iter().any(taken) {
+            return Err(Error::Twice {
+                flag: "--listen",
+                value: url.clone(),
+            });
+        }
+        listeners.extend(found);
+    }
+    Ok(listeners)
+}
+
+fn mark(addresses: Vec<SocketAddr>) -> Vec<Listener> {
+    let beside = addresses.iter().any(SocketAddr::is_ipv4);
+    let listener = |address: SocketAddr| Listener {
+        address,
+        optional: beside && address.is_ipv6(),
+    };
+    addresses.into_iter().map(listener).collect()
+}
+
+fn parse(url: &str) -> Result<Authority, Error> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| no_scheme(url))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => return Err(Error::Https(url.to_owned())),
+        _ => return Err(no_scheme(url)),
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains('/') {
+        return Err(Error::ListenPath(url.to_owned()));
+    }
+    Authority::parse(authority).map_err(|source| Error::Listen {
+        url: url.to_owned(),
+        source,
+    })
+}
+
+fn no_scheme(url: &str) -> Error {
+    Error::ListenScheme(url.to_owned())
+}
+
+fn resolve(url: &str, authority: &Authority) -> Result<Vec<SocketAddr>, Error> {
+    let place = (authority.host.as_str(), authority.port.unwrap_or(PORT));
+    let found = place.to_socket_addrs().map_err(|source| Error::Resolve {
+        url: url.to_owned(),
+        source,
+    })?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}

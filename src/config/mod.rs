@@ -1,0 +1,218 @@
+//! The command line, checked: typed values and nothing left to interpret.
+//!
+//! Everything that can be wrong with a flag is found here, before anything
+//! listens. Files that flags name are read later, by their own modules.
+
+mod error;
+mod listen;
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::cli::{MessageKind, RelayOptions};
+use crate::output::{self, is_host_name};
+use crate::syslog::{self, Facility, FacilityRule, Mapping};
+
+pub use error::Error;
+pub use listen::{Listener, PORT};
+
+/// The channels of a relay that was told of none.
+pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
+/// Longest channel name in characters (Windows stops at 255).
+pub const LONGEST_CHANNEL: usize = 255;
+/// Where the state is without `--state` and `$STATE_DIRECTORY`.
+const STATE: &str = "wecrelay-state";
+
+/// What the relay is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where sources connect to; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where messages go; at least one, no two to the same place.
+    pub outputs: Vec<output::Settings>,
+    /// Subscription files and folders of them.
+    pub subscriptions: Vec<PathBuf>,
+    /// Channels of the quick subscription; empty if files say it all.
+    pub channels: Vec<String>,
+    /// Networks whose hosts need no credential.
+    pub anonymous: Vec<IpNet>,
+    /// File of accounts.
+    pub users: Option<PathBuf>,
+    /// Whether NTLMv1 answers are taken.
+    pub ntlmv1: bool,
+    /// Whether bodies that are not sealed are taken after authentication.
+    pub allow_unencrypted: bool,
+    /// How an event becomes a message.
+    pub mapping: Mapping,
+    /// Folder of bookmarks.
+    pub state: PathBuf,
+    /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
+    /// as the source called us.
+    pub hostname: Option<String>,
+}
+
+impl Config {
+    /// Checks what was typed; resolves the names of `--listen`. `state_directory` is
+    /// the variable of that name, a list of folders joined by colons (systemd.exec(5)).
+    ///
+    /// # Errors
+    /// The first flag whose value is not understood, with what is allowed.
+    pub fn check(options: &RelayOptions, state_directory: Option<&OsStr>) -> Result<Self, Error> {
+        if options.anonymous.is_empty() && options.users.is_none() {
+            return Err(Error::NoMethod);
+        }
+        Ok(Self {
+            listeners: listen::listeners(&options.listen)?,
+            outputs: outputs(&options.output)?,
+            subscriptions: options.subscription.clone(),
+            channels: channels(options)?,
+            anonymous: options
+                .anonymous
+                .iter()
+                .map(|text| network(text))
+                .collect::<Result<_, _>>()?,
+            users: options.users.clone(),
+            ntlmv1: options.ntlmv1,
+            allow_unencrypted: options.allow_unencrypted,
+            mapping: mapping(options)?,
+            state: state(options.state.as_deref(), state_directory),
+            hostname: options.hostname.as_deref().map(hostname).transpose()?,
+        })
+    }
+}
+
+fn outputs(urls: &[String]) -> Result<Vec<output::Settings>, Error> {
+    let mut outputs: Vec<output::Settings> = Vec::new();
+    let default = ["stdout:".to_owned()];
+    for url in if urls.is_empty() { &default } else { urls } {
+        let settings = output::Settings::parse(url).map_err(|source| Error::Output {
+            url: url.clone(),
+            source,
+        })?;
+        if let Some(first) = outputs.iter().find(|other| same_place(other, &settings)) {
+            return Err(Error::SameOutput {
+                first: first.label.clone(),
+                second: url.clone(),
+            });
+        }
+        outputs.push(settings);
+    }
+    Ok(outputs)
+}
+
+/// Two outputs to one place would write every event there twice.
+fn same_place(a: &output::Settings, b: &output::Settings) -> bool {
+    use output::Target::{File, Unix};
+    match (&a.target, &b.target) {
+        (File { path, .. }, File { path: other, .. }) => path == other,
+        (Unix { path, .. }, Unix { path: other, .. }) => path == other,
+        (target, other) => target == other,
+    }
+}
+
+fn channels(options: &RelayOptions) -> Result<Vec<String>, Error> {
+    if options.channel.is_empty() && options.subscription.is_empty() {
+        return Ok(CHANNELS.map(str::to_owned).to_vec());
+    }
+    for (index, name) in options.channel.iter().enumerate() {
+        if !is_channel(name) {
+            return Err(Error::Channel(name.clone()));
+        }
+        let earlier = options.channel.iter().take(index);
+        if earlier
+            .into_iter()
+            .any(|other| other.eq_ignore_ascii_case(name))
+        {
+            return Err(Error::Twice {
+                flag: "--channel",
+                value: name.clone(),
+            });
+        }
+    }
+    Ok(options.channel.clone())
+}
+
+/// Windows forbids these characters in channel names (event manifest schema, `ChannelType`).
+fn is_channel(name: &str) -> bool {
+    let forbidden = |c: char| c.is_control() || "<>&\"'|\\:?*".contains(c);
+    let length = name.chars().count();
+    (1..=LONGEST_CHANNEL).contains(&length) && name.trim() == name && !name.contains(forbidden)
+}
+
+/// A network; a bare address is the network of one host. Networks of IPv4-mapped
+/// addresses become IPv4, which is what the addresses of sources become too.
+fn network(text: &str) -> Result<IpNet, Error> {
+    let wrong = || Error::Network(text.to_owned());
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().map_err(|_| wrong())?,
+    };
+    if network.trunc() != network {
+        return Err(Error::HostBits {
+            value: text.to_owned(),
+            network: network.trunc(),
+        });
+    }
+    Ok(unmapped(network).unwrap_or(network))
+}
+
+fn unmapped(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(v6) = network else { return None };
+    let address = v6.addr().to_ipv4_mapped()?;
+    IpNet::new(address.into(), v6.prefix_len().checked_sub(96)?).ok()
+}
+
+fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {
+    Ok(Mapping {
+        facility: facility(&options.facility)?,
+        message: match options.message {
+            MessageKind::Text => syslog::MessageKind::Text,
+            MessageKind::Xml => syslog::MessageKind::Xml,
+            MessageKind::Json => syslog::MessageKind::Json,
+        },
+        enterprise: options.enterprise.get(),
+        bom: options.bom,
+        ..Mapping::default()
+    })
+}
+
+fn facility(text: &str) -> Result<FacilityRule, Error> {
+    if text == "auto" {
+        return Ok(FacilityRule::Auto);
+    }
+    let known = Facility::from_name(text).map(FacilityRule::Fixed);
+    known.ok_or_else(|| Error::Facility(text.to_owned()))
+}
+
+fn state(flag: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {
+    let first = |list: &OsStr| std::env::split_paths(list).next();
+    let variable = || {
+        variable
+            .and_then(first)
+            .filter(|path| !path.as_os_str().is_empty())
+    };
+    let flag = flag.map(Path::to_owned);
+    flag.or_else(variable).unwrap_or_else(|| STATE.into())
+}
+
+/// A host for a URL: a name, an IPv4 address, or an IPv6 address, which gets brackets.
+fn hostname(text: &str) -> Result<String, Error> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
+        return Ok(format!("[{address}]"));
+    }
+    // Digits and dots alone are an address, and have to be a right one.
+    let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if !is_host_name(text) || numeric && text.parse::<Ipv4Addr>().is_err() {
+        return Err(Error::Hostname(text.to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+use crate::cli::Options;
+
+fn options(line: &str) -> RelayOptions {
+    let words = std::iter::once("wecrelay").chain(line.split_whitespace());
+    Options::try_parse_from(words)
+        .map(|options| options.relay)
+        .unwrap()
+}
+
+fn check(line: &str) -> Config {
+    check_with(line, None)
+}
+
+fn check_with(line: &str, state_directory: Option<&str>) -> Config {
+    let line = format!("--anonymous 192.0.2.1 {line}");
+    Config::check(&options(&line), state_directory.map(OsStr::new)).unwrap()
+}
+
+/// The whole message, sources too.
+fn refusal(line: &str) -> String {
+    let line = format!("--anonymous 192.0.2.1 {line}");
+    chain(&Config::check(&options(&line), None).unwrap_err())
+}
+
+fn chain(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+fn addresses(config: &Config) -> Vec<String> {
+    config
+        .listeners
+        .iter()
+        .map(|listener| listener.address.to_string())
+        .collect()
+}
+
+#[test]
+fn the_definitions_are_sound() {
+    Options::command().debug_assert();
+}
+
+#[test]
+fn without_a_method_nothing_starts() {
+    let error = Config::check(&options(""), None).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("--anonymous") && text.contains("--users"),
+        "{text}"
+    );
+    assert!(Config::check(&options("--users u"), None).is_ok());
+    assert!(Config::check(&options("--anonymous ::1"), None).is_ok());
+}
+
+#[test]
+fn the_defaults_are_those_of_the_manual() {
+    let config = check("");
+    assert_eq!(addresses(&config), ["0.0.0.0:5985", "[::]:5985"]);
+    assert_eq!(
+        config.outputs,
+        [output::Settings::parse("stdout:").unwrap()]
+    );
+    assert_eq!(config.channels, CHANNELS);
+    assert_eq!(config.state, Path::new("wecrelay-state"));
+    assert_eq!(config.hostname, None);
+    assert!(!config.ntlmv1 && !config.allow_unencrypted);
+    let mapping = Mapping {
+        facility: Facility::Auto,
+        message: MessageKind::Text,
+        enterprise: 32473,
+        bom: false,
+    };
+    assert_eq!(config.mapping, mapping);
+}
+
+#[test]
+fn only_an_ipv6_address_that_came_along_is_optional() {
+    let optional = |line: &str| -> Vec<bool> {
+        check(line)
+            .listeners
+            .iter()
+            .map(|listener| listener.optional)
+            .collect()
+    };
+    assert_eq!(optional(""), [false, true]);
+    assert_eq!(optional("--listen http://[::1]"), [false]);
+    assert_eq!(
+        optional("--listen http://127.0.0.1 --listen http://[::1]"),
+        [false, false]
+    );
+}
+
+#[test]
+fn addresses_to_listen_on_are_read() {
+    let config = check("-l http://127.0.0.1 -l HTTP://[::1]:0/ -l http://127.0.0.1:80");
+    assert_eq!(
+        addresses(&config),
+        ["127.0.0.1:5985", "[::1]:0", "127.0.0.1:80"]
+    );
+    let local = check("--listen http://localhost:7");
+    assert!(
+        local
+            .listeners
+            .iter()
+            .all(|listener| listener.address.ip().is_loopback())
+    );
+    assert!(!local.listeners.is_empty());
+    assert_eq!(
+        check("-l http://127.0.0.1:0 -l http://127.0.0.1:0")
+            .listeners
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn wrong_addresses_to_listen_on_are_refused() {
+    for url in ["127.0.0.1:5985", "ftp://127.0.0.1", "http:127.0.0.1"] {
+        let text = refusal(&format!("--listen {url}"));
+        assert!(text.contains("allowed is http://ADDR[:PORT]"), "{text}");
+    }
+    let text = refusal("--listen http://h:99999");
+    assert_eq!(
+        text,
+        "--listen http://h:99999: \"99999\" is not a port from 1 to 65535"
+    );
+    assert!(refusal("--listen http://127.0.0.1/wsman").contains("no path may follow"));
+    assert!(refusal("--listen http://").contains("is not a host name"));
+    let twice = refusal("--listen http://127.0.0.1 --listen http://127.0.0.1:5985");
+    assert!(twice.ends_with("given twice"), "{twice}");
+    let unknown = refusal("--listen http://no-such-host.invalid");
+    assert!(
+        unknown.starts_with("--listen http://no-such-host.invalid: "),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn https_is_refused_as_coming_later() {
+    let text = refusal("--listen https://0.0.0.0:5986");
+    assert!(
+        text.starts_with("--listen https://0.0.0.0:5986: https comes in a later"),
+        "{text}"
+    );
+}
+
+#[test]
+fn outputs_are_read_and_none_twice() {
+    let config = check("--output udp://h --output file:/a --output file:/b");
+    assert_eq!(config.outputs.len(), 3);
+    for (first, second) in [
+        ("udp://h", "udp://h:514"),
+        ("tcp://h", "tcp://h?framing=lf"),
+        ("file:/a", "file:/a?sync=yes"),
+        ("unix:/a", "unix:/a?type=stream"),
+        ("stdout:", "stdout:?required=no"),
+    ] {
+        let text = refusal(&format!("--output {first} --output {second}"));
+        assert!(text.contains(&format!("same place as {first}")), "{text}");
+    }
+    let text = refusal("--output tcp://h?max=1");
+    assert_eq!(
+        text,
+        "--output tcp://h?max=1: max= must be at least 480 bytes"
+    );
+}
+
+#[test]
+fn networks_are_read() {
+    let networks = |line: &str| -> Vec<String> {
+        let options = options(line);
+        let config = Config::check(&options, None).unwrap();
+        config.anonymous.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(networks("--anonymous 192.0.2.7"), ["192.0.2.7/32"]);
+    assert_eq!(networks("--anonymous 0.0.0.0/0"), ["0.0.0.0/0"]);
+    assert_eq!(
+        networks("--anonymous 192.0.2.0/24 --anonymous 2001:db8::/32"),
+        ["192.0.2.0/24", "2001:db8::/32"]
+    );
+    assert_eq!(networks("--anonymous ::ffff:192.0.2.7"), ["192.0.2.7/32"]);
+    assert_eq!(
+        networks("--anonymous ::ffff:192.0.2.0/120"),
+        ["192.0.2.0/24"]
+    );
+}
+
+#[test]
+fn wrong_networks_are_refused_with_an_example() {
+    for text in [
+        "localhost",
+        "192.0.2.0/33",
+        "192.0.2",
+        "",
+        "[::1]",
+        "192.0.2.0-192.0.2.9",
+    ] {
+        let error = network(text).unwrap_err().to_string();
+        assert!(error.contains("for example 192.0.2.0/24"), "{error}");
+    }
+    let error = network("192.0.2.7/24").unwrap_err().to_string();
+    assert!(
+        error.contains("write 192.0.2.0/24 for the network"),
+        "{error}"
+    );
+}
+
+#[test]
+fn ntlmv1_needs_accounts() {
+    let words = ["wecrelay", "--anonymous", "::1", "--ntlmv1"];
+    let error = Options::try_parse_from(words).unwrap_err().to_string();
+    assert!(error.contains("--users"), "{error}");
+    assert!(check("--users u --ntlmv1").ntlmv1);
+}
+
+#[test]
+fn channels_and_files_stand_beside_each_other() {
+    assert_eq!(check("-c Security").channels, ["Security"]);
+    assert!(check("-s /a").channels.is_empty());
+    let both = check("-s /a -s /b -c Microsoft-Windows-Sysmon/Operational");
+    assert_eq!(both.channels, ["Microsoft-Windows-Sysmon/Operational"]);
+    assert_eq!(both.subscriptions, [Path::new("/a"), Path::new("/b")]);
+    assert!(refusal("-c Security -c SECURITY").ends_with("given twice"));
+}
+
+#[test]
+fn names_that_cannot_be_channels_are_refused() {
+    for name in ["", " Security", "a\nb", "*", "a<b", "a\"b"] {
+        assert!(!is_channel(name), "{name:?}");
+    }
+    assert!(is_channel(&"a".repeat(LONGEST_CHANNEL)));
+    assert!(!is_channel(&"a".repeat(LONGEST_CHANNEL + 1)));
+    assert!(refusal("--channel *").contains("wevtutil el"));
+}
+
+#[test]
+fn host_names_fit_into_urls() {
+    for (given, made) in [
+        ("collector.example.com", "collector.example.com"),
+        ("WEC_1", "WEC_1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "[2001:db8::1]"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+    ] {
+        assert_eq!(
+            check(&format!("--hostname {given}")).hostname.as_deref(),
+            Some(made)
+        );
+    }
+    for name in [
+        "http://h",
+        "h:5985",
+        "a b",
+        "",
+        "h/p",
+        "192.0.2.256",
+        "[h]",
+        "h;&",
+    ] {
+        assert!(matches!(hostname(name), Err(Error::Hostname(_))), "{name}");
+    }
+}
+
+#[test]
+fn facilities_are_names_or_numbers() {
+    let facility = |text: &str| Facility::parse(text).ok();
+    assert_eq!(facility("auto"), Some(Facility::Auto));
+    assert_eq!(facility("authpriv"), Some(Facility::Fixed(10)));
+    assert_eq!(facility("local7"), Some(Facility::Fixed(23)));
+    assert_eq!(facility("0"), Some(Facility::Fixed(0)));
+    assert_eq!(facility("23"), Some(Facility::Fixed(23)));
+    for text in ["24", "-1", "+1", "", "LOCAL7", "local8"] {
+        assert_eq!(facility(text), None, "{text}");
+    }
+    assert!(refusal("--facility local8").contains("local7"));
+}
+
+#[test]
+fn the_state_folder_comes_from_the_flag_then_systemd() {
+    assert_eq!(check_with("--state /a", Some("/b")).state, Path::new("/a"));
+    assert_eq!(check_with("", Some("/b:/c")).state, Path::new("/b"));
+    assert_eq!(check_with("", Some("")).state, Path::new("wecrelay-state"));
+}
+
+#[test]
+fn subcommands_take_no_relay_flags() {
+    let parse = |line: &str| Options::try_parse_from(line.split_whitespace());
+    assert!(parse("wecrelay send -q --count 5").is_ok());
+    assert!(parse("wecrelay passwd DOMAIN\\user").is_ok());
+    assert!(parse("wecrelay passwd").is_err());
+    assert!(parse("wecrelay --bom send").is_err());
+    assert!(parse("wecrelay send --count 0").is_err());
+    assert!(parse("wecrelay -v -q").is_err());
+}

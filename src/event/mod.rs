@@ -1,0 +1,282 @@
+//! A Windows event: its facts and values, read from event XML.
+//!
+//! The XML is what the EvtRender function gives and sources forward, in the
+//! namespace of Microsoft's event schema. [`parse`] takes one of two ways that
+//! give equal results: a strict reader for exactly the shape Windows writes,
+//! and a general XML reader for everything else. Input that is no XML is
+//! repaired where the damage is of a known kind.
+
+mod fast;
+mod general;
+mod repair;
+pub(crate) mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Namespace of event XML.
+pub const NAMESPACE: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
+
+/// Elements within elements. Real events have 3 to 10 levels; the general
+/// reader has no limit of its own.
+pub const MAX_DEPTH: usize = 64;
+
+/// XML nodes of one event. A record holds 64 kB, so real ones stay far below;
+/// it bounds memory to about 10 MB.
+pub const MAX_NODES: u32 = 100_000;
+
+/// One event. A text is empty where the event does not have it; texts of
+/// `System` and `RenderingInfo` are without surrounding white space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// `Provider/@Name`.
+    pub provider: Cow<'a, str>,
+    /// `Provider/@Guid`, in braces, either case.
+    pub provider_guid: Cow<'a, str>,
+    /// `Provider/@EventSourceName`, of classic providers.
+    pub event_source_name: Cow<'a, str>,
+    /// `EventID`, decimal, 16 bits.
+    pub event_id: Cow<'a, str>,
+    /// `EventID/@Qualifiers`, the upper 16 bits of classic events.
+    pub qualifiers: Cow<'a, str>,
+    /// `Version`, decimal.
+    pub version: Cow<'a, str>,
+    /// `Level`, decimal: 0 always, 1 critical to 5 verbose, more by provider.
+    pub level: Cow<'a, str>,
+    /// `Task`, decimal.
+    pub task: Cow<'a, str>,
+    /// `Opcode`, decimal.
+    pub opcode: Cow<'a, str>,
+    /// `Keywords`, 64 bits in hex.
+    pub keywords: Cow<'a, str>,
+    /// `TimeCreated/@SystemTime`, UTC, as written by the source.
+    pub time_created: Cow<'a, str>,
+    /// `EventRecordID`, decimal, 64 bits, counts within its channel.
+    pub record_id: Cow<'a, str>,
+    /// `Correlation/@ActivityID`.
+    pub activity_id: Cow<'a, str>,
+    /// `Correlation/@RelatedActivityID`.
+    pub related_activity_id: Cow<'a, str>,
+    /// `Execution/@ProcessID`, decimal.
+    pub process_id: Cow<'a, str>,
+    /// `Execution/@ThreadID`, decimal.
+    pub thread_id: Cow<'a, str>,
+    /// `Channel`.
+    pub channel: Cow<'a, str>,
+    /// `Computer`; a claim of the source, or of a host it collects from.
+    pub computer: Cow<'a, str>,
+    /// `Security/@UserID`, a SID.
+    pub user_id: Cow<'a, str>,
+    /// Other facts of `System` by attribute or element name, such as `SessionID`.
+    pub extra: Vec<Pair<'a>>,
+    /// `EventData/@Name`.
+    pub data_name: Cow<'a, str>,
+    /// Values in order, with repeats. Names are those of `EventData/Data`
+    /// (`Data1`, `Data2`, ... by position where it has none) or of elements
+    /// (`Binary`, the leaves of `UserData`); attributes of elements are named
+    /// `Element.attribute`.
+    pub data: Vec<Pair<'a>>,
+    /// Texts in the language of the source, if it rendered the event.
+    pub rendering: Option<Rendering<'a>>,
+    /// Set when the XML had to be repaired.
+    pub repaired: Option<Repaired>,
+}
+
+/// A name and its value.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// `RenderingInfo`: texts that the source looked up in its providers' resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendering<'a> {
+    /// `@Culture`, such as `en-US`.
+    pub culture: Cow<'a, str>,
+    /// `Message`: many lines, white space as it came.
+    pub message: Cow<'a, str>,
+    /// `Level`, such as `Information`.
+    pub level: Cow<'a, str>,
+    /// `Task`.
+    pub task: Cow<'a, str>,
+    /// `Opcode`.
+    pub opcode: Cow<'a, str>,
+    /// `Channel`.
+    pub channel: Cow<'a, str>,
+    /// `Provider`.
+    pub provider: Cow<'a, str>,
+    /// `Keywords/Keyword`, those that are not empty.
+    pub keywords: Vec<Cow<'a, str>>,
+}
+
+/// What was done to XML that could not be read as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// What was wrong, in words.
+    pub reason: &'static str,
+    /// The XML after the repair.
+    pub xml: String,
+}
+
+/// Why a text is not an event.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// More than [`MAX_DEPTH`] elements within each other; offset in bytes.
+    TooDeep {
+        /// Offset in bytes of the tag that was too much.
+        offset: usize,
+    },
+    /// XML, but its root is another element.
+    NotAnEvent,
+    /// No well-formed XML, and of no known damage.
+    Xml(roxmltree::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooDeep { offset } => {
+                write!(
+                    f,
+                    "more than {MAX_DEPTH} levels of elements at byte {offset}"
+                )
+            }
+            Self::NotAnEvent => f.write_str("root element is not Event"),
+            Self::Xml(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Xml(error) => Some(error),
+            Self::TooDeep { .. } | Self::NotAnEvent => None,
+        }
+    }
+}
+
+/// Reads one event.
+///
+/// Two kinds of damage that Windows does are repaired, and noted in
+/// [`Event::repaired`]: characters that XML forbids become U+FFFD, and an event
+/// cut off within `RenderingInfo` loses that part.
+///
+/// ```
+/// let xml = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>\
+///            <System><EventID>4624</EventID></System></Event>";
+/// assert_eq!(wecrelay::event::parse(xml)?.event_id, "4624");
+/// # Ok::<(), wecrelay::event::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error`] when the text, also after repair, is no XML with the root `Event`,
+/// or is over a limit. The text should be forwarded as it is then.
+pub fn parse(xml: &str) -> Result<Event<'_>, Error> {
+    if let Some(event) = fast::read(xml) {
+        return Ok(event);
+    }
+    general::read(xml).or_else(|error| repair::read(xml, error))
+}
+
+impl Event<'_> {
+    /// Whether this is event 111 of the forwarder itself: the bookmark with
+    /// which a source begins a subscription, no event of a log.
+    #[must_use]
+    pub fn is_bookmark_event(&self) -> bool {
+        self.event_id == "111" && self.provider == "Microsoft-Windows-EventForwarder"
+    }
+
+    /// `Keywords` as a number, if it is one.
+    #[must_use]
+    pub fn keyword_bits(&self) -> Option<u64> {
+        let digits = self.keywords.strip_prefix("0x")?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+
+    /// The same event, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event {
+            provider: owned(self.provider),
+            provider_guid: owned(self.provider_guid),
+            event_source_name: owned(self.event_source_name),
+            event_id: owned(self.event_id),
+            qualifiers: owned(self.qualifiers),
+            version: owned(self.version),
+            level: owned(self.level),
+            task: owned(self.task),
+            opcode: owned(self.opcode),
+            keywords: owned(self.keywords),
+            time_created: owned(self.time_created),
+            record_id: owned(self.record_id),
+            activity_id: owned(self.activity_id),
+            related_activity_id: owned(self.related_activity_id),
+            process_id: owned(self.process_id),
+            thread_id: owned(self.thread_id),
+            channel: owned(self.channel),
+            computer: owned(self.computer),
+            user_id: owned(self.user_id),
+            extra: owned_pairs(self.extra),
+            data_name: owned(self.data_name),
+            data: owned_pairs(self.data),
+            rendering: self.rendering.map(Rendering::into_owned),
+            repaired: self.repaired,
+        }
+    }
+}
+
+impl Rendering<'_> {
+    /// The same texts, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Rendering<'static> {
+        Rendering {
+            culture: owned(self.culture),
+            message: owned(self.message),
+            level: owned(self.level),
+            task: owned(self.task),
+            opcode: owned(self.opcode),
+            channel: owned(self.channel),
+            provider: owned(self.provider),
+            keywords: self.keywords.into_iter().map(owned).collect(),
+        }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
+fn owned_pairs(pairs: Vec<Pair<'_>>) -> Vec<Pair<'static>> {
+    let pairs = pairs.into_iter();
+    pairs
+        .map(|(name, value)| (owned(name), owned(value)))
+        .collect()
+}
+
+/// Names of `Data` without one, by position from 0; the rest are made.
+const UNNAMED: [&str; 24] = [
+    "Data1", "Data2", "Data3", "Data4", "Data5", "Data6", "Data7", "Data8", "Data9", "Data10",
+    "Data11", "Data12", "Data13", "Data14", "Data15", "Data16", "Data17", "Data18", "Data19",
+    "Data20", "Data21", "Data22", "Data23", "Data24",
+];
+
+/// The name of the `Data` at this position, from 0, that brought none.
+fn unnamed(position: usize) -> Cow<'static, str> {
+    match UNNAMED.get(position) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("Data{}", position.saturating_add(1))),
+    }
+}
+
+/// Without white space (as XML means it) at both ends.
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) if trim(&text).len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(trim(&text).to_owned()),
+    }
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}

@@ -1,0 +1,106 @@
+//! Splits XML into tags and what lies between, without judging it.
+
+use memchr::{memchr, memchr3, memmem};
+
+use super::{Error, MAX_DEPTH};
+
+/// A piece of XML with its delimiters. The last piece may be unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segment<'a> {
+    /// Text and references between tags.
+    Text(&'a str),
+    /// A start, end or empty tag.
+    Tag(&'a str),
+    /// `<![CDATA[...]]>`.
+    CData(&'a str),
+    /// A comment, processing instruction or declaration.
+    Other(&'a str),
+}
+
+/// All pieces of `xml`, in order; put together they are `xml` again.
+pub(crate) fn segments(xml: &str) -> Segments<'_> {
+    Segments { rest: xml }
+}
+
+/// Iterator of [`segments`].
+#[derive(Clone, Debug)]
+pub(crate) struct Segments<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        let rest = self.rest;
+        if rest.is_empty() {
+            return None;
+        }
+        Some(if !rest.starts_with('<') {
+            Segment::Text(self.take(memchr(b'<', rest.as_bytes())))
+        } else if rest.starts_with("<![CDATA[") {
+            Segment::CData(self.take(after(rest, "]]>")))
+        } else if rest.starts_with("<!--") {
+            Segment::Other(self.take(after(rest, "-->")))
+        } else if rest.starts_with("<?") {
+            Segment::Other(self.take(after(rest, "?>")))
+        } else if rest.starts_with("<!") {
+            Segment::Other(self.take(after(rest, ">")))
+        } else {
+            Segment::Tag(self.take(tag_end(rest)))
+        })
+    }
+}
+
+impl<'a> Segments<'a> {
+    /// Takes `length` bytes off the front, or all there is.
+    fn take(&mut self, length: Option<usize>) -> &'a str {
+        let split = length.and_then(|length| self.rest.split_at_checked(length));
+        let (taken, rest) = split.unwrap_or((self.rest, ""));
+        self.rest = rest;
+        taken
+    }
+}
+
+fn after(text: &str, end: &str) -> Option<usize> {
+    let at = memmem::find(text.as_bytes(), end.as_bytes())?;
+    at.checked_add(end.len())
+}
+
+/// Length of the tag at the front; `>` may stand in attribute values.
+fn tag_end(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        let found = memchr3(b'>', b'\'', b'"', rest)?;
+        at += found + 1;
+        match rest.get(found)? {
+            b'>' => return Some(at),
+            quote => at += memchr(*quote, bytes.get(at..)?)? + 1,
+        }
+    }
+}
+
+/// Refuses XML deeper than [`MAX_DEPTH`], before a recursive reader sees it.
+pub(crate) fn check_depth(xml: &str) -> Result<(), Error> {
+    let (mut depth, mut offset) = (0_usize, 0);
+    for segment in segments(xml) {
+        let (Segment::Tag(text)
+        | Segment::Text(text)
+        | Segment::CData(text)
+        | Segment::Other(text)) = segment;
+        if matches!(segment, Segment::Tag(_)) {
+            if text.starts_with("</") {
+                depth = depth.saturating_sub(1);
+            } else if !text.ends_with("/>") {
+                depth += 1;
+            }
+            if depth > MAX_DEPTH {
+                return Err(Error::TooDeep { offset });
+            }
+        }
+        offset += text.len();
+    }
+    Ok(())
+}

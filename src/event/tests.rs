@@ -1,0 +1,330 @@
+use super::*;
+
+const HEAD: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>";
+
+/// An event with this after `System`.
+fn with_body(body: &str) -> String {
+    format!("{HEAD}<EventID>1</EventID></System>{body}</Event>")
+}
+
+fn logon() -> String {
+    format!(
+        "{HEAD}<Provider Name='Microsoft-Windows-Security-Auditing' \
+         Guid='{{54849625-5478-4994-a5ba-3e3b0328c30d}}'/><EventID>4624</EventID>\
+         <Version>2</Version><Level>0</Level><Task>12544</Task><Opcode>0</Opcode>\
+         <Keywords>0x8020000000000000</Keywords>\
+         <TimeCreated SystemTime='2024-03-14T13:54:16.6138329Z'/>\
+         <EventRecordID>1444</EventRecordID>\
+         <Correlation ActivityID='{{b073a4bf-7611-0000-bca5-73b01176da01}}'/>\
+         <Execution ProcessID='780' ThreadID='8372'/><Channel>Security</Channel>\
+         <Computer>ws1.example</Computer><Security UserID='S-1-5-18'/></System>\
+         <EventData Name='Logon'><Data Name='User'>k &amp; l\r\nm</Data><Data Name='Line Number'>5</Data>\
+         <Data>loose</Data><Data/><Binary>00FF</Binary></EventData>\
+         <RenderingInfo Culture='en-US'><Message>Logged on.&#13;&#10;\tFine. </Message>\
+         <Level>Information</Level><Task></Task><Opcode>Info</Opcode><Channel>Security</Channel>\
+         <Provider>Security auditing.</Provider><Keywords><Keyword>Audit Success</Keyword>\
+         <Keyword/></Keywords></RenderingInfo></Event>"
+    )
+}
+
+/// Events of all shapes, made.
+fn samples() -> Vec<String> {
+    let bodies = [
+        "",
+        "<EventData/>",
+        "<EventData></EventData>",
+        "<EventData><Data>a</Data><Data></Data><Data>%%1833 </Data><Binary>31</Binary></EventData>",
+        "<EventData><Data Name='d'>1</Data><Data Name='d'>2</Data></EventData>",
+        "<EventData><Data Name='cr'>a\rb&#13;c\r\n&#xA;d</Data></EventData>",
+        "<EventData><Data Name='é ]&gt;'>&lt;&gt;&quot;&apos;&amp;&#x1F600;日本</Data></EventData>",
+        "<EventData><ComplexData Name='list'><Data Name='a'>1</Data><Data>2</Data></ComplexData></EventData>",
+        "<UserData><Outer xmlns='urn:o' v='2'><In f='x'><Deep>y</Deep><Deep/></In></Outer></UserData>",
+        "<BinaryEventData>4D5A</BinaryEventData>",
+        "<ProcessingErrorData><ErrorCode>15003</ErrorCode></ProcessingErrorData>",
+        "<RenderingInfo Culture='de-DE'><Message>Nur Text</Message></RenderingInfo>",
+        "<RenderingInfo Culture='de-DE'/>",
+    ];
+    bodies
+        .iter()
+        .map(|body| with_body(body))
+        .chain([logon()])
+        .collect()
+}
+
+fn data<'e>(event: &'e Event<'_>) -> Vec<(&'e str, &'e str)> {
+    event
+        .data
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_ref()))
+        .collect()
+}
+
+#[test]
+fn all_fields_are_read() {
+    let xml = logon();
+    for event in [fast::read(&xml).unwrap(), general::read(&xml).unwrap()] {
+        assert_eq!(event.provider, "Microsoft-Windows-Security-Auditing");
+        assert_eq!(
+            event.provider_guid,
+            "{54849625-5478-4994-a5ba-3e3b0328c30d}"
+        );
+        assert_eq!(
+            (&*event.event_id, &*event.version, &*event.level),
+            ("4624", "2", "0")
+        );
+        assert_eq!((&*event.task, &*event.opcode), ("12544", "0"));
+        assert_eq!(event.keyword_bits(), Some(0x8020_0000_0000_0000));
+        assert_eq!(event.time_created, "2024-03-14T13:54:16.6138329Z");
+        assert_eq!((&*event.record_id, &*event.channel), ("1444", "Security"));
+        assert_eq!(event.activity_id, "{b073a4bf-7611-0000-bca5-73b01176da01}");
+        assert_eq!((&*event.process_id, &*event.thread_id), ("780", "8372"));
+        assert_eq!(
+            (&*event.computer, &*event.user_id),
+            ("ws1.example", "S-1-5-18")
+        );
+        assert_eq!(event.data_name, "Logon");
+        let expected = [
+            ("User", "k & l\nm"),
+            ("Line Number", "5"),
+            ("Data3", "loose"),
+            ("Data4", ""),
+            ("Binary", "00FF"),
+        ];
+        assert_eq!(data(&event), expected);
+        let rendering = event.rendering.as_ref().unwrap();
+        assert_eq!(rendering.culture, "en-US");
+        assert_eq!(rendering.message, "Logged on.\r\n\tFine. ");
+        assert_eq!((&*rendering.level, &*rendering.task), ("Information", ""));
+        assert_eq!(
+            (&*rendering.opcode, &*rendering.channel),
+            ("Info", "Security")
+        );
+        assert_eq!(rendering.provider, "Security auditing.");
+        assert_eq!(rendering.keywords, ["Audit Success"]);
+        assert_eq!(event.repaired, None);
+        assert!(event.extra.is_empty() && !event.is_bookmark_event());
+    }
+}
+
+#[test]
+fn the_readers_agree_on_samples_and_their_mutations() {
+    let mut accepted = 0;
+    for sample in samples() {
+        accepted += usize::from(agree(&sample));
+        for at in (0..sample.len()).filter(|&at| sample.is_char_boundary(at)) {
+            agree(&sample[..at]);
+            agree(&sample[at..]);
+            for put in [
+                "<", "&", "'", " ", "\r", ">", "\u{1}", "]]>", "&#13;", "é", "/", "",
+            ] {
+                let next = sample[at..].chars().next().map_or(0, char::len_utf8);
+                agree(&[&sample[..at], put, &sample[at + next..]].concat());
+                agree(&[&sample[..at], put, &sample[at..]].concat());
+            }
+        }
+    }
+    assert!(accepted > 7, "the fast reader took only {accepted}");
+}
+
+/// Whether the fast reader takes it; panics if the general one then differs.
+fn agree(xml: &str) -> bool {
+    let Some(event) = fast::read(xml) else {
+        return false;
+    };
+    assert_eq!(event, general::read(xml).unwrap(), "{xml}");
+    true
+}
+
+#[test]
+fn user_data_gives_leaves_and_attributes() {
+    let xml = with_body(
+        "<UserData><Outer xmlns='http://example.net/outer' version='2'><Inner flag='x'>\
+         <Deep>value</Deep><Deep/></Inner><o:Other xmlns:o='urn:o' o:attr='1'>mixed</o:Other>\
+         <Leaf/></Outer></UserData>",
+    );
+    let expected = [
+        ("Outer.version", "2"),
+        ("Inner.flag", "x"),
+        ("Deep", "value"),
+        ("Deep", ""),
+        ("Other.attr", "1"),
+        ("Other", "mixed"),
+        ("Leaf", ""),
+    ];
+    assert_eq!(data(&parse(&xml).unwrap()), expected);
+}
+
+#[test]
+fn data_of_other_kinds_is_kept() {
+    let cases = [
+        (
+            "<BinaryEventData>4D5A</BinaryEventData>",
+            vec![("BinaryEventData", "4D5A")],
+        ),
+        (
+            "<ProcessingErrorData><ErrorCode>15003</ErrorCode><EventPayload>00</EventPayload></ProcessingErrorData>",
+            vec![("ErrorCode", "15003"), ("EventPayload", "00")],
+        ),
+        (
+            "<DebugData><Component>c</Component></DebugData>",
+            vec![("Component", "c")],
+        ),
+        (
+            "<EventData><ComplexData Name='list'><Data Name='a'>1</Data><Data>2</Data></ComplexData></EventData>",
+            vec![("list", ""), ("a", "1"), ("Data2", "2")],
+        ),
+        (
+            "<EventData><Data Name='a' Type='win:Int'><![CDATA[<x>]]> y</Data></EventData>",
+            vec![("a.Type", "win:Int"), ("a", "<x> y")],
+        ),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(data(&parse(&with_body(body)).unwrap()), expected);
+    }
+}
+
+#[test]
+fn unknown_facts_of_system_are_kept() {
+    let xml = format!(
+        "{HEAD}<EventID>1</EventID><Execution ProcessID='4' SessionID='2'/><New>x</New></System></Event>"
+    );
+    let event = parse(&xml).unwrap();
+    assert_eq!(event.process_id, "4");
+    let extra: Vec<_> = event
+        .extra
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    assert_eq!(extra, [("SessionID", "2"), ("New", "x")]);
+}
+
+#[test]
+fn indented_and_prefixed_xml_is_read() {
+    let xml = "<?xml version='1.0'?>\n<e:Event xmlns:e=\"http://schemas.microsoft.com/win/2004/08/events/event\">\n  \
+               <e:System>\n <e:EventID>\n 7 </e:EventID> <e:Computer> a </e:Computer>\n</e:System>\n</e:Event>\n";
+    let event = parse(xml).unwrap();
+    assert_eq!((&*event.event_id, &*event.computer), ("7", "a"));
+    let bare = "<Event><System><EventID>7</EventID></System></Event>";
+    assert_eq!(parse(bare).unwrap().event_id, "7");
+}
+
+#[test]
+fn event_111_is_the_bookmark_event() {
+    let xml = format!(
+        "{HEAD}<Provider Name='Microsoft-Windows-EventForwarder'/><EventID>111</EventID>\
+         <TimeCreated SystemTime='2023-02-14T09:14:23.175Z'/><Computer>w</Computer></System>\
+         <SubscriptionBookmarkEvent><SubscriptionId></SubscriptionId></SubscriptionBookmarkEvent></Event>"
+    );
+    assert!(parse(&xml).unwrap().is_bookmark_event());
+    let other = xml.replace("111", "112");
+    assert!(!parse(&other).unwrap().is_bookmark_event());
+}
+
+#[test]
+fn forbidden_characters_are_replaced() {
+    for bad in [
+        "\u{4}",
+        "&#x5;",
+        "&#0;",
+        "\u{FFFE}",
+        "&#xFFFF;",
+        "&#99999999999;",
+        "\0",
+    ] {
+        let xml = with_body(&format!(
+            "<EventData><Data>a{bad}b&#x41;</Data></EventData>"
+        ));
+        let event = parse(&xml).unwrap();
+        assert_eq!(data(&event), [("Data1", "a\u{FFFD}bA")], "{bad:?}");
+        assert!(event.repaired.unwrap().reason.contains("forbids"));
+    }
+}
+
+#[test]
+fn an_event_cut_off_in_rendering_info_loses_only_that() {
+    let whole = logon();
+    let start = whole.find("<RenderingInfo").unwrap();
+    for end in start + "<RenderingInfo".len()..whole.len() {
+        let event = parse(&whole[..end]).unwrap();
+        assert_eq!(event.data.len(), 5, "cut at {end}");
+        assert_eq!(
+            event.repaired.unwrap().reason,
+            "cut off within RenderingInfo"
+        );
+    }
+    let both = whole[..whole.len() - 9].replace("loose", "\u{1}");
+    assert!(
+        parse(&both)
+            .unwrap()
+            .repaired
+            .unwrap()
+            .reason
+            .starts_with("characters")
+    );
+}
+
+#[test]
+fn what_is_no_event_is_an_error_with_a_reason() {
+    let no_end = with_body("").replace("</Event>", "");
+    let cases = [
+        ("", "the document does not have a root node"),
+        ("<Events/>", "root element is not Event"),
+        (&no_end, "the root node was opened but never closed"),
+        ("<!DOCTYPE a><Event/>", "XML with DTD detected"),
+    ];
+    for (xml, reason) in cases {
+        assert_eq!(parse(xml).unwrap_err().to_string(), reason, "{xml}");
+    }
+}
+
+#[test]
+fn elements_may_be_nested_up_to_the_limit() {
+    let nested = |levels: usize| {
+        let body = ["<a b='/>'>".repeat(levels), "</a>".repeat(levels)].concat();
+        with_body(&format!(
+            "<!-- <a><a> --><UserData><![CDATA[<a>]]>{body}</UserData>"
+        ))
+    };
+    assert!(parse(&nested(MAX_DEPTH - 2)).is_ok());
+    let error = parse(&nested(MAX_DEPTH - 1)).unwrap_err();
+    assert!(
+        matches!(error, Error::TooDeep { offset } if offset > 600),
+        "{error}"
+    );
+}
+
+#[test]
+fn nodes_are_counted() {
+    let with = |count: usize| with_body(&format!("<UserData>{}</UserData>", "<a/>".repeat(count)));
+    let limit = usize::try_from(MAX_NODES).unwrap();
+    assert!(parse(&with(limit - 10)).is_ok());
+    assert!(matches!(
+        parse(&with(limit)),
+        Err(Error::Xml(roxmltree::Error::NodesLimitReached))
+    ));
+}
+
+#[test]
+fn no_prefix_or_suffix_panics() {
+    for sample in samples() {
+        for at in (0..sample.len()).filter(|&at| sample.is_char_boundary(at)) {
+            let _ = parse(&sample[..at]);
+            let _ = parse(&sample[at..]);
+        }
+    }
+}
+
+#[test]
+fn segments_put_together_are_the_text() {
+    for sample in samples() {
+        let joined: String = scan::segments(&sample)
+            .map(|segment| match segment {
+                scan::Segment::Text(text)
+                | scan::Segment::Tag(text)
+                | scan::Segment::CData(text)
+                | scan::Segment::Other(text) => text,
+            })
+            .collect();
+        assert_eq!(joined, sample);
+    }
+}

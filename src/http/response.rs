@@ -1,0 +1,170 @@
+//! Responses and how they are written.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+/// What to send when a request expects it before its body (RFC 9110 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A response; date, length, server and connection are added when it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The status code, 200 to 599.
+    pub status: u16,
+    /// Further headers in order: content type, challenges.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A response without body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self::with_body(status, Vec::new())
+    }
+
+    /// A response with a body, whose type is to be added with [`Self::header`].
+    #[must_use]
+    pub fn with_body(status: u16, body: Vec<u8>) -> Self {
+        let headers = Vec::new();
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// The same response with one more header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Appends the response to `out`.
+    ///
+    /// `head_only` answers a HEAD request: the length is told, the body is not
+    /// sent. Without `keep_alive` the response says that the connection closes.
+    pub fn encode(&self, date: SystemTime, head_only: bool, keep_alive: bool, out: &mut Vec<u8>) {
+        out.reserve(self.body.len() + 256);
+        let (status, reason) = (self.status, reason(self.status));
+        push(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
+        let date = httpdate::HttpDate::from(date);
+        push(out, format_args!("Server: wecrelay\r\nDate: {date}\r\n"));
+        self.headers.iter().for_each(|h| push_header(out, h));
+        if self.has_length() {
+            let length = self.body.len();
+            push(out, format_args!("Content-Length: {length}\r\n"));
+        }
+        if !keep_alive {
+            out.extend(b"Connection: close\r\n");
+        }
+        out.extend(b"\r\n");
+        if self.has_length() && !head_only {
+            out.extend(&self.body);
+        }
+    }
+
+    /// RFC 9110 8.6: no length with 204, which has no body whatever is given.
+    fn has_length(&self) -> bool {
+        self.status != 204
+    }
+}
+
+fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to a Vec cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+/// A value may come from configuration: a control character in it would end the
+/// header, so it becomes a space.
+fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
+    out.extend(name.as_bytes());
+    out.extend(b": ");
+    let safe = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+    out.extend(value.bytes().map(safe));
+    out.extend(b"\r\n");
+}
+
+/// RFC 9110 15; an unknown status has an empty phrase, as Windows sends for all.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn encoded(response: &Response, head_only: bool, keep_alive: bool) -> String {
+        let date = UNIX_EPOCH + Duration::from_secs(1_663_833_918);
+        let mut out = Vec::new();
+        response.encode(date, head_only, keep_alive, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const DATE: &str = "Server: wecrelay\r\nDate: Thu, 22 Sep 2022 08:05:18 GMT\r\n";
+
+    #[test]
+    fn an_empty_response_still_tells_its_length() {
+        let challenge = Response::empty(401).header("WWW-Authenticate", "Negotiate AAAA");
+        let expected = format!(
+            "HTTP/1.1 401 Unauthorized\r\n{DATE}WWW-Authenticate: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert_eq!(encoded(&challenge, false, true), expected);
+    }
+
+    #[test]
+    fn a_closing_response_says_so() {
+        let refusal = Response::with_body(413, b"too long\n".to_vec());
+        let expected = format!(
+            "HTTP/1.1 413 Content Too Large\r\n{DATE}Content-Length: 9\r\nConnection: close\r\n\r\ntoo long\n"
+        );
+        assert_eq!(encoded(&refusal, false, false), expected);
+    }
+
+    #[test]
+    fn no_content_has_neither_length_nor_body() {
+        let response = Response::with_body(204, b"ignored".to_vec());
+        let expected = format!("HTTP/1.1 204 No Content\r\n{DATE}\r\n");
+        assert_eq!(encoded(&response, false, true), expected);
+    }
+
+    #[test]
+    fn the_answer_to_head_has_the_length_only() {
+        let text = encoded(&Response::with_body(200, b"metrics".to_vec()), true, true);
+        assert!(text.ends_with("Content-Length: 7\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_header_value_cannot_split_the_response() {
+        let text = encoded(&Response::empty(200).header("X", "a\r\nY: b"), false, true);
+        assert!(text.contains("\r\nX: a  Y: b\r\n"));
+    }
+
+    #[test]
+    fn an_unknown_status_keeps_the_space() {
+        assert!(encoded(&Response::empty(299), false, true).starts_with("HTTP/1.1 299 \r\n"));
+    }
+}

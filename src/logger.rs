@@ -1,0 +1,113 @@
+//! Messages on standard error, in the form that its reader likes.
+
+use std::io::{self, IsTerminal, Write};
+
+use env_logger::Builder;
+use env_logger::fmt::Formatter;
+use log::{Level, LevelFilter, Record};
+use wecrelay::cli::Verbosity;
+
+/// Starts the logger: `-v` and `-q` over `RUST_LOG` over info.
+pub(crate) fn start(verbosity: Verbosity) {
+    let mut builder = Builder::new();
+    builder.filter_level(LevelFilter::Info);
+    match level(verbosity) {
+        Some(level) => builder.filter_level(level),
+        None => builder.parse_default_env(),
+    };
+    builder.format(form()).init();
+}
+
+fn level(verbosity: Verbosity) -> Option<LevelFilter> {
+    match (verbosity.verbose, verbosity.quiet) {
+        (0, 0) => None,
+        (0, 1) => Some(LevelFilter::Warn),
+        (0, _) => Some(LevelFilter::Error),
+        (1, _) => Some(LevelFilter::Debug),
+        (_, _) => Some(LevelFilter::Trace),
+    }
+}
+
+/// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); a
+/// terminal wants the time; a file or pipe gets the bare level.
+fn form() -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
+    if is_journal() {
+        |out, record| writeln!(out, "<{}>{}", priority(record.level()), text(record))
+    } else if io::stderr().is_terminal() {
+        |out, record| {
+            let (time, level) = (out.timestamp_seconds(), word(record.level()));
+            writeln!(out, "{time} {level}: {}", text(record))
+        }
+    } else {
+        |out, record| writeln!(out, "{}: {}", word(record.level()), text(record))
+    }
+}
+
+/// Whether standard error is the stream that systemd made, as `$JOURNAL_STREAM` has
+/// it (systemd.exec(5)): a child whose output goes elsewhere inherits the variable.
+fn is_journal() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else {
+        return false;
+    };
+    let status = rustix::fs::fstat(io::stderr());
+    status.is_ok_and(|status| stream == *format!("{}:{}", status.st_dev, status.st_ino))
+}
+
+/// The message on one line: what hosts sent stands in messages, and must not be able
+/// to forge further ones or to steer a terminal.
+fn text(record: &Record<'_>) -> String {
+    let text = record.args().to_string();
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let visible = |c: char| match c {
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(visible).collect()
+}
+
+/// Syslog severity (RFC 5424 6.2.1).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_forge_a_line() {
+        let text = |message: &str| text(&Record::builder().args(format_args!("{message}")).build());
+        assert_eq!(
+            text("host a\nerror: b\x1b[2J"),
+            "host a\\nerror: b\\u{1b}[2J"
+        );
+        assert_eq!(text("größer"), "größer");
+    }
+
+    #[test]
+    fn flags_go_over_the_environment() {
+        let level = |verbose, quiet| level(Verbosity { verbose, quiet });
+        assert_eq!(level(0, 0), None);
+        assert_eq!(level(0, 1), Some(LevelFilter::Warn));
+        assert_eq!(level(0, 9), Some(LevelFilter::Error));
+        assert_eq!(level(1, 0), Some(LevelFilter::Debug));
+        assert_eq!(level(9, 0), Some(LevelFilter::Trace));
+    }
+}

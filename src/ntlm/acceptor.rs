@@ -1,0 +1,234 @@
+//! The states of the collector's side (MS-NLMP 3.2.5).
+
+use crate::ntlm::crypto::{self, Key, NtHash};
+use crate::ntlm::messages::{
+    AV_MIC_PRESENT, Authenticate, Challenge, Flags, Negotiate, NtResponse, ParseError, V2Response,
+    Version,
+};
+use crate::ntlm::{Account, Accounts, Error, Reason, Rules, Server, Session};
+
+/// Longest NEGOTIATE in bytes: it is kept until the MIC is checked; 40 bytes and
+/// two short names are usual.
+pub const MAX_NEGOTIATE: usize = 2048;
+
+/// What both sides must be able to do.
+const REQUIRED: Flags = Flags::from_bits(
+    Flags::UNICODE.bits()
+        | Flags::SIGN.bits()
+        | Flags::SEAL.bits()
+        | Flags::NTLM.bits()
+        | Flags::ESS.bits()
+        | Flags::KEY_128.bits()
+        | Flags::KEY_EXCH.bits(),
+);
+
+/// What is taken if the source asks for it.
+const OPTIONAL: Flags = Flags::from_bits(
+    Flags::REQUEST_TARGET.bits()
+        | Flags::ALWAYS_SIGN.bits()
+        | Flags::VERSION.bits()
+        | Flags::KEY_56.bits(),
+);
+
+/// What ends the exchange.
+const REFUSED: Flags =
+    Flags::from_bits(Flags::DATAGRAM.bits() | Flags::REQUEST_NON_NT_SESSION_KEY.bits());
+
+/// Before the first message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExpectNegotiate;
+
+impl ExpectNegotiate {
+    /// Takes NEGOTIATE, gives CHALLENGE. `server_challenge` must be fresh random
+    /// bytes, `filetime` the wall time in 100 ns since 1601.
+    pub fn handle(
+        self,
+        token: &[u8],
+        server: &Server,
+        server_challenge: [u8; 8],
+        filetime: u64,
+    ) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {
+        if token.len() > MAX_NEGOTIATE {
+            let length = token.len();
+            return Err(ParseError::TooLong { length }.into());
+        }
+        let asked = Negotiate::parse(token)?.flags;
+        check_flags(asked)?;
+        let offered =
+            (asked & (REQUIRED | OPTIONAL)) | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER;
+        let challenge = Challenge {
+            flags: offered,
+            server_challenge,
+            target_name: server.computer.clone(),
+            target_info: server.target_info(filetime),
+            version: offered
+                .contains(Flags::VERSION)
+                .then_some(Version::WINDOWS_10),
+        };
+        let challenge = challenge.emit();
+        let next = ExpectAuthenticate {
+            negotiate: token.to_vec(),
+            challenge: challenge.clone(),
+            server_challenge,
+            offered,
+        };
+        Ok((challenge, next))
+    }
+}
+
+/// After the challenge was sent.
+#[derive(Clone, Debug)]
+pub struct ExpectAuthenticate {
+    negotiate: Vec<u8>,
+    challenge: Vec<u8>,
+    server_challenge: [u8; 8],
+    offered: Flags,
+}
+
+/// After success.
+#[derive(Debug)]
+pub struct Established {
+    /// Who came.
+    pub account: Account,
+    /// Keys and sequence numbers of this connection.
+    pub session: Session,
+}
+
+impl ExpectAuthenticate {
+    /// Takes AUTHENTICATE; there is no answer to it.
+    pub fn handle(
+        self,
+        token: &[u8],
+        accounts: &dyn Accounts,
+        rules: &Rules,
+    ) -> Result<Established, Error> {
+        let message = Authenticate::parse(token)?;
+        // A source may clear what we offered and say that it is anonymous, no more.
+        let flags = message.flags & (self.offered | Flags::ANONYMOUS);
+        check_flags(flags)?;
+        let account = Account::claimed(&message);
+        let encrypted = message.encrypted_session_key.ok_or(ParseError::Length {
+            name: "EncryptedRandomSessionKey",
+            length: 0,
+        })?;
+        let session_key = self
+            .key_exchange_key(&message, accounts, rules)
+            .map(|key| crypto::exchange_key(&key, &encrypted))
+            .and_then(|key| self.check_mic(&message, token, &key).map(|()| key))
+            .and_then(|key| check_bindings(&message, rules).map(|()| key));
+        match session_key {
+            Ok(key) => Ok(Established {
+                account,
+                session: Session::collector(&key, flags),
+            }),
+            Err(reason) => Err(Error::Denied {
+                reason,
+                claimed: account,
+            }),
+        }
+    }
+
+    fn key_exchange_key(
+        &self,
+        message: &Authenticate,
+        accounts: &dyn Accounts,
+        rules: &Rules,
+    ) -> Result<Key, Reason> {
+        match &message.response {
+            NtResponse::V2(response) => self.check_v2(message, response, accounts),
+            NtResponse::V1(_) if !rules.ntlmv1 => Err(Reason::Ntlmv1NotAllowed),
+            NtResponse::V1(response) => self.check_v1(message, response, accounts),
+            NtResponse::Absent if !message.user.is_empty() => Err(Reason::LmOnly),
+            NtResponse::Absent if message.lm_response.len() > 1 => Err(Reason::LmOnly),
+            NtResponse::Absent if rules.anonymous => Ok(Key::NULL_SESSION),
+            NtResponse::Absent => Err(Reason::AnonymousNotAllowed),
+        }
+    }
+
+    /// MS-NLMP 3.3.2.
+    fn check_v2(
+        &self,
+        message: &Authenticate,
+        response: &V2Response,
+        accounts: &dyn Accounts,
+    ) -> Result<Key, Reason> {
+        prove(message, accounts, |hash| {
+            let key = hash.response_key(&message.user, &message.domain);
+            let proof = crypto::ntlmv2_proof(&key, &self.server_challenge, &response.temp);
+            let valid = crypto::equal(&proof, &response.proof);
+            (valid, crypto::ntlmv2_key(&key, &proof))
+        })
+    }
+
+    /// MS-NLMP 3.3.1, with extended session security.
+    fn check_v1(
+        &self,
+        message: &Authenticate,
+        response: &[u8; 24],
+        accounts: &dyn Accounts,
+    ) -> Result<Key, Reason> {
+        let client = message.lm_response.first_chunk().ok_or(Reason::LmOnly)?;
+        prove(message, accounts, |hash| {
+            let expected = hash.ntlmv1_response(&self.server_challenge, client);
+            let valid = crypto::equal(&expected, response);
+            (valid, hash.ntlmv1_key(&self.server_challenge, client))
+        })
+    }
+
+    /// A MIC that is announced must be right; one that is not announced must be
+    /// right or zero (MS-NLMP 3.2.5.1.2).
+    fn check_mic(&self, message: &Authenticate, token: &[u8], key: &Key) -> Result<(), Reason> {
+        let announced = match &message.response {
+            NtResponse::V2(response) => response.pairs.flags() & AV_MIC_PRESENT != 0,
+            _ => false,
+        };
+        let carried = match message.mic {
+            Some(mic) if announced || mic != [0; 16] => mic,
+            None if announced => return Err(Reason::BadMic),
+            _ => return Ok(()),
+        };
+        let expected = crypto::mic(key, &self.negotiate, &self.challenge, token);
+        let same = crypto::equal(&expected, &carried);
+        same.then_some(()).ok_or(Reason::BadMic)
+    }
+}
+
+/// Runs a proof with the account's hash. Unknown accounts get one that no
+/// password has, so that they cost the same time as a wrong password.
+fn prove(
+    message: &Authenticate,
+    accounts: &dyn Accounts,
+    proof: impl FnOnce(&NtHash) -> (bool, Key),
+) -> Result<Key, Reason> {
+    let known = accounts.nt_hash(&message.user, &message.domain);
+    let nobody = NtHash::from_bytes([0; 16]);
+    match (proof(known.as_ref().unwrap_or(&nobody)), known) {
+        (_, None) => Err(Reason::UnknownAccount),
+        ((false, _), _) => Err(Reason::WrongPassword),
+        ((true, key), Some(_)) => Ok(key),
+    }
+}
+
+fn check_bindings(message: &Authenticate, rules: &Rules) -> Result<(), Reason> {
+    let NtResponse::V2(response) = &message.response else {
+        return Ok(());
+    };
+    match (response.pairs.channel_bindings(), rules.channel_bindings) {
+        (Some(theirs), Some(ours)) if !crypto::equal(&theirs, &ours) => {
+            Err(Reason::ChannelBindings)
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_flags(flags: Flags) -> Result<(), Error> {
+    if let Some(flag) = flags.first_present(REFUSED) {
+        return Err(Error::Unsupported(flag));
+    }
+    flags
+        .first_missing(REQUIRED)
+        .map_or(Ok(()), |flag| Err(Error::Missing(flag)))
+}
+
+#[cfg(test)]
+mod tests;

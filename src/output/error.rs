@@ -1,0 +1,186 @@
+//! Why an output URL was not understood, and what would have been.
+
+use std::fmt;
+
+use super::Scheme;
+
+/// What is wrong with a URL of `--output`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// No known word before a colon.
+    Scheme {
+        /// What stood there.
+        found: String,
+        /// The nearest known word.
+        nearest: Option<&'static str>,
+    },
+    /// A transport that this release does not have.
+    Later(String),
+    /// `udp` or `tcp` without the two slashes.
+    Slashes,
+    /// Not a host name or address.
+    Host(String),
+    /// An IPv6 address without brackets.
+    Brackets(String),
+    /// Not a port number.
+    Port(String),
+    /// `unix` or `file` (given) without a path.
+    Path(&'static str),
+    /// Something after `stdout:`.
+    StdoutPlace(String),
+    /// A setting that this kind of output does not have.
+    Setting {
+        /// Its name.
+        found: String,
+        /// The nearest that there is.
+        nearest: Option<&'static str>,
+        /// All that there are.
+        allowed: &'static [&'static str],
+    },
+    /// A setting given twice.
+    Twice(&'static str),
+    /// A value that its setting cannot have.
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// The value.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A size under its lower bound.
+    TooSmall {
+        /// The setting.
+        name: &'static str,
+        /// The bound, in bytes.
+        least: usize,
+    },
+    /// A size over its upper bound.
+    TooLarge {
+        /// The setting.
+        name: &'static str,
+        /// The bound, in bytes.
+        most: usize,
+    },
+    /// A framing for an output that sends datagrams.
+    DatagramFraming,
+}
+
+impl Error {
+    pub(super) fn scheme(word: &str) -> Self {
+        let nearest = nearest(word, &Scheme::WORDS);
+        let found = word.to_owned();
+        Self::Scheme { found, nearest }
+    }
+
+    pub(super) fn later(word: &str) -> Self {
+        Self::Later(word.to_owned())
+    }
+
+    pub(super) fn setting(name: &str, allowed: &'static [&'static str]) -> Self {
+        Self::Setting {
+            found: name.to_owned(),
+            nearest: nearest(name, allowed),
+            allowed,
+        }
+    }
+
+    pub(super) fn value(name: &'static str, value: &str, allowed: &'static str) -> Self {
+        let found = value.to_owned();
+        Self::Value {
+            name,
+            found,
+            allowed,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme { found, nearest } => {
+                write!(f, "\"{found}\" is no kind of output")?;
+                did_you_mean(f, *nearest, ":")?;
+                f.write_str("; allowed are udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, file:PATH and stdout:")
+            }
+            Self::Later(scheme) => write!(
+                f,
+                "{scheme} comes in a later release; this one has udp, tcp, unix, file and stdout"
+            ),
+            Self::Slashes => {
+                f.write_str("two slashes must follow the colon, as in tcp://syslog.example.com:601")
+            }
+            Self::Host(host) => write!(f, "\"{host}\" is not a host name or an IP address"),
+            Self::Brackets(text) => write!(
+                f,
+                "\"{text}\" has several colons; an IPv6 address stands in brackets, as in [2001:db8::1]:601"
+            ),
+            Self::Port(port) => write!(f, "\"{port}\" is not a port from 1 to 65535"),
+            Self::Path(scheme) => write!(
+                f,
+                "a path must follow the colon, as in {scheme}:/run/events"
+            ),
+            Self::StdoutPlace(place) => {
+                write!(
+                    f,
+                    "nothing may follow \"stdout:\" but settings, not \"{place}\""
+                )
+            }
+            Self::Setting {
+                found,
+                nearest,
+                allowed,
+            } => {
+                write!(f, "there is no setting \"{found}\" here")?;
+                did_you_mean(f, *nearest, "=")?;
+                write!(f, "; allowed are {}", allowed.join(", "))
+            }
+            Self::Twice(name) => write!(f, "{name}= is given twice"),
+            Self::Value {
+                name,
+                found,
+                allowed,
+            } => {
+                write!(f, "{name}= cannot be \"{found}\"; allowed is {allowed}")
+            }
+            Self::TooSmall { name, least } => write!(f, "{name}= must be at least {least} bytes"),
+            Self::TooLarge { name, most } => write!(f, "{name}= can be at most {most} bytes"),
+            Self::DatagramFraming => {
+                f.write_str("framing= is for streams; with unix, add type=stream")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn did_you_mean(f: &mut fmt::Formatter<'_>, word: Option<&str>, after: &str) -> fmt::Result {
+    word.map_or(Ok(()), |word| {
+        write!(f, ", did you mean \"{word}{after}\"?")
+    })
+}
+
+/// The word at most two typing errors away from `found`, if there is one.
+fn nearest(found: &str, words: &'static [&'static str]) -> Option<&'static str> {
+    let errors = |word: &&str| distance(found, word);
+    let word = words.iter().copied().min_by_key(errors)?;
+    // Two errors in a word of three letters make any other word of three letters.
+    (errors(&word) <= word.len().min(5) / 2).then_some(word)
+}
+
+/// How many letters must be added, removed or replaced (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (above, a) in from.chars().enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = *cell;
+            left = replaced.min(diagonal + 1).min(left + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,220 @@
+//! What one `--output` URL says: where messages go and how.
+//!
+//! ```
+//! use wecrelay::output::{Settings, Target};
+//!
+//! let settings = Settings::parse("udp://192.0.2.1?required=no")?;
+//! assert_eq!(settings.target, Target::Udp { host: "192.0.2.1".into(), port: 514 });
+//! assert!(!settings.required);
+//! # Ok::<(), wecrelay::output::Error>(())
+//! ```
+
+mod authority;
+mod choices;
+mod error;
+
+use std::path::PathBuf;
+
+use crate::syslog::framing::Framing;
+
+pub use authority::{Authority, is_host_name};
+use choices::Choices;
+pub use error::Error;
+
+/// Smallest `max=`, in bytes: every receiver must accept this much (RFC 5424 6.1).
+pub const LEAST_MAX: usize = 480;
+/// Largest message over UDP, in bytes: 65535 less the IPv4 and UDP headers. Also the
+/// default there.
+pub const UDP_MAX: usize = 65_507;
+/// Default `max=` of a datagram `unix:` output, in bytes: well under Linux's default
+/// send buffer of 208 KiB, which a longer datagram would never fit into.
+pub const UNIX_DATAGRAM_MAX: usize = 128 * 1024;
+/// Default `replay=` of `tcp:`, in bytes: more than a receiver's socket buffer holds
+/// unread (Linux grows it to 6 MiB by itself).
+pub const REPLAY: usize = 8 * 1024 * 1024;
+/// Largest `replay=`, in bytes: it is kept in memory.
+pub const MOST_REPLAY: usize = 1024 * 1024 * 1024;
+
+/// One output, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where messages go.
+    pub target: Target,
+    /// How messages are told apart there.
+    pub framing: Framing,
+    /// Longest message in bytes, without framing; longer ones are cut.
+    pub max: Option<usize>,
+    /// Whether a batch waits for this output before it is acknowledged.
+    pub required: bool,
+    /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
+    pub replay: usize,
+    /// The URL as given, for logs.
+    pub label: String,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Datagrams to a host (RFC 5426).
+    Udp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// A TCP connection (RFC 6587).
+    Tcp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// A Unix domain socket.
+    Unix {
+        /// The socket, made by the receiver.
+        path: PathBuf,
+        /// A stream socket, else a datagram socket.
+        stream: bool,
+    },
+    /// A file that is appended to.
+    File {
+        /// The file, created if missing.
+        path: PathBuf,
+        /// Delivered means on disk (fdatasync), else in the kernel's cache.
+        sync: bool,
+    },
+    /// Standard output.
+    Stdout,
+}
+
+impl Settings {
+    /// Reads a URL of `--output` with the settings after its `?`.
+    ///
+    /// # Errors
+    /// Whatever is not understood, with what is allowed; nothing is guessed.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| Error::scheme(url))?;
+        let scheme = Scheme::parse(scheme)?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let choices = Choices::parse(scheme, query)?;
+        let target = scheme.target(place, &choices)?;
+        Ok(Self {
+            framing: framing(&target, &choices)?,
+            max: choices.max.or_else(|| default_max(&target)),
+            required: choices.required.unwrap_or(true),
+            replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
+            target,
+            label: url.to_owned(),
+        })
+    }
+}
+
+/// The word before the colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Udp,
+    Tcp,
+    Unix,
+    File,
+    Stdout,
+}
+
+impl Scheme {
+    /// All of them, for messages.
+    const WORDS: [&'static str; 5] = ["udp", "tcp", "unix", "file", "stdout"];
+    /// Of later releases: known, so that the message can say so.
+    const LATER: [&'static str; 3] = ["tls", "relp", "relp+tls"];
+
+    fn parse(word: &str) -> Result<Self, Error> {
+        match word.to_ascii_lowercase().as_str() {
+            "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            "unix" => Ok(Self::Unix),
+            "file" => Ok(Self::File),
+            "stdout" => Ok(Self::Stdout),
+            later if Self::LATER.contains(&later) => Err(Error::later(word)),
+            _ => Err(Error::scheme(word)),
+        }
+    }
+
+    /// The names of the settings it knows.
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Udp | Self::Stdout => &["max", "required"],
+            Self::Tcp => &["framing", "max", "replay", "required"],
+            Self::Unix => &["framing", "max", "required", "type"],
+            Self::File => &["max", "required", "sync"],
+        }
+    }
+
+    fn target(self, place: &str, choices: &Choices) -> Result<Target, Error> {
+        match self {
+            Self::Udp => host_and_port(place, 514).map(|(host, port)| Target::Udp { host, port }),
+            Self::Tcp => host_and_port(place, 601).map(|(host, port)| Target::Tcp { host, port }),
+            Self::Unix => Ok(Target::Unix {
+                path: path("unix", place)?,
+                stream: choices.stream.unwrap_or(false),
+            }),
+            Self::File => Ok(Target::File {
+                path: path("file", place)?,
+                sync: choices.sync.unwrap_or(false),
+            }),
+            Self::Stdout if place.is_empty() => Ok(Target::Stdout),
+            Self::Stdout => Err(Error::StdoutPlace(place.to_owned())),
+        }
+    }
+}
+
+fn host_and_port(place: &str, default: u16) -> Result<(String, u16), Error> {
+    let place = place.strip_prefix("//").ok_or(Error::Slashes)?;
+    let authority = Authority::parse(place.strip_suffix('/').unwrap_or(place))?;
+    match authority.port {
+        Some(0) => Err(Error::Port("0".to_owned())),
+        port => Ok((authority.host, port.unwrap_or(default))),
+    }
+}
+
+/// `PATH` or `///PATH`; `//HOST/PATH` names another host and is refused.
+fn path(scheme: &'static str, place: &str) -> Result<PathBuf, Error> {
+    let path = match place.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => return Err(Error::Path(scheme)),
+        None => place,
+    };
+    if path.is_empty() || path.contains('\0') {
+        return Err(Error::Path(scheme));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
+    let default = match target {
+        Target::Udp { .. } | Target::Unix { stream: false, .. } => {
+            return match choices.framing {
+                Some(_) => Err(Error::DatagramFraming),
+                None => Ok(Framing::Datagram),
+            };
+        }
+        Target::Tcp { .. } => Framing::OctetCounting,
+        Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,
+    };
+    Ok(choices.framing.unwrap_or(default))
+}
+
+fn default_max(target: &Target) -> Option<usize> {
+    match target {
+        Target::Udp { .. } => Some(UDP_MAX),
+        Target::Unix { stream: false, .. } => Some(UNIX_DATAGRAM_MAX),
+        _ => None,
+    }
+}
+
+fn default_replay(target: &Target) -> usize {
+    match target {
+        Target::Tcp { .. } => REPLAY,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

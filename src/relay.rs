@@ -1,0 +1,155 @@
+//! From a checked [`Config`] to a running relay: files are read, the store and the
+//! listeners are opened, and the event loop takes over.
+
+use crate::auth;
+use crate::collector::Settings;
+use crate::config::Config;
+use crate::connection::{Limits, Rules};
+use crate::ntlm;
+use crate::server::{self, Setup};
+use crate::store::{self, Sqlite};
+use crate::subscriptions;
+use crate::syslog::MessageKind;
+use crate::users::{self, Users};
+use crate::wsman::subscribe::{ContentFormat, Subscription};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+/// How long a source may be silent beyond its longest heartbeat interval.
+const IDLE_MARGIN: Duration = Duration::from_secs(3600);
+
+/// Why the relay does not run, or no longer.
+#[derive(Debug)]
+pub enum Error {
+    /// A subscription file.
+    Subscriptions(subscriptions::Error),
+    /// Two subscriptions of the same name, one of them that of `--channel`.
+    SameName(String),
+    /// Files that hold no subscription that could be offered.
+    NoSubscription,
+    /// The file of accounts.
+    Users(users::Error),
+    /// The state folder.
+    Store(store::Error),
+    /// A listener.
+    Listen(SocketAddr, io::Error),
+    /// The event loop.
+    Server(server::Error),
+}
+
+impl Error {
+    /// Whether flags or files are at fault, found before anything listened.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Server(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscriptions(error) => write!(f, "--subscription {error}"),
+            Self::SameName(name) => {
+                write!(f, "a subscription file may not be named {name:?} beside --channel")
+            }
+            Self::NoSubscription => {
+                write!(f, "--subscription: none of the files has a subscription to offer")
+            }
+            Self::Users(error) => write!(f, "--users {error}"),
+            Self::Store(error) => write!(f, "--state {error}"),
+            Self::Listen(address, error) => write!(f, "--listen http://{address}: {error}"),
+            Self::Server(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Runs the relay until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What stands in a file, cannot be opened, or failed while running.
+pub fn run(config: &Config) -> Result<(), Error> {
+    let settings = settings(config)?;
+    let store = Sqlite::open(&config.state).map_err(Error::Store)?;
+    let mut listeners = Vec::new();
+    for listener in &config.listeners {
+        let address = listener.address;
+        let bound = server::bind(address).map_err(|error| Error::Listen(address, error))?;
+        let real = bound.address().unwrap_or(address);
+        log::info!("listening on http://{real}");
+        listeners.push(bound);
+    }
+    let reloaded = config.clone();
+    let reload = move || self::settings(&reloaded).map_err(|error| error.to_string());
+    server::run(Setup {
+        listeners,
+        outputs: config.outputs.clone(),
+        settings,
+        store: Box::new(store),
+        reload: Box::new(reload),
+    })
+    .map_err(Error::Server)
+}
+
+/// Reads all files that the configuration names.
+fn settings(config: &Config) -> Result<Settings, Error> {
+    let subscriptions = subscriptions(config)?;
+    let longest = subscriptions.iter().map(|s| s.heartbeat).max().unwrap_or_default();
+    let limits = Limits { idle_time: longest + IDLE_MARGIN, ..Limits::default() };
+    let rules = Rules {
+        auth: policy(config)?,
+        allow_unencrypted: config.allow_unencrypted,
+        limits,
+    };
+    Ok(Settings {
+        rules,
+        subscriptions,
+        mapping: config.mapping.clone(),
+        hostname: config.hostname.clone(),
+    })
+}
+
+fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
+    #[expect(clippy::disallowed_methods, reason = "subscriptions expire by the wall clock")]
+    let now = SystemTime::now();
+    let loaded = subscriptions::load(&config.subscriptions, now).map_err(Error::Subscriptions)?;
+    loaded.notices.iter().for_each(|notice| log::warn!("{notice}"));
+    let mut subscriptions = loaded.subscriptions;
+    if !config.channels.is_empty() {
+        // Without rendering, events are half the size, and only the text needs it.
+        let format = match config.mapping.message {
+            MessageKind::Text => ContentFormat::RenderedText,
+            MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
+        };
+        let quick = Subscription::quick(&config.channels, format);
+        if let Some(same) = subscriptions.iter().find(|s| s.name == quick.name) {
+            return Err(Error::SameName(same.name.clone()));
+        }
+        subscriptions.push(quick);
+    }
+    if subscriptions.is_empty() {
+        return Err(Error::NoSubscription);
+    }
+    Ok(subscriptions)
+}
+
+fn policy(config: &Config) -> Result<auth::Policy, Error> {
+    let users = match &config.users {
+        Some(path) => Users::load(path).map_err(Error::Users)?,
+        None => Users::default(),
+    };
+    let own = rustix::system::uname();
+    let own = own.nodename().to_string_lossy();
+    let hostname = config.hostname.as_deref().unwrap_or(&own);
+    Ok(auth::Policy {
+        anonymous: config.anonymous.clone(),
+        has_accounts: !users.is_empty(),
+        accounts: Rc::new(users),
+        ntlmv1: config.ntlmv1,
+        server: ntlm::Server::from_hostname(hostname),
+    })
+}

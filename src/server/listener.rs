@@ -1,0 +1,101 @@
+//! Listening sockets.
+
+use crate::clock::Now;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Connections that wait to be accepted; many hosts come at once after an outage.
+const BACKLOG: i32 = 4096;
+/// Connections accepted in one turn.
+const SHARE: usize = 256;
+/// Connections at the same time.
+const CONNECTIONS: usize = 20_000;
+/// How long nothing is accepted when there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    ready: bool,
+    paused: Option<Instant>,
+    complained: bool,
+}
+
+/// Binds a socket, without waiting for the leftovers of an earlier run.
+///
+/// An IPv6 socket takes IPv6 only, so that both can be bound.
+pub fn bind(address: SocketAddr) -> io::Result<Listener> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let socket = TcpListener::from_std(socket.into());
+    Ok(Listener { socket, ready: true, paused: None, complained: false })
+}
+
+impl Listener {
+    /// The address, with the port that port 0 has become.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    pub(super) fn note_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Whether a turn without waiting would find something to accept.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready && self.paused.is_none()
+    }
+
+    /// When accepting goes on after the descriptors had run out.
+    pub(super) fn resumes_at(&self) -> Option<Instant> {
+        self.paused
+    }
+
+    /// Accepts what waits, as long as no more than [`CONNECTIONS`] are open.
+    pub(super) fn accept_ready(&mut self, now: Now, open: usize) -> Vec<(TcpStream, IpAddr)> {
+        let mut accepted = Vec::new();
+        if self.paused.is_some_and(|until| now.monotonic < until) {
+            return accepted;
+        }
+        self.paused = None;
+        while self.ready && accepted.len() < SHARE {
+            match self.socket.accept() {
+                Ok((stream, _)) if open + accepted.len() >= CONNECTIONS => {
+                    self.complain("all connections are in use");
+                    drop(stream);
+                }
+                Ok((stream, address)) => accepted.push((stream, address.ip().to_canonical())),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.ready = false,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.complain(&error.to_string());
+                    self.paused = Some(now.monotonic + PAUSE);
+                    break;
+                }
+            }
+        }
+        accepted
+    }
+
+    fn complain(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            log::error!("connections cannot be accepted: {why} (said once)");
+        }
+    }
+}

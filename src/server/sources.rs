@@ -1,0 +1,183 @@
+//! The sockets of the sources.
+
+use super::SOURCES;
+use crate::clock::Now;
+use crate::collector::{Collector, ConnId, Input};
+use crate::store::Store;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+/// Bytes read from one source before the others have their turn.
+const READ_SHARE: usize = 256 << 10;
+
+#[derive(Debug)]
+struct Socket {
+    stream: TcpStream,
+    /// There may be something to read: no read has said otherwise since the last event.
+    readable: bool,
+    /// It stands in the line of those to be read.
+    queued: bool,
+    shut_down: bool,
+}
+
+/// All sources' sockets, and which of them may have something to read.
+#[derive(Debug)]
+pub(super) struct Sources {
+    sockets: HashMap<ConnId, Socket>,
+    ready: VecDeque<ConnId>,
+    next: u64,
+    buffer: Box<[u8]>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            sockets: HashMap::new(),
+            ready: VecDeque::new(),
+            next: 0,
+            buffer: vec![0; READ_SHARE].into_boxed_slice(),
+        }
+    }
+}
+
+impl Sources {
+    pub(super) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether some source may have something to read.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes in an accepted connection.
+    pub(super) fn insert(&mut self, registry: &Registry, mut stream: TcpStream) -> Option<ConnId> {
+        let id = ConnId(self.next);
+        let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);
+        self.next += 1;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = registry.register(&mut stream, token, interest);
+        if let Err(error) = registered.and_then(|()| stream.set_nodelay(true)) {
+            log::debug!("a connection is gone before it began: {error}");
+            return None;
+        }
+        let socket = Socket { stream, readable: false, queued: false, shut_down: false };
+        self.sockets.insert(id, socket);
+        Some(id)
+    }
+
+    pub(super) fn note_event(&mut self, number: usize, event: &mio::event::Event) {
+        let Ok(number) = u64::try_from(number) else { return };
+        let id = ConnId(number);
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            socket.readable = true;
+        }
+        self.queue(id);
+    }
+
+    /// Puts a source in the line of those to be read (and, if it has something, written).
+    fn queue(&mut self, id: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&id)
+            && !socket.queued
+        {
+            socket.queued = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Reads from every source in the line once, as long as the collector takes it.
+    pub(super) fn read_ready(
+        &mut self,
+        now: Now,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) {
+        for _ in 0..self.ready.len() {
+            if !collector.is_reading(now) {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(socket) = self.sockets.get_mut(&id) else { continue };
+            socket.queued = false;
+            self.send(now, id, collector, store);
+            if collector.wants_input(id) {
+                self.read(now, id, collector, store);
+            }
+        }
+    }
+
+    fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+        let Some(socket) = self.sockets.get_mut(&id).filter(|socket| socket.readable) else {
+            return;
+        };
+        match socket.stream.read(&mut self.buffer) {
+            Ok(0) => self.end(now, id, collector, store),
+            Ok(count) => {
+                // A short read has emptied the socket (epoll(7)): an event will tell of more.
+                socket.readable = count == self.buffer.len();
+                let bytes = self.buffer.get(..count).unwrap_or_default();
+                collector.handle(now, &Input::Received(id, bytes), store);
+                if count == self.buffer.len() {
+                    self.queue(id);
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => self.queue(id),
+            Err(_) => self.end(now, id, collector, store),
+        }
+    }
+
+    fn end(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+        self.sockets.remove(&id);
+        collector.handle(now, &Input::Ended(id), store);
+    }
+
+    /// Writes what the collector has for a source, as far as there is room.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) {
+        if collector.outgoing(id).is_empty() {
+            return;
+        }
+        loop {
+            let bytes = collector.outgoing(id);
+            if bytes.is_empty() {
+                break;
+            }
+            let Some(socket) = self.sockets.get_mut(&id) else { return };
+            match socket.stream.write(bytes) {
+                Ok(count) => collector.handle(now, &Input::Sent(id, count), store),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.end(now, id, collector, store),
+            }
+        }
+        // An answer was given: what the source sent meanwhile may be read now.
+        if self.sockets.get(&id).is_some_and(|socket| socket.readable) {
+            self.queue(id);
+        }
+    }
+
+    /// Ends the sending side.
+    pub(super) fn shut_down(&mut self, id: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&id)
+            && !std::mem::replace(&mut socket.shut_down, true)
+        {
+            // The peer may be gone already, which its end will tell.
+            let _: io::Result<()> = socket.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Closes a connection that the collector has forgotten.
+    pub(super) fn remove(&mut self, id: ConnId) {
+        self.sockets.remove(&id);
+    }
+}

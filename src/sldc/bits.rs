@@ -1,0 +1,158 @@
+//! Symbols off the front of the bit stream.
+
+use super::{CONTROL_WIDTH, Error, low_byte, usize_from};
+
+/// Nine ones begin a control symbol, in either scheme.
+const CONTROL_PREFIX: u64 = 0x1ff << 55;
+
+/// How the bits of a copy pointer divide, by the four bits after its first.
+#[derive(Clone, Copy)]
+struct CountClass {
+    /// Bits up to and with the match count.
+    width: u32,
+    /// Mask of the count's variable bits, which are the last of `width`.
+    mask: u64,
+    /// Match length, in bytes, when the variable bits are zero.
+    base: usize,
+}
+
+const fn class(width: u32, mask: u64, base: usize) -> CountClass {
+    CountClass { width, mask, base }
+}
+
+/// The match counts of ECMA-321, by the leading bits `0`, `10`, `110`, `1110`, `1111`.
+const COUNTS: [CountClass; 16] = {
+    let (c2, c4, c8) = (class(3, 1, 2), class(5, 3, 4), class(7, 7, 8));
+    let (c16, c32) = (class(9, 15, 16), class(13, 255, 32));
+    [
+        c2, c2, c2, c2, c2, c2, c2, c2, c4, c4, c4, c4, c8, c8, c16, c32,
+    ]
+};
+
+/// The unread bits: `buffer` holds the next `valid` at its top.
+///
+/// Bits of `buffer` below `valid` are zero or already those of `data` that
+/// follow, so that a refill may set them again.
+pub(super) struct Bits<'a> {
+    pub(super) buffer: u64,
+    pub(super) valid: u32,
+    data: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl<'a> Bits<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self {
+            buffer: 0,
+            valid: 0,
+            data,
+            whole: data,
+        }
+    }
+
+    /// Makes at least 56 bits valid while the input lasts.
+    #[inline(always)]
+    pub(super) fn refill(&mut self) {
+        let Some(word) = self.data.first_chunk::<8>() else {
+            return self.refill_by_bytes();
+        };
+        self.buffer |= u64::from_be_bytes(*word) >> self.valid;
+        let taken = usize_from((63 - self.valid) / 8);
+        self.data = self.data.get(taken..).unwrap_or_default();
+        self.valid |= 56;
+    }
+
+    #[cold]
+    pub(super) fn refill_by_bytes(&mut self) {
+        while self.valid < 56
+            && let Some((byte, rest)) = self.data.split_first()
+        {
+            self.buffer |= u64::from(*byte) << (56 - self.valid);
+            self.valid += 8;
+            self.data = rest;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn skip(&mut self, width: u32) {
+        self.buffer <<= width;
+        self.valid -= width;
+    }
+
+    #[inline(always)]
+    pub(super) fn take(&mut self, width: u32) -> Result<(), Error> {
+        if width > self.valid {
+            return Err(self.truncated());
+        }
+        self.skip(width);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn is_control(&self) -> bool {
+        self.buffer >= CONTROL_PREFIX
+    }
+
+    pub(super) fn control(&mut self) -> Result<u8, Error> {
+        let code = low_byte((self.buffer >> 51) & 0xf);
+        self.take(CONTROL_WIDTH)?;
+        Ok(code)
+    }
+
+    /// How many literals (1 to 6) stand at the front; the first is known to be one.
+    #[inline(always)]
+    pub(super) fn literals(&self) -> Result<u32, Error> {
+        // The first bit of each of six nine-bit literals, and a stop after them.
+        const FLAGS: u64 = 0x8040_2010_0804_0200;
+        const STOP: u64 = 1 << 9;
+        let count = ((self.buffer & FLAGS) | STOP).leading_zeros() / 9;
+        if count * 9 <= self.valid {
+            return Ok(count);
+        }
+        match self.valid / 9 {
+            0 => Err(self.truncated()),
+            left => Ok(left),
+        }
+    }
+
+    /// A copy pointer: history position, and length in bytes.
+    #[inline(always)]
+    pub(super) fn copy(&mut self) -> Result<(usize, usize), Error> {
+        let leading = usize_from((self.buffer >> 59) & 0xf);
+        let class = COUNTS.get(leading).copied().unwrap_or(COUNTS[15]);
+        let extra = (self.buffer >> (64 - class.width)) & class.mask;
+        let position = (self.buffer << class.width) >> 54;
+        self.take(class.width + 10)?;
+        Ok((usize_from(position), class.base + usize_from(extra)))
+    }
+
+    /// Offset of the next bit.
+    pub(super) fn offset(&self) -> usize {
+        (self.whole.len() - self.data.len()) * 8 - usize_from(self.valid)
+    }
+
+    /// What follows the byte in which the record ended.
+    pub(super) fn after_record(&self) -> &'a [u8] {
+        let left = self.data.len() + usize_from(self.valid / 8);
+        self.whole
+            .get(self.whole.len() - left..)
+            .unwrap_or_default()
+    }
+
+    #[cold]
+    pub(super) fn truncated(&self) -> Error {
+        Error::Truncated { bit: self.offset() }
+    }
+
+    #[cold]
+    pub(super) fn reserved(&self, code: u8) -> Error {
+        let bit = self.offset() - usize_from(CONTROL_WIDTH);
+        Error::Reserved { code, bit }
+    }
+
+    #[cold]
+    pub(super) fn no_scheme(&self, back: u32) -> Error {
+        let bit = self.offset() - usize_from(back);
+        Error::NoScheme { bit }
+    }
+}

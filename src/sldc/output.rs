@@ -1,0 +1,157 @@
+//! The text that comes out, which is the history as well.
+
+use super::{Error, HISTORY, MAX_MATCH, Scheme, low_byte, usize_from};
+
+/// Copies go in pieces of this many bytes, which the compiler moves in one go.
+const PIECE: usize = 16;
+
+/// Room kept free past the end, so that two symbols are written without asking:
+/// the longest copies, rounded up to pieces, or two pieces where a run is short.
+pub(super) const ROOM: usize = 2 * MAX_MATCH + 3 * PIECE;
+
+/// The text so far: `bytes[..at]`. What lies beyond is scratch space.
+pub(super) struct Output {
+    pub(super) bytes: Vec<u8>,
+    pub(super) at: usize,
+    /// Where the history began: `at` of the last reset.
+    base: usize,
+    cap: usize,
+}
+
+impl Output {
+    pub(super) fn new(data: &[u8], cap: usize) -> Self {
+        let size = expected_size(data).min(cap).saturating_add(ROOM);
+        Self {
+            bytes: vec![0; size],
+            at: 0,
+            base: 0,
+            cap,
+        }
+    }
+
+    pub(super) fn reset(&mut self, scheme: Scheme) -> Scheme {
+        self.base = self.at;
+        scheme
+    }
+
+    /// Ensures `ROOM` after `at`, or fails because `at` is beyond the cap.
+    #[inline(always)]
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+        if self.bytes.len() - self.at < ROOM {
+            return self.grow();
+        }
+        Ok(())
+    }
+
+    /// Since `bytes` never outgrows `cap + ROOM`, the cap need be checked here only.
+    #[cold]
+    pub(super) fn grow(&mut self) -> Result<(), Error> {
+        if self.at > self.cap {
+            return Err(Error::TooLong { cap: self.cap });
+        }
+        let size = self.at.saturating_mul(2).min(self.cap);
+        self.bytes.resize(size.saturating_add(ROOM), 0);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.at) {
+            *place = byte;
+        }
+        self.at += 1;
+    }
+
+    /// Writes six literals from the top of `bits`, of which `count` are real.
+    #[inline(always)]
+    pub(super) fn push_literals(&mut self, bits: u64, count: u32) {
+        let six = [55, 46, 37, 28, 19, 10].map(|shift| low_byte(bits >> shift));
+        let place = self.bytes.get_mut(self.at..);
+        if let Some(place) = place.and_then(<[u8]>::first_chunk_mut) {
+            *place = six;
+        }
+        self.at += usize_from(count);
+    }
+
+    /// Repeats `length` bytes from a position of the history.
+    #[inline(always)]
+    pub(super) fn copy(&mut self, position: usize, length: usize) {
+        let written = self.at - self.base;
+        let distance = written.wrapping_sub(position + 1) % HISTORY + 1;
+        let end = self.at + length;
+        if distance > written {
+            self.zero_unwritten(distance - written, length);
+        }
+        if self.at < end {
+            self.copy_back(distance, end);
+        }
+    }
+
+    /// A copy from before the reset: that part of the history holds zeros.
+    #[cold]
+    pub(super) fn zero_unwritten(&mut self, unwritten: usize, length: usize) {
+        let end = self.at + unwritten.min(length);
+        if let Some(gap) = self.bytes.get_mut(self.at..end) {
+            gap.fill(0);
+        }
+        self.at = end;
+    }
+
+    /// Repeats what lies `distance` back up to `end`, or a piece beyond it.
+    ///
+    /// Most copies are short, so the first piece goes without a question: only
+    /// a run, whose source is not yet written when it begins, needs another way.
+    #[inline(always)]
+    pub(super) fn copy_back(&mut self, distance: usize, end: usize) {
+        if distance < PIECE && distance < end - self.at {
+            return self.run(distance, end);
+        }
+        self.copy_pieces(self.at, distance, end);
+    }
+
+    #[inline(always)]
+    pub(super) fn copy_pieces(&mut self, mut to: usize, distance: usize, end: usize) {
+        loop {
+            let from = to - distance;
+            self.bytes.copy_within(from..from + PIECE, to);
+            to += PIECE;
+            if to >= end {
+                break;
+            }
+        }
+        self.at = end;
+    }
+
+    /// Repeats a short period: byte by byte at first, until pieces can be
+    /// copied from a multiple of it.
+    pub(super) fn run(&mut self, distance: usize, end: usize) {
+        let period = distance * PIECE.div_ceil(distance);
+        let to = self.at + period - distance;
+        for place in self.at..to {
+            let from = place - distance;
+            self.bytes.copy_within(from..=from, place);
+        }
+        self.copy_pieces(to, period, end);
+    }
+
+    pub(super) fn finish(mut self, after_record: &[u8]) -> Result<Vec<u8>, Error> {
+        if self.at > self.cap {
+            return Err(Error::TooLong { cap: self.cap });
+        }
+        if let Some(declared) = after_record.last_chunk().map(|b| u32::from_le_bytes(*b))
+            && usize_from(declared) != self.at
+        {
+            let actual = self.at;
+            return Err(Error::WrongLength { declared, actual });
+        }
+        self.bytes.truncate(self.at);
+        Ok(self.bytes)
+    }
+}
+
+/// What to allocate at first: the trailer's word for it, as far as the input may
+/// be trusted (text packs about 4 to 1), so that no claim allocates by itself.
+fn expected_size(data: &[u8]) -> usize {
+    let trailer = data.last_chunk().map(|b| u32::from_le_bytes(*b));
+    usize_from(trailer.unwrap_or(0)).min(data.len().saturating_mul(8))
+}

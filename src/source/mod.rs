@@ -1,0 +1,219 @@
+//! A Windows source in small: what `wecrelay send` and the tests speak. Sans-IO.
+//!
+//! A [`Session`] is one connection: it authenticates with its first message
+//! (NTLM, raw tokens under `Negotiate`) and seals everything.
+
+mod response;
+
+use crate::http::ContentType;
+use crate::http::multipart::{self, Mechanism};
+use crate::ntlm::initiator::{self, Client, ExpectChallenge, Nonces};
+use crate::ntlm::{self, Session as Security};
+use crate::wire::{self, Charset};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use response::Response;
+use std::fmt;
+
+/// Why a session cannot go on.
+#[derive(Debug)]
+pub enum Error {
+    /// The address is no `http://HOST[:PORT]/PATH`.
+    Address(String),
+    /// The answer is no HTTP, or more than a collector says.
+    Http(String),
+    /// The collector did not let us in: status and what it offered.
+    Refused(u16, String),
+    /// The collector's challenge.
+    Ntlm(ntlm::Error),
+    /// The answer is not sealed as it should be.
+    Sealing(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(text) => write!(f, "{text:?} is no http://HOST:PORT/PATH"),
+            Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
+            Self::Refused(status, offers) => {
+                write!(f, "the collector refused us with {status} (it offers: {offers})")
+            }
+            Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
+            Self::Sealing(why) => write!(f, "the answer is not sealed as it should be: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Where a collector is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port, as for a `Host` header.
+    pub authority: String,
+    /// Path, with its slash.
+    pub path: String,
+}
+
+impl Endpoint {
+    /// Reads `http://HOST[:PORT]/PATH`; the port is 5985 unless given.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let wrong = || Error::Address(url.to_owned());
+        let scheme = url.get(..7).filter(|s| s.eq_ignore_ascii_case("http://"));
+        let rest = scheme.and_then(|_| url.get(7..)).ok_or_else(wrong)?;
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(wrong());
+        }
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let authority = if has_port { host.to_owned() } else { format!("{host}:5985") };
+        Ok(Self { authority, path: format!("/{path}") })
+    }
+}
+
+enum State {
+    /// Nothing was sent yet.
+    Fresh(Client),
+    /// NEGOTIATE was sent; the message waits for the challenge.
+    Challenged(ExpectChallenge, Vec<u8>),
+    Sealed(Box<Security>),
+    Broken,
+}
+
+/// The answer to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The envelope, if there is one.
+    pub text: Option<String>,
+}
+
+/// One connection of a source.
+pub struct Session {
+    endpoint: Endpoint,
+    state: State,
+    outgoing: Vec<u8>,
+    incoming: Vec<u8>,
+}
+
+impl Session {
+    /// A connection to `endpoint` that has not sent anything.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, client: Client) -> Self {
+        let state = State::Fresh(client);
+        Self { endpoint, state, outgoing: Vec::new(), incoming: Vec::new() }
+    }
+
+    /// Sends an envelope; the reply to the last one must have come.
+    pub fn call(&mut self, envelope: &str) {
+        let plain = wire::encode_text(envelope, Charset::Utf16);
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Fresh(client) => {
+                let (token, next) = initiator::start(client);
+                self.post(Some(&token), None);
+                self.state = State::Challenged(next, plain);
+            }
+            State::Sealed(mut security) => {
+                let body = seal(&mut security, plain);
+                self.state = State::Sealed(security);
+                self.post(None, Some(&body));
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// What is to be written; it counts as written.
+    #[must_use]
+    pub fn take_outgoing(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Takes bytes from the collector. A handshake goes on by itself, with fresh
+    /// `nonces`: look at [`Session::take_outgoing`] while there is no reply.
+    ///
+    /// # Errors
+    /// The session cannot go on.
+    pub fn handle_received(
+        &mut self,
+        bytes: &[u8],
+        nonces: &Nonces,
+    ) -> Result<Option<Reply>, Error> {
+        self.incoming.extend_from_slice(bytes);
+        let Some(response) = response::take(&mut self.incoming)? else { return Ok(None) };
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Challenged(expect, plain) => {
+                let (token, mut security) = authenticate(expect, &response, nonces)?;
+                let body = seal(&mut security, plain);
+                self.state = State::Sealed(Box::new(security));
+                self.post(Some(&token), Some(&body));
+                Ok(None)
+            }
+            State::Sealed(mut security) => {
+                let reply = open(&mut security, response)?;
+                self.state = State::Sealed(security);
+                Ok(Some(reply))
+            }
+            State::Fresh(_) | State::Broken => Err(Error::Http("an answer to nothing".into())),
+        }
+    }
+
+    fn post(&mut self, token: Option<&[u8]>, body: Option<&[u8]>) {
+        let Endpoint { authority, path } = &self.endpoint;
+        let kind = match body {
+            Some(_) => multipart::content_type(Mechanism::Spnego),
+            None => "application/soap+xml;charset=UTF-16",
+        };
+        let token = token.map(|token| BASE64.encode(token));
+        let token = token.map_or(String::new(), |t| format!("Authorization: Negotiate {t}\r\n"));
+        let body = body.unwrap_or_default();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nContent-Type: {kind}\r\n{token}\
+             User-Agent: wecrelay send\r\nContent-Length: {}\r\nHost: {authority}\r\n\r\n",
+            body.len()
+        );
+        self.outgoing.extend_from_slice(head.as_bytes());
+        self.outgoing.extend_from_slice(body);
+    }
+}
+
+fn authenticate(
+    expect: ExpectChallenge,
+    response: &Response,
+    nonces: &Nonces,
+) -> Result<(Vec<u8>, Security), Error> {
+    let offers = response.challenge.clone().unwrap_or_default();
+    let token = offers.strip_prefix("Negotiate ").and_then(|t| BASE64.decode(t.trim()).ok());
+    let token = token.filter(|_| response.status == 401);
+    let token = token.ok_or(Error::Refused(response.status, offers))?;
+    expect.handle(&token, nonces, 0).map_err(Error::Ntlm)
+}
+
+fn seal(security: &mut Security, mut plain: Vec<u8>) -> Vec<u8> {
+    let token = security.seal(&mut plain);
+    let mut body = Vec::with_capacity(plain.len() + 400);
+    multipart::emit(Mechanism::Spnego, Charset::Utf16, plain.len(), &token, &plain, &mut body);
+    body
+}
+
+fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
+    let Response { status, content_type, mut body, challenge } = response;
+    if status == 401 {
+        return Err(Error::Refused(status, challenge.unwrap_or_default()));
+    }
+    if body.is_empty() {
+        return Ok(Reply { status, text: None });
+    }
+    let wrong = |why: String| Error::Sealing(why);
+    let content_type = ContentType::parse(&content_type);
+    let content_type = content_type.ok_or_else(|| wrong("no Content-Type".into()))?;
+    let sealed = multipart::parse(&content_type, &body).map_err(|e| wrong(e.to_string()))?;
+    let token = body.get(sealed.token).unwrap_or_default().to_vec();
+    let data = body.get_mut(sealed.data).unwrap_or_default();
+    security.unseal(&token, data).map_err(|e| wrong(e.to_string()))?;
+    let (text, _) = wire::decode_text(data, sealed.charset);
+    Ok(Reply { status, text: Some(text.into_owned()) })
+}

@@ -1,0 +1,51 @@
+//! Answers of a collector, as far as a source needs HTTP.
+
+use super::Error;
+
+/// Headers of an answer that are looked at; more are an error.
+const HEADERS: usize = 32;
+/// Bytes of a head; a collector's has a few hundred.
+const HEAD: usize = 64 << 10;
+/// Bytes of a body: an enumeration of many subscriptions.
+const BODY: usize = 8 << 20;
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) challenge: Option<String>,
+    pub(super) content_type: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// Takes an answer off the front of `input` once it is complete.
+pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let size = match parsed.parse(input).map_err(|e| Error::Http(e.to_string()))? {
+        httparse::Status::Complete(size) => size,
+        httparse::Status::Partial if input.len() > HEAD => {
+            return Err(Error::Http("the head is too long".into()));
+        }
+        httparse::Status::Partial => return Ok(None),
+    };
+    let status = parsed.code.unwrap_or_default();
+    let header = |name: &str| {
+        let found = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
+        found.and_then(|h| std::str::from_utf8(h.value).ok())
+    };
+    let length = header("Content-Length").map_or(Ok(0), |text| text.trim().parse());
+    let length = length.ok().filter(|length| *length <= BODY);
+    let length = length.ok_or_else(|| Error::Http("bad Content-Length".into()))?;
+    let challenge = header("WWW-Authenticate").map(str::to_owned);
+    let content_type = header("Content-Type").unwrap_or_default().to_owned();
+    if input.len() < size + length {
+        return Ok(None);
+    }
+    let body = input.drain(..size + length).skip(size).collect();
+    // 100 Continue is no answer yet.
+    if (100..200).contains(&status) {
+        return take(input);
+    }
+    Ok(Some(Response { status, challenge, content_type, body }))
+}

@@ -1,0 +1,460 @@
+use super::*;
+use crate::wsman::ContentFormat;
+use crate::wsman::subscribe::MAX_ENVELOPE_SIZE;
+use parse::MAX_NAME;
+use std::time::{Duration, UNIX_EPOCH};
+
+const QUERY: &str = r#"<QueryList>
+      <!-- logons -->
+      <Query Id="0" Path="Security">
+        <Select>*[System[(EventID &gt;= 4624)]]</Select>
+        <Suppress Path="Security">*[System[(EventID=4634)]]</Suppress>
+      </Query>
+    </QueryList>"#;
+
+/// A file in the shape of an export, all elements in it.
+fn full() -> String {
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<Subscription xmlns="http://schemas.microsoft.com/2006/03/windows/events/subscription">
+  <SubscriptionId>Logons</SubscriptionId>
+  <SubscriptionType>SourceInitiated</SubscriptionType>
+  <Description>Who logs on</Description>
+  <Enabled>true</Enabled>
+  <Uri>http://schemas.microsoft.com/wbem/wsman/1/windows/EventLog</Uri>
+  <!-- Normal, Custom, MinLatency, MinBandwidth -->
+  <ConfigurationMode>Custom</ConfigurationMode>
+  <Delivery Mode="Push">
+    <Batching>
+      <MaxItems>20</MaxItems>
+      <MaxLatencyTime>30000</MaxLatencyTime>
+    </Batching>
+    <PushSettings>
+      <Heartbeat Interval="1800000"/>
+    </PushSettings>
+  </Delivery>
+  <Expires>2040-01-01T00:00:00.000Z</Expires>
+  <Query><![CDATA[
+    {QUERY}
+  ]]></Query>
+  <ReadExistingEvents>true</ReadExistingEvents>
+  <TransportName>HTTP</TransportName>
+  <ContentFormat>Events</ContentFormat>
+  <Locale Language="de-DE"/>
+  <LogFile>ForwardedEvents</LogFile>
+  <PublisherName>Microsoft-Windows-EventCollector</PublisherName>
+  <AllowedSourceNonDomainComputers>
+    <AllowedIssuerCAList><IssuerCA>4AB167DF</IssuerCA></AllowedIssuerCAList>
+    <AllowedSubjectList><Subject>*.example</Subject><Subject>a</Subject></AllowedSubjectList>
+    <DeniedSubjectList><Subject>bad.example</Subject></DeniedSubjectList>
+  </AllowedSourceNonDomainComputers>
+  <AllowedSourceDomainComputers>O:NSG:NSD:(A;;GA;;;DC)</AllowedSourceDomainComputers>
+</Subscription>
+"#
+    )
+}
+
+/// The least that a file must say, with more inside.
+fn least(more: &str) -> String {
+    format!(
+        r#"<Subscription xmlns="http://schemas.microsoft.com/2006/03/windows/events/subscription">
+<SubscriptionId>Least</SubscriptionId><SubscriptionType>SourceInitiated</SubscriptionType>
+<Query><QueryList><Query><Select Path="System">*</Select></Query></QueryList></Query>{more}
+</Subscription>"#
+    )
+}
+
+fn ok(text: &str) -> Parsed {
+    parse(text, "a.xml").unwrap()
+}
+
+fn refusal(text: &str) -> String {
+    parse(text, "a.xml").unwrap_err().to_string()
+}
+
+#[test]
+fn an_export_of_windows_is_read_whole() {
+    let Parsed {
+        subscription,
+        notices,
+    } = ok(&full());
+    let expected = Subscription {
+        description: Some("Who logs on".into()),
+        heartbeat: Duration::from_secs(1800),
+        max_time: Duration::from_secs(30),
+        max_elements: Some(20),
+        read_existing: true,
+        locale: Some("de-DE".into()),
+        expires: Some(UNIX_EPOCH + Duration::from_secs(2_208_988_800)),
+        access: crate::wsman::Access {
+            domain_computers: Some("O:NSG:NSD:(A;;GA;;;DC)".into()),
+            allowed_subjects: vec!["*.example".into(), "a".into()],
+            denied_subjects: vec!["bad.example".into()],
+            allowed_issuers: vec!["4AB167DF".into()],
+        },
+        ..Subscription::new("Logons", QUERY, ContentFormat::Events)
+    };
+    assert_eq!(subscription, expected);
+    assert_eq!(subscription.max_envelope_size, MAX_ENVELOPE_SIZE);
+    assert_eq!(
+        notices,
+        [
+            "a.xml: AllowedSourceDomainComputers, AllowedIssuerCAList, AllowedSubjectList, DeniedSubjectList are not enforced by this version: every authenticated source gets this subscription"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_said_is_as_windows_has_it() {
+    let Parsed {
+        subscription,
+        notices,
+    } = ok(&least(""));
+    let query = "<QueryList><Query><Select Path=\"System\">*</Select></Query></QueryList>";
+    let expected = Subscription {
+        max_elements: Some(5),
+        ..Subscription::new("Least", query, ContentFormat::RenderedText)
+    };
+    assert_eq!(subscription, expected);
+    assert_eq!(notices, Vec::<String>::new());
+}
+
+#[test]
+fn modes_have_the_values_of_windows() {
+    for (mode, most, time, heartbeat) in [
+        ("Normal", Some(5), 900, 900),
+        ("MinLatency", None, 30, 3600),
+        ("minbandwidth", None, 21_600, 21_600),
+        ("Custom", None, 900, 900),
+    ] {
+        let text = least(&format!("<ConfigurationMode>{mode}</ConfigurationMode>"));
+        let read = ok(&text).subscription;
+        assert_eq!(
+            read.max_elements,
+            most.filter(|_| mode != "Custom"),
+            "{mode}"
+        );
+        assert_eq!(read.max_time, Duration::from_secs(time), "{mode}");
+        assert_eq!(read.heartbeat, Duration::from_secs(heartbeat), "{mode}");
+    }
+}
+
+#[test]
+fn a_mode_wins_over_values_and_says_so() {
+    let text = full().replace(">Custom<", ">MinLatency<");
+    let parsed = ok(&text);
+    assert_eq!(parsed.subscription.max_elements, None);
+    assert!(parsed.notices[0].starts_with("a.xml:10: values under Delivery are ignored"));
+    let same = least(
+        r#"<ConfigurationMode>MinLatency</ConfigurationMode><Delivery Mode="Push"><Batching>
+        <MaxLatencyTime>30000</MaxLatencyTime></Batching></Delivery>"#,
+    );
+    assert_eq!(ok(&same).notices, Vec::<String>::new());
+    let no_mode = full().replace("<ConfigurationMode>Custom</ConfigurationMode>", "");
+    assert_eq!(ok(&no_mode).subscription.max_elements, Some(20));
+}
+
+#[test]
+fn elements_without_effect_are_named_in_one_line() {
+    let text = least(
+        "<TransportName>https</TransportName><TransportPort>5986</TransportPort>\
+         <LogFile>WEC1</LogFile><Uri>urn:x</Uri><HostName/>",
+    );
+    let notices = ok(&text).notices;
+    assert_eq!(notices.len(), 1);
+    for name in ["TransportName (", "TransportPort (", "LogFile (", "Uri ("] {
+        assert!(notices[0].contains(name), "{}", notices[0]);
+    }
+}
+
+#[test]
+fn unknown_and_repeated_elements_are_notices() {
+    let text = least("\n<Colour>red</Colour><Enabled>true</Enabled><Enabled>false</Enabled>");
+    let parsed = ok(&text);
+    assert!(parsed.subscription.enabled);
+    let expected = [
+        "a.xml:4: Colour is not known here: ignored",
+        "a.xml:4: Enabled once more: only the first counts",
+    ];
+    assert_eq!(parsed.notices, expected);
+}
+
+#[test]
+fn wrong_values_name_line_element_and_what_is_allowed() {
+    for (from, to, expected) in [
+        (
+            "SourceInitiated",
+            "CollectorInitiated",
+            "a.xml:4: SubscriptionType is \"CollectorInitiated\": must be SourceInitiated",
+        ),
+        (
+            ">Logons<",
+            "> <",
+            "a.xml:3: SubscriptionId is \"\": must name",
+        ),
+        (
+            "<Enabled>true",
+            "<Enabled>yes",
+            "a.xml:6: Enabled is \"yes\": must be true or false",
+        ),
+        (
+            ">Custom<",
+            ">Fast<",
+            "a.xml:9: ConfigurationMode is \"Fast\": must be Normal,",
+        ),
+        (
+            "\"Push\"",
+            "\"Pull\"",
+            "a.xml:10: Delivery@Mode is \"Pull\": must be Push",
+        ),
+        (
+            ">20<",
+            ">0<",
+            "a.xml:12: MaxItems is \"0\": must be a number",
+        ),
+        (
+            ">30000<",
+            ">soon<",
+            "a.xml:13: MaxLatencyTime is \"soon\": must be milliseconds",
+        ),
+        (
+            "1800000",
+            "-1",
+            "a.xml:16: Heartbeat@Interval is \"-1\": must be milliseconds",
+        ),
+        (
+            "2040-",
+            "40-",
+            "a.xml:19: Expires is \"40-01-01T00:00:00.000Z\": must be a time",
+        ),
+        (
+            ">true</Read",
+            ">maybe</Read",
+            "a.xml:29: ReadExistingEvents is \"maybe\"",
+        ),
+        (
+            ">Events<",
+            ">JSON<",
+            "a.xml:31: ContentFormat is \"JSON\": must be Events or",
+        ),
+        ("/2006/03/", "/2007/03/", "a.xml:2: the root element is"),
+    ] {
+        let text = full().replace(from, to);
+        let refusal = refusal(&text);
+        assert!(refusal.starts_with(expected), "{refusal}");
+    }
+}
+
+#[test]
+fn intervals_and_names_are_limited_on_both_sides() {
+    for (value, is_fine) in [
+        ("99", false),
+        ("100", true),
+        ("4294967295", true),
+        ("4294967296", false),
+    ] {
+        let text = full().replace(">30000<", &format!(">{value}<"));
+        assert_eq!(parse(&text, "a").is_ok(), is_fine, "{value}");
+    }
+    for (length, is_fine) in [(MAX_NAME, true), (MAX_NAME + 1, false)] {
+        let text = full().replace(">Logons<", &format!(">{}<", "ä".repeat(length)));
+        assert_eq!(parse(&text, "a").is_ok(), is_fine, "{length}");
+    }
+}
+
+#[test]
+fn wrong_queries_name_their_line_in_the_file() {
+    for (from, to, expected) in [
+        (
+            "Select>",
+            "Choose>",
+            "a.xml:24: Query is \"Choose\": only Select and Suppress",
+        ),
+        (
+            " Path=\"Security\">\n",
+            ">\n",
+            "a.xml:24: Select is \"*[System[(EventID >= 4624)]]\": needs a Path",
+        ),
+        (
+            "*[System[(EventID=4634)]]",
+            " ",
+            "a.xml:25: Suppress is \"\": needs an XPath",
+        ),
+        (
+            "<QueryList>",
+            "<QueryList xmlns='urn:x'>",
+            "a.xml:21: Query is \"<QueryList xmlns='urn:x'>",
+        ),
+        ("Query Id", "Other Id", "a.xml:21: Query: not well-formed"),
+        ("</QueryList>", "", "a.xml:21: Query: not well-formed"),
+        (
+            "<!-- logons -->",
+            "<!DOCTYPE x>",
+            "a.xml:21: Query: document type",
+        ),
+        (
+            "<!-- logons -->",
+            "<Query/><Select/>",
+            "a.xml:22: QueryList is \"Select\": only Query",
+        ),
+        (
+            "<!-- logons -->",
+            "<Query Id='0'/>",
+            "a.xml:23: Query@Id is \"0\": each Query needs",
+        ),
+        ("QueryList>", "List>", "a.xml:21: Query is \"<List>"),
+        (QUERY, "*[System]", "a.xml:21: Query: not well-formed"),
+        (QUERY, "", "a.xml:22: Query is \"\": must hold a QueryList"),
+        (
+            QUERY,
+            "<QueryList/>",
+            "a.xml:21: QueryList is \"\": needs a Query",
+        ),
+        (
+            QUERY,
+            "<QueryList>&#x5;</QueryList>",
+            "a.xml:21: Query: not well-formed",
+        ),
+    ] {
+        let refusal = refusal(&full().replace(from, to));
+        assert!(refusal.starts_with(expected), "{refusal}\n{expected}");
+    }
+}
+
+#[test]
+fn missing_elements_are_named() {
+    let cases = [
+        ("SubscriptionId", "must name the subscription"),
+        ("SubscriptionType", "must be SourceInitiated"),
+        ("Query", "must hold a QueryList"),
+    ];
+    for (element, allowed) in cases {
+        let other = format!("<Not{element}>");
+        let text = full()
+            .replace(&format!("<{element}>"), &other)
+            .replace(&format!("</{element}>"), &other.replace('<', "</"));
+        // The Query of the list itself has attributes, but shares its end tag.
+        let text = text.replace(
+            "</NotQuery>\n    </QueryList>",
+            "</Query>\n    </QueryList>",
+        );
+        let expected = format!("a.xml:2: no {element}: {allowed}");
+        assert!(refusal(&text).starts_with(&expected), "{}", refusal(&text));
+    }
+}
+
+#[test]
+fn files_that_are_no_xml_are_refused() {
+    for text in ["", "SubscriptionId: Logons", "<Subscription>", "<a><b></a>"] {
+        assert!(refusal(text).starts_with("a.xml: "), "{text}");
+    }
+    let bomb = format!("<!DOCTYPE a>{}", least(""));
+    assert!(refusal(&bomb).contains("document type declaration"));
+    let whole = full();
+    let end = whole.rfind("</Subscription>").unwrap();
+    for cut in (0..end + 14).filter(|cut| whole.is_char_boundary(*cut)) {
+        assert!(parse(&whole[..cut], "a.xml").is_err());
+    }
+}
+
+/// A folder of its own for each test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("wecrelay-{test}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn named(name: &str) -> String {
+    least("").replace(">Least<", &format!(">{name}<"))
+}
+
+fn names(loaded: &Loaded) -> Vec<&str> {
+    let subscriptions = loaded.subscriptions.iter();
+    subscriptions.map(|s| s.name.as_str()).collect()
+}
+
+#[test]
+fn folders_give_their_xml_files_in_order_and_any_encoding() {
+    let folder = Folder::new("folder");
+    let utf16 = crate::wire::encode_text(&named("b"), Charset::Utf16);
+    folder.file("2.XML", utf16);
+    folder.file("1.xml", format!("\u{feff}{}", named("a")));
+    folder.file("3.txt", "not read");
+    let single = folder.file("single", named("c"));
+    let loaded = load(&[single, folder.0.clone()], UNIX_EPOCH).unwrap();
+    assert_eq!(names(&loaded), ["c", "a", "b"]);
+    assert_eq!(loaded.notices, Vec::<String>::new());
+}
+
+#[test]
+fn names_that_stand_twice_are_refused_with_both_files() {
+    let folder = Folder::new("twice");
+    folder.file("1.xml", named("Same"));
+    folder.file("2.xml", named("same").replace("</Query>\n", "</Query>"));
+    let refusal = load(std::slice::from_ref(&folder.0), UNIX_EPOCH).unwrap_err();
+    let text = refusal.to_string();
+    assert!(
+        text.contains("1.xml") && text.contains("2.xml") && text.contains("\"same\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn disabled_and_expired_subscriptions_are_left_out_with_a_notice() {
+    let folder = Folder::new("expired");
+    folder.file("1.xml", full());
+    let disabled = least("<Enabled>false</Enabled>");
+    folder.file("2.xml", disabled);
+    let paths = [folder.0.clone()];
+    let expiry = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
+    let before = load(&paths, expiry - Duration::from_secs(1)).unwrap();
+    assert_eq!(names(&before), ["Logons"]);
+    assert!(before.notices[1].ends_with("2.xml: subscription \"Least\" is disabled: left out"));
+    let after = load(&paths, expiry).unwrap();
+    assert_eq!(names(&after), Vec::<&str>::new());
+    assert!(after.notices[0].ends_with("1.xml: subscription \"Logons\" has expired: left out"));
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = Folder::new("unreadable");
+    let missing = folder.0.join("no.xml");
+    let refusal = load(std::slice::from_ref(&missing), UNIX_EPOCH).unwrap_err();
+    assert!(
+        refusal
+            .to_string()
+            .starts_with(&format!("{}: cannot be read", missing.display()))
+    );
+    let empty = load(std::slice::from_ref(&folder.0), UNIX_EPOCH).unwrap();
+    assert!(empty.notices[0].ends_with("no *.xml in this folder"));
+}
+
+#[test]
+fn file_sizes_are_limited_on_both_sides() {
+    let folder = Folder::new("size");
+    let text = named("a");
+    let most = usize::try_from(MAX_FILE).unwrap();
+    let padded = |size: usize| text.clone() + &" ".repeat(size - text.len());
+    let path = folder.file("a.xml", padded(most));
+    assert!(load(std::slice::from_ref(&path), UNIX_EPOCH).is_ok());
+    folder.file("a.xml", padded(most + 1));
+    let refusal = load(&[path], UNIX_EPOCH);
+    assert!(matches!(refusal, Err(Error::TooLarge { .. })));
+}

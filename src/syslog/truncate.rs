@@ -1,0 +1,223 @@
+//! Messages cut to a maximum length, still of the grammar.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+use super::rfc5424::{Marks, Message};
+use super::{MessageKind, Written, json, push_number};
+
+/// The least maximum, in bytes; smaller ones count as this. Every receiver
+/// takes as much (RFC 5424 6.1).
+pub const MIN_LENGTH: usize = 480;
+
+/// Longest value kept when not even the names of all values fit.
+const SHORT_VALUE: usize = 64;
+
+/// PRI and VERSION are one, then TIMESTAMP, HOSTNAME, APP-NAME, PROCID, MSGID.
+const HEADER_WORDS: usize = 6;
+
+/// Cuts the message that was written at the end of `out` to `max` bytes.
+pub(super) fn shorten(
+    message: &Message<'_, '_>,
+    marks: &Marks,
+    max: usize,
+    out: &mut Vec<u8>,
+) -> Written {
+    let full = out.split_off(marks.start);
+    let head = full
+        .get(..marks.data.saturating_sub(marks.start))
+        .unwrap_or_default();
+    let sd_length = marks.message.saturating_sub(marks.start);
+    let data = full.get(head.len()..sd_length).unwrap_or_default();
+    let msg = full.get(sd_length..).unwrap_or_default();
+    // No count of bytes has more digits than the whole.
+    let room = max.saturating_sub(param(full.len()).len());
+
+    let event = marks.event.saturating_sub(marks.start);
+    let head = shorten_head(head, event, room);
+    let mut rest = Vec::new();
+    let room = room.saturating_sub(head.len());
+    if data.len() <= room {
+        rest.extend_from_slice(data);
+        push_msg(message, msg, room - data.len(), &mut rest);
+    } else {
+        push_data(data, room, &mut rest);
+    }
+
+    let kept = head.len().saturating_add(rest.len());
+    let truncated = full.len().saturating_sub(kept);
+    let (open, close) = head
+        .split_at_checked(head.len().saturating_sub(1))
+        .unwrap_or_default();
+    for part in [open, &param(truncated), close, &rest] {
+        out.extend_from_slice(part);
+    }
+    Written { truncated }
+}
+
+/// The parameter that tells how much is missing.
+fn param(truncated: usize) -> Vec<u8> {
+    let mut param = b" Truncated=\"".to_vec();
+    push_number(&mut param, u64::try_from(truncated).unwrap_or(u64::MAX));
+    param.push(b'"');
+    param
+}
+
+/// Header, `origin` and `event@`, which begins at `event`, within `room`: facts
+/// go from the last, then `origin` and long words of the header.
+fn shorten_head(head: &[u8], event: usize, room: usize) -> Vec<u8> {
+    if head.len() <= room {
+        return head.to_vec();
+    }
+    let element = head.get(event..).unwrap_or_default();
+    let ends = params(element).map(|param| event + param.whole.end);
+    match ends.take_while(|&end| end < room).last() {
+        Some(end) => closed(head.get(..end).unwrap_or_default()),
+        None => {
+            let id = element.iter().position(|&byte| byte == b' ').unwrap_or(0);
+            let id = element.get(..id).unwrap_or_default();
+            closed(&[&without_long_words(head), id].concat())
+        }
+    }
+}
+
+fn closed(head: &[u8]) -> Vec<u8> {
+    [head, b"]"].concat()
+}
+
+/// The header with `-` for each word that has more than 64 bytes.
+fn without_long_words(head: &[u8]) -> Vec<u8> {
+    let mut short = Vec::new();
+    for word in head.split(|&byte| byte == b' ').take(HEADER_WORDS) {
+        short.extend_from_slice(if word.len() > SHORT_VALUE { b"-" } else { word });
+        short.push(b' ');
+    }
+    short
+}
+
+/// `data@` within `room`: the longest values are cut to one length; if not even
+/// names fit, as many as do, with short values.
+fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
+    let id = data
+        .iter()
+        .position(|&byte| byte == b' ')
+        .unwrap_or(data.len());
+    let lengths: Vec<usize> = params(data).map(|param| param.value.len()).collect();
+    let names = data.len().saturating_sub(lengths.iter().sum());
+    let length = match room.checked_sub(names) {
+        Some(room) => fair_length(lengths, room),
+        None => SHORT_VALUE,
+    };
+    rest.extend_from_slice(data.get(..id).unwrap_or_default());
+    for param in params(data) {
+        let before = data
+            .get(param.whole.start..param.value.start)
+            .unwrap_or_default();
+        let value = cut(data.get(param.value).unwrap_or_default(), length);
+        if rest.len() + before.len() + value.len() + 2 > room {
+            break;
+        }
+        [before, value, b"\""]
+            .iter()
+            .for_each(|part| rest.extend_from_slice(part));
+    }
+    if rest.len() > id {
+        rest.push(b']');
+    } else {
+        rest.clear();
+    }
+}
+
+/// The length to which values must be cut so that together they have at most
+/// `room`, the short ones staying whole.
+fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
+    lengths.sort_unstable();
+    let mut left = room;
+    let mut count = lengths.len();
+    for length in lengths {
+        let share = left / count.max(1);
+        if length > share {
+            return share;
+        }
+        left = left.saturating_sub(length);
+        count = count.saturating_sub(1);
+    }
+    usize::MAX
+}
+
+/// A space and as much of MSG as goes into `room`, if any; JSON stays JSON.
+fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u8>) {
+    if msg.len() <= room {
+        return rest.extend_from_slice(msg);
+    }
+    let start = message.start_msg(rest);
+    let intro = rest.len().saturating_sub(start);
+    let text = msg.get(intro..).unwrap_or_default();
+    let room = room.saturating_sub(intro);
+    let text_start = rest.len();
+    if message.mapping.message == MessageKind::Json {
+        json::push_within(rest, message, room);
+    } else {
+        rest.extend_from_slice(cut_characters(text, room));
+    }
+    if rest.len() == text_start {
+        rest.truncate(start);
+    }
+}
+
+/// At most `length` bytes of UTF-8, whole characters only.
+fn cut_characters(text: &[u8], length: usize) -> &[u8] {
+    let mut end = length.min(text.len());
+    // Bytes of the form 10xxxxxx continue a character.
+    while text.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// At most `length` bytes of an escaped value, escapes whole.
+fn cut(value: &[u8], length: usize) -> &[u8] {
+    if value.len() <= length {
+        return value;
+    }
+    let kept = cut_characters(value, length);
+    let backslashes = kept.iter().rev().take_while(|&&byte| byte == b'\\').count();
+    kept.get(..kept.len() - backslashes % 2).unwrap_or_default()
+}
+
+/// Where a parameter lies in its element.
+struct Param {
+    /// From its space through its closing quote.
+    whole: Range<usize>,
+    /// Between the quotes.
+    value: Range<usize>,
+}
+
+/// The parameters of an element that we wrote.
+fn params(element: &[u8]) -> impl Iterator<Item = Param> {
+    let mut at = element
+        .iter()
+        .position(|&byte| byte == b' ')
+        .unwrap_or(element.len());
+    std::iter::from_fn(move || {
+        let start = at;
+        let quote = memchr::memchr(b'"', element.get(start..)?)?;
+        let value = start + quote + 1;
+        let mut end = value;
+        // An escape is two bytes, the first a backslash.
+        loop {
+            let step = memchr2(b'"', b'\\', element.get(end..)?)?;
+            end += step;
+            if element.get(end) == Some(&b'"') {
+                break;
+            }
+            end += 2;
+        }
+        at = end + 1;
+        Some(Param {
+            whole: start..at,
+            value: value..end,
+        })
+    })
+}

@@ -1,0 +1,133 @@
+//! The manual's options are those of the command line.
+//!
+//! `man/wecrelay.8` is written by hand but for the parts between "begin generated"
+//! and "end generated" comments, which come from `src/cli.rs`.
+//! `UPDATE_MAN=1 cargo test --test man` writes them anew.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test may use files")]
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+use wecrelay::cli::Options;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/wecrelay.8");
+const PAGE: &str = include_str!("../man/wecrelay.8");
+const BEGIN: &str = ".\\\" begin generated: ";
+const END: &str = ".\\\" end generated";
+
+#[test]
+fn the_options_are_those_of_the_command_line() {
+    let fresh = regenerate(PAGE);
+    if std::env::var_os("UPDATE_MAN").is_some() {
+        std::fs::write(PATH, fresh).unwrap();
+        return;
+    }
+    let differing = PAGE
+        .lines()
+        .zip(fresh.lines())
+        .find(|(page, fresh)| page != fresh);
+    assert!(
+        PAGE == fresh,
+        "man/wecrelay.8 is not what src/cli.rs says; first difference: {differing:?}; \
+         UPDATE_MAN=1 cargo test --test man writes it anew"
+    );
+}
+
+#[test]
+fn the_title_has_the_version() {
+    let title = PAGE.lines().find(|line| line.starts_with(".TH ")).unwrap();
+    let version = concat!("\"wecrelay ", env!("CARGO_PKG_VERSION"), "\"");
+    assert!(title.contains(version), "{title}");
+}
+
+#[test]
+fn every_flag_that_the_prose_names_exists() {
+    let page = PAGE.replace("\\-", "-");
+    let command = Options::command();
+    let known = |flag: &str| {
+        let all = command.get_subcommands().chain([&command]);
+        all.flat_map(clap::Command::get_arguments)
+            .any(|argument| argument.get_long() == Some(flag))
+    };
+    let prose = page.lines().filter(|line| !line.starts_with(".\\\""));
+    let after_dashes = prose.flat_map(|line| line.split("--").skip(1));
+    let is_flag = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let flags = after_dashes.map(|rest| rest.split(|c| !is_flag(c)).next().unwrap_or_default());
+    for flag in flags.filter(|flag| !matches!(*flag, "help" | "version")) {
+        assert!(known(flag), "the manual names --{flag}");
+    }
+}
+
+/// The page with its generated parts made anew.
+fn regenerate(page: &str) -> String {
+    let mut fresh = String::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        writeln!(fresh, "{line}").unwrap();
+        if let Some(name) = line.strip_prefix(BEGIN) {
+            fresh.push_str(&options(name));
+            let end = lines
+                .find(|line| *line == END)
+                .expect("an end for each begin");
+            writeln!(fresh, "{end}").unwrap();
+        }
+    }
+    fresh
+}
+
+/// The options of the command of this name, as roff.
+fn options(name: &str) -> String {
+    let relay = Options::command();
+    if name == "wecrelay" {
+        return render(relay);
+    }
+    let command = relay.find_subcommand(name).expect("a command of that name");
+    let command = command.clone().disable_help_flag(true);
+    let about = command
+        .get_long_about()
+        .or(command.get_about())
+        .map(ToString::to_string);
+    let about = about.unwrap_or_default().replace('-', "\\-");
+    paragraphs(&about, ".PP") + &render(command)
+}
+
+fn render(command: clap::Command) -> String {
+    let mut roff = Vec::new();
+    let page = clap_mangen::Man::new(command);
+    page.render_options_section(&mut roff).unwrap();
+    let roff = String::from_utf8(roff).unwrap();
+    let mut out = String::new();
+    for line in roff.lines().filter(|line| !is_preamble(line)) {
+        // Its headings are sections; here they are parts of one.
+        match line.strip_prefix(".SH ") {
+            Some(heading) => writeln!(out, ".SS {}", capitalised(heading)).unwrap(),
+            None => out.push_str(&paragraphs(line, ".IP")),
+        }
+    }
+    // The preamble would have defined the first; the second is a gap too many.
+    out.replace("\\*(Aq", "\\(aq")
+        .replace(".br\n.IP\n.br\n", ".IP\n")
+}
+
+/// What each of clap_mangen's fragments begins with, and its heading of all options.
+fn is_preamble(line: &str) -> bool {
+    line == ".SH OPTIONS" || line.starts_with(".ie ") || line.starts_with(".el ")
+}
+
+/// A blank line is no way to part paragraphs in roff; `request` is.
+fn paragraphs(text: &str, request: &str) -> String {
+    if text.is_empty() {
+        return format!("{request}\n");
+    }
+    let lines = text
+        .lines()
+        .map(|line| if line.is_empty() { request } else { line });
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn capitalised(heading: &str) -> String {
+    let (first, rest) = heading.split_at(1);
+    first.to_owned() + &rest.to_lowercase()
+}
