@@ -108,7 +108,7 @@ impl Source {
         record: u64,
     ) -> std::io::Result<Reply> {
         let bookmark = format!(
-            "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
+            "<BookmarkList><Bookmark Channel=\"Microsoft-Windows-Sysmon/Operational\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
         );
         self.try_deliver_with(offer, events, &bookmark)
     }
