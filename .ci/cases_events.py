@@ -32,7 +32,9 @@ def all_files(folder, framing, message):
 def one_file(relay, receiver, name, message, line_ends):
     events = [event for event in load(name) if not is_bookmark_event(event)]
     receiver.records.clear()
-    source = AsSent(relay.options(honour_max_envelope=False, sldc=True))
+    # The simulator compresses slowly, so not everywhere.
+    compressed = message == "text" and line_ends == "kept"
+    source = AsSent(relay.options(honour_max_envelope=False, sldc=compressed))
     for subscription in source.enumerate():
         source.deliver(subscription, events)
     records = no_violations(receiver, len(events))
