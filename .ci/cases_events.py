@@ -1,0 +1,76 @@
+"""Every event of the reference files over every framing, as text, XML and JSON: the
+strict reader finds no fault, and nothing of an event is missing from its line."""
+
+import wefsource as wef
+from harness import (EVENTS, EventFacts, Relay, case, check_line, load, need, no_violations, sink)
+
+FILES = sorted(path.name for path in EVENTS.glob("*.xml"))
+OUTPUTS = {"octet": ("tcp", "tcp://127.0.0.1:{}", "kept"),
+           "lf": ("tcp", "tcp://127.0.0.1:{}?framing=lf", "escaped"),
+           "udp": ("udp", "udp://127.0.0.1:{}", "kept")}
+
+
+class AsSent(wef.Source):
+    """A source that takes nothing from its events and adds nothing."""
+
+    def prepare(self, ev, sub):
+        return ev
+
+
+def all_files(folder, framing, message):
+    kind, url, line_ends = OUTPUTS[framing]
+    ports = {kind: 0}
+    if kind == "tcp":
+        ports["framing"] = framing
+    with sink(**ports) as receiver:
+        output = url.format(receiver.ports[kind])
+        with Relay(folder, "--output", output, "--message", message) as relay:
+            for name in FILES:
+                one_file(relay, receiver, name, message, line_ends)
+
+
+def one_file(relay, receiver, name, message, line_ends):
+    events = [event for event in load(name) if not is_bookmark_event(event)]
+    receiver.records.clear()
+    # The simulator compresses slowly, so not everywhere.
+    compressed = message == "text" and line_ends == "kept"
+    source = AsSent(relay.options(honour_max_envelope=False, sldc=compressed))
+    for subscription in source.enumerate():
+        source.deliver(subscription, events)
+    records = no_violations(receiver, len(events))
+    for event, record in zip(events, records):
+        check_line(record, EventFacts(event), message, line_ends)
+
+
+def is_bookmark_event(event: str) -> bool:
+    return "<EventID>111</EventID>" in event and "Microsoft-Windows-EventForwarder" in event
+
+
+for _framing in OUTPUTS:
+    for _message in ("text", "xml", "json"):
+        case(f"events: all files, {_framing}, {_message}", framing=_framing, message=_message)(all_files)
+
+
+@case("events: facility, enterprise number and byte order mark by flags")
+def mapping_flags(folder):
+    with sink(tcp=0) as receiver:
+        arguments = ["--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}", "--facility", "local3",
+                     "--enterprise", "64512", "--bom"]
+        with Relay(folder, *arguments) as relay:
+            wef.run(relay.options(), load("system.xml", 5))
+        for record in no_violations(receiver, 5):
+            need(record["facility"] == 19, f"facility {record['facility']}")
+            need("event@64512" in record["sd"], str(list(record["sd"])))
+            need(record["bom"], "no byte order mark")
+
+
+@case("events: bookmark event in the middle of a batch is not forwarded")
+def bookmark_event_in_batch(folder):
+    synthetic = load("synthetic.xml")
+    need(any(is_bookmark_event(event) for event in synthetic), "no event 111 in the file")
+    with sink(tcp=0) as receiver:
+        with Relay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}") as relay:
+            source = AsSent(relay.options())
+            subscription = source.enumerate()[0]
+            source.deliver(subscription, synthetic)
+        no_violations(receiver, sum(not is_bookmark_event(event) for event in synthetic))

@@ -1,0 +1,15 @@
+"""Runs the acceptance cases; see `.ci/acceptance`."""
+
+import sys
+
+import harness
+import cases_auth                               # noqa: F401
+import cases_wire                               # noqa: F401
+import cases_events                             # noqa: F401
+import cases_broken                             # noqa: F401
+
+if __name__ == "__main__":
+    if "--list" in sys.argv:
+        print("\n".join(name for name, _, _ in harness.CASES))
+        sys.exit(0)
+    sys.exit(harness.run(sys.argv[1:]))

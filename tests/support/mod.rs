@@ -1,0 +1,93 @@
+//! What the tests of the real binary share: processes that end with their test,
+//! waiting with a deadline, receivers, and a small Windows source.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    reason = "test code may panic, and each test file uses a part of this"
+)]
+
+mod peers;
+mod process;
+mod relay;
+mod rfc5424;
+mod samples;
+mod sinks;
+mod source;
+
+pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
+pub(crate) use process::Process;
+pub(crate) use relay::{Relay, run, send, send_samples};
+pub(crate) use rfc5424::{Line, read_line};
+pub(crate) use samples::{
+    LineEnds, Sample, assert_samples, numbered_event, numbered_file, samples,
+};
+pub(crate) use sinks::{DatagramSink, StreamSink, lines_of};
+pub(crate) use source::{Offer, Reply, Source, read_reply};
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that normally takes milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Calls `attempt` until it gives a value; panics when that takes too long.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {PATIENCE:?} in vain for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A folder that is removed with its content at the end of the test.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wecrelay-test-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path of a file or folder in it, as text for a command line.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port on loopback that neither TCP nor UDP uses at this moment.
+pub(crate) fn free_port() -> u16 {
+    wait_for("a free port", || {
+        let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
+        let port = tcp.local_addr().ok()?.port();
+        UdpSocket::bind(("127.0.0.1", port)).ok()?;
+        Some(port)
+    })
+}

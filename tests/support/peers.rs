@@ -1,0 +1,242 @@
+//! Real syslog servers, each with its own configuration in a temporary folder.
+//! They write what their own parsers made of each message as a line of JSON.
+
+use super::{Line, Process, TempDir, free_port, wait_for};
+use serde_json::{Map, Value};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+/// One message as the server understood it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) hostname: String,
+    pub(crate) app_name: String,
+    pub(crate) process_id: String,
+    pub(crate) message_id: String,
+    pub(crate) priority: u8,
+    pub(crate) message: String,
+    /// SD-ID to parameters, as an object.
+    pub(crate) elements: Value,
+}
+
+impl Record {
+    /// A parameter of the element whose SD-ID starts with `id`.
+    pub(crate) fn value(&self, id: &str, name: &str) -> Option<&str> {
+        let elements = self.elements.as_object()?;
+        let (_, parameters) = elements
+            .iter()
+            .find(|(key, _)| key.split('@').next() == Some(id))?;
+        parameters.get(name)?.as_str()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        Some(Self {
+            hostname: text("hostname"),
+            app_name: text("app_name"),
+            process_id: text("process_id"),
+            message_id: text("message_id"),
+            priority: text("priority").parse().unwrap(),
+            message: text("message"),
+            elements: value["elements"].clone(),
+        })
+    }
+}
+
+impl From<&Line> for Record {
+    fn from(line: &Line) -> Self {
+        let mut elements = Map::new();
+        for (id, parameters) in &line.elements {
+            let parameters: Map<String, Value> = parameters
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_str().into()))
+                .collect();
+            elements.insert(id.clone(), parameters.into());
+        }
+        Self {
+            hostname: line.hostname.clone(),
+            app_name: line.app_name.clone(),
+            process_id: line.process_id.clone(),
+            message_id: line.message_id.clone(),
+            priority: line.priority,
+            message: line.message.clone(),
+            elements: elements.into(),
+        }
+    }
+}
+
+/// A server and what it has written.
+pub(crate) struct Server {
+    dir: TempDir,
+    port: u16,
+    command: fn(&TempDir) -> Command,
+    process: Process,
+}
+
+impl Server {
+    fn start(config: impl Fn(&TempDir, u16) -> String, command: fn(&TempDir) -> Command) -> Self {
+        let dir = TempDir::new();
+        let port = free_port();
+        std::fs::write(dir.file("conf"), config(&dir, port)).unwrap();
+        let process = Process::start(command(&dir));
+        let mut server = Self {
+            dir,
+            port,
+            command,
+            process,
+        };
+        server.wait_until_ready();
+        server
+    }
+
+    fn wait_until_ready(&mut self) {
+        wait_for("the syslog server", || {
+            let running = self.process.is_running();
+            assert!(running, "the syslog server ended: {}", self.process.log());
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
+        });
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// SIGKILL, then the same server again with what it had written.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill();
+        // The killed one could not remove it, and a new one would refuse to start.
+        let _ = std::fs::remove_file(self.dir.file("pid"));
+        self.process = Process::start((self.command)(&self.dir));
+        self.wait_until_ready();
+    }
+
+    /// Waits for so many messages, and gives all that came.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Record> {
+        let text = wait_for(&format!("{count} records of the syslog server"), || {
+            let text = std::fs::read_to_string(self.dir.file("records")).ok()?;
+            (text.matches('\n').count() >= count).then_some(text)
+        });
+        // A server that was killed may have left half a line.
+        text.lines().filter_map(Record::parse).collect()
+    }
+
+    /// Waits until `done` is content with all that came.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+        wait_for(what, || {
+            let records = self.wait_for(0);
+            done(&records).then_some(records)
+        })
+    }
+}
+
+/// rsyslogd: octet-counted and plain TCP on one port, UDP on the same number.
+pub(crate) struct Rsyslog;
+
+impl Rsyslog {
+    pub(crate) fn start() -> Server {
+        Server::start(rsyslog_config, |dir| {
+            let program = "/usr/sbin/rsyslogd";
+            let installed = Path::new(program).exists();
+            assert!(installed, "rsyslogd is not installed: run scripts/peers");
+            let mut command = Command::new(program);
+            command.args(["-n", "-f", &dir.file("conf"), "-i", &dir.file("pid")]);
+            command
+        })
+    }
+}
+
+fn rsyslog_config(dir: &TempDir, port: u16) -> String {
+    let work = dir.path().display();
+    format!(
+        r#"
+global(workDirectory="{work}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off")
+module(load="imtcp")
+module(load="imudp")
+module(load="mmpstrucdata")
+template(name="json" type="list") {{
+    constant(value="{{\"hostname\":\"") property(name="hostname" format="json")
+    constant(value="\",\"app_name\":\"") property(name="app-name" format="json")
+    constant(value="\",\"process_id\":\"") property(name="procid" format="json")
+    constant(value="\",\"message_id\":\"") property(name="msgid" format="json")
+    constant(value="\",\"priority\":\"") property(name="pri" format="json")
+    constant(value="\",\"message\":\"") property(name="msg" format="json")
+    constant(value="\",\"elements\":") property(name="$!rfc5424-sd")
+    constant(value="}}\n")
+}}
+ruleset(name="in") {{
+    action(type="mmpstrucdata" sd_name.lowercase="off")
+    action(type="omfile" file="{work}/records" template="json")
+}}
+input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
+input(type="imudp" address="127.0.0.1" port="{port}" ruleset="in")
+"#
+    )
+}
+
+/// syslog-ng from `scripts/peers`, with one source of the given kind.
+pub(crate) struct SyslogNg;
+
+impl SyslogNg {
+    /// Octet-counted frames over TCP.
+    pub(crate) fn octet_counting() -> Server {
+        Self::start("syslog(transport(\"tcp\")")
+    }
+
+    /// RFC 5424 messages in lines over TCP.
+    pub(crate) fn lines() -> Server {
+        Self::start("network(transport(\"tcp\") flags(syslog-protocol)")
+    }
+
+    /// Datagrams, and a TCP port beside it that shows when it is up.
+    pub(crate) fn udp() -> Server {
+        Self::start("syslog(transport(\"udp\")")
+    }
+
+    fn start(source: &'static str) -> Server {
+        Server::start(
+            |dir, port| syslog_ng_config(dir, port, source),
+            |dir| {
+                let program = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/syslog-ng/run");
+                let installed = Path::new(program).exists();
+                assert!(installed, "syslog-ng is not installed: run scripts/peers");
+                let mut command = Command::new(program);
+                command
+                    .args(["--foreground", "--stderr", "--no-caps"])
+                    .args(["-f", &dir.file("conf"), "-R", &dir.file("persist")])
+                    .args(["-p", &dir.file("pid"), "-c", &dir.file("control")]);
+                command
+            },
+        )
+    }
+}
+
+fn syslog_ng_config(dir: &TempDir, port: u16, source: &str) -> String {
+    let work = dir.path().display();
+    // The extra TCP source only serves to see that the program is up.
+    let ready = if source.contains("udp") {
+        format!("source ready {{ syslog(transport(\"tcp\") ip(127.0.0.1) port({port})); }};")
+    } else {
+        String::new()
+    };
+    let also = if ready.is_empty() {
+        ""
+    } else {
+        "source(ready);"
+    };
+    format!(
+        r#"@version: 3.38
+options {{ keep-hostname(yes); use-dns(no); log-msg-size(262144); stats-freq(0); mark-freq(0); }};
+source in {{ {source} ip(127.0.0.1) port({port})); }};
+{ready}
+template json {{
+    template("$(format-json --scope none hostname=$HOST app_name=$PROGRAM process_id=$PID message_id=$MSGID priority=$PRI message=$MESSAGE --key .SDATA.* --rekey .SDATA.* --shift 7 --add-prefix elements.)\n");
+}};
+destination out {{ file("{work}/records" template(json)); }};
+log {{ source(in); {also} destination(out); flags(flow-control); }};
+"#
+    )
+}

@@ -1,0 +1,128 @@
+//! A child process that never outlives its test.
+
+use super::{PATIENCE, wait_for};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A running process; killed when dropped, so also when the test panics.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    stderr: Arc<Mutex<String>>,
+    stdout: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Process {
+    /// Starts it; what it prints is collected.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let name = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stderr = Arc::<Mutex<String>>::default();
+        let stdout = Arc::<Mutex<Vec<u8>>>::default();
+        collect_lines(child.stderr.take().unwrap(), Arc::clone(&stderr));
+        collect_bytes(child.stdout.take().unwrap(), Arc::clone(&stdout));
+        Self {
+            name,
+            child,
+            stderr,
+            stdout,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All it has written to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// All it has written to standard output so far.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        self.stdout.lock().unwrap().clone()
+    }
+
+    /// The first line of its log with `text`; panics when it ends before.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
+        wait_for(&format!("{text:?} in the log of {}", self.name), || {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(text)) {
+                return Some(line.to_owned());
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("{} ended with {status}: {}", self.name, self.log());
+            }
+            None
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let name = self.name.clone();
+        wait_for(&format!("the end of {name} within {PATIENCE:?}"), || {
+            self.child.try_wait().unwrap()
+        })
+    }
+
+    /// SIGTERM, then waits for its end.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}---", self.name, self.log());
+        }
+    }
+}
+
+fn collect_lines(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|size| size > 0) {
+            into.lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+}
+
+fn collect_bytes(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        while let Ok(size @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().extend_from_slice(&buffer[..size]);
+        }
+    });
+}

@@ -1,0 +1,100 @@
+//! The binary under test.
+
+use super::{Process, Source, TempDir};
+use std::process::{Command, Output};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
+/// The file that `wecrelay send` sends in these tests.
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/events.xml");
+
+/// A running relay, open to null sessions from loopback.
+pub(crate) struct Relay {
+    pub(crate) process: Process,
+    port: u16,
+}
+
+impl Relay {
+    /// Starts it on a free port with its state in `dir`, and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(dir: &TempDir, arguments: &[&str]) -> Self {
+        Self::start_on(0, dir, arguments)
+    }
+
+    /// The same on a given port, to come back where sources look for it.
+    #[track_caller]
+    pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command
+            .args(["--listen", &format!("http://127.0.0.1:{port}")])
+            .args(["--state", &dir.file("state")])
+            .args(["--anonymous", "127.0.0.0/8"])
+            .args(arguments)
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG");
+        let mut process = Process::start(command);
+        let line = process.wait_for_log("listening on http://127.0.0.1:");
+        let port = line
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.trim().parse().ok());
+        Self {
+            process,
+            port: port.unwrap_or_else(|| panic!("no port in {line:?}")),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
+            self.port
+        )
+    }
+
+    /// A connection of a source to it, not yet authenticated.
+    pub(crate) fn source(&self, machine: &str) -> Source {
+        Source::new(self.port, machine)
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .env_remove("STATE_DIRECTORY")
+        .output()
+        .unwrap()
+}
+
+/// `wecrelay send` with a file of events; panics when it fails.
+#[track_caller]
+pub(crate) fn send(relay: &Relay, file: &str, count: usize, machine: &str) {
+    let count = count.to_string();
+    let output = run(&[
+        "send",
+        &relay.url(),
+        "--events",
+        file,
+        "--count",
+        &count,
+        "--machine",
+        machine,
+    ]);
+    assert!(
+        output.status.success(),
+        "send failed: {}\nthe relay says: {}",
+        String::from_utf8_lossy(&output.stderr),
+        relay.process.log()
+    );
+}
+
+/// Sends the sample events, each once.
+#[track_caller]
+pub(crate) fn send_samples(relay: &Relay) {
+    let samples = super::samples();
+    send(relay, SAMPLES, samples.len(), samples[0].computer);
+}
