@@ -3,7 +3,7 @@
 
 use crate::auth;
 use crate::collector::Settings;
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::ntlm;
 use crate::server::{self, Setup};
@@ -81,14 +81,7 @@ impl std::error::Error for Error {}
 pub fn run(config: &Config) -> Result<(), Error> {
     let settings = settings(config)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
-    let mut listeners = Vec::new();
-    for listener in &config.listeners {
-        let address = listener.address;
-        let bound = server::bind(address).map_err(|error| Error::Listen(address, error))?;
-        let real = bound.address().unwrap_or(address);
-        log::info!("listening on http://{real}");
-        listeners.push(bound);
-    }
+    let listeners = listeners(config)?;
     let reloaded = config.clone();
     let reload = move || self::settings(&reloaded).map_err(|error| error.to_string());
     server::run(Setup {
@@ -99,6 +92,27 @@ pub fn run(config: &Config) -> Result<(), Error> {
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
+}
+
+fn listeners(config: &Config) -> Result<Vec<server::Listener>, Error> {
+    let mut listeners = Vec::new();
+    for &Listener { address, optional } in &config.listeners {
+        let listener = match server::bind(address) {
+            Ok(listener) => listener,
+            Err(error) if optional && is_absent(&error) => continue,
+            Err(error) => return Err(Error::Listen(address, error)),
+        };
+        let real = listener.address().unwrap_or(address);
+        log::info!("listening on http://{real}");
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Whether the system has no such kind of address.
+fn is_absent(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(libc::EAFNOSUPPORT) || code == Some(libc::EADDRNOTAVAIL)
 }
 
 /// Reads all files that the configuration names.

@@ -1,6 +1,5 @@
 //! The one thread beside the event loop: it resolves host names, which has no
 //! non-blocking form, and wakes the loop when it has an answer.
-#![expect(clippy::disallowed_methods, reason = "the resolver is the one thread")]
 
 use mio::Waker;
 use std::io;

@@ -259,12 +259,12 @@ impl Collector {
             Input::Failed(id, why) => self.with_link(id, |link, _| link.handle_failed(now, why)),
             Input::Written(id, count) => {
                 self.with_link(id, |link, delivered| {
-                    link.handle_written(now, count, delivered)
+                    link.handle_written(now, count, delivered);
                 });
             }
             Input::Measured(id, left) => {
                 self.with_link(id, |link, delivered| {
-                    link.handle_measured(now, left, delivered)
+                    link.handle_measured(now, left, delivered);
                 });
             }
             Input::Timeout => self.handle_timeout(now),
@@ -350,7 +350,11 @@ impl Collector {
         {
             slot.connection.cut(now, 503);
             let reason = "too many requests are arriving at once (memory bound)";
-            self.note_refusal(now, id, Refusal::new(RefusalKind::Unavailable, 503, reason));
+            self.note_refusal(
+                now,
+                id,
+                &Refusal::new(RefusalKind::Unavailable, 503, reason),
+            );
             self.settle(now, id);
         }
     }
@@ -369,8 +373,8 @@ impl Collector {
     fn advance(&mut self, now: Now, id: ConnId, store: &mut dyn Store) {
         while let Some(event) = self.poll_connection(now, id) {
             match event {
-                Event::Message(message) => self.handle_message(now, id, message, store),
-                Event::Refused(refusal) => self.note_refusal(now, id, refusal),
+                Event::Message(message) => self.handle_message(now, id, &message, store),
+                Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
             }
         }
         self.settle(now, id);
@@ -465,7 +469,7 @@ impl Collector {
             .connection
             .handle_timeout(now, &self.settings.rules.limits);
         if let Some(Event::Refused(refusal)) = event {
-            self.note_refusal(now, id, refusal);
+            self.note_refusal(now, id, &refusal);
         }
         self.settle(now, id);
     }
@@ -481,7 +485,7 @@ impl Collector {
         self.repeats.sweep(now);
     }
 
-    fn note_refusal(&mut self, now: Now, id: ConnId, refusal: Refusal) {
+    fn note_refusal(&mut self, now: Now, id: ConnId, refusal: &Refusal) {
         let Some(slot) = self.connections.get(&id) else {
             return;
         };
@@ -490,7 +494,7 @@ impl Collector {
         if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
             *self.failures.entry(address).or_default() += 1;
         }
-        self.repeats.warn(now, address, &refusal);
+        self.repeats.warn(now, address, refusal);
     }
 
     fn answer(&mut self, now: Now, id: ConnId, answer: &Answer<'_>) {

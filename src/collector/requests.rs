@@ -11,8 +11,9 @@ use crate::event::{self, Event};
 use crate::queue::Frames;
 use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
-use crate::wsman::subscribe::{Offer, Policy, Profile, Subscription};
-use crate::wsman::{self, Body, Fault, Header, RawEvent, Subcode};
+use crate::wsman::{
+    self, Body, Fault, Header, Offer, Policy, Profile, RawEvent, Subcode, Subscription,
+};
 use rand::Rng;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -61,7 +62,7 @@ impl Collector {
         &mut self,
         now: Now,
         conn: ConnId,
-        message: Message,
+        message: &Message,
         store: &mut dyn Store,
     ) {
         let Some(slot) = self.connections.get(&conn) else {
@@ -83,7 +84,7 @@ impl Collector {
         let header = parsed.header;
         log::debug!("source {}: {}", source.describe(&header), header.action);
         match parsed.body {
-            Body::Enumerate => self.handle_enumerate(now, &source, &header, &message, store),
+            Body::Enumerate => self.handle_enumerate(now, &source, &header, message, store),
             Body::Heartbeat => self.handle_heartbeat(now, &source, &header, &message.target),
             Body::Events(events) => {
                 self.handle_events(now, &source, header, &events, &message.target);
@@ -128,7 +129,7 @@ impl Collector {
         self.note_refusal(
             now,
             conn,
-            Refusal::new(RefusalKind::Soap, subcode.status(), reason),
+            &Refusal::new(RefusalKind::Soap, subcode.status(), reason),
         );
         self.answer(now, conn, &Answer::Envelope(subcode.status(), &text));
     }
@@ -247,7 +248,7 @@ impl Collector {
         self.note_refusal(
             now,
             source.conn,
-            Refusal::new(RefusalKind::Soap, 404, reason),
+            &Refusal::new(RefusalKind::Soap, 404, reason),
         );
         self.answer(now, source.conn, &Answer::Empty(404));
     }
@@ -307,7 +308,7 @@ impl Collector {
             Err(error) => {
                 let reason = format!("bookmark not stored: {error}");
                 let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
-                self.note_refusal(now, source.conn, refusal);
+                self.note_refusal(now, source.conn, &refusal);
                 None
             }
         }

@@ -188,8 +188,14 @@ mod tests {
 
     #[test]
     fn endless_input_ends() {
-        assert!(matches!(read_line(BufReader::new(io::repeat(b'a'))), Err(Error::TooLong)));
-        assert!(matches!(read_line(BufReader::new(io::repeat(0xff))), Err(Error::Read(_))));
+        assert!(matches!(
+            read_line(BufReader::new(io::repeat(b'a'))),
+            Err(Error::TooLong)
+        ));
+        assert!(matches!(
+            read_line(BufReader::new(io::repeat(0xff))),
+            Err(Error::Read(_))
+        ));
     }
 
     #[test]

@@ -68,10 +68,11 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(config.hostname, None);
     assert!(!config.ntlmv1 && !config.allow_unencrypted);
     let mapping = Mapping {
-        facility: Facility::Auto,
-        message: MessageKind::Text,
+        facility: FacilityRule::Auto,
+        message: syslog::MessageKind::Text,
         enterprise: 32473,
         bom: false,
+        version: env!("CARGO_PKG_VERSION"),
     };
     assert_eq!(config.mapping, mapping);
 }
@@ -266,14 +267,26 @@ fn host_names_fit_into_urls() {
 
 #[test]
 fn facilities_are_names_or_numbers() {
-    let facility = |text: &str| Facility::parse(text).ok();
-    assert_eq!(facility("auto"), Some(Facility::Auto));
-    assert_eq!(facility("authpriv"), Some(Facility::Fixed(10)));
-    assert_eq!(facility("local7"), Some(Facility::Fixed(23)));
-    assert_eq!(facility("0"), Some(Facility::Fixed(0)));
-    assert_eq!(facility("23"), Some(Facility::Fixed(23)));
-    for text in ["24", "-1", "+1", "", "LOCAL7", "local8"] {
-        assert_eq!(facility(text), None, "{text}");
+    let parsed = |text: &str| facility(text).ok();
+    assert_eq!(parsed("auto"), Some(FacilityRule::Auto));
+    assert_eq!(
+        parsed("authpriv"),
+        Facility::from_name("10").map(FacilityRule::Fixed)
+    );
+    assert_eq!(
+        parsed("local7"),
+        Facility::from_name("23").map(FacilityRule::Fixed)
+    );
+    assert_eq!(
+        parsed("0"),
+        Facility::from_name("0").map(FacilityRule::Fixed)
+    );
+    assert_eq!(
+        parsed("23"),
+        Facility::from_name("23").map(FacilityRule::Fixed)
+    );
+    for text in ["24", "-1", "+1", "", "AUTO", "local8"] {
+        assert_eq!(parsed(text), None, "{text}");
     }
     assert!(refusal("--facility local8").contains("local7"));
 }

@@ -70,11 +70,7 @@ fn blank_lines_comments_and_line_ends_of_windows_are_fine() {
     let users = users(&text).unwrap();
     assert_eq!(users.len(), 1);
     assert!(hash(&users, "acme", "a b").is_some());
-    assert!(
-        Users::parse("", Path::new("users"))
-            .unwrap()
-            .is_empty()
-    );
+    assert!(Users::parse("", Path::new("users")).unwrap().is_empty());
 }
 
 #[test]
