@@ -71,14 +71,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Xml(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
 
 /// A `BookmarkList` as a source sent it, and what the guard needs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

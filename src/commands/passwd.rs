@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use zeroize::Zeroizing;
 
+pub use crate::cli::PasswdOptions as Options;
 use crate::users::{self, Account};
 
 /// Longest password taken, in UTF-16 units: Windows takes no more.
@@ -13,13 +14,6 @@ pub const MAX_PASSWORD_UNITS: usize = 256;
 /// Most bytes read of a password. A UTF-16 unit is at most 3 bytes of UTF-8, so
 /// a line that is cut here is too long in any case.
 const MAX_PASSWORD_BYTES: u64 = 4 * 1024;
-
-/// What `wecrelay passwd` was asked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// `[DOMAIN\]USER`.
-    pub account: String,
-}
 
 /// Asks for the password twice on the terminal, or reads one line where
 /// standard input is none, and prints the line for `--users`.
@@ -74,7 +68,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Account(_) => f.write_str("bad account"),
+            Self::Account(reason) => reason.fmt(f),
             Self::Empty => f.write_str("the password is empty"),
             Self::TooLong => {
                 write!(
@@ -83,21 +77,14 @@ impl fmt::Display for Error {
                 )
             }
             Self::Mismatch => f.write_str("the two passwords differ"),
-            Self::Read(_) => f.write_str("cannot read the password"),
-            Self::Write(_) => f.write_str("cannot write the line"),
+            Self::Read(error) => write!(f, "cannot read the password: {error}"),
+            Self::Write(error) => write!(f, "cannot write the line: {error}"),
         }
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Account(reason) => Some(reason),
-            Self::Read(error) | Self::Write(error) => Some(error),
-            Self::Empty | Self::TooLong | Self::Mismatch => None,
-        }
-    }
-}
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
 
 fn ask(prompt: &str) -> Result<Password, Error> {
     rpassword::prompt_password(prompt)

@@ -209,16 +209,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Folder { error, .. } => Some(error),
-            Self::Bookmark { error, .. } => Some(error),
-            Self::Database { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests;

@@ -256,8 +256,10 @@ impl std::error::Error for Reason {}
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Read { file, .. } => write!(f, "cannot read {}", file.display()),
-            Self::Line { file, line, .. } => write!(f, "{}, line {line}", file.display()),
+            Self::Read { file, error } => write!(f, "cannot read {}: {error}", file.display()),
+            Self::Line { file, line, reason } => {
+                write!(f, "{}, line {line}: {reason}", file.display())
+            }
             Self::Duplicate {
                 file,
                 account,
@@ -274,15 +276,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { error, .. } => Some(error),
-            Self::Line { reason, .. } => Some(reason),
-            Self::Duplicate { .. } => None,
-        }
-    }
-}
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
 
 /// The spelling of an account: all spellings are equal.
 #[derive(Clone, Debug)]

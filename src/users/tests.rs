@@ -1,7 +1,5 @@
 #![expect(clippy::disallowed_methods, reason = "the tests write files")]
 
-use std::error::Error as _;
-
 use super::*;
 
 /// NT hash of "password".
@@ -129,8 +127,8 @@ fn an_account_that_stands_there_twice_is_refused_naming_both_lines() {
 #[test]
 fn errors_say_what_is_allowed_and_show_no_secret() {
     let error = users("user:hunter2").unwrap_err();
-    assert_eq!(error.to_string(), "users, line 1");
-    let reason = error.source().unwrap().to_string();
+    let reason = error.to_string();
+    assert!(reason.starts_with("users, line 1: "), "{reason}");
     assert!(
         reason.contains("{NT}HASH") && reason.contains("wecrelay passwd"),
         "{reason}"
@@ -166,5 +164,4 @@ fn a_file_is_loaded_and_a_missing_one_is_named() {
     fs::remove_file(&path).unwrap();
     let error = Users::load(&path).unwrap_err();
     assert!(error.to_string().contains("-users"), "{error}");
-    assert!(error.source().is_some());
 }
