@@ -16,7 +16,7 @@ pub struct BatchFacts {
 
 #[derive(Clone, Copy, Debug)]
 struct ChannelFacts {
-    highest: u64,
+    last: u64,
     newest: Option<u64>,
 }
 
@@ -34,11 +34,11 @@ impl BatchFacts {
         self.scratch.push_str(channel);
         self.scratch.make_ascii_lowercase();
         if let Some(facts) = self.channels.get_mut(&self.scratch) {
-            facts.highest = facts.highest.max(record_id);
+            facts.last = record_id;
             facts.newest = facts.newest.max(time);
         } else {
             let facts = ChannelFacts {
-                highest: record_id,
+                last: record_id,
                 newest: time,
             };
             self.channels.insert(self.scratch.clone(), facts);
@@ -65,15 +65,14 @@ impl BatchFacts {
             .max()
     }
 
-    /// Whether `record_id` is the end of a log that began anew: the highest of
-    /// this batch, whose events are not older than `last`.
-    fn began_anew(&self, channel: &str, record_id: u64, last: Option<u64>) -> bool {
+    /// Whether `record_id` is where this batch itself ends in `channel`.
+    fn ends_at(&self, channel: &str, record_id: u64) -> bool {
         let facts = self.channels.get(&channel.to_ascii_lowercase());
-        facts.is_some_and(|facts| facts.highest == record_id && facts.newest >= last)
+        facts.is_some_and(|facts| facts.last == record_id)
     }
 }
 
-/// A bookmark that is stored, with what later ones are judged by.
+/// A bookmark that is stored, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// What the source gets back.
@@ -151,9 +150,11 @@ impl fmt::Display for Reason {
 ///
 /// A bookmark that points backward or comes with event 111 names the end of
 /// the log; taken after a restart it would skip what was not read yet. One whose
-/// record ids go back is a repeat or a mistake, unless the log itself began anew
-/// (recreated, host installed again). Keeping the old one costs repeats at
-/// worst, never events.
+/// record ids go back is taken only where they are those of the events that came
+/// with it: the log began anew (recreated, host installed again) or comes again,
+/// and going on from delivered events skips none. To insist on the higher id
+/// there would: the source would pass over its new records up to it. Any other
+/// one that goes back is kept aside.
 #[must_use]
 pub fn judge(stored: Option<&Stored>, incoming: &Bookmark, facts: &BatchFacts) -> Verdict {
     let Some(stored) = stored else {
@@ -175,7 +176,7 @@ pub fn judge(stored: Option<&Stored>, incoming: &Bookmark, facts: &BatchFacts) -
 
 fn went_back(stored: &Stored, channel: &str, id: u64, facts: &BatchFacts) -> Option<Reason> {
     let before = stored.bookmark.position(channel)?;
-    if id >= before || facts.began_anew(channel, id, stored.last_event) {
+    if id >= before || facts.ends_at(channel, id) {
         return None;
     }
     Some(Reason::WentBack {
