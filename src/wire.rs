@@ -151,19 +151,12 @@ enum Order {
 }
 
 impl Order {
-    /// Low and high byte of a unit.
     #[inline]
-    fn split(self, unit: [u8; 2]) -> (u8, u8) {
-        let [first, second] = unit;
+    fn unit(self, bytes: [u8; 2]) -> u16 {
         match self {
-            Self::Little => (first, second),
-            Self::Big => (second, first),
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
         }
-    }
-
-    fn unit(self, unit: [u8; 2]) -> u16 {
-        let (low, high) = self.split(unit);
-        u16::from_le_bytes([low, high])
     }
 }
 
@@ -190,11 +183,11 @@ fn push_ascii<'a>(text: &mut Vec<u8>, mut units: &'a [[u8; 2]], order: Order) ->
         let mut narrow = [0; BLOCK];
         let mut above = 0;
         for (to, from) in narrow.iter_mut().zip(block) {
-            let (low, high) = order.split(*from);
-            *to = low;
-            above |= high | (low & 0x80);
+            let unit = order.unit(*from);
+            above |= unit;
+            [*to, _] = unit.to_le_bytes();
         }
-        if above != 0 {
+        if above >= 0x80 {
             break;
         }
         text.extend_from_slice(&narrow);
