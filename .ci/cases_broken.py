@@ -90,6 +90,20 @@ for _name, _event in POISON.items():
         case(f"poison: {_name}, {_framing}", event=_event, framing=_framing)(poison)
 
 
+@case("poison: nothing in an event")
+def nothing(folder):
+    """Without a single character there is nothing to forward, and nothing to hold up."""
+    with sink(tcp=0) as receiver:
+        with Relay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}") as relay:
+            source, subscription, session = sealed_delivery(relay)
+            bookmark = wef.make_bookmark({"System": (1, True)})
+            for event in ("", " \r\n\t "):
+                source.send_batch(session, subscription, [GOOD[0], event, GOOD[1]], bookmark=bookmark)
+            source.send_batch(session, subscription, [], bookmark=bookmark)
+            session.close()
+        no_violations(receiver, 4)
+
+
 # --------------------------------------------------------------------------
 # broken requests
 
@@ -166,7 +180,7 @@ def replayed(folder):
         try:
             answer = session._post(ctype, body, None, header)
             need(answer.status >= 400, f"status {answer.status} for a replay")
-            need(session.conn.closed, "the connection stays open")
+            need(session.conn.closed, "the connection is still open")
         except wef.ConnectionLost:
             pass
         session.close()

@@ -11,6 +11,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
 use support::{PATIENCE, Relay, Reply, TempDir, numbered_file, read_reply, send};
 
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
@@ -173,6 +174,21 @@ fn text_that_is_no_http_is_refused_or_closed() {
                 answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
                 "{answer}"
             );
+        }
+    });
+}
+
+#[test]
+fn a_client_that_ends_right_after_its_last_byte_is_let_go() {
+    with_relay(|relay| {
+        for text in ["POST / HT", "\r\n", &post(MANAGER, "", "")] {
+            let began = Instant::now();
+            let mut stream = connect(relay);
+            stream.write_all(text.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+            // Far below the limits for a head and for an idle connection.
+            assert!(began.elapsed() < Duration::from_secs(3), "{text:?}");
         }
     });
 }

@@ -19,7 +19,8 @@ struct Shared {
     messages: Mutex<Vec<Vec<u8>>>,
     errors: Mutex<Vec<String>>,
     connections: AtomicUsize,
-    stalled: AtomicBool,
+    /// Held while a thread reads, so that nothing is read once `stall` returns.
+    stalled: Mutex<bool>,
     stop: AtomicBool,
 }
 
@@ -74,7 +75,7 @@ impl StreamSink {
         accept: impl Fn() -> std::io::Result<S> + Send + 'static,
     ) -> Self {
         let shared = Arc::new(Shared::default());
-        shared.stalled.store(stalled, Ordering::Relaxed);
+        *shared.stalled.lock().unwrap() = stalled;
         let theirs = Arc::clone(&shared);
         let thread = std::thread::spawn(move || accept_all(&theirs, &accept));
         Self {
@@ -93,12 +94,13 @@ impl StreamSink {
         format!("tcp://127.0.0.1:{}", self.port)
     }
 
+    /// Reads nothing more from now on.
     pub(crate) fn stall(&self) {
-        self.shared.stalled.store(true, Ordering::Relaxed);
+        *self.shared.stalled.lock().unwrap() = true;
     }
 
     pub(crate) fn resume(&self) {
-        self.shared.stalled.store(false, Ordering::Relaxed);
+        *self.shared.stalled.lock().unwrap() = false;
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -188,7 +190,9 @@ fn receive(shared: &Shared, mut stream: impl Connection) {
     let mut held = Vec::new();
     let mut buffer = [0; 65536];
     while !shared.stop.load(Ordering::Relaxed) {
-        if shared.stalled.load(Ordering::Relaxed) {
+        let stalled = shared.stalled.lock().unwrap();
+        if *stalled {
+            drop(stalled);
             std::thread::sleep(TICK);
             continue;
         }
