@@ -278,6 +278,12 @@ impl Collector {
         self.outputs.pop_front()
     }
 
+    /// Whether [`Collector::commit`] has something to do.
+    #[must_use]
+    pub fn wants_commit(&self) -> bool {
+        !self.delivered.is_empty()
+    }
+
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
