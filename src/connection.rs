@@ -252,12 +252,10 @@ impl Connection {
 
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
-        self.moved = now.monotonic;
+        // What comes after the end is thrown away, and does not put the end off.
         if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
+            self.moved = now.monotonic;
             self.decoder.feed(bytes);
-            if self.decoder.expects_continue() {
-                self.outgoing.extend_from_slice(http::CONTINUE);
-            }
         }
     }
 
@@ -275,7 +273,7 @@ impl Connection {
             let request = match self.decoder.poll() {
                 Ok(Some(request)) => request,
                 Ok(None) => {
-                    self.note_head(now);
+                    self.note_progress(now);
                     return None;
                 }
                 Err(error) => {
@@ -298,7 +296,10 @@ impl Connection {
         None
     }
 
-    fn note_head(&mut self, now: Now) {
+    fn note_progress(&mut self, now: Now) {
+        if self.decoder.expects_continue() {
+            self.outgoing.extend_from_slice(http::CONTINUE);
+        }
         match self.decoder.progress() {
             Progress::Head => {
                 self.head_began.get_or_insert(now.monotonic);

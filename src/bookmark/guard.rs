@@ -28,7 +28,7 @@ impl BatchFacts {
     }
 
     /// Takes note of one event: its channel, `EventRecordID`, and `TimeCreated`
-    /// as [`event_time`] gives it.
+    /// as [`event_time`](super::event_time) gives it.
     pub fn note(&mut self, channel: &str, record_id: u64, time: Option<u64>) {
         self.scratch.clear();
         self.scratch.push_str(channel);
@@ -56,7 +56,7 @@ impl BatchFacts {
         self.has_bookmark_event
     }
 
-    /// The newest `TimeCreated` of the batch, as [`event_time`] gives it.
+    /// The newest `TimeCreated` of the batch, as [`event_time`](super::event_time) gives it.
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
         self.channels
@@ -80,7 +80,7 @@ pub struct Stored {
     /// Came backward or with event 111, where there was no other: any normal
     /// one replaces it.
     pub weak: bool,
-    /// Newest event of the last batch that had a time, as [`event_time`] gives it.
+    /// Newest event of the last batch that had a time, as [`event_time`](super::event_time) gives it.
     pub last_event: Option<u64>,
 }
 

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// Names an output: its index in [`Settings::outputs`].
+/// Names an output: its index in the list given at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutputId(pub usize);
 
@@ -276,6 +276,12 @@ impl Collector {
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Whether [`Collector::commit`] has something to do.
+    #[must_use]
+    pub fn wants_commit(&self) -> bool {
+        !self.delivered.is_empty()
     }
 
     /// When [`Input::Timeout`] is due.

@@ -143,61 +143,24 @@ impl Collector {
         store: &mut dyn Store,
     ) {
         let base = self.address_for(header, message);
-        let found: Result<Vec<_>, _> = self
+        let unexpired = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
+        let wanted: Vec<_> = self
             .settings
             .subscriptions
             .iter()
-            .map(|subscription| stored_bookmark(source, subscription, header, store))
+            .filter(unexpired)
             .collect();
-        let bookmarks = match found {
+        let found = wanted
+            .iter()
+            .map(|s| stored_bookmark(source, s, header, store));
+        let bookmarks: Vec<_> = match found.collect() {
             Ok(bookmarks) => bookmarks,
             Err(error) => {
                 log::error!("{error}");
                 return self.answer(now, source.conn, &Answer::Empty(503));
             }
         };
-        let text = self.enumerate_response(source, header, &base, &bookmarks);
-        self.counters.enumerations += 1;
-        let heartbeat = self
-            .settings
-            .subscriptions
-            .iter()
-            .map(|s| s.heartbeat)
-            .min();
-        let known = bookmarks.iter().any(Option::is_some);
-        self.sources.note_enumerated(
-            now,
-            source.name(header),
-            source.address,
-            &base,
-            heartbeat.filter(|_| known),
-        );
-        self.answer(now, source.conn, &Answer::Envelope(200, &text));
-    }
-
-    fn enumerate_response(
-        &mut self,
-        source: &Source,
-        header: &Header,
-        base: &str,
-        bookmarks: &[Option<String>],
-    ) -> String {
-        let policy = Policy {
-            profiles: vec![Profile::HttpSpnegoKerberos],
-        };
-        let subscriptions = &self.settings.subscriptions;
-        let url = |s: &Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
-        let urls: Vec<_> = subscriptions.iter().map(url).collect();
-        let offers = subscriptions.iter().zip(&urls).zip(bookmarks);
-        let offers = offers.map(|((subscription, url), bookmark)| Offer {
-            subscription,
-            url,
-            policy: &policy,
-            bookmark: bookmark.as_deref(),
-        });
-        let offers: Vec<_> = offers.collect();
-        let random = &mut self.random;
-        let answer = wsman::enumerate_response(header, &offers, &mut || new_uuid(random));
+        let answer = enumerate_response(header, &wanted, &bookmarks, &base, &mut self.random);
         if !answer.left_out.is_empty() {
             log::warn!(
                 "source {}: takes only {} bytes, left out: {}; shorter queries are the remedy",
@@ -206,7 +169,14 @@ impl Collector {
                 answer.left_out.join(", "),
             );
         }
-        answer.xml
+        // A source that goes on from a bookmark may have nothing to say before its heartbeat.
+        let goes_on = bookmarks.iter().any(Option::is_some);
+        let heartbeat = wanted.iter().map(|s| s.heartbeat).min();
+        let heartbeat = heartbeat.filter(|_| goes_on);
+        self.counters.enumerations += 1;
+        self.sources
+            .note_enumerated(now, source.name(header), source.address, &base, heartbeat);
+        self.answer(now, source.conn, &Answer::Envelope(200, &answer.xml));
     }
 
     /// Scheme, host and port by which this source reaches us.
@@ -394,6 +364,30 @@ fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
             bookmark::event_time(&event.time_created),
         );
     }
+}
+
+fn enumerate_response(
+    header: &Header,
+    wanted: &[&Subscription],
+    bookmarks: &[Option<String>],
+    base: &str,
+    random: &mut impl Rng,
+) -> wsman::Answer {
+    let policy = Policy {
+        profiles: vec![Profile::HttpSpnegoKerberos],
+    };
+    let url = |s: &&Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
+    let urls: Vec<_> = wanted.iter().map(url).collect();
+    let parts = wanted.iter().zip(&urls).zip(bookmarks);
+    let offers: Vec<_> = parts
+        .map(|((subscription, url), bookmark)| Offer {
+            subscription,
+            url,
+            policy: &policy,
+            bookmark: bookmark.as_deref(),
+        })
+        .collect();
+    wsman::enumerate_response(header, &offers, &mut || new_uuid(random))
 }
 
 fn stored_bookmark(

@@ -195,7 +195,8 @@ impl Server {
 
     fn timeout(&self, now: Now) -> Option<Duration> {
         let reading = self.collector.is_reading(now);
-        let busy = (reading && self.sources.has_ready())
+        let busy = self.collector.wants_commit()
+            || (reading && self.sources.has_ready())
             || (self.stopping.is_none() && self.listeners.iter().any(Listener::is_ready))
             || (0..self.outputs.len()).any(|index| self.has_work(index));
         if busy {
