@@ -5,6 +5,7 @@
 //! `vectors/*.json` and `captures/`; run with `--features vectors`.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "test code may panic and read files"
