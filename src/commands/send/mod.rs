@@ -121,7 +121,12 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
     delivery.heartbeat()?;
     let (events, batches) = delivery.push_all(&mut supply, options)?;
     let seconds = began.elapsed().as_secs_f64();
-    eprintln!("acknowledged: {events} events in {batches} batches, {seconds:.2} s");
+    let batches = if batches == 1 {
+        "1 batch".into()
+    } else {
+        format!("{batches} batches")
+    };
+    eprintln!("acknowledged: {events} events in {batches}, {seconds:.2} s");
     Ok(())
 }
 
