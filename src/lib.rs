@@ -32,8 +32,8 @@
 //! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
 //!    [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
-//!    [`source`];
-//! 4. effects: [`store`], [`users`], [`subscriptions`], [`resolver`], [`server`];
+//!    [`source`], [`store`];
+//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
 //!
 //! Protocols and machines are sans-IO: they take bytes, time and random bytes as
@@ -72,6 +72,7 @@ pub mod server;
 pub mod sldc;
 pub mod source;
 pub mod spnego;
+pub mod sqlite;
 pub mod store;
 pub mod subscriptions;
 pub mod syslog;

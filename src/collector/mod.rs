@@ -11,12 +11,13 @@
 //! nothing but that no Ack is sent.
 
 mod batches;
+mod connections;
 mod repeats;
 mod requests;
 mod sources;
 
 use crate::clock::Now;
-use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind, Rules};
+use crate::connection::{Connection, Rules};
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -26,8 +27,8 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use repeats::Repeats;
 use sources::Sources;
 use std::cmp::Reverse;
@@ -331,119 +332,6 @@ impl Collector {
         }
     }
 
-    fn handle_accepted(&mut self, now: Now, id: ConnId, address: IpAddr) {
-        self.counters.connections += 1;
-        let connection = Connection::new(now, address, &self.settings.rules.limits);
-        self.connections.insert(
-            id,
-            Slot {
-                connection,
-                armed: None,
-                buffered: 0,
-            },
-        );
-        self.arm(id);
-    }
-
-    fn handle_received(&mut self, now: Now, id: ConnId, bytes: &[u8], store: &mut dyn Store) {
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        slot.connection.handle_received(now, bytes);
-        self.advance(now, id, store);
-        if self.buffered > BUFFERED
-            && let Some(slot) = self.connections.get_mut(&id)
-        {
-            slot.connection.cut(now, 503);
-            let reason = "too many requests are arriving at once (memory bound)";
-            self.note_refusal(
-                now,
-                id,
-                &Refusal::new(RefusalKind::Unavailable, 503, reason),
-            );
-            self.settle(now, id);
-        }
-    }
-
-    fn handle_sent(&mut self, now: Now, id: ConnId, count: usize, store: &mut dyn Store) {
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        slot.connection.handle_written(now, count);
-        if slot.connection.outgoing().is_empty() {
-            self.advance(now, id, store);
-        }
-    }
-
-    /// Handles all requests of a connection that can be handled now.
-    fn advance(&mut self, now: Now, id: ConnId, store: &mut dyn Store) {
-        while let Some(event) = self.poll_connection(now, id) {
-            match event {
-                Event::Message(message) => self.handle_message(now, id, &message, store),
-                Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
-            }
-        }
-        self.settle(now, id);
-    }
-
-    fn poll_connection(&mut self, now: Now, id: ConnId) -> Option<Event> {
-        let slot = self.connections.get_mut(&id)?;
-        let random = &mut self.random;
-        let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
-        let blocked = self
-            .failures
-            .get(&slot.connection.address())
-            .copied()
-            .unwrap_or(0)
-            >= FAILURES_A_MINUTE;
-        slot.connection
-            .poll(now, &self.settings.rules, blocked, &mut fill)
-    }
-
-    /// Tells the loop what a change of a connection asks for, and sets its timer.
-    fn settle(&mut self, now: Now, id: ConnId) {
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        if self.stopping {
-            slot.connection.refuse_further(now);
-        }
-        let buffered = slot.connection.buffered();
-        self.buffered = self.buffered + buffered - slot.buffered;
-        slot.buffered = buffered;
-        if slot.connection.is_closed() {
-            self.forget(id);
-            self.outputs.push_back(Output::Close(id));
-            return;
-        }
-        if !slot.connection.outgoing().is_empty() {
-            self.outputs.push_back(Output::Send(id));
-        } else if slot.connection.is_lingering() {
-            self.outputs.push_back(Output::Shutdown(id));
-        }
-        self.arm(id);
-    }
-
-    fn forget(&mut self, id: ConnId) {
-        if let Some(slot) = self.connections.remove(&id) {
-            self.buffered -= slot.buffered;
-        }
-    }
-
-    /// Sets the timer of a connection, unless an earlier one is set already.
-    fn arm(&mut self, id: ConnId) {
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let Some(at) = slot.connection.poll_timeout(&self.settings.rules.limits) else {
-            return;
-        };
-        if slot.armed.is_none_or(|armed| at < armed) {
-            slot.armed = Some(at);
-            self.timers.push(Reverse((at, Timer::Connection(id))));
-        }
-    }
-
     fn handle_timeout(&mut self, now: Now) {
         for (index, link) in self.links.iter_mut().enumerate() {
             if let Some(task) = link.handle_timeout(now) {
@@ -463,23 +351,6 @@ impl Collector {
         }
     }
 
-    fn time_out_connection(&mut self, now: Now, id: ConnId, at: Instant) {
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        if slot.armed != Some(at) {
-            return;
-        }
-        slot.armed = None;
-        let event = slot
-            .connection
-            .handle_timeout(now, &self.settings.rules.limits);
-        if let Some(Event::Refused(refusal)) = event {
-            self.note_refusal(now, id, &refusal);
-        }
-        self.settle(now, id);
-    }
-
     fn sweep(&mut self, now: Now) {
         self.timers
             .push(Reverse((now.monotonic + SWEEP, Timer::Sweep)));
@@ -489,25 +360,6 @@ impl Collector {
         }
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
-    }
-
-    fn note_refusal(&mut self, now: Now, id: ConnId, refusal: &Refusal) {
-        let Some(slot) = self.connections.get(&id) else {
-            return;
-        };
-        let address = slot.connection.address();
-        self.counters.note_refusal(refusal.kind);
-        if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
-            *self.failures.entry(address).or_default() += 1;
-        }
-        self.repeats.warn(now, address, refusal);
-    }
-
-    fn answer(&mut self, now: Now, id: ConnId, answer: &Answer<'_>) {
-        if let Some(slot) = self.connections.get_mut(&id) {
-            slot.connection.answer(now, answer);
-            self.settle(now, id);
-        }
     }
 
     fn is_full(&self) -> bool {

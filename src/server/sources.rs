@@ -18,6 +18,8 @@ struct Socket {
     stream: TcpStream,
     /// There may be something to read: no read has said otherwise since the last event.
     readable: bool,
+    /// The peer has ended its side: read up to the end, for no event will tell again.
+    ended: bool,
     /// It stands in the line of those to be read.
     queued: bool,
     shut_down: bool,
@@ -67,6 +69,7 @@ impl Sources {
         let socket = Socket {
             stream,
             readable: false,
+            ended: false,
             queued: false,
             shut_down: false,
         };
@@ -82,9 +85,8 @@ impl Sources {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
         };
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            socket.readable = true;
-        }
+        socket.ended |= event.is_read_closed() || event.is_error();
+        socket.readable |= event.is_readable() || socket.ended;
         self.queue(id);
     }
 
@@ -131,10 +133,12 @@ impl Sources {
             Ok(0) => self.end(now, id, collector, store),
             Ok(count) => {
                 // A short read has emptied the socket (epoll(7)): an event will tell of more.
-                socket.readable = count == self.buffer.len();
+                let is_full = count == self.buffer.len();
+                socket.readable = is_full || socket.ended;
+                let again = socket.readable;
                 let bytes = self.buffer.get(..count).unwrap_or_default();
                 collector.handle(now, &Input::Received(id, bytes), store);
-                if count == self.buffer.len() {
+                if again {
                     self.queue(id);
                 }
             }

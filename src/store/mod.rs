@@ -5,14 +5,12 @@
 //! Whatever fails in a turn fails all of it: its batches are sent again.
 
 mod memory;
-mod sqlite;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 pub use self::memory::Memory;
-pub use self::sqlite::Sqlite;
 
 use crate::bookmark::{self, BatchFacts, Bookmark, Key, Reason, Stored, Verdict, judge};
 

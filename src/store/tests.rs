@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::*;
+use crate::sqlite::Sqlite;
 
 /// A folder of its own for a test, removed afterwards.
 struct Folder(PathBuf);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
-use super::{Aside, Change, Entry, Error, Store};
 use crate::bookmark::{Bookmark, Key, Reason, Stored};
+use crate::store::{Aside, Change, Entry, Error, Store};
 
 /// Version of the tables, kept in the database's `user_version`.
 const SCHEMA_VERSION: i64 = 1;

@@ -6,13 +6,17 @@
 //! What cannot be let in is answered here; the caller only hears of it.
 //! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
 
-use crate::auth::{self, Acceptor, Identity, SecurityContext, Step};
+mod exchange;
+mod refusal;
+
+pub use refusal::{Refusal, RefusalKind};
+
+use crate::auth::{self, Acceptor, Identity, SecurityContext};
 use crate::clock::Now;
-use crate::http::multipart::{self, Mechanism};
+use crate::http::multipart::Mechanism;
 use crate::http::request::{Decoder, Progress};
-use crate::http::{self, ContentType, Method, Request, Response};
-use crate::sldc;
-use crate::wire::{self, Charset};
+use crate::http::{self, Response};
+use crate::wire::Charset;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -48,8 +52,6 @@ impl Default for Limits {
     }
 }
 
-/// Failed authentications that one connection may have.
-const ATTEMPTS: u8 = 3;
 /// Bytes that a source may send ahead of an answer.
 const AHEAD: usize = 64 << 10;
 /// How long the last answer may take to be read before the connection is cut.
@@ -64,64 +66,6 @@ pub struct Rules {
     pub allow_unencrypted: bool,
     /// Bounds.
     pub limits: Limits,
-}
-
-/// Why a request was refused; the name under which it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RefusalKind {
-    /// No valid HTTP, a limit, a method.
-    Http,
-    /// Came too slowly.
-    Timeout,
-    /// Not authenticated.
-    Authentication,
-    /// A sealed body that does not open, or one that is not sealed.
-    Sealing,
-    /// SLDC, text encoding.
-    Encoding,
-    /// No valid SOAP message, or one that makes no sense here.
-    Soap,
-    /// Nothing wrong with it, but it cannot be taken now.
-    Unavailable,
-}
-
-impl RefusalKind {
-    /// The name for logs and counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Timeout => "timeout",
-            Self::Authentication => "authentication",
-            Self::Sealing => "sealing",
-            Self::Encoding => "encoding",
-            Self::Soap => "soap",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-/// A request that was answered with an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What kind of fault it was.
-    pub kind: RefusalKind,
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// What was wrong, and where it is known what to do.
-    pub reason: String,
-}
-
-impl Refusal {
-    /// A refusal of that kind.
-    #[must_use]
-    pub fn new(kind: RefusalKind, status: u16, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            status,
-            reason: reason.into(),
-        }
-    }
 }
 
 /// A SOAP message from an authenticated source; it has to be answered.
@@ -308,164 +252,6 @@ impl Connection {
         }
     }
 
-    fn handle_request(
-        &mut self,
-        now: Now,
-        request: Request,
-        rules: &Rules,
-        random: &mut dyn FnMut(&mut [u8]),
-    ) -> Option<Event> {
-        let form = Form {
-            charset: Charset::Utf16,
-            sealed: None,
-            keep_alive: request.head.keep_alive(),
-            is_head: request.head.method == Method::Head,
-        };
-        if request.head.method != Method::Post {
-            let response = Response::empty(405).header("Allow", "POST");
-            self.respond(now, form, response);
-            let reason = format!("method {} on {}", request.head.method, request.head.target);
-            return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
-        }
-        if let Err(event) = self.authenticate(now, form, &request, rules, random) {
-            return event;
-        }
-        if request.body.is_empty() {
-            self.respond(now, form, Response::empty(200));
-            return None;
-        }
-        match self.open(form, request, rules) {
-            Ok((message, form)) => {
-                self.phase = Phase::Answering(form);
-                Some(Event::Message(message))
-            }
-            Err(refusal) => Some(self.refuse_and_close(now, refusal)),
-        }
-    }
-
-    /// Lets an authenticated request through; answers all others.
-    fn authenticate(
-        &mut self,
-        now: Now,
-        form: Form,
-        request: &Request,
-        rules: &Rules,
-        random: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<(), Option<Event>> {
-        let Some(authorization) = request.head.header("Authorization") else {
-            if self.established.is_some() {
-                return Ok(());
-            }
-            let response = offer(&rules.auth);
-            self.respond(now, form, response);
-            return Err(None);
-        };
-        self.established = None;
-        let step = self
-            .acceptor
-            .handle(authorization, self.address, &rules.auth, now.wall, random);
-        match step {
-            Step::Challenge(token) => {
-                self.respond(
-                    now,
-                    form,
-                    Response::empty(401).header("WWW-Authenticate", token),
-                );
-                Err(None)
-            }
-            Step::Accept {
-                identity,
-                context,
-                token,
-            } => {
-                self.token = token;
-                self.established = Some(Established {
-                    identity: Rc::new(identity),
-                    context,
-                });
-                Ok(())
-            }
-            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
-        }
-    }
-
-    fn deny(&mut self, now: Now, form: Form, error: &auth::Error, rules: &Rules) -> Event {
-        self.failures += 1;
-        let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
-        self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
-        Event::Refused(Refusal::new(
-            RefusalKind::Authentication,
-            401,
-            error.reason(),
-        ))
-    }
-
-    /// Body to envelope: unseal, decompress, decode.
-    fn open(
-        &mut self,
-        form: Form,
-        request: Request,
-        rules: &Rules,
-    ) -> Result<(Message, Form), Refusal> {
-        let Request { head, mut body } = request;
-        let content_type = head.header("Content-Type").unwrap_or_default();
-        let content_type = ContentType::parse(content_type).ok_or_else(|| {
-            let reason = format!("Content-Type {content_type:?} is not understood");
-            Refusal::new(RefusalKind::Http, 415, reason)
-        })?;
-        let plain;
-        let form = if content_type.is("multipart/encrypted") {
-            let sealed = self.unseal(&content_type, &mut body)?;
-            plain = body.get(sealed.data.clone()).unwrap_or_default();
-            Form {
-                charset: sealed.charset,
-                sealed: Some(sealed.mechanism),
-                ..form
-            }
-        } else if rules.allow_unencrypted {
-            plain = &body;
-            let charset = content_type.charset().unwrap_or_default();
-            Form { charset, ..form }
-        } else {
-            let reason = "the body is not sealed (--allow-unencrypted would accept it)";
-            return Err(Refusal::new(RefusalKind::Sealing, 403, reason));
-        };
-        let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
-        let host = head.header("Host").map(str::to_owned);
-        let message = Message {
-            target: head.target,
-            host,
-            text,
-        };
-        Ok((message, Form { charset, ..form }))
-    }
-
-    fn unseal(
-        &mut self,
-        content_type: &ContentType,
-        body: &mut [u8],
-    ) -> Result<multipart::Sealed, Refusal> {
-        let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
-        let sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
-        let Some(established) = &mut self.established else {
-            return Err(refusal("a sealed body without a security context".into()));
-        };
-        let (front, data) = body
-            .split_at_mut_checked(sealed.data.start)
-            .unwrap_or_default();
-        let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
-        let token = front.get(sealed.token.clone()).unwrap_or_default();
-        established
-            .context
-            .unseal(token, data)
-            .map_err(|e| refusal(e.to_string()))?;
-        if sealed.length != data.len() {
-            let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
-            return Err(refusal(reason));
-        }
-        Ok(sealed)
-    }
-
     /// Answers the message that [`Connection::poll`] gave.
     pub fn answer(&mut self, now: Now, answer: &Answer<'_>) {
         let Phase::Answering(form) = self.phase else {
@@ -477,27 +263,6 @@ impl Connection {
             Answer::Envelope(status, text) => self.seal(form, *status, text),
         };
         self.respond(now, form, response);
-    }
-
-    fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
-        let mut plain = wire::encode_text(text, form.charset);
-        let established = self.established.as_mut();
-        if let (Some(mechanism), Some(established)) = (form.sealed, established) {
-            let token = established.context.seal(&mut plain);
-            let mut body = Vec::with_capacity(plain.len() + 400);
-            multipart::emit(
-                mechanism,
-                form.charset,
-                plain.len(),
-                &token,
-                &plain,
-                &mut body,
-            );
-            return Response::with_body(status, body)
-                .header("Content-Type", multipart::content_type(mechanism));
-        }
-        let kind = format!("application/soap+xml;charset={}", form.charset.name());
-        Response::with_body(status, plain).header("Content-Type", kind)
     }
 
     fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
@@ -622,39 +387,4 @@ impl Connection {
 fn too_many_failures() -> Refusal {
     let reason = "too many failed authentications from this address, none is tried for a minute";
     Refusal::new(RefusalKind::Authentication, 429, reason)
-}
-
-/// 401 with the methods that are enabled.
-fn offer(policy: &auth::Policy) -> Response {
-    policy
-        .offers()
-        .into_iter()
-        .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
-}
-
-/// Decompresses and decodes an unsealed body.
-fn decode(
-    plain: &[u8],
-    encoding: Option<&str>,
-    declared: Charset,
-    rules: &Rules,
-) -> Result<(String, Charset), Refusal> {
-    let inflated;
-    let bytes = match encoding.map(str::trim) {
-        None => plain,
-        Some(name) if name.eq_ignore_ascii_case("identity") => plain,
-        // Windows labels an End as SLDC without compressing it.
-        Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
-        Some(name) if name.eq_ignore_ascii_case("SLDC") => {
-            inflated = sldc::decode(plain, rules.limits.inflated)
-                .map_err(|e| Refusal::new(RefusalKind::Encoding, 400, e.to_string()))?;
-            &inflated
-        }
-        Some(name) => {
-            let reason = format!("Content-Encoding {name:?}, only SLDC is known");
-            return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
-        }
-    };
-    let (text, charset) = wire::decode_text(bytes, declared);
-    Ok((text.into_owned(), charset))
 }

@@ -1,0 +1,235 @@
+//! One request: authenticate, unseal, decompress, decode; and its answer sealed.
+
+use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
+use crate::auth::{self, Step};
+use crate::clock::Now;
+use crate::http::multipart;
+use crate::http::{ContentType, Method, Request, Response};
+use crate::sldc;
+use crate::wire::{self, Charset};
+use std::rc::Rc;
+
+/// Failed authentications that one connection may have.
+const ATTEMPTS: u8 = 3;
+
+impl Connection {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Now,
+        request: Request,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Event> {
+        let form = Form {
+            charset: Charset::Utf16,
+            sealed: None,
+            keep_alive: request.head.keep_alive(),
+            is_head: request.head.method == Method::Head,
+        };
+        if request.head.method != Method::Post {
+            let response = Response::empty(405).header("Allow", "POST");
+            self.respond(now, form, response);
+            let reason = format!("method {} on {}", request.head.method, request.head.target);
+            return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
+        }
+        if let Err(event) = self.authenticate(now, form, &request, rules, random) {
+            return event;
+        }
+        if request.body.is_empty() {
+            self.respond(now, form, Response::empty(200));
+            return None;
+        }
+        match self.open(form, request, rules) {
+            Ok((message, form)) => {
+                self.phase = Phase::Answering(form);
+                Some(Event::Message(message))
+            }
+            Err(refusal) => Some(self.refuse_and_close(now, refusal)),
+        }
+    }
+
+    /// Lets an authenticated request through; answers all others.
+    pub(super) fn authenticate(
+        &mut self,
+        now: Now,
+        form: Form,
+        request: &Request,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<(), Option<Event>> {
+        let Some(authorization) = request.head.header("Authorization") else {
+            if self.established.is_some() {
+                return Ok(());
+            }
+            let response = offer(&rules.auth);
+            self.respond(now, form, response);
+            return Err(None);
+        };
+        self.established = None;
+        let step = self
+            .acceptor
+            .handle(authorization, self.address, &rules.auth, now.wall, random);
+        match step {
+            Step::Challenge(token) => {
+                self.respond(
+                    now,
+                    form,
+                    Response::empty(401).header("WWW-Authenticate", token),
+                );
+                Err(None)
+            }
+            Step::Accept {
+                identity,
+                context,
+                token,
+            } => {
+                self.token = token;
+                self.established = Some(Established {
+                    identity: Rc::new(identity),
+                    context,
+                });
+                Ok(())
+            }
+            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
+        }
+    }
+
+    pub(super) fn deny(
+        &mut self,
+        now: Now,
+        form: Form,
+        error: &auth::Error,
+        rules: &Rules,
+    ) -> Event {
+        self.failures += 1;
+        let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
+        self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
+        Event::Refused(Refusal::new(
+            RefusalKind::Authentication,
+            401,
+            error.reason(),
+        ))
+    }
+
+    /// Body to envelope: unseal, decompress, decode.
+    pub(super) fn open(
+        &mut self,
+        form: Form,
+        request: Request,
+        rules: &Rules,
+    ) -> Result<(Message, Form), Refusal> {
+        let Request { head, mut body } = request;
+        let content_type = head.header("Content-Type").unwrap_or_default();
+        let content_type = ContentType::parse(content_type).ok_or_else(|| {
+            let reason = format!("Content-Type {content_type:?} is not understood");
+            Refusal::new(RefusalKind::Http, 415, reason)
+        })?;
+        let plain;
+        let form = if content_type.is("multipart/encrypted") {
+            let sealed = self.unseal(&content_type, &mut body)?;
+            plain = body.get(sealed.data.clone()).unwrap_or_default();
+            Form {
+                charset: sealed.charset,
+                sealed: Some(sealed.mechanism),
+                ..form
+            }
+        } else if rules.allow_unencrypted {
+            plain = &body;
+            let charset = content_type.charset().unwrap_or_default();
+            Form { charset, ..form }
+        } else {
+            let reason = "the body is not sealed (--allow-unencrypted would accept it)";
+            return Err(Refusal::new(RefusalKind::Sealing, 403, reason));
+        };
+        let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
+        let host = head.header("Host").map(str::to_owned);
+        let message = Message {
+            target: head.target,
+            host,
+            text,
+        };
+        Ok((message, Form { charset, ..form }))
+    }
+
+    pub(super) fn unseal(
+        &mut self,
+        content_type: &ContentType,
+        body: &mut [u8],
+    ) -> Result<multipart::Sealed, Refusal> {
+        let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
+        let sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
+        let Some(established) = &mut self.established else {
+            return Err(refusal("a sealed body without a security context".into()));
+        };
+        let (front, data) = body
+            .split_at_mut_checked(sealed.data.start)
+            .unwrap_or_default();
+        let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
+        let token = front.get(sealed.token.clone()).unwrap_or_default();
+        established
+            .context
+            .unseal(token, data)
+            .map_err(|e| refusal(e.to_string()))?;
+        if sealed.length != data.len() {
+            let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
+            return Err(refusal(reason));
+        }
+        Ok(sealed)
+    }
+
+    pub(super) fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
+        let mut plain = wire::encode_text(text, form.charset);
+        let established = self.established.as_mut();
+        if let (Some(mechanism), Some(established)) = (form.sealed, established) {
+            let token = established.context.seal(&mut plain);
+            let mut body = Vec::with_capacity(plain.len() + 400);
+            multipart::emit(
+                mechanism,
+                form.charset,
+                plain.len(),
+                &token,
+                &plain,
+                &mut body,
+            );
+            return Response::with_body(status, body)
+                .header("Content-Type", multipart::content_type(mechanism));
+        }
+        let kind = format!("application/soap+xml;charset={}", form.charset.name());
+        Response::with_body(status, plain).header("Content-Type", kind)
+    }
+}
+
+/// 401 with the methods that are enabled.
+fn offer(policy: &auth::Policy) -> Response {
+    policy
+        .offers()
+        .into_iter()
+        .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+}
+
+/// Decompresses and decodes an unsealed body.
+fn decode(
+    plain: &[u8],
+    encoding: Option<&str>,
+    declared: Charset,
+    rules: &Rules,
+) -> Result<(String, Charset), Refusal> {
+    let inflated;
+    let bytes = match encoding.map(str::trim) {
+        None => plain,
+        Some(name) if name.eq_ignore_ascii_case("identity") => plain,
+        // Windows labels an End as SLDC without compressing it.
+        Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
+        Some(name) if name.eq_ignore_ascii_case("SLDC") => {
+            inflated = sldc::decode(plain, rules.limits.inflated)
+                .map_err(|e| Refusal::new(RefusalKind::Encoding, 400, e.to_string()))?;
+            &inflated
+        }
+        Some(name) => {
+            let reason = format!("Content-Encoding {name:?}, only SLDC is known");
+            return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
+        }
+    };
+    let (text, charset) = wire::decode_text(bytes, declared);
+    Ok((text.into_owned(), charset))
+}

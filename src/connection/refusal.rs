@@ -1,0 +1,59 @@
+//! Why a request was refused.
+
+/// Why a request was refused; the name under which it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefusalKind {
+    /// No valid HTTP, a limit, a method.
+    Http,
+    /// Came too slowly.
+    Timeout,
+    /// Not authenticated.
+    Authentication,
+    /// A sealed body that does not open, or one that is not sealed.
+    Sealing,
+    /// SLDC, text encoding.
+    Encoding,
+    /// No valid SOAP message, or one that makes no sense here.
+    Soap,
+    /// Nothing wrong with it, but it cannot be taken now.
+    Unavailable,
+}
+
+impl RefusalKind {
+    /// The name for logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Timeout => "timeout",
+            Self::Authentication => "authentication",
+            Self::Sealing => "sealing",
+            Self::Encoding => "encoding",
+            Self::Soap => "soap",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A request that was answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of fault it was.
+    pub kind: RefusalKind,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// What was wrong, and where it is known what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal of that kind.
+    #[must_use]
+    pub fn new(kind: RefusalKind, status: u16, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status,
+            reason: reason.into(),
+        }
+    }
+}
