@@ -17,7 +17,11 @@ fuzz_target!(|data: &[u8]| {
     let (first, second) = places(data);
     let (front, back) = data.split_at(second);
     let (front, middle) = front.split_at(first);
-    assert_eq!(whole, decode([front, middle, back]), "cut at {first} and {second}");
+    assert_eq!(
+        whole,
+        decode([front, middle, back]),
+        "cut at {first} and {second}"
+    );
     assert_eq!(whole, decode(data.chunks(1)), "byte by byte");
 });
 

@@ -13,7 +13,10 @@ fuzz_target!(|data: &[u8]| {
         let exact = sldc::decode(data, text.len());
         assert_eq!(exact.as_deref(), Ok(&*text), "a cap of just the length");
         if let Some(less) = text.len().checked_sub(1) {
-            assert_eq!(sldc::decode(data, less), Err(sldc::Error::TooLong { cap: less }));
+            assert_eq!(
+                sldc::decode(data, less),
+                Err(sldc::Error::TooLong { cap: less })
+            );
         }
         comes_back(&text);
     }
