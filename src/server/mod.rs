@@ -10,6 +10,7 @@ mod listener;
 mod output;
 mod outputs;
 mod sources;
+mod stream;
 mod sys;
 
 pub use listener::{Listener, bind};
@@ -20,6 +21,7 @@ use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::tls;
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -71,8 +73,16 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |cause| Error::System { what, cause }
 }
 
-/// Reads the files anew: the new settings, or why the old ones stay.
-pub type Reload = Box<dyn FnMut() -> Result<Settings, String>>;
+/// What a reload brings.
+pub struct Reloaded {
+    /// What the collector is told to do from now on.
+    pub settings: Settings,
+    /// What handshakes are done with from now on.
+    pub tls: Option<tls::Acceptor>,
+}
+
+/// Reads the files anew, or says why the old ones stay.
+pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
 
 /// What the loop runs with.
 pub struct Setup {
@@ -82,6 +92,8 @@ pub struct Setup {
     pub outputs: Vec<OutputSettings>,
     /// What the collector is told to do.
     pub settings: Settings,
+    /// What handshakes of https listeners are done with.
+    pub tls: Option<tls::Acceptor>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -94,6 +106,7 @@ struct Server {
     resolver: Resolver,
     listeners: Vec<Listener>,
     sources: Sources,
+    tls: Option<tls::Acceptor>,
     outputs: Vec<OutputSocket>,
     collector: Collector,
     store: Box<dyn Store>,
@@ -158,6 +171,7 @@ impl Server {
             resolver: Resolver::start(waker)?,
             listeners,
             sources: Sources::default(),
+            tls: setup.tls,
             outputs: sockets,
             collector: Collector::new(now(), setup.settings, setup.outputs, seed),
             store: setup.store,
@@ -240,7 +254,8 @@ impl Server {
         for listener in &mut self.listeners {
             for (stream, address) in listener.accept_ready(now, self.sources.len()) {
                 let registry = self.poll.registry();
-                if let Some(id) = self.sources.insert(registry, stream) {
+                let tls = self.tls.as_ref().filter(|_| listener.is_secure());
+                if let Some(id) = self.sources.insert(registry, stream, tls) {
                     let input = Input::Accepted(id, address);
                     self.collector.handle(now, &input, &mut *self.store);
                 }
@@ -266,8 +281,9 @@ impl Server {
 
     fn handle_reload(&mut self, now: Now) {
         match (self.reload)() {
-            Ok(settings) => {
+            Ok(Reloaded { settings, tls }) => {
                 self.collector.replace_settings(settings);
+                self.tls = tls;
                 log::info!("reloaded");
             }
             Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
