@@ -133,7 +133,7 @@ fn is_absent(error: &io::Error) -> bool {
 fn load(config: &Config) -> Result<Reloaded, Error> {
     let settings = settings(config)?;
     let tls = config.tls.as_ref().map(tls::Acceptor::load);
-    let tls = tls.transpose().map_err(Error::Tls)?;
+    let tls = tls.transpose().map_err(Error::Tls)?.map(Rc::new);
     Ok(Reloaded { settings, tls })
 }
 

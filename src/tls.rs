@@ -7,6 +7,7 @@
 use crate::auth::{self, Certificate, Secured};
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
@@ -16,10 +17,14 @@ use openssl::ssl::{
 };
 use openssl::x509::store::{X509Lookup, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509NameRef, X509PurposeId, X509Ref, X509VerifyResult};
+use openssl::x509::{
+    X509, X509NameRef, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef,
+    X509VerifyResult,
+};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// When the end of a certificate is near enough to be told: days.
@@ -73,7 +78,11 @@ impl From<ErrorStack> for Error {
 /// What handshakes are done with.
 pub struct Acceptor {
     context: SslContext,
+    refused: Refused,
 }
+
+/// Where a handshake notes whose certificate it refused: after it, that is gone.
+type Refused = Index<Ssl, Mutex<String>>;
 
 impl Acceptor {
     /// Reads the files. A certificate that ends soon, or has ended, is logged.
@@ -85,19 +94,23 @@ impl Acceptor {
         let Some((certificate, key)) = pairs.next() else {
             return Err(Error::NoCertificate);
         };
-        let mut first = builder(certificate, key, files)?;
+        let refused = Ssl::new_ex_index()?;
+        let mut first = builder(certificate, key, files, refused)?;
         let mut others = Vec::new();
         for (certificate, key) in pairs {
             let leaf = leaf(certificate)?;
             let names = names(&leaf);
             others.push((
                 names,
-                builder(certificate, key, files)?.build().into_context(),
+                builder(certificate, key, files, refused)?
+                    .build()
+                    .into_context(),
             ));
         }
         first.set_servername_callback(move |ssl, _| choose(ssl, &others));
         Ok(Self {
             context: first.build().into_context(),
+            refused,
         })
     }
 
@@ -106,7 +119,9 @@ impl Acceptor {
     /// # Errors
     /// OpenSSL has no memory.
     pub fn start(&self) -> Result<Ssl, ErrorStack> {
-        Ssl::new(&self.context)
+        let mut ssl = Ssl::new(&self.context)?;
+        ssl.set_ex_data(self.refused, Mutex::default());
+        Ok(ssl)
     }
 }
 
@@ -141,6 +156,7 @@ fn builder(
     certificate: &Path,
     key: &Path,
     files: &Files,
+    refused: Refused,
 ) -> Result<openssl::ssl::SslAcceptorBuilder, Error> {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
@@ -165,7 +181,7 @@ fn builder(
         Error::Content("--tls-key", key.to_owned(), why)
     })?;
     match &files.client_ca {
-        Some(path) => ask_for_certificates(&mut builder, path, files.crl.as_deref())?,
+        Some(path) => ask_for_certificates(&mut builder, path, files.crl.as_deref(), refused)?,
         None => builder.set_verify(SslVerifyMode::NONE),
     }
     Ok(builder)
@@ -176,6 +192,7 @@ fn ask_for_certificates(
     builder: &mut SslContextBuilder,
     path: &Path,
     crl: Option<&Path>,
+    refused: Refused,
 ) -> Result<(), Error> {
     let authorities = certificates("--client-ca", path)?;
     note_end("--client-ca", path, &authorities);
@@ -196,11 +213,27 @@ fn ask_for_certificates(
     // An intermediate of the bundle is trusted as it stands there.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     builder.set_cert_store(store.build());
-    builder.set_verify_callback(SslVerifyMode::PEER, |ok, chain| {
+    builder.set_verify_callback(SslVerifyMode::PEER, move |ok, chain| {
         // An authority without a revocation list has revoked nothing.
-        ok || chain.error().as_raw() == NO_CRL
+        let passes = ok || chain.error().as_raw() == NO_CRL;
+        if !passes {
+            note_refused(chain, refused);
+        }
+        passes
     });
     Ok(())
+}
+
+fn note_refused(chain: &X509StoreContextRef, refused: Refused) {
+    let ssl = X509StoreContext::ssl_idx()
+        .ok()
+        .and_then(|index| chain.ex_data(index));
+    let place = ssl.and_then(|ssl| ssl.ex_data(refused));
+    if let (Some(Ok(mut place)), Some(certificate)) = (place.map(Mutex::lock), chain.current_cert())
+    {
+        let (subject, issuer) = (certificate.subject_name(), certificate.issuer_name());
+        *place = format!("{}, issued by {}", display(subject), display(issuer));
+    }
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
@@ -329,26 +362,29 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// Why a handshake failed, and what to do.
-#[must_use]
-pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
-    let verified = ssl.verify_result();
-    if verified != X509VerifyResult::OK {
-        let (subject, issuer) = ssl.peer_certificate().map_or_else(Default::default, |c| {
-            (display(c.subject_name()), display(c.issuer_name()))
-        });
-        let why = verified.error_string();
-        return format!(
-            "client certificate {subject} of {issuer}: {why}; give the host one that an authority in \
-             --client-ca issued for client authentication"
-        );
-    }
-    let reason = error
-        .ssl_error()
-        .and_then(|stack| stack.errors().first()?.reason());
-    match reason {
-        Some(reason) => format!("TLS handshake: {reason}"),
-        None => format!("TLS handshake: {error}"),
+impl Acceptor {
+    /// Why a handshake failed, and what to do.
+    #[must_use]
+    pub fn failure(&self, ssl: &SslRef, error: &openssl::ssl::Error) -> String {
+        let verified = ssl.verify_result();
+        if verified != X509VerifyResult::OK {
+            let whose = ssl
+                .ex_data(self.refused)
+                .and_then(|place| place.lock().ok());
+            let whose = whose.map_or(String::new(), |whose| whose.clone());
+            return format!(
+                "client certificate {whose}: {}; give the host one for client authentication that \
+                 an authority in --client-ca issued",
+                verified.error_string()
+            );
+        }
+        let reason = error
+            .ssl_error()
+            .and_then(|stack| stack.errors().first()?.reason());
+        match reason {
+            Some(reason) => format!("TLS handshake: {reason}"),
+            None => format!("TLS handshake: {error}"),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -78,7 +79,7 @@ pub struct Reloaded {
     /// What the collector is told to do from now on.
     pub settings: Settings,
     /// What handshakes are done with from now on.
-    pub tls: Option<tls::Acceptor>,
+    pub tls: Option<Rc<tls::Acceptor>>,
 }
 
 /// Reads the files anew, or says why the old ones stay.
@@ -93,7 +94,7 @@ pub struct Setup {
     /// What the collector is told to do.
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
-    pub tls: Option<tls::Acceptor>,
+    pub tls: Option<Rc<tls::Acceptor>>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -106,7 +107,7 @@ struct Server {
     resolver: Resolver,
     listeners: Vec<Listener>,
     sources: Sources,
-    tls: Option<tls::Acceptor>,
+    tls: Option<Rc<tls::Acceptor>>,
     outputs: Vec<OutputSocket>,
     collector: Collector,
     store: Box<dyn Store>,

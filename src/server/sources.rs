@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// When a silent source is asked whether it is still there: one that was switched
@@ -66,7 +67,7 @@ impl Sources {
         &mut self,
         registry: &Registry,
         mut stream: TcpStream,
-        tls: Option<&tls::Acceptor>,
+        tls: Option<&Rc<tls::Acceptor>>,
     ) -> Option<ConnId> {
         let id = ConnId(self.next);
         let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);

@@ -7,6 +7,7 @@ use mio::net::TcpStream;
 use openssl::ssl::{ErrorCode, SslStream};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::rc::Rc;
 
 /// A connection that gives bytes in clear.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) enum Stream {
 #[derive(Debug)]
 pub(super) struct Tls {
     stream: SslStream<TcpStream>,
+    acceptor: Rc<tls::Acceptor>,
     established: bool,
 }
 
@@ -35,9 +37,10 @@ pub(super) enum Reading {
 
 impl Stream {
     /// The server's side of TLS on a new connection.
-    pub(super) fn tls(socket: TcpStream, acceptor: &tls::Acceptor) -> io::Result<Self> {
+    pub(super) fn tls(socket: TcpStream, acceptor: &Rc<tls::Acceptor>) -> io::Result<Self> {
         let stream = SslStream::new(acceptor.start()?, socket)?;
         Ok(Self::Tls(Box::new(Tls {
+            acceptor: Rc::clone(acceptor),
             stream,
             established: false,
         })))
@@ -95,7 +98,9 @@ impl Tls {
             return match error.code() {
                 ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => Err(ErrorKind::WouldBlock.into()),
                 ErrorCode::SYSCALL => Ok(Reading::Refused("TLS handshake: the client left".into())),
-                _ => Ok(Reading::Refused(tls::failure(self.stream.ssl(), &error))),
+                _ => Ok(Reading::Refused(
+                    self.acceptor.failure(self.stream.ssl(), &error),
+                )),
             };
         }
         self.established = true;
