@@ -114,7 +114,9 @@ impl OutputSocket {
         self.close();
         self.blocked = false;
         let channel = match &self.settings.target {
-            Target::Tcp { host, port } | Target::Udp { host, port } => {
+            Target::Tcp { host, port }
+            | Target::Relp { host, port }
+            | Target::Udp { host, port } => {
                 let (host, port) = (host.clone(), *port);
                 let Ok(address) = host.parse::<IpAddr>() else {
                     resolver.ask(self.index, &host, port);
