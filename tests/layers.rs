@@ -90,7 +90,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
             "wsman",
         ],
     ),
-    ("source", &["http", "ntlm", "wire"]),
+    ("source", &["http", "ntlm", "sldc", "wire"]),
     ("sqlite", &["bookmark", "store"]),
     ("users", &["ntlm"]),
     ("subscriptions", &["wire", "wsman"]),
