@@ -7,11 +7,17 @@ use mio::event::Source;
 use mio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::time::Duration;
+
+/// How long a TCP peer may leave bytes unacknowledged, a closed window included,
+/// before the connection counts as ended.
+const PEER_SILENCE: Duration = Duration::from_secs(120);
 
 /// An open output.
 #[derive(Debug)]
@@ -194,6 +200,7 @@ impl OutputSocket {
             None => match stream.peer_addr() {
                 Ok(_) => {
                     stream.set_nodelay(true)?;
+                    notice_a_dead_peer(stream)?;
                     return self.promote();
                 }
                 Err(e) if e.kind() == ErrorKind::NotConnected => return Ok(Opening::Pending),
@@ -305,6 +312,14 @@ impl OutputSocket {
         }
         self.close();
     }
+}
+
+/// A peer that vanished without a word is noticed by what it no longer
+/// acknowledges, or by keep-alive probes while nothing is sent.
+fn notice_a_dead_peer(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(PEER_SILENCE))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE))
 }
 
 /// Opens for appending. A line that a full disk cut off is ended first, so that

@@ -1,0 +1,30 @@
+//! Any bytes as an SLDC record, and any bytes packed and unpacked again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::sldc;
+
+/// Bytes that a record may expand to here.
+const CAP: usize = 1 << 16;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(text) = sldc::decode(data, CAP) {
+        assert!(text.len() <= CAP, "more than the cap");
+        let exact = sldc::decode(data, text.len());
+        assert_eq!(exact.as_deref(), Ok(&*text), "a cap of just the length");
+        if let Some(less) = text.len().checked_sub(1) {
+            assert_eq!(
+                sldc::decode(data, less),
+                Err(sldc::Error::TooLong { cap: less })
+            );
+        }
+        comes_back(&text);
+    }
+    comes_back(data);
+});
+
+fn comes_back(text: &[u8]) {
+    let packed = sldc::encode(text);
+    assert!(!sldc::is_plain(&packed), "a record taken for plain text");
+    assert_eq!(sldc::decode(&packed, text.len()).as_deref(), Ok(text));
+}
