@@ -69,7 +69,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("syslog", &["event"]),
     ("output", &["syslog"]),
     ("queue", &[]),
-    ("link", &["clock", "output", "queue"]),
+    ("link", &["clock", "output", "queue", "syslog"]),
     ("connection", &["auth", "clock", "http", "sldc", "wire"]),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
