@@ -36,6 +36,8 @@ pub enum Error {
     Users(users::Error),
     /// The state folder.
     Store(store::Error),
+    /// An output's certificates.
+    Output(server::OutputError),
     /// A listener.
     Listen(&'static str, SocketAddr, io::Error),
     /// The files of https listeners.
@@ -70,6 +72,7 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
@@ -87,6 +90,7 @@ impl std::error::Error for Error {}
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config) -> Result<(), Error> {
     let Reloaded { settings, tls } = load(config)?;
+    let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let listeners = listeners(config)?;
     let reloaded = config.clone();
@@ -95,6 +99,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
         listeners,
         tls,
         outputs: config.outputs.clone(),
+        connectors,
         settings,
         store: Box::new(store),
         reload: Box::new(reload),

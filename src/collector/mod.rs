@@ -91,6 +91,8 @@ pub enum Input<'a> {
     Opened(OutputId),
     /// An output could not be opened, or has ended.
     Failed(OutputId, &'a str),
+    /// Bytes came from an output's receiver.
+    Replied(OutputId, &'a [u8]),
     /// That many bytes of what the output's link offered were written.
     Written(OutputId, usize),
     /// The output's peer has yet to acknowledge that many of the written bytes.
@@ -117,6 +119,17 @@ enum Timer {
     Connection(ConnId),
     Batch(BatchId),
     Sweep,
+}
+
+/// How sources are treated because of a full output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pressure {
+    /// None is full.
+    Released,
+    /// They are not read.
+    Holding { until: Instant },
+    /// They are read again, and told to come later.
+    Shedding,
 }
 
 /// A connection and the timer that is set for it.
@@ -149,7 +162,7 @@ pub struct Collector {
     repeats: Repeats,
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
-    full_since: Option<Instant>,
+    pressure: Pressure,
     buffered: usize,
     random: StdRng,
     counters: Counters,
@@ -199,7 +212,7 @@ impl Collector {
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
-            full_since: None,
+            pressure: Pressure::Released,
             buffered: 0,
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
@@ -252,8 +265,10 @@ impl Collector {
     /// source is our queue.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
-        self.full_since
-            .is_none_or(|since| now.monotonic >= since + HOLD_TIME)
+        match self.pressure {
+            Pressure::Holding { until } => now.monotonic >= until,
+            Pressure::Released | Pressure::Shedding => true,
+        }
     }
 
     /// Takes in what has happened.
@@ -265,16 +280,29 @@ impl Collector {
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),
-            Input::Opened(id) => self.with_link(id, |link, _| link.handle_opened(now)),
-            Input::Failed(id, why) => self.with_link(id, |link, _| link.handle_failed(now, why)),
+            Input::Opened(id) => self.with_link(id, |link, _| {
+                link.handle_opened(now);
+                None
+            }),
+            Input::Failed(id, why) => self.with_link(id, |link, _| {
+                link.handle_failed(now, why);
+                None
+            }),
+            Input::Replied(id, bytes) => {
+                self.with_link(id, |link, delivered| {
+                    link.handle_received(now, bytes, delivered)
+                });
+            }
             Input::Written(id, count) => {
                 self.with_link(id, |link, delivered| {
                     link.handle_written(now, count, delivered);
+                    None
                 });
             }
             Input::Measured(id, left) => {
                 self.with_link(id, |link, delivered| {
                     link.handle_measured(now, left, delivered);
+                    None
                 });
             }
             Input::Timeout => self.handle_timeout(now),
@@ -298,7 +326,10 @@ impl Collector {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
-        let hold = self.full_since.map(|since| since + HOLD_TIME);
+        let hold = match self.pressure {
+            Pressure::Holding { until } => Some(until),
+            Pressure::Released | Pressure::Shedding => None,
+        };
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         links.chain(hold).chain(timer).min()
     }
@@ -327,10 +358,27 @@ impl Collector {
             && self.connections.values().all(answered)
     }
 
-    fn with_link(&mut self, id: OutputId, act: impl FnOnce(&mut Link, &mut Vec<BatchId>)) {
+    /// Ends what outputs have of a session; to be called when nothing is left to deliver.
+    pub fn close_outputs(&mut self, now: Now) {
+        self.links.iter_mut().for_each(|link| link.close(now));
+    }
+
+    /// Whether all of those are ended.
+    #[must_use]
+    pub fn are_outputs_closed(&self) -> bool {
+        self.links.iter().all(Link::is_closed)
+    }
+
+    fn with_link(
+        &mut self,
+        id: OutputId,
+        act: impl FnOnce(&mut Link, &mut Vec<BatchId>) -> Option<Task>,
+    ) {
         let mut confirmed = Vec::new();
-        if let Some(link) = self.links.get_mut(id.0) {
-            act(link, &mut confirmed);
+        if let Some(link) = self.links.get_mut(id.0)
+            && let Some(task) = act(link, &mut confirmed)
+        {
+            self.outputs.push_back(Output::Link(id, task));
         }
         let required = self
             .links
@@ -378,11 +426,18 @@ impl Collector {
     }
 
     fn note_fullness(&mut self, now: Now) {
-        if !self.is_full() {
-            self.full_since = None;
-        } else if self.full_since.is_none() {
-            self.full_since = Some(now.monotonic);
-            log::debug!("an output is full: sources are held back");
-        }
+        self.pressure = match self.pressure {
+            _ if !self.is_full() => Pressure::Released,
+            Pressure::Released => {
+                log::debug!("an output is full: sources are held back");
+                let until = now.monotonic + HOLD_TIME;
+                Pressure::Holding { until }
+            }
+            Pressure::Holding { until } if now.monotonic >= until => Pressure::Shedding,
+            same => same,
+        };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -646,7 +646,7 @@ fn no_mutation_of_an_envelope_panics() {
 fn certificate_lists_decide_by_issuer_and_subject() {
     let access = |issuers: &[&str], allowed: &[&str], denied: &[&str]| {
         let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        crate::wsman::Access {
+        Access {
             domain_computers: None,
             allowed_subjects: list(allowed),
             denied_subjects: list(denied),
@@ -665,7 +665,11 @@ fn certificate_lists_decide_by_issuer_and_subject() {
         ("bad.example.com", "AB", false),
         ("example.com", "AB", false),
     ] {
-        assert_eq!(listed.lets_in(subject, issuer), expected, "{subject} of {issuer}");
+        assert_eq!(
+            listed.lets_in(subject, issuer),
+            expected,
+            "{subject} of {issuer}"
+        );
     }
     // Stars do not make a match slow.
     let stars = access(&[], &[&"*a".repeat(50)], &[]);

@@ -1,6 +1,7 @@
 //! The binary under test.
 
 use super::{Process, Source, TempDir};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::process::{Command, Output};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
@@ -18,6 +19,30 @@ impl Relay {
     #[track_caller]
     pub(crate) fn start(dir: &TempDir, arguments: &[&str]) -> Self {
         Self::start_on(0, dir, arguments)
+    }
+
+    /// Starts it on https, with nothing but `arguments` to let anyone in.
+    #[track_caller]
+    pub(crate) fn start_secure(dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command
+            .args([
+                "--listen",
+                "https://127.0.0.1:0",
+                "--state",
+                &dir.file("state"),
+            ])
+            .args(arguments)
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG");
+        let mut process = Process::start(command);
+        let line = process.wait_for_log("listening on https://127.0.0.1:");
+        let port = line
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.trim().parse().ok());
+        let port = port.unwrap_or_else(|| panic!("no port in {line:?}"));
+        Self { process, port }
     }
 
     /// The same on a given port, to come back where sources look for it.
@@ -52,6 +77,23 @@ impl Relay {
             "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
             self.port
         )
+    }
+
+    /// Resident memory in kB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.pid());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// Sets a limit of the running process, and gives the one before.
+    pub(crate) fn limit(&self, resource: Resource, current: Option<u64>) -> Option<u64> {
+        let pid = Pid::from_raw(i32::try_from(self.process.pid()).unwrap());
+        let maximum = getrlimit(resource).maximum;
+        let limit = Rlimit { current, maximum };
+        prlimit(pid, resource, limit).unwrap().current
     }
 
     /// A connection of a source to it, not yet authenticated.
