@@ -253,10 +253,11 @@ pub enum MessageKind {
 /// What people do around the relay.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Play a Windows host: fetch a subscription and push events to a collector
+    /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
-    /// Works against any collector that lets null sessions in; for a try, to test
-    /// a set-up, or as load. Prints what was acknowledged.
+    /// Works against any collector that lets null sessions in, or the account of
+    /// --user; for a try, to test a set-up, or as load. Prints what was
+    /// acknowledged.
     Send(SendOptions),
     /// Make a line for the file of --users
     ///
@@ -279,7 +280,7 @@ pub struct SendOptions {
     pub events: Option<PathBuf>,
     /// How many events to send in all; the file is repeated as needed
     ///
-    /// Default: each event once.
+    /// Default: each event once, from each host.
     #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU64>,
     /// At most this many events a second
@@ -293,11 +294,29 @@ pub struct SendOptions {
     /// The name that the played host gives itself (MachineID)
     #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
     pub machine: String,
+    /// How many hosts to play, each with connections of its own
+    ///
+    /// With more than one they are called NAME-0001 and so on, after --machine, and
+    /// share --count and --rate.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub hosts: NonZeroU32,
     /// Push to the subscription of this name
     ///
     /// Default: the first one offered.
     #[arg(long, value_name = "NAME")]
     pub subscription: Option<String>,
+    /// Log on with this account (NTLM) instead of a null session
+    ///
+    /// Its password is asked for on the terminal, or is the first line of standard
+    /// input if that is not a terminal.
+    #[arg(long, value_name = "[DOMAIN\\]USER")]
+    pub user: Option<String>,
+    /// Take the password of --user from the first line of this file
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Compress what is delivered (SLDC), where the subscription asks for it
+    #[arg(long)]
+    pub sldc: bool,
 }
 
 /// The arguments of `wecrelay passwd`.

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     match &options.command {
         Some(Command::Send(send)) => {
-            commands::send::run(send).map_err(|error| Failure::Running(error.into()))
+            commands::send::run(send).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
         }
         Some(Command::Passwd(passwd)) => {
             let options = commands::passwd::Options {

@@ -4,7 +4,8 @@
 //! For a stream it knows up to which byte the peer's TCP has taken them, and
 //! after an unclean end it starts over with the last delivered frames (the
 //! replay window), because what the peer's TCP has taken its application may
-//! never have read (`tcp`; RELP needs no such window).
+//! never have read (`tcp`). With RELP, which needs no such window, each message is
+//! confirmed by itself; a [`Position`] names it.
 //!
 //! ```
 //! use std::rc::Rc;
@@ -35,6 +36,11 @@ pub struct Frames {
     pub ends: Vec<usize>,
 }
 
+/// Where a message begins among all that was sent on one connection, in bytes. Later
+/// messages have higher positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
 /// How an entry stands with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -51,11 +57,20 @@ struct Entry {
     batch: BatchId,
     frames: Rc<Frames>,
     standing: Standing,
+    /// Messages without a confirmation of their own on this connection.
+    unanswered: usize,
 }
 
 impl Entry {
     fn len(&self) -> usize {
         self.frames.bytes.len()
+    }
+
+    /// The message, or the rest of one, that begins at `offset`.
+    fn message(&self, offset: usize) -> Option<&[u8]> {
+        let ends = &self.frames.ends;
+        let end = ends.get(ends.partition_point(|&end| end <= offset))?;
+        self.frames.bytes.get(offset..*end)
     }
 }
 
@@ -72,6 +87,8 @@ pub struct Queue {
     confirmed: usize,
     /// Bytes written on this connection beyond those entries.
     unconfirmed: usize,
+    /// All bytes written on this connection.
+    written: u64,
     /// Bytes of delivered entries.
     kept: usize,
     /// Bytes that are not delivered.
@@ -90,6 +107,7 @@ impl Queue {
             offset: 0,
             confirmed: 0,
             unconfirmed: 0,
+            written: 0,
             kept: 0,
             backlog: 0,
             replay,
@@ -101,6 +119,7 @@ impl Queue {
         self.backlog += frames.bytes.len();
         self.entries.push_back(Entry {
             batch,
+            unanswered: frames.ends.len(),
             frames,
             standing: Standing::Awaited,
         });
@@ -128,17 +147,65 @@ impl Queue {
     /// The next message to send as a datagram.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {
-        let frames = &self.entries.get(self.cursor)?.frames;
-        let end = frames
-            .ends
-            .get(frames.ends.partition_point(|&end| end <= self.offset))?;
-        frames.bytes.get(self.offset..*end)
+        self.entries.get(self.cursor)?.message(self.offset)
+    }
+
+    /// The position of what is sent next.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position(self.written)
+    }
+
+    /// A message that was sent on this connection and is not confirmed, if its source
+    /// still waits for it.
+    #[must_use]
+    pub fn awaited_message(&self, position: Position) -> Option<&[u8]> {
+        let (index, offset) = self.find(position)?;
+        let entry = self.entries.get(index)?;
+        let awaited = entry.standing == Standing::Awaited;
+        awaited.then(|| entry.message(offset)).flatten()
+    }
+
+    /// The entry that holds a position, and the offset there.
+    fn find(&self, position: Position) -> Option<(usize, usize)> {
+        let start = self.written - u64::try_from(self.unconfirmed).ok()?;
+        let mut offset = usize::try_from(position.0.checked_sub(start)?).ok()?;
+        for (index, entry) in self.entries.iter().enumerate().skip(self.confirmed) {
+            if offset < entry.len() {
+                return (position.0 < self.written).then_some((index, offset));
+            }
+            offset -= entry.len();
+        }
+        None
+    }
+
+    /// The message at `position` is confirmed, or nobody waits for it. A batch whose
+    /// last message this was is delivered.
+    pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
+        let Some((index, _)) = self.find(position) else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.unanswered = entry.unanswered.saturating_sub(1);
+            if entry.unanswered == 0 {
+                self.settle(index, delivered);
+            }
+        }
+        while self.confirmed < self.cursor
+            && let Some(entry) = self.entries.get(self.confirmed)
+            && entry.unanswered == 0
+        {
+            self.unconfirmed -= entry.len();
+            self.confirmed += 1;
+        }
+        self.trim();
     }
 
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.offset += count;
         self.unconfirmed += count;
+        self.written += u64::try_from(count).unwrap_or(0);
         while let Some(entry) = self.entries.get(self.cursor) {
             if self.offset < entry.len() {
                 break;
@@ -153,26 +220,32 @@ impl Queue {
     /// a batch is delivered as a whole or not at all.
     pub fn confirm_all_but(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
         while self.confirmed < self.cursor {
-            let Some(entry) = self.entries.get_mut(self.confirmed) else {
+            let Some(entry) = self.entries.get(self.confirmed) else {
                 break;
             };
-            let size = entry.frames.bytes.len();
+            let size = entry.len();
             if self.unconfirmed < size + unacknowledged {
                 break;
             }
+            self.settle(self.confirmed, delivered);
             self.confirmed += 1;
             self.unconfirmed -= size;
-            if entry.standing == Standing::Delivered {
-                continue;
-            }
-            self.backlog -= size;
-            self.kept += size;
-            if entry.standing == Standing::Awaited {
-                delivered.push(entry.batch);
-            }
-            entry.standing = Standing::Delivered;
         }
         self.trim();
+    }
+
+    /// An entry is delivered, if it was not before.
+    fn settle(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        match std::mem::replace(&mut entry.standing, Standing::Delivered) {
+            Standing::Delivered => return,
+            Standing::Awaited => delivered.push(entry.batch),
+            Standing::Abandoned => {}
+        }
+        self.backlog -= entry.len();
+        self.kept += entry.len();
     }
 
     /// The connection ended other than by us after everything was confirmed:
@@ -182,7 +255,16 @@ impl Queue {
         self.offset = 0;
         self.confirmed = 0;
         self.unconfirmed = 0;
+        self.written = 0;
         self.drop_abandoned();
+        // Messages that were confirmed one by one may have overtaken others.
+        if self.replay == 0 {
+            self.entries.retain(|e| e.standing != Standing::Delivered);
+            self.kept = 0;
+        }
+        for entry in &mut self.entries {
+            entry.unanswered = entry.frames.ends.len();
+        }
     }
 
     /// The source of `batch` no longer waits. The batch leaves the queue unless
@@ -349,6 +431,72 @@ mod tests {
         }
         assert_eq!(seen, ["one", "three", "two"]);
         assert_eq!(confirm(&mut queue, 0), [1, 2]);
+    }
+
+    /// Sends the next message as RELP would; gives its position and text.
+    fn send(queue: &mut Queue) -> Option<(Position, String)> {
+        let position = queue.position();
+        let text = String::from_utf8(queue.next_datagram()?.to_vec()).unwrap();
+        queue.handle_written(text.len());
+        Some((position, text))
+    }
+
+    fn confirm_message(queue: &mut Queue, position: Position) -> Vec<u64> {
+        let mut delivered = Vec::new();
+        queue.confirm_message(position, &mut delivered);
+        delivered.into_iter().map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn a_batch_is_delivered_when_each_of_its_messages_is_confirmed() {
+        let mut queue = Queue::new(0);
+        queue.push(BatchId(1), frames(&["one", "two", "three"]));
+        queue.push(BatchId(2), frames(&["four"]));
+        let sent: Vec<_> = std::iter::from_fn(|| send(&mut queue)).collect();
+        let at: Vec<_> = sent.iter().map(|(position, _)| *position).collect();
+        assert_eq!(queue.awaited_message(at[1]), Some(b"two".as_slice()));
+        assert!(confirm_message(&mut queue, at[2]).is_empty());
+        assert!(confirm_message(&mut queue, at[0]).is_empty());
+        assert_eq!(confirm_message(&mut queue, at[3]), [2]);
+        assert_eq!(queue.backlog(), 11);
+        assert_eq!(queue.awaited_message(at[1]), Some(b"two".as_slice()));
+        assert_eq!(confirm_message(&mut queue, at[1]), [1]);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+        assert_eq!(queue.awaited_message(at[1]), None);
+        assert_eq!(queue.awaited_message(queue.position()), None);
+    }
+
+    #[test]
+    fn only_batches_without_all_confirmations_are_sent_again() {
+        let mut queue = Queue::new(0);
+        queue.push(BatchId(1), frames(&["one", "two"]));
+        queue.push(BatchId(2), frames(&["three"]));
+        queue.push(BatchId(3), frames(&["four", "five"]));
+        let at: Vec<_> = (0..4).map(|_| send(&mut queue).unwrap().0).collect();
+        assert!(confirm_message(&mut queue, at[0]).is_empty());
+        assert_eq!(confirm_message(&mut queue, at[2]), [2]);
+        queue.rewind();
+        let again: Vec<_> = std::iter::from_fn(|| send(&mut queue)).collect();
+        let texts: Vec<_> = again.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["one", "two", "four", "five"]);
+        let confirmed = again
+            .iter()
+            .flat_map(|(position, _)| confirm_message(&mut queue, *position));
+        assert_eq!(confirmed.collect::<Vec<_>>(), [1, 3]);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+    }
+
+    #[test]
+    fn a_message_of_an_abandoned_batch_is_awaited_no_more() {
+        let mut queue = Queue::new(0);
+        queue.push(BatchId(1), frames(&["one", "two"]));
+        let at = send(&mut queue).unwrap().0;
+        queue.cancel(BatchId(1));
+        assert_eq!(queue.awaited_message(at), None);
+        let next = send(&mut queue).unwrap().0;
+        assert!(confirm_message(&mut queue, next).is_empty());
+        assert!(confirm_message(&mut queue, at).is_empty());
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
     }
 
     /// Any mix of writes, confirmations, cuts and cancellations: nothing is

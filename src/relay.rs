@@ -35,6 +35,8 @@ pub enum Error {
     Users(users::Error),
     /// The state folder.
     Store(store::Error),
+    /// An output's certificates.
+    Output(server::OutputError),
     /// A listener.
     Listen(SocketAddr, io::Error),
     /// The event loop.
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(address, error) => write!(f, "--listen http://{address}: {error}"),
             Self::Server(error) => write!(f, "{error}"),
         }
@@ -81,6 +84,7 @@ impl std::error::Error for Error {}
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config) -> Result<(), Error> {
     let settings = settings(config)?;
+    let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let listeners = listeners(config)?;
     let reloaded = config.clone();
@@ -88,6 +92,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     server::run(Setup {
         listeners,
         outputs: config.outputs.clone(),
+        connectors,
         settings,
         store: Box::new(store),
         reload: Box::new(reload),

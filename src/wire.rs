@@ -215,6 +215,30 @@ fn push_char(text: &mut Vec<u8>, char: char) {
     text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// Without white space, as XML means it, at both ends. Nearly always there is none.
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [first, .., last] if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_matches([' ', '\t', '\r', '\n']),
+    }
+}
+
+/// Whether `needle` is in `text`; quick where its first byte is rare there.
+#[must_use]
+pub fn contains(text: &str, needle: &str) -> bool {
+    let Some(first) = needle.as_bytes().first() else {
+        return true;
+    };
+    let mut places = memchr::memchr_iter(*first, text.as_bytes());
+    places.any(|at| {
+        text.as_bytes()
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(needle.as_bytes()))
+    })
+}
+
 /// Appends `text` as UTF-16LE, without a byte order mark.
 pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len().saturating_mul(2));
@@ -283,6 +307,30 @@ mod tests {
         assert_eq!(decode_text(b"\xef\xbb\xbfa", Charset::Utf16).0, "a");
         assert_eq!(decode_text(b"<\0a\0", Charset::Utf8).0, "<a");
         assert_eq!(decode_text(b"<a>", Charset::Utf16).0, "<a>");
+    }
+
+    #[test]
+    fn text_is_searched_and_trimmed_as_the_library_does() {
+        for text in [
+            "",
+            " ",
+            "a",
+            " a",
+            "a\t",
+            "a ]> ]]> b",
+            "]]",
+            "\u{a0}x\u{a0}",
+            "\r\n x y \n",
+        ] {
+            assert_eq!(trim(text), text.trim_matches([' ', '\t', '\r', '\n']));
+            for needle in ["", "]]>", "]", "b"] {
+                assert_eq!(
+                    contains(text, needle),
+                    text.contains(needle),
+                    "{needle:?} in {text:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Collector {
             let Some(frames) = frames.get(*form).filter(|frames| !frames.ends.is_empty()) else {
                 continue;
             };
-            batch.waiting += usize::from(link.push(id, frames));
+            batch.waiting += usize::from(link.push(now, id, frames));
         }
         self.timers
             .push(Reverse((deadline(now, &batch.header), Timer::Batch(id))));

@@ -84,6 +84,8 @@ pub enum Input<'a> {
     Opened(OutputId),
     /// An output could not be opened, or has ended.
     Failed(OutputId, &'a str),
+    /// Bytes came from an output's receiver.
+    Replied(OutputId, &'a [u8]),
     /// That many bytes of what the output's link offered were written.
     Written(OutputId, usize),
     /// The output's peer has yet to acknowledge that many of the written bytes.
@@ -269,16 +271,29 @@ impl Collector {
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),
-            Input::Opened(id) => self.with_link(id, |link, _| link.handle_opened(now)),
-            Input::Failed(id, why) => self.with_link(id, |link, _| link.handle_failed(now, why)),
+            Input::Opened(id) => self.with_link(id, |link, _| {
+                link.handle_opened(now);
+                None
+            }),
+            Input::Failed(id, why) => self.with_link(id, |link, _| {
+                link.handle_failed(now, why);
+                None
+            }),
+            Input::Replied(id, bytes) => {
+                self.with_link(id, |link, delivered| {
+                    link.handle_received(now, bytes, delivered)
+                });
+            }
             Input::Written(id, count) => {
                 self.with_link(id, |link, delivered| {
                     link.handle_written(now, count, delivered);
+                    None
                 });
             }
             Input::Measured(id, left) => {
                 self.with_link(id, |link, delivered| {
                     link.handle_measured(now, left, delivered);
+                    None
                 });
             }
             Input::Timeout => self.handle_timeout(now),
@@ -334,10 +349,27 @@ impl Collector {
             && self.connections.values().all(answered)
     }
 
-    fn with_link(&mut self, id: OutputId, act: impl FnOnce(&mut Link, &mut Vec<BatchId>)) {
+    /// Ends what outputs have of a session; to be called when nothing is left to deliver.
+    pub fn close_outputs(&mut self, now: Now) {
+        self.links.iter_mut().for_each(|link| link.close(now));
+    }
+
+    /// Whether all of those are ended.
+    #[must_use]
+    pub fn are_outputs_closed(&self) -> bool {
+        self.links.iter().all(Link::is_closed)
+    }
+
+    fn with_link(
+        &mut self,
+        id: OutputId,
+        act: impl FnOnce(&mut Link, &mut Vec<BatchId>) -> Option<Task>,
+    ) {
         let mut confirmed = Vec::new();
-        if let Some(link) = self.links.get_mut(id.0) {
-            act(link, &mut confirmed);
+        if let Some(link) = self.links.get_mut(id.0)
+            && let Some(task) = act(link, &mut confirmed)
+        {
+            self.outputs.push_back(Output::Link(id, task));
         }
         let required = self
             .links

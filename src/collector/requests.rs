@@ -19,6 +19,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use uuid::Uuid;
 
+/// Bytes that a message is longer than its event's XML, roughly: header and
+/// structured data beside the XML. A guess that saves copying while frames grow.
+const FRAME_OVERHEAD: usize = 1024;
+
 /// Who a message is from.
 struct Source {
     conn: ConnId,
@@ -305,7 +309,15 @@ impl Collector {
             subscription: name.map_or("", |s| &s.name),
         };
         let mut facts = BatchFacts::new();
-        let mut frames: Vec<_> = self.forms.iter().map(|_| Frames::default()).collect();
+        let size = events
+            .iter()
+            .map(|raw| raw.xml.len() + FRAME_OVERHEAD)
+            .sum();
+        let empty = |_: &Form| Frames {
+            bytes: Vec::with_capacity(size),
+            ends: Vec::with_capacity(events.len()),
+        };
+        let mut frames: Vec<_> = self.forms.iter().map(empty).collect();
         for raw in events {
             let event = event::parse(&raw.xml);
             match &event {
@@ -332,6 +344,8 @@ impl Collector {
                 self.counters.truncated += u64::from(cut);
             }
         }
+        // They may stay for long, in the replay window.
+        frames.iter_mut().for_each(|f| f.bytes.shrink_to_fit());
         (frames, facts)
     }
 

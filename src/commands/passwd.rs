@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     print(&mut io::stdout(), &account, &password)
 }
 
-type Password = Zeroizing<String>;
+pub(super) type Password = Zeroizing<String>;
 
 /// Why no line was made.
 #[derive(Debug)]
@@ -86,7 +86,8 @@ impl fmt::Display for Error {
 // No `source`: the text above says all, for logs that print only that.
 impl std::error::Error for Error {}
 
-fn ask(prompt: &str) -> Result<Password, Error> {
+/// Asks on the terminal, without showing what is typed.
+pub(super) fn ask(prompt: &str) -> Result<Password, Error> {
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
         .map_err(Error::Read)
@@ -105,7 +106,7 @@ fn agree(
 }
 
 /// The first line of `input`, without its end.
-fn read_line(input: impl BufRead) -> Result<Password, Error> {
+pub(super) fn read_line(input: impl BufRead) -> Result<Password, Error> {
     let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
     let mut input = input.take(MAX_PASSWORD_BYTES);
     input.read_line(&mut line).map_err(Error::Read)?;

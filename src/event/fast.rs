@@ -10,11 +10,13 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr2};
+
+use crate::wire::{contains, trim};
 
 use super::general::{rendering_field, text_field};
 use super::repair::is_xml_character;
-use super::{Event, Rendering, trim, trimmed, unnamed};
+use super::{Event, Rendering, trimmed, unnamed};
 
 /// Values of an event that this reader takes, well under what the general one does.
 const MAX_DATA: usize = 16_384;
@@ -47,15 +49,14 @@ pub(super) fn read(xml: &str) -> Option<Event<'_>> {
 /// Whether there may be characters that XML forbids, or `]]>`, which it forbids
 /// in text. Errs on the side of yes.
 fn has_unusual(xml: &str) -> bool {
-    let bytes = xml.as_bytes();
     // No early exit, so that the compiler can take many bytes at a time.
-    let control = bytes.iter().fold(false, |found, &byte| {
-        found | ((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r'))
-    });
-    control
-        || memmem::find(bytes, b"]]>").is_some()
-        || memmem::find(bytes, "\u{FFFE}".as_bytes()).is_some()
-        || memmem::find(bytes, "\u{FFFF}".as_bytes()).is_some()
+    let (mut control, mut maybe_noncharacter) = (false, false);
+    for &byte in xml.as_bytes() {
+        control |= (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+        maybe_noncharacter |= byte == 0xef;
+    }
+    let noncharacter = || xml.contains(['\u{fffe}', '\u{ffff}']);
+    control || (maybe_noncharacter && noncharacter()) || contains(xml, "]]>")
 }
 
 fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use roxmltree::{Attribute, Document, Node, ParsingOptions, StringStorage};
 
-use super::{Error, Event, MAX_NODES, Pair, Rendering, scan, trim, trimmed, unnamed};
+use super::{Error, Event, MAX_NODES, Pair, Rendering, scan, trimmed, unnamed};
+use crate::wire::trim;
 
 /// Reads an event without repairing anything.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {

@@ -13,6 +13,7 @@ pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
+use crate::wire::trim;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -275,8 +276,4 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
         Cow::Owned(text) if trim(&text).len() == text.len() => Cow::Owned(text),
         Cow::Owned(text) => Cow::Owned(trim(&text).to_owned()),
     }
-}
-
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
 }

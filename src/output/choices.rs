@@ -1,7 +1,10 @@
 //! The settings after the `?` of an output URL.
 
-use super::{Error, LEAST_MAX, MOST_REPLAY, Scheme, UDP_MAX};
+use std::path::PathBuf;
+
+use super::{Authority, Error, LEAST_MAX, MOST_REPLAY, Scheme, Target, Tls, UDP_MAX, is_host_name};
 use crate::syslog::framing::Framing;
+use crate::syslog::relp;
 
 /// What was said; `None` where nothing was.
 #[derive(Default)]
@@ -12,6 +15,10 @@ pub(super) struct Choices {
     pub(super) replay: Option<usize>,
     pub(super) stream: Option<bool>,
     pub(super) sync: Option<bool>,
+    name: Option<String>,
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 impl Choices {
@@ -25,6 +32,25 @@ impl Choices {
         Ok(choices)
     }
 
+    /// How a connection to `target` is secured.
+    pub(super) fn tls(&self, target: &Target) -> Result<Tls, Error> {
+        if self.key.is_some() && self.certificate.is_none() {
+            return Err(Error::KeyAlone);
+        }
+        let host = match target {
+            Target::Tcp { host, .. } | Target::Relp { host, .. } => host.as_str(),
+            _ => "",
+        };
+        // A zone is for the connection only; no certificate has one.
+        let host = host.split_once('%').map_or(host, |(address, _)| address);
+        Ok(Tls {
+            name: self.name.clone().unwrap_or_else(|| host.to_owned()),
+            ca: self.ca.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        })
+    }
+
     fn set(&mut self, scheme: Scheme, name: &str, value: &str) -> Result<(), Error> {
         let allowed = scheme.settings();
         let Some(name) = allowed.iter().copied().find(|known| *known == name) else {
@@ -36,6 +62,10 @@ impl Choices {
             "replay" => put(&mut self.replay, bytes(name, value, 0, Some(MOST_REPLAY))?),
             "required" => put(&mut self.required, yes_or_no(name, value)?),
             "sync" => put(&mut self.sync, yes_or_no(name, value)?),
+            "name" => put(&mut self.name, server_name(value)?),
+            "ca" => put(&mut self.ca, file(name, value)?),
+            "cert" => put(&mut self.certificate, file(name, value)?),
+            "key" => put(&mut self.key, file(name, value)?),
             _ => put(&mut self.stream, stream(value)?),
         };
         if fresh {
@@ -67,6 +97,25 @@ fn stream(value: &str) -> Result<bool, Error> {
     }
 }
 
+/// A host name or an address, IPv6 with or without brackets.
+fn server_name(value: &str) -> Result<String, Error> {
+    let is_address = value.parse::<std::net::IpAddr>().is_ok();
+    if is_address || is_host_name(value) {
+        return Ok(value.to_owned());
+    }
+    match Authority::parse(value) {
+        Ok(Authority { host, port: None }) => Ok(host),
+        _ => Err(Error::value("name", value, "a host name or an address")),
+    }
+}
+
+fn file(name: &'static str, value: &str) -> Result<PathBuf, Error> {
+    if value.is_empty() || value.contains('\0') {
+        return Err(Error::value(name, value, "the path of a PEM file"));
+    }
+    Ok(PathBuf::from(value))
+}
+
 fn yes_or_no(name: &'static str, value: &str) -> Result<bool, Error> {
     match value {
         "yes" => Ok(true),
@@ -76,7 +125,11 @@ fn yes_or_no(name: &'static str, value: &str) -> Result<bool, Error> {
 }
 
 fn max(scheme: Scheme, value: &str) -> Result<usize, Error> {
-    let most = (scheme == Scheme::Udp).then_some(UDP_MAX);
+    let most = match scheme {
+        Scheme::Udp => Some(UDP_MAX),
+        Scheme::Relp | Scheme::RelpTls => Some(relp::DATA_MAX),
+        _ => None,
+    };
     bytes("max", value, LEAST_MAX, most)
 }
 

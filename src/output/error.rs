@@ -15,9 +15,7 @@ pub enum Error {
         /// The nearest known word.
         nearest: Option<&'static str>,
     },
-    /// A transport that this release does not have.
-    Later(String),
-    /// `udp` or `tcp` without the two slashes.
+    /// A kind that names a host without the two slashes.
     Slashes,
     /// Not a host name or address.
     Host(String),
@@ -65,6 +63,8 @@ pub enum Error {
     },
     /// A framing for an output that sends datagrams.
     DatagramFraming,
+    /// A private key without its certificate.
+    KeyAlone,
 }
 
 impl Error {
@@ -72,10 +72,6 @@ impl Error {
         let nearest = nearest(word, &Scheme::WORDS);
         let found = word.to_owned();
         Self::Scheme { found, nearest }
-    }
-
-    pub(super) fn later(word: &str) -> Self {
-        Self::Later(word.to_owned())
     }
 
     pub(super) fn setting(name: &str, allowed: &'static [&'static str]) -> Self {
@@ -102,12 +98,8 @@ impl fmt::Display for Error {
             Self::Scheme { found, nearest } => {
                 write!(f, "\"{found}\" is no kind of output")?;
                 did_you_mean(f, *nearest, ":")?;
-                f.write_str("; allowed are udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, file:PATH and stdout:")
+                f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp and relp+tls in the same way, unix:PATH, file:PATH and stdout:")
             }
-            Self::Later(scheme) => write!(
-                f,
-                "{scheme} comes in a later release; this one has udp, tcp, unix, file and stdout"
-            ),
             Self::Slashes => {
                 f.write_str("two slashes must follow the colon, as in tcp://syslog.example.com:601")
             }
@@ -148,6 +140,9 @@ impl fmt::Display for Error {
             Self::TooLarge { name, most } => write!(f, "{name}= can be at most {most} bytes"),
             Self::DatagramFraming => {
                 f.write_str("framing= is for streams; with unix, add type=stream")
+            }
+            Self::KeyAlone => {
+                f.write_str("key= needs cert=, the certificate that the key belongs to")
             }
         }
     }

@@ -29,7 +29,10 @@ pub const UDP_MAX: usize = 65_507;
 /// Default `max=` of a datagram `unix:` output, in bytes: well under Linux's default
 /// send buffer of 208 KiB, which a longer datagram would never fit into.
 pub const UNIX_DATAGRAM_MAX: usize = 128 * 1024;
-/// Default `replay=` of `tcp:`, in bytes: more than a receiver's socket buffer holds
+/// Default `max=` over RELP, in bytes: more ends the session at receivers that were not
+/// told otherwise.
+pub const RELP_MAX: usize = 128 * 1024;
+/// Default `replay=` of `tcp:` and `tls:`, in bytes: more than a receiver's socket buffer holds
 /// unread (Linux grows it to 6 MiB by itself).
 pub const REPLAY: usize = 8 * 1024 * 1024;
 /// Largest `replay=`, in bytes: it is kept in memory.
@@ -48,8 +51,23 @@ pub struct Settings {
     pub required: bool,
     /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
     pub replay: usize,
+    /// How the connection is secured, if it is.
+    pub tls: Option<Tls>,
     /// The URL as given, for logs.
     pub label: String,
+}
+
+/// How a connection is secured. The files are PEM and not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Name or address that the receiver's certificate must be for.
+    pub name: String,
+    /// The authorities that may have signed it; `None` for those the system trusts.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate with its chain, if the receiver wants one.
+    pub certificate: Option<PathBuf>,
+    /// Its private key; `None` if that stands in the same file.
+    pub key: Option<PathBuf>,
 }
 
 /// Where messages go.
@@ -62,8 +80,15 @@ pub enum Target {
         /// Port, not 0.
         port: u16,
     },
-    /// A TCP connection (RFC 6587).
+    /// A TCP connection (RFC 6587), or one with TLS (RFC 5425).
     Tcp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// RELP, over TCP or TLS.
+    Relp {
         /// Name or address, IPv6 without brackets.
         host: String,
         /// Port, not 0.
@@ -103,6 +128,10 @@ impl Settings {
             max: choices.max.or_else(|| default_max(&target)),
             required: choices.required.unwrap_or(true),
             replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
+            tls: scheme
+                .is_secured()
+                .then(|| choices.tls(&target))
+                .transpose()?,
             target,
             label: url.to_owned(),
         })
@@ -114,6 +143,9 @@ impl Settings {
 enum Scheme {
     Udp,
     Tcp,
+    Tls,
+    Relp,
+    RelpTls,
     Unix,
     File,
     Stdout,
@@ -121,27 +153,35 @@ enum Scheme {
 
 impl Scheme {
     /// All of them, for messages.
-    const WORDS: [&'static str; 5] = ["udp", "tcp", "unix", "file", "stdout"];
-    /// Of later releases: known, so that the message can say so.
-    const LATER: [&'static str; 3] = ["tls", "relp", "relp+tls"];
+    const WORDS: [&'static str; 8] = [
+        "udp", "tcp", "tls", "relp", "relp+tls", "unix", "file", "stdout",
+    ];
 
     fn parse(word: &str) -> Result<Self, Error> {
         match word.to_ascii_lowercase().as_str() {
             "udp" => Ok(Self::Udp),
             "tcp" => Ok(Self::Tcp),
+            "tls" => Ok(Self::Tls),
+            "relp" => Ok(Self::Relp),
+            "relp+tls" => Ok(Self::RelpTls),
             "unix" => Ok(Self::Unix),
             "file" => Ok(Self::File),
             "stdout" => Ok(Self::Stdout),
-            later if Self::LATER.contains(&later) => Err(Error::later(word)),
             _ => Err(Error::scheme(word)),
         }
+    }
+
+    fn is_secured(self) -> bool {
+        matches!(self, Self::Tls | Self::RelpTls)
     }
 
     /// The names of the settings it knows.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Udp | Self::Stdout => &["max", "required"],
+            Self::Udp | Self::Stdout | Self::Relp => &["max", "required"],
             Self::Tcp => &["framing", "max", "replay", "required"],
+            Self::Tls => &["ca", "cert", "key", "max", "name", "replay", "required"],
+            Self::RelpTls => &["ca", "cert", "key", "max", "name", "required"],
             Self::Unix => &["framing", "max", "required", "type"],
             Self::File => &["max", "required", "sync"],
         }
@@ -151,6 +191,10 @@ impl Scheme {
         match self {
             Self::Udp => host_and_port(place, 514).map(|(host, port)| Target::Udp { host, port }),
             Self::Tcp => host_and_port(place, 601).map(|(host, port)| Target::Tcp { host, port }),
+            Self::Tls => host_and_port(place, 6514).map(|(host, port)| Target::Tcp { host, port }),
+            Self::Relp | Self::RelpTls => {
+                host_and_port(place, 2514).map(|(host, port)| Target::Relp { host, port })
+            }
             Self::Unix => Ok(Target::Unix {
                 path: path("unix", place)?,
                 stream: choices.stream.unwrap_or(false),
@@ -195,6 +239,8 @@ fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
                 None => Ok(Framing::Datagram),
             };
         }
+        // RELP has frames of its own around them.
+        Target::Relp { .. } => Framing::Datagram,
         Target::Tcp { .. } => Framing::OctetCounting,
         Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,
     };
@@ -204,6 +250,7 @@ fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
 fn default_max(target: &Target) -> Option<usize> {
     match target {
         Target::Udp { .. } => Some(UDP_MAX),
+        Target::Relp { .. } => Some(RELP_MAX),
         Target::Unix { stream: false, .. } => Some(UNIX_DATAGRAM_MAX),
         _ => None,
     }

@@ -21,6 +21,9 @@ fn each_kind_has_its_defaults() {
     let defaults = [
         ("udp://h", Framing::Datagram, Some(UDP_MAX), 0),
         ("tcp://h", Framing::OctetCounting, None, REPLAY),
+        ("tls://h", Framing::OctetCounting, None, REPLAY),
+        ("relp://h", Framing::Datagram, Some(131_072), 0),
+        ("relp+tls://h", Framing::Datagram, Some(131_072), 0),
         ("unix:/p", Framing::Datagram, Some(UNIX_DATAGRAM_MAX), 0),
         ("unix:/p?type=stream", Framing::LineFeed, None, 0),
         ("file:/p", Framing::LineFeed, None, 0),
@@ -46,6 +49,12 @@ fn hosts_and_ports_are_read() {
     assert_eq!(parse("UDP://192.0.2.1:1").target, udp("192.0.2.1", 1));
     assert_eq!(parse("tcp://log.example").target, tcp("log.example", 601));
     assert_eq!(parse("tcp://h:65535/").target, tcp("h", 65535));
+    let relp = |port| Target::Relp {
+        host: "h".to_owned(),
+        port,
+    };
+    assert_eq!(parse("relp://h").target, relp(2514));
+    assert_eq!(parse("RELP+tls://h:20514").target, relp(20514));
     assert_eq!(parse("tcp://[2001:db8::1]").target, tcp("2001:db8::1", 601));
     assert_eq!(parse("tcp://[::1]:6").target, tcp("::1", 6));
     assert_eq!(
@@ -97,6 +106,11 @@ fn max_is_bounded_from_both_sides() {
         refusal("udp://h?max=65508"),
         "max= can be at most 65507 bytes"
     );
+    assert_eq!(parse("relp://h?max=999999999").max, Some(999_999_999));
+    assert_eq!(
+        refusal("relp+tls://h?max=1000000000"),
+        "max= can be at most 999999999 bytes"
+    );
 }
 
 #[test]
@@ -140,11 +154,35 @@ fn an_unknown_kind_is_refused_with_what_there_is() {
 }
 
 #[test]
-fn kinds_of_later_releases_are_refused_as_such() {
-    for scheme in ["tls", "relp", "relp+tls"] {
-        let text = refusal(&format!("{scheme}://h"));
-        assert!(text.contains("later release"), "{text}");
-    }
+fn a_secured_output_names_its_files_and_the_receiver() {
+    let settings =
+        parse("tls://log.example?ca=/c a.pem&cert=me.pem&key=/k=1.pem&name=Other.Example");
+    assert_eq!(settings.target, tcp("log.example", 6514));
+    let tls = settings.tls.unwrap();
+    assert_eq!(tls.name, "Other.Example");
+    assert_eq!(tls.ca, Some("/c a.pem".into()));
+    assert_eq!(tls.certificate, Some("me.pem".into()));
+    assert_eq!(tls.key, Some("/k=1.pem".into()));
+    let name = |url: &str| parse(url).tls.unwrap().name;
+    assert_eq!(name("tls://log.example:1"), "log.example");
+    assert_eq!(name("relp+tls://[fe80::1%eth0]"), "fe80::1");
+    assert_eq!(name("tls://h?name=[::1]"), "::1");
+    assert_eq!(name("tls://h?name=::1"), "::1");
+    assert_eq!(name("tls://h?name=192.0.2.1"), "192.0.2.1");
+    assert_eq!(parse("tcp://h").tls, None);
+    assert_eq!(parse("relp://h").tls, None);
+}
+
+#[test]
+fn settings_of_a_secured_output_are_refused_where_they_mean_nothing() {
+    assert!(refusal("tcp://h?ca=/ca.pem").contains("there is no setting \"ca\" here"));
+    assert!(refusal("relp://h?cert=/c.pem").contains("there is no setting"));
+    assert!(refusal("tls://h?framing=lf").contains("there is no setting"));
+    assert!(refusal("relp+tls://h?replay=1M").contains("there is no setting"));
+    assert!(refusal("tls://h?ca=").contains("the path of a PEM file"));
+    assert!(refusal("tls://h?name=a b").contains("a host name or an address"));
+    assert!(refusal("tls://h?name=h:1").contains("a host name or an address"));
+    assert!(refusal("tls://h?key=/k.pem").contains("key= needs cert="));
 }
 
 #[test]

@@ -6,13 +6,19 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
+mod explain;
+mod files;
 mod listener;
 mod output;
 mod outputs;
+mod pem;
+mod secure;
 mod sources;
 mod sys;
 
 pub use listener::{Listener, bind};
+pub use pem::{OutputError, PemError, connectors};
+pub use secure::Connector;
 
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
@@ -22,7 +28,7 @@ use crate::resolver::Resolver;
 use crate::store::Store;
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use std::fmt;
@@ -80,6 +86,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// Where events go.
     pub outputs: Vec<OutputSettings>,
+    /// How each of them is secured, see [`connectors`].
+    pub connectors: Vec<Option<Connector>>,
     /// What the collector is told to do.
     pub settings: Settings,
     /// Where bookmarks are kept.
@@ -137,7 +145,8 @@ fn raise_file_limit() {
 impl Server {
     fn new(setup: Setup) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
         poll.registry()
             .register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -148,9 +157,9 @@ impl Server {
         let mut seed = [0; 32];
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
-        let sockets = setup.outputs.iter().enumerate();
+        let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
         let sockets = sockets
-            .map(|(index, o)| OutputSocket::new(index, Token(OUTPUTS + index), o.clone()))
+            .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
         Ok(Self {
             poll,
@@ -166,9 +175,16 @@ impl Server {
         })
     }
 
-    fn is_done(&self) -> bool {
-        self.stopping
-            .is_some_and(|until| self.collector.is_finished() || now().monotonic >= until)
+    fn is_done(&mut self) -> bool {
+        let Some(until) = self.stopping else {
+            return false;
+        };
+        let now = now();
+        let finished = self.collector.is_finished();
+        if finished {
+            self.collector.close_outputs(now);
+        }
+        (finished && self.collector.are_outputs_closed()) || now.monotonic >= until
     }
 
     /// One turn: read all that is ready, write to the outputs, commit once, answer.
@@ -253,6 +269,8 @@ impl Server {
         for signal in signals {
             if signal == SIGHUP {
                 self.handle_reload(now);
+            } else if signal == SIGXFSZ {
+                log::debug!("a file is as large as this process may make it");
             } else if self.stopping.is_none() {
                 log::info!("stopping: finishing batches in flight");
                 self.stopping = Some(now.monotonic + STOP_TIME);
@@ -265,9 +283,14 @@ impl Server {
     }
 
     fn handle_reload(&mut self, now: Now) {
-        match (self.reload)() {
-            Ok(settings) => {
+        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
+        let connectors = connectors.map_err(|error| format!("--output {error}"));
+        match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
+            Ok((connectors, settings)) => {
                 self.collector.replace_settings(settings);
+                for (output, connector) in self.outputs.iter_mut().zip(connectors) {
+                    output.replace_connector(connector);
+                }
                 log::info!("reloaded");
             }
             Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),

@@ -1,5 +1,7 @@
 //! The sockets and files of one output: open, write, measure, close.
 
+use super::files::{self, Opened};
+use super::secure::{Connector, Handshake, Progress, Secured};
 use super::sys;
 use crate::output::{Settings, Target};
 use crate::resolver::Resolver;
@@ -7,16 +9,22 @@ use mio::event::Source;
 use mio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use socket2::{SockRef, TcpKeepalive};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::time::{Duration, Instant};
+
+/// How long a TCP peer may leave bytes unacknowledged, a closed window included,
+/// before the connection counts as ended.
+const PEER_SILENCE: Duration = Duration::from_secs(120);
 
 /// An open output.
 #[derive(Debug)]
 enum Channel {
     Tcp(TcpStream),
+    Tls(Box<Secured>),
     Unix(UnixStream),
     Udp(UdpSocket),
     UnixDatagram(UnixDatagram),
@@ -26,12 +34,23 @@ enum Channel {
     File(File),
 }
 
+impl From<Opened> for Channel {
+    fn from(opened: Opened) -> Self {
+        match opened {
+            Opened::Pipe(file) => Self::Pipe(file),
+            Opened::Regular(file) => Self::File(file),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum State {
     Closed,
     Resolving,
     /// The connection under way, and the addresses to try after it.
     Connecting(TcpStream, Vec<SocketAddr>),
+    /// The TLS handshake under way.
+    Securing(Box<Handshake>),
     Open(Channel),
 }
 
@@ -59,20 +78,40 @@ pub(super) struct OutputSocket {
     index: usize,
     token: Token,
     settings: Settings,
+    /// Makes its connections secure, if it is to be.
+    connector: Option<Connector>,
     state: State,
     /// Whether the last write found no room.
     pub(super) blocked: bool,
+    /// Whether there may be something to read.
+    pub(super) readable: bool,
 }
 
 impl OutputSocket {
-    pub(super) fn new(index: usize, token: Token, settings: Settings) -> Self {
+    pub(super) fn new(
+        index: usize,
+        token: Token,
+        settings: Settings,
+        connector: Option<Connector>,
+    ) -> Self {
         Self {
             index,
             token,
             settings,
+            connector,
             state: State::Closed,
             blocked: false,
+            readable: false,
         }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Secures the next connections with this.
+    pub(super) fn replace_connector(&mut self, connector: Option<Connector>) {
+        self.connector = connector;
     }
 
     pub(super) fn is_datagram(&self) -> bool {
@@ -107,8 +146,11 @@ impl OutputSocket {
     pub(super) fn open(&mut self, registry: &Registry, resolver: &Resolver) -> io::Result<Opening> {
         self.close();
         self.blocked = false;
+        self.readable = false;
         let channel = match &self.settings.target {
-            Target::Tcp { host, port } | Target::Udp { host, port } => {
+            Target::Tcp { host, port }
+            | Target::Relp { host, port }
+            | Target::Udp { host, port } => {
                 let (host, port) = (host.clone(), *port);
                 let Ok(address) = host.parse::<IpAddr>() else {
                     resolver.ask(self.index, &host, port);
@@ -126,8 +168,8 @@ impl OutputSocket {
                 socket.connect(path)?;
                 Channel::UnixDatagram(socket)
             }
-            Target::File { path, .. } => open_file(path)?,
-            Target::Stdout => open_stdout()?,
+            Target::File { path, .. } => files::open(path)?.into(),
+            Target::Stdout => files::open_stdout()?.into(),
         };
         self.finish(registry, channel)
     }
@@ -171,7 +213,8 @@ impl OutputSocket {
     fn finish(&mut self, registry: &Registry, mut channel: Channel) -> io::Result<Opening> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         match &mut channel {
-            Channel::Tcp(s) => registry.register(s, self.token, interest)?,
+            // Registered since it began to connect.
+            Channel::Tcp(_) | Channel::Tls(_) => {}
             Channel::Unix(s) => registry.register(s, self.token, interest)?,
             Channel::Udp(s) => registry.register(s, self.token, interest)?,
             Channel::UnixDatagram(s) => registry.register(s, self.token, interest)?,
@@ -185,36 +228,14 @@ impl OutputSocket {
     }
 
     /// A connection under way has an event: it is there, not yet, or failed.
-    pub(super) fn handle_connected(&mut self, registry: &Registry) -> io::Result<Opening> {
-        let State::Connecting(stream, rest) = &mut self.state else {
-            return Ok(Opening::Pending);
-        };
-        let failure = match stream.take_error()? {
-            Some(error) => error,
-            None => match stream.peer_addr() {
-                Ok(_) => {
-                    stream.set_nodelay(true)?;
-                    return self.promote();
-                }
-                Err(e) if e.kind() == ErrorKind::NotConnected => return Ok(Opening::Pending),
-                Err(error) => error,
-            },
-        };
-        let rest = std::mem::take(rest);
-        self.state = State::Closed;
-        if rest.is_empty() {
-            Err(failure)
-        } else {
-            self.connect(registry, rest)
-        }
-    }
-
-    fn promote(&mut self) -> io::Result<Opening> {
+    pub(super) fn handle_connected(
+        &mut self,
+        registry: &Registry,
+        now: Instant,
+    ) -> io::Result<Opening> {
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Connecting(stream, _) => {
-                self.state = State::Open(Channel::Tcp(stream));
-                Ok(Opening::Done)
-            }
+            State::Connecting(stream, rest) => self.check_connected(registry, now, stream, rest),
+            State::Securing(handshake) => handshake.resume(now).map(|p| self.note_progress(p)),
             other => {
                 self.state = other;
                 Ok(Opening::Pending)
@@ -222,8 +243,69 @@ impl OutputSocket {
         }
     }
 
+    fn check_connected(
+        &mut self,
+        registry: &Registry,
+        now: Instant,
+        stream: TcpStream,
+        rest: Vec<SocketAddr>,
+    ) -> io::Result<Opening> {
+        let failure = match stream.take_error()? {
+            Some(error) => error,
+            None => match stream.peer_addr() {
+                Ok(_) => return self.start(now, stream),
+                Err(e) if e.kind() == ErrorKind::NotConnected => {
+                    self.state = State::Connecting(stream, rest);
+                    return Ok(Opening::Pending);
+                }
+                Err(error) => error,
+            },
+        };
+        if rest.is_empty() {
+            Err(failure)
+        } else {
+            self.connect(registry, rest)
+        }
+    }
+
+    /// The TCP connection is there.
+    fn start(&mut self, now: Instant, stream: TcpStream) -> io::Result<Opening> {
+        stream.set_nodelay(true)?;
+        notice_a_dead_peer(&stream)?;
+        let Some(connector) = &self.connector else {
+            self.state = State::Open(Channel::Tcp(stream));
+            return Ok(Opening::Done);
+        };
+        let progress = connector.connect(now, stream)?;
+        Ok(self.note_progress(progress))
+    }
+
+    fn note_progress(&mut self, progress: Progress) -> Opening {
+        match progress {
+            Progress::Pending(handshake) => {
+                self.state = State::Securing(Box::new(handshake));
+                Opening::Pending
+            }
+            Progress::Done(secured) => {
+                self.state = State::Open(Channel::Tls(Box::new(secured)));
+                // What came along with the end of the handshake brings no event.
+                self.readable = true;
+                Opening::Done
+            }
+        }
+    }
+
     pub(super) fn is_connecting(&self) -> bool {
-        matches!(self.state, State::Connecting(..))
+        matches!(self.state, State::Connecting(..) | State::Securing(_))
+    }
+
+    /// An event says that there is room to write.
+    pub(super) fn handle_writable(&mut self) -> io::Result<()> {
+        self.blocked = false;
+        match &mut self.state {
+            State::Open(Channel::Tls(secured)) => secured.send().map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the front of `bytes`, or all of it as one datagram.
@@ -233,6 +315,7 @@ impl OutputSocket {
         };
         let result = match channel {
             Channel::Tcp(s) => s.write(bytes),
+            Channel::Tls(s) => s.write(bytes),
             Channel::Unix(s) => s.write(bytes),
             Channel::Udp(s) => s.send(bytes),
             Channel::UnixDatagram(s) => s.send(bytes),
@@ -255,39 +338,39 @@ impl OutputSocket {
 
     /// Bytes that the peer has not acknowledged, or an error when it has gone:
     /// what a connection that was reset tells of its queue is not to be believed.
-    pub(super) fn measure(&mut self) -> io::Result<usize> {
+    pub(super) fn measure(&mut self, now: Instant) -> io::Result<usize> {
         match &mut self.state {
             State::Open(Channel::Tcp(stream)) => {
                 let left = sys::unacknowledged(stream.as_fd())?;
                 stream.take_error()?.map_or(Ok(left), Err)
             }
+            State::Open(Channel::Tls(secured)) => secured.measure(now),
             State::Open(Channel::File(file)) => file.sync_data().map(|()| 0),
             _ => Ok(0),
         }
     }
 
-    /// Reads away what a receiver sends; an error says that the connection is gone.
-    pub(super) fn handle_readable(&mut self) -> io::Result<()> {
+    /// Reads what a receiver sends: how much, or `None` when there is nothing more now.
+    /// An error says that the connection is gone.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let State::Open(channel) = &mut self.state else {
-            return Ok(());
+            return Ok(None);
         };
-        let mut scrap = [0; 4096];
-        loop {
-            let count = match channel {
-                Channel::Tcp(s) => s.read(&mut scrap),
-                Channel::Unix(s) => s.read(&mut scrap),
-                // An answer to a datagram can only be an error: nobody listens there.
-                Channel::Udp(s) => s.recv(&mut scrap).map(|_| 1),
-                Channel::UnixDatagram(s) => s.recv(&mut scrap).map(|_| 1),
-                Channel::Pipe(_) | Channel::File(_) => return Ok(()),
-            };
-            match count {
-                Ok(0) => return Err(io::Error::other("the receiver closed the connection")),
-                Ok(_) => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+        let count = match channel {
+            Channel::Tcp(s) => s.read(buffer),
+            Channel::Tls(s) => s.read(buffer),
+            Channel::Unix(s) => s.read(buffer),
+            // An answer to a datagram can only be an error: nobody listens there.
+            Channel::Udp(s) => s.recv(buffer).map(|_| 1),
+            Channel::UnixDatagram(s) => s.recv(buffer).map(|_| 1),
+            Channel::Pipe(_) | Channel::File(_) => return Ok(None),
+        };
+        match count {
+            Ok(0) => Err(io::Error::other("the receiver closed the connection")),
+            Ok(count) => Ok(Some(count)),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(e) if e.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+            Err(e) => Err(e),
         }
     }
 
@@ -298,7 +381,8 @@ impl OutputSocket {
 
     /// Closes so that the receiver sees a proper end.
     pub(super) fn finish_and_close(&mut self) {
-        match &self.state {
+        match &mut self.state {
+            State::Open(Channel::Tls(secured)) => secured.finish(),
             State::Open(Channel::Tcp(s)) => drop(s.shutdown(std::net::Shutdown::Write)),
             State::Open(Channel::Unix(s)) => drop(s.shutdown(std::net::Shutdown::Write)),
             _ => {}
@@ -307,56 +391,10 @@ impl OutputSocket {
     }
 }
 
-/// Opens for appending. A line that a full disk cut off is ended first, so that
-/// the next one starts on its own.
-fn open_file(path: &std::path::Path) -> io::Result<Channel> {
-    let mut options = OpenOptions::new();
-    options
-        .create(true)
-        .read(true)
-        .append(true)
-        .mode(0o640)
-        .custom_flags(libc::O_NONBLOCK);
-    let is_pipe = std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
-    if is_pipe {
-        let file = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?;
-        return Ok(Channel::Pipe(file));
-    }
-    let mut file = options.open(path)?;
-    if !file.metadata()?.file_type().is_file() {
-        return Err(io::Error::other("neither a regular file nor a named pipe"));
-    }
-    if file.seek(SeekFrom::End(0))? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(Channel::File(file))
-}
-
-/// Standard output. A pipe or terminal is opened anew, because `O_NONBLOCK` on the
-/// one we were given would also hit whoever else has it.
-fn open_stdout() -> io::Result<Channel> {
-    let given = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let kind = given.metadata()?.file_type();
-    if kind.is_file() || (kind.is_char_device() && !rustix::termios::isatty(&given)) {
-        return Ok(Channel::File(given));
-    }
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    match options.open("/proc/self/fd/1") {
-        Ok(file) => Ok(Channel::Pipe(file)),
-        Err(_) => {
-            rustix::io::ioctl_fionbio(&given, true)?;
-            Ok(Channel::Pipe(given))
-        }
-    }
+/// A peer that vanished without a word is noticed by what it no longer
+/// acknowledges, or by keep-alive probes while nothing is sent.
+fn notice_a_dead_peer(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(PEER_SILENCE))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE))
 }

@@ -8,6 +8,10 @@ use crate::collector::{Input, OutputId};
 use crate::link::Link;
 use std::io;
 
+/// How often one output is read before the others have their turn.
+const READ_SHARE: usize = 64;
+/// Bytes read from an output at a time.
+const READ_SIZE: usize = 16 * 1024;
 /// Bytes written to one output before the others have their turn.
 const WRITE_SHARE: usize = 4 << 20;
 
@@ -58,22 +62,42 @@ impl Server {
             return Ok(());
         };
         if socket.is_connecting() {
-            let opening = socket.handle_connected(self.poll.registry());
+            let opening = socket.handle_connected(self.poll.registry(), now.monotonic);
             self.note_opening(now, index, opening);
             return Ok(());
         }
-        if event.is_writable() {
-            socket.blocked = false;
-        }
-        if !(event.is_readable() || event.is_read_closed() || event.is_error()) {
-            return Ok(());
-        }
+        let ended = event.is_read_closed() || event.is_error();
+        socket.readable |= event.is_readable() || ended;
         if socket.is_stdout() && event.is_error() {
             return Err(Error::StdoutClosed);
         }
-        // What was acknowledged before the end counts; what the reset threw away does not.
-        if let Err(error) = socket.handle_readable() {
-            self.end_output(now, index, &error)?;
+        if event.is_writable()
+            && let Err(error) = socket.handle_writable()
+        {
+            return self.end_output(now, index, &error);
+        }
+        Ok(())
+    }
+
+    /// Reads what the receiver has sent, up to its share. What was acknowledged before
+    /// an end counts; what a reset threw away does not.
+    fn read_output(&mut self, now: Now, index: usize) -> Result<(), Error> {
+        let mut buffer = [0; READ_SIZE];
+        for _ in 0..READ_SHARE {
+            let Some(socket) = self.outputs.get_mut(index).filter(|s| s.readable) else {
+                break;
+            };
+            match socket.read(&mut buffer) {
+                Ok(Some(count)) => {
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    self.handle(now, &Input::Replied(OutputId(index), bytes));
+                }
+                Ok(None) => socket.readable = false,
+                Err(error) => {
+                    socket.readable = false;
+                    return self.end_output(now, index, &error);
+                }
+            }
         }
         Ok(())
     }
@@ -100,7 +124,12 @@ impl Server {
         Ok(())
     }
 
+    /// Whether something can be read from or written to an output right now.
     pub(super) fn has_work(&self, index: usize) -> bool {
+        self.outputs.get(index).is_some_and(|s| s.readable) || self.can_write(index)
+    }
+
+    fn can_write(&self, index: usize) -> bool {
         let Some(socket) = self.outputs.get(index) else {
             return false;
         };
@@ -110,6 +139,7 @@ impl Server {
 
     pub(super) fn write_outputs(&mut self, now: Now) -> Result<(), Error> {
         for index in 0..self.outputs.len() {
+            self.read_output(now, index)?;
             self.write_output(now, index)?;
             let link = self.collector.link(OutputId(index));
             if link.is_some_and(Link::wants_measure) {
@@ -122,7 +152,7 @@ impl Server {
     pub(super) fn write_output(&mut self, now: Now, index: usize) -> Result<(), Error> {
         let id = OutputId(index);
         let mut share = WRITE_SHARE;
-        while share > 0 && self.has_work(index) {
+        while share > 0 && self.can_write(index) {
             let (Some(socket), Some(link)) = (self.outputs.get_mut(index), self.collector.link(id))
             else {
                 return Ok(());
@@ -156,7 +186,7 @@ impl Server {
         let Some(socket) = self.outputs.get_mut(index) else {
             return Ok(());
         };
-        match socket.measure() {
+        match socket.measure(now.monotonic) {
             Ok(left) => {
                 self.handle(now, &Input::Measured(OutputId(index), left));
                 Ok(())

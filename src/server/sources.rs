@@ -6,10 +6,15 @@ use crate::collector::{Collector, ConnId, Input};
 use crate::store::Store;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
+/// When a silent source is asked whether it is still there: one that was switched
+/// off should not hold its connection until the idle time.
+const KEEPALIVE: Duration = Duration::from_secs(600);
 /// Bytes read from one source before the others have their turn.
 const READ_SHARE: usize = 256 << 10;
 
@@ -62,7 +67,11 @@ impl Sources {
         self.next += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = registry.register(&mut stream, token, interest);
-        if let Err(error) = registered.and_then(|()| stream.set_nodelay(true)) {
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        let prepared = registered
+            .and_then(|()| stream.set_nodelay(true))
+            .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+        if let Err(error) = prepared {
             log::debug!("a connection is gone before it began: {error}");
             return None;
         }

@@ -1,7 +1,7 @@
 //! A Windows source in small: what `wecrelay send` and the tests speak. Sans-IO.
 //!
 //! A [`Session`] is one connection: it authenticates with its first message
-//! (NTLM, raw tokens under `Negotiate`) and seals everything.
+//! (NTLM, raw tokens under `Negotiate`) and seals everything, compressed if asked to.
 
 mod response;
 
@@ -9,6 +9,7 @@ use crate::http::ContentType;
 use crate::http::multipart::{self, Mechanism};
 use crate::ntlm::initiator::{self, Client, ExpectChallenge, Nonces};
 use crate::ntlm::{self, Session as Security};
+use crate::sldc;
 use crate::wire::{self, Charset};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -107,6 +108,7 @@ pub struct Reply {
 /// One connection of a source.
 pub struct Session {
     endpoint: Endpoint,
+    compress: bool,
     state: State,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
@@ -119,15 +121,25 @@ impl Session {
         let state = State::Fresh(client);
         Self {
             endpoint,
+            compress: false,
             state,
             outgoing: Vec::new(),
             incoming: Vec::new(),
         }
     }
 
+    /// The same with bodies in SLDC, for a subscription that asks for it.
+    #[must_use]
+    pub fn compressed(self, compress: bool) -> Self {
+        Self { compress, ..self }
+    }
+
     /// Sends an envelope; the reply to the last one must have come.
     pub fn call(&mut self, envelope: &str) {
-        let plain = wire::encode_text(envelope, Charset::Utf16);
+        let mut plain = wire::encode_text(envelope, Charset::Utf16);
+        if self.compress {
+            plain = sldc::encode(&plain);
+        }
         match std::mem::replace(&mut self.state, State::Broken) {
             State::Fresh(client) => {
                 let (token, next) = initiator::start(client);
@@ -190,9 +202,14 @@ impl Session {
         let token = token.map_or(String::new(), |t| {
             format!("Authorization: Negotiate {t}\r\n")
         });
+        let encoding = if self.compress {
+            "Content-Encoding: SLDC\r\n"
+        } else {
+            ""
+        };
         let body = body.unwrap_or_default();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nContent-Type: {kind}\r\n{token}\
+            "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nContent-Type: {kind}\r\n{encoding}{token}\
              User-Agent: wecrelay send\r\nContent-Length: {}\r\nHost: {authority}\r\n\r\n",
             body.len()
         );

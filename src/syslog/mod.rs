@@ -5,6 +5,7 @@
 //! [`MessageKind`]. [`framing`] puts messages on a transport.
 
 pub mod framing;
+pub mod relp;
 
 mod escape;
 mod json;

@@ -598,26 +598,6 @@ fn subscriptions_that_do_not_fit_are_named() {
     assert_eq!(source::parse_enumerate_response(&none, ID), Ok(vec![]));
 }
 
-/// Speed by hand: `cargo test --release --lib wsman -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed_of_a_batch() {
-    let (_, text) = batch(50);
-    let count = 2000_u32;
-    #[expect(clippy::disallowed_methods, reason = "a measurement")]
-    let now = std::time::Instant::now;
-    let start = now();
-    for _ in 0..count {
-        std::hint::black_box(parse(std::hint::black_box(&text)).unwrap());
-    }
-    let each = start.elapsed() / count;
-    println!(
-        "{} bytes, {each:?} a batch, {:?} an event",
-        text.len(),
-        each / 50
-    );
-}
-
 #[test]
 fn no_mutation_of_an_envelope_panics() {
     let (_, text) = batch(1);

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
+
+use crate::wire::{self, contains};
 
 pub(super) const CDATA_START: &str = "<![CDATA[";
 pub(super) const CDATA_END: &str = "]]>";
@@ -19,9 +21,7 @@ pub fn join(content: &str) -> Cow<'_, str> {
         .strip_prefix(CDATA_START)
         .and_then(|rest| rest.strip_suffix(CDATA_END));
     match section {
-        Some(text) if memmem::find(text.as_bytes(), CDATA_END.as_bytes()).is_none() => {
-            Cow::Borrowed(trim(text))
-        }
+        Some(text) if !contains(text, CDATA_END) => Cow::Borrowed(trim(text)),
         None if !content.contains(['<', '&']) => Cow::Borrowed(content),
         _ => Cow::Owned(trim(&join_pieces(content)).to_owned()),
     }
@@ -80,7 +80,7 @@ fn referred_code(digits: &str) -> Option<char> {
 /// White space of XML trimmed at both ends; other spaces are data.
 #[must_use]
 pub fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    wire::trim(text)
 }
 
 /// Whether XML 1.0 forbids this character, raw and as a reference.

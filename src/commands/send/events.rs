@@ -5,15 +5,46 @@
 )]
 
 use super::Error;
-use crate::cli::SendOptions;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Samples, with `{time}`, `{record}` and `{computer}` to be filled in.
 const SAMPLES: &str = include_str!("samples.xml");
 
-/// Gives events until the count is reached.
+/// What there is to send, shared by all hosts.
+#[derive(Clone, Debug)]
+pub(super) struct Stock {
+    events: Arc<[String]>,
+    /// Whether they are samples to be filled in.
+    samples: bool,
+}
+
+impl Stock {
+    /// The events of a file, or the samples.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else {
+            return Ok(Self {
+                events: split(SAMPLES).into(),
+                samples: true,
+            });
+        };
+        let bytes = std::fs::read(path).map_err(|e| Error::File(path.to_owned(), e))?;
+        let (text, _) = crate::wire::decode_text(&bytes, crate::wire::Charset::Utf8);
+        let events = split(&text);
+        if events.is_empty() {
+            return Err(Error::NoEvents(path.to_owned()));
+        }
+        Ok(Self {
+            events: events.into(),
+            samples: false,
+        })
+    }
+}
+
+/// Gives a host's events until the count is reached.
 pub(super) struct Supply {
-    events: Vec<String>,
+    events: Arc<[String]>,
     next: usize,
     left: u64,
     sample: Option<Fill>,
@@ -26,30 +57,19 @@ struct Fill {
 }
 
 impl Supply {
-    pub(super) fn open(options: &SendOptions) -> Result<Self, Error> {
+    /// `count` events of `computer`; without a count each event once.
+    pub(super) fn new(stock: &Stock, computer: String, count: Option<u64>) -> Self {
+        let once = u64::try_from(stock.events.len()).unwrap_or(u64::MAX);
         let sample = Fill {
-            computer: options.machine.clone(),
+            computer,
             record: 1,
         };
-        let (events, sample) = match &options.events {
-            None => (split(SAMPLES), Some(sample)),
-            Some(path) => {
-                let bytes = std::fs::read(path).map_err(|e| Error::File(path.clone(), e))?;
-                let (text, _) = crate::wire::decode_text(&bytes, crate::wire::Charset::Utf8);
-                (split(&text), None)
-            }
-        };
-        if events.is_empty() {
-            return Err(Error::NoEvents(options.events.clone().unwrap_or_default()));
-        }
-        let once = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        let left = options.count.map_or(once, std::num::NonZero::get);
-        Ok(Self {
-            events,
+        Self {
+            events: Arc::clone(&stock.events),
             next: 0,
-            left,
-            sample,
-        })
+            left: count.unwrap_or(once),
+            sample: stock.samples.then_some(sample),
+        }
     }
 
     /// The next events, at most `most`, which fit into an envelope of `room`

@@ -1,6 +1,6 @@
-//! `wecrelay send`: plays a Windows source, so that a collector can be seen working.
+//! `wecrelay send`: plays Windows sources, so that a collector can be seen working.
 //!
-//! It does what a workgroup host does: asks for the subscriptions, opens a second
+//! Each does what a host does: asks for the subscriptions, opens a second
 //! connection to where they are delivered, says that it lives, pushes batches and
 //! waits for each Ack. A batch that is not acknowledged is sent again.
 #![expect(
@@ -8,328 +8,239 @@
     reason = "a command: it has sockets, files and a clock"
 )]
 
+mod credential;
+mod delivery;
+mod error;
 mod events;
+mod host;
+
+pub use error::Error;
 
 use crate::cli::SendOptions;
-use crate::ntlm::initiator::{Client, Nonces};
-use crate::source::{self, Endpoint, Reply, Session};
-use crate::wsman;
-use crate::wsman::source::{Offered, Sender};
-use events::{Bookmarks, Supply};
-use rand::rngs::SysRng;
-use rand::{Rng, SeedableRng};
-use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use crate::wsman::source::Offered;
+use delivery::Delivery;
+use events::{Stock, Supply};
+use host::{Host, Manner};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use uuid::Uuid;
 
-/// How long an answer is waited for: what we ask the collector to keep to.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a batch is tried before it is given up.
-const TRIES: u32 = 10;
-/// Pause before a batch is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Threads at most; hosts of one thread take turns.
+const THREADS: usize = 16;
+/// How often hosts that pause look whether a heartbeat is due.
+const TICK: Duration = Duration::from_millis(200);
 
-/// Why nothing, or not everything, was acknowledged.
-#[derive(Debug)]
-pub enum Error {
-    /// The file of events.
-    File(PathBuf, io::Error),
-    /// The file holds no `<Event>`.
-    NoEvents(PathBuf),
-    /// The collector's address, or the talk with it.
-    Session(source::Error),
-    /// The connection.
-    Connection(String, io::Error),
-    /// What the collector said.
-    Answer(wsman::Error),
-    /// The collector answered with that status.
-    Status(&'static str, u16),
-    /// No subscription of that name among those.
-    NoSubscription(Option<String>, Vec<String>),
-    /// No random bytes.
-    Random(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path, error) => write!(f, "--events {}: {error}", path.display()),
-            Self::NoEvents(path) => write!(f, "--events {}: no <Event> in it", path.display()),
-            Self::Session(error) => write!(f, "{error}"),
-            Self::Connection(to, error) => write!(f, "{to}: {error}"),
-            Self::Answer(error) => write!(f, "the collector's answer: {error}"),
-            Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
-            Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),
-            Self::NoSubscription(Some(name), offered) => {
-                write!(
-                    f,
-                    "--subscription {name}: not offered; there are: {}",
-                    offered.join(", ")
-                )
-            }
-            Self::Random(why) => write!(f, "no random bytes: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<source::Error> for Error {
-    fn from(error: source::Error) -> Self {
-        Self::Session(error)
-    }
-}
-
-impl From<wsman::Error> for Error {
-    fn from(error: wsman::Error) -> Self {
-        Self::Answer(error)
-    }
-}
-
-/// Plays a source until all events are acknowledged.
+/// Plays sources until all events are acknowledged.
 ///
 /// # Errors
-/// The file, the connection, or a refusal of the collector.
+/// The flags and files, the connection, or a refusal of the collector.
 pub fn run(options: &SendOptions) -> Result<(), Error> {
-    let mut supply = Supply::open(options)?;
-    let mut host = Host::new(&options.machine)?;
-    let offered = host.enumerate(&options.url)?;
-    let names: Vec<_> = offered.iter().map(|o| o.name.clone()).collect();
-    eprintln!(
-        "{}: {} offered: {}",
-        options.url,
-        count(offered.len()),
-        names.join(", ")
-    );
-    let wanted = |o: &Offered| {
-        options
-            .subscription
-            .as_ref()
-            .is_none_or(|name| *name == o.name)
+    let load = Load {
+        options,
+        stock: Stock::open(options.events.as_deref())?,
+        manner: Manner {
+            account: credential::read(options)?,
+            sldc: options.sldc,
+        },
+        progress: Progress::new(),
     };
-    let chosen = offered.into_iter().find(wanted);
-    let chosen = chosen.ok_or(Error::NoSubscription(options.subscription.clone(), names))?;
-    let began = Instant::now();
-    let mut delivery = Delivery {
-        host,
-        subscription: chosen,
-        connection: None,
-    };
-    delivery.heartbeat()?;
-    let (events, batches) = delivery.push_all(&mut supply, options)?;
-    let seconds = began.elapsed().as_secs_f64();
-    eprintln!("acknowledged: {events} events in {batches} batches, {seconds:.2} s");
-    Ok(())
+    let hosts = usize::try_from(options.hosts.get()).unwrap_or(usize::MAX);
+    let ended = load.play(hosts);
+    load.progress.report(hosts);
+    ended
 }
 
-fn count(subscriptions: usize) -> String {
-    match subscriptions {
-        1 => "1 subscription".into(),
-        n => format!("{n} subscriptions"),
-    }
+/// What all threads share.
+struct Load<'a> {
+    options: &'a SendOptions,
+    stock: Stock,
+    manner: Manner,
+    progress: Progress,
 }
 
-/// The played host.
-struct Host {
-    machine: String,
-    session: Uuid,
-    random: rand::rngs::StdRng,
-}
-
-impl Host {
-    fn new(machine: &str) -> Result<Self, Error> {
-        let mut random = rand::rngs::StdRng::try_from_rng(&mut SysRng)
-            .map_err(|error| Error::Random(error.to_string()))?;
-        let session = new_uuid(&mut random);
-        Ok(Self {
-            machine: machine.to_owned(),
-            session,
-            random,
+impl Load<'_> {
+    /// Plays all hosts, a few threads beside each other; gives the first failure.
+    fn play(&self, hosts: usize) -> Result<(), Error> {
+        let threads = hosts.min(THREADS);
+        thread::scope(|scope| {
+            let start = |first: usize| {
+                let mine = (first..hosts).step_by(threads);
+                let builder = thread::Builder::new().name(format!("hosts {first}"));
+                builder.spawn_scoped(scope, move || self.play_hosts(mine))
+            };
+            let started: Vec<_> = (0..threads).map(start).collect();
+            let ended = started.into_iter().map(|thread| {
+                let thread = thread.map_err(Error::Thread)?;
+                thread
+                    .join()
+                    .unwrap_or_else(|p| std::panic::resume_unwind(p))
+            });
+            ended.fold(Ok(()), Result::and)
         })
     }
 
-    fn connect(&self, url: &str) -> Result<Connection, Error> {
-        let endpoint = Endpoint::parse(url)?;
-        let to = endpoint.authority.clone();
-        let failed = |error| Error::Connection(to.clone(), error);
-        let stream = TcpStream::connect(&to).map_err(failed)?;
-        let set_up = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
-        set_up.map_err(failed)?;
-        let workstation = self.machine.split('.').next().unwrap_or_default();
-        let session = Session::new(endpoint, Client::anonymous(workstation));
-        Ok(Connection {
-            stream,
-            session,
-            to,
-        })
-    }
-
-    fn sender<'a>(&'a mut self, to: &'a str) -> Sender<'a> {
-        let (message, operation) = (new_uuid(&mut self.random), new_uuid(&mut self.random));
-        Sender {
-            to,
-            machine: &self.machine,
-            locale: "en-US",
-            session: self.session,
-            message,
-            operation,
-            timeout: TIMEOUT,
-            max_envelope_size: 512_000,
-        }
-    }
-
-    fn nonces(&mut self) -> Nonces {
-        let mut nonces = Nonces::default();
-        self.random.fill_bytes(&mut nonces.session_key);
-        self.random.fill_bytes(&mut nonces.client_challenge);
-        nonces
-    }
-
-    fn enumerate(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
-        let mut connection = self.connect(url)?;
-        let nonces = self.nonces();
-        let sender = self.sender(url);
-        let (message, operation) = (sender.message, sender.operation);
-        let envelope = wsman::source::enumerate(&sender);
-        let text = connection.ask("Enumerate", &envelope, &nonces)?;
-        let offered = wsman::source::parse_enumerate_response(&text, message)?;
-        let end = wsman::source::end(new_uuid(&mut self.random), operation);
-        connection.call(&end, &nonces)?;
-        Ok(offered)
-    }
-}
-
-fn new_uuid(random: &mut impl Rng) -> Uuid {
-    let mut bytes = [0; 16];
-    random.fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
-}
-
-struct Connection {
-    stream: TcpStream,
-    session: Session,
-    to: String,
-}
-
-impl Connection {
-    fn call(&mut self, envelope: &str, nonces: &Nonces) -> Result<Reply, Error> {
-        let failed = |error| Error::Connection(self.to.clone(), error);
-        self.session.call(envelope);
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            self.stream
-                .write_all(&self.session.take_outgoing())
-                .map_err(failed)?;
-            let count = self.stream.read(&mut buffer).map_err(failed)?;
-            if count == 0 {
-                return Err(failed(io::ErrorKind::UnexpectedEof.into()));
-            }
-            let bytes = buffer.get(..count).unwrap_or_default();
-            if let Some(reply) = self.session.handle_received(bytes, nonces)? {
-                return Ok(reply);
-            }
-        }
-    }
-
-    /// Sends a message that is answered by an envelope.
-    fn ask(&mut self, what: &'static str, text: &str, nonces: &Nonces) -> Result<String, Error> {
-        match self.call(text, nonces)? {
-            Reply {
-                status: 200,
-                text: Some(text),
-            } => Ok(text),
-            Reply { status, .. } => Err(Error::Status(what, status)),
-        }
-    }
-}
-
-/// One subscription that is delivered to.
-struct Delivery {
-    host: Host,
-    subscription: Offered,
-    connection: Option<Connection>,
-}
-
-impl Delivery {
-    fn heartbeat(&mut self) -> Result<(), Error> {
-        let to = self.subscription.notify_to.clone();
-        let sender = self.host.sender(&to);
-        let message = sender.message;
-        let envelope = wsman::source::heartbeat(&sender, &self.subscription.reference);
-        self.acknowledged("Heartbeat", &envelope, message)
-    }
-
-    fn push_all(
-        &mut self,
-        supply: &mut Supply,
-        options: &SendOptions,
-    ) -> Result<(u64, u64), Error> {
-        let most = self
-            .subscription
-            .max_elements
-            .unwrap_or(u32::MAX)
-            .min(options.batch.get());
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let room = self.subscription.max_envelope_size.unwrap_or(512_000);
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let began = Instant::now();
-        let mut bookmarks = Bookmarks::default();
-        let (mut events, mut batches) = (0, 0);
-        loop {
-            let batch = supply.next_batch(most, room);
-            if batch.is_empty() {
-                return Ok((events, batches));
-            }
-            batch.iter().for_each(|event| bookmarks.note(event));
-            self.push(&batch, &bookmarks)?;
-            events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            batches += 1;
-            if let Some(rate) = options.rate {
-                let due = Duration::from_secs_f64(lossy(events) / f64::from(rate.get()));
-                std::thread::sleep(due.saturating_sub(began.elapsed()));
-            }
-        }
-    }
-
-    /// Sends a batch until it is acknowledged, as Windows does.
-    fn push(&mut self, batch: &[String], bookmarks: &Bookmarks) -> Result<(), Error> {
-        for tries in 1.. {
-            let to = self.subscription.notify_to.clone();
-            let sender = self.host.sender(&to);
-            let message = sender.message;
-            let events = batch.iter().map(String::as_str);
-            let reference = &self.subscription.reference;
-            let bookmark = bookmarks.xml();
-            let text = wsman::source::events(&sender, reference, Some(&bookmark), events);
-            match self.acknowledged("a batch", &text, message) {
-                Err(error) if tries < TRIES => {
-                    eprintln!("{error}; trying again");
-                    self.connection = None;
-                    std::thread::sleep(PAUSE);
+    fn play_hosts(&self, numbers: impl Iterator<Item = usize>) -> Result<(), Error> {
+        let mut hosts = numbers
+            .map(|number| self.begin(number))
+            .collect::<Result<Vec<_>, _>>()?;
+        while !hosts.is_empty() {
+            let mut index = 0;
+            while let Some(host) = hosts.get_mut(index) {
+                match host.push()? {
+                    0 => drop(hosts.swap_remove(index)),
+                    events => {
+                        self.progress.note(events);
+                        self.pause(&mut hosts)?;
+                        index += 1;
+                    }
                 }
-                result => return result,
             }
         }
         Ok(())
     }
 
-    fn acknowledged(&mut self, what: &'static str, text: &str, message: Uuid) -> Result<(), Error> {
-        let nonces = self.host.nonces();
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(self.host.connect(&self.subscription.notify_to)?),
+    /// The host of that number, connected.
+    fn begin(&self, number: usize) -> Result<Delivery, Error> {
+        let options = self.options;
+        let machine = machine_name(&options.machine, number, options.hosts.get());
+        let supply = Supply::new(&self.stock, machine.clone(), self.share(number));
+        let mut host = Host::new(machine, self.manner.clone())?;
+        let offered = host.enumerate(&options.url)?;
+        let is_first = number == 0;
+        if is_first {
+            self.describe(&offered);
+        }
+        let chosen = choose(offered, options.subscription.as_deref())?;
+        if is_first && options.sldc && !chosen.compression {
+            eprintln!("{}: asks for no SLDC, so bodies stay plain", chosen.name);
+        }
+        Delivery::begin(host, chosen, supply, options.batch.get())
+    }
+
+    /// How many of the events of `--count` a host sends.
+    fn share(&self, number: usize) -> Option<u64> {
+        let count = self.options.count?.get();
+        let hosts = u64::from(self.options.hosts.get());
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        Some(count / hosts + u64::from(number < count % hosts))
+    }
+
+    fn describe(&self, offered: &[Offered]) {
+        let names: Vec<_> = offered.iter().map(|o| o.name.as_str()).collect();
+        let count = counted(offered.len(), "subscription");
+        let names = names.join(", ");
+        eprintln!("{}: {count} offered: {names}", self.options.url);
+    }
+
+    /// Waits as long as `--rate` wants, with the heartbeats that fall due.
+    fn pause(&self, hosts: &mut [Delivery]) -> Result<(), Error> {
+        let Some(rate) = self.options.rate else {
+            return Ok(());
         };
-        let answer = connection.ask(what, text, &nonces)?;
-        Ok(wsman::source::check_ack(&answer, message)?)
+        while let Some(left) = self.progress.ahead_of(rate.get()) {
+            thread::sleep(left.min(TICK));
+            hosts.iter_mut().try_for_each(Delivery::heartbeat_if_due)?;
+        }
+        Ok(())
+    }
+}
+
+fn choose(offered: Vec<Offered>, wanted: Option<&str>) -> Result<Offered, Error> {
+    let names = offered.iter().map(|o| o.name.clone()).collect();
+    let mut offered = offered.into_iter();
+    let chosen = offered.find(|o| wanted.is_none_or(|name| name == o.name));
+    chosen.ok_or_else(|| Error::NoSubscription(wanted.map(str::to_owned), names))
+}
+
+/// `NAME`, or `NAME-0001` and so on when there are several; before the domain.
+fn machine_name(name: &str, number: usize, hosts: u32) -> String {
+    if hosts == 1 {
+        return name.to_owned();
+    }
+    let (host, domain) = name.split_at(name.find('.').unwrap_or(name.len()));
+    format!("{host}-{:04}{domain}", number + 1)
+}
+
+/// What was acknowledged so far, by all hosts.
+struct Progress {
+    began: Instant,
+    events: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            events: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long to wait until there are no more than `rate` events a second.
+    fn ahead_of(&self, rate: u32) -> Option<Duration> {
+        let due = lossy(self.events.load(Ordering::Relaxed)) / f64::from(rate);
+        let due = Duration::from_secs_f64(due);
+        due.checked_sub(self.began.elapsed())
+            .filter(|left| !left.is_zero())
+    }
+
+    fn report(&self, hosts: usize) {
+        let events = self.events.load(Ordering::Relaxed);
+        let batches = self.batches.load(Ordering::Relaxed);
+        let from = match hosts {
+            1 => String::new(),
+            hosts => format!(" from {hosts} hosts"),
+        };
+        let batches = counted(usize::try_from(batches).unwrap_or(usize::MAX), "batch");
+        let seconds = self.began.elapsed().as_secs_f64();
+        eprintln!("acknowledged: {events} events{from} in {batches}, {seconds:.2} s");
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match (count, what.ends_with("ch")) {
+        (1, _) => format!("1 {what}"),
+        (_, true) => format!("{count} {what}es"),
+        (_, false) => format!("{count} {what}s"),
     }
 }
 
 /// For rates, where a lost bit does not matter.
 fn lossy(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_hosts_are_numbered_before_their_domain() {
+        assert_eq!(machine_name("ws.example.com", 0, 1), "ws.example.com");
+        assert_eq!(machine_name("ws.example.com", 0, 2), "ws-0001.example.com");
+        assert_eq!(machine_name("ws", 11_999, 20_000), "ws-12000");
+    }
+
+    #[test]
+    fn a_rate_is_waited_for() {
+        let progress = Progress::new();
+        assert!(progress.ahead_of(10).is_none());
+        progress.note(50);
+        let left = progress.ahead_of(10).unwrap();
+        assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5));
+        assert!(progress.ahead_of(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn counts_are_said_in_words() {
+        assert_eq!(counted(1, "batch"), "1 batch");
+        assert_eq!(counted(2, "batch"), "2 batches");
+        assert_eq!(counted(0, "subscription"), "0 subscriptions");
+    }
 }

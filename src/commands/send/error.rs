@@ -1,0 +1,96 @@
+//! Why nothing, or not everything, was acknowledged.
+
+use crate::commands::passwd;
+use crate::source;
+use crate::users;
+use crate::wsman;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why nothing, or not everything, was acknowledged.
+#[derive(Debug)]
+pub enum Error {
+    /// The file of events.
+    File(PathBuf, io::Error),
+    /// The file holds no `<Event>`.
+    NoEvents(PathBuf),
+    /// The account of `--user`.
+    Account(users::Reason),
+    /// The file of the password.
+    PasswordFile(PathBuf, io::Error),
+    /// The account's password.
+    Password(passwd::Error),
+    /// The collector's address, or the talk with it.
+    Session(source::Error),
+    /// The connection.
+    Connection(String, io::Error),
+    /// What the collector said.
+    Answer(wsman::Error),
+    /// The collector answered with that status.
+    Status(&'static str, u16),
+    /// No subscription of that name among those.
+    NoSubscription(Option<String>, Vec<String>),
+    /// No random bytes.
+    Random(String),
+    /// The system gives no thread.
+    Thread(io::Error),
+}
+
+impl Error {
+    /// The exit code: 2 for a bad flag or file, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::File(..)
+            | Self::NoEvents(_)
+            | Self::Account(_)
+            | Self::PasswordFile(..)
+            | Self::Password(_)
+            | Self::Session(source::Error::Address(_)) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(f, "--events {}: {error}", path.display()),
+            Self::NoEvents(path) => write!(f, "--events {}: no <Event> in it", path.display()),
+            Self::Account(reason) => write!(f, "--user: {reason}"),
+            Self::PasswordFile(path, error) => {
+                write!(f, "--password-file {}: {error}", path.display())
+            }
+            Self::Password(error) => write!(f, "{error}"),
+            Self::Session(error) => write!(f, "{error}"),
+            Self::Connection(to, error) => write!(f, "{to}: {error}"),
+            Self::Answer(error) => write!(f, "the collector's answer: {error}"),
+            Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
+            Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),
+            Self::NoSubscription(Some(name), offered) => {
+                let offered = offered.join(", ");
+                write!(
+                    f,
+                    "--subscription {name}: not offered; there are: {offered}"
+                )
+            }
+            Self::Random(why) => write!(f, "no random bytes: {why}"),
+            Self::Thread(error) => write!(f, "no thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<source::Error> for Error {
+    fn from(error: source::Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<wsman::Error> for Error {
+    fn from(error: wsman::Error) -> Self {
+        Self::Answer(error)
+    }
+}

@@ -1,0 +1,158 @@
+//! A played host and its connections.
+
+use super::Error;
+use crate::ntlm::initiator::{Client, ClientAccount, Nonces};
+use crate::source::{Endpoint, Reply, Session};
+use crate::wsman;
+use crate::wsman::source::{Offered, Sender};
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long an answer is waited for: what we ask the collector to keep to.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who a host is, besides its name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Manner {
+    /// What it logs on with; none is a null session.
+    pub(super) account: Option<ClientAccount>,
+    /// Whether it compresses where that is asked for.
+    pub(super) sldc: bool,
+}
+
+/// The played host.
+pub(super) struct Host {
+    pub(super) machine: String,
+    pub(super) manner: Manner,
+    session: Uuid,
+    random: StdRng,
+}
+
+impl Host {
+    pub(super) fn new(machine: String, manner: Manner) -> Result<Self, Error> {
+        let mut random =
+            StdRng::try_from_rng(&mut SysRng).map_err(|error| Error::Random(error.to_string()))?;
+        let session = new_uuid(&mut random);
+        Ok(Self {
+            machine,
+            manner,
+            session,
+            random,
+        })
+    }
+
+    /// A connection that has said nothing yet.
+    pub(super) fn connect(&self, url: &str, compress: bool) -> Result<Connection, Error> {
+        let endpoint = Endpoint::parse(url)?;
+        let to = endpoint.authority.clone();
+        let failed = |error| Error::Connection(to.clone(), error);
+        let stream = TcpStream::connect(&to).map_err(failed)?;
+        let set_up = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
+        set_up.map_err(failed)?;
+        let session = Session::new(endpoint, self.client()).compressed(compress);
+        Ok(Connection {
+            stream,
+            session,
+            to,
+        })
+    }
+
+    fn client(&self) -> Client {
+        let workstation = self.machine.split('.').next().unwrap_or_default();
+        match &self.manner.account {
+            None => Client::anonymous(workstation),
+            Some(account) => Client::with_account(workstation, account.clone()),
+        }
+    }
+
+    /// What stands in the header of the next message.
+    pub(super) fn sender<'a>(&'a mut self, to: &'a str) -> Sender<'a> {
+        let (message, operation) = (new_uuid(&mut self.random), new_uuid(&mut self.random));
+        Sender {
+            to,
+            machine: &self.machine,
+            locale: "en-US",
+            session: self.session,
+            message,
+            operation,
+            timeout: TIMEOUT,
+            max_envelope_size: 512_000,
+        }
+    }
+
+    pub(super) fn nonces(&mut self) -> Nonces {
+        let mut nonces = Nonces::default();
+        self.random.fill_bytes(&mut nonces.session_key);
+        self.random.fill_bytes(&mut nonces.client_challenge);
+        nonces
+    }
+
+    /// Asks for the subscriptions, on a connection of its own.
+    pub(super) fn enumerate(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
+        let mut connection = self.connect(url, false)?;
+        let nonces = self.nonces();
+        let sender = self.sender(url);
+        let (message, operation) = (sender.message, sender.operation);
+        let envelope = wsman::source::enumerate(&sender);
+        let text = connection.ask("Enumerate", &envelope, &nonces)?;
+        let offered = wsman::source::parse_enumerate_response(&text, message)?;
+        let end = wsman::source::end(new_uuid(&mut self.random), operation);
+        connection.call(&end, &nonces)?;
+        Ok(offered)
+    }
+}
+
+fn new_uuid(random: &mut impl Rng) -> Uuid {
+    let mut bytes = [0; 16];
+    random.fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    session: Session,
+    to: String,
+}
+
+impl Connection {
+    fn call(&mut self, envelope: &str, nonces: &Nonces) -> Result<Reply, Error> {
+        let failed = |error| Error::Connection(self.to.clone(), error);
+        self.session.call(envelope);
+        let mut buffer = [0; 16 << 10];
+        loop {
+            self.stream
+                .write_all(&self.session.take_outgoing())
+                .map_err(failed)?;
+            let count = self.stream.read(&mut buffer).map_err(failed)?;
+            if count == 0 {
+                return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+            }
+            let bytes = buffer.get(..count).unwrap_or_default();
+            if let Some(reply) = self.session.handle_received(bytes, nonces)? {
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// Sends a message that is answered by an envelope.
+    pub(super) fn ask(
+        &mut self,
+        what: &'static str,
+        text: &str,
+        nonces: &Nonces,
+    ) -> Result<String, Error> {
+        match self.call(text, nonces)? {
+            Reply {
+                status: 200,
+                text: Some(text),
+            } => Ok(text),
+            Reply { status, .. } => Err(Error::Status(what, status)),
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! One output as a state machine: when to connect, what to write, what is delivered.
+//!
+//! A [`Link`] owns the [`Queue`] of its output and decides by [`Settings`] what
+//! *delivered* means there: for TCP every byte acknowledged by the peer's TCP,
+//! which has to be measured from time to time while something is in flight; for
+//! RELP what the receiver itself has confirmed; for the others what was written.
+
+mod session;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use crate::clock::Now;
+use crate::output::{Settings, Target};
+use crate::queue::{BatchId, Frames, Queue};
+use session::{Outcome, Session};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use trouble::Trouble;
+
+/// Bytes that may wait for one output before sources are held back.
+pub const CAPACITY: usize = 64 << 20;
+/// First pause before an output is opened again; doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause: a receiver that comes back is found within this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// A connection, or a RELP session on it, that is not there by then will not come.
+const OPENING_TIME: Duration = Duration::from_secs(10);
+/// First look at what the peer has acknowledged; doubles while nothing moves.
+const FIRST_LOOK: Duration = Duration::from_micros(500);
+/// A look costs one system call, so that a slow peer is not worth looking at more often.
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// How long a RELP receiver may take to answer our `close`.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Down {
+        until: Instant,
+    },
+    Opening {
+        until: Instant,
+    },
+    /// Connected, and the RELP session is to be opened.
+    Greeting {
+        until: Instant,
+    },
+    Up,
+    /// The RELP session is to be closed.
+    Closing {
+        until: Instant,
+    },
+    Closed,
+}
+
+/// What the event loop has to do for an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Open it, then report [`Link::handle_opened`] or [`Link::handle_failed`].
+    Open,
+    /// Close at once; the link knows.
+    Close,
+    /// Tell [`Link::handle_measured`] how many bytes the peer has not acknowledged.
+    Measure,
+}
+
+/// One output, sans-IO.
+#[derive(Debug)]
+pub struct Link {
+    settings: Settings,
+    queue: Queue,
+    phase: Phase,
+    pause: Duration,
+    look: Option<(Instant, Duration)>,
+    /// RELP on the open connection.
+    session: Option<Session>,
+    failing: Trouble,
+    refusing: Trouble,
+    /// Messages dropped because a best effort output was full.
+    dropped: u64,
+}
+
+impl Link {
+    /// A link that wants to be opened at once.
+    #[must_use]
+    pub fn new(settings: Settings, now: Now) -> Self {
+        Self {
+            queue: Queue::new(settings.replay),
+            settings,
+            phase: Phase::Down {
+                until: now.monotonic,
+            },
+            pause: FIRST_PAUSE,
+            look: None,
+            session: None,
+            failing: Trouble::default(),
+            refusing: Trouble::default(),
+            dropped: 0,
+        }
+    }
+
+    /// How the output was asked for.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Messages dropped so far (best effort outputs only).
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether no more may be queued before something is delivered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.backlog() >= CAPACITY
+    }
+
+    /// Whether everything queued has been delivered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.backlog() == 0
+    }
+
+    /// Queues a batch. Answers whether its source has to wait for it: a best
+    /// effort output never makes it wait, and drops what does not fit.
+    pub fn push(&mut self, now: Now, batch: BatchId, frames: &Rc<Frames>) -> bool {
+        if !self.settings.required && self.is_full() {
+            self.drop_messages(frames.ends.len());
+            return false;
+        }
+        self.queue.push(batch, Rc::clone(frames));
+        self.fill(now);
+        self.settings.required
+    }
+
+    fn drop_messages(&mut self, count: usize) {
+        if self.dropped == 0 {
+            let label = &self.settings.label;
+            log::warn!("output {label}: does not take all events, dropping some (required=no)");
+        }
+        self.dropped = self
+            .dropped
+            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// The source of `batch` was told to come again.
+    pub fn cancel(&mut self, batch: BatchId) {
+        self.queue.cancel(batch);
+    }
+
+    /// The output is open; what [`Link::next_bytes`] offers may be written.
+    pub fn handle_opened(&mut self, now: Now) {
+        if !matches!(self.settings.target, Target::Relp { .. }) {
+            self.handle_up(now);
+            return;
+        }
+        self.session = Some(Session::new(self.settings.required));
+        self.phase = Phase::Greeting {
+            until: now.monotonic + OPENING_TIME,
+        };
+    }
+
+    fn handle_up(&mut self, now: Now) {
+        self.phase = Phase::Up;
+        if self.failing.ease(now) {
+            log::info!("output {}: open", self.settings.label);
+        }
+    }
+
+    /// Opening failed, or the open output ended. What was not delivered, and the
+    /// replay window before it, is sent again.
+    pub fn handle_failed(&mut self, now: Now, reason: &str) {
+        match self.phase {
+            Phase::Down { .. } | Phase::Closed => return,
+            Phase::Closing { .. } => {
+                self.phase = Phase::Closed;
+                return;
+            }
+            _ => {}
+        }
+        let label = &self.settings.label;
+        if self.failing.begin(now) {
+            let effect = if self.settings.required {
+                ", sources wait"
+            } else {
+                ""
+            };
+            log::warn!("output {label}: {reason}; trying again{effect}");
+        } else {
+            log::debug!("output {label}: {reason}");
+        }
+        self.queue.rewind();
+        self.look = None;
+        self.session = None;
+        self.phase = Phase::Down {
+            until: now.monotonic + self.pause,
+        };
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// Everything is delivered, and nothing will follow: a RELP session is closed.
+    pub fn close(&mut self, now: Now) {
+        if let (Phase::Up, Some(session)) = (self.phase, &mut self.session) {
+            session.close();
+            self.phase = Phase::Closing {
+                until: now.monotonic + CLOSING_TIME,
+            };
+        }
+    }
+
+    /// Whether nothing is to be written or awaited after [`Link::close`].
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// What to write next on a stream, when the output is open.
+    #[must_use]
+    pub fn next_bytes(&self) -> Option<&[u8]> {
+        match (&self.session, self.phase) {
+            (Some(session), _) => Some(session.outgoing()).filter(|bytes| !bytes.is_empty()),
+            (None, Phase::Up) => self.queue.next_bytes(),
+            _ => None,
+        }
+    }
+
+    /// The next datagram, when the output is open.
+    #[must_use]
+    pub fn next_datagram(&self) -> Option<&[u8]> {
+        matches!(self.phase, Phase::Up)
+            .then(|| self.queue.next_datagram())
+            .flatten()
+    }
+
+    /// `count` bytes were written.
+    pub fn handle_written(&mut self, now: Now, count: usize, delivered: &mut Vec<BatchId>) {
+        if let Some(session) = &mut self.session {
+            session.handle_written(count);
+            self.fill(now);
+            return;
+        }
+        self.queue.handle_written(count);
+        if self.is_measured() {
+            self.look
+                .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
+        } else {
+            self.confirm(0, delivered);
+        }
+    }
+
+    /// A RELP session takes from the queue what it has room for.
+    fn fill(&mut self, now: Now) {
+        if let Some(session) = &mut self.session {
+            session.fill(now, &mut self.queue);
+        }
+    }
+
+    /// Bytes came from the receiver. Answers whether the output is to be closed.
+    pub fn handle_received(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        delivered: &mut Vec<BatchId>,
+    ) -> Option<Task> {
+        // Only RELP listens to what comes back.
+        let session = self.session.as_mut()?;
+        let before = self.queue.backlog();
+        let result = session.handle_received(now, bytes, &mut self.queue, delivered);
+        if self.queue.backlog() < before {
+            self.pause = FIRST_PAUSE;
+        }
+        match result {
+            Ok(outcome) => self.handle_outcome(now, outcome),
+            Err(error) => {
+                self.handle_failed(now, &error.to_string());
+                Some(Task::Close)
+            }
+        }
+    }
+
+    fn handle_outcome(&mut self, now: Now, outcome: Outcome) -> Option<Task> {
+        if outcome.opened {
+            self.handle_up(now);
+        }
+        if let Some((count, reason)) = outcome.refused {
+            self.note_refused(now, count, &reason);
+        }
+        if self.session.as_ref().is_some_and(|s| !s.is_refused()) {
+            self.refusing.ease(now);
+        }
+        if outcome.closing || outcome.closed {
+            self.handle_failed(now, "the receiver closed the RELP session");
+            return Some(Task::Close);
+        }
+        None
+    }
+
+    fn note_refused(&mut self, now: Now, count: usize, reason: &str) {
+        let label = &self.settings.label;
+        if self.refusing.begin(now) {
+            log::warn!("output {label}: the receiver refuses messages ({reason})");
+        } else {
+            log::debug!("output {label}: {count} messages refused ({reason})");
+        }
+        if !self.settings.required {
+            self.drop_messages(count);
+        }
+    }
+
+    /// The peer's TCP has yet to acknowledge `unacknowledged` of the written bytes.
+    pub fn handle_measured(
+        &mut self,
+        now: Now,
+        unacknowledged: usize,
+        delivered: &mut Vec<BatchId>,
+    ) {
+        let before = self.queue.unconfirmed();
+        self.confirm(unacknowledged, delivered);
+        let after = self.queue.unconfirmed();
+        self.look = match self.look {
+            // What is left is only the start of a batch, acknowledged as far as it goes.
+            _ if after == 0 || (unacknowledged == 0 && self.queue.next_bytes().is_some()) => None,
+            Some((_, pause)) if after == before => {
+                let pause = (pause * 2).min(LONGEST_LOOK);
+                Some((now.monotonic + pause, pause))
+            }
+            _ => Some((now.monotonic + FIRST_LOOK, FIRST_LOOK)),
+        };
+    }
+
+    fn confirm(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
+        let backlog = self.queue.backlog();
+        self.queue.confirm_all_but(unacknowledged, delivered);
+        if self.queue.backlog() < backlog {
+            self.pause = FIRST_PAUSE;
+        }
+    }
+
+    fn is_measured(&self) -> bool {
+        matches!(
+            self.settings.target,
+            Target::Tcp { .. } | Target::File { sync: true, .. }
+        )
+    }
+
+    /// Whether written bytes wait to be measured: worth a look right after writing.
+    #[must_use]
+    pub fn wants_measure(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// When [`Link::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Down { until }
+            | Phase::Opening { until }
+            | Phase::Greeting { until }
+            | Phase::Closing { until } => Some(until),
+            Phase::Closed => None,
+            Phase::Up => {
+                let look = self.look.map(|(at, _)| at);
+                let session = self.session.as_ref().and_then(Session::poll_timeout);
+                let troubles = [&self.failing, &self.refusing];
+                let troubles = troubles.into_iter().filter_map(Trouble::poll_timeout);
+                troubles.chain(look).chain(session).min()
+            }
+        }
+    }
+
+    /// Time has passed; calls too early are harmless.
+    pub fn handle_timeout(&mut self, now: Now) -> Option<Task> {
+        if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
+            return None;
+        }
+        match self.phase {
+            Phase::Down { .. } => {
+                self.phase = Phase::Opening {
+                    until: now.monotonic + OPENING_TIME,
+                };
+                Some(Task::Open)
+            }
+            Phase::Opening { .. } => self.give_up(now, "no connection in time"),
+            Phase::Greeting { .. } => self.give_up(
+                now,
+                "the receiver does not answer the RELP open; does it speak RELP?",
+            ),
+            Phase::Closing { .. } => self.give_up(now, "no answer to the RELP close"),
+            Phase::Up => self.handle_timeout_up(now),
+            Phase::Closed => None,
+        }
+    }
+
+    fn give_up(&mut self, now: Now, reason: &str) -> Option<Task> {
+        self.handle_failed(now, reason);
+        Some(Task::Close)
+    }
+
+    fn handle_timeout_up(&mut self, now: Now) -> Option<Task> {
+        if let Some(session) = &mut self.session {
+            if session.is_overdue(now) {
+                return self.give_up(now, "the receiver has stopped answering");
+            }
+            // Only what nobody waits for is let go here.
+            session.handle_timeout(now, &mut self.queue, &mut Vec::new());
+        }
+        self.note_calm(now);
+        let is_due = |(at, _): (Instant, Duration)| now.monotonic >= at;
+        self.look.is_some_and(is_due).then_some(Task::Measure)
+    }
+
+    /// Says that a trouble is over, when it is.
+    fn note_calm(&mut self, now: Now) {
+        let label = &self.settings.label;
+        if let Some(time) = self.failing.end(now) {
+            log::info!("output {label}: open again after {} s", time.as_secs());
+            self.pause = FIRST_PAUSE;
+        }
+        if let Some(time) = self.refusing.end(now) {
+            let seconds = time.as_secs();
+            log::info!("output {label}: takes all messages again after {seconds} s");
+            if let Some(session) = &mut self.session {
+                session.handle_calm();
+            }
+        }
+    }
+}

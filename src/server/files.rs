@@ -1,0 +1,70 @@
+//! Files, named pipes and standard output as outputs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// What was opened.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// A pipe or terminal, non-blocking.
+    Pipe(File),
+    /// A regular file or device: always ready.
+    Regular(File),
+}
+
+/// Opens for appending. A line that a full disk cut off is ended first, so that
+/// the next one starts on its own.
+pub(super) fn open(path: &Path) -> io::Result<Opened> {
+    let mut options = OpenOptions::new();
+    options
+        .create(true)
+        .read(true)
+        .append(true)
+        .mode(0o640)
+        .custom_flags(libc::O_NONBLOCK);
+    let is_pipe = std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
+    if is_pipe {
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?;
+        return Ok(Opened::Pipe(file));
+    }
+    let mut file = options.open(path)?;
+    if !file.metadata()?.file_type().is_file() {
+        return Err(io::Error::other("neither a regular file nor a named pipe"));
+    }
+    if file.seek(SeekFrom::End(0))? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(Opened::Regular(file))
+}
+
+/// Standard output. A pipe or terminal is opened anew, because `O_NONBLOCK` on the
+/// one we were given would also hit whoever else has it.
+pub(super) fn open_stdout() -> io::Result<Opened> {
+    let given = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let kind = given.metadata()?.file_type();
+    if kind.is_file() || (kind.is_char_device() && !rustix::termios::isatty(&given)) {
+        return Ok(Opened::Regular(given));
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    match options.open("/proc/self/fd/1") {
+        Ok(file) => Ok(Opened::Pipe(file)),
+        Err(_) => {
+            rustix::io::ioctl_fionbio(&given, true)?;
+            Ok(Opened::Pipe(given))
+        }
+    }
+}

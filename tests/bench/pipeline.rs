@@ -1,0 +1,261 @@
+//! What a step costs: nanoseconds an event, from fixed inputs in memory.
+//!
+//! `cargo bench` runs it; `cargo bench -- WORD` only the lines that hold the word.
+//! The machine's noise is in the figures: compare lines of one run, the best of
+//! several rounds each.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a measurement"
+)]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+use uuid::Uuid;
+use wecrelay::auth::Policy;
+use wecrelay::clock::Now;
+use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
+use wecrelay::connection::{Limits, Rules};
+use wecrelay::link::Task;
+use wecrelay::ntlm::Server;
+use wecrelay::ntlm::initiator::{Client, Nonces};
+use wecrelay::source::{Endpoint, Session};
+use wecrelay::store::Memory;
+use wecrelay::syslog::{ControlCharacters, Mapping, MessageKind, Origin};
+use wecrelay::users::Users;
+use wecrelay::wire::{self, Charset};
+use wecrelay::wsman::source::{Offered, Sender};
+use wecrelay::wsman::{ContentFormat, Subscription};
+use wecrelay::{event, output, sldc, syslog, wsman};
+
+const EVENTS: usize = 50;
+const ROUND: Duration = Duration::from_millis(300);
+const ROUNDS: usize = 5;
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const URL: &str = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC";
+
+fn main() {
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let bench = Bench { word };
+    let events = events();
+    let bytes: usize = events.iter().map(String::len).sum();
+    println!("{EVENTS} events a batch, {} bytes each", bytes / EVENTS);
+    bench.steps(&events);
+    bench.pipeline(&events);
+}
+
+/// The sample events of `wecrelay send`, filled in.
+fn events() -> Vec<String> {
+    let samples = include_str!("../../src/commands/send/samples.xml");
+    let fill = |(sample, record): (&str, usize)| {
+        let sample = sample.replace("{time}", "2026-01-02T03:04:05.123456700Z");
+        let sample = sample.replace("{record}", &record.to_string());
+        sample.replace("{computer}", "bench.example.com")
+    };
+    samples.lines().cycle().zip(1..=EVENTS).map(fill).collect()
+}
+
+struct Bench {
+    word: Option<String>,
+}
+
+impl Bench {
+    /// Runs `batch`, which handles a batch of events, and prints the best round.
+    fn report(&self, name: &str, mut batch: impl FnMut()) {
+        if self.word.as_ref().is_some_and(|word| !name.contains(word)) {
+            return;
+        }
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let (began, mut batches) = (Instant::now(), 0_u32);
+            while began.elapsed() < ROUND {
+                batch();
+                batches += 1;
+            }
+            let events = f64::from(batches) * f64::from(u32::try_from(EVENTS).unwrap());
+            best = best.min(began.elapsed().as_secs_f64() * 1e9 / events);
+        }
+        println!(
+            "{name:<28} {best:>9.0} ns an event {:>12.0} a second",
+            1e9 / best
+        );
+    }
+
+    fn steps(&self, events: &[String]) {
+        let text = envelope(events, None);
+        let utf16 = wire::encode_text(&text, Charset::Utf16);
+        self.report("decode UTF-16", || {
+            black_box(wire::decode_text(black_box(&utf16), Charset::Utf16));
+        });
+        let packed = sldc::encode(&utf16);
+        self.report("decompress SLDC", || {
+            black_box(sldc::decode(black_box(&packed), 32 << 20).unwrap());
+        });
+        self.report("parse the envelope", || {
+            black_box(wsman::parse(black_box(&text)).unwrap());
+        });
+        self.report("parse the events", || {
+            events
+                .iter()
+                .for_each(|event| drop(black_box(event::parse(event))));
+        });
+        for message in [MessageKind::Text, MessageKind::Xml, MessageKind::Json] {
+            self.write(events, message);
+        }
+    }
+
+    fn write(&self, events: &[String], message: MessageKind) {
+        let mapping = Mapping {
+            message,
+            ..Mapping::default()
+        };
+        let origin = Origin {
+            address: ADDRESS,
+            machine_id: "bench.example.com",
+            identity: "",
+            auth: "ntlm-anonymous",
+            subscription: "bench",
+        };
+        let parsed: Vec<_> = events.iter().map(|xml| (xml, event::parse(xml))).collect();
+        let mut out = Vec::new();
+        self.report(&format!("write as {message:?}"), || {
+            out.clear();
+            for (xml, event) in &parsed {
+                let keep = ControlCharacters::Keep;
+                syslog::write_message(&mapping, xml, event, &origin, None, keep, &mut out);
+            }
+            black_box(&out);
+        });
+    }
+
+    /// From sealed bytes to a sealed Ack, over an output that takes everything.
+    fn pipeline(&self, events: &[String]) {
+        for message in [MessageKind::Text, MessageKind::Xml, MessageKind::Json] {
+            let mut pair = Pair::new(message);
+            self.report(&format!("pipeline with {message:?}"), || pair.push(events));
+        }
+    }
+}
+
+fn sender(to: &str) -> Sender<'_> {
+    Sender {
+        to,
+        machine: "bench.example.com",
+        locale: "en-US",
+        session: Uuid::nil(),
+        message: Uuid::nil(),
+        operation: Uuid::nil(),
+        timeout: Duration::from_secs(60),
+        max_envelope_size: 512_000,
+    }
+}
+
+fn envelope(events: &[String], subscription: Option<&Offered>) -> String {
+    let reference = subscription.map_or("", |offered| &offered.reference);
+    let mark = "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"1\" IsCurrent=\"true\"/></BookmarkList>";
+    let events = events.iter().map(String::as_str);
+    wsman::source::events(&sender(URL), reference, Some(mark), events)
+}
+
+/// A source and a collector in memory; what the source seals counts as well.
+struct Pair {
+    collector: Collector,
+    store: Memory,
+    session: Session,
+    subscription: Option<Offered>,
+    now: Now,
+}
+
+impl Pair {
+    fn new(message: MessageKind) -> Self {
+        let now = Now {
+            monotonic: Instant::now(),
+            wall: SystemTime::now(),
+        };
+        let outputs = vec![output::Settings::parse("stdout:").unwrap()];
+        let mut pair = Self {
+            collector: Collector::new(now, settings(message), outputs, [7; 32]),
+            store: Memory::new(),
+            session: Session::new(Endpoint::parse(URL).unwrap(), Client::anonymous("BENCH")),
+            subscription: None,
+            now,
+        };
+        pair.handle(&Input::Accepted(ConnId(1), ADDRESS));
+        pair.handle(&Input::Timeout);
+        let text = pair.call(&wsman::source::enumerate(&sender(URL)));
+        let offered = wsman::source::parse_enumerate_response(&text, Uuid::nil()).unwrap();
+        pair.subscription = offered.into_iter().next();
+        pair
+    }
+
+    fn push(&mut self, events: &[String]) {
+        let envelope = envelope(events, self.subscription.as_ref());
+        let ack = self.call(&envelope);
+        wsman::source::check_ack(&ack, Uuid::nil()).unwrap();
+    }
+
+    fn handle(&mut self, input: &Input<'_>) {
+        self.collector.handle(self.now, input, &mut self.store);
+    }
+
+    /// Sends an envelope and turns the loop until the reply is there.
+    fn call(&mut self, envelope: &str) -> String {
+        self.session.call(envelope);
+        loop {
+            let sent = self.session.take_outgoing();
+            self.handle(&Input::Received(ConnId(1), &sent));
+            self.turn();
+            let answer = self.collector.outgoing(ConnId(1)).to_vec();
+            self.handle(&Input::Sent(ConnId(1), answer.len()));
+            let reply = self
+                .session
+                .handle_received(&answer, &Nonces::default())
+                .unwrap();
+            if let Some(text) = reply.and_then(|reply| reply.text) {
+                return text;
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        while let Some(output) = self.collector.poll_output() {
+            if output == Output::Link(OutputId(0), Task::Open) {
+                self.handle(&Input::Opened(OutputId(0)));
+            }
+        }
+        let next = |collector: &Collector| {
+            let link = collector.link(OutputId(0));
+            link.and_then(|link| link.next_bytes()).map(<[u8]>::len)
+        };
+        while let Some(size) = next(&self.collector) {
+            self.handle(&Input::Written(OutputId(0), size));
+        }
+        self.collector.commit(self.now, &mut self.store);
+    }
+}
+
+fn settings(message: MessageKind) -> Settings {
+    let policy = Policy {
+        anonymous: vec!["127.0.0.0/8".parse().unwrap()],
+        accounts: Rc::new(Users::default()),
+        has_accounts: false,
+        ntlmv1: false,
+        server: Server::from_hostname("bench.example.com"),
+    };
+    Settings {
+        rules: Rules {
+            auth: policy,
+            allow_unencrypted: false,
+            limits: Limits::default(),
+        },
+        subscriptions: vec![Subscription::quick(&[], ContentFormat::Events)],
+        mapping: Mapping {
+            message,
+            ..Mapping::default()
+        },
+        hostname: None,
+    }
+}

@@ -1,0 +1,170 @@
+//! Any text as an event: both readers agree, every message is of the grammar and
+//! within its maximum, and every value is in it.
+#![no_main]
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../support/rfc5424.rs"]
+mod rfc5424;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use rfc5424::read_line;
+use wecrelay::event::{self, Event};
+use wecrelay::syslog::framing::{Framing, write_frame};
+use wecrelay::syslog::{
+    ControlCharacters, MIN_LENGTH, Mapping, MessageKind, Origin, write_message,
+};
+
+const KINDS: [MessageKind; 3] = [MessageKind::Text, MessageKind::Xml, MessageKind::Json];
+const FRAMINGS: [Framing; 3] = [Framing::Datagram, Framing::OctetCounting, Framing::LineFeed];
+
+type Parsed<'a> = Result<Event<'a>, event::Error>;
+
+fuzz_target!(|text: &str| -> Corpus {
+    // What stands before a NUL is what the source says of itself.
+    let (claim, xml) = text.split_once('\0').unwrap_or(("ws1.example", text));
+    let event = event::parse(xml);
+    readers_agree(xml, &event);
+    for kind in KINDS {
+        for framing in FRAMINGS {
+            let whole = write(kind, xml, &event, claim, None, framing);
+            check(&whole, &event, kind, framing);
+            shortened(kind, xml, &event, claim, framing, &whole);
+        }
+    }
+    Corpus::Keep
+});
+
+/// A comment is beyond the strict reader, so that the general one has to take over.
+fn readers_agree(xml: &str, event: &Parsed<'_>) {
+    let Ok(event) = event else { return };
+    if event.repaired.is_none() {
+        let commented = format!("{xml}<!---->");
+        assert_eq!(&event::parse(&commented).unwrap(), event);
+    }
+}
+
+fn write(
+    kind: MessageKind,
+    xml: &str,
+    event: &Parsed<'_>,
+    claim: &str,
+    max: Option<usize>,
+    framing: Framing,
+) -> (Vec<u8>, usize) {
+    let mapping = Mapping {
+        message: kind,
+        ..Mapping::default()
+    };
+    let origin = Origin {
+        address: [192, 0, 2, 7].into(),
+        machine_id: claim,
+        identity: claim,
+        auth: "ntlm",
+        subscription: claim,
+    };
+    let control = framing.control_characters();
+    let mut out = Vec::new();
+    let written = write_frame(framing, &mut out, |out| {
+        write_message(&mapping, xml, event, &origin, max, control, out)
+    });
+    (unframe(framing, out, control), written.truncated)
+}
+
+fn unframe(framing: Framing, mut frame: Vec<u8>, control: ControlCharacters) -> Vec<u8> {
+    match framing {
+        Framing::Datagram => {}
+        Framing::OctetCounting => {
+            let space = frame.iter().position(|byte| *byte == b' ').unwrap();
+            let message = frame.split_off(space + 1);
+            assert_eq!(frame, format!("{} ", message.len()).as_bytes());
+            frame = message;
+        }
+        Framing::LineFeed => assert_eq!(frame.pop(), Some(b'\n')),
+    }
+    if control == ControlCharacters::Escape {
+        let text = std::str::from_utf8(&frame).unwrap();
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+    frame
+}
+
+fn check(
+    (message, truncated): &(Vec<u8>, usize),
+    event: &Parsed<'_>,
+    kind: MessageKind,
+    framing: Framing,
+) {
+    assert_eq!(*truncated, 0);
+    let line = read_line(message);
+    let Ok(event) = event else {
+        assert_eq!(line.values("event", "Malformed").len(), 1);
+        return;
+    };
+    same_msg(&line.message, event, kind);
+    if framing == Framing::LineFeed {
+        return;
+    }
+    let data = line
+        .elements
+        .iter()
+        .filter(|(id, _)| id.starts_with("data@"));
+    let values: Vec<_> = data
+        .flat_map(|(_, values)| values)
+        .map(|(_, value)| value)
+        .collect();
+    for (name, value) in &event.data {
+        assert!(
+            values.iter().any(|found| *found == value),
+            "{name} is not in {values:?}"
+        );
+    }
+}
+
+/// MSG as XML has the event's values, as JSON it is JSON.
+fn same_msg(message: &str, event: &Event<'_>, kind: MessageKind) {
+    match kind {
+        MessageKind::Text => {}
+        MessageKind::Json => {
+            serde_json::from_str::<serde_json::Value>(message).unwrap();
+        }
+        MessageKind::Xml => {
+            let again = event::parse(message).unwrap();
+            let expected = Event {
+                repaired: None,
+                ..event.clone()
+            };
+            assert_eq!(again, expected, "MSG {message:?}");
+        }
+    }
+}
+
+fn shortened(
+    kind: MessageKind,
+    xml: &str,
+    event: &Parsed<'_>,
+    claim: &str,
+    framing: Framing,
+    (whole, _): &(Vec<u8>, usize),
+) {
+    let hash = xml.bytes().fold(7_usize, |sum, byte| {
+        sum.wrapping_mul(31) ^ usize::from(byte)
+    });
+    for max in [0, whole.len() - hash % 2, hash % (whole.len() + 9)] {
+        let (message, truncated) = write(kind, xml, event, claim, Some(max), framing);
+        assert!(
+            message.len() <= max.max(MIN_LENGTH),
+            "{} > {max}",
+            message.len()
+        );
+        assert_eq!(truncated > 0, whole.len() > max.max(MIN_LENGTH));
+        let line = read_line(&message);
+        if truncated == 0 {
+            assert_eq!(&message, whole);
+        } else {
+            assert_eq!(line.value("event", "Truncated"), truncated.to_string());
+        }
+        if kind == MessageKind::Json && !line.message.is_empty() && event.is_ok() {
+            serde_json::from_str::<serde_json::Value>(&line.message).unwrap();
+        }
+    }
+}

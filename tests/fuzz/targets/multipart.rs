@@ -1,0 +1,59 @@
+//! Sealed bodies: ranges in order and within the body, and what is emitted is read back.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::http::ContentType;
+use wecrelay::http::multipart::{self, MAX_TOKEN, Mechanism, Sealed};
+use wecrelay::wire::Charset;
+
+// The first line is the Content-Type, the rest the body.
+fuzz_target!(|data: &[u8]| {
+    let end = data
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(data.len());
+    let (line, body) = data.split_at(end);
+    let body = body.get(1..).unwrap_or_default();
+    if let Some(kind) = ContentType::parse(&String::from_utf8_lossy(line)) {
+        read(&kind, body);
+    }
+    let windows = ContentType::parse(multipart::content_type(Mechanism::Spnego)).unwrap();
+    read(&windows, body);
+    let (token, sealed) = body.split_at(body.len() / 4);
+    comes_back(token, sealed);
+});
+
+fn read(kind: &ContentType, body: &[u8]) {
+    let Ok(sealed) = multipart::parse(kind, body) else {
+        return;
+    };
+    assert!(sealed.token.end <= sealed.data.start && sealed.data.end <= body.len());
+    assert!(sealed.token.len() <= MAX_TOKEN && sealed.length <= sealed.data.len());
+    comes_back(&body[sealed.token], &body[sealed.data]);
+}
+
+fn comes_back(token: &[u8], data: &[u8]) {
+    for mechanism in [Mechanism::Spnego, Mechanism::Kerberos] {
+        for charset in [Charset::Utf16, Charset::Utf8] {
+            let mut out = Vec::new();
+            multipart::emit(mechanism, charset, data.len(), token, data, &mut out);
+            let kind = ContentType::parse(multipart::content_type(mechanism)).unwrap();
+            let parsed = multipart::parse(&kind, &out);
+            if token.len() > MAX_TOKEN {
+                assert!(parsed.is_err(), "a token over the limit");
+                continue;
+            }
+            let Sealed {
+                token: at,
+                data: place,
+                ..
+            } = parsed.clone().unwrap();
+            assert_eq!((&out[at], &out[place]), (token, data));
+            let parsed = parsed.unwrap();
+            assert_eq!(
+                (parsed.mechanism, parsed.charset, parsed.length),
+                (mechanism, charset, data.len())
+            );
+        }
+    }
+}

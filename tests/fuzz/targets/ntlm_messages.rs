@@ -1,0 +1,92 @@
+//! NTLM messages: what is read survives being written and read again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::ntlm::messages::{
+    Authenticate, Challenge, Flags, Negotiate, NtResponse, message_type,
+};
+use wecrelay::ntlm::{Accounts, ExpectNegotiate, Rules, Server, crypto::NtHash};
+
+fuzz_target!(|data: &[u8]| {
+    let (negotiate, challenge, authenticate) = (
+        Negotiate::parse(data),
+        Challenge::parse(data),
+        Authenticate::parse(data),
+    );
+    let read = [negotiate.is_ok(), challenge.is_ok(), authenticate.is_ok()];
+    let kind = message_type(data);
+    for (number, read) in (1..).zip(read) {
+        assert!(
+            !read || kind == Some(number),
+            "read as type {number}, is {kind:?}"
+        );
+    }
+    if let Ok(mut message) = negotiate {
+        clear(&mut message.flags, message.version.is_none());
+        comes_back(&message, Negotiate::emit, Negotiate::parse);
+    }
+    if let Ok(mut message) = challenge {
+        clear(&mut message.flags, message.version.is_none());
+        if message.flags.contains(Flags::UNICODE) {
+            comes_back(&message, Challenge::emit, Challenge::parse);
+        }
+    }
+    if let Ok(mut message) = authenticate {
+        clear(&mut message.flags, message.version.is_none());
+        if message.flags.contains(Flags::UNICODE) && has_payload(&message) {
+            comes_back(&message, Authenticate::emit, Authenticate::parse);
+        }
+    }
+    exchange(data);
+});
+
+fn comes_back<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
+    message: &T,
+    emit: fn(&T) -> Vec<u8>,
+    parse: fn(&[u8]) -> Result<T, E>,
+) {
+    assert_eq!(&parse(&emit(message)).unwrap(), message);
+}
+
+/// The version's room is always written; only the flag says whether it means anything.
+fn clear(flags: &mut Flags, without_version: bool) {
+    if without_version {
+        *flags = *flags & !Flags::VERSION;
+    }
+}
+
+/// Whether anything tells where the header ends, as in every message of use.
+fn has_payload(message: &Authenticate) -> bool {
+    message.response != NtResponse::Absent
+        || message.encrypted_session_key.is_some()
+        || !(message.lm_response.is_empty() && message.domain.is_empty())
+        || !(message.user.is_empty() && message.workstation.is_empty())
+}
+
+struct Nobody;
+
+impl Accounts for Nobody {
+    fn nt_hash(&self, _user: &str, _domain: &str) -> Option<NtHash> {
+        None
+    }
+}
+
+/// As both messages of a source: the collector never lets an account in unproven.
+fn exchange(data: &[u8]) {
+    let server = Server::from_hostname("collector.example.test");
+    let (first, second) = match data.iter().skip(8).position(|byte| *byte == b'N') {
+        Some(at) => data.split_at(at + 8),
+        None => (data, data),
+    };
+    let Ok((_, expect)) = ExpectNegotiate.handle(first, &server, [7; 8], 0) else {
+        return;
+    };
+    let rules = Rules {
+        ntlmv1: true,
+        ..Rules::default()
+    };
+    assert!(
+        expect.handle(second, &Nobody, &rules).is_err(),
+        "let in without an account"
+    );
+}

@@ -1,0 +1,41 @@
+//! Subscription files: what is taken can be offered, and a source reads it as meant.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
+use wecrelay::subscriptions::{self, Parsed};
+use wecrelay::wsman::{self, Header, Offer, Policy, Profile, source};
+
+fuzz_target!(|text: &str| {
+    let Ok(Parsed { subscription, .. }) = subscriptions::parse(text, "fuzz.xml") else {
+        return;
+    };
+    let policy = Policy {
+        profiles: vec![Profile::HttpSpnegoKerberos],
+    };
+    let url = "http://collector.example.test:5985/wsman/subscriptions/1";
+    let header = Header {
+        message_id: format!("uuid:{}", Uuid::nil()),
+        max_envelope_size: Some(u32::MAX),
+        ..Header::default()
+    };
+    let offer = Offer {
+        subscription: &subscription,
+        url,
+        policy: &policy,
+        bookmark: None,
+    };
+    let answer = wsman::enumerate_response(&header, &[offer], &mut Uuid::nil);
+    assert!(answer.left_out.is_empty());
+    let offered = source::parse_enumerate_response(&answer.xml, Uuid::nil()).unwrap();
+    let [offered] = &offered[..] else {
+        panic!("{} subscriptions", offered.len());
+    };
+    assert_eq!(offered.name, subscription.name);
+    assert_eq!(offered.content_format, subscription.content_format);
+    assert_eq!(offered.notify_to, url);
+    assert_eq!(offered.max_elements, subscription.max_elements);
+    assert_eq!(offered.heartbeat, Some(subscription.heartbeat));
+    assert_eq!(offered.max_time, Some(subscription.max_time));
+    assert_eq!(offered.query, subscription.query);
+});
