@@ -11,6 +11,7 @@
     reason = "test code may panic, and each test file uses a part of this"
 )]
 
+mod certificates;
 mod peers;
 mod process;
 mod relay;
@@ -19,6 +20,7 @@ mod samples;
 mod sinks;
 mod source;
 
+pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
 pub(crate) use process::Process;
 pub(crate) use relay::{Relay, run, send, send_samples};
