@@ -105,7 +105,7 @@ fn a_receiver_of_another_authority_is_refused_and_named_once() {
     let receiver = Receiver::new(&stranger.issue(&[LOG]), None);
     let output = output(receiver.port, &authority, "");
     assert_refused(
-        receiver,
+        &receiver,
         &output,
         "give that authority's certificate with ?ca=",
     );
@@ -116,7 +116,7 @@ fn a_receiver_of_no_system_authority_is_refused() {
     let receiver = Receiver::new(&Authority::new("theirs").issue(&["127.0.0.1"]), None);
     let output = format!("tls://127.0.0.1:{}", receiver.port);
     assert_refused(
-        receiver,
+        &receiver,
         &output,
         "give that authority's certificate with ?ca=",
     );
@@ -127,7 +127,7 @@ fn a_receiver_of_another_name_is_refused_and_named_once() {
     let authority = Authority::new("ours");
     let receiver = Receiver::new(&authority.issue(&["other.example.test"]), None);
     let output = output(receiver.port, &authority, "");
-    assert_refused(receiver, &output, "is not for \"log.example.test\"");
+    assert_refused(&receiver, &output, "is not for \"log.example.test\"");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_receiver_of_another_address_is_refused() {
     let authority = Authority::new("ours");
     let receiver = Receiver::new(&authority.issue(&["127.0.0.2"]), None);
     let output = format!("tls://127.0.0.1:{}?ca={}", receiver.port, authority.file());
-    assert_refused(receiver, &output, "is not for \"127.0.0.1\"");
+    assert_refused(&receiver, &output, "is not for \"127.0.0.1\"");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_receiver_with_an_expired_certificate_is_refused() {
     let authority = Authority::new("ours");
     let receiver = Receiver::new(&authority.issue_expired(&[LOG]), None);
     let output = output(receiver.port, &authority, "");
-    assert_refused(receiver, &output, "certificate has expired");
+    assert_refused(&receiver, &output, "certificate has expired");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn nothing_is_acknowledged_while_the_receiver_refuses_our_certificate() {
                 (SslVersion::TLS1_2, true) => "it may want a certificate",
                 _ => "does not accept our certificate",
             };
-            assert_refused(receiver, &output, refusal);
+            assert_refused(&receiver, &output, refusal);
         }
     }
 }
@@ -305,7 +305,7 @@ impl Receiver {
 
 /// The relay says once why the receiver gets nothing, and acknowledges nothing.
 #[track_caller]
-fn assert_refused(receiver: Receiver, output: &str, reason: &str) {
+fn assert_refused(receiver: &Receiver, output: &str, reason: &str) {
     let dir = TempDir::new();
     let mut relay = Relay::start(&dir, &["--output", output, "--allow-unencrypted"]);
     let (mut source, port) = (relay.source(MACHINE), relay.port());
