@@ -28,7 +28,7 @@ use crate::resolver::Resolver;
 use crate::store::Store;
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use std::fmt;
@@ -145,7 +145,8 @@ fn raise_file_limit() {
 impl Server {
     fn new(setup: Setup) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
         poll.registry()
             .register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -268,6 +269,8 @@ impl Server {
         for signal in signals {
             if signal == SIGHUP {
                 self.handle_reload(now);
+            } else if signal == SIGXFSZ {
+                log::debug!("a file is as large as this process may make it");
             } else if self.stopping.is_none() {
                 log::info!("stopping: finishing batches in flight");
                 self.stopping = Some(now.monotonic + STOP_TIME);

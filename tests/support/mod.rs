@@ -13,23 +13,31 @@
 
 mod certificates;
 mod peers;
+mod player;
 mod process;
+mod proxy;
+mod random;
 mod relay;
 mod rfc5424;
 mod samples;
 mod sinks;
 mod source;
+mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
+pub(crate) use player::{Ledger, Player, Talk, host_name};
 pub(crate) use process::Process;
+pub(crate) use proxy::{Fault, Plan, Proxy};
+pub(crate) use random::Random;
 pub(crate) use relay::{Relay, run, send, send_samples};
-pub(crate) use rfc5424::{Line, read_line};
+pub(crate) use rfc5424::{Line, parse_line, read_line};
 pub(crate) use samples::{
     LineEnds, Sample, assert_samples, numbered_event, numbered_file, samples,
 };
-pub(crate) use sinks::{DatagramSink, StreamSink, lines_of};
+pub(crate) use sinks::{DatagramSink, StreamSink, lines_of, small_listener};
 pub(crate) use source::{Offer, Reply, Source, read_reply};
+pub(crate) use tally::{Receiver, Tally, wait_for_all};
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The binary under test.
 
 use super::{Process, Source, TempDir};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::process::{Command, Output};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
@@ -52,6 +53,23 @@ impl Relay {
             "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
             self.port
         )
+    }
+
+    /// Resident memory in kB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.pid());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// Sets a limit of the running process, and gives the one before.
+    pub(crate) fn limit(&self, resource: Resource, current: Option<u64>) -> Option<u64> {
+        let pid = Pid::from_raw(i32::try_from(self.process.pid()).unwrap());
+        let maximum = getrlimit(resource).maximum;
+        let limit = Rlimit { current, maximum };
+        prlimit(pid, resource, limit).unwrap().current
     }
 
     /// A connection of a source to it, not yet authenticated.

@@ -50,12 +50,14 @@ impl Line {
 /// Reads one SYSLOG-MSG; the panic message says what breaks the grammar.
 #[track_caller]
 pub(crate) fn read_line(bytes: &[u8]) -> Line {
-    parse(bytes).unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(bytes)))
+    parse_line(bytes)
+        .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(bytes)))
 }
 
 struct Rest<'a>(&'a [u8]);
 
-fn parse(bytes: &[u8]) -> Result<Line, String> {
+/// Reads one SYSLOG-MSG, or says what breaks the grammar.
+pub(crate) fn parse_line(bytes: &[u8]) -> Result<Line, String> {
     std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
     let mut rest = Rest(bytes);
     let priority = rest.priority()?;

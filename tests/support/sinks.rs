@@ -44,13 +44,7 @@ impl StreamSink {
 
     /// A sink that reads nothing, with a small buffer, until `resume`.
     pub(crate) fn stalled() -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(SMALL_BUFFER).unwrap();
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        socket.bind(&address.into()).unwrap();
-        socket.listen(16).unwrap();
-        Self::serve_tcp(socket.into(), true)
+        Self::serve_tcp(small_listener(0, SMALL_BUFFER), true)
     }
 
     pub(crate) fn unix(path: &str) -> Self {
@@ -221,8 +215,21 @@ fn take_frames(held: &mut Vec<u8>, messages: &Mutex<Vec<Vec<u8>>>) -> Result<(),
     Ok(())
 }
 
+/// Listens on a port of loopback; what it accepts has a receive buffer of that many
+/// bytes, and accepting does not block.
+pub(crate) fn small_listener(port: u16, buffer: usize) -> TcpListener {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(buffer).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    wait_for("the port", || socket.bind(&address.into()).ok());
+    socket.listen(128).unwrap();
+    socket.into()
+}
+
 /// The first frame of `bytes`: where its message starts and ends, and where the next begins.
-fn find_frame(bytes: &[u8]) -> Result<Option<(usize, usize, usize)>, String> {
+pub(super) fn find_frame(bytes: &[u8]) -> Result<Option<(usize, usize, usize)>, String> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };

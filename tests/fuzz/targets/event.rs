@@ -100,8 +100,8 @@ fn check(
         assert_eq!(line.values("event", "Malformed").len(), 1);
         return;
     };
+    same_msg(&line.message, event, kind);
     if framing == Framing::LineFeed {
-        same_xml(&line.message, event, kind);
         return;
     }
     let data = line
@@ -118,13 +118,12 @@ fn check(
             "{name} is not in {values:?}"
         );
     }
-    same_xml(&line.message, event, kind);
 }
 
 /// MSG as XML has the event's values, as JSON it is JSON.
-fn same_xml(message: &str, event: &Event<'_>, kind: MessageKind) {
+fn same_msg(message: &str, event: &Event<'_>, kind: MessageKind) {
     match kind {
-        MessageKind::Text => assert!(!message.contains('\n')),
+        MessageKind::Text => {}
         MessageKind::Json => {
             serde_json::from_str::<serde_json::Value>(message).unwrap();
         }
@@ -148,9 +147,9 @@ fn shortened(
     (whole, _): &(Vec<u8>, usize),
 ) {
     let hash = xml.bytes().fold(7_usize, |sum, byte| {
-        sum.wrapping_mul(31) + usize::from(byte)
+        sum.wrapping_mul(31) ^ usize::from(byte)
     });
-    for max in [0, whole.len() - 1, whole.len(), hash % (whole.len() + 9)] {
+    for max in [0, whole.len() - hash % 2, hash % (whole.len() + 9)] {
         let (message, truncated) = write(kind, xml, event, claim, Some(max), framing);
         assert!(
             message.len() <= max.max(MIN_LENGTH),

@@ -1,0 +1,325 @@
+//! Windows hosts that keep a ledger: each speaks through the library's own source,
+//! knows what was acknowledged, and never gives up.
+
+use super::Random;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+use wecrelay::ntlm::initiator::{Client, Nonces};
+use wecrelay::source::{Endpoint, Session};
+use wecrelay::wsman::source::{self, Offered, Sender};
+
+const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
+
+/// The name of a played host.
+pub(crate) fn host_name(number: u32) -> String {
+    format!("h{number:05}.example.test")
+}
+
+/// The number in such a name.
+pub(crate) fn host_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix('h')?.strip_suffix(".example.test")?;
+    digits.parse().ok()
+}
+
+/// What all hosts of a test count together.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Events that were acknowledged.
+    pub(crate) acknowledged: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    /// Batches that were answered 503.
+    pub(crate) unavailable: AtomicU64,
+    /// Exchanges that ended without an answer, or with one that is no Ack.
+    pub(crate) failed: AtomicU64,
+    /// Times that a host went on from the bookmark it was given.
+    pub(crate) resumed: AtomicU64,
+}
+
+/// How a message was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    Acknowledged,
+    Unavailable,
+    Failed,
+}
+
+/// One host.
+pub(crate) struct Player {
+    pub(crate) number: u32,
+    port: u16,
+    random: Random,
+    /// How long it waits for an answer, as it tells the collector.
+    timeout: Duration,
+    session: Uuid,
+    offered: Option<Offered>,
+    connection: Option<Connection>,
+    /// The last record that was acknowledged.
+    pub(crate) acknowledged: u32,
+    /// The last record that was ever sent.
+    sent: u32,
+}
+
+impl Player {
+    /// A host that reaches the collector at a port of loopback.
+    pub(crate) fn new(number: u32, port: u16, random: Random, timeout: Duration) -> Self {
+        let mut random = random;
+        let session = uuid(&mut random);
+        Self {
+            number,
+            port,
+            random,
+            timeout,
+            session,
+            offered: None,
+            connection: None,
+            acknowledged: 0,
+            sent: 0,
+        }
+    }
+
+    /// Delivers the records up to `last`, however often it takes, unless told to stop.
+    pub(crate) fn deliver_all(&mut self, last: u32, ledger: &Ledger, stop: &AtomicBool) {
+        while self.acknowledged < last && !stop.load(Ordering::SeqCst) {
+            if self.random.one_in(60) {
+                self.restart();
+            }
+            let talk = self.step(last, ledger);
+            if talk != Talk::Acknowledged {
+                std::thread::sleep(self.random.millis(5..60));
+            }
+        }
+    }
+
+    /// The host is started anew: it knows nothing but what the collector hands back.
+    pub(crate) fn restart(&mut self) {
+        self.connection = None;
+        self.offered = None;
+    }
+
+    /// One exchange: a subscription, a sign of life or a batch.
+    pub(crate) fn step(&mut self, last: u32, ledger: &Ledger) -> Talk {
+        let talk = if self.offered.is_none() {
+            self.subscribe(ledger)
+        } else if self.random.one_in(20) {
+            self.heartbeat()
+        } else {
+            self.push(last, ledger)
+        };
+        match talk {
+            Talk::Acknowledged => {}
+            Talk::Unavailable => drop(ledger.unavailable.fetch_add(1, Ordering::Relaxed)),
+            Talk::Failed => drop(ledger.failed.fetch_add(1, Ordering::Relaxed)),
+        }
+        if talk == Talk::Failed || (talk == Talk::Unavailable && self.random.one_in(2)) {
+            self.connection = None;
+        }
+        talk
+    }
+
+    fn subscribe(&mut self, ledger: &Ledger) -> Talk {
+        let to = format!(
+            "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
+            self.port
+        );
+        self.connection = None;
+        let machine = host_name(self.number);
+        let sender = self.sender(&to, &machine);
+        let (message, text) = (sender.message, source::enumerate(&sender));
+        let talk = self.exchange(&to, &text, |answer| {
+            source::parse_enumerate_response(answer, message).ok()
+        });
+        self.connection = None;
+        match talk {
+            Ok(mut offered) => {
+                self.resume(offered.remove(0));
+                ledger.resumed.fetch_add(1, Ordering::Relaxed);
+                Talk::Acknowledged
+            }
+            Err(talk) => talk,
+        }
+    }
+
+    /// Goes on from the bookmark, which is never before what was acknowledged: a
+    /// bookmark is committed before the Ack.
+    fn resume(&mut self, offered: Offered) {
+        let record = offered.bookmark.as_deref().and_then(record_of).unwrap_or(0);
+        assert!(
+            (self.acknowledged..=self.sent).contains(&record),
+            "host {}: bookmark {record}, but acknowledged up to {} and sent up to {}",
+            self.number,
+            self.acknowledged,
+            self.sent
+        );
+        self.acknowledged = record;
+        self.offered = Some(offered);
+    }
+
+    fn heartbeat(&mut self) -> Talk {
+        let Some(offered) = self.offered.clone() else {
+            return Talk::Failed;
+        };
+        let machine = host_name(self.number);
+        let sender = self.sender(&offered.notify_to, &machine);
+        let (message, text) = (
+            sender.message,
+            source::heartbeat(&sender, &offered.reference),
+        );
+        let ack = |answer: &str| source::check_ack(answer, message).ok();
+        self.exchange(&offered.notify_to, &text, ack)
+            .map_or_else(|talk| talk, |()| Talk::Acknowledged)
+    }
+
+    /// The next batch: of any size, so that a repeat need not be the same one.
+    fn push(&mut self, last: u32, ledger: &Ledger) -> Talk {
+        let Some(offered) = self.offered.clone() else {
+            return Talk::Failed;
+        };
+        let most = 1 + u32::try_from(self.random.below(50)).unwrap();
+        let end = (self.acknowledged + most).min(last);
+        let events: Vec<_> = (self.acknowledged + 1..=end)
+            .map(|record| event(self.number, record, &mut self.random))
+            .collect();
+        let bookmark = format!(
+            "<BookmarkList><Bookmark Channel=\"{CHANNEL}\" RecordId=\"{end}\" IsCurrent=\"true\"/></BookmarkList>"
+        );
+        let machine = host_name(self.number);
+        let sender = self.sender(&offered.notify_to, &machine);
+        let message = sender.message;
+        let texts = events.iter().map(String::as_str);
+        let text = source::events(&sender, &offered.reference, Some(&bookmark), texts);
+        self.sent = self.sent.max(end);
+        let ack = |answer: &str| source::check_ack(answer, message).ok();
+        match self.exchange(&offered.notify_to, &text, ack) {
+            Ok(()) => {
+                let count = u64::from(end - self.acknowledged);
+                ledger.acknowledged.fetch_add(count, Ordering::Relaxed);
+                ledger.batches.fetch_add(1, Ordering::Relaxed);
+                self.acknowledged = end;
+                Talk::Acknowledged
+            }
+            Err(talk) => talk,
+        }
+    }
+
+    /// Sends a message, on a new connection if there is none, and reads its answer.
+    fn exchange<T>(
+        &mut self,
+        to: &str,
+        text: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Talk> {
+        let nonces = self.nonces();
+        if self.connection.is_none() {
+            self.connection = Connection::open(self.number, to, self.timeout);
+        }
+        let connection = self.connection.as_mut().ok_or(Talk::Failed)?;
+        match connection.call(text, &nonces) {
+            Some((200, answer)) => read(&answer).ok_or(Talk::Failed),
+            Some((503, _)) => Err(Talk::Unavailable),
+            // The collector does not know the subscription any more.
+            Some((404, _)) => {
+                self.offered = None;
+                Err(Talk::Failed)
+            }
+            _ => Err(Talk::Failed),
+        }
+    }
+
+    fn nonces(&mut self) -> Nonces {
+        let mut nonces = Nonces::default();
+        self.random.fill(&mut nonces.session_key);
+        self.random.fill(&mut nonces.client_challenge);
+        nonces
+    }
+
+    fn sender<'a>(&mut self, to: &'a str, machine: &'a str) -> Sender<'a> {
+        Sender {
+            to,
+            machine,
+            locale: "en-US",
+            session: self.session,
+            message: uuid(&mut self.random),
+            operation: uuid(&mut self.random),
+            timeout: self.timeout,
+            max_envelope_size: 512_000,
+        }
+    }
+}
+
+fn uuid(random: &mut Random) -> Uuid {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// The record id of a bookmark with one channel.
+fn record_of(bookmark: &str) -> Option<u32> {
+    let (_, rest) = bookmark.split_once("RecordId=\"")?;
+    let (digits, _) = rest.split_once('"')?;
+    digits.parse().ok()
+}
+
+/// An event that tells how long it is, so that a receiver sees whether it is whole.
+fn event(host: u32, record: u32, random: &mut Random) -> String {
+    let size = match random.below(100) {
+        0 => random.below(20_000),
+        1..10 => random.below(3000),
+        _ => random.below(600),
+    };
+    let filling = "x".repeat(usize::try_from(size).unwrap());
+    let computer = host_name(host);
+    format!(
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
+         <Provider Name='Microsoft-Windows-Sysmon' Guid='{{5770385f-c22a-43e0-bf4c-06f5698ffbd9}}'/>\
+         <EventID>22</EventID><Version>5</Version><Level>4</Level><Task>22</Task><Opcode>0</Opcode>\
+         <Keywords>0x8000000000000000</Keywords><TimeCreated SystemTime='2025-03-11T09:00:00.1Z'/>\
+         <EventRecordID>{record}</EventRecordID><Correlation/>\
+         <Execution ProcessID='2960' ThreadID='3416'/><Channel>{CHANNEL}</Channel>\
+         <Computer>{computer}</Computer><Security UserID='S-1-5-18'/></System>\
+         <EventData><Data Name='Sequence'>{record}</Data><Data Name='Size'>{size}</Data>\
+         <Data Name='Filling'>{filling}</Data></EventData></Event>"
+    )
+}
+
+struct Connection {
+    stream: TcpStream,
+    session: Session,
+}
+
+impl Connection {
+    fn open(number: u32, to: &str, timeout: Duration) -> Option<Self> {
+        let endpoint = Endpoint::parse(to).unwrap();
+        let stream = TcpStream::connect(&endpoint.authority).ok()?;
+        stream.set_nodelay(true).ok()?;
+        // The collector's answer may take as long as it was told; some more for the way.
+        stream
+            .set_read_timeout(Some(timeout + Duration::from_secs(1)))
+            .ok()?;
+        stream.set_write_timeout(Some(timeout)).ok()?;
+        let client = Client::anonymous(&host_name(number));
+        let session = Session::new(endpoint, client).compressed(number.is_multiple_of(3));
+        Some(Self { stream, session })
+    }
+
+    /// The status and text of the answer; none when the connection is of no more use.
+    fn call(&mut self, text: &str, nonces: &Nonces) -> Option<(u16, String)> {
+        self.session.call(text);
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let outgoing = self.session.take_outgoing();
+            self.stream.write_all(&outgoing).ok()?;
+            let count = self
+                .stream
+                .read(&mut buffer)
+                .ok()
+                .filter(|&count| count > 0)?;
+            let reply = self.session.handle_received(&buffer[..count], nonces);
+            if let Some(reply) = reply.ok()? {
+                return Some((reply.status, reply.text.unwrap_or_default()));
+            }
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! A TCP proxy that breaks what it carries: between sources and relay, or between
+//! relay and receiver.
+
+use super::Random;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often a thread of the proxy looks up from its socket.
+const TICK: Duration = Duration::from_millis(5);
+/// What the proxy's sockets hold at most: little, so that what a fault destroys is
+/// less than a replay window.
+const BUFFER: usize = 128 << 10;
+
+/// What happens to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Each piece comes so much later.
+    Delay(Duration),
+    /// So many bytes in ten milliseconds.
+    Slow(usize),
+    /// Nothing goes on for a time.
+    Stall(Duration),
+    /// Both sides see an end; what is on the way is gone.
+    Cut,
+    /// The server sees an end; what the client still sends is gone.
+    HalfClose,
+    /// Both sides see a reset; what is on the way is gone.
+    Reset,
+}
+
+impl Fault {
+    /// Whether bytes that one side's TCP has acknowledged never reach the other.
+    pub(crate) fn destroys(self) -> bool {
+        matches!(self, Self::Cut | Self::HalfClose | Self::Reset)
+    }
+
+    pub(crate) fn any(random: &mut Random) -> Self {
+        match random.below(6) {
+            0..3 => Self::harmless(random),
+            3 => Self::Cut,
+            4 => Self::HalfClose,
+            _ => Self::Reset,
+        }
+    }
+
+    /// One that destroys nothing.
+    pub(crate) fn harmless(random: &mut Random) -> Self {
+        match random.below(3) {
+            0 => Self::Delay(random.millis(1..30)),
+            1 => Self::Slow(usize::try_from(1000 + random.below(30_000)).unwrap()),
+            _ => Self::Stall(random.millis(50..1500)),
+        }
+    }
+}
+
+/// A fault, and the byte from the client at which it strikes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) fault: Fault,
+    pub(crate) at: u64,
+}
+
+impl Plan {
+    pub(crate) const NONE: Self = Self {
+        fault: Fault::None,
+        at: 0,
+    };
+}
+
+type Planner = Box<dyn FnMut() -> Plan + Send>;
+
+struct Shared {
+    target: u16,
+    stop: AtomicBool,
+    refuse: AtomicBool,
+    planner: Mutex<Planner>,
+    open: Mutex<Vec<Weak<Pair>>>,
+    accepted: AtomicU64,
+    struck: AtomicU64,
+}
+
+/// The proxy; it ends with all its connections when dropped.
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Carries what comes to its own port to `target`, without faults.
+    pub(crate) fn to(target: u16) -> Self {
+        let listener = listen(0);
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            target,
+            stop: AtomicBool::new(false),
+            refuse: AtomicBool::new(false),
+            planner: Mutex::new(Box::new(|| Plan::NONE)),
+            open: Mutex::default(),
+            accepted: AtomicU64::new(0),
+            struck: AtomicU64::new(0),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::spawn(move || accept_all(&theirs, port, listener));
+        Self {
+            port,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Each connection from now on gets what `planner` says.
+    pub(crate) fn plan(&self, planner: impl FnMut() -> Plan + Send + 'static) {
+        *self.shared.planner.lock().unwrap() = Box::new(planner);
+    }
+
+    /// All connections, those that are open too, go on without a fault.
+    pub(crate) fn calm(&self) {
+        self.plan(|| Plan::NONE);
+        self.shared.refuse.store(false, Ordering::SeqCst);
+        for pair in self.open() {
+            *pair.plan.lock().unwrap() = Plan::NONE;
+        }
+    }
+
+    /// The fault strikes all connections that are open.
+    pub(crate) fn strike(&self, fault: Fault) {
+        for pair in self.open() {
+            let at = pair.carried.load(Ordering::SeqCst);
+            *pair.plan.lock().unwrap() = Plan { fault, at };
+        }
+    }
+
+    /// Nothing listens on the proxy's port until [`Proxy::calm`].
+    pub(crate) fn refuse(&self) {
+        self.shared.refuse.store(true, Ordering::SeqCst);
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn connections(&self) -> usize {
+        self.open().len()
+    }
+
+    /// Connections that were made in all.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Faults that have struck.
+    pub(crate) fn struck(&self) -> u64 {
+        self.shared.struck.load(Ordering::SeqCst)
+    }
+
+    fn open(&self) -> Vec<Arc<Pair>> {
+        let mut open = self.shared.open.lock().unwrap();
+        open.retain(|pair| pair.strong_count() > 0);
+        open.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(port: u16) -> TcpListener {
+    super::small_listener(port, BUFFER)
+}
+
+fn accept_all(shared: &Arc<Shared>, port: u16, listener: TcpListener) {
+    let mut listener = Some(listener);
+    while !shared.stop.load(Ordering::SeqCst) {
+        if shared.refuse.load(Ordering::SeqCst) {
+            listener = None;
+        } else if listener.is_none() {
+            listener = Some(listen(port));
+        }
+        let accepted = listener.as_ref().map(TcpListener::accept);
+        let Some(Ok((client, _))) = accepted else {
+            thread::sleep(TICK);
+            continue;
+        };
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        // Where nobody listens, the client is reset: dropped with what it has sent.
+        if let Some(server) = connect(shared.target) {
+            carry(shared, client, server);
+        }
+    }
+}
+
+fn connect(port: u16) -> Option<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).ok()?;
+    socket.set_send_buffer_size(BUFFER).ok()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    socket.connect(&address.into()).ok()?;
+    Some(socket.into())
+}
+
+/// One connection through the proxy.
+struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+    plan: Mutex<Plan>,
+    /// Bytes from the client that went on to the server.
+    carried: AtomicU64,
+    dead: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) {
+    for stream in [&client, &server] {
+        stream.set_nonblocking(false).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(TICK)).unwrap();
+        stream.set_write_timeout(Some(TICK)).unwrap();
+    }
+    let plan = (shared.planner.lock().unwrap())();
+    let pair = Arc::new(Pair {
+        client,
+        server,
+        plan: Mutex::new(plan),
+        carried: AtomicU64::new(0),
+        dead: AtomicBool::new(false),
+        shared: Arc::clone(shared),
+    });
+    shared.open.lock().unwrap().push(Arc::downgrade(&pair));
+    let up = Arc::clone(&pair);
+    thread::spawn(move || up.pump(true));
+    thread::spawn(move || pair.pump(false));
+}
+
+impl Pair {
+    /// Carries one direction until its end. `up`: from the client to the server.
+    fn pump(&self, up: bool) {
+        let (from, to) = if up {
+            (&self.client, &self.server)
+        } else {
+            (&self.server, &self.client)
+        };
+        let mut buffer = vec![0; 16 << 10];
+        while self.lives() {
+            let most = match self.strike_if_due(up) {
+                Some(most) => most.min(buffer.len()),
+                None => return,
+            };
+            match (&*from).read(&mut buffer[..most]) {
+                Ok(0) => break,
+                Ok(count) if self.pass(to, &buffer[..count]) => {
+                    if up {
+                        self.carried
+                            .fetch_add(u64::try_from(count).unwrap(), Ordering::SeqCst);
+                    }
+                }
+                Ok(_) => break,
+                Err(error) if is_tick(&error) => {}
+                Err(_) => break,
+            }
+        }
+        // The other direction may go on, as TCP allows.
+        let _ = to.shutdown(Shutdown::Write);
+    }
+
+    fn lives(&self) -> bool {
+        !self.dead.load(Ordering::SeqCst) && !self.shared.stop.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes may be carried next; `None` when this direction has ended.
+    fn strike_if_due(&self, up: bool) -> Option<usize> {
+        let plan = *self.plan.lock().unwrap();
+        let carried = self.carried.load(Ordering::SeqCst);
+        if plan.fault == Fault::None || carried < plan.at {
+            let left = usize::try_from(plan.at.saturating_sub(carried)).unwrap_or(usize::MAX);
+            let none = plan.fault == Fault::None || !up;
+            return Some(if none { usize::MAX } else { left });
+        }
+        match plan.fault {
+            Fault::None => {}
+            Fault::Delay(time) => thread::sleep(time),
+            Fault::Slow(bytes) => {
+                thread::sleep(Duration::from_millis(10));
+                return Some(bytes.max(1));
+            }
+            Fault::Stall(time) => self.stall(time),
+            Fault::HalfClose if !up => {}
+            fault @ (Fault::Cut | Fault::Reset | Fault::HalfClose) => {
+                self.note_struck();
+                self.end(fault);
+                return None;
+            }
+        }
+        Some(usize::MAX)
+    }
+
+    fn note_struck(&self) {
+        if !self.dead.load(Ordering::SeqCst) {
+            self.shared.struck.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits, unless the plan changes meanwhile; the first direction that is through ends it.
+    fn stall(&self, time: Duration) {
+        self.note_struck();
+        let until = Instant::now() + time;
+        while Instant::now() < until && self.lives() {
+            if self.plan.lock().unwrap().fault != Fault::Stall(time) {
+                return;
+            }
+            thread::sleep(TICK);
+        }
+        let mut plan = self.plan.lock().unwrap();
+        if plan.fault == Fault::Stall(time) {
+            *plan = Plan::NONE;
+        }
+    }
+
+    fn end(&self, fault: Fault) {
+        if fault == Fault::Reset {
+            for stream in [&self.client, &self.server] {
+                let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            }
+        }
+        if fault == Fault::HalfClose {
+            let _ = self.server.shutdown(Shutdown::Write);
+            self.discard();
+            return;
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        if fault == Fault::Cut {
+            let _ = self.client.shutdown(Shutdown::Both);
+            let _ = self.server.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Reads away what the client sends, for as long as it does.
+    fn discard(&self) {
+        let mut scrap = [0; 4096];
+        while self.lives() {
+            match (&self.client).read(&mut scrap) {
+                Err(error) if is_tick(&error) => {
+                    // The server may have ended its side, and the other direction with it.
+                    if self.client.peer_addr().is_err() {
+                        return;
+                    }
+                }
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn pass(&self, mut to: &TcpStream, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            match to.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if is_tick(&error) && self.lives() => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+fn is_tick(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}

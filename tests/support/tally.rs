@@ -1,0 +1,292 @@
+//! What has arrived, from whom, in which order; and a receiver that keeps count,
+//! dies, stalls and refuses.
+
+use super::player::host_number;
+use super::sinks::{find_frame, small_listener};
+use super::{Line, parse_line, wait_for};
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_millis(5);
+/// What a receiver's socket holds at most, and loses when the receiver dies.
+const BUFFER: usize = 128 << 10;
+
+/// Every event that has arrived, by connection.
+#[derive(Default)]
+pub(crate) struct Tally {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Host and record id, in the order of each connection.
+    connections: Vec<Vec<(u32, u32)>>,
+    seen: HashMap<u32, Seen>,
+    errors: Vec<String>,
+}
+
+/// Record ids of one host.
+#[derive(Default)]
+struct Seen {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Seen {
+    /// Answers whether it is new.
+    fn insert(&mut self, record: u32) -> bool {
+        let (word, bit) = (record as usize / 64, 1 << (record % 64));
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        let new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        self.count += usize::from(new);
+        new
+    }
+
+    fn contains(&self, record: u32) -> bool {
+        let word = self.bits.get(record as usize / 64).copied();
+        word.unwrap_or_default() & 1 << (record % 64) != 0
+    }
+}
+
+impl Tally {
+    /// A new connection to the receiver; they count in the order of their making.
+    pub(crate) fn open(&self) -> usize {
+        let mut state = self.state.lock().unwrap();
+        state.connections.push(Vec::new());
+        state.connections.len() - 1
+    }
+
+    /// Takes a message in: it has to be an event of a played host, whole.
+    pub(crate) fn note(&self, connection: usize, message: &[u8]) {
+        let noted = parse_line(message).and_then(|line| identify(&line));
+        let mut state = self.state.lock().unwrap();
+        match noted {
+            Ok((host, record)) => {
+                state.connections[connection].push((host, record));
+                state.seen.entry(host).or_default().insert(record);
+            }
+            Err(error) => {
+                let text = String::from_utf8_lossy(message);
+                state
+                    .errors
+                    .push(format!("{error}: {:.300}", text.to_string()));
+            }
+        }
+    }
+
+    pub(crate) fn error(&self, error: String) {
+        self.state.lock().unwrap().errors.push(error);
+    }
+
+    pub(crate) fn contains(&self, host: u32, record: u32) -> bool {
+        let state = self.state.lock().unwrap();
+        state
+            .seen
+            .get(&host)
+            .is_some_and(|seen| seen.contains(record))
+    }
+
+    /// Events that have arrived, each counted once.
+    pub(crate) fn distinct(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.seen.values().map(|seen| seen.count).sum()
+    }
+
+    /// All arrivals, repeats too.
+    pub(crate) fn arrivals(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.connections.iter().map(Vec::len).sum()
+    }
+
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.state.lock().unwrap().errors.clone()
+    }
+
+    /// Of the records `1..=last` of a host, those that have not arrived.
+    pub(crate) fn missing(&self, host: u32, last: u32) -> Vec<u32> {
+        let state = self.state.lock().unwrap();
+        let seen = state.seen.get(&host);
+        let arrived = |record: &u32| seen.is_some_and(|seen| seen.contains(*record));
+        (1..=last).filter(|record| !arrived(record)).collect()
+    }
+
+    /// Events that came for the first time after a later one of the same host.
+    pub(crate) fn out_of_order(&self) -> Vec<(u32, u32)> {
+        let state = self.state.lock().unwrap();
+        let mut highest: HashMap<u32, u32> = HashMap::new();
+        let mut seen: HashMap<u32, Seen> = HashMap::new();
+        let mut wrong = Vec::new();
+        for &(host, record) in state.connections.iter().flatten() {
+            let is_new = seen.entry(host).or_default().insert(record);
+            let highest = highest.entry(host).or_default();
+            if is_new && record < *highest {
+                wrong.push((host, record));
+            }
+            *highest = record.max(*highest);
+        }
+        wrong
+    }
+}
+
+fn identify(line: &Line) -> Result<(u32, u32), String> {
+    let host = host_number(&line.hostname).ok_or("a strange HOSTNAME")?;
+    let record = line.value("event", "EventRecordID");
+    let record: u32 = record.parse().map_err(|_| "no EventRecordID")?;
+    let size: usize = line.value("data", "Size").parse().map_err(|_| "no Size")?;
+    let filling = line.value("data", "Filling");
+    let whole = filling.len() == size && line.value("data", "Sequence") == record.to_string();
+    whole.then_some((host, record)).ok_or("not whole".into())
+}
+
+struct Shared {
+    tally: Arc<Tally>,
+    stop: AtomicBool,
+    stalled: AtomicBool,
+    open: AtomicUsize,
+}
+
+/// A syslog server on a port that stays, which can be killed and started again.
+pub(crate) struct Receiver {
+    port: u16,
+    tally: Arc<Tally>,
+    running: Option<(Arc<Shared>, JoinHandle<()>)>,
+}
+
+impl Receiver {
+    pub(crate) fn start(tally: &Arc<Tally>) -> Self {
+        let listener = small_listener(0, BUFFER);
+        let mut receiver = Self {
+            port: listener.local_addr().unwrap().port(),
+            tally: Arc::clone(tally),
+            running: None,
+        };
+        receiver.serve(listener);
+        receiver
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("tcp://127.0.0.1:{}", self.port)
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let shared = Arc::new(Shared {
+            tally: Arc::clone(&self.tally),
+            stop: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::spawn(move || accept_all(&theirs, &listener));
+        self.running = Some((shared, thread));
+    }
+
+    /// As SIGKILL does to a process: what it has not read is gone, and nobody listens.
+    pub(crate) fn kill(&mut self) {
+        if let Some((shared, thread)) = self.running.take() {
+            shared.stop.store(true, Ordering::SeqCst);
+            let _ = thread.join();
+        }
+    }
+
+    /// Listens again, if it was killed.
+    pub(crate) fn restart(&mut self) {
+        if self.running.is_none() {
+            self.serve(small_listener(self.port, BUFFER));
+        }
+    }
+
+    /// Accepts, but reads nothing.
+    pub(crate) fn stall(&self, stalled: bool) {
+        if let Some((shared, _)) = &self.running {
+            shared.stalled.store(stalled, Ordering::SeqCst);
+        }
+    }
+
+    /// Connections whose end it has not read.
+    pub(crate) fn connections(&self) -> usize {
+        let running = self.running.as_ref();
+        running.map_or(0, |(shared, _)| shared.open.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
+    let mut threads = Vec::new();
+    while !shared.stop.load(Ordering::SeqCst) {
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(TICK);
+            continue;
+        };
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        let connection = shared.tally.open();
+        let shared = Arc::clone(shared);
+        threads.retain(|thread: &JoinHandle<()>| !thread.is_finished());
+        threads.push(thread::spawn(move || {
+            receive(&shared, connection, stream);
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+        }));
+    }
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+fn receive(shared: &Shared, connection: usize, mut stream: TcpStream) {
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(TICK)).unwrap();
+    let mut held = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    while !shared.stop.load(Ordering::SeqCst) {
+        if shared.stalled.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
+            continue;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => held.extend_from_slice(&buffer[..count]),
+            Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {}
+            Err(_) => return,
+        }
+        if let Err(error) = take_frames(shared, connection, &mut held) {
+            return shared.tally.error(error);
+        }
+    }
+}
+
+fn take_frames(shared: &Shared, connection: usize, held: &mut Vec<u8>) -> Result<(), String> {
+    let mut at = 0;
+    while let Some((start, end, next)) = find_frame(&held[at..])? {
+        shared.tally.note(connection, &held[at + start..at + end]);
+        at += next;
+    }
+    held.drain(..at);
+    Ok(())
+}
+
+/// Waits until all records `1..=last` of the hosts are there.
+#[track_caller]
+pub(crate) fn wait_for_all(tally: &Tally, hosts: &[(u32, u32)]) {
+    wait_for("every event", || {
+        hosts
+            .iter()
+            .all(|&(host, last)| tally.missing(host, last).is_empty())
+            .then_some(())
+    });
+}
