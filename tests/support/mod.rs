@@ -11,6 +11,7 @@
     reason = "test code may panic, and each test file uses a part of this"
 )]
 
+mod certificates;
 mod peers;
 mod pki;
 mod player;
@@ -24,6 +25,7 @@ mod sinks;
 mod source;
 mod tally;
 
+pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
 pub(crate) use pki::{Issued, Use};
 pub(crate) use player::{Ledger, Player, Talk, host_name};
