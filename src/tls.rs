@@ -302,7 +302,7 @@ fn names(certificate: &X509Ref) -> Vec<String> {
 
 fn common_name(certificate: &X509Ref) -> Option<String> {
     let mut entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-    Some(entries.next()?.data().to_string().ok()?)
+    entries.next()?.data().to_string().ok()
 }
 
 /// A name as `CN=a, O=b`.
