@@ -10,6 +10,8 @@ mod bits;
 mod encode;
 mod output;
 #[cfg(test)]
+mod ring;
+#[cfg(test)]
 mod tests;
 
 use bits::Bits;

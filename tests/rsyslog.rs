@@ -9,30 +9,27 @@
 
 mod support;
 
-use support::{
-    LineEnds, Relay, Rsyslog, Server, TempDir, assert_samples, numbered_event, numbered_file, send,
-    send_samples,
-};
+use support::{LineEnds, Relay, Rsyslog, TempDir, numbered_event, send_samples};
 
 #[test]
 fn rsyslog_gets_every_event_once_in_octet_counted_frames() {
     let rsyslog = Rsyslog::start();
     let output = format!("tcp://127.0.0.1:{}", rsyslog.port());
-    check_samples(&rsyslog, &["--output", &output], LineEnds::Kept);
+    rsyslog.check_samples(&["--output", &output], LineEnds::Kept);
 }
 
 #[test]
 fn rsyslog_gets_every_event_once_in_lines() {
     let rsyslog = Rsyslog::start();
     let output = format!("tcp://127.0.0.1:{}?framing=lf", rsyslog.port());
-    check_samples(&rsyslog, &["--output", &output], LineEnds::Escaped);
+    rsyslog.check_samples(&["--output", &output], LineEnds::Escaped);
 }
 
 #[test]
 fn rsyslog_gets_every_event_once_in_datagrams() {
     let rsyslog = Rsyslog::start();
     let output = format!("udp://127.0.0.1:{}", rsyslog.port());
-    check_samples(&rsyslog, &["--output", &output], LineEnds::Kept);
+    rsyslog.check_samples(&["--output", &output], LineEnds::Kept);
 }
 
 #[test]
@@ -74,18 +71,4 @@ fn nothing_is_lost_when_rsyslog_is_killed_in_mid_stream() {
             .collect();
         (0..BATCHES * BATCH).all(|number| arrived.contains(&number))
     });
-}
-
-/// Sends the samples, then one event more to see that nothing comes twice before it.
-fn check_samples(server: &Server, arguments: &[&str], line_ends: LineEnds) {
-    let dir = TempDir::new();
-    let relay = Relay::start(&dir, arguments);
-    send_samples(&relay);
-    let count = support::samples().len();
-    server.wait_for(count);
-    send(&relay, &numbered_file(&dir, 1), 1, "ws-07.example.test");
-    let mut records = server.wait_for(count + 1);
-    let last = records.pop().unwrap();
-    assert_eq!(last.value("data", "Sequence"), Some("0"), "{last:?}");
-    assert_samples(&records, line_ends);
 }

@@ -12,10 +12,13 @@
 
 mod batches;
 mod connections;
+mod enumerate;
 mod repeats;
 mod requests;
 mod sources;
+mod who;
 
+use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
 use crate::link::{Link, Task};
@@ -74,6 +77,10 @@ pub struct Settings {
 pub enum Input<'a> {
     /// A source has connected from that address.
     Accepted(ConnId, IpAddr),
+    /// A source's TLS handshake is done.
+    Secured(ConnId, &'a Secured),
+    /// A source's TLS handshake failed; its connection is gone.
+    Refused(ConnId, &'a str),
     /// Bytes came from a source.
     Received(ConnId, &'a [u8]),
     /// That many bytes of [`Collector::outgoing`] were written.
@@ -114,6 +121,17 @@ enum Timer {
     Sweep,
 }
 
+/// How sources are treated because of a full output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pressure {
+    /// None is full.
+    Released,
+    /// They are not read.
+    Holding { until: Instant },
+    /// They are read again, and told to come later.
+    Shedding,
+}
+
 /// A connection and the timer that is set for it.
 struct Slot {
     connection: Connection,
@@ -144,7 +162,7 @@ pub struct Collector {
     repeats: Repeats,
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
-    full_since: Option<Instant>,
+    pressure: Pressure,
     buffered: usize,
     random: StdRng,
     counters: Counters,
@@ -194,7 +212,7 @@ impl Collector {
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
-            full_since: None,
+            pressure: Pressure::Released,
             buffered: 0,
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
@@ -247,14 +265,18 @@ impl Collector {
     /// source is our queue.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
-        self.full_since
-            .is_none_or(|since| now.monotonic >= since + HOLD_TIME)
+        match self.pressure {
+            Pressure::Holding { until } => now.monotonic >= until,
+            Pressure::Released | Pressure::Shedding => true,
+        }
     }
 
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
         match *input {
             Input::Accepted(id, address) => self.handle_accepted(now, id, address),
+            Input::Secured(id, secured) => self.handle_secured(now, id, secured),
+            Input::Refused(id, why) => self.handle_refused(now, id, why),
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),
@@ -304,7 +326,10 @@ impl Collector {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
-        let hold = self.full_since.map(|since| since + HOLD_TIME);
+        let hold = match self.pressure {
+            Pressure::Holding { until } => Some(until),
+            Pressure::Released | Pressure::Shedding => None,
+        };
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         links.chain(hold).chain(timer).min()
     }
@@ -401,11 +426,18 @@ impl Collector {
     }
 
     fn note_fullness(&mut self, now: Now) {
-        if !self.is_full() {
-            self.full_since = None;
-        } else if self.full_since.is_none() {
-            self.full_since = Some(now.monotonic);
-            log::debug!("an output is full: sources are held back");
-        }
+        self.pressure = match self.pressure {
+            _ if !self.is_full() => Pressure::Released,
+            Pressure::Released => {
+                log::debug!("an output is full: sources are held back");
+                let until = now.monotonic + HOLD_TIME;
+                Pressure::Holding { until }
+            }
+            Pressure::Holding { until } if now.monotonic >= until => Pressure::Shedding,
+            same => same,
+        };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,9 @@
     reason = "test code may panic, and each test file uses a part of this"
 )]
 
+mod certificates;
 mod peers;
+mod pki;
 mod player;
 mod process;
 mod proxy;
@@ -23,7 +25,9 @@ mod sinks;
 mod source;
 mod tally;
 
+pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
+pub(crate) use pki::{Issued, Use};
 pub(crate) use player::{Ledger, Player, Talk, host_name};
 pub(crate) use process::Process;
 pub(crate) use proxy::{Fault, Plan, Proxy};

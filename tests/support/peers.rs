@@ -1,7 +1,10 @@
 //! Real syslog servers, each with its own configuration in a temporary folder.
 //! They write what their own parsers made of each message as a line of JSON.
 
-use super::{Line, Process, TempDir, free_port, wait_for};
+use super::{
+    Authority, Line, LineEnds, Pair, Process, Relay, TempDir, assert_samples, free_port,
+    numbered_file, samples, send, send_samples, wait_for,
+};
 use serde_json::{Map, Value};
 use std::net::TcpStream;
 use std::path::Path;
@@ -123,6 +126,29 @@ impl Server {
         text.lines().filter_map(Record::parse).collect()
     }
 
+    /// A relay with these arguments sends the samples here, then one event more to see
+    /// that nothing comes twice before it.
+    #[track_caller]
+    pub(crate) fn check_samples(&self, arguments: &[&str], line_ends: LineEnds) {
+        let dir = TempDir::new();
+        let relay = Relay::start(&dir, arguments);
+        send_samples(&relay);
+        let count = samples().len();
+        self.wait_for(count);
+        send(&relay, &numbered_file(&dir, 1), 1, "ws-07.example.test");
+        let mut records = self.wait_for(count + 1);
+        let last = records.pop().unwrap();
+        assert_eq!(last.value("data", "Sequence"), Some("0"), "{last:?}");
+        assert_samples(&records, line_ends);
+    }
+
+    /// Which of the numbered events have come.
+    pub(crate) fn sequences(&self) -> std::collections::BTreeSet<usize> {
+        let records = self.wait_for(0);
+        let number = |record: &Record| record.value("data", "Sequence")?.parse().ok();
+        records.iter().filter_map(number).collect()
+    }
+
     /// Waits until `done` is content with all that came.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&[Record]) -> bool) -> Vec<Record> {
@@ -133,29 +159,90 @@ impl Server {
     }
 }
 
-/// rsyslogd: octet-counted and plain TCP on one port, UDP on the same number.
+/// rsyslogd with some input.
 pub(crate) struct Rsyslog;
 
 impl Rsyslog {
+    /// Octet-counted and plain TCP on one port, UDP on the same number.
     pub(crate) fn start() -> Server {
-        Server::start(rsyslog_config, |dir| {
-            let program = "/usr/sbin/rsyslogd";
-            let installed = Path::new(program).exists();
-            assert!(installed, "rsyslogd is not installed: run scripts/peers");
-            let mut command = Command::new(program);
-            command.args(["-n", "-f", &dir.file("conf"), "-i", &dir.file("pid")]);
-            command
-        })
+        Self::with(
+            "",
+            r#"
+module(load="imtcp")
+module(load="imudp")
+input(type="imtcp" address="127.0.0.1" port="PORT" ruleset="in")
+input(type="imudp" address="127.0.0.1" port="PORT" ruleset="in")
+"#,
+        )
+    }
+
+    /// TCP with TLS by GnuTLS; clients must have a certificate of `authority` for `peer`.
+    pub(crate) fn tls(authority: &Authority, own: &Pair, peer: &str) -> Server {
+        let globals = format!(
+            r#"defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="{}"
+defaultNetstreamDriverCertFile="{}" defaultNetstreamDriverKeyFile="{}""#,
+            authority.file(),
+            own.certificate,
+            own.key
+        );
+        let input = format!(
+            r#"
+module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1"
+    streamDriver.authMode="x509/name" permittedPeer=["{peer}"])
+input(type="imtcp" address="127.0.0.1" port="PORT" ruleset="in")
+"#
+        );
+        Self::with(&globals, &input)
+    }
+
+    pub(crate) fn relp() -> Server {
+        Self::with(
+            "",
+            r#"
+module(load="imrelp" ruleset="in")
+input(type="imrelp" address="127.0.0.1" port="PORT" maxDataSize="256k")
+"#,
+        )
+    }
+
+    /// RELP with TLS; clients must have a certificate of `authority` for `peer`.
+    pub(crate) fn relp_tls(authority: &Authority, own: &Pair, peer: &str) -> Server {
+        let input = format!(
+            r#"
+module(load="imrelp" ruleset="in")
+input(type="imrelp" address="127.0.0.1" port="PORT" tls="on" tls.caCert="{}" tls.myCert="{}"
+    tls.myPrivKey="{}" tls.authMode="name" tls.permittedPeer=["{peer}"])
+"#,
+            authority.file(),
+            own.certificate,
+            own.key
+        );
+        Self::with("", &input)
+    }
+
+    /// `PORT` stands for the port.
+    fn with(globals: &str, input: &str) -> Server {
+        Server::start(
+            |dir, port| rsyslog_config(dir, globals, &input.replace("PORT", &port.to_string())),
+            |dir| {
+                let program = "/usr/sbin/rsyslogd";
+                let installed = Path::new(program).exists();
+                assert!(installed, "rsyslogd is not installed: run scripts/peers");
+                let mut command = Command::new(program);
+                command.args(["-n", "-f", &dir.file("conf"), "-i", &dir.file("pid")]);
+                command
+            },
+        )
     }
 }
 
-fn rsyslog_config(dir: &TempDir, port: u16) -> String {
+/// Without a queue in memory: what is confirmed is in the file.
+fn rsyslog_config(dir: &TempDir, globals: &str, input: &str) -> String {
     let work = dir.path().display();
     format!(
         r#"
-global(workDirectory="{work}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off")
-module(load="imtcp")
-module(load="imudp")
+global(workDirectory="{work}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off"
+    {globals})
 module(load="mmpstrucdata")
 template(name="json" type="list") {{
     constant(value="{{\"hostname\":\"") property(name="hostname" format="json")
@@ -167,12 +254,11 @@ template(name="json" type="list") {{
     constant(value="\",\"elements\":") property(name="$!rfc5424-sd")
     constant(value="}}\n")
 }}
-ruleset(name="in") {{
+ruleset(name="in" queue.type="Direct") {{
     action(type="mmpstrucdata" sd_name.lowercase="off")
     action(type="omfile" file="{work}/records" template="json")
 }}
-input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
-input(type="imudp" address="127.0.0.1" port="{port}" ruleset="in")
+{input}
 "#
     )
 }
@@ -196,7 +282,17 @@ impl SyslogNg {
         Self::start("syslog(transport(\"udp\")")
     }
 
-    fn start(source: &'static str) -> Server {
+    /// Octet-counted frames over TLS; clients need a certificate of `authority`.
+    pub(crate) fn tls(authority: &Authority, own: &Pair) -> Server {
+        Self::start(&format!(
+            r#"syslog(transport("tls") tls(key-file("{}") cert-file("{}") ca-file("{}") peer-verify(required-trusted))"#,
+            own.key,
+            own.certificate,
+            authority.file()
+        ))
+    }
+
+    fn start(source: &str) -> Server {
         Server::start(
             |dir, port| syslog_ng_config(dir, port, source),
             |dir| {

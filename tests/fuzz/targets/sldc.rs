@@ -1,22 +1,26 @@
 //! Any bytes as an SLDC record, and any bytes packed and unpacked again.
 #![no_main]
 
+#[path = "../../../src/sldc/ring.rs"]
+mod ring;
+
 use libfuzzer_sys::fuzz_target;
-use wecrelay::sldc;
+use wecrelay::sldc::{self, Error};
+
+/// Size of the history, for the plain decoder.
+const HISTORY: usize = 1024;
 
 /// Bytes that a record may expand to here.
 const CAP: usize = 1 << 16;
 
 fuzz_target!(|data: &[u8]| {
+    agrees(data);
     if let Ok(text) = sldc::decode(data, CAP) {
         assert!(text.len() <= CAP, "more than the cap");
         let exact = sldc::decode(data, text.len());
         assert_eq!(exact.as_deref(), Ok(&*text), "a cap of just the length");
         if let Some(less) = text.len().checked_sub(1) {
-            assert_eq!(
-                sldc::decode(data, less),
-                Err(sldc::Error::TooLong { cap: less })
-            );
+            assert_eq!(sldc::decode(data, less), Err(Error::TooLong { cap: less }));
         }
         comes_back(&text);
     }
@@ -27,4 +31,13 @@ fn comes_back(text: &[u8]) {
     let packed = sldc::encode(text);
     assert!(!sldc::is_plain(&packed), "a record taken for plain text");
     assert_eq!(sldc::decode(&packed, text.len()).as_deref(), Ok(text));
+}
+
+/// The same text as the plain decoder, which does not insist on a scheme at first.
+fn agrees(data: &[u8]) {
+    match (sldc::decode(data, CAP), ring::decode(data, CAP)) {
+        (Err(Error::NoScheme { .. }), _) => {}
+        (Ok(text), plain) => assert_eq!(Ok(text), plain),
+        (Err(error), plain) => assert!(plain.is_err(), "only the plain decoder reads it: {error}"),
+    }
 }

@@ -1,0 +1,13 @@
+//! The collector in played time, between played sources and played outputs.
+
+mod bookmarks;
+mod chaos;
+mod connections;
+mod delivery;
+mod host;
+mod messages;
+mod outputs;
+mod pair;
+mod peer;
+mod receiver;
+mod stopping;

@@ -1,0 +1,273 @@
+//! Connections: time limits, order, who is let in.
+
+use super::host::Host;
+use super::pair::{ADDRESS, Pair, seconds, settings};
+use super::peer::End;
+use crate::collector::{BUFFERED, ConnId, Settings};
+use crate::connection::{Limits, RefusalKind};
+use crate::wsman::source;
+use std::time::Duration;
+
+const OUTPUTS: &[&str] = &["tcp://receiver"];
+
+/// A collector that takes bodies as they are, and a connection that is let in,
+/// to which the test writes.
+fn open_connection() -> (Pair, Host, ConnId) {
+    let mut settings: Settings = settings();
+    settings.rules.allow_unencrypted = true;
+    let mut pair = Pair::with_settings(OUTPUTS, settings, 1);
+    let mut host = pair.host("a.example.com");
+    pair.heartbeat(&mut host);
+    let conn = host.conn.unwrap();
+    pair.peer(conn).session = None;
+    pair.peer(conn).received.clear();
+    (pair, host, conn)
+}
+
+fn head(length: usize, headers: &str) -> Vec<u8> {
+    format!(
+        "POST /wsman HTTP/1.1\r\nHost: c\r\nContent-Type: application/soap+xml;charset=UTF-8\r\n\
+         Content-Length: {length}\r\n{headers}\r\n"
+    )
+    .into_bytes()
+}
+
+fn request(body: &str) -> Vec<u8> {
+    [&head(body.len(), ""), body.as_bytes()].concat()
+}
+
+fn heartbeat(pair: &mut Pair, host: &Host) -> String {
+    let message = pair.new_uuid();
+    source::heartbeat(&host.sender("", message), host.reference())
+}
+
+fn events(pair: &mut Pair, host: &Host, record: u64) -> String {
+    let message = pair.new_uuid();
+    let event = host.event(record);
+    source::events(&host.sender("", message), host.reference(), None, [&*event])
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_one_at_a_time() {
+    let (mut pair, host, conn) = open_connection();
+    pair.outputs[0].acknowledges = false;
+    let (first, second) = (events(&mut pair, &host, 1), events(&mut pair, &host, 2));
+    let third = source::end(pair.new_uuid(), pair.new_uuid());
+    let all = [request(&first), request(&second), request(&third)].concat();
+    pair.send(conn, &all);
+    assert_eq!(pair.peer(conn).statuses(), [0; 0]);
+    assert_eq!(
+        pair.outputs[0].records(),
+        [1],
+        "the second is not looked at"
+    );
+    pair.outputs[0].acknowledges = true;
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).statuses(), [200, 200, 204]);
+    assert_eq!(pair.outputs[0].records(), [1, 2]);
+}
+
+#[test]
+fn requests_cut_anywhere_are_answered_all_the_same() {
+    let (mut pair, host, conn) = open_connection();
+    let text = heartbeat(&mut pair, &host);
+    let both = [request(&text), request(&text)].concat();
+    for cut in (0..both.len()).step_by(7) {
+        pair.peer(conn).received.clear();
+        pair.send(conn, &both[..cut]);
+        pair.send(conn, &both[cut..]);
+        assert_eq!(pair.peer(conn).statuses(), [200, 200], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_source_that_asks_first_is_told_to_continue() {
+    let (mut pair, host, conn) = open_connection();
+    let text = heartbeat(&mut pair, &host);
+    pair.send(conn, &head(text.len(), "Expect: 100-continue\r\n"));
+    assert_eq!(pair.peer(conn).text(), "HTTP/1.1 100 Continue\r\n\r\n");
+    pair.send(conn, text.as_bytes());
+    assert_eq!(pair.peer(conn).statuses(), [100, 200]);
+}
+
+#[test]
+fn an_idle_connection_ends_after_its_time() {
+    let (mut pair, _, conn) = open_connection();
+    let idle = Limits::default().idle_time;
+    pair.advance(idle - seconds(1));
+    assert_eq!(pair.peer(conn).end, End::Open);
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).end, End::Closed);
+    assert_eq!(pair.collector.connection_count(), 0);
+}
+
+#[test]
+fn a_head_has_to_arrive_within_its_time_however_it_trickles() {
+    let (mut pair, _, conn) = open_connection();
+    for byte in b"POST /wsm" {
+        pair.send(conn, &[*byte]);
+        assert_eq!(pair.peer(conn).statuses(), [0; 0]);
+        pair.advance(seconds(1));
+    }
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).statuses(), [408]);
+    assert_eq!(refused(&pair, RefusalKind::Timeout), 1);
+    assert_eq!(pair.peer(conn).end, End::ShutDown);
+    pair.send(conn, b"an");
+    pair.advance(seconds(2));
+    assert_eq!(pair.peer(conn).end, End::Closed);
+}
+
+#[test]
+fn a_body_has_to_go_on_but_may_take_its_time() {
+    let (mut pair, _, conn) = open_connection();
+    pair.send(conn, &head(10, ""));
+    let stall = Limits::default().stall_time;
+    for _ in 0..5 {
+        pair.advance(stall - seconds(1));
+        pair.send(conn, b"x");
+    }
+    assert_eq!(pair.peer(conn).statuses(), [0; 0]);
+    pair.advance(stall);
+    assert_eq!(pair.peer(conn).statuses(), [408]);
+}
+
+#[test]
+fn a_connection_that_is_not_authenticated_in_time_ends() {
+    let mut pair = Pair::new(OUTPUTS);
+    let silent = pair.connect_raw(ADDRESS);
+    let asking = pair.connect_raw(ADDRESS);
+    for _ in 0..6 {
+        pair.advance(seconds(4));
+        pair.send(asking, &head(0, ""));
+    }
+    assert_eq!(pair.peer(asking).statuses(), [401; 6]);
+    assert!(
+        pair.peer(asking)
+            .text()
+            .contains("WWW-Authenticate: Negotiate\r\n")
+    );
+    pair.advance(seconds(5));
+    assert_eq!(
+        (pair.peer(silent).end, pair.peer(asking).end),
+        (End::Open, End::Open)
+    );
+    pair.advance(seconds(1));
+    assert_eq!(
+        (pair.peer(silent).end, pair.peer(asking).end),
+        (End::Closed, End::Closed)
+    );
+}
+
+#[test]
+fn a_source_that_does_not_read_its_answer_is_let_go() {
+    let (mut pair, host, conn) = open_connection();
+    pair.peer(conn).reads = false;
+    let text = heartbeat(&mut pair, &host);
+    pair.send(conn, &request(&text));
+    pair.advance(Limits::default().stall_time - seconds(1));
+    assert_eq!(pair.peer(conn).end, End::Open);
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).end, End::Closed);
+}
+
+#[test]
+fn a_source_that_waits_for_its_ack_is_not_timed_out() {
+    let (mut pair, mut host, conn) = open_connection();
+    host.timeout = seconds(500);
+    pair.outputs[0].acknowledges = false;
+    let text = events(&mut pair, &host, 1);
+    pair.send(conn, &request(&text));
+    pair.advance(seconds(490));
+    pair.outputs[0].acknowledges = true;
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).statuses(), [200]);
+}
+
+#[test]
+fn too_many_failures_block_an_address_for_a_minute() {
+    let mut pair = Pair::new(OUTPUTS);
+    for _ in 0..10 {
+        assert_eq!(knock(&mut pair, "wrong"), [401, 401]);
+    }
+    assert_eq!(refused(&pair, RefusalKind::Authentication), 10);
+    assert_eq!(knock(&mut pair, "password"), [429]);
+    let mut host = Host::with_password("b.example.com", "password");
+    host.address = "198.51.100.1".parse().unwrap();
+    pair.enumerate(&mut host);
+    pair.advance(seconds(70));
+    assert_eq!(knock(&mut pair, "password"), [401, 200]);
+}
+
+#[test]
+fn fewer_failures_block_nobody() {
+    let mut pair = Pair::new(OUTPUTS);
+    for _ in 0..9 {
+        assert_eq!(knock(&mut pair, "wrong"), [401, 401]);
+    }
+    assert_eq!(knock(&mut pair, "password"), [401, 200]);
+}
+
+/// Enumerates on a new connection. Answers all statuses.
+fn knock(pair: &mut Pair, password: &str) -> Vec<u16> {
+    let host = Host::with_password("a.example.com", password);
+    let conn = pair.connect_client(&host, "/wsman/SubscriptionManager/WEC");
+    let message = pair.new_uuid();
+    pair.call(conn, &source::enumerate(&host.sender("", message)));
+    let statuses = pair.peer(conn).statuses();
+    pair.close(conn);
+    statuses
+}
+
+#[test]
+fn anonymous_hosts_come_in_only_from_their_networks() {
+    let mut pair = Pair::new(OUTPUTS);
+    let mut host = Host::new("a.example.com");
+    host.address = "198.51.100.1".parse().unwrap();
+    let conn = pair.connect_client(&host, "/wsman");
+    let message = pair.new_uuid();
+    pair.call(conn, &source::enumerate(&host.sender("", message)));
+    assert_eq!(pair.peer(conn).statuses(), [401, 401]);
+    assert!(pair.peer(conn).broken);
+}
+
+#[test]
+fn requests_that_are_not_complete_have_a_bound_in_memory_together() {
+    let (mut pair, mut host, conn) = open_connection();
+    let other = pair.connect_raw(ADDRESS);
+    pair.collector.buffered = BUFFERED - 1000;
+    let body = head(5000, "");
+    pair.send(other, &body);
+    pair.send(other, &[b'x'; 1000]);
+    assert_eq!(pair.collector.buffered, BUFFERED);
+    assert_eq!(pair.peer(other).end, End::Open);
+    pair.send(other, b"x");
+    assert_eq!(pair.peer(other).statuses(), [503]);
+    assert_eq!(refused(&pair, RefusalKind::Unavailable), 1);
+    assert_eq!(pair.collector.buffered, BUFFERED - 1000, "it is given back");
+    pair.send(conn, &body);
+    pair.close(conn);
+    assert_eq!(pair.collector.buffered, BUFFERED - 1000);
+    host.conn = None;
+    pair.post(&mut host, 1..=1);
+    assert_eq!(pair.answer(&host), Some(200));
+}
+
+#[test]
+fn what_comes_after_the_end_is_thrown_away() {
+    let (mut pair, _, conn) = open_connection();
+    pair.send(conn, b"no http\r\n\r\n");
+    assert_eq!(pair.peer(conn).statuses(), [400]);
+    for _ in 0..10 {
+        pair.send(conn, &[b'x'; 100_000]);
+        pair.advance(Duration::from_millis(150));
+    }
+    assert_eq!(pair.collector.buffered, 0);
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).end, End::Closed);
+}
+
+fn refused(pair: &Pair, kind: RefusalKind) -> u64 {
+    let refusals = &pair.collector.counters().refusals;
+    refusals.get(&kind).copied().unwrap_or_default()
+}

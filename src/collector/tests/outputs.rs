@@ -1,0 +1,139 @@
+//! Outputs that come, go, and cannot keep up.
+
+use super::pair::{Pair, seconds};
+use super::receiver::Reach;
+use crate::collector::{HOLD_TIME, Input, Pressure};
+use crate::link::CAPACITY;
+use crate::queue::{BatchId, Frames};
+use std::rc::Rc;
+
+#[test]
+fn an_output_that_refuses_is_tried_again_with_longer_pauses() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    pair.cut_output(0);
+    pair.outputs[0].reach = Reach::Refusing;
+    pair.advance(seconds(60));
+    let tries = pair.outputs[0].tries;
+    assert!((8..15).contains(&tries), "{tries}");
+    pair.outputs[0].reach = Reach::Listening;
+    pair.advance(seconds(15));
+    assert!(pair.outputs[0].is_open);
+}
+
+#[test]
+fn an_output_that_never_answers_is_given_up_and_tried_again() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    pair.cut_output(0);
+    pair.outputs[0].reach = Reach::Silent;
+    pair.advance(seconds(11));
+    assert_eq!((pair.outputs[0].tries, pair.outputs[0].is_open), (3, false));
+    pair.outputs[0].reach = Reach::Listening;
+    pair.advance(seconds(11));
+    assert!(pair.outputs[0].is_open);
+}
+
+#[test]
+fn a_best_effort_output_never_holds_sources_back() {
+    let mut pair = Pair::new(&["tcp://one", "tcp://two?required=no"]);
+    pair.outputs[1].room = 0;
+    let mut host = pair.host("a.example.com");
+    pair.post(&mut host, 1..=2);
+    assert_eq!(pair.answer(&host), Some(200));
+    pair.outputs[1].room = usize::MAX;
+    pair.drive();
+    assert_eq!(pair.outputs[1].records(), [1, 2]);
+}
+
+#[test]
+fn a_full_best_effort_output_drops_and_counts() {
+    let mut pair = Pair::new(&["tcp://one", "tcp://two?required=no"]);
+    let mut host = pair.host("a.example.com");
+    pair.outputs[1].room = 0;
+    fill(&mut pair, 1, CAPACITY - 1);
+    pair.post(&mut host, 1..=2);
+    assert_eq!((pair.answer(&host), dropped(&pair)), (Some(200), 0));
+    pair.post(&mut host, 3..=5);
+    assert_eq!((pair.answer(&host), dropped(&pair)), (Some(200), 3));
+    assert!(pair.collector.is_reading(pair.now));
+    pair.outputs[1].room = usize::MAX;
+    pair.drive();
+    pair.post(&mut host, 6..=6);
+    assert_eq!(pair.outputs[0].records(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(pair.outputs[1].records(), [0, 1, 2, 6]);
+    assert_eq!(dropped(&pair), 3);
+}
+
+fn dropped(pair: &Pair) -> u64 {
+    pair.collector.links[1].dropped()
+}
+
+/// Queues one message of `size` bytes, whose source is long gone.
+fn fill(pair: &mut Pair, output: usize, size: usize) {
+    let head = format!("{} ", size - 9);
+    let mut bytes = vec![b'x'; size];
+    bytes[..head.len()].copy_from_slice(head.as_bytes());
+    let ends = vec![size];
+    let frames = Rc::new(Frames { bytes, ends });
+    let now = pair.now;
+    pair.collector.links[output].push(now, BatchId(u64::MAX), &frames);
+}
+
+#[test]
+fn a_full_output_holds_sources_back_then_sheds_then_recovers() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let mut late = pair.host("late.example.com");
+    pair.heartbeat(&mut late);
+    assert_eq!(pair.answer(&late), Some(200));
+    pair.outputs[0].room = 0;
+    fill(&mut pair, 0, CAPACITY - 1);
+    pair.drive();
+    assert!(
+        pair.collector.is_reading(pair.now),
+        "there is room for a byte"
+    );
+    let mut host = pair.host("a.example.com");
+    pair.post(&mut host, 1..=2);
+    assert!(!pair.collector.is_reading(pair.now));
+
+    pair.post(&mut late, 1..=1);
+    pair.advance(HOLD_TIME - seconds(1));
+    assert!(!pair.collector.is_reading(pair.now));
+    assert_eq!(pair.answer(&late), None, "it is not even read");
+    pair.advance(seconds(1));
+    assert_eq!(pair.answer(&late), Some(503), "it is told to come again");
+    pair.heartbeat(&mut late);
+    assert_eq!(
+        pair.answer(&late),
+        Some(200),
+        "what needs no output is served"
+    );
+
+    pair.outputs[0].room = usize::MAX;
+    pair.advance(seconds(1));
+    assert_eq!(pair.answer(&host), Some(200));
+    pair.post(&mut late, 7..=7);
+    assert_eq!(pair.answer(&late), Some(200));
+    assert_eq!(pair.outputs[0].records(), [0, 1, 2, 7]);
+    fill(&mut pair, 0, CAPACITY);
+    pair.outputs[0].room = 0;
+    pair.handle(&Input::Timeout);
+    assert!(
+        !pair.collector.is_reading(pair.now),
+        "the next time begins anew"
+    );
+}
+
+#[test]
+fn a_batch_that_is_handed_back_makes_room_in_a_full_output() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    pair.outputs[0].room = 0;
+    fill(&mut pair, 0, CAPACITY - 1);
+    let mut host = pair.host("a.example.com");
+    pair.post(&mut host, 1..=2);
+    pair.advance(seconds(54));
+    assert!(pair.collector.is_full());
+    pair.advance(seconds(1));
+    assert_eq!(pair.answer(&host), Some(503));
+    assert!(!pair.collector.is_full());
+    assert_eq!(pair.collector.pressure, Pressure::Released);
+}

@@ -1,0 +1,56 @@
+//! The far end of a source's connection.
+
+use crate::source::{Reply, Session};
+use uuid::Uuid;
+
+/// How far the collector's side has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Open,
+    ShutDown,
+    Closed,
+}
+
+pub(super) struct Peer {
+    /// None where the test writes and reads bytes.
+    pub(super) session: Option<Session>,
+    /// What the collector has yet to receive.
+    pub(super) outgoing: Vec<u8>,
+    /// What the collector has sent.
+    pub(super) received: Vec<u8>,
+    /// Answers to messages that nobody has looked at.
+    pub(super) replies: Vec<Reply>,
+    /// The message that waits for its answer.
+    pub(super) message: Uuid,
+    /// Whether it reads what it is sent.
+    pub(super) reads: bool,
+    pub(super) end: End,
+    /// The session could not go on.
+    pub(super) broken: bool,
+}
+
+impl Peer {
+    pub(super) fn new(session: Option<Session>) -> Self {
+        Self {
+            session,
+            outgoing: Vec::new(),
+            received: Vec::new(),
+            replies: Vec::new(),
+            message: Uuid::nil(),
+            reads: true,
+            end: End::Open,
+            broken: false,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+
+    /// Statuses of the answers, in order.
+    pub(super) fn statuses(&self) -> Vec<u16> {
+        let text = self.text();
+        let lines = text.split("HTTP/1.1 ").skip(1);
+        lines.map(|rest| rest[..3].parse().unwrap()).collect()
+    }
+}

@@ -1,0 +1,145 @@
+//! A played output: the receiver's socket, and what came there.
+
+/// How the receiver takes a connection that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Listening,
+    Refusing,
+    /// Neither takes nor refuses it.
+    Silent,
+}
+
+/// What became of bytes that were to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taking {
+    Wrote(usize),
+    Blocked,
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) reach: Reach,
+    /// Bytes that it still takes.
+    pub(super) room: usize,
+    /// The connection fails once so many more bytes were written.
+    pub(super) fails_after: Option<usize>,
+    /// Whether its TCP acknowledges what was written.
+    pub(super) acknowledges: bool,
+    pub(super) is_open: bool,
+    /// How often it was tried to open it.
+    pub(super) tries: usize,
+    /// Bytes that its TCP has acknowledged on the open connection.
+    pub(super) acknowledged: usize,
+    /// What came on each connection.
+    pub(super) connections: Vec<Vec<u8>>,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self {
+            reach: Reach::Listening,
+            room: usize::MAX,
+            fails_after: None,
+            acknowledges: true,
+            is_open: false,
+            tries: 0,
+            acknowledged: 0,
+            connections: Vec::new(),
+        }
+    }
+}
+
+impl Receiver {
+    pub(super) fn open(&mut self) -> Reach {
+        self.tries += 1;
+        if self.reach == Reach::Listening {
+            self.is_open = true;
+            self.acknowledged = 0;
+            self.connections.push(Vec::new());
+        }
+        self.reach
+    }
+
+    /// Ends the open connection; its application has read `bytes` of what was written.
+    pub(super) fn end(&mut self, bytes: usize) {
+        self.is_open = false;
+        if let Some(connection) = self.connections.last_mut() {
+            connection.truncate(bytes);
+        }
+    }
+
+    /// Bytes written on the open connection.
+    pub(super) fn written(&self) -> usize {
+        self.connections.last().map_or(0, Vec::len)
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Taking {
+        if !self.is_open || self.room == 0 {
+            return Taking::Blocked;
+        }
+        let lasts = self.fails_after.unwrap_or(usize::MAX);
+        if lasts == 0 {
+            self.fails_after = None;
+            return Taking::Failed;
+        }
+        let count = bytes.len().min(self.room).min(lasts);
+        self.room -= if self.room == usize::MAX { 0 } else { count };
+        self.fails_after = self.fails_after.map(|lasts| lasts - count);
+        self.connections.last_mut().unwrap().extend(&bytes[..count]);
+        Taking::Wrote(count)
+    }
+
+    pub(super) fn unacknowledged(&mut self) -> usize {
+        if self.acknowledges {
+            self.acknowledged = self.written();
+        }
+        self.written() - self.acknowledged
+    }
+
+    /// Host and record id of each message, over all connections.
+    pub(super) fn messages(&self) -> Vec<(String, u64)> {
+        self.connections.iter().flat_map(|c| read(c)).collect()
+    }
+
+    /// The record ids that came on one connection.
+    pub(super) fn records_of(&self, connection: usize) -> Vec<u64> {
+        let messages = read(&self.connections[connection]);
+        messages.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// The record ids, over all connections.
+    pub(super) fn records(&self) -> Vec<u64> {
+        let messages = self.messages().into_iter();
+        messages.map(|(_, record)| record).collect()
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.connections.concat()).unwrap()
+    }
+}
+
+/// Octet-counted frames; what is not whole counts for nothing.
+fn read(mut bytes: &[u8]) -> Vec<(String, u64)> {
+    let mut messages = Vec::new();
+    while let Some(space) = bytes.iter().position(|&byte| byte == b' ') {
+        let length = std::str::from_utf8(&bytes[..space]).unwrap();
+        let length: usize = length.parse().unwrap();
+        let Some(message) = bytes.get(space + 1..space + 1 + length) else {
+            break;
+        };
+        messages.push(identify(std::str::from_utf8(message).unwrap()));
+        bytes = &bytes[space + 1 + length..];
+    }
+    messages
+}
+
+/// HOSTNAME and record id; 0 where there is none.
+fn identify(message: &str) -> (String, u64) {
+    let host = message.split(' ').nth(2).unwrap_or_default();
+    let record = message
+        .split_once("EventRecordID=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let record = record.map_or(0, |(record, _)| record.parse().unwrap());
+    (host.to_owned(), record)
+}
