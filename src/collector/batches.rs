@@ -150,7 +150,7 @@ impl Collector {
             return;
         };
         for link in &mut self.links {
-            link.cancel(id);
+            link.cancel(now, id);
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(
