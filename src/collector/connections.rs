@@ -1,6 +1,6 @@
 //! Connections: what comes from them, what they are answered, their timers.
 
-use super::{BUFFERED, Collector, ConnId, FAILURES_A_MINUTE, Output, Slot, Timer};
+use super::{BUFFERED, Collector, ConnId, FAILURES_A_MINUTE, Output, STRANGERS, Slot, Timer};
 use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
@@ -20,6 +20,7 @@ impl Collector {
                 connection,
                 armed: None,
                 buffered: 0,
+                strange: 0,
             },
         );
         self.arm(id);
@@ -50,8 +51,10 @@ impl Collector {
         };
         slot.connection.handle_received(now, bytes);
         self.advance(now, id, store);
-        if self.buffered > BUFFERED
+        let crowded = self.buffered > BUFFERED || self.strangers > STRANGERS;
+        if crowded
             && let Some(slot) = self.connections.get_mut(&id)
+            && (self.buffered > BUFFERED || slot.connection.identity().is_none())
         {
             slot.connection.cut(now, 503);
             let reason = "too many requests are arriving at once (memory bound)";
@@ -116,6 +119,13 @@ impl Collector {
         let buffered = slot.connection.buffered();
         self.buffered = self.buffered + buffered - slot.buffered;
         slot.buffered = buffered;
+        let strange = if slot.connection.identity().is_none() {
+            buffered
+        } else {
+            0
+        };
+        self.strangers = self.strangers + strange - slot.strange;
+        slot.strange = strange;
         if slot.connection.is_closed() {
             self.forget(id);
             self.outputs.push_back(Output::Close(id));
@@ -132,6 +142,7 @@ impl Collector {
     pub(super) fn forget(&mut self, id: ConnId) {
         if let Some(slot) = self.connections.remove(&id) {
             self.buffered -= slot.buffered;
+            self.strangers -= slot.strange;
         }
     }
 

@@ -51,6 +51,9 @@ pub struct OutputId(pub usize);
 /// a growing request is answered 503: 20,000 sources within their own limit
 /// would be more memory than a machine has.
 const BUFFERED: usize = 256 << 20;
+/// The part of that which connections that are not authenticated may hold: strangers
+/// must not crowd out the sources.
+const STRANGERS: usize = 64 << 20;
 /// How long sources are simply not read when an output is full; after that they
 /// are told by 503 to come again, because their own timeouts draw near.
 const HOLD_TIME: Duration = Duration::from_secs(10);
@@ -137,6 +140,8 @@ struct Slot {
     connection: Connection,
     armed: Option<Instant>,
     buffered: usize,
+    /// What of it counts as a stranger's.
+    strange: usize,
 }
 
 /// One way to write messages, shared by the outputs that want it.
@@ -164,6 +169,7 @@ pub struct Collector {
     failures_since: Instant,
     pressure: Pressure,
     buffered: usize,
+    strangers: usize,
     random: StdRng,
     counters: Counters,
     commit_failing: bool,
@@ -214,6 +220,7 @@ impl Collector {
             failures_since: now.monotonic,
             pressure: Pressure::Released,
             buffered: 0,
+            strangers: 0,
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
             commit_failing: false,

@@ -22,11 +22,15 @@ impl Source {
     pub(super) fn name(&self, header: &Header) -> SourceName {
         SourceName {
             identity: self.identity.name.clone(),
-            machine: header
-                .machine_id
-                .clone()
-                .unwrap_or_else(|| self.address.to_string()),
+            machine: self.claimed_name(header),
         }
+    }
+
+    /// What the source calls itself, as far as it can be a host's name.
+    fn claimed_name(&self, header: &Header) -> String {
+        let fits = |name: &&String| name.len() <= bookmark::MAX_MACHINE_ID_BYTES;
+        let name = header.machine_id.as_ref().filter(fits);
+        name.cloned().unwrap_or_else(|| self.address.to_string())
     }
 
     pub(super) fn describe(&self, header: &Header) -> String {

@@ -69,7 +69,10 @@ impl Connection {
             self.respond(now, form, response);
             return Err(None);
         };
-        self.established = None;
+        if self.established.take().is_some() {
+            // It starts over, with the time of a new connection.
+            self.opened = now.monotonic;
+        }
         let step = self
             .acceptor
             .handle(authorization, self.address, &rules.auth, now.wall, random);

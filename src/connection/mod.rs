@@ -387,6 +387,11 @@ impl Connection {
                 let began = self.head_began.unwrap_or(self.moved);
                 return Some(began + limits.head_time);
             }
+            (Phase::Open, Progress::Body) if self.established.is_none() => {
+                // A stranger may not hold memory for longer by dripping.
+                let stalled = self.moved + limits.stall_time;
+                return Some(stalled.min(self.opened + limits.authentication_time));
+            }
             (Phase::Open, Progress::Body) => limits.stall_time,
             (Phase::Open, Progress::Idle) if self.established.is_none() => {
                 return Some(self.opened + limits.authentication_time);
@@ -406,7 +411,7 @@ impl Connection {
         }
         let what = match (self.phase, self.decoder.progress()) {
             (Phase::Open, Progress::Head) => "the head of a request did not arrive in time",
-            (Phase::Open, Progress::Body) => "the body of a request stopped arriving",
+            (Phase::Open, Progress::Body) => "the body of a request did not arrive in time",
             _ => "",
         };
         if what.is_empty() || !self.outgoing.is_empty() {

@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
-use crate::collector::{BUFFERED, ConnId, Settings};
+use crate::collector::{BUFFERED, ConnId, STRANGERS, Settings};
 use crate::connection::{Limits, RefusalKind};
 use crate::wsman::source;
 use std::time::Duration;
@@ -251,6 +251,39 @@ fn requests_that_are_not_complete_have_a_bound_in_memory_together() {
     host.conn = None;
     pair.post(&mut host, 1..=1);
     assert_eq!(pair.answer(&host), Some(200));
+}
+
+#[test]
+fn strangers_cannot_crowd_out_the_sources() {
+    let (mut pair, mut host, _) = open_connection();
+    let large = Limits::default().http.body;
+    let count = STRANGERS / large + 1;
+    let strangers: Vec<_> = (0..count).map(|_| pair.connect_raw(ADDRESS)).collect();
+    for stranger in &strangers {
+        pair.send(*stranger, &head(large, ""));
+        pair.send(*stranger, &vec![b'x'; large - 1]);
+    }
+    let statuses = |pair: &mut Pair| {
+        let all = strangers.iter().map(|id| pair.peer(*id).statuses());
+        all.collect::<Vec<_>>().concat()
+    };
+    assert_eq!(statuses(&mut pair), [503], "the last was too much");
+    host.conn = None;
+    pair.post(&mut host, 1..=1);
+    assert_eq!(pair.answer(&host), Some(200));
+    // Dripping on does not help them.
+    for _ in 0..3 {
+        pair.advance(seconds(11));
+        strangers.iter().for_each(|id| pair.send(*id, &[]));
+    }
+    assert_eq!(
+        statuses(&mut pair)
+            .iter()
+            .filter(|status| **status == 408)
+            .count(),
+        count - 1
+    );
+    assert_eq!(pair.collector.strangers, 0);
 }
 
 #[test]
