@@ -6,7 +6,6 @@ use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::store::Store;
 use rand::Rng;
-use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -132,6 +131,7 @@ impl Collector {
     pub(super) fn forget(&mut self, id: ConnId) {
         if let Some(slot) = self.connections.remove(&id) {
             self.buffered -= slot.buffered;
+            self.disarm(id, slot.armed);
         }
     }
 
@@ -144,18 +144,22 @@ impl Collector {
             return;
         };
         if slot.armed.is_none_or(|armed| at < armed) {
-            slot.armed = Some(at);
-            self.timers.push(Reverse((at, Timer::Connection(id))));
+            let before = slot.armed.replace(at);
+            self.disarm(id, before);
+            self.timers.insert((at, Timer::Connection(id)));
         }
     }
 
-    pub(super) fn time_out_connection(&mut self, now: Now, id: ConnId, at: Instant) {
+    fn disarm(&mut self, id: ConnId, armed: Option<Instant>) {
+        if let Some(at) = armed {
+            self.timers.remove(&(at, Timer::Connection(id)));
+        }
+    }
+
+    pub(super) fn time_out_connection(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
-        if slot.armed != Some(at) {
-            return;
-        }
         slot.armed = None;
         let event = slot
             .connection
