@@ -268,11 +268,11 @@ impl Queue {
     }
 
     /// The source of `batch` no longer waits. The batch leaves the queue unless
-    /// a part of it is on the wire.
-    pub fn cancel(&mut self, batch: BatchId) {
+    /// a part of it is on the wire. Answers whether it was still to be delivered.
+    pub fn cancel(&mut self, batch: BatchId) -> bool {
         let awaited = |entry: &Entry| entry.batch == batch && entry.standing == Standing::Awaited;
         let Some(index) = self.entries.iter().position(awaited) else {
-            return;
+            return false;
         };
         if index < self.cursor || (index == self.cursor && self.offset > 0) {
             if let Some(entry) = self.entries.get_mut(index) {
@@ -281,6 +281,7 @@ impl Queue {
         } else if let Some(entry) = self.entries.remove(index) {
             self.backlog -= entry.len();
         }
+        true
     }
 
     fn drop_abandoned(&mut self) {

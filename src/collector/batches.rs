@@ -105,7 +105,9 @@ impl Collector {
             .try_for_each(|mark| self.record(now, mark, store));
         match recorded.and_then(|()| store.commit()) {
             Ok(()) => {
-                self.commit_failing = false;
+                if std::mem::take(&mut self.commit_failing) {
+                    log::info!("bookmarks are stored again");
+                }
                 batches
                     .iter()
                     .for_each(|batch| self.acknowledge(now, batch));
@@ -158,7 +160,7 @@ impl Collector {
             return;
         };
         for link in &mut self.links {
-            link.cancel(id);
+            link.cancel(now, id);
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(

@@ -77,6 +77,7 @@ pub struct Link {
     session: Option<Session>,
     failing: Trouble,
     refusing: Trouble,
+    late: Trouble,
     /// Messages dropped because a best effort output was full.
     dropped: u64,
 }
@@ -96,6 +97,7 @@ impl Link {
             session: None,
             failing: Trouble::default(),
             refusing: Trouble::default(),
+            late: Trouble::default(),
             dropped: 0,
         }
     }
@@ -146,9 +148,13 @@ impl Link {
             .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// The source of `batch` was told to come again.
-    pub fn cancel(&mut self, batch: BatchId) {
-        self.queue.cancel(batch);
+    /// The source of `batch` was told to come again, because it was not delivered.
+    pub fn cancel(&mut self, now: Now, batch: BatchId) {
+        let late = self.queue.cancel(batch) && self.settings.required;
+        if late && matches!(self.phase, Phase::Up) && self.late.begin(now) {
+            let label = &self.settings.label;
+            log::warn!("output {label}: does not deliver in time, sources keep events (503)");
+        }
     }
 
     /// The output is open; what [`Link::next_bytes`] offers may be written.
@@ -247,7 +253,7 @@ impl Link {
             self.look
                 .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
         } else {
-            self.confirm(0, delivered);
+            self.confirm(now, 0, delivered);
         }
     }
 
@@ -269,9 +275,7 @@ impl Link {
         let session = self.session.as_mut()?;
         let before = self.queue.backlog();
         let result = session.handle_received(now, bytes, &mut self.queue, delivered);
-        if self.queue.backlog() < before {
-            self.pause = FIRST_PAUSE;
-        }
+        self.note_delivered(now, before);
         match result {
             Ok(outcome) => self.handle_outcome(now, outcome),
             Err(error) => {
@@ -318,7 +322,7 @@ impl Link {
         delivered: &mut Vec<BatchId>,
     ) {
         let before = self.queue.unconfirmed();
-        self.confirm(unacknowledged, delivered);
+        self.confirm(now, unacknowledged, delivered);
         let after = self.queue.unconfirmed();
         self.look = match self.look {
             // What is left is only the start of a batch, acknowledged as far as it goes.
@@ -331,11 +335,17 @@ impl Link {
         };
     }
 
-    fn confirm(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
-        let backlog = self.queue.backlog();
+    fn confirm(&mut self, now: Now, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
+        let before = self.queue.backlog();
         self.queue.confirm_all_but(unacknowledged, delivered);
-        if self.queue.backlog() < backlog {
+        self.note_delivered(now, before);
+    }
+
+    /// Whether the receiver has taken something: it works.
+    fn note_delivered(&mut self, now: Now, before: usize) {
+        if self.queue.backlog() < before {
             self.pause = FIRST_PAUSE;
+            self.late.ease(now);
         }
     }
 
@@ -364,7 +374,7 @@ impl Link {
             Phase::Up => {
                 let look = self.look.map(|(at, _)| at);
                 let session = self.session.as_ref().and_then(Session::poll_timeout);
-                let troubles = [&self.failing, &self.refusing];
+                let troubles = [&self.failing, &self.refusing, &self.late];
                 let troubles = troubles.into_iter().filter_map(Trouble::poll_timeout);
                 troubles.chain(look).chain(session).min()
             }
@@ -418,6 +428,9 @@ impl Link {
         if let Some(time) = self.failing.end(now) {
             log::info!("output {label}: open again after {} s", time.as_secs());
             self.pause = FIRST_PAUSE;
+        }
+        if let Some(time) = self.late.end(now) {
+            log::info!("output {label}: delivers again after {} s", time.as_secs());
         }
         if let Some(time) = self.refusing.end(now) {
             let seconds = time.as_secs();

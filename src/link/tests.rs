@@ -270,7 +270,7 @@ fn a_refused_message_that_nobody_waits_for_leaves_the_window() {
         let batch = scene.push(1);
         scene.flow();
         scene.answer(|_| false);
-        scene.link.cancel(BatchId(batch));
+        scene.link.cancel(scene.now, BatchId(batch));
     }
     let batch = scene.push(1);
     scene.flow();

@@ -274,6 +274,8 @@ impl OutputSocket {
         notice_a_dead_peer(&stream)?;
         let Some(connector) = &self.connector else {
             self.state = State::Open(Channel::Tcp(stream));
+            // An end that came along with the connection brings no event.
+            self.readable = true;
             return Ok(Opening::Done);
         };
         let progress = connector.connect(now, stream)?;

@@ -62,6 +62,8 @@ pub(crate) struct Source {
     machine: String,
     stream: Option<TcpStream>,
     messages: u32,
+    /// Seconds in which it wants an answer.
+    timeout: u32,
 }
 
 impl Source {
@@ -71,7 +73,13 @@ impl Source {
             machine: machine.to_owned(),
             stream: None,
             messages: 0,
+            timeout: 60,
         }
+    }
+
+    /// The same, with less patience than the usual 60 seconds.
+    pub(crate) fn with_timeout(self, timeout: u32) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Asks for the subscriptions on a connection of its own, as Windows does.
@@ -224,9 +232,9 @@ impl Source {
              <a:MessageID>uuid:{id}</a:MessageID>\
              <p:OperationID s:mustUnderstand=\"false\">uuid:{id}</p:OperationID>\
              <p:SequenceId s:mustUnderstand=\"false\">1</p:SequenceId>\
-             <w:OperationTimeout>PT60.000S</w:OperationTimeout>{header}</s:Header>\
+             <w:OperationTimeout>PT{}.000S</w:OperationTimeout>{header}</s:Header>\
              <s:Body>{body}</s:Body></s:Envelope>",
-            self.port
+            self.port, self.timeout
         )
     }
 }
