@@ -8,7 +8,6 @@ use crate::connection::Answer;
 use crate::queue::{BatchId, Frames};
 use crate::store::{self, Store};
 use crate::wsman::{self, Header};
-use std::cmp::Reverse;
 use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -38,11 +37,20 @@ pub(super) struct Batch {
     pub(super) events: usize,
     /// Outputs that have not delivered it.
     waiting: usize,
+    /// When it is handed back.
+    until: Instant,
 }
 
 impl Batch {
-    pub(super) fn new(conn: ConnId, header: Header, mark: Option<Mark>, events: usize) -> Self {
+    pub(super) fn new(
+        now: Now,
+        conn: ConnId,
+        header: Header,
+        mark: Option<Mark>,
+        events: usize,
+    ) -> Self {
         Self {
+            until: deadline(now, &header),
             conn,
             header,
             mark,
@@ -64,8 +72,7 @@ impl Collector {
             };
             batch.waiting += usize::from(link.push(now, id, frames));
         }
-        self.timers
-            .push(Reverse((deadline(now, &batch.header), Timer::Batch(id))));
+        self.timers.insert((batch.until, Timer::Batch(id)));
         if batch.waiting == 0 {
             self.delivered.push(id);
         }
@@ -90,10 +97,7 @@ impl Collector {
             return;
         }
         let ids = std::mem::take(&mut self.delivered);
-        let mut batches: Vec<_> = ids
-            .iter()
-            .filter_map(|id| self.batches.remove(id))
-            .collect();
+        let mut batches: Vec<_> = ids.iter().filter_map(|id| self.take_batch(*id)).collect();
         let marks = batches.iter_mut().filter_map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
         let recorded = marks
@@ -116,6 +120,12 @@ impl Collector {
                 batches.iter().for_each(|batch| self.hand_back(now, batch));
             }
         }
+    }
+
+    fn take_batch(&mut self, id: BatchId) -> Option<Batch> {
+        let batch = self.batches.remove(&id)?;
+        self.timers.remove(&(batch.until, Timer::Batch(id)));
+        Some(batch)
     }
 
     fn record(&mut self, now: Now, mark: Mark, store: &mut dyn Store) -> Result<(), store::Error> {
@@ -146,7 +156,7 @@ impl Collector {
 
     /// The source of a batch will not wait any longer: it keeps the events.
     pub(super) fn time_out_batch(&mut self, now: Now, id: BatchId) {
-        let Some(batch) = self.batches.remove(&id) else {
+        let Some(batch) = self.take_batch(id) else {
             return;
         };
         for link in &mut self.links {

@@ -6,7 +6,6 @@ use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::store::Store;
 use rand::Rng;
-use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -143,6 +142,7 @@ impl Collector {
         if let Some(slot) = self.connections.remove(&id) {
             self.buffered -= slot.buffered;
             self.strangers -= slot.strange;
+            self.disarm(id, slot.armed);
         }
     }
 
@@ -155,18 +155,22 @@ impl Collector {
             return;
         };
         if slot.armed.is_none_or(|armed| at < armed) {
-            slot.armed = Some(at);
-            self.timers.push(Reverse((at, Timer::Connection(id))));
+            let before = slot.armed.replace(at);
+            self.disarm(id, before);
+            self.timers.insert((at, Timer::Connection(id)));
         }
     }
 
-    pub(super) fn time_out_connection(&mut self, now: Now, id: ConnId, at: Instant) {
+    fn disarm(&mut self, id: ConnId, armed: Option<Instant>) {
+        if let Some(at) = armed {
+            self.timers.remove(&(at, Timer::Connection(id)));
+        }
+    }
+
+    pub(super) fn time_out_connection(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
-        if slot.armed != Some(at) {
-            return;
-        }
         slot.armed = None;
         let event = slot
             .connection

@@ -34,8 +34,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use sources::Sources;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -161,7 +160,8 @@ pub struct Collector {
     batches: HashMap<BatchId, Batch>,
     next_batch: u64,
     delivered: Vec<BatchId>,
-    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// One for each connection and batch, and the sweep's: none outlives its cause.
+    timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
     repeats: Repeats,
@@ -199,7 +199,7 @@ impl Collector {
                 forms.push(form);
             }
         }
-        let sweep = Reverse((now.monotonic + SWEEP, Timer::Sweep));
+        let sweep = (now.monotonic + SWEEP, Timer::Sweep);
         Self {
             settings,
             connections: HashMap::new(),
@@ -212,7 +212,7 @@ impl Collector {
             batches: HashMap::new(),
             next_batch: 0,
             delivered: Vec::new(),
-            timers: BinaryHeap::from([sweep]),
+            timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
             repeats: Repeats::default(),
@@ -337,7 +337,7 @@ impl Collector {
             Pressure::Holding { until } => Some(until),
             Pressure::Released | Pressure::Shedding => None,
         };
-        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let timer = self.timers.first().map(|(at, _)| *at);
         links.chain(hold).chain(timer).min()
     }
 
@@ -402,13 +402,13 @@ impl Collector {
                 self.outputs.push_back(Output::Link(OutputId(index), task));
             }
         }
-        while let Some(&Reverse((at, timer))) = self.timers.peek() {
+        while let Some(&(at, timer)) = self.timers.first() {
             if at > now.monotonic {
                 break;
             }
-            self.timers.pop();
+            self.timers.pop_first();
             match timer {
-                Timer::Connection(id) => self.time_out_connection(now, id, at),
+                Timer::Connection(id) => self.time_out_connection(now, id),
                 Timer::Batch(id) => self.time_out_batch(now, id),
                 Timer::Sweep => self.sweep(now),
             }
@@ -416,8 +416,7 @@ impl Collector {
     }
 
     fn sweep(&mut self, now: Now) {
-        self.timers
-            .push(Reverse((now.monotonic + SWEEP, Timer::Sweep)));
+        self.timers.insert((now.monotonic + SWEEP, Timer::Sweep));
         if now.monotonic >= self.failures_since + Duration::from_secs(60) {
             self.failures = HashMap::new();
             self.failures_since = now.monotonic;

@@ -165,7 +165,7 @@ impl Collector {
         }
         let (frames, facts) = self.format_batch(source, id, &header, events);
         let mark = self.mark_of(now, source, id, &header, facts);
-        let batch = Batch::new(source.conn, header, mark, events.len());
+        let batch = Batch::new(now, source.conn, header, mark, events.len());
         self.start_batch(now, batch, frames);
     }
 

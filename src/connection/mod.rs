@@ -426,3 +426,6 @@ fn too_many_failures() -> Refusal {
     let reason = "too many failed authentications from this address, none is tried for a minute";
     Refusal::new(RefusalKind::Authentication, 429, reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+mod measuring;
+
 use super::*;
 use crate::syslog::relp;
 use std::collections::BTreeMap;

@@ -304,3 +304,17 @@ fn refused(pair: &Pair, kind: RefusalKind) -> u64 {
     let refusals = &pair.collector.counters().refusals;
     refusals.get(&kind).copied().unwrap_or_default()
 }
+
+#[test]
+fn a_connection_has_one_timer_however_long_it_lives() {
+    let mut pair = Pair::new(OUTPUTS);
+    let mut host = pair.host("a.example.com");
+    for record in 1..100 {
+        pair.post(&mut host, record..=record);
+        assert_eq!(pair.answer(&host), Some(200));
+        pair.advance(seconds(61));
+    }
+    assert_eq!(pair.collector.timers.len(), 2, "its own and the sweep's");
+    pair.hang_up(&mut host);
+    assert_eq!(pair.collector.timers.len(), 1);
+}

@@ -1,0 +1,289 @@
+//! A connection alone; what it does within the collector is tested there.
+
+use super::*;
+use crate::ntlm::initiator::{Client, Nonces};
+use crate::ntlm::{self, Accounts};
+use crate::sldc;
+use crate::source::{Endpoint, Session};
+use crate::wire;
+use std::net::Ipv4Addr;
+use std::time::UNIX_EPOCH;
+
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Accounts for Nobody {
+    fn nt_hash(&self, _: &str, _: &str) -> Option<ntlm::crypto::NtHash> {
+        None
+    }
+}
+
+struct Scene {
+    connection: Connection,
+    rules: Rules,
+    now: Now,
+}
+
+impl Scene {
+    fn new() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an Instant has no other beginning"
+        )]
+        let monotonic = Instant::now();
+        let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let now = Now { monotonic, wall };
+        let auth = auth::Policy {
+            anonymous: vec!["192.0.2.0/24".parse().unwrap()],
+            has_accounts: false,
+            accounts: Rc::new(Nobody),
+            ntlmv1: false,
+            server: ntlm::Server::from_hostname("collector.example.com"),
+        };
+        let limits = Limits::default();
+        let rules = Rules {
+            auth,
+            allow_unencrypted: true,
+            limits,
+        };
+        let connection = Connection::new(now, ADDRESS, &limits);
+        Self {
+            connection,
+            rules,
+            now,
+        }
+    }
+
+    /// One that has let a source in.
+    fn established() -> Self {
+        let (scene, _) = Self::with_session();
+        scene
+    }
+
+    /// The same, with the source's side of it.
+    fn with_session() -> (Self, Session) {
+        let mut scene = Self::new();
+        let (authority, path) = ("c".to_owned(), "/".to_owned());
+        let endpoint = Endpoint { authority, path };
+        let mut session = Session::new(endpoint, Client::anonymous("A"));
+        session.call("first");
+        let reply = scene.exchange(&mut session);
+        assert_eq!(reply.unwrap().status, 200);
+        (scene, session)
+    }
+
+    /// Answers what the session has sent with the very text.
+    fn exchange(&mut self, session: &mut Session) -> Option<crate::source::Reply> {
+        for _ in 0..3 {
+            let event = self.feed(&session.take_outgoing());
+            if let Some(Event::Message(message)) = event {
+                let answer = Answer::Envelope(200, &message.text);
+                self.connection.answer(self.now, &answer);
+            }
+            let bytes = self.sent();
+            let reply = session.handle_received(&bytes, &Nonces::default());
+            if let Some(reply) = reply.unwrap() {
+                return Some(reply);
+            }
+        }
+        None
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Option<Event> {
+        self.connection.handle_received(self.now, bytes);
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        let mut fill = |bytes: &mut [u8]| bytes.fill(7);
+        self.connection
+            .poll(self.now, &self.rules, false, &mut fill)
+    }
+
+    /// Takes what is to be written.
+    fn sent(&mut self) -> Vec<u8> {
+        let bytes = self.connection.outgoing().to_vec();
+        self.connection.handle_written(self.now, bytes.len());
+        bytes
+    }
+
+    fn sent_text(&mut self) -> String {
+        String::from_utf8_lossy(&self.sent()).into_owned()
+    }
+
+    /// The refusal of a request.
+    #[track_caller]
+    fn refusal(&mut self, request: &[u8]) -> Refusal {
+        match self.feed(request) {
+            Some(Event::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The envelope of a request.
+    #[track_caller]
+    fn message(&mut self, request: &[u8]) -> Message {
+        match self.feed(request) {
+            Some(Event::Message(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn post(headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("POST /x HTTP/1.1\r\nHost: c\r\n{headers}Content-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+const SOAP: &str = "Content-Type: application/soap+xml;charset=UTF-8\r\n";
+
+#[test]
+fn an_answer_takes_the_form_of_its_request() {
+    let mut scene = Scene::established();
+    for (charset, start) in [
+        ("UTF-8", &b"\xc3\xa4"[..]),
+        ("UTF-16", &b"\xff\xfe\xe4\0"[..]),
+    ] {
+        let headers = format!("Content-Type: application/soap+xml;charset={charset}\r\n");
+        let message = scene.message(&post(&headers, start));
+        assert_eq!((&*message.text, &*message.target), ("ä", "/x"));
+        scene
+            .connection
+            .answer(scene.now, &Answer::Envelope(200, "ä"));
+        let sent = scene.sent();
+        assert!(sent.ends_with(start), "{charset}");
+        let text = String::from_utf8_lossy(&sent).into_owned();
+        assert!(text.contains(&format!("charset={charset}\r\n")), "{text}");
+    }
+}
+
+#[test]
+fn a_sealed_request_gets_a_sealed_answer() {
+    let (mut scene, mut session) = Scene::with_session();
+    for text in ["one", "two"] {
+        session.call(text);
+        let reply = scene.exchange(&mut session).unwrap();
+        assert_eq!(reply.text.as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn compressed_bodies_are_opened_up_to_their_bound() {
+    let mut scene = Scene::established();
+    let text = "<a>b</a>".repeat(500);
+    let headers = format!("{SOAP}Content-Encoding: SLDC\r\n");
+    let body = sldc::encode(text.as_bytes());
+    scene.rules.limits.inflated = text.len();
+    assert_eq!(scene.message(&post(&headers, &body)).text, text);
+    scene.connection.answer(scene.now, &Answer::Empty(204));
+    scene.sent();
+    scene.rules.limits.inflated = text.len() - 1;
+    let refusal = scene.refusal(&post(&headers, &body));
+    assert_eq!((refusal.kind, refusal.status), (RefusalKind::Encoding, 400));
+}
+
+#[test]
+fn text_that_only_claims_to_be_compressed_is_taken() {
+    let mut scene = Scene::established();
+    let headers = format!("{SOAP}Content-Encoding: SLDC\r\n");
+    let body = wire::encode_text("<s:Envelope/>", Charset::Utf8);
+    assert_eq!(scene.message(&post(&headers, &body)).text, "<s:Envelope/>");
+}
+
+#[test]
+fn what_a_body_is_has_to_be_known() {
+    let encoding = format!("{SOAP}Content-Encoding: gzip\r\n");
+    for headers in [&*encoding, "", "Content-Type: ;;\r\n"] {
+        let mut scene = Scene::established();
+        assert_eq!(scene.refusal(&post(headers, b"x")).status, 415, "{headers}");
+        assert!(scene.sent_text().contains("Connection: close"));
+        assert!(scene.connection.is_lingering());
+    }
+}
+
+#[test]
+fn only_post_is_allowed_and_the_connection_goes_on() {
+    let mut scene = Scene::established();
+    for method in ["GET", "HEAD", "PUT", "post"] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: c\r\n\r\n");
+        assert_eq!(scene.refusal(request.as_bytes()).status, 405);
+        assert!(scene.sent_text().contains("Allow: POST\r\n"));
+    }
+    scene.message(&post(SOAP, b"x"));
+}
+
+#[test]
+fn three_failures_end_a_connection() {
+    let mut scene = Scene::new();
+    let bad = post("Authorization: Negotiate AAAA\r\n", b"");
+    for last in [false, false, true] {
+        assert_eq!(scene.refusal(&bad).status, 401);
+        assert_eq!(scene.sent_text().contains("Connection: close"), last);
+    }
+    assert!(scene.connection.is_lingering());
+}
+
+#[test]
+fn a_failure_takes_away_what_was_established() {
+    let mut scene = Scene::established();
+    assert!(scene.connection.identity().is_some());
+    let bad = post("Authorization: Negotiate AAAA\r\n", b"");
+    assert_eq!(scene.refusal(&bad).status, 401);
+    scene.sent();
+    assert!(scene.connection.identity().is_none());
+    assert!(scene.feed(&post(SOAP, b"x")).is_none());
+    assert!(scene.sent_text().starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn a_blocked_address_is_turned_away_at_its_first_try() {
+    let mut scene = Scene::new();
+    let request = post("Authorization: Negotiate AAAA\r\n", b"");
+    scene.connection.handle_received(scene.now, &request);
+    let event = scene
+        .connection
+        .poll(scene.now, &scene.rules, true, &mut |_| {});
+    assert!(matches!(event, Some(Event::Refused(r)) if r.status == 429));
+}
+
+#[test]
+fn a_source_may_send_a_little_ahead_of_its_answer() {
+    let mut scene = Scene::established();
+    scene.message(&post(SOAP, b"x"));
+    assert!(scene.connection.wants_input());
+    assert!(scene.feed(&vec![b'P'; AHEAD - 1]).is_none());
+    assert!(scene.connection.wants_input());
+    assert!(scene.feed(b"P").is_none());
+    assert!(!scene.connection.wants_input());
+}
+
+#[test]
+fn an_answer_after_the_end_is_dropped() {
+    let mut scene = Scene::established();
+    scene.message(&post(SOAP, b"x"));
+    scene.connection.cut(scene.now, 503);
+    scene.connection.answer(scene.now, &Answer::Empty(204));
+    let sent = scene.sent_text();
+    assert!(
+        sent.starts_with("HTTP/1.1 503") && !sent.contains("204"),
+        "{sent}"
+    );
+}
+
+#[test]
+fn who_says_close_is_answered_and_closed() {
+    let mut scene = Scene::established();
+    scene.message(&post(&format!("{SOAP}Connection: close\r\n"), b"x"));
+    scene.connection.answer(scene.now, &Answer::Empty(204));
+    assert!(!scene.connection.is_lingering());
+    assert!(scene.sent_text().contains("Connection: close"));
+    assert!(scene.connection.is_lingering());
+    scene.now = scene.now + LINGER_TIME;
+    scene
+        .connection
+        .handle_timeout(scene.now, &scene.rules.limits);
+    assert!(scene.connection.is_closed());
+}
