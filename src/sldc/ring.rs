@@ -22,7 +22,10 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
             match code {
                 1 | 2 => scheme = code,
                 5 | 6 => (ring, place, scheme) = ([0; HISTORY], 0, code - 4),
-                4 => break,
+                4 => {
+                    at += 13;
+                    break;
+                }
                 0 | 3 | 15 => {}
                 _ => {
                     let code = u8::try_from(code).unwrap();

@@ -214,6 +214,23 @@ fn the_trailing_length_is_checked_when_there_is_one() {
 }
 
 #[test]
+fn fewer_than_four_bytes_after_the_record_are_no_length() {
+    // 80 bits: the record ends with its last byte.
+    let mut packed = record(&[RESET_1, &literal(b'x').repeat(6), END]);
+    for after in 0..4 {
+        assert_eq!(decode(&packed, 9).unwrap(), b"xxxxxx", "{after} bytes");
+        assert_eq!(
+            ring::decode(&packed, 9).unwrap(),
+            b"xxxxxx",
+            "{after} bytes"
+        );
+        packed.push(9);
+    }
+    assert!(matches!(decode(&packed, 9), Err(Error::WrongLength { .. })));
+    assert_eq!(decode(&packed, 9), ring::decode(&packed, 9));
+}
+
+#[test]
 fn output_may_reach_the_cap_but_not_pass_it() {
     let copies = LONGEST.repeat(400);
     let packed = record(&[RESET_1, &literal(0), &literal(0), &copies, END]);
