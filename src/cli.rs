@@ -178,7 +178,7 @@ pub struct RelayOptions {
     #[arg(short, long, value_name = "NAME", help_heading = "Events")]
     pub channel: Vec<String>,
 
-    /// Where events go: udp, tcp, unix, file or stdout
+    /// Where events go: udp, tcp, tls, relp, unix, file or stdout
     ///
     /// Repeatable: a batch must be delivered to every output before it is
     /// acknowledged. Default: stdout:
@@ -186,6 +186,11 @@ pub struct RelayOptions {
     /// udp://HOST[:514] one datagram an event (RFC 5426)
     ///
     /// tcp://HOST[:601] octet counting (RFC 6587)
+    ///
+    /// tls://HOST[:6514] the same with TLS (RFC 5425)
+    ///
+    /// relp://HOST[:2514] and relp+tls://HOST[:2514] RELP, which confirms each event;
+    /// rsyslog's imrelp
     ///
     /// unix:PATH datagram socket, such as /dev/log
     ///
@@ -196,7 +201,7 @@ pub struct RelayOptions {
     /// Settings follow after "?", joined by "&":
     ///
     /// max=BYTES cuts longer messages; K and M may follow the number; at least
-    /// 480, default 65507 with udp, 128K with unix datagrams, else no limit.
+    /// 480, default 65507 with udp, 128K with relp and unix datagrams, else no limit.
     ///
     /// required=no makes the output a best effort: it never holds hosts back,
     /// and what it cannot take is dropped and counted. Default: yes.
@@ -204,7 +209,17 @@ pub struct RelayOptions {
     /// framing=octet or framing=lf (tcp, unix streams): count before each message,
     /// or line end after it. Default: octet with tcp, lf with unix.
     ///
-    /// replay=BYTES (tcp): how much of what was sent is kept and sent again after
+    /// ca=FILE (tls, relp+tls): the authorities, in PEM, that the receiver's certificate
+    /// may be from. Default: those that the system trusts.
+    ///
+    /// name=NAME (tls, relp+tls): the host name or address that the receiver's
+    /// certificate must be for. Default: HOST.
+    ///
+    /// cert=FILE and key=FILE (tls, relp+tls): our own certificate with its chain, and
+    /// its private key if that stands in another file, both in PEM. SIGHUP reads the
+    /// files anew, for the next connection.
+    ///
+    /// replay=BYTES (tcp, tls): how much of what was sent is kept and sent again after
     /// a connection ended uncleanly; repeats instead of loss. Default 8M, 0 for
     /// none.
     ///

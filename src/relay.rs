@@ -89,6 +89,7 @@ impl std::error::Error for Error {}
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config) -> Result<(), Error> {
+    let signals = server::catch_signals().map_err(Error::Server)?;
     let Reloaded { settings, tls } = load(config)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
@@ -96,6 +97,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let reloaded = config.clone();
     let reload = move || load(&reloaded).map_err(|error| error.to_string());
     server::run(Setup {
+        signals,
         listeners,
         tls,
         outputs: config.outputs.clone(),

@@ -101,7 +101,9 @@ impl Collector {
             .try_for_each(|mark| self.record(now, mark, store));
         match recorded.and_then(|()| store.commit()) {
             Ok(()) => {
-                self.commit_failing = false;
+                if std::mem::take(&mut self.commit_failing) {
+                    log::info!("bookmarks are stored again");
+                }
                 batches
                     .iter()
                     .for_each(|batch| self.acknowledge(now, batch));

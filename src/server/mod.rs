@@ -93,6 +93,8 @@ pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
 
 /// What the loop runs with.
 pub struct Setup {
+    /// From [`catch_signals`].
+    pub signals: Signals,
     /// Where sources come in.
     pub listeners: Vec<Listener>,
     /// Where events go.
@@ -121,6 +123,13 @@ struct Server {
     store: Box<dyn Store>,
     reload: Reload,
     stopping: Option<Instant>,
+}
+
+/// From here on no signal of those that mean something to the loop ends the process;
+/// the loop handles those that have come before it. So this comes first of all.
+pub fn catch_signals() -> Result<Signals, Error> {
+    // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
+    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(system("signals"))
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -159,8 +168,7 @@ fn raise_file_limit() {
 impl Server {
     fn new(setup: Setup) -> io::Result<Self> {
         let poll = Poll::new()?;
-        // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
+        let mut signals = setup.signals;
         poll.registry()
             .register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
