@@ -6,9 +6,13 @@ use super::{
     numbered_file, samples, send, send_samples, wait_for,
 };
 use serde_json::{Map, Value};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+
+/// How each record starts, as no value in it does.
+const START: &str = "{\"hostname\":\"";
 
 /// One message as the server understood it.
 #[derive(Debug)]
@@ -108,11 +112,41 @@ impl Server {
 
     /// SIGKILL, then the same server again with what it had written.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// The same server again, after [`Server::kill`].
+    pub(crate) fn restart(&mut self) {
         // The killed one could not remove it, and a new one would refuse to start.
         let _ = std::fs::remove_file(self.dir.file("pid"));
         self.process = Process::start((self.command)(&self.dir));
         self.wait_until_ready();
+    }
+
+    /// Hands over every message written so far. Where a killed server has left half a
+    /// line, the next one goes on in it.
+    pub(crate) fn each_record(&self, mut take: impl FnMut(Record)) {
+        let file = std::fs::File::open(self.dir.file("records"));
+        let lines = file
+            .map(BufReader::new)
+            .into_iter()
+            .flat_map(BufReader::lines);
+        for line in lines.map_while(Result::ok) {
+            let last = line.rfind(START).unwrap_or(0);
+            if let Some(record) = Record::parse(&line).or_else(|| Record::parse(&line[last..])) {
+                take(record);
+            }
+        }
     }
 
     /// Waits for so many messages, and gives all that came.

@@ -140,9 +140,9 @@ impl Proxy {
         }
     }
 
-    /// Nothing listens on the proxy's port until [`Proxy::calm`].
-    pub(crate) fn refuse(&self) {
-        self.shared.refuse.store(true, Ordering::SeqCst);
+    /// Whether nothing listens on the proxy's port.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.shared.refuse.store(refuse, Ordering::SeqCst);
     }
 
     /// Connections that are open now.

@@ -3,7 +3,7 @@
 
 use super::player::host_number;
 use super::sinks::{find_frame, small_listener};
-use super::{Line, parse_line, wait_for};
+use super::{Record, parse_line, wait_for};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -66,19 +66,24 @@ impl Tally {
 
     /// Takes a message in: it has to be an event of a played host, whole.
     pub(crate) fn note(&self, connection: usize, message: &[u8]) {
-        let noted = parse_line(message).and_then(|line| identify(&line));
-        let mut state = self.state.lock().unwrap();
-        match noted {
+        match parse_line(message) {
+            Ok(line) => self.note_record(connection, &Record::from(&line)),
+            Err(error) => {
+                let text = String::from_utf8_lossy(message);
+                self.error(format!("{error}: {text:.300}"));
+            }
+        }
+    }
+
+    /// The same for what a server has understood.
+    pub(crate) fn note_record(&self, connection: usize, record: &Record) {
+        match identify(record) {
             Ok((host, record)) => {
+                let mut state = self.state.lock().unwrap();
                 state.connections[connection].push((host, record));
                 state.seen.entry(host).or_default().insert(record);
             }
-            Err(error) => {
-                let text = String::from_utf8_lossy(message);
-                state
-                    .errors
-                    .push(format!("{error}: {:.300}", text.to_string()));
-            }
+            Err(error) => self.error(format!("{error}: {record:.300?}")),
         }
     }
 
@@ -136,14 +141,15 @@ impl Tally {
     }
 }
 
-fn identify(line: &Line) -> Result<(u32, u32), String> {
-    let host = host_number(&line.hostname).ok_or("a strange HOSTNAME")?;
-    let record = line.value("event", "EventRecordID");
-    let record: u32 = record.parse().map_err(|_| "no EventRecordID")?;
-    let size: usize = line.value("data", "Size").parse().map_err(|_| "no Size")?;
-    let filling = line.value("data", "Filling");
-    let whole = filling.len() == size && line.value("data", "Sequence") == record.to_string();
-    whole.then_some((host, record)).ok_or("not whole".into())
+/// Host and record id of an event, if all of it is there.
+fn identify(record: &Record) -> Result<(u32, u32), String> {
+    let host = host_number(&record.hostname).ok_or("a strange HOSTNAME")?;
+    let number = |id, name| record.value(id, name)?.parse::<u32>().ok();
+    let id = number("event", "EventRecordID").ok_or("no EventRecordID")?;
+    let size = number("data", "Size").ok_or("no Size")?;
+    let filling = record.value("data", "Filling").unwrap_or_default();
+    let whole = filling.len() == size as usize && number("data", "Sequence") == Some(id);
+    whole.then_some((host, id)).ok_or("not whole".into())
 }
 
 struct Shared {

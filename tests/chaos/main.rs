@@ -1,0 +1,23 @@
+//! Everything breaks at random points while hosts send: connections on both sides,
+//! the receiver, the relay itself, its disk, its file descriptors. What was
+//! acknowledged must have arrived, in order apart from repeats.
+//!
+//! The short form runs as it is. `scripts/soak` runs the long one, by environment:
+//! `WECRELAY_CHAOS_EVENTS` (at least so many), `_ROUNDS` (at least so often does
+//! everything break), `_HOSTS`, `_SEED`, `_PAUSE` (milliseconds between batches).
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    reason = "test code may panic and use the clock and sockets"
+)]
+
+mod file;
+mod relp;
+mod scene;
+mod tcp;
+
+#[path = "../support/mod.rs"]
+mod support;
