@@ -70,10 +70,11 @@ class Relay:
 
     current = None                          # for the log of a failed case
 
-    def __init__(self, folder: Path, *arguments, anonymous: str | None = "127.0.0.0/8", port=0):
+    def __init__(self, folder: Path, *arguments, anonymous: str | None = "127.0.0.0/8", port=0,
+                 scheme="http"):
         self.folder = folder
         self.log_path = folder / "relay.log"
-        command = [BINARY, "--listen", f"http://127.0.0.1:{port}", "--state", str(folder / "state"),
+        command = [BINARY, "--listen", f"{scheme}://127.0.0.1:{port}", "--state", str(folder / "state"),
                    *(str(a) for a in arguments)]
         if anonymous:
             command += ["--anonymous", anonymous]
@@ -86,7 +87,7 @@ class Relay:
 
         def listening():
             need(self.process.poll() is None, f"the relay ended with {self.process.returncode}")
-            return re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.log()[seen:])
+            return re.search(r"listening on https?://127\.0\.0\.1:(\d+)", self.log()[seen:])
         try:
             self.port = int(wait_for("the relay to listen", listening, 10).group(1))
         except AssertionError:

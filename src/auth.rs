@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use ipnet::IpNet;
+use md5::{Digest, Md5};
 
 use crate::ntlm::{self, Account};
 
@@ -61,6 +62,38 @@ impl fmt::Debug for Policy {
     }
 }
 
+/// A client certificate that was verified in a TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Common name of the subject, else its first DNS name.
+    pub name: String,
+    /// SHA-1 of the issuer's certificate, 40 upper-case hex digits.
+    pub issuer: String,
+}
+
+/// What a TLS handshake says of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secured {
+    /// The client's certificate, if it has shown one.
+    pub certificate: Option<Certificate>,
+    /// MD5 of the channel bindings (MS-NLMP 2.2.2.1, RFC 5929 4).
+    pub bindings: Option<[u8; 16]>,
+}
+
+/// MD5 of the `gss_channel_bindings_struct` that holds this hash of our
+/// certificate (RFC 2744 3.11, RFC 5929 4.1).
+#[must_use]
+pub fn channel_bindings(end_point: &[u8]) -> [u8; 16] {
+    let prefix = b"tls-server-end-point:";
+    let length = u32::try_from(prefix.len() + end_point.len()).unwrap_or(u32::MAX);
+    let mut hash = Md5::new();
+    hash.update([0; 16]);
+    hash.update(length.to_le_bytes());
+    hash.update(prefix);
+    hash.update(end_point);
+    hash.finalize().into()
+}
+
 /// How an identity was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -68,6 +101,8 @@ pub enum Method {
     NtlmAnonymous,
     /// By the password of an account.
     Ntlm,
+    /// By a client certificate.
+    TlsCertificate,
 }
 
 impl Method {
@@ -77,6 +112,7 @@ impl Method {
         match self {
             Self::NtlmAnonymous => "ntlm-anonymous",
             Self::Ntlm => "ntlm",
+            Self::TlsCertificate => "tls-cert",
         }
     }
 
@@ -107,6 +143,16 @@ impl From<Account> for Identity {
                 Account::Anonymous { .. } => Method::NtlmAnonymous,
                 Account::User { .. } => Method::Ntlm,
             },
+        }
+    }
+}
+
+impl From<&Certificate> for Identity {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            name: certificate.name.clone(),
+            workstation: String::new(),
+            method: Method::TlsCertificate,
         }
     }
 }

@@ -46,10 +46,10 @@ pub struct Options {
 /// The flags of the relay, as typed.
 #[derive(Args, Clone, Debug)]
 pub struct RelayOptions {
-    /// Address to listen on: http://ADDR[:PORT]
+    /// Address to listen on: http://ADDR[:PORT] or https://ADDR[:PORT]
     ///
-    /// Repeatable. The port is 5985 if left out; port 0 takes a free one, which
-    /// is logged. IPv6 addresses stand in brackets. A name is resolved once, at
+    /// Repeatable. The port is 5985, for https 5986, if left out; port 0 takes a
+    /// free one, which is logged. https needs --tls-cert and --tls-key. IPv6 addresses stand in brackets. A name is resolved once, at
     /// the start, and all its addresses are listened on. Default: port 5985 on
     /// 0.0.0.0 and, where the system has IPv6, on [::].
     ///
@@ -83,6 +83,55 @@ pub struct RelayOptions {
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
 
+    /// Certificate chain of https listeners (PEM), the host's own first
+    ///
+    /// Repeatable, with a --tls-key each: a client gets the one that has the name it
+    /// asks for, or else the first. SIGHUP reads it anew.
+    ///
+    /// Example: --tls-cert /etc/wecrelay/collector.pem --tls-key /etc/wecrelay/collector.key
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        help_heading = "Sources"
+    )]
+    pub tls_cert: Vec<PathBuf>,
+
+    /// Private key of the --tls-cert in the same place (PEM, without a password)
+    ///
+    /// Danger: whoever has the key can play this collector to the hosts. Keep the file
+    /// readable by the relay only.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        help_heading = "Sources"
+    )]
+    pub tls_key: Vec<PathBuf>,
+
+    /// Let hosts in by client certificates that these authorities issued (PEM)
+    ///
+    /// The file may hold several authorities, with the intermediate ones that Windows
+    /// does not send. Only on https listeners. Default: no client certificates.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        help_heading = "Sources"
+    )]
+    pub client_ca: Option<PathBuf>,
+
+    /// Revocation lists of the authorities in --client-ca (PEM)
+    ///
+    /// An authority without a list has revoked nothing. SIGHUP reads it anew.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_ca",
+        help_heading = "Sources"
+    )]
+    pub crl: Option<PathBuf>,
+
     /// Also take NTLMv1 answers (with extended session security)
     ///
     /// Needs --users. Default: only NTLMv2.
@@ -94,7 +143,7 @@ pub struct RelayOptions {
 
     /// Also take bodies that are not sealed, after authentication
     ///
-    /// Default: a body that is not sealed is refused.
+    /// Default: on http listeners a body that is not sealed is refused.
     ///
     /// Danger: an attacker between host and relay can read, change and add events:
     /// without sealing, authentication vouches for nothing that follows it.

@@ -33,7 +33,7 @@
 //!    [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
-//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`server`];
+//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
 //!
 //! Protocols and machines are sans-IO: they take bytes, time and random bytes as
@@ -76,6 +76,7 @@ pub mod sqlite;
 pub mod store;
 pub mod subscriptions;
 pub mod syslog;
+pub mod tls;
 pub mod users;
 pub mod wire;
 pub mod wsman;

@@ -6,11 +6,12 @@ use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::ntlm;
-use crate::server::{self, Setup};
+use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
 use crate::store;
 use crate::subscriptions;
 use crate::syslog::MessageKind;
+use crate::tls;
 use crate::users::{self, Users};
 use crate::wsman::subscribe::{ContentFormat, Subscription};
 use std::fmt;
@@ -38,7 +39,9 @@ pub enum Error {
     /// An output's certificates.
     Output(server::OutputError),
     /// A listener.
-    Listen(SocketAddr, io::Error),
+    Listen(&'static str, SocketAddr, io::Error),
+    /// The files of https listeners.
+    Tls(tls::Error),
     /// The event loop.
     Server(server::Error),
 }
@@ -70,7 +73,10 @@ impl fmt::Display for Error {
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
-            Self::Listen(address, error) => write!(f, "--listen http://{address}: {error}"),
+            Self::Listen(scheme, address, error) => {
+                write!(f, "--listen {scheme}://{address}: {error}")
+            }
+            Self::Tls(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
         }
     }
@@ -83,14 +89,15 @@ impl std::error::Error for Error {}
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config) -> Result<(), Error> {
-    let settings = settings(config)?;
+    let Reloaded { settings, tls } = load(config)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let listeners = listeners(config)?;
     let reloaded = config.clone();
-    let reload = move || self::settings(&reloaded).map_err(|error| error.to_string());
+    let reload = move || load(&reloaded).map_err(|error| error.to_string());
     server::run(Setup {
         listeners,
+        tls,
         outputs: config.outputs.clone(),
         connectors,
         settings,
@@ -102,14 +109,20 @@ pub fn run(config: &Config) -> Result<(), Error> {
 
 fn listeners(config: &Config) -> Result<Vec<server::Listener>, Error> {
     let mut listeners = Vec::new();
-    for &Listener { address, optional } in &config.listeners {
-        let listener = match server::bind(address) {
+    for &Listener {
+        address,
+        optional,
+        secure,
+    } in &config.listeners
+    {
+        let scheme = if secure { "https" } else { "http" };
+        let listener = match server::bind(address, secure) {
             Ok(listener) => listener,
             Err(error) if optional && is_absent(&error) => continue,
-            Err(error) => return Err(Error::Listen(address, error)),
+            Err(error) => return Err(Error::Listen(scheme, address, error)),
         };
         let real = listener.address().unwrap_or(address);
-        log::info!("listening on http://{real}");
+        log::info!("listening on {scheme}://{real}");
         listeners.push(listener);
     }
     Ok(listeners)
@@ -122,6 +135,13 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Reads all files that the configuration names.
+fn load(config: &Config) -> Result<Reloaded, Error> {
+    let settings = settings(config)?;
+    let tls = config.tls.as_ref().map(tls::Acceptor::load);
+    let tls = tls.transpose().map_err(Error::Tls)?.map(Rc::new);
+    Ok(Reloaded { settings, tls })
+}
+
 fn settings(config: &Config) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
     let longest = subscriptions

@@ -44,7 +44,14 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ),
     (
         "effects",
-        &["sqlite", "users", "subscriptions", "resolver", "server"],
+        &[
+            "tls",
+            "sqlite",
+            "users",
+            "subscriptions",
+            "resolver",
+            "server",
+        ],
     ),
     (
         "entry",
@@ -55,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 31] = [
+const ROOMS: [(&str, &[&str]); 32] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("clock", &[]),
@@ -95,12 +102,22 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("users", &["ntlm"]),
     ("subscriptions", &["wire", "wsman"]),
     ("resolver", &[]),
+    ("tls", &["auth"]),
     (
         "server",
-        &["clock", "collector", "link", "output", "resolver", "store"],
+        &[
+            "auth",
+            "clock",
+            "collector",
+            "link",
+            "output",
+            "resolver",
+            "store",
+            "tls",
+        ],
     ),
     ("cli", &[]),
-    ("config", &["cli", "output", "syslog"]),
+    ("config", &["cli", "output", "syslog", "tls"]),
     (
         "relay",
         &[
@@ -114,6 +131,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
             "store",
             "subscriptions",
             "syslog",
+            "tls",
             "users",
             "wsman",
         ],

@@ -1,6 +1,7 @@
 //! Connections: what comes from them, what they are answered, their timers.
 
 use super::{BUFFERED, Collector, ConnId, FAILURES_A_MINUTE, Output, Slot, Timer};
+use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::store::Store;
@@ -22,6 +23,19 @@ impl Collector {
             },
         );
         self.arm(id);
+    }
+
+    pub(super) fn handle_secured(&mut self, now: Now, id: ConnId, secured: &Secured) {
+        if let Some(slot) = self.connections.get_mut(&id) {
+            slot.connection.secure(now, secured.clone());
+            self.settle(now, id);
+        }
+    }
+
+    pub(super) fn handle_refused(&mut self, now: Now, id: ConnId, why: &str) {
+        // There is no status: the handshake ends with an alert.
+        self.note_refusal(now, id, &Refusal::new(RefusalKind::Tls, 0, why));
+        self.forget(id);
     }
 
     pub(super) fn handle_received(

@@ -12,10 +12,13 @@
 
 mod batches;
 mod connections;
+mod enumerate;
 mod repeats;
 mod requests;
 mod sources;
+mod who;
 
+use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
 use crate::link::{Link, Task};
@@ -74,6 +77,10 @@ pub struct Settings {
 pub enum Input<'a> {
     /// A source has connected from that address.
     Accepted(ConnId, IpAddr),
+    /// A source's TLS handshake is done.
+    Secured(ConnId, &'a Secured),
+    /// A source's TLS handshake failed; its connection is gone.
+    Refused(ConnId, &'a str),
     /// Bytes came from a source.
     Received(ConnId, &'a [u8]),
     /// That many bytes of [`Collector::outgoing`] were written.
@@ -268,6 +275,8 @@ impl Collector {
     pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
         match *input {
             Input::Accepted(id, address) => self.handle_accepted(now, id, address),
+            Input::Secured(id, secured) => self.handle_secured(now, id, secured),
+            Input::Refused(id, why) => self.handle_refused(now, id, why),
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),

@@ -44,10 +44,13 @@ impl Repeats {
                     more: 0,
                 },
             );
-            log::warn!(
-                "source {address}: refused with {status}: {}: {reason}",
-                kind.name()
-            );
+            match status {
+                0 => log::warn!("source {address}: refused: {reason}"),
+                _ => log::warn!(
+                    "source {address}: refused with {status}: {}: {reason}",
+                    kind.name()
+                ),
+            }
         }
     }
 

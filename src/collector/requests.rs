@@ -1,65 +1,23 @@
 //! What a source asks: Enumerate, Heartbeat, Events, SubscriptionEnd, End.
 
 use super::batches::{Batch, Mark};
-use super::sources::SourceName;
+use super::who::Source;
 use super::{Collector, ConnId, Form};
-use crate::auth::Identity;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
 use crate::queue::Frames;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::syslog::{self, Origin, framing};
-use crate::wsman::{
-    self, Body, Fault, Header, Offer, Policy, Profile, RawEvent, Subcode, Subscription,
-};
+use crate::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
 use rand::Rng;
-use std::net::IpAddr;
 use std::rc::Rc;
 use uuid::Uuid;
 
 /// Bytes that a message is longer than its event's XML, roughly: header and
 /// structured data beside the XML. A guess that saves copying while frames grow.
 const FRAME_OVERHEAD: usize = 1024;
-
-/// Who a message is from.
-struct Source {
-    conn: ConnId,
-    address: IpAddr,
-    identity: Rc<Identity>,
-}
-
-impl Source {
-    fn name(&self, header: &Header) -> SourceName {
-        SourceName {
-            identity: self.identity.name.clone(),
-            machine: header
-                .machine_id
-                .clone()
-                .unwrap_or_else(|| self.address.to_string()),
-        }
-    }
-
-    fn describe(&self, header: &Header) -> String {
-        let machine = header.machine_id.as_deref().unwrap_or("without MachineID");
-        format!(
-            "{machine} ({}, {})",
-            self.address,
-            self.identity.method.as_str()
-        )
-    }
-
-    /// The key of a bookmark: what was proved counts, then what is claimed.
-    fn key(&self, subscription: Uuid, header: &Header) -> Result<bookmark::Key, bookmark::Error> {
-        let machine = header.machine_id.as_deref().unwrap_or_default();
-        if self.identity.method.is_anonymous() {
-            bookmark::Key::anonymous(subscription, machine)
-        } else {
-            bookmark::Key::authenticated(subscription, &self.identity.name, machine)
-        }
-    }
-}
 
 impl Collector {
     pub(super) fn handle_message(
@@ -80,6 +38,8 @@ impl Collector {
             conn,
             address,
             identity: Rc::clone(identity),
+            is_secure: slot.connection.is_secure(),
+            certificate: slot.connection.certificate().cloned(),
         };
         let parsed = match wsman::parse(&message.text) {
             Ok(parsed) => parsed,
@@ -138,72 +98,9 @@ impl Collector {
         self.answer(now, conn, &Answer::Envelope(subcode.status(), &text));
     }
 
-    fn handle_enumerate(
-        &mut self,
-        now: Now,
-        source: &Source,
-        header: &Header,
-        message: &Message,
-        store: &mut dyn Store,
-    ) {
-        let base = self.address_for(header, message);
-        let unexpired = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
-        let wanted: Vec<_> = self
-            .settings
-            .subscriptions
-            .iter()
-            .filter(unexpired)
-            .collect();
-        let found = wanted
-            .iter()
-            .map(|s| stored_bookmark(source, s, header, store));
-        let bookmarks: Vec<_> = match found.collect() {
-            Ok(bookmarks) => bookmarks,
-            Err(error) => {
-                log::error!("{error}");
-                return self.answer(now, source.conn, &Answer::Empty(503));
-            }
-        };
-        let answer = enumerate_response(header, &wanted, &bookmarks, &base, &mut self.random);
-        if !answer.left_out.is_empty() {
-            log::warn!(
-                "source {}: takes only {} bytes, left out: {}; shorter queries are the remedy",
-                source.describe(header),
-                header.max_envelope_size.unwrap_or_default(),
-                answer.left_out.join(", "),
-            );
-        }
-        // A source that goes on from a bookmark may have nothing to say before its heartbeat.
-        let goes_on = bookmarks.iter().any(Option::is_some);
-        let heartbeat = wanted.iter().map(|s| s.heartbeat).min();
-        let heartbeat = heartbeat.filter(|_| goes_on);
-        self.counters.enumerations += 1;
-        self.sources
-            .note_enumerated(now, source.name(header), source.address, &base, heartbeat);
-        self.answer(now, source.conn, &Answer::Envelope(200, &answer.xml));
-    }
-
-    /// Scheme, host and port by which this source reaches us.
-    fn address_for(&self, header: &Header, message: &Message) -> String {
-        let used = header
-            .to
-            .as_deref()
-            .and_then(authority)
-            .or(message.host.as_deref());
-        let used = used.unwrap_or("localhost:5985");
-        let Some(hostname) = &self.settings.hostname else {
-            return format!("http://{used}");
-        };
-        let port = used.rsplit_once(':').map(|(_, port)| port);
-        let port = port
-            .filter(|port| port.parse::<u16>().is_ok())
-            .unwrap_or("5985");
-        format!("http://{hostname}:{port}")
-    }
-
     fn handle_heartbeat(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
-        if self.subscription_of(header, target).is_none() {
-            return self.refuse_unknown(now, source, header, target);
+        if let Err(refusal) = self.subscription_of(source, header, target) {
+            return self.turn_away(now, source, &refusal);
         }
         self.counters.heartbeats += 1;
         self.sources
@@ -212,27 +109,40 @@ impl Collector {
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
 
-    fn refuse_unknown(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
-        let identifier = header.identifier.as_deref().unwrap_or("none");
-        let reason = format!(
-            "{}: unknown subscription (Identifier {identifier}, path {target}); \
-             the source takes the current ones at its next refresh",
-            source.describe(header)
-        );
-        self.note_refusal(
-            now,
-            source.conn,
-            &Refusal::new(RefusalKind::Soap, 404, reason),
-        );
-        self.answer(now, source.conn, &Answer::Empty(404));
+    fn turn_away(&mut self, now: Now, source: &Source, refusal: &Refusal) {
+        self.note_refusal(now, source.conn, refusal);
+        self.answer(now, source.conn, &Answer::Empty(refusal.status));
     }
 
-    fn subscription_of(&self, header: &Header, target: &str) -> Option<&Subscription> {
+    /// The subscription that a message is for, by its header or by its path.
+    fn subscription_of(
+        &self,
+        source: &Source,
+        header: &Header,
+        target: &str,
+    ) -> Result<&Subscription, Refusal> {
         let by_header = header.identifier.as_deref();
         let by_path = target.rsplit('/').next();
         let ids = by_header.into_iter().chain(by_path);
         let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
-        ids.find_map(|id| self.settings.subscriptions.iter().find(|s| s.id() == id))
+        let all = &self.settings.subscriptions;
+        let who = source.describe(header);
+        match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
+            Some(subscription) if source.may_have(subscription) => Ok(subscription),
+            Some(subscription) => {
+                let name = &subscription.name;
+                let reason = format!("{who}: subscription {name:?} is not for this source");
+                Err(Refusal::new(RefusalKind::Soap, 403, reason))
+            }
+            None => {
+                let identifier = by_header.unwrap_or("none");
+                let reason = format!(
+                    "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
+                     source takes the current ones at its next refresh"
+                );
+                Err(Refusal::new(RefusalKind::Soap, 404, reason))
+            }
+        }
     }
 
     fn handle_events(
@@ -243,10 +153,10 @@ impl Collector {
         events: &[RawEvent<'_>],
         target: &str,
     ) {
-        let Some(subscription) = self.subscription_of(&header, target) else {
-            return self.refuse_unknown(now, source, &header, target);
+        let id = match self.subscription_of(source, &header, target) {
+            Ok(subscription) => subscription.id(),
+            Err(refusal) => return self.turn_away(now, source, &refusal),
         };
-        let id = subscription.id();
         self.sources
             .note_posted(&source.name(&header), source.address);
         if self.is_full() {
@@ -380,42 +290,10 @@ fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
     }
 }
 
-fn enumerate_response(
-    header: &Header,
-    wanted: &[&Subscription],
-    bookmarks: &[Option<String>],
-    base: &str,
-    random: &mut impl Rng,
-) -> wsman::Answer {
-    let policy = Policy {
-        profiles: vec![Profile::HttpSpnegoKerberos],
-    };
-    let url = |s: &&Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
-    let urls: Vec<_> = wanted.iter().map(url).collect();
-    let parts = wanted.iter().zip(&urls).zip(bookmarks);
-    let offers: Vec<_> = parts
-        .map(|((subscription, url), bookmark)| Offer {
-            subscription,
-            url,
-            policy: &policy,
-            bookmark: bookmark.as_deref(),
-        })
-        .collect();
-    wsman::enumerate_response(header, &offers, &mut || new_uuid(random))
-}
-
-fn stored_bookmark(
-    source: &Source,
-    subscription: &Subscription,
-    header: &Header,
-    store: &mut dyn Store,
-) -> Result<Option<String>, store::Error> {
-    let Ok(key) = source.key(subscription.id(), header) else {
-        return Ok(None);
-    };
-    Ok(store
-        .bookmark(&key)?
-        .map(|stored| stored.bookmark.xml().to_owned()))
+pub(super) fn new_uuid(random: &mut impl Rng) -> Uuid {
+    let mut bytes = [0; 16];
+    random.fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 fn subcode(error: &wsman::Error) -> Subcode {
@@ -428,18 +306,4 @@ fn subcode(error: &wsman::Error) -> Subcode {
         | wsman::Error::HeaderTooLong(_) => Subcode::EncodingLimit,
         _ => Subcode::SchemaValidationError,
     }
-}
-
-/// The host and port of an http URL.
-fn authority(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    (!authority.is_empty() && authority.chars().all(fits)).then_some(authority)
-}
-
-fn new_uuid(random: &mut impl Rng) -> Uuid {
-    let mut bytes = [0; 16];
-    random.fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }

@@ -1,6 +1,7 @@
 //! The collector in played time, between played sources and played outputs.
 
 mod bookmarks;
+mod chaos;
 mod connections;
 mod delivery;
 mod host;

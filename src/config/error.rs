@@ -15,8 +15,17 @@ pub enum Error {
     NoMethod,
     /// `--listen` without `http://`.
     ListenScheme(String),
-    /// `--listen https://`, of a later release.
-    Https(String),
+    /// `--listen https://` without a certificate.
+    NoCertificate(String),
+    /// A certificate without an https listener.
+    NoHttps,
+    /// Not as many keys as certificates.
+    Pairs {
+        /// How many certificates.
+        certificates: usize,
+        /// How many keys.
+        keys: usize,
+    },
     /// `--listen` with a path.
     ListenPath(String),
     /// `--listen` with a host or port that is none.
@@ -76,16 +85,23 @@ impl fmt::Display for Error {
         match self {
             Self::NoMethod => f.write_str(
                 "nobody could get in: give --anonymous CIDR (hosts of that network, no credential), \
-                 --users FILE (accounts), or both; for example --anonymous 192.0.2.0/24",
+                 --users FILE (accounts), --client-ca FILE (certificates), or several of them; for \
+                 example --anonymous 192.0.2.0/24",
             ),
             Self::ListenScheme(url) => write!(
                 f,
-                "--listen {url}: allowed is http://ADDR[:PORT], for example http://0.0.0.0:5985"
+                "--listen {url}: allowed are http://ADDR[:PORT] and https://ADDR[:PORT], for example \
+                 http://0.0.0.0:5985"
             ),
-            Self::Https(url) => write!(
+            Self::NoCertificate(url) => {
+                write!(f, "--listen {url}: https needs --tls-cert and --tls-key")
+            }
+            Self::NoHttps => f.write_str(
+                "--tls-cert: no listener uses it; allowed with --listen https://ADDR[:PORT]",
+            ),
+            Self::Pairs { certificates, keys } => write!(
                 f,
-                "--listen {url}: https comes in a later release; this one has http://ADDR[:PORT], \
-                 where NTLM seals the bodies"
+                "--tls-cert and --tls-key belong together: {certificates} of one, {keys} of the other"
             ),
             Self::ListenPath(url) => write!(
                 f,

@@ -7,6 +7,8 @@ use crate::output::Authority;
 
 /// Port of WS-Management over HTTP (MS-WSMV 2.1).
 pub const PORT: u16 = 5985;
+/// The same inside TLS.
+const SECURE_PORT: u16 = 5986;
 
 /// One address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,19 +18,25 @@ pub struct Listener {
     /// Whether it is left out where the system has no IPv6: it was not asked for
     /// itself, but came beside an IPv4 address.
     pub optional: bool,
+    /// Whether it is inside TLS.
+    pub secure: bool,
 }
 
 /// All that `--listen` names, or the default.
 pub(super) fn listeners(urls: &[String]) -> Result<Vec<Listener>, Error> {
     if urls.is_empty() {
-        return Ok(mark(vec![
-            (Ipv4Addr::UNSPECIFIED, PORT).into(),
-            (Ipv6Addr::UNSPECIFIED, PORT).into(),
-        ]));
+        return Ok(mark(
+            vec![
+                (Ipv4Addr::UNSPECIFIED, PORT).into(),
+                (Ipv6Addr::UNSPECIFIED, PORT).into(),
+            ],
+            false,
+        ));
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for url in urls {
-        let found = mark(resolve(url, &parse(url)?)?);
+        let (secure, authority) = parse(url)?;
+        let found = mark(resolve(url, &authority, secure)?, secure);
         let taken = |new: &Listener| new.address.port() != 0 && listeners.contains(new);
         if found.iter().any(taken) {
             return Err(Error::Twice {
@@ -41,38 +49,41 @@ pub(super) fn listeners(urls: &[String]) -> Result<Vec<Listener>, Error> {
     Ok(listeners)
 }
 
-fn mark(addresses: Vec<SocketAddr>) -> Vec<Listener> {
+fn mark(addresses: Vec<SocketAddr>, secure: bool) -> Vec<Listener> {
     let beside = addresses.iter().any(SocketAddr::is_ipv4);
     let listener = |address: SocketAddr| Listener {
         address,
         optional: beside && address.is_ipv6(),
+        secure,
     };
     addresses.into_iter().map(listener).collect()
 }
 
-fn parse(url: &str) -> Result<Authority, Error> {
+fn parse(url: &str) -> Result<(bool, Authority), Error> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| no_scheme(url))?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => return Err(Error::Https(url.to_owned())),
+    let secure = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
         _ => return Err(no_scheme(url)),
-    }
+    };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('/') {
         return Err(Error::ListenPath(url.to_owned()));
     }
-    Authority::parse(authority).map_err(|source| Error::Listen {
+    let authority = Authority::parse(authority).map_err(|source| Error::Listen {
         url: url.to_owned(),
         source,
-    })
+    })?;
+    Ok((secure, authority))
 }
 
 fn no_scheme(url: &str) -> Error {
     Error::ListenScheme(url.to_owned())
 }
 
-fn resolve(url: &str, authority: &Authority) -> Result<Vec<SocketAddr>, Error> {
-    let place = (authority.host.as_str(), authority.port.unwrap_or(PORT));
+fn resolve(url: &str, authority: &Authority, secure: bool) -> Result<Vec<SocketAddr>, Error> {
+    let usual = if secure { SECURE_PORT } else { PORT };
+    let place = (authority.host.as_str(), authority.port.unwrap_or(usual));
     let found = place.to_socket_addrs().map_err(|source| Error::Resolve {
         url: url.to_owned(),
         source,

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use crate::cli::{MessageKind, RelayOptions};
 use crate::output::{self, is_host_name};
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
+use crate::tls;
 
 pub use error::Error;
 pub use listen::{Listener, PORT};
@@ -31,6 +32,8 @@ const STATE: &str = "wecrelay-state";
 pub struct Config {
     /// Where sources connect to; at least one.
     pub listeners: Vec<Listener>,
+    /// The files of https listeners; none without such.
+    pub tls: Option<tls::Files>,
     /// Where messages go; at least one, no two to the same place.
     pub outputs: Vec<output::Settings>,
     /// Subscription files and folders of them.
@@ -61,11 +64,13 @@ impl Config {
     /// # Errors
     /// The first flag whose value is not understood, with what is allowed.
     pub fn check(options: &RelayOptions, state_directory: Option<&OsStr>) -> Result<Self, Error> {
-        if options.anonymous.is_empty() && options.users.is_none() {
+        if options.anonymous.is_empty() && options.users.is_none() && options.client_ca.is_none() {
             return Err(Error::NoMethod);
         }
+        let listeners = listen::listeners(&options.listen)?;
         Ok(Self {
-            listeners: listen::listeners(&options.listen)?,
+            tls: tls_files(options, &listeners)?,
+            listeners,
             outputs: outputs(&options.output)?,
             subscriptions: options.subscription.clone(),
             channels: channels(options)?,
@@ -81,6 +86,30 @@ impl Config {
             state: state(options.state.as_deref(), state_directory),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
         })
+    }
+}
+
+fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tls::Files>, Error> {
+    let (certificates, keys) = (&options.tls_cert, &options.tls_key);
+    if certificates.len() != keys.len() {
+        let (certificates, keys) = (certificates.len(), keys.len());
+        return Err(Error::Pairs { certificates, keys });
+    }
+    match listeners.iter().find(|listener| listener.secure) {
+        None if certificates.is_empty() => Ok(None),
+        None => Err(Error::NoHttps),
+        Some(secure) if certificates.is_empty() => {
+            Err(Error::NoCertificate(format!("https://{}", secure.address)))
+        }
+        Some(_) => Ok(Some(tls::Files {
+            pairs: certificates
+                .iter()
+                .cloned()
+                .zip(keys.iter().cloned())
+                .collect(),
+            client_ca: options.client_ca.clone(),
+            crl: options.crl.clone(),
+        })),
     }
 }
 

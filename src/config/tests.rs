@@ -121,7 +121,10 @@ fn addresses_to_listen_on_are_read() {
 fn wrong_addresses_to_listen_on_are_refused() {
     for url in ["127.0.0.1:5985", "ftp://127.0.0.1", "http:127.0.0.1"] {
         let text = refusal(&format!("--listen {url}"));
-        assert!(text.contains("allowed is http://ADDR[:PORT]"), "{text}");
+        assert!(
+            text.contains("allowed are http://ADDR[:PORT] and https://"),
+            "{text}"
+        );
     }
     let text = refusal("--listen http://h:99999");
     assert_eq!(
@@ -140,11 +143,26 @@ fn wrong_addresses_to_listen_on_are_refused() {
 }
 
 #[test]
-fn https_is_refused_as_coming_later() {
-    let text = refusal("--listen https://0.0.0.0:5986");
+fn https_goes_with_a_certificate_and_its_key() {
+    let text = refusal("--listen https://0.0.0.0");
+    assert_eq!(
+        text,
+        "--listen https://0.0.0.0:5986: https needs --tls-cert and --tls-key"
+    );
+    assert!(refusal("--tls-cert a --tls-key b").contains("no listener uses it"));
+    let text = refusal("-l https://0.0.0.0 --tls-cert a --tls-key b --tls-key c");
     assert!(
-        text.starts_with("--listen https://0.0.0.0:5986: https comes in a later"),
+        text.contains("belong together: 1 of one, 2 of the other"),
         "{text}"
+    );
+    let config = check("-l https://0.0.0.0 --tls-cert a --tls-key b --client-ca c --crl d");
+    assert_eq!(addresses(&config), ["0.0.0.0:5986"]);
+    assert!(config.listeners.iter().all(|listener| listener.secure));
+    let files = config.tls.unwrap();
+    assert_eq!(files.pairs, [("a".into(), "b".into())]);
+    assert_eq!(
+        (files.client_ca, files.crl),
+        (Some("c".into()), Some("d".into()))
     );
 }
 

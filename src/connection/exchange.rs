@@ -57,6 +57,10 @@ impl Connection {
         rules: &Rules,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(), Option<Event>> {
+        // WinRM sends a header that only says so (`secprofile/https/mutual`).
+        if self.certificate().is_some() {
+            return Ok(());
+        }
         let Some(authorization) = request.head.header("Authorization") else {
             if self.established.is_some() {
                 return Ok(());
@@ -86,7 +90,7 @@ impl Connection {
                 self.token = token;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
-                    context,
+                    context: Some(context),
                 });
                 Ok(())
             }
@@ -133,7 +137,7 @@ impl Connection {
                 sealed: Some(sealed.mechanism),
                 ..form
             }
-        } else if rules.allow_unencrypted {
+        } else if rules.allow_unencrypted || self.is_secure() {
             plain = &body;
             let charset = content_type.charset().unwrap_or_default();
             Form { charset, ..form }
@@ -158,7 +162,8 @@ impl Connection {
     ) -> Result<multipart::Sealed, Refusal> {
         let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
         let sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
-        let Some(established) = &mut self.established else {
+        let context = self.established.as_mut().and_then(|e| e.context.as_mut());
+        let Some(context) = context else {
             return Err(refusal("a sealed body without a security context".into()));
         };
         let (front, data) = body
@@ -166,8 +171,7 @@ impl Connection {
             .unwrap_or_default();
         let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
         let token = front.get(sealed.token.clone()).unwrap_or_default();
-        established
-            .context
+        context
             .unseal(token, data)
             .map_err(|e| refusal(e.to_string()))?;
         if sealed.length != data.len() {
@@ -179,9 +183,9 @@ impl Connection {
 
     pub(super) fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
         let mut plain = wire::encode_text(text, form.charset);
-        let established = self.established.as_mut();
-        if let (Some(mechanism), Some(established)) = (form.sealed, established) {
-            let token = established.context.seal(&mut plain);
+        let context = self.established.as_mut().and_then(|e| e.context.as_mut());
+        if let (Some(mechanism), Some(context)) = (form.sealed, context) {
+            let token = context.seal(&mut plain);
             let mut body = Vec::with_capacity(plain.len() + 400);
             multipart::emit(
                 mechanism,

@@ -11,7 +11,7 @@ mod refusal;
 
 pub use refusal::{Refusal, RefusalKind};
 
-use crate::auth::{self, Acceptor, Identity, SecurityContext};
+use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext};
 use crate::clock::Now;
 use crate::http::multipart::Mechanism;
 use crate::http::request::{Decoder, Progress};
@@ -99,7 +99,8 @@ pub enum Answer<'a> {
 
 struct Established {
     identity: Rc<Identity>,
-    context: SecurityContext,
+    /// What seals bodies; none where TLS does.
+    context: Option<SecurityContext>,
 }
 
 /// How the request that is being answered was encoded: the answer takes the same form.
@@ -129,6 +130,8 @@ enum Phase {
 pub struct Connection {
     address: IpAddr,
     decoder: Decoder,
+    /// What the TLS handshake said, where there was one.
+    secured: Option<Secured>,
     acceptor: Acceptor,
     established: Option<Established>,
     /// The last token of a handshake, which rides on the next answer.
@@ -151,6 +154,7 @@ impl Connection {
         Self {
             address,
             decoder: Decoder::new(limits.http),
+            secured: None,
             acceptor: Acceptor::new(),
             established: None,
             token: None,
@@ -168,6 +172,35 @@ impl Connection {
     #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// The TLS handshake is done: it comes before anything else. A certificate is
+    /// all the authentication that is needed.
+    pub fn secure(&mut self, now: Now, secured: Secured) {
+        self.moved = now.monotonic;
+        if let Some(bindings) = secured.bindings {
+            self.acceptor = Acceptor::with_channel_bindings(bindings);
+        }
+        if let Some(certificate) = &secured.certificate {
+            let identity = Rc::new(Identity::from(certificate));
+            self.established = Some(Established {
+                identity,
+                context: None,
+            });
+        }
+        self.secured = Some(secured);
+    }
+
+    /// Whether the connection is inside TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// The client's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.secured.as_ref()?.certificate.as_ref()
     }
 
     /// Who the source is, once it is authenticated.

@@ -5,6 +5,8 @@
 pub enum RefusalKind {
     /// No valid HTTP, a limit, a method.
     Http,
+    /// A TLS handshake that failed.
+    Tls,
     /// Came too slowly.
     Timeout,
     /// Not authenticated.
@@ -25,6 +27,7 @@ impl RefusalKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Authentication => "authentication",
             Self::Sealing => "sealing",

@@ -21,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
+    secure: bool,
     ready: bool,
     paused: Option<Instant>,
     complained: bool,
@@ -28,8 +29,9 @@ pub struct Listener {
 
 /// Binds a socket, without waiting for the leftovers of an earlier run.
 ///
-/// An IPv6 socket takes IPv6 only, so that both can be bound.
-pub fn bind(address: SocketAddr) -> io::Result<Listener> {
+/// An IPv6 socket takes IPv6 only, so that both can be bound. What comes in on a
+/// `secure` one is inside TLS.
+pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -44,6 +46,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Listener> {
     let socket = TcpListener::from_std(socket.into());
     Ok(Listener {
         socket,
+        secure,
         ready: true,
         paused: None,
         complained: false,
@@ -54,6 +57,10 @@ impl Listener {
     /// The address, with the port that port 0 has become.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

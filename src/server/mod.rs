@@ -14,6 +14,7 @@ mod outputs;
 mod pem;
 mod secure;
 mod sources;
+mod stream;
 mod sys;
 
 pub use listener::{Listener, bind};
@@ -26,6 +27,7 @@ use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::tls;
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -33,6 +35,7 @@ use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -77,8 +80,16 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |cause| Error::System { what, cause }
 }
 
-/// Reads the files anew: the new settings, or why the old ones stay.
-pub type Reload = Box<dyn FnMut() -> Result<Settings, String>>;
+/// What a reload brings.
+pub struct Reloaded {
+    /// What the collector is told to do from now on.
+    pub settings: Settings,
+    /// What handshakes are done with from now on.
+    pub tls: Option<Rc<tls::Acceptor>>,
+}
+
+/// Reads the files anew, or says why the old ones stay.
+pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
 
 /// What the loop runs with.
 pub struct Setup {
@@ -90,6 +101,8 @@ pub struct Setup {
     pub connectors: Vec<Option<Connector>>,
     /// What the collector is told to do.
     pub settings: Settings,
+    /// What handshakes of https listeners are done with.
+    pub tls: Option<Rc<tls::Acceptor>>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -102,6 +115,7 @@ struct Server {
     resolver: Resolver,
     listeners: Vec<Listener>,
     sources: Sources,
+    tls: Option<Rc<tls::Acceptor>>,
     outputs: Vec<OutputSocket>,
     collector: Collector,
     store: Box<dyn Store>,
@@ -167,6 +181,7 @@ impl Server {
             resolver: Resolver::start(waker)?,
             listeners,
             sources: Sources::default(),
+            tls: setup.tls,
             outputs: sockets,
             collector: Collector::new(now(), setup.settings, setup.outputs, seed),
             store: setup.store,
@@ -256,7 +271,8 @@ impl Server {
         for listener in &mut self.listeners {
             for (stream, address) in listener.accept_ready(now, self.sources.len()) {
                 let registry = self.poll.registry();
-                if let Some(id) = self.sources.insert(registry, stream) {
+                let tls = self.tls.as_ref().filter(|_| listener.is_secure());
+                if let Some(id) = self.sources.insert(registry, stream, tls) {
                     let input = Input::Accepted(id, address);
                     self.collector.handle(now, &input, &mut *self.store);
                 }
@@ -286,8 +302,9 @@ impl Server {
         let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, settings)) => {
+            Ok((connectors, Reloaded { settings, tls })) => {
                 self.collector.replace_settings(settings);
+                self.tls = tls;
                 for (output, connector) in self.outputs.iter_mut().zip(connectors) {
                     output.replace_connector(connector);
                 }

@@ -1,15 +1,17 @@
 //! The sockets of the sources.
 
 use super::SOURCES;
+use super::stream::{Reading, Stream};
 use crate::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::store::Store;
+use crate::tls;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::io::ErrorKind;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// When a silent source is asked whether it is still there: one that was switched
@@ -20,7 +22,7 @@ const READ_SHARE: usize = 256 << 10;
 
 #[derive(Debug)]
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     /// There may be something to read: no read has said otherwise since the last event.
     readable: bool,
     /// The peer has ended its side: read up to the end, for no event will tell again.
@@ -60,8 +62,13 @@ impl Sources {
         !self.ready.is_empty()
     }
 
-    /// Takes in an accepted connection.
-    pub(super) fn insert(&mut self, registry: &Registry, mut stream: TcpStream) -> Option<ConnId> {
+    /// Takes in an accepted connection; with an acceptor it is inside TLS.
+    pub(super) fn insert(
+        &mut self,
+        registry: &Registry,
+        mut stream: TcpStream,
+        tls: Option<&Rc<tls::Acceptor>>,
+    ) -> Option<ConnId> {
         let id = ConnId(self.next);
         let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);
         self.next += 1;
@@ -71,10 +78,17 @@ impl Sources {
         let prepared = registered
             .and_then(|()| stream.set_nodelay(true))
             .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
-        if let Err(error) = prepared {
-            log::debug!("a connection is gone before it began: {error}");
-            return None;
-        }
+        let stream = prepared.and_then(|()| match tls {
+            Some(acceptor) => Stream::tls(stream, acceptor),
+            None => Ok(Stream::Plain(stream)),
+        });
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                log::debug!("a connection is gone before it began: {error}");
+                return None;
+            }
+        };
         let socket = Socket {
             stream,
             readable: false,
@@ -139,11 +153,19 @@ impl Sources {
             return;
         };
         match socket.stream.read(&mut self.buffer) {
-            Ok(0) => self.end(now, id, collector, store),
-            Ok(count) => {
+            Ok(Reading::Bytes(0)) => self.end(now, id, collector, store),
+            Ok(Reading::Secured(secured)) => {
+                collector.handle(now, &Input::Secured(id, &secured), store);
+                self.queue(id);
+            }
+            Ok(Reading::Refused(why)) => {
+                self.sockets.remove(&id);
+                collector.handle(now, &Input::Refused(id, &why), store);
+            }
+            Ok(Reading::Bytes(count)) => {
                 // A short read has emptied the socket (epoll(7)): an event will tell of more.
                 let is_full = count == self.buffer.len();
-                socket.readable = is_full || socket.ended;
+                socket.readable = is_full || socket.ended || socket.stream.holds_bytes();
                 let again = socket.readable;
                 let bytes = self.buffer.get(..count).unwrap_or_default();
                 collector.handle(now, &Input::Received(id, bytes), store);
@@ -199,8 +221,7 @@ impl Sources {
         if let Some(socket) = self.sockets.get_mut(&id)
             && !std::mem::replace(&mut socket.shut_down, true)
         {
-            // The peer may be gone already, which its end will tell.
-            let _: io::Result<()> = socket.stream.shutdown(Shutdown::Write);
+            socket.stream.shut_down();
         }
     }
 

@@ -154,23 +154,11 @@ impl File<'_> {
             access.allowed_subjects = list(others, "AllowedSubjectList", "Subject");
             access.denied_subjects = list(others, "DeniedSubjectList", "Subject");
         }
-        let given = [
-            (
-                "AllowedSourceDomainComputers",
-                access.domain_computers.is_some(),
-            ),
-            ("AllowedIssuerCAList", !access.allowed_issuers.is_empty()),
-            ("AllowedSubjectList", !access.allowed_subjects.is_empty()),
-            ("DeniedSubjectList", !access.denied_subjects.is_empty()),
-        ];
-        let given = given.iter().filter(|(_, is_given)| *is_given);
-        let given: Vec<_> = given.map(|(element, _)| *element).collect();
-        if !given.is_empty() {
-            let (file, verb) = (self.name, if given.len() == 1 { "is" } else { "are" });
+        if access.domain_computers.is_some() {
+            let file = self.name;
             parsed.notices.push(format!(
-                "{file}: {} {verb} not enforced by this version: every authenticated source \
-                 gets this subscription",
-                given.join(", ")
+                "{file}: AllowedSourceDomainComputers is not enforced by this version: every \
+                 source that authenticates without a certificate gets this subscription"
             ));
         }
     }

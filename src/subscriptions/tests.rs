@@ -99,7 +99,7 @@ fn an_export_of_windows_is_read_whole() {
     assert_eq!(
         notices,
         [
-            "a.xml: AllowedSourceDomainComputers, AllowedIssuerCAList, AllowedSubjectList, DeniedSubjectList are not enforced by this version: every authenticated source gets this subscription"
+            "a.xml: AllowedSourceDomainComputers is not enforced by this version: every source that authenticates without a certificate gets this subscription"
         ]
     );
 }

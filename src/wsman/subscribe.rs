@@ -57,6 +57,60 @@ pub struct Access {
     pub allowed_issuers: Vec<String>,
 }
 
+impl Access {
+    /// Whether the lists name certificates and nothing else: then nobody comes
+    /// without one.
+    #[must_use]
+    pub fn needs_certificate(&self) -> bool {
+        let lists = [
+            &self.allowed_subjects,
+            &self.denied_subjects,
+            &self.allowed_issuers,
+        ];
+        self.domain_computers.is_none() && lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// Whether a certificate of this subject and issuer (SHA-1 thumbprint) may have
+    /// the subscription. Names and hex digits are compared without case.
+    #[must_use]
+    pub fn lets_in(&self, subject: &str, issuer: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|pattern| matches(pattern, subject));
+        let issued = self
+            .allowed_issuers
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(issuer));
+        (self.allowed_issuers.is_empty() || issued)
+            && (self.allowed_subjects.is_empty() || named(&self.allowed_subjects))
+            && !named(&self.denied_subjects)
+    }
+}
+
+/// Whether `text` is what a pattern with `*` (any characters) and `?` (one) says.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
+    let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut here) = (0, 0);
+    // Where the last star stands, and from which character on it may take one more.
+    let mut star = None;
+    while here < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, here));
+                at += 1;
+            }
+            Some(c) if *c == '?' || text.get(here) == Some(c) => (at, here) = (at + 1, here + 1),
+            _ => {
+                let Some((place, taken)) = star else {
+                    return false;
+                };
+                star = Some((place, taken + 1));
+                (at, here) = (place + 1, taken + 1);
+            }
+        }
+    }
+    pattern.iter().skip(at).all(|c| *c == '*')
+}
+
 /// What sources are to send, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {

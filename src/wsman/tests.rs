@@ -641,3 +641,37 @@ fn no_mutation_of_an_envelope_panics() {
         let _ = source::parse_enumerate_response(&text, ID);
     }
 }
+
+#[test]
+fn certificate_lists_decide_by_issuer_and_subject() {
+    let access = |issuers: &[&str], allowed: &[&str], denied: &[&str]| {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Access {
+            domain_computers: None,
+            allowed_subjects: list(allowed),
+            denied_subjects: list(denied),
+            allowed_issuers: list(issuers),
+        }
+    };
+    let open = access(&[], &[], &[]);
+    assert!(open.lets_in("any", "AB") && !open.needs_certificate());
+    let listed = access(&["ab", "cd"], &["*.Example.com", "ws-?"], &["bad*"]);
+    assert!(listed.needs_certificate());
+    for (subject, issuer, expected) in [
+        ("a.example.COM", "AB", true),
+        ("a.example.com", "EF", false),
+        ("WS-1", "CD", true),
+        ("ws-12", "CD", false),
+        ("bad.example.com", "AB", false),
+        ("example.com", "AB", false),
+    ] {
+        assert_eq!(
+            listed.lets_in(subject, issuer),
+            expected,
+            "{subject} of {issuer}"
+        );
+    }
+    // Stars do not make a match slow.
+    let stars = access(&[], &[&"*a".repeat(50)], &[]);
+    assert!(!stars.lets_in(&"a".repeat(49), "AB") && stars.lets_in(&"ba".repeat(50), "AB"));
+}

@@ -13,6 +13,7 @@
 
 mod certificates;
 mod peers;
+mod pki;
 mod player;
 mod process;
 mod proxy;
@@ -26,6 +27,7 @@ mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
+pub(crate) use pki::{Issued, Use};
 pub(crate) use player::{Ledger, Player, Talk, host_name};
 pub(crate) use process::Process;
 pub(crate) use proxy::{Fault, Plan, Proxy};

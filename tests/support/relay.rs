@@ -21,6 +21,30 @@ impl Relay {
         Self::start_on(0, dir, arguments)
     }
 
+    /// Starts it on https, with nothing but `arguments` to let anyone in.
+    #[track_caller]
+    pub(crate) fn start_secure(dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command
+            .args([
+                "--listen",
+                "https://127.0.0.1:0",
+                "--state",
+                &dir.file("state"),
+            ])
+            .args(arguments)
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG");
+        let mut process = Process::start(command);
+        let line = process.wait_for_log("listening on https://127.0.0.1:");
+        let port = line
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.trim().parse().ok());
+        let port = port.unwrap_or_else(|| panic!("no port in {line:?}"));
+        Self { process, port }
+    }
+
     /// The same on a given port, to come back where sources look for it.
     #[track_caller]
     pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {

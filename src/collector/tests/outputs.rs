@@ -74,7 +74,8 @@ fn fill(pair: &mut Pair, output: usize, size: usize) {
     bytes[..head.len()].copy_from_slice(head.as_bytes());
     let ends = vec![size];
     let frames = Rc::new(Frames { bytes, ends });
-    pair.collector.links[output].push(BatchId(u64::MAX), &frames);
+    let now = pair.now;
+    pair.collector.links[output].push(now, BatchId(u64::MAX), &frames);
 }
 
 #[test]

@@ -1,0 +1,87 @@
+"""HTTPS: client certificates, and NTLM inside TLS."""
+
+import functools
+import tempfile
+
+import mkcerts
+import wefsource as wef
+from harness import Relay, case, fails_with, load, need, no_violations, sink
+
+COLLECTOR = "collector.windomain.local"
+
+
+@functools.cache
+def certificates() -> str:
+    return mkcerts.make(tempfile.mkdtemp(prefix="wecrelay-certificates-"))
+
+
+class SecureRelay(Relay):
+    """The relay on https, with the authority of the hosts."""
+
+    def __init__(self, folder, *arguments, anonymous=None, ca="ca.pem"):
+        made = certificates()
+        super().__init__(folder, "--tls-cert", f"{made}/collector.pem", "--tls-key", f"{made}/collector.key",
+                         "--client-ca", f"{made}/{ca}", *arguments, anonymous=anonymous, scheme="https")
+
+    @property
+    def url(self) -> str:
+        return f"https://{COLLECTOR}:{self.port}/wsman/SubscriptionManager/WEC"
+
+    def options(self, host="win10", **over):
+        made = certificates()
+        if over.get("auth", "tls-cert") == "tls-cert":
+            over.update(auth="tls-cert", cert=f"{made}/{host}.pem", key=f"{made}/{host}.key")
+        return wef.Options(url=self.url, ca=f"{made}/ca.pem", resolve={COLLECTOR: "127.0.0.1"}, **over)
+
+
+def delivers(folder, auth, host, anonymous=None, arguments=(), **over):
+    events = load("security.xml", 30)
+    with sink(tcp=0, framing="octet") as receiver:
+        output = f"tcp://127.0.0.1:{receiver.ports['tcp']}"
+        with SecureRelay(folder, "--output", output, *arguments, anonymous=anonymous) as relay:
+            report = wef.Report()
+            wef.run(relay.options(host=host, auth=auth, **over), events, rep=report)
+            need(not report.warnings, f"warnings: {report.warnings}")
+        for record in no_violations(receiver, len(events)):
+            sd = next(value for key, value in record["sd"].items() if key.startswith("event@"))
+            need(sd["Auth"] == [auth], f"Auth is {sd.get('Auth')}")
+            if auth == "tls-cert":
+                need(sd["Identity"] == [f"{host}.windomain.local"], f"Identity is {sd.get('Identity')}")
+
+
+for _sldc in (False, True):
+    for _rendered in (False, True):
+        _name = ", SLDC" * _sldc + ", rendered" * _rendered
+        case(f"tls: client certificate{_name}")(functools.partial(
+            delivers, auth="tls-cert", host="win10", sldc=_sldc, rendered=_rendered))
+        case(f"tls: null session inside TLS{_name}")(functools.partial(
+            delivers, auth="ntlm-anonymous", host="win10", anonymous="127.0.0.0/8", sldc=_sldc,
+            rendered=_rendered))
+
+
+@case("tls: split writes")
+def split_writes(folder):
+    delivers(folder, "tls-cert", "win11", split=7)
+
+
+for _quirk in sorted(wef.QUIRKS):
+    case(f"tls: quirk {_quirk}")(functools.partial(delivers, auth="tls-cert", host="win10", quirks=(_quirk,),
+                                                   sldc=True))
+
+
+@case("tls: a stranger's certificate is refused and explained")
+def stranger(folder):
+    with SecureRelay(folder) as relay:
+        try:
+            wef.run(relay.options(host="stranger"), [])
+            raise AssertionError("accepted")
+        except wef.CheckFailed as failure:
+            need(failure.name in ("http.connection", "tls.handshake"), str(failure))
+        need("client certificate CN=" in relay.log() and "--client-ca" in relay.log(), relay.log())
+        wef.run(relay.options(), load("security.xml", 3))
+
+
+@case("tls: without a certificate and without another method nobody gets in")
+def without_certificate(folder):
+    with SecureRelay(folder) as relay:
+        fails_with("auth.rejected", lambda: wef.run(relay.options(auth="ntlm-anonymous"), []))

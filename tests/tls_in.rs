@@ -1,0 +1,326 @@
+//! Hosts that come over HTTPS: whose certificate lets them in, whose does not, and
+//! what the relay says of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use std::io::Write;
+use std::net::TcpStream;
+use support::{Issued, PATIENCE, Relay, Reply, TempDir, Use, read_reply, run, wait_for};
+
+const COLLECTOR: &str = "collector.example.com";
+
+/// An authority with a collector's certificate, and a relay that trusts it.
+struct Site {
+    dir: TempDir,
+    root: Issued,
+    certificate: String,
+    key: String,
+    authority: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = TempDir::new();
+        let root = Issued::root("Test Root");
+        let server = root.issue(COLLECTOR, Use::Server, 100);
+        let (certificate, key) = server.write(&dir, "collector");
+        let (authority, _) = root.write(&dir, "root");
+        Self {
+            dir,
+            root,
+            certificate,
+            key,
+            authority,
+        }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Relay {
+        let own = ["--tls-cert", &self.certificate, "--tls-key", &self.key];
+        let trusted = ["--client-ca", &self.authority];
+        Relay::start_secure(&self.dir, &[&own[..], &trusted[..], arguments].concat())
+    }
+}
+
+/// How a client shakes hands.
+struct Client<'a> {
+    host: &'a str,
+    own: Option<&'a Issued>,
+    newest: Option<SslVersion>,
+}
+
+impl<'a> Client<'a> {
+    fn with(own: &'a Issued) -> Self {
+        Self {
+            host: COLLECTOR,
+            own: Some(own),
+            newest: None,
+        }
+    }
+
+    fn without() -> Self {
+        Self {
+            host: COLLECTOR,
+            own: None,
+            newest: None,
+        }
+    }
+
+    fn connect(&self, relay: &Relay) -> Result<openssl::ssl::SslStream<TcpStream>, String> {
+        let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
+        builder.set_verify(SslVerifyMode::NONE);
+        builder.set_max_proto_version(self.newest).unwrap();
+        if let Some(own) = self.own {
+            builder.set_certificate(&own.certificate).unwrap();
+            builder.set_private_key(&own.key).unwrap();
+        }
+        let stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let connected = builder.build().connect(self.host, stream);
+        connected.map_err(|error| error.to_string())
+    }
+
+    /// Asks for the subscriptions; TLS 1.3 tells of a refusal only now.
+    fn enumerate(&self, relay: &Relay) -> Result<Reply, String> {
+        let mut stream = self.connect(relay)?;
+        let text = envelope();
+        let body: Vec<u8> = std::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let head = format!(
+            "POST /wsman HTTP/1.1\r\nHost: {COLLECTOR}:5986\r\nContent-Type: \
+             application/soap+xml;charset=UTF-16\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let request = [head.as_bytes(), &body].concat();
+        stream
+            .write_all(&request)
+            .map_err(|error| error.to_string())?;
+        read_reply(&mut stream).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn is_let_in(&self, relay: &Relay) -> String {
+        let reply = self
+            .enumerate(relay)
+            .unwrap_or_else(|e| panic!("{e}\n{}", relay.process.log()));
+        assert_eq!(reply.status, 200, "{}", relay.process.log());
+        reply.text()
+    }
+
+    /// Is refused in the handshake, with all these words in the log.
+    #[track_caller]
+    fn is_refused(&self, relay: &Relay, words: &[&str]) {
+        self.enumerate(relay).unwrap_err();
+        wait_for("the refusal in the log", || {
+            let log = relay.process.log();
+            log.lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
+                .then_some(())
+        });
+    }
+}
+
+fn envelope() -> String {
+    let soap = "http://www.w3.org/2003/05/soap-envelope";
+    let addressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
+    let enumeration = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
+    format!(
+        "<s:Envelope xmlns:s=\"{soap}\" xmlns:a=\"{addressing}\" xmlns:n=\"{enumeration}\"><s:Header>\
+         <a:To>https://{COLLECTOR}:5986/wsman</a:To><a:Action>{enumeration}/Enumerate</a:Action>\
+         <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body><n:Enumerate/></s:Body></s:Envelope>"
+    )
+}
+
+#[test]
+fn a_certificate_of_the_authority_is_all_a_host_needs() {
+    let site = Site::new();
+    let relay = site.start(&[]);
+    let host = site.root.issue("ws1.example.com", Use::Client, 100);
+    let answer = Client::with(&host).is_let_in(&relay);
+    assert!(answer.contains("secprofile/https/mutual"), "{answer}");
+    assert!(
+        answer.contains(&format!("https://{COLLECTOR}:5986/wsman/subscriptions/")),
+        "{answer}"
+    );
+    let issuer = site
+        .root
+        .certificate
+        .digest(openssl::hash::MessageDigest::sha1())
+        .unwrap();
+    let issuer: String = issuer.iter().map(|byte| format!("{byte:02X}")).collect();
+    assert!(answer.contains(&issuer), "{answer}");
+}
+
+#[test]
+fn other_certificates_are_refused_with_subject_issuer_and_reason() {
+    let site = Site::new();
+    let revoked = site.root.issue("revoked.example.com", Use::Client, 100);
+    let list = site.root.revoke(&site.dir, &revoked.certificate);
+    let relay = site.start(&["--crl", &list]);
+    let stranger = Issued::root("Stranger").issue("ws2.example.com", Use::Client, 100);
+    let issuer = "issued by CN=Test Root";
+    Client::with(&stranger).is_refused(&relay, &["CN=ws2.example.com", "CN=Stranger", "issuer"]);
+    // The first refusal of an address is logged; the others are counted, so each gets its own relay.
+    for (client, word) in [
+        (revoked, "revoked"),
+        (
+            site.root.issue("old.example.com", Use::Client, -2),
+            "expired",
+        ),
+        (
+            site.root.issue("wrong.example.com", Use::Server, 100),
+            "purpose",
+        ),
+    ] {
+        std::fs::remove_dir_all(site.dir.file("state")).unwrap_or_default();
+        let dir = TempDir::new();
+        let own = ["--tls-cert", &site.certificate, "--tls-key", &site.key];
+        let trusted = ["--client-ca", &site.authority, "--crl", &list];
+        let relay = Relay::start_secure(&dir, &[own, trusted].concat());
+        Client::with(&client).is_refused(&relay, &[issuer, word, "--client-ca"]);
+        let good = site.root.issue("ws1.example.com", Use::Client, 100);
+        Client::with(&good).is_let_in(&relay);
+    }
+}
+
+#[test]
+fn chains_are_completed_from_the_bundle_and_the_hosts_own_issuer_is_named() {
+    let site = Site::new();
+    let middle = site.root.issue("Middle", Use::Authority, 500);
+    let bundle = site.dir.file("bundle.pem");
+    let pems = [&site.root, &middle].map(|issued| issued.certificate.to_pem().unwrap());
+    std::fs::write(&bundle, pems.concat()).unwrap();
+    let own = ["--tls-cert", &site.certificate, "--tls-key", &site.key];
+    let relay = Relay::start_secure(&site.dir, &[&own[..], &["--client-ca", &bundle]].concat());
+    let answer = Client::with(&middle.issue("ws1.example.com", Use::Client, 9)).is_let_in(&relay);
+    let issuer = middle
+        .certificate
+        .digest(openssl::hash::MessageDigest::sha1())
+        .unwrap();
+    let issuer: String = issuer.iter().map(|byte| format!("{byte:02X}")).collect();
+    assert!(answer.contains(&issuer), "{answer}");
+}
+
+#[test]
+fn without_a_certificate_a_host_may_only_authenticate_otherwise() {
+    let site = Site::new();
+    let relay = site.start(&[]);
+    assert_eq!(Client::without().enumerate(&relay).unwrap().status, 401);
+    drop(relay);
+    let relay = site.start(&["--anonymous", "127.0.0.0/8"]);
+    let reply = Client::without().enumerate(&relay).unwrap();
+    assert_eq!(
+        (reply.status, reply.header("WWW-Authenticate")),
+        (401, Some("Negotiate"))
+    );
+}
+
+#[test]
+fn old_protocols_are_refused() {
+    let site = Site::new();
+    let relay = site.start(&[]);
+    let host = site.root.issue("ws1.example.com", Use::Client, 100);
+    let client = Client {
+        newest: Some(SslVersion::TLS1_1),
+        ..Client::with(&host)
+    };
+    client.enumerate(&relay).unwrap_err();
+    let client = Client {
+        newest: Some(SslVersion::TLS1_2),
+        ..Client::with(&host)
+    };
+    client.is_let_in(&relay);
+}
+
+#[test]
+fn a_host_gets_the_certificate_of_the_name_that_it_asks_for() {
+    let site = Site::new();
+    let other = site.root.issue("other.example.com", Use::Server, 100);
+    let (certificate, key) = other.write(&site.dir, "other");
+    let relay = site.start(&["--tls-cert", &certificate, "--tls-key", &key]);
+    for (host, expected) in [
+        ("OTHER.example.com", &other.certificate),
+        ("unknown", &site.server()),
+    ] {
+        let client = Client {
+            host,
+            ..Client::without()
+        };
+        let shown = client
+            .connect(&relay)
+            .unwrap()
+            .ssl()
+            .peer_certificate()
+            .unwrap();
+        assert_eq!(
+            shown.to_der().unwrap(),
+            expected.to_der().unwrap(),
+            "{host}"
+        );
+    }
+}
+
+impl Site {
+    fn server(&self) -> openssl::x509::X509 {
+        openssl::x509::X509::from_pem(&std::fs::read(&self.certificate).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_reload_takes_new_authorities_and_keeps_the_old_ones_where_the_file_is_bad() {
+    let site = Site::new();
+    let relay = site.start(&[]);
+    let others = Issued::root("Other Root");
+    let host = others.issue("ws1.example.com", Use::Client, 100);
+    Client::with(&host).enumerate(&relay).unwrap_err();
+    std::fs::write(&site.authority, "nonsense").unwrap();
+    relay.process.signal(rustix::process::Signal::HUP);
+    wait_for("the complaint", || {
+        relay.process.log().contains("not reloaded").then_some(())
+    });
+    Client::with(&site.root.issue("ws2.example.com", Use::Client, 9)).is_let_in(&relay);
+    std::fs::write(&site.authority, others.certificate.to_pem().unwrap()).unwrap();
+    relay.process.signal(rustix::process::Signal::HUP);
+    wait_for("the reload", || {
+        relay.process.log().contains("info: reloaded").then_some(())
+    });
+    Client::with(&host).is_let_in(&relay);
+}
+
+#[test]
+fn files_that_do_not_fit_end_it_before_it_listens() {
+    let site = Site::new();
+    let (_, wrong) = Issued::root("x").write(&site.dir, "wrong");
+    let cases = [
+        ("/no-such-file", &site.key, "No such file"),
+        (&site.certificate, &wrong, "this is not the key of"),
+        (&site.key, &site.key, "no certificate in PEM"),
+        (
+            &site.certificate,
+            &site.certificate,
+            "no private key in PEM",
+        ),
+    ];
+    for (certificate, key, expected) in cases {
+        let listen = [
+            "--listen",
+            "https://127.0.0.1:0",
+            "--anonymous",
+            "127.0.0.1",
+        ];
+        let output = run(&[&listen[..], &["--tls-cert", certificate, "--tls-key", key]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(expected) && !said.contains("listening"),
+            "{said}"
+        );
+    }
+}
