@@ -267,12 +267,7 @@ impl Link {
     ) -> Option<Task> {
         // Only RELP listens to what comes back.
         let session = self.session.as_mut()?;
-        let before = self.queue.backlog();
-        let result = session.handle_received(now, bytes, &mut self.queue, delivered);
-        if self.queue.backlog() < before {
-            self.pause = FIRST_PAUSE;
-        }
-        match result {
+        match session.handle_received(now, bytes, &mut self.queue, delivered) {
             Ok(outcome) => self.handle_outcome(now, outcome),
             Err(error) => {
                 self.handle_failed(now, &error.to_string());
@@ -284,6 +279,9 @@ impl Link {
     fn handle_outcome(&mut self, now: Now, outcome: Outcome) -> Option<Task> {
         if outcome.opened {
             self.handle_up(now);
+        }
+        if outcome.accepted {
+            self.pause = FIRST_PAUSE;
         }
         if let Some((count, reason)) = outcome.refused {
             self.note_refused(now, count, &reason);

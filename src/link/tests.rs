@@ -248,6 +248,8 @@ fn a_receiver_that_dies_before_the_end_of_each_batch_still_gets_on() {
             .collect();
         scene.receive(answers.as_bytes());
         scene.link.handle_failed(scene.now, "died");
+        let pause = scene.link.poll_timeout().unwrap() - scene.now.monotonic;
+        assert_eq!(pause, FIRST_PAUSE, "it does get on");
     }
     assert_eq!(scene.delivered, [batch]);
     assert!(scene.link.is_idle());
