@@ -57,8 +57,10 @@ struct Entry {
     batch: BatchId,
     frames: Rc<Frames>,
     standing: Standing,
-    /// Messages without a confirmation of their own on this connection.
+    /// Messages without a confirmation of their own.
     unanswered: usize,
+    /// Which messages have one, on whatever connection; empty if none has.
+    answered: Vec<bool>,
 }
 
 impl Entry {
@@ -68,9 +70,30 @@ impl Entry {
 
     /// The message, or the rest of one, that begins at `offset`.
     fn message(&self, offset: usize) -> Option<&[u8]> {
-        let ends = &self.frames.ends;
-        let end = ends.get(ends.partition_point(|&end| end <= offset))?;
+        let end = self.frames.ends.get(self.number(offset))?;
         self.frames.bytes.get(offset..*end)
+    }
+
+    /// Which message `offset` lies in.
+    fn number(&self, offset: usize) -> usize {
+        self.frames.ends.partition_point(|&end| end <= offset)
+    }
+
+    /// Notes that the message at `offset` is confirmed.
+    fn answer(&mut self, offset: usize) {
+        let number = self.number(offset);
+        self.answered.resize(self.frames.ends.len(), false);
+        if let Some(answered) = self.answered.get_mut(number)
+            && !std::mem::replace(answered, true)
+        {
+            self.unanswered -= 1;
+        }
+    }
+
+    /// The length of the message at `offset`, if it needs not be sent any more.
+    fn answered_length(&self, offset: usize) -> Option<usize> {
+        let answered = !self.answered.is_empty() && *self.answered.get(self.number(offset))?;
+        answered.then(|| self.message(offset).map(<[u8]>::len))?
     }
 }
 
@@ -120,6 +143,7 @@ impl Queue {
         self.entries.push_back(Entry {
             batch,
             unanswered: frames.ends.len(),
+            answered: Vec::new(),
             frames,
             standing: Standing::Awaited,
         });
@@ -182,11 +206,11 @@ impl Queue {
     /// The message at `position` is confirmed, or nobody waits for it. A batch whose
     /// last message this was is delivered.
     pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
-        let Some((index, _)) = self.find(position) else {
+        let Some((index, offset)) = self.find(position) else {
             return;
         };
         if let Some(entry) = self.entries.get_mut(index) {
-            entry.unanswered = entry.unanswered.saturating_sub(1);
+            entry.answer(offset);
             if entry.unanswered == 0 {
                 self.settle(index, delivered);
             }
@@ -203,6 +227,11 @@ impl Queue {
 
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
+        self.advance(count);
+        self.skip_answered();
+    }
+
+    fn advance(&mut self, count: usize) {
         self.offset += count;
         self.unconfirmed += count;
         self.written += u64::try_from(count).unwrap_or(0);
@@ -212,6 +241,15 @@ impl Queue {
             }
             self.offset -= entry.len();
             self.cursor += 1;
+        }
+    }
+
+    /// Messages that were confirmed on an earlier connection count as written.
+    fn skip_answered(&mut self) {
+        while let Some(entry) = self.entries.get(self.cursor)
+            && let Some(length) = entry.answered_length(self.offset)
+        {
+            self.advance(length);
         }
     }
 
@@ -262,9 +300,7 @@ impl Queue {
             self.entries.retain(|e| e.standing != Standing::Delivered);
             self.kept = 0;
         }
-        for entry in &mut self.entries {
-            entry.unanswered = entry.frames.ends.len();
-        }
+        self.skip_answered();
     }
 
     /// The source of `batch` no longer waits. The batch leaves the queue unless
@@ -280,6 +316,7 @@ impl Queue {
             }
         } else if let Some(entry) = self.entries.remove(index) {
             self.backlog -= entry.len();
+            self.skip_answered();
         }
         true
     }
@@ -468,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn only_batches_without_all_confirmations_are_sent_again() {
+    fn only_messages_without_a_confirmation_are_sent_again() {
         let mut queue = Queue::new(0);
         queue.push(BatchId(1), frames(&["one", "two"]));
         queue.push(BatchId(2), frames(&["three"]));
@@ -479,7 +516,7 @@ mod tests {
         queue.rewind();
         let again: Vec<_> = std::iter::from_fn(|| send(&mut queue)).collect();
         let texts: Vec<_> = again.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(texts, ["one", "two", "four", "five"]);
+        assert_eq!(texts, ["two", "four", "five"]);
         let confirmed = again
             .iter()
             .flat_map(|(position, _)| confirm_message(&mut queue, *position));

@@ -289,6 +289,9 @@ impl Link {
         if outcome.opened {
             self.handle_up(now);
         }
+        if outcome.accepted {
+            self.pause = FIRST_PAUSE;
+        }
         if let Some((count, reason)) = outcome.refused {
             self.note_refused(now, count, &reason);
         }

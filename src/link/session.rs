@@ -17,6 +17,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 pub(super) struct Outcome {
     /// The session is open now.
     pub(super) opened: bool,
+    /// A message is delivered.
+    pub(super) accepted: bool,
     /// The receiver will not go on.
     pub(super) closing: bool,
     /// It has answered our `close`.
@@ -117,7 +119,10 @@ impl Session {
             Answer::Opened => outcome.opened = true,
             Answer::Closing => outcome.closing = true,
             Answer::Closed => outcome.closed = true,
-            Answer::Accepted(key) => queue.confirm_message(Position(key), delivered),
+            Answer::Accepted(key) => {
+                outcome.accepted = true;
+                queue.confirm_message(Position(key), delivered);
+            }
             Answer::Refused(key, why) => {
                 let count = outcome.refused.take().map_or(0, |(count, _)| count);
                 outcome.refused = Some((count + 1, why));

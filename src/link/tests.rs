@@ -235,6 +235,29 @@ fn answers_lost_with_the_connection_make_messages_come_again() {
 }
 
 #[test]
+fn a_receiver_that_dies_before_the_end_of_each_batch_still_gets_on() {
+    let mut scene = scene("relp://h");
+    let batch = scene.push(50);
+    for _ in 0..10 {
+        scene.connect();
+        scene.flow();
+        scene.answer(|_| true);
+        scene.flow();
+        // It accepts five, reads some more, and dies.
+        let five = scene.commands().into_iter().take(5);
+        let answers: String = five
+            .map(|(number, ..)| format!("{number} rsp 3 200\n"))
+            .collect();
+        scene.receive(answers.as_bytes());
+        scene.link.handle_failed(scene.now, "died");
+        let pause = scene.link.poll_timeout().unwrap() - scene.now.monotonic;
+        assert_eq!(pause, FIRST_PAUSE, "it does get on");
+    }
+    assert_eq!(scene.delivered, [batch]);
+    assert!(scene.link.is_idle());
+}
+
+#[test]
 fn a_refused_message_is_sent_again_alone_and_later() {
     let mut scene = scene("relp://h");
     scene.open();

@@ -1,0 +1,112 @@
+"""TLS and RELP towards the strict sink: no violation, and nothing acknowledged is lost
+when it drops connections, refuses messages or takes its time."""
+
+import mkcerts
+import wefsource as wef
+from harness import Relay, case, element, load, need, no_violations, sink, wait_for
+
+NAME = "log.windomain.local"
+EVENTS = load("system.xml", 60)
+
+
+def own_sink(folder, kind: str, **options):
+    if kind != "relp":
+        mkcerts.make(str(folder), (NAME,))
+        options |= {"cert": str(folder / "collector.pem"), "key": str(folder / "collector.key")}
+    return sink(**{kind: 0}, **options)
+
+
+def url(receiver, kind: str, folder, settings: str = "") -> str:
+    """The output that leads to the sink."""
+    port = receiver.ports[kind]
+    if kind == "relp":
+        return f"relp://127.0.0.1:{port}"
+    scheme = {"tls": "tls", "relps": "relp+tls"}[kind]
+    return f"{scheme}://127.0.0.1:{port}?ca={folder}/ca.pem&name={NAME}{settings}"
+
+
+def arrived(receiver) -> list:
+    numbers = [element(record, "event")["EventRecordID"][0] for record in list(receiver.records)]
+    return [int(number) for number in numbers]
+
+
+def sent() -> set:
+    return {int(wef._RECORD.search(event).group(1)) for event in EVENTS}
+
+
+def all_arrive(receiver) -> list:
+    wait_for("every event", lambda: set(arrived(receiver)) >= sent())
+    summary = receiver.summary()
+    need(not summary["violations"] and not summary["framing_errors"], f"violations: {summary}")
+    return arrived(receiver)
+
+
+def once(folder, kind):
+    with own_sink(folder, kind) as receiver:
+        with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
+            wef.run(relay.options(), EVENTS)
+        no_violations(receiver, len(EVENTS))
+        need(receiver.connections == 1, f"{receiver.connections} connections")
+
+
+def refused(folder, kind, numbers):
+    """What is answered with 500 comes again, alone, until it is taken."""
+    with own_sink(folder, kind, nack=numbers) as receiver:
+        with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
+            wef.run(relay.options(), EVENTS)
+            log = relay.log()
+        no_violations(receiver, len(EVENTS))
+        need(log.count("refuses messages (500 not now)") == 1, log)
+
+
+def dropped(folder, kind, after):
+    """Connections end after a few messages, the last of them lost; batches are larger."""
+    with own_sink(folder, kind, drop_after=after) as receiver:
+        with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
+            wef.run(relay.options(), EVENTS)
+            log = relay.log()
+            numbers = all_arrive(receiver)
+        need(receiver.connections > 1, f"{receiver.connections} connections")
+        need(log.count("trying again") == 1, log)
+        # What was answered before the end is not sent again.
+        repeats = len(numbers) - len(set(numbers))
+        need(repeats <= after * receiver.connections, f"{repeats} repeats")
+
+
+def slow(folder, kind):
+    """A source is answered when the receiver is: it takes its time."""
+    with own_sink(folder, kind, delay=0.05) as receiver:
+        with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
+            wef.run(relay.options(), EVENTS)
+        no_violations(receiver, len(EVENTS))
+
+
+def paused(folder, kind):
+    with own_sink(folder, kind) as receiver:
+        with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
+            wef.run(relay.options(), EVENTS[:1], verify_bookmark=False)
+            receiver.pause()
+            source = wef.Source(relay.options(timeout=2.0))
+            subscription = source.enumerate()[0]
+            try:
+                source.deliver(subscription, EVENTS[1:])
+                # The receiver's system has room for all of it, which is what TLS can tell.
+                need(kind == "tls", "acknowledged while the receiver was stuck")
+            except wef.CheckFailed:
+                pass
+            receiver.resume()
+            wef.run(relay.options(), EVENTS, verify_bookmark=False)
+            all_arrive(receiver)
+
+
+for _kind in ("tls", "relp", "relps"):
+    case(f"outputs: {_kind}, each event once", kind=_kind)(once)
+    case(f"outputs: {_kind}, receiver stuck for a while", kind=_kind)(paused)
+for _kind in ("relp", "relps"):
+    # Not with TLS: what was sent last comes first on each connection, so that a receiver
+    # which never takes more than a few messages never gets further.
+    case(f"outputs: {_kind}, connections that end", kind=_kind, after=7)(dropped)
+    case(f"outputs: {_kind}, connections that end at once", kind=_kind, after=2)(dropped)
+    case(f"outputs: {_kind}, slow receiver", kind=_kind)(slow)
+    case(f"outputs: {_kind}, one refusal", kind=_kind, numbers=[7])(refused)
+    case(f"outputs: {_kind}, many refusals", kind=_kind, numbers=[3, 4, 5, 21, 22, 40])(refused)
