@@ -23,7 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 /// every output has delivered it.
 ///
 /// Every way of getting in is off until a flag turns it on: give at least one
-/// of --anonymous and --users.
+/// of --anonymous, --users and --client-ca.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "wecrelay",
@@ -49,9 +49,10 @@ pub struct RelayOptions {
     /// Address to listen on: http://ADDR[:PORT] or https://ADDR[:PORT]
     ///
     /// Repeatable. The port is 5985, for https 5986, if left out; port 0 takes a
-    /// free one, which is logged. https needs --tls-cert and --tls-key. IPv6 addresses stand in brackets. A name is resolved once, at
-    /// the start, and all its addresses are listened on. Default: port 5985 on
-    /// 0.0.0.0 and, where the system has IPv6, on [::].
+    /// free one, which is logged. https needs --tls-cert and --tls-key. IPv6 addresses
+    /// stand in brackets. A name is resolved once, at the start, and all its addresses
+    /// are listened on. Default: port 5985 on 0.0.0.0 and, where the system has IPv6,
+    /// on [::].
     ///
     /// Example: --listen http://192.0.2.10:5985 --listen 'http://[2001:db8::10]'
     #[arg(short, long, value_name = "URL", help_heading = "Sources")]
@@ -86,7 +87,8 @@ pub struct RelayOptions {
     /// Certificate chain of https listeners (PEM), the host's own first
     ///
     /// Repeatable, with a --tls-key each: a client gets the one that has the name it
-    /// asks for, or else the first. SIGHUP reads it anew.
+    /// asks for, or else the first. It must be valid now; from 30 days before its end
+    /// on, that is logged daily. SIGHUP reads it anew.
     ///
     /// Example: --tls-cert /etc/wecrelay/collector.pem --tls-key /etc/wecrelay/collector.key
     #[arg(
@@ -112,7 +114,10 @@ pub struct RelayOptions {
     /// Let hosts in by client certificates that these authorities issued (PEM)
     ///
     /// The file may hold several authorities, with the intermediate ones that Windows
-    /// does not send. Only on https listeners. Default: no client certificates.
+    /// does not send. A certificate must be for client authentication; its common
+    /// name, or else its first DNS name, is the host's identity. Hosts without one may
+    /// still come by --anonymous or --users. Only on https listeners. SIGHUP reads it
+    /// anew. Default: no client certificates.
     #[arg(
         long,
         value_name = "FILE",
@@ -123,7 +128,8 @@ pub struct RelayOptions {
 
     /// Revocation lists of the authorities in --client-ca (PEM)
     ///
-    /// An authority without a list has revoked nothing. SIGHUP reads it anew.
+    /// An authority without a list has revoked nothing, which is logged. Of one whose
+    /// list has expired nobody gets in. SIGHUP reads it anew.
     #[arg(
         long,
         value_name = "FILE",

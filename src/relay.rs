@@ -139,9 +139,22 @@ fn is_absent(error: &io::Error) -> bool {
 /// Reads all files that the configuration names.
 fn load(config: &Config) -> Result<Reloaded, Error> {
     let settings = settings(config)?;
-    let tls = config.tls.as_ref().map(tls::Acceptor::load);
-    let tls = tls.transpose().map_err(Error::Tls)?.map(Rc::new);
+    let now = wall();
+    let load = |files| tls::Acceptor::load(files, now);
+    let tls = config.tls.as_ref().map(load).transpose();
+    let tls = tls.map_err(Error::Tls)?;
+    if let Some(tls) = &tls {
+        tls.log_ends(now);
+    }
     Ok(Reloaded { settings, tls })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "subscriptions and certificates expire by the wall clock"
+)]
+fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 fn settings(config: &Config) -> Result<Settings, Error> {
@@ -169,12 +182,8 @@ fn settings(config: &Config) -> Result<Settings, Error> {
 }
 
 fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "subscriptions expire by the wall clock"
-    )]
-    let now = SystemTime::now();
-    let loaded = subscriptions::load(&config.subscriptions, now).map_err(Error::Subscriptions)?;
+    let loaded =
+        subscriptions::load(&config.subscriptions, wall()).map_err(Error::Subscriptions)?;
     loaded
         .notices
         .iter()

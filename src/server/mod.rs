@@ -35,7 +35,6 @@ use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use std::fmt;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,6 +47,8 @@ const OUTPUTS: usize = 0x1_0000;
 /// The token of a source's connection is this and its number.
 const SOURCES: usize = 0x100_0000;
 
+/// How often certificates that end soon are logged again.
+const ENDS_TIME: Duration = Duration::from_secs(86_400);
 /// Time for batches in flight after SIGTERM.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
@@ -85,7 +86,7 @@ pub struct Reloaded {
     /// What the collector is told to do from now on.
     pub settings: Settings,
     /// What handshakes are done with from now on.
-    pub tls: Option<Rc<tls::Acceptor>>,
+    pub tls: Option<tls::Acceptor>,
 }
 
 /// Reads the files anew, or says why the old ones stay.
@@ -104,7 +105,7 @@ pub struct Setup {
     /// What the collector is told to do.
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
-    pub tls: Option<Rc<tls::Acceptor>>,
+    pub tls: Option<tls::Acceptor>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -117,7 +118,9 @@ struct Server {
     resolver: Resolver,
     listeners: Vec<Listener>,
     sources: Sources,
-    tls: Option<Rc<tls::Acceptor>>,
+    tls: Option<tls::Acceptor>,
+    /// When to look again at what ends soon.
+    ends_at: Instant,
     outputs: Vec<OutputSocket>,
     collector: Collector,
     store: Box<dyn Store>,
@@ -190,6 +193,7 @@ impl Server {
             listeners,
             sources: Sources::default(),
             tls: setup.tls,
+            ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
             collector: Collector::new(now(), setup.settings, setup.outputs, seed),
             store: setup.store,
@@ -222,6 +226,7 @@ impl Server {
             self.dispatch(now, event)?;
         }
         self.accept(now);
+        self.note_ends(now);
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
@@ -241,12 +246,14 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let paused = self.listeners.iter().filter_map(Listener::resumes_at);
+        let ends = self.tls.as_ref().map(|_| self.ends_at);
         let due = self
             .collector
             .poll_timeout()
             .into_iter()
             .chain(self.stopping)
             .chain(paused)
+            .chain(ends)
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
@@ -285,6 +292,15 @@ impl Server {
                     self.collector.handle(now, &input, &mut *self.store);
                 }
             }
+        }
+    }
+
+    fn note_ends(&mut self, now: Now) {
+        if let Some(tls) = &self.tls
+            && now.monotonic >= self.ends_at
+        {
+            self.ends_at = now.monotonic + ENDS_TIME;
+            tls.log_ends(now.wall);
         }
     }
 

@@ -11,7 +11,6 @@ use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// When a silent source is asked whether it is still there: one that was switched
@@ -67,7 +66,7 @@ impl Sources {
         &mut self,
         registry: &Registry,
         mut stream: TcpStream,
-        tls: Option<&Rc<tls::Acceptor>>,
+        tls: Option<&tls::Acceptor>,
     ) -> Option<ConnId> {
         let id = ConnId(self.next);
         let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);
@@ -109,7 +108,8 @@ impl Sources {
             return;
         };
         socket.ended |= event.is_read_closed() || event.is_error();
-        socket.readable |= event.is_readable() || socket.ended;
+        let unblocked = event.is_writable() && socket.stream.reads_by_writing();
+        socket.readable |= event.is_readable() || unblocked || socket.ended;
         self.queue(id);
     }
 

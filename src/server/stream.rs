@@ -7,7 +7,6 @@ use mio::net::TcpStream;
 use openssl::ssl::{ErrorCode, SslStream};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::rc::Rc;
 
 /// A connection that gives bytes in clear.
 #[derive(Debug)]
@@ -16,12 +15,14 @@ pub(super) enum Stream {
     Tls(Box<Tls>),
 }
 
-/// TLS over a socket, and whether its handshake is done.
+/// TLS over a socket.
 #[derive(Debug)]
 pub(super) struct Tls {
     stream: SslStream<TcpStream>,
-    acceptor: Rc<tls::Acceptor>,
+    /// The handshake is done.
     established: bool,
+    /// The last read ended before the socket was empty.
+    more: bool,
 }
 
 /// What reading came to.
@@ -37,12 +38,12 @@ pub(super) enum Reading {
 
 impl Stream {
     /// The server's side of TLS on a new connection.
-    pub(super) fn tls(socket: TcpStream, acceptor: &Rc<tls::Acceptor>) -> io::Result<Self> {
+    pub(super) fn tls(socket: TcpStream, acceptor: &tls::Acceptor) -> io::Result<Self> {
         let stream = SslStream::new(acceptor.start()?, socket)?;
         Ok(Self::Tls(Box::new(Tls {
-            acceptor: Rc::clone(acceptor),
             stream,
             established: false,
+            more: true,
         })))
     }
 
@@ -55,6 +56,11 @@ impl Stream {
 
     /// Whether there may be bytes to read that the socket no longer has.
     pub(super) fn holds_bytes(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.more)
+    }
+
+    /// Whether reading may wait for room to write, as records answer records.
+    pub(super) fn reads_by_writing(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
@@ -85,22 +91,33 @@ impl Stream {
 }
 
 impl Tls {
+    /// Fills the buffer with all records that are there: one by one, they would each
+    /// cost a turn. An error after the first waits for the next call.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.stream.ssl_read(buffer) {
-            Ok(count) => Ok(count),
-            Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
-            Err(error) => would_block(error),
+        let mut filled = 0;
+        self.more = true;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.stream.ssl_read(rest) {
+                Ok(count) => filled += count,
+                Err(error) => {
+                    self.more = !is_waiting(&error);
+                    return match error {
+                        _ if filled > 0 => Ok(filled),
+                        error if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
+                        error => would_block(error),
+                    };
+                }
+            }
         }
+        Ok(filled)
     }
 
     fn shake_hands(&mut self) -> io::Result<Reading> {
         if let Err(error) = self.stream.accept() {
             return match error.code() {
-                ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => Err(ErrorKind::WouldBlock.into()),
+                _ if is_waiting(&error) => Err(ErrorKind::WouldBlock.into()),
                 ErrorCode::SYSCALL => Ok(Reading::Refused("TLS handshake: the client left".into())),
-                _ => Ok(Reading::Refused(
-                    self.acceptor.failure(self.stream.ssl(), &error),
-                )),
+                _ => Ok(Reading::Refused(tls::failure(self.stream.ssl(), &error))),
             };
         }
         self.established = true;
@@ -111,9 +128,13 @@ impl Tls {
     }
 }
 
+fn is_waiting(error: &openssl::ssl::Error) -> bool {
+    matches!(error.code(), ErrorCode::WANT_READ | ErrorCode::WANT_WRITE)
+}
+
 fn would_block(error: openssl::ssl::Error) -> io::Result<usize> {
-    match error.code() {
-        ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => Err(ErrorKind::WouldBlock.into()),
-        _ => Err(error.into_io_error().unwrap_or_else(io::Error::other)),
+    if is_waiting(&error) {
+        return Err(ErrorKind::WouldBlock.into());
     }
+    Err(error.into_io_error().unwrap_or_else(io::Error::other))
 }

@@ -78,11 +78,18 @@ impl Access {
         let issued = self
             .allowed_issuers
             .iter()
-            .any(|known| known.eq_ignore_ascii_case(issuer));
+            .any(|known| is_thumbprint(known, issuer));
         (self.allowed_issuers.is_empty() || issued)
             && (self.allowed_subjects.is_empty() || named(&self.allowed_subjects))
             && !named(&self.denied_subjects)
     }
+}
+
+/// Whether a thumbprint as people paste it is this one: Windows shows it with blanks,
+/// and with an invisible character before it.
+fn is_thumbprint(pasted: &str, thumbprint: &str) -> bool {
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_hexdigit).collect() };
+    !thumbprint.is_empty() && digits(pasted).eq_ignore_ascii_case(thumbprint)
 }
 
 /// Whether `text` is what a pattern with `*` (any characters) and `?` (one) says.

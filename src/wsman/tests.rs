@@ -671,6 +671,10 @@ fn certificate_lists_decide_by_issuer_and_subject() {
             "{subject} of {issuer}"
         );
     }
+    // As certlm.msc shows it, with the mark that copying takes along.
+    let pasted = access(&["\u{200e}ab 0c d1"], &[], &[]);
+    assert!(pasted.lets_in("any", "AB0CD1") && !pasted.lets_in("any", "AB0CD2"));
+    assert!(!access(&["-"], &[], &[]).lets_in("any", ""));
     // Stars do not make a match slow.
     let stars = access(&[], &[&"*a".repeat(50)], &[]);
     assert!(!stars.lets_in(&"a".repeat(49), "AB") && stars.lets_in(&"ba".repeat(50), "AB"));

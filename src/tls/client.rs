@@ -1,0 +1,97 @@
+//! What a finished handshake tells of the client.
+
+use crate::auth::{self, Certificate, Secured};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::ssl::SslRef;
+use openssl::x509::{X509NameRef, X509Ref};
+
+/// What a finished handshake tells of the client.
+///
+/// # Errors
+/// A certificate that names nobody.
+pub fn client(ssl: &SslRef) -> Result<Secured, String> {
+    let bindings = ssl.certificate().and_then(|own| end_point(own).ok());
+    let bindings = bindings.map(|hash| auth::channel_bindings(&hash));
+    let certificate = ssl.peer_certificate();
+    let certificate = certificate.map(|certificate| identify(ssl, &certificate));
+    Ok(Secured {
+        certificate: certificate.transpose()?,
+        bindings,
+    })
+}
+
+fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> {
+    let name = common_name(certificate).or_else(|| names(certificate).into_iter().next());
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        let whose = describe(certificate);
+        return Err(format!(
+            "client certificate {whose}: it has neither a common name nor a DNS name: give the \
+             host one with its name as the common name"
+        ));
+    };
+    let issuer = ssl.verified_chain().and_then(|chain| {
+        // A certificate that stands in the bundle itself may be trusted without one.
+        let issuer = chain.get(1).or_else(|| chain.get(0))?;
+        issuer.digest(MessageDigest::sha1()).ok()
+    });
+    let issuer = issuer.ok_or("the client certificate was not verified")?;
+    let issuer = hex(&issuer);
+    Ok(Certificate { name, issuer })
+}
+
+/// `tls-server-end-point` (RFC 5929 4.1): the hash of our certificate by the
+/// algorithm of its signature, SHA-256 where that is MD5 or SHA-1.
+pub(super) fn end_point(own: &X509Ref) -> Result<Vec<u8>, ErrorStack> {
+    let algorithm = own
+        .signature_algorithm()
+        .object()
+        .nid()
+        .signature_algorithms();
+    let digest = algorithm.map_or(Nid::SHA256, |found| found.digest);
+    let digest = match digest {
+        Nid::MD5 | Nid::SHA1 | Nid::UNDEF => Nid::SHA256,
+        other => other,
+    };
+    let digest = MessageDigest::from_nid(digest).unwrap_or_else(MessageDigest::sha256);
+    Ok(own.digest(digest)?.to_vec())
+}
+
+/// The names that a certificate is for, in lower case: DNS names, else the common name.
+pub(super) fn names(certificate: &X509Ref) -> Vec<String> {
+    let alternatives = certificate.subject_alt_names();
+    let alternatives = alternatives
+        .iter()
+        .flatten()
+        .filter_map(|name| name.dnsname());
+    let mut names: Vec<_> = alternatives.map(str::to_ascii_lowercase).collect();
+    if names.is_empty() {
+        names.extend(common_name(certificate).map(|name| name.to_ascii_lowercase()));
+    }
+    names
+}
+
+fn common_name(certificate: &X509Ref) -> Option<String> {
+    let mut entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+    entries.next()?.data().to_string().ok()
+}
+
+/// Subject and issuer.
+pub(super) fn describe(certificate: &X509Ref) -> String {
+    let (subject, issuer) = (certificate.subject_name(), certificate.issuer_name());
+    format!("{}, issued by {}", display(subject), display(issuer))
+}
+
+/// A name as `CN=a, O=b`.
+pub(super) fn display(name: &X509NameRef) -> String {
+    let entries = name.entries().map(|entry| {
+        let key = entry.object().nid().short_name().unwrap_or("?");
+        format!("{key}={}", entry.data().to_string().unwrap_or_default())
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}

@@ -1,0 +1,251 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may panic and has files"
+)]
+
+use super::*;
+use log::Level;
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::{X509Builder, X509NameBuilder};
+use std::time::Duration;
+
+const DAY: u64 = 86_400;
+/// 2026-01-01.
+const NOW: u64 = 1_767_225_600;
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
+}
+
+fn days(count: u64) -> Duration {
+    Duration::from_secs(count * DAY)
+}
+
+fn ec_key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+fn unsigned(name: &str, key: &PKey<Private>, from: u64, to: u64) -> X509Builder {
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
+    let subject = subject.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
+    builder.set_serial_number(&serial).unwrap();
+    builder.set_subject_name(&subject).unwrap();
+    builder.set_issuer_name(&subject).unwrap();
+    builder.set_pubkey(key).unwrap();
+    let time = |at: u64| Asn1Time::from_unix(i64::try_from(at).unwrap()).unwrap();
+    builder.set_not_before(&time(from)).unwrap();
+    builder.set_not_after(&time(to)).unwrap();
+    builder
+}
+
+/// Valid from ten days before to forty days after [`NOW`].
+fn certificate(name: &str, alternatives: &[&str], key: &PKey<Private>) -> X509 {
+    let mut builder = unsigned(name, key, NOW - 10 * DAY, NOW + 40 * DAY);
+    if !alternatives.is_empty() {
+        let mut names = SubjectAlternativeName::new();
+        for name in alternatives {
+            names.dns(name);
+        }
+        let names = names.build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(names).unwrap();
+    }
+    builder.sign(key, MessageDigest::sha256()).unwrap();
+    builder.build()
+}
+
+/// A folder for one test, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("wecrelay-tls-{}-{test}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A pair of files; `key` may be another one than that of the certificate.
+    fn pair(&self, certificate: &X509, key: &[u8]) -> Files {
+        let certificate = self.write("own.pem", &certificate.to_pem().unwrap());
+        Files {
+            pairs: vec![(certificate, self.write("own.key", key))],
+            ..Files::default()
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[track_caller]
+fn refusal(files: &Files, at: SystemTime) -> String {
+    Acceptor::load(files, at).unwrap_err().to_string()
+}
+
+#[test]
+fn all_forms_of_keys_are_read() {
+    let folder = Folder::new("forms");
+    let key = ec_key();
+    let own = certificate("a.example.com", &[], &key);
+    for pem in [
+        key.private_key_to_pem_pkcs8().unwrap(),
+        key.ec_key().unwrap().private_key_to_pem().unwrap(),
+    ] {
+        Acceptor::load(&folder.pair(&own, &pem), now()).unwrap();
+    }
+    let rsa = Rsa::generate(2048).unwrap();
+    let pem = rsa.private_key_to_pem().unwrap();
+    let own = certificate("a.example.com", &[], &PKey::from_rsa(rsa).unwrap());
+    Acceptor::load(&folder.pair(&own, &pem), now()).unwrap();
+}
+
+#[test]
+fn a_key_that_does_not_fit_is_refused_whatever_its_kind() {
+    let folder = Folder::new("mismatch");
+    let own = certificate("a.example.com", &[], &ec_key());
+    let other = ec_key().private_key_to_pem_pkcs8().unwrap();
+    let rsa = Rsa::generate(2048).unwrap().private_key_to_pem().unwrap();
+    for key in [other, rsa] {
+        let said = refusal(&folder.pair(&own, &key), now());
+        assert!(said.contains("this is not the key of"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_with_a_password_is_refused_without_asking_for_it() {
+    let folder = Folder::new("password");
+    let key = ec_key();
+    let own = certificate("a.example.com", &[], &key);
+    let cipher = openssl::symm::Cipher::aes_256_cbc();
+    let pem = key.private_key_to_pem_pkcs8_passphrase(cipher, b"secret");
+    let said = refusal(&folder.pair(&own, &pem.unwrap()), now());
+    assert!(
+        said.contains("has a password; remove it: openssl pkey"),
+        "{said}"
+    );
+}
+
+#[test]
+fn our_certificate_must_be_valid_now_to_the_second() {
+    let folder = Folder::new("valid");
+    let key = ec_key();
+    let own = certificate("a.example.com", &[], &key);
+    let files = folder.pair(&own, &key.private_key_to_pem_pkcs8().unwrap());
+    let second = Duration::from_secs(1);
+    let (begin, end) = (now() - days(10), now() + days(40));
+    Acceptor::load(&files, begin).unwrap();
+    Acceptor::load(&files, end).unwrap();
+    let said = refusal(&files, begin - second);
+    assert!(
+        said.contains("CN=a.example.com is not valid before"),
+        "{said}"
+    );
+    let said = refusal(&files, end + second);
+    assert!(said.contains("CN=a.example.com has expired on"), "{said}");
+}
+
+#[test]
+fn ends_are_told_from_thirty_days_before_on() {
+    let folder = Folder::new("ends");
+    let key = ec_key();
+    let own = certificate("a.example.com", &[], &key);
+    let files = Files {
+        client_ca: Some(folder.write("ca.pem", &own.to_pem().unwrap())),
+        ..folder.pair(&own, &key.private_key_to_pem_pkcs8().unwrap())
+    };
+    let terms = Acceptor::load(&files, now()).unwrap().terms;
+    assert_eq!(terms.due(now() + days(10)), []);
+    let due = terms.due(now() + days(10) + Duration::from_secs(1));
+    assert_eq!(due.len(), 2, "{due:?}");
+    assert!(due.iter().all(|(level, line)| *level == Level::Warn
+        && line.contains("CN=a.example.com expires on 2026-02-10T00:00:00Z")));
+    let flags: Vec<_> = due
+        .iter()
+        .map(|(_, line)| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(flags, ["--client-ca", "--tls-cert"]);
+    let due = terms.due(now() + days(41));
+    assert!(
+        due.iter()
+            .all(|(level, line)| *level == Level::Error && line.contains("has expired on"))
+    );
+}
+
+#[test]
+fn files_of_something_else_are_refused_by_name() {
+    let folder = Folder::new("else");
+    let key = ec_key();
+    let own = certificate("a.example.com", &[], &key);
+    let good = folder.pair(&own, &key.private_key_to_pem_pkcs8().unwrap());
+    let nonsense = folder.write("nonsense.pem", b"nonsense");
+    let bad_ca = Files {
+        client_ca: Some(nonsense.clone()),
+        ..good.clone()
+    };
+    assert!(refusal(&bad_ca, now()).contains("nonsense.pem: no certificate in PEM"));
+    let bad_list = Files {
+        client_ca: Some(good.pairs[0].0.clone()),
+        crl: Some(nonsense),
+        ..good
+    };
+    assert!(refusal(&bad_list, now()).contains("nonsense.pem: no revocation list in PEM"));
+    assert!(refusal(&Files::default(), now()).contains("--tls-cert"));
+}
+
+#[test]
+fn names_are_the_dns_names_or_else_the_common_name() {
+    let key = ec_key();
+    let plain = certificate("A.example.com", &[], &key);
+    assert_eq!(client::names(&plain), ["a.example.com"]);
+    let several = certificate("a", &["B.example.com", "*.example.net"], &key);
+    assert_eq!(client::names(&several), ["b.example.com", "*.example.net"]);
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    assert!(fits("a.example.com", "a.example.com"));
+    assert!(fits("*.example.com", "a.example.com"));
+    assert!(!fits("*.example.com", "a.b.example.com"));
+    assert!(!fits("*.example.com", "example.com"));
+    assert!(!fits("a.example.com", "b.example.com"));
+}
+
+#[test]
+fn the_end_point_is_hashed_as_the_certificate_is_signed() {
+    let key = ec_key();
+    for (signature, length) in [
+        (MessageDigest::sha256(), 32),
+        (MessageDigest::sha384(), 48),
+        // RFC 5929 4.1: not with what is broken.
+        (MessageDigest::sha1(), 32),
+    ] {
+        let mut builder = unsigned("a", &key, NOW, NOW + DAY);
+        builder.sign(&key, signature).unwrap();
+        let hash = client::end_point(&builder.build()).unwrap();
+        assert_eq!(hash.len(), length);
+    }
+}
