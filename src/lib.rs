@@ -28,9 +28,9 @@
 //! Lowest first; a file imports from its own layer or a lower one, which
 //! `tests/layers.rs` checks:
 //!
-//! 1. bytes: [`wire`], [`sldc`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
-//!    [`syslog`];
+//! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
+//! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`sddl`], [`auth`], [`wsman`], [`event`],
+//!    [`bookmark`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
@@ -68,7 +68,9 @@ pub mod output;
 pub mod queue;
 pub mod relay;
 pub mod resolver;
+pub mod sddl;
 pub mod server;
+pub mod sid;
 pub mod sldc;
 pub mod source;
 pub mod spnego;

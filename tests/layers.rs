@@ -22,11 +22,11 @@ const UNSAFE: &str = "server/sys.rs";
 
 /// The layers, lowest first. A file imports from its own layer or a lower one.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("bytes", &["wire", "sldc", "clock"]),
+    ("bytes", &["wire", "sldc", "sid", "clock"]),
     (
         "protocols",
         &[
-            "http", "ntlm", "spnego", "auth", "wsman", "event", "bookmark", "syslog",
+            "http", "ntlm", "spnego", "sddl", "auth", "wsman", "event", "bookmark", "syslog",
         ],
     ),
     (
@@ -62,15 +62,17 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 32] = [
+const ROOMS: [(&str, &[&str]); 34] = [
     ("wire", &[]),
     ("sldc", &[]),
+    ("sid", &["wire"]),
     ("clock", &[]),
     ("http", &["wire"]),
     ("ntlm", &["wire"]),
     ("spnego", &[]),
-    ("auth", &["ntlm", "spnego"]),
-    ("wsman", &["wire"]),
+    ("sddl", &["sid"]),
+    ("auth", &["ntlm", "sddl", "spnego"]),
+    ("wsman", &["sddl", "wire"]),
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("syslog", &["event"]),
