@@ -29,8 +29,8 @@
 //! `tests/layers.rs` checks:
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`sddl`], [`auth`], [`wsman`], [`event`],
-//!    [`bookmark`], [`syslog`];
+//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
+//!    [`event`], [`bookmark`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
@@ -61,6 +61,7 @@ pub mod config;
 pub mod connection;
 pub mod event;
 pub mod http;
+pub mod kerberos;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;

@@ -26,7 +26,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "protocols",
         &[
-            "http", "ntlm", "spnego", "sddl", "auth", "wsman", "event", "bookmark", "syslog",
+            "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "wsman", "event", "bookmark",
+            "syslog",
         ],
     ),
     (
@@ -62,7 +63,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 34] = [
+const ROOMS: [(&str, &[&str]); 35] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("sid", &["wire"]),
@@ -70,6 +71,7 @@ const ROOMS: [(&str, &[&str]); 34] = [
     ("http", &["wire"]),
     ("ntlm", &["wire"]),
     ("spnego", &[]),
+    ("kerberos", &["sddl", "sid", "wire"]),
     ("sddl", &["sid"]),
     ("auth", &["ntlm", "sddl", "spnego"]),
     ("wsman", &["sddl", "wire"]),
