@@ -30,7 +30,7 @@
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
-//!    [`event`], [`bookmark`], [`syslog`];
+//!    [`event`], [`bookmark`], [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
@@ -66,6 +66,7 @@ pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;
+pub mod query;
 pub mod queue;
 pub mod relay;
 pub mod resolver;
