@@ -77,7 +77,10 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
-    ("connection", &["auth", "clock", "http", "sldc", "wire"]),
+    (
+        "connection",
+        &["auth", "clock", "http", "ntlm", "sldc", "wire"],
+    ),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
     (
@@ -90,6 +93,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
             "event",
             "link",
             "metrics",
+            "ntlm",
             "output",
             "queue",
             "store",
