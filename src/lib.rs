@@ -30,7 +30,7 @@
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
-//!    [`syslog`];
+//!    [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
@@ -65,6 +65,7 @@ pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;
+pub mod query;
 pub mod queue;
 pub mod relay;
 pub mod resolver;

@@ -6,6 +6,7 @@ use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::ntlm;
+use crate::query;
 use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
 use crate::store;
@@ -14,6 +15,7 @@ use crate::syslog::MessageKind;
 use crate::tls;
 use crate::users::{self, Users};
 use crate::wsman::subscribe::{ContentFormat, Subscription};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -95,7 +97,14 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let listeners = listeners(config)?;
     let reloaded = config.clone();
-    let reload = move || load(&reloaded).map_err(|error| error.to_string());
+    let mut channels = channels(&settings.subscriptions);
+    let reload = move || {
+        let loaded = load(&reloaded).map_err(|error| error.to_string())?;
+        let now = self::channels(&loaded.settings.subscriptions);
+        warn_of_added(&channels, &now);
+        channels = now;
+        Ok(loaded)
+    };
     server::run(Setup {
         signals,
         listeners,
@@ -205,6 +214,29 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
         return Err(Error::NoSubscription);
     }
     Ok(subscriptions)
+}
+
+/// The channels of each subscription, by its name.
+fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
+    let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
+    subscriptions.iter().map(channels).collect()
+}
+
+/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
+/// that channel at its first event, whatever `ReadExistingEvents` says.
+fn warn_of_added(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) {
+    for (name, channels) in after {
+        let Some(known) = before.get(name) else {
+            continue;
+        };
+        let added: Vec<_> = channels.iter().filter(|c| !known.contains(c)).collect();
+        if !added.is_empty() {
+            log::warn!(
+                "subscription {name:?} now asks for {added:?}: every host will send the whole \
+                 history of that; a subscription of its own for it would begin at the present"
+            );
+        }
+    }
 }
 
 fn policy(config: &Config) -> Result<auth::Policy, Error> {

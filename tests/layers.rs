@@ -26,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "protocols",
         &[
-            "http", "ntlm", "spnego", "auth", "wsman", "event", "bookmark", "syslog",
+            "http", "ntlm", "spnego", "auth", "wsman", "event", "bookmark", "query", "syslog",
         ],
     ),
     (
@@ -62,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 32] = [
+const ROOMS: [(&str, &[&str]); 33] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("clock", &[]),
@@ -73,6 +73,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("wsman", &["wire"]),
     ("event", &["wire"]),
     ("bookmark", &[]),
+    ("query", &[]),
     ("syslog", &["event"]),
     ("output", &["syslog"]),
     ("queue", &[]),
@@ -104,7 +105,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("source", &["http", "ntlm", "sldc", "wire"]),
     ("sqlite", &["bookmark", "store"]),
     ("users", &["ntlm"]),
-    ("subscriptions", &["wire", "wsman"]),
+    ("subscriptions", &["query", "wire", "wsman"]),
     ("resolver", &[]),
     ("tls", &["auth"]),
     (
@@ -130,6 +131,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
             "config",
             "connection",
             "ntlm",
+            "query",
             "server",
             "sqlite",
             "store",
