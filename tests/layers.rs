@@ -82,7 +82,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
-    ("connection", &["auth", "clock", "http", "sldc", "wire"]),
+    (
+        "connection",
+        &["auth", "clock", "http", "ntlm", "sldc", "wire"],
+    ),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
     (
@@ -95,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event",
             "link",
             "metrics",
+            "ntlm",
             "output",
             "queue",
             "store",
