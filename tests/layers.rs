@@ -50,6 +50,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "users",
             "subscriptions",
             "resolver",
+            "systemd",
+            "privileges",
             "server",
         ],
     ),
@@ -62,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 33] = [
+const ROOMS: [(&str, &[&str]); 35] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("clock", &[]),
@@ -103,6 +105,8 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ("users", &["ntlm"]),
     ("subscriptions", &["query", "wire", "wsman"]),
     ("resolver", &[]),
+    ("systemd", &["clock"]),
+    ("privileges", &[]),
     ("tls", &["auth"]),
     (
         "server",
@@ -114,11 +118,12 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "output",
             "resolver",
             "store",
+            "systemd",
             "tls",
         ],
     ),
     ("cli", &[]),
-    ("config", &["cli", "output", "syslog", "tls"]),
+    ("config", &["cli", "output", "privileges", "syslog", "tls"]),
     (
         "relay",
         &[
@@ -127,6 +132,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "config",
             "connection",
             "ntlm",
+            "privileges",
             "query",
             "server",
             "sqlite",
@@ -142,7 +148,10 @@ const ROOMS: [(&str, &[&str]); 33] = [
         "commands",
         &["cli", "event", "ntlm", "source", "users", "wire", "wsman"],
     ),
-    ("main", &["cli", "commands", "config", "logger", "relay"]),
+    (
+        "main",
+        &["cli", "commands", "config", "logger", "relay", "systemd"],
+    ),
     ("logger", &["cli"]),
     ("lib", &[]),
 ];
