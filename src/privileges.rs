@@ -1,11 +1,6 @@
 //! Giving up root after the ports are bound: `--user` and `--group`, for those who start
 //! us without a service manager that does it.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the state folder is made for the account"
-)]
-
 use nix::unistd::{Gid, Group, Uid, User};
 use std::ffi::CString;
 use std::fmt;
