@@ -273,6 +273,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         has_accounts: !users.is_empty(),
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
+        domain: false,
         server: ntlm::Server::from_hostname(hostname),
     })
 }

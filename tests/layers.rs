@@ -80,7 +80,10 @@ const ROOMS: [(&str, &[&str]); 35] = [
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
-    ("connection", &["auth", "clock", "http", "sldc", "wire"]),
+    (
+        "connection",
+        &["auth", "clock", "http", "ntlm", "sldc", "wire"],
+    ),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
     (
@@ -93,6 +96,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "event",
             "link",
             "metrics",
+            "ntlm",
             "output",
             "queue",
             "store",

@@ -21,6 +21,7 @@ pub use listener::{Listener, bind};
 pub use pem::{OutputError, PemError, connectors};
 pub use secure::Connector;
 
+use crate::auth::Verdict;
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::link::Task;
@@ -366,6 +367,10 @@ impl Server {
                 }
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
+                Output::Ask(id) => {
+                    let verdict = Verdict::Unavailable("there is no helper to ask it".to_owned());
+                    self.handle(now, &Input::Judged(id, &verdict));
+                }
                 Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
                 Output::Link(OutputId(index), Task::Close) => {
                     if let Some(socket) = self.outputs.get_mut(index) {
