@@ -94,10 +94,7 @@ fn systemd_is_told_of_start_reload_life_and_end() {
     let mut relay = Process::start(command);
     let ready = heard(&manager);
     assert!(ready.lines().any(|line| line == "READY=1"), "{ready}");
-    assert!(
-        relay.log().contains("listening on"),
-        "told before it listens"
-    );
+    relay.wait_for_log("listening on");
 
     relay.signal(Signal::HUP);
     let reloading = heard(&manager);
