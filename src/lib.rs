@@ -33,7 +33,9 @@
 //!    [`event`], [`bookmark`], [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
-//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
+//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`systemd`],
+//!    [`privileges`],
+//!    [`tls`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
 //!
 //! Protocols and machines are sans-IO: they take bytes, time and random bytes as
@@ -66,6 +68,7 @@ pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;
+pub mod privileges;
 pub mod query;
 pub mod queue;
 pub mod relay;
@@ -80,6 +83,7 @@ pub mod sqlite;
 pub mod store;
 pub mod subscriptions;
 pub mod syslog;
+pub mod systemd;
 pub mod tls;
 pub mod users;
 pub mod wire;

@@ -51,6 +51,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "users",
             "subscriptions",
             "resolver",
+            "systemd",
+            "privileges",
             "server",
         ],
     ),
@@ -111,6 +113,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("users", &["ntlm"]),
     ("subscriptions", &["query", "wire", "wsman"]),
     ("resolver", &[]),
+    ("systemd", &["clock"]),
+    ("privileges", &[]),
     ("tls", &["auth"]),
     (
         "server",
@@ -122,11 +126,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
             "resolver",
             "store",
+            "systemd",
             "tls",
         ],
     ),
     ("cli", &[]),
-    ("config", &["cli", "output", "syslog", "tls"]),
+    ("config", &["cli", "output", "privileges", "syslog", "tls"]),
     (
         "relay",
         &[
@@ -135,6 +140,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "connection",
             "ntlm",
+            "privileges",
             "query",
             "server",
             "sqlite",
@@ -150,7 +156,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &["cli", "event", "ntlm", "source", "users", "wire", "wsman"],
     ),
-    ("main", &["cli", "commands", "config", "logger", "relay"]),
+    (
+        "main",
+        &["cli", "commands", "config", "logger", "relay", "systemd"],
+    ),
     ("logger", &["cli"]),
     ("lib", &[]),
 ];
