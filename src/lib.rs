@@ -31,7 +31,7 @@
 //! 1. bytes: [`wire`], [`sldc`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
 //!    [`query`], [`syslog`];
-//! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
+//! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
@@ -60,6 +60,7 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod event;
+pub mod helper;
 pub mod http;
 pub mod link;
 pub mod metrics;

@@ -36,6 +36,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "queue",
             "link",
             "connection",
+            "helper",
             "store",
             "metrics",
             "collector",
@@ -62,7 +63,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 33] = [
+const ROOMS: [(&str, &[&str]); 34] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("clock", &[]),
@@ -82,6 +83,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
         "connection",
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
     ),
+    ("helper", &["auth", "clock", "ntlm"]),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
     (
@@ -114,6 +116,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "auth",
             "clock",
             "collector",
+            "helper",
             "link",
             "output",
             "resolver",
@@ -122,7 +125,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
         ],
     ),
     ("cli", &[]),
-    ("config", &["cli", "output", "syslog", "tls"]),
+    ("config", &["cli", "helper", "output", "syslog", "tls"]),
     (
         "relay",
         &[
