@@ -31,6 +31,7 @@ use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::systemd::Notifier;
 use crate::tls;
 use helpers::{HELPERS, Helpers};
 use mio::{Events, Poll, Token, Waker};
@@ -134,6 +135,7 @@ struct Server {
     store: Box<dyn Store>,
     reload: Reload,
     stopping: Option<Instant>,
+    notifier: Notifier,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -148,6 +150,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
     let mut server = Server::new(setup).map_err(system("event loop"))?;
     let mut events = Events::with_capacity(1024);
+    server.notifier.ready();
     while !server.is_done() {
         server.turn(&mut events)?;
     }
@@ -211,6 +214,7 @@ impl Server {
             store: setup.store,
             reload: setup.reload,
             stopping: None,
+            notifier: Notifier::new(now()),
         })
     }
 
@@ -239,6 +243,7 @@ impl Server {
         }
         self.accept(now);
         self.note_ends(now);
+        self.notifier.alive(now);
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
@@ -270,6 +275,7 @@ impl Server {
             .chain(paused)
             .chain(ends)
             .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
+            .chain(self.notifier.due())
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
@@ -335,6 +341,7 @@ impl Server {
             } else if self.stopping.is_none() {
                 log::info!("stopping: finishing batches in flight");
                 self.stopping = Some(now.monotonic + STOP_TIME);
+                self.notifier.stopping();
                 self.listeners.clear();
                 self.collector.stop(now);
             } else {
@@ -344,6 +351,7 @@ impl Server {
     }
 
     fn handle_reload(&mut self, now: Now) {
+        self.notifier.reloading();
         let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
@@ -369,6 +377,7 @@ impl Server {
                 self.reopen(now, index);
             }
         }
+        self.notifier.ready();
     }
 
     /// Does all that the collector and the helpers want done.
