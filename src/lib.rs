@@ -61,6 +61,7 @@ pub mod config;
 pub mod connection;
 pub mod event;
 pub mod http;
+pub mod kerberos;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;

@@ -221,5 +221,6 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
         server: ntlm::Server::from_hostname(hostname),
+        kerberos: None,
     })
 }

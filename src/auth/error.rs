@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::kerberos;
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
 use crate::spnego::{self, Mechanism};
@@ -41,8 +42,19 @@ pub enum Error {
         /// Whether the policy has accounts at all.
         has_accounts: bool,
     },
+    /// A Kerberos token, and we have no keytab.
+    NoKeytab,
+    /// Trouble with Kerberos.
+    Kerberos {
+        /// What it was.
+        error: kerberos::Error,
+        /// What to tell the source in `WWW-Authenticate`.
+        answer: Option<String>,
+    },
     /// A sealed body was refused.
     Unseal(UnsealError),
+    /// A body that Kerberos has sealed was refused.
+    Unwrap(kerberos::wrap::Error),
 }
 
 impl Error {
@@ -52,6 +64,16 @@ impl Error {
         match self.remedy() {
             Some(remedy) => format!("{self}; {remedy}"),
             None => self.to_string(),
+        }
+    }
+
+    /// A whole value of `WWW-Authenticate` that tells the source what is wrong, in the
+    /// terms of its mechanism.
+    #[must_use]
+    pub fn answer(&self) -> Option<&str> {
+        match self {
+            Self::Kerberos { answer, .. } => answer.as_deref(),
+            _ => None,
         }
     }
 
@@ -74,7 +96,9 @@ impl Error {
             | Self::MechanismsUnsigned
             | Self::MechanismsChanged => "authentication failed",
             Self::OutOfTurn => "authentication token out of turn",
-            Self::Unseal(_) => "sealed body refused",
+            Self::NoKeytab => "Kerberos not supported, use Negotiate",
+            Self::Kerberos { .. } => "authentication failed",
+            Self::Unseal(_) | Self::Unwrap(_) => "sealed body refused",
             _ => "authentication token malformed",
         }
     }
@@ -109,6 +133,11 @@ impl Error {
             | Self::Spnego(spnego::Error::Frame(
                 Mechanism::Kerberos | Mechanism::KerberosMicrosoft,
             )) => "add this collector to the host's WinRM client policy \"Trusted Hosts\"",
+            Self::NoKeytab => {
+                "give the key of HTTP/NAME-OF-THIS-COLLECTOR with --keytab, or add this collector to \
+                 the host's WinRM client policy \"Trusted Hosts\""
+            }
+            Self::Kerberos { error, .. } => return error.remedy(),
             Self::Scheme(_) => "let the host's WinRM client use Negotiate",
             Self::MechanismsUnsigned | Self::MechanismsChanged => {
                 "look for a proxy or an attacker between the host and this collector"
@@ -116,7 +145,7 @@ impl Error {
             Self::OutOfTurn => {
                 "look for a proxy that spreads one connection's requests over several"
             }
-            Self::Unseal(_) => "the connection is closed and the host begins anew",
+            Self::Unseal(_) | Self::Unwrap(_) => "the connection is closed and the host begins anew",
             _ => return None,
         };
         Some(fixed.to_owned())
@@ -158,7 +187,10 @@ impl fmt::Display for Error {
             Self::MechanismsUnsigned => f.write_str("list of mechanisms is not signed"),
             Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
             Self::Ntlm { error, .. } => error.fmt(f),
+            Self::NoKeytab => f.write_str("a Kerberos ticket, and there is no keytab"),
+            Self::Kerberos { error, .. } => error.fmt(f),
             Self::Unseal(error) => error.fmt(f),
+            Self::Unwrap(error) => error.fmt(f),
         }
     }
 }
@@ -168,7 +200,9 @@ impl std::error::Error for Error {
         match self {
             Self::Spnego(error) => Some(error),
             Self::Ntlm { error, .. } => Some(error),
+            Self::Kerberos { error, .. } => Some(error),
             Self::Unseal(error) => Some(error),
+            Self::Unwrap(error) => Some(error),
             _ => None,
         }
     }

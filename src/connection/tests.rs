@@ -41,6 +41,7 @@ impl Scene {
             accounts: Rc::new(Nobody),
             ntlmv1: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
+            kerberos: None,
         };
         let limits = Limits::default();
         let rules = Rules {

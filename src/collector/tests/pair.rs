@@ -46,6 +46,7 @@ pub(super) fn settings() -> Settings {
                 accounts: Rc::new(users),
                 ntlmv1: false,
                 server: Server::from_hostname("collector.example.com"),
+                kerberos: None,
             },
             allow_unencrypted: false,
             limits: Limits::default(),
