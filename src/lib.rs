@@ -29,7 +29,7 @@
 //! `tests/layers.rs` checks:
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
+//! 2. protocols: [`http`], [`kerberos`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
 //!    [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];

@@ -26,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "protocols",
         &[
-            "http", "ntlm", "spnego", "auth", "wsman", "event", "bookmark", "syslog",
+            "http", "kerberos", "ntlm", "spnego", "auth", "wsman", "event", "bookmark", "syslog",
         ],
     ),
     (
@@ -62,11 +62,12 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What each module may import besides itself.
-const ROOMS: [(&str, &[&str]); 32] = [
+const ROOMS: [(&str, &[&str]); 33] = [
     ("wire", &[]),
     ("sldc", &[]),
     ("clock", &[]),
     ("http", &["wire"]),
+    ("kerberos", &[]),
     ("ntlm", &["wire"]),
     ("spnego", &[]),
     ("auth", &["ntlm", "spnego"]),
