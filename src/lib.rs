@@ -62,6 +62,7 @@ pub mod connection;
 pub mod event;
 pub mod http;
 pub mod kerberos;
+pub mod keytabs;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;

@@ -5,6 +5,8 @@ use crate::auth;
 use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
+use crate::kerberos::{self, Replays};
+use crate::keytabs::{self, Keytabs};
 use crate::ntlm;
 use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
@@ -14,6 +16,7 @@ use crate::syslog::MessageKind;
 use crate::tls;
 use crate::users::{self, Users};
 use crate::wsman::subscribe::{ContentFormat, Subscription};
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +37,8 @@ pub enum Error {
     NoSubscription,
     /// The file of accounts.
     Users(users::Error),
+    /// The keytab.
+    Keytab(keytabs::Error),
     /// The state folder.
     Store(store::Error),
     /// An output's certificates.
@@ -71,6 +76,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Users(error) => write!(f, "--users {error}"),
+            Self::Keytab(error) => write!(f, "--keytab {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
@@ -90,12 +96,14 @@ impl std::error::Error for Error {}
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
-    let Reloaded { settings, tls } = load(config)?;
+    // Of all keytabs that there will be: a reload must not open the door to replays.
+    let replays = Rc::default();
+    let Reloaded { settings, tls } = load(config, &replays)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let listeners = listeners(config)?;
     let reloaded = config.clone();
-    let reload = move || load(&reloaded).map_err(|error| error.to_string());
+    let reload = move || load(&reloaded, &replays).map_err(|error| error.to_string());
     server::run(Setup {
         signals,
         listeners,
@@ -137,8 +145,8 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Reads all files that the configuration names.
-fn load(config: &Config) -> Result<Reloaded, Error> {
-    let settings = settings(config)?;
+fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Error> {
+    let settings = settings(config, replays)?;
     let now = wall();
     let load = |files| tls::Acceptor::load(files, now);
     let tls = config.tls.as_ref().map(load).transpose();
@@ -157,7 +165,7 @@ fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-fn settings(config: &Config) -> Result<Settings, Error> {
+fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
     let longest = subscriptions
         .iter()
@@ -169,7 +177,7 @@ fn settings(config: &Config) -> Result<Settings, Error> {
         ..Limits::default()
     };
     let rules = Rules {
-        auth: policy(config)?,
+        auth: policy(config, replays)?,
         allow_unencrypted: config.allow_unencrypted,
         limits,
     };
@@ -207,7 +215,7 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
     Ok(subscriptions)
 }
 
-fn policy(config: &Config) -> Result<auth::Policy, Error> {
+fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Policy, Error> {
     let users = match &config.users {
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
@@ -221,6 +229,21 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
         server: ntlm::Server::from_hostname(hostname),
-        kerberos: None,
+        kerberos: service(config, replays)?,
     })
+}
+
+fn service(
+    config: &Config,
+    replays: &Rc<RefCell<Replays>>,
+) -> Result<Option<kerberos::Service>, Error> {
+    if config.keytabs.is_empty() {
+        return Ok(None);
+    }
+    let keytabs = Keytabs::load(&config.keytabs, wall()).map_err(Error::Keytab)?;
+    Ok(Some(kerberos::Service {
+        keytabs: Rc::new(keytabs),
+        replays: Rc::clone(replays),
+        rc4: config.kerberos_rc4,
+    }))
 }

@@ -44,6 +44,10 @@ pub struct Config {
     pub anonymous: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
+    /// Files with our Kerberos keys.
+    pub keytabs: Vec<PathBuf>,
+    /// Whether RC4 is taken with Kerberos.
+    pub kerberos_rc4: bool,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
     /// Whether bodies that are not sealed are taken after authentication.
@@ -64,7 +68,13 @@ impl Config {
     /// # Errors
     /// The first flag whose value is not understood, with what is allowed.
     pub fn check(options: &RelayOptions, state_directory: Option<&OsStr>) -> Result<Self, Error> {
-        if options.anonymous.is_empty() && options.users.is_none() && options.client_ca.is_none() {
+        let methods = [
+            !options.anonymous.is_empty(),
+            options.users.is_some(),
+            !options.keytab.is_empty(),
+            options.client_ca.is_some(),
+        ];
+        if !methods.contains(&true) {
             return Err(Error::NoMethod);
         }
         let listeners = listen::listeners(&options.listen)?;
@@ -80,6 +90,8 @@ impl Config {
                 .map(|text| network(text))
                 .collect::<Result<_, _>>()?,
             users: options.users.clone(),
+            keytabs: options.keytab.clone(),
+            kerberos_rc4: options.kerberos_rc4,
             ntlmv1: options.ntlmv1,
             allow_unencrypted: options.allow_unencrypted,
             mapping: mapping(options)?,
