@@ -5,6 +5,7 @@ use std::{fmt, io};
 use ipnet::IpNet;
 
 use crate::output;
+use crate::privileges;
 use crate::syslog::Facility;
 
 /// What is wrong with the command line.
@@ -78,6 +79,8 @@ pub enum Error {
     Channel(String),
     /// `--facility` with something that is none.
     Facility(String),
+    /// `--user` or `--group` that cannot be become.
+    Account(privileges::Error),
 }
 
 impl fmt::Display for Error {
@@ -104,6 +107,7 @@ impl fmt::Display for Error {
                 f,
                 "--tls-cert and --tls-key belong together: {certificates} of one, {keys} of the other"
             ),
+            Self::Account(error) => write!(f, "{error}"),
             Self::ListenPath(url) => write!(
                 f,
                 "--listen {url}: no path may follow, for hosts are answered on each; allowed is \

@@ -5,6 +5,7 @@
 pub mod crypto;
 pub mod keytab;
 pub mod messages;
+pub mod pac;
 pub mod wrap;
 
 mod acceptor;
