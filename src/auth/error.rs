@@ -186,7 +186,9 @@ impl Error {
             Self::DomainUnavailable { .. } => {
                 "`wbinfo -P` must reach a domain controller; the host comes again by itself"
             }
-            Self::Unseal(_) | Self::Unwrap(_) => "the connection is closed and the host begins anew",
+            Self::Unseal(_) | Self::Unwrap(_) => {
+                "the connection is closed and the host begins anew"
+            }
             _ => return None,
         };
         Some(fixed.to_owned())

@@ -25,10 +25,12 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     /// A token without SPNEGO around it.
     pub(super) fn accept(&self, token: &[u8], random: Random<'_>) -> Result<Step, Error> {
-        let accepted = self.verify(token, random).map_err(|refused| match refused {
-            Ok(refused) => self.refuse(refused.error, refused.reply),
-            Err(error) => error,
-        })?;
+        let accepted = self
+            .verify(token, random)
+            .map_err(|refused| match refused {
+                Ok(refused) => self.refuse(refused.error, refused.reply),
+                Err(error) => error,
+            })?;
         let token = accepted.reply.as_deref().map(|r| self.scheme.value(r));
         Ok(step(self.scheme, accepted, token))
     }
@@ -121,7 +123,9 @@ impl Proven {
     }
 
     fn accept(mut self, reply: Option<Vec<u8>>, mic: Option<Vec<u8>>) -> Step {
-        let answer = self.negotiation.answer(NegState::AcceptCompleted, reply, mic);
+        let answer = self
+            .negotiation
+            .answer(NegState::AcceptCompleted, reply, mic);
         let token = self.scheme.value(&answer);
         step(self.scheme, self.accepted, Some(token))
     }

@@ -209,7 +209,8 @@ impl Connection {
         body: &mut [u8],
     ) -> Result<multipart::Sealed, Refusal> {
         let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
-        let mut sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
+        let mut sealed =
+            multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
         let context = self.established.as_mut().and_then(|e| e.context.as_mut());
         let Some(context) = context else {
             return Err(refusal("a sealed body without a security context".into()));

@@ -1,25 +1,22 @@
 //! From an AP-REQ to a session: the checks of RFC 4120 3.2.3 and RFC 4121 4.1.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use der::asn1::GeneralizedTime;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::crypto::{Enctype, Key, Random, usage};
 use super::gss::{self, Framing, Kind, Wishes};
-use super::keytab::{Entry, Keytab};
+use super::keytab::Keytab;
 use super::messages::{
-    self, ApRep, ApRepBody, ApReq, ApReqBody, Authenticator, AuthenticatorBody, AuthorizationData,
-    EncApRepPart, EncApRepPartBody, EncTicketPart, EncTicketPartBody, EncryptedData, EncryptionKey,
-    KrbError, KrbErrorBody, Number, Octets, PrincipalName, Text, TicketBody, ap_options,
-    ticket_flags,
+    self, ApReq, ApReqBody, Authenticator, AuthenticatorBody, AuthorizationData, EncTicketPart,
+    EncTicketPartBody, EncryptionKey, Number, TicketBody, ap_options, ticket_flags,
 };
-use super::{Error, Replays, SKEW, Session};
+use super::ticket::{self, principal};
+use super::{Error, Replays, SKEW, Session, answer};
 
 /// Where the keys of our services are.
 pub trait Keytabs {
@@ -104,9 +101,11 @@ impl Service {
             now: since_epoch(wall),
             framing,
         };
-        exchange
-            .run(&request, random)
-            .map_err(|error| exchange.refuse(error, &request.ticket.0))
+        exchange.run(&request, random).map_err(|error| {
+            let reply = answer::error(&error, &request.ticket.0, exchange.now);
+            let reply = reply.map(|message| framing.wrap(Kind::Error, &message));
+            Refused { error, reply }
+        })
     }
 }
 
@@ -120,12 +119,13 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn run(
-        &self,
-        request: &ApReqBody,
-        random: Random<'_>,
-    ) -> Result<Accepted, Error> {
-        check_kind("AP-REQ", request.pvno, request.msg_type, messages::TYPE_AP_REQ)?;
+    fn run(&self, request: &ApReqBody, random: Random<'_>) -> Result<Accepted, Error> {
+        check_kind(
+            "AP-REQ",
+            request.pvno,
+            request.msg_type,
+            messages::TYPE_AP_REQ,
+        )?;
         if request.ap_options.has(ap_options::USE_SESSION_KEY) {
             return Err(Error::UserToUser);
         }
@@ -145,14 +145,22 @@ impl Exchange<'_> {
         self.check_replay(&authenticator, &sealed.cipher.0, &client)?;
         let chosen = self.choose_key(&session_key, &authenticator, mutual, &mut *random)?;
         let reply = match mutual {
-            true => Some(self.reply(&session_key, &authenticator, &chosen, &mut *random)?),
+            true => {
+                let ours = (&chosen.key, chosen.number);
+                Some(answer::reply(
+                    &session_key,
+                    &authenticator,
+                    ours,
+                    &mut *random,
+                )?)
+            }
             false => None,
         };
         let theirs = authenticator.seq_number.map_or(0, Number::to_u32);
         Ok(Accepted {
             client,
             service: principal(&request.ticket.0.sname, &request.ticket.0.realm),
-            reply,
+            reply: reply.map(|message| self.framing.wrap(Kind::ApRep, &message)),
             session: chosen.session(theirs, random),
             authorization: ticket.authorization_data.unwrap_or_default(),
             key,
@@ -163,19 +171,22 @@ impl Exchange<'_> {
     fn open_ticket(&self, ticket: &TicketBody) -> Result<(Key, EncTicketPartBody), Error> {
         if ticket.tkt_vno != messages::VERSION {
             let found = (ticket.tkt_vno.0, 1);
-            return Err(Error::Version { what: "ticket", found });
+            return Err(Error::Version {
+                what: "ticket",
+                found,
+            });
         }
         let enctype = self.enctype(ticket.enc_part.etype)?;
         let keytabs = &self.service.keytabs;
         let keytab = keytabs.current(self.wall, false);
-        let opened = open_with(&keytab, ticket, enctype);
+        let opened = ticket::open(&keytab, ticket, enctype);
         let (key, plain) = match opened {
             Err(error) if error.is_about_keytab() => {
                 let newer = keytabs.current(self.wall, true);
                 if Rc::ptr_eq(&newer, &keytab) {
                     return Err(error);
                 }
-                open_with(&newer, ticket, enctype)?
+                ticket::open(&newer, ticket, enctype)?
             }
             opened => opened?,
         };
@@ -312,64 +323,6 @@ impl Exchange<'_> {
             number: u32::from_be_bytes(number) >> 2,
         })
     }
-
-    fn reply(
-        &self,
-        session_key: &Key,
-        authenticator: &AuthenticatorBody,
-        chosen: &Chosen,
-        random: Random<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        let malformed = |error| Error::Malformed { what: "AP-REP", error };
-        let part = messages::Application(EncApRepPartBody {
-            ctime: authenticator.ctime,
-            cusec: authenticator.cusec,
-            subkey: Some(EncryptionKey {
-                keytype: Number(chosen.key.enctype().number().into()),
-                keyvalue: Octets::new(chosen.key.as_bytes()),
-            }),
-            seq_number: Some(Number(chosen.number.into())),
-        });
-        let part: EncApRepPart = part;
-        let part = messages::write(&part).map(Zeroizing::new).map_err(malformed)?;
-        let cipher = session_key.encrypt(usage::AP_REP_ENC_PART, &part, random);
-        let reply: ApRep = messages::Application(ApRepBody {
-            pvno: messages::VERSION,
-            msg_type: messages::TYPE_AP_REP,
-            enc_part: EncryptedData {
-                etype: Number(session_key.enctype().number().into()),
-                kvno: None,
-                cipher: Octets::new(&cipher),
-            },
-        });
-        let reply = messages::write(&reply).map_err(malformed)?;
-        Ok(self.framing.wrap(Kind::ApRep, &reply))
-    }
-
-    /// Adds a KRB-ERROR for what the source could mend.
-    fn refuse(&self, error: Error, ticket: &TicketBody) -> Refused {
-        let message = error.code().and_then(|code| {
-            let stime = GeneralizedTime::from_unix_duration(self.now).ok()?;
-            let message: KrbError = messages::Application(KrbErrorBody {
-                pvno: messages::VERSION,
-                msg_type: messages::TYPE_ERROR,
-                ctime: None,
-                cusec: None,
-                stime,
-                susec: Number(self.now.subsec_micros().into()),
-                error_code: Number(code),
-                crealm: None,
-                cname: None,
-                realm: ticket.realm.clone(),
-                sname: ticket.sname.clone(),
-                e_text: None,
-                e_data: None,
-            });
-            messages::write(&message).ok()
-        });
-        let reply = message.map(|message| self.framing.wrap(Kind::Error, &message));
-        Refused { error, reply }
-    }
 }
 
 /// The key of a session and the number of our first message in it.
@@ -387,50 +340,6 @@ impl Chosen {
     }
 }
 
-/// Opens a ticket with the keys of a keytab.
-fn open_with(
-    keytab: &Keytab,
-    ticket: &TicketBody,
-    enctype: Enctype,
-) -> Result<(Key, Zeroizing<Vec<u8>>), Error> {
-    let service = principal(&ticket.sname, &ticket.realm);
-    let of_service = |entry: &&Entry| entry.principal.eq_ignore_ascii_case(&service);
-    let entries: Vec<&Entry> = keytab.entries.iter().filter(of_service).collect();
-    if entries.is_empty() {
-        let known: BTreeSet<_> = keytab.entries.iter().map(|e| e.principal.clone()).collect();
-        return Err(Error::Service {
-            asked: service,
-            known: known.into_iter().collect(),
-        });
-    }
-    let version = ticket.enc_part.kvno.map(Number::to_u32);
-    let of_version = |entry: &&Entry| version.is_none_or(|version| entry.kvno == version);
-    let versions: BTreeSet<u32> = entries.iter().map(|entry| entry.kvno).collect();
-    let entries: Vec<&Entry> = entries.into_iter().filter(of_version).collect();
-    if let (true, Some(version)) = (entries.is_empty(), version) {
-        return Err(Error::KeyVersion {
-            service,
-            version,
-            known: versions.into_iter().collect(),
-        });
-    }
-    let enctypes: BTreeSet<_> = entries.iter().map(|e| e.key.enctype()).collect();
-    if !enctypes.contains(&enctype) {
-        return Err(Error::NoKey {
-            service,
-            enctype,
-            known: enctypes.into_iter().collect(),
-        });
-    }
-    let keys = entries.into_iter().map(|entry| &entry.key);
-    keys.filter(|key| key.enctype() == enctype)
-        .find_map(|key| {
-            let plain = key.decrypt(usage::TICKET, &ticket.enc_part.cipher.0).ok()?;
-            Some((key.clone(), Zeroizing::new(plain)))
-        })
-        .ok_or(Error::TicketKey { service, version })
-}
-
 fn parse<T>(what: &'static str, bytes: &[u8]) -> Result<T, Error>
 where
     T: for<'a> der::Decode<'a, Error = der::Error>,
@@ -446,10 +355,6 @@ fn check_kind(what: &'static str, pvno: Number, kind: Number, right: Number) -> 
     }
 }
 
-fn principal(name: &PrincipalName, realm: &Text) -> String {
-    format!("{name}@{realm}")
-}
-
 /// An authenticator's time, with its microseconds.
 fn time(authenticator: &AuthenticatorBody) -> Duration {
     let micros = u64::try_from(authenticator.cusec.0).unwrap_or_default();
@@ -457,9 +362,13 @@ fn time(authenticator: &AuthenticatorBody) -> Duration {
 }
 
 fn since_epoch(wall: SystemTime) -> Duration {
-    wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    wall.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

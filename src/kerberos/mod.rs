@@ -9,9 +9,11 @@ pub mod pac;
 pub mod wrap;
 
 mod acceptor;
+mod answer;
 mod error;
 mod gss;
 mod replays;
+mod ticket;
 
 use std::time::Duration;
 
