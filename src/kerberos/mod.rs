@@ -3,3 +3,4 @@
 //! A keytab is all that is needed: its keys open the tickets that hosts bring.
 
 pub mod crypto;
+pub mod wrap;
