@@ -3,4 +3,6 @@
 //! A keytab is all that is needed: its keys open the tickets that hosts bring.
 
 pub mod crypto;
+pub mod keytab;
+pub mod pac;
 pub mod wrap;
