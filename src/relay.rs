@@ -44,6 +44,8 @@ pub enum Error {
     Keytab(keytabs::Error),
     /// The state folder.
     Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
     /// Becoming another user.
@@ -83,6 +85,7 @@ impl fmt::Display for Error {
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Keytab(error) => write!(f, "--keytab {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -118,6 +121,10 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
@@ -135,6 +142,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         outputs: config.outputs.clone(),
         connectors,
         settings,
+        helper: config.ntlm_helper.clone(),
         store: Box::new(store),
         reload: Box::new(reload),
     })
@@ -281,7 +289,7 @@ fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Polic
         has_accounts: !users.is_empty(),
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
-        domain: false,
+        domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
         kerberos: service(config, replays)?,
     })

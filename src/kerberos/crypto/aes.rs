@@ -105,7 +105,7 @@ pub(in crate::kerberos) struct AesCipher {
 }
 
 impl AesCipher {
-    pub(super) fn new(key: &Key, usage: u32) -> Self {
+    pub(in crate::kerberos) fn new(key: &Key, usage: u32) -> Self {
         Self {
             aes: Aes::new(&derive(key, usage, Purpose::Encryption)),
             signer: Signer::derived(key, usage, Purpose::Integrity),

@@ -77,7 +77,9 @@ where
 /// filled already is the same and its size cannot be wrong.
 pub(super) fn keyed<M: KeyInit>(key: &[u8]) -> M {
     let mut block = hmac::digest::Key::<M>::default();
-    key.iter().zip(&mut block).for_each(|(from, to)| *to = *from);
+    key.iter()
+        .zip(&mut block)
+        .for_each(|(from, to)| *to = *from);
     let mac = M::new(&block);
     zeroize::Zeroize::zeroize(block.as_mut_slice());
     mac

@@ -2,8 +2,7 @@
 //! (RFC 3961, RFC 3962, RFC 8009, RFC 4757).
 //!
 //! A [`Key`] is what keytabs and tickets carry. Each use of it has a number, its
-//! [`usage`], for which keys of their own are derived: [`Key::cipher`] does that once
-//! for all messages of a session.
+//! [`usage`], for which keys of their own are derived.
 //!
 //! ```
 //! use wecrelay::kerberos::crypto::{Enctype, Key};
@@ -25,8 +24,10 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub(super) use self::aes::AesCipher;
-pub(super) use self::rc4::{Rc4Cipher, apply as apply_rc4, hmac_md5};
+pub(super) use self::aes::{AesCipher, Pieces, Signer};
+pub(super) use self::rc4::{Signer as Rc4Signer, apply as apply_rc4, hmac_md5};
+
+use self::rc4::Rc4Cipher;
 
 /// What a key is used for (RFC 4120 7.5.1, RFC 4121 2).
 pub mod usage {
@@ -179,7 +180,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooShort { found, least } => {
-                write!(f, "ciphertext of {found} bytes, at least {least} are needed")
+                write!(
+                    f,
+                    "ciphertext of {found} bytes, at least {least} are needed"
+                )
             }
             Self::Checksum => f.write_str("ciphertext was changed or its key is another"),
         }
@@ -203,7 +207,7 @@ impl fmt::Debug for Key {
 
 /// What encrypts and signs under one key for one usage, all keys derived.
 #[derive(Clone)]
-pub(super) enum Cipher {
+enum Cipher {
     Aes(Box<AesCipher>),
     Rc4(Rc4Cipher),
 }
@@ -263,8 +267,8 @@ impl Key {
     #[must_use]
     pub fn checksum(&self, usage: u32, data: &[u8]) -> Vec<u8> {
         match self.enctype {
-            Enctype::Rc4Hmac => rc4::checksum(self, usage, &[data]).to_vec(),
-            _ => aes::Signer::new(self, usage).sign(&[data]).to_vec(),
+            Enctype::Rc4Hmac => Rc4Signer::new(self).sign(usage, &[data]).to_vec(),
+            _ => Signer::new(self, usage).sign(&[data]).to_vec(),
         }
     }
 
@@ -275,7 +279,7 @@ impl Key {
     }
 
     /// Derives what encrypts for one usage.
-    pub(super) fn cipher(&self, usage: u32) -> Cipher {
+    fn cipher(&self, usage: u32) -> Cipher {
         match self.enctype {
             Enctype::Rc4Hmac => Cipher::Rc4(Rc4Cipher::new(self, usage)),
             _ => Cipher::Aes(Box::new(AesCipher::new(self, usage))),

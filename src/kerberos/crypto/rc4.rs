@@ -40,19 +40,34 @@ pub(in crate::kerberos) fn apply(key: &[u8; 16], parts: &mut [&mut [u8]]) {
     parts.iter_mut().for_each(|part| rc4.apply_keystream(part));
 }
 
-/// HMAC-MD5 of the checksum types `HMAC_MD5` and `KERB_CHECKSUM_HMAC_MD5` (RFC 4757 4).
-pub(in crate::kerberos) fn checksum(key: &Key, usage: u32, parts: &[&[u8]]) -> [u8; 16] {
-    let signing = Zeroizing::new(hmac_md5(key.as_bytes(), &[b"signaturekey\0"]));
-    let mut digest = Md5::new();
-    digest.update(translate(usage).to_le_bytes());
-    parts.iter().for_each(|part| digest.update(part));
-    let digest: [u8; 16] = digest.finalize().into();
-    hmac_md5(signing.as_slice(), &[&digest])
+/// Makes the checksums of types `HMAC_MD5` and `KERB_CHECKSUM_HMAC_MD5` (RFC 4757 4).
+#[derive(Clone)]
+pub(in crate::kerberos) struct Signer {
+    keyed: Hmac<Md5>,
+}
+
+impl Signer {
+    pub(in crate::kerberos) fn new(key: &Key) -> Self {
+        let signing = Zeroizing::new(hmac_md5(key.as_bytes(), &[b"signaturekey\0"]));
+        Self {
+            keyed: keyed(signing.as_slice()),
+        }
+    }
+
+    /// The checksum of these parts, joined.
+    pub(in crate::kerberos) fn sign(&self, usage: u32, parts: &[&[u8]]) -> [u8; 16] {
+        let mut digest = Md5::new();
+        digest.update(translate(usage).to_le_bytes());
+        parts.iter().for_each(|part| digest.update(part));
+        let mut mac = self.keyed.clone();
+        mac.update(&digest.finalize());
+        mac.finalize().into_bytes().into()
+    }
 }
 
 /// Encrypts and signs under one key for one usage.
 #[derive(Clone)]
-pub(in crate::kerberos) struct Rc4Cipher {
+pub(super) struct Rc4Cipher {
     /// K1 and K2, which are the same at full strength.
     key: [u8; 16],
 }
