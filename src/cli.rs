@@ -23,7 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 /// every output has delivered it.
 ///
 /// Every way of getting in is off until a flag turns it on: give at least one
-/// of --anonymous, --users, --ntlm-helper and --client-ca.
+/// of --keytab, --anonymous, --users, --ntlm-helper and --client-ca.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "wecrelay",
@@ -71,6 +71,31 @@ pub struct RelayOptions {
     /// Example: --anonymous 192.0.2.0/24 --anonymous 2001:db8::7
     #[arg(long, value_name = "CIDR", help_heading = "Sources")]
     pub anonymous: Vec<String>,
+
+    /// Let hosts of a domain in by Kerberos: file with the keys of this collector
+    ///
+    /// Repeatable. A keytab of MIT's format, as ktpass, msktutil and "net ads keytab"
+    /// write it, with the key of HTTP/NAME, where NAME is the collector's in the hosts'
+    /// policy, and of any other name that hosts ask for (HOST/NAME). Nothing else is
+    /// needed: no krb5.conf, no membership in the domain. A file that changes is read
+    /// anew with the next ticket; a bad one then keeps the keys as they were. Default:
+    /// no Kerberos.
+    ///
+    /// Danger: whoever has the key can play this collector to all hosts, and any host to
+    /// it. Keep the file readable by the relay only.
+    ///
+    /// Example: --keytab /etc/wecrelay/collector.keytab
+    #[arg(long, value_name = "FILE", help_heading = "Sources")]
+    pub keytab: Vec<PathBuf>,
+
+    /// Also take Kerberos tickets that are encrypted with RC4
+    ///
+    /// Needs --keytab. For a domain that cannot do AES yet. Default: AES only.
+    ///
+    /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
+    /// guesses the password offline and fast, and what RC4 seals is weakly protected.
+    #[arg(long, requires = "keytab", help_heading = "Sources")]
+    pub kerberos_rc4: bool,
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///

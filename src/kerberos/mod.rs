@@ -1,3 +1,27 @@
-//! Kerberos 5, the service's side.
+//! Kerberos 5, the service's side, in Rust alone: no C library, no `krb5.conf`.
+//!
+//! A keytab is all that is needed: its keys open the tickets that hosts bring.
 
+pub mod crypto;
+pub mod keytab;
+pub mod messages;
 pub mod pac;
+pub mod wrap;
+
+mod acceptor;
+mod answer;
+mod error;
+mod gss;
+mod replays;
+mod ticket;
+
+use std::time::Duration;
+
+pub use self::acceptor::{Accepted, Keytabs, Refused, Rules, Service};
+pub use self::error::Error;
+pub use self::gss::is_token;
+pub use self::replays::Replays;
+pub use self::wrap::Session;
+
+/// How far clocks may be apart (RFC 4120 1.6; what Windows allows).
+pub const SKEW: Duration = Duration::from_secs(300);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::MAX_SIDS;
 use super::ndr;
+use crate::kerberos::crypto::Enctype;
 
 /// Why a PAC is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,15 @@ pub enum Error {
     },
     /// Two places name different accounts.
     Contradiction,
+    /// The server signature is not of the kind that goes with the ticket's key.
+    SignatureKind {
+        /// Number of its checksum type.
+        found: i32,
+        /// How the ticket is encrypted.
+        enctype: Enctype,
+    },
+    /// The server signature is wrong.
+    Signature,
 }
 
 impl From<ndr::Error> for Error {
@@ -75,6 +85,12 @@ impl fmt::Display for Error {
                 "made for a logon at {pac}, but the ticket's was at {ticket} (seconds since 1970)"
             ),
             Self::Contradiction => write!(f, "two different accounts in it"),
+            Self::SignatureKind { found, enctype } => write!(
+                f,
+                "a server signature of type {found}, where {} goes with {enctype}",
+                enctype.checksum_type()
+            ),
+            Self::Signature => write!(f, "a server signature that does not fit"),
         }
     }
 }

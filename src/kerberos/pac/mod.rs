@@ -9,13 +9,18 @@
 mod error;
 mod ndr;
 mod validation_info;
+mod verify;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::error::Error;
+pub use self::verify::verify;
+
+pub(super) use self::verify::of_ticket;
 
 use self::ndr::utf16;
 use self::validation_info::ValidationInfo;
+use super::crypto::Enctype;
 use crate::sddl::Token;
 use crate::sid::Sid;
 use crate::wire::Reader;
@@ -83,16 +88,8 @@ impl<'a> Signature<'a> {
 
     /// Bytes of a checksum of this type; `None` for a type that no PAC has.
     #[must_use]
-    pub const fn length(&self) -> Option<usize> {
-        match self.kind {
-            // HMAC-MD5, and HMAC-SHA1-96 with AES (MS-PAC 2.8).
-            -138 => Some(16),
-            15 | 16 => Some(12),
-            // RFC 8009.
-            19 => Some(16),
-            20 => Some(24),
-            _ => None,
-        }
+    pub fn length(&self) -> Option<usize> {
+        Enctype::from_checksum_type(self.kind).map(Enctype::checksum_len)
     }
 
     /// The checksum itself; behind it there may be the number of a read-only controller.

@@ -2,6 +2,7 @@
 //! held were written anew by Samba's own NDR library after a change.
 
 use super::*;
+use crate::kerberos::crypto::Key;
 
 const WORKSTATION: &[u8] = include_bytes!("tests/workstation.bin");
 const CONTROLLER: &[u8] = include_bytes!("tests/controller.bin");
@@ -144,6 +145,49 @@ fn signatures_are_found_and_left_out_of_what_they_sign() {
     let odd = patched(WORKSTATION, server, &[99, 0, 0, 0]);
     let signature = Pac::parse(&odd).unwrap().server_signature().unwrap();
     assert_eq!(signature.checksum(), None);
+}
+
+/// The service's keys of that domain.
+const AES256_KEY: [u8; 32] = [
+    0x69, 0x71, 0xdd, 0x66, 0xdc, 0x84, 0xc9, 0xc1, 0xc5, 0x84, 0xb0, 0x6c, 0x91, 0x20, 0x36, 0xb2,
+    0x32, 0xae, 0xad, 0xcd, 0x74, 0xf8, 0xa3, 0x0d, 0x3e, 0x77, 0x5a, 0x40, 0x75, 0x11, 0x46, 0x9f,
+];
+const RC4_KEY: [u8; 16] = [
+    0xca, 0x62, 0x3d, 0xa3, 0x1d, 0x7f, 0x2d, 0x28, 0x35, 0xb2, 0x1a, 0xce, 0xd9, 0x55, 0xb1, 0x93,
+];
+
+#[test]
+fn the_server_signature_is_verified() {
+    let aes = Key::new(Enctype::Aes256Sha1, &AES256_KEY).unwrap();
+    let rc4 = Key::new(Enctype::Rc4Hmac, &RC4_KEY).unwrap();
+    let logon = verify(WORKSTATION, &aes, "web1$", time(AUTHTIME)).unwrap();
+    assert_eq!(logon.account, own(1102));
+    let controller = verify(CONTROLLER, &aes, "dc1$", time(CONTROLLER_AUTHTIME));
+    assert_eq!(controller.unwrap().account, own(1000));
+    assert!(verify(RC4, &rc4, "web1$", time(1_795_628_721)).is_ok());
+
+    let with = |pac: &[u8], key: &Key| verify(pac, key, "web1$", time(AUTHTIME)).unwrap_err();
+    let enctype = Enctype::Rc4Hmac;
+    assert_eq!(
+        with(WORKSTATION, &rc4),
+        Error::SignatureKind { found: 16, enctype }
+    );
+    let other = Key::new(Enctype::Aes256Sha1, &[1; 32]).unwrap();
+    assert_eq!(with(WORKSTATION, &other), Error::Signature);
+    assert_eq!(with(RESOURCE_GROUPS, &aes), Error::Signature);
+}
+
+#[test]
+fn each_bit_that_is_changed_breaks_the_signature_but_in_that_of_the_kdc() {
+    let aes = Key::new(Enctype::Aes256Sha1, &AES256_KEY).unwrap();
+    let pac = Pac::parse(WORKSTATION).unwrap();
+    let kdc = pac.buffer(kind::KDC_SIGNATURE).unwrap().offset + 4;
+    for at in 0..WORKSTATION.len() {
+        let mut changed = WORKSTATION.to_vec();
+        changed[at] ^= 1;
+        let verified = verify(&changed, &aes, "web1$", time(AUTHTIME)).is_ok();
+        assert_eq!(verified, (kdc..kdc + 12).contains(&at), "{at}");
+    }
 }
 
 #[test]
