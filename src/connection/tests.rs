@@ -43,6 +43,7 @@ impl Scene {
             ntlmv1: false,
             domain: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
+            kerberos: None,
         };
         let limits = Limits::default();
         let rules = Rules {

@@ -245,6 +245,7 @@ fn settings(message: MessageKind) -> Settings {
         ntlmv1: false,
         domain: false,
         server: Server::from_hostname("bench.example.com"),
+        kerberos: None,
     };
     Settings {
         rules: Rules {

@@ -12,6 +12,7 @@
 )]
 
 mod certificates;
+mod kdc;
 mod peers;
 mod pki;
 mod player;
@@ -26,6 +27,7 @@ mod source;
 mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
+pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
 pub(crate) use pki::{Issued, Use};
 pub(crate) use player::{Ledger, Player, Talk, host_name};

@@ -48,7 +48,30 @@ impl Relay {
     /// The same on a given port, to come back where sources look for it.
     #[track_caller]
     pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(BINARY), port, dir, arguments)
+    }
+
+    /// The same with its clock ahead by so many seconds, behind if negative.
+    #[track_caller]
+    pub(crate) fn start_ahead(seconds: i32, dir: &TempDir, arguments: &[&str]) -> Self {
+        // The program faketime would stay between us and the relay, so only its library.
+        let mut folders = std::fs::read_dir("/usr/lib").unwrap();
+        let library = folders
+            .find_map(|folder| {
+                Some(folder.ok()?.path().join("faketime/libfaketime.so.1"))
+                    .filter(|file| file.exists())
+            })
+            .unwrap_or_else(|| panic!("no libfaketime here: run scripts/peers"));
         let mut command = Command::new(BINARY);
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME", format!("{seconds:+}s"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Self::start_as(command, 0, dir, arguments)
+    }
+
+    #[track_caller]
+    fn start_as(mut command: Command, port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
         command
             .args(["--listen", &format!("http://127.0.0.1:{port}")])
             .args(["--state", &dir.file("state")])

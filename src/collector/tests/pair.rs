@@ -47,6 +47,7 @@ pub(super) fn settings() -> Settings {
                 ntlmv1: false,
                 domain: false,
                 server: Server::from_hostname("collector.example.com"),
+                kerberos: None,
             },
             allow_unencrypted: false,
             limits: Limits::default(),

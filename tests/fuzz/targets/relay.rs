@@ -208,6 +208,7 @@ fn settings() -> Settings {
         ntlmv1: false,
         domain: false,
         server: Server::from_hostname("collector.example.test"),
+        kerberos: None,
     };
     Settings {
         rules: Rules {
