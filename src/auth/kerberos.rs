@@ -141,6 +141,7 @@ fn step(scheme: Scheme, accepted: Accepted, token: Option<String>) -> Step {
             name: accepted.client,
             workstation: String::new(),
             method: Method::Kerberos,
+            token: None,
         },
         context: SecurityContext::Kerberos(Box::new(accepted.session), protocol),
         token,
