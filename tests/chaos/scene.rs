@@ -139,6 +139,13 @@ impl Scene {
     pub(crate) fn is_enough(&self, rounds: u64) -> bool {
         let dead = self.hosts.iter().any(JoinHandle::is_finished);
         let acknowledged = self.ledger.acknowledged.load(Ordering::Relaxed);
+        if rounds.is_multiple_of(20) {
+            let seconds = self.began.elapsed().as_secs();
+            println!(
+                "chaos {}: {acknowledged} events so far, {seconds} s",
+                self.name
+            );
+        }
         dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 3000))
     }
 
