@@ -273,14 +273,6 @@ impl Connection {
         }
     }
 
-    /// The connection was not read since then, though it may have sent something: what
-    /// is received next counts from there, or from when it last moved.
-    pub fn note_unread(&mut self, since: Instant, until: Instant) {
-        if self.moved < until {
-            self.unread_since = Some(since.max(self.moved));
-        }
-    }
-
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
         // What comes after the end is thrown away, and does not put the end off.

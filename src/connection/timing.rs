@@ -43,6 +43,14 @@ impl Connection {
         Some(self.moved + patience)
     }
 
+    /// The connection was not read since then, though it may have sent something: what
+    /// is received next counts from there, or from when it last moved.
+    pub fn note_unread(&mut self, since: Instant, until: Instant) {
+        if self.moved < until {
+            self.unread_since = Some(since.max(self.moved));
+        }
+    }
+
     /// Bytes come. Each gives a stranger's body the time that it takes on the slowest
     /// link, none of it saved for later: neither dripping nor pausing holds memory.
     pub(super) fn note_arrival(&mut self, now: Now, count: usize) {
