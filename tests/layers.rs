@@ -73,7 +73,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("wsman", &["wire"]),
     ("event", &["wire"]),
     ("bookmark", &[]),
-    ("syslog", &["event"]),
+    ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),

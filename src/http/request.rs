@@ -4,8 +4,8 @@ use super::chunked::Chunked;
 use super::{Error, Head, Limits, Method, Request, is, trim};
 
 /// How much of a body is allocated before it arrives, in bytes: the claim of a
-/// `Content-Length` costs its sender nothing.
-const AHEAD: usize = 64 * 1024;
+/// `Content-Length` costs its sender nothing. A usual batch fits, and is not moved.
+const AHEAD: usize = 256 * 1024;
 
 /// How far the request that is being received has come, for deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
