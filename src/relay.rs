@@ -6,6 +6,8 @@ use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::ntlm;
+use crate::privileges;
+use crate::query;
 use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
 use crate::store;
@@ -14,9 +16,10 @@ use crate::syslog::MessageKind;
 use crate::tls;
 use crate::users::{self, Users};
 use crate::wsman::subscribe::{ContentFormat, Subscription};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -36,8 +39,12 @@ pub enum Error {
     Users(users::Error),
     /// The state folder.
     Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
+    /// Becoming another user.
+    Account(privileges::Error),
     /// A listener.
     Listen(&'static str, SocketAddr, io::Error),
     /// The files of https listeners.
@@ -72,10 +79,12 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
+            Self::Account(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
         }
@@ -86,16 +95,38 @@ impl std::error::Error for Error {}
 
 /// Runs the relay until SIGTERM or SIGINT.
 ///
+/// `sockets` are those that `config` calls inherited.
+///
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
-pub fn run(config: &Config) -> Result<(), Error> {
+pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
     let Reloaded { settings, tls } = load(config)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
+    let listeners = listeners(config, sockets)?;
+    if let Some(account) = &config.account {
+        account
+            .prepare(&config.state)
+            .and_then(|()| account.become_it())
+            .map_err(Error::Account)?;
+        if let Err(error) = load(config) {
+            log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
+        }
+    }
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
-    let listeners = listeners(config)?;
     let reloaded = config.clone();
-    let reload = move || load(&reloaded).map_err(|error| error.to_string());
+    let mut channels = channels(&settings.subscriptions);
+    let reload = move || {
+        let loaded = load(&reloaded).map_err(|error| error.to_string())?;
+        let now = self::channels(&loaded.settings.subscriptions);
+        warn_of_added(&channels, &now);
+        channels = now;
+        Ok(loaded)
+    };
     server::run(Setup {
         signals,
         listeners,
@@ -103,22 +134,29 @@ pub fn run(config: &Config) -> Result<(), Error> {
         outputs: config.outputs.clone(),
         connectors,
         settings,
+        helper: config.ntlm_helper.clone(),
         store: Box::new(store),
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
 }
 
-fn listeners(config: &Config) -> Result<Vec<server::Listener>, Error> {
+fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::Listener>, Error> {
+    let mut sockets: Vec<_> = sockets.into_iter().map(Some).collect();
     let mut listeners = Vec::new();
     for &Listener {
         address,
         optional,
         secure,
+        inherited,
     } in &config.listeners
     {
         let scheme = if secure { "https" } else { "http" };
-        let listener = match server::bind(address, secure) {
+        let passed = inherited.and_then(|index| sockets.get_mut(index)?.take());
+        let listener = match passed.map_or_else(
+            || server::bind(address, secure),
+            |socket| Ok(server::Listener::new(socket, secure)),
+        ) {
             Ok(listener) => listener,
             Err(error) if optional && is_absent(&error) => continue,
             Err(error) => return Err(Error::Listen(scheme, address, error)),
@@ -207,6 +245,29 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
     Ok(subscriptions)
 }
 
+/// The channels of each subscription, by its name.
+fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
+    let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
+    subscriptions.iter().map(channels).collect()
+}
+
+/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
+/// that channel at its first event, whatever `ReadExistingEvents` says.
+fn warn_of_added(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) {
+    for (name, channels) in after {
+        let Some(known) = before.get(name) else {
+            continue;
+        };
+        let added: Vec<_> = channels.iter().filter(|c| !known.contains(c)).collect();
+        if !added.is_empty() {
+            log::warn!(
+                "subscription {name:?} now asks for {added:?}: every host will send the whole \
+                 history of that; a subscription of its own for it would begin at the present"
+            );
+        }
+    }
+}
+
 fn policy(config: &Config) -> Result<auth::Policy, Error> {
     let users = match &config.users {
         Some(path) => Users::load(path).map_err(Error::Users)?,
@@ -220,6 +281,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         has_accounts: !users.is_empty(),
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
+        domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
     })
 }

@@ -42,6 +42,19 @@ fn sighup_takes_a_changed_subscription() {
 }
 
 #[test]
+fn a_channel_added_on_sighup_is_warned_of_once() {
+    let stage = Stage::start();
+    stage.subscribe_to("Application", "*[System[Level=1]]");
+    let line = stage.reload("whole history");
+    assert!(line.contains("\"Application\""), "{line}");
+    stage.reload("reloaded");
+    assert_eq!(
+        stage.relay.process.log().matches("whole history").count(),
+        1
+    );
+}
+
+#[test]
 fn a_bad_subscription_file_keeps_the_old_ones_and_says_why() {
     let stage = Stage::start();
     let before = stage.offer();

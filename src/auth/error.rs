@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::auth::Method;
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
 use crate::spnego::{self, Mechanism};
@@ -41,6 +42,20 @@ pub enum Error {
         /// Whether the policy has accounts at all.
         has_accounts: bool,
     },
+    /// The domain refuses an account.
+    Domain {
+        /// Who the source said it was.
+        claimed: ntlm::Account,
+        /// In the domain's words.
+        why: String,
+    },
+    /// The domain of an account could not be asked.
+    DomainUnavailable {
+        /// Who the source said it was.
+        claimed: ntlm::Account,
+        /// What stood in the way.
+        why: String,
+    },
     /// A sealed body was refused.
     Unseal(UnsealError),
 }
@@ -71,11 +86,31 @@ impl Error {
                 error: ntlm::Error::Denied { .. },
                 ..
             }
+            | Self::Domain { .. }
+            | Self::DomainUnavailable { .. }
             | Self::MechanismsUnsigned
             | Self::MechanismsChanged => "authentication failed",
             Self::OutOfTurn => "authentication token out of turn",
             Self::Unseal(_) => "sealed body refused",
             _ => "authentication token malformed",
+        }
+    }
+
+    /// The name of the method that failed, as far as it had come to one.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Domain { .. } | Self::DomainUnavailable { .. } => Method::NtlmDomain.as_str(),
+            Self::Ntlm {
+                error:
+                    ntlm::Error::Denied {
+                        claimed: ntlm::Account::Anonymous { .. },
+                        ..
+                    },
+                ..
+            } => Method::NtlmAnonymous.as_str(),
+            Self::Ntlm { .. } => Method::Ntlm.as_str(),
+            _ => "none",
         }
     }
 
@@ -115,6 +150,12 @@ impl Error {
             }
             Self::OutOfTurn => {
                 "look for a proxy that spreads one connection's requests over several"
+            }
+            Self::Domain { .. } => {
+                "look at the account, and at event 4776 of the domain controller, or add it to the file of --users"
+            }
+            Self::DomainUnavailable { .. } => {
+                "`wbinfo -P` must reach a domain controller; the host comes again by itself"
             }
             Self::Unseal(_) => "the connection is closed and the host begins anew",
             _ => return None,
@@ -158,6 +199,10 @@ impl fmt::Display for Error {
             Self::MechanismsUnsigned => f.write_str("list of mechanisms is not signed"),
             Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
             Self::Ntlm { error, .. } => error.fmt(f),
+            Self::Domain { claimed, why } => write!(f, "the domain refuses {claimed}: {why}"),
+            Self::DomainUnavailable { claimed, why } => {
+                write!(f, "the domain cannot be asked about {claimed}: {why}")
+            }
             Self::Unseal(error) => error.fmt(f),
         }
     }

@@ -32,6 +32,7 @@ fn policy() -> Policy {
         accounts: Rc::new(One),
         has_accounts: true,
         ntlmv1: false,
+        domain: false,
         server: ntlm::Server {
             computer: "WIN-G0F9BDLFGLG".into(),
             domain: "WIN-G0F9BDLFGLG".into(),

@@ -5,20 +5,23 @@
 
 mod error;
 mod listen;
+mod words;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
 use crate::cli::{MessageKind, RelayOptions};
+use crate::helper;
 use crate::output::{self, is_host_name};
+use crate::privileges::Account;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
 use crate::tls;
 
 pub use error::Error;
-pub use listen::{Listener, PORT};
+pub use listen::{Inherited, Listener, PORT};
 
 /// The channels of a relay that was told of none.
 pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
@@ -44,6 +47,8 @@ pub struct Config {
     pub anonymous: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
+    /// Who verifies accounts of the domain.
+    pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
     /// Whether bodies that are not sealed are taken after authentication.
@@ -55,19 +60,33 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
+    /// Who to become when the ports are bound.
+    pub account: Option<Account>,
+}
+
+/// What the process was started with beside its flags.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// The variable `STATE_DIRECTORY`, a list of folders joined by colons (systemd.exec(5)).
+    pub state_directory: Option<OsString>,
+    /// Sockets that the service manager has bound.
+    pub sockets: Vec<Inherited>,
 }
 
 impl Config {
-    /// Checks what was typed; resolves the names of `--listen`. `state_directory` is
-    /// the variable of that name, a list of folders joined by colons (systemd.exec(5)).
+    /// Checks what was typed; resolves the names of `--listen`.
     ///
     /// # Errors
     /// The first flag whose value is not understood, with what is allowed.
-    pub fn check(options: &RelayOptions, state_directory: Option<&OsStr>) -> Result<Self, Error> {
-        if options.anonymous.is_empty() && options.users.is_none() && options.client_ca.is_none() {
+    pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
+        let has_accounts = options.users.is_some() || options.ntlm_helper.is_some();
+        if options.anonymous.is_empty() && !has_accounts && options.client_ca.is_none() {
             return Err(Error::NoMethod);
         }
-        let listeners = listen::listeners(&options.listen)?;
+        if options.ntlmv1 && !has_accounts {
+            return Err(Error::Ntlmv1);
+        }
+        let listeners = listen::listeners(&options.listen, &environment.sockets)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
@@ -80,13 +99,28 @@ impl Config {
                 .map(|text| network(text))
                 .collect::<Result<_, _>>()?,
             users: options.users.clone(),
+            ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
             allow_unencrypted: options.allow_unencrypted,
             mapping: mapping(options)?,
-            state: state(options.state.as_deref(), state_directory),
+            state: state(
+                options.state.as_deref(),
+                environment.state_directory.as_deref(),
+            ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
+            account: Account::find(options.user.as_deref(), options.group.as_deref())
+                .map_err(Error::Account)?,
         })
     }
+}
+
+fn ntlm_helper(options: &RelayOptions) -> Result<Option<helper::Settings>, Error> {
+    let Some(text) = &options.ntlm_helper else {
+        return Ok(None);
+    };
+    let command = words::split(text).ok_or_else(|| Error::Helper(text.clone()))?;
+    let size = usize::from(options.ntlm_helpers);
+    Ok(Some(helper::Settings { command, size }))
 }
 
 fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tls::Files>, Error> {

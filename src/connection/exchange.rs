@@ -1,7 +1,7 @@
 //! One request: authenticate, unseal, decompress, decode; and its answer sealed.
 
 use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
-use crate::auth::{self, Step};
+use crate::auth::{self, Step, Verdict};
 use crate::clock::Now;
 use crate::http::multipart;
 use crate::http::{ContentType, Method, Request, Response};
@@ -33,8 +33,33 @@ impl Connection {
             return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
         }
         if let Err(event) = self.authenticate(now, form, &request, rules, random) {
+            if matches!(self.phase, Phase::Asking(_)) {
+                self.held = Some(Box::new(request));
+            }
             return event;
         }
+        self.admit(now, form, request, rules)
+    }
+
+    /// Takes what the domain says of the account that [`Connection::question`] names.
+    pub fn handle_verdict(&mut self, now: Now, verdict: Verdict, rules: &Rules) -> Option<Event> {
+        let Phase::Asking(form) = self.phase else {
+            return None;
+        };
+        self.phase = Phase::Open;
+        self.moved = now.monotonic;
+        let request = self.held.take()?;
+        let step = self
+            .acceptor
+            .handle_verdict(verdict, self.address, &rules.auth);
+        match self.take_step(now, form, step, rules) {
+            Ok(()) => self.admit(now, form, *request, rules),
+            Err(event) => event,
+        }
+    }
+
+    /// What an authenticated source asks.
+    fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
         if request.body.is_empty() {
             self.respond(now, form, Response::empty(200));
             return None;
@@ -76,7 +101,21 @@ impl Connection {
         let step = self
             .acceptor
             .handle(authorization, self.address, &rules.auth, now.wall, random);
+        self.take_step(now, form, step, rules)
+    }
+
+    fn take_step(
+        &mut self,
+        now: Now,
+        form: Form,
+        step: Step,
+        rules: &Rules,
+    ) -> Result<(), Option<Event>> {
         match step {
+            Step::Ask => {
+                self.phase = Phase::Asking(form);
+                Err(Some(Event::Ask))
+            }
             Step::Challenge(token) => {
                 self.respond(
                     now,
@@ -91,6 +130,7 @@ impl Connection {
                 token,
             } => {
                 self.token = token;
+                self.is_news = true;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
                     context: Some(context),
@@ -111,11 +151,11 @@ impl Connection {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
         self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
-        Event::Refused(Refusal::new(
-            RefusalKind::Authentication,
-            401,
-            error.reason(),
-        ))
+        let kind = match error {
+            auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
+            _ => RefusalKind::Authentication,
+        };
+        Event::Refused(Refusal::new(kind, 401, error.reason()).of(error.method()))
     }
 
     /// Body to envelope: unseal, decompress, decode.

@@ -33,6 +33,20 @@ impl Key {
         Self(bytes)
     }
 
+    /// Reads 32 hexadecimal digits of any case.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let mut key = Self([0; 16]);
+        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+        if pairs.len() != 16 || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in key.0.iter_mut().zip(pairs) {
+            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        }
+        Some(key)
+    }
+
     /// The bytes, for further derivation.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -80,15 +94,7 @@ impl NtHash {
     /// Reads 32 hexadecimal digits of any case.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
-        let mut key = Key([0; 16]);
-        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-        if pairs.len() != 16 || !rest.is_empty() {
-            return None;
-        }
-        for (byte, [high, low]) in key.0.iter_mut().zip(pairs) {
-            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
-        }
-        Some(Self(key))
+        Key::from_hex(digits).map(Self)
     }
 
     /// 32 lower-case hexadecimal digits; as secret as the hash.
@@ -111,9 +117,7 @@ impl NtHash {
     /// NTLMv1 response with extended session security (MS-NLMP 3.3.1).
     #[must_use]
     pub fn ntlmv1_response(&self, server: &[u8; 8], client: &[u8; 8]) -> [u8; 24] {
-        let digest: [u8; 16] = Md5::digest([*server, *client].concat()).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        let challenge = [a, b, c, d, e, f, g, h];
+        let challenge = session_challenge(server, client);
         let mut padded = Zeroizing::new([0; 21]);
         let parts = self.0.0.iter().zip(padded.iter_mut());
         parts.for_each(|(from, to)| *to = *from);
@@ -128,8 +132,7 @@ impl NtHash {
     /// KeyExchangeKey of NTLMv1 with extended session security (MS-NLMP 3.4.5.1).
     #[must_use]
     pub fn ntlmv1_key(&self, server: &[u8; 8], client: &[u8; 8]) -> Key {
-        let base = Key(Md4::digest(self.0.0).into());
-        hmac(&base, &[server, client])
+        ntlmv1_exchange(&Key(Md4::digest(self.0.0).into()), server, client)
     }
 }
 
@@ -137,6 +140,21 @@ impl fmt::Debug for NtHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NtHash(redacted)")
     }
+}
+
+/// What an NTLMv1 response with extended session security answers (MS-NLMP 3.3.1).
+#[must_use]
+pub fn session_challenge(server: &[u8; 8], client: &[u8; 8]) -> [u8; 8] {
+    let digest: [u8; 16] = Md5::digest([*server, *client].concat()).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// KeyExchangeKey of NTLMv1 with extended session security, from its SessionBaseKey
+/// (MS-NLMP 3.4.5.1).
+#[must_use]
+pub fn ntlmv1_exchange(base: &Key, server: &[u8; 8], client: &[u8; 8]) -> Key {
+    hmac(base, &[server, client])
 }
 
 /// NTProofStr over `temp` (MS-NLMP 3.3.2).

@@ -8,26 +8,32 @@
 
 mod explain;
 mod files;
+mod helpers;
 mod listener;
 mod output;
 mod outputs;
 mod pem;
+mod process;
 mod secure;
 mod sources;
 mod stream;
 mod sys;
 
+pub use helpers::{HelperError, probe as probe_helper};
 pub use listener::{Listener, bind};
 pub use pem::{OutputError, PemError, connectors};
 pub use secure::Connector;
 
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
+use crate::helper;
 use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::systemd::Notifier;
 use crate::tls;
+use helpers::{HELPERS, Helpers};
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -106,6 +112,8 @@ pub struct Setup {
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
     pub tls: Option<tls::Acceptor>,
+    /// Who is asked about accounts of the domain.
+    pub helper: Option<helper::Settings>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -122,10 +130,12 @@ struct Server {
     /// When to look again at what ends soon.
     ends_at: Instant,
     outputs: Vec<OutputSocket>,
+    helpers: Option<Helpers>,
     collector: Collector,
     store: Box<dyn Store>,
     reload: Reload,
     stopping: Option<Instant>,
+    notifier: Notifier,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -141,6 +151,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     sys::keep_freed_memory();
     let mut server = Server::new(setup).map_err(system("event loop"))?;
     let mut events = Events::with_capacity(1024);
+    server.notifier.ready();
     while !server.is_done() {
         server.turn(&mut events)?;
     }
@@ -148,6 +159,9 @@ pub fn run(setup: Setup) -> Result<(), Error> {
         .outputs
         .iter_mut()
         .for_each(OutputSocket::finish_and_close);
+    if let Some(helpers) = server.helpers.take() {
+        helpers.end(&mut server.poll, &mut events);
+    }
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -196,10 +210,12 @@ impl Server {
             tls: setup.tls,
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
+            helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
             collector: Collector::new(now(), setup.settings, setup.outputs, seed),
             store: setup.store,
             reload: setup.reload,
             stopping: None,
+            notifier: Notifier::new(now()),
         })
     }
 
@@ -228,9 +244,13 @@ impl Server {
         }
         self.accept(now);
         self.note_ends(now);
+        self.notifier.alive(now);
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
+        if let Some(helpers) = &mut self.helpers {
+            helpers.handle_timeout(now);
+        }
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
@@ -255,6 +275,8 @@ impl Server {
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
+            .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
+            .chain(self.notifier.due())
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
@@ -270,6 +292,11 @@ impl Server {
             Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
             Token(token) if token >= OUTPUTS => {
                 return self.handle_output(now, token - OUTPUTS, event);
+            }
+            Token(token) if token >= HELPERS => {
+                if let Some(helpers) = &mut self.helpers {
+                    helpers.handle_event(now, token);
+                }
             }
             Token(token) => {
                 if let Some(listener) = self.listeners.get_mut(token.wrapping_sub(LISTENERS)) {
@@ -315,6 +342,7 @@ impl Server {
             } else if self.stopping.is_none() {
                 log::info!("stopping: finishing batches in flight");
                 self.stopping = Some(now.monotonic + STOP_TIME);
+                self.notifier.stopping();
                 self.listeners.clear();
                 self.collector.stop(now);
             } else {
@@ -324,6 +352,7 @@ impl Server {
     }
 
     fn handle_reload(&mut self, now: Now) {
+        self.notifier.reloading();
         let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
@@ -332,6 +361,9 @@ impl Server {
                 self.tls = tls;
                 for (output, connector) in self.outputs.iter_mut().zip(connectors) {
                     output.replace_connector(connector);
+                }
+                if let Some(helpers) = &mut self.helpers {
+                    helpers.restart(now);
                 }
                 log::info!("reloaded");
             }
@@ -346,10 +378,26 @@ impl Server {
                 self.reopen(now, index);
             }
         }
+        self.notifier.ready();
     }
 
-    /// Does all that the collector wants done.
+    /// Does all that the collector and the helpers want done.
     fn drain(&mut self, now: Now) -> Result<(), Error> {
+        self.drain_collector(now)?;
+        while let Some(helpers) = &mut self.helpers
+            && helpers.drain(
+                now,
+                self.poll.registry(),
+                &mut self.collector,
+                &mut *self.store,
+            )
+        {
+            self.drain_collector(now)?;
+        }
+        Ok(())
+    }
+
+    fn drain_collector(&mut self, now: Now) -> Result<(), Error> {
         while let Some(output) = self.collector.poll_output() {
             match output {
                 Output::Send(id) => {
@@ -358,6 +406,11 @@ impl Server {
                 }
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
+                Output::Ask(id) => {
+                    if let Some(helpers) = &mut self.helpers {
+                        helpers.ask(now, &self.collector, id);
+                    }
+                }
                 Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
                 Output::Link(OutputId(index), Task::Close) => {
                     if let Some(socket) = self.outputs.get_mut(index) {

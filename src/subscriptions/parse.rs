@@ -1,11 +1,12 @@
 //! One subscription file to one [`Subscription`].
 
 mod delivery;
-mod query;
+mod event_query;
 
 use roxmltree::Node;
 
 use super::Error;
+use crate::query;
 use crate::wsman::subscribe::EVENT_LOG;
 use crate::wsman::text::trim;
 use crate::wsman::xml::Skeleton;
@@ -65,6 +66,9 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
         subscription: reader.base(root, &skeleton)?,
         notices: Vec::new(),
     };
+    let findings = query::lint(&parsed.subscription.query);
+    let findings = findings.into_iter().map(|found| format!("{file}: {found}"));
+    parsed.notices.extend(findings);
     reader.take_delivery(root, &mut parsed)?;
     reader.take_options(root, &mut parsed.subscription)?;
     reader.take_access(root, &mut parsed);

@@ -170,7 +170,8 @@ impl Relay {
                     self.closed = true;
                     continue;
                 }
-                Output::Link(_, Task::Close) => continue,
+                // No domain is to be asked here.
+                Output::Ask(_) | Output::Link(_, Task::Close) => continue,
             };
             self.collector.handle(self.now, &input, &mut self.store);
         }
@@ -205,6 +206,7 @@ fn settings() -> Settings {
         accounts: Rc::new(Nobody),
         has_accounts: false,
         ntlmv1: false,
+        domain: false,
         server: Server::from_hostname("collector.example.test"),
     };
     Settings {

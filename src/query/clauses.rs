@@ -1,0 +1,57 @@
+//! The clauses of a `QueryList` (event query schema): Select and Suppress by channel.
+
+use roxmltree::{Document, Node};
+
+/// One `Select` or `Suppress`.
+pub(super) struct Clause<'a> {
+    /// Line in the query, from 1.
+    pub(super) line: u32,
+    /// Whether it takes events away.
+    pub(super) suppresses: bool,
+    /// Its own channel, or else that of its Query.
+    pub(super) channel: &'a str,
+    /// The channel of its Query, if that has one.
+    pub(super) outer: Option<&'a str>,
+    /// The XPath expression.
+    pub(super) expression: &'a str,
+}
+
+/// The clauses of each Query; none where the document is no `QueryList`.
+pub(super) fn queries<'a>(document: &'a Document<'_>) -> Vec<Vec<Clause<'a>>> {
+    let queries = document.root_element().children();
+    queries
+        .filter(|node| node.has_tag_name("Query"))
+        .map(|query| {
+            let children = query.children().filter(Node::is_element);
+            children.filter_map(|node| clause(query, node)).collect()
+        })
+        .collect()
+}
+
+fn clause<'a>(query: Node<'a, '_>, node: Node<'a, '_>) -> Option<Clause<'a>> {
+    let outer = query.attribute("Path").map(str::trim);
+    Some(Clause {
+        line: node.document().text_pos_at(node.range().start).row,
+        suppresses: node.has_tag_name("Suppress"),
+        channel: node.attribute("Path").map(str::trim).or(outer)?,
+        outer,
+        expression: node.text().unwrap_or_default().trim(),
+    })
+}
+
+/// The channels that a query selects from, sorted, each once, without regard to case.
+#[must_use]
+pub fn channels(query: &str) -> Vec<String> {
+    let Ok(document) = Document::parse(query) else {
+        return Vec::new();
+    };
+    let mut channels: Vec<String> = Vec::new();
+    for clause in queries(&document).iter().flatten() {
+        let known = |channel: &String| channel.eq_ignore_ascii_case(clause.channel);
+        if !clause.suppresses && !channels.iter().any(known) {
+            channels.push(clause.channel.to_owned());
+        }
+    }
+    channels.sort_unstable();
+    channels
+}

@@ -1,0 +1,209 @@
+//! What is wrong with a query.
+
+use super::clauses::{self, Clause};
+use super::xpath::{Expression, Value};
+use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names};
+use roxmltree::Document;
+
+/// Looks at a `QueryList`; nothing is found where all is well.
+///
+/// ```
+/// let findings = wecrelay::query::lint(
+///     "<QueryList><Query Id='0' Path='Security'>\
+///      <Select>*[System[EventId=4624]]</Select></Query></QueryList>",
+/// );
+/// assert_eq!(
+///     findings[0].what,
+///     "Security: System has no EventId (did you mean EventID?)"
+/// );
+/// ```
+#[must_use]
+pub fn lint(query: &str) -> Vec<Finding> {
+    let document = match Document::parse(query) {
+        Ok(document) => document,
+        Err(error) => return vec![malformed(&error)],
+    };
+    let queries = clauses::queries(&document);
+    let mut findings = Vec::new();
+    for clauses in &queries {
+        for clause in clauses {
+            lint_clause(clause, &mut findings);
+        }
+        lint_suppressed(clauses, &mut findings);
+    }
+    lint_channels(query, &mut findings);
+    findings.sort_by_key(|finding| finding.line);
+    findings
+}
+
+fn finding(line: u32, what: String) -> Finding {
+    Finding {
+        line,
+        what,
+        instead: None,
+    }
+}
+
+fn malformed(error: &roxmltree::Error) -> Finding {
+    let what =
+        format!("no well-formed XML: {error} (in CDATA, < of an expression is written &lt;)");
+    finding(error.pos().row, what)
+}
+
+fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
+    let mut find = |what: String| {
+        findings.push(finding(clause.line, format!("{}: {what}", clause.channel)));
+    };
+    if let Some(outer) = clause.outer
+        && !outer.eq_ignore_ascii_case(clause.channel)
+    {
+        find(format!(
+            "stands in a Query with Path={outer:?}: put it into a Query of its own channel"
+        ));
+    }
+    let expression = match Expression::parse(clause.expression) {
+        Ok(expression) => expression,
+        Err(error) => {
+            find(format!("column {}: {}", error.column, error.what));
+            return;
+        }
+    };
+    names::unknown(&expression).into_iter().for_each(&mut find);
+    lint_values(clause, &expression, &mut find);
+    let comparisons = expression.comparisons();
+    if comparisons > MAX_COMPARISONS {
+        let instead = split(clause, &expression);
+        let what = format!(
+            "{}: {comparisons} comparisons in one expression, hosts take about \
+             {MAX_COMPARISONS} and match nothing beyond",
+            clause.channel
+        );
+        findings.push(Finding {
+            line: clause.line,
+            what,
+            instead,
+        });
+    }
+}
+
+/// Values that can never match, or stand there twice.
+fn lint_values(clause: &Clause<'_>, expression: &Expression, find: &mut dyn FnMut(String)) {
+    let mut seen = Vec::new();
+    expression.visit(&mut |part| {
+        let Expression::Compare(Value::Path(steps), operator, value) = part else {
+            return;
+        };
+        let Some(field) = steps.last().map(|step| step.name.as_str()) else {
+            return;
+        };
+        match (field, value) {
+            ("EventID", Value::Number(number)) if number.parse::<u16>().is_err() => {
+                find(format!(
+                    "EventID{operator}{number}: event ids are 0 to 65535"
+                ));
+            }
+            ("Channel", Value::Text(channel))
+                if *operator == "=" && !channel.eq_ignore_ascii_case(clause.channel) =>
+            {
+                find(format!(
+                    "asks for Channel={channel:?}, which never is in this channel"
+                ));
+            }
+            _ => {}
+        }
+    });
+    expression.visit(&mut |part| {
+        let Expression::Or(terms) = part else { return };
+        for (index, term) in terms.iter().enumerate() {
+            let is_twice = terms.iter().take(index).any(|earlier| earlier == term);
+            if is_twice && !seen.contains(&term) {
+                seen.push(term);
+                find(format!("{term} stands there twice"));
+            }
+        }
+    });
+}
+
+/// The same clause in several, each within the limit; `None` where no alternative is
+/// long enough to be split.
+fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
+    let mut longest: Option<(&Expression, &[Expression])> = None;
+    expression.visit(&mut |part| {
+        if let Expression::Or(terms) = part
+            && longest.is_none_or(|(_, found)| terms.len() > found.len())
+        {
+            longest = Some((part, terms));
+        }
+    });
+    let (target, terms) = longest?;
+    let rest = expression.comparisons() - target.comparisons();
+    let room = MAX_COMPARISONS.checked_sub(rest)?;
+    let element = if clause.suppresses {
+        "Suppress"
+    } else {
+        "Select"
+    };
+    let mut clauses = Vec::new();
+    for part in parts(terms, room)? {
+        let expression = expression.with_terms(target, part).to_string();
+        clauses.push(format!(
+            "<{element} Path=\"{}\">{}</{element}>",
+            escape(clause.channel),
+            escape(&expression)
+        ));
+    }
+    Some(clauses.join("\n"))
+}
+
+/// `terms` in runs of at most `room` comparisons, about equally long.
+fn parts(terms: &[Expression], room: usize) -> Option<Vec<&[Expression]>> {
+    let total: usize = terms.iter().map(Expression::comparisons).sum();
+    let count = total.div_ceil(room.max(1));
+    let fair = total.div_ceil(count.max(1));
+    let mut parts = Vec::new();
+    let mut rest = terms;
+    while !rest.is_empty() {
+        let mut sum = 0;
+        let fits = |term: &&Expression| {
+            let before = sum;
+            sum += term.comparisons();
+            before < fair && sum <= room
+        };
+        let taken = rest.iter().take_while(fits).count();
+        let (part, after) = rest.split_at_checked(taken).filter(|_| taken > 0)?;
+        parts.push(part);
+        rest = after;
+    }
+    Some(parts)
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A Suppress acts within its own Query only.
+fn lint_suppressed(clauses: &[Clause<'_>], findings: &mut Vec<Finding>) {
+    for clause in clauses.iter().filter(|clause| clause.suppresses) {
+        let selects = |other: &Clause<'_>| {
+            !other.suppresses && other.channel.eq_ignore_ascii_case(clause.channel)
+        };
+        if !clauses.iter().any(selects) {
+            let what = format!(
+                "{}: Suppress acts within its own Query, which selects nothing of this channel",
+                clause.channel
+            );
+            findings.push(finding(clause.line, what));
+        }
+    }
+}
+
+fn lint_channels(query: &str, findings: &mut Vec<Finding>) {
+    let channels = clauses::channels(query).len();
+    if channels > MAX_CHANNELS {
+        let what = format!(
+            "{channels} channels, a host takes {MAX_CHANNELS}: make several subscriptions of it"
+        );
+        findings.push(finding(1, what));
+    }
+}

@@ -1,0 +1,152 @@
+//! The names that the System section of an event has (event schema, `SystemPropertiesType`).
+
+use super::xpath::Expression;
+use super::xpath::{Step, Value};
+
+/// What may stand below Event.
+const SECTIONS: [&str; 6] = [
+    "System",
+    "EventData",
+    "UserData",
+    "BinaryEventData",
+    "DebugData",
+    "ProcessingErrorData",
+];
+
+/// Elements of System with their attributes.
+const SYSTEM: [(&str, &[&str]); 14] = [
+    ("Provider", &["Name", "Guid", "EventSourceName"]),
+    ("EventID", &["Qualifiers"]),
+    ("Version", &[]),
+    ("Level", &[]),
+    ("Task", &[]),
+    ("Opcode", &[]),
+    ("Keywords", &[]),
+    ("TimeCreated", &["SystemTime"]),
+    ("EventRecordID", &[]),
+    ("Correlation", &["ActivityID", "RelatedActivityID"]),
+    (
+        "Execution",
+        &[
+            "ProcessID",
+            "ThreadID",
+            "ProcessorID",
+            "SessionID",
+            "KernelTime",
+            "UserTime",
+            "ProcessorTime",
+        ],
+    ),
+    ("Channel", &[]),
+    ("Computer", &[]),
+    ("Security", &["UserID"]),
+];
+
+/// Names in the expression that no event has, a sentence each.
+pub(super) fn unknown(expression: &Expression) -> Vec<String> {
+    let mut found = Vec::new();
+    each_path(expression, &mut |steps| check_event(steps, &mut found));
+    found
+}
+
+fn each_path(expression: &Expression, act: &mut dyn FnMut(&[Step])) {
+    let mut value = |value: &Value| {
+        if let Value::Path(steps) = value {
+            act(steps);
+        }
+    };
+    match expression {
+        Expression::Or(terms) | Expression::And(terms) => {
+            terms.iter().for_each(|term| each_path(term, act));
+        }
+        Expression::Compare(left, _, right) => {
+            value(left);
+            value(right);
+        }
+        Expression::Is(only) => value(only),
+    }
+}
+
+/// `steps` start at the event: `*` or `Event`, then a section.
+fn check_event(steps: &[Step], found: &mut Vec<String>) {
+    let Some((event, sections)) = steps.split_first() else {
+        return;
+    };
+    if event.name != "*" && event.name != "Event" {
+        let name = &event.name;
+        found.push(format!(
+            "an expression begins with * or Event, not with {name}"
+        ));
+        return;
+    }
+    check_section(sections, found);
+    for condition in &event.conditions {
+        each_path(condition, &mut |steps| check_section(steps, found));
+    }
+}
+
+fn check_section(steps: &[Step], found: &mut Vec<String>) {
+    let Some((section, fields)) = steps.split_first() else {
+        return;
+    };
+    if section.name == "*" {
+        return;
+    }
+    if !SECTIONS.contains(&section.name.as_str()) {
+        let all = SECTIONS.join(", ");
+        let like = meant(&section.name, SECTIONS.into_iter());
+        found.push(format!(
+            "an event has no {}{like}; it has {all}",
+            section.name
+        ));
+    }
+    if section.name == "System" {
+        check_field(fields, found);
+        for condition in &section.conditions {
+            each_path(condition, &mut |steps| check_field(steps, found));
+        }
+    }
+}
+
+fn check_field(steps: &[Step], found: &mut Vec<String>) {
+    let Some((field, attributes)) = steps.split_first() else {
+        return;
+    };
+    if field.name == "*" {
+        return;
+    }
+    let known = SYSTEM.into_iter().find(|(name, _)| *name == field.name);
+    let Some((_, known)) = known else {
+        let like = meant(&field.name, SYSTEM.into_iter().map(|(name, _)| name));
+        found.push(format!("System has no {}{like}", field.name));
+        return;
+    };
+    check_attribute(&field.name, known, attributes, found);
+    for condition in &field.conditions {
+        let check = &mut |steps: &[Step]| check_attribute(&field.name, known, steps, found);
+        each_path(condition, check);
+    }
+}
+
+fn check_attribute(field: &str, known: &[&'static str], steps: &[Step], found: &mut Vec<String>) {
+    for step in steps {
+        let name = step.name.trim_start_matches('@');
+        if !known.contains(&name) || !step.name.starts_with('@') {
+            let like = meant(name, known.iter().copied());
+            found.push(format!("{field} has no {}{like}", step.name));
+        }
+    }
+}
+
+/// ` (did you mean X?)`, or nothing.
+fn meant(name: &str, known: impl Iterator<Item = &'static str>) -> String {
+    /// Of 1; two letters wrong in a word of eight are still found.
+    const LIKE: f64 = 0.7;
+    let name = name.to_lowercase();
+    let scored = known.map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match best {
+        Some((score, known)) if score > LIKE => format!(" (did you mean {known}?)"),
+        _ => String::new(),
+    }
+}
