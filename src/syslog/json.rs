@@ -159,6 +159,7 @@ impl Object<'_> {
         self.fact("Subscription", origin.subscription);
         self.fact("Identity", origin.identity);
         self.fact("Auth", origin.auth);
+        self.fact("ComputerMismatch", origin.computer_mismatch);
         self.close();
     }
 

@@ -71,6 +71,7 @@ fn origin() -> Origin<'static> {
         identity: "EXAMPLE\\ws1$",
         auth: "ntlm",
         subscription: "all",
+        computer_mismatch: "",
     }
 }
 

@@ -118,6 +118,7 @@ impl Bench {
             identity: "",
             auth: "ntlm-anonymous",
             subscription: "bench",
+            computer_mismatch: "",
         };
         let parsed: Vec<_> = events.iter().map(|xml| (xml, event::parse(xml))).collect();
         let mut out = Vec::new();
@@ -258,5 +259,6 @@ fn settings(message: MessageKind) -> Settings {
             ..Mapping::default()
         },
         hostname: None,
+        computers: None,
     }
 }
