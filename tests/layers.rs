@@ -81,7 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("query", &[]),
-    ("syslog", &["event"]),
+    ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
