@@ -225,6 +225,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
         subscriptions,
         mapping: config.mapping.clone(),
         hostname: config.hostname.clone(),
+        computers: config.computers.clone(),
     })
 }
 

@@ -12,7 +12,7 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpStream;
-use support::{Kdc, Relay, SERVICE, TempDir, read_reply, run};
+use support::{Clock, Kdc, Relay, SERVICE, TempDir, read_reply, run};
 
 const AES: &str = "aes256-cts-hmac-sha1-96,aes128-cts-hmac-sha1-96";
 
@@ -71,6 +71,13 @@ fn send_header(relay: &Relay, authorization: &str) -> support::Reply {
 fn start(kdc: &Kdc, dir: &TempDir, more: &[&str]) -> Relay {
     let keytab = kdc.keytab();
     Relay::start(dir, &[&["--keytab", keytab.as_str()], more].concat())
+}
+
+/// A relay whose clock is ahead by so many seconds.
+fn start_ahead(seconds: i64, dir: &TempDir, arguments: &[&str]) -> Relay {
+    let clock = Clock::new(dir);
+    clock.set(seconds);
+    Relay::start_by(&clock, dir, arguments)
 }
 
 /// The line of the log that says why, once it is there.
@@ -174,7 +181,7 @@ fn a_clock_that_is_wrong_is_told_by_how_much() {
     let keytab = kdc.keytab();
     for (ahead, text) in [(900, "s behind"), (-900, "is valid only in")] {
         let dir = TempDir::new();
-        let mut relay = Relay::start_ahead(ahead, &dir, &["--keytab", &keytab]);
+        let mut relay = start_ahead(ahead, &dir, &["--keytab", &keytab]);
         let attempt = curl(&kdc, &relay);
         assert_eq!(attempt.status, 401);
         assert!(
@@ -196,7 +203,7 @@ fn an_expired_ticket_is_refused() {
     let (kdc, dir) = (Kdc::start(AES), TempDir::new());
     kdc.log_on("10m");
     let keytab = kdc.keytab();
-    let mut relay = Relay::start_ahead(3600, &dir, &["--keytab", &keytab]);
+    let mut relay = start_ahead(3600, &dir, &["--keytab", &keytab]);
     assert_eq!(curl(&kdc, &relay).status, 401);
     refusal(&mut relay, "ticket has expired");
 }
@@ -208,7 +215,7 @@ fn a_small_difference_of_clocks_does_not_matter() {
     let keytab = kdc.keytab();
     for ahead in [240, -240] {
         let dir = TempDir::new();
-        let relay = Relay::start_ahead(ahead, &dir, &["--keytab", &keytab]);
+        let relay = start_ahead(ahead, &dir, &["--keytab", &keytab]);
         let attempt = curl(&kdc, &relay);
         assert_eq!(attempt.status, 200, "{ahead}: {}", relay.process.log());
     }

@@ -82,7 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("query", &[]),
-    ("syslog", &["event"]),
+    ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
@@ -140,7 +140,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &[]),
     (
         "config",
-        &["cli", "helper", "output", "privileges", "syslog", "tls"],
+        &[
+            "cli",
+            "collector",
+            "helper",
+            "output",
+            "privileges",
+            "syslog",
+            "tls",
+        ],
     ),
     (
         "relay",

@@ -1,16 +1,26 @@
-//! The flags of the subcommands.
-
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    rustdoc::invalid_html_tags,
-    rustdoc::bare_urls,
-    reason = "the comments are help texts for a terminal"
-)]
+//! The subcommands and their flags.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+/// What people do around the relay.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Play Windows hosts: fetch a subscription and push events to a collector
+    ///
+    /// Works against any collector that lets null sessions in, or the account of
+    /// --user; for a try, to test a set-up, or as load. Prints what was
+    /// acknowledged.
+    Send(SendOptions),
+    /// Make a line for the file of --users
+    ///
+    /// Asks for the password twice on the terminal, or reads it from the first
+    /// line of standard input if that is not a terminal. The line goes to standard
+    /// output.
+    Passwd(PasswdOptions),
+}
 
 /// The flags of `wecrelay send`.
 #[derive(Args, Clone, Debug)]
