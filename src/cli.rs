@@ -10,9 +10,15 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod ca;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+pub use ca::{
+    CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
+    PolicyOptions, RevokeOptions, ServerOptions,
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
@@ -350,6 +356,10 @@ pub enum Command {
     /// line of standard input if that is not a terminal. The line goes to standard
     /// output.
     Passwd(PasswdOptions),
+    /// Make certificates for hosts without a domain: a small authority
+    ///
+    /// In this order: init, server, host. None of them overwrites what it did not make.
+    Ca(CaOptions),
 }
 
 /// The flags of `wecrelay send`.
