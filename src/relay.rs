@@ -39,6 +39,8 @@ pub enum Error {
     Users(users::Error),
     /// The state folder.
     Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
     /// Becoming another user.
@@ -77,6 +79,7 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -110,6 +113,10 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
@@ -127,6 +134,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         outputs: config.outputs.clone(),
         connectors,
         settings,
+        helper: config.ntlm_helper.clone(),
         store: Box::new(store),
         reload: Box::new(reload),
     })
@@ -189,6 +197,7 @@ fn wall() -> SystemTime {
 
 fn settings(config: &Config) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
+    warn_of_unbound(config, &subscriptions);
     let longest = subscriptions
         .iter()
         .map(|s| s.heartbeat)
@@ -237,6 +246,29 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
     Ok(subscriptions)
 }
 
+/// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.
+fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
+    let methods = [
+        (!config.anonymous.is_empty(), "--anonymous"),
+        (config.users.is_some(), "--users"),
+    ];
+    let methods = methods.into_iter().filter(|(is_on, _)| *is_on);
+    let methods: Vec<_> = methods.map(|(_, flag)| flag).collect();
+    let listed = |s: &&Subscription| s.access.domain_computers.is_some();
+    let names: Vec<_> = subscriptions
+        .iter()
+        .filter(listed)
+        .map(|s| &s.name)
+        .collect();
+    if !methods.is_empty() && !names.is_empty() {
+        log::warn!(
+            "AllowedSourceDomainComputers of {names:?} binds accounts of a domain only: hosts \
+             that come by {} get them too",
+            methods.join(" or "),
+        );
+    }
+}
+
 /// The channels of each subscription, by its name.
 fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
     let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
@@ -273,7 +305,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         has_accounts: !users.is_empty(),
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
-        domain: false,
+        domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
     })
 }
