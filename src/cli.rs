@@ -11,8 +11,9 @@
 )]
 
 mod ca;
+mod send;
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 pub use ca::{
@@ -20,6 +21,7 @@ pub use ca::{
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+pub use send::SendOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -389,58 +391,6 @@ pub enum Command {
     ///
     /// In this order: init, server, host. None of them overwrites what it did not make.
     Ca(CaOptions),
-}
-
-/// The flags of `wecrelay send`.
-#[derive(Args, Clone, Debug)]
-pub struct SendOptions {
-    /// The collector's subscription manager
-    #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
-    pub url: String,
-    /// Events to send: a file of <Event> elements, such as one a line
-    ///
-    /// Default: a few sample events.
-    #[arg(long, value_name = "FILE")]
-    pub events: Option<PathBuf>,
-    /// How many events to send in all; the file is repeated as needed
-    ///
-    /// Default: each event once, from each host.
-    #[arg(long, value_name = "N")]
-    pub count: Option<NonZeroU64>,
-    /// At most this many events a second
-    ///
-    /// Default: as fast as the collector acknowledges.
-    #[arg(long, value_name = "N")]
-    pub rate: Option<NonZeroU32>,
-    /// At most this many events in one batch
-    #[arg(long, value_name = "N", default_value = "50")]
-    pub batch: NonZeroU32,
-    /// The name that the played host gives itself (MachineID)
-    #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
-    pub machine: String,
-    /// How many hosts to play, each with connections of its own
-    ///
-    /// With more than one they are called NAME-0001 and so on, after --machine, and
-    /// share --count and --rate.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub hosts: NonZeroU32,
-    /// Push to the subscription of this name
-    ///
-    /// Default: the first one offered.
-    #[arg(long, value_name = "NAME")]
-    pub subscription: Option<String>,
-    /// Log on with this account (NTLM) instead of a null session
-    ///
-    /// Its password is asked for on the terminal, or is the first line of standard
-    /// input if that is not a terminal.
-    #[arg(long, value_name = "[DOMAIN\\]USER")]
-    pub user: Option<String>,
-    /// Take the password of --user from the first line of this file
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub password_file: Option<PathBuf>,
-    /// Compress what is delivered (SLDC), where the subscription asks for it
-    #[arg(long)]
-    pub sldc: bool,
 }
 
 /// The arguments of `wecrelay passwd`.

@@ -375,6 +375,23 @@ fn the_relay_lets_its_hosts_in_until_they_are_revoked() {
     assert!(!log.contains("chmod"), "{log}");
 }
 
+#[test]
+fn an_authority_of_the_same_name_without_a_list_is_told() {
+    let (desk, other) = (Desk::new(), Desk::new());
+    let bundle = desk.0.file("both.pem");
+    let pems = [&desk, &other].map(|desk| std::fs::read(desk.file("ca.pem")).unwrap());
+    std::fs::write(&bundle, pems.concat()).unwrap();
+    let (certificate, key) = (
+        desk.file("servers/collector.example.com.pem"),
+        desk.file("servers/collector.example.com.key"),
+    );
+    let own = ["--tls-cert", &certificate, "--tls-key", &key];
+    let trusted = ["--client-ca", &bundle, "--crl", &desk.file("crl.pem")];
+    let relay = Relay::start_secure(&desk.0, &[own, trusted].concat());
+    let log = relay.process.log();
+    assert_eq!(log.matches("no list of CN=wecrelay CA").count(), 1, "{log}");
+}
+
 fn enumerate() -> String {
     let soap = "http://www.w3.org/2003/05/soap-envelope";
     let addressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing";

@@ -20,7 +20,7 @@ pub struct CaOptions {
 pub enum CaCommand {
     /// Make the authority: ca.pem, ca.key and an empty crl.pem
     ///
-    /// Danger: whoever has ca.key can make certificates for any host. It needs not be
+    /// Danger: whoever has ca.key can make certificates for any host. It need not be
     /// on the collector, which reads ca.pem and crl.pem only.
     Init(InitOptions),
     /// Make the collector's certificate: servers/NAME.pem and servers/NAME.key
@@ -29,8 +29,8 @@ pub enum CaCommand {
     ///
     /// In hosts/: NAME.pfx (certificate and key), NAME.password, NAME.pem (certificate
     /// only) and NAME.ps1. Bring the .pfx and the .ps1 to the host and run the script
-    /// there as administrator; it asks for the password. With -Undo it takes
-    /// everything back.
+    /// there as administrator; it asks for the password. With -Undo it removes the
+    /// certificates and the subscription manager again.
     Host(HostOptions),
     /// Revoke a certificate, and write crl.pem anew
     ///
