@@ -11,17 +11,18 @@
 )]
 
 mod ca;
-mod send;
+mod command;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, ValueEnum};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-pub use send::SendOptions;
+pub use command::{Command, PasswdOptions, SendOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -192,6 +193,46 @@ pub struct RelayOptions {
     /// without sealing, authentication vouches for nothing that follows it.
     #[arg(long, help_heading = "Sources")]
     pub allow_unencrypted: bool,
+
+    /// Only take events whose Computer is the authenticated host
+    ///
+    /// Accounts, principals and certificates are compared with Computer by the host's name,
+    /// without case, and by its domain where both sides name one: the account
+    /// DOM\WIN10$, the principal WIN10$@DOM.EXAMPLE and a certificate for
+    /// win10.dom.example may send events of WIN10.dom.example or WIN10. A host whose DNS
+    /// domain is not its realm has to be exempt. Default: Computer is not looked at.
+    ///
+    /// refuse (also with no value): a batch with an event of another host is answered 403,
+    /// whole, and logged. The source keeps it and sends it again, so nothing is lost; but it
+    /// gets no further until it is exempt, or its log has gone on. That concerns a host that
+    /// was renamed, too. Null sessions have no identity: --anonymous does not go with it.
+    ///
+    /// mark: such an event goes out with ComputerMismatch="HOST", the authenticated host. Those
+    /// of null sessions are not compared; they have Auth="ntlm-anonymous".
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "refuse",
+        value_enum,
+        help_heading = "Sources"
+    )]
+    pub require_computer_match: Option<MismatchKind>,
+
+    /// An identity that may send events of other hosts, such as a collector between
+    ///
+    /// Repeatable. As in Identity of its events; * stands for any characters, ? for one,
+    /// case does not matter.
+    ///
+    /// Example: --computer-exempt 'WEC01$@DOM.EXAMPLE' --computer-exempt 'wec*.dom.example'
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        requires = "require_computer_match",
+        help_heading = "Sources"
+    )]
+    pub computer_exempt: Vec<String>,
 
     /// The relay's name in the addresses that hosts push to
     ///
@@ -372,31 +413,11 @@ pub enum MessageKind {
     Json,
 }
 
-/// What people do around the relay.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Play Windows hosts: fetch a subscription and push events to a collector
-    ///
-    /// Works against any collector that lets null sessions in, or the account of
-    /// --user; for a try, to test a set-up, or as load. Prints what was
-    /// acknowledged.
-    Send(SendOptions),
-    /// Make a line for the file of --users
-    ///
-    /// Asks for the password twice on the terminal, or reads it from the first
-    /// line of standard input if that is not a terminal. The line goes to standard
-    /// output.
-    Passwd(PasswdOptions),
-    /// Make certificates for hosts without a domain: a small authority
-    ///
-    /// In this order: init, server, host. None of them overwrites what it did not make.
-    Ca(CaOptions),
-}
-
-/// The arguments of `wecrelay passwd`.
-#[derive(Args, Clone, Debug)]
-pub struct PasswdOptions {
-    /// The account; without DOMAIN it fits any domain
-    #[arg(value_name = "[DOMAIN\\]USER")]
-    pub account: String,
+/// What becomes of events whose Computer is not the authenticated host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MismatchKind {
+    /// Their batch is refused
+    Refuse,
+    /// They are marked
+    Mark,
 }

@@ -1,9 +1,31 @@
-//! The arguments of `wecrelay send`.
+//! The subcommands and their flags.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use clap::Args;
+use super::CaOptions;
+use clap::{Args, Subcommand};
+
+/// What people do around the relay.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Play Windows hosts: fetch a subscription and push events to a collector
+    ///
+    /// Works against any collector that lets null sessions in, or the account of
+    /// --user; for a try, to test a set-up, or as load. Prints what was
+    /// acknowledged.
+    Send(SendOptions),
+    /// Make a line for the file of --users
+    ///
+    /// Asks for the password twice on the terminal, or reads it from the first
+    /// line of standard input if that is not a terminal. The line goes to standard
+    /// output.
+    Passwd(PasswdOptions),
+    /// Make certificates for hosts without a domain: a small authority
+    ///
+    /// In this order: init, server, host. None of them overwrites what it did not make.
+    Ca(CaOptions),
+}
 
 /// The flags of `wecrelay send`.
 #[derive(Args, Clone, Debug)]
@@ -55,4 +77,12 @@ pub struct SendOptions {
     /// Compress what is delivered (SLDC), where the subscription asks for it
     #[arg(long)]
     pub sldc: bool,
+}
+
+/// The arguments of `wecrelay passwd`.
+#[derive(Args, Clone, Debug)]
+pub struct PasswdOptions {
+    /// The account; without DOMAIN it fits any domain
+    #[arg(value_name = "[DOMAIN\\]USER")]
+    pub account: String,
 }
