@@ -83,7 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("syslog", &["event"]),
     ("output", &["syslog"]),
     ("queue", &[]),
-    ("link", &["clock", "output", "queue", "syslog"]),
+    ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
         "connection",
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
@@ -122,7 +122,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "auth",
             "clock",
             "collector",
+            "http",
             "link",
+            "metrics",
             "output",
             "resolver",
             "store",

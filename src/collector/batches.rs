@@ -35,6 +35,9 @@ pub(super) struct Batch {
     pub(super) header: Header,
     pub(super) mark: Option<Mark>,
     pub(super) events: usize,
+    /// Name of the subscription that it answers.
+    pub(super) subscription: String,
+    began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
     /// When it is handed back.
@@ -48,8 +51,11 @@ impl Batch {
         header: Header,
         mark: Option<Mark>,
         events: usize,
+        subscription: String,
     ) -> Self {
         Self {
+            subscription,
+            began: now.monotonic,
             until: deadline(now, &header),
             conn,
             header,
@@ -144,7 +150,11 @@ impl Collector {
 
     fn acknowledge(&mut self, now: Now, batch: &Batch) {
         self.counters.batches += 1;
-        self.counters.events += u64::try_from(batch.events).unwrap_or(u64::MAX);
+        let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
+        self.counters.events += events;
+        self.counters.note_delivered(&batch.subscription, events);
+        let took = now.monotonic.duration_since(batch.began);
+        self.counters.latency.note(took);
         let ack = wsman::ack(&batch.header, self.new_uuid());
         self.answer(now, batch.conn, &Answer::Envelope(200, &ack));
     }

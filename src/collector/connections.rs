@@ -49,6 +49,7 @@ impl Collector {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
+        self.counters.received_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         slot.connection.handle_received(now, bytes);
         self.advance(now, id, store);
         let crowded = self.buffered > BUFFERED || self.strangers > STRANGERS;

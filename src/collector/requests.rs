@@ -153,8 +153,8 @@ impl Collector {
         events: &[RawEvent<'_>],
         target: &str,
     ) {
-        let id = match self.subscription_of(source, &header, target) {
-            Ok(subscription) => subscription.id(),
+        let (id, name) = match self.subscription_of(source, &header, target) {
+            Ok(subscription) => (subscription.id(), subscription.name.clone()),
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
         self.sources
@@ -165,7 +165,7 @@ impl Collector {
         }
         let (frames, facts) = self.format_batch(source, id, &header, events);
         let mark = self.mark_of(now, source, id, &header, facts);
-        let batch = Batch::new(now, source.conn, header, mark, events.len());
+        let batch = Batch::new(now, source.conn, header, mark, events.len(), name);
         self.start_batch(now, batch, frames);
     }
 
