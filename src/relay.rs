@@ -39,6 +39,8 @@ pub enum Error {
     Users(users::Error),
     /// The state folder.
     Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
     /// The address of `--metrics`.
@@ -79,6 +81,7 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -114,6 +117,10 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
@@ -132,6 +139,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         outputs: config.outputs.clone(),
         connectors,
         settings,
+        helper: config.ntlm_helper.clone(),
         store: Box::new(store),
         reload: Box::new(reload),
     })
@@ -286,7 +294,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         has_accounts: !users.is_empty(),
         accounts: Rc::new(users),
         ntlmv1: config.ntlmv1,
-        domain: false,
+        domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
     })
 }
