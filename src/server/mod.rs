@@ -53,7 +53,7 @@ const WAKER: Token = Token(1);
 /// The first listener's token; the next ones follow.
 const LISTENERS: usize = 0x100;
 /// The first token of the status listener; those of its connections follow.
-const STATUS: usize = 0x8000;
+const STATUS: usize = 0x4000;
 /// The first output's token; the next ones follow.
 const OUTPUTS: usize = 0x1_0000;
 /// The token of a source's connection is this and its number.
@@ -310,14 +310,14 @@ impl Server {
             Token(token) if token >= OUTPUTS => {
                 return self.handle_output(now, token - OUTPUTS, event);
             }
-            Token(token) if token >= STATUS => {
-                if let Some(status) = self.status.as_mut().filter(|s| s.owns(token)) {
-                    status.note_event(token);
-                }
-            }
             Token(token) if token >= HELPERS => {
                 if let Some(helpers) = &mut self.helpers {
                     helpers.handle_event(now, token);
+                }
+            }
+            Token(token) if token >= STATUS => {
+                if let Some(status) = self.status.as_mut().filter(|s| s.owns(token)) {
+                    status.note_event(token);
                 }
             }
             Token(token) => {
