@@ -138,7 +138,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &[]),
     (
         "config",
-        &["cli", "helper", "output", "privileges", "syslog", "tls"],
+        &[
+            "cli",
+            "collector",
+            "helper",
+            "output",
+            "privileges",
+            "syslog",
+            "tls",
+        ],
     ),
     (
         "relay",

@@ -11,6 +11,7 @@
 //! nothing but that no Ack is sent.
 
 mod batches;
+mod computer;
 mod connections;
 mod domain;
 mod enumerate;
@@ -40,6 +41,8 @@ use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+pub use computer::{ComputerRule, Mismatch};
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +75,8 @@ pub struct Settings {
     pub mapping: Mapping,
     /// The host by which sources reach us; `None` takes what they used.
     pub hostname: Option<String>,
+    /// Whether Computer must be the authenticated host; `None` compares nothing.
+    pub computers: Option<ComputerRule>,
 }
 
 /// What has happened.
@@ -159,11 +164,14 @@ pub struct Collector {
     outputs: VecDeque<Output>,
     sources: Sources,
     repeats: Repeats,
+    /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
     /// Whom the domain is asked about, and from where they came.
     asked: HashMap<ConnId, IpAddr>,
     pressure: Pressure,
+    /// When it last made sources wait unread.
+    last_hold: Option<(Instant, Instant)>,
     buffered: usize,
     strangers: usize,
     random: StdRng,
@@ -217,6 +225,7 @@ impl Collector {
             failures_since: now.monotonic,
             asked: HashMap::new(),
             pressure: Pressure::Released,
+            last_hold: None,
             buffered: 0,
             strangers: 0,
             random: StdRng::from_seed(seed),
@@ -325,7 +334,7 @@ impl Collector {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
         let hold = match self.pressure {
-            Pressure::Holding { until } => Some(until),
+            Pressure::Holding { until, .. } => Some(until),
             Pressure::Released | Pressure::Shedding => None,
         };
         let timer = self.timers.first().map(|(at, _)| *at);

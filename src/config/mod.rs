@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::cli::{MessageKind, RelayOptions};
+use crate::cli::{MessageKind, MismatchKind, RelayOptions};
+use crate::collector::{ComputerRule, Mismatch};
 use crate::helper;
 use crate::output::{self, is_host_name};
 use crate::privileges::Account;
@@ -51,6 +52,8 @@ pub struct Config {
     pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
+    /// Whether Computer must be the authenticated host.
+    pub computers: Option<ComputerRule>,
     /// Whether bodies that are not sealed are taken after authentication.
     pub allow_unencrypted: bool,
     /// How an event becomes a message.
@@ -101,6 +104,7 @@ impl Config {
             users: options.users.clone(),
             ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
+            computers: computers(options)?,
             allow_unencrypted: options.allow_unencrypted,
             mapping: mapping(options)?,
             state: state(
@@ -112,6 +116,20 @@ impl Config {
                 .map_err(Error::Account)?,
         })
     }
+}
+
+fn computers(options: &RelayOptions) -> Result<Option<ComputerRule>, Error> {
+    let Some(kind) = options.require_computer_match else {
+        return Ok(None);
+    };
+    let mismatch = match kind {
+        MismatchKind::Mark => Mismatch::Mark,
+        // Whoever forges would come as a null session.
+        MismatchKind::Refuse if !options.anonymous.is_empty() => return Err(Error::Computers),
+        MismatchKind::Refuse => Mismatch::Refuse,
+    };
+    let exempt = options.computer_exempt.clone();
+    Ok(Some(ComputerRule { mismatch, exempt }))
 }
 
 fn ntlm_helper(options: &RelayOptions) -> Result<Option<helper::Settings>, Error> {

@@ -160,6 +160,7 @@ impl Object<'_> {
         self.fact("Identity", origin.identity);
         self.fact("AccountSid", origin.account_sid);
         self.fact("Auth", origin.auth);
+        self.fact("ComputerMismatch", origin.computer_mismatch);
         self.close();
     }
 

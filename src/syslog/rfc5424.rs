@@ -159,6 +159,7 @@ impl Message<'_, '_> {
         self.push_fact(out, "Identity", origin.identity);
         self.push_fact(out, "AccountSid", origin.account_sid);
         self.push_fact(out, "Auth", origin.auth);
+        self.push_fact(out, "ComputerMismatch", origin.computer_mismatch);
         if let Some(event) = event {
             self.push_unlike_header(out, event);
             for (name, value) in facts(event) {

@@ -119,6 +119,7 @@ impl Bench {
             account_sid: "",
             auth: "ntlm-anonymous",
             subscription: "bench",
+            computer_mismatch: "",
         };
         let parsed: Vec<_> = events.iter().map(|xml| (xml, event::parse(xml))).collect();
         let mut out = Vec::new();
@@ -259,5 +260,6 @@ fn settings(message: MessageKind) -> Settings {
             ..Mapping::default()
         },
         hostname: None,
+        computers: None,
     }
 }
