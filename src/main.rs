@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use clap::Parser;
-use wecrelay::cli::{Command, Options};
+use wecrelay::cli::{Command, Options, RelayOptions};
 use wecrelay::config::{self, Config, Environment};
 use wecrelay::{commands, relay, systemd};
 
@@ -35,6 +35,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     match &options.command {
+        Some(Command::Check(options)) => {
+            let (config, _) = configuration(options)?;
+            commands::check::run(&config).map_err(|error| Failure::Usage(error.into()))
+        }
         Some(Command::Send(send)) => {
             commands::send::run(send).map_err(|error| match error.exit_code() {
                 2 => Failure::Usage(error.into()),
@@ -55,20 +59,26 @@ fn run(options: &Options) -> Result<(), Failure> {
             })
         }
         None => {
-            let sockets = systemd::sockets().map_err(|error| Failure::Usage(error.into()))?;
-            let (names, sockets) = sockets.into_iter().map(split).unzip();
-            let environment = Environment {
-                state_directory: std::env::var_os("STATE_DIRECTORY"),
-                sockets: names,
-            };
-            let config = Config::check(&options.relay, &environment);
-            let config = config.map_err(|error| Failure::Usage(error.into()))?;
+            let (config, sockets) = configuration(&options.relay)?;
             relay::run(&config, sockets).map_err(|error| match error.is_usage() {
                 true => Failure::Usage(error.into()),
                 false => Failure::Running(error.into()),
             })
         }
     }
+}
+
+/// The flags, checked, and the sockets that the service manager has bound.
+fn configuration(options: &RelayOptions) -> Result<(Config, Vec<TcpListener>), Failure> {
+    let sockets = systemd::sockets().map_err(|error| Failure::Usage(error.into()))?;
+    let (names, sockets) = sockets.into_iter().map(split).unzip();
+    let environment = Environment {
+        state_directory: std::env::var_os("STATE_DIRECTORY"),
+        sockets: names,
+    };
+    let config = Config::check(options, &environment);
+    let config = config.map_err(|error| Failure::Usage(error.into()))?;
+    Ok((config, sockets))
 }
 
 fn split(socket: systemd::Inherited) -> (config::Inherited, TcpListener) {

@@ -195,6 +195,25 @@ fn is_absent(error: &io::Error) -> bool {
     code == Some(libc::EAFNOSUPPORT) || code == Some(libc::EADDRNOTAVAIL)
 }
 
+/// What would run, as far as files decide it.
+#[derive(Debug)]
+pub struct Plan {
+    /// The subscriptions to offer.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// Reads and verifies all that a start would, without listening or touching the state.
+///
+/// # Errors
+/// What would end the start.
+pub fn plan(config: &Config) -> Result<Plan, Error> {
+    let Reloaded { settings, .. } = load(config, &Rc::default())?;
+    server::connectors(&config.outputs).map_err(Error::Output)?;
+    Ok(Plan {
+        subscriptions: settings.subscriptions,
+    })
+}
+
 /// Reads all files that the configuration names.
 fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Error> {
     let settings = settings(config, replays)?;

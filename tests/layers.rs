@@ -176,7 +176,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "commands",
-        &["cli", "event", "ntlm", "source", "users", "wire", "wsman"],
+        &[
+            "cli", "config", "event", "ntlm", "output", "query", "relay", "source", "users",
+            "wire", "wsman",
+        ],
     ),
     (
         "main",

@@ -3,12 +3,18 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::CaOptions;
+use super::{CaOptions, RelayOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Verify all flags and files, and say what the relay would do with them
+    ///
+    /// Takes the flags of the relay. Prints where it listens, who gets in, which
+    /// subscriptions it offers to whom in words, and where events go; the log has what is
+    /// doubtful. Nothing is listened on, sent or stored. Exit code 2: it would not start.
+    Check(Box<RelayOptions>),
     /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works against any collector that lets null sessions in, or the account of

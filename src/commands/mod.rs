@@ -1,5 +1,6 @@
 //! What people do around the relay: the subcommands.
 
 pub mod ca;
+pub mod check;
 pub mod passwd;
 pub mod send;
