@@ -12,17 +12,19 @@
 
 mod ca;
 mod command;
+mod verbosity;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use verbosity::Verbosity;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -415,27 +417,6 @@ pub struct RelayOptions {
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
-}
-
-/// How much is logged.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Verbosity {
-    /// Log more: -v each request, -vv the structure of messages
-    ///
-    /// Repeatable. Secrets are never logged. Without -v and -q the variable
-    /// RUST_LOG decides, else info.
-    #[arg(
-        short,
-        long,
-        action = ArgAction::Count,
-        global = true,
-        conflicts_with = "quiet",
-        help_heading = "Relay"
-    )]
-    pub verbose: u8,
-    /// Log less: -q warnings and errors, -qq errors only
-    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
-    pub quiet: u8,
 }
 
 /// What MSG holds.
