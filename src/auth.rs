@@ -1,10 +1,15 @@
 //! Who a source is: HTTP authentication of one connection, over SPNEGO and NTLM.
 //!
 //! Both authenticate a connection, not a request, so there is one [`Acceptor`] a
-//! connection. Sans-IO: time and random bytes are arguments.
+//! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
+//! all. Sans-IO: time and random bytes are arguments.
 
 mod acceptor;
+mod basic;
+pub mod digest;
 mod error;
+mod nonces;
+mod passwords;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +21,9 @@ use md5::{Digest, Md5};
 use crate::ntlm::{self, Account};
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
+pub use self::digest::{Algorithm, Ha1};
 pub use self::error::Error;
+pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 
 /// Who may come and how; shared by all connections.
 #[derive(Clone)]
@@ -31,10 +38,13 @@ pub struct Policy {
     pub ntlmv1: bool,
     /// Our own names, for the challenge.
     pub server: ntlm::Server,
+    /// Basic and Digest, where they are turned on.
+    pub passwords: Option<Passwords>,
 }
 
 impl Policy {
-    /// The scheme words to offer in `WWW-Authenticate`, a line each.
+    /// The scheme words to offer in `WWW-Authenticate`, a line each; those of
+    /// [`Passwords::offers`] come after them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
         match self.has_accounts || !self.anonymous.is_empty() {
@@ -58,6 +68,7 @@ impl fmt::Debug for Policy {
             .field("has_accounts", &self.has_accounts)
             .field("ntlmv1", &self.ntlmv1)
             .field("server", &self.server)
+            .field("passwords", &self.passwords)
             .finish_non_exhaustive()
     }
 }
@@ -103,6 +114,10 @@ pub enum Method {
     Ntlm,
     /// By a client certificate.
     TlsCertificate,
+    /// By the password itself, with each request.
+    Basic,
+    /// By a hash of the password, with each request.
+    Digest,
 }
 
 impl Method {
@@ -113,7 +128,15 @@ impl Method {
             Self::NtlmAnonymous => "ntlm-anonymous",
             Self::Ntlm => "ntlm",
             Self::TlsCertificate => "tls-cert",
+            Self::Basic => "basic",
+            Self::Digest => "digest",
         }
+    }
+
+    /// Whether each request is proved by itself, unsealed, and vouches for no other.
+    #[must_use]
+    pub const fn is_by_request(self) -> bool {
+        matches!(self, Self::Basic | Self::Digest)
     }
 
     /// Whether the identity is only a claim.
@@ -202,13 +225,13 @@ impl SecurityContext {
 pub enum Step {
     /// Answer 401 with this, and keep the connection.
     Challenge(String),
-    /// The source is known; its bodies come sealed from now on, the one of this
-    /// very request included.
+    /// The source is known; where there is a context, its bodies come sealed from now
+    /// on, the one of this very request included.
     Accept {
         /// Who it is.
         identity: Identity,
-        /// What seals its bodies.
-        context: SecurityContext,
+        /// What seals its bodies; none with Basic and Digest.
+        context: Option<SecurityContext>,
         /// Goes with the answer, if there is one.
         token: Option<String>,
     },

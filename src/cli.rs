@@ -74,8 +74,8 @@ pub struct RelayOptions {
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
-    /// One account a line, hashed; "wecrelay passwd" makes such lines. Default:
-    /// none.
+    /// One account a line, hashed; "wecrelay passwd" makes such lines. They are for
+    /// NTLM, and with --basic and --digest for these too. Default: none.
     ///
     /// Danger: the hash of a line is as good as its password for getting in.
     /// Keep the file readable by the relay only.
@@ -83,6 +83,42 @@ pub struct RelayOptions {
     /// Example: --users /etc/wecrelay/users
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
+
+    /// Let hosts authenticate with Basic too: name and password with each request
+    ///
+    /// Needs --users. Inside TLS only, unless --allow-password-without-tls is given.
+    /// Windows event forwarding does not use it; other clients of its protocol do.
+    /// Subscriptions for such a host name the profile https/basic. Default: not offered.
+    ///
+    /// Danger: the relay sees the password itself. Whoever takes the relay over, or can
+    /// play it to a host that does not check certificates, has it.
+    ///
+    /// Example: --basic --users /etc/wecrelay/users --listen https://192.0.2.10
+    #[arg(long, requires = "users", help_heading = "Sources")]
+    pub basic: bool,
+
+    /// Let hosts authenticate with Digest too (RFC 7616): a hash with each request
+    ///
+    /// Needs lines in --users that "wecrelay passwd --digest REALM" has made, all of one
+    /// realm. SHA-256 is offered first, then MD5, each if a line has such a hash; nonces
+    /// are good for half an hour and no answer is taken twice. Inside TLS only, unless
+    /// --allow-password-without-tls is given. Subscriptions for such a host name the
+    /// profile https/digest. Default: not offered.
+    ///
+    /// Danger: whoever sees one answer can try passwords against it as fast as hashes are
+    /// computed. Take long random ones, and remove ":MD5=..." from the lines if no host
+    /// needs it.
+    #[arg(long, requires = "users", help_heading = "Sources")]
+    pub digest: bool,
+
+    /// Offer --basic and --digest on http listeners too
+    ///
+    /// Bodies are not sealed then. Default: only on https listeners.
+    ///
+    /// Danger: an attacker between host and relay can read, change and add events. With
+    /// Basic he reads the password too.
+    #[arg(long, help_heading = "Sources")]
+    pub allow_password_without_tls: bool,
 
     /// Certificate chain of https listeners (PEM), the host's own first
     ///
@@ -392,6 +428,16 @@ pub struct SendOptions {
 /// The arguments of `wecrelay passwd`.
 #[derive(Args, Clone, Debug)]
 pub struct PasswdOptions {
+    /// Make the line that --digest needs, with hashes for SHA-256 and MD5
+    ///
+    /// Hosts are shown the realm when they are asked for a password: 1 to 255 ASCII
+    /// characters without colon, quote and backslash. All Digest lines of a file must be
+    /// of one realm. The account is to be written exactly as hosts will write it.
+    ///
+    /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
+    #[arg(long, value_name = "REALM")]
+    pub digest: Option<String>,
+
     /// The account; without DOMAIN it fits any domain
     #[arg(value_name = "[DOMAIN\\]USER")]
     pub account: String,

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,8 @@ pub enum Error {
     NoSubscription,
     /// The file of accounts.
     Users(users::Error),
+    /// `--digest`, and no account has a line for it.
+    NoDigestLine(PathBuf),
     /// The state folder.
     Store(store::Error),
     /// An output's certificates.
@@ -73,6 +76,11 @@ impl fmt::Display for Error {
                 )
             }
             Self::Users(error) => write!(f, "--users {error}"),
+            Self::NoDigestLine(file) => write!(
+                f,
+                "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
+                file.display()
+            ),
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
@@ -244,14 +252,40 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
     };
+    let users = Rc::new(users);
     let own = rustix::system::uname();
     let own = own.nodename().to_string_lossy();
     let hostname = config.hostname.as_deref().unwrap_or(&own);
     Ok(auth::Policy {
         anonymous: config.anonymous.clone(),
         has_accounts: !users.is_empty(),
-        accounts: Rc::new(users),
+        passwords: passwords(config, &users)?,
+        accounts: users,
         ntlmv1: config.ntlmv1,
         server: ntlm::Server::from_hostname(hostname),
     })
+}
+
+/// The realm of Basic where no Digest line names one.
+const REALM: &str = "wecrelay";
+
+fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Passwords>, Error> {
+    if !config.basic && !config.digest {
+        return Ok(None);
+    }
+    let digest = match config.digest {
+        true => users.algorithms(),
+        false => Vec::new(),
+    };
+    if config.digest && digest.is_empty() {
+        let file = config.users.clone().unwrap_or_default();
+        return Err(Error::NoDigestLine(file));
+    }
+    let offer = auth::Offer {
+        realm: users.realm().unwrap_or(REALM).to_owned(),
+        basic: config.basic,
+        digest,
+        without_tls: config.password_without_tls,
+    };
+    Ok(Some(auth::Passwords::new(offer, users.clone())))
 }

@@ -100,7 +100,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ),
     ("source", &["http", "ntlm", "sldc", "wire"]),
     ("sqlite", &["bookmark", "store"]),
-    ("users", &["ntlm"]),
+    ("users", &["auth", "ntlm"]),
     ("subscriptions", &["query", "wire", "wsman"]),
     ("resolver", &[]),
     ("tls", &["auth"]),

@@ -264,7 +264,7 @@ impl Turn<'_> {
 fn accept(account: Account, session: ntlm::Session, token: Option<String>) -> (State, Step) {
     let step = Step::Accept {
         identity: account.into(),
-        context: SecurityContext::Ntlm(Box::new(session)),
+        context: Some(SecurityContext::Ntlm(Box::new(session))),
         token,
     };
     (State::Start, step)

@@ -32,6 +32,7 @@ fn policy() -> Policy {
         accounts: Rc::new(One),
         has_accounts: true,
         ntlmv1: false,
+        passwords: None,
         server: ntlm::Server {
             computer: "WIN-G0F9BDLFGLG".into(),
             domain: "WIN-G0F9BDLFGLG".into(),
@@ -77,7 +78,7 @@ impl Connection {
                 identity,
                 context,
                 token,
-            } => (identity, context, token),
+            } => (identity, context.unwrap(), token),
             other => panic!("{other:?}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::ConnId;
 use super::sources::SourceName;
-use crate::auth::{Certificate, Identity};
+use crate::auth::{Certificate, Identity, Method};
 use crate::bookmark;
 use crate::wsman::{Header, Policy, Profile, Subscription};
 use std::net::IpAddr;
@@ -59,8 +59,14 @@ impl Source {
             Some(certificate) => Profile::HttpsMutual {
                 issuer_thumbprints: vec![certificate.issuer.clone()],
             },
-            None if self.is_secure => Profile::HttpsSpnegoKerberos,
-            None => Profile::HttpSpnegoKerberos,
+            None => match (self.identity.method, self.is_secure) {
+                (Method::Basic, true) => Profile::HttpsBasic,
+                (Method::Basic, false) => Profile::HttpBasic,
+                (Method::Digest, true) => Profile::HttpsDigest,
+                (Method::Digest, false) => Profile::HttpDigest,
+                (_, true) => Profile::HttpsSpnegoKerberos,
+                (_, false) => Profile::HttpSpnegoKerberos,
+            },
         };
         Policy {
             profiles: vec![profile],

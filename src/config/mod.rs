@@ -48,6 +48,12 @@ pub struct Config {
     pub ntlmv1: bool,
     /// Whether bodies that are not sealed are taken after authentication.
     pub allow_unencrypted: bool,
+    /// Whether Basic is offered.
+    pub basic: bool,
+    /// Whether Digest is offered.
+    pub digest: bool,
+    /// Whether these two are offered without TLS.
+    pub password_without_tls: bool,
     /// How an event becomes a message.
     pub mapping: Mapping,
     /// Folder of bookmarks.
@@ -68,6 +74,7 @@ impl Config {
             return Err(Error::NoMethod);
         }
         let listeners = listen::listeners(&options.listen)?;
+        check_passwords(options, &listeners)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
@@ -82,10 +89,29 @@ impl Config {
             users: options.users.clone(),
             ntlmv1: options.ntlmv1,
             allow_unencrypted: options.allow_unencrypted,
+            basic: options.basic,
+            digest: options.digest,
+            password_without_tls: options.allow_password_without_tls,
             mapping: mapping(options)?,
             state: state(options.state.as_deref(), state_directory),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
         })
+    }
+}
+
+/// Basic and Digest must be of use somewhere.
+fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
+    let method = match (options.basic, options.digest) {
+        (true, _) => "--basic",
+        (false, true) => "--digest",
+        (false, false) if options.allow_password_without_tls => return Err(Error::NoPassword),
+        (false, false) => return Ok(()),
+    };
+    let is_offered = |listener: &Listener| listener.secure || options.allow_password_without_tls;
+    if listeners.iter().any(is_offered) {
+        Ok(())
+    } else {
+        Err(Error::PasswordListener(method))
     }
 }
 

@@ -61,22 +61,20 @@ impl Connection {
         if self.certificate().is_some() {
             return Ok(());
         }
-        let Some(authorization) = request.head.header("Authorization") else {
-            if self.established.is_some() {
-                return Ok(());
-            }
-            let response = offer(&rules.auth);
-            self.respond(now, form, response);
-            return Err(None);
-        };
+        let authorization = request.head.header("Authorization");
+        if authorization.is_none() && self.is_authenticated_for_good() {
+            return Ok(());
+        }
         if self.established.take().is_some() {
             // It starts over, with the time of a new connection.
             self.opened = now.monotonic;
         }
-        let step = self
-            .acceptor
-            .handle(authorization, self.address, &rules.auth, now.wall, random);
-        match step {
+        let Some(authorization) = authorization else {
+            let response = self.offer(now, rules, random);
+            self.respond(now, form, response);
+            return Err(None);
+        };
+        match self.judge(now, request, authorization, rules, random) {
             Step::Challenge(token) => {
                 self.respond(
                     now,
@@ -93,12 +91,41 @@ impl Connection {
                 self.token = token;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
-                    context: Some(context),
+                    context,
                 });
                 Ok(())
             }
-            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
+            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules, random))),
         }
+    }
+
+    /// Whether further requests need no proof of their own.
+    fn is_authenticated_for_good(&self) -> bool {
+        let established = self.established.as_ref();
+        established.is_some_and(|e| !e.identity.method.is_by_request())
+    }
+
+    fn judge(
+        &mut self,
+        now: Now,
+        request: &Request,
+        authorization: &str,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Step {
+        let presented = auth::Presented {
+            authorization,
+            method: "POST",
+            target: &request.head.target,
+            body: &request.body,
+            is_secure: self.is_secure(),
+        };
+        let passwords = rules.auth.passwords.as_ref();
+        let step = passwords.and_then(|known| known.handle(&presented, now.wall, random));
+        step.unwrap_or_else(|| {
+            let (acceptor, address) = (&mut self.acceptor, self.address);
+            acceptor.handle(authorization, address, &rules.auth, now.wall, random)
+        })
     }
 
     pub(super) fn deny(
@@ -107,15 +134,35 @@ impl Connection {
         form: Form,
         error: &auth::Error,
         rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
     ) -> Event {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
-        self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
+        let response = self.offer(now, rules, random);
+        self.respond(now, Form { keep_alive, ..form }, response);
         Event::Refused(Refusal::new(
             RefusalKind::Authentication,
             401,
             error.reason(),
         ))
+    }
+
+    /// 401 with the methods that are enabled.
+    fn offer(&self, now: Now, rules: &Rules, random: &mut dyn FnMut(&mut [u8])) -> Response {
+        let words = rules.auth.offers().into_iter().map(str::to_owned);
+        let passwords = rules.auth.passwords.as_ref();
+        let passwords = passwords.map(|known| known.offers(self.is_secure(), now.wall, random));
+        words
+            .chain(passwords.unwrap_or_default())
+            .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+    }
+
+    /// Whether bodies may come as they are: TLS protects them, or a flag says so.
+    fn takes_unsealed(&self, rules: &Rules) -> bool {
+        let by_request = |e: &Established| e.identity.method.is_by_request();
+        rules.allow_unencrypted
+            || self.is_secure()
+            || self.established.as_ref().is_some_and(by_request)
     }
 
     /// Body to envelope: unseal, decompress, decode.
@@ -140,7 +187,7 @@ impl Connection {
                 sealed: Some(sealed.mechanism),
                 ..form
             }
-        } else if rules.allow_unencrypted || self.is_secure() {
+        } else if self.takes_unsealed(rules) {
             plain = &body;
             let charset = content_type.charset().unwrap_or_default();
             Form { charset, ..form }
@@ -204,14 +251,6 @@ impl Connection {
         let kind = format!("application/soap+xml;charset={}", form.charset.name());
         Response::with_body(status, plain).header("Content-Type", kind)
     }
-}
-
-/// 401 with the methods that are enabled.
-fn offer(policy: &auth::Policy) -> Response {
-    policy
-        .offers()
-        .into_iter()
-        .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
 }
 
 /// Decompresses and decodes an unsealed body.

@@ -40,6 +40,7 @@ impl Scene {
             has_accounts: false,
             accounts: Rc::new(Nobody),
             ntlmv1: false,
+            passwords: None,
             server: ntlm::Server::from_hostname("collector.example.com"),
         };
         let limits = Limits::default();

@@ -243,6 +243,7 @@ fn settings(message: MessageKind) -> Settings {
         accounts: Rc::new(Users::default()),
         has_accounts: false,
         ntlmv1: false,
+        passwords: None,
         server: Server::from_hostname("bench.example.com"),
     };
     Settings {

@@ -205,6 +205,7 @@ fn settings() -> Settings {
         accounts: Rc::new(Nobody),
         has_accounts: false,
         ntlmv1: false,
+        passwords: None,
         server: Server::from_hostname("collector.example.test"),
     };
     Settings {
