@@ -7,6 +7,7 @@
 mod acceptor;
 mod basic;
 pub mod digest;
+mod domain;
 mod error;
 mod nonces;
 mod passwords;
@@ -22,6 +23,7 @@ use crate::ntlm::{self, Account};
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
 pub use self::digest::{Algorithm, Ha1};
+pub use self::domain::Verdict;
 pub use self::error::Error;
 pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 
@@ -36,6 +38,8 @@ pub struct Policy {
     pub has_accounts: bool,
     /// Take NTLMv1 answers.
     pub ntlmv1: bool,
+    /// A domain can be asked for accounts that are not ours.
+    pub domain: bool,
     /// Our own names, for the challenge.
     pub server: ntlm::Server,
     /// Basic and Digest, where they are turned on.
@@ -47,7 +51,7 @@ impl Policy {
     /// [`Passwords::offers`] come after them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
-        match self.has_accounts || !self.anonymous.is_empty() {
+        match self.has_accounts || self.domain || !self.anonymous.is_empty() {
             true => vec!["Negotiate"],
             false => Vec::new(),
         }
@@ -67,6 +71,7 @@ impl fmt::Debug for Policy {
             .field("anonymous", &self.anonymous)
             .field("has_accounts", &self.has_accounts)
             .field("ntlmv1", &self.ntlmv1)
+            .field("domain", &self.domain)
             .field("server", &self.server)
             .field("passwords", &self.passwords)
             .finish_non_exhaustive()
@@ -110,8 +115,10 @@ pub fn channel_bindings(end_point: &[u8]) -> [u8; 16] {
 pub enum Method {
     /// Not at all: an NTLM null session.
     NtlmAnonymous,
-    /// By the password of an account.
+    /// By the password of an account of ours.
     Ntlm,
+    /// By the password of an account that its domain verified.
+    NtlmDomain,
     /// By a client certificate.
     TlsCertificate,
     /// By the password itself, with each request.
@@ -127,6 +134,7 @@ impl Method {
         match self {
             Self::NtlmAnonymous => "ntlm-anonymous",
             Self::Ntlm => "ntlm",
+            Self::NtlmDomain => "ntlm-domain",
             Self::TlsCertificate => "tls-cert",
             Self::Basic => "basic",
             Self::Digest => "digest",
@@ -155,6 +163,17 @@ pub struct Identity {
     pub workstation: String,
     /// How that was proven.
     pub method: Method,
+}
+
+/// For logs.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.is_empty() {
+            true => write!(f, "no identity"),
+            false => write!(f, "{}", self.name),
+        }?;
+        write!(f, " by {}", self.method.as_str())
+    }
 }
 
 impl From<Account> for Identity {
@@ -225,6 +244,9 @@ impl SecurityContext {
 pub enum Step {
     /// Answer 401 with this, and keep the connection.
     Challenge(String),
+    /// Hold the request until [`Acceptor::handle_verdict`] has what the account's
+    /// domain says to [`Acceptor::question`].
+    Ask,
     /// The source is known; where there is a context, its bodies come sealed from now
     /// on, the one of this very request included.
     Accept {

@@ -321,6 +321,21 @@ pub struct RelayOptions {
     /// (set by systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
+
+    /// Become this user after the ports are bound; only root can
+    ///
+    /// With the user's groups. Files that the relay rereads (--users, certificates,
+    /// subscriptions) must be readable by the user too, or SIGHUP keeps the old ones; a
+    /// missing --state folder is made for the user. Under systemd, User= or DynamicUser=
+    /// does the same. Default: stay who we are.
+    #[arg(long, value_name = "NAME", help_heading = "Relay")]
+    pub user: Option<String>,
+
+    /// Become a member of this group after the ports are bound; only root can
+    ///
+    /// Default: the group of --user.
+    #[arg(long, value_name = "NAME", help_heading = "Relay")]
+    pub group: Option<String>,
 }
 
 /// How much is logged.

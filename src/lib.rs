@@ -28,12 +28,14 @@
 //! Lowest first; a file imports from its own layer or a lower one, which
 //! `tests/layers.rs` checks:
 //!
-//! 1. bytes: [`wire`], [`sldc`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`spnego`], [`auth`], [`wsman`], [`event`], [`bookmark`],
-//!    [`query`], [`syslog`];
+//! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
+//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
+//!    [`event`], [`bookmark`], [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
 //!    [`source`], [`store`];
-//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`tls`], [`server`];
+//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`systemd`],
+//!    [`privileges`],
+//!    [`tls`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
 //!
 //! Protocols and machines are sans-IO: they take bytes, time and random bytes as
@@ -61,15 +63,19 @@ pub mod config;
 pub mod connection;
 pub mod event;
 pub mod http;
+pub mod kerberos;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;
+pub mod privileges;
 pub mod query;
 pub mod queue;
 pub mod relay;
 pub mod resolver;
+pub mod sddl;
 pub mod server;
+pub mod sid;
 pub mod sldc;
 pub mod source;
 pub mod spnego;
@@ -77,6 +83,7 @@ pub mod sqlite;
 pub mod store;
 pub mod subscriptions;
 pub mod syslog;
+pub mod systemd;
 pub mod tls;
 pub mod users;
 pub mod wire;

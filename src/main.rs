@@ -4,12 +4,13 @@ mod logger;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use clap::Parser;
 use wecrelay::cli::{Command, Options};
-use wecrelay::config::Config;
-use wecrelay::{commands, relay};
+use wecrelay::config::{self, Config, Environment};
+use wecrelay::{commands, relay, systemd};
 
 /// Why it ended: what was asked for could not be understood, or could not be done.
 enum Failure {
@@ -47,15 +48,29 @@ fn run(options: &Options) -> Result<(), Failure> {
             })
         }
         None => {
-            let state = std::env::var_os("STATE_DIRECTORY");
-            let config = Config::check(&options.relay, state.as_deref());
+            let sockets = systemd::sockets().map_err(|error| Failure::Usage(error.into()))?;
+            let (names, sockets) = sockets.into_iter().map(split).unzip();
+            let environment = Environment {
+                state_directory: std::env::var_os("STATE_DIRECTORY"),
+                sockets: names,
+            };
+            let config = Config::check(&options.relay, &environment);
             let config = config.map_err(|error| Failure::Usage(error.into()))?;
-            relay::run(&config).map_err(|error| match error.is_usage() {
+            relay::run(&config, sockets).map_err(|error| match error.is_usage() {
                 true => Failure::Usage(error.into()),
                 false => Failure::Running(error.into()),
             })
         }
     }
+}
+
+fn split(socket: systemd::Inherited) -> (config::Inherited, TcpListener) {
+    let systemd::Inherited {
+        name,
+        address,
+        listener,
+    } = socket;
+    (config::Inherited { name, address }, listener)
 }
 
 /// The error and its causes, joined by colons.

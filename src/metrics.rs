@@ -29,11 +29,40 @@ pub struct Counters {
     pub unavailable: u64,
     /// Sources that got a subscription and then sent nothing.
     pub silent_sources: u64,
+    /// Authentications by method and result, one a connection and handshake.
+    pub authentications: BTreeMap<(&'static str, Outcome), u64>,
     /// Requests refused, by kind.
     pub refusals: BTreeMap<RefusalKind, u64>,
 }
 
+/// How an authentication ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The source was let in.
+    Accepted,
+    /// It was not.
+    Refused,
+    /// Nobody could say.
+    Unavailable,
+}
+
+impl Outcome {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 impl Counters {
+    pub(crate) fn note_authentication(&mut self, method: &'static str, outcome: Outcome) {
+        *self.authentications.entry((method, outcome)).or_default() += 1;
+    }
+
     pub(crate) fn note_refusal(&mut self, kind: RefusalKind) {
         *self.refusals.entry(kind).or_default() += 1;
     }
@@ -58,6 +87,9 @@ impl fmt::Display for Counters {
         for (name, value) in fields {
             write!(f, "{separator}{name}={value}")?;
             separator = " ";
+        }
+        for ((method, outcome), count) in &self.authentications {
+            write!(f, " {}-{method}={count}", outcome.as_str())?;
         }
         for (kind, count) in &self.refusals {
             write!(f, " refused-{}={count}", kind.name())?;

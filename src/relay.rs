@@ -6,6 +6,7 @@ use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::ntlm;
+use crate::privileges;
 use crate::query;
 use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
@@ -18,7 +19,7 @@ use crate::wsman::subscribe::{ContentFormat, Subscription};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -43,6 +44,8 @@ pub enum Error {
     Store(store::Error),
     /// An output's certificates.
     Output(server::OutputError),
+    /// Becoming another user.
+    Account(privileges::Error),
     /// A listener.
     Listen(&'static str, SocketAddr, io::Error),
     /// The files of https listeners.
@@ -86,6 +89,7 @@ impl fmt::Display for Error {
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
+            Self::Account(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
         }
@@ -96,14 +100,25 @@ impl std::error::Error for Error {}
 
 /// Runs the relay until SIGTERM or SIGINT.
 ///
+/// `sockets` are those that `config` calls inherited.
+///
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
-pub fn run(config: &Config) -> Result<(), Error> {
+pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
     let Reloaded { settings, tls } = load(config)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
+    let listeners = listeners(config, sockets)?;
+    if let Some(account) = &config.account {
+        account
+            .prepare(&config.state)
+            .and_then(|()| account.become_it())
+            .map_err(Error::Account)?;
+        if let Err(error) = load(config) {
+            log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
+        }
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
-    let listeners = listeners(config)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
     let reload = move || {
@@ -126,16 +141,22 @@ pub fn run(config: &Config) -> Result<(), Error> {
     .map_err(Error::Server)
 }
 
-fn listeners(config: &Config) -> Result<Vec<server::Listener>, Error> {
+fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::Listener>, Error> {
+    let mut sockets: Vec<_> = sockets.into_iter().map(Some).collect();
     let mut listeners = Vec::new();
     for &Listener {
         address,
         optional,
         secure,
+        inherited,
     } in &config.listeners
     {
         let scheme = if secure { "https" } else { "http" };
-        let listener = match server::bind(address, secure) {
+        let passed = inherited.and_then(|index| sockets.get_mut(index)?.take());
+        let listener = match passed.map_or_else(
+            || server::bind(address, secure),
+            |socket| Ok(server::Listener::new(socket, secure)),
+        ) {
             Ok(listener) => listener,
             Err(error) if optional && is_absent(&error) => continue,
             Err(error) => return Err(Error::Listen(scheme, address, error)),
@@ -262,6 +283,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         passwords: passwords(config, &users)?,
         accounts: users,
         ntlmv1: config.ntlmv1,
+        domain: false,
         server: ntlm::Server::from_hostname(hostname),
     })
 }

@@ -7,8 +7,11 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::auth::{Error, Policy, SecurityContext, Step};
-use crate::ntlm::{self, Account, Established, ExpectAuthenticate, ExpectNegotiate, messages};
+use crate::auth::domain::{self, Asked, Within};
+use crate::auth::{Error, Policy, Step, Verdict};
+use crate::ntlm::{
+    self, Established, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages,
+};
 use crate::spnego::{self, Mechanism, NegTokenResp, Negotiation};
 
 /// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
@@ -34,13 +37,15 @@ pub struct Acceptor {
 }
 
 #[derive(Debug, Default)]
-enum State {
+pub(super) enum State {
     #[default]
     Start,
     /// NTLM was chosen in SPNEGO; its first message is to come.
     Chosen(Negotiation),
     /// A challenge went out, within SPNEGO or raw.
     Challenged(Box<ExpectAuthenticate>, Option<Negotiation>),
+    /// The answer is complete; the domain of its account has the word.
+    Asked(Box<Asked>),
 }
 
 impl Acceptor {
@@ -86,11 +91,30 @@ impl Acceptor {
             Err(error) => Step::Deny(error),
         }
     }
+
+    /// What is to be asked after [`Step::Ask`].
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        match &self.state {
+            State::Asked(asked) => Some(asked.question()),
+            _ => None,
+        }
+    }
+
+    /// Takes what the domain says to [`Self::question`].
+    pub fn handle_verdict(&mut self, verdict: Verdict, peer: IpAddr, policy: &Policy) -> Step {
+        match std::mem::take(&mut self.state) {
+            State::Asked(asked) => asked
+                .handle(verdict, peer, policy)
+                .unwrap_or_else(Step::Deny),
+            _ => Step::Deny(Error::OutOfTurn),
+        }
+    }
 }
 
 /// The words that we answer to.
-#[derive(Clone, Copy)]
-enum Scheme {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scheme {
     Negotiate,
     Ntlm,
 }
@@ -104,7 +128,7 @@ impl Scheme {
     }
 
     /// A whole header value.
-    fn value(self, token: &[u8]) -> String {
+    pub(super) fn value(self, token: &[u8]) -> String {
         let mut value = format!("{} ", self.word());
         BASE64.encode_string(token, &mut value);
         value
@@ -157,10 +181,7 @@ impl Turn<'_> {
         state: State,
     ) -> Result<(State, Step), Error> {
         match (kind, state) {
-            (3, State::Challenged(ntlm, None)) => {
-                let Established { account, session } = self.authenticate(*ntlm, token)?;
-                Ok(accept(account, session, None))
-            }
+            (3, State::Challenged(ntlm, None)) => self.conclude(*ntlm, token, None),
             (3, _) => Err(Error::OutOfTurn),
             _ => {
                 let (challenge, ntlm) = self.negotiate(token)?;
@@ -186,7 +207,7 @@ impl Turn<'_> {
                 self.challenge(scheme, negotiation, Some(token))
             }
             (spnego::Token::Resp(resp), State::Challenged(ntlm, Some(negotiation))) => {
-                self.complete(scheme, *ntlm, &negotiation, &resp)
+                self.complete(scheme, *ntlm, negotiation, &resp)
             }
             (spnego::Token::Resp(_), _) => Err(Error::OutOfTurn),
         }
@@ -215,26 +236,16 @@ impl Turn<'_> {
         &mut self,
         scheme: Scheme,
         ntlm: ExpectAuthenticate,
-        negotiation: &Negotiation,
+        negotiation: Negotiation,
         resp: &NegTokenResp,
     ) -> Result<(State, Step), Error> {
         let token = resp.token.as_ref().ok_or(Error::NoToken)?;
-        let Established {
-            account,
-            mut session,
-        } = self.authenticate(ntlm, token)?;
-        let list = negotiation.list();
-        let mic = match &resp.mic {
-            None if negotiation.mic_required() => return Err(Error::MechanismsUnsigned),
-            None => None,
-            Some(mic) => {
-                let verified = session.verify_mechanisms(mic, list);
-                verified.map_err(|_| Error::MechanismsChanged)?;
-                Some(session.sign_mechanisms(list).to_vec())
-            }
+        let within = Within {
+            scheme,
+            negotiation,
+            mic: resp.mic.clone(),
         };
-        let token = scheme.value(&negotiation.accept(mic));
-        Ok(accept(account, session, Some(token)))
+        self.conclude(ntlm, token, Some(within))
     }
 
     fn negotiate(&mut self, token: &[u8]) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {
@@ -246,28 +257,36 @@ impl Turn<'_> {
             .map_err(|error| self.refuse(error))
     }
 
-    fn authenticate(&self, ntlm: ExpectAuthenticate, token: &[u8]) -> Result<Established, Error> {
+    /// Verifies the proof, unless only the account's domain can.
+    fn conclude(
+        &self,
+        ntlm: ExpectAuthenticate,
+        token: &[u8],
+        within: Option<Within>,
+    ) -> Result<(State, Step), Error> {
         let rules = ntlm::Rules {
             anonymous: self.policy.takes_anonymous(self.peer),
             ntlmv1: self.policy.ntlmv1,
+            domain: self.policy.domain,
             channel_bindings: self.channel_bindings,
         };
-        ntlm.handle(token, &*self.policy.accounts, &rules)
-            .map_err(|error| self.refuse(error))
+        let progress = ntlm.handle_or_ask(token, &*self.policy.accounts, &rules);
+        match progress.map_err(|error| self.refuse(error))? {
+            Progress::Established(established) => {
+                let Established { account, session } = *established;
+                let step = domain::accept(account.into(), session, within)?;
+                Ok((State::Start, step))
+            }
+            Progress::Ask(expect) => {
+                let asked = Box::new(Asked { expect, within });
+                Ok((State::Asked(asked), Step::Ask))
+            }
+        }
     }
 
     fn refuse(&self, error: ntlm::Error) -> Error {
         Error::ntlm(error, self.peer, self.policy.has_accounts)
     }
-}
-
-fn accept(account: Account, session: ntlm::Session, token: Option<String>) -> (State, Step) {
-    let step = Step::Accept {
-        identity: account.into(),
-        context: Some(SecurityContext::Ntlm(Box::new(session))),
-        token,
-    };
-    (State::Start, step)
 }
 
 /// Wall time in units of 100 ns since 1601 (MS-DTYP 2.3.3); 1601 for times before 1970.

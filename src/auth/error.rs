@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::PasswordError;
+use crate::auth::{Method, PasswordError};
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
 use crate::spnego::{self, Mechanism};
@@ -44,6 +44,20 @@ pub enum Error {
     },
     /// Trouble with Basic or Digest.
     Password(PasswordError),
+    /// The domain refuses an account.
+    Domain {
+        /// Who the source said it was.
+        claimed: ntlm::Account,
+        /// In the domain's words.
+        why: String,
+    },
+    /// The domain of an account could not be asked.
+    DomainUnavailable {
+        /// Who the source said it was.
+        claimed: ntlm::Account,
+        /// What stood in the way.
+        why: String,
+    },
     /// A sealed body was refused.
     Unseal(UnsealError),
 }
@@ -74,12 +88,33 @@ impl Error {
                 error: ntlm::Error::Denied { .. },
                 ..
             }
+            | Self::Domain { .. }
+            | Self::DomainUnavailable { .. }
             | Self::MechanismsUnsigned
             | Self::MechanismsChanged => "authentication failed",
             Self::OutOfTurn => "authentication token out of turn",
             Self::Unseal(_) => "sealed body refused",
             Self::Password(error) => error.for_source(),
             _ => "authentication token malformed",
+        }
+    }
+
+    /// The name of the method that failed, as far as it had come to one.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Domain { .. } | Self::DomainUnavailable { .. } => Method::NtlmDomain.as_str(),
+            Self::Ntlm {
+                error:
+                    ntlm::Error::Denied {
+                        claimed: ntlm::Account::Anonymous { .. },
+                        ..
+                    },
+                ..
+            } => Method::NtlmAnonymous.as_str(),
+            Self::Ntlm { .. } => Method::Ntlm.as_str(),
+            Self::Password(error) => error.method().as_str(),
+            _ => "none",
         }
     }
 
@@ -123,6 +158,12 @@ impl Error {
             }
             Self::OutOfTurn => {
                 "look for a proxy that spreads one connection's requests over several"
+            }
+            Self::Domain { .. } => {
+                "look at the account, and at event 4776 of the domain controller, or add it to the file of --users"
+            }
+            Self::DomainUnavailable { .. } => {
+                "`wbinfo -P` must reach a domain controller; the host comes again by itself"
             }
             Self::Unseal(_) => "the connection is closed and the host begins anew",
             _ => return None,
@@ -171,6 +212,10 @@ impl fmt::Display for Error {
             Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
             Self::Ntlm { error, .. } => error.fmt(f),
             Self::Password(error) => error.fmt(f),
+            Self::Domain { claimed, why } => write!(f, "the domain refuses {claimed}: {why}"),
+            Self::DomainUnavailable { claimed, why } => {
+                write!(f, "the domain cannot be asked about {claimed}: {why}")
+            }
             Self::Unseal(error) => error.fmt(f),
         }
     }

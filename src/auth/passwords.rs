@@ -218,6 +218,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The method that was tried.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Off(method)
+            | Self::WithoutTls(method)
+            | Self::Malformed(method, _)
+            | Self::UnknownAccount(method, _)
+            | Self::WrongPassword(method, _) => *method,
+        }
+    }
+
     /// What the administrator can do.
     pub(super) fn remedy(&self) -> String {
         match self {

@@ -33,6 +33,7 @@ fn policy() -> Policy {
         has_accounts: true,
         ntlmv1: false,
         passwords: None,
+        domain: false,
         server: ntlm::Server {
             computer: "WIN-G0F9BDLFGLG".into(),
             domain: "WIN-G0F9BDLFGLG".into(),

@@ -4,6 +4,7 @@ use super::{BUFFERED, Collector, ConnId, FAILURES_A_MINUTE, Output, STRANGERS, S
 use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
+use crate::metrics::Outcome;
 use crate::store::Store;
 use rand::Rng;
 use std::net::IpAddr;
@@ -85,12 +86,37 @@ impl Collector {
     /// Handles all requests of a connection that can be handled now.
     pub(super) fn advance(&mut self, now: Now, id: ConnId, store: &mut dyn Store) {
         while let Some(event) = self.poll_connection(now, id) {
-            match event {
-                Event::Message(message) => self.handle_message(now, id, &message, store),
-                Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
-            }
+            self.handle_event(now, id, event, store);
         }
         self.settle(now, id);
+    }
+
+    pub(super) fn handle_event(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        event: Event,
+        store: &mut dyn Store,
+    ) {
+        self.note_authentication(id);
+        match event {
+            Event::Message(message) => self.handle_message(now, id, &message, store),
+            Event::Ask => self.ask(id),
+            Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
+        }
+    }
+
+    /// Counts and logs who was let in.
+    fn note_authentication(&mut self, id: ConnId) {
+        let Some(slot) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if let Some(identity) = slot.connection.take_news() {
+            let method = identity.method.as_str();
+            self.counters.note_authentication(method, Outcome::Accepted);
+            let address = slot.connection.address();
+            log::debug!("source {address}: {identity}");
+        }
     }
 
     pub(super) fn poll_connection(&mut self, now: Now, id: ConnId) -> Option<Event> {
@@ -109,6 +135,7 @@ impl Collector {
 
     /// Tells the loop what a change of a connection asks for, and sets its timer.
     pub(super) fn settle(&mut self, now: Now, id: ConnId) {
+        self.note_authentication(id);
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
@@ -172,9 +199,7 @@ impl Collector {
             return;
         };
         slot.armed = None;
-        let event = slot
-            .connection
-            .handle_timeout(now, &self.settings.rules.limits);
+        let event = slot.connection.handle_timeout(now, &self.settings.rules);
         if let Some(Event::Refused(refusal)) = event {
             self.note_refusal(now, id, &refusal);
         }
@@ -187,10 +212,21 @@ impl Collector {
         };
         let address = slot.connection.address();
         self.counters.note_refusal(refusal.kind);
+        if let Some(method) = refusal.method {
+            let outcome = match refusal.kind {
+                RefusalKind::Domain => Outcome::Unavailable,
+                _ => Outcome::Refused,
+            };
+            self.counters.note_authentication(method, outcome);
+        }
         if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
             *self.failures.entry(address).or_default() += 1;
         }
-        self.repeats.warn(now, address, refusal);
+        match refusal.kind {
+            // One line said so for all sources.
+            RefusalKind::Domain => log::debug!("source {address}: {}", refusal.reason),
+            _ => self.repeats.warn(now, address, refusal),
+        }
     }
 
     pub(super) fn answer(&mut self, now: Now, id: ConnId, answer: &Answer<'_>) {

@@ -12,13 +12,15 @@
 
 mod batches;
 mod connections;
+mod domain;
 mod enumerate;
+mod pressure;
 mod repeats;
 mod requests;
 mod sources;
 mod who;
 
-use crate::auth::Secured;
+use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
 use crate::link::{Link, Task};
@@ -30,6 +32,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
@@ -53,9 +56,6 @@ const BUFFERED: usize = 256 << 20;
 /// The part of that which connections that are not authenticated may hold: strangers
 /// must not crowd out the sources.
 const STRANGERS: usize = 64 << 20;
-/// How long sources are simply not read when an output is full; after that they
-/// are told by 503 to come again, because their own timeouts draw near.
-const HOLD_TIME: Duration = Duration::from_secs(10);
 /// How often what has no deadline of its own is looked after.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Failed authentications a minute that one address may have.
@@ -89,6 +89,8 @@ pub enum Input<'a> {
     Sent(ConnId, usize),
     /// A source's connection is gone.
     Ended(ConnId),
+    /// What the domain says to [`Collector::question`].
+    Judged(ConnId, &'a Verdict),
     /// An output is open.
     Opened(OutputId),
     /// An output could not be opened, or has ended.
@@ -112,6 +114,9 @@ pub enum Output {
     Shutdown(ConnId),
     /// Close the connection; the collector has forgotten it.
     Close(ConnId),
+    /// Ask the domain [`Collector::question`] of this source, and bring one
+    /// [`Input::Judged`] for each such output.
+    Ask(ConnId),
     /// Something to do for an output.
     Link(OutputId, Task),
 }
@@ -121,17 +126,6 @@ enum Timer {
     Connection(ConnId),
     Batch(BatchId),
     Sweep,
-}
-
-/// How sources are treated because of a full output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pressure {
-    /// None is full.
-    Released,
-    /// They are not read.
-    Holding { until: Instant },
-    /// They are read again, and told to come later.
-    Shedding,
 }
 
 /// A connection and the timer that is set for it.
@@ -167,12 +161,15 @@ pub struct Collector {
     repeats: Repeats,
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
+    /// Whom the domain is asked about, and from where they came.
+    asked: HashMap<ConnId, IpAddr>,
     pressure: Pressure,
     buffered: usize,
     strangers: usize,
     random: StdRng,
     counters: Counters,
     commit_failing: bool,
+    domain_failing: bool,
     stopping: bool,
 }
 
@@ -218,12 +215,14 @@ impl Collector {
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
+            asked: HashMap::new(),
             pressure: Pressure::Released,
             buffered: 0,
             strangers: 0,
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
             commit_failing: false,
+            domain_failing: false,
             stopping: false,
         }
     }
@@ -268,16 +267,6 @@ impl Collector {
             .is_some_and(|slot| slot.connection.wants_input())
     }
 
-    /// Whether sources may be read. While an output is full they are not: the
-    /// source is our queue.
-    #[must_use]
-    pub fn is_reading(&self, now: Now) -> bool {
-        match self.pressure {
-            Pressure::Holding { until } => now.monotonic >= until,
-            Pressure::Released | Pressure::Shedding => true,
-        }
-    }
-
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
         match *input {
@@ -287,6 +276,7 @@ impl Collector {
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),
+            Input::Judged(id, verdict) => self.handle_judged(now, id, verdict, store),
             Input::Opened(id) => self.with_link(id, |link, _| {
                 link.handle_opened(now);
                 None
@@ -423,25 +413,6 @@ impl Collector {
         }
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
-    }
-
-    fn is_full(&self) -> bool {
-        self.links
-            .iter()
-            .any(|link| link.settings().required && link.is_full())
-    }
-
-    fn note_fullness(&mut self, now: Now) {
-        self.pressure = match self.pressure {
-            _ if !self.is_full() => Pressure::Released,
-            Pressure::Released => {
-                log::debug!("an output is full: sources are held back");
-                let until = now.monotonic + HOLD_TIME;
-                Pressure::Holding { until }
-            }
-            Pressure::Holding { until } if now.monotonic >= until => Pressure::Shedding,
-            same => same,
-        };
     }
 }
 

@@ -30,6 +30,7 @@ impl Repeats {
             kind,
             status,
             reason,
+            method: _,
         } = refusal;
         log::debug!("source {address}: {status}: {}: {reason}", kind.name());
         if let Some(seen) = self.seen.get_mut(&(address, *kind)) {

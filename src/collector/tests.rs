@@ -4,6 +4,7 @@ mod bookmarks;
 mod chaos;
 mod connections;
 mod delivery;
+mod domain;
 mod host;
 mod messages;
 mod outputs;

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use ipnet::IpNet;
 
 use crate::output;
+use crate::privileges;
 use crate::syslog::Facility;
 
 /// What is wrong with the command line.
@@ -82,6 +83,8 @@ pub enum Error {
     Channel(String),
     /// `--facility` with something that is none.
     Facility(String),
+    /// `--user` or `--group` that cannot be become.
+    Account(privileges::Error),
 }
 
 impl fmt::Display for Error {
@@ -115,6 +118,7 @@ impl fmt::Display for Error {
                 "{flag}: no listener offers it; give --listen https://ADDR[:PORT], or \
                  --allow-password-without-tls if the network can be trusted"
             ),
+            Self::Account(error) => write!(f, "{error}"),
             Self::ListenPath(url) => write!(
                 f,
                 "--listen {url}: no path may follow, for hosts are answered on each; allowed is \

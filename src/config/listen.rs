@@ -20,11 +20,32 @@ pub struct Listener {
     pub optional: bool,
     /// Whether it is inside TLS.
     pub secure: bool,
+    /// Which of the sockets that the service manager has bound; none: we bind it.
+    pub inherited: Option<usize>,
 }
 
-/// All that `--listen` names, or the default.
-pub(super) fn listeners(urls: &[String]) -> Result<Vec<Listener>, Error> {
-    if urls.is_empty() {
+/// A socket that the service manager has bound for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Its name there: `https` makes it one inside TLS, as port 5986 does.
+    pub name: String,
+    /// What it is bound to.
+    pub address: SocketAddr,
+}
+
+/// All that `--listen` names and that was inherited, or the default.
+pub(super) fn listeners(urls: &[String], inherited: &[Inherited]) -> Result<Vec<Listener>, Error> {
+    let mut listeners: Vec<Listener> = inherited
+        .iter()
+        .enumerate()
+        .map(|(index, socket)| Listener {
+            address: socket.address,
+            optional: false,
+            secure: socket.name == "https" || socket.address.port() == SECURE_PORT,
+            inherited: Some(index),
+        })
+        .collect();
+    if urls.is_empty() && listeners.is_empty() {
         return Ok(mark(
             vec![
                 (Ipv4Addr::UNSPECIFIED, PORT).into(),
@@ -33,7 +54,6 @@ pub(super) fn listeners(urls: &[String]) -> Result<Vec<Listener>, Error> {
             false,
         ));
     }
-    let mut listeners: Vec<Listener> = Vec::new();
     for url in urls {
         let (secure, authority) = parse(url)?;
         let found = mark(resolve(url, &authority, secure)?, secure);
@@ -55,6 +75,7 @@ fn mark(addresses: Vec<SocketAddr>, secure: bool) -> Vec<Listener> {
         address,
         optional: beside && address.is_ipv6(),
         secure,
+        inherited: None,
     };
     addresses.into_iter().map(listener).collect()
 }

@@ -6,7 +6,7 @@
 mod error;
 mod listen;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,12 @@ use ipnet::IpNet;
 
 use crate::cli::{MessageKind, RelayOptions};
 use crate::output::{self, is_host_name};
+use crate::privileges::Account;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
 use crate::tls;
 
 pub use error::Error;
-pub use listen::{Listener, PORT};
+pub use listen::{Inherited, Listener, PORT};
 
 /// The channels of a relay that was told of none.
 pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
@@ -61,19 +62,29 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
+    /// Who to become when the ports are bound.
+    pub account: Option<Account>,
+}
+
+/// What the process was started with beside its flags.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// The variable `STATE_DIRECTORY`, a list of folders joined by colons (systemd.exec(5)).
+    pub state_directory: Option<OsString>,
+    /// Sockets that the service manager has bound.
+    pub sockets: Vec<Inherited>,
 }
 
 impl Config {
-    /// Checks what was typed; resolves the names of `--listen`. `state_directory` is
-    /// the variable of that name, a list of folders joined by colons (systemd.exec(5)).
+    /// Checks what was typed; resolves the names of `--listen`.
     ///
     /// # Errors
     /// The first flag whose value is not understood, with what is allowed.
-    pub fn check(options: &RelayOptions, state_directory: Option<&OsStr>) -> Result<Self, Error> {
+    pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
         if options.anonymous.is_empty() && options.users.is_none() && options.client_ca.is_none() {
             return Err(Error::NoMethod);
         }
-        let listeners = listen::listeners(&options.listen)?;
+        let listeners = listen::listeners(&options.listen, &environment.sockets)?;
         check_passwords(options, &listeners)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
@@ -93,8 +104,13 @@ impl Config {
             digest: options.digest,
             password_without_tls: options.allow_password_without_tls,
             mapping: mapping(options)?,
-            state: state(options.state.as_deref(), state_directory),
+            state: state(
+                options.state.as_deref(),
+                environment.state_directory.as_deref(),
+            ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
+            account: Account::find(options.user.as_deref(), options.group.as_deref())
+                .map_err(Error::Account)?,
         })
     }
 }

@@ -16,13 +16,17 @@ fn check(line: &str) -> Config {
 
 fn check_with(line: &str, state_directory: Option<&str>) -> Config {
     let line = format!("--anonymous 192.0.2.1 {line}");
-    Config::check(&options(&line), state_directory.map(OsStr::new)).unwrap()
+    let environment = Environment {
+        state_directory: state_directory.map(OsString::from),
+        ..Environment::default()
+    };
+    Config::check(&options(&line), &environment).unwrap()
 }
 
 /// The whole message, sources too.
 fn refusal(line: &str) -> String {
     let line = format!("--anonymous 192.0.2.1 {line}");
-    chain(&Config::check(&options(&line), None).unwrap_err())
+    chain(&Config::check(&options(&line), &Environment::default()).unwrap_err())
 }
 
 fn chain(error: &Error) -> String {
@@ -45,14 +49,14 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn without_a_method_nothing_starts() {
-    let error = Config::check(&options(""), None).unwrap_err();
+    let error = Config::check(&options(""), &Environment::default()).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("--anonymous") && text.contains("--users"),
         "{text}"
     );
-    assert!(Config::check(&options("--users u"), None).is_ok());
-    assert!(Config::check(&options("--anonymous ::1"), None).is_ok());
+    assert!(Config::check(&options("--users u"), &Environment::default()).is_ok());
+    assert!(Config::check(&options("--anonymous ::1"), &Environment::default()).is_ok());
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn outputs_are_read_and_none_twice() {
 fn networks_are_read() {
     let networks = |line: &str| -> Vec<String> {
         let options = options(line);
-        let config = Config::check(&options, None).unwrap();
+        let config = Config::check(&options, &Environment::default()).unwrap();
         config.anonymous.iter().map(ToString::to_string).collect()
     };
     assert_eq!(networks("--anonymous 192.0.2.7"), ["192.0.2.7/32"]);
@@ -325,4 +329,39 @@ fn subcommands_take_no_relay_flags() {
     assert!(parse("wecrelay --bom send").is_err());
     assert!(parse("wecrelay send --count 0").is_err());
     assert!(parse("wecrelay -v -q").is_err());
+}
+
+fn inherited(line: &str, sockets: &[(&str, &str)]) -> Result<Config, Error> {
+    let socket = |(name, address): &(&str, &str)| Inherited {
+        name: (*name).to_owned(),
+        address: address.parse().unwrap(),
+    };
+    let environment = Environment {
+        sockets: sockets.iter().map(socket).collect(),
+        ..Environment::default()
+    };
+    let line = format!("--anonymous 192.0.2.1 {line}");
+    Config::check(&options(&line), &environment)
+}
+
+#[test]
+fn inherited_sockets_take_the_place_of_the_default() {
+    let config = inherited("", &[("wecrelay.socket", "192.0.2.1:80")]).unwrap();
+    assert_eq!(addresses(&config), ["192.0.2.1:80"]);
+    let beside = inherited("--listen http://127.0.0.1", &[("x", "192.0.2.1:80")]).unwrap();
+    assert_eq!(addresses(&beside), ["192.0.2.1:80", "127.0.0.1:5985"]);
+    let numbers = beside.listeners.iter().map(|listener| listener.inherited);
+    assert_eq!(numbers.collect::<Vec<_>>(), [Some(0), None]);
+}
+
+#[test]
+fn inherited_sockets_are_secure_by_name_or_port() {
+    let files = "--tls-cert c --tls-key k";
+    let secure = |sockets| inherited(files, sockets).unwrap().listeners[0].secure;
+    assert!(secure(&[("https", "192.0.2.1:443")]));
+    assert!(secure(&[("", "[::]:5986")]));
+    let error = inherited("", &[("https", "192.0.2.1:443")]).unwrap_err();
+    assert!(error.to_string().contains("--tls-cert"), "{error}");
+    let plain = inherited(files, &[("http", "192.0.2.1:443")]).unwrap_err();
+    assert!(plain.to_string().contains("https"), "{plain}");
 }

@@ -1,7 +1,7 @@
 //! One request: authenticate, unseal, decompress, decode; and its answer sealed.
 
 use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
-use crate::auth::{self, Step};
+use crate::auth::{self, Step, Verdict};
 use crate::clock::Now;
 use crate::http::multipart;
 use crate::http::{ContentType, Method, Request, Response};
@@ -33,8 +33,33 @@ impl Connection {
             return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
         }
         if let Err(event) = self.authenticate(now, form, &request, rules, random) {
+            if matches!(self.phase, Phase::Asking(_)) {
+                self.held = Some(Box::new(request));
+            }
             return event;
         }
+        self.admit(now, form, request, rules)
+    }
+
+    /// Takes what the domain says of the account that [`Connection::question`] names.
+    pub fn handle_verdict(&mut self, now: Now, verdict: Verdict, rules: &Rules) -> Option<Event> {
+        let Phase::Asking(form) = self.phase else {
+            return None;
+        };
+        self.phase = Phase::Open;
+        self.moved = now.monotonic;
+        let request = self.held.take()?;
+        let step = self
+            .acceptor
+            .handle_verdict(verdict, self.address, &rules.auth);
+        match self.take_step(now, form, step, || offer(&rules.auth)) {
+            Ok(()) => self.admit(now, form, *request, rules),
+            Err(event) => event,
+        }
+    }
+
+    /// What an authenticated source asks.
+    fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
         if request.body.is_empty() {
             self.respond(now, form, Response::empty(200));
             return None;
@@ -70,11 +95,29 @@ impl Connection {
             self.opened = now.monotonic;
         }
         let Some(authorization) = authorization else {
-            let response = self.offer(now, rules, random);
+            let response = offer_all(self.is_secure(), now, rules, random);
             self.respond(now, form, response);
             return Err(None);
         };
-        match self.judge(now, request, authorization, rules, random) {
+        let step = self.judge(now, request, authorization, rules, random);
+        let is_secure = self.is_secure();
+        let offer = || offer_all(is_secure, now, rules, random);
+        self.take_step(now, form, step, offer)
+    }
+
+    /// `offer` is for whoever is refused.
+    fn take_step(
+        &mut self,
+        now: Now,
+        form: Form,
+        step: Step,
+        offer: impl FnOnce() -> Response,
+    ) -> Result<(), Option<Event>> {
+        match step {
+            Step::Ask => {
+                self.phase = Phase::Asking(form);
+                Err(Some(Event::Ask))
+            }
             Step::Challenge(token) => {
                 self.respond(
                     now,
@@ -89,13 +132,14 @@ impl Connection {
                 token,
             } => {
                 self.token = token;
+                self.is_news = true;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
                     context,
                 });
                 Ok(())
             }
-            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules, random))),
+            Step::Deny(error) => Err(Some(self.deny(now, form, &error, offer()))),
         }
     }
 
@@ -133,28 +177,16 @@ impl Connection {
         now: Now,
         form: Form,
         error: &auth::Error,
-        rules: &Rules,
-        random: &mut dyn FnMut(&mut [u8]),
+        offer: Response,
     ) -> Event {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
-        let response = self.offer(now, rules, random);
-        self.respond(now, Form { keep_alive, ..form }, response);
-        Event::Refused(Refusal::new(
-            RefusalKind::Authentication,
-            401,
-            error.reason(),
-        ))
-    }
-
-    /// 401 with the methods that are enabled.
-    fn offer(&self, now: Now, rules: &Rules, random: &mut dyn FnMut(&mut [u8])) -> Response {
-        let words = rules.auth.offers().into_iter().map(str::to_owned);
-        let passwords = rules.auth.passwords.as_ref();
-        let passwords = passwords.map(|known| known.offers(self.is_secure(), now.wall, random));
-        words
-            .chain(passwords.unwrap_or_default())
-            .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+        self.respond(now, Form { keep_alive, ..form }, offer);
+        let kind = match error {
+            auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
+            _ => RefusalKind::Authentication,
+        };
+        Event::Refused(Refusal::new(kind, 401, error.reason()).of(error.method()))
     }
 
     /// Whether bodies may come as they are: TLS protects them, or a flag says so.
@@ -251,6 +283,25 @@ impl Connection {
         let kind = format!("application/soap+xml;charset={}", form.charset.name());
         Response::with_body(status, plain).header("Content-Type", kind)
     }
+}
+
+/// 401 with the methods that a connection is authenticated by.
+fn offer(policy: &auth::Policy) -> Response {
+    let words = policy.offers().into_iter();
+    words.fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+}
+
+/// 401 with all methods that are enabled.
+fn offer_all(
+    is_secure: bool,
+    now: Now,
+    rules: &Rules,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Response {
+    let passwords = rules.auth.passwords.as_ref();
+    let passwords = passwords.map(|known| known.offers(is_secure, now.wall, random));
+    let passwords = passwords.unwrap_or_default().into_iter();
+    passwords.fold(offer(&rules.auth), |r, o| r.header("WWW-Authenticate", o))
 }
 
 /// Decompresses and decodes an unsealed body.

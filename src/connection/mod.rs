@@ -8,6 +8,7 @@
 
 mod exchange;
 mod refusal;
+mod timing;
 
 pub use refusal::{Refusal, RefusalKind};
 
@@ -15,7 +16,8 @@ use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContex
 use crate::clock::Now;
 use crate::http::multipart::Mechanism;
 use crate::http::request::{Decoder, Progress};
-use crate::http::{self, Response};
+use crate::http::{self, Request, Response};
+use crate::ntlm::Question;
 use crate::wire::Charset;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -54,8 +56,6 @@ impl Default for Limits {
 
 /// Bytes that a source may send ahead of an answer.
 const AHEAD: usize = 64 << 10;
-/// How long the last answer may take to be read before the connection is cut.
-const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// What all connections share.
 #[derive(Clone, Debug)]
@@ -84,6 +84,9 @@ pub struct Message {
 pub enum Event {
     /// A message that waits for its [`Answer`].
     Message(Message),
+    /// A domain has to be asked [`Connection::question`]; the request waits for
+    /// [`Connection::handle_verdict`].
+    Ask,
     /// A request was refused and has been answered.
     Refused(Refusal),
 }
@@ -118,6 +121,8 @@ enum Phase {
     Open,
     /// A message waits for its answer.
     Answering(Form),
+    /// A request waits for what the domain says of its account.
+    Asking(Form),
     /// Closes when the last answer is written.
     Closing,
     /// The last answer is written; the peer should close.
@@ -134,6 +139,10 @@ pub struct Connection {
     secured: Option<Secured>,
     acceptor: Acceptor,
     established: Option<Established>,
+    /// The identity is one that [`Connection::take_news`] has not told yet.
+    is_news: bool,
+    /// The request that waits in [`Phase::Asking`].
+    held: Option<Box<Request>>,
     /// The last token of a handshake, which rides on the next answer.
     token: Option<String>,
     outgoing: Vec<u8>,
@@ -157,6 +166,8 @@ impl Connection {
             secured: None,
             acceptor: Acceptor::new(),
             established: None,
+            is_news: false,
+            held: None,
             token: None,
             outgoing: Vec::new(),
             written: 0,
@@ -183,6 +194,7 @@ impl Connection {
         }
         if let Some(certificate) = &secured.certificate {
             let identity = Rc::new(Identity::from(certificate));
+            self.is_news = true;
             self.established = Some(Established {
                 identity,
                 context: None,
@@ -209,10 +221,26 @@ impl Connection {
         self.established.as_ref().map(|e| &e.identity)
     }
 
-    /// Bytes held for requests that are not complete.
+    /// Who the source is, once after each time that it was authenticated.
+    pub fn take_news(&mut self) -> Option<Rc<Identity>> {
+        let is_news = std::mem::take(&mut self.is_news);
+        self.identity().filter(|_| is_news).cloned()
+    }
+
+    /// What a domain has to be asked before the source is let in.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        match self.phase {
+            Phase::Asking(_) => self.acceptor.question(),
+            _ => None,
+        }
+    }
+
+    /// Bytes held for requests that are not complete, or whose source is not known.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.decoder.buffered()
+        let held = self.held.as_ref().map_or(0, |request| request.body.len());
+        self.decoder.buffered() + held
     }
 
     /// Whether the source should be read on: while a request is being answered, what
@@ -221,7 +249,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match self.phase {
             Phase::Open => self.outgoing.is_empty() || self.decoder.buffered() < AHEAD,
-            Phase::Answering(_) => self.decoder.buffered() < AHEAD,
+            Phase::Answering(_) | Phase::Asking(_) => self.decoder.buffered() < AHEAD,
             Phase::Closing | Phase::Lingering => true,
             Phase::Closed => false,
         }
@@ -230,9 +258,13 @@ impl Connection {
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
         // What comes after the end is thrown away, and does not put the end off.
-        if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
-            self.moved = now.monotonic;
-            self.decoder.feed(bytes);
+        match self.phase {
+            Phase::Open | Phase::Answering(_) => {
+                self.moved = now.monotonic;
+                self.decoder.feed(bytes);
+            }
+            Phase::Asking(_) => self.decoder.feed(bytes),
+            Phase::Closing | Phase::Lingering | Phase::Closed => {}
         }
     }
 
@@ -323,7 +355,7 @@ impl Connection {
     /// No more requests are taken; what is being answered still is.
     pub fn refuse_further(&mut self, now: Now) {
         match &mut self.phase {
-            Phase::Answering(form) => form.keep_alive = false,
+            Phase::Answering(form) | Phase::Asking(form) => form.keep_alive = false,
             Phase::Open => {
                 self.phase = Phase::Closing;
                 self.handle_written(now, 0);
@@ -334,7 +366,11 @@ impl Connection {
 
     /// Ends the connection with that status for whatever is being sent to us.
     pub fn cut(&mut self, now: Now, status: u16) {
-        if matches!(self.phase, Phase::Open | Phase::Answering(_)) {
+        if matches!(
+            self.phase,
+            Phase::Open | Phase::Answering(_) | Phase::Asking(_)
+        ) {
+            self.held = None;
             let refusal = Refusal::new(RefusalKind::Unavailable, status, "");
             self.refuse_and_close(now, refusal);
         }
@@ -371,54 +407,6 @@ impl Connection {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
-    }
-
-    /// When [`Connection::handle_timeout`] wants to be called.
-    #[must_use]
-    pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
-        if !self.outgoing.is_empty() {
-            return Some(self.moved + limits.stall_time);
-        }
-        let patience = match (self.phase, self.decoder.progress()) {
-            (Phase::Answering(_), _) => return None,
-            (Phase::Closed, _) => Duration::ZERO,
-            (Phase::Closing | Phase::Lingering, _) => LINGER_TIME,
-            (Phase::Open, Progress::Head) => {
-                let began = self.head_began.unwrap_or(self.moved);
-                return Some(began + limits.head_time);
-            }
-            (Phase::Open, Progress::Body) if self.established.is_none() => {
-                // A stranger may not hold memory for longer by dripping.
-                let stalled = self.moved + limits.stall_time;
-                return Some(stalled.min(self.opened + limits.authentication_time));
-            }
-            (Phase::Open, Progress::Body) => limits.stall_time,
-            (Phase::Open, Progress::Idle) if self.established.is_none() => {
-                return Some(self.opened + limits.authentication_time);
-            }
-            (Phase::Open, Progress::Idle) => limits.idle_time,
-        };
-        Some(self.moved + patience)
-    }
-
-    /// Time has passed; calls too early are harmless.
-    pub fn handle_timeout(&mut self, now: Now, limits: &Limits) -> Option<Event> {
-        if self
-            .poll_timeout(limits)
-            .is_none_or(|at| now.monotonic < at)
-        {
-            return None;
-        }
-        let what = match (self.phase, self.decoder.progress()) {
-            (Phase::Open, Progress::Head) => "the head of a request did not arrive in time",
-            (Phase::Open, Progress::Body) => "the body of a request did not arrive in time",
-            _ => "",
-        };
-        if what.is_empty() || !self.outgoing.is_empty() {
-            self.phase = Phase::Closed;
-            return None;
-        }
-        Some(self.refuse_and_close(now, Refusal::new(RefusalKind::Timeout, 408, what)))
     }
 }
 

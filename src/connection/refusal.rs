@@ -11,6 +11,8 @@ pub enum RefusalKind {
     Timeout,
     /// Not authenticated.
     Authentication,
+    /// The domain of an account could not be asked.
+    Domain,
     /// A sealed body that does not open, or one that is not sealed.
     Sealing,
     /// SLDC, text encoding.
@@ -30,6 +32,7 @@ impl RefusalKind {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Authentication => "authentication",
+            Self::Domain => "domain",
             Self::Sealing => "sealing",
             Self::Encoding => "encoding",
             Self::Soap => "soap",
@@ -47,6 +50,8 @@ pub struct Refusal {
     pub status: u16,
     /// What was wrong, and where it is known what to do.
     pub reason: String,
+    /// How the source tried to authenticate, where that failed.
+    pub method: Option<&'static str>,
 }
 
 impl Refusal {
@@ -57,6 +62,14 @@ impl Refusal {
             kind,
             status,
             reason: reason.into(),
+            method: None,
         }
+    }
+
+    /// The same, of an authentication by that method.
+    #[must_use]
+    pub fn of(self, method: &'static str) -> Self {
+        let method = Some(method);
+        Self { method, ..self }
     }
 }

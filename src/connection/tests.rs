@@ -1,6 +1,7 @@
 //! A connection alone; what it does within the collector is tested there.
 
 use super::*;
+use crate::auth::Verdict;
 use crate::ntlm::initiator::{Client, Nonces};
 use crate::ntlm::{self, Accounts};
 use crate::sldc;
@@ -41,6 +42,7 @@ impl Scene {
             accounts: Rc::new(Nobody),
             ntlmv1: false,
             passwords: None,
+            domain: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
         };
         let limits = Limits::default();
@@ -282,9 +284,152 @@ fn who_says_close_is_answered_and_closed() {
     assert!(!scene.connection.is_lingering());
     assert!(scene.sent_text().contains("Connection: close"));
     assert!(scene.connection.is_lingering());
-    scene.now = scene.now + LINGER_TIME;
-    scene
-        .connection
-        .handle_timeout(scene.now, &scene.rules.limits);
+    scene.now = scene.now + timing::LINGER_TIME;
+    scene.connection.handle_timeout(scene.now, &scene.rules);
     assert!(scene.connection.is_closed());
+}
+
+/// One whose source has an account that only its domain knows, and its side.
+fn asking() -> (Scene, Session) {
+    let mut scene = Scene::new();
+    scene.rules.auth.domain = true;
+    let (authority, path) = ("c".to_owned(), "/".to_owned());
+    let account = ntlm::initiator::ClientAccount {
+        user: "WIN10$".into(),
+        domain: "DOM".into(),
+        hash: ntlm::crypto::NtHash::from_password("Password"),
+    };
+    let client = Client::with_account("WIN10", account);
+    let mut session = Session::new(Endpoint { authority, path }, client);
+    session.call("first");
+    assert!(scene.feed(&session.take_outgoing()).is_none());
+    let bytes = scene.sent();
+    let reply = session.handle_received(&bytes, &Nonces::default());
+    assert!(reply.unwrap().is_none());
+    assert!(matches!(
+        scene.feed(&session.take_outgoing()),
+        Some(Event::Ask)
+    ));
+    (scene, session)
+}
+
+/// What a domain says that knows the account.
+fn proven(question: &Question) -> Verdict {
+    let (proof, _) = question.response.split_first_chunk::<16>().unwrap();
+    let hash = ntlm::crypto::NtHash::from_password("Password");
+    let key = hash.response_key(&question.user, &question.domain);
+    Verdict::Proven(ntlm::crypto::ntlmv2_key(&key, proof))
+}
+
+#[test]
+fn a_request_is_held_until_the_domain_has_spoken() {
+    let (mut scene, mut session) = asking();
+    assert!(scene.connection.identity().is_none());
+    assert!(scene.connection.outgoing().is_empty());
+    assert!(scene.connection.buffered() > 0, "held requests count");
+    // What comes ahead is not looked at, and not without bound.
+    assert!(
+        scene
+            .feed(&b"POST / HTTP/1.1\r\n".repeat(AHEAD / 16))
+            .is_none()
+    );
+    assert!(!scene.connection.wants_input());
+    scene.connection.decoder = Decoder::new(http::Limits::default());
+
+    let question = scene.connection.question().unwrap();
+    assert_eq!((&*question.user, &*question.domain), ("WIN10$", "DOM"));
+    let verdict = proven(&question);
+    let event = scene
+        .connection
+        .handle_verdict(scene.now, verdict.clone(), &scene.rules);
+    let Some(Event::Message(message)) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(message.text, "first");
+    let identity = scene.connection.take_news().unwrap();
+    assert_eq!(identity.to_string(), "DOM\\WIN10$ by ntlm-domain");
+    assert!(scene.connection.take_news().is_none(), "told once");
+    let answer = Answer::Envelope(200, &message.text);
+    scene.connection.answer(scene.now, &answer);
+    let bytes = scene.sent();
+    let reply = session.handle_received(&bytes, &Nonces::default());
+    assert_eq!(reply.unwrap().unwrap().status, 200);
+    // A verdict that nobody waits for changes nothing.
+    assert!(scene.connection.question().is_none());
+    let event = scene
+        .connection
+        .handle_verdict(scene.now, verdict, &scene.rules);
+    assert!(event.is_none() && scene.connection.outgoing().is_empty());
+}
+
+#[test]
+fn a_key_that_is_not_the_domains_opens_nothing() {
+    let (mut scene, _) = asking();
+    let verdict = Verdict::Proven(ntlm::crypto::Key::new([9; 16]));
+    let event = scene
+        .connection
+        .handle_verdict(scene.now, verdict, &scene.rules);
+    let Some(Event::Refused(refusal)) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(
+        (refusal.kind, refusal.status),
+        (RefusalKind::Authentication, 401)
+    );
+    assert!(refusal.reason.starts_with("bad MIC"), "{}", refusal.reason);
+    assert!(scene.connection.identity().is_none());
+}
+
+#[test]
+fn a_domain_says_no_or_nothing_and_the_source_gets_401() {
+    let no = Verdict::Refused("wrong password".into());
+    let down = Verdict::Unavailable("no logon servers".into());
+    for (verdict, kind, text) in [
+        (
+            no,
+            RefusalKind::Authentication,
+            "the domain refuses account 'DOM\\WIN10$'",
+        ),
+        (
+            down,
+            RefusalKind::Domain,
+            "the domain cannot be asked about account 'DOM\\WIN10$'",
+        ),
+    ] {
+        let (mut scene, _) = asking();
+        let event = scene
+            .connection
+            .handle_verdict(scene.now, verdict, &scene.rules);
+        let Some(Event::Refused(refusal)) = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!((refusal.kind, refusal.status), (kind, 401));
+        assert_eq!(refusal.method, Some("ntlm-domain"));
+        assert!(refusal.reason.starts_with(text), "{}", refusal.reason);
+        let sent = scene.sent_text();
+        assert!(sent.starts_with("HTTP/1.1 401"), "{sent}");
+        assert!(sent.contains("WWW-Authenticate: Negotiate"), "{sent}");
+    }
+}
+
+#[test]
+fn a_domain_that_never_answers_costs_the_connection() {
+    let (mut scene, _) = asking();
+    let limits = scene.rules.limits;
+    let due = scene.connection.poll_timeout(&limits).unwrap();
+    assert_eq!(due, scene.now.monotonic + limits.authentication_time);
+    scene.now = scene.now + limits.authentication_time;
+    let event = scene.connection.handle_timeout(scene.now, &scene.rules);
+    let Some(Event::Refused(refusal)) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!((refusal.kind, refusal.status), (RefusalKind::Domain, 401));
+    let sent = scene.sent_text();
+    assert!(sent.contains("Connection: close"), "{sent}");
+    assert!(scene.connection.is_lingering());
+    let late = Verdict::Proven(ntlm::crypto::Key::NULL_SESSION);
+    let event = scene
+        .connection
+        .handle_verdict(scene.now, late, &scene.rules);
+    assert!(event.is_none() && scene.connection.identity().is_none());
 }

@@ -94,32 +94,81 @@ pub struct Established {
     pub session: Session,
 }
 
+/// What AUTHENTICATE leads to.
+#[derive(Debug)]
+pub enum Progress {
+    /// The source is known.
+    Established(Box<Established>),
+    /// Only its domain can tell.
+    Ask(Box<ExpectVerdict>),
+}
+
 impl ExpectAuthenticate {
-    /// Takes AUTHENTICATE; there is no answer to it.
+    /// Takes AUTHENTICATE; there is no answer to it. No domain is asked.
     pub fn handle(
         self,
         token: &[u8],
         accounts: &dyn Accounts,
         rules: &Rules,
     ) -> Result<Established, Error> {
+        match self.handle_or_ask(token, accounts, rules)? {
+            Progress::Established(established) => Ok(*established),
+            Progress::Ask(expect) => Err(Error::Denied {
+                reason: Reason::UnknownAccount,
+                claimed: expect.account(),
+            }),
+        }
+    }
+
+    /// Takes AUTHENTICATE; with [`Rules::domain`] an account that is not among
+    /// `accounts` is one to ask for.
+    pub fn handle_or_ask(
+        self,
+        token: &[u8],
+        accounts: &dyn Accounts,
+        rules: &Rules,
+    ) -> Result<Progress, Error> {
         let message = Authenticate::parse(token)?;
         // A source may clear what we offered and say that it is anonymous, no more.
         let flags = message.flags & (self.offered | Flags::ANONYMOUS);
         check_flags(flags)?;
-        let account = Account::claimed(&message);
         let encrypted = message.encrypted_session_key.ok_or(ParseError::Length {
             name: "EncryptedRandomSessionKey",
             length: 0,
         })?;
-        let session_key = self
-            .key_exchange_key(&message, accounts, rules)
-            .map(|key| crypto::exchange_key(&key, &encrypted))
-            .and_then(|key| self.check_mic(&message, token, &key).map(|()| key))
-            .and_then(|key| check_bindings(&message, rules).map(|()| key));
+        let key = self.key_exchange_key(&message, accounts, rules);
+        let claims = Claims {
+            token: token.to_vec(),
+            message,
+            encrypted,
+            flags,
+            channel_bindings: rules.channel_bindings,
+        };
+        let may_ask = rules.domain && !claims.message.user.is_empty();
+        match key {
+            Err(Reason::UnknownAccount) if may_ask => {
+                let handshake = self;
+                Ok(Progress::Ask(Box::new(ExpectVerdict { handshake, claims })))
+            }
+            key => {
+                let established = self.establish(&claims, key)?;
+                Ok(Progress::Established(Box::new(established)))
+            }
+        }
+    }
+
+    /// What is left once the KeyExchangeKey is known (MS-NLMP 3.2.5.1.2).
+    fn establish(self, claims: &Claims, key: Result<Key, Reason>) -> Result<Established, Error> {
+        let Claims { message, flags, .. } = claims;
+        let account = Account::claimed(message);
+        let session_key = key
+            .map(|key| crypto::exchange_key(&key, &claims.encrypted))
+            .and_then(|key| self.check_mic(message, &claims.token, &key).map(|()| key))
+            .and_then(|key| check_bindings(message, claims.channel_bindings).map(|()| key));
         match session_key {
             Ok(key) => Ok(Established {
                 account,
-                session: Session::collector(&key, flags),
+                session: Session::collector(&key, *flags),
             }),
             Err(reason) => Err(Error::Denied {
                 reason,
@@ -193,6 +242,80 @@ impl ExpectAuthenticate {
     }
 }
 
+/// An AUTHENTICATE and what it was measured against.
+#[derive(Clone, Debug)]
+struct Claims {
+    token: Vec<u8>,
+    message: Authenticate,
+    encrypted: [u8; 16],
+    flags: Flags,
+    channel_bindings: Option<[u8; 16]>,
+}
+
+/// While the domain is asked.
+#[derive(Clone, Debug)]
+pub struct ExpectVerdict {
+    handshake: ExpectAuthenticate,
+    claims: Claims,
+}
+
+/// What a domain controller is asked: is this the answer of that account to this
+/// challenge?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// User name as the source wrote it.
+    pub user: String,
+    /// Domain as the source wrote it; empty where `user` is a `user@domain`.
+    pub domain: String,
+    /// What the response answers.
+    pub challenge: [u8; 8],
+    /// NTLMv2 or NTLMv1 response.
+    pub response: Vec<u8>,
+}
+
+impl ExpectVerdict {
+    /// Who the source says it is.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::claimed(&self.claims.message)
+    }
+
+    /// What to ask.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        let message = &self.claims.message;
+        let server = self.handshake.server_challenge;
+        let (challenge, response) = match (&message.response, message.lm_response.first_chunk()) {
+            (NtResponse::V2(response), _) => {
+                (server, [&response.proof[..], &response.temp].concat())
+            }
+            (NtResponse::V1(response), Some(client)) => (
+                crypto::session_challenge(&server, client),
+                response.to_vec(),
+            ),
+            _ => (server, Vec::new()),
+        };
+        Question {
+            user: message.user.clone(),
+            domain: message.domain.clone(),
+            challenge,
+            response,
+        }
+    }
+
+    /// The domain says yes, and gives the SessionBaseKey (MS-NLMP 3.3.1, 3.3.2).
+    pub fn handle(self, base: Key) -> Result<Established, Error> {
+        let message = &self.claims.message;
+        let server = &self.handshake.server_challenge;
+        let key = match (&message.response, message.lm_response.first_chunk()) {
+            (NtResponse::V2(_), _) => Ok(base),
+            (NtResponse::V1(_), Some(client)) => Ok(crypto::ntlmv1_exchange(&base, server, client)),
+            _ => Err(Reason::LmOnly),
+        };
+        self.handshake.establish(&self.claims, key)
+    }
+}
+
 /// Runs a proof with the account's hash. Unknown accounts get one that no
 /// password has, so that they cost the same time as a wrong password.
 fn prove(
@@ -209,11 +332,11 @@ fn prove(
     }
 }
 
-fn check_bindings(message: &Authenticate, rules: &Rules) -> Result<(), Reason> {
+fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<(), Reason> {
     let NtResponse::V2(response) = &message.response else {
         return Ok(());
     };
-    match (response.pairs.channel_bindings(), rules.channel_bindings) {
+    match (response.pairs.channel_bindings(), ours) {
         (Some(theirs), Some(ours)) if !crypto::equal(&theirs, &ours) => {
             Err(Reason::ChannelBindings)
         }

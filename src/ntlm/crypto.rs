@@ -117,9 +117,7 @@ impl NtHash {
     /// NTLMv1 response with extended session security (MS-NLMP 3.3.1).
     #[must_use]
     pub fn ntlmv1_response(&self, server: &[u8; 8], client: &[u8; 8]) -> [u8; 24] {
-        let digest: [u8; 16] = Md5::digest([*server, *client].concat()).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        let challenge = [a, b, c, d, e, f, g, h];
+        let challenge = session_challenge(server, client);
         let mut padded = Zeroizing::new([0; 21]);
         let parts = self.0.0.iter().zip(padded.iter_mut());
         parts.for_each(|(from, to)| *to = *from);
@@ -134,8 +132,7 @@ impl NtHash {
     /// KeyExchangeKey of NTLMv1 with extended session security (MS-NLMP 3.4.5.1).
     #[must_use]
     pub fn ntlmv1_key(&self, server: &[u8; 8], client: &[u8; 8]) -> Key {
-        let base = Key(Md4::digest(self.0.0).into());
-        hmac(&base, &[server, client])
+        ntlmv1_exchange(&Key(Md4::digest(self.0.0).into()), server, client)
     }
 }
 
@@ -143,6 +140,21 @@ impl fmt::Debug for NtHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NtHash(redacted)")
     }
+}
+
+/// What an NTLMv1 response with extended session security answers (MS-NLMP 3.3.1).
+#[must_use]
+pub fn session_challenge(server: &[u8; 8], client: &[u8; 8]) -> [u8; 8] {
+    let digest: [u8; 16] = Md5::digest([*server, *client].concat()).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// KeyExchangeKey of NTLMv1 with extended session security, from its SessionBaseKey
+/// (MS-NLMP 3.4.5.1).
+#[must_use]
+pub fn ntlmv1_exchange(base: &Key, server: &[u8; 8], client: &[u8; 8]) -> Key {
+    hmac(base, &[server, client])
 }
 
 /// NTProofStr over `temp` (MS-NLMP 3.3.2).

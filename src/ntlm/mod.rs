@@ -38,7 +38,10 @@ use std::fmt;
 use self::crypto::{Direction, Key, NtHash, SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
 use self::messages::{Authenticate, AvPair, AvPairs, Flags, NtResponse, ParseError};
 
-pub use self::acceptor::{Established, ExpectAuthenticate, ExpectNegotiate, MAX_NEGOTIATE};
+pub use self::acceptor::{
+    Established, ExpectAuthenticate, ExpectNegotiate, ExpectVerdict, MAX_NEGOTIATE, Progress,
+    Question,
+};
 
 /// Where NT hashes of accounts come from.
 pub trait Accounts {
@@ -53,6 +56,8 @@ pub struct Rules {
     pub anonymous: bool,
     /// Take NTLMv1 answers, always with extended session security.
     pub ntlmv1: bool,
+    /// Accounts that are not ours may be those of a domain that can be asked.
+    pub domain: bool,
     /// MD5 of this connection's channel bindings; compared when a source sends some.
     pub channel_bindings: Option<[u8; 16]>,
 }

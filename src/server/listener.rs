@@ -43,17 +43,22 @@ pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let socket = TcpListener::from_std(socket.into());
-    Ok(Listener {
-        socket,
-        secure,
-        ready: true,
-        paused: None,
-        complained: false,
-    })
+    Ok(Listener::new(socket.into(), secure))
 }
 
 impl Listener {
+    /// Takes over a socket that listens and does not block.
+    #[must_use]
+    pub fn new(socket: std::net::TcpListener, secure: bool) -> Self {
+        Self {
+            socket: TcpListener::from_std(socket),
+            secure,
+            ready: true,
+            paused: None,
+            complained: false,
+        }
+    }
+
     /// The address, with the port that port 0 has become.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()

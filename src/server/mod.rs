@@ -21,12 +21,14 @@ pub use listener::{Listener, bind};
 pub use pem::{OutputError, PemError, connectors};
 pub use secure::Connector;
 
+use crate::auth::Verdict;
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::systemd::Notifier;
 use crate::tls;
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
@@ -126,6 +128,7 @@ struct Server {
     store: Box<dyn Store>,
     reload: Reload,
     stopping: Option<Instant>,
+    notifier: Notifier,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -140,6 +143,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
     let mut server = Server::new(setup).map_err(system("event loop"))?;
     let mut events = Events::with_capacity(1024);
+    server.notifier.ready();
     while !server.is_done() {
         server.turn(&mut events)?;
     }
@@ -199,6 +203,7 @@ impl Server {
             store: setup.store,
             reload: setup.reload,
             stopping: None,
+            notifier: Notifier::new(now()),
         })
     }
 
@@ -227,6 +232,7 @@ impl Server {
         }
         self.accept(now);
         self.note_ends(now);
+        self.notifier.alive(now);
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
@@ -254,6 +260,7 @@ impl Server {
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
+            .chain(self.notifier.due())
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
@@ -314,6 +321,7 @@ impl Server {
             } else if self.stopping.is_none() {
                 log::info!("stopping: finishing batches in flight");
                 self.stopping = Some(now.monotonic + STOP_TIME);
+                self.notifier.stopping();
                 self.listeners.clear();
                 self.collector.stop(now);
             } else {
@@ -323,6 +331,7 @@ impl Server {
     }
 
     fn handle_reload(&mut self, now: Now) {
+        self.notifier.reloading();
         let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
@@ -345,6 +354,7 @@ impl Server {
                 self.reopen(now, index);
             }
         }
+        self.notifier.ready();
     }
 
     /// Does all that the collector wants done.
@@ -357,6 +367,10 @@ impl Server {
                 }
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
+                Output::Ask(id) => {
+                    let verdict = Verdict::Unavailable("there is no helper to ask it".to_owned());
+                    self.handle(now, &Input::Judged(id, &verdict));
+                }
                 Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
                 Output::Link(OutputId(index), Task::Close) => {
                     if let Some(socket) = self.outputs.get_mut(index) {

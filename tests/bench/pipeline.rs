@@ -244,6 +244,7 @@ fn settings(message: MessageKind) -> Settings {
         has_accounts: false,
         ntlmv1: false,
         passwords: None,
+        domain: false,
         server: Server::from_hostname("bench.example.com"),
     };
     Settings {

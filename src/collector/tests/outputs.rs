@@ -2,7 +2,8 @@
 
 use super::pair::{Pair, seconds};
 use super::receiver::Reach;
-use crate::collector::{HOLD_TIME, Input, Pressure};
+use crate::collector::Input;
+use crate::collector::pressure::{HOLD_TIME, Pressure};
 use crate::link::CAPACITY;
 use crate::queue::{BatchId, Frames};
 use std::rc::Rc;

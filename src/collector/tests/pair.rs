@@ -46,6 +46,7 @@ pub(super) fn settings() -> Settings {
                 accounts: Rc::new(users),
                 ntlmv1: false,
                 passwords: None,
+                domain: false,
                 server: Server::from_hostname("collector.example.com"),
             },
             allow_unencrypted: false,
@@ -67,6 +68,8 @@ pub(super) struct Pair {
     pub(super) outputs: Vec<Receiver>,
     pub(super) peers: BTreeMap<ConnId, Peer>,
     pub(super) random: StdRng,
+    /// Whom the domain was to be asked about.
+    pub(super) asked: Vec<ConnId>,
     urls: Vec<output::Settings>,
     next: u64,
     /// Counts what has happened.
@@ -97,6 +100,7 @@ impl Pair {
             outputs: urls.iter().map(|_| Receiver::default()).collect(),
             peers: BTreeMap::new(),
             random: StdRng::seed_from_u64(seed),
+            asked: Vec::new(),
             urls,
             next: 0,
             happened: 0,
@@ -290,6 +294,7 @@ impl Pair {
                 Output::Send(id) => self.write_peer(id),
                 Output::Shutdown(id) => self.note_end(id, End::ShutDown),
                 Output::Close(id) => self.note_end(id, End::Closed),
+                Output::Ask(id) => self.asked.push(id),
                 Output::Link(id, Task::Open) => match self.outputs[id.0].open() {
                     Reach::Listening => self.handle(&Input::Opened(id)),
                     Reach::Refusing => self.handle(&Input::Failed(id, "refused")),

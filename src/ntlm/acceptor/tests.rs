@@ -429,3 +429,120 @@ fn host_names_become_netbios_names() {
     assert_eq!(server.dns_domain, "example.test");
     assert_eq!(Server::from_hostname("relay").dns_domain, "relay");
 }
+
+/// What a domain would say that knows these accounts.
+fn base_key(question: &Question) -> Option<Key> {
+    let hash = directory().nt_hash(&question.user, &question.domain)?;
+    let (proof, temp) = question.response.split_first_chunk::<16>()?;
+    let key = hash.response_key(&question.user, &question.domain);
+    assert_eq!(
+        crypto::ntlmv2_proof(&key, &question.challenge, temp),
+        *proof
+    );
+    Some(crypto::ntlmv2_key(&key, proof))
+}
+
+struct Nobody;
+
+impl Accounts for Nobody {
+    fn nt_hash(&self, _: &str, _: &str) -> Option<NtHash> {
+        None
+    }
+}
+
+#[test]
+fn a_domain_vouches_for_accounts_that_are_not_ours() {
+    let rules = Rules {
+        domain: true,
+        ..Rules::default()
+    };
+    let (negotiate, source) = initiator::start(user("User", "Domain", "Password"));
+    let (challenge, expect) = challenged(&negotiate);
+    let (authenticate, mut theirs) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let ask = |accounts: &dyn Accounts, rules| {
+        expect
+            .clone()
+            .handle_or_ask(&authenticate, accounts, rules)
+            .unwrap()
+    };
+    assert!(matches!(
+        ask(&directory(), &rules),
+        Progress::Established(_)
+    ));
+    let Progress::Ask(verdict) = ask(&Nobody, &rules) else {
+        panic!("not asked");
+    };
+    let question = verdict.question();
+    assert_eq!(question.challenge, SERVER_CHALLENGE);
+    let key = base_key(&question).unwrap();
+    let mut ours = verdict.clone().handle(key).unwrap();
+    assert_eq!(ours.account.name(), "Domain\\User");
+    talk(&mut ours.session, &mut theirs);
+    // The MIC needs the key, so that a wrong one does not pass.
+    let other = verdict.handle(Key::new([1; 16]));
+    assert_eq!(denied(other), Reason::BadMic);
+}
+
+#[test]
+fn a_domain_is_asked_only_for_what_is_worth_it() {
+    let rules = Rules {
+        domain: true,
+        ..Rules::default()
+    };
+    let (negotiate, source) = initiator::start(user("", "Domain", "Password"));
+    let (challenge, expect) = challenged(&negotiate);
+    let (nameless, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let denial = expect.clone().handle_or_ask(&nameless, &Nobody, &rules);
+    assert_eq!(denied(denial), Reason::UnknownAccount);
+    assert_eq!(
+        denial_of_ntlmv1(&rules),
+        Reason::Ntlmv1NotAllowed,
+        "not even asked"
+    );
+}
+
+fn ntlmv1(message: &mut Authenticate, hash: &NtHash, client: [u8; 8]) {
+    let response = hash.ntlmv1_response(&SERVER_CHALLENGE, &client);
+    message.response = NtResponse::V1(response);
+    message.lm_response = [&client[..], &[0; 16]].concat();
+}
+
+fn denial_of_ntlmv1(rules: &Rules) -> Reason {
+    let (authenticate, expect) = ntlmv1_scene();
+    denied(expect.handle_or_ask(&authenticate, &Nobody, rules))
+}
+
+fn ntlmv1_scene() -> (Vec<u8>, ExpectAuthenticate) {
+    let (negotiate, source) = initiator::start(user("User", "Domain", "Password"));
+    let (challenge, expect) = challenged(&negotiate);
+    let (authenticate, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let mut message = Authenticate::parse(&authenticate).unwrap();
+    ntlmv1(&mut message, &NtHash::from_password("Password"), [0xaa; 8]);
+    message.mic = None;
+    (message.emit(), expect)
+}
+
+#[test]
+fn an_ntlmv1_answer_goes_to_the_domain_with_the_challenge_that_it_answers() {
+    let rules = Rules {
+        domain: true,
+        ntlmv1: true,
+        ..Rules::default()
+    };
+    let (authenticate, expect) = ntlmv1_scene();
+    let progress = expect.handle_or_ask(&authenticate, &Nobody, &rules);
+    let Ok(Progress::Ask(verdict)) = progress else {
+        panic!("{progress:?}");
+    };
+    let question = verdict.question();
+    let client = [0xaa; 8];
+    assert_eq!(
+        question.challenge,
+        crypto::session_challenge(&SERVER_CHALLENGE, &client)
+    );
+    assert_eq!(question.response.len(), 24);
+    assert!(
+        verdict.handle(Key::new([1; 16])).is_ok(),
+        "no MIC, so no check"
+    );
+}

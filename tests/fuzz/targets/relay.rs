@@ -206,6 +206,7 @@ fn settings() -> Settings {
         has_accounts: false,
         ntlmv1: false,
         passwords: None,
+        domain: false,
         server: Server::from_hostname("collector.example.test"),
     };
     Settings {

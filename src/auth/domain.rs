@@ -1,0 +1,98 @@
+//! The last step of NTLM: at once, or after the account's domain has spoken.
+
+use std::net::IpAddr;
+
+use crate::auth::acceptor::Scheme;
+use crate::auth::{Error, Identity, Method, Policy, SecurityContext, Step};
+use crate::ntlm::crypto::Key;
+use crate::ntlm::{self, ExpectVerdict, Question};
+use crate::spnego::Negotiation;
+
+/// What a domain says of a [`Question`].
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The answer is right; the SessionBaseKey.
+    Proven(Key),
+    /// It is not, in the domain's words.
+    Refused(String),
+    /// The domain cannot be asked, and why.
+    Unavailable(String),
+}
+
+/// What SPNEGO around NTLM still needs.
+#[derive(Debug)]
+pub(super) struct Within {
+    pub(super) scheme: Scheme,
+    pub(super) negotiation: Negotiation,
+    /// The source's signature of its list of mechanisms.
+    pub(super) mic: Option<Vec<u8>>,
+}
+
+/// An answer that waits for a verdict.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) expect: Box<ExpectVerdict>,
+    pub(super) within: Option<Within>,
+}
+
+impl Asked {
+    pub(super) fn question(&self) -> Question {
+        self.expect.question()
+    }
+
+    pub(super) fn handle(
+        self,
+        verdict: Verdict,
+        peer: IpAddr,
+        policy: &Policy,
+    ) -> Result<Step, Error> {
+        let claimed = self.expect.account();
+        let key = match verdict {
+            Verdict::Proven(key) => key,
+            Verdict::Refused(why) => return Err(Error::Domain { claimed, why }),
+            Verdict::Unavailable(why) => return Err(Error::DomainUnavailable { claimed, why }),
+        };
+        let established = self.expect.handle(key);
+        let established =
+            established.map_err(|error| Error::ntlm(error, peer, policy.has_accounts))?;
+        let identity = Identity {
+            method: Method::NtlmDomain,
+            ..established.account.into()
+        };
+        accept(identity, established.session, self.within)
+    }
+}
+
+/// The proof was right; within SPNEGO the list of mechanisms has to be signed too
+/// (RFC 4178 5).
+pub(super) fn accept(
+    identity: Identity,
+    mut session: ntlm::Session,
+    within: Option<Within>,
+) -> Result<Step, Error> {
+    let token = match within {
+        None => None,
+        Some(Within {
+            scheme,
+            negotiation,
+            mic,
+        }) => {
+            let list = negotiation.list();
+            let mic = match mic {
+                None if negotiation.mic_required() => return Err(Error::MechanismsUnsigned),
+                None => None,
+                Some(mic) => {
+                    let verified = session.verify_mechanisms(&mic, list);
+                    verified.map_err(|_| Error::MechanismsChanged)?;
+                    Some(session.sign_mechanisms(list).to_vec())
+                }
+            };
+            Some(scheme.value(&negotiation.accept(mic)))
+        }
+    };
+    Ok(Step::Accept {
+        identity,
+        context: Some(SecurityContext::Ntlm(Box::new(session))),
+        token,
+    })
+}

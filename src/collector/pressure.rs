@@ -1,0 +1,50 @@
+//! What a full output means for the sources.
+
+use super::Collector;
+use crate::clock::Now;
+use std::time::{Duration, Instant};
+
+/// How long sources are simply not read when an output is full; after that they
+/// are told by 503 to come again, because their own timeouts draw near.
+pub(super) const HOLD_TIME: Duration = Duration::from_secs(10);
+/// How sources are treated because of a full output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pressure {
+    /// None is full.
+    Released,
+    /// They are not read.
+    Holding { until: Instant },
+    /// They are read again, and told to come later.
+    Shedding,
+}
+
+impl Collector {
+    /// Whether sources may be read. While an output is full they are not: the
+    /// source is our queue.
+    #[must_use]
+    pub fn is_reading(&self, now: Now) -> bool {
+        match self.pressure {
+            Pressure::Holding { until } => now.monotonic >= until,
+            Pressure::Released | Pressure::Shedding => true,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.links
+            .iter()
+            .any(|link| link.settings().required && link.is_full())
+    }
+
+    pub(super) fn note_fullness(&mut self, now: Now) {
+        self.pressure = match self.pressure {
+            _ if !self.is_full() => Pressure::Released,
+            Pressure::Released => {
+                log::debug!("an output is full: sources are held back");
+                let until = now.monotonic + HOLD_TIME;
+                Pressure::Holding { until }
+            }
+            Pressure::Holding { until } if now.monotonic >= until => Pressure::Shedding,
+            same => same,
+        };
+    }
+}

@@ -1,0 +1,3 @@
+//! Kerberos 5, the service's side.
+
+pub mod pac;

@@ -1,0 +1,129 @@
+//! Giving up root after the ports are bound: `--user` and `--group`, for those who start
+//! us without a service manager that does it.
+
+use nix::unistd::{Gid, Group, Uid, User};
+use std::ffi::CString;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// Who we become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    user: Option<User>,
+    group: Gid,
+}
+
+/// Why nobody else can be become.
+#[derive(Debug)]
+pub enum Error {
+    /// No such user or group.
+    Unknown(&'static str, String),
+    /// The database of users could not be asked.
+    Lookup(&'static str, String, io::Error),
+    /// We are not root.
+    NotRoot,
+    /// The system refused.
+    Change(&'static str, io::Error),
+    /// The state folder cannot be made or given away.
+    State(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(flag, name) => write!(f, "{flag} {name:?}: there is none of that name"),
+            Self::Lookup(flag, name, error) => write!(f, "{flag} {name:?}: {error}"),
+            Self::NotRoot => write!(
+                f,
+                "--user, --group: only root can become somebody else; leave them out"
+            ),
+            Self::Change(what, error) => write!(f, "--user, --group: {what}: {error}"),
+            Self::State(error) => write!(f, "--state: for --user: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Account {
+    /// Looks the names up; numbers are not taken. `None` where neither is given.
+    ///
+    /// # Errors
+    /// A name that is not known, or nobody to be become because we are not root.
+    pub fn find(user: Option<&str>, group: Option<&str>) -> Result<Option<Self>, Error> {
+        if user.is_none() && group.is_none() {
+            return Ok(None);
+        }
+        let user = user.map(find_user).transpose()?;
+        let group = group.map(find_group).transpose()?;
+        let Some(group) = group.or_else(|| user.as_ref().map(|user| user.gid)) else {
+            return Ok(None);
+        };
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Error::NotRoot);
+        }
+        Ok(Some(Self { user, group }))
+    }
+
+    /// Makes the folder if it is missing, so that the account may write there.
+    ///
+    /// # Errors
+    /// What the system says; an existing folder is left as it is.
+    pub fn prepare(&self, state: &Path) -> Result<(), Error> {
+        if state.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(state).map_err(Error::State)?;
+        let user = self.user.as_ref().map(|user| user.uid.as_raw());
+        std::os::unix::fs::chown(state, user, Some(self.group.as_raw())).map_err(Error::State)
+    }
+
+    /// Becomes the account, for good.
+    ///
+    /// # Errors
+    /// What the system refused; we must not go on then.
+    pub fn become_it(&self) -> Result<(), Error> {
+        let change = |what| move |errno: nix::Error| Error::Change(what, errno.into());
+        // Groups first: a user may not change them.
+        match &self.user {
+            Some(user) => {
+                let name = CString::new(user.name.as_str()).unwrap_or_default();
+                nix::unistd::initgroups(&name, self.group).map_err(change("initgroups"))?;
+            }
+            None => nix::unistd::setgroups(&[]).map_err(change("setgroups"))?,
+        }
+        nix::unistd::setgid(self.group).map_err(change("setgid"))?;
+        if let Some(user) = &self.user {
+            nix::unistd::setuid(user.uid).map_err(change("setuid"))?;
+            // Whoever can come back has not left.
+            if !user.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
+                return Err(Error::Change("setuid", io::Error::other("not for good")));
+            }
+        }
+        log::info!("running as {self}");
+        Ok(())
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "user {}, ", user.name)?;
+        }
+        write!(f, "group {}", self.group)
+    }
+}
+
+fn find_user(name: &str) -> Result<User, Error> {
+    let found = User::from_name(name)
+        .map_err(|errno| Error::Lookup("--user", name.to_owned(), errno.into()))?;
+    found.ok_or_else(|| Error::Unknown("--user", name.to_owned()))
+}
+
+fn find_group(name: &str) -> Result<Gid, Error> {
+    let found = Group::from_name(name)
+        .map_err(|errno| Error::Lookup("--group", name.to_owned(), errno.into()))?;
+    let found = found.ok_or_else(|| Error::Unknown("--group", name.to_owned()))?;
+    Ok(found.gid)
+}
