@@ -134,7 +134,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(output: std::process::Output) -> Self {
+    fn new(output: &std::process::Output) -> Self {
         let trace = String::from_utf8_lossy(&output.stderr).into_owned();
         let body = String::from_utf8_lossy(&output.stdout).into_owned();
         let (_, status) = body

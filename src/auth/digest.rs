@@ -64,7 +64,7 @@ fn hash<H: Digest>(parts: &[&[u8]]) -> Zeroizing<String> {
     }
     let hash = hash.finalize();
     let mut hex = Zeroizing::new(String::with_capacity(2 * hash.len()));
-    for byte in hash.iter() {
+    for byte in &hash {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }

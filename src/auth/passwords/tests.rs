@@ -176,7 +176,7 @@ fn digest_lets_in_once_with_each_count() {
     );
     site.stale(&first);
     site.accept(&digest(r"ACME\host", &nonce, |answer| {
-        answer.nc = "00000002".into()
+        answer.nc = "00000002".into();
     }));
     site.accept(&digest(r"ACME\host", &nonce, |answer| {
         answer.nc = "00000003".into();
@@ -184,7 +184,7 @@ fn digest_lets_in_once_with_each_count() {
     }));
     let nonce = site.nonce();
     site.accept(&digest("old", &nonce, |answer| {
-        answer.algorithm = Algorithm::Md5
+        answer.algorithm = Algorithm::Md5;
     }));
 }
 
