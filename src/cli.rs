@@ -23,7 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 /// every output has delivered it.
 ///
 /// Every way of getting in is off until a flag turns it on: give at least one
-/// of --anonymous, --users and --client-ca.
+/// of --anonymous, --users, --ntlm-helper and --client-ca.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "wecrelay",
@@ -120,6 +120,34 @@ pub struct RelayOptions {
     #[arg(long, help_heading = "Sources")]
     pub allow_password_without_tls: bool,
 
+    /// Have accounts of the domain verified by this command (NTLM)
+    ///
+    /// Accounts that are not in --users are asked of it, in the protocol ntlm-server-1 of
+    /// Samba's ntlm_auth(1): winbind, joined to the domain, asks a domain controller. The
+    /// relay must be in the group that may open winbind's privileged pipe (on Debian
+    /// winbindd_priv). Words are split at blanks; quotes and backslashes hold them
+    /// together as in a shell, which is not involved. The command is tried at the start,
+    /// is started again when it ends, and anew on SIGHUP. Default: none.
+    ///
+    /// While the domain cannot be asked, its hosts get 401 and come again; that is logged.
+    ///
+    /// Example: --ntlm-helper 'ntlm_auth --helper-protocol=ntlm-server-1'
+    #[arg(long, value_name = "COMMAND", help_heading = "Sources")]
+    pub ntlm_helper: Option<String>,
+
+    /// How many processes of --ntlm-helper run: 1 to 64
+    ///
+    /// Each verifies one account at a time, within 10 s; more accounts wait.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        requires = "ntlm_helper",
+        help_heading = "Sources"
+    )]
+    pub ntlm_helpers: u8,
+
     /// Certificate chain of https listeners (PEM), the host's own first
     ///
     /// Repeatable, with a --tls-key each: a client gets the one that has the name it
@@ -176,11 +204,12 @@ pub struct RelayOptions {
 
     /// Also take NTLMv1 answers (with extended session security)
     ///
-    /// Needs --users. Default: only NTLMv2.
+    /// Needs --users or --ntlm-helper. Default: only NTLMv2. A domain may refuse them all
+    /// the same.
     ///
     /// Danger: from one recorded NTLMv1 logon an attacker with rented hardware
     /// computes the account's hash (single DES), and can then log on as it anywhere.
-    #[arg(long, requires = "users", help_heading = "Sources")]
+    #[arg(long, help_heading = "Sources")]
     pub ntlmv1: bool,
 
     /// Also take bodies that are not sealed, after authentication

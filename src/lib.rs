@@ -31,7 +31,8 @@
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
 //!    [`event`], [`bookmark`], [`query`], [`syslog`];
-//! 3. machines: [`connection`], [`output`], [`queue`], [`link`], [`collector`], [`metrics`],
+//! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`],
+//!    [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`systemd`],
 //!    [`privileges`],
@@ -62,6 +63,7 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod event;
+pub mod helper;
 pub mod http;
 pub mod kerberos;
 pub mod link;

@@ -42,6 +42,8 @@ pub enum Error {
     NoDigestLine(PathBuf),
     /// The state folder.
     Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
     /// Becoming another user.
@@ -85,6 +87,7 @@ impl fmt::Display for Error {
                 file.display()
             ),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -118,6 +121,10 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
     let store = Sqlite::open(&config.state).map_err(Error::Store)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
@@ -135,6 +142,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         outputs: config.outputs.clone(),
         connectors,
         settings,
+        helper: config.ntlm_helper.clone(),
         store: Box::new(store),
         reload: Box::new(reload),
     })
@@ -283,7 +291,7 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         passwords: passwords(config, &users)?,
         accounts: users,
         ntlmv1: config.ntlmv1,
-        domain: false,
+        domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
     })
 }

@@ -37,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "queue",
             "link",
             "connection",
+            "helper",
             "store",
             "metrics",
             "collector",
@@ -88,6 +89,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "connection",
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
     ),
+    ("helper", &["auth", "clock", "ntlm"]),
     ("store", &["bookmark"]),
     ("metrics", &["connection"]),
     (
@@ -122,6 +124,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "auth",
             "clock",
             "collector",
+            "helper",
             "link",
             "output",
             "resolver",
@@ -131,7 +134,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &[]),
-    ("config", &["cli", "output", "privileges", "syslog", "tls"]),
+    (
+        "config",
+        &["cli", "helper", "output", "privileges", "syslog", "tls"],
+    ),
     (
         "relay",
         &[

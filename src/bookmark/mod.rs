@@ -165,8 +165,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an authenticated source. `identity` is taken as it is: the
-    /// authentication method has already given it its one spelling.
+    /// The key of an authenticated source. Accounts, realms and names of hosts are
+    /// compared without case, and a host may write its own in either.
     ///
     /// # Errors
     /// The machine id is too long.
@@ -178,7 +178,7 @@ impl Key {
         let machine_id = fold_machine_id(machine_id)?;
         Ok(Self {
             subscription,
-            identity: Some(identity.to_owned()),
+            identity: Some(identity.to_lowercase()),
             machine_id,
         })
     }
@@ -206,7 +206,7 @@ impl Key {
         self.subscription
     }
 
-    /// The authenticated identity; `None` for an anonymous source.
+    /// The authenticated identity in lower case; `None` for an anonymous source.
     #[must_use]
     pub fn identity(&self) -> Option<&str> {
         self.identity.as_deref()

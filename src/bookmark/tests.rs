@@ -339,3 +339,10 @@ fn errors_and_reasons_say_what_was_wrong() {
         "bookmark begins with \"a\" and not with BookmarkList"
     );
 }
+
+#[test]
+fn the_spelling_of_an_identity_makes_no_other_source() {
+    let key = |identity| Key::authenticated(Uuid::nil(), identity, "WIN10").unwrap();
+    assert_eq!(key("WINDOMAIN\\WIN10$"), key("windomain\\Win10$"));
+    assert_ne!(key("WINDOMAIN\\WIN10$"), key("WIN10$"));
+}

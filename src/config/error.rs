@@ -14,6 +14,10 @@ use crate::syslog::Facility;
 pub enum Error {
     /// No way of authentication is turned on.
     NoMethod,
+    /// `--ntlmv1` without accounts.
+    Ntlmv1,
+    /// `--ntlm-helper` with something that cannot be split into words.
+    Helper(String),
     /// `--listen` without `http://`.
     ListenScheme(String),
     /// `--listen https://` without a certificate.
@@ -92,8 +96,16 @@ impl fmt::Display for Error {
         match self {
             Self::NoMethod => f.write_str(
                 "nobody could get in: give --anonymous CIDR (hosts of that network, no credential), \
-                 --users FILE (accounts), --client-ca FILE (certificates), or several of them; for \
-                 example --anonymous 192.0.2.0/24",
+                 --users FILE (accounts), --ntlm-helper COMMAND (accounts of the domain), --client-ca \
+                 FILE (certificates), or several of them; for example --anonymous 192.0.2.0/24",
+            ),
+            Self::Ntlmv1 => {
+                f.write_str("--ntlmv1: nobody could use it; allowed with --users or --ntlm-helper")
+            }
+            Self::Helper(text) => write!(
+                f,
+                "--ntlm-helper {text}: not a command; allowed are a program and its arguments, with \
+                 each quote closed, for example ntlm_auth --helper-protocol=ntlm-server-1"
             ),
             Self::ListenScheme(url) => write!(
                 f,

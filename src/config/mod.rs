@@ -5,6 +5,7 @@
 
 mod error;
 mod listen;
+mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::cli::{MessageKind, RelayOptions};
+use crate::helper;
 use crate::output::{self, is_host_name};
 use crate::privileges::Account;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
@@ -45,6 +47,8 @@ pub struct Config {
     pub anonymous: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
+    /// Who verifies accounts of the domain.
+    pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
     /// Whether bodies that are not sealed are taken after authentication.
@@ -81,8 +85,12 @@ impl Config {
     /// # Errors
     /// The first flag whose value is not understood, with what is allowed.
     pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
-        if options.anonymous.is_empty() && options.users.is_none() && options.client_ca.is_none() {
+        let has_accounts = options.users.is_some() || options.ntlm_helper.is_some();
+        if options.anonymous.is_empty() && !has_accounts && options.client_ca.is_none() {
             return Err(Error::NoMethod);
+        }
+        if options.ntlmv1 && !has_accounts {
+            return Err(Error::Ntlmv1);
         }
         let listeners = listen::listeners(&options.listen, &environment.sockets)?;
         check_passwords(options, &listeners)?;
@@ -98,6 +106,7 @@ impl Config {
                 .map(|text| network(text))
                 .collect::<Result<_, _>>()?,
             users: options.users.clone(),
+            ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
             allow_unencrypted: options.allow_unencrypted,
             basic: options.basic,
@@ -129,6 +138,15 @@ fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(),
     } else {
         Err(Error::PasswordListener(method))
     }
+}
+
+fn ntlm_helper(options: &RelayOptions) -> Result<Option<helper::Settings>, Error> {
+    let Some(text) = &options.ntlm_helper else {
+        return Ok(None);
+    };
+    let command = words::split(text).ok_or_else(|| Error::Helper(text.clone()))?;
+    let size = usize::from(options.ntlm_helpers);
+    Ok(Some(helper::Settings { command, size }))
 }
 
 fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tls::Files>, Error> {

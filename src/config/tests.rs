@@ -233,10 +233,40 @@ fn wrong_networks_are_refused_with_an_example() {
 
 #[test]
 fn ntlmv1_needs_accounts() {
-    let words = ["wecrelay", "--anonymous", "::1", "--ntlmv1"];
-    let error = Options::try_parse_from(words).unwrap_err().to_string();
-    assert!(error.contains("--users"), "{error}");
+    let error = Config::check(
+        &options("--anonymous ::1 --ntlmv1"),
+        &Environment::default(),
+    )
+    .unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("--users or --ntlm-helper"), "{error}");
     assert!(check("--users u --ntlmv1").ntlmv1);
+    assert!(check("--ntlm-helper u --ntlmv1").ntlmv1);
+}
+
+#[test]
+fn a_helper_is_a_command_in_words() {
+    assert_eq!(check("").ntlm_helper, None);
+    let helper = check("--ntlm-helper ntlm_auth --ntlm-helpers 9").ntlm_helper;
+    let helper = helper.unwrap();
+    assert_eq!(
+        (&helper.command[..], helper.size),
+        (&["ntlm_auth".to_owned()][..], 9)
+    );
+    let mut options = options("--ntlm-helper x");
+    options.ntlm_helper = Some("ntlm_auth 'x".into());
+    let error = Config::check(&options, &Environment::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("ntlm_auth 'x: not a command"), "{error}");
+    for bad in [
+        "--ntlm-helpers 3",
+        "--ntlm-helper x --ntlm-helpers 0",
+        "--ntlm-helper x --ntlm-helpers 65",
+    ] {
+        let words = ["wecrelay"].into_iter().chain(bad.split(' '));
+        assert!(Options::try_parse_from(words).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -33,6 +33,20 @@ impl Key {
         Self(bytes)
     }
 
+    /// Reads 32 hexadecimal digits of any case.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let mut key = Self([0; 16]);
+        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+        if pairs.len() != 16 || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in key.0.iter_mut().zip(pairs) {
+            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        }
+        Some(key)
+    }
+
     /// The bytes, for further derivation.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -80,15 +94,7 @@ impl NtHash {
     /// Reads 32 hexadecimal digits of any case.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
-        let mut key = Key([0; 16]);
-        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-        if pairs.len() != 16 || !rest.is_empty() {
-            return None;
-        }
-        for (byte, [high, low]) in key.0.iter_mut().zip(pairs) {
-            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
-        }
-        Some(Self(key))
+        Key::from_hex(digits).map(Self)
     }
 
     /// 32 lower-case hexadecimal digits; as secret as the hash.

@@ -8,28 +8,32 @@
 
 mod explain;
 mod files;
+mod helpers;
 mod listener;
 mod output;
 mod outputs;
 mod pem;
+mod process;
 mod secure;
 mod sources;
 mod stream;
 mod sys;
 
+pub use helpers::{HelperError, probe as probe_helper};
 pub use listener::{Listener, bind};
 pub use pem::{OutputError, PemError, connectors};
 pub use secure::Connector;
 
-use crate::auth::Verdict;
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
+use crate::helper;
 use crate::link::Task;
 use crate::output::Settings as OutputSettings;
 use crate::resolver::Resolver;
 use crate::store::Store;
 use crate::systemd::Notifier;
 use crate::tls;
+use helpers::{HELPERS, Helpers};
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -108,6 +112,8 @@ pub struct Setup {
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
     pub tls: Option<tls::Acceptor>,
+    /// Who is asked about accounts of the domain.
+    pub helper: Option<helper::Settings>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What SIGHUP does.
@@ -124,6 +130,7 @@ struct Server {
     /// When to look again at what ends soon.
     ends_at: Instant,
     outputs: Vec<OutputSocket>,
+    helpers: Option<Helpers>,
     collector: Collector,
     store: Box<dyn Store>,
     reload: Reload,
@@ -151,6 +158,9 @@ pub fn run(setup: Setup) -> Result<(), Error> {
         .outputs
         .iter_mut()
         .for_each(OutputSocket::finish_and_close);
+    if let Some(helpers) = server.helpers.take() {
+        helpers.end(&mut server.poll, &mut events);
+    }
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -199,6 +209,7 @@ impl Server {
             tls: setup.tls,
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
+            helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
             collector: Collector::new(now(), setup.settings, setup.outputs, seed),
             store: setup.store,
             reload: setup.reload,
@@ -236,6 +247,9 @@ impl Server {
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
+        if let Some(helpers) = &mut self.helpers {
+            helpers.handle_timeout(now);
+        }
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
@@ -260,6 +274,7 @@ impl Server {
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
+            .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
             .chain(self.notifier.due())
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
@@ -276,6 +291,11 @@ impl Server {
             Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
             Token(token) if token >= OUTPUTS => {
                 return self.handle_output(now, token - OUTPUTS, event);
+            }
+            Token(token) if token >= HELPERS => {
+                if let Some(helpers) = &mut self.helpers {
+                    helpers.handle_event(now, token);
+                }
             }
             Token(token) => {
                 if let Some(listener) = self.listeners.get_mut(token.wrapping_sub(LISTENERS)) {
@@ -341,6 +361,9 @@ impl Server {
                 for (output, connector) in self.outputs.iter_mut().zip(connectors) {
                     output.replace_connector(connector);
                 }
+                if let Some(helpers) = &mut self.helpers {
+                    helpers.restart(now);
+                }
                 log::info!("reloaded");
             }
             Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
@@ -357,8 +380,23 @@ impl Server {
         self.notifier.ready();
     }
 
-    /// Does all that the collector wants done.
+    /// Does all that the collector and the helpers want done.
     fn drain(&mut self, now: Now) -> Result<(), Error> {
+        self.drain_collector(now)?;
+        while let Some(helpers) = &mut self.helpers
+            && helpers.drain(
+                now,
+                self.poll.registry(),
+                &mut self.collector,
+                &mut *self.store,
+            )
+        {
+            self.drain_collector(now)?;
+        }
+        Ok(())
+    }
+
+    fn drain_collector(&mut self, now: Now) -> Result<(), Error> {
         while let Some(output) = self.collector.poll_output() {
             match output {
                 Output::Send(id) => {
@@ -368,8 +406,9 @@ impl Server {
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
                 Output::Ask(id) => {
-                    let verdict = Verdict::Unavailable("there is no helper to ask it".to_owned());
-                    self.handle(now, &Input::Judged(id, &verdict));
+                    if let Some(helpers) = &mut self.helpers {
+                        helpers.ask(now, &self.collector, id);
+                    }
                 }
                 Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
                 Output::Link(OutputId(index), Task::Close) => {

@@ -170,7 +170,8 @@ impl Relay {
                     self.closed = true;
                     continue;
                 }
-                Output::Link(_, Task::Close) => continue,
+                // No domain is to be asked here.
+                Output::Ask(_) | Output::Link(_, Task::Close) => continue,
             };
             self.collector.handle(self.now, &input, &mut self.store);
         }
