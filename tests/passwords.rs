@@ -89,7 +89,7 @@ impl Site {
     fn curl(&self, url: &str, arguments: &[&str]) -> Asked {
         let output = self.command(url, arguments).output();
         Asked::new(
-            output.unwrap_or_else(|error| panic!("curl: {error}; scripts/peers installs it")),
+            &output.unwrap_or_else(|error| panic!("curl: {error}; scripts/peers installs it")),
         )
     }
 
