@@ -20,6 +20,8 @@ use ipnet::IpNet;
 use md5::{Digest, Md5};
 
 use crate::ntlm::{self, Account};
+use crate::sddl::Token;
+use crate::sid::Sid;
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
 pub use self::digest::{Algorithm, Ha1};
@@ -163,6 +165,17 @@ pub struct Identity {
     pub workstation: String,
     /// How that was proven.
     pub method: Method,
+    /// Its account in a domain with its groups, as far as they are known. `None` for what
+    /// is no account of a domain; access lists for domain computers do not bind those.
+    pub token: Option<Rc<Token>>,
+}
+
+impl Identity {
+    /// The SID of its account in a domain, if that is known.
+    #[must_use]
+    pub fn sid(&self) -> Option<Sid> {
+        self.token.as_ref().and_then(|token| token.account())
+    }
 }
 
 /// For logs.
@@ -185,6 +198,7 @@ impl From<Account> for Identity {
                 Account::Anonymous { .. } => Method::NtlmAnonymous,
                 Account::User { .. } => Method::Ntlm,
             },
+            token: None,
         }
     }
 }
@@ -195,6 +209,7 @@ impl From<&Certificate> for Identity {
             name: certificate.name.clone(),
             workstation: String::new(),
             method: Method::TlsCertificate,
+            token: None,
         }
     }
 }

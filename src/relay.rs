@@ -205,6 +205,7 @@ fn wall() -> SystemTime {
 
 fn settings(config: &Config) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
+    warn_of_unbound(config, &subscriptions);
     let longest = subscriptions
         .iter()
         .map(|s| s.heartbeat)
@@ -251,6 +252,29 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
         return Err(Error::NoSubscription);
     }
     Ok(subscriptions)
+}
+
+/// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.
+fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
+    let methods = [
+        (!config.anonymous.is_empty(), "--anonymous"),
+        (config.users.is_some(), "--users"),
+    ];
+    let methods = methods.into_iter().filter(|(is_on, _)| *is_on);
+    let methods: Vec<_> = methods.map(|(_, flag)| flag).collect();
+    let listed = |s: &&Subscription| s.access.domain_computers.is_some();
+    let names: Vec<_> = subscriptions
+        .iter()
+        .filter(listed)
+        .map(|s| &s.name)
+        .collect();
+    if !methods.is_empty() && !names.is_empty() {
+        log::warn!(
+            "AllowedSourceDomainComputers of {names:?} binds accounts of a domain only: hosts \
+             that come by {} get them too",
+            methods.join(" or "),
+        );
+    }
 }
 
 /// The channels of each subscription, by its name.

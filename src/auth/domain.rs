@@ -1,11 +1,13 @@
 //! The last step of NTLM: at once, or after the account's domain has spoken.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::auth::acceptor::Scheme;
 use crate::auth::{Error, Identity, Method, Policy, SecurityContext, Step};
 use crate::ntlm::crypto::Key;
 use crate::ntlm::{self, ExpectVerdict, Question};
+use crate::sddl::Token;
 use crate::spnego::Negotiation;
 
 /// What a domain says of a [`Question`].
@@ -57,6 +59,8 @@ impl Asked {
             established.map_err(|error| Error::ntlm(error, peer, policy.has_accounts))?;
         let identity = Identity {
             method: Method::NtlmDomain,
+            // NTLM does not tell the groups of an account.
+            token: Some(Rc::new(Token::unknown())),
             ..established.account.into()
         };
         accept(identity, established.session, self.within)

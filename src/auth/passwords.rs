@@ -190,6 +190,7 @@ fn accept(name: String, method: Method) -> Step {
         name,
         workstation: String::new(),
         method,
+        token: None,
     };
     Step::Accept {
         identity,

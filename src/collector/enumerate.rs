@@ -53,9 +53,37 @@ impl Collector {
         let heartbeat = wanted.iter().map(|s| s.heartbeat).min();
         let heartbeat = heartbeat.filter(|_| goes_on);
         self.counters.enumerations += 1;
-        self.sources
-            .note_enumerated(now, source.name(header), source.address, &base, heartbeat);
+        if wanted.is_empty() {
+            self.explain_refusal(source, header);
+        } else {
+            let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
+            self.sources
+                .note_enumerated(now, name, (address, sid), &base, heartbeat);
+        }
         self.answer(now, source.conn, &Answer::Envelope(200, &answer.xml));
+    }
+
+    /// Says once why a source gets nothing at all.
+    fn explain_refusal(&mut self, source: &Source, header: &Header) {
+        let subscriptions = &self.settings.subscriptions;
+        let refused = subscriptions.iter().filter_map(|subscription| {
+            let why = source.refusal(subscription)?;
+            Some(format!("{:?} ({why})", subscription.name))
+        });
+        let refused: Vec<_> = refused.collect();
+        if !refused.is_empty()
+            && self
+                .sources
+                .note_refused(source.name(header), source.address)
+        {
+            log::warn!(
+                "source {}: may have no subscription; {}, {}; refused: {}",
+                source.describe(header),
+                source.identity.name,
+                source.account(),
+                refused.join(", "),
+            );
+        }
     }
 
     /// Scheme, host and port by which this source reaches us.

@@ -230,6 +230,7 @@ impl Collector {
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
         self.settings = settings;
+        self.sources.forget_refused();
     }
 
     /// What has been counted so far.

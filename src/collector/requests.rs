@@ -128,12 +128,15 @@ impl Collector {
         let all = &self.settings.subscriptions;
         let who = source.describe(header);
         match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
-            Some(subscription) if source.may_have(subscription) => Ok(subscription),
-            Some(subscription) => {
-                let name = &subscription.name;
-                let reason = format!("{who}: subscription {name:?} is not for this source");
-                Err(Refusal::new(RefusalKind::Soap, 403, reason))
-            }
+            Some(subscription) => match source.refusal(subscription) {
+                None => Ok(subscription),
+                Some(why) => {
+                    let name = &subscription.name;
+                    let reason =
+                        format!("{who}: subscription {name:?} is not for this source: {why}");
+                    Err(Refusal::new(RefusalKind::Soap, 403, reason))
+                }
+            },
             None => {
                 let identifier = by_header.unwrap_or("none");
                 let reason = format!(
@@ -211,10 +214,13 @@ impl Collector {
             .subscriptions
             .iter()
             .find(|s| s.id() == subscription);
+        let account_sid = source.identity.sid();
+        let account_sid = account_sid.map_or_else(String::new, |sid| sid.to_string());
         let origin = Origin {
             address: source.address,
             machine_id: header.machine_id.as_deref().unwrap_or_default(),
             identity: &source.identity.name,
+            account_sid: &account_sid,
             auth: source.identity.method.as_str(),
             subscription: name.map_or("", |s| &s.name),
         };

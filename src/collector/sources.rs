@@ -1,6 +1,7 @@
 //! Which sources are known, and which were given a subscription and stay silent.
 
 use crate::clock::Now;
+use crate::sid::Sid;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ enum State {
     Silent,
     /// Sends heartbeats or events.
     Active,
+    /// May have no subscription; that has been logged.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -51,11 +54,13 @@ impl Sources {
         &mut self,
         now: Now,
         name: SourceName,
-        address: IpAddr,
+        (address, sid): (IpAddr, Option<Sid>),
         url: &str,
         heartbeat: Option<Duration>,
     ) {
-        if let Some(known) = self.known.get_mut(&name) {
+        if let Some(known) = self.known.get_mut(&name)
+            && !matches!(known.state, State::Refused)
+        {
             known.address = address;
             return;
         }
@@ -67,8 +72,9 @@ impl Sources {
         } else {
             &name.identity
         };
+        let sid = sid.map_or_else(String::new, |sid| format!(", {sid}"));
         log::info!(
-            "source {} ({address}, {who}): enumerated for the first time",
+            "source {} ({address}, {who}{sid}): enumerated for the first time",
             name.machine
         );
         let patience = heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN);
@@ -79,6 +85,23 @@ impl Sources {
             url: url.to_owned(),
         };
         self.known.insert(name, Known { address, state });
+    }
+
+    /// A source may have no subscription. Answers whether that is news.
+    pub(super) fn note_refused(&mut self, name: SourceName, address: IpAddr) -> bool {
+        let known = self.known.get(&name);
+        let is_news = known.is_none_or(|known| !matches!(known.state, State::Refused));
+        if is_news && (known.is_some() || self.known.len() < WATCHED) {
+            let state = State::Refused;
+            self.known.insert(name, Known { address, state });
+        }
+        is_news
+    }
+
+    /// Other subscriptions may let those in that were refused; if not, it is news again.
+    pub(super) fn forget_refused(&mut self) {
+        self.known
+            .retain(|_, known| !matches!(known.state, State::Refused));
     }
 
     /// A source has sent a heartbeat or events.

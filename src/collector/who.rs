@@ -4,7 +4,9 @@ use super::ConnId;
 use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method};
 use crate::bookmark;
+use crate::sddl::Verdict;
 use crate::wsman::{Header, Policy, Profile, Subscription};
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use uuid::Uuid;
@@ -16,6 +18,23 @@ pub(super) struct Source {
     pub(super) identity: Rc<Identity>,
     pub(super) is_secure: bool,
     pub(super) certificate: Option<Certificate>,
+}
+
+/// Why a subscription is not for a source.
+pub(super) enum NotFor<'a> {
+    Certificate,
+    WithoutCertificate,
+    Account(Verdict<'a>),
+}
+
+impl fmt::Display for NotFor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate => write!(f, "AllowedSourceNonDomainComputers leaves it out"),
+            Self::WithoutCertificate => write!(f, "it is for client certificates only"),
+            Self::Account(verdict) => write!(f, "{verdict}"),
+        }
+    }
 }
 
 impl Source {
@@ -42,15 +61,41 @@ impl Source {
         )
     }
 
-    /// Whether a subscription is for this source. Lists of certificates bind whoever
-    /// comes with one, and keep out whoever comes without.
-    pub(super) fn may_have(&self, subscription: &Subscription) -> bool {
-        match &self.certificate {
-            Some(certificate) => subscription
-                .access
-                .lets_in(&certificate.name, &certificate.issuer),
-            None => !subscription.access.needs_certificate(),
+    /// Why a subscription is not for this source, if so. Lists of certificates bind
+    /// whoever comes with one, and keep out whoever comes without; access lists bind
+    /// accounts of a domain.
+    pub(super) fn refusal<'s>(&self, subscription: &'s Subscription) -> Option<NotFor<'s>> {
+        let access = &subscription.access;
+        if let Some(certificate) = &self.certificate {
+            let fits = access.lets_in(&certificate.name, &certificate.issuer);
+            return (!fits).then_some(NotFor::Certificate);
         }
+        if access.needs_certificate() {
+            return Some(NotFor::WithoutCertificate);
+        }
+        let token = self.identity.token.as_ref()?;
+        let verdict = access.domain_computers.as_ref()?.decide(token);
+        (!verdict.allows()).then_some(NotFor::Account(verdict))
+    }
+
+    pub(super) fn may_have(&self, subscription: &Subscription) -> bool {
+        self.refusal(subscription).is_none()
+    }
+
+    /// Who it is for access lists, and what to do if that is not known.
+    pub(super) fn account(&self) -> String {
+        let Some(token) = &self.identity.token else {
+            return "no account of a domain".to_owned();
+        };
+        let remedy = match (token.account(), self.identity.method) {
+            (Some(_), _) => "",
+            (None, Method::NtlmDomain) => ": NTLM does not tell them, Kerberos does",
+            (None, _) => {
+                ": its ticket has no PAC; clear NO_AUTH_DATA_REQUIRED (0x2000000) in the \
+                 userAccountControl of our service account"
+            }
+        };
+        format!("{}{remedy}", token.describe())
     }
 
     /// How the source is to authenticate where it delivers: as it did here.
@@ -85,5 +130,99 @@ impl Source {
         } else {
             bookmark::Key::authenticated(subscription, &self.identity.name, machine)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sddl::Token;
+    use crate::sid::Sid;
+    use crate::wsman::{Access, ContentFormat};
+
+    fn source(token: Option<Token>) -> Source {
+        Source {
+            conn: ConnId(1),
+            address: IpAddr::from([192, 0, 2, 7]),
+            identity: Rc::new(Identity {
+                name: "WEB1$@EXAMPLE.TEST".into(),
+                workstation: String::new(),
+                method: Method::NtlmDomain,
+                token: token.map(Rc::new),
+            }),
+            is_secure: false,
+            certificate: None,
+        }
+    }
+
+    fn subscription(sddl: &str) -> Subscription {
+        Subscription {
+            access: Access {
+                domain_computers: Some(sddl.parse().unwrap()),
+                ..Access::default()
+            },
+            ..Subscription::new("s", "<QueryList/>", ContentFormat::Events)
+        }
+    }
+
+    fn member() -> Token {
+        let sid = |text: &str| -> Sid { text.parse().unwrap() };
+        let groups = vec![sid("S-1-5-21-1-2-3-515"), sid("S-1-5-21-1-2-3-1105")];
+        Token::new(sid("S-1-5-21-1-2-3-1102"), groups, vec![])
+    }
+
+    #[test]
+    fn access_lists_decide_for_accounts_of_a_domain() {
+        let computers = subscription("O:NSG:NSD:(A;;GA;;;DC)");
+        assert!(source(Some(member())).may_have(&computers));
+        let stranger = source(Some(Token::unknown()));
+        let why = stranger.refusal(&computers).unwrap().to_string();
+        assert_eq!(why, "none of its SIDs is let in");
+        let banned = subscription("D:(D;;GA;;;S-1-5-21-1-2-3-1105)(A;;GA;;;DC)");
+        let host = source(Some(member()));
+        let why = host.refusal(&banned).unwrap().to_string();
+        assert!(
+            why.starts_with("(D;;GA;;;S-1-5-21-1-2-3-1105) keeps"),
+            "{why}"
+        );
+        assert!(stranger.may_have(&subscription("D:(A;;GA;;;AU)")));
+    }
+
+    #[test]
+    fn who_has_no_account_in_a_domain_is_not_bound() {
+        let host = source(None);
+        assert!(host.may_have(&subscription("O:NSG:NSD:(A;;GA;;;DC)")));
+        assert!(host.may_have(&subscription("D:")));
+        assert_eq!(host.account(), "no account of a domain");
+    }
+
+    #[test]
+    fn certificates_have_lists_of_their_own() {
+        let mut host = source(None);
+        host.certificate = Some(Certificate {
+            name: "web1.example".into(),
+            issuer: "AA".into(),
+        });
+        let mut both = subscription("D:");
+        assert!(host.may_have(&both));
+        both.access.allowed_subjects = vec!["other.example".into()];
+        assert!(matches!(host.refusal(&both), Some(NotFor::Certificate)));
+        assert!(matches!(
+            source(Some(member())).refusal(&both),
+            Some(NotFor::Account(Verdict::NotNamed))
+        ));
+        both.access.domain_computers = None;
+        assert!(matches!(
+            source(Some(member())).refusal(&both),
+            Some(NotFor::WithoutCertificate)
+        ));
+    }
+
+    #[test]
+    fn groups_that_are_not_known_come_with_a_remedy() {
+        let by_ntlm = source(Some(Token::unknown())).account();
+        assert!(by_ntlm.ends_with("Kerberos does"), "{by_ntlm}");
+        let known = source(Some(member())).account();
+        assert!(known.ends_with("-1105"), "{known}");
     }
 }

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 pub use parse::{Parsed, parse};
 
+use crate::sddl;
 use crate::wire::{Charset, decode_text};
 use crate::wsman::Subscription;
 
@@ -172,6 +173,15 @@ pub enum Error {
         /// What may stand in it.
         allowed: &'static str,
     },
+    /// An access list that cannot be used.
+    Access {
+        /// The file.
+        file: String,
+        /// Its line, from 1.
+        line: u32,
+        /// What is wrong, and where in its text.
+        reason: sddl::Error,
+    },
     /// A value that cannot be used.
     Value {
         /// The file.
@@ -212,6 +222,9 @@ impl fmt::Display for Error {
                 element,
                 allowed,
             } => write!(f, "{file}:{line}: no {element}: {allowed}"),
+            Self::Access { file, line, reason } => {
+                write!(f, "{file}:{line}: AllowedSourceDomainComputers, {reason}")
+            }
             Self::Value {
                 file,
                 line,

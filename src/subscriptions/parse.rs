@@ -7,6 +7,7 @@ use roxmltree::Node;
 
 use super::Error;
 use crate::query;
+use crate::sddl::SecurityDescriptor;
 use crate::wsman::subscribe::EVENT_LOG;
 use crate::wsman::text::trim;
 use crate::wsman::xml::Skeleton;
@@ -71,7 +72,7 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
     parsed.notices.extend(findings);
     reader.take_delivery(root, &mut parsed)?;
     reader.take_options(root, &mut parsed.subscription)?;
-    reader.take_access(root, &mut parsed);
+    reader.take_access(root, &mut parsed)?;
     reader.note_ignored(root, &mut parsed.notices);
     Ok(parsed)
 }
@@ -148,23 +149,30 @@ impl File<'_> {
         }
     }
 
-    fn take_access(&self, root: Node<'_, '_>, parsed: &mut Parsed) {
+    fn take_access(&self, root: Node<'_, '_>, parsed: &mut Parsed) -> Result<(), Error> {
         let access = &mut parsed.subscription.access;
-        let domain = child(root, "AllowedSourceDomainComputers").map(text_of);
-        let domain = domain.filter(|sddl| !sddl.is_empty());
-        access.domain_computers = domain.map(str::to_owned);
+        let domain = child(root, "AllowedSourceDomainComputers");
+        if let Some(domain) = domain.filter(|node| !text_of(*node).is_empty()) {
+            let descriptor: Result<SecurityDescriptor, _> = text_of(domain).parse();
+            let descriptor = descriptor.map_err(|reason| Error::Access {
+                file: self.name.to_owned(),
+                line: line_of(domain),
+                reason,
+            })?;
+            if descriptor.is_for_nobody() || descriptor.dacl.is_none() {
+                let (file, line, words) = (self.name, line_of(domain), descriptor.explain());
+                parsed.notices.push(format!(
+                    "{file}:{line}: AllowedSourceDomainComputers: {words}"
+                ));
+            }
+            access.domain_computers = Some(descriptor);
+        }
         if let Some(others) = child(root, "AllowedSourceNonDomainComputers") {
             access.allowed_issuers = list(others, "AllowedIssuerCAList", "IssuerCA");
             access.allowed_subjects = list(others, "AllowedSubjectList", "Subject");
             access.denied_subjects = list(others, "DeniedSubjectList", "Subject");
         }
-        if access.domain_computers.is_some() {
-            let file = self.name;
-            parsed.notices.push(format!(
-                "{file}: AllowedSourceDomainComputers is not enforced by this version: every \
-                 source that authenticates without a certificate gets this subscription"
-            ));
-        }
+        Ok(())
     }
 
     /// Elements without effect here in one line; those not known, and those

@@ -87,7 +87,7 @@ fn an_export_of_windows_is_read_whole() {
         locale: Some("de-DE".into()),
         expires: Some(UNIX_EPOCH + Duration::from_secs(2_208_988_800)),
         access: crate::wsman::Access {
-            domain_computers: Some("O:NSG:NSD:(A;;GA;;;DC)".into()),
+            domain_computers: Some("O:NSG:NSD:(A;;GA;;;DC)".parse().unwrap()),
             allowed_subjects: vec!["*.example".into(), "a".into()],
             denied_subjects: vec!["bad.example".into()],
             allowed_issuers: vec!["4AB167DF".into()],
@@ -96,11 +96,35 @@ fn an_export_of_windows_is_read_whole() {
     };
     assert_eq!(subscription, expected);
     assert_eq!(subscription.max_envelope_size, MAX_ENVELOPE_SIZE);
+    assert_eq!(notices, Vec::<String>::new());
+}
+
+#[test]
+fn access_lists_are_checked_with_their_place() {
+    let with = |sddl: &str| {
+        let access = format!("<AllowedSourceDomainComputers>{sddl}</AllowedSourceDomainComputers>");
+        parse(&least(&access), "a.xml")
+    };
+    let refusal = with("O:NSG:NSD:(A;;GA;;;XX)").unwrap_err().to_string();
+    let end = "AllowedSourceDomainComputers, at character 20: \"XX\" is neither an alias such as DC \
+               nor a SID such as S-1-5-21-1-2-3-1105";
+    assert!(
+        refusal.starts_with("a.xml:") && refusal.ends_with(end),
+        "{refusal}"
+    );
+    for (sddl, notice) in [
+        ("D:", "nobody may subscribe"),
+        (
+            "O:NSG:NS",
+            "everyone may subscribe: there is no access list",
+        ),
+    ] {
+        let notices = with(sddl).unwrap().notices;
+        assert!(notices[0].ends_with(notice), "{notices:?}");
+    }
     assert_eq!(
-        notices,
-        [
-            "a.xml: AllowedSourceDomainComputers is not enforced by this version: every source that authenticates without a certificate gets this subscription"
-        ]
+        with(" ").unwrap().subscription.access.domain_computers,
+        None
     );
 }
 
@@ -426,7 +450,7 @@ fn disabled_and_expired_subscriptions_are_left_out_with_a_notice() {
     let expiry = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
     let before = load(&paths, expiry - Duration::from_secs(1)).unwrap();
     assert_eq!(names(&before), ["Logons"]);
-    assert!(before.notices[1].ends_with("2.xml: subscription \"Least\" is disabled: left out"));
+    assert!(before.notices[0].ends_with("2.xml: subscription \"Least\" is disabled: left out"));
     let after = load(&paths, expiry).unwrap();
     assert_eq!(names(&after), Vec::<&str>::new());
     assert!(after.notices[0].ends_with("1.xml: subscription \"Logons\" has expired: left out"));

@@ -158,6 +158,7 @@ impl Object<'_> {
         self.fact("MachineID", origin.machine_id);
         self.fact("Subscription", origin.subscription);
         self.fact("Identity", origin.identity);
+        self.fact("AccountSid", origin.account_sid);
         self.fact("Auth", origin.auth);
         self.close();
     }

@@ -64,6 +64,8 @@ pub struct Origin<'a> {
     pub machine_id: &'a str,
     /// Who the source is by its authentication; empty if anonymous.
     pub identity: &'a str,
+    /// SID of its account in a domain; empty if not known.
+    pub account_sid: &'a str,
     /// Method of authentication, such as `ntlm` or `ntlm-anonymous`.
     pub auth: &'a str,
     /// Name of the subscription.

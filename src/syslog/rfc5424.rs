@@ -156,6 +156,7 @@ impl Message<'_, '_> {
         }
         self.push_fact(out, "Subscription", origin.subscription);
         self.push_fact(out, "Identity", origin.identity);
+        self.push_fact(out, "AccountSid", origin.account_sid);
         self.push_fact(out, "Auth", origin.auth);
         if let Some(event) = event {
             self.push_unlike_header(out, event);

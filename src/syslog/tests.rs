@@ -69,6 +69,7 @@ fn origin() -> Origin<'static> {
         address: IpAddr::from([192, 0, 2, 7]),
         machine_id: "ws1.example",
         identity: "EXAMPLE\\ws1$",
+        account_sid: "",
         auth: "ntlm",
         subscription: "all",
     }
@@ -117,6 +118,27 @@ fn visible(text: &str) -> String {
         c => c.to_string(),
     };
     text.replace("\r\n", "\n").chars().map(escape).collect()
+}
+
+#[test]
+fn the_account_of_a_domain_goes_along() {
+    let mut out = Vec::new();
+    let origin = Origin {
+        account_sid: "S-1-5-21-1-2-3-1102",
+        ..origin()
+    };
+    let xml = event(SYSTEM, "");
+    let keep = ControlCharacters::Keep;
+    let mapping = Mapping {
+        message: MessageKind::Json,
+        ..Mapping::default()
+    };
+    write_message(&mapping, &xml, &parse(&xml), &origin, None, keep, &mut out);
+    let line = String::from_utf8(out).unwrap();
+    let fact = " Identity=\"EXAMPLE\\\\ws1$\" AccountSid=\"S-1-5-21-1-2-3-1102\" Auth=";
+    assert!(line.contains(fact), "{line}");
+    let member = ",\"AccountSid\":\"S-1-5-21-1-2-3-1102\",\"Auth\":";
+    assert!(line.contains(member), "{line}");
 }
 
 #[test]

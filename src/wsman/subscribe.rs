@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::enumerate::{Offer, push, push_envelope};
 use super::text::Escaped;
+use crate::sddl::SecurityDescriptor;
 
 /// The channels of every Windows host, taken where none is named.
 pub const DEFAULT_CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
@@ -47,8 +48,8 @@ impl ContentFormat {
 /// Who may have a subscription, as its file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Security descriptor for computers of the domain, in SDDL.
-    pub domain_computers: Option<String>,
+    /// For computers of a domain.
+    pub domain_computers: Option<SecurityDescriptor>,
     /// Subjects of client certificates that may have it; `*` is a wildcard.
     pub allowed_subjects: Vec<String>,
     /// Subjects that may not, whatever else says so.

@@ -116,6 +116,7 @@ impl Bench {
             address: ADDRESS,
             machine_id: "bench.example.com",
             identity: "",
+            account_sid: "",
             auth: "ntlm-anonymous",
             subscription: "bench",
         };
