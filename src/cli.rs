@@ -10,10 +10,16 @@
     reason = "the comments are help texts for a terminal"
 )]
 
-use std::num::{NonZeroU32, NonZeroU64};
+mod command;
+mod password;
+
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, ValueEnum};
+
+pub use command::{Command, PasswdOptions, SendOptions};
+pub use password::PasswordOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -84,41 +90,9 @@ pub struct RelayOptions {
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
 
-    /// Let hosts authenticate with Basic too: name and password with each request
-    ///
-    /// Needs --users. Inside TLS only, unless --allow-password-without-tls is given.
-    /// Windows event forwarding does not use it; other clients of its protocol do.
-    /// Subscriptions for such a host name the profile https/basic. Default: not offered.
-    ///
-    /// Danger: the relay sees the password itself. Whoever takes the relay over, or can
-    /// play it to a host that does not check certificates, has it.
-    ///
-    /// Example: --basic --users /etc/wecrelay/users --listen https://192.0.2.10
-    #[arg(long, requires = "users", help_heading = "Sources")]
-    pub basic: bool,
-
-    /// Let hosts authenticate with Digest too (RFC 7616): a hash with each request
-    ///
-    /// Needs lines in --users that "wecrelay passwd --digest REALM" has made, all of one
-    /// realm. SHA-256 is offered first, then MD5, each if a line has such a hash; nonces
-    /// are good for half an hour and no answer is taken twice. Inside TLS only, unless
-    /// --allow-password-without-tls is given. Subscriptions for such a host name the
-    /// profile https/digest. Default: not offered.
-    ///
-    /// Danger: whoever sees one answer can try passwords against it as fast as hashes are
-    /// computed. Take long random ones, and remove ":MD5=..." from the lines if no host
-    /// needs it.
-    #[arg(long, requires = "users", help_heading = "Sources")]
-    pub digest: bool,
-
-    /// Offer --basic and --digest on http listeners too
-    ///
-    /// Bodies are not sealed then. Default: only on https listeners.
-    ///
-    /// Danger: an attacker between host and relay can read, change and add events. With
-    /// Basic he reads the password too.
-    #[arg(long, help_heading = "Sources")]
-    pub allow_password_without_tls: bool,
+    /// Basic and Digest.
+    #[command(flatten)]
+    pub passwords: PasswordOptions,
 
     /// Have accounts of the domain verified by this command (NTLM)
     ///
@@ -220,6 +194,46 @@ pub struct RelayOptions {
     /// without sealing, authentication vouches for nothing that follows it.
     #[arg(long, help_heading = "Sources")]
     pub allow_unencrypted: bool,
+
+    /// Only take events whose Computer is the authenticated host
+    ///
+    /// Accounts, principals and certificates are compared with Computer by the host's name,
+    /// without case, and by its domain where both sides name one: the account
+    /// DOM\WIN10$, the principal WIN10$@DOM.EXAMPLE and a certificate for
+    /// win10.dom.example may send events of WIN10.dom.example or WIN10. A host whose DNS
+    /// domain is not its realm has to be exempt. Default: Computer is not looked at.
+    ///
+    /// refuse (also with no value): a batch with an event of another host is answered 403,
+    /// whole, and logged. The source keeps it and sends it again, so nothing is lost; but it
+    /// gets no further until it is exempt, or its log has gone on. That concerns a host that
+    /// was renamed, too. Null sessions have no identity: --anonymous does not go with it.
+    ///
+    /// mark: such an event goes out with ComputerMismatch="HOST", the authenticated host. Those
+    /// of null sessions are not compared; they have Auth="ntlm-anonymous".
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "refuse",
+        value_enum,
+        help_heading = "Sources"
+    )]
+    pub require_computer_match: Option<MismatchKind>,
+
+    /// An identity that may send events of other hosts, such as a collector between
+    ///
+    /// Repeatable. As in Identity of its events; * stands for any characters, ? for one,
+    /// case does not matter.
+    ///
+    /// Example: --computer-exempt 'WEC01$@DOM.EXAMPLE' --computer-exempt 'wec*.dom.example'
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        requires = "require_computer_match",
+        help_heading = "Sources"
+    )]
+    pub computer_exempt: Vec<String>,
 
     /// The relay's name in the addresses that hosts push to
     ///
@@ -400,89 +414,11 @@ pub enum MessageKind {
     Json,
 }
 
-/// What people do around the relay.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Play Windows hosts: fetch a subscription and push events to a collector
-    ///
-    /// Works against any collector that lets null sessions in, or the account of
-    /// --user; for a try, to test a set-up, or as load. Prints what was
-    /// acknowledged.
-    Send(SendOptions),
-    /// Make a line for the file of --users
-    ///
-    /// Asks for the password twice on the terminal, or reads it from the first
-    /// line of standard input if that is not a terminal. The line goes to standard
-    /// output.
-    Passwd(PasswdOptions),
-}
-
-/// The flags of `wecrelay send`.
-#[derive(Args, Clone, Debug)]
-pub struct SendOptions {
-    /// The collector's subscription manager
-    #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
-    pub url: String,
-    /// Events to send: a file of <Event> elements, such as one a line
-    ///
-    /// Default: a few sample events.
-    #[arg(long, value_name = "FILE")]
-    pub events: Option<PathBuf>,
-    /// How many events to send in all; the file is repeated as needed
-    ///
-    /// Default: each event once, from each host.
-    #[arg(long, value_name = "N")]
-    pub count: Option<NonZeroU64>,
-    /// At most this many events a second
-    ///
-    /// Default: as fast as the collector acknowledges.
-    #[arg(long, value_name = "N")]
-    pub rate: Option<NonZeroU32>,
-    /// At most this many events in one batch
-    #[arg(long, value_name = "N", default_value = "50")]
-    pub batch: NonZeroU32,
-    /// The name that the played host gives itself (MachineID)
-    #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
-    pub machine: String,
-    /// How many hosts to play, each with connections of its own
-    ///
-    /// With more than one they are called NAME-0001 and so on, after --machine, and
-    /// share --count and --rate.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub hosts: NonZeroU32,
-    /// Push to the subscription of this name
-    ///
-    /// Default: the first one offered.
-    #[arg(long, value_name = "NAME")]
-    pub subscription: Option<String>,
-    /// Log on with this account (NTLM) instead of a null session
-    ///
-    /// Its password is asked for on the terminal, or is the first line of standard
-    /// input if that is not a terminal.
-    #[arg(long, value_name = "[DOMAIN\\]USER")]
-    pub user: Option<String>,
-    /// Take the password of --user from the first line of this file
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub password_file: Option<PathBuf>,
-    /// Compress what is delivered (SLDC), where the subscription asks for it
-    #[arg(long)]
-    pub sldc: bool,
-}
-
-/// The arguments of `wecrelay passwd`.
-#[derive(Args, Clone, Debug)]
-pub struct PasswdOptions {
-    /// Make the line that --digest needs, with hashes for SHA-256 and MD5
-    ///
-    /// Hosts are shown the realm when they are asked for a password: 1 to 255 ASCII
-    /// characters without colon, quote and backslash. All Digest lines of a file must be
-    /// of one realm. The account is to be written exactly as hosts will write it.
-    ///
-    /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
-    #[arg(long, value_name = "REALM")]
-    pub digest: Option<String>,
-
-    /// The account; without DOMAIN it fits any domain
-    #[arg(value_name = "[DOMAIN\\]USER")]
-    pub account: String,
+/// What becomes of events whose Computer is not the authenticated host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MismatchKind {
+    /// Their batch is refused
+    Refuse,
+    /// They are marked
+    Mark,
 }

@@ -19,6 +19,8 @@ pub struct Counters {
     pub events: u64,
     /// Events that were no well-formed XML and went out as raw text.
     pub malformed: u64,
+    /// Events whose Computer is not the authenticated host.
+    pub mismatches: u64,
     /// Messages cut to an output's `?max=`.
     pub truncated: u64,
     /// Bookmark events (111), which are not forwarded.
@@ -78,6 +80,7 @@ impl fmt::Display for Counters {
             ("connections", self.connections),
             ("malformed", self.malformed),
             ("truncated", self.truncated),
+            ("mismatches", self.mismatches),
             ("bookmark-events", self.bookmark_events),
             ("bookmarks-aside", self.bookmarks_aside),
             ("unavailable", self.unavailable),

@@ -225,6 +225,7 @@ fn settings(config: &Config) -> Result<Settings, Error> {
         subscriptions,
         mapping: config.mapping.clone(),
         hostname: config.hostname.clone(),
+        computers: config.computers.clone(),
     })
 }
 

@@ -198,7 +198,7 @@ fn push_ascii<'a>(text: &mut Vec<u8>, mut units: &'a [[u8; 2]], order: Order) ->
 
 /// Decodes one block of any text; a pair cut by the block's end stays whole.
 fn push_wide<'a>(text: &mut Vec<u8>, units: &'a [[u8; 2]], order: Order) -> &'a [[u8; 2]] {
-    const BLOCK: usize = 64;
+    const BLOCK: usize = 16;
     let mut end = BLOCK.min(units.len());
     let last = end.checked_sub(1).and_then(|last| units.get(last));
     if last.is_some_and(|unit| (0xd800..0xdc00).contains(&order.unit(*unit))) {
@@ -212,7 +212,10 @@ fn push_wide<'a>(text: &mut Vec<u8>, units: &'a [[u8; 2]], order: Order) -> &'a 
 }
 
 fn push_char(text: &mut Vec<u8>, char: char) {
-    text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+    match u8::try_from(char) {
+        Ok(byte) if byte.is_ascii() => text.push(byte),
+        _ => text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
 }
 
 /// Without white space, as XML means it, at both ends. Nearly always there is none.

@@ -49,6 +49,11 @@ const BAD: &[(&[&str], &[&str])] = &[
         &["--message", "text", "xml", "json"],
     ),
     (&["--facility", "local9"], &["--facility"]),
+    (
+        &["--anonymous", "127.0.0.1", "--require-computer-match"],
+        &["--require-computer-match=refuse", "--anonymous"],
+    ),
+    (&["--computer-exempt", "a"], &["--require-computer-match"]),
     (&["--users", "no-such-file"], &["--users", "no-such-file"]),
     (
         &["--subscription", "no-such-file"],

@@ -81,7 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("query", &[]),
-    ("syslog", &["event"]),
+    ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "output", "queue", "syslog"]),
@@ -138,7 +138,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &[]),
     (
         "config",
-        &["cli", "helper", "output", "privileges", "syslog", "tls"],
+        &[
+            "cli",
+            "collector",
+            "helper",
+            "output",
+            "privileges",
+            "syslog",
+            "tls",
+        ],
     ),
     (
         "relay",

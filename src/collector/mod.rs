@@ -11,6 +11,7 @@
 //! nothing but that no Ack is sent.
 
 mod batches;
+mod computer;
 mod connections;
 mod domain;
 mod enumerate;
@@ -40,6 +41,8 @@ use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+pub use computer::{ComputerRule, Mismatch};
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +75,8 @@ pub struct Settings {
     pub mapping: Mapping,
     /// The host by which sources reach us; `None` takes what they used.
     pub hostname: Option<String>,
+    /// Whether Computer must be the authenticated host; `None` compares nothing.
+    pub computers: Option<ComputerRule>,
 }
 
 /// What has happened.

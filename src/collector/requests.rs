@@ -2,7 +2,7 @@
 
 use super::batches::{Batch, Mark};
 use super::who::Source;
-use super::{Collector, ConnId, Form};
+use super::{Collector, ConnId, Form, Mismatch};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -15,9 +15,9 @@ use rand::Rng;
 use std::rc::Rc;
 use uuid::Uuid;
 
-/// Bytes that a message is longer than its event's XML, roughly: header and
-/// structured data beside the XML. A guess that saves copying while frames grow.
-const FRAME_OVERHEAD: usize = 1024;
+/// Bytes of a message beside its event's values, which it holds twice: in structured
+/// data and in `MSG`. A guess, rather high, that saves copying while frames grow.
+const FRAME_OVERHEAD: usize = 512;
 
 impl Collector {
     pub(super) fn handle_message(
@@ -166,7 +166,10 @@ impl Collector {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
         }
-        let (frames, facts) = self.format_batch(source, id, &header, events);
+        let (frames, facts) = match self.format_batch(source, id, &header, events) {
+            Ok(formatted) => formatted,
+            Err(refusal) => return self.turn_away(now, source, &refusal),
+        };
         let mark = self.mark_of(now, source, id, &header, facts);
         let batch = Batch::new(now, source.conn, header, mark, events.len());
         self.start_batch(now, batch, frames);
@@ -201,14 +204,15 @@ impl Collector {
         }
     }
 
-    /// Writes all events of a batch in every form that an output wants.
+    /// Writes all events of a batch in every form that an output wants. Refuses one with
+    /// events of other hosts where that is asked for.
     fn format_batch(
         &mut self,
         source: &Source,
         subscription: Uuid,
         header: &Header,
         events: &[RawEvent<'_>],
-    ) -> (Vec<Frames>, BatchFacts) {
+    ) -> Result<(Vec<Frames>, BatchFacts), Refusal> {
         let name = self
             .settings
             .subscriptions
@@ -223,11 +227,15 @@ impl Collector {
             account_sid: &account_sid,
             auth: source.identity.method.as_str(),
             subscription: name.map_or("", |s| &s.name),
+            computer_mismatch: "",
         };
+        let rule = self.settings.computers.as_ref();
+        let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&source.identity)?)));
+        let expected = rule.map(|(_, host)| host.to_string()).unwrap_or_default();
         let mut facts = BatchFacts::new();
         let size = events
             .iter()
-            .map(|raw| raw.xml.len() + FRAME_OVERHEAD)
+            .map(|raw| raw.xml.len() * 2 + FRAME_OVERHEAD)
             .sum();
         let empty = |_: &Form| Frames {
             bytes: Vec::with_capacity(size),
@@ -236,6 +244,7 @@ impl Collector {
         let mut frames: Vec<_> = self.forms.iter().map(empty).collect();
         for raw in events {
             let event = event::parse(&raw.xml);
+            let mut origin = origin;
             match &event {
                 Ok(event) if event.is_bookmark_event() => {
                     facts.note_bookmark_event();
@@ -247,6 +256,16 @@ impl Collector {
                     self.counters.malformed += 1;
                     log::debug!("source {}: malformed event: {error}", origin.machine_id);
                 }
+            }
+            if let Some((mismatch, host)) = rule
+                && let Ok(event) = &event
+                && !host.is(&event.computer)
+            {
+                self.counters.mismatches += 1;
+                if mismatch == Mismatch::Refuse {
+                    return Err(not_its_own(source, header, &expected, &event.computer));
+                }
+                origin.computer_mismatch = &expected;
             }
             for (form, frames) in self.forms.iter().zip(&mut frames) {
                 let cut = push_message(
@@ -262,12 +281,25 @@ impl Collector {
         }
         // They may stay for long, in the replay window.
         frames.iter_mut().for_each(|f| f.bytes.shrink_to_fit());
-        (frames, facts)
+        Ok((frames, facts))
     }
 
     pub(super) fn new_uuid(&mut self) -> Uuid {
         new_uuid(&mut self.random)
     }
+}
+
+/// The source keeps the batch and sends it again until someone looks after it.
+fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str) -> Refusal {
+    let who = source.describe(header);
+    let computer: String = computer.chars().take(255).collect();
+    let reason = format!(
+        "{who}: an event of Computer {computer:?}, but the source is {} ({expected}); it keeps \
+         the batch; name it with --computer-exempt if it may forward events of others, or give \
+         --require-computer-match=mark",
+        source.identity.name
+    );
+    Refusal::new(RefusalKind::Computer, 403, reason)
 }
 
 fn push_message(

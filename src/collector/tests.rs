@@ -2,6 +2,7 @@
 
 mod bookmarks;
 mod chaos;
+mod computers;
 mod connections;
 mod delivery;
 mod domain;

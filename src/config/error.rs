@@ -16,6 +16,8 @@ pub enum Error {
     NoMethod,
     /// `--ntlmv1` without accounts.
     Ntlmv1,
+    /// `--require-computer-match=refuse` beside `--anonymous`.
+    Computers,
     /// `--ntlm-helper` with something that cannot be split into words.
     Helper(String),
     /// `--listen` without `http://`.
@@ -102,6 +104,11 @@ impl fmt::Display for Error {
             Self::Ntlmv1 => {
                 f.write_str("--ntlmv1: nobody could use it; allowed with --users or --ntlm-helper")
             }
+            Self::Computers => f.write_str(
+                "--require-computer-match=refuse: null sessions (--anonymous) have no identity to \
+                 compare Computer with, so that whoever forges it would use one; allowed is \
+                 --require-computer-match=mark, or no --anonymous",
+            ),
             Self::Helper(text) => write!(
                 f,
                 "--ntlm-helper {text}: not a command; allowed are a program and its arguments, with \

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::cli::{MessageKind, RelayOptions};
+use crate::cli::{MessageKind, MismatchKind, RelayOptions};
+use crate::collector::{ComputerRule, Mismatch};
 use crate::helper;
 use crate::output::{self, is_host_name};
 use crate::privileges::Account;
@@ -51,6 +52,8 @@ pub struct Config {
     pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
+    /// Whether Computer must be the authenticated host.
+    pub computers: Option<ComputerRule>,
     /// Whether bodies that are not sealed are taken after authentication.
     pub allow_unencrypted: bool,
     /// Whether Basic is offered.
@@ -108,10 +111,11 @@ impl Config {
             users: options.users.clone(),
             ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
+            computers: computers(options)?,
             allow_unencrypted: options.allow_unencrypted,
-            basic: options.basic,
-            digest: options.digest,
-            password_without_tls: options.allow_password_without_tls,
+            basic: options.passwords.basic,
+            digest: options.passwords.digest,
+            password_without_tls: options.passwords.allow_password_without_tls,
             mapping: mapping(options)?,
             state: state(
                 options.state.as_deref(),
@@ -126,18 +130,35 @@ impl Config {
 
 /// Basic and Digest must be of use somewhere.
 fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
-    let method = match (options.basic, options.digest) {
+    let method = match (options.passwords.basic, options.passwords.digest) {
         (true, _) => "--basic",
         (false, true) => "--digest",
-        (false, false) if options.allow_password_without_tls => return Err(Error::NoPassword),
+        (false, false) if options.passwords.allow_password_without_tls => {
+            return Err(Error::NoPassword);
+        }
         (false, false) => return Ok(()),
     };
-    let is_offered = |listener: &Listener| listener.secure || options.allow_password_without_tls;
+    let is_offered =
+        |listener: &Listener| listener.secure || options.passwords.allow_password_without_tls;
     if listeners.iter().any(is_offered) {
         Ok(())
     } else {
         Err(Error::PasswordListener(method))
     }
+}
+
+fn computers(options: &RelayOptions) -> Result<Option<ComputerRule>, Error> {
+    let Some(kind) = options.require_computer_match else {
+        return Ok(None);
+    };
+    let mismatch = match kind {
+        MismatchKind::Mark => Mismatch::Mark,
+        // Whoever forges would come as a null session.
+        MismatchKind::Refuse if !options.anonymous.is_empty() => return Err(Error::Computers),
+        MismatchKind::Refuse => Mismatch::Refuse,
+    };
+    let exempt = options.computer_exempt.clone();
+    Ok(Some(ComputerRule { mismatch, exempt }))
 }
 
 fn ntlm_helper(options: &RelayOptions) -> Result<Option<helper::Settings>, Error> {

@@ -19,6 +19,8 @@ pub enum RefusalKind {
     Encoding,
     /// No valid SOAP message, or one that makes no sense here.
     Soap,
+    /// Events of another host than the authenticated one.
+    Computer,
     /// Nothing wrong with it, but it cannot be taken now.
     Unavailable,
 }
@@ -36,6 +38,7 @@ impl RefusalKind {
             Self::Sealing => "sealing",
             Self::Encoding => "encoding",
             Self::Soap => "soap",
+            Self::Computer => "computer",
             Self::Unavailable => "unavailable",
         }
     }

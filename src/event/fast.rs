@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 use crate::wire::{contains, trim};
 
@@ -225,8 +225,10 @@ impl<'a> Cursor<'a> {
         let value = self.take(memchr(b'\'', self.rest.as_bytes())?)?;
         self.expect("'")?;
         // An empty value could come twice without being seen.
-        let odd = |byte: u8| matches!(byte, b'&' | b'<' | b'\t' | b'\n' | b'\r');
-        let usual = !value.is_empty() && !value.bytes().any(odd);
+        let odd =
+            |byte: u8| (byte == b'&') | (byte == b'<') | matches!(byte, b'\t' | b'\n' | b'\r');
+        // No early exit, so that many bytes are taken at a time.
+        let usual = !value.is_empty() && !value.bytes().fold(false, |any, byte| any | odd(byte));
         usual.then_some(Some((name, Cow::Borrowed(value))))
     }
 
@@ -256,11 +258,16 @@ impl<'a> Cursor<'a> {
             return Some(Cow::Borrowed(""));
         }
         self.expect(">")?;
-        let text = self.take(memchr(b'<', self.rest.as_bytes())?)?;
+        let first = memchr3(b'<', b'&', b'\r', self.rest.as_bytes())?;
+        let more = memchr(b'<', self.rest.as_bytes().get(first..)?)?;
+        let text = self.take(first.checked_add(more)?)?;
         self.expect("</")?;
         self.expect(element)?;
         self.expect(">")?;
-        decode(text)
+        match more {
+            0 => Some(Cow::Borrowed(text)),
+            _ => decode(text),
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use super::chunked::Chunked;
 use super::{Error, Head, Limits, Method, Request, is, trim};
 
 /// How much of a body is allocated before it arrives, in bytes: the claim of a
-/// `Content-Length` costs its sender nothing.
-const AHEAD: usize = 64 * 1024;
+/// `Content-Length` costs its sender nothing. A usual batch fits, and is not moved.
+const AHEAD: usize = 256 * 1024;
 
 /// How far the request that is being received has come, for deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,29 @@ impl Decoder {
         let rest = match &mut self.state {
             State::Failed(_) => return,
             State::Body(incoming) if self.pending.rest().is_empty() => incoming.take(bytes),
+            State::Head { scanned: 0 } if self.pending.rest().is_empty() => {
+                return self.feed_start(bytes);
+            }
             State::Body(_) | State::Head { .. } => bytes,
+        };
+        self.pending.push(rest);
+    }
+
+    /// Takes the start of a request; what of its body came along needs no detour.
+    fn feed_start(&mut self, bytes: &[u8]) {
+        let head = bytes.get(..self.limits.head).unwrap_or(bytes);
+        let end = head_end(head, &mut 0).unwrap_or(bytes.len());
+        let (head, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        self.pending.push(head);
+        if rest.is_empty() {
+            return;
+        }
+        if let Err(error) = self.start(0) {
+            return self.fail(error);
+        }
+        let rest = match &mut self.state {
+            State::Body(incoming) => incoming.take(rest),
+            State::Head { .. } | State::Failed(_) => rest,
         };
         self.pending.push(rest);
     }
@@ -77,10 +99,14 @@ impl Decoder {
     pub fn poll(&mut self) -> Result<Option<Request>, Error> {
         let result = self.advance();
         if let Err(error) = result {
-            self.state = State::Failed(error);
-            self.pending = Pending::default();
+            self.fail(error);
         }
         result
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.state = State::Failed(error);
+        self.pending = Pending::default();
     }
 
     /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before it sends

@@ -10,11 +10,11 @@ use des::cipher::BlockCipherEncrypt;
 use hmac::{Hmac, KeyInit, Mac};
 use md4::{Digest, Md4};
 use md5::Md5;
-use rc4::{Rc4, StreamCipher};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::ntlm::flags::Flags;
+use crate::ntlm::rc4::Rc4;
 use crate::wire;
 
 pub use crate::ntlm::sealing::{SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
@@ -263,13 +263,9 @@ fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     Key(mac.finalize().into_bytes().into())
 }
 
-/// RC4 repeats its key to the end of the schedule, so the doubled key is the same
-/// and has the fixed size that the cipher's constructor wants.
+/// The key stream of a key.
 pub(super) fn rc4(key: &Key) -> Rc4 {
-    let mut doubled = Zeroizing::new([0; 32]);
-    let bytes = key.0.iter().cycle().zip(doubled.iter_mut());
-    bytes.for_each(|(from, to)| *to = *from);
-    Rc4::new(&(*doubled).into())
+    Rc4::new(&key.0)
 }
 
 /// DES with a key of 56 bits, which is spread to bytes with a parity bit each.

@@ -31,6 +31,7 @@ mod acceptor;
 mod av_pairs;
 mod flags;
 mod layout;
+mod rc4;
 mod sealing;
 
 use std::fmt;

@@ -4,10 +4,10 @@ use std::fmt;
 
 use hmac::{Hmac, Mac};
 use md5::Md5;
-use rc4::{Rc4, StreamCipher};
 
 use crate::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key, sign_key};
 use crate::ntlm::flags::Flags;
+use crate::ntlm::rc4::Rc4;
 
 /// Size of a signature, which is the security token of a sealed message, in bytes.
 pub const SIGNATURE_SIZE: usize = 16;

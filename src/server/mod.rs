@@ -148,6 +148,7 @@ pub fn catch_signals() -> Result<Signals, Error> {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
+    sys::keep_freed_memory();
     let mut server = Server::new(setup).map_err(system("event loop"))?;
     let mut events = Events::with_capacity(1024);
     server.notifier.ready();

@@ -1,7 +1,7 @@
 //! The sockets of the sources.
 
 use super::SOURCES;
-use super::stream::{Reading, Stream};
+use super::stream::{Buffers, Reading, Stream};
 use crate::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::store::Store;
@@ -32,23 +32,12 @@ struct Socket {
 }
 
 /// All sources' sockets, and which of them may have something to read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sources {
     sockets: HashMap<ConnId, Socket>,
     ready: VecDeque<ConnId>,
     next: u64,
-    buffer: Box<[u8]>,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self {
-            sockets: HashMap::new(),
-            ready: VecDeque::new(),
-            next: 0,
-            buffer: vec![0; READ_SHARE].into_boxed_slice(),
-        }
-    }
+    buffers: Buffers,
 }
 
 impl Sources {
@@ -148,35 +137,52 @@ impl Sources {
         }
     }
 
+    /// Reads from a source up to its share, as long as the collector takes it.
     fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
-        let Some(socket) = self.sockets.get_mut(&id).filter(|socket| socket.readable) else {
-            return;
-        };
-        match socket.stream.read(&mut self.buffer) {
-            Ok(Reading::Bytes(0)) => self.end(now, id, collector, store),
+        let mut share = READ_SHARE;
+        while share > 0 && collector.wants_input(id) {
+            match self.read_chunk(now, id, collector, store) {
+                Some(count) => share = share.saturating_sub(count),
+                None => return,
+            }
+        }
+        self.queue(id);
+    }
+
+    /// Reads a chunk: how many bytes, if there may be more.
+    fn read_chunk(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) -> Option<usize> {
+        let socket = self.sockets.get_mut(&id)?;
+        if !socket.readable {
+            return None;
+        }
+        match socket.stream.read(&mut self.buffers) {
+            Ok(Reading::Bytes([])) => self.end(now, id, collector, store),
             Ok(Reading::Secured(secured)) => {
                 collector.handle(now, &Input::Secured(id, &secured), store);
-                self.queue(id);
+                return Some(0);
             }
             Ok(Reading::Refused(why)) => {
                 self.sockets.remove(&id);
                 collector.handle(now, &Input::Refused(id, &why), store);
             }
-            Ok(Reading::Bytes(count)) => {
-                // A short read has emptied the socket (epoll(7)): an event will tell of more.
-                let is_full = count == self.buffer.len();
-                socket.readable = is_full || socket.ended || socket.stream.holds_bytes();
-                let again = socket.readable;
-                let bytes = self.buffer.get(..count).unwrap_or_default();
+            Ok(Reading::Bytes(bytes)) => {
+                let count = bytes.len();
+                socket.readable = socket.ended || socket.stream.may_have_more(count);
+                let more = socket.readable;
                 collector.handle(now, &Input::Received(id, bytes), store);
-                if again {
-                    self.queue(id);
-                }
+                return more.then_some(count);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
-            Err(e) if e.kind() == ErrorKind::Interrupted => self.queue(id),
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
             Err(_) => self.end(now, id, collector, store),
         }
+        None
     }
 
     fn end(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {

@@ -16,3 +16,23 @@ pub(super) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     }
     Ok(usize::try_from(count).unwrap_or(0))
 }
+
+/// Has the C library keep memory that was freed, up to a bound: the buffers of one batch
+/// serve the next. Otherwise their pages go back to the kernel after each batch and come
+/// again as page faults, which costs a third of the time of a batch. Other C libraries
+/// than GNU's have no such setting.
+pub(super) fn keep_freed_memory() {
+    /// Larger pieces, in bytes, have a mapping of their own and leave with it: more than
+    /// the buffers of nearly all batches.
+    #[cfg(target_env = "gnu")]
+    const OWN_MAPPING: libc::c_int = 4 << 20;
+    /// Free bytes at the end of the heap that may stay.
+    #[cfg(target_env = "gnu")]
+    const KEPT: libc::c_int = 16 << 20;
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets two numbers of the allocator, under its own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
+}

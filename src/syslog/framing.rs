@@ -47,25 +47,34 @@ pub fn write_frame<T>(
     write: impl FnOnce(&mut Vec<u8>) -> T,
 ) -> T {
     let start = out.len();
+    if framing == Framing::OctetCounting {
+        out.extend_from_slice(USUAL_LENGTH);
+    }
     let result = write(out);
     match framing {
         Framing::Datagram => {}
-        Framing::OctetCounting => put_length_before(out, start),
+        Framing::OctetCounting => set_length(out, start),
         Framing::LineFeed => end_line(out, start),
     }
     result
 }
 
-fn put_length_before(out: &mut Vec<u8>, start: usize) {
+/// Most messages have 1000 to 9999 octets, so that they need not be moved for their length.
+const USUAL_LENGTH: &[u8] = b"0000 ";
+
+/// Puts the length of the message in the place that was kept for it at `start`.
+fn set_length(out: &mut Vec<u8>, start: usize) {
+    let message = start.saturating_add(USUAL_LENGTH.len());
     let end = out.len();
-    push_number(
-        out,
-        u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX),
-    );
+    let length = end.saturating_sub(message);
+    push_number(out, u64::try_from(length).unwrap_or(u64::MAX));
     out.push(b' ');
-    let prefix = out.len().saturating_sub(end);
-    if let Some(frame) = out.get_mut(start..) {
-        frame.rotate_right(prefix);
+    if out.len().saturating_sub(end) == USUAL_LENGTH.len() {
+        out.copy_within(end.., start);
+        out.truncate(end);
+    } else {
+        let prefix = out.split_off(end);
+        drop(out.splice(start..message, prefix));
     }
 }
 

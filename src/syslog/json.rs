@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use crate::event::{Event, Pair};
 
 use super::ControlCharacters;
-use super::escape::{find, is_control, push_character, push_code};
+use super::escape::{find, is_control, may_be_control, push_character, push_code};
 use super::rfc5424::{Message, facts, push_address};
 
 /// Values up to which names are compared with each other; hashed beyond.
@@ -160,6 +160,7 @@ impl Object<'_> {
         self.fact("Identity", origin.identity);
         self.fact("AccountSid", origin.account_sid);
         self.fact("Auth", origin.auth);
+        self.fact("ComputerMismatch", origin.computer_mismatch);
         self.close();
     }
 
@@ -170,13 +171,24 @@ impl Object<'_> {
         }
         self.name(name);
         self.open();
-        if pairs.len() <= FEW {
+        if !may_repeat(pairs) {
+            self.distinct_pairs(pairs);
+        } else if pairs.len() <= FEW {
             self.few_pairs(pairs);
         } else {
             self.many_pairs(pairs);
         }
         self.close();
         self.out.push(b',');
+    }
+
+    fn distinct_pairs(&mut self, pairs: &[Pair<'_>]) {
+        for (name, value) in pairs {
+            self.value(name, value);
+            if self.out.len() > self.limit {
+                return;
+            }
+        }
     }
 
     fn few_pairs(&mut self, pairs: &[Pair<'_>]) {
@@ -231,7 +243,7 @@ impl Object<'_> {
             return;
         }
         self.name(name);
-        if NUMBERS.contains(&name) && is_number(value) {
+        if is_number(value) && NUMBERS.contains(&name) {
             self.out.extend_from_slice(value.as_bytes());
         } else {
             self.string(value);
@@ -260,26 +272,42 @@ impl Object<'_> {
     }
 
     fn string(&mut self, text: &str) {
-        let start = self.out.len();
-        // Writing to a vector cannot fail.
-        drop(serde_json::to_writer(&mut *self.out, text));
-        let beyond_ascii = |byte: u8| (byte == 0x7F) | (byte == 0xC2);
-        if self.control == ControlCharacters::Escape
-            && find(text.as_bytes(), beyond_ascii).is_some()
+        let all = self.control == ControlCharacters::Escape;
+        // JSON itself lets DEL and C1 stand (RFC 8259 7).
+        let special = |byte: u8| {
+            (byte < b' ') | (byte == b'"') | (byte == b'\\') | (all & may_be_control(byte))
+        };
+        self.out.push(b'"');
+        let mut rest = text;
+        while let Some((plain, tail)) =
+            find(rest.as_bytes(), special).and_then(|at| rest.split_at_checked(at))
         {
-            let written = String::from_utf8(self.out.split_off(start)).unwrap_or_default();
-            written.chars().for_each(|c| self.character(c));
+            self.out.extend_from_slice(plain.as_bytes());
+            let mut characters = tail.chars();
+            let Some(c) = characters.next() else { break };
+            rest = characters.as_str();
+            push_escaped(self.out, c);
         }
+        self.out.extend_from_slice(rest.as_bytes());
+        self.out.push(b'"');
     }
+}
 
-    /// A character of a string that JSON lets stand; controls are escaped.
-    fn character(&mut self, c: char) {
-        if is_control(c) {
-            self.out.push(b'\\');
-            push_code(self.out, c);
-        } else {
-            push_character(self.out, c);
+/// Appends a character that may not stand in a string as it is, or should not.
+fn push_escaped(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(br#"\""#),
+        '\\' => out.extend_from_slice(br"\\"),
+        '\n' => out.extend_from_slice(br"\n"),
+        '\r' => out.extend_from_slice(br"\r"),
+        '\t' => out.extend_from_slice(br"\t"),
+        '\u{8}' => out.extend_from_slice(br"\b"),
+        '\u{c}' => out.extend_from_slice(br"\f"),
+        c if is_control(c) => {
+            out.push(b'\\');
+            push_code(out, c);
         }
+        c => push_character(out, c),
     }
 }
 
@@ -288,6 +316,26 @@ fn is_number(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = text == "0" || !text.starts_with('0');
     digits && plain && text.parse::<u64>().is_ok()
+}
+
+/// Whether a name may come twice; names seldom do, and this finds it out faster than
+/// comparing each with all others.
+fn may_repeat(pairs: &[Pair<'_>]) -> bool {
+    const WORDS: usize = 64;
+    let mut seen = [0_u64; WORDS];
+    pairs.iter().any(|(name, _)| {
+        let name = name.as_bytes();
+        let ends = [name.first(), name.get(name.len() / 2), name.last()];
+        let hash = ends.iter().fold(name.len(), |hash, byte| {
+            hash * 31 + byte.map_or(0, |byte| usize::from(*byte))
+        });
+        let bit = 1 << (hash % 64);
+        seen.get_mut(hash / 64 % WORDS).is_none_or(|word| {
+            let known = *word & bit != 0;
+            *word |= bit;
+            known
+        })
+    })
 }
 
 /// At most `length` bytes of the text, on a character boundary.
@@ -299,4 +347,48 @@ fn cut(text: &str, length: usize) -> &str {
     ends.take(4)
         .find_map(|end| text.get(..end))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(text: &str, control: ControlCharacters) -> String {
+        let mut out = Vec::new();
+        let (cut, limit) = (usize::MAX, usize::MAX);
+        Object {
+            out: &mut out,
+            control,
+            cut,
+            limit,
+        }
+        .string(text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn strings_are_those_of_another_writer() {
+        for c in '\0'..'\u{500}' {
+            for lead in [0, 1, 15, 16, 17] {
+                let text = "x".repeat(lead) + &c.to_string() + "é end";
+                let expected = serde_json::to_string(&text).unwrap();
+                assert_eq!(string(&text, ControlCharacters::Keep), expected);
+                let visible = string(&text, ControlCharacters::Escape);
+                assert!(!visible.contains(is_control), "{visible:?}");
+                assert_eq!(serde_json::from_str::<String>(&visible).unwrap(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_repeats_is_noticed() {
+        let pair = |number: usize| (format!("Name{number}").into(), "".into());
+        for count in [2, 20, 200, 5000] {
+            let mut pairs: Vec<Pair<'_>> = (0..count).map(pair).collect();
+            pairs.push(pair(count / 2));
+            assert!(may_repeat(&pairs));
+        }
+        assert!(!may_repeat(&[pair(1), pair(2), pair(3)]));
+        assert!(!may_repeat(&[]));
+    }
 }

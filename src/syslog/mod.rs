@@ -70,6 +70,8 @@ pub struct Origin<'a> {
     pub auth: &'a str,
     /// Name of the subscription.
     pub subscription: &'a str,
+    /// The authenticated host, where the event's Computer is another; else empty.
+    pub computer_mismatch: &'a str,
 }
 
 /// What was written.

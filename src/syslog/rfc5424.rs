@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
+use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
 use crate::event::{self, Event};
@@ -158,6 +159,7 @@ impl Message<'_, '_> {
         self.push_fact(out, "Identity", origin.identity);
         self.push_fact(out, "AccountSid", origin.account_sid);
         self.push_fact(out, "Auth", origin.auth);
+        self.push_fact(out, "ComputerMismatch", origin.computer_mismatch);
         if let Some(event) = event {
             self.push_unlike_header(out, event);
             for (name, value) in facts(event) {
@@ -327,20 +329,25 @@ fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
 
 /// Whether a word can stand in the header as it is.
 fn is_word(word: &str, limit: usize) -> bool {
-    word.len() <= limit && word.bytes().all(|byte| byte.is_ascii_graphic())
+    word.len() <= limit && all(word, |byte| byte.is_ascii_graphic())
 }
 
 /// A name as SD-NAME.
 fn push_name(out: &mut Vec<u8>, name: &str) {
     if name.is_empty() {
         out.push(b'_');
-    } else if name.len() <= MAX_SD_NAME && name.bytes().all(is_name_byte) {
+    } else if name.len() <= MAX_SD_NAME && all(name, is_name_byte) {
         out.extend_from_slice(name.as_bytes());
     } else {
         push_mapped(out, name, MAX_SD_NAME, |c| {
             u8::try_from(c).is_ok_and(is_name_byte)
         });
     }
+}
+
+/// Whether `fit` says yes to all bytes; no early exit, so that many are taken at a time.
+fn all(text: &str, fit: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & fit(byte))
 }
 
 fn is_name_byte(byte: u8) -> bool {
@@ -390,8 +397,12 @@ impl Uid {
             scratch.push(0);
             scratch.extend_from_slice(part.as_bytes());
         }
-        let uuid = Uuid::new_v5(&UID_NAMESPACE, scratch.get(start..).unwrap_or_default());
+        let hash = Sha1::new_with_prefix(UID_NAMESPACE.as_bytes())
+            .chain_update(scratch.get(start..).unwrap_or_default())
+            .finalize();
         scratch.truncate(start);
+        let hash = hash.first_chunk().copied().unwrap_or_default();
+        let uuid = uuid::Builder::from_sha1_bytes(hash).into_uuid();
         let mut text = [b'-'; uuid::fmt::Hyphenated::LENGTH];
         uuid.hyphenated().encode_lower(&mut text);
         Self(text)

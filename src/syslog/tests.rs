@@ -72,6 +72,7 @@ fn origin() -> Origin<'static> {
         account_sid: "",
         auth: "ntlm",
         subscription: "all",
+        computer_mismatch: "",
     }
 }
 

@@ -7,6 +7,7 @@
 use memchr::memchr2;
 
 use crate::event::scan::{Segment, segments};
+use crate::wire::trim;
 
 use super::ControlCharacters;
 use super::escape::{find, is_control, may_be_control, push_character};
@@ -14,7 +15,7 @@ use super::push_number;
 
 /// Appends `xml`, which must be well-formed to keep its meaning.
 pub(super) fn push(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
-    let xml = xml.trim_matches([' ', '\t', '\r', '\n']);
+    let xml = trim(xml);
     if next_special(xml, control).is_none() {
         out.extend_from_slice(xml.as_bytes());
         return;

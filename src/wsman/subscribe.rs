@@ -94,7 +94,7 @@ fn is_thumbprint(pasted: &str, thumbprint: &str) -> bool {
 }
 
 /// Whether `text` is what a pattern with `*` (any characters) and `?` (one) says.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut here) = (0, 0);

@@ -146,6 +146,7 @@ struct Scanner<'a> {
     copied: usize,
     cuts: Vec<Cut>,
     cdata_end: memmem::Finder<'static>,
+    xmlns: memmem::Finder<'static>,
 }
 
 impl<'a> Scanner<'a> {
@@ -159,6 +160,7 @@ impl<'a> Scanner<'a> {
             copied: 0,
             cuts: Vec::new(),
             cdata_end: memmem::Finder::new(CDATA_END),
+            xmlns: memmem::Finder::new("xmlns"),
         }
     }
 
@@ -197,7 +199,7 @@ impl<'a> Scanner<'a> {
         let text = rest.get(..tag.length).unwrap_or_default();
         let declared = match tag.attributes {
             0 => 0,
-            _ => memmem::find_iter(text, "xmlns").count(),
+            _ => self.xmlns.find_iter(text).count(),
         };
         if self.namespaces.saturating_add(declared) > MAX_NAMESPACES {
             return Err(Error::Namespaces { offset: at });

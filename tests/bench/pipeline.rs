@@ -119,6 +119,7 @@ impl Bench {
             account_sid: "",
             auth: "ntlm-anonymous",
             subscription: "bench",
+            computer_mismatch: "",
         };
         let parsed: Vec<_> = events.iter().map(|xml| (xml, event::parse(xml))).collect();
         let mut out = Vec::new();
@@ -260,5 +261,6 @@ fn settings(message: MessageKind) -> Settings {
             ..Mapping::default()
         },
         hostname: None,
+        computers: None,
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn settings() -> Settings {
         )],
         mapping: Mapping::default(),
         hostname: None,
+        computers: None,
     }
 }
 

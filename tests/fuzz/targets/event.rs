@@ -73,6 +73,7 @@ fn write(
         identity: claim,
         auth: "ntlm",
         subscription: claim,
+        computer_mismatch: "",
     };
     let control = framing.control_characters();
     let mut out = Vec::new();

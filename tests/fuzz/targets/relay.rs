@@ -219,5 +219,6 @@ fn settings() -> Settings {
         subscriptions: vec![Subscription::quick(&[], ContentFormat::Events)],
         mapping: Mapping::default(),
         hostname: None,
+        computers: None,
     }
 }

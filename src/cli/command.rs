@@ -1,0 +1,93 @@
+//! The subcommands and their flags.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// What people do around the relay.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Play Windows hosts: fetch a subscription and push events to a collector
+    ///
+    /// Works against any collector that lets null sessions in, or the account of
+    /// --user; for a try, to test a set-up, or as load. Prints what was
+    /// acknowledged.
+    Send(SendOptions),
+    /// Make a line for the file of --users
+    ///
+    /// Asks for the password twice on the terminal, or reads it from the first
+    /// line of standard input if that is not a terminal. The line goes to standard
+    /// output.
+    Passwd(PasswdOptions),
+}
+
+/// The flags of `wecrelay send`.
+#[derive(Args, Clone, Debug)]
+pub struct SendOptions {
+    /// The collector's subscription manager
+    #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
+    pub url: String,
+    /// Events to send: a file of <Event> elements, such as one a line
+    ///
+    /// Default: a few sample events.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// How many events to send in all; the file is repeated as needed
+    ///
+    /// Default: each event once, from each host.
+    #[arg(long, value_name = "N")]
+    pub count: Option<NonZeroU64>,
+    /// At most this many events a second
+    ///
+    /// Default: as fast as the collector acknowledges.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<NonZeroU32>,
+    /// At most this many events in one batch
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub batch: NonZeroU32,
+    /// The name that the played host gives itself (MachineID)
+    #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
+    pub machine: String,
+    /// How many hosts to play, each with connections of its own
+    ///
+    /// With more than one they are called NAME-0001 and so on, after --machine, and
+    /// share --count and --rate.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub hosts: NonZeroU32,
+    /// Push to the subscription of this name
+    ///
+    /// Default: the first one offered.
+    #[arg(long, value_name = "NAME")]
+    pub subscription: Option<String>,
+    /// Log on with this account (NTLM) instead of a null session
+    ///
+    /// Its password is asked for on the terminal, or is the first line of standard
+    /// input if that is not a terminal.
+    #[arg(long, value_name = "[DOMAIN\\]USER")]
+    pub user: Option<String>,
+    /// Take the password of --user from the first line of this file
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Compress what is delivered (SLDC), where the subscription asks for it
+    #[arg(long)]
+    pub sldc: bool,
+}
+
+/// The arguments of `wecrelay passwd`.
+#[derive(Args, Clone, Debug)]
+pub struct PasswdOptions {
+    /// Make the line that --digest needs, with hashes for SHA-256 and MD5
+    ///
+    /// Hosts are shown the realm when they are asked for a password: 1 to 255 ASCII
+    /// characters without colon, quote and backslash. All Digest lines of a file must be
+    /// of one realm. The account is to be written exactly as hosts will write it.
+    ///
+    /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
+    #[arg(long, value_name = "REALM")]
+    pub digest: Option<String>,
+
+    /// The account; without DOMAIN it fits any domain
+    #[arg(value_name = "[DOMAIN\\]USER")]
+    pub account: String,
+}

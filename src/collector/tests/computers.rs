@@ -1,0 +1,78 @@
+//! Computer against the authenticated host: `ACME\host` with the password of the file.
+
+use super::host::{Host, event};
+use super::pair::{Pair, settings};
+use crate::collector::{ComputerRule, Mismatch};
+use crate::connection::RefusalKind;
+
+fn pair(mismatch: Mismatch, exempt: &[&str]) -> (Pair, Host) {
+    let mut settings = settings();
+    settings.computers = Some(ComputerRule {
+        mismatch,
+        exempt: exempt.iter().map(|text| (*text).to_owned()).collect(),
+    });
+    let mut pair = Pair::with_settings(&["tcp://receiver"], settings, 1);
+    let mut host = Host::with_password("host.acme.example", "password");
+    pair.enumerate(&mut host);
+    (pair, host)
+}
+
+fn events(computers: &[&str]) -> Vec<String> {
+    (1..)
+        .zip(computers)
+        .map(|(record, computer)| event(computer, record, 0))
+        .collect()
+}
+
+#[test]
+fn a_batch_with_a_forged_name_is_refused_whole_and_stays_with_its_source() {
+    let (mut pair, mut host) = pair(Mismatch::Refuse, &[]);
+    pair.post_of(&mut host, &events(&["host.acme.example", "HOST"]), None);
+    assert_eq!(pair.answer(&host), Some(200));
+    for _ in 0..2 {
+        let forged = events(&["host.acme.example", "dc01.acme.example"]);
+        pair.post_of(&mut host, &forged, None);
+        assert_eq!(pair.answer(&host), Some(403));
+    }
+    assert_eq!(
+        pair.outputs[0].records(),
+        [1, 2],
+        "nothing of the forged batch"
+    );
+    assert!(!pair.outputs[0].text().contains("dc01"));
+    let counters = pair.collector.counters();
+    assert_eq!(counters.refusals.get(&RefusalKind::Computer), Some(&2));
+    assert_eq!((counters.batches, counters.mismatches), (1, 2));
+}
+
+#[test]
+fn a_forged_name_is_marked_with_the_real_one() {
+    let (mut pair, mut host) = pair(Mismatch::Mark, &[]);
+    let forged = events(&["host.acme.example", "dc01.acme.example"]);
+    pair.post_of(&mut host, &forged, None);
+    assert_eq!(pair.answer(&host), Some(200));
+    let text = pair.outputs[0].text();
+    let marks: Vec<_> = text.match_indices("ComputerMismatch=\"host\"").collect();
+    assert_eq!(marks.len(), 1, "{text}");
+    assert!(text.find("dc01").unwrap() < marks[0].0);
+    assert_eq!(pair.collector.counters().mismatches, 1);
+}
+
+#[test]
+fn a_collector_between_may_forward_for_others() {
+    let (mut pair, mut host) = pair(Mismatch::Refuse, &["acme\\h*"]);
+    pair.post_of(&mut host, &events(&["dc01.acme.example"]), None);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert!(!pair.outputs[0].text().contains("ComputerMismatch"));
+}
+
+#[test]
+fn null_sessions_have_nothing_to_compare_with() {
+    let (mut pair, _) = pair(Mismatch::Mark, &[]);
+    let mut host = pair.host("a.example.com");
+    pair.post_of(&mut host, &events(&["b.example.com"]), None);
+    assert_eq!(pair.answer(&host), Some(200));
+    let text = pair.outputs[0].text();
+    assert!(text.contains("Auth=\"ntlm-anonymous\""), "{text}");
+    assert!(!text.contains("ComputerMismatch"), "{text}");
+}
