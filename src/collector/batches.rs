@@ -18,6 +18,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long before the source's timeout it gets its 503, so that it arrives in time.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// What a batch gets at least to be delivered.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The bookmark that came with a batch, and whose it is.
 #[derive(Debug)]
 pub(super) struct Mark {
@@ -37,20 +40,27 @@ pub(super) struct Batch {
     pub(super) events: usize,
     /// Outputs that have not delivered it.
     waiting: usize,
+    /// How long its source waits in all.
+    pub(super) timeout: Duration,
     /// When it is handed back.
     until: Instant,
 }
 
 impl Batch {
+    /// `began`: when the source began to send it.
     pub(super) fn new(
         now: Now,
+        began: Instant,
         conn: ConnId,
         header: Header,
         mark: Option<Mark>,
         events: usize,
     ) -> Self {
+        let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = timeout.min(LONGEST_TIMEOUT);
         Self {
-            until: deadline(now, &header),
+            timeout,
+            until: deadline(now, began, timeout),
             conn,
             header,
             mark,
@@ -171,10 +181,9 @@ impl Collector {
     }
 }
 
-fn deadline(now: Now, header: &Header) -> Instant {
-    let timeout = header
-        .operation_timeout
-        .unwrap_or(DEFAULT_TIMEOUT)
-        .min(LONGEST_TIMEOUT);
-    now.monotonic + timeout - MARGIN.min(timeout / 4)
+/// The source's time counts from when it began to send, the margin is before its end;
+/// but outputs get a moment, however long the batch was under way.
+fn deadline(now: Now, began: Instant, timeout: Duration) -> Instant {
+    let in_time = began + timeout - MARGIN.min(timeout / 4);
+    in_time.max(now.monotonic + MOMENT.min(timeout / 8))
 }

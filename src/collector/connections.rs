@@ -7,7 +7,7 @@ use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::metrics::Outcome;
 use crate::store::Store;
 use rand::Rng;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 impl Collector {
@@ -46,9 +46,13 @@ impl Collector {
         bytes: &[u8],
         store: &mut dyn Store,
     ) {
+        let last_hold = self.last_hold(now);
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
+        if let Some((since, until)) = last_hold {
+            slot.connection.note_unread(since, until);
+        }
         slot.connection.handle_received(now, bytes);
         self.advance(now, id, store);
         let crowded = self.buffered > BUFFERED || self.strangers > STRANGERS;
@@ -125,7 +129,7 @@ impl Collector {
         let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
         let blocked = self
             .failures
-            .get(&slot.connection.address())
+            .get(&neighbourhood(slot.connection.address()))
             .copied()
             .unwrap_or(0)
             >= FAILURES_A_MINUTE;
@@ -220,7 +224,7 @@ impl Collector {
             self.counters.note_authentication(method, outcome);
         }
         if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
-            *self.failures.entry(address).or_default() += 1;
+            *self.failures.entry(neighbourhood(address)).or_default() += 1;
         }
         match refusal.kind {
             // One line said so for all sources.
@@ -234,5 +238,13 @@ impl Collector {
             slot.connection.answer(now, answer);
             self.settle(now, id);
         }
+    }
+}
+
+/// What failures are counted by: whoever has one IPv6 address has its whole /64.
+pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
     }
 }

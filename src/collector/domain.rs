@@ -1,5 +1,6 @@
 //! Accounts that only their domain can verify.
 
+use super::connections::neighbourhood;
 use super::{Collector, ConnId, Output};
 use crate::auth::Verdict;
 use crate::clock::Now;
@@ -33,7 +34,7 @@ impl Collector {
             && !self.connections.contains_key(&id)
         {
             // Whoever guesses need not wait for the answer to have it counted.
-            *self.failures.entry(address).or_default() += 1;
+            *self.failures.entry(neighbourhood(address)).or_default() += 1;
         }
         let Some(slot) = self.connections.get_mut(&id) else {
             return;

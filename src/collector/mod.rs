@@ -164,11 +164,14 @@ pub struct Collector {
     outputs: VecDeque<Output>,
     sources: Sources,
     repeats: Repeats,
+    /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
     /// Whom the domain is asked about, and from where they came.
     asked: HashMap<ConnId, IpAddr>,
     pressure: Pressure,
+    /// When it last made sources wait unread.
+    last_hold: Option<(Instant, Instant)>,
     buffered: usize,
     strangers: usize,
     random: StdRng,
@@ -222,6 +225,7 @@ impl Collector {
             failures_since: now.monotonic,
             asked: HashMap::new(),
             pressure: Pressure::Released,
+            last_hold: None,
             buffered: 0,
             strangers: 0,
             random: StdRng::from_seed(seed),
@@ -330,7 +334,7 @@ impl Collector {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
         let hold = match self.pressure {
-            Pressure::Holding { until } => Some(until),
+            Pressure::Holding { until, .. } => Some(until),
             Pressure::Released | Pressure::Shedding => None,
         };
         let timer = self.timers.first().map(|(at, _)| *at);

@@ -13,7 +13,7 @@ pub(super) enum Pressure {
     /// None is full.
     Released,
     /// They are not read.
-    Holding { until: Instant },
+    Holding { since: Instant, until: Instant },
     /// They are read again, and told to come later.
     Shedding,
 }
@@ -24,7 +24,7 @@ impl Collector {
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
         match self.pressure {
-            Pressure::Holding { until } => now.monotonic >= until,
+            Pressure::Holding { until, .. } => now.monotonic >= until,
             Pressure::Released | Pressure::Shedding => true,
         }
     }
@@ -35,16 +35,35 @@ impl Collector {
             .any(|link| link.settings().required && link.is_full())
     }
 
+    /// When sources were not read last, from and to.
+    pub(super) fn last_hold(&self, now: Now) -> Option<(Instant, Instant)> {
+        match self.pressure {
+            Pressure::Holding { since, .. } => Some((since, now.monotonic)),
+            Pressure::Released | Pressure::Shedding => self.last_hold,
+        }
+    }
+
     pub(super) fn note_fullness(&mut self, now: Now) {
+        let last_hold = self.last_hold(now);
         self.pressure = match self.pressure {
             _ if !self.is_full() => Pressure::Released,
             Pressure::Released => {
                 log::debug!("an output is full: sources are held back");
-                let until = now.monotonic + HOLD_TIME;
-                Pressure::Holding { until }
+                let since = now.monotonic;
+                let until = since + self.hold_time();
+                Pressure::Holding { since, until }
             }
-            Pressure::Holding { until } if now.monotonic >= until => Pressure::Shedding,
+            Pressure::Holding { until, .. } if now.monotonic >= until => Pressure::Shedding,
             same => same,
         };
+        if !matches!(self.pressure, Pressure::Holding { .. }) {
+            self.last_hold = last_hold;
+        }
+    }
+
+    /// Not so long that sources with little patience wait in vain.
+    fn hold_time(&self) -> Duration {
+        let patience = self.batches.values().map(|batch| batch.timeout / 4).min();
+        patience.map_or(HOLD_TIME, |patience| patience.min(HOLD_TIME))
     }
 }

@@ -51,7 +51,7 @@ impl Collector {
             Body::Enumerate => self.handle_enumerate(now, &source, &header, message, store),
             Body::Heartbeat => self.handle_heartbeat(now, &source, &header, &message.target),
             Body::Events(events) => {
-                self.handle_events(now, &source, header, &events, &message.target);
+                self.handle_events(now, &source, header, &events, message);
             }
             Body::SubscriptionEnd(end) => {
                 log::info!(
@@ -154,9 +154,9 @@ impl Collector {
         source: &Source,
         header: Header,
         events: &[RawEvent<'_>],
-        target: &str,
+        message: &Message,
     ) {
-        let id = match self.subscription_of(source, &header, target) {
+        let id = match self.subscription_of(source, &header, &message.target) {
             Ok(subscription) => subscription.id(),
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
@@ -171,7 +171,7 @@ impl Collector {
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
         let mark = self.mark_of(now, source, id, &header, facts);
-        let batch = Batch::new(now, source.conn, header, mark, events.len());
+        let batch = Batch::new(now, message.began, source.conn, header, mark, events.len());
         self.start_batch(now, batch, frames);
     }
 

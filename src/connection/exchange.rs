@@ -230,6 +230,7 @@ impl Connection {
         let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
         let host = head.header("Host").map(str::to_owned);
         let message = Message {
+            began: self.handled_began,
             target: head.target,
             host,
             text,

@@ -77,6 +77,9 @@ pub struct Message {
     pub host: Option<String>,
     /// The envelope.
     pub text: String,
+    /// When the source began to send it, as far as can be told: its own timeout counts
+    /// from there.
+    pub began: Instant,
 }
 
 /// What a connection has to say.
@@ -150,6 +153,16 @@ pub struct Connection {
     phase: Phase,
     failures: u8,
     opened: Instant,
+    /// How long a source may take to be authenticated.
+    patience: Duration,
+    /// When a source that is not authenticated has to be done with its body.
+    body_due: Instant,
+    /// Since when bytes may have lain unread.
+    unread_since: Option<Instant>,
+    /// When the first byte came of the request that is read.
+    request_began: Option<Instant>,
+    /// The same for the request that is handled.
+    handled_began: Instant,
     /// When the phase, or what is being read, last changed or moved.
     moved: Instant,
     /// When the first byte of a request's head came.
@@ -174,6 +187,11 @@ impl Connection {
             phase: Phase::Open,
             failures: 0,
             opened: now.monotonic,
+            patience: limits.authentication_time,
+            body_due: now.monotonic + limits.authentication_time,
+            unread_since: None,
+            request_began: None,
+            handled_began: now.monotonic,
             moved: now.monotonic,
             head_began: None,
         }
@@ -260,10 +278,14 @@ impl Connection {
         // What comes after the end is thrown away, and does not put the end off.
         match self.phase {
             Phase::Open | Phase::Answering(_) => {
+                self.note_arrival(now, bytes.len());
                 self.moved = now.monotonic;
                 self.decoder.feed(bytes);
             }
-            Phase::Asking(_) => self.decoder.feed(bytes),
+            Phase::Asking(_) => {
+                self.note_arrival(now, bytes.len());
+                self.decoder.feed(bytes);
+            }
             Phase::Closing | Phase::Lingering | Phase::Closed => {}
         }
     }
@@ -293,6 +315,10 @@ impl Connection {
             };
             self.head_began = None;
             self.moved = now.monotonic;
+            self.handled_began = self.request_began.take().unwrap_or(now.monotonic);
+            if self.decoder.buffered() > 0 {
+                self.request_began = Some(now.monotonic);
+            }
             let event = if blocked && request.head.header("Authorization").is_some() {
                 Some(self.refuse_and_close(now, too_many_failures()))
             } else {

@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 
 /// How long the last answer may take to be read before the connection is cut.
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
+/// Bytes a second of the slowest link: with NTLM a source's first batch comes before it
+/// is authenticated, half a megabyte or more, and may take its time.
+const SLOWEST: u64 = 8 << 10;
+/// However slow the link, a stranger holds no memory for longer.
+const LONGEST_BODY: Duration = Duration::from_secs(120);
 
 impl Connection {
     /// When [`Connection::handle_timeout`] wants to be called.
@@ -26,9 +31,8 @@ impl Connection {
                 return Some(began + limits.head_time);
             }
             (Phase::Open, Progress::Body) if self.established.is_none() => {
-                // A stranger may not hold memory for longer by dripping.
-                let stalled = self.moved + limits.stall_time;
-                return Some(stalled.min(self.opened + limits.authentication_time));
+                let longest = limits.authentication_time.max(LONGEST_BODY);
+                return Some(self.body_due.min(self.opened + longest));
             }
             (Phase::Open, Progress::Body) => limits.stall_time,
             (Phase::Open, Progress::Idle) if self.established.is_none() => {
@@ -37,6 +41,26 @@ impl Connection {
             (Phase::Open, Progress::Idle) => limits.idle_time,
         };
         Some(self.moved + patience)
+    }
+
+    /// The connection was not read since then, though it may have sent something: what
+    /// is received next counts from there, or from when it last moved.
+    pub fn note_unread(&mut self, since: Instant, until: Instant) {
+        if self.moved < until {
+            self.unread_since = Some(since.max(self.moved));
+        }
+    }
+
+    /// Bytes come. Each gives a stranger's body the time that it takes on the slowest
+    /// link, none of it saved for later: neither dripping nor pausing holds memory.
+    pub(super) fn note_arrival(&mut self, now: Now, count: usize) {
+        let began = self.unread_since.take().unwrap_or(now.monotonic);
+        self.request_began.get_or_insert(began);
+        if self.established.is_none() {
+            let millis = u64::try_from(count).unwrap_or(u64::MAX) * 1000 / SLOWEST;
+            let due = self.body_due + Duration::from_millis(millis);
+            self.body_due = due.min(now.monotonic + self.patience);
+        }
     }
 
     /// Time has passed; calls too early are harmless.

@@ -14,7 +14,7 @@ fn in_a_file_nothing_acknowledged_is_lost_whatever_breaks() {
         rounds += 1;
     }
     let hosts = scene.join_hosts();
-    let cuts = scene.broken("SIGKILL") + scene.broken("no room on disk");
+    let cuts = scene.broken("SIGKILL") + scene.broken("file size limit");
     scene.end_relay();
     let tally = Tally::default();
     let cut = read_file(&scene.dir.file("out"), &tally);
@@ -22,7 +22,7 @@ fn in_a_file_nothing_acknowledged_is_lost_whatever_breaks() {
         cut <= cuts,
         "{cut} lines are cut, yet only {cuts} faults cut"
     );
-    scene.check(&tally, &hosts);
+    scene.check(&tally, &hosts, None);
 }
 
 /// Takes in the lines of a file; gives the number of those that were cut.

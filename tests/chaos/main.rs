@@ -1,10 +1,11 @@
-//! Everything breaks at random points while hosts send: connections on both sides,
-//! the receiver, the relay itself, its disk, its file descriptors. What was
-//! acknowledged must have arrived, in order apart from repeats.
+//! Everything breaks at random points while hosts send, over http and https: connections
+//! on both sides, the receiver, the relay itself, its disk, its file descriptors, its
+//! clock. What was acknowledged must have arrived, in order apart from repeats.
 //!
 //! The short form runs as it is. `scripts/soak` runs the long one, by environment:
 //! `WECRELAY_CHAOS_EVENTS` (at least so many), `_ROUNDS` (at least so often does
-//! everything break), `_HOSTS`, `_SEED`, `_PAUSE` (milliseconds between batches).
+//! everything break), `_HOSTS`, `_SEED`, `_PAUSE` (milliseconds between batches), `_CALM`
+//! (milliseconds more between faults).
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -15,6 +16,7 @@
 )]
 
 mod file;
+mod held;
 mod relp;
 mod scene;
 mod tcp;

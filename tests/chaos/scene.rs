@@ -1,10 +1,14 @@
 //! Hosts, a relay, and what breaks around them.
 
-use crate::support::{Fault, Ledger, Plan, Player, Proxy, Random, Relay, Tally, TempDir};
+use crate::held::Held;
+use crate::support::{
+    COLLECTOR, Clock, Fault, Issued, Ledger, Plan, Player, Proxy, Random, Relay, SmallDisk, Tally,
+    TempDir, Use,
+};
 use rustix::process::{Resource, Signal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,76 +17,98 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
 /// More than the relay needs for what these tests send, in kB: 64 MiB may wait for
 /// an output, 8 MiB are kept to be sent again.
 const MEMORY: u64 = 250_000;
+/// How wrong the relay's clock may be, in seconds: certificates stay valid.
+const WRONG: u64 = 12 * 3600;
 
 #[derive(Clone, Copy)]
 enum RelayFault {
     Kill,
     End,
     FullDisk,
+    FileLimit,
     NoDescriptors,
+    Clock,
     Reload,
 }
 
-/// A deck to draw from, so that everything comes up in every seven.
-const RELAY_FAULTS: [RelayFault; 7] = [
+/// A deck to draw from, so that everything comes up in every ten.
+const RELAY_FAULTS: [RelayFault; 10] = [
     RelayFault::Kill,
     RelayFault::Kill,
     RelayFault::Kill,
     RelayFault::End,
     RelayFault::FullDisk,
+    RelayFault::FileLimit,
     RelayFault::NoDescriptors,
+    RelayFault::Clock,
+    RelayFault::Clock,
     RelayFault::Reload,
 ];
 
-/// Hosts that send through a proxy to a relay, and what has been broken so far.
+/// What lasts for a while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Disk,
+    Limit(Resource, Option<u64>),
+}
+
+/// Hosts that send through proxies to a relay, over http and https, and what has been
+/// broken so far.
 pub(crate) struct Scene {
     name: &'static str,
     began: Instant,
     pub(crate) random: Random,
-    pub(crate) dir: TempDir,
     arguments: Vec<String>,
     pub(crate) relay: Option<Relay>,
-    sources: Proxy,
+    clock: Clock,
+    disk: SmallDisk,
+    root: Issued,
+    /// In front of the http and the https listener.
+    sources: [Proxy; 2],
     ledger: Arc<Ledger>,
     hosts: Vec<JoinHandle<(u32, u32)>>,
     stop: Arc<AtomicBool>,
     deck: Vec<RelayFault>,
+    lacks: Held<Lack>,
     broken: BTreeMap<&'static str, u64>,
     memory: u64,
+    pub(crate) dir: TempDir,
 }
 
 impl Scene {
     pub(crate) fn start(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
-        let dir = TempDir::new();
-        let channel = "Microsoft-Windows-Sysmon/Operational".to_owned();
-        let arguments = vec![
-            "--output".into(),
-            output(&dir),
-            "--channel".into(),
-            channel,
-            "--message".into(),
-            "xml".into(),
-        ];
         let seed = setting("SEED", 1);
         println!("chaos {name}: seed {seed}");
         let mut random = Random::new(seed);
-        let relay = start_relay(0, &dir, &arguments);
-        let sources = Proxy::to(relay.port());
-        sources.plan(source_faults(random.fork()));
+        let dir = TempDir::new();
+        let root = Issued::root("hosts");
+        let output = output(&dir);
+        let arguments = arguments(&dir, &root, output);
+        let (clock, disk) = (Clock::new(&dir), SmallDisk::mount(&dir.file("state")));
+        let relay = start_relay([0, 0], &dir, &arguments, &clock);
+        let sources = [relay.port(), relay.secure_port()].map(|port| {
+            let proxy = Proxy::to(port);
+            proxy.plan(source_faults(random.fork()));
+            proxy
+        });
         let mut scene = Self {
             name,
             began: Instant::now(),
             random,
-            dir,
             arguments,
             relay: Some(relay),
+            clock,
+            disk,
+            root,
             sources,
             ledger: Arc::default(),
             hosts: Vec::new(),
             stop: Arc::default(),
             deck: Vec::new(),
+            lacks: Held::new(),
             broken: BTreeMap::new(),
             memory: 0,
+            dir,
         };
         scene.start_hosts();
         scene
@@ -92,7 +118,12 @@ impl Scene {
         let pause = setting("PAUSE", 20);
         for number in 1..=u32::try_from(setting("HOSTS", 12)).unwrap() {
             let mut random = self.random.fork();
-            let mut player = Player::new(number, self.sources.port(), random.fork(), TIMEOUT);
+            let is_secure = number.is_multiple_of(2);
+            let proxy = &self.sources[usize::from(is_secure)];
+            let mut player = Player::new(number, proxy.port(), random.fork(), TIMEOUT);
+            if is_secure {
+                player = player.secured(&self.root);
+            }
             let (stop, ledger) = (Arc::clone(&self.stop), Arc::clone(&self.ledger));
             self.hosts.push(thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
@@ -108,12 +139,21 @@ impl Scene {
     pub(crate) fn is_enough(&self, rounds: u64) -> bool {
         let dead = self.hosts.iter().any(JoinHandle::is_finished);
         let acknowledged = self.ledger.acknowledged.load(Ordering::Relaxed);
+        if rounds.is_multiple_of(20) {
+            let seconds = self.began.elapsed().as_secs();
+            println!(
+                "chaos {}: {acknowledged} events so far, {seconds} s",
+                self.name
+            );
+        }
         dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 3000))
     }
 
-    /// Hosts stop, each after an Ack; gives their numbers and last records.
+    /// Nothing of the relay's own is broken any more; hosts stop, each after an Ack.
+    /// Gives their numbers and last records.
     pub(crate) fn join_hosts(&mut self) -> Vec<(u32, u32)> {
-        self.sources.calm();
+        self.mend_relay();
+        self.sources.iter().for_each(Proxy::calm);
         self.stop.store(true, Ordering::SeqCst);
         let ended = self.hosts.drain(..).map(JoinHandle::join);
         ended.collect::<Result<_, _>>().expect("a host panicked")
@@ -135,19 +175,47 @@ impl Scene {
     }
 
     pub(crate) fn wait(&mut self, millis: std::ops::Range<u64>) {
-        thread::sleep(self.random.millis(millis));
+        self.wait_and(millis, || {});
+    }
+
+    /// Waits, ends what lasts no longer, and calls `look` again and again meanwhile.
+    pub(crate) fn wait_and(&mut self, millis: std::ops::Range<u64>, mut look: impl FnMut()) {
+        let until = Instant::now() + self.random.millis(millis);
+        loop {
+            look();
+            while let Some(lack) = self.lacks.take_due() {
+                self.end_lack(lack);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// How long a fault comes after the last: longer in long runs, which want events
+    /// to get through in between.
+    pub(crate) fn between(&self) -> std::ops::Range<u64> {
+        100..600 + setting("CALM", 0)
     }
 
     /// Something happens to the relay or its machine; nothing that receivers have
-    /// not read is lost by it.
+    /// not read is lost by it. Some of it lasts, over what comes next.
     pub(crate) fn break_relay(&mut self) {
-        self.wait(50..400);
+        self.wait(self.between());
+        self.break_now();
+    }
+
+    pub(crate) fn break_now(&mut self) {
         self.memory = self.memory.max(self.relay().memory());
         match self.random.draw(&mut self.deck, &RELAY_FAULTS) {
             RelayFault::Kill => self.end_and_restart(Signal::KILL, "SIGKILL"),
             RelayFault::End => self.end_and_restart(Signal::TERM, "SIGTERM"),
-            RelayFault::FullDisk => self.limit(Resource::Fsize, 4096, "no room on disk"),
+            RelayFault::FullDisk => self.fill_disk(),
+            RelayFault::FileLimit => self.limit(Resource::Fsize, 4096, "file size limit"),
             RelayFault::NoDescriptors => self.limit(Resource::Nofile, 5, "no file descriptors"),
+            RelayFault::Clock => self.jump(),
             RelayFault::Reload => {
                 self.note("SIGHUP");
                 self.relay().process.signal(Signal::HUP);
@@ -155,31 +223,71 @@ impl Scene {
         }
     }
 
+    /// The relay's limits end with it; a full disk is made room on, for it could not
+    /// be started.
     pub(crate) fn end_and_restart(&mut self, signal: Signal, name: &'static str) {
         self.note(name);
         let mut relay = self.relay.take().unwrap();
         relay.process.signal(signal);
         let status = relay.process.wait();
         assert_eq!(status.success(), signal == Signal::TERM, "{status}");
+        self.lacks.forget(|_| true);
+        self.disk.free();
         self.wait(0..300);
-        self.relay = Some(start_relay(relay.port(), &self.dir, &self.arguments));
+        let ports = [relay.port(), relay.secure_port()];
+        self.relay = Some(start_relay(ports, &self.dir, &self.arguments, &self.clock));
+    }
+
+    fn fill_disk(&mut self) {
+        let time = self.random.millis(200..1500);
+        if self.disk.is_mounted() && self.lacks.hold(Lack::Disk, time) {
+            self.note("disk full");
+            self.disk.fill();
+        }
     }
 
     /// Takes the running relay's means away for a while.
     fn limit(&mut self, resource: Resource, current: u64, name: &'static str) {
-        self.note(name);
+        let time = self.random.millis(200..1000);
         let before = self.relay().limit(resource, Some(current));
-        self.wait(200..1000);
-        self.relay().limit(resource, before);
+        if before != Some(current) && self.lacks.hold(Lack::Limit(resource, before), time) {
+            self.note(name);
+        }
+    }
+
+    fn end_lack(&mut self, lack: Lack) {
+        match lack {
+            Lack::Disk => self.disk.free(),
+            Lack::Limit(resource, before) => drop(self.relay().limit(resource, before)),
+        }
+    }
+
+    /// The relay's wall clock goes wrong, backwards or forwards.
+    fn jump(&mut self) {
+        self.note("clock jump");
+        let seconds = i64::try_from(self.random.below(2 * WRONG)).unwrap();
+        self.clock.set(seconds - i64::try_from(WRONG).unwrap());
+    }
+
+    pub(crate) fn mend_relay(&mut self) {
+        while let Some(lack) = self.lacks.take_any() {
+            self.end_lack(lack);
+        }
     }
 
     pub(crate) fn end_relay(&mut self) {
+        self.mend_relay();
         let status = self.relay().process.terminate();
         assert!(status.success(), "{status}");
     }
 
     /// The invariant.
-    pub(crate) fn check(&self, tally: &Tally, hosts: &[(u32, u32)]) {
+    pub(crate) fn check(&self, tally: &Tally, hosts: &[(u32, u32)], outputs: Option<&Proxy>) {
+        let lost: usize = hosts
+            .iter()
+            .map(|&(host, last)| tally.missing(host, last).len())
+            .sum();
+        self.report(tally, lost, outputs);
         assert_eq!(tally.errors(), Vec::<String>::new(), "bad messages");
         for &(host, last) in hosts {
             let missing = tally.missing(host, last);
@@ -190,35 +298,69 @@ impl Scene {
         }
         assert_eq!(tally.out_of_order(), [], "out of order");
         assert!(self.memory < MEMORY, "the relay took {} kB", self.memory);
-        self.report(tally);
     }
 
-    fn report(&self, tally: &Tally) {
-        let seconds = self.began.elapsed().as_secs();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    /// `scripts/soak` adds up the lines with `=`.
+    fn report(&self, tally: &Tally, lost: usize, outputs: Option<&Proxy>) {
+        let name = self.name;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let ledger = &self.ledger;
         println!(
-            "chaos {}: {} events acknowledged in {} batches, 0 lost; {} repeats; {seconds} s\n  \
-             hosts: {} bookmarks taken up, {} exchanges failed, {} answered 503; \
-             {} connections, {} broken\n  broken: {:?}; the relay's memory: {} kB at most",
-            self.name,
+            "chaos {name}: events={} batches={} lost={lost} repeats={} seconds={}",
             count(&ledger.acknowledged),
             count(&ledger.batches),
             tally.arrivals() - tally.distinct(),
+            self.began.elapsed().as_secs(),
+        );
+        println!(
+            "chaos {name}: hosts: {} bookmarks taken up, {} exchanges failed, {} answered 503; \
+             the relay's memory: {} kB at most",
             count(&ledger.resumed),
             count(&ledger.failed),
             count(&ledger.unavailable),
-            self.sources.accepted(),
-            self.sources.struck(),
-            self.broken,
             self.memory,
         );
+        let mut faults: BTreeMap<String, u64> = BTreeMap::new();
+        let sides = [("http", &self.sources[0]), ("https", &self.sources[1])];
+        let sides = sides
+            .into_iter()
+            .chain(outputs.map(|proxy| ("output", proxy)));
+        for (side, proxy) in sides {
+            for (kind, count) in proxy.struck_by_kind() {
+                faults.insert(format!("{side} {kind}"), count);
+            }
+        }
+        faults.extend(self.broken.iter().map(|(what, n)| ((*what).to_owned(), *n)));
+        for (fault, count) in faults {
+            println!("fault {name}: {fault}={count}");
+        }
     }
 }
 
-fn start_relay(port: u16, dir: &TempDir, arguments: &[String]) -> Relay {
+fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
+    let server = root.issue(COLLECTOR, Use::Server, 100);
+    let (certificate, key) = server.write(dir, "collector");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (authority, _) = root.write(dir, "root");
+    let channel = "Microsoft-Windows-Sysmon/Operational".to_owned();
+    let pairs = [
+        ("--output", output),
+        ("--channel", channel),
+        ("--message", "xml".to_owned()),
+        ("--tls-cert", certificate),
+        ("--tls-key", key),
+        ("--client-ca", authority),
+    ];
+    let pairs = pairs.into_iter();
+    pairs
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect()
+}
+
+fn start_relay(ports: [u16; 2], dir: &TempDir, arguments: &[String], clock: &Clock) -> Relay {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    Relay::start_on(port, dir, &arguments)
+    Relay::start_on_both(ports, dir, &arguments, clock)
 }
 
 /// Every other connection of a host breaks somewhere.

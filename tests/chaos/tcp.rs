@@ -1,7 +1,9 @@
-//! Over TCP: relay and receiver break in turns.
+//! Over TCP and TLS: relay and receiver break in turns.
 
 use crate::scene::{Scene, TIMEOUT};
-use crate::support::{Fault, Ledger, Plan, Player, Proxy, Receiver, Tally, wait_for};
+use crate::support::{
+    Authority, Fault, Ledger, Plan, Player, Proxy, Receiver, Tally, wait_for_long,
+};
 use std::sync::Arc;
 
 /// The host whose events show that all before them have arrived.
@@ -20,27 +22,35 @@ const RECEIVER_FAULTS: [ReceiverFault; 8] = [
     ReceiverFault::Kill,
     ReceiverFault::Stall,
     ReceiverFault::Refuse,
-    ReceiverFault::Strike("output cut", Fault::Cut),
-    ReceiverFault::Strike("output reset", Fault::Reset),
-    ReceiverFault::Strike("output half closed", Fault::HalfClose),
-    ReceiverFault::Strike("output slow", Fault::Slow(5000)),
+    ReceiverFault::Strike("output connections cut", Fault::Cut),
+    ReceiverFault::Strike("output connections reset", Fault::Reset),
+    ReceiverFault::Strike("output connections half closed", Fault::HalfClose),
+    ReceiverFault::Strike("output connections slow", Fault::Slow(5000)),
 ];
 
 #[test]
 fn over_tcp_nothing_acknowledged_is_lost_whatever_breaks() {
-    let mut chaos = Tcp::start();
-    let mut rounds = 0;
-    while !chaos.scene.is_enough(rounds) {
-        chaos.break_relay();
-        chaos.settle();
-        chaos.break_receiver();
-        chaos.settle();
-        rounds += 1;
-    }
-    chaos.finish();
+    let tally = Arc::<Tally>::default();
+    let receiver = Receiver::start(&tally);
+    Tcp::start("tcp", tally, receiver, |port| {
+        format!("tcp://127.0.0.1:{port}")
+    })
+    .run();
 }
 
-/// A relay that sends through a proxy to a receiver over TCP. There the promise
+#[test]
+fn over_tls_nothing_acknowledged_is_lost_whatever_breaks() {
+    let tally = Arc::<Tally>::default();
+    let authority = Authority::new("log authority");
+    let receiver = Receiver::start_tls(&tally, &authority.issue(&["127.0.0.1"]));
+    let ca = authority.file();
+    Tcp::start("tls", tally, receiver, |port| {
+        format!("tls://127.0.0.1:{port}?ca={ca}")
+    })
+    .run();
+}
+
+/// A relay that sends through a proxy to a receiver over TCP or TLS. There the promise
 /// holds unless relay and receiver break within one window: so they take turns, and
 /// between turns everything has to arrive.
 struct Tcp {
@@ -53,11 +63,14 @@ struct Tcp {
 }
 
 impl Tcp {
-    fn start() -> Self {
-        let tally = Arc::<Tally>::default();
-        let receiver = Receiver::start(&tally);
+    fn start(
+        name: &'static str,
+        tally: Arc<Tally>,
+        receiver: Receiver,
+        url: impl FnOnce(u16) -> String,
+    ) -> Self {
         let output = Proxy::to(receiver.port());
-        let mut scene = Scene::start("tcp", |_| format!("tcp://127.0.0.1:{}", output.port()));
+        let mut scene = Scene::start(name, |_| url(output.port()));
         let port = scene.relay().port();
         let probe = Player::new(PROBE, port, scene.random.fork(), TIMEOUT);
         Self {
@@ -70,8 +83,20 @@ impl Tcp {
         }
     }
 
+    fn run(mut self) {
+        let mut rounds = 0;
+        while !self.scene.is_enough(rounds) {
+            self.break_relay();
+            self.settle();
+            self.break_receiver();
+            self.settle();
+            rounds += 1;
+        }
+        self.finish();
+    }
+
     fn break_relay(&mut self) {
-        for _ in 0..4 {
+        for _ in 0..5 {
             let random = &mut self.scene.random;
             if random.one_in(2) {
                 self.output.strike(Fault::harmless(random));
@@ -82,7 +107,7 @@ impl Tcp {
 
     fn break_receiver(&mut self) {
         for _ in 0..4 {
-            self.scene.wait(100..600);
+            self.scene.wait(self.scene.between());
             match self.scene.random.draw(&mut self.deck, &RECEIVER_FAULTS) {
                 ReceiverFault::Kill => self.kill_receiver(),
                 ReceiverFault::Stall => self.stall_receiver(),
@@ -127,26 +152,29 @@ impl Tcp {
 
     /// Nothing breaks any more until all that was acknowledged so far has arrived.
     fn settle(&mut self) {
+        self.scene.mend_relay();
         self.output.calm();
         self.receiver.restart();
         self.receiver.stall(false);
         let next = self.probe.acknowledged + 1;
         let ledger = Ledger::default();
-        wait_for("the probe", || {
+        wait_for_long("the probe", || {
             if self.probe.acknowledged < next {
                 self.probe.step(next, &ledger);
             }
             self.tally.contains(PROBE, next).then_some(())
-        });
-        wait_for("the end of old connections", || {
+        })
+        .expect("the probe does not arrive");
+        wait_for_long("the end of old connections", || {
             (self.output.connections() <= 1 && self.receiver.connections() <= 1).then_some(())
-        });
+        })
+        .expect("old connections do not end");
     }
 
     fn finish(mut self) {
         let hosts = self.scene.join_hosts();
         self.settle();
         self.scene.end_relay();
-        self.scene.check(&self.tally, &hosts);
+        self.scene.check(&self.tally, &hosts, Some(&self.output));
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 mod certificates;
+mod machine;
 mod peers;
 mod pki;
 mod player;
@@ -26,9 +27,10 @@ mod source;
 mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
+pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
 pub(crate) use pki::{Issued, Use};
-pub(crate) use player::{Ledger, Player, Talk, host_name};
+pub(crate) use player::{COLLECTOR, Ledger, Player, Talk, host_name};
 pub(crate) use process::Process;
 pub(crate) use proxy::{Fault, Plan, Proxy};
 pub(crate) use random::Random;
@@ -63,6 +65,19 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
         );
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The same for what takes long when the machine is busy; none after two minutes.
+pub(crate) fn wait_for_long<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + 4 * PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(value) = attempt() {
+            return Some(value);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    eprintln!("waited {:?} in vain for {what}", 4 * PATIENCE);
+    None
 }
 
 /// A folder that is removed with its content at the end of the test.

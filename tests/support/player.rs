@@ -1,17 +1,23 @@
 //! Windows hosts that keep a ledger: each speaks through the library's own source,
 //! knows what was acknowledged, and never gives up.
 
-use super::Random;
+use super::source::{Reply, read_reply};
+use super::{Issued, Random};
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 use wecrelay::ntlm::initiator::{Client, Nonces};
+use wecrelay::sldc;
 use wecrelay::source::{Endpoint, Session};
+use wecrelay::wire::{self, Charset};
 use wecrelay::wsman::source::{self, Offered, Sender};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
+/// Whom hosts over https expect: the name in the relay's certificate.
+pub(crate) const COLLECTOR: &str = "collector.example.test";
 
 /// The name of a played host.
 pub(crate) fn host_name(number: u32) -> String {
@@ -50,6 +56,8 @@ pub(crate) enum Talk {
 pub(crate) struct Player {
     pub(crate) number: u32,
     port: u16,
+    /// How it comes over https; else over http with a null session.
+    secure: Option<SslConnector>,
     random: Random,
     /// How long it waits for an answer, as it tells the collector.
     timeout: Duration,
@@ -70,6 +78,7 @@ impl Player {
         Self {
             number,
             port,
+            secure: None,
             random,
             timeout,
             session,
@@ -78,6 +87,18 @@ impl Player {
             acknowledged: 0,
             sent: 0,
         }
+    }
+
+    /// The same over https, with a certificate of its own from `root`.
+    pub(crate) fn secured(mut self, root: &Issued) -> Self {
+        let own = root.issue(&host_name(self.number), super::Use::Client, 100);
+        let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
+        let trusted = root.certificate.clone();
+        builder.cert_store_mut().add_cert(trusted).unwrap();
+        builder.set_certificate(&own.certificate).unwrap();
+        builder.set_private_key(&own.key).unwrap();
+        self.secure = Some(builder.build());
+        self
     }
 
     /// Delivers the records up to `last`, however often it takes, unless told to stop.
@@ -120,8 +141,13 @@ impl Player {
     }
 
     fn subscribe(&mut self, ledger: &Ledger) -> Talk {
+        let scheme = if self.secure.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let to = format!(
-            "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
+            "{scheme}://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
             self.port
         );
         self.connection = None;
@@ -213,7 +239,7 @@ impl Player {
     ) -> Result<T, Talk> {
         let nonces = self.nonces();
         if self.connection.is_none() {
-            self.connection = Connection::open(self.number, to, self.timeout);
+            self.connection = self.connect(to);
         }
         let connection = self.connection.as_mut().ok_or(Talk::Failed)?;
         match connection.call(text, &nonces) {
@@ -226,6 +252,13 @@ impl Player {
             }
             _ => Err(Talk::Failed),
         }
+    }
+
+    fn connect(&self, to: &str) -> Option<Connection> {
+        let Some(connector) = &self.secure else {
+            return Connection::open(self.number, to, self.timeout);
+        };
+        Connection::open_secure(connector, self.number, to, self.timeout)
     }
 
     fn nonces(&mut self) -> Nonces {
@@ -284,42 +317,110 @@ fn event(host: u32, record: u32, random: &mut Random) -> String {
     )
 }
 
-struct Connection {
-    stream: TcpStream,
-    session: Session,
+/// One connection to the collector.
+enum Connection {
+    /// Sealed by its session.
+    Plain(TcpStream, Box<Session>),
+    Secure(Box<Secure>),
 }
 
 impl Connection {
     fn open(number: u32, to: &str, timeout: Duration) -> Option<Self> {
         let endpoint = Endpoint::parse(to).unwrap();
-        let stream = TcpStream::connect(&endpoint.authority).ok()?;
-        stream.set_nodelay(true).ok()?;
-        // The collector's answer may take as long as it was told; some more for the way.
-        stream
-            .set_read_timeout(Some(timeout + Duration::from_secs(1)))
-            .ok()?;
-        stream.set_write_timeout(Some(timeout)).ok()?;
+        let stream = connect(&endpoint, timeout)?;
         let client = Client::anonymous(&host_name(number));
-        let session = Session::new(endpoint, client).compressed(number.is_multiple_of(3));
-        Some(Self { stream, session })
+        let session = Session::new(endpoint, client).compressed(compresses(number));
+        Some(Self::Plain(stream, Box::new(session)))
+    }
+
+    fn open_secure(
+        connector: &SslConnector,
+        number: u32,
+        to: &str,
+        timeout: Duration,
+    ) -> Option<Self> {
+        let endpoint = Endpoint::parse(&to.replacen("https", "http", 1)).unwrap();
+        let stream = connect(&endpoint, timeout)?;
+        let stream = connector.connect(COLLECTOR, stream).ok()?;
+        Some(Self::Secure(Box::new(Secure {
+            stream,
+            endpoint,
+            compress: compresses(number),
+        })))
     }
 
     /// The status and text of the answer; none when the connection is of no more use.
     fn call(&mut self, text: &str, nonces: &Nonces) -> Option<(u16, String)> {
-        self.session.call(text);
-        let mut buffer = [0; 16 << 10];
-        loop {
-            let outgoing = self.session.take_outgoing();
-            self.stream.write_all(&outgoing).ok()?;
-            let count = self
-                .stream
-                .read(&mut buffer)
-                .ok()
-                .filter(|&count| count > 0)?;
-            let reply = self.session.handle_received(&buffer[..count], nonces);
-            if let Some(reply) = reply.ok()? {
-                return Some((reply.status, reply.text.unwrap_or_default()));
-            }
+        match self {
+            Self::Plain(stream, session) => call(stream, session, text, nonces),
+            Self::Secure(secure) => secure.call(text),
         }
+    }
+}
+
+fn compresses(number: u32) -> bool {
+    number.is_multiple_of(3)
+}
+
+fn connect(endpoint: &Endpoint, timeout: Duration) -> Option<TcpStream> {
+    let stream = TcpStream::connect(&endpoint.authority).ok()?;
+    stream.set_nodelay(true).ok()?;
+    // The collector's answer may take as long as it was told; some more for the way.
+    let patience = timeout + Duration::from_secs(1);
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.set_write_timeout(Some(timeout)).ok()?;
+    Some(stream)
+}
+
+fn call(
+    stream: &mut TcpStream,
+    session: &mut Session,
+    text: &str,
+    nonces: &Nonces,
+) -> Option<(u16, String)> {
+    session.call(text);
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let outgoing = session.take_outgoing();
+        stream.write_all(&outgoing).ok()?;
+        let count = stream.read(&mut buffer).ok().filter(|&count| count > 0)?;
+        let reply = session.handle_received(&buffer[..count], nonces);
+        if let Some(reply) = reply.ok()? {
+            return Some((reply.status, reply.text.unwrap_or_default()));
+        }
+    }
+}
+
+/// A connection that TLS seals, and on which a certificate was shown.
+struct Secure {
+    stream: SslStream<TcpStream>,
+    endpoint: Endpoint,
+    compress: bool,
+}
+
+impl Secure {
+    fn call(&mut self, text: &str) -> Option<(u16, String)> {
+        let Endpoint { authority, path } = &self.endpoint;
+        let mut body = wire::encode_text(text, Charset::Utf16);
+        let mut encoding = "";
+        if self.compress {
+            body = sldc::encode(&body);
+            encoding = "Content-Encoding: SLDC\r\n";
+        }
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\n\
+             Content-Type: application/soap+xml;charset=UTF-16\r\n{encoding}\
+             Content-Length: {}\r\nHost: {authority}\r\n\r\n",
+            body.len()
+        );
+        let request = [head.as_bytes(), &body].concat();
+        self.stream.write_all(&request).ok()?;
+        let Reply { status, body, head } = read_reply(&mut self.stream).ok()?;
+        let text = if body.is_empty() {
+            String::new()
+        } else {
+            Reply { status, head, body }.text()
+        };
+        Some((status, text))
     }
 }

@@ -2,6 +2,7 @@
 //! relay and receiver.
 
 use super::Random;
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +35,18 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Delay(_) => "delay",
+            Self::Slow(_) => "slow",
+            Self::Stall(_) => "stall",
+            Self::Cut => "cut",
+            Self::HalfClose => "half-close",
+            Self::Reset => "reset",
+        }
+    }
+
     /// Whether bytes that one side's TCP has acknowledged never reach the other.
     pub(crate) fn destroys(self) -> bool {
         matches!(self, Self::Cut | Self::HalfClose | Self::Reset)
@@ -59,7 +72,7 @@ impl Fault {
 }
 
 /// A fault, and the byte from the client at which it strikes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) fault: Fault,
     pub(crate) at: u64,
@@ -81,7 +94,7 @@ struct Shared {
     planner: Mutex<Planner>,
     open: Mutex<Vec<Weak<Pair>>>,
     accepted: AtomicU64,
-    struck: AtomicU64,
+    struck: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The proxy; it ends with all its connections when dropped.
@@ -103,7 +116,7 @@ impl Proxy {
             planner: Mutex::new(Box::new(|| Plan::NONE)),
             open: Mutex::default(),
             accepted: AtomicU64::new(0),
-            struck: AtomicU64::new(0),
+            struck: Mutex::default(),
         });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || accept_all(&theirs, port, listener));
@@ -157,7 +170,12 @@ impl Proxy {
 
     /// Faults that have struck.
     pub(crate) fn struck(&self) -> u64 {
-        self.shared.struck.load(Ordering::SeqCst)
+        self.struck_by_kind().values().sum()
+    }
+
+    /// The same by their kinds.
+    pub(crate) fn struck_by_kind(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.struck.lock().unwrap().clone()
     }
 
     fn open(&self) -> Vec<Arc<Pair>> {
@@ -214,6 +232,8 @@ struct Pair {
     client: TcpStream,
     server: TcpStream,
     plan: Mutex<Plan>,
+    /// The plan that was counted last.
+    counted: Mutex<Plan>,
     /// Bytes from the client that went on to the server.
     carried: AtomicU64,
     dead: AtomicBool,
@@ -232,6 +252,7 @@ fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) {
         client,
         server,
         plan: Mutex::new(plan),
+        counted: Mutex::new(Plan::NONE),
         carried: AtomicU64::new(0),
         dead: AtomicBool::new(false),
         shared: Arc::clone(shared),
@@ -286,6 +307,9 @@ impl Pair {
             let none = plan.fault == Fault::None || !up;
             return Some(if none { usize::MAX } else { left });
         }
+        if self.lives() {
+            self.count(plan);
+        }
         match plan.fault {
             Fault::None => {}
             Fault::Delay(time) => thread::sleep(time),
@@ -296,7 +320,6 @@ impl Pair {
             Fault::Stall(time) => self.stall(time),
             Fault::HalfClose if !up => {}
             fault @ (Fault::Cut | Fault::Reset | Fault::HalfClose) => {
-                self.note_struck();
                 self.end(fault);
                 return None;
             }
@@ -304,15 +327,16 @@ impl Pair {
         Some(usize::MAX)
     }
 
-    fn note_struck(&self) {
-        if !self.dead.load(Ordering::SeqCst) {
-            self.shared.struck.fetch_add(1, Ordering::SeqCst);
+    /// Counts a fault when it first strikes, in whichever direction.
+    fn count(&self, plan: Plan) {
+        if std::mem::replace(&mut *self.counted.lock().unwrap(), plan) != plan {
+            let mut struck = self.shared.struck.lock().unwrap();
+            *struck.entry(plan.fault.name()).or_default() += 1;
         }
     }
 
     /// Waits, unless the plan changes meanwhile; the first direction that is through ends it.
     fn stall(&self, time: Duration) {
-        self.note_struck();
         let until = Instant::now() + time;
         while Instant::now() < until && self.lives() {
             if self.plan.lock().unwrap().fault != Fault::Stall(time) {

@@ -1,6 +1,6 @@
 //! The binary under test.
 
-use super::{Process, Source, TempDir};
+use super::{Clock, Process, Source, TempDir};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::process::{Command, Output};
 
@@ -12,6 +12,8 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/events.xm
 pub(crate) struct Relay {
     pub(crate) process: Process,
     port: u16,
+    /// Of the https listener, where there is one beside.
+    secure_port: u16,
 }
 
 impl Relay {
@@ -37,39 +39,55 @@ impl Relay {
             .env_remove("RUST_LOG");
         let mut process = Process::start(command);
         let line = process.wait_for_log("listening on https://127.0.0.1:");
-        let port = line
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.trim().parse().ok());
-        let port = port.unwrap_or_else(|| panic!("no port in {line:?}"));
-        Self { process, port }
+        let port = port_in(&line);
+        Self {
+            process,
+            port,
+            secure_port: port,
+        }
+    }
+
+    /// Starts it on http and https, with a clock of its own.
+    #[track_caller]
+    pub(crate) fn start_on_both(
+        [port, secure_port]: [u16; 2],
+        dir: &TempDir,
+        arguments: &[&str],
+        clock: &Clock,
+    ) -> Self {
+        let secure = format!("https://127.0.0.1:{secure_port}");
+        let mut command = open_command(port, dir, arguments);
+        command.args(["--listen", &secure]);
+        clock.rule(&mut command);
+        let mut process = Process::start(command);
+        let line = process.wait_for_log("listening on http://127.0.0.1:");
+        let secure_line = process.wait_for_log("listening on https://127.0.0.1:");
+        Self {
+            process,
+            port: port_in(&line),
+            secure_port: port_in(&secure_line),
+        }
     }
 
     /// The same on a given port, to come back where sources look for it.
     #[track_caller]
     pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
-        let mut command = Command::new(BINARY);
-        command
-            .args(["--listen", &format!("http://127.0.0.1:{port}")])
-            .args(["--state", &dir.file("state")])
-            .args(["--anonymous", "127.0.0.0/8"])
-            .args(arguments)
-            .current_dir(dir.path())
-            .env_remove("RUST_LOG");
-        let mut process = Process::start(command);
+        let mut process = Process::start(open_command(port, dir, arguments));
         let line = process.wait_for_log("listening on http://127.0.0.1:");
-        let port = line
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.trim().parse().ok());
+        let port = port_in(&line);
         Self {
             process,
-            port: port.unwrap_or_else(|| panic!("no port in {line:?}")),
+            port,
+            secure_port: 0,
         }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(crate) fn secure_port(&self) -> u16 {
+        self.secure_port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -100,6 +118,25 @@ impl Relay {
     pub(crate) fn source(&self, machine: &str) -> Source {
         Source::new(self.port, machine)
     }
+}
+
+/// A relay on http, open to null sessions.
+fn open_command(port: u16, dir: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command
+        .args(["--listen", &format!("http://127.0.0.1:{port}")])
+        .args(["--state", &dir.file("state")])
+        .args(["--anonymous", "127.0.0.0/8"])
+        .args(arguments)
+        .current_dir(dir.path())
+        .env_remove("RUST_LOG");
+    command
+}
+
+#[track_caller]
+fn port_in(line: &str) -> u16 {
+    let port = line.rsplit(':').next().and_then(|p| p.trim().parse().ok());
+    port.unwrap_or_else(|| panic!("no port in {line:?}"))
 }
 
 /// Runs the binary to its end.

@@ -3,7 +3,8 @@
 
 use super::player::host_number;
 use super::sinks::{find_frame, small_listener};
-use super::{Record, parse_line, wait_for};
+use super::{Pair, Record, parse_line, wait_for};
+use openssl::ssl::{HandshakeError, SslAcceptor, SslFiletype, SslMethod, SslStream};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -157,21 +158,41 @@ struct Shared {
     stop: AtomicBool,
     stalled: AtomicBool,
     open: AtomicUsize,
+    /// For TLS.
+    acceptor: Option<SslAcceptor>,
 }
 
 /// A syslog server on a port that stays, which can be killed and started again.
 pub(crate) struct Receiver {
     port: u16,
     tally: Arc<Tally>,
+    acceptor: Option<SslAcceptor>,
     running: Option<(Arc<Shared>, JoinHandle<()>)>,
 }
 
 impl Receiver {
     pub(crate) fn start(tally: &Arc<Tally>) -> Self {
+        Self::start_with(tally, None)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(tally: &Arc<Tally>, own: &Pair) -> Self {
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        builder
+            .set_certificate_chain_file(&own.certificate)
+            .unwrap();
+        builder
+            .set_private_key_file(&own.key, SslFiletype::PEM)
+            .unwrap();
+        Self::start_with(tally, Some(builder.build()))
+    }
+
+    fn start_with(tally: &Arc<Tally>, acceptor: Option<SslAcceptor>) -> Self {
         let listener = small_listener(0, BUFFER);
         let mut receiver = Self {
             port: listener.local_addr().unwrap().port(),
             tally: Arc::clone(tally),
+            acceptor,
             running: None,
         };
         receiver.serve(listener);
@@ -192,6 +213,7 @@ impl Receiver {
             stop: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             open: AtomicUsize::new(0),
+            acceptor: self.acceptor.clone(),
         });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || accept_all(&theirs, &listener));
@@ -245,7 +267,7 @@ fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
         let shared = Arc::clone(shared);
         threads.retain(|thread: &JoinHandle<()>| !thread.is_finished());
         threads.push(thread::spawn(move || {
-            receive(&shared, connection, stream);
+            serve(&shared, connection, stream);
             shared.open.fetch_sub(1, Ordering::SeqCst);
         }));
     }
@@ -254,9 +276,37 @@ fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
     }
 }
 
-fn receive(shared: &Shared, connection: usize, mut stream: TcpStream) {
+fn serve(shared: &Shared, connection: usize, stream: TcpStream) {
     stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(TICK)).unwrap();
+    match &shared.acceptor {
+        None => receive(shared, connection, stream),
+        Some(acceptor) => {
+            if let Some(stream) = shake_hands(shared, acceptor, stream) {
+                receive(shared, connection, stream);
+            }
+        }
+    }
+}
+
+fn shake_hands(
+    shared: &Shared,
+    acceptor: &SslAcceptor,
+    stream: TcpStream,
+) -> Option<SslStream<TcpStream>> {
+    let mut result = acceptor.accept(stream);
+    loop {
+        match result {
+            Ok(stream) => return Some(stream),
+            Err(HandshakeError::WouldBlock(half)) if !shared.stop.load(Ordering::SeqCst) => {
+                result = half.handshake();
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+fn receive(shared: &Shared, connection: usize, mut stream: impl Read) {
     let mut held = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     while !shared.stop.load(Ordering::SeqCst) {

@@ -133,6 +133,37 @@ fn a_body_has_to_go_on_but_may_take_its_time() {
 }
 
 #[test]
+fn a_strangers_body_comes_at_the_pace_of_a_slow_link_or_not_at_all() {
+    // Bytes a second, seconds in which they come, and after how many the end is.
+    for (pace, lasts, end) in [
+        (16_000, 32, None),
+        (9_000, 60, None),
+        (2_000, 100, Some(40)),
+        (1, 100, Some(30)),
+        (500_000, 1, Some(30)),
+        (9_000, 200, Some(120)),
+    ] {
+        let mut pair = Pair::new(OUTPUTS);
+        let conn = pair.connect_raw(ADDRESS);
+        pair.send(conn, &head(7_000_000, ""));
+        let mut ended = None;
+        for second in 1..=200 {
+            if pair.peer(conn).statuses() == [408] {
+                ended = Some(second - 1);
+                break;
+            }
+            if second <= lasts {
+                pair.send(conn, &vec![b'x'; pace]);
+            } else if end.is_none() {
+                break;
+            }
+            pair.advance(seconds(1));
+        }
+        assert_eq!(ended, end, "{pace} bytes a second for {lasts} s");
+    }
+}
+
+#[test]
 fn a_connection_that_is_not_authenticated_in_time_ends() {
     let mut pair = Pair::new(OUTPUTS);
     let silent = pair.connect_raw(ADDRESS);
@@ -185,6 +216,34 @@ fn a_source_that_waits_for_its_ack_is_not_timed_out() {
 }
 
 #[test]
+fn a_batch_that_takes_long_to_arrive_is_handed_back_before_its_source_gives_up() {
+    let (mut pair, host, conn) = open_connection();
+    pair.outputs[0].acknowledges = false;
+    let text = events(&mut pair, &host, 1);
+    let request = request(&text);
+    let (start, rest) = request.split_at(500);
+    pair.send(conn, start);
+    pair.advance(seconds(30));
+    pair.send(conn, rest);
+    pair.advance(seconds(24));
+    assert_eq!(pair.peer(conn).statuses(), [0; 0]);
+    pair.advance(seconds(1));
+    assert_eq!(pair.peer(conn).statuses(), [503]);
+}
+
+#[test]
+fn a_batch_that_comes_at_the_last_moment_is_still_delivered() {
+    let (mut pair, host, conn) = open_connection();
+    let text = events(&mut pair, &host, 1);
+    let request = request(&text);
+    for piece in request.chunks(request.len().div_ceil(3)) {
+        pair.advance(seconds(29));
+        pair.send(conn, piece);
+    }
+    assert_eq!(pair.peer(conn).statuses(), [200]);
+}
+
+#[test]
 fn too_many_failures_block_an_address_for_a_minute() {
     let mut pair = Pair::new(OUTPUTS);
     for _ in 0..10 {
@@ -200,6 +259,19 @@ fn too_many_failures_block_an_address_for_a_minute() {
 }
 
 #[test]
+fn failures_are_counted_by_the_whole_ipv6_network_of_a_host() {
+    let mut pair = Pair::new(OUTPUTS);
+    for number in 1..=10 {
+        let address = format!("2001:db8:1:2:{number}::1");
+        assert_eq!(knock_from(&mut pair, &address, "wrong"), [401, 401]);
+    }
+    let neighbour = "2001:db8:1:2:ffff:ffff:ffff:ffff";
+    assert_eq!(knock_from(&mut pair, neighbour, "password"), [429]);
+    let stranger = "2001:db8:1:3::1";
+    assert_eq!(knock_from(&mut pair, stranger, "password"), [401, 200]);
+}
+
+#[test]
 fn fewer_failures_block_nobody() {
     let mut pair = Pair::new(OUTPUTS);
     for _ in 0..9 {
@@ -208,10 +280,19 @@ fn fewer_failures_block_nobody() {
     assert_eq!(knock(&mut pair, "password"), [401, 200]);
 }
 
-/// Enumerates on a new connection. Answers all statuses.
+fn knock_from(pair: &mut Pair, address: &str, password: &str) -> Vec<u16> {
+    let mut host = Host::with_password("a.example.com", password);
+    host.address = address.parse().unwrap();
+    knock_as(pair, &host)
+}
+
 fn knock(pair: &mut Pair, password: &str) -> Vec<u16> {
-    let host = Host::with_password("a.example.com", password);
-    let conn = pair.connect_client(&host, "/wsman/SubscriptionManager/WEC");
+    knock_as(pair, &Host::with_password("a.example.com", password))
+}
+
+/// Enumerates on a new connection. Answers all statuses.
+fn knock_as(pair: &mut Pair, host: &Host) -> Vec<u16> {
+    let conn = pair.connect_client(host, "/wsman/SubscriptionManager/WEC");
     let message = pair.new_uuid();
     pair.call(conn, &source::enumerate(&host.sender("", message)));
     let statuses = pair.peer(conn).statuses();

@@ -125,6 +125,48 @@ fn a_full_output_holds_sources_back_then_sheds_then_recovers() {
 }
 
 #[test]
+fn the_time_that_a_batch_lay_unread_counts_for_its_503() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let mut late = pair.host("late.example.com");
+    pair.heartbeat(&mut late);
+    assert_eq!(pair.answer(&late), Some(200));
+    pair.outputs[0].room = 0;
+    fill(&mut pair, 0, CAPACITY - 1);
+    let mut host = pair.host("a.example.com");
+    pair.post(&mut host, 1..=2);
+    assert!(!pair.collector.is_reading(pair.now));
+    pair.post(&mut late, 1..=1);
+    pair.advance(HOLD_TIME - seconds(1));
+    assert_eq!(pair.collector.batches.len(), 1, "it is not even read");
+    // Then there is room, but nothing moves after.
+    pair.outputs[0].room = CAPACITY + 100;
+    pair.drive();
+    pair.advance(seconds(1));
+    assert_eq!(pair.collector.batches.len(), 2);
+    pair.advance(seconds(44));
+    assert_eq!(pair.answer(&late), None);
+    pair.advance(seconds(1));
+    assert_eq!(pair.answer(&late), Some(503));
+}
+
+#[test]
+fn sources_with_little_patience_are_not_left_unread_for_long() {
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let mut late = pair.host("late.example.com");
+    pair.heartbeat(&mut late);
+    assert_eq!(pair.answer(&late), Some(200));
+    pair.outputs[0].room = 0;
+    fill(&mut pair, 0, CAPACITY - 1);
+    let mut host = pair.host("a.example.com");
+    (host.timeout, late.timeout) = (seconds(8), seconds(8));
+    pair.post(&mut host, 1..=2);
+    assert!(!pair.collector.is_reading(pair.now));
+    pair.post(&mut late, 1..=1);
+    pair.advance(seconds(2));
+    assert_eq!(pair.answer(&late), Some(503));
+}
+
+#[test]
 fn a_batch_that_is_handed_back_makes_room_in_a_full_output() {
     let mut pair = Pair::new(&["tcp://receiver"]);
     pair.outputs[0].room = 0;

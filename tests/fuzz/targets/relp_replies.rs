@@ -1,0 +1,80 @@
+//! What a RELP receiver says: the same answers however the bytes are cut, one for each
+//! message at most, and none is delivered that the receiver has not confirmed.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::syslog::relp::{Answer, Client, Error, parse};
+
+/// Messages under way, with their transaction numbers as keys: `open` is the first.
+const KEYS: std::ops::Range<u64> = 2..22;
+
+fuzz_target!(|data: &[u8]| {
+    let (answers, result) = play(data, data.len().max(1));
+    for size in [1, 3, 64] {
+        assert_eq!(play(data, size), (answers.clone(), result.clone()));
+    }
+    let mut answered = Vec::new();
+    for answer in answers {
+        let (Answer::Accepted(key) | Answer::Refused(key, _)) = answer else {
+            continue;
+        };
+        assert!(KEYS.contains(&key) && !answered.contains(&key));
+        answered.push(key);
+        let confirmed = confirms(data, key);
+        assert_eq!(confirmed, answer == Answer::Accepted(key), "{key}");
+    }
+});
+
+/// Whether the first answer to the transaction is a good one.
+fn confirms(mut data: &[u8], transaction: u64) -> bool {
+    while let Ok(Some((frame, length))) = parse(data) {
+        if u64::from(frame.transaction) == transaction && frame.command == b"rsp" {
+            return frame.data.starts_with(b"200");
+        }
+        data = &data[length..];
+    }
+    false
+}
+
+/// A session to which the receiver says `data`, in pieces of that size after the answer
+/// to `open`.
+fn play(data: &[u8], size: usize) -> (Vec<Answer>, Result<(), Error>) {
+    let mut client = Client::new();
+    let mut answers = Vec::new();
+    let first = match parse(data) {
+        Ok(Some((_, length))) => length,
+        _ => data.len(),
+    };
+    let mut result = client.handle(&data[..first], &mut answers);
+    if client.has_room() {
+        KEYS.for_each(|key| client.send(key, b"<13>1 - - - - - -"));
+    }
+    for piece in data[first..].chunks(size) {
+        result = result.and_then(|()| client.handle(piece, &mut answers));
+    }
+    send_refused_again(&mut client, &answers);
+    check_frames(client.outgoing());
+    (answers, result)
+}
+
+fn send_refused_again(client: &mut Client, answers: &[Answer]) {
+    let mut refused: Vec<_> = client.refused().collect();
+    for &key in &refused {
+        let is_refused = |a: &Answer| matches!(a, Answer::Refused(k, _) if *k == key);
+        assert!(answers.iter().any(is_refused));
+    }
+    refused.retain(|&key| !client.send_again(key, b"<13>1 - - - - - -"));
+    assert_eq!(client.refused().collect::<Vec<_>>(), refused);
+}
+
+/// What is written is frames, numbered without a gap.
+fn check_frames(mut written: &[u8]) {
+    for number in 1.. {
+        let Some((frame, length)) = parse(written).expect("our own frames") else {
+            break;
+        };
+        assert_eq!(frame.transaction, number);
+        written = &written[length..];
+    }
+    assert!(written.is_empty());
+}

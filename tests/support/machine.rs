@@ -1,0 +1,114 @@
+//! The relay's machine: its wall clock, and the file system of its state.
+
+use super::TempDir;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The wall clock of one process, by libfaketime: what it reads jumps, the machine's
+/// own clock stays. Time that only elapses (`CLOCK_MONOTONIC`) is left alone, as it is
+/// when an administrator or NTP sets a clock.
+pub(crate) struct Clock {
+    file: String,
+}
+
+impl Clock {
+    /// A clock that is right so far.
+    pub(crate) fn new(dir: &TempDir) -> Self {
+        let clock = Self {
+            file: dir.file("clock"),
+        };
+        clock.set(0);
+        clock
+    }
+
+    /// How many seconds the clock is wrong from now on; processes see it within a second.
+    pub(crate) fn set(&self, seconds: i64) {
+        let next = format!("{}.next", self.file);
+        std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
+        std::fs::rename(next, &self.file).unwrap();
+    }
+
+    /// The process to be started lives by this clock.
+    pub(crate) fn rule(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", library())
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_CACHE_DURATION", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+            // Else each process that is killed leaves a segment behind.
+            .env("FAKETIME_DISABLE_SHM", "1");
+    }
+}
+
+fn library() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let mut installed = libraries.filter(|path| path.exists());
+    installed
+        .next()
+        .expect("libfaketime is not installed: run scripts/peers")
+}
+
+/// A small file system that can be filled up: a tmpfs, which only root may mount.
+pub(crate) struct SmallDisk {
+    folder: PathBuf,
+    mounted: bool,
+}
+
+impl SmallDisk {
+    /// Mounts one over a new folder. Without root it says so, and is never full.
+    pub(crate) fn mount(folder: &str) -> Self {
+        std::fs::create_dir(folder).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "wecrelay-test", folder])
+            .output();
+        let mounted = mount.is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!(
+                "NOTICE: no small tmpfs for the state: run this test as root (CAP_SYS_ADMIN), \
+                 or as `unshare -Urm cargo test --test chaos`; until then its disk is full only \
+                 by RLIMIT_FSIZE"
+            );
+        }
+        Self {
+            folder: folder.into(),
+            mounted,
+        }
+    }
+
+    pub(crate) fn is_mounted(&self) -> bool {
+        self.mounted
+    }
+
+    /// Takes all the room there is.
+    pub(crate) fn fill(&self) {
+        if self.mounted {
+            fill(&self.filler());
+        }
+    }
+
+    /// Gives the room back.
+    pub(crate) fn free(&self) {
+        let _ = std::fs::remove_file(self.filler());
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.folder.join("filler")
+    }
+}
+
+fn fill(path: &Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path).unwrap();
+    for size in [65536, 4096, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = Command::new("umount").arg("-l").arg(&self.folder).status();
+        }
+    }
+}
