@@ -89,6 +89,8 @@ pub enum Error {
     Channel(String),
     /// `--facility` with something that is none.
     Facility(String),
+    /// `--metrics` with something that is no address and port.
+    Metrics(String),
     /// `--user` or `--group` that cannot be become.
     Account(privileges::Error),
 }
@@ -136,6 +138,10 @@ impl fmt::Display for Error {
                 f,
                 "{flag}: no listener offers it; give --listen https://ADDR[:PORT], or \
                  --allow-password-without-tls if the network can be trusted"
+            ),
+            Self::Metrics(value) => write!(
+                f,
+                "--metrics {value}: allowed is ADDRESS:PORT, for example 127.0.0.1:9598 or [::1]:9598"
             ),
             Self::Account(error) => write!(f, "{error}"),
             Self::ListenPath(url) => write!(

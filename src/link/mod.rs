@@ -5,6 +5,7 @@
 //! which has to be measured from time to time while something is in flight; for
 //! RELP what the receiver itself has confirmed; for the others what was written.
 
+mod facts;
 mod session;
 #[cfg(test)]
 mod tests;
