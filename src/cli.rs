@@ -10,6 +10,7 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod ca;
 mod command;
 mod password;
 
@@ -18,6 +19,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};
 
+pub use ca::{
+    CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
+    PolicyOptions, RevokeOptions, ServerOptions,
+};
 pub use command::{Command, PasswdOptions, SendOptions};
 pub use password::PasswordOptions;
 
