@@ -10,6 +10,7 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod ca;
 mod command;
 
 use std::num::NonZeroU32;
@@ -17,6 +18,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};
 
+pub use ca::{
+    CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
+    PolicyOptions, RevokeOptions, ServerOptions,
+};
 pub use command::{Command, PasswdOptions, SendOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
@@ -358,6 +363,18 @@ pub struct RelayOptions {
     /// (set by systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
+
+    /// Tell metrics and health over HTTP at this address: ADDRESS:PORT
+    ///
+    /// GET /metrics is for Prometheus; /healthz answers while the relay lives, /readyz
+    /// while events can be delivered, else it says what is in the way. Default: none.
+    ///
+    /// Danger: whoever reaches the address can read it, without authentication. It
+    /// names hosts' states, subscriptions and outputs, no events.
+    ///
+    /// Example: --metrics 127.0.0.1:9598
+    #[arg(long, value_name = "ADDR", help_heading = "Relay")]
+    pub metrics: Option<String>,
 
     /// Become this user after the ports are bound; only root can
     ///

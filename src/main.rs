@@ -41,6 +41,10 @@ fn run(options: &Options) -> Result<(), Failure> {
                 _ => Failure::Running(error.into()),
             })
         }
+        Some(Command::Ca(ca)) => commands::ca::run(ca).map_err(|error| match error.exit_code() {
+            2 => Failure::Usage(error.into()),
+            _ => Failure::Running(error.into()),
+        }),
         Some(Command::Passwd(passwd)) => {
             let options = commands::passwd::Options {
                 account: passwd.account.clone(),

@@ -84,7 +84,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
-    ("link", &["clock", "output", "queue", "syslog"]),
+    ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
         "connection",
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
@@ -127,7 +127,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "collector",
             "helper",
+            "http",
             "link",
+            "metrics",
             "output",
             "resolver",
             "store",

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+use super::CaOptions;
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -20,6 +21,10 @@ pub enum Command {
     /// line of standard input if that is not a terminal. The line goes to standard
     /// output.
     Passwd(PasswdOptions),
+    /// Make certificates for hosts without a domain: a small authority
+    ///
+    /// In this order: init, server, host. None of them overwrites what it did not make.
+    Ca(CaOptions),
 }
 
 /// The flags of `wecrelay send`.
