@@ -7,7 +7,8 @@ import tempfile
 
 import mkcerts
 import wefsource as wef
-from harness import BINARY, Relay, case, fails_with, load, need, no_violations, sink, wait_for
+from harness import (BINARY, Relay, case, fails_with, load, need, no_violations, sink, users_file,
+                     wait_for)
 
 COLLECTOR = "collector.windomain.local"
 
@@ -59,6 +60,28 @@ for _sldc in (False, True):
         case(f"tls: null session inside TLS{_name}")(functools.partial(
             delivers, auth="ntlm-anonymous", host="win10", anonymous="127.0.0.0/8", sldc=_sldc,
             rendered=_rendered))
+
+
+PASSWORD = "Correct-Horse-7 ü"
+
+
+@case("tls: Basic inside TLS", auth="basic", arguments=["--basic"])
+@case("tls: Basic inside TLS, SLDC", auth="basic", arguments=["--basic"], sldc=True)
+@case("tls: account by NTLM inside TLS", auth="ntlm", arguments=[])
+@case("tls: account by NTLM inside TLS beside Basic", auth="ntlm", arguments=["--basic"])
+def account(folder, auth, arguments, **over):
+    users = users_file(folder, alice=PASSWORD)
+    delivers(folder, auth, "win10", arguments=["--users", users, *arguments], user="alice", password=PASSWORD,
+             **over)
+
+
+@case("tls: Basic inside TLS with a wrong password is refused", arguments=["--basic"], password="wrong")
+@case("tls: Basic inside TLS is refused without its flag", arguments=[], password=PASSWORD)
+def basic_refused(folder, arguments, password):
+    users = users_file(folder, alice=PASSWORD)
+    with SecureRelay(folder, "--users", users, *arguments) as relay:
+        options = relay.options(auth="basic", user="alice", password=password)
+        fails_with("auth.rejected", lambda: wef.run(options, []))
 
 
 @case("tls: split writes")

@@ -12,18 +12,22 @@
 
 mod ca;
 mod command;
+mod message;
+mod password;
 mod verbosity;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use message::{MessageKind, MismatchKind};
+pub use password::PasswordOptions;
 pub use verbosity::Verbosity;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
@@ -110,8 +114,8 @@ pub struct RelayOptions {
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
-    /// One account a line, hashed; "wecrelay passwd" makes such lines. Default:
-    /// none.
+    /// One account a line, hashed; "wecrelay passwd" makes such lines. They are for
+    /// NTLM, and with --basic and --digest for these too. Default: none.
     ///
     /// Danger: the hash of a line is as good as its password for getting in.
     /// Keep the file readable by the relay only.
@@ -119,6 +123,10 @@ pub struct RelayOptions {
     /// Example: --users /etc/wecrelay/users
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
+
+    /// Basic and Digest.
+    #[command(flatten)]
+    pub passwords: PasswordOptions,
 
     /// Have accounts of the domain verified by this command (NTLM)
     ///
@@ -417,25 +425,4 @@ pub struct RelayOptions {
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
-}
-
-/// What MSG holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum MessageKind {
-    /// The rendered message text, else provider, id and data, on one line
-    #[default]
-    Text,
-    /// The event's XML as the host sent it, on one line
-    Xml,
-    /// One JSON object
-    Json,
-}
-
-/// What becomes of events whose Computer is not the authenticated host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MismatchKind {
-    /// Their batch is refused
-    Refuse,
-    /// They are marked
-    Mark,
 }

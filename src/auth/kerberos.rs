@@ -149,7 +149,10 @@ fn step(scheme: Scheme, accepted: Accepted, token: Option<String>) -> Step {
             method: Method::Kerberos,
             token: Some(Rc::new(account)),
         },
-        context: SecurityContext::Kerberos(Box::new(accepted.session), protocol),
+        context: Some(SecurityContext::Kerberos(
+            Box::new(accepted.session),
+            protocol,
+        )),
         token,
     }
 }
