@@ -1,11 +1,16 @@
 //! Who a source is: HTTP authentication of one connection, over SPNEGO and NTLM.
 //!
 //! Both authenticate a connection, not a request, so there is one [`Acceptor`] a
-//! connection. Sans-IO: time and random bytes are arguments.
+//! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
+//! all. Sans-IO: time and random bytes are arguments.
 
 mod acceptor;
+mod basic;
+pub mod digest;
 mod domain;
 mod error;
+mod nonces;
+mod passwords;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,8 +24,10 @@ use crate::sddl::Token;
 use crate::sid::Sid;
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
+pub use self::digest::{Algorithm, Ha1};
 pub use self::domain::Verdict;
 pub use self::error::Error;
+pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 
 /// Who may come and how; shared by all connections.
 #[derive(Clone)]
@@ -37,10 +44,13 @@ pub struct Policy {
     pub domain: bool,
     /// Our own names, for the challenge.
     pub server: ntlm::Server,
+    /// Basic and Digest, where they are turned on.
+    pub passwords: Option<Passwords>,
 }
 
 impl Policy {
-    /// The scheme words to offer in `WWW-Authenticate`, a line each.
+    /// The scheme words to offer in `WWW-Authenticate`, a line each; those of
+    /// [`Passwords::offers`] come after them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
         match self.has_accounts || self.domain || !self.anonymous.is_empty() {
@@ -65,6 +75,7 @@ impl fmt::Debug for Policy {
             .field("ntlmv1", &self.ntlmv1)
             .field("domain", &self.domain)
             .field("server", &self.server)
+            .field("passwords", &self.passwords)
             .finish_non_exhaustive()
     }
 }
@@ -112,6 +123,10 @@ pub enum Method {
     NtlmDomain,
     /// By a client certificate.
     TlsCertificate,
+    /// By the password itself, with each request.
+    Basic,
+    /// By a hash of the password, with each request.
+    Digest,
 }
 
 impl Method {
@@ -123,7 +138,15 @@ impl Method {
             Self::Ntlm => "ntlm",
             Self::NtlmDomain => "ntlm-domain",
             Self::TlsCertificate => "tls-cert",
+            Self::Basic => "basic",
+            Self::Digest => "digest",
         }
+    }
+
+    /// Whether each request is proved by itself, unsealed, and vouches for no other.
+    #[must_use]
+    pub const fn is_by_request(self) -> bool {
+        matches!(self, Self::Basic | Self::Digest)
     }
 
     /// Whether the identity is only a claim.
@@ -239,13 +262,13 @@ pub enum Step {
     /// Hold the request until [`Acceptor::handle_verdict`] has what the account's
     /// domain says to [`Acceptor::question`].
     Ask,
-    /// The source is known; its bodies come sealed from now on, the one of this
-    /// very request included.
+    /// The source is known; where there is a context, its bodies come sealed from now
+    /// on, the one of this very request included.
     Accept {
         /// Who it is.
         identity: Identity,
-        /// What seals its bodies.
-        context: SecurityContext,
+        /// What seals its bodies; none with Basic and Digest.
+        context: Option<SecurityContext>,
         /// Goes with the answer, if there is one.
         token: Option<String>,
     },

@@ -10,14 +10,21 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod ca;
 mod command;
+mod password;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};
 
+pub use ca::{
+    CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
+    PolicyOptions, RevokeOptions, ServerOptions,
+};
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use password::PasswordOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -78,8 +85,8 @@ pub struct RelayOptions {
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
-    /// One account a line, hashed; "wecrelay passwd" makes such lines. Default:
-    /// none.
+    /// One account a line, hashed; "wecrelay passwd" makes such lines. They are for
+    /// NTLM, and with --basic and --digest for these too. Default: none.
     ///
     /// Danger: the hash of a line is as good as its password for getting in.
     /// Keep the file readable by the relay only.
@@ -87,6 +94,10 @@ pub struct RelayOptions {
     /// Example: --users /etc/wecrelay/users
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
+
+    /// Basic and Digest.
+    #[command(flatten)]
+    pub passwords: PasswordOptions,
 
     /// Have accounts of the domain verified by this command (NTLM)
     ///
@@ -358,6 +369,18 @@ pub struct RelayOptions {
     /// (set by systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
+
+    /// Tell metrics and health over HTTP at this address: ADDRESS:PORT
+    ///
+    /// GET /metrics is for Prometheus; /healthz answers while the relay lives, /readyz
+    /// while events can be delivered, else it says what is in the way. Default: none.
+    ///
+    /// Danger: whoever reaches the address can read it, without authentication. It
+    /// names hosts' states, subscriptions and outputs, no events.
+    ///
+    /// Example: --metrics 127.0.0.1:9598
+    #[arg(long, value_name = "ADDR", help_heading = "Relay")]
+    pub metrics: Option<String>,
 
     /// Become this user after the ports are bound; only root can
     ///

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -37,12 +38,16 @@ pub enum Error {
     NoSubscription,
     /// The file of accounts.
     Users(users::Error),
+    /// `--digest`, and no account has a line for it.
+    NoDigestLine(PathBuf),
     /// The state folder.
     Store(store::Error),
     /// The helper for accounts of the domain.
     Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
+    /// The address of `--metrics`.
+    Metrics(SocketAddr, io::Error),
     /// Becoming another user.
     Account(privileges::Error),
     /// A listener.
@@ -78,12 +83,18 @@ impl fmt::Display for Error {
                 )
             }
             Self::Users(error) => write!(f, "--users {error}"),
+            Self::NoDigestLine(file) => write!(
+                f,
+                "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
+                file.display()
+            ),
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
+            Self::Metrics(address, error) => write!(f, "--metrics {address}: {error}"),
             Self::Account(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
@@ -103,6 +114,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
     let Reloaded { settings, tls } = load(config)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
+    let status = config.metrics.map(watch).transpose()?;
     let listeners = listeners(config, sockets)?;
     if let Some(account) = &config.account {
         account
@@ -129,6 +141,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     };
     server::run(Setup {
         signals,
+        status,
         listeners,
         tls,
         outputs: config.outputs.clone(),
@@ -139,6 +152,14 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
+}
+
+fn watch(address: SocketAddr) -> Result<TcpListener, Error> {
+    let wrong = |error| Error::Metrics(address, error);
+    let socket = server::bind_status(address).map_err(wrong)?;
+    let real = socket.local_addr().unwrap_or(address);
+    log::info!("metrics on http://{real}/metrics");
+    Ok(socket)
 }
 
 fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::Listener>, Error> {
@@ -298,15 +319,41 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
     };
+    let users = Rc::new(users);
     let own = rustix::system::uname();
     let own = own.nodename().to_string_lossy();
     let hostname = config.hostname.as_deref().unwrap_or(&own);
     Ok(auth::Policy {
         anonymous: config.anonymous.clone(),
         has_accounts: !users.is_empty(),
-        accounts: Rc::new(users),
+        passwords: passwords(config, &users)?,
+        accounts: users,
         ntlmv1: config.ntlmv1,
         domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
     })
+}
+
+/// The realm of Basic where no Digest line names one.
+const REALM: &str = "wecrelay";
+
+fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Passwords>, Error> {
+    if !config.basic && !config.digest {
+        return Ok(None);
+    }
+    let digest = match config.digest {
+        true => users.algorithms(),
+        false => Vec::new(),
+    };
+    if config.digest && digest.is_empty() {
+        let file = config.users.clone().unwrap_or_default();
+        return Err(Error::NoDigestLine(file));
+    }
+    let offer = auth::Offer {
+        realm: users.realm().unwrap_or(REALM).to_owned(),
+        basic: config.basic,
+        digest,
+        without_tls: config.password_without_tls,
+    };
+    Ok(Some(auth::Passwords::new(offer, users.clone())))
 }

@@ -8,7 +8,7 @@ mod listen;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -56,6 +56,12 @@ pub struct Config {
     pub computers: Option<ComputerRule>,
     /// Whether bodies that are not sealed are taken after authentication.
     pub allow_unencrypted: bool,
+    /// Whether Basic is offered.
+    pub basic: bool,
+    /// Whether Digest is offered.
+    pub digest: bool,
+    /// Whether these two are offered without TLS.
+    pub password_without_tls: bool,
     /// How an event becomes a message.
     pub mapping: Mapping,
     /// Folder of bookmarks.
@@ -63,6 +69,8 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
+    /// Where metrics are told.
+    pub metrics: Option<SocketAddr>,
     /// Who to become when the ports are bound.
     pub account: Option<Account>,
 }
@@ -90,6 +98,7 @@ impl Config {
             return Err(Error::Ntlmv1);
         }
         let listeners = listen::listeners(&options.listen, &environment.sockets)?;
+        check_passwords(options, &listeners)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
@@ -106,15 +115,38 @@ impl Config {
             ntlmv1: options.ntlmv1,
             computers: computers(options)?,
             allow_unencrypted: options.allow_unencrypted,
+            basic: options.passwords.basic,
+            digest: options.passwords.digest,
+            password_without_tls: options.passwords.allow_password_without_tls,
             mapping: mapping(options)?,
             state: state(
                 options.state.as_deref(),
                 environment.state_directory.as_deref(),
             ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
+            metrics: options.metrics.as_deref().map(metrics).transpose()?,
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,
         })
+    }
+}
+
+/// Basic and Digest must be of use somewhere.
+fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
+    let method = match (options.passwords.basic, options.passwords.digest) {
+        (true, _) => "--basic",
+        (false, true) => "--digest",
+        (false, false) if options.passwords.allow_password_without_tls => {
+            return Err(Error::NoPassword);
+        }
+        (false, false) => return Ok(()),
+    };
+    let is_offered =
+        |listener: &Listener| listener.secure || options.passwords.allow_password_without_tls;
+    if listeners.iter().any(is_offered) {
+        Ok(())
+    } else {
+        Err(Error::PasswordListener(method))
     }
 }
 
@@ -244,6 +276,11 @@ fn unmapped(network: IpNet) -> Option<IpNet> {
     let IpNet::V6(v6) = network else { return None };
     let address = v6.addr().to_ipv4_mapped()?;
     IpNet::new(address.into(), v6.prefix_len().checked_sub(96)?).ok()
+}
+
+/// A port alone would be open to everybody: the address has to be said.
+fn metrics(text: &str) -> Result<SocketAddr, Error> {
+    text.parse().map_err(|_| Error::Metrics(text.to_owned()))
 }
 
 fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {

@@ -1,0 +1,134 @@
+//! Keys for one usage from the key of a principal or session.
+
+use hmac::{EagerHash, Hmac, KeyInit, Mac};
+use sha2::{Sha256, Sha384};
+use zeroize::Zeroizing;
+
+use super::cts::{Aes, BLOCK};
+use super::{Enctype, Key};
+
+/// What a derived key is for (RFC 3961 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Kc, for checksums.
+    Checksum,
+    /// Ke, for encryption.
+    Encryption,
+    /// Ki, for the checksum of what is encrypted.
+    Integrity,
+}
+
+/// A key that is derived.
+pub(super) type Derived = Zeroizing<Vec<u8>>;
+
+/// The key of an AES enctype for one usage and purpose.
+pub(super) fn derive(key: &Key, usage: u32, purpose: Purpose) -> Derived {
+    let purpose_byte = match purpose {
+        Purpose::Checksum => 0x99,
+        Purpose::Encryption => 0xaa,
+        Purpose::Integrity => 0x55,
+    };
+    let [a, b, c, d] = usage.to_be_bytes();
+    let constant = [a, b, c, d, purpose_byte];
+    // RFC 8009 5: the keys of checksums are of the checksum's size.
+    let size = match purpose {
+        Purpose::Encryption => key.enctype().key_len(),
+        _ => key.enctype().checksum_len(),
+    };
+    match key.enctype() {
+        Enctype::Aes128Sha2 => expand::<Sha256>(key.as_bytes(), &constant, size),
+        Enctype::Aes256Sha2 => expand::<Sha384>(key.as_bytes(), &constant, size),
+        _ => encrypt_fold(key.as_bytes(), &constant),
+    }
+}
+
+/// DK with AES, whose keys are random bits as they are (RFC 3961 5.1, 5.3).
+pub(super) fn encrypt_fold(key: &[u8], constant: &[u8]) -> Derived {
+    let aes = Aes::new(key);
+    let mut block = [0; BLOCK];
+    fold(constant, &mut block);
+    let mut derived = Zeroizing::new(Vec::with_capacity(key.len()));
+    while derived.len() < key.len() {
+        block = aes.encrypt_block(block);
+        derived.extend_from_slice(&block);
+    }
+    derived.truncate(key.len());
+    derived
+}
+
+/// KDF-HMAC-SHA2, without a context (RFC 8009 3).
+pub(super) fn expand<D>(key: &[u8], label: &[u8], size: usize) -> Derived
+where
+    D: EagerHash,
+    Hmac<D>: KeyInit + Mac + Clone,
+{
+    let bits = u32::try_from(size * 8).unwrap_or(u32::MAX);
+    let mut mac = keyed::<Hmac<D>>(key);
+    mac.update(&1_u32.to_be_bytes());
+    mac.update(label);
+    mac.update(&[0]);
+    mac.update(&bits.to_be_bytes());
+    let mut derived = Zeroizing::new(mac.finalize().into_bytes().to_vec());
+    derived.truncate(size);
+    derived
+}
+
+/// An HMAC ready for data. It fills keys with zeros to a block, so a key that is
+/// filled already is the same and its size cannot be wrong.
+pub(super) fn keyed<M: KeyInit>(key: &[u8]) -> M {
+    let mut block = hmac::digest::Key::<M>::default();
+    key.iter()
+        .zip(&mut block)
+        .for_each(|(from, to)| *to = *from);
+    let mac = M::new(&block);
+    zeroize::Zeroize::zeroize(block.as_mut_slice());
+    mac
+}
+
+/// n-fold (RFC 3961 5.1): stretches or shrinks so that each bit counts.
+///
+/// Copies of `input`, each turned 13 bits further to the right, are laid end to
+/// end until they fill `output` a whole number of times; these are then added up
+/// with end-around carry.
+pub(super) fn fold(input: &[u8], output: &mut [u8]) {
+    let (from, to) = (input.len(), output.len());
+    if from == 0 || to == 0 {
+        return;
+    }
+    let mut sums = vec![0_u32; to];
+    for (position, column) in (0..lcm(from, to)).zip((0..to).cycle()) {
+        let turned = turned(input, position / from * 13, position % from);
+        if let Some(sum) = sums.get_mut(column) {
+            *sum += u32::from(turned);
+        }
+    }
+    // Sums of bytes are above 255; carries run leftwards and come in again at the right.
+    while sums.iter().any(|sum| *sum > 0xff) {
+        let carries: Vec<u32> = sums.iter().map(|sum| sum >> 8).collect();
+        let from_right = carries.iter().cycle().skip(1);
+        for (sum, carry) in sums.iter_mut().zip(from_right) {
+            *sum = (*sum & 0xff) + carry;
+        }
+    }
+    let bytes = output.iter_mut().zip(&sums);
+    bytes.for_each(|(byte, sum)| *byte = sum.to_le_bytes()[0]);
+}
+
+/// The byte at `index` of `input` turned `bits` to the right.
+fn turned(input: &[u8], bits: usize, index: usize) -> u8 {
+    let at = |index: usize| input.get(index % input.len()).copied().unwrap_or_default();
+    let size = input.len();
+    let back = bits / 8 % size;
+    let right = at(index + size - back);
+    let left = at(index + size + size - back - 1);
+    let pair = u16::from_be_bytes([left, right]);
+    (pair >> (bits % 8)).to_le_bytes()[0]
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x * b
+}
