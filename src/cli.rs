@@ -78,23 +78,16 @@ pub struct RelayOptions {
 
     /// Let hosts of a domain in by Kerberos: file with the keys of this collector
     ///
-    /// Repeatable. A keytab of MIT's format, as ktpass, msktutil and "net ads keytab"
-    /// write it, with the key of HTTP/NAME, where NAME is the collector's in the hosts'
-    /// policy, and of any other name that hosts ask for (HOST/NAME). Nothing else is
-    /// needed: no krb5.conf, no membership in the domain. A file that changes is read
-    /// anew with the next ticket; a bad one then keeps the keys as they were. Default:
-    /// no Kerberos.
+    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the
+    /// key of HTTP/NAME, where NAME is the collector's in the hosts' policy (docs/kerberos.md).
+    /// Read anew when it changes; a bad one then keeps the keys as they were. Default: none.
     ///
     /// Danger: whoever has the key can play this collector to all hosts, and any host to
     /// it. Keep the file readable by the relay only.
-    ///
-    /// Example: --keytab /etc/wecrelay/collector.keytab
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub keytab: Vec<PathBuf>,
 
     /// Also take Kerberos tickets that are encrypted with RC4
-    ///
-    /// Needs --keytab. For a domain that cannot do AES yet. Default: AES only.
     ///
     /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
     /// guesses the password offline and fast, and what RC4 seals is weakly protected.
@@ -383,6 +376,18 @@ pub struct RelayOptions {
     /// (set by systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
+
+    /// Tell metrics and health over HTTP at this address: ADDRESS:PORT
+    ///
+    /// GET /metrics is for Prometheus; /healthz answers while the relay lives, /readyz
+    /// while events can be delivered, else it says what is in the way. Default: none.
+    ///
+    /// Danger: whoever reaches the address can read it, without authentication. It
+    /// names hosts' states, subscriptions and outputs, no events.
+    ///
+    /// Example: --metrics 127.0.0.1:9598
+    #[arg(long, value_name = "ADDR", help_heading = "Relay")]
+    pub metrics: Option<String>,
 
     /// Become this user after the ports are bound; only root can
     ///

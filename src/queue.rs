@@ -112,6 +112,8 @@ pub struct Queue {
     unconfirmed: usize,
     /// All bytes written on this connection.
     written: u64,
+    /// All bytes written on any connection.
+    total: u64,
     /// Bytes of delivered entries.
     kept: usize,
     /// Bytes that are not delivered.
@@ -131,6 +133,7 @@ impl Queue {
             confirmed: 0,
             unconfirmed: 0,
             written: 0,
+            total: 0,
             kept: 0,
             backlog: 0,
             replay,
@@ -225,8 +228,15 @@ impl Queue {
         self.trim();
     }
 
+    /// Bytes written since the start, repeats too.
+    #[must_use]
+    pub fn total_written(&self) -> u64 {
+        self.total
+    }
+
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
+        self.total += u64::try_from(count).unwrap_or(0);
         self.advance(count);
         self.skip_answered();
     }

@@ -48,6 +48,8 @@ pub enum Error {
     Helper(String, server::HelperError),
     /// An output's certificates.
     Output(server::OutputError),
+    /// The address of `--metrics`.
+    Metrics(SocketAddr, io::Error),
     /// Becoming another user.
     Account(privileges::Error),
     /// A listener.
@@ -90,6 +92,7 @@ impl fmt::Display for Error {
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
+            Self::Metrics(address, error) => write!(f, "--metrics {address}: {error}"),
             Self::Account(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
@@ -111,6 +114,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let replays = Rc::default();
     let Reloaded { settings, tls } = load(config, &replays)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
+    let status = config.metrics.map(watch).transpose()?;
     let listeners = listeners(config, sockets)?;
     if let Some(account) = &config.account {
         account
@@ -137,6 +141,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     };
     server::run(Setup {
         signals,
+        status,
         listeners,
         tls,
         outputs: config.outputs.clone(),
@@ -147,6 +152,14 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
+}
+
+fn watch(address: SocketAddr) -> Result<TcpListener, Error> {
+    let wrong = |error| Error::Metrics(address, error);
+    let socket = server::bind_status(address).map_err(wrong)?;
+    let real = socket.local_addr().unwrap_or(address);
+    log::info!("metrics on http://{real}/metrics");
+    Ok(socket)
 }
 
 fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::Listener>, Error> {

@@ -85,7 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
-    ("link", &["clock", "output", "queue", "syslog"]),
+    ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
         "connection",
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
@@ -129,7 +129,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "collector",
             "helper",
+            "http",
             "link",
+            "metrics",
             "output",
             "resolver",
             "store",

@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{
-    Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, StreamSink, Talk, Tally, TempDir,
-    free_port, numbered_event, wait_for, wait_for_all,
+    Authority, Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, StreamSink, Talk,
+    Tally, TempDir, free_port, numbered_event, wait_for, wait_for_all,
 };
 
 /// How long the played hosts wait for an answer.
@@ -148,6 +148,22 @@ fn a_receiver_that_refuses_is_said_once_and_tried_until_it_is_there() {
     let lines = sink.wait_for(50);
     assert_eq!(lines.len(), 50, "repeats");
     wait_for_log(&relay, "open again");
+}
+
+#[test]
+fn a_trouble_that_gets_another_cause_tells_that_too_once() {
+    let dir = TempDir::new();
+    let port = free_port();
+    let output = format!("tls://127.0.0.1:{port}");
+    let relay = Relay::start(&dir, &["--output", &output]);
+    wait_for_log(&relay, "Connection refused");
+    let authority = Authority::new("theirs");
+    let tally = Arc::<Tally>::default();
+    let receiver = Receiver::start_tls_on(port, &tally, &authority.issue(&["127.0.0.1"]));
+    wait_for_log(&relay, "still failing");
+    wait_for("attempts", || (receiver.accepted() > 3).then_some(()));
+    assert_said_once(&relay, "trying again");
+    assert_said_once(&relay, "give that authority's certificate with ?ca=");
 }
 
 #[test]

@@ -11,6 +11,9 @@
     reason = "test code may panic and read files"
 )]
 
+#[path = "vectors/kerberos.rs"]
+mod kerberos_messages;
+
 use base64::Engine;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -38,6 +38,9 @@ pub(super) struct Batch {
     pub(super) header: Header,
     pub(super) mark: Option<Mark>,
     pub(super) events: usize,
+    /// Name of the subscription that it answers.
+    pub(super) subscription: String,
+    began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
     /// How long its source waits in all.
@@ -55,10 +58,13 @@ impl Batch {
         header: Header,
         mark: Option<Mark>,
         events: usize,
+        subscription: String,
     ) -> Self {
         let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let timeout = timeout.min(LONGEST_TIMEOUT);
         Self {
+            subscription,
+            began,
             timeout,
             until: deadline(now, began, timeout),
             conn,
@@ -154,7 +160,11 @@ impl Collector {
 
     fn acknowledge(&mut self, now: Now, batch: &Batch) {
         self.counters.batches += 1;
-        self.counters.events += u64::try_from(batch.events).unwrap_or(u64::MAX);
+        let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
+        self.counters.events += events;
+        self.counters.note_delivered(&batch.subscription, events);
+        let took = now.monotonic.duration_since(batch.began);
+        self.counters.latency.note(took);
         let ack = wsman::ack(&batch.header, self.new_uuid());
         self.answer(now, batch.conn, &Answer::Envelope(200, &ack));
     }

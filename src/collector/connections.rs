@@ -50,6 +50,7 @@ impl Collector {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
+        self.counters.received_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         if let Some((since, until)) = last_hold {
             slot.connection.note_unread(since, until);
         }

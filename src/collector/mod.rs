@@ -18,6 +18,7 @@ mod enumerate;
 mod pressure;
 mod repeats;
 mod requests;
+mod snapshot;
 mod sources;
 mod who;
 

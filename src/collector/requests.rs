@@ -156,8 +156,8 @@ impl Collector {
         events: &[RawEvent<'_>],
         message: &Message,
     ) {
-        let id = match self.subscription_of(source, &header, &message.target) {
-            Ok(subscription) => subscription.id(),
+        let (id, name) = match self.subscription_of(source, &header, &message.target) {
+            Ok(subscription) => (subscription.id(), subscription.name.clone()),
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
         self.sources
@@ -171,7 +171,8 @@ impl Collector {
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
         let mark = self.mark_of(now, source, id, &header, facts);
-        let batch = Batch::new(now, message.began, source.conn, header, mark, events.len());
+        let began = message.began;
+        let batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
         self.start_batch(now, batch, frames);
     }
 

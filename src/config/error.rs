@@ -85,6 +85,8 @@ pub enum Error {
     Channel(String),
     /// `--facility` with something that is none.
     Facility(String),
+    /// `--metrics` with something that is no address and port.
+    Metrics(String),
     /// `--user` or `--group` that cannot be become.
     Account(privileges::Error),
 }
@@ -125,6 +127,10 @@ impl fmt::Display for Error {
             Self::Pairs { certificates, keys } => write!(
                 f,
                 "--tls-cert and --tls-key belong together: {certificates} of one, {keys} of the other"
+            ),
+            Self::Metrics(value) => write!(
+                f,
+                "--metrics {value}: allowed is ADDRESS:PORT, for example 127.0.0.1:9598 or [::1]:9598"
             ),
             Self::Account(error) => write!(f, "{error}"),
             Self::ListenPath(url) => write!(

@@ -8,7 +8,7 @@ mod listen;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -67,6 +67,8 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
+    /// Where metrics are told.
+    pub metrics: Option<SocketAddr>,
     /// Who to become when the ports are bound.
     pub account: Option<Account>,
 }
@@ -124,6 +126,7 @@ impl Config {
                 environment.state_directory.as_deref(),
             ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
+            metrics: options.metrics.as_deref().map(metrics).transpose()?,
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,
         })
@@ -256,6 +259,11 @@ fn unmapped(network: IpNet) -> Option<IpNet> {
     let IpNet::V6(v6) = network else { return None };
     let address = v6.addr().to_ipv4_mapped()?;
     IpNet::new(address.into(), v6.prefix_len().checked_sub(96)?).ok()
+}
+
+/// A port alone would be open to everybody: the address has to be said.
+fn metrics(text: &str) -> Result<SocketAddr, Error> {
+    text.parse().map_err(|_| Error::Metrics(text.to_owned()))
 }
 
 fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {

@@ -5,6 +5,7 @@
 //! which has to be measured from time to time while something is in flight; for
 //! RELP what the receiver itself has confirmed; for the others what was written.
 
+mod facts;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,6 @@ const OPENING_TIME: Duration = Duration::from_secs(10);
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 /// A look costs one system call, so that a slow peer is not worth looking at more often.
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
-
 /// How long a RELP receiver may take to answer our `close`.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
@@ -188,13 +188,17 @@ impl Link {
             _ => {}
         }
         let label = &self.settings.label;
-        if self.failing.begin(now) {
+        let is_new = self.failing.begin(now);
+        let is_news = self.failing.tell(reason);
+        if is_new {
             let effect = if self.settings.required {
                 ", sources wait"
             } else {
                 ""
             };
             log::warn!("output {label}: {reason}; trying again{effect}");
+        } else if is_news {
+            log::warn!("output {label}: still failing: {reason}");
         } else {
             log::debug!("output {label}: {reason}");
         }

@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 /// How long all has to be well before a trouble is over.
 const CALM: Duration = Duration::from_secs(5);
 
+/// Causes of one trouble that are told.
+const CAUSES: usize = 4;
+
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     since: Option<Instant>,
     /// Since when all seems well.
     calm: Option<Instant>,
+    /// The causes that were told.
+    causes: Vec<String>,
 }
 
 impl Trouble {
@@ -21,6 +26,16 @@ impl Trouble {
         self.since
             .replace(self.since.unwrap_or(now.monotonic))
             .is_none()
+    }
+
+    /// It has this cause. Answers whether that is to be told: a later cause may be the
+    /// one to mend, but causes that take turns are told once.
+    pub(super) fn tell(&mut self, cause: &str) -> bool {
+        let is_news = self.causes.len() < CAUSES && self.causes.iter().all(|told| told != cause);
+        if is_news {
+            self.causes.push(cause.to_owned());
+        }
+        is_news
     }
 
     /// All seems well. Answers whether it always was.

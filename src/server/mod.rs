@@ -16,13 +16,16 @@ mod pem;
 mod process;
 mod secure;
 mod sources;
+mod status;
 mod stream;
 mod sys;
+mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
 pub use listener::{Listener, bind};
 pub use pem::{OutputError, PemError, connectors};
 pub use secure::Connector;
+pub use status::bind_status;
 
 use crate::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
@@ -39,6 +42,7 @@ use output::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
+use status::Status;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -48,6 +52,8 @@ const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
 /// The first listener's token; the next ones follow.
 const LISTENERS: usize = 0x100;
+/// The first token of the status listener; those of its connections follow.
+const STATUS: usize = 0x4000;
 /// The first output's token; the next ones follow.
 const OUTPUTS: usize = 0x1_0000;
 /// The token of a source's connection is this and its number.
@@ -106,6 +112,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// Where events go.
     pub outputs: Vec<OutputSettings>,
+    /// Where those who watch come in.
+    pub status: Option<std::net::TcpListener>,
     /// How each of them is secured, see [`connectors`].
     pub connectors: Vec<Option<Connector>>,
     /// What the collector is told to do.
@@ -136,6 +144,8 @@ struct Server {
     reload: Reload,
     stopping: Option<Instant>,
     notifier: Notifier,
+    status: Option<Status>,
+    started: SystemTime,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -194,6 +204,9 @@ impl Server {
         for (index, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Token(LISTENERS + index))?;
         }
+        let status = setup.status;
+        let status = status.map(|socket| Status::new(socket, poll.registry(), STATUS));
+        let status = status.transpose()?;
         let mut seed = [0; 32];
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
@@ -216,6 +229,8 @@ impl Server {
             reload: setup.reload,
             stopping: None,
             notifier: Notifier::new(now()),
+            status,
+            started: SystemTime::now(),
         })
     }
 
@@ -245,6 +260,7 @@ impl Server {
         self.accept(now);
         self.note_ends(now);
         self.notifier.alive(now);
+        self.serve_status(now);
         self.sources
             .read_ready(now, &mut self.collector, &mut *self.store);
         self.handle(now, &Input::Timeout);
@@ -277,6 +293,7 @@ impl Server {
             .chain(ends)
             .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
             .chain(self.notifier.due())
+            .chain(self.status.as_ref().and_then(Status::poll_timeout))
             .min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
@@ -296,6 +313,11 @@ impl Server {
             Token(token) if token >= HELPERS => {
                 if let Some(helpers) = &mut self.helpers {
                     helpers.handle_event(now, token);
+                }
+            }
+            Token(token) if token >= STATUS => {
+                if let Some(status) = self.status.as_mut().filter(|s| s.owns(token)) {
+                    status.note_event(token);
                 }
             }
             Token(token) => {

@@ -118,6 +118,12 @@ impl Acceptor {
         Ok(ssl)
     }
 
+    /// What ends when: flag, file and name of each certificate and revocation list.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(String, SystemTime)> {
+        self.terms.ends()
+    }
+
     /// Logs which certificates and revocation lists have ended or soon will; to be
     /// called at the start and daily.
     pub fn log_ends(&self, now: SystemTime) {

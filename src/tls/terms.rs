@@ -52,6 +52,11 @@ impl Terms {
         }
     }
 
+    pub(super) fn ends(&self) -> Vec<(String, SystemTime)> {
+        let terms = self.0.iter();
+        terms.map(|term| (term.what.clone(), term.end)).collect()
+    }
+
     /// A line for each that has ended or ends within 30 days.
     pub(super) fn due(&self, now: SystemTime) -> Vec<(Level, String)> {
         let soon = now + NOTICE;

@@ -146,7 +146,7 @@ impl Scene {
                 self.name
             );
         }
-        dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 3000))
+        dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 2000))
     }
 
     /// Nothing of the relay's own is broken any more; hosts stop, each after an Ack.
@@ -197,7 +197,7 @@ impl Scene {
     /// How long a fault comes after the last: longer in long runs, which want events
     /// to get through in between.
     pub(crate) fn between(&self) -> std::ops::Range<u64> {
-        100..600 + setting("CALM", 0)
+        100..600 + setting("CALM", 300)
     }
 
     /// Something happens to the relay or its machine; nothing that receivers have

@@ -42,7 +42,7 @@ pub(crate) struct Pair {
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let key = ec_key();
-        let mut builder = unsigned(name, name, &key, 0..30);
+        let mut builder = unsigned(name, name, &key, -1..30);
         let constraints = BasicConstraints::new().critical().ca().build();
         builder.append_extension(constraints.unwrap()).unwrap();
         let mut usage = KeyUsage::new();

@@ -172,11 +172,15 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(tally: &Arc<Tally>) -> Self {
-        Self::start_with(tally, None)
+        Self::start_with(0, tally, None)
     }
 
     /// The same over TLS.
     pub(crate) fn start_tls(tally: &Arc<Tally>, own: &Pair) -> Self {
+        Self::start_tls_on(0, tally, own)
+    }
+
+    pub(crate) fn start_tls_on(port: u16, tally: &Arc<Tally>, own: &Pair) -> Self {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
         builder
             .set_certificate_chain_file(&own.certificate)
@@ -184,11 +188,11 @@ impl Receiver {
         builder
             .set_private_key_file(&own.key, SslFiletype::PEM)
             .unwrap();
-        Self::start_with(tally, Some(builder.build()))
+        Self::start_with(port, tally, Some(builder.build()))
     }
 
-    fn start_with(tally: &Arc<Tally>, acceptor: Option<SslAcceptor>) -> Self {
-        let listener = small_listener(0, BUFFER);
+    fn start_with(port: u16, tally: &Arc<Tally>, acceptor: Option<SslAcceptor>) -> Self {
+        let listener = small_listener(port, BUFFER);
         let mut receiver = Self {
             port: listener.local_addr().unwrap().port(),
             tally: Arc::clone(tally),
@@ -240,6 +244,11 @@ impl Receiver {
         if let Some((shared, _)) = &self.running {
             shared.stalled.store(stalled, Ordering::SeqCst);
         }
+    }
+
+    /// Connections that were made in all.
+    pub(crate) fn accepted(&self) -> usize {
+        self.tally.state.lock().unwrap().connections.len()
     }
 
     /// Connections whose end it has not read.

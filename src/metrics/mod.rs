@@ -1,8 +1,13 @@
 //! What is counted: plain numbers in one struct.
 
+mod exposition;
+
+pub use exposition::{CONTENT_TYPE, OutputFacts, Snapshot};
+
 use crate::connection::RefusalKind;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Counters since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +16,12 @@ pub struct Counters {
     pub connections: u64,
     /// Enumerate requests answered.
     pub enumerations: u64,
+    /// Bytes read from sources.
+    pub received_bytes: u64,
+    /// Events acknowledged, by subscription.
+    pub subscriptions: BTreeMap<String, u64>,
+    /// How long batches took from their arrival to their Ack.
+    pub latency: Latency,
     /// Heartbeats acknowledged.
     pub heartbeats: u64,
     /// Batches acknowledged.
@@ -60,9 +71,65 @@ impl Outcome {
     }
 }
 
+/// Upper bounds of the latency histogram, in microseconds: from a receiver in the same
+/// machine to the longest that a source waits.
+const BOUNDS: [u64; 13] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000,
+    15_000_000, 60_000_000,
+];
+
+/// A histogram of times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How many fell under each bound and not under the one before; the last has none.
+    counts: [u64; BOUNDS.len() + 1],
+    /// Their sum in microseconds.
+    sum: u64,
+}
+
+impl Latency {
+    pub(crate) fn note(&mut self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.sum = self.sum.saturating_add(micros);
+    }
+
+    /// How many were noted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Their sum in seconds.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        Duration::from_micros(self.sum).as_secs_f64()
+    }
+
+    /// Upper bound in seconds, and how many lie within it and above the one before.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = BOUNDS
+            .iter()
+            .map(|bound| Duration::from_micros(*bound).as_secs_f64());
+        bounds.chain([f64::INFINITY]).zip(self.counts)
+    }
+}
+
 impl Counters {
     pub(crate) fn note_authentication(&mut self, method: &'static str, outcome: Outcome) {
         *self.authentications.entry((method, outcome)).or_default() += 1;
+    }
+
+    pub(crate) fn note_delivered(&mut self, subscription: &str, events: u64) {
+        match self.subscriptions.get_mut(subscription) {
+            Some(count) => *count += events,
+            None => {
+                self.subscriptions.insert(subscription.to_owned(), events);
+            }
+        }
     }
 
     pub(crate) fn note_refusal(&mut self, kind: RefusalKind) {

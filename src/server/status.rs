@@ -1,0 +1,206 @@
+//! The listener for those who watch the relay: metrics, health. It has limits of its own,
+//! so that it never slows the sources: few connections, small requests, short times, one
+//! answer a connection.
+
+use crate::clock::Now;
+use crate::http::request::Decoder;
+use crate::http::{Limits, Method, Request, Response};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Connections at a time; more wait in the backlog.
+const CONNECTIONS: usize = 16;
+/// From the connection to the last byte of the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A scraper's request is some hundred bytes, and none has a body.
+const LIMITS: Limits = Limits {
+    head: 8 << 10,
+    body: 0,
+    headers: 64,
+};
+
+/// Gives the answer to a path.
+pub(super) type Answering<'a> = &'a mut dyn FnMut(&str) -> Response;
+
+/// The listener with its connections.
+#[derive(Debug)]
+pub(super) struct Status {
+    socket: TcpListener,
+    first: usize,
+    connections: Vec<Option<Visitor>>,
+    /// There may be somebody to accept.
+    waiting: bool,
+}
+
+#[derive(Debug)]
+struct Visitor {
+    stream: TcpStream,
+    decoder: Decoder,
+    outgoing: Vec<u8>,
+    written: usize,
+    answered: bool,
+    until: Instant,
+    /// An event has come since it was last looked at.
+    ready: bool,
+}
+
+/// Binds the address.
+pub fn bind_status(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+impl Status {
+    /// Its tokens begin with `first`.
+    pub(super) fn new(
+        socket: std::net::TcpListener,
+        registry: &Registry,
+        first: usize,
+    ) -> io::Result<Self> {
+        let mut socket = TcpListener::from_std(socket);
+        registry.register(&mut socket, Token(first), Interest::READABLE)?;
+        let mut connections = Vec::new();
+        connections.resize_with(CONNECTIONS, || None);
+        Ok(Self {
+            socket,
+            first,
+            connections,
+            waiting: true,
+        })
+    }
+
+    /// Whether a token is one of its.
+    pub(super) fn owns(&self, token: usize) -> bool {
+        (self.first..=self.first + CONNECTIONS).contains(&token)
+    }
+
+    pub(super) fn note_event(&mut self, token: usize) {
+        match token.checked_sub(self.first + 1) {
+            None => self.waiting = true,
+            Some(index) => {
+                if let Some(Some(visitor)) = self.connections.get_mut(index) {
+                    visitor.ready = true;
+                }
+            }
+        }
+    }
+
+    /// When [`Status::serve`] wants to be called, whatever happens.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let visitors = self.connections.iter().flatten();
+        visitors.map(|visitor| visitor.until).min()
+    }
+
+    /// Accepts, reads, answers, and closes what is done.
+    pub(super) fn serve(&mut self, now: Now, registry: &Registry, answer: Answering<'_>) {
+        for visitor in &mut self.connections {
+            let done = match visitor {
+                Some(visitor) if now.monotonic >= visitor.until => true,
+                Some(visitor) if visitor.ready => visitor.turn(now, answer).unwrap_or(true),
+                _ => continue,
+            };
+            if done {
+                *visitor = None;
+                // Somebody may have found all places taken.
+                self.waiting = true;
+            }
+        }
+        while self.waiting && self.connections.iter().any(Option::is_none) {
+            self.accept(now, registry);
+        }
+    }
+
+    fn accept(&mut self, now: Now, registry: &Registry) {
+        let mut stream = match self.socket.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                self.waiting = error.kind() == ErrorKind::Interrupted;
+                return;
+            }
+        };
+        let Some(index) = self.connections.iter().position(Option::is_none) else {
+            return;
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(self.first + 1 + index);
+        if registry.register(&mut stream, token, interest).is_ok()
+            && let Some(place) = self.connections.get_mut(index)
+        {
+            *place = Some(Visitor {
+                stream,
+                decoder: Decoder::new(LIMITS),
+                outgoing: Vec::new(),
+                written: 0,
+                answered: false,
+                until: now.monotonic + PATIENCE,
+                ready: false,
+            });
+        }
+    }
+}
+
+impl Visitor {
+    /// Does what can be done now; whether it is over.
+    fn turn(&mut self, now: Now, answer: Answering<'_>) -> io::Result<bool> {
+        if !self.answered && self.read(now, answer)? {
+            return Ok(true);
+        }
+        while self.written < self.outgoing.len() {
+            let rest = self.outgoing.get(self.written..).unwrap_or_default();
+            match self.stream.write(rest) {
+                Ok(count) => self.written += count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(self.pause()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.answered {
+            return Ok(self.pause());
+        }
+        // The visitor closes when it has read all; closing first could cut it off.
+        self.stream.shutdown(std::net::Shutdown::Write)?;
+        Ok(true)
+    }
+
+    fn pause(&mut self) -> bool {
+        self.ready = false;
+        false
+    }
+
+    /// Reads the request and prepares its answer; whether the visitor has gone.
+    fn read(&mut self, now: Now, answer: Answering<'_>) -> io::Result<bool> {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = match self.stream.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.decoder.feed(buffer.get(..count).unwrap_or_default());
+            let (response, is_head) = match self.decoder.poll() {
+                Ok(None) => continue,
+                Ok(Some(request)) => respond(&request, answer),
+                Err(error) => (Response::empty(error.status()), false),
+            };
+            response.encode(now.wall, is_head, false, &mut self.outgoing);
+            self.answered = true;
+            return Ok(false);
+        }
+    }
+}
+
+fn respond(request: &Request, answer: Answering<'_>) -> (Response, bool) {
+    let head = &request.head;
+    let path = head.target.split(['?', '#']).next().unwrap_or_default();
+    match head.method {
+        Method::Get => (answer(path), false),
+        Method::Head => (answer(path), true),
+        _ => (Response::empty(405).header("Allow", "GET, HEAD"), false),
+    }
+}

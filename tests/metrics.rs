@@ -1,0 +1,195 @@
+//! `--metrics`: what Prometheus scrapes, and health that means something; and nobody who
+//! watches can slow the relay.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "test code may panic and use sockets"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+use support::{PATIENCE, Relay, StreamSink, TempDir, run, send_samples, wait_for};
+
+struct Watched {
+    relay: Relay,
+    port: u16,
+}
+
+impl Watched {
+    fn start(dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut all = vec!["--metrics", "127.0.0.1:0"];
+        all.extend(arguments);
+        let mut relay = Relay::start(dir, &all);
+        let line = relay.process.wait_for_log("metrics on http://127.0.0.1:");
+        let port = line.rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
+        Self { relay, port }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// The whole answer to a request.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n"))
+    }
+
+    fn value(&self, metric: &str) -> Option<f64> {
+        let text = self.get("/metrics");
+        let line = text.lines().find(|line| line.starts_with(metric))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+}
+
+#[test]
+fn what_has_happened_is_counted() {
+    let dir = TempDir::new();
+    let out = format!("file:{}", dir.file("out"));
+    let watched = Watched::start(&dir, &["--output", &out]);
+    assert_eq!(watched.value("wecrelay_events_total"), Some(0.0));
+    send_samples(&watched.relay);
+    let mut stranger = TcpStream::connect(("127.0.0.1", watched.relay.port())).unwrap();
+    stranger
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    assert!(stranger.read(&mut [0; 100]).unwrap() > 0);
+
+    let events = watched.value("wecrelay_events_total").unwrap();
+    assert!(events > 0.0);
+    let text = watched.get("/metrics");
+    assert!(text.starts_with("HTTP/1.1 200"));
+    assert!(text.contains("Content-Type: application/openmetrics-text; version=1.0.0"));
+    assert!(text.ends_with("# EOF\n"));
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start));
+    for (start, wanted) in [
+        (
+            "wecrelay_subscription_events_total{subscription=",
+            Some(events),
+        ),
+        (
+            "wecrelay_delivery_seconds_count",
+            watched.value("wecrelay_batches_total"),
+        ),
+        (
+            "wecrelay_delivery_seconds_bucket{le=\"+Inf\"}",
+            watched.value("wecrelay_batches_total"),
+        ),
+        ("wecrelay_sources{state=\"active\"}", Some(1.0)),
+        ("wecrelay_output_up{output=", Some(1.0)),
+        (
+            "wecrelay_refusals_total{reason=\"authentication\"}",
+            Some(1.0),
+        ),
+    ] {
+        let value = line(start).and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        assert_eq!(value, wanted, "{start} in {text}");
+    }
+    assert!(watched.value("wecrelay_received_bytes_total") > Some(1000.0));
+    assert!(watched.value("wecrelay_output_written_bytes_total{") > Some(1000.0));
+}
+
+#[test]
+fn readiness_follows_the_outputs_and_names_what_is_in_the_way() {
+    let dir = TempDir::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let watched = Watched::start(&dir, &["--output", &format!("tcp://{address}")]);
+    assert!(watched.get("/healthz").ends_with("\r\n\r\nok\n"));
+    let answer = watched.get("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("is not connected"), "{answer}");
+    let _sink = TcpListener::bind(address).unwrap();
+    wait_for("readiness", || {
+        watched
+            .get("/readyz")
+            .starts_with("HTTP/1.1 200")
+            .then_some(())
+    });
+}
+
+#[test]
+fn other_requests_are_answered_and_end() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    for (request, status) in [
+        ("GET / HTTP/1.0\r\n\r\n", "404"),
+        (
+            "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+            "405",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+            "413",
+        ),
+        ("nonsense\r\n\r\n", "400"),
+        ("GET /healthz?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", "200"),
+    ] {
+        let answer = watched.ask(request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{request}: {answer}"
+        );
+    }
+    let head = watched.ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(
+        head.ends_with("\r\n\r\n") && head.contains("Content-Length: 3"),
+        "{head}"
+    );
+}
+
+#[test]
+fn idle_visitors_do_not_keep_events_or_others_away() {
+    let dir = TempDir::new();
+    let sink = StreamSink::tcp();
+    let watched = Watched::start(&dir, &["--output", &sink.url()]);
+    let idle: Vec<_> = (0..40).map(|_| watched.connect()).collect();
+    send_samples(&watched.relay);
+    // All places are taken, for at most ten seconds.
+    let mut last = watched.connect();
+    last.set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    last.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(idle);
+}
+
+#[test]
+fn a_port_alone_or_one_in_use_is_refused() {
+    let dir = TempDir::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (value, says) in [("9598", "127.0.0.1:9598"), (&address, "in use")] {
+        let state = dir.file("state");
+        let refused = run(&[
+            "--anonymous",
+            "127.0.0.1",
+            "--listen",
+            "http://127.0.0.1:0",
+            "--state",
+            &state,
+            "--metrics",
+            value,
+        ]);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("--metrics") && said.contains(says), "{said}");
+    }
+}
