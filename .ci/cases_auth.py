@@ -130,6 +130,45 @@ def unauthenticated(folder, auth, arguments):
         fails_with("auth.rejected", lambda: wef.run(options, []))
 
 
+PLAIN = ("--basic", "--allow-password-without-tls")
+
+
+@case("auth: Basic on HTTP where a flag allows it")
+@case("auth: Basic on HTTP where a flag allows it, SLDC", sldc=True)
+def basic_without_tls(folder, sldc=False):
+    events = load("security.xml", 30)
+    users = users_file(folder, alice=PASSWORD)
+    with sink(tcp=0, framing="octet") as receiver:
+        output = f"tcp://127.0.0.1:{receiver.ports['tcp']}"
+        with Relay(folder, "--output", output, "--users", users, *PLAIN, anonymous=None) as relay:
+            report = wef.Report()
+            options = relay.options(auth="basic", user="alice", password=PASSWORD, sldc=sldc)
+            wef.run(options, events, rep=report)
+            need(not report.warnings, f"warnings: {report.warnings}")
+        for record in no_violations(receiver, len(events)):
+            sd = next(value for key, value in record["sd"].items() if key.startswith("event@"))
+            need((sd["Auth"], sd["Identity"]) == (["basic"], ["alice"]), f"{sd}")
+
+
+@case("auth: Basic on HTTP with a wrong password is refused", user="alice", password="wrong")
+@case("auth: Basic on HTTP of an unknown user is refused", user="mallory", password=PASSWORD)
+def basic_wrong(folder, user, password):
+    users = users_file(folder, alice=PASSWORD)
+    with Relay(folder, "--users", users, *PLAIN, anonymous=None) as relay:
+        options = relay.options(auth="basic", user=user, password=password)
+        fails_with("auth.rejected", lambda: wef.run(options, []))
+        need(user in relay.log() and "wecrelay passwd" in relay.log() or user == "mallory", relay.log())
+
+
+@case("auth: Basic on HTTP is refused without its flags")
+def basic_without_flags(folder):
+    users = users_file(folder, alice=PASSWORD)
+    with Relay(folder, "--users", users, anonymous=None) as relay:
+        options = relay.options(auth="basic", user="alice", password=PASSWORD)
+        fails_with("auth.rejected", lambda: wef.run(options, []))
+        need("--basic" in relay.log(), relay.log())
+
+
 def plain_enumerate(relay) -> wef.Response:
     """A null session, then the envelope in the clear beside the last token."""
     session = wef.Session(relay.options(), relay.url)

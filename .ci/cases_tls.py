@@ -1,11 +1,14 @@
 """HTTPS: client certificates, and NTLM inside TLS."""
 
 import functools
+import signal
+import subprocess
 import tempfile
 
 import mkcerts
 import wefsource as wef
-from harness import Relay, case, fails_with, load, need, no_violations, sink
+from harness import (BINARY, Relay, case, fails_with, load, need, no_violations, sink, users_file,
+                     wait_for)
 
 COLLECTOR = "collector.windomain.local"
 
@@ -59,6 +62,28 @@ for _sldc in (False, True):
             rendered=_rendered))
 
 
+PASSWORD = "Correct-Horse-7 ü"
+
+
+@case("tls: Basic inside TLS", auth="basic", arguments=["--basic"])
+@case("tls: Basic inside TLS, SLDC", auth="basic", arguments=["--basic"], sldc=True)
+@case("tls: account by NTLM inside TLS", auth="ntlm", arguments=[])
+@case("tls: account by NTLM inside TLS beside Basic", auth="ntlm", arguments=["--basic"])
+def account(folder, auth, arguments, **over):
+    users = users_file(folder, alice=PASSWORD)
+    delivers(folder, auth, "win10", arguments=["--users", users, *arguments], user="alice", password=PASSWORD,
+             **over)
+
+
+@case("tls: Basic inside TLS with a wrong password is refused", arguments=["--basic"], password="wrong")
+@case("tls: Basic inside TLS is refused without its flag", arguments=[], password=PASSWORD)
+def basic_refused(folder, arguments, password):
+    users = users_file(folder, alice=PASSWORD)
+    with SecureRelay(folder, "--users", users, *arguments) as relay:
+        options = relay.options(auth="basic", user="alice", password=password)
+        fails_with("auth.rejected", lambda: wef.run(options, []))
+
+
 @case("tls: split writes")
 def split_writes(folder):
     delivers(folder, "tls-cert", "win11", split=7)
@@ -85,3 +110,43 @@ def stranger(folder):
 def without_certificate(folder):
     with SecureRelay(folder) as relay:
         fails_with("auth.rejected", lambda: wef.run(relay.options(auth="ntlm-anonymous"), []))
+
+
+@case("tls: from nothing with certificates of wecrelay ca")
+def own_authority(folder):
+    def ca(*arguments):
+        made = subprocess.run([BINARY, "ca", "--dir", str(folder / "ca"), *arguments], text=True,
+                              capture_output=True, timeout=60)
+        need(made.returncode == 0, made.stderr)
+
+    host = "ws1.windomain.local"
+    ca("init")
+    ca("server", COLLECTOR)
+    ca("host", host)
+    made = folder / "ca"
+    pem = folder / "host.pem"
+    subprocess.run(["openssl", "pkcs12", "-nodes", "-in", made / "hosts" / f"{host}.pfx", "-out", pem,
+                    "-password", f"file:{made}/hosts/{host}.password"], check=True, capture_output=True)
+    with sink(tcp=0, framing="octet") as receiver:
+        with Relay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}",
+                   "--tls-cert", made / "servers" / f"{COLLECTOR}.pem",
+                   "--tls-key", made / "servers" / f"{COLLECTOR}.key",
+                   "--client-ca", made / "ca.pem", "--crl", made / "crl.pem",
+                   anonymous=None, scheme="https") as relay:
+            options = wef.Options(url=f"https://{COLLECTOR}:{relay.port}/wsman/SubscriptionManager/WEC",
+                                  ca=str(made / "ca.pem"), resolve={COLLECTOR: "127.0.0.1"}, auth="tls-cert",
+                                  cert=str(pem), key=str(pem))
+            events = load("security.xml", 30)
+            wef.run(options, events)
+            for record in no_violations(receiver, len(events)):
+                sd = next(value for key, value in record["sd"].items() if key.startswith("event@"))
+                need(sd["Identity"] == [host], f"Identity is {sd.get('Identity')}")
+            ca("revoke", host)
+            relay.process.send_signal(signal.SIGHUP)
+            wait_for("the reload", lambda: "info: reloaded" in relay.log(), 10)
+            try:
+                wef.run(options, [])
+                raise AssertionError("a revoked certificate was accepted")
+            except wef.CheckFailed as failure:
+                need(failure.name in ("http.connection", "tls.handshake"), str(failure))
+            need(f"CN={host}" in relay.log() and "revoked" in relay.log(), relay.log())

@@ -1,13 +1,18 @@
 //! Who a source is: HTTP authentication of one connection, over SPNEGO, NTLM and
 //! Kerberos.
 //!
-//! All authenticate a connection, not a request, so there is one [`Acceptor`] a
-//! connection. Sans-IO: time and random bytes are arguments.
+//! All others authenticate a connection, not a request, so there is one [`Acceptor`] a
+//! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
+//! all. Sans-IO: time and random bytes are arguments.
 
 mod acceptor;
+mod basic;
+pub mod digest;
 mod domain;
 mod error;
 mod kerberos;
+mod nonces;
+mod passwords;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,8 +27,10 @@ use crate::sddl::Token;
 use crate::sid::Sid;
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
+pub use self::digest::{Algorithm, Ha1};
 pub use self::domain::Verdict;
 pub use self::error::Error;
+pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 
 /// Who may come and how; shared by all connections.
 #[derive(Clone)]
@@ -42,10 +49,13 @@ pub struct Policy {
     pub server: ntlm::Server,
     /// Our keys, where hosts may come with Kerberos tickets.
     pub kerberos: Option<Service>,
+    /// Basic and Digest, where they are turned on.
+    pub passwords: Option<Passwords>,
 }
 
 impl Policy {
-    /// The scheme words to offer in `WWW-Authenticate`, a line each.
+    /// The scheme words to offer in `WWW-Authenticate`, a line each; those of
+    /// [`Passwords::offers`] come after them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
         let ntlm = self.has_accounts || self.domain || !self.anonymous.is_empty();
@@ -71,6 +81,7 @@ impl fmt::Debug for Policy {
             .field("domain", &self.domain)
             .field("server", &self.server)
             .field("kerberos", &self.kerberos)
+            .field("passwords", &self.passwords)
             .finish_non_exhaustive()
     }
 }
@@ -120,6 +131,10 @@ pub enum Method {
     TlsCertificate,
     /// By a ticket of the domain.
     Kerberos,
+    /// By the password itself, with each request.
+    Basic,
+    /// By a hash of the password, with each request.
+    Digest,
 }
 
 impl Method {
@@ -132,7 +147,15 @@ impl Method {
             Self::NtlmDomain => "ntlm-domain",
             Self::TlsCertificate => "tls-cert",
             Self::Kerberos => "kerberos",
+            Self::Basic => "basic",
+            Self::Digest => "digest",
         }
+    }
+
+    /// Whether each request is proved by itself, unsealed, and vouches for no other.
+    #[must_use]
+    pub const fn is_by_request(self) -> bool {
+        matches!(self, Self::Basic | Self::Digest)
     }
 
     /// Whether the identity is only a claim.
@@ -260,13 +283,13 @@ pub enum Step {
     /// Hold the request until [`Acceptor::handle_verdict`] has what the account's
     /// domain says to [`Acceptor::question`].
     Ask,
-    /// The source is known; its bodies come sealed from now on, the one of this
-    /// very request included.
+    /// The source is known; where there is a context, its bodies come sealed from now
+    /// on, the one of this very request included.
     Accept {
         /// Who it is.
         identity: Identity,
-        /// What seals its bodies.
-        context: SecurityContext,
+        /// What seals its bodies; none with Basic and Digest.
+        context: Option<SecurityContext>,
         /// Goes with the answer, if there is one.
         token: Option<String>,
     },

@@ -10,14 +10,23 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod ca;
 mod command;
+mod kinds;
+mod password;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::{ArgAction, Args, Parser};
 
+pub use ca::{
+    CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
+    PolicyOptions, RevokeOptions, ServerOptions,
+};
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use kinds::{MessageKind, MismatchKind};
+pub use password::PasswordOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -96,8 +105,8 @@ pub struct RelayOptions {
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
-    /// One account a line, hashed; "wecrelay passwd" makes such lines. Default:
-    /// none.
+    /// One account a line, hashed; "wecrelay passwd" makes such lines. They are for
+    /// NTLM, and with --basic and --digest for these too. Default: none.
     ///
     /// Danger: the hash of a line is as good as its password for getting in.
     /// Keep the file readable by the relay only.
@@ -105,6 +114,10 @@ pub struct RelayOptions {
     /// Example: --users /etc/wecrelay/users
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub users: Option<PathBuf>,
+
+    /// Basic and Digest.
+    #[command(flatten)]
+    pub passwords: PasswordOptions,
 
     /// Have accounts of the domain verified by this command (NTLM)
     ///
@@ -424,25 +437,4 @@ pub struct Verbosity {
     /// Log less: -q warnings and errors, -qq errors only
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
     pub quiet: u8,
-}
-
-/// What MSG holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum MessageKind {
-    /// The rendered message text, else provider, id and data, on one line
-    #[default]
-    Text,
-    /// The event's XML as the host sent it, on one line
-    Xml,
-    /// One JSON object
-    Json,
-}
-
-/// What becomes of events whose Computer is not the authenticated host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MismatchKind {
-    /// Their batch is refused
-    Refuse,
-    /// They are marked
-    Mark,
 }

@@ -41,11 +41,12 @@ fn run(options: &Options) -> Result<(), Failure> {
                 _ => Failure::Running(error.into()),
             })
         }
+        Some(Command::Ca(ca)) => commands::ca::run(ca).map_err(|error| match error.exit_code() {
+            2 => Failure::Usage(error.into()),
+            _ => Failure::Running(error.into()),
+        }),
         Some(Command::Passwd(passwd)) => {
-            let options = commands::passwd::Options {
-                account: passwd.account.clone(),
-            };
-            commands::passwd::run(&options).map_err(|error| match error.exit_code() {
+            commands::passwd::run(passwd).map_err(|error| match error.exit_code() {
                 2 => Failure::Usage(error.into()),
                 _ => Failure::Running(error.into()),
             })

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +43,8 @@ pub enum Error {
     Users(users::Error),
     /// The keytab.
     Keytab(keytabs::Error),
+    /// `--digest`, and no account has a line for it.
+    NoDigestLine(PathBuf),
     /// The state folder.
     Store(store::Error),
     /// The helper for accounts of the domain.
@@ -86,6 +89,11 @@ impl fmt::Display for Error {
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Keytab(error) => write!(f, "--keytab {error}"),
+            Self::NoDigestLine(file) => write!(
+                f,
+                "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
+                file.display()
+            ),
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
@@ -319,13 +327,15 @@ fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Polic
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
     };
+    let users = Rc::new(users);
     let own = rustix::system::uname();
     let own = own.nodename().to_string_lossy();
     let hostname = config.hostname.as_deref().unwrap_or(&own);
     Ok(auth::Policy {
         anonymous: config.anonymous.clone(),
         has_accounts: !users.is_empty(),
-        accounts: Rc::new(users),
+        passwords: passwords(config, &users)?,
+        accounts: users,
         ntlmv1: config.ntlmv1,
         domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
@@ -346,4 +356,28 @@ fn service(
         replays: Rc::clone(replays),
         rc4: config.kerberos_rc4,
     }))
+}
+
+/// The realm of Basic where no Digest line names one.
+const REALM: &str = "wecrelay";
+
+fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Passwords>, Error> {
+    if !config.basic && !config.digest {
+        return Ok(None);
+    }
+    let digest = match config.digest {
+        true => users.algorithms(),
+        false => Vec::new(),
+    };
+    if config.digest && digest.is_empty() {
+        let file = config.users.clone().unwrap_or_default();
+        return Err(Error::NoDigestLine(file));
+    }
+    let offer = auth::Offer {
+        realm: users.realm().unwrap_or(REALM).to_owned(),
+        basic: config.basic,
+        digest,
+        without_tls: config.password_without_tls,
+    };
+    Ok(Some(auth::Passwords::new(offer, users.clone())))
 }

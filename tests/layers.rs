@@ -115,7 +115,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("source", &["http", "ntlm", "sldc", "wire"]),
     ("sqlite", &["bookmark", "store"]),
-    ("users", &["ntlm"]),
+    ("users", &["auth", "ntlm"]),
     ("keytabs", &["kerberos"]),
     ("subscriptions", &["query", "sddl", "wire", "wsman"]),
     ("resolver", &[]),

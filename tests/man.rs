@@ -47,8 +47,10 @@ fn every_flag_that_the_prose_names_exists() {
     let page = PAGE.replace("\\-", "-");
     let command = Options::command();
     let known = |flag: &str| {
-        let all = command.get_subcommands().chain([&command]);
-        all.flat_map(clap::Command::get_arguments)
+        let subcommands = command.get_subcommands();
+        let all = subcommands.flat_map(|sub| sub.get_subcommands().chain([sub]));
+        all.chain([&command])
+            .flat_map(clap::Command::get_arguments)
             .any(|argument| argument.get_long() == Some(flag))
     };
     let prose = page.lines().filter(|line| !line.starts_with(".\\\""));
@@ -85,7 +87,12 @@ fn options(name: &str) -> String {
     if name == "wecrelay" {
         return render(relay);
     }
-    let command = relay.find_subcommand(name).expect("a command of that name");
+    // "ca host" is the command host of ca.
+    let command = name.split(' ').fold(&relay, |command, name| {
+        command
+            .find_subcommand(name)
+            .expect("a command of that name")
+    });
     let command = command.clone().disable_help_flag(true);
     let about = command
         .get_long_about()

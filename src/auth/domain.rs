@@ -96,7 +96,7 @@ pub(super) fn accept(
     };
     Ok(Step::Accept {
         identity,
-        context: SecurityContext::Ntlm(Box::new(session)),
+        context: Some(SecurityContext::Ntlm(Box::new(session))),
         token,
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::auth::Method;
+use crate::auth::{Method, PasswordError};
 use crate::kerberos;
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
@@ -43,6 +43,8 @@ pub enum Error {
         /// Whether the policy has accounts at all.
         has_accounts: bool,
     },
+    /// Trouble with Basic or Digest.
+    Password(PasswordError),
     /// The domain refuses an account.
     Domain {
         /// Who the source said it was.
@@ -116,6 +118,7 @@ impl Error {
             Self::NoKeytab => "Kerberos not supported, use Negotiate",
             Self::Kerberos { .. } => "authentication failed",
             Self::Unseal(_) | Self::Unwrap(_) => "sealed body refused",
+            Self::Password(error) => error.for_source(),
             _ => "authentication token malformed",
         }
     }
@@ -134,6 +137,7 @@ impl Error {
                 ..
             } => Method::NtlmAnonymous.as_str(),
             Self::Ntlm { .. } => Method::Ntlm.as_str(),
+            Self::Password(error) => error.method().as_str(),
             _ => "none",
         }
     }
@@ -173,6 +177,10 @@ impl Error {
                  the host's WinRM client policy \"Trusted Hosts\""
             }
             Self::Kerberos { error, .. } => return error.remedy(),
+            Self::Password(error) => return Some(error.remedy()),
+            Self::Scheme(word) if is_password_scheme(word) => {
+                "let the host's WinRM client use Negotiate, or turn the scheme on with --basic or --digest"
+            }
             Self::Scheme(_) => "let the host's WinRM client use Negotiate",
             Self::MechanismsUnsigned | Self::MechanismsChanged => {
                 "look for a proxy or an attacker between the host and this collector"
@@ -193,6 +201,10 @@ impl Error {
         };
         Some(fixed.to_owned())
     }
+}
+
+fn is_password_scheme(word: &str) -> bool {
+    word.eq_ignore_ascii_case("Basic") || word.eq_ignore_ascii_case("Digest")
 }
 
 fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: bool) -> String {
@@ -230,6 +242,7 @@ impl fmt::Display for Error {
             Self::MechanismsUnsigned => f.write_str("list of mechanisms is not signed"),
             Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
             Self::Ntlm { error, .. } => error.fmt(f),
+            Self::Password(error) => error.fmt(f),
             Self::Domain { claimed, why } => write!(f, "the domain refuses {claimed}: {why}"),
             Self::DomainUnavailable { claimed, why } => {
                 write!(f, "the domain cannot be asked about {claimed}: {why}")
@@ -248,6 +261,7 @@ impl std::error::Error for Error {
             Self::Spnego(error) => Some(error),
             Self::Ntlm { error, .. } => Some(error),
             Self::Kerberos { error, .. } => Some(error),
+            Self::Password(error) => Some(error),
             Self::Unseal(error) => Some(error),
             Self::Unwrap(error) => Some(error),
             _ => None,

@@ -143,7 +143,10 @@ fn step(scheme: Scheme, accepted: Accepted, token: Option<String>) -> Step {
             method: Method::Kerberos,
             token: None,
         },
-        context: SecurityContext::Kerberos(Box::new(accepted.session), protocol),
+        context: Some(SecurityContext::Kerberos(
+            Box::new(accepted.session),
+            protocol,
+        )),
         token,
     }
 }

@@ -32,6 +32,7 @@ fn policy() -> Policy {
         accounts: Rc::new(One),
         has_accounts: true,
         ntlmv1: false,
+        passwords: None,
         domain: false,
         server: ntlm::Server {
             computer: "WIN-G0F9BDLFGLG".into(),
@@ -79,7 +80,7 @@ impl Connection {
                 identity,
                 context,
                 token,
-            } => (identity, context, token),
+            } => (identity, context.unwrap(), token),
             other => panic!("{other:?}"),
         }
     }

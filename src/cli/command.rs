@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+use super::CaOptions;
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -20,6 +21,10 @@ pub enum Command {
     /// line of standard input if that is not a terminal. The line goes to standard
     /// output.
     Passwd(PasswdOptions),
+    /// Make certificates for hosts without a domain: a small authority
+    ///
+    /// In this order: init, server, host. None of them overwrites what it did not make.
+    Ca(CaOptions),
 }
 
 /// The flags of `wecrelay send`.
@@ -77,6 +82,16 @@ pub struct SendOptions {
 /// The arguments of `wecrelay passwd`.
 #[derive(Args, Clone, Debug)]
 pub struct PasswdOptions {
+    /// Make the line that --digest needs, with hashes for SHA-256 and MD5
+    ///
+    /// Hosts are shown the realm when they are asked for a password: 1 to 255 ASCII
+    /// characters without colon, quote and backslash. All Digest lines of a file must be
+    /// of one realm. The account is to be written exactly as hosts will write it.
+    ///
+    /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
+    #[arg(long, value_name = "REALM")]
+    pub digest: Option<String>,
+
     /// The account; without DOMAIN it fits any domain
     #[arg(value_name = "[DOMAIN\\]USER")]
     pub account: String,

@@ -104,8 +104,14 @@ impl Source {
             Some(certificate) => Profile::HttpsMutual {
                 issuer_thumbprints: vec![certificate.issuer.clone()],
             },
-            None if self.is_secure => Profile::HttpsSpnegoKerberos,
-            None => Profile::HttpSpnegoKerberos,
+            None => match (self.identity.method, self.is_secure) {
+                (Method::Basic, true) => Profile::HttpsBasic,
+                (Method::Basic, false) => Profile::HttpBasic,
+                (Method::Digest, true) => Profile::HttpsDigest,
+                (Method::Digest, false) => Profile::HttpDigest,
+                (_, true) => Profile::HttpsSpnegoKerberos,
+                (_, false) => Profile::HttpSpnegoKerberos,
+            },
         };
         Policy {
             profiles: vec![profile],

@@ -1,4 +1,5 @@
 //! What people do around the relay: the subcommands.
 
+pub mod ca;
 pub mod passwd;
 pub mod send;

@@ -19,10 +19,15 @@ const MAX_PASSWORD_BYTES: u64 = 4 * 1024;
 /// standard input is none, and prints the line for `--users`.
 ///
 /// # Errors
-/// The account is no account; the password is empty, too long, or differs the
+/// The account is no account, the realm no realm; the password is empty, too long, or differs the
 /// second time; nothing can be read or written.
 pub fn run(options: &Options) -> Result<(), Error> {
     let account: Account = options.account.parse().map_err(Error::Account)?;
+    let realm = options.digest.as_deref();
+    if let Some(realm) = realm {
+        // Before anybody types a password in vain.
+        users::digest_line(&account, realm, "").map_err(Error::Account)?;
+    }
     let stdin = io::stdin();
     let password = if stdin.is_terminal() {
         agree(ask(&format!("Password for {account}: "))?, || {
@@ -31,7 +36,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     } else {
         read_line(stdin.lock())?
     };
-    print(&mut io::stdout(), &account, &password)
+    print(&mut io::stdout(), &account, realm, &password)
 }
 
 pub(super) type Password = Zeroizing<String>;
@@ -39,7 +44,7 @@ pub(super) type Password = Zeroizing<String>;
 /// Why no line was made.
 #[derive(Debug)]
 pub enum Error {
-    /// The argument is no account.
+    /// The argument is no account, or no realm.
     Account(users::Reason),
     /// The password is empty.
     Empty,
@@ -126,8 +131,16 @@ fn check(password: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn print(output: &mut impl Write, account: &Account, password: &str) -> Result<(), Error> {
-    let line = users::line(account, password);
+fn print(
+    output: &mut impl Write,
+    account: &Account,
+    realm: Option<&str>,
+    password: &str,
+) -> Result<(), Error> {
+    let line = match realm {
+        Some(realm) => users::digest_line(account, realm, password).map_err(Error::Account)?,
+        None => users::line(account, password),
+    };
     let written = writeln!(output, "{}", *line).and_then(|()| output.flush());
     written.map_err(Error::Write)
 }
@@ -199,17 +212,32 @@ mod tests {
     #[test]
     fn the_line_goes_out_with_a_line_end() {
         let mut output = Vec::new();
-        print(&mut output, &"ACME\\host".parse().unwrap(), "password").unwrap();
+        let account = "ACME\\host".parse().unwrap();
+        print(&mut output, &account, None, "password").unwrap();
         assert_eq!(output, b"ACME\\host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n");
+        output.clear();
+        print(&mut output, &account, Some("here"), "password").unwrap();
+        let output = String::from_utf8(output).unwrap();
+        assert!(
+            output.starts_with("ACME\\host:{DIGEST}here:SHA-256="),
+            "{output}"
+        );
+        assert!(output.ends_with('\n'));
     }
 
     #[test]
     fn a_bad_account_is_a_bad_argument() {
         let options = Options {
             account: "a:b".to_owned(),
+            digest: None,
         };
         let error = run(&options).unwrap_err();
         assert!(matches!(error, Error::Account(_)));
         assert_eq!((error.exit_code(), Error::Empty.exit_code()), (2, 1));
+        let options = Options {
+            account: "a".to_owned(),
+            digest: Some("a:b".to_owned()),
+        };
+        assert_eq!(run(&options).unwrap_err().exit_code(), 2);
     }
 }

@@ -33,6 +33,10 @@ pub enum Error {
         /// How many keys.
         keys: usize,
     },
+    /// `--allow-password-without-tls` without `--basic` and `--digest`.
+    NoPassword,
+    /// That flag, and no listener that would offer it.
+    PasswordListener(&'static str),
     /// `--listen` with a path.
     ListenPath(String),
     /// `--listen` with a host or port that is none.
@@ -127,6 +131,14 @@ impl fmt::Display for Error {
             Self::Pairs { certificates, keys } => write!(
                 f,
                 "--tls-cert and --tls-key belong together: {certificates} of one, {keys} of the other"
+            ),
+            Self::NoPassword => f.write_str(
+                "--allow-password-without-tls: nothing to allow; it goes with --basic and --digest",
+            ),
+            Self::PasswordListener(flag) => write!(
+                f,
+                "{flag}: no listener offers it; give --listen https://ADDR[:PORT], or \
+                 --allow-password-without-tls if the network can be trusted"
             ),
             Self::Metrics(value) => write!(
                 f,

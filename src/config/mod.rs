@@ -60,6 +60,12 @@ pub struct Config {
     pub computers: Option<ComputerRule>,
     /// Whether bodies that are not sealed are taken after authentication.
     pub allow_unencrypted: bool,
+    /// Whether Basic is offered.
+    pub basic: bool,
+    /// Whether Digest is offered.
+    pub digest: bool,
+    /// Whether these two are offered without TLS.
+    pub password_without_tls: bool,
     /// How an event becomes a message.
     pub mapping: Mapping,
     /// Folder of bookmarks.
@@ -102,6 +108,7 @@ impl Config {
             return Err(Error::Ntlmv1);
         }
         let listeners = listen::listeners(&options.listen, &environment.sockets)?;
+        check_passwords(options, &listeners)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
@@ -120,6 +127,9 @@ impl Config {
             ntlmv1: options.ntlmv1,
             computers: computers(options)?,
             allow_unencrypted: options.allow_unencrypted,
+            basic: options.passwords.basic,
+            digest: options.passwords.digest,
+            password_without_tls: options.passwords.allow_password_without_tls,
             mapping: mapping(options)?,
             state: state(
                 options.state.as_deref(),
@@ -130,6 +140,25 @@ impl Config {
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,
         })
+    }
+}
+
+/// Basic and Digest must be of use somewhere.
+fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
+    let method = match (options.passwords.basic, options.passwords.digest) {
+        (true, _) => "--basic",
+        (false, true) => "--digest",
+        (false, false) if options.passwords.allow_password_without_tls => {
+            return Err(Error::NoPassword);
+        }
+        (false, false) => return Ok(()),
+    };
+    let is_offered =
+        |listener: &Listener| listener.secure || options.passwords.allow_password_without_tls;
+    if listeners.iter().any(is_offered) {
+        Ok(())
+    } else {
+        Err(Error::PasswordListener(method))
     }
 }
 

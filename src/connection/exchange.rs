@@ -52,7 +52,7 @@ impl Connection {
         let step = self
             .acceptor
             .handle_verdict(verdict, self.address, &rules.auth);
-        match self.take_step(now, form, step, rules) {
+        match self.take_step(now, form, step, || offer(&rules.auth)) {
             Ok(()) => self.admit(now, form, *request, rules),
             Err(event) => event,
         }
@@ -86,30 +86,32 @@ impl Connection {
         if self.certificate().is_some() {
             return Ok(());
         }
-        let Some(authorization) = request.head.header("Authorization") else {
-            if self.established.is_some() {
-                return Ok(());
-            }
-            let response = offer(&rules.auth);
-            self.respond(now, form, response);
-            return Err(None);
-        };
+        let authorization = request.head.header("Authorization");
+        if authorization.is_none() && self.is_authenticated_for_good() {
+            return Ok(());
+        }
         if self.established.take().is_some() {
             // It starts over, with the time of a new connection.
             self.opened = now.monotonic;
         }
-        let step = self
-            .acceptor
-            .handle(authorization, self.address, &rules.auth, now.wall, random);
-        self.take_step(now, form, step, rules)
+        let Some(authorization) = authorization else {
+            let response = offer_all(self.is_secure(), now, rules, random);
+            self.respond(now, form, response);
+            return Err(None);
+        };
+        let step = self.judge(now, request, authorization, rules, random);
+        let is_secure = self.is_secure();
+        let offer = || offer_all(is_secure, now, rules, random);
+        self.take_step(now, form, step, offer)
     }
 
+    /// `offer` is for whoever is refused.
     fn take_step(
         &mut self,
         now: Now,
         form: Form,
         step: Step,
-        rules: &Rules,
+        offer: impl FnOnce() -> Response,
     ) -> Result<(), Option<Event>> {
         match step {
             Step::Ask => {
@@ -133,12 +135,41 @@ impl Connection {
                 self.is_news = true;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
-                    context: Some(context),
+                    context,
                 });
                 Ok(())
             }
-            Step::Deny(error) => Err(Some(self.deny(now, form, &error, rules))),
+            Step::Deny(error) => Err(Some(self.deny(now, form, &error, offer()))),
         }
+    }
+
+    /// Whether further requests need no proof of their own.
+    fn is_authenticated_for_good(&self) -> bool {
+        let established = self.established.as_ref();
+        established.is_some_and(|e| !e.identity.method.is_by_request())
+    }
+
+    fn judge(
+        &mut self,
+        now: Now,
+        request: &Request,
+        authorization: &str,
+        rules: &Rules,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Step {
+        let presented = auth::Presented {
+            authorization,
+            method: "POST",
+            target: &request.head.target,
+            body: &request.body,
+            is_secure: self.is_secure(),
+        };
+        let passwords = rules.auth.passwords.as_ref();
+        let step = passwords.and_then(|known| known.handle(&presented, now.wall, random));
+        step.unwrap_or_else(|| {
+            let (acceptor, address) = (&mut self.acceptor, self.address);
+            acceptor.handle(authorization, address, &rules.auth, now.wall, random)
+        })
     }
 
     pub(super) fn deny(
@@ -146,14 +177,14 @@ impl Connection {
         now: Now,
         form: Form,
         error: &auth::Error,
-        rules: &Rules,
+        offer: Response,
     ) -> Event {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
         // A source that is told what is wrong gets that alone, as any other token.
         let response = match error.answer() {
             Some(answer) => Response::empty(401).header("WWW-Authenticate", answer),
-            None => offer(&rules.auth),
+            None => offer,
         };
         self.respond(now, Form { keep_alive, ..form }, response);
         let kind = match error {
@@ -161,6 +192,14 @@ impl Connection {
             _ => RefusalKind::Authentication,
         };
         Event::Refused(Refusal::new(kind, 401, error.reason()).of(error.method()))
+    }
+
+    /// Whether bodies may come as they are: TLS protects them, or a flag says so.
+    fn takes_unsealed(&self, rules: &Rules) -> bool {
+        let by_request = |e: &Established| e.identity.method.is_by_request();
+        rules.allow_unencrypted
+            || self.is_secure()
+            || self.established.as_ref().is_some_and(by_request)
     }
 
     /// Body to envelope: unseal, decompress, decode.
@@ -185,7 +224,7 @@ impl Connection {
                 sealed: Some(sealed.mechanism),
                 ..form
             }
-        } else if rules.allow_unencrypted || self.is_secure() {
+        } else if self.takes_unsealed(rules) {
             plain = &body;
             let charset = content_type.charset().unwrap_or_default();
             Form { charset, ..form }
@@ -255,12 +294,23 @@ impl Connection {
     }
 }
 
-/// 401 with the methods that are enabled.
+/// 401 with the methods that a connection is authenticated by.
 fn offer(policy: &auth::Policy) -> Response {
-    policy
-        .offers()
-        .into_iter()
-        .fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+    let words = policy.offers().into_iter();
+    words.fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
+}
+
+/// 401 with all methods that are enabled.
+fn offer_all(
+    is_secure: bool,
+    now: Now,
+    rules: &Rules,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Response {
+    let passwords = rules.auth.passwords.as_ref();
+    let passwords = passwords.map(|known| known.offers(is_secure, now.wall, random));
+    let passwords = passwords.unwrap_or_default().into_iter();
+    passwords.fold(offer(&rules.auth), |r, o| r.header("WWW-Authenticate", o))
 }
 
 /// Decompresses and decodes an unsealed body.

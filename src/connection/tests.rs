@@ -41,6 +41,7 @@ impl Scene {
             has_accounts: false,
             accounts: Rc::new(Nobody),
             ntlmv1: false,
+            passwords: None,
             domain: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
             kerberos: None,

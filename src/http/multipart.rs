@@ -15,6 +15,11 @@ use crate::wire::Charset;
 #[cfg(test)]
 mod tests;
 
+/// The type of a body that is sealed as a whole.
+const ONE: &str = "multipart/encrypted";
+/// The type of a body that is sealed in pieces.
+const SEVERAL: &str = "multipart/x-multi-encrypted";
+
 /// The longest security token, in bytes. NTLM has 16, Kerberos about 60; above
 /// it a line end in place of the size cannot be taken for one.
 pub const MAX_TOKEN: usize = 1024;
@@ -22,6 +27,9 @@ pub const MAX_TOKEN: usize = 1024;
 /// The longest that the headers of one part may be, in bytes; Windows' have
 /// some 140.
 const MAX_PART_HEADERS: usize = 4096;
+
+/// The most pairs of parts in one body: of 16 KiB each, more than any envelope has.
+const MAX_PAIRS: usize = 2048;
 
 /// The boundary that Windows uses and some clients insist on.
 const BOUNDARY: &str = "Encrypted Boundary";
@@ -105,6 +113,10 @@ pub enum Error {
     },
     /// The body does not end with the closing delimiter.
     MissingEnd,
+    /// More pairs of parts than any client makes.
+    TooManyPairs,
+    /// The parts do not all name one charset.
+    MixedPairs,
 }
 
 impl fmt::Display for Error {
@@ -128,6 +140,8 @@ impl fmt::Display for Error {
                 write!(f, "no valid security token at byte {offset}")
             }
             Self::MissingEnd => f.write_str("no closing multipart delimiter"),
+            Self::TooManyPairs => write!(f, "more than {MAX_PAIRS} sealed parts in one body"),
+            Self::MixedPairs => f.write_str("sealed parts of different charsets in one body"),
         }
     }
 }
@@ -140,15 +154,10 @@ impl std::error::Error for Error {}
 /// headers, blank lines after them, bare LF, a space after the dashes of a
 /// delimiter, a missing or present last line end.
 pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
-    if !content_type.is("multipart/encrypted") {
+    if !content_type.is(ONE) {
         return Err(Error::NotEncrypted);
     }
-    let protocol = content_type.protocol();
-    let mechanism = protocol.and_then(Mechanism::from_protocol);
-    let mechanism = mechanism.ok_or(Error::UnknownProtocol)?;
-    let boundary = content_type.boundary().filter(|b| !b.is_empty());
-    let boundary = boundary.ok_or(Error::NoBoundary)?;
-
+    let (mechanism, boundary) = parameters(content_type)?;
     let mut cursor = Cursor { body, at: 0 };
     let (length, charset) = original_content(&mut cursor, boundary)?;
     cursor.delimiter(boundary)?;
@@ -166,6 +175,59 @@ pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
         token,
         data,
     })
+}
+
+/// Whether a body of this type is sealed, in one part or in several.
+#[must_use]
+pub fn is_sealed(content_type: &ContentType) -> bool {
+    content_type.is(ONE) || content_type.is(SEVERAL)
+}
+
+/// As [`parse`]; takes a body of several parts too (`multipart/x-multi-encrypted`,
+/// MS-WSMV 2.2.9.1.3), each of which has a token of its own. Unsealed in their order
+/// and joined they are the text.
+///
+/// Such parts hold as many bytes as their length says, as the data may hold anything.
+pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>, Error> {
+    if !content_type.is(SEVERAL) {
+        return parse(content_type, body).map(|sealed| vec![sealed]);
+    }
+    let (mechanism, boundary) = parameters(content_type)?;
+    let mut cursor = Cursor { body, at: 0 };
+    let mut pairs: Vec<Sealed> = Vec::new();
+    while !cursor.is_end(boundary) {
+        if pairs.len() == MAX_PAIRS {
+            return Err(Error::TooManyPairs);
+        }
+        let (length, charset) = original_content(&mut cursor, boundary)?;
+        if pairs.first().is_some_and(|first| first.charset != charset) {
+            return Err(Error::MixedPairs);
+        }
+        cursor.delimiter(boundary)?;
+        cursor.skip_headers();
+        let token = cursor.token()?;
+        let data = cursor.data(token.end, length)?;
+        pairs.push(Sealed {
+            mechanism,
+            charset,
+            length,
+            token,
+            data,
+        });
+    }
+    match pairs.is_empty() {
+        true => Err(Error::MissingDelimiter { offset: 0 }),
+        false => Ok(pairs),
+    }
+}
+
+/// Mechanism and boundary, which both kinds of sealed bodies name.
+fn parameters(content_type: &ContentType) -> Result<(Mechanism, &str), Error> {
+    let protocol = content_type.protocol();
+    let mechanism = protocol.and_then(Mechanism::from_protocol);
+    let boundary = content_type.boundary().filter(|b| !b.is_empty());
+    let mechanism = mechanism.ok_or(Error::UnknownProtocol)?;
+    Ok((mechanism, boundary.ok_or(Error::NoBoundary)?))
 }
 
 /// The `Content-Type` of a body that [`emit`] writes.
@@ -306,6 +368,31 @@ impl<'a> Cursor<'a> {
             blank.then(|| self.sized_token()).flatten()
         });
         token.ok_or(Error::MalformedToken { offset })
+    }
+
+    /// The data of one of several parts: as many bytes as its length says.
+    fn data(&mut self, start: usize, length: usize) -> Result<Range<usize>, Error> {
+        let present = self.body.len().saturating_sub(start);
+        if length > present {
+            let declared = length;
+            return Err(Error::WrongLength { declared, present });
+        }
+        self.at = start + length;
+        // Before a delimiter comes nothing, or a line end.
+        let rest = self.rest();
+        let line_end = [b"\r\n".as_slice(), b"\n"];
+        let next = line_end.iter().find_map(|end| rest.strip_prefix(*end));
+        if let Some(next) = next {
+            self.at = self.body.len() - next.len();
+        }
+        Ok(start..start + length)
+    }
+
+    /// Whether the closing delimiter is here, and nothing after it.
+    fn is_end(&self, boundary: &str) -> bool {
+        let rest = strip_line_end(self.rest()).strip_suffix(b"--");
+        let name = rest.and_then(|rest| rest.strip_prefix(b"--"));
+        name.is_some_and(|name| name.trim_ascii() == boundary.as_bytes())
     }
 
     /// The token here, if four bytes here can be its size.

@@ -103,6 +103,12 @@ impl NtHash {
         self.0.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether both are the same, in constant time.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.0.ct_eq(&other.0.0).into()
+    }
+
     /// NTOWFv2: the key of NTLMv2 responses (MS-NLMP 3.3.2). The user is
     /// upper-cased, the domain taken as the source wrote it.
     #[must_use]

@@ -252,8 +252,11 @@ fn note_unlisted(path: &Path, authorities: &[X509], lists: &[X509Crl]) {
     for authority in authorities {
         let name = authority.subject_name();
         let is_own = |list: &X509Crl| {
+            // Two authorities may have one name: the signature tells them apart.
             let order = list.issuer_name().try_cmp(name);
+            let key = authority.public_key();
             order.is_ok_and(std::cmp::Ordering::is_eq)
+                && key.is_ok_and(|key| list.verify(&key).is_ok_and(|good| good))
         };
         if !lists.iter().any(is_own) {
             log::warn!(

@@ -1,38 +1,58 @@
 //! The accounts of `--users FILE`, which sources authenticate with.
 //!
-//! One account a line: `[DOMAIN\]USER:{FORM}SECRET`. The form says what the
-//! secret is, so that others can join [`NtHash`] later; `#` begins a comment.
+//! One account a line: `[DOMAIN\]USER:{FORM}SECRET`. The form says what the secret
+//! is: `{NT}` for NTLM and Basic, `{DIGEST}` for Digest (and for Basic where there is
+//! no other). An account may have one line of each; `#` begins a comment.
 //!
 //! ```text
 //! # made with: wecrelay passwd 'ACME\collector'
 //! ACME\collector:{NT}8846f7eaee8fb117ad06bdd830b7586c
 //! anywhere:{NT}8846f7eaee8fb117ad06bdd830b7586c
+//! # made with: wecrelay passwd --digest 'Event collector' Mufasa
+//! Mufasa:{DIGEST}Event collector:SHA-256=HEX:MD5=HEX
 //! ```
+//!
+//! Digest hashes the name too, so letter case counts in it and no domain is left out.
+
+mod digest;
+mod error;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use crate::auth::{Algorithm, Credentials, Ha1};
 use crate::ntlm::Accounts;
 use crate::ntlm::crypto::NtHash;
+
+pub use self::digest::digest_line;
+pub use self::error::{Error, Reason};
 
 /// Accounts with their hashes.
 #[derive(Debug, Default)]
 pub struct Users {
-    accounts: HashMap<Account, Line>,
+    accounts: HashMap<Account, Line<NtHash>>,
+    digests: HashMap<Account, Line<Ha1>>,
+    /// Of all Digest lines, and the first of these.
+    realm: Option<(String, usize)>,
 }
 
 #[derive(Debug)]
-struct Line {
-    hash: NtHash,
+struct Line<T> {
+    hash: T,
     number: usize,
+}
+
+/// What a line holds.
+enum Secret {
+    Nt(NtHash),
+    Digest(String, Ha1),
 }
 
 impl Users {
@@ -75,45 +95,89 @@ impl Users {
                 continue;
             }
             let parsed = parse_line(line);
-            let (account, hash) = parsed.map_err(|reason| Error::Line {
+            let (account, secret) = parsed.map_err(|reason| Error::Line {
                 file: file.to_owned(),
                 line: number,
                 reason,
             })?;
-            users.add(account, Line { hash, number }, file)?;
+            match secret {
+                Secret::Nt(hash) => add(&mut users.accounts, account, Line { hash, number }, file)?,
+                Secret::Digest(realm, hash) => {
+                    users.agree(realm, number, file)?;
+                    add(&mut users.digests, account, Line { hash, number }, file)?;
+                }
+            }
         }
         Ok(users)
     }
 
-    /// Number of accounts.
+    /// Number of accounts that NTLM takes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
 
-    /// Whether nobody can log on.
+    /// Whether nobody can log on by NTLM.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
     }
 
-    fn add(&mut self, account: Account, line: Line, file: &Path) -> Result<(), Error> {
-        match self.accounts.entry(account) {
-            Entry::Vacant(free) => {
-                free.insert(line);
+    /// The realm of the Digest lines, if there are any.
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_ref().map(|(realm, _)| realm.as_str())
+    }
+
+    /// The algorithms that some Digest line has a hash of, best first.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let mut all = Algorithm::ALL.to_vec();
+        all.retain(|algorithm| {
+            let mut lines = self.digests.values();
+            lines.any(|line| line.hash.get(*algorithm).is_some())
+        });
+        all
+    }
+
+    /// A client is asked for one realm, so all lines must be of one.
+    fn agree(&mut self, realm: String, second: usize, file: &Path) -> Result<(), Error> {
+        match &self.realm {
+            Some((known, first)) if *known != realm => Err(Error::Realms {
+                file: file.to_owned(),
+                first: *first,
+                second,
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.realm = Some((realm, second));
                 Ok(())
             }
-            Entry::Occupied(taken) => Err(Error::Duplicate {
-                file: file.to_owned(),
-                account: taken.key().clone(),
-                first: taken.get().number,
-                second: line.number,
-            }),
         }
     }
 
-    fn find(&self, domain: Option<&str>, user: &str) -> Option<&Line> {
+    fn find(&self, domain: Option<&str>, user: &str) -> Option<&Line<NtHash>> {
         self.accounts.get(&Account::new(domain, user))
+    }
+}
+
+fn add<T>(
+    lines: &mut HashMap<Account, Line<T>>,
+    account: Account,
+    line: Line<T>,
+    file: &Path,
+) -> Result<(), Error> {
+    match lines.entry(account) {
+        Entry::Vacant(free) => {
+            free.insert(line);
+            Ok(())
+        }
+        Entry::Occupied(taken) => Err(Error::Duplicate {
+            file: file.to_owned(),
+            account: taken.key().clone(),
+            first: taken.get().number,
+            second: line.number,
+        }),
     }
 }
 
@@ -123,6 +187,28 @@ impl Accounts for Users {
         let exact = self.find(Some(domain), user);
         let line = exact.or_else(|| self.find(None, user))?;
         Some(line.hash.clone())
+    }
+}
+
+impl Credentials for Users {
+    /// By the `{NT}` line as NTLM finds it, else by the `{DIGEST}` line.
+    fn check(&self, name: &str, password: &str) -> Option<bool> {
+        let (domain, user) = name.split_once('\\').unwrap_or(("", name));
+        let hash = NtHash::from_password(password);
+        let (line, digest) = (self.nt_hash(user, domain), self.ha1(name));
+        let nobody = NtHash::from_bytes([0; 16]);
+        let same = hash.is(line.as_ref().unwrap_or(&nobody));
+        let (realm, nothing) = (self.realm().unwrap_or_default(), Ha1::default());
+        let same_digest = digest.unwrap_or(&nothing).is_of(name, realm, password);
+        match line {
+            Some(_) => Some(same),
+            None => digest.map(|_| same_digest),
+        }
+    }
+
+    fn ha1(&self, name: &str) -> Option<&Ha1> {
+        let account = name.parse().ok()?;
+        self.digests.get(&account).map(|line| &line.hash)
     }
 }
 
@@ -181,104 +267,6 @@ pub fn line(account: &Account, password: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("{account}:{{NT}}{}", *hex))
 }
 
-/// Why the accounts cannot be used.
-#[derive(Debug)]
-pub enum Error {
-    /// The file cannot be read.
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// A line is no account.
-    Line {
-        /// The file.
-        file: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: Reason,
-    },
-    /// Two lines name the same account.
-    Duplicate {
-        /// The file.
-        file: PathBuf,
-        /// The account.
-        account: Account,
-        /// The line that came first, counted from 1.
-        first: usize,
-        /// The line that names it again.
-        second: usize,
-    },
-}
-
-/// What is wrong with a line or the name of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Nothing parts the name from the secret.
-    NoSecret,
-    /// Not `USER` or `DOMAIN\USER`.
-    Account,
-    /// What follows the name has no form: probably a password.
-    PlainText,
-    /// The form is not known.
-    UnknownForm {
-        /// The form, without braces.
-        form: String,
-    },
-    /// Not 32 hexadecimal digits.
-    Hash,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSecret => {
-                f.write_str("no ':' after the account, expected [DOMAIN\\]USER:{NT}HASH")
-            }
-            Self::Account => f.write_str(
-                "not an account, expected USER or DOMAIN\\USER without ':', further '\\', \
-                 control characters, blanks at an end, or '#' in front",
-            ),
-            Self::PlainText => f.write_str(
-                "passwords cannot stand here in plain text, expected {NT}HASH; \
-                 make the line with \"wecrelay passwd\"",
-            ),
-            Self::UnknownForm { form } => write!(f, "unknown form {{{form}}}, expected {{NT}}"),
-            Self::Hash => f.write_str("expected 32 hexadecimal digits after {NT}"),
-        }
-    }
-}
-
-impl std::error::Error for Reason {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { file, error } => write!(f, "cannot read {}: {error}", file.display()),
-            Self::Line { file, line, reason } => {
-                write!(f, "{}, line {line}: {reason}", file.display())
-            }
-            Self::Duplicate {
-                file,
-                account,
-                first,
-                second,
-            } => {
-                let file = file.display();
-                write!(
-                    f,
-                    "{file}: {account} stands in line {first} and again in line {second}"
-                )
-            }
-        }
-    }
-}
-
-// No `source`: the text above says all, for logs that print only that.
-impl std::error::Error for Error {}
-
 /// The spelling of an account: all spellings are equal.
 #[derive(Clone, Debug)]
 struct Written(String);
@@ -295,7 +283,7 @@ impl std::hash::Hash for Written {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-fn parse_line(line: &str) -> Result<(Account, NtHash), Reason> {
+fn parse_line(line: &str) -> Result<(Account, Secret), Reason> {
     let (account, secret) = line.split_once(':').ok_or(Reason::NoSecret)?;
     let account = account.trim().parse()?;
     let form = secret
@@ -305,7 +293,11 @@ fn parse_line(line: &str) -> Result<(Account, NtHash), Reason> {
     let (form, hash) = form.ok_or(Reason::PlainText)?;
     if form.eq_ignore_ascii_case("NT") {
         let hash = NtHash::from_hex(hash).ok_or(Reason::Hash)?;
-        return Ok((account, hash));
+        return Ok((account, Secret::Nt(hash)));
+    }
+    if form.eq_ignore_ascii_case("DIGEST") {
+        let (realm, hash) = digest::parse(hash)?;
+        return Ok((account, Secret::Digest(realm, hash)));
     }
     // A password can begin with a brace too: show only what looks like a form.
     let known_shape = form.len() <= 16 && form.bytes().all(|b| b.is_ascii_uppercase());

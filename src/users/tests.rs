@@ -99,11 +99,36 @@ fn bad_lines_are_refused_with_their_number() {
         ("user:{secret".to_owned(), Reason::PlainText),
         ("user:{my}secret".to_owned(), Reason::PlainText),
         (
-            "user:{DIGEST}realm:x".to_owned(),
+            "user:{SCRAM}realm:x".to_owned(),
             Reason::UnknownForm {
-                form: "DIGEST".to_owned(),
+                form: "SCRAM".to_owned(),
             },
         ),
+        ("user:{DIGEST}realm".to_owned(), Reason::Digest),
+        ("user:{DIGEST}realm:x".to_owned(), Reason::Digest),
+        ("user:{DIGEST}realm:".to_owned(), Reason::Digest),
+        (
+            format!("user:{{DIGEST}}realm:MD5={PASSWORD}0"),
+            Reason::Digest,
+        ),
+        (
+            format!("user:{{DIGEST}}realm:SHA-1={PASSWORD}"),
+            Reason::Digest,
+        ),
+        (
+            format!("user:{{DIGEST}}realm:MD5={PASSWORD}:MD5={PASSWORD}"),
+            Reason::Digest,
+        ),
+        (format!("user:{{DIGEST}}:MD5={PASSWORD}"), Reason::Realm),
+        (
+            format!("user:{{DIGEST}} realm:MD5={PASSWORD}"),
+            Reason::Realm,
+        ),
+        (
+            format!("user:{{DIGEST}}\"realm:MD5={PASSWORD}"),
+            Reason::Realm,
+        ),
+        (format!("user:{{DIGEST}}é:MD5={PASSWORD}"), Reason::Realm),
         ("user:{NT}".to_owned(), Reason::Hash),
         (format!("user:{nt}0"), Reason::Hash),
         (format!("user:{{NT}}+{}", &PASSWORD[1..]), Reason::Hash),
@@ -164,4 +189,63 @@ fn a_file_is_loaded_and_a_missing_one_is_named() {
     fs::remove_file(&path).unwrap();
     let error = Users::load(&path).unwrap_err();
     assert!(error.to_string().contains("-users"), "{error}");
+}
+
+#[test]
+fn a_digest_line_stands_beside_the_other_of_an_account() {
+    let account: Account = "ACME\\host".parse().unwrap();
+    let made = digest_line(&account, "Event collector", "password").unwrap();
+    assert!(
+        made.starts_with("ACME\\host:{DIGEST}Event collector:SHA-256="),
+        "{}",
+        *made
+    );
+    let users = users(&format!("{}\nACME\\host:{{NT}}{OTHER}\n", *made)).unwrap();
+    assert_eq!((users.len(), users.realm()), (1, Some("Event collector")));
+    assert_eq!(users.algorithms(), Algorithm::ALL);
+    let ha1 = users.ha1("ACME\\host").unwrap();
+    assert!(ha1.is_of("ACME\\host", "Event collector", "password"));
+    assert!(!ha1.is_of("acme\\host", "Event collector", "password"));
+    assert!(users.ha1("host").is_none());
+    // The {NT} line comes first for Basic.
+    assert_eq!(users.check("acme\\HOST", "Password"), Some(true));
+    assert_eq!(users.check("ACME\\host", "password"), Some(false));
+}
+
+#[test]
+fn basic_goes_by_either_form() {
+    let digest = digest_line(&"b".parse().unwrap(), "here", "password").unwrap();
+    let users = users(&format!("a:{{NT}}{PASSWORD}\n{}\n", *digest)).unwrap();
+    for (name, password, want) in [
+        ("a", "password", Some(true)),
+        ("ACME\\A", "password", Some(true)),
+        ("a", "Password", Some(false)),
+        ("a", "", Some(false)),
+        ("b", "password", Some(true)),
+        ("b", "Password", Some(false)),
+        ("ACME\\b", "password", None),
+        ("c", "password", None),
+        ("", "", None),
+    ] {
+        assert_eq!(users.check(name, password), want, "{name} {password}");
+    }
+}
+
+#[test]
+fn only_the_algorithms_of_the_file_are_offered() {
+    let line = format!("a:{{digest}}here:md5={}", PASSWORD.to_uppercase());
+    let md5 = users(&line).unwrap();
+    assert_eq!(md5.algorithms(), [Algorithm::Md5]);
+    assert_eq!(md5.ha1("a").unwrap().get(Algorithm::Md5), Some(PASSWORD));
+    assert!(md5.is_empty(), "NTLM has no account");
+    assert!(users("").unwrap().algorithms().is_empty());
+}
+
+#[test]
+fn digest_lines_of_two_realms_are_refused_naming_both() {
+    let error = users(&format!(
+        "a:{{DIGEST}}x:MD5={PASSWORD}\n\nb:{{DIGEST}}y:MD5={PASSWORD}"
+    ));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("lines 1 and 3"), "{error}");
 }

@@ -26,7 +26,7 @@ fn in_a_file_nothing_acknowledged_is_lost_whatever_breaks() {
 }
 
 /// Takes in the lines of a file; gives the number of those that were cut.
-fn read_file(path: &str, tally: &Tally) -> u64 {
+pub(crate) fn read_file(path: &str, tally: &Tally) -> u64 {
     let connection = tally.open();
     let text = std::fs::read(path).unwrap();
     let lines = text.split(|&byte| byte == b'\n').filter(|l| !l.is_empty());

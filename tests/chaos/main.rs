@@ -15,6 +15,7 @@
     reason = "test code may panic and use the clock and sockets"
 )]
 
+mod clock;
 mod file;
 mod held;
 mod relp;

@@ -60,7 +60,7 @@ pub(crate) struct Scene {
     pub(crate) random: Random,
     arguments: Vec<String>,
     pub(crate) relay: Option<Relay>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     disk: SmallDisk,
     root: Issued,
     /// In front of the http and the https listener.
@@ -77,6 +77,13 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn start(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
+        let mut scene = Self::empty(name, output);
+        scene.start_hosts();
+        scene
+    }
+
+    /// One without hosts.
+    pub(crate) fn empty(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
         let seed = setting("SEED", 1);
         println!("chaos {name}: seed {seed}");
         let mut random = Random::new(seed);
@@ -91,7 +98,7 @@ impl Scene {
             proxy.plan(source_faults(random.fork()));
             proxy
         });
-        let mut scene = Self {
+        Self {
             name,
             began: Instant::now(),
             random,
@@ -109,9 +116,7 @@ impl Scene {
             broken: BTreeMap::new(),
             memory: 0,
             dir,
-        };
-        scene.start_hosts();
-        scene
+        }
     }
 
     fn start_hosts(&mut self) {

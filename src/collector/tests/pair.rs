@@ -45,6 +45,7 @@ pub(super) fn settings() -> Settings {
                 has_accounts: true,
                 accounts: Rc::new(users),
                 ntlmv1: false,
+                passwords: None,
                 domain: false,
                 server: Server::from_hostname("collector.example.com"),
                 kerberos: None,

@@ -231,3 +231,87 @@ fn no_byte_makes_it_panic() {
         }
     }
 }
+
+fn several_type() -> ContentType {
+    let kind = content_type(Mechanism::Spnego).replace(ONE, SEVERAL);
+    ContentType::parse(&kind).unwrap()
+}
+
+/// One pair of parts after the other, as pywinrm and pypsrp write them.
+fn several(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (token, data) in pairs {
+        out.truncate(out.len().saturating_sub(END.len()));
+        out.extend(emitted(data.len(), token, data));
+    }
+    out
+}
+
+#[test]
+fn a_body_of_several_parts_is_read_whatever_the_data() {
+    let pairs: [(&[u8], &[u8]); 4] = [
+        (b"t1", b"first"),
+        (b"", b""),
+        (b"t3", END.as_bytes()),
+        (b"t4", FRONT.as_bytes()),
+    ];
+    let body = several(&pairs);
+    let found = parse_all(&several_type(), &body).unwrap();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|sealed| (&body[sealed.token], &body[sealed.data]))
+        .collect();
+    assert_eq!(found, pairs);
+    let mut broken = body.clone();
+    broken.truncate(body.len() - 2);
+    assert!(
+        parse_all(&several_type(), &broken).is_ok(),
+        "no last line end"
+    );
+    for size in 0..body.len() - 2 {
+        assert!(parse_all(&several_type(), &body[..size]).is_err(), "{size}");
+    }
+}
+
+#[test]
+fn a_body_of_one_part_is_read_as_either_kind() {
+    let body = emitted(6, b"tttt", b"sealed");
+    let one = parse(&sealed_type(), &body).unwrap();
+    assert_eq!(parse_all(&sealed_type(), &body), Ok(vec![one.clone()]));
+    assert_eq!(parse_all(&several_type(), &body), Ok(vec![one]));
+    assert!(is_sealed(&sealed_type()) && is_sealed(&several_type()));
+    assert!(!is_sealed(
+        &ContentType::parse("application/soap+xml").unwrap()
+    ));
+    assert_eq!(parse(&several_type(), &body), Err(Error::NotEncrypted));
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused() {
+    let kind = several_type();
+    let shorter = several(&[(b"t", b"sealed")]).len();
+    let long = emitted(7, b"t", b"sealed");
+    let end = shorter - END.len();
+    assert_eq!(
+        parse_all(&kind, &long),
+        Err(Error::MissingDelimiter { offset: end + 1 })
+    );
+    let longer = emitted(1000, b"t", b"sealed");
+    assert!(matches!(
+        parse_all(&kind, &longer),
+        Err(Error::WrongLength { declared: 1000, .. })
+    ));
+    let many = several(&[(&b""[..], &b""[..]); MAX_PAIRS + 1]);
+    assert_eq!(parse_all(&kind, &many), Err(Error::TooManyPairs));
+    let other = String::from_utf8(several(&[(b"t", b"a"), (b"t", b"b")])).unwrap();
+    let other = other.replacen("UTF-16", "UTF-8", 1);
+    assert_eq!(parse_all(&kind, other.as_bytes()), Err(Error::MixedPairs));
+    assert_eq!(
+        parse_all(&kind, END.as_bytes()),
+        Err(Error::MissingDelimiter { offset: 0 })
+    );
+    assert_eq!(
+        parse_all(&kind, b""),
+        Err(Error::MissingDelimiter { offset: 0 })
+    );
+}

@@ -21,7 +21,21 @@ fuzz_target!(|data: &[u8]| {
     read(&windows, body);
     let (token, sealed) = body.split_at(body.len() / 4);
     comes_back(token, sealed);
+    let several = multipart::content_type(Mechanism::Spnego);
+    let several = several.replace("multipart/encrypted", "multipart/x-multi-encrypted");
+    several_parts(&ContentType::parse(&several).unwrap(), body);
 });
+
+/// Parts stand in order, none within another, and each has the length that it declares.
+fn several_parts(kind: &ContentType, body: &[u8]) {
+    let mut end = 0;
+    for sealed in multipart::parse_all(kind, body).unwrap_or_default() {
+        assert!(end < sealed.token.start && sealed.token.end <= sealed.data.start);
+        assert_eq!(sealed.data.len(), sealed.length);
+        end = sealed.data.end;
+        assert!(end < body.len());
+    }
+}
 
 fn read(kind: &ContentType, body: &[u8]) {
     let Ok(sealed) = multipart::parse(kind, body) else {

@@ -37,7 +37,9 @@ fn shown(answer: Answer) -> String {
 
 fuzz_target!(|data: &[u8]| {
     let whole = decode(&[data]);
-    let cut = data.first().map_or(0, |byte| usize::from(*byte) % data.len());
+    let cut = data
+        .first()
+        .map_or(0, |byte| usize::from(*byte) % data.len());
     let (front, back) = data.split_at(cut);
     assert_eq!(decode(&[front, back]), whole);
     let bytes: Vec<_> = data.chunks(1).collect();

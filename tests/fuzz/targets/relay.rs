@@ -206,6 +206,7 @@ fn settings() -> Settings {
         accounts: Rc::new(Nobody),
         has_accounts: false,
         ntlmv1: false,
+        passwords: None,
         domain: false,
         server: Server::from_hostname("collector.example.test"),
         kerberos: None,

@@ -1,0 +1,295 @@
+//! The methods that prove each request by itself: Basic and Digest.
+//!
+//! They seal nothing: bodies are as safe as the TLS around them.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use super::basic::{self, Claim};
+use super::digest::{self, Algorithm, Answer, Ha1};
+use super::nonces::Nonces;
+use super::{Identity, Method, Step};
+
+/// Most characters of a claimed name that go into a message.
+const MAX_NAME: usize = 128;
+
+/// Where accounts are looked up.
+pub trait Credentials {
+    /// Whether that is the password of `[DOMAIN\]USER`; `None` if there is no such
+    /// account. Must take as long for one that is not there.
+    fn check(&self, name: &str, password: &str) -> Option<bool>;
+
+    /// What Digest is proved with for `[DOMAIN\]USER`, if there is such a line.
+    fn ha1(&self, name: &str) -> Option<&Ha1>;
+}
+
+/// What is offered of these methods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// What the accounts are for; part of each Digest hash.
+    pub realm: String,
+    /// Basic.
+    pub basic: bool,
+    /// Digest by these algorithms, best first; empty turns it off.
+    pub digest: Vec<Algorithm>,
+    /// On connections without TLS too.
+    pub without_tls: bool,
+}
+
+/// A request as these methods see it.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// The `Authorization` header.
+    pub authorization: &'a str,
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// Whether TLS is around it.
+    pub is_secure: bool,
+}
+
+/// Basic and Digest towards a set of accounts; a clone shares its nonces.
+#[derive(Clone)]
+pub struct Passwords {
+    offer: Offer,
+    accounts: Rc<dyn Credentials>,
+    nonces: Rc<RefCell<Nonces>>,
+}
+
+impl Passwords {
+    /// For these accounts.
+    #[must_use]
+    pub fn new(offer: Offer, accounts: Rc<dyn Credentials>) -> Self {
+        let nonces = Rc::default();
+        Self {
+            offer,
+            accounts,
+            nonces,
+        }
+    }
+
+    /// Values of `WWW-Authenticate`, a line each.
+    pub fn offers(
+        &self,
+        is_secure: bool,
+        wall: SystemTime,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Vec<String> {
+        if !is_secure && !self.offer.without_tls {
+            return Vec::new();
+        }
+        let Offer { realm, digest, .. } = &self.offer;
+        let basic = self.offer.basic.then(|| basic::challenge(realm));
+        let digest = digest
+            .iter()
+            .map(|algorithm| self.challenge(*algorithm, false, wall, random));
+        basic.into_iter().chain(digest).collect()
+    }
+
+    fn challenge(
+        &self,
+        algorithm: Algorithm,
+        stale: bool,
+        wall: SystemTime,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> String {
+        let nonce = self.nonces.borrow_mut().issue(wall, random);
+        digest::challenge(&self.offer.realm, algorithm, &nonce, stale)
+    }
+
+    /// Judges a request; `None` if its header is for another method.
+    pub fn handle(
+        &self,
+        request: &Presented<'_>,
+        wall: SystemTime,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Step> {
+        let text = request.authorization.trim();
+        let (word, text) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        let step = if word.eq_ignore_ascii_case("Basic") {
+            self.admit(Method::Basic, self.offer.basic, request)
+                .and_then(|()| self.basic(text))
+        } else if word.eq_ignore_ascii_case("Digest") {
+            self.admit(Method::Digest, !self.offer.digest.is_empty(), request)
+                .and_then(|()| self.digest(text, request, wall, random))
+        } else {
+            return None;
+        };
+        Some(step.unwrap_or_else(|error| Step::Deny(super::Error::Password(error))))
+    }
+
+    fn admit(&self, method: Method, on: bool, request: &Presented<'_>) -> Result<(), Error> {
+        match on {
+            false => Err(Error::Off(method)),
+            true if request.is_secure || self.offer.without_tls => Ok(()),
+            true => Err(Error::WithoutTls(method)),
+        }
+    }
+
+    fn basic(&self, text: &str) -> Result<Step, Error> {
+        let method = Method::Basic;
+        let claim = Claim::parse(text).map_err(|why| Error::Malformed(method, why))?;
+        match self.accounts.check(&claim.name, &claim.password) {
+            Some(true) => Ok(accept(claim.name, method)),
+            Some(false) => Err(Error::WrongPassword(method, cut(&claim.name))),
+            None => Err(Error::UnknownAccount(method, cut(&claim.name))),
+        }
+    }
+
+    fn digest(
+        &self,
+        text: &str,
+        request: &Presented<'_>,
+        wall: SystemTime,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<Step, Error> {
+        let method = Method::Digest;
+        let malformed = |why| Error::Malformed(method, why);
+        let answer = Answer::parse(text).map_err(malformed)?;
+        if answer.realm != self.offer.realm {
+            return Err(malformed("the realm is not the one that was offered"));
+        }
+        if answer.uri != request.target {
+            return Err(malformed("the uri is not that of the request"));
+        }
+        if !self.offer.digest.contains(&answer.algorithm) {
+            return Err(malformed("an algorithm that was not offered"));
+        }
+        let account = self.accounts.ha1(&answer.username);
+        let ha1 = account.and_then(|account| account.get(answer.algorithm));
+        if !answer.is_proved(ha1, request.method, request.body) {
+            let name = cut(&answer.username);
+            return Err(match ha1 {
+                Some(_) => Error::WrongPassword(method, name),
+                None => Error::UnknownAccount(method, name),
+            });
+        }
+        // Only now: a nonce that is stale is no news for whoever does not know the password.
+        let (nonce, count) = (&answer.nonce, answer.count());
+        if !self.nonces.borrow_mut().take(nonce, count, wall) {
+            let challenge = self.challenge(answer.algorithm, true, wall, random);
+            return Ok(Step::Challenge(challenge));
+        }
+        Ok(accept(answer.username, method))
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Passwords").field(&self.offer).finish()
+    }
+}
+
+fn accept(name: String, method: Method) -> Step {
+    let identity = Identity {
+        name,
+        workstation: String::new(),
+        method,
+        token: None,
+    };
+    Step::Accept {
+        identity,
+        context: None,
+        token: None,
+    }
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The method is not turned on.
+    Off(Method),
+    /// The method is on, but only inside TLS.
+    WithoutTls(Method),
+    /// The header cannot be used; what is wrong with it.
+    Malformed(Method, &'static str),
+    /// No line for that name.
+    UnknownAccount(Method, String),
+    /// The name is there.
+    WrongPassword(Method, String),
+}
+
+impl Error {
+    /// The method that was tried.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Off(method)
+            | Self::WithoutTls(method)
+            | Self::Malformed(method, _)
+            | Self::UnknownAccount(method, _)
+            | Self::WrongPassword(method, _) => *method,
+        }
+    }
+
+    /// What the administrator can do.
+    pub(super) fn remedy(&self) -> String {
+        match self {
+            Self::Off(Method::Digest) => {
+                "let the host use Negotiate, or give --digest with a line of \"wecrelay passwd --digest\""
+                    .to_owned()
+            }
+            Self::Off(_) => "let the host use Negotiate, or give --basic".to_owned(),
+            Self::WithoutTls(method) => {
+                let shown = match method {
+                    Method::Basic => "change that password, which was sent in clear; ",
+                    _ => "",
+                };
+                format!("{shown}let the host come by https, or give --allow-password-without-tls")
+            }
+            Self::Malformed(..) => "look at the client, or at a proxy before this collector".to_owned(),
+            Self::UnknownAccount(Method::Digest, name) => format!(
+                "add a line for exactly {name} and its algorithm to the file of --users with \
+                 `wecrelay passwd --digest`"
+            ),
+            Self::UnknownAccount(_, name) => format!("add {name} to the file of --users"),
+            Self::WrongPassword(Method::Digest, name) => format!(
+                "renew the line of {name} in the file of --users with `wecrelay passwd --digest`; \
+                 letter case counts in the name"
+            ),
+            Self::WrongPassword(_, name) => {
+                format!("renew the line of {name} in the file of --users with `wecrelay passwd`")
+            }
+        }
+    }
+
+    /// What may be told to the source.
+    pub(super) const fn for_source(&self) -> &'static str {
+        match self {
+            Self::Off(_) => "authentication scheme not supported",
+            Self::WithoutTls(_) => "authentication scheme not supported without TLS",
+            Self::Malformed(..) => "authentication header malformed",
+            Self::UnknownAccount(..) | Self::WrongPassword(..) => "authentication failed",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off(method) => write!(f, "{} is not turned on", method.as_str()),
+            Self::WithoutTls(method) => write!(f, "{} without TLS", method.as_str()),
+            Self::Malformed(method, why) => write!(f, "{}: {why}", method.as_str()),
+            Self::UnknownAccount(method, name) => {
+                write!(f, "{}: unknown account ({name})", method.as_str())
+            }
+            Self::WrongPassword(method, name) => {
+                write!(f, "{}: wrong password ({name})", method.as_str())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

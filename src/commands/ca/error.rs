@@ -1,0 +1,57 @@
+//! Why the authority did not do what it was asked.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use openssl::error::ErrorStack;
+
+/// Why the authority did not do what it was asked.
+#[derive(Debug)]
+pub enum Error {
+    /// A file or folder cannot be read or written.
+    File(PathBuf, io::Error),
+    /// What is asked for cannot be; says what to do instead.
+    Refused(String),
+    /// A file of the authority is damaged.
+    Content(PathBuf, String),
+    /// Standard output cannot be written.
+    Print(io::Error),
+    /// OpenSSL itself.
+    Library(ErrorStack),
+}
+
+impl Error {
+    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |error| Self::File(path.to_owned(), error)
+    }
+
+    /// The exit code: 2 for what can be mended by the caller, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::Content(..) => 2,
+            Self::File(..) | Self::Print(_) | Self::Library(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Refused(why) => f.write_str(why),
+            Self::Content(path, why) => write!(f, "{}: {why}", path.display()),
+            Self::Print(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Library(error) => write!(f, "cannot make the certificate: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ErrorStack> for Error {
+    fn from(error: ErrorStack) -> Self {
+        Self::Library(error)
+    }
+}

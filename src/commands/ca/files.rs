@@ -1,0 +1,78 @@
+//! Files that are there whole or not at all, and one process at a time.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::Error;
+
+/// Permissions of what is secret, and of what is not.
+pub(super) const SECRET: u32 = 0o600;
+pub(super) const OPEN: u32 = 0o644;
+
+/// The folder is this process's until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Waits until no other process works in the folder.
+pub(super) fn lock(dir: &Path) -> Result<Lock, Error> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true);
+    let file = options.mode(SECRET).open(&path);
+    let file = file.map_err(Error::file(&path))?;
+    flock(&file, FlockOperation::LockExclusive)
+        .map_err(io::Error::from)
+        .map_err(Error::file(&path))?;
+    Ok(Lock { _file: file })
+}
+
+/// Makes a folder for its owner only, where there is none.
+pub(super) fn folder(path: &Path) -> Result<(), Error> {
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(Error::file(path))
+}
+
+/// Puts a file there, whole and on the disk, in place of any before.
+pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    // What a process that was killed has left; ours is the only one now.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::File(new, error));
+        }
+        _ => {}
+    }
+    let written = (|| {
+        let mut options = OpenOptions::new();
+        let mut file = options.create_new(true).write(true).mode(mode).open(&new)?;
+        file.write_all(content)?;
+        file.sync_all()
+    })();
+    written.map_err(Error::file(&new))?;
+    std::fs::rename(&new, path).map_err(Error::file(path))?;
+    sync_folder(path)
+}
+
+/// A rename is on the disk when its folder is.
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let folder = OpenOptions::new().read(true).open(parent);
+    let synced = folder.and_then(|folder| folder.sync_all());
+    synced.map_err(Error::file(parent))
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    #[expect(clippy::disallowed_methods, reason = "reading these files is the task")]
+    std::fs::read(path).map_err(Error::file(path))
+}

@@ -1,0 +1,47 @@
+//! `wecrelay ca`: a small authority for hosts without a domain.
+//!
+//! Its folder holds `ca.pem`, `ca.key`, `crl.pem`, the list of certificates
+//! `index.txt`, and in `servers` and `hosts` what was issued. Whoever changes it holds
+//! its lock. The list is written before the files: what is not in it cannot be revoked.
+
+mod authority;
+mod desk;
+mod error;
+mod files;
+mod index;
+mod names;
+mod pfx;
+mod report;
+mod windows;
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+pub use error::Error;
+
+use crate::cli::CaCommand;
+pub use crate::cli::CaOptions as Options;
+use desk::Desk;
+
+/// Does what was asked for, and prints what was made and what to do with it.
+///
+/// # Errors
+/// A name that is none, a certificate that exists, no authority in the folder, files
+/// that cannot be read or written.
+pub fn run(options: &Options) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "certificates begin and end")]
+    let now = SystemTime::now();
+    let dir = &options.dir;
+    let said = match &options.command {
+        CaCommand::Init(init) => desk::init(dir, init, now)?,
+        CaCommand::Server(server) => Desk::open(dir)?.server(server, now)?,
+        CaCommand::Host(host) => Desk::open(dir)?.hosts(host, now)?,
+        CaCommand::Revoke(revoke) => Desk::open(dir)?.revoke(revoke, now)?,
+        CaCommand::Crl(crl) => Desk::open(dir)?.list_anew(crl, now)?,
+        CaCommand::List => report::list(dir, now)?,
+        CaCommand::Policy(policy) => report::policy(dir, policy, now)?,
+    };
+    let mut out = io::stdout().lock();
+    let written = out.write_all(said.as_bytes()).and_then(|()| out.flush());
+    written.map_err(Error::Print)
+}

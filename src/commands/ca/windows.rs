@@ -1,0 +1,72 @@
+//! The Windows side: the policy string, and the script that sets a host up.
+
+/// The port of WinRM over HTTPS.
+pub(super) const PORT: u16 = 5986;
+
+const SCRIPT: &str = include_str!("host.ps1");
+
+/// Value of the policy "Configure target Subscription Manager".
+pub(super) fn manager(collector: &(String, u16), refresh: u32, issuer: &str) -> String {
+    let (name, port) = collector;
+    format!(
+        "Server=https://{name}:{port}/wsman/SubscriptionManager/WEC,Refresh={refresh},\
+         IssuerCA={issuer}"
+    )
+}
+
+/// What stands in the script for what.
+pub(super) struct Facts<'a> {
+    pub(super) host: &'a str,
+    pub(super) thumbprint: &'a str,
+    pub(super) authority: &'a str,
+    pub(super) authority_pem: &'a str,
+    pub(super) manager: &'a str,
+}
+
+/// The script for a host. No value has a quote in it: names are checked, the rest is
+/// made here.
+pub(super) fn script(facts: &Facts<'_>) -> String {
+    let pem = facts.authority_pem.trim_end();
+    let text = SCRIPT
+        .replace("@HOST@", facts.host)
+        .replace("@THUMBPRINT@", facts.thumbprint)
+        .replace("@AUTHORITY@", facts.authority)
+        .replace("@AUTHORITY_PEM@", pem)
+        .replace("@MANAGER@", facts.manager);
+    // Windows PowerShell 4 reads both line ends; Notepad there reads only its own.
+    text.replace('\n', "\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_has_all_facts_and_no_place_is_left() {
+        let facts = Facts {
+            host: "ws1.example.com",
+            thumbprint: "AA11",
+            authority: "BB22",
+            authority_pem: "-----BEGIN\nxyz\n-----END\n",
+            manager: "Server=https://c:5986/x",
+        };
+        let script = script(&facts);
+        for fact in [
+            "'ws1.example.com.pfx'",
+            "'AA11'",
+            "'BB22'",
+            "\r\nxyz\r\n",
+            "'Server=https://c:5986/x'",
+        ] {
+            assert!(script.contains(fact), "{fact}");
+        }
+        assert!(
+            !script.contains('@') || !script.contains("@AUTHORITY"),
+            "{script}"
+        );
+        assert!(
+            script.is_ascii(),
+            "Windows PowerShell reads other text as ANSI"
+        );
+    }
+}

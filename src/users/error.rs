@@ -1,0 +1,139 @@
+//! Why a file of accounts cannot be used.
+
+use std::path::PathBuf;
+use std::{fmt, io};
+
+use super::Account;
+
+/// Why the accounts cannot be used.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A line is no account.
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: Reason,
+    },
+    /// Two Digest lines have different realms.
+    Realms {
+        /// The file.
+        file: PathBuf,
+        /// The first Digest line, counted from 1.
+        first: usize,
+        /// The line that differs from it.
+        second: usize,
+    },
+    /// Two lines of a form name the same account.
+    Duplicate {
+        /// The file.
+        file: PathBuf,
+        /// The account.
+        account: Account,
+        /// The line that came first, counted from 1.
+        first: usize,
+        /// The line that names it again.
+        second: usize,
+    },
+}
+
+/// What is wrong with a line or the name of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing parts the name from the secret.
+    NoSecret,
+    /// Not `USER` or `DOMAIN\USER`.
+    Account,
+    /// What follows the name has no form: probably a password.
+    PlainText,
+    /// The form is not known.
+    UnknownForm {
+        /// The form, without braces.
+        form: String,
+    },
+    /// Not 32 hexadecimal digits.
+    Hash,
+    /// No realm.
+    Realm,
+    /// No hashes of Digest after the realm.
+    Digest,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSecret => {
+                f.write_str("no ':' after the account, expected [DOMAIN\\]USER:{NT}HASH")
+            }
+            Self::Account => f.write_str(
+                "not an account, expected USER or DOMAIN\\USER without ':', further '\\', \
+                 control characters, blanks at an end, or '#' in front",
+            ),
+            Self::PlainText => f.write_str(
+                "passwords cannot stand here in plain text, expected {NT}HASH; \
+                 make the line with \"wecrelay passwd\"",
+            ),
+            Self::UnknownForm { form } => {
+                write!(f, "unknown form {{{form}}}, expected {{NT}} or {{DIGEST}}")
+            }
+            Self::Hash => f.write_str("expected 32 hexadecimal digits after {NT}"),
+            Self::Realm => f.write_str(
+                "not a realm, expected 1 to 255 ASCII characters without ':', '\"', '\\' and blanks \
+                 at an end",
+            ),
+            Self::Digest => f.write_str(
+                "expected {DIGEST}REALM:SHA-256=HEX:MD5=HEX, one of the two hashes or both; \
+                 make the line with \"wecrelay passwd --digest REALM\"",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { file, error } => write!(f, "cannot read {}: {error}", file.display()),
+            Self::Line { file, line, reason } => {
+                write!(f, "{}, line {line}: {reason}", file.display())
+            }
+            Self::Realms {
+                file,
+                first,
+                second,
+            } => {
+                let file = file.display();
+                write!(
+                    f,
+                    "{file}: the Digest lines {first} and {second} have different realms, and hosts \
+                     are asked for one; make them with the same \"wecrelay passwd --digest REALM\""
+                )
+            }
+            Self::Duplicate {
+                file,
+                account,
+                first,
+                second,
+            } => {
+                let file = file.display();
+                write!(
+                    f,
+                    "{file}: {account} stands in line {first} and again in line {second}"
+                )
+            }
+        }
+    }
+}
+
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
