@@ -4,6 +4,7 @@ import sys
 
 import harness
 import cases_auth                               # noqa: F401
+import cases_kerberos                           # noqa: F401
 import cases_tls                                # noqa: F401
 import cases_wire                               # noqa: F401
 import cases_events                             # noqa: F401

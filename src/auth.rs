@@ -1,6 +1,7 @@
-//! Who a source is: HTTP authentication of one connection, over SPNEGO and NTLM.
+//! Who a source is: HTTP authentication of one connection, over SPNEGO, NTLM and
+//! Kerberos.
 //!
-//! Both authenticate a connection, not a request, so there is one [`Acceptor`] a
+//! All others authenticate a connection, not a request, so there is one [`Acceptor`] a
 //! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
 //! all. Sans-IO: time and random bytes are arguments.
 
@@ -9,6 +10,7 @@ mod basic;
 pub mod digest;
 mod domain;
 mod error;
+mod kerberos;
 mod nonces;
 mod passwords;
 
@@ -19,6 +21,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 use md5::{Digest, Md5};
 
+use crate::kerberos::{Service, Session};
 use crate::ntlm::{self, Account};
 use crate::sddl::Token;
 use crate::sid::Sid;
@@ -44,6 +47,8 @@ pub struct Policy {
     pub domain: bool,
     /// Our own names, for the challenge.
     pub server: ntlm::Server,
+    /// Our keys, where hosts may come with Kerberos tickets.
+    pub kerberos: Option<Service>,
     /// Basic and Digest, where they are turned on.
     pub passwords: Option<Passwords>,
 }
@@ -53,10 +58,10 @@ impl Policy {
     /// [`Passwords::offers`] come after them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
-        match self.has_accounts || self.domain || !self.anonymous.is_empty() {
-            true => vec!["Negotiate"],
-            false => Vec::new(),
-        }
+        let ntlm = self.has_accounts || self.domain || !self.anonymous.is_empty();
+        let kerberos = self.kerberos.as_ref().map(|_| "Kerberos");
+        let negotiate = (ntlm || kerberos.is_some()).then_some("Negotiate");
+        kerberos.into_iter().chain(negotiate).collect()
     }
 
     /// Whether this host may come without a credential; `::ffff:a.b.c.d` is `a.b.c.d`.
@@ -75,6 +80,7 @@ impl fmt::Debug for Policy {
             .field("ntlmv1", &self.ntlmv1)
             .field("domain", &self.domain)
             .field("server", &self.server)
+            .field("kerberos", &self.kerberos)
             .field("passwords", &self.passwords)
             .finish_non_exhaustive()
     }
@@ -123,6 +129,8 @@ pub enum Method {
     NtlmDomain,
     /// By a client certificate.
     TlsCertificate,
+    /// By a ticket of the domain.
+    Kerberos,
     /// By the password itself, with each request.
     Basic,
     /// By a hash of the password, with each request.
@@ -138,6 +146,7 @@ impl Method {
             Self::Ntlm => "ntlm",
             Self::NtlmDomain => "ntlm-domain",
             Self::TlsCertificate => "tls-cert",
+            Self::Kerberos => "kerberos",
             Self::Basic => "basic",
             Self::Digest => "digest",
         }
@@ -159,7 +168,7 @@ impl Method {
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `DOMAIN\user` as the source wrote it, empty when anonymous.
+    /// `DOMAIN\user` as the source wrote it, or `WIN10$@REALM`; empty when anonymous.
     pub name: String,
     /// What the source calls itself; a claim.
     pub workstation: String,
@@ -219,6 +228,8 @@ impl From<&Certificate> for Identity {
 pub enum SecurityContext {
     /// NTLM, raw or within SPNEGO.
     Ntlm(Box<ntlm::Session>),
+    /// Kerberos, with what its bodies are called.
+    Kerberos(Box<Session>, Protocol),
 }
 
 /// Which protocol the `multipart/encrypted` bodies of a connection name.
@@ -226,21 +237,30 @@ pub enum SecurityContext {
 pub enum Protocol {
     /// `application/HTTP-SPNEGO-session-encrypted`: scheme Negotiate, whatever is inside.
     Spnego,
+    /// `application/HTTP-Kerberos-session-encrypted`: scheme Kerberos.
+    Kerberos,
 }
 
 impl SecurityContext {
     /// Encrypts `data` in place and gives the security token that goes before it.
-    pub fn seal(&mut self, data: &mut [u8]) -> Vec<u8> {
+    /// Padding may make the data longer.
+    pub fn seal(&mut self, data: &mut Vec<u8>) -> Vec<u8> {
         match self {
             Self::Ntlm(session) => session.seal(data).to_vec(),
+            Self::Kerberos(session, _) => session.seal(data),
         }
     }
 
-    /// Decrypts `data` in place and verifies it with its security token. After a
-    /// failure the connection must be closed: its key stream is lost.
-    pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), Error> {
+    /// Decrypts `data` in place, verifies it with its security token, and gives the
+    /// size of the text, which it begins with. After a failure the connection must be
+    /// closed: its key stream is lost.
+    pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<usize, Error> {
         match self {
-            Self::Ntlm(session) => session.unseal(token, data).map_err(Error::Unseal),
+            Self::Ntlm(session) => {
+                session.unseal(token, data).map_err(Error::Unseal)?;
+                Ok(data.len())
+            }
+            Self::Kerberos(session, _) => session.unseal(token, data).map_err(Error::Unwrap),
         }
     }
 
@@ -249,6 +269,7 @@ impl SecurityContext {
     pub fn mechanism(&self) -> Protocol {
         match self {
             Self::Ntlm(_) => Protocol::Spnego,
+            Self::Kerberos(_, protocol) => *protocol,
         }
     }
 }

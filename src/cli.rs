@@ -12,18 +12,20 @@
 
 mod ca;
 mod command;
+mod kinds;
 mod password;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::{ArgAction, Args, Parser};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
@@ -34,7 +36,7 @@ pub use password::PasswordOptions;
 /// every output has delivered it.
 ///
 /// Every way of getting in is off until a flag turns it on: give at least one
-/// of --anonymous, --users, --ntlm-helper and --client-ca.
+/// of --keytab, --anonymous, --users, --ntlm-helper and --client-ca.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "wecrelay",
@@ -82,6 +84,24 @@ pub struct RelayOptions {
     /// Example: --anonymous 192.0.2.0/24 --anonymous 2001:db8::7
     #[arg(long, value_name = "CIDR", help_heading = "Sources")]
     pub anonymous: Vec<String>,
+
+    /// Let hosts of a domain in by Kerberos: file with the keys of this collector
+    ///
+    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the
+    /// key of HTTP/NAME, where NAME is the collector's in the hosts' policy (docs/kerberos.md).
+    /// Read anew when it changes; a bad one then keeps the keys as they were. Default: none.
+    ///
+    /// Danger: whoever has the key can play this collector to all hosts, and any host to
+    /// it. Keep the file readable by the relay only.
+    #[arg(long, value_name = "FILE", help_heading = "Sources")]
+    pub keytab: Vec<PathBuf>,
+
+    /// Also take Kerberos tickets that are encrypted with RC4
+    ///
+    /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
+    /// guesses the password offline and fast, and what RC4 seals is weakly protected.
+    #[arg(long, requires = "keytab", help_heading = "Sources")]
+    pub kerberos_rc4: bool,
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
@@ -417,25 +437,4 @@ pub struct Verbosity {
     /// Log less: -q warnings and errors, -qq errors only
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
     pub quiet: u8,
-}
-
-/// What MSG holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum MessageKind {
-    /// The rendered message text, else provider, id and data, on one line
-    #[default]
-    Text,
-    /// The event's XML as the host sent it, on one line
-    Xml,
-    /// One JSON object
-    Json,
-}
-
-/// What becomes of events whose Computer is not the authenticated host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MismatchKind {
-    /// Their batch is refused
-    Refuse,
-    /// They are marked
-    Mark,
 }

@@ -34,7 +34,7 @@
 //! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`],
 //!    [`metrics`],
 //!    [`source`], [`store`];
-//! 4. effects: [`sqlite`], [`users`], [`subscriptions`], [`resolver`], [`systemd`],
+//! 4. effects: [`sqlite`], [`users`], [`keytabs`], [`subscriptions`], [`resolver`], [`systemd`],
 //!    [`privileges`],
 //!    [`tls`], [`server`];
 //! 5. entry: [`cli`], [`config`], [`relay`], [`commands`].
@@ -66,6 +66,7 @@ pub mod event;
 pub mod helper;
 pub mod http;
 pub mod kerberos;
+pub mod keytabs;
 pub mod link;
 pub mod metrics;
 pub mod ntlm;

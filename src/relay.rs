@@ -5,6 +5,8 @@ use crate::auth;
 use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
+use crate::kerberos::{self, Replays};
+use crate::keytabs::{self, Keytabs};
 use crate::ntlm;
 use crate::privileges;
 use crate::query;
@@ -16,6 +18,7 @@ use crate::syslog::MessageKind;
 use crate::tls;
 use crate::users::{self, Users};
 use crate::wsman::subscribe::{ContentFormat, Subscription};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -38,6 +41,8 @@ pub enum Error {
     NoSubscription,
     /// The file of accounts.
     Users(users::Error),
+    /// The keytab.
+    Keytab(keytabs::Error),
     /// `--digest`, and no account has a line for it.
     NoDigestLine(PathBuf),
     /// The state folder.
@@ -83,6 +88,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Users(error) => write!(f, "--users {error}"),
+            Self::Keytab(error) => write!(f, "--keytab {error}"),
             Self::NoDigestLine(file) => write!(
                 f,
                 "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
@@ -112,7 +118,9 @@ impl std::error::Error for Error {}
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
-    let Reloaded { settings, tls } = load(config)?;
+    // Of all keytabs that there will be: a reload must not open the door to replays.
+    let replays = Rc::default();
+    let Reloaded { settings, tls } = load(config, &replays)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
     let status = config.metrics.map(watch).transpose()?;
     let listeners = listeners(config, sockets)?;
@@ -121,7 +129,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             .prepare(&config.state)
             .and_then(|()| account.become_it())
             .map_err(Error::Account)?;
-        if let Err(error) = load(config) {
+        if let Err(error) = load(config, &replays) {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
@@ -133,7 +141,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
     let reload = move || {
-        let loaded = load(&reloaded).map_err(|error| error.to_string())?;
+        let loaded = load(&reloaded, &replays).map_err(|error| error.to_string())?;
         let now = self::channels(&loaded.settings.subscriptions);
         warn_of_added(&channels, &now);
         channels = now;
@@ -196,8 +204,8 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Reads all files that the configuration names.
-fn load(config: &Config) -> Result<Reloaded, Error> {
-    let settings = settings(config)?;
+fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Error> {
+    let settings = settings(config, replays)?;
     let now = wall();
     let load = |files| tls::Acceptor::load(files, now);
     let tls = config.tls.as_ref().map(load).transpose();
@@ -216,7 +224,7 @@ fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-fn settings(config: &Config) -> Result<Settings, Error> {
+fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings, Error> {
     let subscriptions = subscriptions(config)?;
     warn_of_unbound(config, &subscriptions);
     let longest = subscriptions
@@ -229,7 +237,7 @@ fn settings(config: &Config) -> Result<Settings, Error> {
         ..Limits::default()
     };
     let rules = Rules {
-        auth: policy(config)?,
+        auth: policy(config, replays)?,
         allow_unencrypted: config.allow_unencrypted,
         limits,
     };
@@ -314,7 +322,7 @@ fn warn_of_added(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String
     }
 }
 
-fn policy(config: &Config) -> Result<auth::Policy, Error> {
+fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Policy, Error> {
     let users = match &config.users {
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
@@ -331,7 +339,23 @@ fn policy(config: &Config) -> Result<auth::Policy, Error> {
         ntlmv1: config.ntlmv1,
         domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(hostname),
+        kerberos: service(config, replays)?,
     })
+}
+
+fn service(
+    config: &Config,
+    replays: &Rc<RefCell<Replays>>,
+) -> Result<Option<kerberos::Service>, Error> {
+    if config.keytabs.is_empty() {
+        return Ok(None);
+    }
+    let keytabs = Keytabs::load(&config.keytabs, wall()).map_err(Error::Keytab)?;
+    Ok(Some(kerberos::Service {
+        keytabs: Rc::new(keytabs),
+        replays: Rc::clone(replays),
+        rc4: config.kerberos_rc4,
+    }))
 }
 
 /// The realm of Basic where no Digest line names one.

@@ -221,6 +221,8 @@ pub struct NegTokenInit {
     pub list: Vec<u8>,
     /// First token of the first mechanism.
     pub token: Option<Vec<u8>>,
+    /// Signature of the list, where the mechanism can sign before an answer.
+    pub mic: Option<Vec<u8>>,
 }
 
 impl NegTokenInit {
@@ -232,6 +234,7 @@ impl NegTokenInit {
             list: der(SEQUENCE, &oids.collect::<Vec<_>>().concat()),
             mechanisms,
             token: Some(token.to_vec()),
+            mic: None,
         }
     }
 
@@ -241,6 +244,9 @@ impl NegTokenInit {
         let mut fields = der(0xa0, &self.list);
         if let Some(token) = &self.token {
             fields.extend(der(0xa2, &der(OCTETS, token)));
+        }
+        if let Some(mic) = &self.mic {
+            fields.extend(der(0xa3, &der(OCTETS, mic)));
         }
         let init = der(INIT, &der(SEQUENCE, &fields));
         der(GSS_FRAME, &[der(OID, OID_SPNEGO), init].concat())
@@ -261,6 +267,8 @@ impl NegTokenInit {
             mechanisms,
             list: list.to_vec(),
             token: fields.optional_octets(0xa2)?,
+            // Microsoft's hints may stand there too (MS-SPNG 2.2.1): no OCTET STRING.
+            mic: fields.optional_octets(0xa3)?,
         })
     }
 }
@@ -366,18 +374,7 @@ impl Negotiation {
 
     /// Wraps a token that the source must answer; none asks for its first one.
     pub fn challenge(&mut self, token: Option<Vec<u8>>) -> Vec<u8> {
-        let first = !std::mem::replace(&mut self.announced, true);
-        let state = match first && self.mic_required {
-            true => NegState::RequestMic,
-            false => NegState::AcceptIncomplete,
-        };
-        let answer = NegTokenResp {
-            state: Some(state),
-            mechanism: first.then(|| self.mechanism.clone()),
-            token,
-            mic: None,
-        };
-        answer.emit()
+        self.answer(NegState::AcceptIncomplete, token, None)
     }
 
     /// The last answer, with our signature of the list if the source sent its own.
@@ -387,6 +384,25 @@ impl Negotiation {
             state: Some(NegState::AcceptCompleted),
             mechanism: None,
             token: None,
+            mic,
+        };
+        answer.emit()
+    }
+
+    /// An answer of any kind. The first one names the mechanism, and asks for the
+    /// source's signature where that is needed.
+    pub fn answer(
+        &mut self,
+        state: NegState,
+        token: Option<Vec<u8>>,
+        mic: Option<Vec<u8>>,
+    ) -> Vec<u8> {
+        let first = !std::mem::replace(&mut self.announced, true);
+        let asks = first && self.mic_required && state == NegState::AcceptIncomplete;
+        let answer = NegTokenResp {
+            state: Some(if asks { NegState::RequestMic } else { state }),
+            mechanism: first.then(|| self.mechanism.clone()),
+            token,
             mic,
         };
         answer.emit()

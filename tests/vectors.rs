@@ -17,11 +17,15 @@ mod kerberos_messages;
 use base64::Engine;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use wecrelay::http::{ContentType, multipart};
+use wecrelay::kerberos::crypto::{self as kerberos_crypto, usage};
+use wecrelay::kerberos::keytab::{Entry, Keytab};
+use wecrelay::kerberos::messages as kerberos;
 use wecrelay::ntlm::crypto::{self, Direction, Key, NtHash, Sealer, Unsealer};
 use wecrelay::ntlm::messages::{Authenticate, Challenge, Flags, NtResponse};
 use wecrelay::wire::Charset;
-use wecrelay::{event, sldc, spnego, wsman};
+use wecrelay::{auth, event, sldc, spnego, wsman};
 
 #[test]
 fn ntlm_responses_and_keys_are_those_of_ms_nlmp() {
@@ -110,6 +114,142 @@ fn sessions_inside_spnego_are_understood() {
                 sealers[side].restart_cipher();
             }
         });
+    }
+}
+
+#[test]
+fn sources_of_mit_come_in_with_their_tickets() {
+    for vector in list(&vectors("kerberos-session")["vectors"]) {
+        let name = text(&vector["name"]);
+        let number = |field: &str| vector[field].as_u64().unwrap();
+        let session_key = kerberos_key(&vector["session_etype"], &vector["session_key"]);
+        let sent = base64(&vector["initiator_token"]);
+        let request: kerberos::ApReq = kerberos::read(kerberos_message(&sent, 0x6e)).unwrap();
+        let cipher = &request.0.authenticator.cipher.0;
+        let plain = session_key.decrypt(usage::AP_REQ_AUTHENTICATOR, cipher);
+        let authenticator = kerberos::read::<kerberos::Authenticator>(&plain.unwrap());
+        let ctime = authenticator.unwrap().0.ctime.to_unix_duration();
+        // What the acceptor of the vector chose: its number, and its key.
+        let chosen = u32::try_from(number("acceptor_seq") << 2).unwrap();
+        let subkey = hex(&vector["acceptor_subkey"]);
+        let mut choices = vec![chosen.to_be_bytes().to_vec(), subkey].into_iter();
+        let mut random = |bytes: &mut [u8]| match choices.next() {
+            Some(choice) if choice.len() == bytes.len() => bytes.copy_from_slice(&choice),
+            _ => bytes.fill(7),
+        };
+        let policy = kerberos_policy(vector);
+        let scheme = match text(&vector["protocol"]).contains("SPNEGO") {
+            true => "Negotiate",
+            false => "Kerberos",
+        };
+        let header = format!("{scheme} {}", text(&vector["initiator_token"]));
+        let peer = std::net::Ipv4Addr::LOCALHOST.into();
+        let wall = std::time::SystemTime::UNIX_EPOCH + ctime;
+        let mut acceptor = auth::Acceptor::new();
+        let step = acceptor.handle(&header, peer, &policy, wall, &mut random);
+        let auth::Step::Accept {
+            identity,
+            context,
+            token,
+        } = step
+        else {
+            panic!("{name}: {step:?}");
+        };
+        let mut context = context.unwrap();
+        assert_eq!(identity.name, text(&vector["client_principal"]), "{name}");
+        let (ours, theirs) = (token.unwrap(), base64(&vector["acceptor_token"]));
+        let ours = ours.strip_prefix(scheme).unwrap().trim().into();
+        let ours = ap_rep_part(&base64(&Value::String(ours)), &session_key);
+        assert_eq!(ours, ap_rep_part(&theirs, &session_key), "{name}");
+        let messages = list(&vector["messages"]);
+        for message in messages.iter().filter(|message| side(message) == 0) {
+            let mut body = base64(&message["body"]);
+            let protocol = text(&vector["protocol"]);
+            let kind = format!(
+                "multipart/encrypted;protocol=\"{protocol}\";boundary=\"Encrypted Boundary\""
+            );
+            let sealed = multipart::parse(&ContentType::parse(&kind).unwrap(), &body).unwrap();
+            let token = body[sealed.token.clone()].to_vec();
+            let data = &mut body[sealed.data.clone()];
+            let size = context.unseal(&token, data).unwrap();
+            assert_eq!(data[..size], base64(&message["plaintext"]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn answers_of_a_windows_collector_are_understood() {
+    let file = vectors("kerberos-windows");
+    let session_key = kerberos_key(&file["session_etype"], &file["session_key"]);
+    for vector in list(&file["vectors"]) {
+        let part = ap_rep_part(&base64(&vector["acceptor_token"]), &session_key);
+        assert_eq!(part.cusec.0, vector["cusec"].as_i64().unwrap());
+        let sequence = part.seq_number.unwrap().to_u32();
+        assert_eq!(u64::from(sequence), vector["seq"].as_u64().unwrap());
+        let subkey = part.subkey.unwrap();
+        assert_eq!(subkey.keytype.0, vector["subkey_etype"].as_i64().unwrap());
+        assert_eq!(*subkey.keyvalue.0, hex(&vector["subkey"]));
+    }
+}
+
+/// What an AP-REP says, in whatever it is wrapped.
+fn ap_rep_part(token: &[u8], session_key: &kerberos_crypto::Key) -> kerberos::EncApRepPartBody {
+    let reply: kerberos::ApRep = kerberos::read(kerberos_message(token, 0x6f)).unwrap();
+    let cipher = &reply.0.enc_part.cipher.0;
+    let plain = session_key.decrypt(usage::AP_REP_ENC_PART, cipher).unwrap();
+    kerberos::read::<kerberos::EncApRepPart>(&plain).unwrap().0
+}
+
+/// The message behind the token id: 01 00 of an AP-REQ, 02 00 of an AP-REP.
+fn kerberos_message(token: &[u8], tag: u8) -> &[u8] {
+    let start = [tag - 0x6d, 0, tag];
+    let at = token.windows(3).position(|bytes| bytes == start).unwrap();
+    &token[at + 2..]
+}
+
+fn kerberos_key(etype: &Value, bytes: &Value) -> kerberos_crypto::Key {
+    let number = i32::try_from(etype.as_i64().unwrap()).unwrap();
+    let enctype = kerberos_crypto::Enctype::from_number(number).unwrap();
+    kerberos_crypto::Key::new(enctype, &hex(bytes)).unwrap()
+}
+
+fn kerberos_policy(vector: &Value) -> auth::Policy {
+    struct Fixed(Rc<Keytab>);
+    impl wecrelay::kerberos::Keytabs for Fixed {
+        fn current(&self, _: std::time::SystemTime, _: bool) -> Rc<Keytab> {
+            Rc::clone(&self.0)
+        }
+    }
+    struct Nobody;
+    impl wecrelay::ntlm::Accounts for Nobody {
+        fn nt_hash(&self, _: &str, _: &str) -> Option<NtHash> {
+            None
+        }
+    }
+    let entry = Entry {
+        principal: text(&vector["service_principal"]),
+        name_type: 1,
+        timestamp: 0,
+        kvno: u32::try_from(vector["kvno"].as_u64().unwrap()).unwrap(),
+        key: kerberos_key(&vector["ticket_etype"], &vector["service_key"]),
+    };
+    let keytab = Keytab {
+        entries: vec![entry],
+        ..Keytab::default()
+    };
+    auth::Policy {
+        anonymous: Vec::new(),
+        accounts: Rc::new(Nobody),
+        has_accounts: false,
+        ntlmv1: false,
+        domain: false,
+        server: wecrelay::ntlm::Server::from_hostname("collector.example.test"),
+        passwords: None,
+        kerberos: Some(wecrelay::kerberos::Service {
+            keytabs: Rc::new(Fixed(Rc::new(keytab))),
+            replays: Rc::default(),
+            rc4: true,
+        }),
     }
 }
 

@@ -8,6 +8,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::auth::domain::{self, Asked, Within};
+use crate::auth::kerberos::{self, Proven};
 use crate::auth::{Error, Policy, Step, Verdict};
 use crate::ntlm::{
     self, Established, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages,
@@ -17,8 +18,14 @@ use crate::spnego::{self, Mechanism, NegTokenResp, Negotiation};
 /// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
 pub const MAX_BASE64: usize = spnego::MAX_TOKEN.div_ceil(3) * 4;
 
-/// Mechanisms that we take from an SPNEGO list.
-const SUPPORTED: [Mechanism; 1] = [Mechanism::Ntlm];
+/// Mechanisms that we take from an SPNEGO list without a keytab.
+const NTLM: [Mechanism; 1] = [Mechanism::Ntlm];
+/// And with one.
+const WITH_KERBEROS: [Mechanism; 3] = [
+    Mechanism::Kerberos,
+    Mechanism::KerberosMicrosoft,
+    Mechanism::Ntlm,
+];
 
 /// Padding may be absent: some sources leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -40,10 +47,12 @@ pub struct Acceptor {
 pub(super) enum State {
     #[default]
     Start,
-    /// NTLM was chosen in SPNEGO; its first message is to come.
+    /// A mechanism was chosen in SPNEGO; its first message is to come.
     Chosen(Negotiation),
     /// A challenge went out, within SPNEGO or raw.
     Challenged(Box<ExpectAuthenticate>, Option<Negotiation>),
+    /// Kerberos is done; the source's signature of its list is to come.
+    Proven(Box<Proven>),
     /// The answer is complete; the domain of its account has the word.
     Asked(Box<Asked>),
 }
@@ -117,6 +126,7 @@ impl Acceptor {
 pub(super) enum Scheme {
     Negotiate,
     Ntlm,
+    Kerberos,
 }
 
 impl Scheme {
@@ -124,6 +134,7 @@ impl Scheme {
         match self {
             Self::Negotiate => "Negotiate",
             Self::Ntlm => "NTLM",
+            Self::Kerberos => "Kerberos",
         }
     }
 
@@ -139,7 +150,7 @@ impl Scheme {
 fn parse_authorization(value: &str) -> Result<(Scheme, Vec<u8>), Error> {
     let value = value.trim();
     let (word, text) = value.split_once([' ', '\t']).unwrap_or((value, ""));
-    let scheme = [Scheme::Negotiate, Scheme::Ntlm]
+    let scheme = [Scheme::Negotiate, Scheme::Ntlm, Scheme::Kerberos]
         .into_iter()
         .find(|scheme| word.eq_ignore_ascii_case(scheme.word()))
         .ok_or_else(|| Error::scheme(word))?;
@@ -163,11 +174,15 @@ struct Turn<'a> {
     channel_bindings: Option<[u8; 16]>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
     fn handle(&mut self, authorization: &str, state: State) -> Result<(State, Step), Error> {
         let (scheme, token) = parse_authorization(authorization)?;
         match messages::message_type(&token) {
             Some(kind) => self.handle_raw(scheme, kind, &token, state),
+            None if kerberos::is_token(&token) => {
+                let step = self.kerberos(scheme).accept(&token, self.random)?;
+                Ok((State::Start, step))
+            }
             None => self.handle_spnego(scheme, &token, state),
         }
     }
@@ -199,12 +214,21 @@ impl Turn<'_> {
     ) -> Result<(State, Step), Error> {
         match (spnego::Token::parse(token)?, state) {
             (spnego::Token::Init(init), _) => {
-                let (negotiation, token) = Negotiation::start(init, &SUPPORTED)?;
-                self.challenge(scheme, negotiation, token)
+                let supported: &[_] = match self.policy.kerberos {
+                    Some(_) => &WITH_KERBEROS,
+                    None => &NTLM,
+                };
+                let mic = init.mic.clone();
+                let (negotiation, token) = Negotiation::start(init, supported)?;
+                self.challenge(scheme, negotiation, token, mic)
             }
             (spnego::Token::Resp(resp), State::Chosen(negotiation)) => {
                 let token = resp.token.ok_or(Error::NoToken)?;
-                self.challenge(scheme, negotiation, Some(token))
+                self.challenge(scheme, negotiation, Some(token), resp.mic)
+            }
+            (spnego::Token::Resp(resp), State::Proven(proven)) => {
+                let step = proven.complete(&resp)?;
+                Ok((State::Start, step))
             }
             (spnego::Token::Resp(resp), State::Challenged(ntlm, Some(negotiation))) => {
                 self.complete(scheme, *ntlm, negotiation, &resp)
@@ -219,12 +243,19 @@ impl Turn<'_> {
         scheme: Scheme,
         mut negotiation: Negotiation,
         token: Option<Vec<u8>>,
+        mic: Option<Vec<u8>>,
     ) -> Result<(State, Step), Error> {
         let Some(token) = token else {
             let answer = negotiation.challenge(None);
             let step = Step::Challenge(scheme.value(&answer));
             return Ok((State::Chosen(negotiation), step));
         };
+        if *negotiation.mechanism() != Mechanism::Ntlm {
+            let turn = self.kerberos(scheme);
+            let (proven, step) = turn.negotiate(negotiation, &token, mic, self.random)?;
+            let state = proven.map_or(State::Start, |proven| State::Proven(Box::new(proven)));
+            return Ok((state, step));
+        }
         let (challenge, ntlm) = self.negotiate(&token)?;
         let answer = negotiation.challenge(Some(challenge));
         let state = State::Challenged(Box::new(ntlm), Some(negotiation));
@@ -246,6 +277,15 @@ impl Turn<'_> {
             mic: resp.mic.clone(),
         };
         self.conclude(ntlm, token, Some(within))
+    }
+
+    fn kerberos(&self, scheme: Scheme) -> kerberos::Turn<'a> {
+        kerberos::Turn {
+            scheme,
+            service: self.policy.kerberos.as_ref(),
+            channel_bindings: self.channel_bindings,
+            wall: self.wall,
+        }
     }
 
     fn negotiate(&mut self, token: &[u8]) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::auth::{Method, PasswordError};
+use crate::kerberos;
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
 use crate::spnego::{self, Mechanism};
@@ -58,8 +59,19 @@ pub enum Error {
         /// What stood in the way.
         why: String,
     },
+    /// A Kerberos token, and we have no keytab.
+    NoKeytab,
+    /// Trouble with Kerberos.
+    Kerberos {
+        /// What it was.
+        error: kerberos::Error,
+        /// What to tell the source in `WWW-Authenticate`.
+        answer: Option<String>,
+    },
     /// A sealed body was refused.
     Unseal(UnsealError),
+    /// A body that Kerberos has sealed was refused.
+    Unwrap(kerberos::wrap::Error),
 }
 
 impl Error {
@@ -69,6 +81,16 @@ impl Error {
         match self.remedy() {
             Some(remedy) => format!("{self}; {remedy}"),
             None => self.to_string(),
+        }
+    }
+
+    /// A whole value of `WWW-Authenticate` that tells the source what is wrong, in the
+    /// terms of its mechanism.
+    #[must_use]
+    pub fn answer(&self) -> Option<&str> {
+        match self {
+            Self::Kerberos { answer, .. } => answer.as_deref(),
+            _ => None,
         }
     }
 
@@ -93,7 +115,9 @@ impl Error {
             | Self::MechanismsUnsigned
             | Self::MechanismsChanged => "authentication failed",
             Self::OutOfTurn => "authentication token out of turn",
-            Self::Unseal(_) => "sealed body refused",
+            Self::NoKeytab => "Kerberos not supported, use Negotiate",
+            Self::Kerberos { .. } => "authentication failed",
+            Self::Unseal(_) | Self::Unwrap(_) => "sealed body refused",
             Self::Password(error) => error.for_source(),
             _ => "authentication token malformed",
         }
@@ -148,6 +172,11 @@ impl Error {
             | Self::Spnego(spnego::Error::Frame(
                 Mechanism::Kerberos | Mechanism::KerberosMicrosoft,
             )) => "add this collector to the host's WinRM client policy \"Trusted Hosts\"",
+            Self::NoKeytab => {
+                "give the key of HTTP/NAME-OF-THIS-COLLECTOR with --keytab, or add this collector to \
+                 the host's WinRM client policy \"Trusted Hosts\""
+            }
+            Self::Kerberos { error, .. } => return error.remedy(),
             Self::Password(error) => return Some(error.remedy()),
             Self::Scheme(word) if is_password_scheme(word) => {
                 "let the host's WinRM client use Negotiate, or turn the scheme on with --basic or --digest"
@@ -165,7 +194,9 @@ impl Error {
             Self::DomainUnavailable { .. } => {
                 "`wbinfo -P` must reach a domain controller; the host comes again by itself"
             }
-            Self::Unseal(_) => "the connection is closed and the host begins anew",
+            Self::Unseal(_) | Self::Unwrap(_) => {
+                "the connection is closed and the host begins anew"
+            }
             _ => return None,
         };
         Some(fixed.to_owned())
@@ -216,7 +247,10 @@ impl fmt::Display for Error {
             Self::DomainUnavailable { claimed, why } => {
                 write!(f, "the domain cannot be asked about {claimed}: {why}")
             }
+            Self::NoKeytab => f.write_str("a Kerberos ticket, and there is no keytab"),
+            Self::Kerberos { error, .. } => error.fmt(f),
             Self::Unseal(error) => error.fmt(f),
+            Self::Unwrap(error) => error.fmt(f),
         }
     }
 }
@@ -226,8 +260,10 @@ impl std::error::Error for Error {
         match self {
             Self::Spnego(error) => Some(error),
             Self::Ntlm { error, .. } => Some(error),
+            Self::Kerberos { error, .. } => Some(error),
             Self::Password(error) => Some(error),
             Self::Unseal(error) => Some(error),
+            Self::Unwrap(error) => Some(error),
             _ => None,
         }
     }

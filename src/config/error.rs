@@ -99,7 +99,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMethod => f.write_str(
-                "nobody could get in: give --anonymous CIDR (hosts of that network, no credential), \
+                "nobody could get in: give --keytab FILE (Kerberos, for hosts of a domain), \
+                 --anonymous CIDR (hosts of that network, no credential), \
                  --users FILE (accounts), --ntlm-helper COMMAND (accounts of the domain), --client-ca \
                  FILE (certificates), or several of them; for example --anonymous 192.0.2.0/24",
             ),

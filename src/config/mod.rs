@@ -48,6 +48,10 @@ pub struct Config {
     pub anonymous: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
+    /// Files with our Kerberos keys.
+    pub keytabs: Vec<PathBuf>,
+    /// Whether RC4 is taken with Kerberos.
+    pub kerberos_rc4: bool,
     /// Who verifies accounts of the domain.
     pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
@@ -91,7 +95,13 @@ impl Config {
     /// The first flag whose value is not understood, with what is allowed.
     pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
         let has_accounts = options.users.is_some() || options.ntlm_helper.is_some();
-        if options.anonymous.is_empty() && !has_accounts && options.client_ca.is_none() {
+        let methods = [
+            !options.anonymous.is_empty(),
+            has_accounts,
+            !options.keytab.is_empty(),
+            options.client_ca.is_some(),
+        ];
+        if !methods.contains(&true) {
             return Err(Error::NoMethod);
         }
         if options.ntlmv1 && !has_accounts {
@@ -111,6 +121,8 @@ impl Config {
                 .map(|text| network(text))
                 .collect::<Result<_, _>>()?,
             users: options.users.clone(),
+            keytabs: options.keytab.clone(),
+            kerberos_rc4: options.kerberos_rc4,
             ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
             computers: computers(options)?,

@@ -181,7 +181,12 @@ impl Connection {
     ) -> Event {
         self.failures += 1;
         let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
-        self.respond(now, Form { keep_alive, ..form }, offer);
+        // A source that is told what is wrong gets that alone, as any other token.
+        let response = match error.answer() {
+            Some(answer) => Response::empty(401).header("WWW-Authenticate", answer),
+            None => offer,
+        };
+        self.respond(now, Form { keep_alive, ..form }, response);
         let kind = match error {
             auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
             _ => RefusalKind::Authentication,
@@ -244,7 +249,8 @@ impl Connection {
         body: &mut [u8],
     ) -> Result<multipart::Sealed, Refusal> {
         let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
-        let sealed = multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
+        let mut sealed =
+            multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
         let context = self.established.as_mut().and_then(|e| e.context.as_mut());
         let Some(context) = context else {
             return Err(refusal("a sealed body without a security context".into()));
@@ -254,13 +260,15 @@ impl Connection {
             .unwrap_or_default();
         let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
         let token = front.get(sealed.token.clone()).unwrap_or_default();
-        context
+        let size = context
             .unseal(token, data)
             .map_err(|e| refusal(e.to_string()))?;
-        if sealed.length != data.len() {
+        // Kerberos with RC4 counts its padding too.
+        if sealed.length != data.len() && sealed.length != size {
             let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
             return Err(refusal(reason));
         }
+        sealed.data.end = sealed.data.start + size;
         Ok(sealed)
     }
 

@@ -44,6 +44,7 @@ impl Scene {
             passwords: None,
             domain: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
+            kerberos: None,
         };
         let limits = Limits::default();
         let rules = Rules {

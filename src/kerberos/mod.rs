@@ -4,5 +4,24 @@
 
 pub mod crypto;
 pub mod keytab;
+pub mod messages;
 pub mod pac;
 pub mod wrap;
+
+mod acceptor;
+mod answer;
+mod error;
+mod gss;
+mod replays;
+mod ticket;
+
+use std::time::Duration;
+
+pub use self::acceptor::{Accepted, Keytabs, Refused, Rules, Service};
+pub use self::error::Error;
+pub use self::gss::is_token;
+pub use self::replays::Replays;
+pub use self::wrap::Session;
+
+/// How far clocks may be apart (RFC 4120 1.6; what Windows allows).
+pub const SKEW: Duration = Duration::from_secs(300);

@@ -280,6 +280,7 @@ fn settings(message: MessageKind) -> Settings {
         passwords: None,
         domain: false,
         server: Server::from_hostname("bench.example.com"),
+        kerberos: None,
     };
     Settings {
         rules: Rules {

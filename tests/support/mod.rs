@@ -12,6 +12,7 @@
 )]
 
 mod certificates;
+mod kdc;
 mod machine;
 mod peers;
 mod pki;
@@ -27,6 +28,7 @@ mod source;
 mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
+pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
 pub(crate) use pki::{Issued, Use};

@@ -72,7 +72,20 @@ impl Relay {
     /// The same on a given port, to come back where sources look for it.
     #[track_caller]
     pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
-        let mut process = Process::start(open_command(port, dir, arguments));
+        Self::started(open_command(port, dir, arguments))
+    }
+
+    /// Starts it on a free port with a clock of its own.
+    #[track_caller]
+    pub(crate) fn start_by(clock: &Clock, dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = open_command(0, dir, arguments);
+        clock.rule(&mut command);
+        Self::started(command)
+    }
+
+    #[track_caller]
+    fn started(command: Command) -> Self {
+        let mut process = Process::start(command);
         let line = process.wait_for_log("listening on http://127.0.0.1:");
         let port = port_in(&line);
         Self {

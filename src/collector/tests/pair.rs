@@ -48,6 +48,7 @@ pub(super) fn settings() -> Settings {
                 passwords: None,
                 domain: false,
                 server: Server::from_hostname("collector.example.com"),
+                kerberos: None,
             },
             allow_unencrypted: false,
             limits: Limits::default(),

@@ -209,6 +209,7 @@ fn settings() -> Settings {
         passwords: None,
         domain: false,
         server: Server::from_hostname("collector.example.test"),
+        kerberos: None,
     };
     Settings {
         rules: Rules {

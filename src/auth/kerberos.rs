@@ -1,0 +1,152 @@
+//! Kerberos in the exchange of headers: raw, or within SPNEGO.
+
+use std::time::SystemTime;
+
+use crate::auth::acceptor::Scheme;
+use crate::auth::{Error, Identity, Method, Protocol, SecurityContext, Step};
+use crate::kerberos::{Accepted, Refused, Rules, Service};
+use crate::spnego::{NegState, NegTokenResp, Negotiation};
+
+pub(super) use crate::kerberos::is_token;
+
+/// Source of bytes that nobody can guess.
+type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
+
+/// One token with all that decides about it.
+pub(super) struct Turn<'a> {
+    pub(super) scheme: Scheme,
+    /// None without a keytab.
+    pub(super) service: Option<&'a Service>,
+    /// None outside TLS.
+    pub(super) channel_bindings: Option<[u8; 16]>,
+    pub(super) wall: SystemTime,
+}
+
+impl Turn<'_> {
+    /// A token without SPNEGO around it.
+    pub(super) fn accept(&self, token: &[u8], random: Random<'_>) -> Result<Step, Error> {
+        let accepted = self
+            .verify(token, random)
+            .map_err(|refused| match refused {
+                Ok(refused) => self.refuse(refused.error, refused.reply),
+                Err(error) => error,
+            })?;
+        let token = accepted.reply.as_deref().map(|r| self.scheme.value(r));
+        Ok(step(self.scheme, accepted, token))
+    }
+
+    /// A token within SPNEGO. With `Some` the source has to sign its list yet.
+    pub(super) fn negotiate(
+        &self,
+        mut negotiation: Negotiation,
+        token: &[u8],
+        mic: Option<Vec<u8>>,
+        random: Random<'_>,
+    ) -> Result<(Option<Proven>, Step), Error> {
+        let verified = self.verify(token, random).map_err(|refused| match refused {
+            Ok(Refused { error, reply }) => {
+                let answer = reply.map(|r| negotiation.answer(NegState::Reject, Some(r), None));
+                self.refuse(error, answer)
+            }
+            Err(error) => error,
+        });
+        let mut accepted = verified?;
+        let reply = accepted.reply.take();
+        if mic.is_none() && negotiation.mic_required() {
+            // Who sends the last token of the mechanism signs first (RFC 4178 5).
+            let ours = accepted.session.sign(negotiation.list());
+            let answer = negotiation.answer(NegState::AcceptIncomplete, reply, Some(ours));
+            let step = Step::Challenge(self.scheme.value(&answer));
+            let proven = Proven {
+                scheme: self.scheme,
+                accepted,
+                negotiation,
+                signed: true,
+            };
+            return Ok((Some(proven), step));
+        }
+        let mut proven = Proven {
+            scheme: self.scheme,
+            accepted,
+            negotiation,
+            signed: false,
+        };
+        let ours = match mic {
+            Some(mic) => proven.exchange_mics(&mic)?,
+            None => None,
+        };
+        Ok((None, proven.accept(reply, ours)))
+    }
+
+    fn verify(&self, token: &[u8], random: Random<'_>) -> Result<Accepted, Result<Refused, Error>> {
+        let service = self.service.ok_or(Err(Error::NoKeytab))?;
+        let rules = Rules {
+            channel_bindings: self.channel_bindings,
+            sealing: self.channel_bindings.is_none(),
+        };
+        let accepted = service.accept(token, &rules, self.wall, random);
+        accepted.map_err(Ok)
+    }
+
+    fn refuse(&self, error: crate::kerberos::Error, answer: Option<Vec<u8>>) -> Error {
+        Error::Kerberos {
+            error,
+            answer: answer.map(|answer| self.scheme.value(&answer)),
+        }
+    }
+}
+
+/// A source that Kerberos let in within SPNEGO.
+#[derive(Debug)]
+pub(super) struct Proven {
+    scheme: Scheme,
+    accepted: Accepted,
+    negotiation: Negotiation,
+    /// Our signature of the list is out.
+    signed: bool,
+}
+
+impl Proven {
+    /// The source's signature of its list, which ends the negotiation.
+    pub(super) fn complete(mut self, resp: &NegTokenResp) -> Result<Step, Error> {
+        let mic = resp.mic.as_ref().ok_or(Error::MechanismsUnsigned)?;
+        let ours = self.exchange_mics(mic)?;
+        Ok(self.accept(None, ours))
+    }
+
+    /// Verifies the source's signature of its list, and gives ours if it is not out yet.
+    fn exchange_mics(&mut self, mic: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let session = &mut self.accepted.session;
+        let verified = session.verify(mic, self.negotiation.list());
+        verified.map_err(|_| Error::MechanismsChanged)?;
+        Ok((!self.signed).then(|| session.sign(self.negotiation.list())))
+    }
+
+    fn accept(mut self, reply: Option<Vec<u8>>, mic: Option<Vec<u8>>) -> Step {
+        let answer = self
+            .negotiation
+            .answer(NegState::AcceptCompleted, reply, mic);
+        let token = self.scheme.value(&answer);
+        step(self.scheme, self.accepted, Some(token))
+    }
+}
+
+fn step(scheme: Scheme, accepted: Accepted, token: Option<String>) -> Step {
+    let protocol = match scheme {
+        Scheme::Kerberos => Protocol::Kerberos,
+        Scheme::Negotiate | Scheme::Ntlm => Protocol::Spnego,
+    };
+    Step::Accept {
+        identity: Identity {
+            name: accepted.client,
+            workstation: String::new(),
+            method: Method::Kerberos,
+            token: None,
+        },
+        context: Some(SecurityContext::Kerberos(
+            Box::new(accepted.session),
+            protocol,
+        )),
+        token,
+    }
+}

@@ -1,0 +1,374 @@
+//! From an AP-REQ to a session: the checks of RFC 4120 3.2.3 and RFC 4121 4.1.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::crypto::{Enctype, Key, Random, usage};
+use super::gss::{self, Framing, Kind, Wishes};
+use super::keytab::Keytab;
+use super::messages::{
+    self, ApReq, ApReqBody, Authenticator, AuthenticatorBody, AuthorizationData, EncTicketPart,
+    EncTicketPartBody, EncryptionKey, Number, TicketBody, ap_options, ticket_flags,
+};
+use super::ticket::{self, principal};
+use super::{Error, Replays, SKEW, Session, answer};
+
+/// Where the keys of our services are.
+pub trait Keytabs {
+    /// The keys as they are now. With `missed` none of those given before has opened
+    /// a ticket, so that it is worth to look for newer ones.
+    fn current(&self, wall: SystemTime, missed: bool) -> Rc<Keytab>;
+}
+
+/// What all connections share.
+#[derive(Clone)]
+pub struct Service {
+    /// Our keys.
+    pub keytabs: Rc<dyn Keytabs>,
+    /// Authenticators that were seen; the same through all reloads.
+    pub replays: Rc<RefCell<Replays>>,
+    /// Take RC4.
+    pub rc4: bool,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("rc4", &self.rc4)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is asked of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// MD5 of its channel bindings; compared when a source sends some.
+    pub channel_bindings: Option<[u8; 16]>,
+    /// Nothing else protects its bodies: the context must.
+    pub sealing: bool,
+}
+
+/// A source that has proven itself.
+#[derive(Debug)]
+pub struct Accepted {
+    /// `WIN10$@REALM`.
+    pub client: String,
+    /// Our name in its ticket.
+    pub service: String,
+    /// By which we prove ourselves, if the source wants that.
+    pub reply: Option<Vec<u8>>,
+    /// What seals bodies.
+    pub session: Session,
+    /// What the ticket says besides, such as a PAC.
+    pub authorization: AuthorizationData,
+    /// The key that opened the ticket, which has signed its PAC too.
+    pub key: Key,
+}
+
+/// A refusal, with what to tell the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// A KRB-ERROR, where one helps.
+    pub reply: Option<Vec<u8>>,
+}
+
+impl Service {
+    /// Takes a token of a source: an AP-REQ, in a GSS frame or bare.
+    ///
+    /// # Errors
+    /// Why the source is not let in, each reason its own.
+    pub fn accept(
+        &self,
+        token: &[u8],
+        rules: &Rules,
+        wall: SystemTime,
+        random: Random<'_>,
+    ) -> Result<Accepted, Refused> {
+        let silent = |error| Refused { error, reply: None };
+        let (framing, message) = Framing::split(token).map_err(silent)?;
+        let request = parse::<ApReq>("AP-REQ", message).map_err(silent)?.0;
+        let exchange = Exchange {
+            service: self,
+            rules,
+            wall,
+            now: since_epoch(wall),
+            framing,
+        };
+        exchange.run(&request, random).map_err(|error| {
+            let reply = answer::error(&error, &request.ticket.0, exchange.now);
+            let reply = reply.map(|message| framing.wrap(Kind::Error, &message));
+            Refused { error, reply }
+        })
+    }
+}
+
+/// One AP-REQ with all that decides about it.
+struct Exchange<'a> {
+    service: &'a Service,
+    rules: &'a Rules,
+    wall: SystemTime,
+    now: Duration,
+    framing: Framing,
+}
+
+impl Exchange<'_> {
+    fn run(&self, request: &ApReqBody, random: Random<'_>) -> Result<Accepted, Error> {
+        check_kind(
+            "AP-REQ",
+            request.pvno,
+            request.msg_type,
+            messages::TYPE_AP_REQ,
+        )?;
+        if request.ap_options.has(ap_options::USE_SESSION_KEY) {
+            return Err(Error::UserToUser);
+        }
+        let (key, ticket) = self.open_ticket(&request.ticket.0)?;
+        let session_key = self.key(&ticket.key)?;
+        let sealed = &request.authenticator;
+        let plain = session_key.decrypt(usage::AP_REQ_AUTHENTICATOR, &sealed.cipher.0);
+        let plain = plain.map(Zeroizing::new);
+        let plain = plain.map_err(|_| Error::AuthenticatorKey)?;
+        let authenticator = parse::<Authenticator>("authenticator", &plain)?.0;
+        let client = principal(&ticket.cname, &ticket.crealm);
+        self.check_times(&ticket)?;
+        self.check_client(&ticket, &authenticator, &client)?;
+        let wishes = self.check_checksum(&authenticator)?;
+        let mutual = request.ap_options.has(ap_options::MUTUAL_REQUIRED);
+        self.check_protection(&wishes, mutual)?;
+        self.check_replay(&authenticator, &sealed.cipher.0, &client)?;
+        let chosen = self.choose_key(&session_key, &authenticator, mutual, &mut *random)?;
+        let reply = match mutual {
+            true => {
+                let ours = (&chosen.key, chosen.number);
+                Some(answer::reply(
+                    &session_key,
+                    &authenticator,
+                    ours,
+                    &mut *random,
+                )?)
+            }
+            false => None,
+        };
+        let theirs = authenticator.seq_number.map_or(0, Number::to_u32);
+        Ok(Accepted {
+            client,
+            service: principal(&request.ticket.0.sname, &request.ticket.0.realm),
+            reply: reply.map(|message| self.framing.wrap(Kind::ApRep, &message)),
+            session: chosen.session(theirs, random),
+            authorization: ticket.authorization_data.unwrap_or_default(),
+            key,
+        })
+    }
+
+    /// Opens the ticket; if no key does, with a keytab that may have changed meanwhile.
+    fn open_ticket(&self, ticket: &TicketBody) -> Result<(Key, EncTicketPartBody), Error> {
+        if ticket.tkt_vno != messages::VERSION {
+            let found = (ticket.tkt_vno.0, 1);
+            return Err(Error::Version {
+                what: "ticket",
+                found,
+            });
+        }
+        let enctype = self.enctype(ticket.enc_part.etype)?;
+        let keytabs = &self.service.keytabs;
+        let keytab = keytabs.current(self.wall, false);
+        let opened = ticket::open(&keytab, ticket, enctype);
+        let (key, plain) = match opened {
+            Err(error) if error.is_about_keytab() => {
+                let newer = keytabs.current(self.wall, true);
+                if Rc::ptr_eq(&newer, &keytab) {
+                    return Err(error);
+                }
+                ticket::open(&newer, ticket, enctype)?
+            }
+            opened => opened?,
+        };
+        let part = parse::<EncTicketPart>("ticket", &plain)?.0;
+        if part.flags.has(ticket_flags::INVALID) {
+            return Err(Error::TicketInvalid);
+        }
+        Ok((key, part))
+    }
+
+    /// An enctype that may be used here.
+    fn enctype(&self, number: Number) -> Result<Enctype, Error> {
+        let enctype = i32::try_from(number.0).ok().and_then(Enctype::from_number);
+        match enctype {
+            None => Err(Error::Enctype(number.0)),
+            Some(Enctype::Rc4Hmac) if !self.service.rc4 => Err(Error::Rc4),
+            Some(enctype) => Ok(enctype),
+        }
+    }
+
+    fn key(&self, key: &EncryptionKey) -> Result<Key, Error> {
+        let enctype = self.enctype(key.keytype)?;
+        Key::new(enctype, &key.keyvalue.0).ok_or(Error::KeyLength)
+    }
+
+    fn check_times(&self, ticket: &EncTicketPartBody) -> Result<(), Error> {
+        let begin = ticket.starttime.unwrap_or(ticket.authtime);
+        let (begin, end) = (begin.to_unix_duration(), ticket.endtime.to_unix_duration());
+        if let Some(early) = begin.checked_sub(self.now).filter(|early| *early > SKEW) {
+            return Err(Error::NotYetValid(early.as_secs()));
+        }
+        match self.now.checked_sub(end).filter(|late| *late > SKEW) {
+            Some(late) => Err(Error::Expired(late.as_secs())),
+            None => Ok(()),
+        }
+    }
+
+    fn check_client(
+        &self,
+        ticket: &EncTicketPartBody,
+        authenticator: &AuthenticatorBody,
+        client: &str,
+    ) -> Result<(), Error> {
+        let same = ticket.crealm == authenticator.crealm
+            && ticket.cname.name_string == authenticator.cname.name_string;
+        if !same {
+            return Err(Error::OtherClient {
+                ticket: client.to_owned(),
+                authenticator: principal(&authenticator.cname, &authenticator.crealm),
+            });
+        }
+        let at = time(authenticator);
+        if at.abs_diff(self.now) > SKEW {
+            let (theirs, ours) = (seconds(at), seconds(self.now));
+            return Err(Error::Skew {
+                ahead: theirs.saturating_sub(ours),
+                client: client.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_checksum(&self, authenticator: &AuthenticatorBody) -> Result<Wishes, Error> {
+        let checksum = authenticator.cksum.as_ref();
+        let checksum = checksum.filter(|checksum| checksum.cksumtype.0 == gss::CHECKSUM);
+        let wishes = checksum.and_then(|checksum| Wishes::parse(&checksum.checksum.0));
+        let wishes = wishes.ok_or(Error::Checksum)?;
+        if wishes.flags & gss::flags::DCE_STYLE != 0 {
+            return Err(Error::DceStyle);
+        }
+        match self.rules.channel_bindings {
+            // 16 zero bytes: the source gave none.
+            Some(ours) if wishes.bindings != [0; 16] => {
+                let same: bool = ours.ct_eq(&wishes.bindings).into();
+                same.then_some(wishes).ok_or(Error::ChannelBindings)
+            }
+            _ => Ok(wishes),
+        }
+    }
+
+    /// On plain HTTP the context must do what TLS does elsewhere.
+    fn check_protection(&self, wishes: &Wishes, mutual: bool) -> Result<(), Error> {
+        let has = |flag: u32| wishes.flags & flag != 0;
+        let missing = if !mutual || !has(gss::flags::MUTUAL) {
+            "mutual authentication"
+        } else if !has(gss::flags::CONFIDENTIALITY) {
+            "confidentiality"
+        } else if !has(gss::flags::INTEGRITY) {
+            "integrity"
+        } else {
+            return Ok(());
+        };
+        match self.rules.sealing {
+            true => Err(Error::Unprotected(missing)),
+            false => Ok(()),
+        }
+    }
+
+    fn check_replay(
+        &self,
+        authenticator: &AuthenticatorBody,
+        cipher: &[u8],
+        client: &str,
+    ) -> Result<(), Error> {
+        let mut replays = self.service.replays.borrow_mut();
+        match replays.note(self.now, time(authenticator), cipher) {
+            true => Ok(()),
+            false => Err(Error::Replay {
+                client: client.to_owned(),
+            }),
+        }
+    }
+
+    /// The key of the session. With a reply it is one of our own, as Windows collectors
+    /// do (RFC 4121 2), but for RC4, which knows no such (RFC 4757 7).
+    fn choose_key(
+        &self,
+        session_key: &Key,
+        authenticator: &AuthenticatorBody,
+        mutual: bool,
+        random: Random<'_>,
+    ) -> Result<Chosen, Error> {
+        let subkey = authenticator.subkey.as_ref().map(|key| self.key(key));
+        let theirs = subkey.transpose()?.unwrap_or_else(|| session_key.clone());
+        let mut number = [0; 4];
+        random(&mut number);
+        Ok(Chosen {
+            key: match mutual && theirs.enctype() != Enctype::Rc4Hmac {
+                true => Key::generate(theirs.enctype(), &mut *random),
+                false => theirs,
+            },
+            is_ours: mutual,
+            // Some take the number as signed.
+            number: u32::from_be_bytes(number) >> 2,
+        })
+    }
+}
+
+/// The key of a session and the number of our first message in it.
+struct Chosen {
+    key: Key,
+    /// It stands in our reply.
+    is_ours: bool,
+    number: u32,
+}
+
+impl Chosen {
+    fn session(&self, theirs: u32, random: Random<'_>) -> Session {
+        let (ours, theirs) = (self.number.into(), theirs.into());
+        Session::accept(&self.key, self.is_ours, ours, theirs, random)
+    }
+}
+
+fn parse<T>(what: &'static str, bytes: &[u8]) -> Result<T, Error>
+where
+    T: for<'a> der::Decode<'a, Error = der::Error>,
+{
+    messages::read(bytes).map_err(|error| Error::Malformed { what, error })
+}
+
+fn check_kind(what: &'static str, pvno: Number, kind: Number, right: Number) -> Result<(), Error> {
+    let found = (pvno.0, kind.0);
+    match pvno == messages::VERSION && kind == right {
+        true => Ok(()),
+        false => Err(Error::Version { what, found }),
+    }
+}
+
+/// An authenticator's time, with its microseconds.
+fn time(authenticator: &AuthenticatorBody) -> Duration {
+    let micros = u64::try_from(authenticator.cusec.0).unwrap_or_default();
+    authenticator.ctime.to_unix_duration() + Duration::from_micros(micros.min(999_999))
+}
+
+fn since_epoch(wall: SystemTime) -> Duration {
+    wall.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Why a ticket was not taken, and what to do about it.
+
+use std::fmt;
+
+use super::crypto;
+
+/// Why a source's Kerberos token was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No AP-REQ in a frame of Kerberos.
+    Frame,
+    /// A message whose ASN.1 is cut or wrong.
+    Malformed {
+        /// The message.
+        what: &'static str,
+        /// What is wrong and where.
+        error: der::Error,
+    },
+    /// Another version or kind of message.
+    Version {
+        /// The message.
+        what: &'static str,
+        /// Its version and type.
+        found: (i64, i64),
+    },
+    /// A ticket under a session key (user-to-user).
+    UserToUser,
+    /// A service that is not in the keytab.
+    Service {
+        /// For whom the ticket is.
+        asked: String,
+        /// Who is in the keytab.
+        known: Vec<String>,
+    },
+    /// A version of the service's key that is not in the keytab.
+    KeyVersion {
+        /// For whom the ticket is.
+        service: String,
+        /// Version of its key.
+        version: u32,
+        /// The versions that are in the keytab.
+        known: Vec<u32>,
+    },
+    /// The keytab has no key of this enctype for the service.
+    NoKey {
+        /// For whom the ticket is.
+        service: String,
+        /// How it is encrypted.
+        enctype: crypto::Enctype,
+        /// What is in the keytab.
+        known: Vec<crypto::Enctype>,
+    },
+    /// An enctype that we do not know, such as DES.
+    Enctype(i64),
+    /// A key of another length than its enctype has.
+    KeyLength,
+    /// RC4 without the flag for it.
+    Rc4,
+    /// A ticket that the key of its service does not open.
+    TicketKey {
+        /// For whom the ticket is.
+        service: String,
+        /// Version of its key.
+        version: Option<u32>,
+    },
+    /// A ticket that the KDC has not validated.
+    TicketInvalid,
+    /// A ticket whose time has not begun, by so many seconds.
+    NotYetValid(u64),
+    /// A ticket whose time is over, by so many seconds.
+    Expired(u64),
+    /// An authenticator that the session key does not open.
+    AuthenticatorKey,
+    /// An authenticator of another client.
+    OtherClient {
+        /// Whose ticket it is.
+        ticket: String,
+        /// Who uses it.
+        authenticator: String,
+    },
+    /// Clocks too far apart.
+    Skew {
+        /// By how much the source's is ahead, in seconds.
+        ahead: i64,
+        /// Who it is.
+        client: String,
+    },
+    /// The same authenticator again.
+    Replay {
+        /// Whose it is.
+        client: String,
+    },
+    /// An authenticator without GSS-API's checksum, or with a broken one.
+    Checksum,
+    /// The three-legged exchange of DCE RPC.
+    DceStyle,
+    /// A context that would not protect bodies; what is missing.
+    Unprotected(&'static str),
+    /// The source is bound to another TLS connection.
+    ChannelBindings,
+}
+
+impl Error {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Service { asked, .. } => {
+                return Some(format!(
+                    "add the key of {asked} to the file of --keytab, or move that SPN to an account \
+                     whose key is there (setspn -S)"
+                ));
+            }
+            Self::KeyVersion { service, .. } => {
+                return Some(format!(
+                    "export the key of {service} anew to the file of --keytab; after a change of \
+                     its password keep both versions there for a day"
+                ));
+            }
+            Self::NoKey { service, .. } => {
+                return Some(format!(
+                    "export the keys of {service} with all enctypes (ktpass -crypto All), or set \
+                     msDS-SupportedEncryptionTypes of its account to what the keytab has"
+                ));
+            }
+            Self::TicketKey { service, .. } => {
+                return Some(format!(
+                    "the key in the keytab is not the one of the domain: export it anew, and look \
+                     with setspn -Q whether {service} is on one account only"
+                ));
+            }
+            Self::Rc4 => {
+                "let the account of this collector use AES (msDS-SupportedEncryptionTypes 24, new \
+                 password, new keytab), or give --kerberos-rc4"
+            }
+            Self::Enctype(_) => {
+                "let the account of this collector use AES (msDS-SupportedEncryptionTypes 24, new \
+                 password, new keytab)"
+            }
+            Self::Skew { .. } | Self::NotYetValid(_) => {
+                "set the clocks of host, domain controller and collector (w32tm /resync, chrony)"
+            }
+            Self::Expired(_) => {
+                "the host gets a new ticket by itself; else set its clock and this collector's"
+            }
+            Self::Replay { .. } | Self::OtherClient { .. } | Self::ChannelBindings => {
+                "look for a proxy or an attacker between the host and this collector"
+            }
+            Self::Unprotected(_) => {
+                "let the client ask for mutual authentication and sealing, or come by https"
+            }
+            _ => return None,
+        };
+        Some(fixed.to_owned())
+    }
+
+    /// Whether another keytab might open the ticket.
+    pub(super) fn is_about_keytab(&self) -> bool {
+        matches!(
+            self,
+            Self::Service { .. }
+                | Self::KeyVersion { .. }
+                | Self::NoKey { .. }
+                | Self::TicketKey { .. }
+        )
+    }
+
+    /// The error's number for the source, where it can make something of it: a Windows
+    /// host fetches a new ticket, or corrects its time (RFC 4120 7.5.9).
+    pub(super) fn code(&self) -> Option<i64> {
+        Some(match self {
+            Self::Expired(_) => 32,
+            Self::NotYetValid(_) => 33,
+            Self::Replay { .. } => 34,
+            Self::Service { .. } => 35,
+            Self::OtherClient { .. } => 36,
+            Self::Skew { .. } => 37,
+            Self::TicketKey { .. } | Self::AuthenticatorKey => 41,
+            Self::KeyVersion { .. } => 44,
+            Self::NoKey { .. } => 45,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame => f.write_str("Kerberos token holds no AP-REQ"),
+            Self::Malformed { what, error } => write!(f, "Kerberos {what}: {error}"),
+            Self::Version { what, found } => {
+                let (version, kind) = found;
+                write!(f, "Kerberos {what} is of version {version} and type {kind}")
+            }
+            Self::UserToUser => f.write_str("ticket is user-to-user, which no collector takes"),
+            Self::Service { asked, known } => {
+                write!(f, "ticket is for {asked}, the keytab has {}", List(known))
+            }
+            Self::KeyVersion {
+                service,
+                version,
+                known,
+            } => {
+                let known = List(known);
+                write!(
+                    f,
+                    "ticket for {service} is under key version (kvno) {version}, the keytab has {known}"
+                )
+            }
+            Self::NoKey {
+                service,
+                enctype,
+                known,
+            } => {
+                let known = List(known);
+                write!(
+                    f,
+                    "ticket for {service} is encrypted with {enctype}, the keytab has {known}"
+                )
+            }
+            Self::Enctype(number) => {
+                write!(f, "encryption type {} is not supported", Enctype(*number))
+            }
+            Self::KeyLength => f.write_str("Kerberos key has a wrong length"),
+            Self::Rc4 => f.write_str("ticket is encrypted with RC4, which is not allowed"),
+            Self::TicketKey { service, version } => {
+                write!(f, "ticket for {service} does not open with the key")?;
+                version.map_or(Ok(()), |version| write!(f, " of version (kvno) {version}"))
+            }
+            Self::TicketInvalid => f.write_str("ticket is not validated"),
+            Self::NotYetValid(seconds) => write!(f, "ticket is valid only in {seconds} s"),
+            Self::Expired(seconds) => write!(f, "ticket has expired {seconds} s ago"),
+            Self::AuthenticatorKey => {
+                f.write_str("Kerberos authenticator does not open with its ticket")
+            }
+            Self::OtherClient {
+                ticket,
+                authenticator,
+            } => write!(f, "ticket of {ticket} is used by {authenticator}"),
+            Self::Skew { ahead, client } => {
+                let side = if *ahead < 0 { "behind" } else { "ahead" };
+                let seconds = ahead.unsigned_abs();
+                write!(
+                    f,
+                    "clock of {client} is {seconds} s {side} of this collector's, 300 are allowed"
+                )
+            }
+            Self::Replay { client } => {
+                write!(f, "Kerberos authenticator of {client} was here before")
+            }
+            Self::Checksum => {
+                f.write_str("Kerberos authenticator is without the checksum of GSS-API")
+            }
+            Self::DceStyle => f.write_str("Kerberos in the style of DCE is not supported"),
+            Self::Unprotected(what) => write!(f, "Kerberos context is without {what}"),
+            Self::ChannelBindings => {
+                f.write_str("Kerberos channel bindings are of another TLS connection")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Names joined by commas.
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        self.0.iter().enumerate().try_for_each(|(index, item)| {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{item}")
+        })
+    }
+}
+
+/// The name of an enctype that we do not take, where it is known (IANA's registry).
+struct Enctype(i64);
+
+impl fmt::Display for Enctype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("des-cbc-crc"),
+            3 => f.write_str("des-cbc-md5"),
+            16 => f.write_str("des3-cbc-sha1"),
+            number => write!(f, "{number}"),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The files of `--keytab`, read anew when they change.
+//!
+//! A file is looked at when a ticket comes, at most every few seconds; the loop never
+//! wakes for it. So a new key is there before the first ticket under it is refused.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use zeroize::Zeroizing;
+
+use crate::kerberos::keytab::{self, Keytab};
+use crate::kerberos::{self};
+
+/// Largest keytab in bytes: some thousand keys.
+const LARGEST: u64 = 1 << 20;
+/// How long a look at the files is good.
+const FRESH: Duration = Duration::from_secs(5);
+/// The same when a ticket did not open.
+const FRESH_IF_MISSED: Duration = Duration::from_secs(1);
+
+/// Keys from files.
+#[derive(Debug)]
+pub struct Keytabs {
+    files: Vec<PathBuf>,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    keytab: Rc<Keytab>,
+    /// What the files looked like when they were read, in their order.
+    stamps: Vec<Option<Stamp>>,
+    looked: SystemTime,
+}
+
+/// What tells whether a file has changed; one that was replaced has another inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
+impl Keytabs {
+    /// Reads all files. Logs a warning for each that others on this machine can read.
+    ///
+    /// # Errors
+    /// A file cannot be read, is no keytab, or has no key.
+    pub fn load(files: &[PathBuf], wall: SystemTime) -> Result<Self, Error> {
+        let stamps = files.iter().map(|file| Stamp::of(file)).collect();
+        let keytab = Rc::new(read(files)?);
+        log::info!("keytab: {keytab}");
+        Ok(Self {
+            files: files.to_vec(),
+            state: RefCell::new(State {
+                keytab,
+                stamps,
+                looked: wall,
+            }),
+        })
+    }
+
+    /// Takes files that have changed; a bad one keeps the old keys.
+    fn look(&self, state: &mut State) {
+        let stamps: Vec<_> = self.files.iter().map(|file| Stamp::of(file)).collect();
+        if stamps == state.stamps {
+            return;
+        }
+        state.stamps = stamps;
+        match read(&self.files) {
+            Ok(keytab) => {
+                log::info!("keytab has changed: {keytab}");
+                state.keytab = Rc::new(keytab);
+            }
+            Err(why) => log::error!("--keytab {why}; the keys stay as they were"),
+        }
+    }
+}
+
+impl kerberos::Keytabs for Keytabs {
+    fn current(&self, wall: SystemTime, missed: bool) -> Rc<Keytab> {
+        let mut state = self.state.borrow_mut();
+        let fresh = if missed { FRESH_IF_MISSED } else { FRESH };
+        // A clock that was set back makes a look old too.
+        if wall
+            .duration_since(state.looked)
+            .is_ok_and(|age| age < fresh)
+        {
+            return Rc::clone(&state.keytab);
+        }
+        state.looked = wall;
+        self.look(&mut state);
+        Rc::clone(&state.keytab)
+    }
+}
+
+fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
+    let mut all = Keytab::default();
+    for path in files {
+        let error = |reason| Error {
+            file: path.clone(),
+            reason,
+        };
+        let metadata = fs::metadata(path).map_err(|why| error(Reason::Read(why)))?;
+        if metadata.size() > LARGEST {
+            return Err(error(Reason::TooLarge(metadata.size())));
+        }
+        if metadata.mode() & 0o004 != 0 {
+            let file = path.display();
+            log::warn!(
+                "{file} can be read by everyone on this machine, and its keys open everything: \
+                 chmod o-r {file}"
+            );
+        }
+        #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
+        let bytes = fs::read(path).map_err(|why| error(Reason::Read(why)))?;
+        let bytes = Zeroizing::new(bytes);
+        let keytab = Keytab::parse(&bytes).map_err(|why| error(Reason::Parse(why)))?;
+        if keytab.is_empty() {
+            return Err(error(Reason::Empty));
+        }
+        all.extend(keytab);
+    }
+    Ok(all)
+}
+
+/// Why a keytab cannot be used.
+#[derive(Debug)]
+pub struct Error {
+    file: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Read(io::Error),
+    TooLarge(u64),
+    Parse(keytab::Error),
+    Empty,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        match &self.reason {
+            Reason::Read(error) if error.kind() == io::ErrorKind::NotFound => write!(
+                f,
+                "{file}: no such file; export the key of HTTP/NAME-OF-THIS-COLLECTOR to it \
+                 (ktpass, msktutil or net ads keytab)"
+            ),
+            Reason::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
+                f,
+                "{file}: {error}; let the user that this relay runs as read it, and nobody else"
+            ),
+            Reason::Read(error) => write!(f, "{file}: {error}"),
+            Reason::TooLarge(size) => {
+                write!(f, "{file}: {size} bytes, a keytab has {LARGEST} at most")
+            }
+            Reason::Parse(error) => write!(f, "{file}: {error}"),
+            Reason::Empty => write!(
+                f,
+                "{file}: no key that could be used; export the key of \
+                 HTTP/NAME-OF-THIS-COLLECTOR with AES to it"
+            ),
+        }
+    }
+}
+
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}
