@@ -1,7 +1,7 @@
 //! Who a source is: HTTP authentication of one connection, over SPNEGO, NTLM and
 //! Kerberos.
 //!
-//! NTLM and Kerberos authenticate a connection, not a request, so there is one [`Acceptor`] a
+//! All others authenticate a connection, not a request, so there is one [`Acceptor`] a
 //! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
 //! all. Sans-IO: time and random bytes are arguments.
 

@@ -12,23 +12,21 @@
 
 mod ca;
 mod command;
-mod message;
+mod kinds;
 mod password;
-mod verbosity;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, Parser};
+use clap::{ArgAction, Args, Parser};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
-pub use message::{MessageKind, MismatchKind};
+pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
-pub use verbosity::Verbosity;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -89,23 +87,16 @@ pub struct RelayOptions {
 
     /// Let hosts of a domain in by Kerberos: file with the keys of this collector
     ///
-    /// Repeatable. A keytab of MIT's format, as ktpass, msktutil and "net ads keytab"
-    /// write it, with the key of HTTP/NAME, where NAME is the collector's in the hosts'
-    /// policy, and of any other name that hosts ask for (HOST/NAME). Nothing else is
-    /// needed: no krb5.conf, no membership in the domain. A file that changes is read
-    /// anew with the next ticket; a bad one then keeps the keys as they were. Default:
-    /// no Kerberos.
+    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the
+    /// key of HTTP/NAME, where NAME is the collector's in the hosts' policy (docs/kerberos.md).
+    /// Read anew when it changes; a bad one then keeps the keys as they were. Default: none.
     ///
     /// Danger: whoever has the key can play this collector to all hosts, and any host to
     /// it. Keep the file readable by the relay only.
-    ///
-    /// Example: --keytab /etc/wecrelay/collector.keytab
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub keytab: Vec<PathBuf>,
 
     /// Also take Kerberos tickets that are encrypted with RC4
-    ///
-    /// Needs --keytab. For a domain that cannot do AES yet. Default: AES only.
     ///
     /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
     /// guesses the password offline and fast, and what RC4 seals is weakly protected.
@@ -425,4 +416,25 @@ pub struct RelayOptions {
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
+}
+
+/// How much is logged.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Verbosity {
+    /// Log more: -v each request, -vv the structure of messages
+    ///
+    /// Repeatable. Secrets are never logged. Without -v and -q the variable
+    /// RUST_LOG decides, else info.
+    #[arg(
+        short,
+        long,
+        action = ArgAction::Count,
+        global = true,
+        conflicts_with = "quiet",
+        help_heading = "Relay"
+    )]
+    pub verbose: u8,
+    /// Log less: -q warnings and errors, -qq errors only
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
+    pub quiet: u8,
 }

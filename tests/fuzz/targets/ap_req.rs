@@ -132,6 +132,7 @@ fn is_let_in(token: &[u8]) -> bool {
         ntlmv1: false,
         domain: false,
         server: Server::from_hostname("collector.example.test"),
+        passwords: None,
         kerberos: Some(service()),
     };
     let offer = vec![Mechanism::KerberosMicrosoft, Mechanism::Ntlm];

@@ -1,4 +1,4 @@
-//! What a message holds, and what becomes of doubtful ones.
+//! Values that are words.
 
 use clap::ValueEnum;
 
