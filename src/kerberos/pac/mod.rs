@@ -25,6 +25,8 @@ use crate::sddl::Token;
 use crate::sid::Sid;
 use crate::wire::Reader;
 
+/// How the part that names the account is called in errors.
+const LOGON_INFORMATION: &str = "logon information";
 /// Most SIDs of one kind; Windows refuses a logon with more than 1,024 in all.
 pub const MAX_SIDS: u32 = 1024;
 /// Most buffers; there are fewer than twenty kinds.
@@ -185,7 +187,7 @@ impl<'a> Pac<'a> {
         let information = information.ok_or(Error::Missing("client information"))?;
         check_client(information.data, client, authtime)?;
         let information = self.buffer(kind::LOGON_INFORMATION);
-        let information = information.ok_or(Error::Missing("logon information"))?;
+        let information = information.ok_or(Error::Missing(LOGON_INFORMATION))?;
         let information = ValidationInfo::parse(information.data)?;
         let (Some(account), Some(domain)) = (information.account, information.domain) else {
             return Err(Error::NoAccount);

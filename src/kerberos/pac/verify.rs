@@ -35,7 +35,8 @@ pub fn verify(pac: &[u8], key: &Key, client: &str, authtime: SystemTime) -> Resu
     pac.logon(client, authtime)
 }
 
-/// What the PAC of a ticket says; `None` if the ticket has none.
+/// What the PAC of a ticket says of its account; `None` if the ticket has none, or one
+/// without an account.
 pub(in crate::kerberos) fn of_ticket(
     ticket: &EncTicketPartBody,
     key: &Key,
@@ -51,7 +52,11 @@ pub(in crate::kerberos) fn of_ticket(
         .map(|part| &*part.0)
         .collect();
     let authtime = UNIX_EPOCH + ticket.authtime.to_unix_duration();
-    verify(&pac, key, &names.join("/"), authtime).map(Some)
+    match verify(&pac, key, &names.join("/"), authtime) {
+        // The KDC of MIT signs one that only says whose the ticket is.
+        Err(Error::Missing(what)) if what == super::LOGON_INFORMATION => Ok(None),
+        logon => logon.map(Some),
+    }
 }
 
 /// The PAC, which stands in a list of what may be skipped (MS-KILE 3.3.5.6.4).
