@@ -122,6 +122,9 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
     let replays = Rc::default();
     let Reloaded { settings, tls } = load(config, &replays)?;
     let connectors = server::connectors(&config.outputs).map_err(Error::Output)?;
+    // Whoever becomes somebody else does so with the ports bound, and writes after that.
+    let early = config.account.is_none().then(|| open(config));
+    let early = early.transpose()?;
     let status = config.metrics.map(watch).transpose()?;
     let listeners = listeners(config, sockets)?;
     if let Some(account) = &config.account {
@@ -133,11 +136,7 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
             log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
         }
     }
-    if let Some(helper) = &config.ntlm_helper {
-        let refused = |error| Error::Helper(helper.command.join(" "), error);
-        server::probe_helper(helper).map_err(refused)?;
-    }
-    let store = Sqlite::open(&config.state).map_err(Error::Store)?;
+    let store = early.map_or_else(|| open(config), Ok)?;
     let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
     let reload = move || {
@@ -160,6 +159,15 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
+}
+
+/// Tries the helper, and takes the state folder.
+fn open(config: &Config) -> Result<Sqlite, Error> {
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
+    Sqlite::open(&config.state).map_err(Error::Store)
 }
 
 fn watch(address: SocketAddr) -> Result<TcpListener, Error> {
