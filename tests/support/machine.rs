@@ -30,13 +30,36 @@ impl Clock {
 
     /// The process to be started lives by this clock.
     pub(crate) fn rule(&self, command: &mut Command) {
+        sweep();
         command
             .env("LD_PRELOAD", library())
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)
             .env("FAKETIME_CACHE_DURATION", "1")
-            .env("DONT_FAKE_MONOTONIC", "1")
-            // Else each process that is killed leaves a segment behind.
-            .env("FAKETIME_DISABLE_SHM", "1");
+            .env("DONT_FAKE_MONOTONIC", "1");
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        sweep();
+    }
+}
+
+/// A process that is killed leaves libfaketime's segment and semaphore behind, and a
+/// later one that gets its number would wait for that semaphore for ever.
+fn sweep() {
+    let folder = Path::new("/dev/shm");
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name
+            .to_str()
+            .and_then(|n| n.rsplit_once("faketime_")?.1.get(4..))
+        else {
+            continue;
+        };
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

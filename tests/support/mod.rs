@@ -53,17 +53,24 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that normally takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for a run at the lowest priority, which may not be run for as long.
+fn patience() -> Duration {
+    let factor = std::env::var("WECRELAY_TEST_PATIENCE");
+    PATIENCE * factor.map_or(1, |text| text.parse::<u32>().unwrap())
+}
+
 /// Calls `attempt` until it gives a value; panics when that takes too long.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let patience = patience();
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = attempt() {
             return value;
         }
         assert!(
             Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain for {what}"
+            "waited {patience:?} in vain for {what}"
         );
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -71,14 +78,14 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
 
 /// The same for what takes long when the machine is busy; none after two minutes.
 pub(crate) fn wait_for_long<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + 4 * PATIENCE;
+    let deadline = Instant::now() + 4 * patience();
     while Instant::now() < deadline {
         if let Some(value) = attempt() {
             return Some(value);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    eprintln!("waited {:?} in vain for {what}", 4 * PATIENCE);
+    eprintln!("waited {:?} in vain for {what}", 4 * patience());
     None
 }
 
