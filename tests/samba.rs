@@ -302,3 +302,104 @@ fn without_a_pac_a_host_is_an_account_and_no_more() {
     let line = relay.process.wait_for_log("may have no subscription");
     assert!(line.contains("NO_AUTH_DATA_REQUIRED"), "{line}");
 }
+
+/// A relay that asks the domain through `ntlm_auth` and the controller's winbindd.
+#[track_caller]
+fn start_ntlm(domain: &Domain, dir: &TempDir) -> Relay {
+    let folder = domain.folder.to_str().unwrap();
+    // The program knows one place of winbindd's pipe: that of this domain is put there, in a
+    // name space of its own.
+    let text = format!(
+        "mkdir -p /run/samba/winbindd\n\
+         mount --bind '{folder}/samba/run/winbindd' /run/samba/winbindd\n\
+         exec ntlm_auth --helper-protocol=ntlm-server-1 --configfile='{folder}/smb.conf'\n"
+    );
+    let script = dir.file("helper.sh");
+    fs::write(&script, text).unwrap();
+    let root = if rustix::process::getuid().is_root() {
+        ""
+    } else {
+        "sudo -n "
+    };
+    let helper = format!("{root}unshare -m sh -e '{script}'");
+    let output = format!("file:{}", dir.file("events"));
+    let own = ["--ntlm-helper", &helper, "--output", &output];
+    Relay::start(
+        dir,
+        &[&own[..], &["--require-computer-match=mark"]].concat(),
+    )
+}
+
+/// Sends the samples as this account, in sealed bodies. `Err` is what went wrong.
+fn send(dir: &TempDir, relay: &Relay, account: &str, password: &str) -> Result<(), String> {
+    let file = dir.file("password");
+    fs::write(&file, format!("{password}\n")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_wecrelay"))
+        .args(["send", &relay.url(), "--machine", "web1.relay.test"])
+        .args(["--user", account, "--password-file", &file])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or(text)
+}
+
+impl Domain {
+    /// The password of an account.
+    #[track_caller]
+    fn password(&self, name: &str) -> String {
+        let list = fs::read_to_string(self.file("passwords")).unwrap();
+        let mut lines = list.lines().filter_map(|line| line.split_once(' '));
+        let known = lines.find(|(known, _)| *known == name);
+        known
+            .unwrap_or_else(|| panic!("no password of {name}"))
+            .1
+            .to_owned()
+    }
+}
+
+#[test]
+fn machine_accounts_come_over_ntlm_too() {
+    let (domain, dir) = (Domain::get(), TempDir::new());
+    let relay = start_ntlm(&domain, &dir);
+    let password = domain.password("web1$");
+    let accounts = ["RELAY\\web1$", "relay.test\\WEB1$", "web1$@RELAY.TEST"];
+    for account in accounts {
+        send(&dir, &relay, account, &password)
+            .unwrap_or_else(|error| panic!("{account}: {error}{}", relay.process.log()));
+    }
+    let events = fs::read_to_string(dir.file("events")).unwrap();
+    for account in accounts {
+        let identity = format!("Identity=\"{}\"", account.replace('\\', "\\\\"));
+        assert_eq!(events.matches(&identity).count(), 4, "{events}");
+    }
+    assert_eq!(events.matches("Auth=\"ntlm-domain\"").count(), 12);
+    assert!(!events.contains("ComputerMismatch"), "{events}");
+    // Another host with its own password and a name that is not its own.
+    send(&dir, &relay, "RELAY\\web2$", &domain.password("web2$")).unwrap();
+    let events = fs::read_to_string(dir.file("events")).unwrap();
+    assert_eq!(events.matches("ComputerMismatch=\"web2\"").count(), 4);
+}
+
+#[test]
+fn the_controller_has_the_word_on_ntlm_accounts() {
+    let (domain, dir) = (Domain::get(), TempDir::new());
+    let mut relay = start_ntlm(&domain, &dir);
+    let password = domain.password("web1$");
+    for (account, password) in [
+        ("RELAY\\web1$", "wrong"),
+        ("RELAY\\nobody$", "wrong"),
+        ("BOGUS\\web1$", &password),
+    ] {
+        let error = send(&dir, &relay, account, password).unwrap_err();
+        assert!(error.contains("refused us with 401"), "{account}: {error}");
+    }
+    relay.process.wait_for_log(
+        "the domain refuses account 'RELAY\\web1$', workstation 'WEB1': wrong password",
+    );
+    assert!(!relay.process.log().contains("cannot be verified"));
+    assert!(
+        !Path::new(&dir.file("events")).exists()
+            || fs::read(dir.file("events")).unwrap().is_empty()
+    );
+    send(&dir, &relay, "RELAY\\web1$", &password).unwrap();
+}
