@@ -68,6 +68,7 @@ fn write(
         ..Mapping::default()
     };
     let origin = Origin {
+        account_sid: "S-1-5-21-1-2-3-1104",
         address: [192, 0, 2, 7].into(),
         machine_id: claim,
         identity: claim,
