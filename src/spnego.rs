@@ -18,7 +18,8 @@ mod der;
 
 use std::fmt;
 
-use self::der::{Der, OCTETS, der};
+use self::der::{Der, OCTETS};
+use crate::wire::der::element as der;
 
 /// Longest token in bytes: that of Windows' largest Kerberos ticket, 48,000, and some room.
 pub const MAX_TOKEN: usize = 64 * 1024;

@@ -3,6 +3,8 @@
 //! Everything that reads foreign binary structures (NTLM messages, sealed
 //! parts) does so through [`Reader`], which cannot read out of bounds.
 
+pub mod der;
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -74,7 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("http", &["wire"]),
     ("ntlm", &["wire"]),
-    ("spnego", &[]),
+    ("spnego", &["wire"]),
     ("kerberos", &["sddl", "sid", "wire"]),
     ("sddl", &["sid"]),
     ("auth", &["kerberos", "ntlm", "sddl", "sid", "spnego"]),

@@ -2,6 +2,7 @@
 //! puts into the checksum of an authenticator (RFC 4121 4.1.1).
 
 use super::Error;
+use crate::wire::der::element;
 
 /// Contents of the object identifier 1.2.840.113554.1.2.2.
 const OID: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
@@ -92,20 +93,6 @@ fn contents(bytes: &[u8]) -> Option<&[u8]> {
         _ => return None,
     };
     (length == rest.len()).then_some(rest)
-}
-
-fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(contents.len()).unwrap_or(u32::MAX);
-    let mut out = vec![tag];
-    match length.to_be_bytes() {
-        [0, 0, 0, short @ 0..=0x7f] => out.push(short),
-        [0, 0, 0, a] => out.extend([0x81, a]),
-        [0, 0, a, b] => out.extend([0x82, a, b]),
-        [0, a, b, c] => out.extend([0x83, a, b, c]),
-        [a, b, c, d] => out.extend([0x84, a, b, c, d]),
-    }
-    out.extend(contents);
-    out
 }
 
 /// Bits of the context flags.
