@@ -9,7 +9,7 @@ mod lint;
 mod names;
 pub mod xpath;
 
-pub use clauses::channels;
+pub use clauses::{channels, whole_channels};
 pub use lint::lint;
 
 use std::fmt;
