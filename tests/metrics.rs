@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -100,6 +101,34 @@ fn what_has_happened_is_counted() {
     }
     assert!(watched.value("wecrelay_received_bytes_total") > Some(1000.0));
     assert!(watched.value("wecrelay_output_written_bytes_total{") > Some(1000.0));
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    let text = watched.get("/metrics");
+    for file in ["grafana/wecrelay.json", "prometheus/alerts.yml"] {
+        let path = format!("{}/contrib/{file}", env!("CARGO_MANIFEST_DIR"));
+        let names = metric_names(&std::fs::read_to_string(&path).unwrap());
+        assert!(names.len() > 5, "{path}: {names:?}");
+        for name in names {
+            let family = ["_total", "_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix))
+                .unwrap_or(&name);
+            let line = format!("# TYPE {family} ");
+            assert!(text.contains(&line), "{path}: {name} in {text}");
+        }
+    }
+}
+
+/// All words that begin as our metrics do.
+fn metric_names(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_name(c));
+    let ours = words.filter(|word| word.starts_with("wecrelay_"));
+    ours.map(str::to_owned).collect()
 }
 
 #[test]
