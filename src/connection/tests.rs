@@ -469,6 +469,7 @@ fn a_body_sealed_in_several_parts_is_one_message() {
         // Parts that come again end the connection.
         let answer = Answer::Envelope(200, "x");
         scene.connection.answer(scene.now, &answer);
+        scene.sent();
         let refusal = scene.refusal(&post(&header, &body));
         assert_eq!(refusal.kind, RefusalKind::Sealing, "{enctype}");
     }
