@@ -446,7 +446,7 @@ fn a_body_sealed_in_several_parts_is_one_message() {
         let key = Key::generate(enctype, &mut random);
         let mut source = wrap::Session::initiate(&key, true, 1, 2, &mut random);
         let ours = wrap::Session::accept(&key, true, 2, 1, &mut random);
-        let context = auth::SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Kerberos);
+        let context = SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Kerberos);
         let mut scene = Scene::established();
         scene.connection.established.as_mut().unwrap().context = Some(context);
         let text: String = ('a'..='z').cycle().take(40_000).collect();
@@ -458,10 +458,10 @@ fn a_body_sealed_in_several_parts_is_one_message() {
                 body.len()
                     .saturating_sub(b"--Encrypted Boundary--\r\n".len()),
             );
-            let (mechanism, charset) = (multipart::Mechanism::Kerberos, Charset::Utf8);
+            let (mechanism, charset) = (Mechanism::Kerberos, Charset::Utf8);
             multipart::emit(mechanism, charset, data.len(), &token, &data, &mut body);
         }
-        let kind = multipart::content_type(multipart::Mechanism::Kerberos);
+        let kind = multipart::content_type(Mechanism::Kerberos);
         let kind = kind.replace("multipart/encrypted", "multipart/x-multi-encrypted");
         let header = format!("Content-Type: {kind}\r\n");
         let message = scene.message(&post(&header, &body));
