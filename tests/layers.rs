@@ -135,6 +135,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
             "resolver",
             "store",
+            "syslog",
             "systemd",
             "tls",
         ],
