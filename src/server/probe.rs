@@ -136,11 +136,7 @@ fn open(
     let begun = Instant::now();
     let socket = stream.try_clone().map_err(|error| error.to_string())?;
     let secured = secure(connector, stream, begun)?;
-    facts.push(format!(
-        "it is accepted for {} ({})",
-        tls.name,
-        took(begun)
-    ));
+    facts.push(format!("it is accepted for {} ({})", tls.name, took(begun)));
     Ok(Line::Tls(Box::new(secured), socket))
 }
 
@@ -156,7 +152,7 @@ fn secure(connector: &Connector, stream: TcpStream, begun: Instant) -> Result<Se
                 progress = handshake.resume(Instant::now()).map_err(text)?;
             }
             Progress::Pending(_) => {
-                return Err("the receiver does not go on with the TLS handshake".to_owned());
+                return Err("no answer to the TLS handshake: is this port one for TLS?".to_owned());
             }
         }
     }
@@ -177,10 +173,14 @@ impl Line {
         };
         let limited = socket.set_read_timeout(Some(SETTLING));
         limited.map_err(|error| error.to_string())?;
-        match secured.read(&mut [0; 1024]) {
-            Ok(0) => Err("the receiver closes the connection after the TLS handshake; \
+        let said = secured.read(&mut [0; 1024]);
+        secured.finish();
+        match said {
+            Ok(0) => Err(
+                "the receiver closes the connection after the TLS handshake; \
                           it may not accept our certificate (?cert=, ?key=)"
-                .to_owned()),
+                    .to_owned(),
+            ),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -212,9 +212,11 @@ fn greet(mut line: Line, facts: &mut Vec<String>) -> Result<(), String> {
         let mut buffer = [0; 4096];
         let count = match line.read(&mut buffer) {
             Ok(0) => {
-                return Err("the receiver closed the connection instead of answering: is this \
+                return Err(
+                    "the receiver closed the connection instead of answering: is this \
                             port RELP (imrelp), and does it accept our certificate?"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -270,11 +272,12 @@ fn file(path: &Path, facts: &mut Vec<String>) -> Result<(), String> {
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or_else(|| Path::new("."));
-            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(|error| {
-                format!("no file can be made in {}: {error}", folder.display())
-            })?;
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK)
+                .map_err(|error| format!("no file can be made in {}: {error}", folder.display()))?;
             facts.push("is not there yet, and can be made".to_owned());
             Ok(())
         }

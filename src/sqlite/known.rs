@@ -52,7 +52,11 @@ fn gather(connection: &Connection, subscription: Uuid) -> rusqlite::Result<Known
             continue;
         };
         for (channel, _) in bookmark.positions() {
-            if !known.channels.iter().any(|c| c.eq_ignore_ascii_case(channel)) {
+            if !known
+                .channels
+                .iter()
+                .any(|c| c.eq_ignore_ascii_case(channel))
+            {
                 known.channels.push(channel.clone());
             }
         }

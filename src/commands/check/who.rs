@@ -24,7 +24,10 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
             enctypes.push(entry.key.enctype().name());
         }
         for ((principal, kvno), enctypes) in known {
-            lines.push(format!("  {principal} kvno {kvno}: {}", enctypes.join(", ")));
+            lines.push(format!(
+                "  {principal} kvno {kvno}: {}",
+                enctypes.join(", ")
+            ));
         }
     }
     if config.ntlm_helper.is_some() {

@@ -11,7 +11,7 @@ pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {
     let Ok(connector) = connector(settings) else {
         return Vec::new();
     };
-    let Ok(stream) = connector.connect(&settings.name, stream) else {
+    let Ok(mut stream) = connector.connect(&settings.name, stream) else {
         return Vec::new();
     };
     let ssl = stream.ssl();
@@ -21,6 +21,8 @@ pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {
     if let Some(Ok(facts)) = certificate.map(|certificate| Facts::of(&certificate)) {
         seen.push(format!("certificate {}", facts.line()));
     }
+    // A proper end keeps the receiver from complaining; it may be gone already.
+    let _ = stream.shutdown();
     seen
 }
 
