@@ -15,6 +15,7 @@ mod computer;
 mod connections;
 mod domain;
 mod enumerate;
+mod known;
 mod pressure;
 mod repeats;
 mod requests;
@@ -25,6 +26,7 @@ mod who;
 use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
+use crate::hosts;
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -41,7 +43,8 @@ use repeats::Repeats;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+use uuid::Uuid;
 
 pub use computer::{ComputerRule, Mismatch};
 
@@ -153,7 +156,8 @@ struct Form {
 /// The collector as a state machine.
 pub struct Collector {
     settings: Settings,
-    connections: HashMap<ConnId, Slot>,
+    /// Boxed: the table has up to twice as many places as connections.
+    connections: HashMap<ConnId, Box<Slot>>,
     links: Vec<Link>,
     forms: Vec<Form>,
     form_of_link: Vec<usize>,
@@ -164,6 +168,14 @@ pub struct Collector {
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
+    hosts: hosts::Table,
+    /// Channels that a subscription asks for whole.
+    whole: HashMap<Uuid, Vec<String>>,
+    /// When the table of hosts is to be stored, and whether that failed the last time.
+    save_at: Instant,
+    /// When it was stored last, in seconds since 1970.
+    saved: u64,
+    save_failing: bool,
     repeats: Repeats,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
@@ -206,6 +218,7 @@ impl Collector {
             }
         }
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
+        let whole = known::whole(&settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -221,6 +234,11 @@ impl Collector {
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
+            hosts: hosts::Table::new(seconds(now)),
+            whole,
+            save_at: now.monotonic,
+            saved: 0,
+            save_failing: false,
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
@@ -239,8 +257,10 @@ impl Collector {
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
+        self.whole = known::whole(&settings);
         self.settings = settings;
         self.sources.forget_refused();
+        self.hosts.forget_refused();
     }
 
     /// What has been counted so far.
@@ -357,13 +377,13 @@ impl Collector {
     /// Whether nothing that was accepted is left to deliver or to answer.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let answered = |slot: &Slot| slot.connection.outgoing().is_empty();
+        let mut slots = self.connections.values();
         self.batches.is_empty()
             && self
                 .links
                 .iter()
                 .all(|link| link.is_idle() || !link.settings().required)
-            && self.connections.values().all(answered)
+            && slots.all(|slot| slot.connection.outgoing().is_empty())
     }
 
     /// Ends what outputs have of a session; to be called when nothing is left to deliver.
@@ -425,6 +445,12 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }
+}
+
+/// Seconds since 1970.
+fn seconds(now: Now) -> u64 {
+    let since = now.wall.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

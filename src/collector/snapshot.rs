@@ -1,6 +1,7 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
 use super::Collector;
+use crate::hosts;
 use crate::link::Link;
 use crate::metrics::Snapshot;
 use std::time::SystemTime;
@@ -16,7 +17,15 @@ impl Collector {
             outputs: self.links.iter().map(Link::facts).collect(),
             ends,
             started,
+            ready: self.troubles().is_empty(),
+            storing: !self.commit_failing,
         }
+    }
+
+    /// The hosts that are known, and who was refused lately.
+    #[must_use]
+    pub fn hosts(&self) -> &hosts::Table {
+        &self.hosts
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

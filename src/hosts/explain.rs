@@ -1,7 +1,6 @@
 //! What codes and states mean, and what to do.
 
-use super::record::{Ended, Report};
-use std::fmt;
+use super::record::Ended;
 
 /// Likely causes where a host fetches its subscriptions and sends nothing.
 pub(super) const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot \
@@ -55,30 +54,5 @@ pub(super) fn ended(end: &Ended) -> String {
     match end.code.and_then(code) {
         Some(meaning) => format!("it ended its subscription ({}): {meaning}", end.text),
         None => format!("it ended its subscription: {}", end.text),
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = &self.subject;
-        match self.event {
-            101 => write!(f, "it cannot read all channels of {subject}"),
-            102 => write!(f, "it could not create {subject}"),
-            105 => write!(f, "trouble with {subject}"),
-            107 => write!(f, "its policy has an invalid entry"),
-            event => write!(f, "its forwarder logged event {event}"),
-        }?;
-        if let Some(code) = self.code {
-            write!(f, ", error {code}")?;
-        }
-        match (self.code.and_then(code), self.event) {
-            (Some(meaning), _) => write!(f, ": {meaning}"),
-            (None, 101) => f.write_str(
-                ": NETWORK SERVICE into Event Log Readers, then a reboot; or the channel is \
-                 missing or disabled",
-            ),
-            (None, _) if !self.text.is_empty() => write!(f, ": {}", self.text),
-            (None, _) => Ok(()),
-        }
     }
 }

@@ -8,12 +8,10 @@
 pub mod explain;
 mod record;
 mod refusals;
-mod report;
 mod state;
 
-pub use record::{Ended, Followed, Gaps, Host, Refused, Report};
+pub use record::{Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
-pub use report::{CHANNEL, is_good_news};
 pub use state::{Moment, State};
 
 use crate::bookmark::{BatchFacts, Stored};
@@ -22,10 +20,9 @@ use refusals::Refusals;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 use uuid::Uuid;
 
-/// Name of the built-in subscription by which hosts report of themselves.
-pub const SELF_REPORTS: &str = "wecrelay-self-reports";
 /// Most hosts that are kept. At the bound, those that were not heard of for longest go.
 pub const MOST_HOSTS: usize = 200_000;
 
@@ -81,6 +78,65 @@ pub struct Asked<'a> {
     pub heartbeat: u32,
 }
 
+/// What is to be stored at once.
+#[derive(Clone, Debug)]
+pub struct Changes<'a> {
+    /// Hosts that have changed.
+    pub hosts: Vec<&'a Host>,
+    /// Hosts to forget.
+    pub forgotten: Vec<Rc<Key>>,
+    /// All refusals, if they have changed.
+    pub refusals: Option<Vec<Refusal>>,
+    /// When this is, and how the relay is.
+    pub pulse: Pulse,
+}
+
+/// Whether the relay runs, as the state folder knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Since when it ran.
+    pub started: u64,
+    /// When it last wrote.
+    pub written: u64,
+    /// Whether it was stopped then.
+    pub is_stopped: bool,
+}
+
+impl Pulse {
+    /// Seconds after which a relay writes even if no host has changed.
+    pub const EVERY: u64 = 30;
+
+    /// Whether it seems to run.
+    #[must_use]
+    pub const fn is_beating(&self, now: u64) -> bool {
+        !self.is_stopped && now.saturating_sub(self.written) <= 3 * Self::EVERY
+    }
+
+    /// When to ask how hosts are: where the relay does not run, as of when it did.
+    #[must_use]
+    pub const fn moment(&self, now: u64) -> Moment {
+        Moment {
+            now: if self.is_beating(now) {
+                now
+            } else {
+                self.written
+            },
+            up_since: self.started,
+        }
+    }
+}
+
+/// What was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// All hosts, in no order.
+    pub hosts: Vec<Host>,
+    /// All refusals, in no order.
+    pub refusals: Vec<Refusal>,
+    /// How the relay is.
+    pub pulse: Pulse,
+}
+
 #[derive(Clone, Debug)]
 struct Row {
     host: Host,
@@ -108,13 +164,13 @@ impl Table {
     }
 
     /// Takes what was stored.
-    pub fn load(&mut self, hosts: Vec<Host>, refusals: Vec<Refusal>) {
-        for host in hosts {
+    pub fn load(&mut self, saved: Saved) {
+        for host in saved.hosts {
             let is_dirty = false;
             let key = Rc::new(Key::of(&host));
             self.rows.insert(key, Row { host, is_dirty });
         }
-        self.refusals.load(refusals);
+        self.refusals.load(saved.refusals);
     }
 
     /// Since when the relay runs.
@@ -169,16 +225,17 @@ impl Table {
         State::ALL.into_iter().map(count).collect()
     }
 
-    /// A host was given subscriptions. Something should come within `patience` seconds.
+    /// A host was given subscriptions. Something should come within `patience`.
     /// Answers whether it is new.
     pub fn note_enumerated(
         &mut self,
         now: u64,
         sender: &Sender,
         offered: &[Asked<'_>],
-        patience: u32,
+        patience: Duration,
     ) -> bool {
         let before = self.rows.len();
+        let patience = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
         self.change(now, sender, |host| {
             host.last_enumerate = Some(now);
             host.refused = None;
@@ -284,14 +341,6 @@ impl Table {
         });
     }
 
-    /// A host's own log tells of trouble, or that it is over.
-    pub fn note_report(&mut self, key: &Rc<Key>, report: Option<Report>) {
-        if let Some(row) = self.rows.get_mut(key) {
-            row.host.report = report.map(Box::new);
-            self.set_dirty(key);
-        }
-    }
-
     /// A request was refused.
     pub fn note_refusal(&mut self, refusal: Refusal) {
         self.refusals.note(refusal);
@@ -302,13 +351,6 @@ impl Table {
         for row in self.rows.values_mut() {
             row.host.refused = None;
         }
-    }
-
-    /// Forgets hosts that were not heard of since. Those that changed since the last time
-    /// they were stored stay.
-    pub fn prune(&mut self, before: u64) {
-        self.rows
-            .retain(|_, row| row.is_dirty || row.host.last_seen >= before);
     }
 
     /// Makes room, if there was none for a new host. Answers the hosts to forget.
@@ -336,6 +378,12 @@ impl Table {
         !self.dirty.is_empty() || self.refusals.is_dirty
     }
 
+    /// What was taken to be stored was not: it counts as changed again.
+    pub fn put_back(&mut self, keys: &[Rc<Key>]) {
+        self.refusals.is_dirty = true;
+        keys.iter().for_each(|key| self.set_dirty(key));
+    }
+
     /// Up to `count` hosts that have changed; they count as stored now.
     pub fn take_dirty(&mut self, count: usize) -> Vec<Rc<Key>> {
         let count = count.min(self.dirty.len());
@@ -349,8 +397,8 @@ impl Table {
     }
 
     /// All refusals, if they have changed; they count as stored now.
-    pub fn take_refusals(&mut self) -> Option<Vec<&Refusal>> {
-        std::mem::take(&mut self.refusals.is_dirty).then(|| self.refusals.iter().collect())
+    pub fn take_refusals(&mut self) -> Option<Vec<Refusal>> {
+        std::mem::take(&mut self.refusals.is_dirty).then(|| self.refusals.iter().cloned().collect())
     }
 
     fn change(
@@ -410,7 +458,6 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         last_enumerate: None,
         subscriptions: Vec::new(),
         refused: None,
-        report: None,
     }
 }
 
@@ -427,6 +474,3 @@ fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
     followed.heartbeat = asked.heartbeat;
     followed
 }
-
-#[cfg(test)]
-mod tests;

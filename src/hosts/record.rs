@@ -41,9 +41,6 @@ pub struct Host {
     /// That no subscription is for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<Refused>>,
-    /// The last trouble that its own forwarder logged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<Box<Report>>,
 }
 
 /// One subscription of a host.
@@ -126,57 +123,38 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// Trouble that a host's forwarder logged in `Microsoft-Windows-Forwarding/Operational`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// When, by the host's clock.
-    pub at: u64,
-    /// The event: 101, 102, 105 or 107.
-    pub event: u16,
-    /// The Windows error, if it names one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u32>,
-    /// The subscription or the address that it is about.
-    pub subject: String,
-    /// What Windows says of it; may be empty.
-    pub text: String,
-}
-
 impl Host {
-    /// Its subscriptions without the one by which it reports of itself.
-    pub fn own(&self) -> impl Iterator<Item = &Followed> {
-        let is_own = |s: &&Followed| s.name != super::SELF_REPORTS;
-        self.subscriptions.iter().filter(is_own)
-    }
-
     /// Events acknowledged.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.own().map(|s| s.events).sum()
+        self.subscriptions.iter().map(|s| s.events).sum()
     }
 
     /// When events came last.
     #[must_use]
     pub fn last_event(&self) -> Option<u64> {
-        self.own().filter_map(|s| s.last_event).max()
+        self.subscriptions.iter().filter_map(|s| s.last_event).max()
     }
 
     /// When a heartbeat came last.
     #[must_use]
     pub fn last_heartbeat(&self) -> Option<u64> {
-        self.own().filter_map(|s| s.last_heartbeat).max()
+        self.subscriptions
+            .iter()
+            .filter_map(|s| s.last_heartbeat)
+            .max()
     }
 
     /// Age of its newest event in seconds.
     #[must_use]
     pub fn lag(&self, now: u64) -> Option<u64> {
-        self.own().filter_map(|s| s.lag(now)).min()
+        self.subscriptions.iter().filter_map(|s| s.lag(now)).min()
     }
 
     /// How many record ids did not come.
     #[must_use]
     pub fn missing(&self) -> u64 {
-        let gaps = self.own().flat_map(|s| &s.gaps);
+        let gaps = self.subscriptions.iter().flat_map(|s| &s.gaps);
         gaps.map(|gaps| gaps.missing).sum()
     }
 
@@ -241,6 +219,9 @@ impl Followed {
         // What comes again, or from a log that began anew, lies before.
         let ahead = before.filter(|before| runs.least > before.saturating_add(1));
         let ahead = ahead.map(|before| (before + 1, runs.least - 1));
+        if before.is_some_and(|before| runs.most <= before) {
+            return;
+        }
         let within = runs.missing();
         let mut count = u64::from(ahead.is_some());
         let mut missing = ahead.map_or(0, |(from, to)| to - from + 1);

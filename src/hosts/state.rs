@@ -95,18 +95,21 @@ impl Host {
     /// How it is: as its liveliest subscription.
     #[must_use]
     pub fn state(&self, at: Moment) -> State {
-        let liveliest = self.own().map(|s| s.state(at)).min();
+        let liveliest = self.subscriptions.iter().map(|s| s.state(at)).min();
         match liveliest {
             // What it was refused since it was heard of counts more than that it is lost.
             None | Some(State::Lost | State::Silent) if self.is_refused() => State::Refused,
             Some(state) => state,
-            // Nothing but the built-in subscription was offered, which does not happen.
             None => State::Waiting,
         }
     }
 
     fn is_refused(&self) -> bool {
-        let heard = self.own().filter_map(Followed::last_heard).max();
+        let heard = self
+            .subscriptions
+            .iter()
+            .filter_map(Followed::last_heard)
+            .max();
         self.refused
             .as_ref()
             .is_some_and(|refused| Some(refused.at) >= heard)
@@ -116,21 +119,21 @@ impl Host {
     #[must_use]
     pub fn why(&self, at: Moment) -> Option<String> {
         let state = self.state(at);
-        let heard = self.own().filter_map(Followed::last_heard).max();
+        let heard = self
+            .subscriptions
+            .iter()
+            .filter_map(Followed::last_heard)
+            .max();
         let is_news = |time: u64| heard.is_none_or(|heard| time >= heard);
         if state == State::Refused {
             return self.refused.as_ref().map(|refused| refused.reason.clone());
         }
-        let ended = self.own().filter_map(|s| s.end.as_deref());
+        let ended = self.subscriptions.iter().filter_map(|s| s.end.as_deref());
         let ended = ended.max_by_key(|end| end.at).filter(|end| is_news(end.at));
-        let report = self.report.as_deref();
-        // Rights on one channel are missing while events of the others come.
-        let report = report.filter(|report| is_news(report.at) || report.event == 101);
-        match (report, ended, state) {
-            (Some(report), _, _) => Some(report.to_string()),
-            (None, Some(end), _) => Some(explain::ended(end)),
-            (None, None, State::Silent) => Some(explain::SILENT.to_owned()),
-            (None, None, State::Lost) => Some(explain::LOST.to_owned()),
+        match (ended, state) {
+            (Some(end), _) => Some(explain::ended(end)),
+            (None, State::Silent) => Some(explain::SILENT.to_owned()),
+            (None, State::Lost) => Some(explain::LOST.to_owned()),
             _ => None,
         }
     }

@@ -78,7 +78,10 @@ pub fn whole_channels(query: &str) -> Vec<String> {
     };
     let mut channels: Vec<String> = Vec::new();
     for clause in queries.iter().flatten().filter(is_whole) {
-        if !channels.iter().any(|c| c.eq_ignore_ascii_case(clause.channel)) {
+        if !channels
+            .iter()
+            .any(|c| c.eq_ignore_ascii_case(clause.channel))
+        {
             channels.push(clause.channel.to_owned());
         }
     }

@@ -13,6 +13,7 @@ mod listener;
 mod output;
 mod outputs;
 mod pem;
+mod probe;
 mod process;
 mod secure;
 mod sources;
@@ -22,8 +23,9 @@ mod sys;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
-pub use listener::{Listener, bind};
+pub use listener::{Listener, bind, try_bind};
 pub use pem::{OutputError, PemError, connectors};
+pub use probe::{Probe, probe};
 pub use secure::Connector;
 pub use status::bind_status;
 
@@ -172,6 +174,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     if let Some(helpers) = server.helpers.take() {
         helpers.end(&mut server.poll, &mut events);
     }
+    server.collector.save_all_hosts(now(), &mut *server.store);
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -211,6 +214,9 @@ impl Server {
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
+        let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        let mut store = setup.store;
+        collector.load_hosts(&mut *store);
         let sockets = sockets
             .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
@@ -224,8 +230,8 @@ impl Server {
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
-            collector: Collector::new(now(), setup.settings, setup.outputs, seed),
-            store: setup.store,
+            collector,
+            store,
             reload: setup.reload,
             stopping: None,
             notifier: Notifier::new(now()),
@@ -270,7 +276,12 @@ impl Server {
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
-        self.drain(now)
+        self.drain(now)?;
+        // After the answers are on their way.
+        if now.monotonic >= self.collector.save_due() {
+            self.collector.save_hosts(now, &mut *self.store);
+        }
+        Ok(())
     }
 
     fn timeout(&self, now: Now) -> Option<Duration> {
@@ -288,6 +299,7 @@ impl Server {
             .collector
             .poll_timeout()
             .into_iter()
+            .chain([self.collector.save_due()])
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
