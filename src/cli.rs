@@ -15,6 +15,7 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod sources;
 mod verify;
 
 use std::num::NonZeroU32;
@@ -30,6 +31,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use sources::SourcesOptions;
 pub use verify::CheckOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.

@@ -92,7 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
     ),
     ("helper", &["auth", "clock", "ntlm"]),
-    ("hosts", &["bookmark", "event"]),
+    ("hosts", &["bookmark"]),
     ("store", &["bookmark", "hosts"]),
     ("metrics", &["connection"]),
     (
@@ -182,8 +182,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "server",
-            "source", "sqlite", "tls", "users", "wire", "wsman",
+            "cli", "config", "event", "hosts", "keytabs", "ntlm", "output", "query", "relay",
+            "server", "source", "sqlite", "store", "tls", "users", "wire", "wsman",
         ],
     ),
     (
