@@ -474,3 +474,6 @@ fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
     followed.heartbeat = asked.heartbeat;
     followed
 }
+
+#[cfg(test)]
+mod tests;
