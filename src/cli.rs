@@ -14,6 +14,7 @@ mod ca;
 mod command;
 mod kinds;
 mod password;
+mod windows;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use ca::{
 pub use command::{Command, PasswdOptions, SendOptions};
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///

@@ -39,6 +39,13 @@ fn run(options: &Options) -> Result<(), Failure> {
             let (config, _) = configuration(options)?;
             commands::check::run(&config).map_err(|error| Failure::Usage(error.into()))
         }
+        Some(Command::Windows(windows)) => {
+            let (config, _) = configuration(&windows.relay)?;
+            commands::windows::run(&config, windows).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
         Some(Command::Send(send)) => {
             commands::send::run(send).map_err(|error| match error.exit_code() {
                 2 => Failure::Usage(error.into()),

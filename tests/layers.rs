@@ -177,8 +177,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "ntlm", "output", "query", "relay", "source", "users",
-            "wire", "wsman",
+            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "source",
+            "tls", "users", "wire", "wsman",
         ],
     ),
     (
