@@ -12,9 +12,11 @@
 
 mod ca;
 mod command;
+mod file;
 mod kinds;
 mod password;
 mod windows;
+mod verify;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -26,9 +28,11 @@ pub use ca::{
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
+pub use verify::CheckOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -418,6 +422,10 @@ pub struct RelayOptions {
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
+
+    /// Where more flags stand.
+    #[command(flatten)]
+    pub file: FileOption,
 }
 
 /// How much is logged.

@@ -71,6 +71,22 @@ impl Facts {
         self.begin.is_none_or(|begin| begin <= now) && self.end.is_none_or(|end| now <= end)
     }
 
+    /// All of it in a line: names, dates, issuer, key, thumbprint.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let day = |at: Option<SystemTime>| match at {
+            Some(at) => humantime::format_rfc3339_seconds(at).to_string(),
+            None => "before 1970".to_owned(),
+        };
+        let names = self.names.join(", ");
+        let (issuer, key, thumbprint) = (&self.issuer, &self.key, &self.thumbprint);
+        format!(
+            "for {names}, from {} to {}, issued by {issuer}, {key}, thumbprint {thumbprint}",
+            day(self.begin),
+            day(self.end)
+        )
+    }
+
     /// Whether another one of these has issued it, by the names.
     #[must_use]
     pub fn has_issuer_in(&self, others: &[Self]) -> bool {
