@@ -15,8 +15,8 @@ mod command;
 mod file;
 mod kinds;
 mod password;
-mod windows;
 mod verify;
+mod windows;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -31,8 +31,8 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
-pub use windows::{HostKind, WindowsForm, WindowsOptions};
 pub use verify::CheckOptions;
+pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///

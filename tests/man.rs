@@ -117,7 +117,9 @@ fn options(name: &str) -> String {
 /// Those that take the relay's flags too do not list them again.
 fn without_those_of(relay: &clap::Command, command: clap::Command) -> clap::Command {
     let has = |command: &clap::Command, id: &clap::Id| {
-        command.get_arguments().any(|argument| argument.get_id() == id)
+        command
+            .get_arguments()
+            .any(|argument| argument.get_id() == id)
     };
     if !has(&command, &"listen".into()) {
         return command;

@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use super::quote::{block, comment, json, reg as quoted, xml, yaml};
-use super::scripts::{certificates, store};
+use super::scripts::{store, task};
 use super::target::Target;
-use super::KEYS;
 
 /// Below `HKLM`.
 const POLICY_KEY: &str =
@@ -72,16 +71,6 @@ pub(super) fn intune(target: &Target) -> String {
             ),
         ),
     ];
-    if target.trusted {
-        settings.push(setting(
-            "Trusted without Kerberos",
-            "RemoteManagement/TrustedHosts",
-            &format!(
-                "<enabled/><data id=\"TrustedHostsList\" value=\"{}\"/>",
-                xml(&target.name)
-            ),
-        ));
-    }
     if let Some(issuer) = target.issuer.as_ref() {
         let base64: String = issuer
             .pem
@@ -93,31 +82,45 @@ pub(super) fn intune(target: &Target) -> String {
             store(issuer.is_root),
             issuer.thumbprint
         );
-        settings.push(setting_at("The hosts' authority", &uri, &base64));
+        settings.push(certificate("The hosts' authority", &uri, &base64));
     }
-    let description = "WinRM has to start by itself too, and after the right to the logs hosts have \
-                       to restart: use a script (wecrelay windows --form powershell) for these.";
+    let own = match (&target.issuer, target.trusted) {
+        (Some(_), _) => "each host needs its own certificate, whose key NETWORK SERVICE may read, ",
+        (None, true) => "WinRM has to be told to trust the collector (TrustedHosts), ",
+        (None, false) => "",
+    };
+    let description = format!(
+        "Not all of it: {own}WinRM has to start by itself, and hosts have to restart after the right \
+         to the logs. The script of wecrelay windows --form powershell does these."
+    );
     format!(
         "{{\n  \"@odata.type\": \"#microsoft.graph.windows10CustomConfiguration\",\n  \
          \"displayName\": {},\n  \"description\": {},\n  \"omaSettings\": [\n{}\n  ]\n}}\n",
         json(&format!("Forward events to {}", target.name)),
-        json(description),
+        json(&description),
         settings.join(",\n")
     )
 }
 
+/// A setting of the Policy provider.
 fn setting(name: &str, area: &str, value: &str) -> String {
-    let uri = format!("./Device/Vendor/MSFT/Policy/Config/{area}");
-    setting_at(name, &uri, value)
-}
-
-fn setting_at(name: &str, uri: &str, value: &str) -> String {
     format!(
         "    {{\n      \"@odata.type\": \"#microsoft.graph.omaSettingString\",\n      \
          \"displayName\": {},\n      \"omaUri\": {},\n      \"value\": {}\n    }}",
         json(name),
-        json(uri),
+        json(&format!("./Device/Vendor/MSFT/Policy/Config/{area}")),
         json(value)
+    )
+}
+
+fn certificate(name: &str, uri: &str, base64: &str) -> String {
+    format!(
+        "    {{\n      \"@odata.type\": \"#microsoft.graph.omaSettingBase64\",\n      \
+         \"displayName\": {},\n      \"omaUri\": {},\n      \"fileName\": \"authority.cer\",\n      \
+         \"value\": {}\n    }}",
+        json(name),
+        json(uri),
+        json(base64)
     )
 }
 
@@ -127,71 +130,59 @@ pub(super) fn ansible(target: &Target) -> String {
         "# Forwards events to {}: {}.\n\
          # Needs the collection: ansible-galaxy collection install ansible.windows\n\
          ---\n- name: Forward events\n  hosts: windows\n  vars:\n    \
-         # Its name in the language of the hosts.\n    readers_group: Event Log Readers\n",
+         # Its name in the language of the hosts.\n    readers_group: Event Log Readers\n    \
+         # Without a restart the Security log stays unread until there is one.\n    \
+         restart_hosts: true\n  tasks:\n    \
+         - name: NETWORK SERVICE reads the logs\n      \
+         ansible.windows.win_group_membership:\n        name: \"{{{{ readers_group }}}}\"\n        \
+         members: [S-1-5-20]\n        state: present\n      register: readers\n",
         comment(&target.name),
         target.how()
     );
     if target.issuer.is_some() {
-        text.push_str(
-            "    # The host's certificate with its key is there already, or is brought by you.\n",
+        let _ = write!(
+            text,
+            "    # The certificate itself, with its key, is there already, or is brought by you.\n    \
+             - name: The hosts' authority is trusted, and WinRM may use the host's key\n      \
+             ansible.windows.win_powershell:\n        script: |\n{}",
+            block(task(target).trim_end(), 10)
         );
     }
-    text.push_str(
-        "  tasks:\n    - name: NETWORK SERVICE reads the logs\n      \
-         ansible.windows.win_group_membership:\n        name: \"{{ readers_group }}\"\n        \
-         members: [S-1-5-20]\n        state: present\n      register: readers\n",
-    );
-    if target.issuer.is_some() {
-        text.push_str(&key_task(target));
-    }
     if target.trusted {
-        registry(&mut text, CLIENT_KEY, "TrustedHosts", "1", "dword");
-        registry(&mut text, CLIENT_KEY, "TrustedHostsList", &target.name, "string");
+        let title = "The collector is trusted without Kerberos";
+        registry(&mut text, title, CLIENT_KEY, "TrustedHosts", "1");
+        let title = "It is the only one: this replaces the list that is there";
+        let name = yaml(&target.name);
+        registry(&mut text, title, CLIENT_KEY, "TrustedHostsList", &name);
     }
-    let number = target.number.to_string();
-    registry(&mut text, POLICY_KEY, &number, &target.manager(), "string");
+    let (number, manager) = (target.number.to_string(), yaml(&target.manager()));
+    let title = "Events go to the collector";
+    registry(&mut text, title, POLICY_KEY, &number, &manager);
     text.push_str(
         "      register: manager\n    - name: WinRM starts by itself\n      \
          ansible.windows.win_service:\n        name: WinRM\n        start_mode: auto\n        \
          state: started\n    - name: Restart, for the right to the logs\n      \
-         ansible.windows.win_reboot:\n      when: readers.changed or manager.changed\n",
+         ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n    \
+         - name: The policy is read anew\n      \
+         ansible.windows.win_command: gpupdate /target:computer /force\n      \
+         when: manager.changed\n",
     );
     text
 }
 
-fn registry(text: &mut String, key: &str, name: &str, data: &str, kind: &str) {
-    let data = match kind {
-        "dword" => data.to_owned(),
-        _ => yaml(data),
+/// A task that sets a value. `data` is as in YAML: numbers become DWORDs.
+fn registry(text: &mut String, title: &str, key: &str, name: &str, data: &str) {
+    let kind = if data.starts_with('"') {
+        "string"
+    } else {
+        "dword"
     };
     let _ = write!(
         text,
-        "    - name: {name} in {place}\n      ansible.windows.win_regedit:\n        \
-         path: {path}\n        name: {name_quoted}\n        data: {data}\n        type: {kind}\n",
-        place = key.rsplit('\\').next().unwrap_or(key),
-        path = yaml(&format!(r"HKLM:\{key}")),
-        name_quoted = yaml(name),
+        "    - name: {}\n      ansible.windows.win_regedit:\n        \
+         path: {}\n        name: {}\n        data: {data}\n        type: {kind}\n",
+        yaml(title),
+        yaml(&format!(r"HKLM:\{key}")),
+        yaml(name),
     );
 }
-
-/// Authority and key rights, by the same PowerShell as the script.
-fn key_task(target: &Target) -> String {
-    let part = certificates(target);
-    // There is nobody who could be asked for a password.
-    let (head, rest) = part
-        .split_once("# The host's certificate: imported here")
-        .unwrap_or((&part, ""));
-    let rest = rest.split_once("$certificates = ").map_or("", |(_, rest)| rest);
-    let script = format!(
-        "Set-StrictMode -Version 2\n$ErrorActionPreference = 'Stop'\n$Ansible.Changed = $false\n\
-         function Write-Before($name, $value) {{ $Ansible.Changed = $true }}\n{KEYS}\n\
-         {head}$certificates = {rest}"
-    );
-    let script = script.replace(": run this again with -Pfx FILE.", ".");
-    format!(
-        "    - name: The hosts' authority is trusted, and WinRM may use the host's key\n      \
-         ansible.windows.win_powershell:\n        script: |\n{}",
-        block(script.trim_end(), 10)
-    )
-}
-

@@ -38,6 +38,11 @@ fn steps(target: &Target) -> Vec<String> {
             issuer.subject
         ));
     }
+    steps.push(
+        "The service that forwards (it needs no listener and no open port):\n\
+         Set-Service WinRM -StartupType Automatic; Start-Service WinRM"
+            .to_owned(),
+    );
     if target.trusted {
         steps.push(format!(
             "Trust, since there is no Kerberos. It replaces the list that is there:\n\
@@ -46,11 +51,6 @@ fn steps(target: &Target) -> Vec<String> {
             target.name
         ));
     }
-    steps.push(
-        "The service that forwards (it needs no listener and no open port):\n\
-         Set-Service WinRM -StartupType Automatic; Start-Service WinRM"
-            .to_owned(),
-    );
     steps.push(format!(
         "Policy Computer Configuration > Administrative Templates > Windows Components >\n\
          Event Forwarding > Configure target Subscription Manager:\n{}\n\

@@ -18,7 +18,13 @@ pub(super) fn powershell(text: &str) -> String {
 
 /// What may stand in a comment: one line, in ASCII, which older PowerShell reads everywhere.
 pub(super) fn comment(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' };
+    let plain = |c: char| {
+        if c.is_ascii() && !c.is_ascii_control() {
+            c
+        } else {
+            '?'
+        }
+    };
     text.chars().map(plain).collect()
 }
 

@@ -89,7 +89,10 @@ impl<'a> Facts<'a> {
     fn name_of_certificate(&self) -> Option<String> {
         let mut names = self.own.iter().filter_map(|chain| chain.first());
         let names = names.next()?.names.iter();
-        names.filter(|name| is_name(name)).min_by_key(|name| !name.contains('.')).cloned()
+        names
+            .filter(|name| is_name(name))
+            .min_by_key(|name| !name.contains('.'))
+            .cloned()
     }
 
     fn name_of_keytab(&self) -> Option<String> {
@@ -127,7 +130,9 @@ impl<'a> Facts<'a> {
                 let digits: String = asked.chars().filter(char::is_ascii_hexdigit).collect();
                 let mut known = known.iter();
                 let found = known.find(|facts| facts.thumbprint.eq_ignore_ascii_case(&digits));
-                found.cloned().ok_or_else(|| Error::NoIssuer(asked.to_owned()))
+                found
+                    .cloned()
+                    .ok_or_else(|| Error::NoIssuer(asked.to_owned()))
             }
         }
     }
@@ -180,7 +185,10 @@ impl Target {
 
     /// The value of the policy.
     pub(super) fn manager(&self) -> String {
-        let issuer = self.issuer.as_ref().map(|issuer| issuer.thumbprint.as_str());
+        let issuer = self
+            .issuer
+            .as_ref()
+            .map(|issuer| issuer.thumbprint.as_str());
         super::manager(&self.server(), self.refresh, issuer)
     }
 
@@ -231,7 +239,10 @@ impl Target {
             let has = |service: &str| {
                 let wanted = format!("{service}/{name}@");
                 let mut principals = facts.principals.iter();
-                principals.any(|p| p.get(..wanted.len()).is_some_and(|p| p.eq_ignore_ascii_case(&wanted)))
+                principals.any(|p| {
+                    p.get(..wanted.len())
+                        .is_some_and(|p| p.eq_ignore_ascii_case(&wanted))
+                })
             };
             if !has("HTTP") {
                 self.notes.push(format!(

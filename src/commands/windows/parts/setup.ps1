@@ -1,6 +1,6 @@
 # Sets this host up to forward events to @COLLECTOR@ (@HOW@).
 # Run as administrator:
-#   powershell -ExecutionPolicy Bypass -File .\setup.ps1
+#   powershell -ExecutionPolicy Bypass -File .\setup.ps1@USAGE@
 # What it changes is noted in HKLM:\SOFTWARE\wecrelay, for the script that takes it back:
 # wecrelay windows --form undo
 #Requires -Version 4
