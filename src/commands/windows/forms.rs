@@ -26,7 +26,7 @@ pub(super) fn reg(target: &Target) -> String {
         let subject = comment(&issuer.subject);
         let _ = writeln!(
             text,
-            "; nor bring certificates: the host needs its own, from {subject}, and that authority."
+            "; Nor does it bring certificates: the host needs its own, from {subject}, and that authority."
         );
     }
     let _ = write!(

@@ -32,9 +32,9 @@ fn steps(target: &Target) -> Vec<String> {
     ];
     if let Some(issuer) = &target.issuer {
         steps.push(format!(
-            "Certificates: {} in Trusted Root Certification Authorities of the computer, the host's own, \
-             issued by it, in Personal (certlm.msc), and there under Manage Private Keys the right \
-             Read for NETWORK SERVICE.",
+            "Certificates (certlm.msc): {}\n\
+             in Trusted Root Certification Authorities, the host's own, issued by it, in Personal,\n\
+             and there under Manage Private Keys the right Read for NETWORK SERVICE.",
             issuer.subject
         ));
     }
