@@ -26,7 +26,6 @@ mod who;
 use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
-use crate::hosts;
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -36,6 +35,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use known::Known;
 use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -44,7 +44,6 @@ use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use uuid::Uuid;
 
 pub use computer::{ComputerRule, Mismatch};
 
@@ -168,14 +167,7 @@ pub struct Collector {
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
-    hosts: hosts::Table,
-    /// Channels that a subscription asks for whole.
-    whole: HashMap<Uuid, Vec<String>>,
-    /// When the table of hosts is to be stored, and whether that failed the last time.
-    save_at: Instant,
-    /// When it was stored last, in seconds since 1970.
-    saved: u64,
-    save_failing: bool,
+    known: Known,
     repeats: Repeats,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
@@ -218,7 +210,7 @@ impl Collector {
             }
         }
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
-        let whole = known::whole(&settings);
+        let known = Known::new(now, &settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -234,11 +226,7 @@ impl Collector {
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
-            hosts: hosts::Table::new(seconds(now)),
-            whole,
-            save_at: now.monotonic,
-            saved: 0,
-            save_failing: false,
+            known,
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
@@ -257,10 +245,9 @@ impl Collector {
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
-        self.whole = known::whole(&settings);
+        self.known.replace_settings(&settings);
         self.settings = settings;
         self.sources.forget_refused();
-        self.hosts.forget_refused();
     }
 
     /// What has been counted so far.

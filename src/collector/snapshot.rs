@@ -25,7 +25,7 @@ impl Collector {
     /// The hosts that are known, and who was refused lately.
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
-        &self.hosts
+        &self.known.hosts
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

@@ -115,7 +115,7 @@ fn gaps_are_between_batches_and_within() {
     assert_eq!(gaps(&[(Some(stored(6, false)), &[7, 8])]), []);
     assert_eq!(gaps(&[(Some(stored(4, false)), &[7, 8])]), [(1, 2, 5, 6)]);
     assert_eq!(gaps(&[(None, &[7, 10, 11])]), [(1, 2, 8, 9)]);
-    let both: &[_] = &[
+    let both: &[(Option<Stored>, &[u64])] = &[
         (Some(stored(4, false)), &[7, 10]),
         (Some(stored(10, false)), &[12]),
     ];

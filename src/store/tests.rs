@@ -379,8 +379,8 @@ fn a_database_of_a_later_version_is_refused_untouched() {
         matches!(
             error,
             Error::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
