@@ -40,7 +40,7 @@ pub(super) struct Batch {
     pub(super) events: usize,
     /// Name of the subscription that it answers.
     pub(super) subscription: String,
-    began: Instant,
+    pub(super) began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
     /// How long its source waits in all.

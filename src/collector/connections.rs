@@ -215,6 +215,7 @@ impl Collector {
         };
         let address = slot.connection.address();
         self.counters.note_refusal(refusal.kind);
+        self.refused.note(now, address, refusal);
         if let Some(method) = refusal.method {
             let outcome = match refusal.kind {
                 RefusalKind::Domain => Outcome::Unavailable,

@@ -54,7 +54,7 @@ impl Collector {
         let heartbeat = heartbeat.filter(|_| goes_on);
         self.counters.enumerations += 1;
         if wanted.is_empty() {
-            self.explain_refusal(source, header);
+            self.explain_refusal(now, source, header);
         } else {
             let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
             self.sources
@@ -64,7 +64,7 @@ impl Collector {
     }
 
     /// Says once why a source gets nothing at all.
-    fn explain_refusal(&mut self, source: &Source, header: &Header) {
+    fn explain_refusal(&mut self, now: Now, source: &Source, header: &Header) {
         let subscriptions = &self.settings.subscriptions;
         let refused = subscriptions.iter().filter_map(|subscription| {
             let why = source.refusal(subscription)?;
@@ -74,7 +74,7 @@ impl Collector {
         if !refused.is_empty()
             && self
                 .sources
-                .note_refused(source.name(header), source.address)
+                .note_refused(now, source.name(header), source.address)
         {
             log::warn!(
                 "source {}: may have no subscription; {}, {}; refused: {}",

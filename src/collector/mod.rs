@@ -17,6 +17,7 @@ mod domain;
 mod enumerate;
 mod pressure;
 mod repeats;
+mod report;
 mod requests;
 mod snapshot;
 mod sources;
@@ -38,12 +39,14 @@ use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
+use report::Refused;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use computer::{ComputerRule, Mismatch};
+pub use report::{HostFacts, RefusedFacts};
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,6 +169,7 @@ pub struct Collector {
     outputs: VecDeque<Output>,
     sources: Sources,
     repeats: Repeats,
+    refused: Refused,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
@@ -223,6 +227,7 @@ impl Collector {
             outputs: VecDeque::new(),
             sources: Sources::default(),
             repeats: Repeats::default(),
+            refused: Refused::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
             asked: HashMap::new(),

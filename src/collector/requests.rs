@@ -104,7 +104,7 @@ impl Collector {
         }
         self.counters.heartbeats += 1;
         self.sources
-            .note_posted(&source.name(header), source.address);
+            .note_posted(now, &source.name(header), source.address);
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
@@ -160,8 +160,8 @@ impl Collector {
             Ok(subscription) => (subscription.id(), subscription.name.clone()),
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
-        self.sources
-            .note_posted(&source.name(&header), source.address);
+        let host = source.name(&header);
+        self.sources.note_posted(now, &host, source.address);
         if self.is_full() {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
@@ -170,6 +170,7 @@ impl Collector {
             Ok(formatted) => formatted,
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
+        self.sources.note_events(now, &host, events.len());
         let mark = self.mark_of(now, source, id, &header, facts);
         let began = message.began;
         let batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);

@@ -1,10 +1,11 @@
 //! Which sources are known, and which were given a subscription and stay silent.
 
+use super::report::HostFacts;
 use crate::clock::Now;
 use crate::sid::Sid;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A first message (event 111 or a heartbeat) follows at once where a source has no bookmark.
 const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(300);
@@ -36,10 +37,36 @@ enum State {
     Refused,
 }
 
+impl State {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Silent => "silent",
+            Self::Active => "active",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Known {
     address: IpAddr,
     state: State,
+    seen: SystemTime,
+    last_event: Option<SystemTime>,
+    events: u64,
+}
+
+impl Known {
+    fn new(now: Now, address: IpAddr, state: State) -> Self {
+        Self {
+            address,
+            state,
+            seen: now.wall,
+            last_event: None,
+            events: 0,
+        }
+    }
 }
 
 /// What is known of the sources since the start.
@@ -62,6 +89,7 @@ impl Sources {
             && !matches!(known.state, State::Refused)
         {
             known.address = address;
+            known.seen = now.wall;
             return;
         }
         if self.known.len() >= WATCHED {
@@ -84,16 +112,18 @@ impl Sources {
             until: since + patience,
             url: url.to_owned(),
         };
-        self.known.insert(name, Known { address, state });
+        self.known.insert(name, Known::new(now, address, state));
     }
 
     /// A source may have no subscription. Answers whether that is news.
-    pub(super) fn note_refused(&mut self, name: SourceName, address: IpAddr) -> bool {
+    pub(super) fn note_refused(&mut self, now: Now, name: SourceName, address: IpAddr) -> bool {
         let known = self.known.get(&name);
         let is_news = known.is_none_or(|known| !matches!(known.state, State::Refused));
         if is_news && (known.is_some() || self.known.len() < WATCHED) {
             let state = State::Refused;
-            self.known.insert(name, Known { address, state });
+            self.known.insert(name, Known::new(now, address, state));
+        } else if let Some(known) = self.known.get_mut(&name) {
+            known.seen = now.wall;
         }
         is_news
     }
@@ -105,21 +135,39 @@ impl Sources {
     }
 
     /// A source has sent a heartbeat or events.
-    pub(super) fn note_posted(&mut self, name: &SourceName, address: IpAddr) {
+    pub(super) fn note_posted(&mut self, now: Now, name: &SourceName, address: IpAddr) {
         if let Some(known) = self.known.get_mut(name) {
             if matches!(known.state, State::Silent) {
                 log::info!("source {} ({address}): no longer silent", name.machine);
             }
             known.state = State::Active;
+            known.address = address;
+            known.seen = now.wall;
         } else if self.known.len() < WATCHED {
-            self.known.insert(
-                name.clone(),
-                Known {
-                    address,
-                    state: State::Active,
-                },
-            );
+            let known = Known::new(now, address, State::Active);
+            self.known.insert(name.clone(), known);
         }
+    }
+
+    /// Events of a source go to the outputs.
+    pub(super) fn note_events(&mut self, now: Now, name: &SourceName, count: usize) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.last_event = Some(now.wall);
+            known.events += u64::try_from(count).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// All that are known, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = HostFacts<'_>> {
+        self.known.iter().map(|(name, known)| HostFacts {
+            machine: &name.machine,
+            identity: &name.identity,
+            address: known.address,
+            state: known.state.name(),
+            seen: known.seen,
+            last_event: known.last_event,
+            events: known.events,
+        })
     }
 
     /// How many are in which state.

@@ -12,6 +12,7 @@ mod helpers;
 mod listener;
 mod output;
 mod outputs;
+mod page;
 mod pem;
 mod probe;
 mod process;
@@ -45,6 +46,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -147,6 +149,8 @@ struct Server {
     stopping: Option<Instant>,
     notifier: Notifier,
     status: Option<Status>,
+    /// Of the status page.
+    written: RefCell<page::Written>,
     started: SystemTime,
 }
 
@@ -232,6 +236,7 @@ impl Server {
             stopping: None,
             notifier: Notifier::new(now()),
             status,
+            written: RefCell::default(),
             started: SystemTime::now(),
         })
     }

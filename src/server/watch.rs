@@ -1,6 +1,6 @@
 //! What those who watch are told.
 
-use super::Server;
+use super::{Server, page};
 use crate::clock::Now;
 use crate::http::Response;
 use crate::metrics;
@@ -11,17 +11,18 @@ impl Server {
         let Some(mut status) = self.status.take() else {
             return;
         };
-        status.serve(now, self.poll.registry(), &mut |path| self.page(path));
+        status.serve(now, self.poll.registry(), &mut |path| self.page(now, path));
         self.status = Some(status);
     }
 
-    fn page(&self, path: &str) -> Response {
+    fn page(&self, now: Now, path: &str) -> Response {
         match path {
-            "/metrics" => {
-                let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
-                let text = self.collector.snapshot(self.started, ends).expose();
-                text_page(200, metrics::CONTENT_TYPE, text)
-            }
+            "/" => page::page(),
+            "/status.json" => self
+                .written
+                .borrow_mut()
+                .answer(now, || page::status(now, &self.snapshot(), &self.collector)),
+            "/metrics" => text_page(200, metrics::CONTENT_TYPE, self.snapshot().expose()),
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
@@ -31,9 +32,14 @@ impl Server {
             _ => text_page(
                 404,
                 PLAIN,
-                "there are /metrics, /healthz and /readyz\n".to_owned(),
+                "there are /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
             ),
         }
+    }
+
+    fn snapshot(&self) -> metrics::Snapshot {
+        let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
+        self.collector.snapshot(self.started, ends)
     }
 }
 
