@@ -1,9 +1,9 @@
 //! The answer to Enumerate: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
-use super::Collector;
 use super::requests::new_uuid;
 use super::who::Source;
+use super::{Collector, known, seconds, sources};
 use crate::clock::Now;
 use crate::connection::{Answer, Message};
 use crate::store::{self, Store};
@@ -56,6 +56,10 @@ impl Collector {
         if wanted.is_empty() {
             self.explain_refusal(now, source, header);
         } else {
+            let offered: Vec<_> = wanted.iter().map(|s| known::asked(s)).collect();
+            let patience = sources::patience(heartbeat);
+            self.hosts
+                .note_enumerated(seconds(now), &source.sender(header), &offered, patience);
             let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
             self.sources
                 .note_enumerated(now, name, (address, sid), &base, heartbeat);
@@ -71,10 +75,15 @@ impl Collector {
             Some(format!("{:?} ({why})", subscription.name))
         });
         let refused: Vec<_> = refused.collect();
-        if !refused.is_empty()
-            && self
-                .sources
-                .note_refused(now, source.name(header), source.address)
+        if refused.is_empty() {
+            return;
+        }
+        let reason = format!("no subscription is for it: {}", refused.join(", "));
+        self.hosts
+            .note_refused(seconds(now), &source.sender(header), &reason);
+        if self
+            .sources
+            .note_refused(source.name(header), source.address)
         {
             log::warn!(
                 "source {}: may have no subscription; {}, {}; refused: {}",

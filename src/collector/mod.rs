@@ -15,9 +15,9 @@ mod computer;
 mod connections;
 mod domain;
 mod enumerate;
+mod known;
 mod pressure;
 mod repeats;
-mod report;
 mod requests;
 mod snapshot;
 mod sources;
@@ -26,6 +26,7 @@ mod who;
 use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
+use crate::hosts;
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -39,14 +40,13 @@ use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
-use report::Refused;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+use uuid::Uuid;
 
 pub use computer::{ComputerRule, Mismatch};
-pub use report::{HostFacts, RefusedFacts};
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,8 +168,15 @@ pub struct Collector {
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
+    hosts: hosts::Table,
+    /// Channels that a subscription asks for whole.
+    whole: HashMap<Uuid, Vec<String>>,
+    /// When the table of hosts is to be stored, and whether that failed the last time.
+    save_at: Instant,
+    /// When it was stored last, in seconds since 1970.
+    saved: u64,
+    save_failing: bool,
     repeats: Repeats,
-    refused: Refused,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
     failures_since: Instant,
@@ -211,6 +218,7 @@ impl Collector {
             }
         }
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
+        let whole = known::whole(&settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -226,8 +234,12 @@ impl Collector {
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
+            hosts: hosts::Table::new(seconds(now)),
+            whole,
+            save_at: now.monotonic,
+            saved: 0,
+            save_failing: false,
             repeats: Repeats::default(),
-            refused: Refused::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
             asked: HashMap::new(),
@@ -245,8 +257,10 @@ impl Collector {
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
+        self.whole = known::whole(&settings);
         self.settings = settings;
         self.sources.forget_refused();
+        self.hosts.forget_refused();
     }
 
     /// What has been counted so far.
@@ -431,6 +445,12 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }
+}
+
+/// Seconds since 1970.
+fn seconds(now: Now) -> u64 {
+    let since = now.wall.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

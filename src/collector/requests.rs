@@ -2,7 +2,7 @@
 
 use super::batches::{Batch, Mark};
 use super::who::Source;
-use super::{Collector, ConnId, Form, Mismatch};
+use super::{Collector, ConnId, Form, Mismatch, known, seconds};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -58,6 +58,7 @@ impl Collector {
                     "source {}: ended its subscription: {end}",
                     source.describe(&header)
                 );
+                self.note_ended(now, &source, &header, &message.target, &end);
                 let ack = wsman::ack(&header, self.new_uuid());
                 self.answer(now, conn, &Answer::Envelope(200, &ack));
             }
@@ -99,12 +100,15 @@ impl Collector {
     }
 
     fn handle_heartbeat(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
-        if let Err(refusal) = self.subscription_of(source, header, target) {
-            return self.turn_away(now, source, &refusal);
-        }
+        let asked = match subscription_of(&self.settings.subscriptions, source, header, target) {
+            Ok(subscription) => known::asked(subscription),
+            Err(refusal) => return self.turn_away(now, source, &refusal),
+        };
+        self.hosts
+            .note_heartbeat(seconds(now), &source.sender(header), &asked);
         self.counters.heartbeats += 1;
         self.sources
-            .note_posted(now, &source.name(header), source.address);
+            .note_posted(&source.name(header), source.address);
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
@@ -112,40 +116,6 @@ impl Collector {
     fn turn_away(&mut self, now: Now, source: &Source, refusal: &Refusal) {
         self.note_refusal(now, source.conn, refusal);
         self.answer(now, source.conn, &Answer::Empty(refusal.status));
-    }
-
-    /// The subscription that a message is for, by its header or by its path.
-    fn subscription_of(
-        &self,
-        source: &Source,
-        header: &Header,
-        target: &str,
-    ) -> Result<&Subscription, Refusal> {
-        let by_header = header.identifier.as_deref();
-        let by_path = target.rsplit('/').next();
-        let ids = by_header.into_iter().chain(by_path);
-        let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
-        let all = &self.settings.subscriptions;
-        let who = source.describe(header);
-        match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
-            Some(subscription) => match source.refusal(subscription) {
-                None => Ok(subscription),
-                Some(why) => {
-                    let name = &subscription.name;
-                    let reason =
-                        format!("{who}: subscription {name:?} is not for this source: {why}");
-                    Err(Refusal::new(RefusalKind::Soap, 403, reason))
-                }
-            },
-            None => {
-                let identifier = by_header.unwrap_or("none");
-                let reason = format!(
-                    "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
-                     source takes the current ones at its next refresh"
-                );
-                Err(Refusal::new(RefusalKind::Soap, 404, reason))
-            }
-        }
     }
 
     fn handle_events(
@@ -156,12 +126,22 @@ impl Collector {
         events: &[RawEvent<'_>],
         message: &Message,
     ) {
-        let (id, name) = match self.subscription_of(source, &header, &message.target) {
-            Ok(subscription) => (subscription.id(), subscription.name.clone()),
+        let subscription = match subscription_of(
+            &self.settings.subscriptions,
+            source,
+            &header,
+            &message.target,
+        ) {
+            Ok(subscription) => subscription,
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
-        let host = source.name(&header);
-        self.sources.note_posted(now, &host, source.address);
+        let (id, name) = (subscription.id(), subscription.name.clone());
+        let asked = known::asked(subscription);
+        let host = self
+            .hosts
+            .note_events(seconds(now), &source.sender(&header), &asked);
+        self.sources
+            .note_posted(&source.name(&header), source.address);
         if self.is_full() {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
@@ -170,10 +150,19 @@ impl Collector {
             Ok(formatted) => formatted,
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
-        self.sources.note_events(now, &host, events.len());
         let mark = self.mark_of(now, source, id, &header, facts);
         let began = message.began;
-        let batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
+        let host = host.map(|host| (host, id));
+        let batch = Batch::new(
+            now,
+            began,
+            source.conn,
+            header,
+            mark,
+            events.len(),
+            name,
+            host,
+        );
         self.start_batch(now, batch, frames);
     }
 
@@ -288,6 +277,38 @@ impl Collector {
 
     pub(super) fn new_uuid(&mut self) -> Uuid {
         new_uuid(&mut self.random)
+    }
+}
+
+/// The subscription that a message is for, by its header or by its path.
+pub(super) fn subscription_of<'s>(
+    all: &'s [Subscription],
+    source: &Source,
+    header: &Header,
+    target: &str,
+) -> Result<&'s Subscription, Refusal> {
+    let by_header = header.identifier.as_deref();
+    let by_path = target.rsplit('/').next();
+    let ids = by_header.into_iter().chain(by_path);
+    let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
+    let who = source.describe(header);
+    match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
+        Some(subscription) => match source.refusal(subscription) {
+            None => Ok(subscription),
+            Some(why) => {
+                let name = &subscription.name;
+                let reason = format!("{who}: subscription {name:?} is not for this source: {why}");
+                Err(Refusal::new(RefusalKind::Soap, 403, reason))
+            }
+        },
+        None => {
+            let identifier = by_header.unwrap_or("none");
+            let reason = format!(
+                "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
+                 source takes the current ones at its next refresh"
+            );
+            Err(Refusal::new(RefusalKind::Soap, 404, reason))
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! Which sources are known, and which were given a subscription and stay silent.
 
-use super::report::HostFacts;
 use crate::clock::Now;
 use crate::sid::Sid;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// A first message (event 111 or a heartbeat) follows at once where a source has no bookmark.
 const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(300);
@@ -13,6 +12,12 @@ const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(300);
 const HEARTBEAT_MARGIN: Duration = Duration::from_secs(60);
 /// Sources that are watched; beyond it new ones are served but not watched.
 const WATCHED: usize = 200_000;
+
+/// How long a source that was given subscriptions may be silent; `heartbeat`: of one that
+/// goes on from a bookmark.
+pub(super) fn patience(heartbeat: Option<Duration>) -> Duration {
+    heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN)
+}
 
 /// A source as far as it has told us: who it proved to be and what it calls itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,36 +42,10 @@ enum State {
     Refused,
 }
 
-impl State {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Waiting { .. } => "waiting",
-            Self::Silent => "silent",
-            Self::Active => "active",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Known {
     address: IpAddr,
     state: State,
-    seen: SystemTime,
-    last_event: Option<SystemTime>,
-    events: u64,
-}
-
-impl Known {
-    fn new(now: Now, address: IpAddr, state: State) -> Self {
-        Self {
-            address,
-            state,
-            seen: now.wall,
-            last_event: None,
-            events: 0,
-        }
-    }
 }
 
 /// What is known of the sources since the start.
@@ -89,7 +68,6 @@ impl Sources {
             && !matches!(known.state, State::Refused)
         {
             known.address = address;
-            known.seen = now.wall;
             return;
         }
         if self.known.len() >= WATCHED {
@@ -105,25 +83,23 @@ impl Sources {
             "source {} ({address}, {who}{sid}): enumerated for the first time",
             name.machine
         );
-        let patience = heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN);
+        let patience = patience(heartbeat);
         let since = now.monotonic;
         let state = State::Waiting {
             since,
             until: since + patience,
             url: url.to_owned(),
         };
-        self.known.insert(name, Known::new(now, address, state));
+        self.known.insert(name, Known { address, state });
     }
 
     /// A source may have no subscription. Answers whether that is news.
-    pub(super) fn note_refused(&mut self, now: Now, name: SourceName, address: IpAddr) -> bool {
+    pub(super) fn note_refused(&mut self, name: SourceName, address: IpAddr) -> bool {
         let known = self.known.get(&name);
         let is_news = known.is_none_or(|known| !matches!(known.state, State::Refused));
         if is_news && (known.is_some() || self.known.len() < WATCHED) {
             let state = State::Refused;
-            self.known.insert(name, Known::new(now, address, state));
-        } else if let Some(known) = self.known.get_mut(&name) {
-            known.seen = now.wall;
+            self.known.insert(name, Known { address, state });
         }
         is_news
     }
@@ -135,58 +111,21 @@ impl Sources {
     }
 
     /// A source has sent a heartbeat or events.
-    pub(super) fn note_posted(&mut self, now: Now, name: &SourceName, address: IpAddr) {
+    pub(super) fn note_posted(&mut self, name: &SourceName, address: IpAddr) {
         if let Some(known) = self.known.get_mut(name) {
             if matches!(known.state, State::Silent) {
                 log::info!("source {} ({address}): no longer silent", name.machine);
             }
             known.state = State::Active;
-            known.address = address;
-            known.seen = now.wall;
         } else if self.known.len() < WATCHED {
-            let known = Known::new(now, address, State::Active);
-            self.known.insert(name.clone(), known);
+            self.known.insert(
+                name.clone(),
+                Known {
+                    address,
+                    state: State::Active,
+                },
+            );
         }
-    }
-
-    /// Events of a source go to the outputs.
-    pub(super) fn note_events(&mut self, now: Now, name: &SourceName, count: usize) {
-        if let Some(known) = self.known.get_mut(name) {
-            known.last_event = Some(now.wall);
-            known.events += u64::try_from(count).unwrap_or(u64::MAX);
-        }
-    }
-
-    /// All that are known, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = HostFacts<'_>> {
-        self.known.iter().map(|(name, known)| HostFacts {
-            machine: &name.machine,
-            identity: &name.identity,
-            address: known.address,
-            state: known.state.name(),
-            seen: known.seen,
-            last_event: known.last_event,
-            events: known.events,
-        })
-    }
-
-    /// How many are in which state.
-    pub(super) fn by_state(&self) -> Vec<(&'static str, usize)> {
-        let (mut waiting, mut silent, mut active, mut refused) = (0, 0, 0, 0);
-        for known in self.known.values() {
-            match known.state {
-                State::Waiting { .. } => waiting += 1,
-                State::Silent => silent += 1,
-                State::Active => active += 1,
-                State::Refused => refused += 1,
-            }
-        }
-        vec![
-            ("active", active),
-            ("refused", refused),
-            ("silent", silent),
-            ("waiting", waiting),
-        ]
     }
 
     /// Logs, once each, the sources whose time to send something is over.

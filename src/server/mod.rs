@@ -21,6 +21,7 @@ mod sources;
 mod status;
 mod stream;
 mod sys;
+mod usage;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
@@ -151,7 +152,6 @@ struct Server {
     status: Option<Status>,
     /// Of the status page.
     written: RefCell<page::Written>,
-    started: SystemTime,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -178,6 +178,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     if let Some(helpers) = server.helpers.take() {
         helpers.end(&mut server.poll, &mut events);
     }
+    server.collector.save_all_hosts(now(), &mut *server.store);
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -217,6 +218,9 @@ impl Server {
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
+        let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        let mut store = setup.store;
+        collector.load_hosts(&mut *store);
         let sockets = sockets
             .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
@@ -230,14 +234,13 @@ impl Server {
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
-            collector: Collector::new(now(), setup.settings, setup.outputs, seed),
-            store: setup.store,
+            collector,
+            store,
             reload: setup.reload,
             stopping: None,
             notifier: Notifier::new(now()),
             status,
             written: RefCell::default(),
-            started: SystemTime::now(),
         })
     }
 
@@ -277,7 +280,12 @@ impl Server {
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
-        self.drain(now)
+        self.drain(now)?;
+        // After the answers are on their way.
+        if now.monotonic >= self.collector.save_due() {
+            self.collector.save_hosts(now, &mut *self.store);
+        }
+        Ok(())
     }
 
     fn timeout(&self, now: Now) -> Option<Duration> {
@@ -295,6 +303,7 @@ impl Server {
             .collector
             .poll_timeout()
             .into_iter()
+            .chain([self.collector.save_due()])
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)

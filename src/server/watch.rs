@@ -1,6 +1,7 @@
 //! What those who watch are told.
 
-use super::{Server, page};
+use super::status::Answer;
+use super::{Server, page, usage};
 use crate::clock::Now;
 use crate::http::Response;
 use crate::metrics;
@@ -15,14 +16,14 @@ impl Server {
         self.status = Some(status);
     }
 
-    fn page(&self, now: Now, path: &str) -> Response {
+    fn page(&self, now: Now, path: &str) -> Answer {
         match path {
             "/" => page::page(),
-            "/status.json" => self
-                .written
-                .borrow_mut()
-                .answer(now, || page::status(now, &self.snapshot(), &self.collector)),
-            "/metrics" => text_page(200, metrics::CONTENT_TYPE, self.snapshot().expose()),
+            "/status.json" => {
+                let write = || page::status(now, &self.snapshot(now), &self.collector);
+                return self.written.borrow_mut().answer(now, write);
+            }
+            "/metrics" => text_page(200, metrics::CONTENT_TYPE, self.snapshot(now).expose()),
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
@@ -35,11 +36,17 @@ impl Server {
                 "there are /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
             ),
         }
+        .into()
     }
 
-    fn snapshot(&self) -> metrics::Snapshot {
+    fn snapshot(&self, now: Now) -> metrics::Snapshot {
         let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
-        self.collector.snapshot(self.started, ends)
+        metrics::Snapshot {
+            ends,
+            started: self.collector.hosts().up_since(),
+            process: usage::of_this_process(),
+            ..self.collector.snapshot(now)
+        }
     }
 }
 
