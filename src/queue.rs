@@ -246,7 +246,10 @@ impl Queue {
     /// The first batch that a source waits for.
     #[must_use]
     pub fn oldest(&self) -> Option<BatchId> {
-        let waiting = self.entries.iter().filter(|e| e.standing == Standing::Awaited);
+        let waiting = self
+            .entries
+            .iter()
+            .filter(|e| e.standing == Standing::Awaited);
         waiting.map(|entry| entry.batch).next()
     }
 

@@ -55,7 +55,13 @@ impl Response {
     }
 
     /// Appends the head alone, where a body of `length` bytes follows from elsewhere.
-    pub fn encode_head(&self, date: SystemTime, length: usize, keep_alive: bool, out: &mut Vec<u8>) {
+    pub fn encode_head(
+        &self,
+        date: SystemTime,
+        length: usize,
+        keep_alive: bool,
+        out: &mut Vec<u8>,
+    ) {
         let (status, reason) = (self.status, reason(self.status));
         push(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
         let date = httpdate::HttpDate::from(date);

@@ -17,7 +17,11 @@ impl Link {
             dropped: self.dropped,
             delivered: self.queue.delivered(),
             oldest: None,
-            trouble: self.failing.last().or(self.refusing.last()).map(str::to_owned),
+            trouble: self
+                .failing
+                .last()
+                .or(self.refusing.last())
+                .map(str::to_owned),
         }
     }
 
