@@ -3,7 +3,7 @@
 use super::batches::Batch;
 use super::requests::subscription_of;
 use super::who::Source;
-use super::{Collector, ConnId, Settings, seconds};
+use super::{Collector, ConnId, Settings};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::clock::Now;
 use crate::connection::Refusal;
@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::wsman::{Header, Subscription, SubscriptionEnd};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// How often hosts that have changed are stored.
@@ -25,6 +25,34 @@ const SAVED_AT_ONCE: usize = 200;
 pub(super) struct Before {
     pub(super) stored: Option<Stored>,
     pub(super) facts: BatchFacts,
+}
+
+/// When the table of hosts is stored.
+#[derive(Debug)]
+pub(super) struct Saving {
+    /// The next time.
+    at: Instant,
+    /// The last time, in seconds since 1970.
+    last: u64,
+    /// Whether that failed.
+    failing: bool,
+}
+
+impl Saving {
+    pub(super) fn new(now: Now) -> Self {
+        Self {
+            at: now.monotonic,
+            last: 0,
+            failing: false,
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(now: Now) -> u64 {
+    now.wall
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The channels that each subscription asks for whole.
@@ -56,14 +84,14 @@ impl Collector {
     /// When [`Collector::save_hosts`] has something to do.
     #[must_use]
     pub fn save_due(&self) -> Instant {
-        self.save_at
+        self.saving.at
     }
 
     /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
     pub fn save_hosts(&mut self, now: Now, store: &mut dyn Store) {
         let is_done = self.save_some(now, store, false);
         // A relay at rest writes seldom, so that disks may sleep.
-        self.save_at = match is_done {
+        self.saving.at = match is_done {
             true => now.monotonic + SAVE_EVERY,
             false => now.monotonic,
         };
@@ -77,7 +105,7 @@ impl Collector {
     /// Answers whether nothing is left for now.
     fn save_some(&mut self, now: Now, store: &mut dyn Store, is_stopped: bool) -> bool {
         let written = seconds(now);
-        let is_quiet = written < self.saved + Pulse::EVERY && !is_stopped;
+        let is_quiet = written < self.saving.last + Pulse::EVERY && !is_stopped;
         let forgotten = self.hosts.make_room();
         if is_quiet && forgotten.is_empty() && !self.hosts.is_dirty() {
             return true;
@@ -96,15 +124,15 @@ impl Collector {
         };
         match store.save_hosts(&changes) {
             Ok(()) => {
-                self.saved = written;
-                if std::mem::take(&mut self.save_failing) {
+                self.saving.last = written;
+                if std::mem::take(&mut self.saving.failing) {
                     log::info!("hosts are stored again");
                 }
                 !self.hosts.is_dirty()
             }
             Err(error) => {
                 self.hosts.put_back(&keys);
-                if !std::mem::replace(&mut self.save_failing, true) {
+                if !std::mem::replace(&mut self.saving.failing, true) {
                     log::error!("what is known of hosts is not stored, events go on: {error}");
                 }
                 true

@@ -36,6 +36,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use known::seconds;
 use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -43,7 +44,7 @@ use repeats::Repeats;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use computer::{ComputerRule, Mismatch};
@@ -171,11 +172,7 @@ pub struct Collector {
     hosts: hosts::Table,
     /// Channels that a subscription asks for whole.
     whole: HashMap<Uuid, Vec<String>>,
-    /// When the table of hosts is to be stored, and whether that failed the last time.
-    save_at: Instant,
-    /// When it was stored last, in seconds since 1970.
-    saved: u64,
-    save_failing: bool,
+    saving: known::Saving,
     repeats: Repeats,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
@@ -236,9 +233,7 @@ impl Collector {
             sources: Sources::default(),
             hosts: hosts::Table::new(seconds(now)),
             whole,
-            save_at: now.monotonic,
-            saved: 0,
-            save_failing: false,
+            saving: known::Saving::new(now),
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
@@ -445,12 +440,6 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }
-}
-
-/// Seconds since 1970.
-fn seconds(now: Now) -> u64 {
-    let since = now.wall.duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

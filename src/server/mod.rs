@@ -17,6 +17,7 @@ mod pem;
 mod probe;
 mod process;
 mod secure;
+mod signals;
 mod sources;
 mod status;
 mod stream;
@@ -66,9 +67,6 @@ const SOURCES: usize = 0x100_0000;
 
 /// How often certificates that end soon are logged again.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
-/// Time for batches in flight after SIGTERM.
-const STOP_TIME: Duration = Duration::from_secs(10);
-
 /// Why the loop ended other than by a signal.
 #[derive(Debug)]
 pub enum Error {
@@ -368,55 +366,6 @@ impl Server {
             self.ends_at = now.monotonic + ENDS_TIME;
             tls.log_ends(now.wall);
         }
-    }
-
-    fn handle_signals(&mut self, now: Now) {
-        let signals: Vec<_> = self.signals.pending().collect();
-        for signal in signals {
-            if signal == SIGHUP {
-                self.handle_reload(now);
-            } else if signal == SIGXFSZ {
-                log::debug!("a file is as large as this process may make it");
-            } else if self.stopping.is_none() {
-                log::info!("stopping: finishing batches in flight");
-                self.stopping = Some(now.monotonic + STOP_TIME);
-                self.notifier.stopping();
-                self.listeners.clear();
-                self.collector.stop(now);
-            } else {
-                self.stopping = Some(now.monotonic);
-            }
-        }
-    }
-
-    fn handle_reload(&mut self, now: Now) {
-        self.notifier.reloading();
-        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
-        let connectors = connectors.map_err(|error| format!("--output {error}"));
-        match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, Reloaded { settings, tls })) => {
-                self.collector.replace_settings(settings);
-                self.tls = tls;
-                for (output, connector) in self.outputs.iter_mut().zip(connectors) {
-                    output.replace_connector(connector);
-                }
-                if let Some(helpers) = &mut self.helpers {
-                    helpers.restart(now);
-                }
-                log::info!("reloaded");
-            }
-            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
-        }
-        for index in 0..self.outputs.len() {
-            if self
-                .outputs
-                .get(index)
-                .is_some_and(|o| o.is_file() && o.is_open())
-            {
-                self.reopen(now, index);
-            }
-        }
-        self.notifier.ready();
     }
 
     /// Does all that the collector and the helpers want done.

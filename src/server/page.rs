@@ -107,7 +107,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "unavailable": counters.unavailable,
         "refused": counters.refusals.values().sum::<u64>(),
         "oldest": snapshot.oldest.map(|age| age.as_secs_f64()),
-        "states": collector.hosts().by_state(at),
+        "states": snapshot.sources,
         "outputs": snapshot.outputs.iter().map(output).collect::<Value>(),
         "subscriptions": subscriptions.collect::<Value>(),
         "ends": ends.map(|(what, end)| json!([what, seconds(*end)])).collect::<Value>(),
