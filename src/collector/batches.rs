@@ -64,13 +64,12 @@ impl Batch {
         mark: Option<Mark>,
         events: usize,
         subscription: String,
-        host: Option<(Rc<hosts::Key>, Uuid)>,
     ) -> Self {
         let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let timeout = timeout.min(LONGEST_TIMEOUT);
         Self {
             subscription,
-            host,
+            host: None,
             began,
             timeout,
             until: deadline(now, began, timeout),

@@ -1,8 +1,4 @@
 //! What the loop does when it gets a signal: read files anew, stop.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the loop is where the clock and sockets are"
-)]
 
 use super::output::OutputSocket;
 use super::{Reloaded, Server, connectors};
