@@ -58,8 +58,12 @@ impl Collector {
         } else {
             let offered: Vec<_> = wanted.iter().map(|s| known::asked(s)).collect();
             let patience = sources::patience(heartbeat);
-            self.hosts
-                .note_enumerated(seconds(now), &source.sender(header), &offered, patience);
+            self.known.hosts.note_enumerated(
+                seconds(now),
+                &source.sender(header),
+                &offered,
+                patience,
+            );
             let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
             self.sources
                 .note_enumerated(now, name, (address, sid), &base, heartbeat);
@@ -79,7 +83,8 @@ impl Collector {
             return;
         }
         let reason = format!("no subscription is for it: {}", refused.join(", "));
-        self.hosts
+        self.known
+            .hosts
             .note_refused(seconds(now), &source.sender(header), &reason);
         if self
             .sources

@@ -3,7 +3,7 @@
 use super::batches::Batch;
 use super::requests::subscription_of;
 use super::who::Source;
-use super::{Collector, ConnId, Settings};
+use super::{Collector, ConnId, Settings, seconds};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::clock::Now;
 use crate::connection::Refusal;
@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::wsman::{Header, Subscription, SubscriptionEnd};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How often hosts that have changed are stored.
@@ -27,36 +27,36 @@ pub(super) struct Before {
     pub(super) facts: BatchFacts,
 }
 
-/// When the table of hosts is stored.
-#[derive(Debug)]
-pub(super) struct Saving {
-    /// The next time.
-    at: Instant,
-    /// The last time, in seconds since 1970.
-    last: u64,
-    /// Whether that failed.
-    failing: bool,
+/// The table of hosts, and when it is stored.
+pub(super) struct Known {
+    pub(super) hosts: hosts::Table,
+    /// Channels that a subscription asks for whole.
+    whole: HashMap<Uuid, Vec<String>>,
+    save_at: Instant,
+    /// When it was stored last, in seconds since 1970, and whether that fails.
+    saved: u64,
+    save_failing: bool,
 }
 
-impl Saving {
-    pub(super) fn new(now: Now) -> Self {
+impl Known {
+    pub(super) fn new(now: Now, settings: &Settings) -> Self {
         Self {
-            at: now.monotonic,
-            last: 0,
-            failing: false,
+            hosts: hosts::Table::new(seconds(now)),
+            whole: whole(settings),
+            save_at: now.monotonic,
+            saved: 0,
+            save_failing: false,
         }
+    }
+
+    pub(super) fn replace_settings(&mut self, settings: &Settings) {
+        self.whole = whole(settings);
+        self.hosts.forget_refused();
     }
 }
 
-/// Seconds since 1970.
-pub(super) fn seconds(now: Now) -> u64 {
-    now.wall
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
 /// The channels that each subscription asks for whole.
-pub(super) fn whole(settings: &Settings) -> HashMap<Uuid, Vec<String>> {
+fn whole(settings: &Settings) -> HashMap<Uuid, Vec<String>> {
     let subscriptions = settings.subscriptions.iter();
     subscriptions
         .map(|s| (s.id(), query::whole_channels(&s.query)))
@@ -76,7 +76,7 @@ impl Collector {
     /// Takes what the store knows of hosts. Without it they are known when they come.
     pub fn load_hosts(&mut self, store: &mut dyn Store) {
         match store.load_hosts() {
-            Ok(saved) => self.hosts.load(saved),
+            Ok(saved) => self.known.hosts.load(saved),
             Err(error) => log::error!("what was known of hosts cannot be read: {error}"),
         }
     }
@@ -84,14 +84,14 @@ impl Collector {
     /// When [`Collector::save_hosts`] has something to do.
     #[must_use]
     pub fn save_due(&self) -> Instant {
-        self.saving.at
+        self.known.save_at
     }
 
     /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
     pub fn save_hosts(&mut self, now: Now, store: &mut dyn Store) {
         let is_done = self.save_some(now, store, false);
         // A relay at rest writes seldom, so that disks may sleep.
-        self.saving.at = match is_done {
+        self.known.save_at = match is_done {
             true => now.monotonic + SAVE_EVERY,
             false => now.monotonic,
         };
@@ -105,34 +105,37 @@ impl Collector {
     /// Answers whether nothing is left for now.
     fn save_some(&mut self, now: Now, store: &mut dyn Store, is_stopped: bool) -> bool {
         let written = seconds(now);
-        let is_quiet = written < self.saving.last + Pulse::EVERY && !is_stopped;
-        let forgotten = self.hosts.make_room();
-        if is_quiet && forgotten.is_empty() && !self.hosts.is_dirty() {
+        let is_quiet = written < self.known.saved + Pulse::EVERY && !is_stopped;
+        let forgotten = self.known.hosts.make_room();
+        if is_quiet && forgotten.is_empty() && !self.known.hosts.is_dirty() {
             return true;
         }
-        let keys = self.hosts.take_dirty(SAVED_AT_ONCE);
-        let refusals = self.hosts.take_refusals();
+        let keys = self.known.hosts.take_dirty(SAVED_AT_ONCE);
+        let refusals = self.known.hosts.take_refusals();
         let changes = Changes {
-            hosts: keys.iter().filter_map(|key| self.hosts.get(key)).collect(),
+            hosts: keys
+                .iter()
+                .filter_map(|key| self.known.hosts.get(key))
+                .collect(),
             forgotten,
             refusals,
             pulse: Pulse {
-                started: self.hosts.up_since(),
+                started: self.known.hosts.up_since(),
                 written,
                 is_stopped,
             },
         };
         match store.save_hosts(&changes) {
             Ok(()) => {
-                self.saving.last = written;
-                if std::mem::take(&mut self.saving.failing) {
+                self.known.saved = written;
+                if std::mem::take(&mut self.known.save_failing) {
                     log::info!("hosts are stored again");
                 }
-                !self.hosts.is_dirty()
+                !self.known.hosts.is_dirty()
             }
             Err(error) => {
-                self.hosts.put_back(&keys);
-                if !std::mem::replace(&mut self.saving.failing, true) {
+                self.known.hosts.put_back(&keys);
+                if !std::mem::replace(&mut self.known.save_failing, true) {
                     log::error!("what is known of hosts is not stored, events go on: {error}");
                 }
                 true
@@ -145,13 +148,13 @@ impl Collector {
             return;
         };
         let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
-        let whole = self.whole.get(subscription);
+        let whole = self.known.whole.get(subscription);
         let whole = whole.map_or(&[][..], Vec::as_slice);
         let (stored, facts) = match before {
             Some(Before { stored, facts }) => (stored, facts),
             None => (None, BatchFacts::new()),
         };
-        self.hosts.note_acknowledged(
+        self.known.hosts.note_acknowledged(
             seconds(now),
             key,
             *subscription,
@@ -170,7 +173,7 @@ impl Collector {
     ) {
         let all = &self.settings.subscriptions;
         let asked = subscription_of(all, source, header, target).ok().map(asked);
-        self.hosts.note_ended(
+        self.known.hosts.note_ended(
             seconds(now),
             &source.sender(header),
             asked.as_ref(),
@@ -187,7 +190,7 @@ impl Collector {
     ) {
         let slot = self.connections.get(&conn);
         let identity = slot.and_then(|slot| slot.connection.identity());
-        self.hosts.note_refusal(hosts::Refusal {
+        self.known.hosts.note_refusal(hosts::Refusal {
             address,
             kind: refusal.kind.name().to_owned(),
             method: refusal.method.map(str::to_owned),

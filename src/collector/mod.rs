@@ -26,7 +26,6 @@ mod who;
 use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
 use crate::connection::{Connection, Rules};
-use crate::hosts;
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -36,7 +35,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
-use known::seconds;
+use known::Known;
 use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -44,8 +43,7 @@ use repeats::Repeats;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
-use uuid::Uuid;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use computer::{ComputerRule, Mismatch};
 
@@ -169,10 +167,7 @@ pub struct Collector {
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
-    hosts: hosts::Table,
-    /// Channels that a subscription asks for whole.
-    whole: HashMap<Uuid, Vec<String>>,
-    saving: known::Saving,
+    known: Known,
     repeats: Repeats,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
@@ -215,7 +210,7 @@ impl Collector {
             }
         }
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
-        let whole = known::whole(&settings);
+        let known = Known::new(now, &settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -231,9 +226,7 @@ impl Collector {
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
-            hosts: hosts::Table::new(seconds(now)),
-            whole,
-            saving: known::Saving::new(now),
+            known,
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
@@ -252,10 +245,9 @@ impl Collector {
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
-        self.whole = known::whole(&settings);
+        self.known.replace_settings(&settings);
         self.settings = settings;
         self.sources.forget_refused();
-        self.hosts.forget_refused();
     }
 
     /// What has been counted so far.
@@ -440,6 +432,12 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }
+}
+
+/// Seconds since 1970.
+fn seconds(now: Now) -> u64 {
+    let since = now.wall.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ impl Collector {
             Ok(subscription) => known::asked(subscription),
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
-        self.hosts
+        self.known
+            .hosts
             .note_heartbeat(seconds(now), &source.sender(header), &asked);
         self.counters.heartbeats += 1;
         self.sources
@@ -138,6 +139,7 @@ impl Collector {
         let (id, name) = (subscription.id(), subscription.name.clone());
         let asked = known::asked(subscription);
         let host = self
+            .known
             .hosts
             .note_events(seconds(now), &source.sender(&header), &asked);
         self.sources

@@ -22,7 +22,7 @@ impl Collector {
         Snapshot {
             counters: self.counters.clone(),
             connections: self.connections.len(),
-            sources: self.hosts.by_state(self.hosts.moment(seconds(now))),
+            sources: self.hosts().by_state(self.hosts().moment(seconds(now))),
             outputs: outputs.collect(),
             oldest: self.batches.values().map(|batch| age(batch.began)).max(),
             ready: self.troubles().is_empty(),
@@ -40,7 +40,7 @@ impl Collector {
     /// The hosts that are known, and who was refused lately.
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
-        &self.hosts
+        &self.known.hosts
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

@@ -1,4 +1,4 @@
-//! What the state folder keeps of hosts.
+//! What of the hosts is stored, and how the relay is as the state folder knows it.
 
 use super::{Host, Key, Moment, Refusal};
 use std::rc::Rc;

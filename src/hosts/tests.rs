@@ -115,11 +115,11 @@ fn gaps_are_between_batches_and_within() {
     assert_eq!(gaps(&[(Some(stored(6, false)), &[7, 8])]), []);
     assert_eq!(gaps(&[(Some(stored(4, false)), &[7, 8])]), [(1, 2, 5, 6)]);
     assert_eq!(gaps(&[(None, &[7, 10, 11])]), [(1, 2, 8, 9)]);
-    let both: [(_, &[u64]); 2] = [
+    let both: &[(Option<Stored>, &[u64])] = &[
         (Some(stored(4, false)), &[7, 10]),
         (Some(stored(10, false)), &[12]),
     ];
-    assert_eq!(gaps(&both), [(3, 5, 11, 11)]);
+    assert_eq!(gaps(both), [(3, 5, 11, 11)]);
 }
 
 #[test]
