@@ -133,6 +133,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "collector",
             "helper",
+            "hosts",
             "http",
             "link",
             "metrics",

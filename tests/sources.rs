@@ -97,16 +97,17 @@ fn a_state_folder_of_an_older_relay_opens() {
 #[test]
 fn who_is_refused_is_shown_with_the_reason() {
     let dir = TempDir::new();
-    let mut relay = Relay::start_on(0, &dir, &["--channel", "Security", "--output", "file:out"]);
+    let mut relay = start(&dir);
     let mut stranger = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
-    stranger.write_all(b"no HTTP\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stranger.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    stranger
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    assert!(stranger.read(&mut [0; 100]).unwrap() > 0);
     assert!(relay.process.terminate().success());
     let shown = json(&dir, &[]);
     let refusal = &shown["refusals"][0];
     assert_eq!(refusal["address"], "127.0.0.1", "{shown}");
+    assert_eq!(refusal["kind"], "authentication", "{shown}");
     let text = said(&sources(&dir, &[]));
     assert!(text.contains("Refused requests"), "{text}");
 }

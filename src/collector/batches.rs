@@ -45,7 +45,7 @@ pub(super) struct Batch {
     pub(super) subscription: String,
     /// Whose it is in the table of hosts, and for which subscription.
     pub(super) host: Option<(Rc<hosts::Key>, Uuid)>,
-    began: Instant,
+    pub(super) began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
     /// How long its source waits in all.
@@ -64,13 +64,12 @@ impl Batch {
         mark: Option<Mark>,
         events: usize,
         subscription: String,
-        host: Option<(Rc<hosts::Key>, Uuid)>,
     ) -> Self {
         let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let timeout = timeout.min(LONGEST_TIMEOUT);
         Self {
             subscription,
-            host,
+            host: None,
             began,
             timeout,
             until: deadline(now, began, timeout),

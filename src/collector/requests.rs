@@ -154,17 +154,8 @@ impl Collector {
         };
         let mark = self.mark_of(now, source, id, &header, facts);
         let began = message.began;
-        let host = host.map(|host| (host, id));
-        let batch = Batch::new(
-            now,
-            began,
-            source.conn,
-            header,
-            mark,
-            events.len(),
-            name,
-            host,
-        );
+        let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
+        batch.host = host.map(|host| (host, id));
         self.start_batch(now, batch, frames);
     }
 

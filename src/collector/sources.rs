@@ -128,25 +128,6 @@ impl Sources {
         }
     }
 
-    /// How many are in which state.
-    pub(super) fn by_state(&self) -> Vec<(&'static str, usize)> {
-        let (mut waiting, mut silent, mut active, mut refused) = (0, 0, 0, 0);
-        for known in self.known.values() {
-            match known.state {
-                State::Waiting { .. } => waiting += 1,
-                State::Silent => silent += 1,
-                State::Active => active += 1,
-                State::Refused => refused += 1,
-            }
-        }
-        vec![
-            ("active", active),
-            ("refused", refused),
-            ("silent", silent),
-            ("waiting", waiting),
-        ]
-    }
-
     /// Logs, once each, the sources whose time to send something is over.
     /// Answers how many there were.
     pub(super) fn report_silent(&mut self, now: Now) -> u64 {

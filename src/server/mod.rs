@@ -12,14 +12,17 @@ mod helpers;
 mod listener;
 mod output;
 mod outputs;
+mod page;
 mod pem;
 mod probe;
 mod process;
 mod secure;
+mod signals;
 mod sources;
 mod status;
 mod stream;
 mod sys;
+mod usage;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
@@ -45,6 +48,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -63,9 +67,6 @@ const SOURCES: usize = 0x100_0000;
 
 /// How often certificates that end soon are logged again.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
-/// Time for batches in flight after SIGTERM.
-const STOP_TIME: Duration = Duration::from_secs(10);
-
 /// Why the loop ended other than by a signal.
 #[derive(Debug)]
 pub enum Error {
@@ -147,7 +148,8 @@ struct Server {
     stopping: Option<Instant>,
     notifier: Notifier,
     status: Option<Status>,
-    started: SystemTime,
+    /// Of the status page.
+    written: RefCell<page::Written>,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -236,7 +238,7 @@ impl Server {
             stopping: None,
             notifier: Notifier::new(now()),
             status,
-            started: SystemTime::now(),
+            written: RefCell::default(),
         })
     }
 
@@ -364,55 +366,6 @@ impl Server {
             self.ends_at = now.monotonic + ENDS_TIME;
             tls.log_ends(now.wall);
         }
-    }
-
-    fn handle_signals(&mut self, now: Now) {
-        let signals: Vec<_> = self.signals.pending().collect();
-        for signal in signals {
-            if signal == SIGHUP {
-                self.handle_reload(now);
-            } else if signal == SIGXFSZ {
-                log::debug!("a file is as large as this process may make it");
-            } else if self.stopping.is_none() {
-                log::info!("stopping: finishing batches in flight");
-                self.stopping = Some(now.monotonic + STOP_TIME);
-                self.notifier.stopping();
-                self.listeners.clear();
-                self.collector.stop(now);
-            } else {
-                self.stopping = Some(now.monotonic);
-            }
-        }
-    }
-
-    fn handle_reload(&mut self, now: Now) {
-        self.notifier.reloading();
-        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
-        let connectors = connectors.map_err(|error| format!("--output {error}"));
-        match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, Reloaded { settings, tls })) => {
-                self.collector.replace_settings(settings);
-                self.tls = tls;
-                for (output, connector) in self.outputs.iter_mut().zip(connectors) {
-                    output.replace_connector(connector);
-                }
-                if let Some(helpers) = &mut self.helpers {
-                    helpers.restart(now);
-                }
-                log::info!("reloaded");
-            }
-            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
-        }
-        for index in 0..self.outputs.len() {
-            if self
-                .outputs
-                .get(index)
-                .is_some_and(|o| o.is_file() && o.is_open())
-            {
-                self.reopen(now, index);
-            }
-        }
-        self.notifier.ready();
     }
 
     /// Does all that the collector and the helpers want done.
