@@ -15,6 +15,7 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod reports;
 mod sources;
 mod verbosity;
 mod verify;
@@ -33,6 +34,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use reports::ReportOptions;
 pub use sources::SourcesOptions;
 pub use verbosity::Verbosity;
 pub use verify::CheckOptions;
@@ -297,6 +299,10 @@ pub struct RelayOptions {
     /// Example: --channel Security --channel Microsoft-Windows-Sysmon/Operational
     #[arg(short, long, value_name = "NAME", help_heading = "Events")]
     pub channel: Vec<String>,
+
+    /// What hosts report themselves.
+    #[command(flatten)]
+    pub reports: ReportOptions,
 
     /// Where events go: udp, tcp, tls, relp, unix, file or stdout
     ///

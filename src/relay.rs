@@ -5,6 +5,7 @@ use crate::auth;
 use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
+use crate::hosts;
 use crate::kerberos::{self, Replays};
 use crate::keytabs::{self, Keytabs};
 use crate::ntlm;
@@ -37,6 +38,8 @@ pub enum Error {
     Subscriptions(subscriptions::Error),
     /// Two subscriptions of the same name, one of them that of `--channel`.
     SameName(String),
+    /// A subscription with the name of that for reports.
+    SelfReports(String),
     /// Files that hold no subscription that could be offered.
     NoSubscription,
     /// The file of accounts.
@@ -79,6 +82,12 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "a subscription file may not be named {name:?} beside --channel"
+                )
+            }
+            Self::SelfReports(name) => {
+                write!(
+                    f,
+                    "a subscription file may not be named {name:?} without --no-self-reports"
                 )
             }
             Self::NoSubscription => {
@@ -292,12 +301,7 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
         .for_each(|notice| log::warn!("{notice}"));
     let mut subscriptions = loaded.subscriptions;
     if !config.channels.is_empty() {
-        // Without rendering, events are half the size, and only the text needs it.
-        let format = match config.mapping.message {
-            MessageKind::Text => ContentFormat::RenderedText,
-            MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
-        };
-        let quick = Subscription::quick(&config.channels, format);
+        let quick = Subscription::quick(&config.channels, rendering(config));
         if let Some(same) = subscriptions.iter().find(|s| s.name == quick.name) {
             return Err(Error::SameName(same.name.clone()));
         }
@@ -306,7 +310,31 @@ fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
     if subscriptions.is_empty() {
         return Err(Error::NoSubscription);
     }
+    if config.self_reports {
+        add_self_reports(config, &mut subscriptions)?;
+    }
     Ok(subscriptions)
+}
+
+/// The last one, so that it is left out first where a host takes small answers only.
+fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
+    let reports = Subscription::self_reports(rendering(config));
+    if subscriptions.iter().any(|s| s.name == reports.name) {
+        return Err(Error::SelfReports(reports.name));
+    }
+    let mut channels = subscriptions.iter().flat_map(|s| query::channels(&s.query));
+    if !channels.any(|channel| channel.eq_ignore_ascii_case(hosts::CHANNEL)) {
+        subscriptions.push(reports);
+    }
+    Ok(())
+}
+
+/// Without rendering, events are half the size, and only the text needs it.
+fn rendering(config: &Config) -> ContentFormat {
+    match config.mapping.message {
+        MessageKind::Text => ContentFormat::RenderedText,
+        MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
+    }
 }
 
 /// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.

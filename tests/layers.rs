@@ -92,7 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["auth", "clock", "http", "ntlm", "sldc", "wire"],
     ),
     ("helper", &["auth", "clock", "ntlm"]),
-    ("hosts", &["bookmark"]),
+    ("hosts", &["bookmark", "wsman"]),
     ("store", &["bookmark", "hosts"]),
     ("metrics", &["connection"]),
     (
@@ -165,6 +165,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "collector",
             "config",
             "connection",
+            "hosts",
             "kerberos",
             "keytabs",
             "ntlm",

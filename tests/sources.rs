@@ -129,9 +129,76 @@ fn a_folder_without_state_and_one_of_a_later_relay_are_refused() {
     assert_eq!(wrong.status.code(), Some(2));
 }
 
+#[test]
+fn a_host_reports_by_a_subscription_of_its_own_why_it_cannot_forward() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1.example.test", &[1]);
+    assert_eq!(relay.source("web1.example.test").enumerate().len(), 1);
+    assert!(relay.process.terminate().success());
+    // It came for the first time long ago.
+    let settle = "UPDATE host SET facts = json_set(facts, '$.first_seen', 1)";
+    database(&dir).execute_batch(settle).unwrap();
+    let mut relay = start(&dir);
+    let offers = relay.source("web1.example.test").enumerate();
+    let names: Vec<_> = offers.iter().map(|offer| offer.name.as_str()).collect();
+    assert_eq!(names, ["wecrelay", "wecrelay-self-reports"]);
+    assert_eq!(relay.source("web2.example.test").enumerate().len(), 1);
+    let file = dir.file("report.xml");
+    std::fs::write(&file, REPORT).unwrap();
+    let output = run(&[
+        "send",
+        &relay.url(),
+        "--machine",
+        "web1.example.test",
+        "--subscription",
+        "wecrelay-self-reports",
+        "--events",
+        &file,
+    ]);
+    said(&output);
+    assert!(relay.process.terminate().success());
+    let shown = json(&dir, &["web1*"]);
+    let report = &shown["hosts"][0]["reports"][0];
+    assert_eq!(report["event"], 102, "{shown}");
+    assert_eq!(
+        (&report["code"], &report["count"]),
+        (&5004.into(), &1.into())
+    );
+    // 2025-03-11T09:00:00Z
+    assert_eq!(report["at"], 1_741_683_600);
+    let text = said(&sources(&dir, &[]));
+    let why = "it reports that it cannot have its subscription \"wecrelay\" (event 102, error 5004): \
+               no channel can be read";
+    assert!(text.contains(why), "{text}");
+    let delivered = std::fs::read_to_string(dir.file("out")).unwrap();
+    assert!(delivered.contains("Microsoft-Windows-Forwarding/Operational"));
+
+    let relay = start_with(&dir, &["--no-self-reports"]);
+    assert_eq!(relay.source("web1.example.test").enumerate().len(), 1);
+}
+
+const REPORT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
+    <Provider Name='Microsoft-Windows-Forwarding'/><EventID>102</EventID><Level>2</Level>\
+    <TimeCreated SystemTime='2025-03-11T09:00:00.0000000Z'/><EventRecordID>17</EventRecordID>\
+    <Channel>Microsoft-Windows-Forwarding/Operational</Channel><Computer>WEB1.example.test</Computer>\
+    </System><EventData><Data Name='SubscriptionName'>wecrelay</Data><Data Name='ErrorCode'>5004</Data>\
+    <Data Name='ErrorMessage'>x</Data></EventData></Event>";
+
 fn start(dir: &TempDir) -> Relay {
+    start_with(dir, &[])
+}
+
+fn start_with(dir: &TempDir, arguments: &[&str]) -> Relay {
     let output = format!("file:{}", dir.file("out"));
-    Relay::start(dir, &["--channel", CHANNEL, "--output", &output])
+    let all = [
+        "--allow-unencrypted",
+        "--channel",
+        CHANNEL,
+        "--output",
+        &output,
+    ];
+    Relay::start(dir, &[&all, arguments].concat())
 }
 
 /// Sends events with these record ids.

@@ -21,12 +21,13 @@ impl Collector {
     ) {
         let base = self.address_for(source, header, message);
         let current = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
-        let wanted: Vec<_> = self
-            .settings
-            .subscriptions
+        let all = &self.settings.subscriptions;
+        let is_settled = self.known.is_settled(now, &source.sender(header));
+        let wanted: Vec<_> = all
             .iter()
             .filter(current)
-            .filter(|s| source.may_have(s))
+            .filter(|s| is_settled || !known::is_for_reports(s))
+            .filter(|s| source.refusal_among(s, all).is_none())
             .collect();
         let found = wanted
             .iter()
@@ -74,7 +75,8 @@ impl Collector {
     /// Says once why a source gets nothing at all.
     fn explain_refusal(&mut self, now: Now, source: &Source, header: &Header) {
         let subscriptions = &self.settings.subscriptions;
-        let refused = subscriptions.iter().filter_map(|subscription| {
+        let refused = subscriptions.iter().filter(|s| !known::is_for_reports(s));
+        let refused = refused.filter_map(|subscription| {
             let why = source.refusal(subscription)?;
             Some(format!("{:?} ({why})", subscription.name))
         });

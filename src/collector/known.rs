@@ -4,20 +4,25 @@ use super::batches::Batch;
 use super::requests::subscription_of;
 use super::who::Source;
 use super::{Collector, ConnId, Settings, seconds};
-use crate::bookmark::{BatchFacts, Stored};
+use crate::bookmark::{self, BatchFacts, Stored};
 use crate::clock::Now;
 use crate::connection::Refusal;
-use crate::hosts::{self, Asked, Changes, Pulse};
+use crate::event;
+use crate::hosts::{self, Asked, Changes, Pulse, Report, Sender};
 use crate::query;
 use crate::store::Store;
-use crate::wsman::{Header, Subscription, SubscriptionEnd};
+use crate::wsman::subscribe::SELF_REPORTS;
+use crate::wsman::{Header, RawEvent, Subscription, SubscriptionEnd};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How often hosts that have changed are stored.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// Seconds after which a host is asked how its forwarding goes.
+const SETTLED: u64 = 600;
 /// How many hosts are stored in one turn: sources wait meanwhile.
 const SAVED_AT_ONCE: usize = 200;
 
@@ -32,6 +37,8 @@ pub(super) struct Known {
     pub(super) hosts: hosts::Table,
     /// Channels that a subscription asks for whole.
     whole: HashMap<Uuid, Vec<String>>,
+    /// Subscriptions by which hosts report how their forwarding goes.
+    reporting: Vec<Uuid>,
     save_at: Instant,
     /// When it was stored last, in seconds since 1970, and whether that fails.
     saved: u64,
@@ -43,14 +50,25 @@ impl Known {
         Self {
             hosts: hosts::Table::new(seconds(now)),
             whole: whole(settings),
+            reporting: reporting(settings),
             save_at: now.monotonic,
             saved: 0,
             save_failing: false,
         }
     }
 
+    /// Whether a host has come for so long that it is asked for reports. Who has just come
+    /// has nothing to report, and a roll-out to many hosts has half the connections.
+    pub(super) fn is_settled(&self, now: Now, sender: &Sender) -> bool {
+        let key = hosts::Key::new(sender.identity.as_deref(), &sender.machine);
+        let host = self.hosts.get(&key);
+        let age = host.map(|host| seconds(now).saturating_sub(host.first_seen));
+        age.is_some_and(|age| age >= SETTLED)
+    }
+
     pub(super) fn replace_settings(&mut self, settings: &Settings) {
         self.whole = whole(settings);
+        self.reporting = reporting(settings);
         self.hosts.forget_refused();
     }
 }
@@ -61,6 +79,22 @@ fn whole(settings: &Settings) -> HashMap<Uuid, Vec<String>> {
     subscriptions
         .map(|s| (s.id(), query::whole_channels(&s.query)))
         .collect()
+}
+
+fn reporting(settings: &Settings) -> Vec<Uuid> {
+    let reports = |s: &&Subscription| {
+        let channels = query::channels(&s.query);
+        channels
+            .iter()
+            .any(|channel| channel.eq_ignore_ascii_case(hosts::CHANNEL))
+    };
+    let subscriptions = settings.subscriptions.iter().filter(reports);
+    subscriptions.map(Subscription::id).collect()
+}
+
+/// Whether it is the one that all hosts have which have another.
+pub(super) fn is_for_reports(subscription: &Subscription) -> bool {
+    subscription.name == SELF_REPORTS
 }
 
 /// What the table needs of a subscription.
@@ -163,6 +197,38 @@ impl Collector {
         );
     }
 
+    /// Looks for reports among events, if the subscription brings such.
+    pub(super) fn note_reports(
+        &mut self,
+        (key, subscription): (&Rc<hosts::Key>, Uuid),
+        machine_id: Option<&str>,
+        events: &[RawEvent<'_>],
+    ) {
+        if !self.known.reporting.contains(&subscription) {
+            return;
+        }
+        for event in events.iter().filter_map(|raw| event::parse(&raw.xml).ok()) {
+            // What a collector between has gathered is of other hosts.
+            let is_own = machine_id.is_none_or(|name| same_host(name, &event.computer));
+            let created = bookmark::event_time(&event.time_created);
+            let (Some(created), Ok(id)) = (created, event.event_id.parse()) else {
+                continue;
+            };
+            if !is_own || !event.channel.eq_ignore_ascii_case(hosts::CHANNEL) {
+                continue;
+            }
+            let data = event.data.iter().map(|(name, value)| (&**name, &**value));
+            let rendering = event.rendering.as_ref();
+            let report = Report {
+                created,
+                event: id,
+                data: &data.collect::<Vec<_>>(),
+                message: rendering.map_or("", |rendering| &rendering.message),
+            };
+            self.known.hosts.note_report(key, &report);
+        }
+    }
+
     pub(super) fn note_ended(
         &mut self,
         now: Now,
@@ -202,4 +268,10 @@ impl Collector {
             last: seconds(now),
         });
     }
+}
+
+/// Whether two names are of one host; one of them may lack the domain.
+fn same_host(a: &str, b: &str) -> bool {
+    let label = |name: &'_ str| name.split('.').next().unwrap_or_default().to_lowercase();
+    label(a.trim()) == label(b)
 }

@@ -100,16 +100,21 @@ impl Collector {
     }
 
     fn handle_heartbeat(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
-        let asked = match subscription_of(&self.settings.subscriptions, source, header, target) {
-            Ok(subscription) => known::asked(subscription),
-            Err(refusal) => return self.turn_away(now, source, &refusal),
-        };
+        let subscription =
+            match subscription_of(&self.settings.subscriptions, source, header, target) {
+                Ok(subscription) => subscription,
+                Err(refusal) => return self.turn_away(now, source, &refusal),
+            };
+        let is_report = known::is_for_reports(subscription);
+        let asked = known::asked(subscription);
         self.known
             .hosts
             .note_heartbeat(seconds(now), &source.sender(header), &asked);
         self.counters.heartbeats += 1;
-        self.sources
-            .note_posted(&source.name(header), source.address);
+        if !is_report {
+            self.sources
+                .note_posted(&source.name(header), source.address);
+        }
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
@@ -138,12 +143,15 @@ impl Collector {
         };
         let (id, name) = (subscription.id(), subscription.name.clone());
         let asked = known::asked(subscription);
+        let is_report = known::is_for_reports(subscription);
         let host = self
             .known
             .hosts
             .note_events(seconds(now), &source.sender(&header), &asked);
-        self.sources
-            .note_posted(&source.name(&header), source.address);
+        if !is_report {
+            self.sources
+                .note_posted(&source.name(&header), source.address);
+        }
         if self.is_full() {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
@@ -152,6 +160,9 @@ impl Collector {
             Ok(formatted) => formatted,
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
+        if let Some(host) = &host {
+            self.note_reports((host, id), header.machine_id.as_deref(), events);
+        }
         let mark = self.mark_of(now, source, id, &header, facts);
         let began = message.began;
         let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
@@ -286,7 +297,7 @@ pub(super) fn subscription_of<'s>(
     let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
     let who = source.describe(header);
     match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
-        Some(subscription) => match source.refusal(subscription) {
+        Some(subscription) => match source.refusal_among(subscription, all) {
             None => Ok(subscription),
             Some(why) => {
                 let name = &subscription.name;

@@ -1,6 +1,7 @@
 //! Who a message is from, and what that source may have.
 
 use super::ConnId;
+use super::known::is_for_reports;
 use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method};
 use crate::bookmark;
@@ -26,6 +27,8 @@ pub(super) enum NotFor<'a> {
     Certificate,
     WithoutCertificate,
     Account(Verdict<'a>),
+    /// It comes along with others only.
+    Alone,
 }
 
 impl fmt::Display for NotFor<'_> {
@@ -34,6 +37,7 @@ impl fmt::Display for NotFor<'_> {
             Self::Certificate => write!(f, "AllowedSourceNonDomainComputers leaves it out"),
             Self::WithoutCertificate => write!(f, "it is for client certificates only"),
             Self::Account(verdict) => write!(f, "{verdict}"),
+            Self::Alone => write!(f, "no other subscription is for it"),
         }
     }
 }
@@ -92,8 +96,17 @@ impl Source {
         (!verdict.allows()).then_some(NotFor::Account(verdict))
     }
 
-    pub(super) fn may_have(&self, subscription: &Subscription) -> bool {
-        self.refusal(subscription).is_none()
+    /// The same; that for reports is for those only which have another one of `all`.
+    pub(super) fn refusal_among<'s>(
+        &self,
+        subscription: &'s Subscription,
+        all: &[Subscription],
+    ) -> Option<NotFor<'s>> {
+        let gives = |other: &Subscription| !is_for_reports(other) && self.refusal(other).is_none();
+        if is_for_reports(subscription) && !all.iter().any(gives) {
+            return Some(NotFor::Alone);
+        }
+        self.refusal(subscription)
     }
 
     /// Who it is for access lists, and what to do if that is not known.
@@ -188,7 +201,7 @@ mod tests {
     #[test]
     fn access_lists_decide_for_accounts_of_a_domain() {
         let computers = subscription("O:NSG:NSD:(A;;GA;;;DC)");
-        assert!(source(Some(member())).may_have(&computers));
+        assert!(source(Some(member())).refusal(&computers).is_none());
         let stranger = source(Some(Token::unknown()));
         let why = stranger.refusal(&computers).unwrap().to_string();
         assert_eq!(why, "none of its SIDs is let in");
@@ -199,14 +212,17 @@ mod tests {
             why.starts_with("(D;;GA;;;S-1-5-21-1-2-3-1105) keeps"),
             "{why}"
         );
-        assert!(stranger.may_have(&subscription("D:(A;;GA;;;AU)")));
+        assert!(stranger.refusal(&subscription("D:(A;;GA;;;AU)")).is_none());
     }
 
     #[test]
     fn who_has_no_account_in_a_domain_is_not_bound() {
         let host = source(None);
-        assert!(host.may_have(&subscription("O:NSG:NSD:(A;;GA;;;DC)")));
-        assert!(host.may_have(&subscription("D:")));
+        assert!(
+            host.refusal(&subscription("O:NSG:NSD:(A;;GA;;;DC)"))
+                .is_none()
+        );
+        assert!(host.refusal(&subscription("D:")).is_none());
         assert_eq!(host.account(), "no account of a domain");
     }
 
@@ -218,7 +234,7 @@ mod tests {
             issuer: "AA".into(),
         });
         let mut both = subscription("D:");
-        assert!(host.may_have(&both));
+        assert!(host.refusal(&both).is_none());
         both.access.allowed_subjects = vec!["other.example".into()];
         assert!(matches!(host.refusal(&both), Some(NotFor::Certificate)));
         assert!(matches!(

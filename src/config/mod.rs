@@ -75,6 +75,8 @@ pub struct Config {
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
+    /// Whether hosts are asked how their forwarding goes.
+    pub self_reports: bool,
     /// Where metrics are told.
     pub metrics: Option<SocketAddr>,
     /// Who to become when the ports are bound.
@@ -138,6 +140,7 @@ impl Config {
                 environment.state_directory.as_deref(),
             ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
+            self_reports: !options.reports.no_self_reports,
             metrics: options.metrics.as_deref().map(metrics).transpose()?,
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,

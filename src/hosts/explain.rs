@@ -1,6 +1,7 @@
 //! What codes and states mean, and what to do.
 
 use super::record::Ended;
+use super::reports::Reported;
 
 /// Likely causes where a host fetches its subscriptions and sends nothing.
 pub(super) const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot \
@@ -55,4 +56,27 @@ pub(super) fn ended(end: &Ended) -> String {
         Some(meaning) => format!("it ended its subscription ({}): {meaning}", end.text),
         None => format!("it ended its subscription: {}", end.text),
     }
+}
+
+pub(super) fn reported(report: &Reported) -> String {
+    let Reported { event, subject, .. } = report;
+    let what = match event {
+        101 => "channels of its subscription cannot be read",
+        102 => "it cannot have its subscription",
+        105 => "it has trouble with the collector",
+        _ => "it cannot use its policy",
+    };
+    let times = match report.count {
+        1 => String::new(),
+        count => format!(", {count} times"),
+    };
+    let code = report.code.map(|code| match code {
+        0x8000_0000.. => format!(", error {code:#X}"),
+        _ => format!(", error {code}"),
+    });
+    let code_text = code.unwrap_or_default();
+    let meaning = report.code.and_then(self::code);
+    let meaning = meaning.unwrap_or(&report.text);
+    format!("it reports that {what} {subject:?} (event {event}{times}{code_text}): {meaning}")
+        .replace(" \"\"", "")
 }

@@ -8,11 +8,13 @@
 pub mod explain;
 mod record;
 mod refusals;
+mod reports;
 mod saved;
 mod state;
 
 pub use record::{Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
+pub use reports::{CHANNEL, Report, Reported};
 pub use saved::{Changes, Pulse, Saved};
 pub use state::{Moment, State};
 
@@ -284,6 +286,14 @@ impl Table {
         });
     }
 
+    /// A host says how its forwarding goes.
+    pub fn note_report(&mut self, key: &Rc<Key>, report: &Report<'_>) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.host.take_report(report);
+            self.set_dirty(key);
+        }
+    }
+
     /// A request was refused.
     pub fn note_refusal(&mut self, refusal: Refusal) {
         self.refusals.note(refusal);
@@ -401,6 +411,8 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         last_enumerate: None,
         subscriptions: Vec::new(),
         refused: None,
+        reports: Vec::new(),
+        reported_until: 0,
     }
 }
 

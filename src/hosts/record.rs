@@ -1,6 +1,8 @@
 //! What is known of one host.
 
+use super::reports::Reported;
 use crate::bookmark::Runs;
+use crate::wsman::subscribe::SELF_REPORTS;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -41,6 +43,12 @@ pub struct Host {
     /// That no subscription is for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<Refused>>,
+    /// What it has reported of its forwarding itself, and not as over; the last one at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<Reported>,
+    /// TimeCreated of the last report, in 100 ns since 1601: what comes again is known by it.
+    #[serde(default)]
+    pub reported_until: u64,
 }
 
 /// One subscription of a host.
@@ -148,7 +156,7 @@ impl Host {
     /// Age of its newest event in seconds.
     #[must_use]
     pub fn lag(&self, now: u64) -> Option<u64> {
-        self.subscriptions.iter().filter_map(|s| s.lag(now)).min()
+        self.asked_for().filter_map(|s| s.lag(now)).min()
     }
 
     /// How many record ids did not come.
@@ -156,6 +164,15 @@ impl Host {
     pub fn missing(&self) -> u64 {
         let gaps = self.subscriptions.iter().flat_map(|s| &s.gaps);
         gaps.map(|gaps| gaps.missing).sum()
+    }
+
+    /// Its subscriptions without that for reports, whose health is not theirs; unless it
+    /// has no other.
+    pub(super) fn asked_for(&self) -> impl Iterator<Item = &Followed> {
+        let is_report = |s: &Followed| s.name == SELF_REPORTS;
+        let only = self.subscriptions.iter().all(is_report);
+        let subscriptions = self.subscriptions.iter();
+        subscriptions.filter(move |s| only || !is_report(s))
     }
 
     pub(super) fn followed(&mut self, id: Uuid) -> Option<&mut Followed> {

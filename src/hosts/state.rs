@@ -2,6 +2,7 @@
 
 use super::explain;
 use super::record::{Followed, Host};
+use super::reports::Reported;
 
 /// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
 const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
@@ -95,7 +96,7 @@ impl Host {
     /// How it is: as its liveliest subscription.
     #[must_use]
     pub fn state(&self, at: Moment) -> State {
-        let liveliest = self.subscriptions.iter().map(|s| s.state(at)).min();
+        let liveliest = self.asked_for().map(|s| s.state(at)).min();
         match liveliest {
             // What it was refused since it was heard of counts more than that it is lost.
             None | Some(State::Lost | State::Silent) if self.is_refused() => State::Refused,
@@ -105,25 +106,25 @@ impl Host {
     }
 
     fn is_refused(&self) -> bool {
-        let heard = self
-            .subscriptions
-            .iter()
-            .filter_map(Followed::last_heard)
-            .max();
+        let heard = self.asked_for().filter_map(Followed::last_heard).max();
         self.refused
             .as_ref()
             .is_some_and(|refused| Some(refused.at) >= heard)
+    }
+
+    /// The last report that still matters: while a host delivers, what it had said of the
+    /// way to us is over.
+    fn reported(&self, state: State) -> Option<&Reported> {
+        let delivers = matches!(state, State::Active | State::Alive);
+        let mut reports = self.reports.iter().rev();
+        reports.find(|report| !delivers || matches!(report.event, 101 | 102))
     }
 
     /// Why it is not well, with what to do; what it said itself comes first.
     #[must_use]
     pub fn why(&self, at: Moment) -> Option<String> {
         let state = self.state(at);
-        let heard = self
-            .subscriptions
-            .iter()
-            .filter_map(Followed::last_heard)
-            .max();
+        let heard = self.asked_for().filter_map(Followed::last_heard).max();
         let is_news = |time: u64| heard.is_none_or(|heard| time >= heard);
         if state == State::Refused {
             return self.refused.as_ref().map(|refused| refused.reason.clone());
@@ -132,6 +133,9 @@ impl Host {
         let ended = ended.max_by_key(|end| end.at).filter(|end| is_news(end.at));
         match (ended, state) {
             (Some(end), _) => Some(explain::ended(end)),
+            (None, _) if self.reported(state).is_some() => {
+                self.reported(state).map(explain::reported)
+            }
             (None, State::Silent) => Some(explain::SILENT.to_owned()),
             (None, State::Lost) => Some(explain::LOST.to_owned()),
             _ => None,

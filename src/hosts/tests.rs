@@ -165,3 +165,70 @@ fn refusals_are_counted_and_bounded() {
     let last = last.unwrap();
     assert_eq!((last.count, last.reason.as_str()), (2, "wrong password"));
 }
+
+/// A host that has taken these reports: event, subject, text.
+fn reporting(reports: &[(u16, &str, &str)]) -> Table {
+    let mut table = Table::new(0);
+    let key = table.note_events(9, &sender(), &asked()).unwrap();
+    for (created, (event, subject, message)) in (1..).zip(reports) {
+        let report = Report {
+            created,
+            event: *event,
+            data: &[("Subject", *subject)],
+            message,
+        };
+        table.note_report(&key, &report);
+        // As a batch that comes again.
+        table.note_report(&key, &report);
+    }
+    table
+}
+
+fn reported(table: &Table) -> Vec<(u16, Option<u32>, u64)> {
+    let reports = table.iter().next().unwrap().reports.iter();
+    reports.map(|r| (r.event, r.code, r.count)).collect()
+}
+
+#[test]
+fn reports_are_kept_until_the_host_says_that_it_is_over() {
+    let denied = (102, "all", "cannot be created. The error code is 5004.");
+    let away = (105, "http://a", "Error code is 0x80338126 and more");
+    let table = reporting(&[denied, away, denied]);
+    assert_eq!(
+        reported(&table),
+        [(105, Some(0x8033_8126), 1), (102, Some(5004), 2)]
+    );
+    let table = reporting(&[denied, away, (104, "http://a", ""), (100, "other", "")]);
+    assert_eq!(reported(&table), [(102, Some(5004), 1)]);
+    assert!(reported(&reporting(&[denied, (100, "ALL", "")])).is_empty());
+}
+
+#[test]
+fn a_report_says_why_a_host_is_silent_and_what_a_living_one_cannot_read() {
+    let away = (105, "http://a", "Error code is 12029.");
+    let table = reporting(&[away]);
+    let host = table.iter().next().unwrap();
+    assert_eq!(host.why(table.moment(10)), None);
+    let why = host.why(table.moment(9999)).unwrap();
+    assert!(why.contains("event 105, error 12029"), "{why}");
+    assert!(why.contains(explain::code(12029).unwrap()), "{why}");
+    let table = reporting(&[away, (101, "all", "")]);
+    let why = table.iter().next().unwrap().why(table.moment(10)).unwrap();
+    assert!(why.contains("channels of its subscription"), "{why}");
+}
+
+#[test]
+fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
+    let mut table = Table::new(0);
+    let reports = Asked {
+        id: Uuid::from_u128(2),
+        name: crate::wsman::subscribe::SELF_REPORTS,
+        heartbeat: 3600,
+    };
+    let offered = [asked(), reports];
+    table.note_enumerated(0, &sender(), &offered, Duration::from_secs(300));
+    table.note_heartbeat(9, &sender(), &reports);
+    assert_eq!(state(&table, 301), State::Silent);
+    table.note_heartbeat(302, &sender(), &asked());
+    assert_eq!(state(&table, 303), State::Alive);
+}

@@ -15,6 +15,9 @@ pub const DEFAULT_CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "Sy
 /// default of WinRM on every source, so more would not come.
 pub const MAX_ENVELOPE_SIZE: u32 = 512_000;
 
+/// The name of the subscription by which hosts report how their forwarding goes.
+pub const SELF_REPORTS: &str = "wecrelay-self-reports";
+
 /// "Everything that is in the log", as a bookmark (DSP0226 10.2.2).
 pub const EARLIEST: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/bookmark/earliest";
 
@@ -197,6 +200,22 @@ impl Subscription {
             // still gather what one logon writes into one batch.
             max_time: Duration::from_secs(2),
             ..Self::new("wecrelay", &query, content_format)
+        }
+    }
+
+    /// What hosts say of their forwarding themselves, for those who look after them.
+    #[must_use]
+    pub fn self_reports(content_format: ContentFormat) -> Self {
+        const QUERY: &str = "<QueryList><Query Id=\"0\"><Select \
+            Path=\"Microsoft-Windows-Forwarding/Operational\">*[System[EventID=100 or \
+            EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
+            EventID=106 or EventID=107]]</Select></Query></QueryList>";
+        Self {
+            description: Some("how forwarding goes, as hosts see it".to_owned()),
+            // Each host holds a connection for it, which shall have little to do.
+            heartbeat: Duration::from_secs(3600),
+            max_time: Duration::from_secs(30),
+            ..Self::new(SELF_REPORTS, QUERY, content_format)
         }
     }
 

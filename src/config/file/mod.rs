@@ -22,7 +22,7 @@ pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
 /// What SIGHUP takes from the file; all else waits for a restart.
-const RELOADED: [&str; 22] = [
+const RELOADED: [&str; 23] = [
     "allow-password-without-tls",
     "allow-unencrypted",
     "anonymous",
@@ -39,6 +39,7 @@ const RELOADED: [&str; 22] = [
     "kerberos-rc4",
     "keytab",
     "message",
+    "no-self-reports",
     "ntlmv1",
     "require-computer-match",
     "subscription",

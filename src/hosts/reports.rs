@@ -1,0 +1,134 @@
+//! What hosts say themselves of their forwarding, in a log of theirs that is forwarded too.
+
+use super::record::{Host, shorten, unix};
+use serde::{Deserialize, Serialize};
+
+/// The log in which a host says how its forwarding goes.
+pub const CHANNEL: &str = "Microsoft-Windows-Forwarding/Operational";
+
+/// Reports of one host that are kept.
+const MOST: usize = 8;
+
+/// A trouble that a host has reported, and has not reported as over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// When it did so last, by its clock.
+    pub at: u64,
+    /// The event: 101 and 102 speak of a subscription, 105 and 107 of a collector's address.
+    pub event: u16,
+    /// The subscription or the address.
+    pub subject: String,
+    /// The Windows error, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Its words.
+    pub text: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// An event of that log.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// TimeCreated, in 100 ns since 1601.
+    pub created: u64,
+    /// The event's id.
+    pub event: u16,
+    /// Its facts by name.
+    pub data: &'a [(&'a str, &'a str)],
+    /// Its text, if the host has rendered it.
+    pub message: &'a str,
+}
+
+impl Report<'_> {
+    fn subject(&self) -> String {
+        let first = self.data.iter().find(|(name, _)| !is_code(name));
+        shorten(first.map_or("", |(_, value)| value))
+    }
+
+    /// The error code, by the fact of that name, or else from the text ("Error code is 5").
+    fn code(&self) -> Option<u32> {
+        let named = self.data.iter().find(|(name, _)| is_code(name));
+        let named = named.and_then(|(_, value)| number(value));
+        named.or_else(|| {
+            let lower = self.message.to_lowercase();
+            let (_, rest) = lower.split_once("code")?;
+            rest.split_whitespace().take(3).find_map(number)
+        })
+    }
+
+    fn text(&self) -> String {
+        let last = self.data.iter().rfind(|(name, _)| !is_code(name));
+        match self.message.trim() {
+            "" => shorten(last.map_or("", |(_, value)| value)),
+            message => shorten(message),
+        }
+    }
+}
+
+impl Host {
+    /// Takes an event of the host's own; one that came before changes nothing.
+    pub(super) fn take_report(&mut self, report: &Report<'_>) {
+        if report.created <= self.reported_until {
+            return;
+        }
+        self.reported_until = report.created;
+        let subject = report.subject();
+        match report.event {
+            // Subscribed, or not any more: what was wrong with that subscription is over.
+            100 | 103 => self.drop_reports(&[101, 102], &subject),
+            // Connected.
+            104 => self.drop_reports(&[105, 107], &subject),
+            // Another policy.
+            106 => self.reports.retain(|known| known.event != 107),
+            101 | 102 | 105 | 107 => self.add_report(report, subject),
+            _ => {}
+        }
+    }
+
+    fn drop_reports(&mut self, events: &[u16], subject: &str) {
+        self.reports.retain(|known| {
+            let is_same = known.subject.is_empty()
+                || subject.is_empty()
+                || known.subject.eq_ignore_ascii_case(subject);
+            !(events.contains(&known.event) && is_same)
+        });
+    }
+
+    fn add_report(&mut self, report: &Report<'_>, subject: String) {
+        let code = report.code();
+        let mut count = 1;
+        self.reports.retain(|known| {
+            let is_same = (known.event, known.code) == (report.event, code);
+            let is_same = is_same && known.subject == subject;
+            count += if is_same { known.count } else { 0 };
+            !is_same
+        });
+        if self.reports.len() >= MOST {
+            self.reports.remove(0);
+        }
+        self.reports.push(Reported {
+            at: unix(report.created),
+            event: report.event,
+            subject,
+            code,
+            text: report.text(),
+            count,
+        });
+    }
+}
+
+fn is_code(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.contains("code") || name == "status"
+}
+
+/// Decimal, or hex with `0x`; signs and points around it are no part of it.
+fn number(text: &str) -> Option<u32> {
+    let text = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    hex.map_or_else(
+        || text.parse().ok(),
+        |digits| u32::from_str_radix(digits, 16).ok(),
+    )
+}
