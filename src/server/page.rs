@@ -6,6 +6,7 @@ use crate::collector::Collector;
 use crate::hosts::{Host, Moment, State};
 use crate::http::Response;
 use crate::metrics::{OutputFacts, Snapshot};
+use crate::remedies;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -89,7 +90,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "subscriptions": subscriptions.collect::<Value>(),
         "ends": ends.map(|(what, end)| json!([what, seconds(*end)])).collect::<Value>(),
         "refusals": refusals(collector),
-        "remedies": {},
+        "remedies": remedies(collector),
     })
     .to_string()
     .into_bytes();
@@ -130,6 +131,16 @@ fn refusals(collector: &Collector) -> Value {
         ])
     });
     told.collect()
+}
+
+/// What to do about each kind of refusal that there was: in words, on the host, and
+/// where the host says more.
+fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
+    let kinds = collector.hosts().refusals().map(|r| r.kind.as_str());
+    kinds
+        .filter_map(|kind| Some((kind, remedies::refusal(kind)?)))
+        .map(|(kind, it)| (kind, (it.remedy, it.on_host, it.look)))
+        .collect()
 }
 
 /// Texts that many hosts share are told once: hosts have their numbers.
