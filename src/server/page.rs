@@ -76,7 +76,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
     let ends = snapshot.ends.iter();
     let mut status = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "now": at.now,
+        "now": moment(now.wall),
         "started": snapshot.started,
         "troubles": collector.troubles(),
         "connections": snapshot.connections,
@@ -214,6 +214,12 @@ fn row<'h>(host: &'h Host, state: State, at: Moment, texts: &mut Texts) -> impl 
 /// Writing to a Vec cannot fail, and no value here is beyond JSON.
 fn write(out: &mut Vec<u8>, value: &impl Serialize) {
     let _ = serde_json::to_writer(out, value);
+}
+
+/// As exact as rates need it.
+fn moment(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn seconds(time: SystemTime) -> u64 {
