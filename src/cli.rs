@@ -30,7 +30,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
-pub use verify::CheckOptions;
+pub use verify::{CheckOptions, DoctorOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///

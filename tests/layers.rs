@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         "protocols",
         &[
             "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "wsman", "event", "bookmark",
-            "query", "syslog",
+            "query", "syslog", "remedies",
         ],
     ),
     (
@@ -82,6 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("query", &[]),
+    ("remedies", &[]),
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
@@ -178,8 +179,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "server",
-            "source", "sqlite", "tls", "users", "wire", "wsman",
+            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "remedies",
+            "server", "source", "sqlite", "tls", "users", "wire", "wsman",
         ],
     ),
     (
