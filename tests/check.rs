@@ -9,6 +9,10 @@
 
 mod support;
 
+// Here, as a target of its own would take long to link.
+#[path = "check/doctor.rs"]
+mod doctor;
+
 use std::fs;
 use std::net::TcpListener;
 use support::{

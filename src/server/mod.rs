@@ -6,7 +6,7 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
-mod ask;
+pub mod ask;
 mod explain;
 mod files;
 mod helpers;
@@ -23,7 +23,6 @@ mod stream;
 mod sys;
 mod watch;
 
-pub use ask::{Answer, addresses_of, ask, is_clock_synchronised, is_own, name_of};
 pub use helpers::{HelperError, probe as probe_helper};
 pub use listener::{Listener, bind, try_bind};
 pub use pem::{OutputError, PemError, connectors};

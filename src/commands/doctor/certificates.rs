@@ -8,6 +8,8 @@ use crate::tls::{self, Facts};
 
 /// When an end is near enough to be told.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
+/// The same for revocation lists, which may live for a week only.
+const NEXT_DAYS: Duration = Duration::from_secs(2 * 86_400);
 const LOOK: &str = "Microsoft-Windows-CAPI2/Operational, event 11 or 30; event 105 (code 12175) of \
                     Microsoft-Windows-Forwarding/Operational";
 
@@ -125,7 +127,7 @@ fn dates(flag: &str, facts: &Facts, now: SystemTime, report: &mut Report) {
 fn list(issuer: &str, end: Option<SystemTime>, now: SystemTime, report: &mut Report) {
     let Some(end) = end else { return };
     let day = humantime::format_rfc3339_seconds(end);
-    if now + SOON < end {
+    if now + NEXT_DAYS < end {
         report.say(format_args!(
             "revocation list of {issuer}, good until {day}"
         ));

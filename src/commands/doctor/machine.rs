@@ -15,7 +15,7 @@ const LITTLE: u64 = 64;
 
 /// Kerberos takes five minutes of difference, and certificates have dates.
 pub(super) fn clock(config: &Config, report: &mut Report) {
-    match server::is_clock_synchronised() {
+    match server::ask::is_clock_synchronised() {
         Ok(true) => report.say("synchronised, as the kernel says"),
         Ok(false) if !config.keytabs.is_empty() => {
             let on_host = report.typed(&["w32tm /query /status"]);

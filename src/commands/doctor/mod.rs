@@ -1,6 +1,6 @@
 //! `wecrelay doctor`: why no events come, looked for where that usually is.
 //!
-//! Each examination writes what it saw, and a [`Finding`] for what keeps events from
+//! Each examination writes what it saw, and a `Finding` for what keeps events from
 //! coming or may do so soon, with its remedy and what to type on the Windows host.
 
 mod certificates;

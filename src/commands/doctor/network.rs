@@ -12,7 +12,7 @@ pub(super) fn listeners(config: &Config, report: &mut Report) {
     for listener in &config.listeners {
         let scheme = if listener.secure { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.address);
-        match server::ask(listener.address, listener.secure) {
+        match server::ask::ask(listener.address, listener.secure) {
             Ok(answer) if answer.is_relay() => running(config, &url, &answer, report),
             Ok(_) => another(&url, listener, report),
             Err(_) if listener.optional => {}
@@ -21,7 +21,7 @@ pub(super) fn listeners(config: &Config, report: &mut Report) {
     }
 }
 
-fn running(config: &Config, url: &str, answer: &server::Answer, report: &mut Report) {
+fn running(config: &Config, url: &str, answer: &server::ask::Answer, report: &mut Report) {
     let methods = answer.methods();
     let offers = match methods.is_empty() {
         true => "no method".to_owned(),
