@@ -46,10 +46,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, io};
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
