@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, DoctorOptions};
+use super::{CaOptions, CheckOptions, DoctorOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -31,6 +31,16 @@ pub enum Command {
     ///
     /// Example: wecrelay doctor --config /etc/wecrelay.toml ws-07.example.com
     Doctor(Box<DoctorOptions>),
+    /// Print what Windows hosts need in order to forward to this relay
+    ///
+    /// Takes the flags of the relay, and fits them: policy string, rights, services and
+    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and what
+    /// undoes it. The relay's name is that of --hostname, or else of --listen, of the
+    /// certificate or of the keytab.
+    ///
+    /// Example: wecrelay windows --form powershell --hostname collector.example.com
+    /// --keytab /etc/wecrelay/collector.keytab
+    Windows(Box<WindowsOptions>),
     /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works against any collector that lets null sessions in, or the account of

@@ -5,3 +5,4 @@ pub mod check;
 pub mod doctor;
 pub mod passwd;
 pub mod send;
+pub mod windows;
