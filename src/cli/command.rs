@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, DoctorOptions, WindowsOptions};
+use super::{CaOptions, CheckOptions, DoctorOptions, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -31,6 +31,11 @@ pub enum Command {
     ///
     /// Example: wecrelay doctor --config /etc/wecrelay.toml ws-07.example.com
     Doctor(Box<DoctorOptions>),
+    /// Show the hosts: how each of them is, what it has sent, what is missing, and why
+    ///
+    /// Reads the state folder, while the relay runs (which writes it every five seconds) and
+    /// after. Exit code 2: there is no such folder, or it holds no hosts.
+    Sources(SourcesOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
     /// Takes the flags of the relay, and fits them: policy string, rights, services and

@@ -5,4 +5,5 @@ pub mod check;
 pub mod doctor;
 pub mod passwd;
 pub mod send;
+pub mod sources;
 pub mod windows;
