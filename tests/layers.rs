@@ -187,7 +187,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "config", "event", "hosts", "keytabs", "ntlm", "output", "query", "relay",
-            "server", "source", "sqlite", "store", "tls", "users", "wire", "wsman",
+            "remedies", "server", "source", "sqlite", "store", "tls", "users", "wire", "wsman",
         ],
     ),
     (

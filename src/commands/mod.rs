@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod check;
+pub mod doctor;
 pub mod passwd;
 pub mod send;
 pub mod sources;
