@@ -65,7 +65,12 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; nobody \
              else\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
-             takes from Security: *\n\
+             takes from Security: *\n  \"wecrelay-self-reports\": \
+             Microsoft-Windows-Forwarding/Operational\n    for everyone who gets in\n    \
+             events with text, from now on, within 30s, a sign of life every 1h\n    \
+             takes from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
+             EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
+             EventID=106 or EventID=107]]\n\
              sends to:\n  file:{events}\n\
              stores in:\n  {state}\n"
         )
