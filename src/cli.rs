@@ -15,6 +15,7 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod proxy;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use proxy::ProxyOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -261,6 +263,10 @@ pub struct RelayOptions {
         help_heading = "Sources"
     )]
     pub computer_exempt: Vec<String>,
+
+    /// Load balancers.
+    #[command(flatten)]
+    pub proxy: ProxyOptions,
 
     /// The relay's name in the addresses that hosts push to
     ///

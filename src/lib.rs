@@ -29,7 +29,7 @@
 //! `tests/layers.rs` checks:
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
+//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`], [`wsman`],
 //!    [`event`], [`bookmark`], [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`],
 //!    [`metrics`],
@@ -72,6 +72,7 @@ pub mod metrics;
 pub mod ntlm;
 pub mod output;
 pub mod privileges;
+pub mod proxy;
 pub mod query;
 pub mod queue;
 pub mod relay;

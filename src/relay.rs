@@ -274,6 +274,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
     };
     Ok(Settings {
         rules,
+        balancers: config.balancers.clone(),
         subscriptions,
         mapping: config.mapping.clone(),
         hostname: config.hostname.clone(),

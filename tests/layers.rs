@@ -26,8 +26,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "protocols",
         &[
-            "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "wsman", "event", "bookmark",
-            "query", "syslog",
+            "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "proxy", "wsman", "event",
+            "bookmark", "query", "syslog",
         ],
     ),
     (
@@ -78,6 +78,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kerberos", &["sddl", "sid", "wire"]),
     ("sddl", &["sid"]),
     ("auth", &["kerberos", "ntlm", "sddl", "sid", "spnego"]),
+    ("proxy", &[]),
     ("wsman", &["sddl", "wire"]),
     ("event", &["wire"]),
     ("bookmark", &[]),
@@ -88,7 +89,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
         "connection",
-        &["auth", "clock", "http", "ntlm", "sldc", "wire"],
+        &["auth", "clock", "http", "ntlm", "proxy", "sldc", "wire"],
     ),
     ("helper", &["auth", "clock", "ntlm"]),
     ("store", &["bookmark"]),
@@ -128,11 +129,13 @@ const ROOMS: &[(&str, &[&str])] = &[
             "auth",
             "clock",
             "collector",
+            "connection",
             "helper",
             "http",
             "link",
             "metrics",
             "output",
+            "proxy",
             "resolver",
             "store",
             "systemd",

@@ -7,6 +7,7 @@
 //! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
 
 mod exchange;
+mod proxied;
 mod refusal;
 mod timing;
 
@@ -137,6 +138,7 @@ enum Phase {
 /// The server's side of one connection.
 pub struct Connection {
     address: IpAddr,
+    front: proxied::Front,
     decoder: Decoder,
     /// What the TLS handshake said, where there was one.
     secured: Option<Secured>,
@@ -175,6 +177,7 @@ impl Connection {
     pub fn new(now: Now, address: IpAddr, limits: &Limits) -> Self {
         Self {
             address,
+            front: proxied::Front::default(),
             decoder: Decoder::new(limits.http),
             secured: None,
             acceptor: Acceptor::new(),
@@ -275,6 +278,7 @@ impl Connection {
 
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
+        self.note_start(bytes);
         // What comes after the end is thrown away, and does not put the end off.
         match self.phase {
             Phase::Open | Phase::Answering(_) => {
@@ -308,8 +312,7 @@ impl Connection {
                     return None;
                 }
                 Err(error) => {
-                    let refusal =
-                        Refusal::new(RefusalKind::Http, error.status(), error.to_string());
+                    let refusal = self.malformed(error);
                     return Some(self.refuse_and_close(now, refusal));
                 }
             };

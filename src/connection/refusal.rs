@@ -5,6 +5,8 @@
 pub enum RefusalKind {
     /// No valid HTTP, a limit, a method.
     Http,
+    /// A PROXY header that should not have come, or should have.
+    Proxy,
     /// A TLS handshake that failed.
     Tls,
     /// Came too slowly.
@@ -31,6 +33,7 @@ impl RefusalKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Authentication => "authentication",
