@@ -16,11 +16,14 @@ mod file;
 mod kinds;
 mod password;
 mod proxy;
+mod verbosity;
+mod verify;
+mod windows;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{Args, Parser};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
@@ -31,6 +34,9 @@ pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
+pub use verbosity::Verbosity;
+pub use verify::CheckOptions;
+pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -428,25 +434,4 @@ pub struct RelayOptions {
     /// Where more flags stand.
     #[command(flatten)]
     pub file: FileOption,
-}
-
-/// How much is logged.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Verbosity {
-    /// Log more: -v each request, -vv the structure of messages
-    ///
-    /// Repeatable. Secrets are never logged. Without -v and -q the variable
-    /// RUST_LOG decides, else info.
-    #[arg(
-        short,
-        long,
-        action = ArgAction::Count,
-        global = true,
-        conflicts_with = "quiet",
-        help_heading = "Relay"
-    )]
-    pub verbose: u8,
-    /// Log less: -q warnings and errors, -qq errors only
-    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
-    pub quiet: u8,
 }

@@ -138,6 +138,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "proxy",
             "resolver",
             "store",
+            "syslog",
             "systemd",
             "tls",
         ],
@@ -180,8 +181,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "ntlm", "output", "query", "relay", "source", "users",
-            "wire", "wsman",
+            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "server",
+            "source", "sqlite", "tls", "users", "wire", "wsman",
         ],
     ),
     (

@@ -18,15 +18,13 @@ impl Collector {
         if balancers.iter().any(|network| network.contains(&address)) {
             connection.expect_proxy();
         }
-        self.connections.insert(
-            id,
-            Slot {
-                connection,
-                armed: None,
-                buffered: 0,
-                strange: 0,
-            },
-        );
+        let slot = Slot {
+            connection,
+            armed: None,
+            buffered: 0,
+            strange: 0,
+        };
+        self.connections.insert(id, Box::new(slot));
         self.arm(id);
     }
 

@@ -4,3 +4,4 @@ pub mod ca;
 pub mod check;
 pub mod passwd;
 pub mod send;
+pub mod windows;
