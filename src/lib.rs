@@ -29,8 +29,8 @@
 //! `tests/layers.rs` checks:
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`], [`wsman`],
-//!    [`event`], [`bookmark`], [`query`], [`syslog`];
+//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
+//!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`],
 //!    [`metrics`],
 //!    [`source`], [`store`];

@@ -66,12 +66,14 @@ impl fmt::Display for Error {
             Self::Command(byte) => write!(f, "PROXY header of unknown command {byte:#04x}"),
             Self::Family(byte) => write!(f, "PROXY header of unknown family {byte:#04x}"),
             Self::Short { found, least } => {
-                write!(f, "PROXY header with {found} bytes of {least} for addresses")
+                write!(
+                    f,
+                    "PROXY header with {found} bytes of {least} for addresses"
+                )
             }
-            Self::TooLong(size) => write!(
-                f,
-                "PROXY header of {size} bytes, {MAX_HEADER} are allowed"
-            ),
+            Self::TooLong(size) => {
+                write!(f, "PROXY header of {size} bytes, {MAX_HEADER} are allowed")
+            }
         }
     }
 }
@@ -85,7 +87,10 @@ pub fn is_start(bytes: &[u8]) -> bool {
 }
 
 fn is_prefix(bytes: &[u8], of: &[u8]) -> bool {
-    bytes.iter().zip(of).all(|(byte, expected)| byte == expected)
+    bytes
+        .iter()
+        .zip(of)
+        .all(|(byte, expected)| byte == expected)
 }
 
 impl Header {
@@ -132,7 +137,8 @@ fn text(bytes: &[u8]) -> Result<Option<Header>, Error> {
 
 /// The source, if all four are what they should be.
 fn addresses<A: FromStr>(addresses: [&str; 2], ports: [&str; 2]) -> Option<A> {
-    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && u16::from_str(text).is_ok();
+    let is_port =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && u16::from_str(text).is_ok();
     let [source, destination] = addresses.map(|text| A::from_str(text).ok());
     source.filter(|_| destination.is_some() && ports.into_iter().all(is_port))
 }
@@ -190,7 +196,11 @@ fn header(source: Option<IpAddr>, size: usize) -> Header {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
 
     use super::*;
 
@@ -220,7 +230,19 @@ mod tests {
     fn text_names_the_source() {
         let cases = [
             ("TCP4 192.0.2.7 192.0.2.1 50123 5985", address("192.0.2.7")),
-            ("TCP6 2001:db8::7 2001:db8::1 0 65535", address("2001:db8::7")),
+            // The examples of 2.1.
+            (
+                "TCP4 192.168.0.1 192.168.0.11 56324 443",
+                address("192.168.0.1"),
+            ),
+            (
+                "TCP4 255.255.255.255 255.255.255.255 65535 65535",
+                address("255.255.255.255"),
+            ),
+            (
+                "TCP6 2001:db8::7 2001:db8::1 0 65535",
+                address("2001:db8::7"),
+            ),
             ("TCP6 ::ffff:192.0.2.7 ::1 1 2", address("192.0.2.7")),
             ("UNKNOWN", None),
             ("UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535", None),
@@ -247,7 +269,11 @@ mod tests {
         ];
         for words in cases {
             let header = format!("PROXY {words}\r\n");
-            assert_eq!(Header::parse(header.as_bytes()), Err(Error::Text), "{words}");
+            assert_eq!(
+                Header::parse(header.as_bytes()),
+                Err(Error::Text),
+                "{words}"
+            );
         }
         let bare = b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\n";
         assert_eq!(Header::parse(bare), Err(Error::Text));
@@ -257,7 +283,10 @@ mod tests {
     fn text_has_its_longest_line() {
         let line = |size: usize| format!("{:x<1$}\r\n", "PROXY UNKNOWN ", size - 2);
         assert_eq!(source_of(line(MAX_TEXT).as_bytes()), None);
-        assert_eq!(Header::parse(line(MAX_TEXT + 1).as_bytes()), Err(Error::Text));
+        assert_eq!(
+            Header::parse(line(MAX_TEXT + 1).as_bytes()),
+            Err(Error::Text)
+        );
         assert_eq!(Header::parse(&[b'P'; 1]), Ok(None));
     }
 
@@ -270,7 +299,10 @@ mod tests {
         assert_eq!(source_of(&binary(0x21, 0x11, &more)), address("192.0.2.7"));
         let v6: Ipv6Addr = "2001:db8::7".parse().unwrap();
         let block = [&v6.octets()[..], &[0; 20]].concat();
-        assert_eq!(source_of(&binary(0x21, 0x21, &block)), address("2001:db8::7"));
+        assert_eq!(
+            source_of(&binary(0x21, 0x21, &block)),
+            address("2001:db8::7")
+        );
         for (command, family, rest) in [
             (0x20, 0, &[][..]),
             (0x20, 0x11, &v4),
@@ -303,7 +335,13 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_at_their_first_byte_that_differs() {
-        for bytes in [&b"POST /"[..], b"PROXX", b"\x16\x03\x01", b"\r\n\r\n\r", b"GET"] {
+        for bytes in [
+            &b"POST /"[..],
+            b"PROXX",
+            b"\x16\x03\x01",
+            b"\r\n\r\n\r",
+            b"GET",
+        ] {
             assert_eq!(Header::parse(bytes), Err(Error::Absent));
             assert!(!is_start(bytes));
         }

@@ -305,6 +305,9 @@ impl Connection {
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
         while matches!(self.phase, Phase::Open) && self.outgoing.is_empty() {
+            if let Some(refusal) = self.uninvited() {
+                return Some(self.refuse_and_close(now, refusal));
+            }
             let request = match self.decoder.poll() {
                 Ok(Some(request)) => request,
                 Ok(None) => {
@@ -312,7 +315,8 @@ impl Connection {
                     return None;
                 }
                 Err(error) => {
-                    let refusal = self.malformed(error);
+                    let refusal =
+                        Refusal::new(RefusalKind::Http, error.status(), error.to_string());
                     return Some(self.refuse_and_close(now, refusal));
                 }
             };

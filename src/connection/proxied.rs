@@ -2,7 +2,6 @@
 
 use super::{Connection, Event, Limits, Phase, Refusal, RefusalKind};
 use crate::clock::Now;
-use crate::http;
 use crate::proxy;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -67,15 +66,10 @@ impl Connection {
         }
     }
 
-    /// The refusal of what is no HTTP.
-    pub(super) fn malformed(&self, error: http::Error) -> Refusal {
-        let (kind, reason) = match self.front {
-            Front::Uninvited => (
-                RefusalKind::Proxy,
-                "a PROXY header, which is taken from addresses in --proxy-protocol only".to_owned(),
-            ),
-            _ => (RefusalKind::Http, error.to_string()),
-        };
-        Refusal::new(kind, error.status(), reason)
+    /// The refusal of a header that should not have come.
+    pub(super) fn uninvited(&self) -> Option<Refusal> {
+        let reason = "a PROXY header, which is taken from addresses in --proxy-protocol only";
+        let refusal = Refusal::new(RefusalKind::Proxy, 400, reason);
+        (self.front == Front::Uninvited).then_some(refusal)
     }
 }

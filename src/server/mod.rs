@@ -342,9 +342,8 @@ impl Server {
                 if let Some(id) = self.sources.insert(registry, stream, tls) {
                     let input = Input::Accepted(id, address);
                     self.collector.handle(now, &input, &mut *self.store);
-                    if self.collector.awaits_proxy(id) {
-                        self.sources.expect_proxy(id);
-                    }
+                    self.sources
+                        .set_proxied(id, self.collector.awaits_proxy(id));
                 }
             }
         }

@@ -93,10 +93,10 @@ impl Sources {
         Some(id)
     }
 
-    /// A PROXY header is to come on that connection.
-    pub(super) fn expect_proxy(&mut self, id: ConnId) {
+    /// Whether a PROXY header is to come on that connection.
+    pub(super) fn set_proxied(&mut self, id: ConnId, is_proxied: bool) {
         if let Some(socket) = self.sockets.get_mut(&id) {
-            socket.awaits_proxy = true;
+            socket.awaits_proxy = is_proxied;
         }
     }
 
