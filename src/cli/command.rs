@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, WindowsOptions};
+use super::{CaOptions, CheckOptions, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -20,6 +20,11 @@ pub enum Command {
     /// has a finding, or with --probe an output does not answer as it should. 2: it would
     /// not start.
     Check(Box<CheckOptions>),
+    /// Show the hosts: how each of them is, what it has sent, what is missing, and why
+    ///
+    /// Reads the state folder, while the relay runs (which writes it every five seconds) and
+    /// after. Exit code 2: there is no such folder, or it holds no hosts.
+    Sources(SourcesOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
     /// Takes the flags of the relay, and fits them: policy string, rights, services and

@@ -327,7 +327,7 @@ impl Connection {
                 self.request_began = Some(now.monotonic);
             }
             let event = if blocked && request.head.header("Authorization").is_some() {
-                Some(self.refuse_and_close(now, too_many_failures()))
+                Some(self.refuse_and_close(now, Refusal::too_many_failures()))
             } else {
                 self.handle_request(now, request, rules, random)
             };
@@ -441,11 +441,6 @@ impl Connection {
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
-}
-
-fn too_many_failures() -> Refusal {
-    let reason = "too many failed authentications from this address, none is tried for a minute";
-    Refusal::new(RefusalKind::Authentication, 429, reason)
 }
 
 #[cfg(test)]

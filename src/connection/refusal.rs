@@ -72,6 +72,12 @@ impl Refusal {
         }
     }
 
+    pub(super) fn too_many_failures() -> Self {
+        let reason =
+            "too many failed authentications from this address, none is tried for a minute";
+        Self::new(RefusalKind::Authentication, 429, reason)
+    }
+
     /// The same, of an authentication by that method.
     #[must_use]
     pub fn of(self, method: &'static str) -> Self {

@@ -94,7 +94,7 @@ impl Sources {
     }
 
     /// Whether a PROXY header is to come on that connection.
-    pub(super) fn set_proxied(&mut self, id: ConnId, is_proxied: bool) {
+    pub(super) fn note_proxy(&mut self, id: ConnId, is_proxied: bool) {
         if let Some(socket) = self.sockets.get_mut(&id) {
             socket.awaits_proxy = is_proxied;
         }

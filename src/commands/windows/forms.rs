@@ -159,13 +159,12 @@ pub(super) fn ansible(target: &Target) -> String {
     let title = "Events go to the collector";
     registry(&mut text, title, POLICY_KEY, &number, &manager);
     text.push_str(
-        "      register: manager\n    - name: WinRM starts by itself\n      \
+        "      notify: The policy is read anew\n    - name: WinRM starts by itself\n      \
          ansible.windows.win_service:\n        name: WinRM\n        start_mode: auto\n        \
          state: started\n    - name: Restart, for the right to the logs\n      \
-         ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n    \
-         - name: The policy is read anew\n      \
-         ansible.windows.win_command: gpupdate /target:computer /force\n      \
-         when: manager.changed\n",
+         ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n  \
+         handlers:\n    - name: The policy is read anew\n      \
+         ansible.windows.win_command: gpupdate /target:computer /force\n",
     );
     text
 }
