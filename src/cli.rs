@@ -15,6 +15,7 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod proxy;
 mod reports;
 mod sources;
 mod verbosity;
@@ -34,6 +35,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;
 pub use sources::SourcesOptions;
 pub use verbosity::Verbosity;
@@ -271,6 +273,10 @@ pub struct RelayOptions {
         help_heading = "Sources"
     )]
     pub computer_exempt: Vec<String>,
+
+    /// Load balancers.
+    #[command(flatten)]
+    pub proxy: ProxyOptions,
 
     /// The relay's name in the addresses that hosts push to
     ///

@@ -29,8 +29,8 @@
 //! `tests/layers.rs` checks:
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
-//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
-//!    [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
+//! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
+//!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`hosts`],
 //!    [`collector`], [`metrics`],
 //!    [`source`], [`store`];
@@ -73,6 +73,7 @@ pub mod metrics;
 pub mod ntlm;
 pub mod output;
 pub mod privileges;
+pub mod proxy;
 pub mod query;
 pub mod queue;
 pub mod relay;

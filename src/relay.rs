@@ -285,6 +285,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
     };
     Ok(Settings {
         rules,
+        balancers: config.balancers.clone(),
         subscriptions,
         mapping: config.mapping.clone(),
         hostname: config.hostname.clone(),

@@ -26,8 +26,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (
         "protocols",
         &[
-            "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "wsman", "event", "bookmark",
-            "query", "syslog", "remedies",
+            "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "proxy", "wsman", "event",
+            "bookmark", "query", "syslog", "remedies",
         ],
     ),
     (
@@ -79,6 +79,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kerberos", &["sddl", "sid", "wire"]),
     ("sddl", &["sid"]),
     ("auth", &["kerberos", "ntlm", "sddl", "sid", "spnego"]),
+    ("proxy", &[]),
     ("wsman", &["sddl", "wire"]),
     ("event", &["wire"]),
     ("bookmark", &[]),
@@ -90,7 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
         "connection",
-        &["auth", "clock", "http", "ntlm", "sldc", "wire"],
+        &["auth", "clock", "http", "ntlm", "proxy", "sldc", "wire"],
     ),
     ("helper", &["auth", "clock", "ntlm"]),
     ("hosts", &["bookmark", "wsman"]),
@@ -133,12 +134,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "auth",
             "clock",
             "collector",
+            "connection",
             "helper",
             "hosts",
             "http",
             "link",
             "metrics",
             "output",
+            "proxy",
             "remedies",
             "resolver",
             "store",

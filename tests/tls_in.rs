@@ -10,9 +10,13 @@
 mod support;
 
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
-use std::io::Write;
-use std::net::TcpStream;
-use support::{Issued, PATIENCE, Relay, Reply, TempDir, Use, read_reply, run, wait_for};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+use support::{
+    Haproxy, Issued, Relay, Reply, Source, TempDir, Use, connect_from, lines_of, numbered_event,
+    read_reply, run, wait_for,
+};
 
 const COLLECTOR: &str = "collector.example.com";
 
@@ -53,6 +57,10 @@ struct Client<'a> {
     host: &'a str,
     own: Option<&'a Issued>,
     newest: Option<SslVersion>,
+    /// Where it comes from.
+    address: Ipv4Addr,
+    /// Where it connects to, if not to the relay.
+    port: Option<u16>,
 }
 
 impl<'a> Client<'a> {
@@ -61,6 +69,8 @@ impl<'a> Client<'a> {
             host: COLLECTOR,
             own: Some(own),
             newest: None,
+            address: Ipv4Addr::LOCALHOST,
+            port: None,
         }
     }
 
@@ -69,6 +79,8 @@ impl<'a> Client<'a> {
             host: COLLECTOR,
             own: None,
             newest: None,
+            address: Ipv4Addr::LOCALHOST,
+            port: None,
         }
     }
 
@@ -80,8 +92,8 @@ impl<'a> Client<'a> {
             builder.set_certificate(&own.certificate).unwrap();
             builder.set_private_key(&own.key).unwrap();
         }
-        let stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let port = self.port.unwrap_or(relay.port());
+        let stream = connect_from(self.address, port).unwrap();
         let connected = builder.build().connect(self.host, stream);
         connected.map_err(|error| error.to_string())
     }
@@ -324,4 +336,138 @@ fn files_that_do_not_fit_end_it_before_it_listens() {
             "{said}"
         );
     }
+}
+
+/// A relay on http and https behind balancers at 127.0.0.5, open to 127.0.0.9.
+struct Balanced {
+    relay: Relay,
+    http: u16,
+    site: Site,
+}
+
+const BALANCER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
+const OPEN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+const STRANGE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
+
+impl Balanced {
+    fn start() -> Self {
+        let site = Site::new();
+        let mut relay = site.start(&[
+            "--listen",
+            "http://127.0.0.1:0",
+            "--proxy-protocol",
+            "127.0.0.5",
+            "--anonymous",
+            "127.0.0.9",
+            "--allow-unencrypted",
+        ]);
+        let line = relay.process.wait_for_log("listening on http://127.0.0.1:");
+        let http = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        Self { relay, http, site }
+    }
+
+    /// Waits for a line of the log with all these words.
+    #[track_caller]
+    fn logs(&self, words: &[&str]) {
+        wait_for(&format!("{words:?} in the log"), || {
+            let log = self.relay.process.log();
+            log.lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
+                .then_some(())
+        });
+    }
+
+    /// Says something on a new connection, and reads to its end.
+    fn say(&self, from: Ipv4Addr, port: u16, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = connect_from(from, port).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // It may be reset, as not all was read.
+        let _ = stream.read_to_end(&mut answer);
+        answer
+    }
+}
+
+#[test]
+fn behind_haproxy_the_hosts_own_address_counts() {
+    let balanced = Balanced::start();
+    let (relay, site) = (&balanced.relay, &balanced.site);
+    for (record, header) in ["send-proxy", "send-proxy-v2"].into_iter().enumerate() {
+        let checked = format!("{header} check inter 100ms");
+        let servers = [(balanced.http, &*checked), (relay.port(), &*checked)];
+        let haproxy = Haproxy::start("127.0.0.5", &servers);
+        let mut source = Source::new(haproxy.port(0), "ws-07.example.test").from(OPEN);
+        let offer = source.subscribe();
+        let event = numbered_event(record);
+        assert!(
+            source.deliver(&offer, &[event], 1),
+            "{}",
+            relay.process.log()
+        );
+        let lines = wait_for("the event", || {
+            let lines = lines_of(&relay.process.output());
+            (lines.len() == record + 1).then_some(lines)
+        });
+        let (_, origin) = lines[record]
+            .elements
+            .iter()
+            .find(|(id, _)| id == "origin")
+            .unwrap();
+        let address = origin.iter().find(|(name, _)| name == "ip");
+        assert_eq!(address.map(|(_, value)| &**value), Some("127.0.0.9"));
+        let mut strange = Source::new(haproxy.port(0), "ws-08.example.test").from(STRANGE);
+        assert_eq!(strange.try_enumerate().status, 401);
+        let through = |own, last| Client {
+            address: Ipv4Addr::new(127, 0, 0, last),
+            port: Some(haproxy.port(1)),
+            ..Client::with(own)
+        };
+        let host = site.root.issue("ws1.example.com", Use::Client, 9);
+        through(&host, 10).is_let_in(relay);
+        let last = 20 + u8::try_from(record).unwrap();
+        let from = format!("127.0.0.{last}");
+        let stranger = Issued::root("Stranger").issue("ws2.example.com", Use::Client, 9);
+        through(&stranger, last).is_refused(relay, &[&from, "CN=ws2.example.com"]);
+        // Health checks come meanwhile: they find it alive, and are no refusal.
+        std::thread::sleep(Duration::from_millis(400));
+        assert!(!haproxy.process.log().contains("is DOWN"));
+    }
+    balanced.logs(&["source 127.0.0.8", "refused with 401"]);
+    let log = relay.process.log();
+    assert!(!log.contains("127.0.0.5"), "{log}");
+}
+
+#[test]
+fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
+    let balanced = Balanced::start();
+    let relay = &balanced.relay;
+    let header = b"PROXY TCP4 127.0.0.9 127.0.0.1 50123 5985\r\n";
+    let request = b"POST /wsman HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n";
+    // A balancer that does not send it.
+    for port in [balanced.http, relay.port()] {
+        assert_eq!(balanced.say(BALANCER, port, request), b"");
+    }
+    balanced.logs(&["source 127.0.0.5: refused: no PROXY header"]);
+    assert_eq!(relay.process.log().matches("no PROXY header").count(), 1);
+    // Others that do.
+    let both = [&header[..], request].concat();
+    let answer = balanced.say(OPEN, balanced.http, &both);
+    assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
+    balanced.logs(&[
+        "source 127.0.0.9",
+        "taken from addresses in --proxy-protocol",
+    ]);
+    balanced.say(STRANGE, relay.port(), &both);
+    balanced.logs(&["source 127.0.0.8", "--proxy-protocol"]);
+    // Without it they come as ever.
+    Source::new(balanced.http, "ws-07.example.test")
+        .from(OPEN)
+        .subscribe();
+    // A header in pieces.
+    let mut stream = connect_from(BALANCER, balanced.http).unwrap();
+    for byte in header {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    stream.write_all(request).unwrap();
+    assert_eq!(read_reply(&mut stream).unwrap().status, 401);
 }

@@ -13,7 +13,11 @@ use std::time::Instant;
 impl Collector {
     pub(super) fn handle_accepted(&mut self, now: Now, id: ConnId, address: IpAddr) {
         self.counters.connections += 1;
-        let connection = Connection::new(now, address, &self.settings.rules.limits);
+        let mut connection = Connection::new(now, address, &self.settings.rules.limits);
+        let balancers = &self.settings.balancers;
+        if balancers.iter().any(|network| network.contains(&address)) {
+            connection.expect_proxy();
+        }
         let slot = Slot {
             connection,
             armed: None,
@@ -24,6 +28,20 @@ impl Collector {
         self.arm(id);
     }
 
+    pub(super) fn handle_proxied(&mut self, now: Now, id: ConnId, source: Option<IpAddr>) {
+        if let Some(slot) = self.connections.get_mut(&id) {
+            slot.connection.handle_proxy(now, source);
+            self.settle(now, id);
+        }
+    }
+
+    /// Whether the connection has to begin with a PROXY header, which has not come yet.
+    #[must_use]
+    pub fn awaits_proxy(&self, id: ConnId) -> bool {
+        let slot = self.connections.get(&id);
+        slot.is_some_and(|slot| slot.connection.awaits_proxy())
+    }
+
     pub(super) fn handle_secured(&mut self, now: Now, id: ConnId, secured: &Secured) {
         if let Some(slot) = self.connections.get_mut(&id) {
             slot.connection.secure(now, secured.clone());
@@ -31,9 +49,9 @@ impl Collector {
         }
     }
 
-    pub(super) fn handle_refused(&mut self, now: Now, id: ConnId, why: &str) {
-        // There is no status: the handshake ends with an alert.
-        self.note_refusal(now, id, &Refusal::new(RefusalKind::Tls, 0, why));
+    pub(super) fn handle_refused(&mut self, now: Now, id: ConnId, kind: RefusalKind, why: &str) {
+        // There is no status: the handshake ends with an alert, a balancer's connection so.
+        self.note_refusal(now, id, &Refusal::new(kind, 0, why));
         self.forget(id);
     }
 

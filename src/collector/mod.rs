@@ -25,7 +25,7 @@ mod who;
 
 use crate::auth::{Secured, Verdict};
 use crate::clock::Now;
-use crate::connection::{Connection, Rules};
+use crate::connection::{Connection, RefusalKind, Rules};
 use crate::link::{Link, Task};
 use crate::metrics::Counters;
 use crate::output;
@@ -35,6 +35,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use ipnet::IpNet;
 use known::Known;
 use pressure::Pressure;
 use rand::SeedableRng;
@@ -72,6 +73,8 @@ const FAILURES_A_MINUTE: u32 = 10;
 pub struct Settings {
     /// Who may come in, and bounds.
     pub rules: Rules,
+    /// The load balancers whose connections begin with a PROXY header.
+    pub balancers: Vec<IpNet>,
     /// What sources are asked for.
     pub subscriptions: Vec<Subscription>,
     /// How events become syslog messages.
@@ -87,10 +90,12 @@ pub struct Settings {
 pub enum Input<'a> {
     /// A source has connected from that address.
     Accepted(ConnId, IpAddr),
+    /// A load balancer has said where that connection of its comes from, if it knows.
+    Proxied(ConnId, Option<IpAddr>),
     /// A source's TLS handshake is done.
     Secured(ConnId, &'a Secured),
-    /// A source's TLS handshake failed; its connection is gone.
-    Refused(ConnId, &'a str),
+    /// A source's TLS handshake failed, or its PROXY header; its connection is gone.
+    Refused(ConnId, RefusalKind, &'a str),
     /// Bytes came from a source.
     Received(ConnId, &'a [u8]),
     /// That many bytes of [`Collector::outgoing`] were written.
@@ -290,7 +295,8 @@ impl Collector {
         match *input {
             Input::Accepted(id, address) => self.handle_accepted(now, id, address),
             Input::Secured(id, secured) => self.handle_secured(now, id, secured),
-            Input::Refused(id, why) => self.handle_refused(now, id, why),
+            Input::Proxied(id, source) => self.handle_proxied(now, id, source),
+            Input::Refused(id, kind, why) => self.handle_refused(now, id, kind, why),
             Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),

@@ -11,5 +11,6 @@ mod messages;
 mod outputs;
 mod pair;
 mod peer;
+mod proxied;
 mod receiver;
 mod stopping;

@@ -74,10 +74,17 @@ pub enum Error {
         /// The later one.
         second: String,
     },
-    /// `--anonymous` with something that is no network.
-    Network(String),
-    /// `--anonymous` with an address inside a network.
+    /// Something that is no network.
+    Network {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// An address inside a network.
     HostBits {
+        /// The flag.
+        flag: &'static str,
         /// The value.
         value: String,
         /// The network it lies in.
@@ -159,14 +166,18 @@ impl fmt::Display for Error {
                 "--output {second}: goes to the same place as {first}, so every event would be there \
                  twice; give one of them"
             ),
-            Self::Network(value) => write!(
+            Self::Network { flag, value } => write!(
                 f,
-                "--anonymous {value}: allowed is ADDRESS or ADDRESS/BITS, for example 192.0.2.0/24 or \
+                "{flag} {value}: allowed is ADDRESS or ADDRESS/BITS, for example 192.0.2.0/24 or \
                  2001:db8::7"
             ),
-            Self::HostBits { value, network } => write!(
+            Self::HostBits {
+                flag,
+                value,
+                network,
+            } => write!(
                 f,
-                "--anonymous {value}: the address has bits beyond the prefix; write {network} for \
+                "{flag} {value}: the address has bits beyond the prefix; write {network} for \
                  the network, or leave out the prefix for the one host"
             ),
             Self::Hostname(value) => write!(

@@ -48,6 +48,8 @@ pub struct Config {
     pub channels: Vec<String>,
     /// Networks whose hosts need no credential.
     pub anonymous: Vec<IpNet>,
+    /// Load balancers whose connections begin with a PROXY header.
+    pub balancers: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
     /// Files with our Kerberos keys.
@@ -119,11 +121,8 @@ impl Config {
             outputs: outputs(&options.output)?,
             subscriptions: options.subscription.clone(),
             channels: channels(options)?,
-            anonymous: options
-                .anonymous
-                .iter()
-                .map(|text| network(text))
-                .collect::<Result<_, _>>()?,
+            anonymous: networks("--anonymous", &options.anonymous)?,
+            balancers: networks("--proxy-protocol", &options.proxy.proxy_protocol)?,
             users: options.users.clone(),
             keytabs: options.keytab.clone(),
             kerberos_rc4: options.kerberos_rc4,
@@ -272,16 +271,24 @@ fn is_channel(name: &str) -> bool {
     (1..=LONGEST_CHANNEL).contains(&length) && name.trim() == name && !name.contains(forbidden)
 }
 
+fn networks(flag: &'static str, texts: &[String]) -> Result<Vec<IpNet>, Error> {
+    texts.iter().map(|text| network(flag, text)).collect()
+}
+
 /// A network; a bare address is the network of one host. Networks of IPv4-mapped
 /// addresses become IPv4, which is what the addresses of sources become too.
-fn network(text: &str) -> Result<IpNet, Error> {
-    let wrong = || Error::Network(text.to_owned());
+fn network(flag: &'static str, text: &str) -> Result<IpNet, Error> {
+    let wrong = || Error::Network {
+        flag,
+        value: text.to_owned(),
+    };
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse::<IpNet>().map_err(|_| wrong())?,
     };
     if network.trunc() != network {
         return Err(Error::HostBits {
+            flag,
             value: text.to_owned(),
             network: network.trunc(),
         });

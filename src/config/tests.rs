@@ -221,10 +221,12 @@ fn wrong_networks_are_refused_with_an_example() {
         "[::1]",
         "192.0.2.0-192.0.2.9",
     ] {
-        let error = network(text).unwrap_err().to_string();
+        let error = network("--anonymous", text).unwrap_err().to_string();
         assert!(error.contains("for example 192.0.2.0/24"), "{error}");
     }
-    let error = network("192.0.2.7/24").unwrap_err().to_string();
+    let error = network("--proxy-protocol", "192.0.2.7/24")
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("write 192.0.2.0/24 for the network"),
         "{error}"

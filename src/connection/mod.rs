@@ -7,6 +7,7 @@
 //! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
 
 mod exchange;
+mod proxied;
 mod refusal;
 mod timing;
 
@@ -137,6 +138,7 @@ enum Phase {
 /// The server's side of one connection.
 pub struct Connection {
     address: IpAddr,
+    front: proxied::Front,
     decoder: Decoder,
     /// What the TLS handshake said, where there was one.
     secured: Option<Secured>,
@@ -175,6 +177,7 @@ impl Connection {
     pub fn new(now: Now, address: IpAddr, limits: &Limits) -> Self {
         Self {
             address,
+            front: proxied::Front::default(),
             decoder: Decoder::new(limits.http),
             secured: None,
             acceptor: Acceptor::new(),
@@ -275,6 +278,7 @@ impl Connection {
 
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
+        self.note_start(bytes);
         // What comes after the end is thrown away, and does not put the end off.
         match self.phase {
             Phase::Open | Phase::Answering(_) => {
@@ -301,6 +305,9 @@ impl Connection {
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
         while matches!(self.phase, Phase::Open) && self.outgoing.is_empty() {
+            if let Some(refusal) = self.uninvited() {
+                return Some(self.refuse_and_close(now, refusal));
+            }
             let request = match self.decoder.poll() {
                 Ok(Some(request)) => request,
                 Ok(None) => {
@@ -320,7 +327,7 @@ impl Connection {
                 self.request_began = Some(now.monotonic);
             }
             let event = if blocked && request.head.header("Authorization").is_some() {
-                Some(self.refuse_and_close(now, too_many_failures()))
+                Some(self.refuse_and_close(now, Refusal::too_many_failures()))
             } else {
                 self.handle_request(now, request, rules, random)
             };
@@ -434,11 +441,6 @@ impl Connection {
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
-}
-
-fn too_many_failures() -> Refusal {
-    let reason = "too many failed authentications from this address, none is tried for a minute";
-    Refusal::new(RefusalKind::Authentication, 429, reason)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 pub enum RefusalKind {
     /// No valid HTTP, a limit, a method.
     Http,
+    /// A PROXY header that should not have come, or should have.
+    Proxy,
     /// A TLS handshake that failed.
     Tls,
     /// Came too slowly.
@@ -31,6 +33,7 @@ impl RefusalKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Authentication => "authentication",
@@ -67,6 +70,12 @@ impl Refusal {
             reason: reason.into(),
             method: None,
         }
+    }
+
+    pub(super) fn too_many_failures() -> Self {
+        let reason =
+            "too many failed authentications from this address, none is tried for a minute";
+        Self::new(RefusalKind::Authentication, 429, reason)
     }
 
     /// The same, of an authentication by that method.

@@ -18,6 +18,9 @@ impl Connection {
     /// When [`Connection::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        if let Some(due) = self.proxy_due(limits) {
+            return Some(due);
+        }
         if !self.outgoing.is_empty() {
             return Some(self.moved + limits.stall_time);
         }
@@ -70,6 +73,9 @@ impl Connection {
             .is_none_or(|at| now.monotonic < at)
         {
             return None;
+        }
+        if self.proxy_due(&rules.limits).is_some() {
+            return Some(self.give_up_proxy());
         }
         if let Phase::Asking(form) = self.phase {
             // A later question of this connection must not get this one's verdict.

@@ -3,7 +3,7 @@
 use super::Remedy;
 
 /// By the name of the kind.
-pub const REFUSALS: [(&str, Remedy); 10] = [
+pub const REFUSALS: [(&str, Remedy); 11] = [
     (
         "http",
         Remedy {
@@ -23,6 +23,15 @@ pub const REFUSALS: [(&str, Remedy); 10] = [
                 "certutil -store My",
             ],
             look: "Microsoft-Windows-CAPI2/Operational, and System, source Schannel",
+        },
+    ),
+    (
+        "proxy",
+        Remedy {
+            meaning: "a load balancer's PROXY header is missing, wrong, or from elsewhere",
+            remedy: "let each balancer in --proxy-protocol send it (send-proxy-v2 on HAProxy, proxy_protocol on with nginx), and no other",
+            on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
+            look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
     ),
     (

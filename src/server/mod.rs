@@ -352,8 +352,9 @@ impl Server {
                 let registry = self.poll.registry();
                 let tls = self.tls.as_ref().filter(|_| listener.is_secure());
                 if let Some(id) = self.sources.insert(registry, stream, tls) {
-                    let input = Input::Accepted(id, address);
-                    self.collector.handle(now, &input, &mut *self.store);
+                    self.collector
+                        .handle(now, &Input::Accepted(id, address), &mut *self.store);
+                    self.sources.note_proxy(id, self.collector.awaits_proxy(id));
                 }
             }
         }

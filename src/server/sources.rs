@@ -4,6 +4,7 @@ use super::SOURCES;
 use super::stream::{Buffers, Reading, Stream};
 use crate::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
+use crate::connection::RefusalKind;
 use crate::store::Store;
 use crate::tls;
 use mio::net::TcpStream;
@@ -22,6 +23,8 @@ const READ_SHARE: usize = 256 << 10;
 #[derive(Debug)]
 struct Socket {
     stream: Stream,
+    /// A PROXY header comes before all else.
+    awaits_proxy: bool,
     /// There may be something to read: no read has said otherwise since the last event.
     readable: bool,
     /// The peer has ended its side: read up to the end, for no event will tell again.
@@ -80,6 +83,7 @@ impl Sources {
         };
         let socket = Socket {
             stream,
+            awaits_proxy: false,
             readable: false,
             ended: false,
             queued: false,
@@ -87,6 +91,13 @@ impl Sources {
         };
         self.sockets.insert(id, Box::new(socket));
         Some(id)
+    }
+
+    /// Whether a PROXY header is to come on that connection.
+    pub(super) fn note_proxy(&mut self, id: ConnId, is_proxied: bool) {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.awaits_proxy = is_proxied;
+        }
     }
 
     pub(super) fn note_event(&mut self, number: usize, event: &mio::event::Event) {
@@ -162,6 +173,9 @@ impl Sources {
         if !socket.readable {
             return None;
         }
+        if socket.awaits_proxy {
+            return self.read_proxy(now, id, collector, store);
+        }
         match socket.stream.read(&mut self.buffers) {
             Ok(Reading::Bytes([])) => self.end(now, id, collector, store),
             Ok(Reading::Secured(secured)) => {
@@ -170,7 +184,8 @@ impl Sources {
             }
             Ok(Reading::Refused(why)) => {
                 self.sockets.remove(&id);
-                collector.handle(now, &Input::Refused(id, &why), store);
+                let refused = Input::Refused(id, RefusalKind::Tls, &why);
+                collector.handle(now, &refused, store);
             }
             Ok(Reading::Bytes(bytes)) => {
                 let count = bytes.len();
@@ -178,6 +193,35 @@ impl Sources {
                 let more = socket.readable;
                 collector.handle(now, &Input::Received(id, bytes), store);
                 return more.then_some(count);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
+            Err(_) => self.end(now, id, collector, store),
+        }
+        None
+    }
+
+    /// Reads the PROXY header, if it is there as a whole; answers as [`Self::read_chunk`].
+    fn read_proxy(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) -> Option<usize> {
+        let socket = self.sockets.get_mut(&id)?;
+        match socket.stream.read_proxy() {
+            Ok(Ok(Some(header))) => {
+                socket.awaits_proxy = false;
+                collector.handle(now, &Input::Proxied(id, header.source), store);
+                return Some(header.size);
+            }
+            Ok(Ok(None)) if socket.ended => self.end(now, id, collector, store),
+            Ok(Ok(None)) => socket.readable = false,
+            Ok(Err(error)) => {
+                self.sockets.remove(&id);
+                let why = error.to_string();
+                collector.handle(now, &Input::Refused(id, RefusalKind::Proxy, &why), store);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),

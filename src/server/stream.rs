@@ -2,6 +2,7 @@
 //! handled here, the callers only read and write.
 
 use crate::auth::Secured;
+use crate::proxy;
 use crate::tls;
 use mio::net::TcpStream;
 use openssl::ssl::{ErrorCode, SslStream};
@@ -62,7 +63,11 @@ pub(super) enum Reading<'a> {
 impl Stream {
     /// The server's side of TLS on a new connection.
     pub(super) fn tls(socket: TcpStream, acceptor: &tls::Acceptor) -> io::Result<Self> {
-        let wire = Wire { socket, lent: None };
+        let wire = Wire {
+            socket,
+            lent: None,
+            is_heard: false,
+        };
         let stream = SslStream::new(acceptor.start()?, wire)?;
         Ok(Self::Tls(Box::new(Tls {
             stream,
@@ -90,6 +95,23 @@ impl Stream {
     /// Whether reading may wait for room to write, as records answer records.
     pub(super) fn reads_by_writing(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Takes a PROXY header off the socket, below TLS; `None` while it is not there as a
+    /// whole. Till then the socket keeps it, so that nothing behind it is taken along.
+    pub(super) fn read_proxy(&self) -> io::Result<Result<Option<proxy::Header>, proxy::Error>> {
+        let mut socket = self.socket();
+        let mut seen = [0; proxy::MAX_HEADER];
+        let count = socket.peek(&mut seen)?;
+        if count == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let parsed = proxy::Header::parse(seen.get(..count).unwrap_or_default());
+        if let Ok(Some(header)) = &parsed {
+            let taken = seen.get_mut(..header.size).unwrap_or_default();
+            socket.read_exact(taken)?;
+        }
+        Ok(parsed)
     }
 
     /// Reads what is there, up to a chunk.
@@ -157,6 +179,8 @@ impl Tls {
         if let Err(error) = self.stream.accept() {
             return match error.code() {
                 _ if is_waiting(&error) => Err(ErrorKind::WouldBlock.into()),
+                // A port scan, or a balancer that looks whether we listen.
+                _ if !self.stream.get_ref().is_heard => Ok(Reading::Bytes(&[])),
                 ErrorCode::SYSCALL => Ok(Reading::Refused("TLS handshake: the client left".into())),
                 _ => Ok(Reading::Refused(tls::failure(self.stream.ssl(), &error))),
             };
@@ -187,6 +211,8 @@ struct Wire {
     socket: TcpStream,
     /// For the time of a read; in the handshake there is none.
     lent: Option<Lent>,
+    /// Something has come.
+    is_heard: bool,
 }
 
 /// A buffer for one chunk from the socket. TLS takes all of it: what there is of an
@@ -214,7 +240,9 @@ impl Lent {
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(lent) = &mut self.lent else {
-            return self.socket.read(buffer);
+            let count = self.socket.read(buffer)?;
+            self.is_heard |= count > 0;
+            return Ok(count);
         };
         if !std::mem::replace(&mut lent.is_asked, true) {
             lent.end = self.socket.read(&mut lent.bytes)?;

@@ -105,6 +105,10 @@ fn advice(reason: &str) -> Option<&'static str> {
         "http request" => {
             Some("this is plain HTTP: Server= in the host's policy must begin with https://")
         }
+        "wrong version number" => Some(
+            "this is no TLS: plain HTTP, or a PROXY header from an address that is not in \
+             --proxy-protocol",
+        ),
         "unsupported protocol" | "version too low" => {
             Some("the host offers only old versions of TLS: enable TLS 1.2 on it")
         }

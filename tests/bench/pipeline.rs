@@ -283,6 +283,7 @@ fn settings(message: MessageKind) -> Settings {
         kerberos: None,
     };
     Settings {
+        balancers: Vec::new(),
         rules: Rules {
             auth: policy,
             allow_unencrypted: false,

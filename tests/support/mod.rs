@@ -12,6 +12,7 @@
 )]
 
 mod certificates;
+mod haproxy;
 mod kdc;
 mod machine;
 mod peers;
@@ -29,6 +30,7 @@ mod source;
 mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
+pub(crate) use haproxy::Haproxy;
 pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
@@ -47,7 +49,8 @@ pub(crate) use sinks::{DatagramSink, StreamSink, lines_of, small_listener};
 pub(crate) use source::{Offer, Reply, Source, read_reply};
 pub(crate) use tally::{Receiver, Tally, wait_for_all};
 
-use std::net::{TcpListener, UdpSocket};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -128,4 +131,16 @@ pub(crate) fn free_port() -> u16 {
         UdpSocket::bind(("127.0.0.1", port)).ok()?;
         Some(port)
     })
+}
+
+/// A connection to a port of loopback from any other of its addresses.
+pub(crate) fn connect_from(address: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SockAddr::from(SocketAddr::from((address, 0))))?;
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    socket.connect(&SockAddr::from(to))?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -2,10 +2,10 @@
 //! test runs with `--allow-unencrypted`). It knows which batches were
 //! acknowledged, which `wecrelay send` keeps to itself.
 
-use super::PATIENCE;
+use super::connect_from;
 use hmac::{Hmac, KeyInit, Mac};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 
 const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
 const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman";
@@ -59,6 +59,7 @@ pub(crate) struct Offer {
 /// A source with one connection at a time.
 pub(crate) struct Source {
     port: u16,
+    address: Ipv4Addr,
     machine: String,
     stream: Option<TcpStream>,
     messages: u32,
@@ -70,6 +71,7 @@ impl Source {
     pub(crate) fn new(port: u16, machine: &str) -> Self {
         Self {
             port,
+            address: Ipv4Addr::LOCALHOST,
             machine: machine.to_owned(),
             stream: None,
             messages: 0,
@@ -82,16 +84,28 @@ impl Source {
         Self { timeout, ..self }
     }
 
+    /// The same, coming from another address of loopback.
+    pub(crate) fn from(self, address: Ipv4Addr) -> Self {
+        Self { address, ..self }
+    }
+
     /// Asks for the subscriptions on a connection of its own, as Windows does.
     #[track_caller]
     pub(crate) fn enumerate(&mut self) -> Vec<Offer> {
+        let reply = self.try_enumerate();
+        assert_eq!(reply.status, 200, "{}", reply.head);
+        offers(&reply.text())
+    }
+
+    /// The answer to the same, whatever it is.
+    #[track_caller]
+    pub(crate) fn try_enumerate(&mut self) -> Reply {
         self.disconnect();
         let body = "<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements></n:Enumerate>";
         let envelope = self.envelope(ENUMERATE, "", body);
         let reply = self.post(MANAGER, &envelope).unwrap();
-        assert_eq!(reply.status, 200, "{}", reply.head);
         self.disconnect();
-        offers(&reply.text())
+        reply
     }
 
     /// The only subscription.
@@ -164,10 +178,7 @@ impl Source {
 
     /// Opens a connection; gives the token that goes with its first message.
     fn connect(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        self.stream = Some(stream);
+        self.stream = Some(connect_from(self.address, self.port)?);
         let negotiate = negotiate_message();
         let reply = self.exchange(path, Some(&negotiate), b"")?;
         let challenge = reply

@@ -39,6 +39,7 @@ pub(super) fn settings() -> Settings {
     let users = "ACME\\host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n";
     let users = Users::parse(users, "users".as_ref()).unwrap();
     Settings {
+        balancers: Vec::new(),
         rules: Rules {
             auth: Policy {
                 anonymous: vec!["192.0.2.0/24".parse().unwrap()],

@@ -46,6 +46,11 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
     for network in &config.anonymous {
         lines.push(format!("hosts of {network} without a credential"));
     }
+    for network in &config.balancers {
+        lines.push(format!(
+            "load balancers of {network}, only with a PROXY header that names the host"
+        ));
+    }
     if config.allow_unencrypted {
         lines.push("also bodies that are not sealed".to_owned());
     }

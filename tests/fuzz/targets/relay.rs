@@ -212,6 +212,7 @@ fn settings() -> Settings {
         kerberos: None,
     };
     Settings {
+        balancers: Vec::new(),
         rules: Rules {
             auth,
             allow_unencrypted: true,

@@ -1,0 +1,63 @@
+//! A real HAProxy that passes TCP on to the relay.
+
+use super::{Process, TempDir, free_port, wait_for};
+use std::fmt::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+const PROGRAM: &str = "/usr/sbin/haproxy";
+
+/// A running HAProxy; what it listens on goes to one port of the relay each.
+pub(crate) struct Haproxy {
+    pub(crate) process: Process,
+    ports: Vec<u16>,
+    // Removed after the process has ended.
+    _dir: TempDir,
+}
+
+impl Haproxy {
+    /// Connects to the relay from `address`, for each port with options of `server`.
+    #[track_caller]
+    pub(crate) fn start(address: &str, servers: &[(u16, &str)]) -> Self {
+        let installed = Path::new(PROGRAM).exists();
+        assert!(installed, "haproxy is not installed: run scripts/peers");
+        let dir = TempDir::new();
+        let mut config =
+            "global\n    maxconn 100\ndefaults\n    mode tcp\n    timeout connect 5s\n    \
+                          timeout client 60s\n    timeout server 60s\n"
+                .to_owned();
+        let mut ports = Vec::new();
+        for (to, options) in servers {
+            let port = free_port();
+            let name = ports.len();
+            write!(
+                config,
+                "listen way{name}\n    bind 127.0.0.1:{port}\n    source {address}\n    \
+                 server relay 127.0.0.1:{to} {options}\n"
+            )
+            .unwrap();
+            ports.push(port);
+        }
+        std::fs::write(dir.file("haproxy.cfg"), config).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["-db", "-f", &dir.file("haproxy.cfg")]);
+        let mut process = Process::start(command);
+        for port in &ports {
+            wait_for("the port of HAProxy", || {
+                assert!(process.is_running(), "HAProxy ended: {}", process.log());
+                TcpStream::connect(("127.0.0.1", *port)).ok()
+            });
+        }
+        Self {
+            process,
+            ports,
+            _dir: dir,
+        }
+    }
+
+    /// Where it listens, in the order of the servers.
+    pub(crate) fn port(&self, index: usize) -> u16 {
+        self.ports[index]
+    }
+}
