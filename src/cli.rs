@@ -15,6 +15,7 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod verify;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{LogFormat, MessageKind, MismatchKind};
 pub use password::PasswordOptions;
+pub use verify::CheckOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///

@@ -1,5 +1,9 @@
 //! The store of a single relay: one SQLite database in the state folder.
 
+mod known;
+
+pub use known::{Known, known};
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -11,7 +11,9 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
-use support::{TempDir, run};
+use support::{
+    Authority, Issued, Kdc, Relay, Rsyslog, StreamSink, TempDir, Use, free_port, run, send_samples,
+};
 
 fn subscription(sddl: &str) -> String {
     format!(
@@ -51,11 +53,12 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         format!(
-            "listens on:\n  http://{address}\n\
+            "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
              lets in:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; nobody \
-             else\n\
+             else\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
+             takes from Security: *\n\
              sends to:\n  file:{events}\n\
              stores in:\n  {state}\n"
         )
@@ -189,4 +192,185 @@ fn the_log_has_the_form_that_was_asked_for() {
     );
     let (_, log) = check("text", &bad);
     assert!(log.starts_with("wecrelay: --hostname "), "{log}");
+}
+
+/// What a check printed, and how it ended.
+fn check(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = run(&[&["check", "--anonymous", "192.0.2.0/24"], arguments].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    (text + &log, output.status.code())
+}
+
+#[track_caller]
+fn assert_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn keys_authorities_and_certificates_are_shown() {
+    let (kdc, dir) = (Kdc::start("aes256-cts-hmac-sha1-96"), TempDir::new());
+    let root = Issued::root("Client CA");
+    let (ca, _) = root.write(&dir, "ca");
+    let own = Issued::root("Server CA").issue("collector.example.test", Use::Server, 30);
+    let (certificate, key) = own.write(&dir, "own");
+    let port = free_port();
+    let (keytab, listen) = (kdc.keytab(), format!("https://127.0.0.1:{port}"));
+    let secure = [
+        "--listen",
+        &listen,
+        "--tls-cert",
+        &certificate,
+        "--tls-key",
+        &key,
+    ];
+    let methods = ["--client-ca", &ca, "--keytab", &keytab];
+    let (text, code) = check(&[&secure[..], &methods[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(
+        &text,
+        &[
+            &format!("https://127.0.0.1:{port}, free"),
+            "HTTP/localhost@EXAMPLE.TEST kvno 1: aes256-cts-hmac-sha1-96",
+            "CN=Client CA: for client ca, from 20",
+            "for collector.example.test, from 20",
+            "issued by CN=Server CA",
+            "thumbprint ",
+        ],
+    );
+}
+
+#[test]
+fn a_query_over_the_limit_comes_back_split() {
+    let dir = TempDir::new();
+    let file = dir.file("many.xml");
+    let ids: Vec<_> = (4600..4630).map(|id| format!("EventID={id}")).collect();
+    let query = format!("*[System[({})]]", ids.join(" or "));
+    let text = subscription("O:NSG:NSD:(A;;GA;;;DC)").replace(">*<", &format!(">{query}<"));
+    fs::write(&file, text).unwrap();
+    let (text, code) = check(&["--subscription", &file]);
+    assert_eq!(code, Some(1), "{text}");
+    assert_all(
+        &text,
+        &[
+            "    finding: query line 1: Security: 30 comparisons in one expression",
+            "    <Select Path=\"Security\">*[System[",
+            "it would start, with one finding",
+        ],
+    );
+}
+
+#[test]
+fn a_channel_that_hosts_have_no_bookmark_for_is_told() {
+    let (dir, sink) = (TempDir::new(), StreamSink::tcp());
+    let output = sink.url();
+    let relay = Relay::start(&dir, &["--output", &output, "--channel", "Security"]);
+    send_samples(&relay);
+    let state = dir.file("state");
+    let same = ["--state", &state, "--channel", "Security"];
+    let more = [&same[..], &["--channel", "New/Operational"]].concat();
+    // The relay runs, and is not disturbed.
+    let (text, code) = check(&more);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["none for New/Operational", "whole history"]);
+}
+
+#[test]
+fn a_probe_says_what_answers_at_real_receivers() {
+    const NAME: &str = "log.example.test";
+    const RELAY: &str = "relay.example.test";
+    let authority = Authority::new("log authority");
+    let own = authority.issue(&[RELAY]);
+    let secured = format!(
+        "?ca={}&name={NAME}&cert={}&key={}",
+        authority.file(),
+        own.certificate,
+        own.key
+    );
+    let tls = Rsyslog::tls(&authority, &authority.issue(&[NAME]), RELAY);
+    let relp = Rsyslog::relp();
+    let both = Rsyslog::relp_tls(&authority, &authority.issue(&[NAME]), RELAY);
+    let certificate = ["TLSv1.3, TLS_", "certificate for log.example.test, from 20"];
+    let accepted = [
+        "issued by CN=log authority",
+        "it is accepted for log.example.test (",
+    ];
+    let offers = ["RELP: relp_version=0", "commands=syslog"];
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("tls://localhost:{}{secured}", tls.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["    localhost is ", " answers ("]);
+    assert_all(&text, &[certificate, accepted].concat());
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("relp://127.0.0.1:{}", relp.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &offers);
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("relp+tls://127.0.0.1:{}{secured}", both.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &[certificate, accepted, offers].concat());
+    // Whatever was probed, no event came.
+    for server in [tls, relp, both] {
+        server.each_record(|record| panic!("{record:?}"));
+    }
+}
+
+#[test]
+fn a_probe_says_why_events_could_not_go_there() {
+    let authority = Authority::new("ours");
+    let rsyslog = Rsyslog::tls(
+        &authority,
+        &authority.issue(&["log.example.test"]),
+        "no.test",
+    );
+    let plain = Rsyslog::start();
+    let (port, ca) = (rsyslog.port(), authority.file());
+    let cases = [
+        (
+            format!("tls://127.0.0.1:{port}"),
+            "finding: no trusted authority has signed",
+        ),
+        (
+            format!("tls://127.0.0.1:{port}?ca={ca}"),
+            "is not for \"127.0.0.1\"",
+        ),
+        (
+            format!("relp+tls://127.0.0.1:{}?ca={ca}", plain.port()),
+            "no answer to the TLS handshake: is this port one for TLS?",
+        ),
+        (
+            format!("tcp://127.0.0.1:{}", free_port()),
+            "nothing listens there: does the syslog server run",
+        ),
+        (
+            "tcp://nowhere.invalid".to_owned(),
+            "finding: nowhere.invalid has no address",
+        ),
+        (
+            "unix:/nowhere/log".to_owned(),
+            "does the syslog server run, and make this socket?",
+        ),
+        ("file:/nowhere/log".to_owned(), "no file can be made in"),
+    ];
+    for (output, expected) in cases {
+        let (text, code) = check(&["--probe", "--output", &output]);
+        assert_eq!(code, Some(1), "{output}: {text}");
+        assert_all(&text, &[expected]);
+    }
+    // A best effort is said, and no reason to fail.
+    let output = format!("tcp://127.0.0.1:{}?required=no", free_port());
+    let (text, code) = check(&["--probe", "--output", &output]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["    127.0.0.1:", "nothing listens there"]);
 }

@@ -135,6 +135,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
             "resolver",
             "store",
+            "syslog",
             "systemd",
             "tls",
         ],
@@ -177,8 +178,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "ntlm", "output", "query", "relay", "source", "users",
-            "wire", "wsman",
+            "cli", "config", "event", "keytabs", "ntlm", "output", "query", "relay", "server",
+            "source", "sqlite", "tls", "users", "wire", "wsman",
         ],
     ),
     (

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, RelayOptions};
+use super::{CaOptions, CheckOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -11,10 +11,15 @@ use clap::{Args, Subcommand};
 pub enum Command {
     /// Verify all flags and files, and say what the relay would do with them
     ///
-    /// Takes the flags of the relay. Prints where it listens, who gets in, which
-    /// subscriptions it offers to whom in words, and where events go; the log has what is
-    /// doubtful. Nothing is listened on, sent or stored. Exit code 2: it would not start.
-    Check(Box<RelayOptions>),
+    /// Takes the flags of the relay. Prints where it listens and whether that is free, who
+    /// gets in, its certificates, which subscriptions with which queries it offers to whom,
+    /// what is wrong with the queries, and where events go. Nothing is listened on or stored,
+    /// and no event is sent.
+    ///
+    /// Exit code 0: it would start, and nothing was found. 1: it would start, but a query
+    /// has a finding, or with --probe an output does not answer as it should. 2: it would
+    /// not start.
+    Check(Box<CheckOptions>),
     /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works against any collector that lets null sessions in, or the account of

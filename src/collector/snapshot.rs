@@ -16,6 +16,8 @@ impl Collector {
             outputs: self.links.iter().map(Link::facts).collect(),
             ends,
             started,
+            ready: self.troubles().is_empty(),
+            storing: !self.commit_failing,
         }
     }
 

@@ -28,6 +28,10 @@ pub struct Snapshot {
     pub ends: Vec<(String, SystemTime)>,
     /// When the relay was started.
     pub started: SystemTime,
+    /// Whether events can be taken, as `/readyz` says.
+    pub ready: bool,
+    /// Whether bookmarks can be stored.
+    pub storing: bool,
 }
 
 /// One output at this moment.
@@ -67,6 +71,16 @@ impl Collector for Snapshot {
         page.labelled_counters(&self.counters)?;
         page.latency(&self.counters.latency)?;
         page.outputs(&self.outputs)?;
+        page.gauge(
+            "ready",
+            "Whether events can be taken, as /readyz says",
+            self.ready.into(),
+        )?;
+        page.gauge(
+            "state_writable",
+            "Whether the last bookmarks could be stored in the state folder",
+            self.storing.into(),
+        )?;
         page.gauge(
             "connections",
             "Open connections of sources",
@@ -133,6 +147,11 @@ impl Page<'_> {
                 "malformed_events",
                 "Events that were no well-formed XML, forwarded as raw text",
                 c.malformed,
+            ),
+            (
+                "computer_mismatches",
+                "Events whose Computer is not the authenticated host",
+                c.mismatches,
             ),
             (
                 "truncated_messages",
@@ -202,6 +221,11 @@ impl Page<'_> {
             "output_up",
             "Whether an output is connected",
             each(|o| o.up.into()),
+        )?;
+        self.gauges(
+            "output_required",
+            "Whether sources wait for an output",
+            each(|o| o.required.into()),
         )?;
         self.gauges(
             "output_backlog_bytes",

@@ -13,6 +13,7 @@ mod listener;
 mod output;
 mod outputs;
 mod pem;
+mod probe;
 mod process;
 mod secure;
 mod sources;
@@ -22,8 +23,9 @@ mod sys;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
-pub use listener::{Listener, bind};
+pub use listener::{Listener, bind, try_bind};
 pub use pem::{OutputError, PemError, connectors};
+pub use probe::{Probe, probe};
 pub use secure::Connector;
 pub use status::bind_status;
 
