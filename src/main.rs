@@ -53,6 +53,19 @@ fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
                 _ => Failure::Running(error.into()),
             })
         }
+        Some(Command::Windows(windows)) => {
+            let Started { config, .. } = configuration(&windows.relay)?;
+            commands::windows::run(&config, windows).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
+        Some(Command::Sources(sources)) => {
+            commands::sources::run(sources).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
         Some(Command::Send(send)) => {
             commands::send::run(send).map_err(|error| match error.exit_code() {
                 2 => Failure::Usage(error.into()),

@@ -94,7 +94,17 @@ fn what_has_happened_is_counted() {
             watched.value("wecrelay_batches_total"),
         ),
         ("wecrelay_sources{state=\"active\"}", Some(1.0)),
+        ("wecrelay_sources{state=\"lost\"}", Some(0.0)),
         ("wecrelay_output_up{output=", Some(1.0)),
+        (
+            "wecrelay_output_delivered_messages_total{output=",
+            Some(events),
+        ),
+        ("wecrelay_oldest_batch_age_seconds", Some(0.0)),
+        (
+            "wecrelay_output_oldest_batch_age_seconds{output=",
+            Some(0.0),
+        ),
         (
             "wecrelay_refusals_total{reason=\"authentication\"}",
             Some(1.0),
@@ -105,6 +115,96 @@ fn what_has_happened_is_counted() {
     }
     assert!(watched.value("wecrelay_received_bytes_total") > Some(1000.0));
     assert!(watched.value("wecrelay_output_written_bytes_total{") > Some(1000.0));
+    assert!(watched.value("process_cpu_seconds_total") > Some(0.001));
+    let memory = watched.value("process_resident_memory_bytes").unwrap();
+    assert!((1e6..1e9).contains(&memory), "{memory}");
+}
+
+#[test]
+fn the_age_of_what_waits_is_told_by_output() {
+    let dir = TempDir::new();
+    // Accepts connections, and never reads: a little stays in the buffers of the system.
+    let stuck = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stuck = format!("tcp://{}", stuck.local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let closed = format!("tcp://{}", closed.unwrap());
+    let optional = format!("{stuck}?required=no");
+    let watched = Watched::start(&dir, &["--output", &closed, "--output", &optional]);
+    let url = format!(
+        "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
+        watched.relay.port()
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&["send", &url, "--count", "10"]));
+        wait_for("an age", || {
+            (watched.value("wecrelay_oldest_batch_age_seconds") > Some(0.05)).then_some(())
+        });
+        let of = |output: &str| {
+            watched.value(&format!(
+                "wecrelay_output_oldest_batch_age_seconds{{output=\"{output}\"}}"
+            ))
+        };
+        assert!(of(&closed) > Some(0.0));
+        assert_eq!(of(&optional), Some(0.0), "nobody waits for a best effort");
+        let messages = |output: &str| {
+            watched.value(&format!(
+                "wecrelay_output_delivered_messages_total{{output=\"{output}\"}}"
+            ))
+        };
+        assert_eq!(messages(&closed), Some(0.0));
+        let status = watched.get("/status.json");
+        let (_, body) = status.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(body).unwrap();
+        assert!(status["oldest"].as_f64().unwrap() > 0.0, "{status}");
+        let output = &status["outputs"][0];
+        assert!(output[7].as_f64().unwrap() > 0.0, "{output}");
+        assert!(output[8].as_str().unwrap().contains("refused"), "{output}");
+        drop(watched);
+    });
+}
+
+/// The browser's side is tested by scripts/test-page.
+#[test]
+fn the_status_page_is_one_guarded_page_and_its_facts_are_written_once_a_second() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    let page = watched.get("/");
+    assert!(page.starts_with("HTTP/1.1 200"));
+    assert!(page.contains("Content-Type: text/html; charset=utf-8"));
+    let policy = page
+        .lines()
+        .find(|l| l.starts_with("Content-Security-Policy: "));
+    let policy = policy.unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(policy.matches("'sha256-").count(), 2, "{policy}");
+
+    let shown = || {
+        let status = watched.get("/status.json");
+        assert!(
+            status.contains("Content-Type: application/json"),
+            "{status}"
+        );
+        let (_, body) = status.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap()
+    };
+    // One of these does not lie across the end of a second.
+    let shared = wait_for("the same facts twice", || {
+        let first = shown();
+        send_samples(&watched.relay);
+        (shown() == first).then_some(first)
+    });
+    let later = wait_for("newer facts", || {
+        let later = shown();
+        (later["events"] != shared["events"]).then_some(later)
+    });
+    let hosts = later["hosts"].as_array().unwrap();
+    assert_eq!(hosts.len(), 1);
+    assert_eq!(hosts[0][3], "active");
+    let sum = watched.value("wecrelay_events_total").unwrap();
+    wait_for("all events", || {
+        (shown()["hosts"][0][6].as_f64() == Some(sum)).then_some(())
+    });
 }
 
 #[test]
@@ -236,7 +336,7 @@ fn family(name: &str) -> &str {
 fn metric_names(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !is_name(c));
-    let ours = words.filter(|word| word.starts_with("wecrelay_"));
+    let ours = words.filter(|word| word.starts_with("wecrelay_") || word.starts_with("process_"));
     ours.map(str::to_owned).collect()
 }
 
@@ -265,7 +365,7 @@ fn other_requests_are_answered_and_end() {
     let dir = TempDir::new();
     let watched = Watched::start(&dir, &[]);
     for (request, status) in [
-        ("GET / HTTP/1.0\r\n\r\n", "404"),
+        ("GET /other HTTP/1.0\r\n\r\n", "404"),
         (
             "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
             "405",

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions};
+use super::{CaOptions, CheckOptions, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -20,6 +20,21 @@ pub enum Command {
     /// has a finding, or with --probe an output does not answer as it should. 2: it would
     /// not start.
     Check(Box<CheckOptions>),
+    /// Show the hosts: how each of them is, what it has sent, what is missing, and why
+    ///
+    /// Reads the state folder, while the relay runs (which writes it every five seconds) and
+    /// after. Exit code 2: there is no such folder, or it holds no hosts.
+    Sources(SourcesOptions),
+    /// Print what Windows hosts need in order to forward to this relay
+    ///
+    /// Takes the flags of the relay, and fits them: policy string, rights, services and
+    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and what
+    /// undoes it. The relay's name is that of --hostname, or else of --listen, of the
+    /// certificate or of the keytab.
+    ///
+    /// Example: wecrelay windows --form powershell --hostname collector.example.com
+    /// --keytab /etc/wecrelay/collector.keytab
+    Windows(Box<WindowsOptions>),
     /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works against any collector that lets null sessions in, or the account of

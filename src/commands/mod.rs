@@ -4,3 +4,5 @@ pub mod ca;
 pub mod check;
 pub mod passwd;
 pub mod send;
+pub mod sources;
+pub mod windows;

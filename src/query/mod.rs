@@ -10,7 +10,7 @@ mod lint;
 mod names;
 pub mod xpath;
 
-pub use clauses::channels;
+pub use clauses::{channels, whole_channels};
 pub use describe::describe;
 pub use lint::lint;
 

@@ -8,18 +8,22 @@
 
 mod explain;
 mod files;
+mod fresh;
 mod helpers;
 mod listener;
 mod output;
 mod outputs;
+mod page;
 mod pem;
 mod probe;
 mod process;
 mod secure;
+mod signals;
 mod sources;
 mod status;
 mod stream;
 mod sys;
+mod usage;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
@@ -49,6 +53,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use watch::Watched;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -63,9 +68,6 @@ const SOURCES: usize = 0x100_0000;
 
 /// How often certificates that end soon are logged again.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
-/// Time for batches in flight after SIGTERM.
-const STOP_TIME: Duration = Duration::from_secs(10);
-
 /// Why the loop ended other than by a signal.
 #[derive(Debug)]
 pub enum Error {
@@ -147,7 +149,7 @@ struct Server {
     stopping: Option<Instant>,
     notifier: Notifier,
     status: Option<Status>,
-    started: SystemTime,
+    watched: Watched,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -174,6 +176,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     if let Some(helpers) = server.helpers.take() {
         helpers.end(&mut server.poll, &mut events);
     }
+    server.collector.save_all_hosts(now(), &mut *server.store);
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -213,6 +216,9 @@ impl Server {
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
+        let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        let mut store = setup.store;
+        collector.load_hosts(&mut *store);
         let sockets = sockets
             .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
@@ -226,13 +232,13 @@ impl Server {
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
-            collector: Collector::new(now(), setup.settings, setup.outputs, seed),
-            store: setup.store,
+            collector,
+            store,
             reload: setup.reload,
             stopping: None,
             notifier: Notifier::new(now()),
             status,
-            started: SystemTime::now(),
+            watched: Watched::new(),
         })
     }
 
@@ -272,7 +278,12 @@ impl Server {
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
-        self.drain(now)
+        self.drain(now)?;
+        // After the answers are on their way.
+        if now.monotonic >= self.collector.save_due() {
+            self.collector.save_hosts(now, &mut *self.store);
+        }
+        Ok(())
     }
 
     fn timeout(&self, now: Now) -> Option<Duration> {
@@ -290,6 +301,7 @@ impl Server {
             .collector
             .poll_timeout()
             .into_iter()
+            .chain([self.collector.save_due()])
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
@@ -354,55 +366,6 @@ impl Server {
             self.ends_at = now.monotonic + ENDS_TIME;
             tls.log_ends(now.wall);
         }
-    }
-
-    fn handle_signals(&mut self, now: Now) {
-        let signals: Vec<_> = self.signals.pending().collect();
-        for signal in signals {
-            if signal == SIGHUP {
-                self.handle_reload(now);
-            } else if signal == SIGXFSZ {
-                log::debug!("a file is as large as this process may make it");
-            } else if self.stopping.is_none() {
-                log::info!("stopping: finishing batches in flight");
-                self.stopping = Some(now.monotonic + STOP_TIME);
-                self.notifier.stopping();
-                self.listeners.clear();
-                self.collector.stop(now);
-            } else {
-                self.stopping = Some(now.monotonic);
-            }
-        }
-    }
-
-    fn handle_reload(&mut self, now: Now) {
-        self.notifier.reloading();
-        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
-        let connectors = connectors.map_err(|error| format!("--output {error}"));
-        match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, Reloaded { settings, tls })) => {
-                self.collector.replace_settings(settings);
-                self.tls = tls;
-                for (output, connector) in self.outputs.iter_mut().zip(connectors) {
-                    output.replace_connector(connector);
-                }
-                if let Some(helpers) = &mut self.helpers {
-                    helpers.restart(now);
-                }
-                log::info!("reloaded");
-            }
-            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
-        }
-        for index in 0..self.outputs.len() {
-            if self
-                .outputs
-                .get(index)
-                .is_some_and(|o| o.is_file() && o.is_open())
-            {
-                self.reopen(now, index);
-            }
-        }
-        self.notifier.ready();
     }
 
     /// Does all that the collector and the helpers want done.

@@ -1,26 +1,56 @@
 //! What those who watch are told.
 
-use super::Server;
+use super::fresh::Fresh;
+use super::status::Answer;
+use super::{Server, page, usage};
 use crate::clock::Now;
 use crate::http::Response;
 use crate::metrics;
 use crate::tls;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What is not made anew for each who asks.
+pub(super) struct Watched {
+    status: RefCell<Fresh<Rc<Vec<u8>>>>,
+    states: RefCell<Fresh<Vec<(&'static str, usize)>>>,
+}
+
+impl Watched {
+    pub(super) const fn new() -> Self {
+        Self {
+            status: RefCell::new(Fresh::new(Duration::from_secs(1))),
+            states: RefCell::new(Fresh::new(Duration::ZERO)),
+        }
+    }
+}
 
 impl Server {
     pub(super) fn serve_status(&mut self, now: Now) {
         let Some(mut status) = self.status.take() else {
             return;
         };
-        status.serve(now, self.poll.registry(), &mut |path| self.page(path));
+        status.serve(now, self.poll.registry(), &mut |path| self.page(now, path));
         self.status = Some(status);
     }
 
-    fn page(&self, path: &str) -> Response {
+    fn page(&self, now: Now, path: &str) -> Answer {
         match path {
+            "/" => page::page(),
+            "/status.json" => {
+                let write = || page::status(now, &self.snapshot(now), &self.collector);
+                let mut status = self.watched.status.borrow_mut();
+                return page::answer(status.get(now, || Rc::new(write())));
+            }
             "/metrics" => {
-                let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
-                let text = self.collector.snapshot(self.started, ends).expose();
-                text_page(200, metrics::CONTENT_TYPE, text)
+                let count = || self.collector.hosts().by_state(self.collector.moment(now));
+                let sources = self.watched.states.borrow_mut().get(now, count);
+                let snapshot = metrics::Snapshot {
+                    sources,
+                    ..self.snapshot(now)
+                };
+                text_page(200, metrics::CONTENT_TYPE, snapshot.expose())
             }
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
@@ -31,8 +61,19 @@ impl Server {
             _ => text_page(
                 404,
                 PLAIN,
-                "there are /metrics, /healthz and /readyz\n".to_owned(),
+                "there are /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
             ),
+        }
+        .into()
+    }
+
+    fn snapshot(&self, now: Now) -> metrics::Snapshot {
+        let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
+        metrics::Snapshot {
+            ends,
+            started: self.collector.hosts().up_since(),
+            process: usage::of_this_process(),
+            ..self.collector.snapshot(now)
         }
     }
 }
