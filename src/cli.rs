@@ -33,7 +33,7 @@ pub use ca::{
 };
 pub use command::{Command, PasswdOptions, SendOptions};
 pub use file::FileOption;
-pub use kinds::{MessageKind, MismatchKind};
+pub use kinds::{LogFormat, MessageKind, MismatchKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use env_logger::Builder;
 use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Record};
-use wecrelay::cli::Verbosity;
+use wecrelay::cli::{LogFormat, Verbosity};
 
 /// Starts the logger: `-v` and `-q` over `RUST_LOG` over info.
 pub(crate) fn start(verbosity: Verbosity) {
@@ -15,7 +15,7 @@ pub(crate) fn start(verbosity: Verbosity) {
         Some(level) => builder.filter_level(level),
         None => builder.parse_default_env(),
     };
-    builder.format(form()).init();
+    builder.format(writer(form(verbosity))).init();
 }
 
 fn level(verbosity: Verbosity) -> Option<LevelFilter> {
@@ -28,19 +28,62 @@ fn level(verbosity: Verbosity) -> Option<LevelFilter> {
     }
 }
 
+/// Says why it ends, in the form of the log where a program reads that.
+pub(crate) fn last_words(verbosity: Verbosity, why: &str) {
+    match form(verbosity) {
+        LogFormat::Json | LogFormat::Journal => log::error!("{why}"),
+        // Nobody is left to tell if standard error is closed too.
+        LogFormat::Text => drop(writeln!(io::stderr(), "wecrelay: {why}")),
+    }
+}
+
+/// The form that was asked for, or that the reader likes.
+fn form(verbosity: Verbosity) -> LogFormat {
+    verbosity.log_format.unwrap_or(match is_journal() {
+        true => LogFormat::Journal,
+        false => LogFormat::Text,
+    })
+}
+
 /// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); a
 /// terminal wants the time; a file or pipe gets the bare level.
-fn form() -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
-    if is_journal() {
-        |out, record| writeln!(out, "<{}>{}", priority(record.level()), text(record))
-    } else if io::stderr().is_terminal() {
-        |out, record| {
+fn writer(form: LogFormat) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
+    match form {
+        LogFormat::Json => write_json,
+        LogFormat::Journal => {
+            |out, record| writeln!(out, "<{}>{}", priority(record.level()), text(record))
+        }
+        LogFormat::Text if io::stderr().is_terminal() => |out, record| {
             let (time, level) = (out.timestamp_seconds(), word(record.level()));
             writeln!(out, "{time} {level}: {}", text(record))
+        },
+        LogFormat::Text => {
+            |out, record| writeln!(out, "{}: {}", word(record.level()), text(record))
         }
-    } else {
-        |out, record| writeln!(out, "{}: {}", word(record.level()), text(record))
     }
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level) = (out.timestamp_millis(), word(record.level()));
+    let (target, message) = (escape(record.target()), escape(&record.args().to_string()));
+    writeln!(
+        out,
+        r#"{{"time":"{time}","level":"{level}","target":"{target}","message":"{message}"}}"#
+    )
+}
+
+/// The text inside of a JSON string (RFC 8259 7). What steers a terminal is escaped too.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Whether standard error is the stream that systemd made, as `$JOURNAL_STREAM` has
@@ -103,7 +146,13 @@ mod tests {
 
     #[test]
     fn flags_go_over_the_environment() {
-        let level = |verbose, quiet| level(Verbosity { verbose, quiet });
+        let level = |verbose, quiet| {
+            level(Verbosity {
+                verbose,
+                quiet,
+                ..Verbosity::default()
+            })
+        };
         assert_eq!(level(0, 0), None);
         assert_eq!(level(0, 1), Some(LevelFilter::Warn));
         assert_eq!(level(0, 9), Some(LevelFilter::Error));

@@ -3,11 +3,10 @@
 mod logger;
 
 use std::error::Error;
-use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use wecrelay::cli::{Command, Options, RelayOptions};
+use wecrelay::cli::{Command, Options, RelayOptions, Verbosity};
 use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
 use wecrelay::{commands, relay, systemd};
@@ -24,7 +23,11 @@ fn main() -> ExitCode {
     let (options, arguments) = match Arguments::parse(std::env::args_os().collect()) {
         Ok(parsed) => parsed,
         Err(file::Error::Flags(error)) => error.exit(),
-        Err(error) => return end(2, &error.to_string()),
+        Err(error) => {
+            logger::start(Verbosity::default());
+            logger::last_words(Verbosity::default(), &error.to_string());
+            return ExitCode::from(2);
+        }
     };
     logger::start(options.verbosity);
     let (code, error) = match run(&options, &arguments) {
@@ -33,15 +36,11 @@ fn main() -> ExitCode {
         Err(Failure::Running(error)) => (1, error),
     };
     let error = chain(error.as_ref());
-    match arguments.place(&error) {
-        Some(place) => end(code, &format!("{place}: {error}")),
-        None => end(code, &error),
-    }
-}
-
-fn end(code: u8, why: &str) -> ExitCode {
-    // Nobody is left to tell if standard error is closed too.
-    let _ = writeln!(io::stderr(), "wecrelay: {why}");
+    let error = match arguments.place(&error) {
+        Some(place) => format!("{place}: {error}"),
+        None => error,
+    };
+    logger::last_words(options.verbosity, &error);
     ExitCode::from(code)
 }
 

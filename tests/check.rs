@@ -147,6 +147,65 @@ fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
     );
 }
 
+/// A log for programs: each line, and the reason of the end, in the form that was asked for.
+#[test]
+fn the_log_has_the_form_that_was_asked_for() {
+    let dir = TempDir::new();
+    let file = dir.file("logons.xml");
+    fs::write(&file, subscription("O:NSG:NSD:(A;;GA;;;DC)")).unwrap();
+    let check = |form: &str, more: &[&str]| {
+        let flags = [
+            "check",
+            "--anonymous",
+            "192.0.2.0/24",
+            "--subscription",
+            &file,
+        ];
+        let output = run(&[&flags[..], more, &["--log-format", form]].concat());
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let bad = ["--hostname", "not \"a\" name\nat all"];
+
+    let (code, log) = check("json", &bad);
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((code, &last["level"]), (Some(2), &"error".into()));
+    let message = last["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("--hostname not \"a\" name\nat all: "),
+        "{log}"
+    );
+
+    let (code, log) = check("json", &[]);
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!((code, &first["level"]), (Some(0), &"warning".into()));
+    assert_eq!(first["target"], "wecrelay::relay");
+    let time = first["time"].as_str().unwrap();
+    assert_eq!(
+        (time.len(), &time[19..20], &time[23..]),
+        (24, ".", "Z"),
+        "{time}"
+    );
+    assert!(
+        first["message"]
+            .as_str()
+            .unwrap()
+            .contains("binds accounts"),
+        "{log}"
+    );
+
+    let (code, log) = check("journal", &bad);
+    assert_eq!(code, Some(2), "{log}");
+    assert!(
+        log.starts_with("<3>--hostname not \"a\" name\\nat all: "),
+        "{log}"
+    );
+    let (_, log) = check("text", &bad);
+    assert!(log.starts_with("wecrelay: --hostname "), "{log}");
+}
+
 /// What a check printed, and how it ended.
 fn check(arguments: &[&str]) -> (String, Option<i32>) {
     let output = run(&[&["check", "--anonymous", "192.0.2.0/24"], arguments].concat());

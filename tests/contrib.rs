@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "test code may panic and read files"
 )]
@@ -14,6 +15,7 @@ use clap::CommandFactory;
 use wecrelay::cli::Options;
 use wecrelay::config::file;
 use wecrelay::query;
+use wecrelay::remedies::{CODES, EVENTS, Remedy};
 use wecrelay::subscriptions;
 
 fn ready() -> Vec<(String, String)> {
@@ -108,4 +110,34 @@ fn the_sample_names_every_flag_with_a_value_that_it_takes() {
         .find(|setting| setting.occurrences.is_empty());
     assert_eq!(empty, None, "says nothing");
     file::settings(include_str!("../contrib/wecrelay.toml"), path).unwrap();
+}
+
+/// The row of the chapter that has this in its first column.
+fn assert_row(chapter: &str, key: &str, remedy: &Remedy) {
+    let start = format!("| {key} |");
+    let row = chapter.lines().find(|line| line.starts_with(&start));
+    let row = row.unwrap_or_else(|| panic!("docs/troubleshooting.md has no row {key}"));
+    let parts = [remedy.meaning, remedy.remedy].into_iter();
+    for part in parts.chain(remedy.on_host.iter().copied()) {
+        let part = part.replace('|', "\\|");
+        assert!(
+            row.contains(&part),
+            "{key} is not what src/remedies has: {part}"
+        );
+    }
+}
+
+#[test]
+fn the_chapter_on_troubles_says_what_the_relay_says() {
+    let chapter = include_str!("../docs/troubleshooting.md");
+    for (id, remedy) in &EVENTS {
+        assert_row(chapter, &id.to_string(), remedy);
+    }
+    for (code, remedy) in &CODES {
+        let key = match *code {
+            small @ ..=0xFFFF => small.to_string(),
+            large => format!("{large} (0x{large:08X})"),
+        };
+        assert_row(chapter, &key, remedy);
+    }
 }

@@ -22,3 +22,14 @@ pub enum MismatchKind {
     /// They are marked
     Mark,
 }
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people, with the time on a terminal
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Lines that begin with their priority, as the journal of systemd takes it
+    Journal,
+}

@@ -1,5 +1,6 @@
-//! The flags that say how much is logged.
+//! How much is logged, and in which form.
 
+use super::LogFormat;
 use clap::{ArgAction, Args};
 
 /// How much is logged.
@@ -21,4 +22,17 @@ pub struct Verbosity {
     /// Log less: -q warnings and errors, -qq errors only
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
     pub quiet: u8,
+    /// The form of the log on standard error
+    ///
+    /// json: members time (RFC 3339, UTC), level, target (the part of the program) and
+    /// message. journal: "<N>" before each line, N being the syslog severity (sd-daemon(3)).
+    /// Default: journal where standard error is the journal's, else text.
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_enum,
+        global = true,
+        help_heading = "Relay"
+    )]
+    pub log_format: Option<LogFormat>,
 }
