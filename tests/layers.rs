@@ -148,6 +148,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "helper",
             "output",
             "privileges",
+            "resolver",
             "syslog",
             "tls",
         ],
