@@ -12,6 +12,7 @@
 
 mod ca;
 mod command;
+mod file;
 mod kinds;
 mod password;
 
@@ -25,6 +26,7 @@ pub use ca::{
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, PasswdOptions, SendOptions};
+pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind};
 pub use password::PasswordOptions;
 
@@ -416,6 +418,10 @@ pub struct RelayOptions {
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
+
+    /// Where more flags stand.
+    #[command(flatten)]
+    pub file: FileOption,
 }
 
 /// How much is logged.

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use clap::Parser;
 use wecrelay::cli::{Command, Options, RelayOptions};
+use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
 use wecrelay::{commands, relay, systemd};
 
@@ -21,22 +21,34 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let (options, arguments) = match Arguments::parse(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
+        Err(file::Error::Flags(error)) => error.exit(),
+        Err(error) => return end(2, &error.to_string()),
+    };
     logger::start(options.verbosity);
-    let (code, error) = match run(&options) {
+    let (code, error) = match run(&options, &arguments) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Running(error)) => (1, error),
     };
+    let error = chain(error.as_ref());
+    match arguments.place(&error) {
+        Some(place) => end(code, &format!("{place}: {error}")),
+        None => end(code, &error),
+    }
+}
+
+fn end(code: u8, why: &str) -> ExitCode {
     // Nobody is left to tell if standard error is closed too.
-    let _ = writeln!(io::stderr(), "wecrelay: {}", chain(error.as_ref()));
+    let _ = writeln!(io::stderr(), "wecrelay: {why}");
     ExitCode::from(code)
 }
 
-fn run(options: &Options) -> Result<(), Failure> {
+fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
     match &options.command {
         Some(Command::Check(options)) => {
-            let (config, _) = configuration(options)?;
+            let Started { config, .. } = configuration(options)?;
             commands::check::run(&config).map_err(|error| Failure::Usage(error.into()))
         }
         Some(Command::Send(send)) => {
@@ -56,8 +68,14 @@ fn run(options: &Options) -> Result<(), Failure> {
             })
         }
         None => {
-            let (config, sockets) = configuration(&options.relay)?;
-            relay::run(&config, sockets).map_err(|error| match error.is_usage() {
+            let Started {
+                config,
+                sockets,
+                environment,
+            } = configuration(&options.relay)?;
+            let (started, arguments) = (config.clone(), arguments.clone());
+            let again = move || arguments.again(&started, &environment);
+            relay::run(&config, sockets, again).map_err(|error| match error.is_usage() {
                 true => Failure::Usage(error.into()),
                 false => Failure::Running(error.into()),
             })
@@ -65,8 +83,16 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// The flags, checked, and the sockets that the service manager has bound.
-fn configuration(options: &RelayOptions) -> Result<(Config, Vec<TcpListener>), Failure> {
+/// What the relay starts with.
+struct Started {
+    config: Config,
+    /// Those that the service manager has bound.
+    sockets: Vec<TcpListener>,
+    environment: Environment,
+}
+
+/// The flags, checked.
+fn configuration(options: &RelayOptions) -> Result<Started, Failure> {
     let sockets = systemd::sockets().map_err(|error| Failure::Usage(error.into()))?;
     let (names, sockets) = sockets.into_iter().map(split).unzip();
     let environment = Environment {
@@ -75,7 +101,11 @@ fn configuration(options: &RelayOptions) -> Result<(Config, Vec<TcpListener>), F
     };
     let config = Config::check(options, &environment);
     let config = config.map_err(|error| Failure::Usage(error.into()))?;
-    Ok((config, sockets))
+    Ok(Started {
+        config,
+        sockets,
+        environment,
+    })
 }
 
 fn split(socket: systemd::Inherited) -> (config::Inherited, TcpListener) {

@@ -112,11 +112,16 @@ impl std::error::Error for Error {}
 
 /// Runs the relay until SIGTERM or SIGINT.
 ///
-/// `sockets` are those that `config` calls inherited.
+/// `sockets` are those that `config` calls inherited. `again` gives the configuration to go on
+/// with on SIGHUP.
 ///
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
-pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
+pub fn run(
+    config: &Config,
+    sockets: Vec<TcpListener>,
+    mut again: impl FnMut() -> Result<Config, String> + 'static,
+) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
     // Of all keytabs that there will be: a reload must not open the door to replays.
     let replays = Rc::default();
@@ -137,10 +142,9 @@ pub fn run(config: &Config, sockets: Vec<TcpListener>) -> Result<(), Error> {
         }
     }
     let store = early.map_or_else(|| open(config), Ok)?;
-    let reloaded = config.clone();
     let mut channels = channels(&settings.subscriptions);
     let reload = move || {
-        let loaded = load(&reloaded, &replays).map_err(|error| error.to_string())?;
+        let loaded = load(&again()?, &replays).map_err(|error| error.to_string())?;
         let now = self::channels(&loaded.settings.subscriptions);
         warn_of_added(&channels, &now);
         channels = now;

@@ -79,3 +79,55 @@ fn a_mistake_in_an_access_list_is_named_with_its_place() {
         assert!(error.contains("depend on claims"), "{error}");
     }
 }
+
+/// The sample lets nobody in, says so, and starts once one flag is added.
+#[test]
+fn the_sample_file_runs_with_one_flag_more() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/wecrelay.toml");
+    let output = run(&["check", "--config", file]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("nobody could get in"), "{error}");
+    let output = run(&["check", "--config", file, "--anonymous", "192.0.2.0/24"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("Application, Security, System"), "{text}");
+    assert!(text.contains("tcp://127.0.0.1:601?max=256K"), "{text}");
+}
+
+#[test]
+fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
+    let dir = TempDir::new();
+    let file = dir.file("wecrelay.toml");
+    let cases = [
+        (
+            "chanel = 'System'",
+            "1: there is no flag \"chanel\"; did you mean \"channel\"?",
+        ),
+        ("\nbom = 1", "2: bom is a number; allowed is true or false"),
+        ("\n\nmessage = 'yaml'", "3: invalid value 'yaml'"),
+        (
+            "listen = [\n  'http://127.0.0.1:0',\n  'ftp://x' ]",
+            "3: --listen ftp://x: allowed are http",
+        ),
+        ("users = 'nowhere'", "1: --users "),
+        ("= 1", "1: no TOML: "),
+    ];
+    for (text, expected) in cases {
+        fs::write(&file, text).unwrap();
+        for command in [&["check"][..], &[]] {
+            let flags = ["--config", &file, "--anonymous", "192.0.2.0/24"];
+            let output = run(&[command, &flags].concat());
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{error}");
+            assert!(error.contains(&format!("{file}:{expected}")), "{error}");
+        }
+    }
+    let output = run(&["--config", &dir.file("none")]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("--config") && error.contains("No such file"),
+        "{error}"
+    );
+}

@@ -1,5 +1,5 @@
 //! What `contrib` ships works as it is: the ready subscriptions are read by the relay,
-//! and its linter has nothing to say of them.
+//! and its linter has nothing to say of them; the sample of a configuration file names every flag.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,9 @@
 use std::fs;
 use std::path::Path;
 
+use clap::CommandFactory;
+use wecrelay::cli::Options;
+use wecrelay::config::file;
 use wecrelay::query;
 use wecrelay::subscriptions;
 
@@ -60,4 +63,49 @@ fn ready_subscriptions_say_why_and_how_much() {
             assert_eq!(text.matches(word).count(), 1, "{name}: {word}");
         }
     }
+}
+
+/// The sample with its commented keys as keys; the first of each, as TOML wants it.
+fn sample_without_comments() -> String {
+    let mut known: Vec<String> = Vec::new();
+    let mut text = String::new();
+    for line in include_str!("../contrib/wecrelay.toml").lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        let Some((key, _)) = line.split_once(" = ") else {
+            continue;
+        };
+        assert!(
+            !key.contains(' '),
+            "a comment that looks like a key: {line}"
+        );
+        // A second value of a key shows another way to say it.
+        let key = match known.iter().any(|k| k == key) {
+            true => continue,
+            false => key.to_owned(),
+        };
+        known.push(key);
+        text.push_str(&format!("{line}\n"));
+    }
+    text
+}
+
+#[test]
+fn the_sample_names_every_flag_with_a_value_that_it_takes() {
+    let path = Path::new("/etc/wecrelay/wecrelay.toml");
+    let text = sample_without_comments();
+    let settings = file::settings(&text, path).unwrap();
+    let named: Vec<_> = settings.iter().map(|setting| &setting.name).collect();
+    let mut command = Options::command();
+    command.build();
+    for key in file::keys(&command).filter_map(clap::Arg::get_long) {
+        assert!(
+            named.iter().any(|name| *name == key),
+            "{key} is missing in contrib/wecrelay.toml"
+        );
+    }
+    let empty = settings
+        .iter()
+        .find(|setting| setting.occurrences.is_empty());
+    assert_eq!(empty, None, "says nothing");
+    file::settings(include_str!("../contrib/wecrelay.toml"), path).unwrap();
 }

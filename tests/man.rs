@@ -1,7 +1,7 @@
 //! The manual's options are those of the command line.
 //!
-//! `man/wecrelay.8` is written by hand but for the parts between "begin generated"
-//! and "end generated" comments, which come from `src/cli.rs`.
+//! `man/wecrelay.8` and `man/wecrelay.toml.5` are written by hand but for the parts between
+//! "begin generated" and "end generated" comments, which come from `src/cli.rs`.
 //! `UPDATE_MAN=1 cargo test --test man` writes them anew.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -11,35 +11,44 @@ use std::fmt::Write;
 
 use clap::CommandFactory;
 use wecrelay::cli::Options;
+use wecrelay::config::file;
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/wecrelay.8");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man");
 const PAGE: &str = include_str!("../man/wecrelay.8");
+const PAGES: [(&str, &str); 2] = [
+    ("wecrelay.8", PAGE),
+    ("wecrelay.toml.5", include_str!("../man/wecrelay.toml.5")),
+];
 const BEGIN: &str = ".\\\" begin generated: ";
 const END: &str = ".\\\" end generated";
 
 #[test]
 fn the_options_are_those_of_the_command_line() {
-    let fresh = regenerate(PAGE);
-    if std::env::var_os("UPDATE_MAN").is_some() {
-        std::fs::write(PATH, fresh).unwrap();
-        return;
+    for (name, page) in PAGES {
+        let fresh = regenerate(page);
+        if std::env::var_os("UPDATE_MAN").is_some() {
+            std::fs::write(format!("{FOLDER}/{name}"), fresh).unwrap();
+            continue;
+        }
+        let differing = page
+            .lines()
+            .zip(fresh.lines())
+            .find(|(page, fresh)| page != fresh);
+        assert!(
+            page == fresh,
+            "man/{name} is not what src/cli.rs says; first difference: {differing:?}; \
+             UPDATE_MAN=1 cargo test --test man writes it anew"
+        );
     }
-    let differing = PAGE
-        .lines()
-        .zip(fresh.lines())
-        .find(|(page, fresh)| page != fresh);
-    assert!(
-        PAGE == fresh,
-        "man/wecrelay.8 is not what src/cli.rs says; first difference: {differing:?}; \
-         UPDATE_MAN=1 cargo test --test man writes it anew"
-    );
 }
 
 #[test]
 fn the_title_has_the_version() {
-    let title = PAGE.lines().find(|line| line.starts_with(".TH ")).unwrap();
-    let version = concat!("\"wecrelay ", env!("CARGO_PKG_VERSION"), "\"");
-    assert!(title.contains(version), "{title}");
+    for (_, page) in PAGES {
+        let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();
+        let version = concat!("\"wecrelay ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(title.contains(version), "{title}");
+    }
 }
 
 #[test]
@@ -84,6 +93,9 @@ fn regenerate(page: &str) -> String {
 /// The options of the command of this name, as roff.
 fn options(name: &str) -> String {
     let relay = Options::command();
+    if name == "keys" {
+        return keys(relay);
+    }
     if name == "wecrelay" {
         return render(relay);
     }
@@ -100,6 +112,42 @@ fn options(name: &str) -> String {
         .map(ToString::to_string);
     let about = about.unwrap_or_default().replace('-', "\\-");
     paragraphs(&about, ".PP") + &render(command)
+}
+
+/// The keys of the file of `--config`, as roff.
+fn keys(mut relay: clap::Command) -> String {
+    relay.build();
+    let mut out = String::new();
+    for heading in ["Sources", "Events", "Relay"] {
+        writeln!(out, ".SS {heading}").unwrap();
+        let here = |arg: &&clap::Arg| arg.get_help_heading() == Some(heading);
+        for arg in file::keys(&relay).filter(here) {
+            let values = arg.get_possible_values();
+            let values: Vec<_> = values
+                .iter()
+                .map(clap::builder::PossibleValue::get_name)
+                .collect();
+            let of = match values.as_slice() {
+                [] | ["true", "false"] => String::new(),
+                values => format!(" of {}", values.join(", ")),
+            };
+            let (name, kind) = (arg.get_long().unwrap(), file::allowed(arg));
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let text = format!(".TP\n.B {name}\n{help}.\n.br\n{kind}{of}.\n");
+            out.push_str(
+                &capital_after_break(&text)
+                    .replace('-', "\\-")
+                    .replace('\'', "\\(aq"),
+            );
+        }
+    }
+    out
+}
+
+/// What stands after a line break begins like a sentence.
+fn capital_after_break(text: &str) -> String {
+    let (before, after) = text.split_once(".br\n").unwrap();
+    format!("{before}.br\n{}{}", after[..1].to_uppercase(), &after[1..])
 }
 
 fn render(command: clap::Command) -> String {

@@ -226,6 +226,41 @@ fn a_second_sigterm_ends_at_once() {
     assert!(!waiting.join().unwrap(), "acknowledged, yet not delivered");
 }
 
+#[test]
+fn sighup_reads_the_configuration_file_anew() {
+    let dir = TempDir::new();
+    let file = dir.file("wecrelay.toml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("channel = 'System'\nusers = 'users'\noutput = 'file:out'\nallow-unencrypted = true\n");
+    write_users(&dir, &["alice"]);
+    let relay = Relay::start(&dir, &["--config", &file]);
+    let stage = Stage { dir, relay };
+    let before = stage.offer();
+    assert!(stage.logs_on("alice"));
+
+    write("chanel = 'Security'\n");
+    let line = stage.reload(KEPT);
+    assert!(line.contains("wecrelay.toml:1: "), "{line}");
+    assert_eq!(stage.offer(), before);
+
+    write_users(&stage.dir, &["bob"]);
+    write(
+        "channel = ['System', 'Setup']\nusers = 'users'\noutput = 'file:other'\n\
+         metrics = '127.0.0.1:1'\nallow-unencrypted = true\n",
+    );
+    let line = stage.reload("needs a restart");
+    assert!(line.contains("metrics, output changed"), "{line}");
+    wait_for("the reload", || {
+        stage.relay.process.log().contains("reloaded").then_some(())
+    });
+    wait_for("the new channel", || {
+        (stage.offer().version != before.version).then_some(())
+    });
+    assert!(stage.logs_on("bob") && !stage.logs_on("alice"));
+    assert!(!std::path::Path::new(&stage.dir.file("other")).exists());
+    assert!(std::path::Path::new(&stage.dir.file("out")).exists());
+}
+
 /// More than a stalled receiver takes.
 fn large_event(number: usize) -> String {
     numbered_event(number).replace("::ffff:192.0.2.10;", &"x".repeat(300_000))

@@ -14,15 +14,13 @@ impl Collector {
     pub(super) fn handle_accepted(&mut self, now: Now, id: ConnId, address: IpAddr) {
         self.counters.connections += 1;
         let connection = Connection::new(now, address, &self.settings.rules.limits);
-        self.connections.insert(
-            id,
-            Slot {
-                connection,
-                armed: None,
-                buffered: 0,
-                strange: 0,
-            },
-        );
+        let slot = Slot {
+            connection,
+            armed: None,
+            buffered: 0,
+            strange: 0,
+        };
+        self.connections.insert(id, Box::new(slot));
         self.arm(id);
     }
 

@@ -153,7 +153,8 @@ struct Form {
 /// The collector as a state machine.
 pub struct Collector {
     settings: Settings,
-    connections: HashMap<ConnId, Slot>,
+    /// Boxed: the table has up to twice as many places as connections.
+    connections: HashMap<ConnId, Box<Slot>>,
     links: Vec<Link>,
     forms: Vec<Form>,
     form_of_link: Vec<usize>,
@@ -357,13 +358,13 @@ impl Collector {
     /// Whether nothing that was accepted is left to deliver or to answer.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let answered = |slot: &Slot| slot.connection.outgoing().is_empty();
+        let mut slots = self.connections.values();
         self.batches.is_empty()
             && self
                 .links
                 .iter()
                 .all(|link| link.is_idle() || !link.settings().required)
-            && self.connections.values().all(answered)
+            && slots.all(|slot| slot.connection.outgoing().is_empty())
     }
 
     /// Ends what outputs have of a session; to be called when nothing is left to deliver.

@@ -3,6 +3,8 @@
 //! Everything that can be wrong with a flag is found here, before anything
 //! listens. Files that flags name are read later, by their own modules.
 
+pub mod file;
+
 mod error;
 mod listen;
 mod words;

@@ -216,7 +216,7 @@ impl Connection {
             Refusal::new(RefusalKind::Http, 415, reason)
         })?;
         let plain;
-        let form = if content_type.is("multipart/encrypted") {
+        let form = if multipart::is_sealed(&content_type) {
             let sealed = self.unseal(&content_type, &mut body)?;
             plain = body.get(sealed.data.clone()).unwrap_or_default();
             Form {
@@ -243,33 +243,36 @@ impl Connection {
         Ok((message, Form { charset, ..form }))
     }
 
+    /// Unseals a body in place, all its parts, whose texts then lie together; gives the
+    /// first part with the place of them all.
     pub(super) fn unseal(
         &mut self,
         content_type: &ContentType,
         body: &mut [u8],
     ) -> Result<multipart::Sealed, Refusal> {
         let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
-        let mut sealed =
-            multipart::parse(content_type, body).map_err(|e| refusal(e.to_string()))?;
+        let parts = multipart::parse_all(content_type, body);
+        let parts = parts.map_err(|e| refusal(e.to_string()))?;
         let context = self.established.as_mut().and_then(|e| e.context.as_mut());
         let Some(context) = context else {
             return Err(refusal("a sealed body without a security context".into()));
         };
-        let (front, data) = body
-            .split_at_mut_checked(sealed.data.start)
-            .unwrap_or_default();
-        let data = data.get_mut(..sealed.data.len()).unwrap_or_default();
-        let token = front.get(sealed.token.clone()).unwrap_or_default();
-        let size = context
-            .unseal(token, data)
-            .map_err(|e| refusal(e.to_string()))?;
-        // Kerberos with RC4 counts its padding too.
-        if sealed.length != data.len() && sealed.length != size {
-            let reason = format!("Length={} of {} sealed bytes", sealed.length, data.len());
-            return Err(refusal(reason));
+        let mut whole: Option<multipart::Sealed> = None;
+        for mut part in parts {
+            let size = unseal_part(context, body, &part).map_err(refusal)?;
+            let end = part.data.start + size;
+            match &mut whole {
+                None => {
+                    part.data.end = end;
+                    whole = Some(part);
+                }
+                Some(whole) => {
+                    body.copy_within(part.data.start..end, whole.data.end);
+                    whole.data.end += size;
+                }
+            }
         }
-        sealed.data.end = sealed.data.start + size;
-        Ok(sealed)
+        whole.ok_or_else(|| refusal("a sealed body without parts".into()))
     }
 
     pub(super) fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
@@ -311,6 +314,29 @@ fn offer_all(
     let passwords = passwords.map(|known| known.offers(is_secure, now.wall, random));
     let passwords = passwords.unwrap_or_default().into_iter();
     passwords.fold(offer(&rules.auth), |r, o| r.header("WWW-Authenticate", o))
+}
+
+/// Unseals one part in place and gives the size of its text.
+fn unseal_part(
+    context: &mut auth::SecurityContext,
+    body: &mut [u8],
+    part: &multipart::Sealed,
+) -> Result<usize, String> {
+    let (front, data) = body
+        .split_at_mut_checked(part.data.start)
+        .unwrap_or_default();
+    let data = data.get_mut(..part.data.len()).unwrap_or_default();
+    let token = front.get(part.token.clone()).unwrap_or_default();
+    let size = context.unseal(token, data).map_err(|e| e.to_string())?;
+    // Kerberos with RC4 counts its padding too.
+    match part.length == data.len() || part.length == size {
+        true => Ok(size),
+        false => Err(format!(
+            "Length={} of {} sealed bytes",
+            part.length,
+            data.len()
+        )),
+    }
 }
 
 /// Decompresses and decodes an unsealed body.

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::auth::Verdict;
+use crate::http::multipart;
+use crate::kerberos::crypto::{Enctype, Key};
+use crate::kerberos::wrap;
 use crate::ntlm::initiator::{Client, Nonces};
 use crate::ntlm::{self, Accounts};
 use crate::sldc;
 use crate::source::{Endpoint, Session};
-use crate::wire;
+use crate::wire::{self, Charset};
 use std::net::Ipv4Addr;
 use std::time::UNIX_EPOCH;
 
@@ -433,4 +436,41 @@ fn a_domain_that_never_answers_costs_the_connection() {
         .connection
         .handle_verdict(scene.now, late, &scene.rules);
     assert!(event.is_none() && scene.connection.identity().is_none());
+}
+
+/// As clients of Kerberos may cut a large body (MS-WSMV 2.2.9.1.3).
+#[test]
+fn a_body_sealed_in_several_parts_is_one_message() {
+    for enctype in Enctype::ALL {
+        let mut random = |bytes: &mut [u8]| bytes.fill(7);
+        let key = Key::generate(enctype, &mut random);
+        let mut source = wrap::Session::initiate(&key, true, 1, 2, &mut random);
+        let ours = wrap::Session::accept(&key, true, 2, 1, &mut random);
+        let context = SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Kerberos);
+        let mut scene = Scene::established();
+        scene.connection.established.as_mut().unwrap().context = Some(context);
+        let text: String = ('a'..='z').cycle().take(40_000).collect();
+        let mut body = Vec::new();
+        for part in text.as_bytes().chunks(16 << 10) {
+            let mut data = part.to_vec();
+            let token = source.seal(&mut data);
+            body.truncate(
+                body.len()
+                    .saturating_sub(b"--Encrypted Boundary--\r\n".len()),
+            );
+            let (mechanism, charset) = (Mechanism::Kerberos, Charset::Utf8);
+            multipart::emit(mechanism, charset, data.len(), &token, &data, &mut body);
+        }
+        let kind = multipart::content_type(Mechanism::Kerberos);
+        let kind = kind.replace("multipart/encrypted", "multipart/x-multi-encrypted");
+        let header = format!("Content-Type: {kind}\r\n");
+        let message = scene.message(&post(&header, &body));
+        assert_eq!(message.text, text, "{enctype}");
+        // Parts that come again end the connection.
+        let answer = Answer::Envelope(200, "x");
+        scene.connection.answer(scene.now, &answer);
+        scene.sent();
+        let refusal = scene.refusal(&post(&header, &body));
+        assert_eq!(refusal.kind, RefusalKind::Sealing, "{enctype}");
+    }
 }

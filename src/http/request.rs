@@ -46,7 +46,8 @@ enum State {
     Head {
         scanned: usize,
     },
-    Body(Incoming),
+    /// Boxed: most connections wait for a head.
+    Body(Box<Incoming>),
     Failed(Error),
 }
 
@@ -168,7 +169,10 @@ impl Decoder {
             }
         }
         match std::mem::replace(&mut self.state, State::Head { scanned: 0 }) {
-            State::Body(Incoming { head, body, .. }) => Ok(Some(Request { head, body })),
+            State::Body(incoming) => {
+                let Incoming { head, body, .. } = *incoming;
+                Ok(Some(Request { head, body }))
+            }
             State::Head { .. } | State::Failed(_) => Ok(None),
         }
     }
@@ -184,7 +188,7 @@ impl Decoder {
             let head = parse_head(rest.get(..end).unwrap_or(rest), &self.limits)?;
             let incoming = Incoming::new(head, &self.limits)?;
             self.pending.consume(end);
-            self.state = State::Body(incoming);
+            self.state = State::Body(Box::new(incoming));
         } else if within.len() == self.limits.head {
             return Err(too_long(within));
         } else {

@@ -9,6 +9,7 @@
 //! # Ok::<(), wecrelay::output::Error>(())
 //! ```
 
+mod anchor;
 mod authority;
 mod choices;
 mod error;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use crate::syslog::framing::Framing;
 
+pub use anchor::anchored;
 pub use authority::{Authority, is_host_name};
 use choices::Choices;
 pub use error::Error;

@@ -34,7 +34,8 @@ struct Socket {
 /// All sources' sockets, and which of them may have something to read.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    sockets: HashMap<ConnId, Socket>,
+    /// Boxed: the table has up to twice as many places as sockets.
+    sockets: HashMap<ConnId, Box<Socket>>,
     ready: VecDeque<ConnId>,
     next: u64,
     buffers: Buffers,
@@ -84,7 +85,7 @@ impl Sources {
             queued: false,
             shut_down: false,
         };
-        self.sockets.insert(id, socket);
+        self.sockets.insert(id, Box::new(socket));
         Some(id)
     }
 

@@ -1,0 +1,103 @@
+//! Why a configuration file was refused.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+/// A line of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl Place {
+    pub(super) fn at(path: &Path, text: &str, offset: usize) -> Self {
+        let before = text.bytes().take(offset);
+        Self {
+            path: path.to_owned(),
+            line: 1 + before.filter(|&byte| byte == b'\n').count(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// What is wrong with the file, or with the command line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line and the file together; also `--help` and `--version`.
+    Flags(clap::Error),
+    /// It cannot be read.
+    Read(PathBuf, io::Error),
+    /// It is no TOML.
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What the parser says.
+        message: String,
+    },
+    /// A key that is no flag.
+    Unknown {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// The flag that may have been meant.
+        similar: Option<String>,
+    },
+    /// A value of another type than the flag's.
+    Kind {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// What may stand there.
+        allowed: String,
+        /// What does.
+        found: &'static str,
+    },
+    /// A value that the flag does not take.
+    Value {
+        /// Where.
+        place: Place,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flags(error) => write!(f, "{error}"),
+            Self::Read(path, error) => write!(f, "--config {}: {error}", path.display()),
+            Self::Syntax { place, message } => write!(f, "{place}: no TOML: {message}"),
+            Self::Unknown {
+                place,
+                key,
+                similar,
+            } => {
+                write!(f, "{place}: there is no flag {key:?}")?;
+                match similar {
+                    Some(similar) => write!(f, "; did you mean {similar:?}?"),
+                    None => f.write_str("; allowed are those in wecrelay.toml(5)"),
+                }
+            }
+            Self::Kind {
+                place,
+                key,
+                allowed,
+                found,
+            } => write!(f, "{place}: {key} is {found}; allowed is {allowed}"),
+            Self::Value { place, message } => write!(f, "{place}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,97 @@
+//! Which keys there are and what may stand there: read off the clap definitions.
+
+use std::any::TypeId;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+
+use crate::cli::Options;
+
+/// Flags that stand on the command line only.
+const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
+
+/// The relay's command, complete.
+pub(super) fn command() -> Command {
+    let mut command = Options::command();
+    command.build();
+    command
+}
+
+/// The flags of `command` that may stand in the file; [`Arg::get_long`] is the key.
+pub fn keys(command: &Command) -> impl Iterator<Item = &Arg> {
+    let is_key = |arg: &&Arg| arg.get_long().is_some_and(|name| !NOT_KEYS.contains(&name));
+    command.get_arguments().filter(is_key)
+}
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: it is on or off.
+    Switch,
+    /// Nothing: how often it is given counts.
+    Count,
+    /// A number.
+    Number,
+    /// The path of a file or folder.
+    Path,
+    /// Any other text.
+    Text,
+}
+
+impl Kind {
+    pub(super) fn of(arg: &Arg) -> Self {
+        match arg.get_action() {
+            ArgAction::SetTrue | ArgAction::SetFalse => return Self::Switch,
+            ArgAction::Count => return Self::Count,
+            _ => {}
+        }
+        let kind = arg.get_value_parser().type_id();
+        let numbers = [
+            TypeId::of::<u8>(),
+            TypeId::of::<u16>(),
+            TypeId::of::<u32>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<usize>(),
+            TypeId::of::<NonZeroU16>(),
+            TypeId::of::<NonZeroU32>(),
+            TypeId::of::<NonZeroU64>(),
+        ];
+        if numbers.iter().any(|number| kind == *number) {
+            Self::Number
+        } else if kind == TypeId::of::<PathBuf>() {
+            Self::Path
+        } else {
+            Self::Text
+        }
+    }
+}
+
+pub(super) fn is_repeatable(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append)
+}
+
+/// Whether the flag may stand without a value, though it takes one.
+pub(super) fn has_optional_value(arg: &Arg) -> bool {
+    let least = arg.get_num_args().map(|range| range.min_values());
+    least == Some(0) && matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+/// What may stand for the flag, for people.
+#[must_use]
+pub fn allowed(arg: &Arg) -> String {
+    let one = match Kind::of(arg) {
+        Kind::Switch => return "true or false".to_owned(),
+        Kind::Count | Kind::Number => "a number",
+        Kind::Path | Kind::Text => "a string",
+    };
+    let many = if is_repeatable(arg) {
+        format!("{one}, or an array: one for each time that the flag would be given")
+    } else {
+        one.to_owned()
+    };
+    match has_optional_value(arg) {
+        true => format!("{many}, or true"),
+        false => many,
+    }
+}

@@ -1,0 +1,270 @@
+//! The configuration file of `--config`: flags that stand in TOML.
+//!
+//! There is no second list of what can be said: each key is looked up in the clap
+//! definitions, becomes what would stand on the command line, and is parsed with it. What
+//! the command line gives replaces what the file gives of that flag.
+
+mod error;
+mod keys;
+mod settings;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory, Parser};
+
+use super::{Config, Environment};
+use crate::cli::{Options, RelayOptions};
+
+pub use error::{Error, Place};
+pub use keys::{allowed, keys};
+pub use settings::{Occurrence, Setting, settings};
+
+/// What SIGHUP takes from the file; all else waits for a restart.
+const RELOADED: [&str; 22] = [
+    "allow-password-without-tls",
+    "allow-unencrypted",
+    "anonymous",
+    "basic",
+    "bom",
+    "channel",
+    "client-ca",
+    "computer-exempt",
+    "crl",
+    "digest",
+    "enterprise",
+    "facility",
+    "hostname",
+    "kerberos-rc4",
+    "keytab",
+    "message",
+    "ntlmv1",
+    "require-computer-match",
+    "subscription",
+    "tls-cert",
+    "tls-key",
+    "users",
+];
+
+/// The command line, and the file that it names.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    given: Vec<OsString>,
+    file: Option<(PathBuf, Vec<Setting>)>,
+}
+
+impl Arguments {
+    /// Reads the file that the command line names, if it names one.
+    ///
+    /// # Errors
+    /// What is wrong with either; `--help` and `--version` too, as clap has it.
+    pub fn parse(given: Vec<OsString>) -> Result<(Options, Self), Error> {
+        let file = match config(&given) {
+            Some(path) => Some((path.clone(), read(&path)?)),
+            None => None,
+        };
+        let arguments = Self { given, file };
+        Ok((arguments.options()?, arguments))
+    }
+
+    /// The flags of both.
+    fn options(&self) -> Result<Options, Error> {
+        let mut all = self.given.clone();
+        if let Some((_, settings)) = &self.file {
+            // What follows "--" would be no flags.
+            let end = all.iter().position(|argument| argument == "--");
+            let end = end.unwrap_or(all.len());
+            all.splice(end..end, additions(&self.given, settings));
+        }
+        Options::try_parse_from(all).map_err(Error::Flags)
+    }
+
+    /// Where the flag stands in the file that `message` complains of.
+    #[must_use]
+    pub fn place(&self, message: &str) -> Option<&Place> {
+        let (_, settings) = self.file.as_ref()?;
+        let is_named = |setting: &&Setting| names(message, &setting.name);
+        let setting = settings.iter().find(is_named)?;
+        let is_it = |o: &&Occurrence| {
+            let value = o.value.as_deref().filter(|value| !value.is_empty());
+            value.is_some_and(|value| message.contains(value))
+        };
+        let occurrence = setting.occurrences.iter().find(is_it);
+        Some(occurrence.map_or(&setting.place, |occurrence| &occurrence.place))
+    }
+
+    /// The configuration on SIGHUP: what can be taken without a restart from the file as it
+    /// is now, all else as in `started`. What waits for a restart is logged.
+    ///
+    /// # Errors
+    /// Whatever would keep the relay from starting with the file.
+    pub fn again(&self, started: &Config, environment: &Environment) -> Result<Config, String> {
+        let Some((path, before)) = &self.file else {
+            return Ok(started.clone());
+        };
+        let now = read(path).map_err(|error| error.to_string())?;
+        let waiting = waiting(before, &now);
+        let fresh = Self {
+            given: self.given.clone(),
+            file: Some((path.clone(), now.clone())),
+        };
+        let options = fresh.options().map_err(|error| error.to_string())?;
+        let mut options = options.relay;
+        // We may not be root any more.
+        (options.user, options.group) = (None, None);
+        if !waiting.contains(&"listen") {
+            keep_listeners(&mut options, started);
+        }
+        let config = Config::check(&options, environment).map_err(|error| {
+            let error = with_causes(&error);
+            match fresh.place(&error) {
+                Some(place) => format!("{place}: {error}"),
+                None => error,
+            }
+        })?;
+        if !waiting.is_empty() {
+            let (path, names) = (path.display(), waiting.join(", "));
+            log::warn!("{path}: {names} changed: that needs a restart");
+        }
+        Ok(merged(config, started))
+    }
+}
+
+/// The file that the command line names. Other flags may be wrong, or miss what the file
+/// gives: that is found out later.
+fn config(given: &[OsString]) -> Option<PathBuf> {
+    let matches = lenient(given)?;
+    let (matches, _) = innermost(&matches, keys::command());
+    let path = matches.try_get_one::<PathBuf>("config").ok().flatten();
+    path.cloned()
+}
+
+fn lenient(given: &[OsString]) -> Option<ArgMatches> {
+    let command = Options::command().ignore_errors(true);
+    command.try_get_matches_from(given).ok()
+}
+
+/// The command that runs, and what was given to it.
+fn innermost(mut matches: &ArgMatches, mut command: Command) -> (&ArgMatches, Command) {
+    while let Some((name, inner)) = matches.subcommand() {
+        let Some(subcommand) = command.find_subcommand(name).cloned() else {
+            break;
+        };
+        (matches, command) = (inner, subcommand);
+    }
+    (matches, command)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "flags are read before the loop begins"
+)]
+fn read(path: &Path) -> Result<Vec<Setting>, Error> {
+    let failed = |error| Error::Read(path.to_owned(), error);
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    settings(&text, path)
+}
+
+/// What the file adds to the command line: flags of the command that runs, unless these or
+/// what contradicts them are given.
+fn additions(given: &[OsString], settings: &[Setting]) -> Vec<OsString> {
+    let Some(matches) = lenient(given) else {
+        return Vec::new();
+    };
+    let (matches, command) = innermost(&matches, keys::command());
+    let is_given =
+        |arg: &Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let given: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|arg| is_given(arg))
+        .collect();
+    let mut additions = Vec::new();
+    for setting in settings {
+        let named = |arg: &&Arg| arg.get_long() == Some(&setting.name);
+        let Some(arg) = command.get_arguments().find(named) else {
+            continue;
+        };
+        let is_over = |other: &&Arg| {
+            other.get_id() == arg.get_id()
+                || conflict(&command, arg, other)
+                || conflict(&command, other, arg)
+        };
+        if !given.iter().any(is_over) {
+            additions.extend(setting.occurrences.iter().map(|o| o.argument.clone()));
+        }
+    }
+    additions
+}
+
+/// Whether `a` says that it does not go with `b`.
+fn conflict(command: &Command, a: &Arg, b: &Arg) -> bool {
+    let others = command.get_arg_conflicts_with(a);
+    others.iter().any(|other| other.get_id() == b.get_id())
+}
+
+/// Whether a text names the flag.
+fn names(text: &str, flag: &str) -> bool {
+    let flag = format!("--{flag}");
+    text.match_indices(&flag).any(|(at, _)| {
+        let rest = text.get(at + flag.len()..).unwrap_or_default();
+        !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
+    })
+}
+
+/// What differs between the two and is not taken on SIGHUP.
+fn waiting<'a>(before: &'a [Setting], now: &'a [Setting]) -> Vec<&'a str> {
+    let arguments = |settings: &'a [Setting], name: &str| {
+        let setting = settings.iter().find(|setting| setting.name == name);
+        let occurrences = setting.into_iter().flat_map(|s| &s.occurrences);
+        let arguments = occurrences.map(|o| &o.argument);
+        arguments.collect::<Vec<_>>()
+    };
+    let mut names: Vec<_> = before.iter().chain(now).map(|s| s.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .retain(|name| !RELOADED.contains(name) && arguments(before, name) != arguments(now, name));
+    names
+}
+
+/// Names in `--listen` are not asked for again, which could take long.
+fn keep_listeners(options: &mut RelayOptions, started: &Config) {
+    if options.listen.is_empty() {
+        return;
+    }
+    let own = started.listeners.iter().filter(|l| l.inherited.is_none());
+    let url = |listener: &super::Listener| {
+        let scheme = if listener.secure { "https" } else { "http" };
+        format!("{scheme}://{}", listener.address)
+    };
+    options.listen = own.map(url).collect();
+}
+
+fn merged(fresh: Config, started: &Config) -> Config {
+    let started = started.clone();
+    Config {
+        listeners: started.listeners,
+        outputs: started.outputs,
+        state: started.state,
+        metrics: started.metrics,
+        account: started.account,
+        ntlm_helper: started.ntlm_helper,
+        // The https listeners stay, and need certificates.
+        tls: match (started.tls, fresh.tls) {
+            (Some(started), None) => Some(started),
+            (started, fresh) => started.and(fresh),
+        },
+        ..fresh
+    }
+}
+
+fn with_causes(error: &super::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

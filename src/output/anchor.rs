@@ -1,0 +1,50 @@
+//! Relative paths in the URL of an output.
+
+use std::path::Path;
+
+/// The URL with its relative paths begun at `folder`: those of `file:` and `unix:`, and those
+/// of `ca=`, `cert=` and `key=`. What is no path, or no URL, stays as it is.
+///
+/// ```
+/// use std::path::Path;
+/// use wecrelay::output::anchored;
+///
+/// let folder = Path::new("/etc/wecrelay");
+/// assert_eq!(anchored("file:events?sync=yes", folder), "file:/etc/wecrelay/events?sync=yes");
+/// assert_eq!(anchored("tls://a?ca=b&name=c", folder), "tls://a?ca=/etc/wecrelay/b&name=c");
+/// assert_eq!(anchored("unix:/dev/log", folder), "unix:/dev/log");
+/// ```
+#[must_use]
+pub fn anchored(url: &str, folder: &Path) -> String {
+    let (front, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut text = match front.split_once(':') {
+        Some((scheme, path)) if is_local(scheme) => format!("{scheme}:{}", join(folder, path)),
+        _ => front.to_owned(),
+    };
+    let mut mark = '?';
+    for setting in query.split('&').filter(|setting| !setting.is_empty()) {
+        text.push(mark);
+        mark = '&';
+        match setting.split_once('=') {
+            Some((name @ ("ca" | "cert" | "key"), path)) => {
+                text.push_str(&format!("{name}={}", join(folder, path)));
+            }
+            _ => text.push_str(setting),
+        }
+    }
+    text
+}
+
+fn is_local(scheme: &str) -> bool {
+    ["file", "unix"]
+        .iter()
+        .any(|s| s.eq_ignore_ascii_case(scheme))
+}
+
+/// Nothing is no path.
+fn join(folder: &Path, path: &str) -> String {
+    match path {
+        "" => String::new(),
+        path => folder.join(path).to_string_lossy().into_owned(),
+    }
+}

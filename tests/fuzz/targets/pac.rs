@@ -1,0 +1,37 @@
+//! PACs: any bytes are read or refused, and a signature is of all but the signatures.
+#![no_main]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::kerberos::crypto::{Enctype, Key, usage};
+use wecrelay::kerberos::pac::{Pac, verify};
+
+/// The logon of the seeds.
+const AUTHTIME: u64 = 1_795_627_647;
+
+fuzz_target!(|bytes: &[u8]| {
+    let time = UNIX_EPOCH + Duration::from_secs(AUTHTIME);
+    let key = Key::new(Enctype::Aes256Sha1, &[7; 32]).expect("a key");
+    let Ok(pac) = Pac::parse(bytes) else {
+        return assert!(verify(bytes, &key, "web1$", time).is_err());
+    };
+    let signed = pac.signed();
+    assert_eq!(signed.len(), bytes.len());
+    let Ok(signature) = pac.server_signature() else {
+        return assert!(verify(bytes, &key, "web1$", time).is_err());
+    };
+    let logon = pac.logon("web1$", time);
+    if let Ok(logon) = &logon {
+        assert!(!logon.groups.contains(&logon.account));
+        assert_eq!(logon.token().account(), Some(logon.account));
+    }
+    // With the right signature it says the same; with any other nothing.
+    let verified = verify(bytes, &key, "web1$", time);
+    let right = key.checksum(usage::PAC_SIGNATURE, &signed);
+    let fits = signature.kind == 16 && signature.checksum() == Some(&*right);
+    match fits {
+        true => assert_eq!(verified, logon),
+        false => assert!(verified.is_err()),
+    }
+});
