@@ -25,9 +25,9 @@ pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
-pub use command::{Command, PasswdOptions, SendOptions};
+pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
-pub use kinds::{MessageKind, MismatchKind};
+pub use kinds::{MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.

@@ -178,8 +178,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "config", "event", "ntlm", "output", "query", "relay", "source", "users",
-            "wire", "wsman",
+            "cli", "config", "event", "ntlm", "output", "query", "relay", "resolver", "source",
+            "users", "wire", "wsman",
         ],
     ),
     (

@@ -2,5 +2,6 @@
 
 pub mod ca;
 pub mod check;
+pub mod completions;
 pub mod passwd;
 pub mod send;

@@ -50,7 +50,7 @@ pub(super) fn reply(bytes: &[u8], id: u16, name: &str, kind: TYPE) -> Option<Rep
 }
 
 /// The addresses of the name, or of that which its aliases end in.
-fn addresses(packet: &Packet<'_>, mut name: Name<'_>) -> Vec<IpAddr> {
+fn addresses<'a>(packet: &Packet<'a>, mut name: Name<'a>) -> Vec<IpAddr> {
     // Each alias once, however they stand and whether they go in circles.
     for _ in &packet.answers {
         let alias = packet.answers.iter().find_map(|record| match &record.rdata {

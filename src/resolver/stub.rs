@@ -7,6 +7,8 @@
 
 use super::message::{self, Reply};
 use super::{Error, hosts};
+use rand::TryRng;
+use rand::rngs::SysRng;
 use resolv_conf::{Config, ScopedIp};
 use simple_dns::TYPE;
 use std::fs;
@@ -138,12 +140,15 @@ impl Stub {
         name: &str,
         kind: TYPE,
     ) -> Result<Option<Vec<IpAddr>>, Error> {
-        let id = rand::random();
+        let silent = |error| Error::NoAnswer(server, error);
+        let mut id = [0; 2];
+        let random = SysRng.try_fill_bytes(&mut id);
+        random.map_err(|error| silent(io::Error::other(error)))?;
+        let id = u16::from_ne_bytes(id);
         let question = message::question(id, name, kind)?;
         let accept = |bytes: &[u8]| message::reply(bytes, id, name, kind);
         let timeout = self.settings.timeout.clamp(1, LONGEST_TIMEOUT);
         let timeout = Duration::from_secs(timeout.into());
-        let silent = |error| Error::NoAnswer(server, error);
         let mut reply = Reply::Truncated;
         if !self.settings.use_vc {
             reply = over_udp(server, &question, timeout, accept).map_err(silent)?;
