@@ -1,5 +1,8 @@
 //! The files `/etc/passwd` and `/etc/group`, see passwd(5) and group(5).
-#![expect(clippy::disallowed_methods, reason = "it reads files, before the start")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it reads files, before the start"
+)]
 
 use super::Person;
 use nix::unistd::{Gid, Uid};
@@ -42,9 +45,8 @@ pub(super) fn group(text: &str, name: &str) -> Option<Gid> {
 /// `own`, and the groups that have this user as a member.
 pub(super) fn groups_with(text: &str, user: &str, own: Gid) -> Vec<Gid> {
     let groups = text.lines().filter_map(parse_group);
-    let groups = groups.filter(|(_, gid, members)| {
-        *gid != own && members.split(',').any(|member| member == user)
-    });
+    let groups = groups
+        .filter(|(_, gid, members)| *gid != own && members.split(',').any(|member| member == user));
     std::iter::once(own)
         .chain(groups.map(|(_, gid, _)| gid))
         .collect()
@@ -67,7 +69,8 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_whole_name() {
-        let text = "# system\nwecrelayer:x:1:1::/:\nwecrelay:x:991:990:relay:/nonexistent:/bin/false\n";
+        let text =
+            "# system\nwecrelayer:x:1:1::/:\nwecrelay:x:991:990:relay:/nonexistent:/bin/false\n";
         let found = user(text, "wecrelay").unwrap();
         assert_eq!((found.uid.as_raw(), found.gid.as_raw()), (991, 990));
         assert_eq!(user(text, "wecrel"), None);

@@ -53,10 +53,13 @@ pub(super) fn reply(bytes: &[u8], id: u16, name: &str, kind: TYPE) -> Option<Rep
 fn addresses<'a>(packet: &Packet<'a>, mut name: Name<'a>) -> Vec<IpAddr> {
     // Each alias once, however they stand and whether they go in circles.
     for _ in &packet.answers {
-        let alias = packet.answers.iter().find_map(|record| match &record.rdata {
-            RData::CNAME(alias) if record.name == name => Some(alias.0.clone()),
-            _ => None,
-        });
+        let alias = packet
+            .answers
+            .iter()
+            .find_map(|record| match &record.rdata {
+                RData::CNAME(alias) if record.name == name => Some(alias.0.clone()),
+                _ => None,
+            });
         match alias {
             Some(alias) => name = alias,
             None => break,

@@ -9,6 +9,9 @@ mod hosts;
 mod message;
 mod stub;
 
+#[cfg(test)]
+mod tests;
+
 pub use stub::Stub;
 
 use mio::Waker;
