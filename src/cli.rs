@@ -15,11 +15,15 @@ mod command;
 mod file;
 mod kinds;
 mod password;
+mod sources;
+mod verbosity;
+mod verify;
+mod windows;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{Args, Parser};
 
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
@@ -29,6 +33,10 @@ pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
 pub use kinds::{MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
+pub use sources::SourcesOptions;
+pub use verbosity::Verbosity;
+pub use verify::CheckOptions;
+pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.
 ///
@@ -392,13 +400,14 @@ pub struct RelayOptions {
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
 
-    /// Tell metrics and health over HTTP at this address: ADDRESS:PORT
+    /// Show a status page, metrics and health over HTTP at this address: ADDRESS:PORT
     ///
-    /// GET /metrics is for Prometheus; /healthz answers while the relay lives, /readyz
-    /// while events can be delivered, else it says what is in the way. Default: none.
+    /// GET / is a page for people: hosts and how they are, outputs, refusals. /metrics is
+    /// for Prometheus; /healthz answers while the relay lives, /readyz while events can be
+    /// delivered, else it says what is in the way. Default: none.
     ///
-    /// Danger: whoever reaches the address can read it, without authentication. It
-    /// names hosts' states, subscriptions and outputs, no events.
+    /// Danger: whoever reaches the address can read it, without authentication. It names
+    /// hosts with their accounts and addresses, subscriptions and outputs, no events.
     ///
     /// Example: --metrics 127.0.0.1:9598
     #[arg(long, value_name = "ADDR", help_heading = "Relay")]
@@ -422,25 +431,4 @@ pub struct RelayOptions {
     /// Where more flags stand.
     #[command(flatten)]
     pub file: FileOption,
-}
-
-/// How much is logged.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Verbosity {
-    /// Log more: -v each request, -vv the structure of messages
-    ///
-    /// Repeatable. Secrets are never logged. Without -v and -q the variable
-    /// RUST_LOG decides, else info.
-    #[arg(
-        short,
-        long,
-        action = ArgAction::Count,
-        global = true,
-        conflicts_with = "quiet",
-        help_heading = "Relay"
-    )]
-    pub verbose: u8,
-    /// Log less: -q warnings and errors, -qq errors only
-    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Relay")]
-    pub quiet: u8,
 }

@@ -113,7 +113,11 @@ impl kerberos::Keytabs for Keytabs {
     }
 }
 
-fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
+/// All keys of some files. Logs a warning for each file that others on this machine can read.
+///
+/// # Errors
+/// A file cannot be read, is no keytab, or has no key.
+pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
     let mut all = Keytab::default();
     for path in files {
         let error = |reason| Error {

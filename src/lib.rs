@@ -31,8 +31,8 @@
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
 //!    [`event`], [`bookmark`], [`query`], [`syslog`];
-//! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`collector`],
-//!    [`metrics`],
+//! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`hosts`],
+//!    [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`keytabs`], [`subscriptions`], [`resolver`], [`systemd`],
 //!    [`privileges`],
@@ -64,6 +64,7 @@ pub mod config;
 pub mod connection;
 pub mod event;
 pub mod helper;
+pub mod hosts;
 pub mod http;
 pub mod kerberos;
 pub mod keytabs;

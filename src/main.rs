@@ -47,9 +47,25 @@ fn end(code: u8, why: &str) -> ExitCode {
 
 fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
     match &options.command {
-        Some(Command::Check(options)) => {
-            let Started { config, .. } = configuration(options)?;
-            commands::check::run(&config).map_err(|error| Failure::Usage(error.into()))
+        Some(Command::Check(check)) => {
+            let Started { config, .. } = configuration(&check.relay)?;
+            commands::check::run(&config, check.probe).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
+        Some(Command::Windows(windows)) => {
+            let Started { config, .. } = configuration(&windows.relay)?;
+            commands::windows::run(&config, windows).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
+        }
+        Some(Command::Sources(sources)) => {
+            commands::sources::run(sources).map_err(|error| match error.exit_code() {
+                2 => Failure::Usage(error.into()),
+                _ => Failure::Running(error.into()),
+            })
         }
         Some(Command::Send(send)) => {
             commands::send::run(send).map_err(|error| match error.exit_code() {

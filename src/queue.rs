@@ -114,6 +114,8 @@ pub struct Queue {
     written: u64,
     /// All bytes written on any connection.
     total: u64,
+    /// All messages of delivered entries.
+    delivered: u64,
     /// Bytes of delivered entries.
     kept: usize,
     /// Bytes that are not delivered.
@@ -134,6 +136,7 @@ impl Queue {
             unconfirmed: 0,
             written: 0,
             total: 0,
+            delivered: 0,
             kept: 0,
             backlog: 0,
             replay,
@@ -234,6 +237,22 @@ impl Queue {
         self.total
     }
 
+    /// Messages delivered since the start, each counted once.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The first batch that a source waits for.
+    #[must_use]
+    pub fn oldest(&self) -> Option<BatchId> {
+        let waiting = self
+            .entries
+            .iter()
+            .filter(|e| e.standing == Standing::Awaited);
+        waiting.map(|entry| entry.batch).next()
+    }
+
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.total += u64::try_from(count).unwrap_or(0);
@@ -294,6 +313,7 @@ impl Queue {
         }
         self.backlog -= entry.len();
         self.kept += entry.len();
+        self.delivered += u64::try_from(entry.frames.ends.len()).unwrap_or(0);
     }
 
     /// The connection ended other than by us after everything was confirmed:

@@ -220,6 +220,8 @@ fn is_absent(error: &io::Error) -> bool {
 pub struct Plan {
     /// The subscriptions to offer.
     pub subscriptions: Vec<Subscription>,
+    /// How each output is secured.
+    pub connectors: Vec<Option<server::Connector>>,
 }
 
 /// Reads and verifies all that a start would, without listening or touching the state.
@@ -228,9 +230,9 @@ pub struct Plan {
 /// What would end the start.
 pub fn plan(config: &Config) -> Result<Plan, Error> {
     let Reloaded { settings, .. } = load(config, &Rc::default())?;
-    server::connectors(&config.outputs).map_err(Error::Output)?;
     Ok(Plan {
         subscriptions: settings.subscriptions,
+        connectors: server::connectors(&config.outputs).map_err(Error::Output)?,
     })
 }
 

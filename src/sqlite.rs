@@ -1,5 +1,11 @@
 //! The store of a single relay: one SQLite database in the state folder.
 
+mod hosts;
+mod known;
+
+pub use hosts::{Old, forget_hosts, read_hosts};
+pub use known::{Known, known};
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,10 +15,11 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
 use crate::bookmark::{Bookmark, Key, Reason, Stored};
+use crate::hosts::{Changes, Saved};
 use crate::store::{Aside, Change, Entry, Error, Store};
 
 /// Version of the tables, kept in the database's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// How long to wait for another program that holds the database. The loop
 /// stands still meanwhile, so it is short: a failed turn can be tried again.
@@ -32,8 +39,7 @@ const SCHEMA: &str = "
         aside_reason TEXT,
         updated INTEGER NOT NULL,
         PRIMARY KEY (subscription, authenticated, identity, machine_id)
-    ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 1;";
+    ) STRICT, WITHOUT ROWID;";
 
 const SELECT: &str = "
     SELECT latest, weak, last_event, previous, aside, aside_reason, updated FROM bookmark
@@ -56,7 +62,7 @@ const PUT_ASIDE: &str = "
     ON CONFLICT DO UPDATE SET
         aside = excluded.aside, aside_reason = excluded.aside_reason, updated = excluded.updated";
 
-/// Bookmarks in `wecrelay.db` in the state folder.
+/// Bookmarks and hosts in `wecrelay.db` in the state folder.
 ///
 /// In WAL mode with `synchronous=NORMAL`: a power cut may take the last commits
 /// with it, which makes sources repeat batches, and never damages the rest.
@@ -247,6 +253,17 @@ impl Store for Sqlite {
             log::error!("cannot roll back: {error}");
         }
     }
+
+    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        if self.turn != Turn::Clean {
+            return Err(Error::TurnFailed);
+        }
+        hosts::save(&mut self.connection, changes).map_err(|error| explain(&self.file, error))
+    }
+
+    fn load_hosts(&mut self) -> Result<Saved, Error> {
+        hosts::load(&self.connection).map_err(|error| self.explain(error))
+    }
 }
 
 /// The columns that the loop needs for each batch.
@@ -355,10 +372,14 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    if version(connection)? == 0 {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
-    }
-    Ok(())
+    let missing: String = match version(connection)? {
+        0 => format!("{SCHEMA} {}", hosts::SCHEMA),
+        1 => hosts::SCHEMA.to_owned(),
+        _ => return Ok(()),
+    };
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    ))
 }
 
 fn explain(file: &Path, error: rusqlite::Error) -> Error {

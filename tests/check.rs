@@ -1,4 +1,5 @@
-//! `wecrelay check` says what would run, and refuses what would not, without doing anything.
+//! `wecrelay check` says what would run, and refuses what would not, without doing anything;
+//! `wecrelay windows` says what hosts need for it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,8 +11,12 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
-use support::{TempDir, run};
+use std::process::{Command, Stdio};
+use support::{
+    Authority, Issued, Kdc, Relay, Rsyslog, StreamSink, TempDir, Use, free_port, run, send_samples,
+};
 
 fn subscription(sddl: &str) -> String {
     format!(
@@ -51,11 +56,12 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         format!(
-            "listens on:\n  http://{address}\n\
+            "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
              lets in:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; nobody \
-             else\n\
+             else\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
+             takes from Security: *\n\
              sends to:\n  file:{events}\n\
              stores in:\n  {state}\n"
         )
@@ -130,4 +136,411 @@ fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
         error.contains("--config") && error.contains("No such file"),
         "{error}"
     );
+}
+
+/// What a check printed, and how it ended.
+fn check(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = run(&[&["check", "--anonymous", "192.0.2.0/24"], arguments].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    (text + &log, output.status.code())
+}
+
+#[track_caller]
+fn assert_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn keys_authorities_and_certificates_are_shown() {
+    let (kdc, dir) = (Kdc::start("aes256-cts-hmac-sha1-96"), TempDir::new());
+    let root = Issued::root("Client CA");
+    let (ca, _) = root.write(&dir, "ca");
+    let own = Issued::root("Server CA").issue("collector.example.test", Use::Server, 30);
+    let (certificate, key) = own.write(&dir, "own");
+    let port = free_port();
+    let (keytab, listen) = (kdc.keytab(), format!("https://127.0.0.1:{port}"));
+    let secure = [
+        "--listen",
+        &listen,
+        "--tls-cert",
+        &certificate,
+        "--tls-key",
+        &key,
+    ];
+    let methods = ["--client-ca", &ca, "--keytab", &keytab];
+    let (text, code) = check(&[&secure[..], &methods[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(
+        &text,
+        &[
+            &format!("https://127.0.0.1:{port}, free"),
+            "HTTP/localhost@EXAMPLE.TEST kvno 1: aes256-cts-hmac-sha1-96",
+            "CN=Client CA: for client ca, from 20",
+            "for collector.example.test, from 20",
+            "issued by CN=Server CA",
+            "thumbprint ",
+        ],
+    );
+}
+
+#[test]
+fn a_query_over_the_limit_comes_back_split() {
+    let dir = TempDir::new();
+    let file = dir.file("many.xml");
+    let ids: Vec<_> = (4600..4630).map(|id| format!("EventID={id}")).collect();
+    let query = format!("*[System[({})]]", ids.join(" or "));
+    let text = subscription("O:NSG:NSD:(A;;GA;;;DC)").replace(">*<", &format!(">{query}<"));
+    fs::write(&file, text).unwrap();
+    let (text, code) = check(&["--subscription", &file]);
+    assert_eq!(code, Some(1), "{text}");
+    assert_all(
+        &text,
+        &[
+            "    finding: query line 1: Security: 30 comparisons in one expression",
+            "    <Select Path=\"Security\">*[System[",
+            "it would start, with one finding",
+        ],
+    );
+}
+
+#[test]
+fn a_channel_that_hosts_have_no_bookmark_for_is_told() {
+    let (dir, sink) = (TempDir::new(), StreamSink::tcp());
+    let output = sink.url();
+    let relay = Relay::start(&dir, &["--output", &output, "--channel", "Security"]);
+    send_samples(&relay);
+    let state = dir.file("state");
+    let same = ["--state", &state, "--channel", "Security"];
+    let more = [&same[..], &["--channel", "New/Operational"]].concat();
+    // The relay runs, and is not disturbed.
+    let (text, code) = check(&more);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["none for New/Operational", "whole history"]);
+}
+
+#[test]
+fn a_probe_says_what_answers_at_real_receivers() {
+    const NAME: &str = "log.example.test";
+    const RELAY: &str = "relay.example.test";
+    let authority = Authority::new("log authority");
+    let own = authority.issue(&[RELAY]);
+    let secured = format!(
+        "?ca={}&name={NAME}&cert={}&key={}",
+        authority.file(),
+        own.certificate,
+        own.key
+    );
+    let tls = Rsyslog::tls(&authority, &authority.issue(&[NAME]), RELAY);
+    let relp = Rsyslog::relp();
+    let both = Rsyslog::relp_tls(&authority, &authority.issue(&[NAME]), RELAY);
+    let certificate = ["TLSv1.3, TLS_", "certificate for log.example.test, from 20"];
+    let accepted = [
+        "issued by CN=log authority",
+        "it is accepted for log.example.test (",
+    ];
+    let offers = ["RELP: relp_version=0", "commands=syslog"];
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("tls://localhost:{}{secured}", tls.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["    localhost is ", " answers ("]);
+    assert_all(&text, &[certificate, accepted].concat());
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("relp://127.0.0.1:{}", relp.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &offers);
+    let (text, code) = check(&[
+        "--probe",
+        "--output",
+        &format!("relp+tls://127.0.0.1:{}{secured}", both.port()),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &[certificate, accepted, offers].concat());
+    // Whatever was probed, no event came.
+    for server in [tls, relp, both] {
+        server.each_record(|record| panic!("{record:?}"));
+    }
+}
+
+#[test]
+fn a_probe_says_why_events_could_not_go_there() {
+    let authority = Authority::new("ours");
+    let rsyslog = Rsyslog::tls(
+        &authority,
+        &authority.issue(&["log.example.test"]),
+        "no.test",
+    );
+    let plain = Rsyslog::start();
+    let (port, ca) = (rsyslog.port(), authority.file());
+    let cases = [
+        (
+            format!("tls://127.0.0.1:{port}"),
+            "finding: no trusted authority has signed",
+        ),
+        (
+            format!("tls://127.0.0.1:{port}?ca={ca}"),
+            "is not for \"127.0.0.1\"",
+        ),
+        (
+            format!("relp+tls://127.0.0.1:{}?ca={ca}", plain.port()),
+            "no answer to the TLS handshake: is this port one for TLS?",
+        ),
+        (
+            format!("tcp://127.0.0.1:{}", free_port()),
+            "nothing listens there: does the syslog server run",
+        ),
+        (
+            "tcp://nowhere.invalid".to_owned(),
+            "finding: nowhere.invalid has no address",
+        ),
+        (
+            "unix:/nowhere/log".to_owned(),
+            "does the syslog server run, and make this socket?",
+        ),
+        ("file:/nowhere/log".to_owned(), "no file can be made in"),
+    ];
+    for (output, expected) in cases {
+        let (text, code) = check(&["--probe", "--output", &output]);
+        assert_eq!(code, Some(1), "{output}: {text}");
+        assert_all(&text, &[expected]);
+    }
+    // A best effort is said, and no reason to fail.
+    let output = format!("tcp://127.0.0.1:{}?required=no", free_port());
+    let (text, code) = check(&["--probe", "--output", &output]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_all(&text, &["    127.0.0.1:", "nothing listens there"]);
+}
+
+/// `wecrelay windows`: what it prints and logs, and its exit code.
+fn windows(arguments: &[&str]) -> (String, String, Option<i32>) {
+    let output = run(&[&["windows"], arguments].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    (text, log, output.status.code())
+}
+
+/// What Python makes of a text, by this expression of `text`.
+fn python(expression: &str, text: &str) -> String {
+    let program = format!(
+        "import sys, json, yaml, xml.etree.ElementTree as tree\n\
+         text = sys.stdin.buffer.read().decode()\nprint({expression})"
+    );
+    let mut python = Command::new("python3")
+        .args(["-c", &program])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 with yaml: scripts/peers installs it");
+    let mut input = python.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let output = python.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "scripts/peers installs python3-yaml; {expression}: {text}"
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+const WORKGROUP: [&str; 6] = [
+    "--listen",
+    "http://0.0.0.0:5985",
+    "--anonymous",
+    "192.0.2.0/24",
+    "--hostname",
+    "c.example.com",
+];
+const MANAGER: &str = "Server=http://c.example.com:5985/wsman/SubscriptionManager/WEC,Refresh=60";
+
+#[test]
+fn machines_can_read_the_forms_for_windows() {
+    let form = |form| {
+        let (text, log, code) = windows(&[&WORKGROUP[..], &["--form", form]].concat());
+        assert_eq!(code, Some(0), "{log}");
+        text
+    };
+    assert_eq!(form("policy"), format!("{MANAGER}\n"));
+    let data = "[t['ansible.windows.win_regedit']['data'] for t in yaml.safe_load(text)[0]['tasks'] \
+                if 'ansible.windows.win_regedit' in t]";
+    assert_eq!(
+        python(data, &form("ansible")),
+        format!("[1, 'c.example.com', '{MANAGER}']")
+    );
+    // The policy's value is XML within JSON, with the list's mark in it.
+    let value = "tree.fromstring('<a>' + json.loads(text)['omaSettings'][1]['value'] + '</a>')\
+                 .find('data').get('value').split('\\uf000')";
+    assert_eq!(
+        python(value, &form("intune")),
+        format!("['1', '{MANAGER}']")
+    );
+    let (setup, undo) = (form("powershell"), form("undo"));
+    assert!(setup.is_ascii() && undo.is_ascii(), "older ones read ANSI");
+    assert_all(
+        &setup,
+        &[&format!("$manager = '{MANAGER}'"), "TrustedHost:"],
+    );
+    // All that is noted is taken back.
+    for (at, _) in setup
+        .match_indices("\n    Write-Before ")
+        .chain(setup.match_indices("{ Write-Before "))
+    {
+        let name = setup[at..].split(['\'', '"']).nth(1).unwrap();
+        let kind = name.split(':').next().unwrap();
+        assert!(undo.contains(&format!("'{kind}'")), "{kind} is not undone");
+    }
+}
+
+#[test]
+fn a_registry_file_is_utf_16_with_the_line_ends_of_windows() {
+    let dir = TempDir::new();
+    let file = dir.file("host.reg");
+    let (text, log, code) = windows(
+        &[
+            &WORKGROUP[..],
+            &["--form", "reg", "--number", "3", "--out", &file],
+        ]
+        .concat(),
+    );
+    assert_eq!((text.as_str(), code), ("", Some(0)), "{log}");
+    let bytes = fs::read(&file).unwrap();
+    let units: Vec<_> = bytes
+        .chunks(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let text = String::from_utf16(&units).unwrap();
+    let lines: Vec<_> = text
+        .strip_prefix('\u{FEFF}')
+        .unwrap()
+        .split("\r\n")
+        .collect();
+    assert_eq!(lines[0], "Windows Registry Editor Version 5.00");
+    assert!(lines.iter().all(|line| !line.contains('\n')), "{text}");
+    let key = lines
+        .iter()
+        .position(|line| line.ends_with("\\EventForwarding\\SubscriptionManager]"));
+    assert_eq!(lines[key.unwrap() + 1], format!("\"3\"=\"{MANAGER}\""));
+}
+
+#[test]
+fn hosts_with_certificates_get_the_authority_and_its_thumbprint() {
+    let dir = TempDir::new();
+    let root = Issued::root("O'Hara");
+    let (ca, _) = root.write(&dir, "ca");
+    let (certificate, key) = root
+        .issue("collector.example.test", Use::Server, 30)
+        .write(&dir, "own");
+    let tls = [
+        "--tls-cert",
+        &certificate,
+        "--tls-key",
+        &key,
+        "--client-ca",
+        &ca,
+    ];
+    let flags = [&["--listen", "https://0.0.0.0:5986"], &tls[..]].concat();
+    let print = Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha1", "-in", &ca])
+        .output()
+        .expect("openssl: scripts/peers installs it");
+    let print = String::from_utf8(print.stdout).unwrap();
+    let print = print.trim().split('=').nth(1).unwrap().replace(':', "");
+    let (policy, log, _) = windows(&[&flags[..], &["--form", "policy"]].concat());
+    assert!(
+        policy.ends_with(&format!(",IssuerCA={print}\n")),
+        "{policy}{log}"
+    );
+    assert!(
+        policy.starts_with("Server=https://collector.example.test:5986/"),
+        "{policy}"
+    );
+    let (setup, _, _) = windows(&[&flags[..], &["--form", "powershell"]].concat());
+    let pem = fs::read_to_string(&ca).unwrap();
+    assert_all(
+        &setup,
+        &[pem.trim(), "[string] $Pfx", &format!("'{print}'")],
+    );
+    // The same PEM arrives through YAML and PowerShell's quotes.
+    let (playbook, _, _) = windows(&[&flags[..], &["--form", "ansible"]].concat());
+    let script = "[t['ansible.windows.win_powershell']['script'] for t in \
+                  yaml.safe_load(text)[0]['tasks'] if 'ansible.windows.win_powershell' in t][0]";
+    assert_all(
+        &python(script, &playbook),
+        &[pem.trim(), "Grant-Key $certificate"],
+    );
+    let (_, log, code) = windows(&[&flags[..], &["--issuer", "AA"]].concat());
+    assert_eq!(code, Some(2));
+    assert_all(&log, &["--issuer AA: no certificate in --client-ca"]);
+}
+
+#[test]
+fn hosts_of_a_domain_get_the_name_of_the_keytab() {
+    let kdc = Kdc::start("aes256-cts-hmac-sha1-96");
+    kdc.add_service("HTTP/collector.example.test", "aes256-cts-hmac-sha1-96");
+    let keytab = kdc.keytab();
+    let both = ["--listen", "http://0.0.0.0:5985", "--keytab", &keytab];
+    let (text, log, code) = windows(&both);
+    assert_eq!(code, Some(0), "{log}");
+    assert_all(
+        &text,
+        &[
+            "hosts of a domain, by Kerberos",
+            "Server=http://collector.example.test:5985/",
+            "the keytab has no key of HOST/collector.example.test",
+        ],
+    );
+    assert!(!text.contains("TrustedHosts"), "turns Kerberos off: {text}");
+    let address = [&both[..], &["--hostname", "192.0.2.1"]].concat();
+    let (_, log, code) = windows(&address);
+    assert_eq!(code, Some(2));
+    assert_all(
+        &log,
+        &[
+            "no ticket for the address 192.0.2.1",
+            "--hostname collector",
+        ],
+    );
+    let several = [&both[..], &["--anonymous", "192.0.2.0/24", "--form", "reg"]].concat();
+    let (_, log, code) = windows(&several);
+    assert_eq!(code, Some(2));
+    assert_all(&log, &["give --for domain or --for workgroup"]);
+}
+
+#[test]
+fn what_the_flags_do_not_say_is_asked_for() {
+    let nameless = [
+        "--listen",
+        "http://0.0.0.0:5985",
+        "--anonymous",
+        "192.0.2.0/24",
+    ];
+    let (text, log, code) = windows(&nameless);
+    assert_eq!((text.as_str(), code), ("", Some(2)));
+    assert_all(
+        &log,
+        &[
+            "by which name do hosts reach this relay?",
+            "--hostname NAME",
+        ],
+    );
+    let (_, log, code) = windows(&[&WORKGROUP[..], &["--for", "certificate"]].concat());
+    assert_eq!(code, Some(2));
+    assert_all(
+        &log,
+        &["--for certificate: nothing lets them in", "--client-ca"],
+    );
+    let dir = TempDir::new();
+    let file = dir.file("wecrelay.toml");
+    let text = "listen = [\"http://0.0.0.0:5985\"]\nanonymous = [\"192.0.2.0/24\"]\n\
+                hostname = \"c.example.com\"\n";
+    fs::write(&file, text).unwrap();
+    let (text, log, _) = windows(&["--config", &file, "--form", "policy"]);
+    assert_eq!(text, format!("{MANAGER}\n"), "{log}");
 }

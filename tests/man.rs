@@ -105,13 +105,29 @@ fn options(name: &str) -> String {
             .find_subcommand(name)
             .expect("a command of that name")
     });
-    let command = command.clone().disable_help_flag(true);
+    let command = without_those_of(&relay, command.clone().disable_help_flag(true));
     let about = command
         .get_long_about()
         .or(command.get_about())
         .map(ToString::to_string);
     let about = about.unwrap_or_default().replace('-', "\\-");
     paragraphs(&about, ".PP") + &render(command)
+}
+
+/// Those that take the relay's flags too do not list them again.
+fn without_those_of(relay: &clap::Command, command: clap::Command) -> clap::Command {
+    let has = |command: &clap::Command, id: &clap::Id| {
+        command
+            .get_arguments()
+            .any(|argument| argument.get_id() == id)
+    };
+    if !has(&command, &"listen".into()) {
+        return command;
+    }
+    command.mut_args(|argument| match has(relay, argument.get_id()) {
+        true => argument.hide(true),
+        false => argument,
+    })
 }
 
 /// The keys of the file of `--config`, as roff.

@@ -2,6 +2,7 @@
 //! watches can slow the relay.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "test code may panic and use sockets"
@@ -9,10 +10,14 @@
 
 mod support;
 
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{PATIENCE, Relay, StreamSink, TempDir, run, send_samples, wait_for};
+use support::{
+    PATIENCE, Prometheus, Relay, StreamSink, TempDir, promtool, run, send_samples, wait_for,
+};
 
 struct Watched {
     relay: Relay,
@@ -89,7 +94,17 @@ fn what_has_happened_is_counted() {
             watched.value("wecrelay_batches_total"),
         ),
         ("wecrelay_sources{state=\"active\"}", Some(1.0)),
+        ("wecrelay_sources{state=\"lost\"}", Some(0.0)),
         ("wecrelay_output_up{output=", Some(1.0)),
+        (
+            "wecrelay_output_delivered_messages_total{output=",
+            Some(events),
+        ),
+        ("wecrelay_oldest_batch_age_seconds", Some(0.0)),
+        (
+            "wecrelay_output_oldest_batch_age_seconds{output=",
+            Some(0.0),
+        ),
         (
             "wecrelay_refusals_total{reason=\"authentication\"}",
             Some(1.0),
@@ -100,6 +115,229 @@ fn what_has_happened_is_counted() {
     }
     assert!(watched.value("wecrelay_received_bytes_total") > Some(1000.0));
     assert!(watched.value("wecrelay_output_written_bytes_total{") > Some(1000.0));
+    assert!(watched.value("process_cpu_seconds_total") > Some(0.001));
+    let memory = watched.value("process_resident_memory_bytes").unwrap();
+    assert!((1e6..1e9).contains(&memory), "{memory}");
+}
+
+#[test]
+fn the_age_of_what_waits_is_told_by_output() {
+    let dir = TempDir::new();
+    // Accepts connections, and never reads: a little stays in the buffers of the system.
+    let stuck = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stuck = format!("tcp://{}", stuck.local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let closed = format!("tcp://{}", closed.unwrap());
+    let optional = format!("{stuck}?required=no");
+    let watched = Watched::start(&dir, &["--output", &closed, "--output", &optional]);
+    let url = format!(
+        "http://127.0.0.1:{}/wsman/SubscriptionManager/WEC",
+        watched.relay.port()
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&["send", &url, "--count", "10"]));
+        wait_for("an age", || {
+            (watched.value("wecrelay_oldest_batch_age_seconds") > Some(0.05)).then_some(())
+        });
+        let of = |output: &str| {
+            watched.value(&format!(
+                "wecrelay_output_oldest_batch_age_seconds{{output=\"{output}\"}}"
+            ))
+        };
+        assert!(of(&closed) > Some(0.0));
+        assert_eq!(of(&optional), Some(0.0), "nobody waits for a best effort");
+        let messages = |output: &str| {
+            watched.value(&format!(
+                "wecrelay_output_delivered_messages_total{{output=\"{output}\"}}"
+            ))
+        };
+        assert_eq!(messages(&closed), Some(0.0));
+        let status = watched.get("/status.json");
+        let (_, body) = status.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(body).unwrap();
+        assert!(status["oldest"].as_f64().unwrap() > 0.0, "{status}");
+        let output = &status["outputs"][0];
+        assert!(output[7].as_f64().unwrap() > 0.0, "{output}");
+        assert!(output[8].as_str().unwrap().contains("refused"), "{output}");
+        drop(watched);
+    });
+}
+
+/// The browser's side is tested by scripts/test-page.
+#[test]
+fn the_status_page_is_one_guarded_page_and_its_facts_are_written_once_a_second() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    let page = watched.get("/");
+    assert!(page.starts_with("HTTP/1.1 200"));
+    assert!(page.contains("Content-Type: text/html; charset=utf-8"));
+    let policy = page
+        .lines()
+        .find(|l| l.starts_with("Content-Security-Policy: "));
+    let policy = policy.unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(policy.matches("'sha256-").count(), 2, "{policy}");
+
+    let shown = || {
+        let status = watched.get("/status.json");
+        assert!(
+            status.contains("Content-Type: application/json"),
+            "{status}"
+        );
+        let (_, body) = status.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap()
+    };
+    // One of these does not lie across the end of a second.
+    let shared = wait_for("the same facts twice", || {
+        let first = shown();
+        send_samples(&watched.relay);
+        (shown() == first).then_some(first)
+    });
+    let later = wait_for("newer facts", || {
+        let later = shown();
+        (later["events"] != shared["events"]).then_some(later)
+    });
+    let hosts = later["hosts"].as_array().unwrap();
+    assert_eq!(hosts.len(), 1);
+    assert_eq!(hosts[0][3], "active");
+    let sum = watched.value("wecrelay_events_total").unwrap();
+    wait_for("all events", || {
+        (shown()["hosts"][0][6].as_f64() == Some(sum)).then_some(())
+    });
+}
+
+#[test]
+fn prometheus_scrapes_it_and_evaluates_the_dashboard_and_the_alerts() {
+    let dir = TempDir::new();
+    let out = format!("file:{}", dir.file("out"));
+    let watched = Watched::start(&dir, &["--output", &out]);
+    send_samples(&watched.relay);
+    let prometheus = Prometheus::start(watched.port);
+    let value = |name: &str| prometheus.query(name)[0]["value"][1].clone();
+    let events = watched.value("wecrelay_events_total").unwrap();
+    assert_eq!(value("wecrelay_events_total"), events.to_string());
+    assert_eq!(value("wecrelay_ready"), "1");
+    assert_eq!(value("wecrelay_state_writable"), "1");
+    assert_eq!(value("wecrelay_output_required"), "1");
+
+    let dashboard = std::fs::read_to_string(contrib("grafana/wecrelay.json")).unwrap();
+    let expressions = expressions(&serde_json::from_str(&dashboard).unwrap());
+    assert!(expressions.len() > 15, "{expressions:?}");
+    for expression in expressions {
+        let asked = expression
+            .replace("$instance", ".*")
+            .replace("$__rate_interval", "1m");
+        // Refusals and the like have not happened here; everything else has a value.
+        let rare = ["refusals", "certificate"]
+            .iter()
+            .any(|word| asked.contains(word));
+        assert!(!prometheus.query(&asked).is_empty() || rare, "{asked}");
+    }
+    let rules = wait_for("all rules evaluated", || {
+        let rules = prometheus.rules();
+        rules
+            .iter()
+            .all(|rule| rule["health"] != "unknown")
+            .then_some(rules)
+    });
+    assert!(rules.len() > 10);
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        assert_eq!(rule["state"], "inactive", "{rule}");
+        prometheus.query(rule["query"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn promtool_finds_no_fault() {
+    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    assert!(said.contains("rules found"), "{said}");
+    promtool(&["test", "rules", "alerts.test.yml"], "");
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    let text = watched.get("/metrics");
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    promtool(&["check", "metrics"], &in_the_older_format(body));
+}
+
+/// `promtool check metrics` reads Prometheus' own format, where the type of a counter
+/// has its whole name, and `# EOF` is nothing but a comment.
+fn in_the_older_format(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(comment) => {
+            let mut words: Vec<_> = comment.splitn(3, ' ').map(str::to_owned).collect();
+            if let Some(name) = words.get(1)
+                && text.contains(&format!("# TYPE {name} counter\n"))
+            {
+                words[1] = format!("{name}_total");
+            }
+            format!("# {}\n", words.join(" "))
+        }
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+fn contrib(file: &str) -> String {
+    format!("{}/contrib/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The expressions of a dashboard, wherever they are in it.
+fn expressions(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(expressions).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value.as_str()) {
+                ("expr", Some(expression)) => vec![expression.to_owned()],
+                _ => expressions(value),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_documented_and_used_are_metrics_that_exist() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &[]);
+    let text = watched.get("/metrics");
+    let families: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let manual = format!("{}/docs/monitoring.md", env!("CARGO_MANIFEST_DIR"));
+    for path in [
+        contrib("grafana/wecrelay.json"),
+        contrib("prometheus/alerts.yml"),
+        manual.clone(),
+    ] {
+        let names = metric_names(&std::fs::read_to_string(&path).unwrap());
+        assert!(names.len() > 5, "{path}: {names:?}");
+        for name in names {
+            assert!(families.contains(family(&name)), "{path}: {name} in {text}");
+        }
+    }
+    let documented = metric_names(&std::fs::read_to_string(&manual).unwrap());
+    let documented: BTreeSet<_> = documented.iter().map(|name| family(name)).collect();
+    assert_eq!(documented, families, "docs/monitoring.md has them all");
+}
+
+/// A metric's name without what its type adds.
+fn family(name: &str) -> &str {
+    ["_total", "_bucket", "_sum", "_count"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name)
+}
+
+/// All words that begin as our metrics do.
+fn metric_names(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_name(c));
+    let ours = words.filter(|word| word.starts_with("wecrelay_") || word.starts_with("process_"));
+    ours.map(str::to_owned).collect()
 }
 
 #[test]
@@ -127,7 +365,7 @@ fn other_requests_are_answered_and_end() {
     let dir = TempDir::new();
     let watched = Watched::start(&dir, &[]);
     for (request, status) in [
-        ("GET / HTTP/1.0\r\n\r\n", "404"),
+        ("GET /other HTTP/1.0\r\n\r\n", "404"),
         (
             "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
             "405",

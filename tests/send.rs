@@ -82,15 +82,20 @@ fn many_hosts_share_a_count_and_have_names_of_their_own() {
     let output = send(&relay, &arguments);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("acknowledged: 1001 events from 40 hosts in 40 batches"));
-    let mut records: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut hosts: BTreeMap<String, BTreeMap<String, Vec<u64>>> = BTreeMap::new();
     for line in written(&dir) {
         let record = line.value("event", "EventRecordID").parse().unwrap();
-        records.entry(line.hostname).or_default().push(record);
+        let channel = line.value("event", "Channel");
+        let channels = hosts.entry(line.hostname).or_default();
+        channels.entry(channel).or_default().push(record);
     }
     let names: Vec<_> = (1..=40).map(|n| format!("ws-{n:04}.test")).collect();
-    assert_eq!(records.keys().cloned().collect::<Vec<_>>(), names);
-    assert_eq!(records[&names[0]], (1..=26).collect::<Vec<_>>());
-    assert_eq!(records[&names[39]], (1..=25).collect::<Vec<_>>());
+    assert_eq!(hosts.keys().cloned().collect::<Vec<_>>(), names);
+    for records in hosts.values().flat_map(BTreeMap::values) {
+        assert_eq!(records, &(1..).take(records.len()).collect::<Vec<_>>());
+    }
+    let count = |name: &String| hosts[name].values().map(Vec::len).sum::<usize>();
+    assert_eq!((count(&names[0]), count(&names[39])), (26, 25));
 }
 
 fn start(dir: &TempDir, arguments: &[&str]) -> Relay {

@@ -17,7 +17,61 @@ pub struct BatchFacts {
 #[derive(Clone, Copy, Debug)]
 struct ChannelFacts {
     last: u64,
-    newest: Option<u64>,
+    runs: Runs,
+}
+
+/// The record ids and times of one channel in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// The lowest record id.
+    pub least: u64,
+    /// The highest record id.
+    pub most: u64,
+    /// How many events.
+    pub count: u64,
+    /// How often an id was left out before the next event.
+    pub jumps: u32,
+    /// First and last id that was left out the last time.
+    pub last_jump: Option<(u64, u64)>,
+    /// The oldest `TimeCreated`, as [`event_time`](super::event_time) gives it.
+    pub oldest: Option<u64>,
+    /// The newest one.
+    pub newest: Option<u64>,
+}
+
+impl Runs {
+    fn new(record_id: u64, time: Option<u64>) -> Self {
+        Self {
+            least: record_id,
+            most: record_id,
+            count: 1,
+            jumps: 0,
+            last_jump: None,
+            oldest: time,
+            newest: time,
+        }
+    }
+
+    fn note(&mut self, last: u64, record_id: u64, time: Option<u64>) {
+        self.least = self.least.min(record_id);
+        self.most = self.most.max(record_id);
+        self.count += 1;
+        if record_id > last.saturating_add(1) {
+            self.jumps += 1;
+            self.last_jump = Some((last + 1, record_id - 1));
+        }
+        self.newest = self.newest.max(time);
+        self.oldest = match (self.oldest, time) {
+            (Some(oldest), Some(time)) => Some(oldest.min(time)),
+            (oldest, time) => oldest.or(time),
+        };
+    }
+
+    /// How many ids between the lowest and the highest are not there.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        (self.most - self.least).saturating_sub(self.count - 1)
+    }
 }
 
 impl BatchFacts {
@@ -34,12 +88,12 @@ impl BatchFacts {
         self.scratch.push_str(channel);
         self.scratch.make_ascii_lowercase();
         if let Some(facts) = self.channels.get_mut(&self.scratch) {
+            facts.runs.note(facts.last, record_id, time);
             facts.last = record_id;
-            facts.newest = facts.newest.max(time);
         } else {
             let facts = ChannelFacts {
                 last: record_id,
-                newest: time,
+                runs: Runs::new(record_id, time),
             };
             self.channels.insert(self.scratch.clone(), facts);
         }
@@ -61,8 +115,14 @@ impl BatchFacts {
     pub fn newest(&self) -> Option<u64> {
         self.channels
             .values()
-            .filter_map(|facts| facts.newest)
+            .filter_map(|facts| facts.runs.newest)
             .max()
+    }
+
+    /// The channels, in lower case, with their record ids.
+    pub fn channels(&self) -> impl Iterator<Item = (&str, Runs)> {
+        let channels = self.channels.iter();
+        channels.map(|(channel, facts)| (channel.as_str(), facts.runs))
     }
 
     /// Whether `record_id` is where this batch itself ends in `channel`.

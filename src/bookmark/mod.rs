@@ -13,7 +13,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-pub use self::guard::{BatchFacts, Reason, Stored, Verdict, judge};
+pub use self::guard::{BatchFacts, Reason, Runs, Stored, Verdict, judge};
 pub use self::time::event_time;
 
 /// Longest bookmark taken, in bytes of UTF-8: a query names at most 256

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, RelayOptions, ShellKind};
+use super::{CaOptions, CheckOptions, ShellKind, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -11,10 +11,30 @@ use clap::{Args, Subcommand};
 pub enum Command {
     /// Verify all flags and files, and say what the relay would do with them
     ///
-    /// Takes the flags of the relay. Prints where it listens, who gets in, which
-    /// subscriptions it offers to whom in words, and where events go; the log has what is
-    /// doubtful. Nothing is listened on, sent or stored. Exit code 2: it would not start.
-    Check(Box<RelayOptions>),
+    /// Takes the flags of the relay. Prints where it listens and whether that is free, who
+    /// gets in, its certificates, which subscriptions with which queries it offers to whom,
+    /// what is wrong with the queries, and where events go. Nothing is listened on or stored,
+    /// and no event is sent.
+    ///
+    /// Exit code 0: it would start, and nothing was found. 1: it would start, but a query
+    /// has a finding, or with --probe an output does not answer as it should. 2: it would
+    /// not start.
+    Check(Box<CheckOptions>),
+    /// Show the hosts: how each of them is, what it has sent, what is missing, and why
+    ///
+    /// Reads the state folder, while the relay runs (which writes it every five seconds) and
+    /// after. Exit code 2: there is no such folder, or it holds no hosts.
+    Sources(SourcesOptions),
+    /// Print what Windows hosts need in order to forward to this relay
+    ///
+    /// Takes the flags of the relay, and fits them: policy string, rights, services and
+    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and what
+    /// undoes it. The relay's name is that of --hostname, or else of --listen, of the
+    /// certificate or of the keytab.
+    ///
+    /// Example: wecrelay windows --form powershell --hostname collector.example.com
+    /// --keytab /etc/wecrelay/collector.keytab
+    Windows(Box<WindowsOptions>),
     /// Play Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works against any collector that lets null sessions in, or the account of

@@ -1,15 +1,18 @@
 //! A batch from its frames to its Ack: delivered by all outputs, its bookmark
 //! committed, acknowledged; or handed back by 503.
 
-use super::{Collector, ConnId, Timer};
+use super::known::Before;
+use super::{Collector, ConnId, Timer, seconds};
 use crate::bookmark::{self, BatchFacts, Bookmark, Verdict};
 use crate::clock::Now;
 use crate::connection::Answer;
+use crate::hosts;
 use crate::queue::{BatchId, Frames};
 use crate::store::{self, Store};
 use crate::wsman::{self, Header};
 use std::rc::Rc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// What a source gives an operation when it does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,7 +43,9 @@ pub(super) struct Batch {
     pub(super) events: usize,
     /// Name of the subscription that it answers.
     pub(super) subscription: String,
-    began: Instant,
+    /// Whose it is in the table of hosts, and for which subscription.
+    pub(super) host: Option<(Rc<hosts::Key>, Uuid)>,
+    pub(super) began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
     /// How long its source waits in all.
@@ -64,6 +69,7 @@ impl Batch {
         let timeout = timeout.min(LONGEST_TIMEOUT);
         Self {
             subscription,
+            host: None,
             began,
             timeout,
             until: deadline(now, began, timeout),
@@ -114,13 +120,17 @@ impl Collector {
         }
         let ids = std::mem::take(&mut self.delivered);
         let mut batches: Vec<_> = ids.iter().filter_map(|id| self.take_batch(*id)).collect();
-        let marks = batches.iter_mut().filter_map(|batch| batch.mark.take());
+        let marks = batches.iter_mut().map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
-        let recorded = marks
+        let recorded: Result<Vec<_>, _> = marks
             .into_iter()
-            .try_for_each(|mark| self.record(now, mark, store));
-        match recorded.and_then(|()| store.commit()) {
-            Ok(()) => {
+            .map(|mark| mark.map(|mark| self.record(now, mark, store)).transpose())
+            .collect();
+        match recorded.and_then(|before| store.commit().map(|()| before)) {
+            Ok(before) => {
+                for (batch, before) in batches.iter().zip(before) {
+                    self.note_acknowledged(now, batch, before);
+                }
                 if std::mem::take(&mut self.commit_failing) {
                     log::info!("bookmarks are stored again");
                 }
@@ -144,18 +154,23 @@ impl Collector {
         Some(batch)
     }
 
-    fn record(&mut self, now: Now, mark: Mark, store: &mut dyn Store) -> Result<(), store::Error> {
-        let seconds = now
-            .wall
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let verdict = store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
+    fn record(
+        &mut self,
+        now: Now,
+        mark: Mark,
+        store: &mut dyn Store,
+    ) -> Result<Before, store::Error> {
+        let seconds = seconds(now);
+        let (verdict, stored) =
+            store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
         if let Verdict::KeepAside(reason) = verdict {
             self.counters.bookmarks_aside += 1;
             log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
         }
-        Ok(())
+        Ok(Before {
+            stored,
+            facts: mark.facts,
+        })
     }
 
     fn acknowledge(&mut self, now: Now, batch: &Batch) {

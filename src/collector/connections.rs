@@ -225,6 +225,7 @@ impl Collector {
         if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
             *self.failures.entry(neighbourhood(address)).or_default() += 1;
         }
+        self.note_refused(now, address, id, refusal);
         match refusal.kind {
             // One line said so for all sources.
             RefusalKind::Domain => log::debug!("source {address}: {}", refusal.reason),

@@ -1,9 +1,9 @@
 //! The answer to Enumerate: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
-use super::Collector;
 use super::requests::new_uuid;
 use super::who::Source;
+use super::{Collector, known, seconds, sources};
 use crate::clock::Now;
 use crate::connection::{Answer, Message};
 use crate::store::{self, Store};
@@ -54,8 +54,16 @@ impl Collector {
         let heartbeat = heartbeat.filter(|_| goes_on);
         self.counters.enumerations += 1;
         if wanted.is_empty() {
-            self.explain_refusal(source, header);
+            self.explain_refusal(now, source, header);
         } else {
+            let offered: Vec<_> = wanted.iter().map(|s| known::asked(s)).collect();
+            let patience = sources::patience(heartbeat);
+            self.known.hosts.note_enumerated(
+                seconds(now),
+                &source.sender(header),
+                &offered,
+                patience,
+            );
             let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
             self.sources
                 .note_enumerated(now, name, (address, sid), &base, heartbeat);
@@ -64,17 +72,23 @@ impl Collector {
     }
 
     /// Says once why a source gets nothing at all.
-    fn explain_refusal(&mut self, source: &Source, header: &Header) {
+    fn explain_refusal(&mut self, now: Now, source: &Source, header: &Header) {
         let subscriptions = &self.settings.subscriptions;
         let refused = subscriptions.iter().filter_map(|subscription| {
             let why = source.refusal(subscription)?;
             Some(format!("{:?} ({why})", subscription.name))
         });
         let refused: Vec<_> = refused.collect();
-        if !refused.is_empty()
-            && self
-                .sources
-                .note_refused(source.name(header), source.address)
+        if refused.is_empty() {
+            return;
+        }
+        let reason = format!("no subscription is for it: {}", refused.join(", "));
+        self.known
+            .hosts
+            .note_refused(seconds(now), &source.sender(header), &reason);
+        if self
+            .sources
+            .note_refused(source.name(header), source.address)
         {
             log::warn!(
                 "source {}: may have no subscription; {}, {}; refused: {}",

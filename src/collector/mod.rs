@@ -15,6 +15,7 @@ mod computer;
 mod connections;
 mod domain;
 mod enumerate;
+mod known;
 mod pressure;
 mod repeats;
 mod requests;
@@ -34,6 +35,7 @@ use crate::syslog::Mapping;
 use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use known::Known;
 use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -41,7 +43,7 @@ use repeats::Repeats;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use computer::{ComputerRule, Mismatch};
 
@@ -165,6 +167,7 @@ pub struct Collector {
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
+    known: Known,
     repeats: Repeats,
     /// By [`connections::neighbourhood`].
     failures: HashMap<IpAddr, u32>,
@@ -207,6 +210,7 @@ impl Collector {
             }
         }
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
+        let known = Known::new(now, &settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -222,6 +226,7 @@ impl Collector {
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
+            known,
             repeats: Repeats::default(),
             failures: HashMap::new(),
             failures_since: now.monotonic,
@@ -240,6 +245,7 @@ impl Collector {
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
+        self.known.replace_settings(&settings);
         self.settings = settings;
         self.sources.forget_refused();
     }
@@ -426,6 +432,12 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }
+}
+
+/// Seconds since 1970.
+fn seconds(now: Now) -> u64 {
+    let since = now.wall.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

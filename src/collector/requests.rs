@@ -2,7 +2,7 @@
 
 use super::batches::{Batch, Mark};
 use super::who::Source;
-use super::{Collector, ConnId, Form, Mismatch};
+use super::{Collector, ConnId, Form, Mismatch, known, seconds};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -58,6 +58,7 @@ impl Collector {
                     "source {}: ended its subscription: {end}",
                     source.describe(&header)
                 );
+                self.note_ended(now, &source, &header, &message.target, &end);
                 let ack = wsman::ack(&header, self.new_uuid());
                 self.answer(now, conn, &Answer::Envelope(200, &ack));
             }
@@ -99,9 +100,13 @@ impl Collector {
     }
 
     fn handle_heartbeat(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
-        if let Err(refusal) = self.subscription_of(source, header, target) {
-            return self.turn_away(now, source, &refusal);
-        }
+        let asked = match subscription_of(&self.settings.subscriptions, source, header, target) {
+            Ok(subscription) => known::asked(subscription),
+            Err(refusal) => return self.turn_away(now, source, &refusal),
+        };
+        self.known
+            .hosts
+            .note_heartbeat(seconds(now), &source.sender(header), &asked);
         self.counters.heartbeats += 1;
         self.sources
             .note_posted(&source.name(header), source.address);
@@ -114,40 +119,6 @@ impl Collector {
         self.answer(now, source.conn, &Answer::Empty(refusal.status));
     }
 
-    /// The subscription that a message is for, by its header or by its path.
-    fn subscription_of(
-        &self,
-        source: &Source,
-        header: &Header,
-        target: &str,
-    ) -> Result<&Subscription, Refusal> {
-        let by_header = header.identifier.as_deref();
-        let by_path = target.rsplit('/').next();
-        let ids = by_header.into_iter().chain(by_path);
-        let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
-        let all = &self.settings.subscriptions;
-        let who = source.describe(header);
-        match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
-            Some(subscription) => match source.refusal(subscription) {
-                None => Ok(subscription),
-                Some(why) => {
-                    let name = &subscription.name;
-                    let reason =
-                        format!("{who}: subscription {name:?} is not for this source: {why}");
-                    Err(Refusal::new(RefusalKind::Soap, 403, reason))
-                }
-            },
-            None => {
-                let identifier = by_header.unwrap_or("none");
-                let reason = format!(
-                    "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
-                     source takes the current ones at its next refresh"
-                );
-                Err(Refusal::new(RefusalKind::Soap, 404, reason))
-            }
-        }
-    }
-
     fn handle_events(
         &mut self,
         now: Now,
@@ -156,10 +127,21 @@ impl Collector {
         events: &[RawEvent<'_>],
         message: &Message,
     ) {
-        let (id, name) = match self.subscription_of(source, &header, &message.target) {
-            Ok(subscription) => (subscription.id(), subscription.name.clone()),
+        let subscription = match subscription_of(
+            &self.settings.subscriptions,
+            source,
+            &header,
+            &message.target,
+        ) {
+            Ok(subscription) => subscription,
             Err(refusal) => return self.turn_away(now, source, &refusal),
         };
+        let (id, name) = (subscription.id(), subscription.name.clone());
+        let asked = known::asked(subscription);
+        let host = self
+            .known
+            .hosts
+            .note_events(seconds(now), &source.sender(&header), &asked);
         self.sources
             .note_posted(&source.name(&header), source.address);
         if self.is_full() {
@@ -172,7 +154,8 @@ impl Collector {
         };
         let mark = self.mark_of(now, source, id, &header, facts);
         let began = message.began;
-        let batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
+        let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
+        batch.host = host.map(|host| (host, id));
         self.start_batch(now, batch, frames);
     }
 
@@ -287,6 +270,38 @@ impl Collector {
 
     pub(super) fn new_uuid(&mut self) -> Uuid {
         new_uuid(&mut self.random)
+    }
+}
+
+/// The subscription that a message is for, by its header or by its path.
+pub(super) fn subscription_of<'s>(
+    all: &'s [Subscription],
+    source: &Source,
+    header: &Header,
+    target: &str,
+) -> Result<&'s Subscription, Refusal> {
+    let by_header = header.identifier.as_deref();
+    let by_path = target.rsplit('/').next();
+    let ids = by_header.into_iter().chain(by_path);
+    let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
+    let who = source.describe(header);
+    match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
+        Some(subscription) => match source.refusal(subscription) {
+            None => Ok(subscription),
+            Some(why) => {
+                let name = &subscription.name;
+                let reason = format!("{who}: subscription {name:?} is not for this source: {why}");
+                Err(Refusal::new(RefusalKind::Soap, 403, reason))
+            }
+        },
+        None => {
+            let identifier = by_header.unwrap_or("none");
+            let reason = format!(
+                "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
+                 source takes the current ones at its next refresh"
+            );
+            Err(Refusal::new(RefusalKind::Soap, 404, reason))
+        }
     }
 }
 

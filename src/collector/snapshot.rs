@@ -1,22 +1,46 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
-use super::Collector;
-use crate::link::Link;
-use crate::metrics::Snapshot;
-use std::time::SystemTime;
+use super::{Collector, seconds};
+use crate::clock::Now;
+use crate::hosts;
+use crate::metrics::{OutputFacts, Snapshot};
+use crate::wsman::Subscription;
+use std::time::Instant;
 
 impl Collector {
-    /// All that is counted, at this moment. `ends` and `started` come from the caller.
+    /// All that is counted, at this moment. What only the caller knows is left empty.
     #[must_use]
-    pub fn snapshot(&self, started: SystemTime, ends: Vec<(String, SystemTime)>) -> Snapshot {
+    pub fn snapshot(&self, now: Now) -> Snapshot {
+        let age = |began: Instant| now.monotonic.saturating_duration_since(began);
+        let outputs = self.links.iter().map(|link| {
+            let oldest = link.oldest().and_then(|id| self.batches.get(&id));
+            OutputFacts {
+                oldest: oldest.map(|batch| age(batch.began)),
+                ..link.facts()
+            }
+        });
         Snapshot {
             counters: self.counters.clone(),
             connections: self.connections.len(),
-            sources: self.sources.by_state(),
-            outputs: self.links.iter().map(Link::facts).collect(),
-            ends,
-            started,
+            sources: self.hosts().by_state(self.hosts().moment(seconds(now))),
+            outputs: outputs.collect(),
+            oldest: self.batches.values().map(|batch| age(batch.began)).max(),
+            ready: self.troubles().is_empty(),
+            storing: !self.commit_failing,
+            ..Snapshot::default()
         }
+    }
+
+    /// What hosts are asked for.
+    #[must_use]
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.settings.subscriptions
+    }
+
+    /// The hosts that are known, and who was refused lately.
+    #[must_use]
+    pub fn hosts(&self) -> &hosts::Table {
+        &self.known.hosts
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

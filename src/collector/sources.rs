@@ -13,6 +13,12 @@ const HEARTBEAT_MARGIN: Duration = Duration::from_secs(60);
 /// Sources that are watched; beyond it new ones are served but not watched.
 const WATCHED: usize = 200_000;
 
+/// How long a source that was given subscriptions may be silent; `heartbeat`: of one that
+/// goes on from a bookmark.
+pub(super) fn patience(heartbeat: Option<Duration>) -> Duration {
+    heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN)
+}
+
 /// A source as far as it has told us: who it proved to be and what it calls itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SourceName {
@@ -77,7 +83,7 @@ impl Sources {
             "source {} ({address}, {who}{sid}): enumerated for the first time",
             name.machine
         );
-        let patience = heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN);
+        let patience = patience(heartbeat);
         let since = now.monotonic;
         let state = State::Waiting {
             since,
@@ -120,25 +126,6 @@ impl Sources {
                 },
             );
         }
-    }
-
-    /// How many are in which state.
-    pub(super) fn by_state(&self) -> Vec<(&'static str, usize)> {
-        let (mut waiting, mut silent, mut active, mut refused) = (0, 0, 0, 0);
-        for known in self.known.values() {
-            match known.state {
-                State::Waiting { .. } => waiting += 1,
-                State::Silent => silent += 1,
-                State::Active => active += 1,
-                State::Refused => refused += 1,
-            }
-        }
-        vec![
-            ("active", active),
-            ("refused", refused),
-            ("silent", silent),
-            ("waiting", waiting),
-        ]
     }
 
     /// Logs, once each, the sources whose time to send something is over.

@@ -4,6 +4,7 @@ use super::ConnId;
 use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method};
 use crate::bookmark;
+use crate::hosts::Sender;
 use crate::sddl::Verdict;
 use crate::wsman::{Header, Policy, Profile, Subscription};
 use std::fmt;
@@ -42,6 +43,19 @@ impl Source {
         SourceName {
             identity: self.identity.name.clone(),
             machine: self.claimed_name(header),
+        }
+    }
+
+    /// The source as the table of hosts keeps it.
+    pub(super) fn sender(&self, header: &Header) -> Sender {
+        let method = self.identity.method;
+        let is_known = !method.is_anonymous();
+        Sender {
+            identity: is_known.then(|| self.identity.name.clone()),
+            machine: self.claimed_name(header),
+            address: self.address,
+            method: method.as_str(),
+            sid: self.identity.sid().map(|sid| sid.to_string()),
         }
     }
 

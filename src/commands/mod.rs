@@ -5,3 +5,5 @@ pub mod check;
 pub mod completions;
 pub mod passwd;
 pub mod send;
+pub mod sources;
+pub mod windows;

@@ -319,7 +319,9 @@ fn facility(text: &str) -> Result<FacilityRule, Error> {
     known.ok_or_else(|| Error::Facility(text.to_owned()))
 }
 
-fn state(flag: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {
+/// The state folder, by its flag, by systemd's variable, or the usual one.
+#[must_use]
+pub fn state(flag: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {
     let first = |list: &OsStr| std::env::split_paths(list).next();
     let variable = || {
         variable

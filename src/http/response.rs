@@ -48,22 +48,32 @@ impl Response {
     /// sent. Without `keep_alive` the response says that the connection closes.
     pub fn encode(&self, date: SystemTime, head_only: bool, keep_alive: bool, out: &mut Vec<u8>) {
         out.reserve(self.body.len() + 256);
+        self.encode_head(date, self.body.len(), keep_alive, out);
+        if self.has_length() && !head_only {
+            out.extend(&self.body);
+        }
+    }
+
+    /// Appends the head alone, where a body of `length` bytes follows from elsewhere.
+    pub fn encode_head(
+        &self,
+        date: SystemTime,
+        length: usize,
+        keep_alive: bool,
+        out: &mut Vec<u8>,
+    ) {
         let (status, reason) = (self.status, reason(self.status));
         push(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
         let date = httpdate::HttpDate::from(date);
         push(out, format_args!("Server: wecrelay\r\nDate: {date}\r\n"));
         self.headers.iter().for_each(|h| push_header(out, h));
         if self.has_length() {
-            let length = self.body.len();
             push(out, format_args!("Content-Length: {length}\r\n"));
         }
         if !keep_alive {
             out.extend(b"Connection: close\r\n");
         }
         out.extend(b"\r\n");
-        if self.has_length() && !head_only {
-            out.extend(&self.body);
-        }
     }
 
     /// RFC 9110 8.6: no length with 204, which has no body whatever is given.

@@ -2,6 +2,7 @@
 
 use super::{Link, Phase};
 use crate::metrics::OutputFacts;
+use crate::queue::BatchId;
 
 impl Link {
     /// How the output is at this moment.
@@ -14,6 +15,19 @@ impl Link {
             backlog: self.queue.backlog(),
             written: self.queue.total_written(),
             dropped: self.dropped,
+            delivered: self.queue.delivered(),
+            oldest: None,
+            trouble: self
+                .failing
+                .last()
+                .or(self.refusing.last())
+                .map(str::to_owned),
         }
+    }
+
+    /// The batch that has waited for longest, if a source waits for it.
+    #[must_use]
+    pub fn oldest(&self) -> Option<BatchId> {
+        self.settings.required.then(|| self.queue.oldest())?
     }
 }

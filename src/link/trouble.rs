@@ -38,6 +38,14 @@ impl Trouble {
         is_news
     }
 
+    /// The last cause that was told, while it lasts.
+    pub(super) fn last(&self) -> Option<&str> {
+        match self.calm {
+            None => self.causes.last().map(String::as_str),
+            Some(_) => None,
+        }
+    }
+
     /// All seems well. Answers whether it always was.
     pub(super) fn ease(&mut self, now: Now) -> bool {
         self.calm.get_or_insert(now.monotonic);

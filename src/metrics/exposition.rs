@@ -2,19 +2,21 @@
 
 use super::{Counters, Latency};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The media type of [`Snapshot::expose`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All that is told at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Since the start.
     pub counters: Counters,
@@ -24,10 +26,18 @@ pub struct Snapshot {
     pub sources: Vec<(&'static str, usize)>,
     /// Each output.
     pub outputs: Vec<OutputFacts>,
+    /// For how long the oldest batch has not been acknowledged; none if none waits.
+    pub oldest: Option<Duration>,
     /// What ends when: our certificates, those of authorities, revocation lists.
     pub ends: Vec<(String, SystemTime)>,
-    /// When the relay was started.
-    pub started: SystemTime,
+    /// When the relay was started, in seconds since 1970.
+    pub started: u64,
+    /// What it uses of the machine.
+    pub process: ProcessFacts,
+    /// Whether events can be taken, as `/readyz` says.
+    pub ready: bool,
+    /// Whether bookmarks can be stored.
+    pub storing: bool,
 }
 
 /// One output at this moment.
@@ -45,14 +55,31 @@ pub struct OutputFacts {
     pub written: u64,
     /// Messages dropped because it is a best effort and was full.
     pub dropped: u64,
+    /// Messages delivered since the start.
+    pub delivered: u64,
+    /// For how long the oldest batch that its source waits for has waited for it.
+    pub oldest: Option<Duration>,
+    /// Why it fails.
+    pub trouble: Option<String>,
+}
+
+/// What the process uses of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessFacts {
+    /// Time of processors since the start.
+    pub cpu: Duration,
+    /// Bytes in memory, where that is known.
+    pub memory: Option<u64>,
 }
 
 impl Snapshot {
     /// The text for a scrape.
     #[must_use]
     pub fn expose(self) -> String {
-        let mut registry = Registry::with_prefix("wecrelay");
-        registry.register_collector(Box::new(self));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self.process));
+        let ours = registry.sub_registry_with_prefix("wecrelay");
+        ours.register_collector(Box::new(self));
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -67,6 +94,21 @@ impl Collector for Snapshot {
         page.labelled_counters(&self.counters)?;
         page.latency(&self.counters.latency)?;
         page.outputs(&self.outputs)?;
+        page.gauge(
+            "ready",
+            "Whether events can be taken, as /readyz says",
+            u64::from(self.ready),
+        )?;
+        page.gauge(
+            "state_writable",
+            "Whether the last bookmarks could be stored in the state folder",
+            u64::from(self.storing),
+        )?;
+        page.gauge(
+            "oldest_batch_age_seconds",
+            "For how long the oldest batch has waited for its acknowledgement; 0 if none waits",
+            age(self.oldest),
+        )?;
         page.gauge(
             "connections",
             "Open connections of sources",
@@ -85,19 +127,41 @@ impl Collector for Snapshot {
         page.gauges(
             "build_info",
             "The version that runs",
-            [([("version", env!("CARGO_PKG_VERSION"))], 1)].into_iter(),
+            [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)].into_iter(),
         )?;
         page.gauges(
             "start_time_seconds",
             "When the relay was started, in seconds since 1970",
-            [([("", ""); 0], seconds(self.started))].into_iter(),
+            [([("", ""); 0], self.started)].into_iter(),
         )
     }
 }
 
-fn seconds(time: SystemTime) -> usize {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    usize::try_from(since.as_secs()).unwrap_or(usize::MAX)
+impl Collector for ProcessFacts {
+    /// As all programs name them.
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut page = Page { encoder };
+        page.counter(
+            "process_cpu_seconds",
+            "Time of processors since the start",
+            self.cpu.as_secs_f64(),
+        )?;
+        let memory = self.memory.into_iter();
+        page.gauges(
+            "process_resident_memory_bytes",
+            "Bytes in memory",
+            memory.map(|bytes| ([("", ""); 0], bytes)),
+        )
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+fn age(since: Option<Duration>) -> f64 {
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 struct Page<'a> {
@@ -135,6 +199,11 @@ impl Page<'_> {
                 c.malformed,
             ),
             (
+                "computer_mismatches",
+                "Events whose Computer is not the authenticated host",
+                c.mismatches,
+            ),
+            (
                 "truncated_messages",
                 "Messages cut to the max of an output",
                 c.truncated,
@@ -160,11 +229,7 @@ impl Page<'_> {
                 c.silent_sources,
             ),
         ] {
-            let counter = ConstCounter::new(value);
-            let metric = self
-                .encoder
-                .encode_descriptor(name, help, None, MetricType::Counter)?;
-            counter.encode(metric)?;
+            self.counter(name, help, value)?;
         }
         Ok(())
     }
@@ -193,35 +258,40 @@ impl Page<'_> {
     }
 
     fn outputs(&mut self, outputs: &[OutputFacts]) -> fmt::Result {
-        let each = |value: fn(&OutputFacts) -> usize| {
-            outputs
-                .iter()
-                .map(move |output| ([("output", output.label.as_str())], value(output)))
-        };
         self.gauges(
             "output_up",
             "Whether an output is connected",
-            each(|o| o.up.into()),
+            each(outputs, |o| u64::from(o.up)),
+        )?;
+        self.gauges(
+            "output_required",
+            "Whether sources wait for an output",
+            each(outputs, |o| u64::from(o.required)),
         )?;
         self.gauges(
             "output_backlog_bytes",
             "Bytes that wait to be delivered to an output",
-            each(|o| o.backlog),
+            each(outputs, |o| o.backlog),
         )?;
-        let count = |value: fn(&OutputFacts) -> u64| {
-            outputs
-                .iter()
-                .map(move |output| ([("output", output.label.as_str())], value(output)))
-        };
+        self.gauges(
+            "output_oldest_batch_age_seconds",
+            "For how long the oldest batch has waited for a required output; 0 if none waits",
+            each(outputs, |o| age(o.oldest)),
+        )?;
+        self.counters(
+            "output_delivered_messages",
+            "Messages delivered to an output",
+            each(outputs, |o| o.delivered),
+        )?;
         self.counters(
             "output_written_bytes",
             "Bytes written to an output",
-            count(|o| o.written),
+            each(outputs, |o| o.written),
         )?;
         self.counters(
             "output_dropped_messages",
             "Messages that a best effort output could not take",
-            count(|o| o.dropped),
+            each(outputs, |o| o.dropped),
         )
     }
 
@@ -236,34 +306,44 @@ impl Page<'_> {
         metric.encode_histogram::<NoLabelSet>(latency.sum(), latency.count(), &buckets, None)
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
-        let metric = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)
-    }
-
-    fn gauges<'l, const N: usize>(
+    fn counter(
         &mut self,
         name: &str,
         help: &str,
-        values: impl Iterator<Item = ([(&'l str, &'l str); N], usize)>,
+        value: impl EncodeCounterValue + Clone,
+    ) -> fmt::Result {
+        self.counters(name, help, [([("", ""); 0], value)].into_iter())
+    }
+
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl EncodeGaugeValue + Clone,
+    ) -> fmt::Result {
+        self.gauges(name, help, [([("", ""); 0], value)].into_iter())
+    }
+
+    fn gauges<'l, const N: usize, V: EncodeGaugeValue + Clone>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Iterator<Item = ([(&'l str, &'l str); N], V)>,
     ) -> fmt::Result {
         let mut family = self
             .encoder
             .encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
-            let metric = family.encode_family(&labels)?;
-            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }
 
-    fn counters<'l, const N: usize>(
+    fn counters<'l, const N: usize, V: EncodeCounterValue + Clone>(
         &mut self,
         name: &str,
         help: &str,
-        values: impl Iterator<Item = ([(&'l str, &'l str); N], u64)>,
+        values: impl Iterator<Item = ([(&'l str, &'l str); N], V)>,
     ) -> fmt::Result {
         let mut family = self
             .encoder
@@ -273,4 +353,13 @@ impl Page<'_> {
         }
         Ok(())
     }
+}
+
+fn each<V>(
+    outputs: &[OutputFacts],
+    value: impl Fn(&OutputFacts) -> V,
+) -> impl Iterator<Item = ([(&str, &str); 1], V)> {
+    outputs
+        .iter()
+        .map(move |output| ([("output", output.label.as_str())], value(output)))
 }

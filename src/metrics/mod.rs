@@ -2,7 +2,7 @@
 
 mod exposition;
 
-pub use exposition::{CONTENT_TYPE, OutputFacts, Snapshot};
+pub use exposition::{CONTENT_TYPE, OutputFacts, ProcessFacts, Snapshot};
 
 use crate::connection::RefusalKind;
 use std::collections::BTreeMap;

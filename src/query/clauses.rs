@@ -55,3 +55,35 @@ pub fn channels(query: &str) -> Vec<String> {
     channels.sort_unstable();
     channels
 }
+
+/// The channels that a query selects whole: with `*`, and without a Suppress in the same
+/// Query. Of these no record id is left out.
+#[must_use]
+pub fn whole_channels(query: &str) -> Vec<String> {
+    let Ok(document) = Document::parse(query) else {
+        return Vec::new();
+    };
+    let queries = queries(&document);
+    let suppressed: Vec<_> = queries
+        .iter()
+        .flatten()
+        .filter(|clause| clause.suppresses)
+        .map(|clause| clause.channel)
+        .collect();
+    let is_whole = |clause: &&Clause<'_>| {
+        let cut = suppressed
+            .iter()
+            .any(|channel| channel.eq_ignore_ascii_case(clause.channel));
+        !clause.suppresses && !cut && matches!(clause.expression, "*" | "Event")
+    };
+    let mut channels: Vec<String> = Vec::new();
+    for clause in queries.iter().flatten().filter(is_whole) {
+        if !channels
+            .iter()
+            .any(|c| c.eq_ignore_ascii_case(clause.channel))
+        {
+            channels.push(clause.channel.to_owned());
+        }
+    }
+    channels
+}

@@ -5,11 +5,13 @@
 //! has, functions that are not there, channels that contradict each other.
 
 mod clauses;
+mod describe;
 mod lint;
 mod names;
 pub mod xpath;
 
-pub use clauses::channels;
+pub use clauses::{channels, whole_channels};
+pub use describe::describe;
 pub use lint::lint;
 
 use std::fmt;

@@ -32,6 +32,20 @@ pub struct Listener {
 /// An IPv6 socket takes IPv6 only, so that both can be bound. What comes in on a
 /// `secure` one is inside TLS.
 pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
+    let socket = bound(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(Listener::new(socket.into(), secure))
+}
+
+/// Whether [`bind`] would succeed; nothing listens for that.
+///
+/// # Errors
+/// Why it would not.
+pub fn try_bind(address: SocketAddr) -> io::Result<()> {
+    bound(address).map(drop)
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -42,8 +56,7 @@ pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(Listener::new(socket.into(), secure))
+    Ok(socket)
 }
 
 impl Listener {

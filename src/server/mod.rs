@@ -12,18 +12,23 @@ mod helpers;
 mod listener;
 mod output;
 mod outputs;
+mod page;
 mod pem;
+mod probe;
 mod process;
 mod secure;
+mod signals;
 mod sources;
 mod status;
 mod stream;
 mod sys;
+mod usage;
 mod watch;
 
 pub use helpers::{HelperError, probe as probe_helper};
-pub use listener::{Listener, bind};
+pub use listener::{Listener, bind, try_bind};
 pub use pem::{OutputError, PemError, connectors};
+pub use probe::{Probe, probe};
 pub use secure::Connector;
 pub use status::bind_status;
 
@@ -43,6 +48,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -61,9 +67,6 @@ const SOURCES: usize = 0x100_0000;
 
 /// How often certificates that end soon are logged again.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
-/// Time for batches in flight after SIGTERM.
-const STOP_TIME: Duration = Duration::from_secs(10);
-
 /// Why the loop ended other than by a signal.
 #[derive(Debug)]
 pub enum Error {
@@ -145,7 +148,8 @@ struct Server {
     stopping: Option<Instant>,
     notifier: Notifier,
     status: Option<Status>,
-    started: SystemTime,
+    /// Of the status page.
+    written: RefCell<page::Written>,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -172,6 +176,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     if let Some(helpers) = server.helpers.take() {
         helpers.end(&mut server.poll, &mut events);
     }
+    server.collector.save_all_hosts(now(), &mut *server.store);
     log::info!("stopped: {}", server.collector.counters());
     Ok(())
 }
@@ -211,6 +216,9 @@ impl Server {
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
+        let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        let mut store = setup.store;
+        collector.load_hosts(&mut *store);
         let sockets = sockets
             .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
@@ -224,13 +232,13 @@ impl Server {
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
-            collector: Collector::new(now(), setup.settings, setup.outputs, seed),
-            store: setup.store,
+            collector,
+            store,
             reload: setup.reload,
             stopping: None,
             notifier: Notifier::new(now()),
             status,
-            started: SystemTime::now(),
+            written: RefCell::default(),
         })
     }
 
@@ -270,7 +278,12 @@ impl Server {
         self.drain(now)?;
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
-        self.drain(now)
+        self.drain(now)?;
+        // After the answers are on their way.
+        if now.monotonic >= self.collector.save_due() {
+            self.collector.save_hosts(now, &mut *self.store);
+        }
+        Ok(())
     }
 
     fn timeout(&self, now: Now) -> Option<Duration> {
@@ -288,6 +301,7 @@ impl Server {
             .collector
             .poll_timeout()
             .into_iter()
+            .chain([self.collector.save_due()])
             .chain(self.stopping)
             .chain(paused)
             .chain(ends)
@@ -352,55 +366,6 @@ impl Server {
             self.ends_at = now.monotonic + ENDS_TIME;
             tls.log_ends(now.wall);
         }
-    }
-
-    fn handle_signals(&mut self, now: Now) {
-        let signals: Vec<_> = self.signals.pending().collect();
-        for signal in signals {
-            if signal == SIGHUP {
-                self.handle_reload(now);
-            } else if signal == SIGXFSZ {
-                log::debug!("a file is as large as this process may make it");
-            } else if self.stopping.is_none() {
-                log::info!("stopping: finishing batches in flight");
-                self.stopping = Some(now.monotonic + STOP_TIME);
-                self.notifier.stopping();
-                self.listeners.clear();
-                self.collector.stop(now);
-            } else {
-                self.stopping = Some(now.monotonic);
-            }
-        }
-    }
-
-    fn handle_reload(&mut self, now: Now) {
-        self.notifier.reloading();
-        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
-        let connectors = connectors.map_err(|error| format!("--output {error}"));
-        match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, Reloaded { settings, tls })) => {
-                self.collector.replace_settings(settings);
-                self.tls = tls;
-                for (output, connector) in self.outputs.iter_mut().zip(connectors) {
-                    output.replace_connector(connector);
-                }
-                if let Some(helpers) = &mut self.helpers {
-                    helpers.restart(now);
-                }
-                log::info!("reloaded");
-            }
-            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
-        }
-        for index in 0..self.outputs.len() {
-            if self
-                .outputs
-                .get(index)
-                .is_some_and(|o| o.is_file() && o.is_open())
-            {
-                self.reopen(now, index);
-            }
-        }
-        self.notifier.ready();
     }
 
     /// Does all that the collector and the helpers want done.

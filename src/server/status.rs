@@ -9,6 +9,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Connections at a time; more wait in the backlog.
@@ -22,8 +23,23 @@ const LIMITS: Limits = Limits {
     headers: 64,
 };
 
+/// What a visitor gets. Those who come together share one body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Without body.
+    pub(super) head: Response,
+    pub(super) body: Rc<Vec<u8>>,
+}
+
+impl From<Response> for Answer {
+    fn from(mut head: Response) -> Self {
+        let body = Rc::new(std::mem::take(&mut head.body));
+        Self { head, body }
+    }
+}
+
 /// Gives the answer to a path.
-pub(super) type Answering<'a> = &'a mut dyn FnMut(&str) -> Response;
+pub(super) type Answering<'a> = &'a mut dyn FnMut(&str) -> Answer;
 
 /// The listener with its connections.
 #[derive(Debug)]
@@ -39,7 +55,9 @@ pub(super) struct Status {
 struct Visitor {
     stream: TcpStream,
     decoder: Decoder,
-    outgoing: Vec<u8>,
+    head: Vec<u8>,
+    body: Rc<Vec<u8>>,
+    /// Bytes of both that are written.
     written: usize,
     answered: bool,
     until: Instant,
@@ -133,7 +151,8 @@ impl Status {
             *place = Some(Visitor {
                 stream,
                 decoder: Decoder::new(LIMITS),
-                outgoing: Vec::new(),
+                head: Vec::new(),
+                body: Rc::default(),
                 written: 0,
                 answered: false,
                 until: now.monotonic + PATIENCE,
@@ -149,8 +168,15 @@ impl Visitor {
         if !self.answered && self.read(now, answer)? {
             return Ok(true);
         }
-        while self.written < self.outgoing.len() {
-            let rest = self.outgoing.get(self.written..).unwrap_or_default();
+        loop {
+            let rest = match self.written.checked_sub(self.head.len()) {
+                None => self.head.get(self.written..),
+                Some(written) => self.body.get(written..),
+            };
+            let rest = rest.unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
             match self.stream.write(rest) {
                 Ok(count) => self.written += count,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(self.pause()),
@@ -183,24 +209,31 @@ impl Visitor {
                 Err(error) => return Err(error),
             };
             self.decoder.feed(buffer.get(..count).unwrap_or_default());
-            let (response, is_head) = match self.decoder.poll() {
+            let (answer, is_head) = match self.decoder.poll() {
                 Ok(None) => continue,
                 Ok(Some(request)) => respond(&request, answer),
-                Err(error) => (Response::empty(error.status()), false),
+                Err(error) => (Response::empty(error.status()).into(), false),
             };
-            response.encode(now.wall, is_head, false, &mut self.outgoing);
+            let Answer { head, body } = answer;
+            head.encode_head(now.wall, body.len(), false, &mut self.head);
+            if !is_head {
+                self.body = body;
+            }
             self.answered = true;
             return Ok(false);
         }
     }
 }
 
-fn respond(request: &Request, answer: Answering<'_>) -> (Response, bool) {
+fn respond(request: &Request, answer: Answering<'_>) -> (Answer, bool) {
     let head = &request.head;
     let path = head.target.split(['?', '#']).next().unwrap_or_default();
     match head.method {
         Method::Get => (answer(path), false),
         Method::Head => (answer(path), true),
-        _ => (Response::empty(405).header("Allow", "GET, HEAD"), false),
+        _ => {
+            let head = Response::empty(405).header("Allow", "GET, HEAD");
+            (head.into(), false)
+        }
     }
 }

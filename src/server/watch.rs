@@ -1,6 +1,7 @@
 //! What those who watch are told.
 
-use super::Server;
+use super::status::Answer;
+use super::{Server, page, usage};
 use crate::clock::Now;
 use crate::http::Response;
 use crate::metrics;
@@ -11,17 +12,18 @@ impl Server {
         let Some(mut status) = self.status.take() else {
             return;
         };
-        status.serve(now, self.poll.registry(), &mut |path| self.page(path));
+        status.serve(now, self.poll.registry(), &mut |path| self.page(now, path));
         self.status = Some(status);
     }
 
-    fn page(&self, path: &str) -> Response {
+    fn page(&self, now: Now, path: &str) -> Answer {
         match path {
-            "/metrics" => {
-                let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
-                let text = self.collector.snapshot(self.started, ends).expose();
-                text_page(200, metrics::CONTENT_TYPE, text)
+            "/" => page::page(),
+            "/status.json" => {
+                let write = || page::status(now, &self.snapshot(now), &self.collector);
+                return self.written.borrow_mut().answer(now, write);
             }
+            "/metrics" => text_page(200, metrics::CONTENT_TYPE, self.snapshot(now).expose()),
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
@@ -31,8 +33,19 @@ impl Server {
             _ => text_page(
                 404,
                 PLAIN,
-                "there are /metrics, /healthz and /readyz\n".to_owned(),
+                "there are /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
             ),
+        }
+        .into()
+    }
+
+    fn snapshot(&self, now: Now) -> metrics::Snapshot {
+        let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
+        metrics::Snapshot {
+            ends,
+            started: self.collector.hosts().up_since(),
+            process: usage::of_this_process(),
+            ..self.collector.snapshot(now)
         }
     }
 }

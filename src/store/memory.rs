@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Aside, Change, Entry, Error, Store};
 use crate::bookmark::{Key, Stored};
+use crate::hosts::{self, Changes, Host, Saved};
 
 /// Bookmarks in memory, which can be told to fail.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,7 @@ pub struct Memory {
     failed: bool,
     failing_commits: usize,
     commits: usize,
+    hosts: Saved,
 }
 
 impl Memory {
@@ -91,6 +93,30 @@ impl Store for Memory {
     fn rollback(&mut self) {
         self.turn.clear();
         self.failed = false;
+    }
+
+    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        let Saved {
+            hosts,
+            refusals,
+            pulse,
+        } = &mut self.hosts;
+        let changed = |host: &Host| {
+            let key = hosts::Key::of(host);
+            let forgotten = changes.forgotten.iter().any(|k| **k == key);
+            forgotten || changes.hosts.iter().any(|h| hosts::Key::of(h) == key)
+        };
+        hosts.retain(|host| !changed(host));
+        hosts.extend(changes.hosts.iter().copied().cloned());
+        if let Some(changed) = &changes.refusals {
+            refusals.clone_from(changed);
+        }
+        *pulse = changes.pulse;
+        Ok(())
+    }
+
+    fn load_hosts(&mut self) -> Result<Saved, Error> {
+        Ok(self.hosts.clone())
     }
 }
 

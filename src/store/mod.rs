@@ -1,4 +1,4 @@
-//! What the relay remembers: the bookmarks of its sources.
+//! What the relay remembers: the bookmarks of its sources, and what is known of hosts.
 //!
 //! A [`Store`] takes the changes of one turn of the loop and makes them last
 //! with one [`Store::commit`]. Only then may the turn's batches be acknowledged.
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub use self::memory::Memory;
 
 use crate::bookmark::{self, BatchFacts, Bookmark, Key, Reason, Stored, Verdict, judge};
+use crate::hosts::{Changes, Saved};
 
 /// Keeps bookmarks; one transaction a turn.
 pub trait Store {
@@ -44,6 +45,19 @@ pub trait Store {
 
     /// Forgets the changes of this turn and ends it.
     fn rollback(&mut self);
+
+    /// Makes what is known of hosts last, between two turns and apart from them: where it
+    /// fails, no batch is touched.
+    ///
+    /// # Errors
+    /// None of it was stored.
+    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error>;
+
+    /// What is known of hosts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn load_hosts(&mut self) -> Result<Saved, Error>;
 }
 
 /// A change to what is kept of a source.
@@ -78,7 +92,7 @@ pub struct Aside {
 }
 
 /// Judges the bookmark of a delivered batch and puts it where it belongs. The
-/// caller logs [`Verdict::KeepAside`].
+/// caller logs [`Verdict::KeepAside`]. Answers what was stored before, too.
 ///
 /// # Errors
 /// Those of [`Store::bookmark`] and [`Store::put`].
@@ -88,7 +102,7 @@ pub fn record(
     incoming: Bookmark,
     facts: &BatchFacts,
     now: u64,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Stored>), Error> {
     let stored = store.bookmark(key)?;
     let verdict = judge(stored.as_ref(), &incoming, facts);
     if let Verdict::KeepAside(reason) = &verdict {
@@ -97,7 +111,7 @@ pub fn record(
         let latest = Stored::new(incoming, facts, stored.as_ref());
         store.put(key, Change::Latest(&latest), now)?;
     }
-    Ok(verdict)
+    Ok((verdict, stored))
 }
 
 /// Why the store cannot be opened or used. Each names the file or folder.

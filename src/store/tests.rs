@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::*;
+use crate::hosts::{self, Asked, Pulse, Sender, Table};
 use crate::sqlite::Sqlite;
 
 /// A folder of its own for a test, removed afterwards.
@@ -170,10 +171,69 @@ fn rollback_leaves_what_was_committed() {
 }
 
 #[test]
+fn hosts_come_back_and_the_forgotten_do_not() {
+    on_both("hosts", |store| {
+        assert_eq!(store.load_hosts().unwrap(), Saved::default());
+        let sender = |machine: &str| Sender {
+            identity: None,
+            machine: machine.to_owned(),
+            address: [192, 0, 2, 7].into(),
+            method: "anonymous",
+            sid: None,
+        };
+        let mut table = Table::new(5);
+        let asked = Asked {
+            id: Uuid::from_u128(1),
+            name: "s",
+            heartbeat: 60,
+        };
+        table.note_heartbeat(9, &sender("A"), &asked);
+        let kept = table.note_events(9, &sender("b"), &asked).unwrap();
+        let pulse = Pulse {
+            started: 5,
+            written: 9,
+            is_stopped: false,
+        };
+        let changes = Changes {
+            hosts: table.iter().collect(),
+            forgotten: vec![],
+            refusals: None,
+            pulse,
+        };
+        store.save_hosts(&changes).unwrap();
+        let again = Changes {
+            hosts: vec![table.get(&kept).unwrap()],
+            forgotten: vec![hosts::Key::new(None, "a").into()],
+            ..changes
+        };
+        store.save_hosts(&again).unwrap();
+        let saved = store.load_hosts().unwrap();
+        assert_eq!(saved.hosts, [table.get(&kept).unwrap().clone()]);
+        assert_eq!(saved.pulse, pulse);
+    });
+}
+
+#[test]
+fn a_folder_of_version_1_gets_the_tables_that_it_lacks() {
+    let folder = Folder::new("older");
+    let mut store = folder.open();
+    put(&mut store, &key(1), 7).unwrap();
+    store.commit().unwrap();
+    drop(store);
+    let older = "DROP TABLE host; DROP TABLE refusal; DROP TABLE relay; PRAGMA user_version = 1";
+    folder.connect().execute_batch(older).unwrap();
+    assert_eq!(crate::sqlite::read_hosts(&folder.0).unwrap(), None);
+    let mut store = folder.open();
+    assert_eq!(position(&mut store, &key(1)), Some(7));
+    assert_eq!(store.load_hosts().unwrap(), Saved::default());
+    assert!(crate::sqlite::read_hosts(&folder.0).unwrap().is_some());
+}
+
+#[test]
 fn the_guard_decides_where_a_bookmark_goes() {
     on_both("record", |store| {
         let none = BatchFacts::new();
-        let mut record = |id| record(store, &key(1), bookmark(id), &none, 9).unwrap();
+        let mut record = |id| record(store, &key(1), bookmark(id), &none, 9).unwrap().0;
         assert_eq!(record(5), Verdict::First);
         assert_eq!(record(9), Verdict::Replace);
         assert!(matches!(
@@ -303,7 +363,7 @@ fn the_database_runs_as_designed() {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 1);
+    assert_eq!(version, 2);
 }
 
 #[test]
@@ -312,15 +372,15 @@ fn a_database_of_a_later_version_is_refused_untouched() {
     drop(folder.open());
     folder
         .connect()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     let error = Sqlite::open(&folder.0).unwrap_err();
     assert!(
         matches!(
             error,
             Error::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
@@ -328,7 +388,7 @@ fn a_database_of_a_later_version_is_refused_untouched() {
     );
     folder
         .connect()
-        .pragma_update(None, "user_version", 1)
+        .pragma_update(None, "user_version", 2)
         .unwrap();
     folder.open();
 }

@@ -92,6 +92,6 @@ pub(super) fn display(name: &X509NameRef) -> String {
     entries.collect::<Vec<_>>().join(", ")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

@@ -5,11 +5,13 @@
 //! from the bundle of `--client-ca`.
 
 mod client;
+mod facts;
 mod pem;
 mod refusal;
 mod terms;
 
 pub use client::client;
+pub use facts::{Facts, certificates, lists};
 pub use refusal::failure;
 
 use openssl::error::ErrorStack;

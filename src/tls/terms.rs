@@ -100,7 +100,7 @@ pub(super) fn need_valid(path: &Path, chain: &[X509], now: SystemTime) -> Result
 }
 
 /// The time of a certificate; none where it is before 1970.
-fn time(at: &Asn1TimeRef) -> Option<SystemTime> {
+pub(super) fn time(at: &Asn1TimeRef) -> Option<SystemTime> {
     let since = Asn1Time::from_unix(0).ok()?.diff(at).ok()?;
     let seconds = i64::from(since.days) * 86_400 + i64::from(since.secs);
     let since = Duration::from_secs(u64::try_from(seconds).ok()?);

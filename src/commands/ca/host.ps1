@@ -16,46 +16,12 @@ $ErrorActionPreference = 'Stop'
 $thumbprint = '@THUMBPRINT@'
 $authority = '@AUTHORITY@'
 $manager = '@MANAGER@'
-$policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows\EventLog\EventForwarding\SubscriptionManager'
 $authorityPem = '@AUTHORITY_PEM@'
 
-# The values of the policy that are ours: those with our authority.
-function Get-OurManager {
-    if (-not (Test-Path -LiteralPath $policy)) { return }
-    $key = Get-Item -LiteralPath $policy
-    $key.GetValueNames() | Where-Object { [string] $key.GetValue($_) -like "*IssuerCA=$authority*" }
-}
-
-# The file that holds a certificate's private key, of either kind (CNG or CAPI).
-function Get-KeyFile($certificate) {
-    $name = $null
-    foreach ($kind in 'RSA', 'ECDsa') {
-        # Since .NET 4.6; Server 2012 R2 may have 4.5.
-        $class = "System.Security.Cryptography.X509Certificates.${kind}CertificateExtensions" -as [type]
-        if (-not $class -or $name) { continue }
-        $key = if ($kind -eq 'RSA') { $class::GetRSAPrivateKey($certificate) } else { $class::GetECDsaPrivateKey($certificate) }
-        if ($null -eq $key) { continue }
-        if ($key.PSObject.Properties['CspKeyContainerInfo']) {
-            $name = $key.CspKeyContainerInfo.UniqueKeyContainerName
-        } elseif ($key.PSObject.Properties['Key']) {
-            $name = $key.Key.UniqueName
-        }
-    }
-    if (-not $name) {
-        # In every language certutil prints the file's name in this form.
-        $text = (& certutil.exe -store My $certificate.Thumbprint) -join "`n"
-        if ($text -match '[0-9a-fA-F]{32}_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}') { $name = $Matches[0] }
-    }
-    if (-not $name) { throw 'The private key of the certificate was not found.' }
-    foreach ($folder in 'Crypto\Keys', 'Crypto\RSA\MachineKeys', 'Crypto\SystemKeys') {
-        $file = Join-Path (Join-Path $env:ProgramData "Microsoft\$folder") $name
-        if (Test-Path -LiteralPath $file) { return $file }
-    }
-    throw "The private key $name is in none of the machine's key folders."
-}
-
+@POLICY@
+@KEYS@
 if ($Undo) {
-    foreach ($value in @(Get-OurManager)) { Remove-ItemProperty -LiteralPath $policy -Name $value }
+    foreach ($value in @(Get-Manager "IssuerCA=$authority")) { Remove-ItemProperty -LiteralPath $policy -Name $value }
     if (Test-Path -LiteralPath "Cert:\LocalMachine\My\$thumbprint") {
         Remove-Item -LiteralPath "Cert:\LocalMachine\My\$thumbprint" -DeleteKey
     }
@@ -84,33 +50,13 @@ if (-not (Test-Path -LiteralPath "Cert:\LocalMachine\My\$thumbprint")) {
 $certificate = Get-Item -LiteralPath "Cert:\LocalMachine\My\$thumbprint"
 
 # 3. WinRM runs as NETWORK SERVICE (S-1-5-20), which must read the key.
-$file = Get-KeyFile $certificate
-& icacls.exe $file /grant '*S-1-5-20:R' | Out-Null
-if ($LASTEXITCODE -ne 0) { throw "icacls could not give NETWORK SERVICE the right to read $file." }
+Grant-Key $certificate | Out-Null
 
-# 4. It must read the Security log: Event Log Readers (S-1-5-32-573), by their local names.
-$names = foreach ($sid in 'S-1-5-32-573', 'S-1-5-20') {
-    (New-Object System.Security.Principal.SecurityIdentifier $sid).Translate([System.Security.Principal.NTAccount]).Value
-}
-$group = $names[0].Split('\')[-1]
-try {
-    ([ADSI] "WinNT://$env:COMPUTERNAME/$group,group").Add('WinNT://S-1-5-20')
-    Write-Warning "$($names[1]) is now in ${group}: restart the computer, or the Security log stays unread."
-} catch {
-    # 0x80070562: it is a member already.
-    if ($_.Exception.GetBaseException().HResult -ne -2147023518) { throw }
-}
+# 4. It must read the Security log.
+Add-Reader | Out-Null
 
 # 5. Point the host at the collector.
-if (-not (Test-Path -LiteralPath $policy)) { New-Item -Path $policy -Force | Out-Null }
-$value = @(Get-OurManager) | Select-Object -First 1
-if (-not $value) {
-    $taken = (Get-Item -LiteralPath $policy).GetValueNames()
-    $number = 1
-    while ($taken -contains "$number") { $number++ }
-    $value = "$number"
-}
-New-ItemProperty -LiteralPath $policy -Name $value -Value $manager -PropertyType String -Force | Out-Null
+Set-Manager "IssuerCA=$authority" $manager
 
 # 6. Run the forwarder.
 Set-Service -Name WinRM -StartupType Automatic

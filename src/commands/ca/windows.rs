@@ -1,5 +1,7 @@
 //! The Windows side: the policy string, and the script that sets a host up.
 
+use crate::commands::windows;
+
 /// The port of WinRM over HTTPS.
 pub(super) const PORT: u16 = 5986;
 
@@ -8,10 +10,8 @@ const SCRIPT: &str = include_str!("host.ps1");
 /// Value of the policy "Configure target Subscription Manager".
 pub(super) fn manager(collector: &(String, u16), refresh: u32, issuer: &str) -> String {
     let (name, port) = collector;
-    format!(
-        "Server=https://{name}:{port}/wsman/SubscriptionManager/WEC,Refresh={refresh},\
-         IssuerCA={issuer}"
-    )
+    let server = windows::server(true, name, *port);
+    windows::manager(&server, refresh, Some(issuer))
 }
 
 /// What stands in the script for what.
@@ -28,13 +28,14 @@ pub(super) struct Facts<'a> {
 pub(super) fn script(facts: &Facts<'_>) -> String {
     let pem = facts.authority_pem.trim_end();
     let text = SCRIPT
+        .replace("@POLICY@", windows::POLICY)
+        .replace("@KEYS@", windows::KEYS)
         .replace("@HOST@", facts.host)
         .replace("@THUMBPRINT@", facts.thumbprint)
         .replace("@AUTHORITY@", facts.authority)
         .replace("@AUTHORITY_PEM@", pem)
         .replace("@MANAGER@", facts.manager);
-    // Windows PowerShell 4 reads both line ends; Notepad there reads only its own.
-    text.replace('\n', "\r\n")
+    windows::lines(&text)
 }
 
 #[cfg(test)]

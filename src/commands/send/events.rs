@@ -5,6 +5,7 @@
 )]
 
 use super::Error;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -53,7 +54,8 @@ pub(super) struct Supply {
 /// What is filled into the samples.
 struct Fill {
     computer: String,
-    record: u64,
+    /// The last record of each channel: a log counts its own.
+    records: BTreeMap<String, u64>,
 }
 
 impl Supply {
@@ -62,7 +64,7 @@ impl Supply {
         let once = u64::try_from(stock.events.len()).unwrap_or(u64::MAX);
         let sample = Fill {
             computer,
-            record: 1,
+            records: BTreeMap::new(),
         };
         Self {
             events: Arc::clone(&stock.events),
@@ -100,8 +102,10 @@ impl Supply {
 impl Fill {
     fn fill(&mut self, event: &str) -> String {
         let time = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-        let record = self.record.to_string();
-        self.record += 1;
+        let channel = between(event, "Channel").unwrap_or_default();
+        let record = self.records.entry(channel.to_owned()).or_default();
+        *record += 1;
+        let record = record.to_string();
         let event = event.replace("{time}", &time).replace("{record}", &record);
         event.replace("{computer}", &self.computer)
     }
@@ -164,19 +168,23 @@ mod tests {
     fn the_samples_are_events_once_they_are_filled_in() {
         let mut fill = Fill {
             computer: "a.example.com".into(),
-            record: 7,
+            records: BTreeMap::new(),
         };
         let samples = split(SAMPLES);
         assert!(samples.len() >= 4);
-        for (sample, record) in samples.iter().zip(7..) {
+        let mut records = BTreeMap::new();
+        for sample in samples.iter().chain(&samples) {
             let filled = fill.fill(sample);
             let event = event::parse(&filled).unwrap();
+            let record = records.entry(event.channel.to_string()).or_insert(0_usize);
+            *record += 1;
             assert_eq!(
                 (&*event.computer, &*event.record_id),
                 ("a.example.com", &*record.to_string())
             );
             assert!(event.repaired.is_none());
         }
+        assert!(records.len() > 1 && records.values().sum::<usize>() == 2 * samples.len());
     }
 
     #[test]

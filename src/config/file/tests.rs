@@ -152,8 +152,8 @@ fn a_subcommand_takes_those_flags_that_it_has() {
     let Some(crate::cli::Command::Check(check)) = options.command else {
         panic!("{:?}", options.command);
     };
-    assert_eq!(check.anonymous, ["192.0.2.1"]);
-    assert_eq!(check.users, Some("/b".into()));
+    assert_eq!(check.relay.anonymous, ["192.0.2.1"]);
+    assert_eq!(check.relay.users, Some("/b".into()));
     assert!(both(&["ca", "list"], text).is_ok());
 }
 

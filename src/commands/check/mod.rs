@@ -1,0 +1,167 @@
+//! `wecrelay check`: what the relay would do with these flags, found out without doing it.
+//!
+//! Everything is read and verified as at a start: flags, subscriptions, accounts, keys,
+//! certificates. Nothing is listened on or stored, and no event is sent. What is wrong ends it
+//! as it would end the start; what is found beside that is printed where it belongs.
+
+mod offers;
+mod who;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use uuid::Uuid;
+
+use crate::config::{Config, Listener};
+use crate::output;
+use crate::relay::{self, Plan};
+use crate::server;
+use crate::sqlite;
+
+/// Why a check does not end well.
+#[derive(Debug)]
+pub enum Error {
+    /// The relay would not start.
+    Start(relay::Error),
+    /// It would, but so much was found.
+    Findings(usize),
+}
+
+impl Error {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(_) => 2,
+            Self::Findings(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(error) => write!(f, "{error}"),
+            Self::Findings(1) => write!(f, "it would start, with one finding"),
+            Self::Findings(count) => write!(f, "it would start, with {count} findings"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Verifies, and prints what would run; with `probe`, what answers at the outputs too.
+///
+/// # Errors
+/// What would end the start, or that something was found.
+pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
+    let plan = relay::plan(config).map_err(Error::Start)?;
+    let mut report = Report::default();
+    report.part("listens on", config.listeners.iter().map(listener));
+    report.part("lets in", who::methods(config).map_err(Error::Start)?);
+    let own = who::own_certificates(config).map_err(Error::Start)?;
+    if !own.is_empty() {
+        report.part("shows as its certificate", own);
+    }
+    report.begin("offers");
+    for subscription in &plan.subscriptions {
+        offers::describe(&config.state, subscription, &mut report);
+    }
+    report.begin("sends to");
+    outputs(config, &plan, probe, &mut report);
+    report.part("stores in", [config.state.display().to_string()]);
+    // Nobody is left to tell if standard output is closed.
+    drop(io::stdout().write_all(report.text.as_bytes()));
+    match report.findings {
+        0 => Ok(()),
+        count => Err(Error::Findings(count)),
+    }
+}
+
+/// What is printed, a part for each question.
+#[derive(Debug, Default)]
+struct Report {
+    text: String,
+    findings: usize,
+}
+
+impl Report {
+    fn part(&mut self, question: &str, answers: impl IntoIterator<Item = String>) {
+        self.begin(question);
+        for answer in answers {
+            self.line(1, &answer);
+        }
+    }
+
+    fn begin(&mut self, question: &str) {
+        self.text.push_str(&format!("{question}:\n"));
+    }
+
+    /// A line, so far in; further lines of it stand below its beginning.
+    fn line(&mut self, depth: usize, text: &str) {
+        let margin = "  ".repeat(depth);
+        for line in text.lines() {
+            self.text.push_str(&format!("{margin}{line}\n"));
+        }
+    }
+
+    /// A line that somebody should do something about.
+    fn finding(&mut self, depth: usize, text: &str) {
+        self.findings += 1;
+        self.line(depth, &format!("finding: {text}"));
+    }
+}
+
+fn listener(listener: &Listener) -> String {
+    let scheme = if listener.secure { "https" } else { "http" };
+    let address = listener.address;
+    let how = match (listener.inherited, listener.optional) {
+        (Some(_), _) => ", passed by the service manager".to_owned(),
+        (None, optional) => match server::try_bind(address) {
+            Ok(()) => ", free".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                ", in use now, perhaps by a relay that runs".to_owned()
+            }
+            Err(_) if optional => ", which this system does not have".to_owned(),
+            Err(error) => format!(", not to be had by this user: {error}"),
+        },
+    };
+    format!("{scheme}://{address}{how}")
+}
+
+fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
+    for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
+        report.line(1, &destination(output));
+        if !probe {
+            continue;
+        }
+        let found = server::probe(output, connector.as_ref());
+        for fact in found.facts {
+            report.line(2, &fact);
+        }
+        match found.failure {
+            None => {}
+            Some(failure) if output.required => report.finding(2, &failure),
+            Some(failure) => report.line(2, &failure),
+        }
+    }
+}
+
+fn destination(output: &output::Settings) -> String {
+    match output.required {
+        true => output.label.clone(),
+        false => format!("{}, if it can take it", output.label),
+    }
+}
+
+/// What the state folder knows of a subscription, if it can be read.
+fn known(folder: &Path, subscription: Uuid) -> Option<sqlite::Known> {
+    match sqlite::known(folder, subscription) {
+        Ok(known) => known,
+        Err(error) => {
+            log::warn!("--state {error}: what hosts have been sent is not known");
+            None
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The subscriptions: what they ask for, of whom, and what is doubtful in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Report, known};
+use crate::query;
+use crate::sqlite::Known;
+use crate::wsman::{Access, ContentFormat, Subscription};
+
+/// A subscription and, further in, who may have it and what it takes.
+pub(super) fn describe(state: &Path, subscription: &Subscription, report: &mut Report) {
+    let channels = query::channels(&subscription.query);
+    report.line(
+        1,
+        &format!("{:?}: {}", subscription.name, channels.join(", ")),
+    );
+    for line in access(&subscription.access) {
+        report.line(2, &line);
+    }
+    report.line(2, &delivery(subscription));
+    for line in query::describe(&subscription.query) {
+        report.line(2, &line);
+    }
+    for finding in query::lint(&subscription.query) {
+        report.finding(2, &finding.to_string());
+    }
+    let known = known(state, subscription.id());
+    if let Some(line) = known.and_then(|known| history(&channels, &known)) {
+        report.line(2, &line);
+    }
+}
+
+/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
+/// that channel at its first event, whatever `ReadExistingEvents` says.
+fn history(channels: &[String], known: &Known) -> Option<String> {
+    if known.hosts == 0 {
+        return None;
+    }
+    let is_new = |channel: &&String| {
+        let mut names = known.channels.iter();
+        !names.any(|name| name.eq_ignore_ascii_case(channel))
+    };
+    let added: Vec<_> = channels.iter().filter(is_new).cloned().collect();
+    if added.is_empty() {
+        return None;
+    }
+    let hosts = match known.hosts {
+        1 => "one host has a bookmark".to_owned(),
+        hosts => format!("{hosts} hosts have bookmarks"),
+    };
+    Some(format!(
+        "warning: {hosts} of it, and none for {}: if that is new in the query, every host will \
+         send the whole history of it; a subscription of its own would begin at the present",
+        added.join(", ")
+    ))
+}
+
+fn delivery(subscription: &Subscription) -> String {
+    let format = match subscription.content_format {
+        ContentFormat::Events => "events without text",
+        ContentFormat::RenderedText => "events with text",
+    };
+    let since = match subscription.read_existing {
+        true => "all that a host has",
+        false => "from now on",
+    };
+    format!(
+        "{format}, {since}, within {}, a sign of life every {}",
+        time(subscription.max_time),
+        time(subscription.heartbeat)
+    )
+}
+
+fn time(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+fn access(access: &Access) -> impl Iterator<Item = String> {
+    let domain = access.domain_computers.as_ref();
+    let domain = domain.map(|descriptor| format!("accounts of a domain: {}", descriptor.explain()));
+    let lists = [
+        ("issued by", &access.allowed_issuers),
+        ("for", &access.allowed_subjects),
+        ("not for", &access.denied_subjects),
+    ];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let certificates: Vec<_> = lists
+        .map(|(what, list)| format!("{what} {}", list.join(", ")))
+        .collect();
+    let certificates = match certificates.is_empty() {
+        true => None,
+        false => Some(format!("certificates: {}", certificates.join("; "))),
+    };
+    let only = access
+        .needs_certificate()
+        .then(|| "nobody without a certificate".to_owned());
+    let everyone = domain.is_none() && certificates.is_none();
+    let everyone = everyone.then(|| "for everyone who gets in".to_owned());
+    domain
+        .into_iter()
+        .chain(certificates)
+        .chain(only)
+        .chain(everyone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_told_in_words() {
+        let mut asked = Access::default();
+        let told = |asked: &Access| access(asked).collect::<Vec<_>>();
+        assert_eq!(told(&asked), ["for everyone who gets in"]);
+        asked.denied_subjects = vec!["bad.example".into()];
+        assert_eq!(
+            told(&asked),
+            [
+                "certificates: not for bad.example",
+                "nobody without a certificate"
+            ]
+        );
+        asked.domain_computers = Some("O:NSG:NSD:(A;;GA;;;DC)".parse().unwrap());
+        assert_eq!(
+            told(&asked),
+            [
+                "accounts of a domain: members of Domain Computers of the host's own domain may \
+                 subscribe; nobody else",
+                "certificates: not for bad.example"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_channel_without_bookmarks_is_told_where_there_are_some() {
+        let channels = ["Security".to_owned(), "Setup".to_owned()];
+        let known = |hosts, channels: &[&str]| Known {
+            hosts,
+            channels: channels.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(history(&channels, &known(0, &[])), None);
+        assert_eq!(history(&channels, &known(2, &["security", "SETUP"])), None);
+        let told = history(&channels, &known(2, &["security"])).unwrap();
+        assert!(told.contains("2 hosts have bookmarks of it, and none for Setup:"));
+    }
+}

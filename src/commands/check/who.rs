@@ -1,0 +1,89 @@
+//! Who gets in, and what we show them.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::keytabs;
+use crate::relay::Error;
+use crate::tls::{self, Facts};
+use crate::users::Users;
+
+/// A line for each way in, and further in what it rests on.
+pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
+    let mut lines = Vec::new();
+    for keytab in &config.keytabs {
+        let rc4 = if config.kerberos_rc4 { ", RC4 too" } else { "" };
+        lines.push(format!(
+            "hosts of a domain by Kerberos, with {}{rc4}",
+            keytab.display()
+        ));
+        let keys = keytabs::read(std::slice::from_ref(keytab)).map_err(Error::Keytab)?;
+        let mut known = BTreeMap::<_, Vec<&str>>::new();
+        for entry in &keys.entries {
+            let enctypes = known.entry((&entry.principal, entry.kvno)).or_default();
+            enctypes.push(entry.key.enctype().name());
+        }
+        for ((principal, kvno), enctypes) in known {
+            lines.push(format!(
+                "  {principal} kvno {kvno}: {}",
+                enctypes.join(", ")
+            ));
+        }
+    }
+    if config.ntlm_helper.is_some() {
+        lines.push("accounts of a domain by NTLM, asked of --ntlm-helper".to_owned());
+    }
+    lines.extend(accounts(config)?);
+    let authority = config.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+    if let Some(authority) = authority {
+        lines.push(format!(
+            "hosts with a certificate that an authority in {} issued",
+            authority.display()
+        ));
+        let known = tls::certificates("--client-ca", authority).map_err(Error::Tls)?;
+        lines.extend(known.iter().map(|facts| format!("  {}", named(facts))));
+    }
+    for network in &config.anonymous {
+        lines.push(format!("hosts of {network} without a credential"));
+    }
+    if config.allow_unencrypted {
+        lines.push("also bodies that are not sealed".to_owned());
+    }
+    Ok(lines)
+}
+
+fn accounts(config: &Config) -> Result<Option<String>, Error> {
+    let Some(path) = &config.users else {
+        return Ok(None);
+    };
+    let users = Users::load(path).map_err(Error::Users)?;
+    let count = match users.len() {
+        1 => "one account".to_owned(),
+        count => format!("{count} accounts"),
+    };
+    let mut methods = vec![match config.ntlmv1 {
+        true => "NTLM, NTLMv1 too",
+        false => "NTLM",
+    }];
+    methods.extend(config.basic.then_some("Basic"));
+    methods.extend(config.digest.then_some("Digest"));
+    let (path, methods) = (path.display(), methods.join(", "));
+    Ok(Some(format!("{count} of {path} by {methods}")))
+}
+
+/// A line for each file of `--tls-cert`, and what its certificate says.
+pub(super) fn own_certificates(config: &Config) -> Result<Vec<String>, Error> {
+    let mut lines = Vec::new();
+    let pairs = config.tls.iter().flat_map(|files| &files.pairs);
+    for (certificate, _) in pairs {
+        let chain = tls::certificates("--tls-cert", certificate).map_err(Error::Tls)?;
+        lines.push(certificate.display().to_string());
+        let leaf = chain.first().map(|leaf| format!("  {}", leaf.line()));
+        lines.extend(leaf);
+    }
+    Ok(lines)
+}
+
+fn named(facts: &Facts) -> String {
+    format!("{}: {}", facts.subject, facts.line())
+}

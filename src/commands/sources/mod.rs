@@ -1,0 +1,199 @@
+//! `wecrelay sources`: the hosts that are known, how they are, and why.
+//!
+//! Read from the state folder, so that it works while the relay runs and after.
+
+mod select;
+mod table;
+mod text;
+
+use std::fmt;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::cli::SourcesOptions;
+use crate::config;
+use crate::hosts::{Host, Moment, Refusal, Saved, State};
+use crate::sqlite::{self, Old};
+use crate::store;
+use select::Filter;
+
+/// Why there is nothing to show.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no state in the folder.
+    NoState(PathBuf),
+    /// The age of `--prune`.
+    Age(String),
+    /// The state folder.
+    Store(store::Error),
+    /// Standard output.
+    Print(io::Error),
+}
+
+impl Error {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoState(_) | Self::Age(_) => 2,
+            Self::Store(_) | Self::Print(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoState(folder) => write!(
+                f,
+                "{} holds no hosts: no relay of this version has run with it; name the relay's \
+                 folder with --state",
+                folder.display()
+            ),
+            Self::Age(text) => write!(
+                f,
+                "--prune {text:?}: an age is a number with s, m, h, d or w, such as 90d"
+            ),
+            Self::Store(error) => write!(f, "--state {error}"),
+            Self::Print(error) => write!(f, "cannot print: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A host with how it is.
+#[derive(Clone, Debug, Serialize)]
+struct View<'a> {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    events: u64,
+    missing: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<u64>,
+    #[serde(flatten)]
+    host: &'a Host,
+}
+
+impl<'a> View<'a> {
+    fn new(host: &'a Host, at: Moment) -> Self {
+        Self {
+            state: host.state(at).name(),
+            why: host.why(at),
+            events: host.events(),
+            missing: host.missing(),
+            lag: host.lag(at.now),
+            host,
+        }
+    }
+}
+
+/// Shows the hosts, or forgets some.
+///
+/// # Errors
+/// The folder holds no state or cannot be read; the age; standard output.
+pub fn run(options: &SourcesOptions) -> Result<(), Error> {
+    let age = options.prune.as_deref();
+    let age = age.map(|text| select::age(text).ok_or_else(|| Error::Age(text.to_owned())));
+    let age = age.transpose()?;
+    let variable = std::env::var_os("STATE_DIRECTORY");
+    let folder = config::state(options.state.as_deref(), variable.as_deref());
+    let saved = sqlite::read_hosts(&folder).map_err(Error::Store)?;
+    let saved = saved.ok_or_else(|| Error::NoState(folder.clone()))?;
+    let now = now();
+    let at = saved.pulse.moment(now);
+    let filter = Filter::new(options);
+    let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
+    if let Some(age) = age {
+        let old = chosen.filter(|host| now.saturating_sub(host.last_seen) > age);
+        return prune(&folder, old, options.with_bookmarks);
+    }
+    let mut views: Vec<_> = chosen.map(|host| View::new(host, at)).collect();
+    views.sort_unstable_by_key(|view| (&view.host.machine, &view.host.identity));
+    let mut out = BufWriter::new(io::stdout().lock());
+    let printed = match options.json {
+        true => print_json(&mut out, &saved, &views, now),
+        false => text::print(&mut out, &saved, &views, now),
+    };
+    match printed.and_then(|()| out.flush()) {
+        // Such as "| head".
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(Error::Print),
+    }
+}
+
+fn prune<'a>(
+    folder: &Path,
+    hosts: impl Iterator<Item = &'a Host>,
+    with_bookmarks: bool,
+) -> Result<(), Error> {
+    let old = hosts.map(|host| Old {
+        host,
+        with_bookmarks,
+    });
+    let old: Vec<_> = old.collect();
+    let count = sqlite::forget_hosts(folder, &old).map_err(Error::Store)?;
+    let bookmarks = match with_bookmarks {
+        true => "with their bookmarks",
+        false => "bookmarks stay",
+    };
+    let what = text::count(count, "host");
+    writeln!(io::stdout(), "{what} forgotten, {bookmarks}").map_err(Error::Print)
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    relay: Relay,
+    states: serde_json::Map<String, serde_json::Value>,
+    hosts: &'a [View<'a>],
+    refusals: Vec<&'a Refusal>,
+}
+
+#[derive(Debug, Serialize)]
+struct Relay {
+    running: bool,
+    started: u64,
+    written: u64,
+}
+
+fn print_json(out: &mut impl Write, saved: &Saved, hosts: &[View<'_>], now: u64) -> io::Result<()> {
+    let states = counts(hosts);
+    let states = states.map(|(state, count)| (state.to_owned(), count.into()));
+    let document = Document {
+        relay: Relay {
+            running: saved.pulse.is_beating(now),
+            started: saved.pulse.started,
+            written: saved.pulse.written,
+        },
+        states: states.collect(),
+        hosts,
+        refusals: latest(&saved.refusals),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    writeln!(out)
+}
+
+/// How many are in which state.
+fn counts(hosts: &[View<'_>]) -> impl Iterator<Item = (&'static str, usize)> {
+    let names = State::ALL.into_iter().map(State::name);
+    let count = |name| (name, hosts.iter().filter(|view| view.state == name).count());
+    names.map(count)
+}
+
+/// Refusals, the last one first.
+fn latest(refusals: &[Refusal]) -> Vec<&Refusal> {
+    let mut refusals: Vec<_> = refusals.iter().collect();
+    refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last));
+    refusals
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command, not the loop")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}

@@ -1,0 +1,111 @@
+//! Which hosts are asked for.
+
+use crate::cli::SourcesOptions;
+use crate::hosts::{Host, Moment};
+
+/// What the flags leave.
+pub(super) struct Filter<'a> {
+    state: Option<&'a str>,
+    subscription: Option<&'a str>,
+    /// In lower case.
+    pattern: Option<String>,
+}
+
+impl<'a> Filter<'a> {
+    pub(super) fn new(options: &'a SourcesOptions) -> Self {
+        Self {
+            state: options.state_is.as_deref(),
+            subscription: options.subscription.as_deref(),
+            pattern: options.host.as_ref().map(|host| host.to_lowercase()),
+        }
+    }
+
+    pub(super) fn takes(&self, host: &Host, at: Moment) -> bool {
+        let has = |name| host.subscriptions.iter().any(|s| s.name == name);
+        self.state
+            .is_none_or(|state| host.state(at).name() == state)
+            && self.subscription.is_none_or(has)
+            && self.pattern.as_ref().is_none_or(|p| is_named(host, p))
+    }
+}
+
+fn is_named(host: &Host, pattern: &str) -> bool {
+    let machine = host.machine.to_lowercase();
+    let short = machine.split('.').next().unwrap_or_default();
+    let identity = host.identity.as_ref().map(|name| name.to_lowercase());
+    fits(pattern, &machine)
+        || fits(pattern, short)
+        || identity.is_some_and(|identity| fits(pattern, &identity))
+        || fits(pattern, &host.address.to_string())
+}
+
+/// Whether a text is what a pattern says, in which `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let (between, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in between.split('*') {
+        let Some((_, after)) = text.split_once(part) else {
+            return false;
+        };
+        text = after;
+    }
+    text.ends_with(end)
+}
+
+/// An age in seconds: a number and its unit.
+pub(super) fn age(text: &str) -> Option<u64> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asterisk_stands_for_anything() {
+        for (pattern, text) in [
+            ("web1", "web1"),
+            ("*", ""),
+            ("web*", "web1"),
+            ("*.acme.test", "web1.acme.test"),
+            ("w*b*1", "web-b-1"),
+            ("a**b", "ab"),
+            ("192.0.2.*", "192.0.2.7"),
+        ] {
+            assert!(fits(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("web1", "web12"),
+            ("web1", "Xweb1"),
+            ("a*a", "a"),
+            ("*b", "bc"),
+            ("a*x*c", "abc"),
+        ] {
+            assert!(!fits(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn an_age_has_a_unit() {
+        assert_eq!(age("90d"), Some(7_776_000));
+        assert_eq!(age("0s"), Some(0));
+        for wrong in ["", "90", "d", "9 d", "-1d", "1y", "99999999999999999999d"] {
+            assert_eq!(age(wrong), None, "{wrong}");
+        }
+    }
+}

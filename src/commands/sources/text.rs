@@ -1,0 +1,205 @@
+//! The hosts as people read them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::table::Table;
+use super::{View, counts, latest};
+use crate::hosts::{Followed, Moment, Saved};
+
+/// Names that one line holds.
+const NAMES: usize = 5;
+/// Lines about gaps, and about refusals; `--json` has them all.
+const LINES: usize = 20;
+/// The columns with numbers.
+const NUMBERS: [usize; 5] = [3, 4, 5, 6, 7];
+
+pub(super) fn print(
+    out: &mut impl Write,
+    saved: &Saved,
+    hosts: &[View<'_>],
+    now: u64,
+) -> io::Result<()> {
+    let pulse = saved.pulse;
+    let at = pulse.moment(now);
+    if !pulse.is_beating(now) {
+        let ago = age(now.saturating_sub(pulse.written));
+        writeln!(
+            out,
+            "The relay does not run; this is how it was {ago} ago.\n"
+        )?;
+    }
+    print_hosts(out, hosts, at)?;
+    print_reasons(out, hosts)?;
+    print_gaps(out, hosts, at)?;
+    print_refusals(out, saved, at)?;
+    let states = counts(hosts).filter(|(_, count)| *count > 0);
+    let states: Vec<_> = states
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    let events: u64 = hosts.iter().map(|view| view.events).sum();
+    let (hosts, states) = (count(hosts.len(), "host"), states.join(", "));
+    let colon = if states.is_empty() { "" } else { ": " };
+    writeln!(out, "{hosts}{colon}{states}; {events} events")
+}
+
+fn print_hosts(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Result<()> {
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::default();
+    let heads = [
+        "HOST",
+        "STATE",
+        "SUBSCRIPTION",
+        "EVENTS",
+        "LAST EVENT",
+        "HEARTBEAT",
+        "LAG",
+        "MISSING",
+        "ADDRESS",
+        "METHOD",
+        "IDENTITY",
+    ];
+    table.push(heads.map(str::to_owned).to_vec());
+    for view in hosts {
+        if view.host.subscriptions.is_empty() {
+            table.push(row(view, None, at));
+        }
+        for followed in &view.host.subscriptions {
+            table.push(row(view, Some(followed), at));
+        }
+    }
+    table.print(out, &NUMBERS)?;
+    writeln!(out)
+}
+
+fn row(view: &View<'_>, followed: Option<&Followed>, at: Moment) -> Vec<String> {
+    let none = || "-".to_owned();
+    let since = |time: Option<u64>| time.map_or_else(none, |time| age(at.now.saturating_sub(time)));
+    let host = view.host;
+    let state = followed.map_or(view.state, |followed| match view.state {
+        "refused" => "refused",
+        _ => followed.state(at).name(),
+    });
+    let missing: u64 = followed.map_or(0, |f| f.gaps.iter().map(|gaps| gaps.missing).sum());
+    vec![
+        plain(&host.machine),
+        state.to_owned(),
+        followed.map_or_else(none, |f| plain(&f.name)),
+        followed.map_or(0, |f| f.events).to_string(),
+        since(followed.and_then(|f| f.last_event)),
+        since(followed.and_then(|f| f.last_heartbeat)),
+        followed.and_then(|f| f.lag(at.now)).map_or_else(none, age),
+        missing.to_string(),
+        host.address.to_string(),
+        host.method.to_string(),
+        host.identity.as_deref().map_or_else(none, plain),
+    ]
+}
+
+/// The same reason of many hosts is said once.
+fn print_reasons(out: &mut impl Write, hosts: &[View<'_>]) -> io::Result<()> {
+    let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for view in hosts {
+        if let Some(why) = &view.why {
+            let names = reasons.entry((view.state, why)).or_default();
+            names.push(&view.host.machine);
+        }
+    }
+    for ((state, why), names) in &reasons {
+        let first: Vec<_> = names.iter().take(NAMES).map(|name| plain(name)).collect();
+        let more = match names.len().saturating_sub(NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        writeln!(out, "{state}: {}{more}\n  {}", first.join(", "), plain(why))?;
+    }
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => writeln!(out),
+    }
+}
+
+fn print_gaps(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Result<()> {
+    let gaps = hosts.iter().flat_map(|view| {
+        let subscriptions = view.host.subscriptions.iter();
+        subscriptions.flat_map(move |s| s.gaps.iter().map(move |gaps| (view.host, gaps)))
+    });
+    let gaps: Vec<_> = gaps.collect();
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "Record ids that did not come (overwritten on the host before it could send them, or \
+         filtered there):"
+    )?;
+    for (host, gaps) in gaps.iter().take(LINES) {
+        writeln!(
+            out,
+            "  {}, {}: {} in {}, the last one {}-{}, {} ago",
+            plain(&host.machine),
+            plain(&gaps.channel),
+            gaps.missing,
+            count(usize::try_from(gaps.count).unwrap_or(usize::MAX), "gap"),
+            gaps.from,
+            gaps.to,
+            age(at.now.saturating_sub(gaps.at)),
+        )?;
+    }
+    print_more(out, gaps.len())
+}
+
+fn print_refusals(out: &mut impl Write, saved: &Saved, at: Moment) -> io::Result<()> {
+    let refusals = latest(&saved.refusals);
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Refused requests, the last ones first:")?;
+    for refusal in refusals.iter().take(LINES) {
+        let method = refusal.method.as_deref();
+        let method = method.map_or_else(String::new, |method| format!(", {method}"));
+        writeln!(
+            out,
+            "  {} ({}{method}) {}, {} ago: {}",
+            refusal.address,
+            refusal.kind,
+            count(usize::try_from(refusal.count).unwrap_or(usize::MAX), "time"),
+            age(at.now.saturating_sub(refusal.last)),
+            plain(&refusal.reason),
+        )?;
+    }
+    print_more(out, refusals.len())
+}
+
+fn print_more(out: &mut impl Write, all: usize) -> io::Result<()> {
+    match all.saturating_sub(LINES) {
+        0 => writeln!(out),
+        more => writeln!(out, "  and {more} more, see --json\n"),
+    }
+}
+
+/// A number of things.
+pub(super) fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+/// Seconds in the largest unit that fits.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// What a host says of itself must not control a terminal.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
+}

@@ -1,0 +1,104 @@
+//! Why the Windows side cannot be told.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::cli::HostKind;
+use crate::{keytabs, tls};
+
+/// Why the Windows side cannot be told.
+#[derive(Debug)]
+pub enum Error {
+    /// Nothing names the relay.
+    NoName,
+    /// Kerberos does not go with an address.
+    Address(String),
+    /// The port is not known before the start.
+    NoPort,
+    /// No flag lets such hosts in.
+    NotLetIn(HostKind),
+    /// Several kinds of hosts, and a form that is for one.
+    Several(Vec<HostKind>),
+    /// `--client-ca` holds several authorities: subject and thumbprint of each.
+    Issuers(Vec<(String, String)>),
+    /// `--issuer` is none of them.
+    NoIssuer(String),
+    /// The certificates.
+    Tls(tls::Error),
+    /// The keytab.
+    Keytab(keytabs::Error),
+    /// The file of `--out`.
+    Write(PathBuf, io::Error),
+}
+
+impl Error {
+    /// The exit code that fits.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Write(..)) {
+            1
+        } else {
+            2
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoName => f.write_str(
+                "by which name do hosts reach this relay? neither --listen nor a certificate or \
+                 keytab says it: give --hostname NAME, for example --hostname collector.example.com",
+            ),
+            Self::Address(address) => write!(
+                f,
+                "hosts of a domain find no ticket for the address {address}: give the name of the SPN, \
+                 for example --hostname collector.example.com"
+            ),
+            Self::NoPort => f.write_str(
+                "port 0 is another one at each start: give the port that hosts are to use, for \
+                 example --listen http://0.0.0.0:5985",
+            ),
+            Self::NotLetIn(kind) => {
+                let flags = match kind {
+                    HostKind::Domain => "--keytab or --ntlm-helper",
+                    HostKind::Certificate => "--client-ca (with --listen https://...)",
+                    HostKind::Workgroup => "--anonymous or --users",
+                };
+                write!(f, "--for {}: nothing lets them in; it takes {flags}", word(*kind))
+            }
+            Self::Several(kinds) => {
+                let kinds: Vec<_> = kinds.iter().map(|kind| word(*kind)).collect();
+                write!(
+                    f,
+                    "for which hosts? the flags let in several kinds: give --for {}",
+                    kinds.join(" or --for ")
+                )
+            }
+            Self::Issuers(issuers) => {
+                f.write_str("which authority issued the hosts' certificates? give one of")?;
+                issuers
+                    .iter()
+                    .try_for_each(|(subject, thumb)| write!(f, "\n  --issuer {thumb} ({subject})"))
+            }
+            Self::NoIssuer(asked) => write!(
+                f,
+                "--issuer {asked}: no certificate in --client-ca has this SHA-1 thumbprint"
+            ),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Keytab(error) => write!(f, "--keytab {error}"),
+            Self::Write(path, error) => write!(f, "--out {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The word of `--for`.
+pub(super) fn word(kind: HostKind) -> String {
+    let value = kind.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}

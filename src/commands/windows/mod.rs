@@ -1,0 +1,119 @@
+//! `wecrelay windows`: what a Windows host needs in order to forward to a relay with these flags.
+
+mod error;
+mod forms;
+mod overview;
+mod quote;
+mod scripts;
+mod target;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::cli::{HostKind, WindowsForm, WindowsOptions};
+use crate::config::Config;
+pub use error::Error;
+use target::{Facts, Target};
+
+/// Functions of the scripts: the policy, and the right to read logs.
+pub(super) const POLICY: &str = include_str!("parts/policy.ps1");
+/// Functions of the scripts: private keys of certificates.
+pub(super) const KEYS: &str = include_str!("parts/keys.ps1");
+
+/// Prints the Windows side, or writes it to a file.
+///
+/// # Errors
+/// The flags do not say enough, or a file cannot be read or written.
+pub fn run(config: &Config, options: &WindowsOptions) -> Result<(), Error> {
+    let facts = Facts::gather(config, &options.relay)?;
+    let text = match options.form {
+        WindowsForm::Overview => overview(&facts, options)?,
+        form => {
+            let target = Target::new(&facts, kind(&facts, options)?, options)?;
+            for note in target.notes() {
+                log::warn!("{note}");
+            }
+            render(form, &target)
+        }
+    };
+    match &options.out {
+        Some(path) => write(path, options.form, &text),
+        None => {
+            // Nobody is left to tell if standard output is closed.
+            drop(io::stdout().write_all(text.as_bytes()));
+            Ok(())
+        }
+    }
+}
+
+fn render(form: WindowsForm, target: &Target) -> String {
+    match form {
+        WindowsForm::Overview => overview::describe(target),
+        WindowsForm::Policy => format!("{}\n", target.manager()),
+        WindowsForm::Reg => forms::reg(target),
+        WindowsForm::Powershell => scripts::setup(target),
+        WindowsForm::Intune => forms::intune(target),
+        WindowsForm::Ansible => forms::ansible(target),
+        WindowsForm::Undo => scripts::undo(target),
+    }
+}
+
+/// All kinds of hosts that the flags let in.
+fn overview(facts: &Facts<'_>, options: &WindowsOptions) -> Result<String, Error> {
+    let kinds = match options.hosts {
+        Some(_) => vec![kind(facts, options)?],
+        None => facts.kinds(),
+    };
+    let targets = kinds
+        .into_iter()
+        .map(|kind| Target::new(facts, kind, options));
+    let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<_> = targets.iter().map(overview::describe).collect();
+    Ok(parts.join("\n"))
+}
+
+/// The kind of hosts that a form is for.
+fn kind(facts: &Facts<'_>, options: &WindowsOptions) -> Result<HostKind, Error> {
+    let kinds = facts.kinds();
+    match (options.hosts, kinds.as_slice()) {
+        (Some(asked), kinds) if kinds.contains(&asked) => Ok(asked),
+        (Some(asked), _) => Err(Error::NotLetIn(asked)),
+        (None, [only]) => Ok(*only),
+        (None, _) => Err(Error::Several(kinds)),
+    }
+}
+
+fn write(path: &Path, form: WindowsForm, text: &str) -> Result<(), Error> {
+    let bytes = match form {
+        // Version 5 of the form is UTF-16 with a mark, as regedit exports it.
+        WindowsForm::Reg => std::iter::once(0xFEFF)
+            .chain(lines(text).encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect(),
+        WindowsForm::Powershell | WindowsForm::Undo => lines(text).into_bytes(),
+        _ => text.as_bytes().to_vec(),
+    };
+    #[expect(clippy::disallowed_methods, reason = "--out asks for this file")]
+    std::fs::write(path, bytes).map_err(|error| Error::Write(path.to_owned(), error))
+}
+
+/// Text for Windows: PowerShell reads both line ends; Notepad on older ones only its own.
+pub(super) fn lines(text: &str) -> String {
+    text.replace('\n', "\r\n")
+}
+
+/// The beginning of a subscription manager, by which a host's others are told apart from it.
+pub(super) fn server(secure: bool, name: &str, port: u16) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    format!("Server={scheme}://{name}:{port}/")
+}
+
+/// Value of the policy "Configure target Subscription Manager".
+pub(super) fn manager(server: &str, refresh: u32, issuer: Option<&str>) -> String {
+    let issuer = issuer.map(|issuer| format!(",IssuerCA={issuer}"));
+    let issuer = issuer.unwrap_or_default();
+    format!("{server}wsman/SubscriptionManager/WEC,Refresh={refresh}{issuer}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,422 @@
+//! The hosts that are known: who, from where, by which method, what they send and since
+//! when not; and who was refused. Sans-IO: the caller says what has happened and when, and
+//! stores what has changed.
+//!
+//! A host is found by what was proved and what is claimed, as its bookmarks are, so that
+//! nobody moves the record of another. All is bounded: a batch costs one look-up.
+
+pub mod explain;
+mod record;
+mod refusals;
+mod saved;
+mod state;
+
+pub use record::{Ended, Followed, Gaps, Host, Refused};
+pub use refusals::{MOST_REFUSALS, Refusal};
+pub use saved::{Changes, Pulse, Saved};
+pub use state::{Moment, State};
+
+use crate::bookmark::{BatchFacts, Stored};
+use record::shorten;
+use refusals::Refusals;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Most hosts that are kept. At the bound, those that were not heard of for longest go.
+pub const MOST_HOSTS: usize = 200_000;
+
+/// What a host is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Who it proved to be, in lower case; `None` for a null session.
+    pub identity: Option<String>,
+    /// What it calls itself, in lower case.
+    pub machine: String,
+}
+
+impl Key {
+    /// The key of a host by its names, which Windows compares without case.
+    #[must_use]
+    pub fn new(identity: Option<&str>, machine: &str) -> Self {
+        Self {
+            identity: identity.map(str::to_lowercase),
+            machine: machine.trim().to_lowercase(),
+        }
+    }
+
+    /// The key of a host.
+    #[must_use]
+    pub fn of(host: &Host) -> Self {
+        Self::new(host.identity.as_deref(), &host.machine)
+    }
+}
+
+/// Who sends a message, as the table keeps it.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Who it proved to be; `None` for a null session.
+    pub identity: Option<String>,
+    /// What it calls itself.
+    pub machine: String,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// How it was authenticated.
+    pub method: &'static str,
+    /// The SID of its account in a domain.
+    pub sid: Option<String>,
+}
+
+/// A subscription as far as the table needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The subscription.
+    pub id: Uuid,
+    /// Its name.
+    pub name: &'a str,
+    /// Its heartbeat interval in seconds.
+    pub heartbeat: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    host: Host,
+    is_dirty: bool,
+}
+
+/// The hosts, and what of them has changed since it was stored.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    rows: HashMap<Rc<Key>, Row>,
+    dirty: VecDeque<Rc<Key>>,
+    refusals: Refusals,
+    up_since: u64,
+    is_crowded: bool,
+}
+
+impl Table {
+    /// An empty table of a relay that starts now.
+    #[must_use]
+    pub fn new(now: u64) -> Self {
+        Self {
+            up_since: now,
+            ..Self::default()
+        }
+    }
+
+    /// Takes what was stored.
+    pub fn load(&mut self, saved: Saved) {
+        for host in saved.hosts {
+            let is_dirty = false;
+            let key = Rc::new(Key::of(&host));
+            self.rows.insert(key, Row { host, is_dirty });
+        }
+        self.refusals.load(saved.refusals);
+    }
+
+    /// Since when the relay runs.
+    #[must_use]
+    pub fn up_since(&self) -> u64 {
+        self.up_since
+    }
+
+    /// How many hosts are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All hosts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Host> {
+        self.rows.values().map(|row| &row.host)
+    }
+
+    /// One host.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Host> {
+        self.rows.get(key).map(|row| &row.host)
+    }
+
+    /// Who was refused lately, in no order.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.refusals.iter()
+    }
+
+    /// The moment at which to ask how hosts are.
+    #[must_use]
+    pub fn moment(&self, now: u64) -> Moment {
+        let up_since = self.up_since;
+        Moment { now, up_since }
+    }
+
+    /// How many hosts are in which state.
+    #[must_use]
+    pub fn by_state(&self, at: Moment) -> Vec<(&'static str, usize)> {
+        let mut counts = HashMap::new();
+        for host in self.iter() {
+            *counts.entry(host.state(at)).or_insert(0) += 1;
+        }
+        let count = |state: State| (state.name(), counts.get(&state).copied().unwrap_or(0));
+        State::ALL.into_iter().map(count).collect()
+    }
+
+    /// A host was given subscriptions. Something should come within `patience`.
+    /// Answers whether it is new.
+    pub fn note_enumerated(
+        &mut self,
+        now: u64,
+        sender: &Sender,
+        offered: &[Asked<'_>],
+        patience: Duration,
+    ) -> bool {
+        let before = self.rows.len();
+        let patience = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
+        self.change(now, sender, |host| {
+            host.last_enumerate = Some(now);
+            host.refused = None;
+            // Those that are not offered any more go, so that the list has an end.
+            host.subscriptions
+                .retain(|s| offered.iter().any(|asked| asked.id == s.id));
+            for asked in offered {
+                let followed = follow(host, asked);
+                if followed.offered.is_none() {
+                    followed.offered = Some(now);
+                    followed.patience = patience;
+                }
+            }
+        });
+        self.rows.len() > before
+    }
+
+    /// No subscription is for a host. Answers whether that is news.
+    pub fn note_refused(&mut self, now: u64, sender: &Sender, reason: &str) -> bool {
+        let mut is_news = false;
+        self.change(now, sender, |host| {
+            host.last_enumerate = Some(now);
+            is_news = host.refused.is_none();
+            let count = host.refused.as_ref().map_or(0, |refused| refused.count) + 1;
+            let reason = shorten(reason);
+            host.refused = Some(Box::new(Refused {
+                at: now,
+                count,
+                reason,
+            }));
+        });
+        is_news
+    }
+
+    /// A host has sent a heartbeat.
+    pub fn note_heartbeat(&mut self, now: u64, sender: &Sender, asked: &Asked<'_>) {
+        self.change(now, sender, |host| {
+            let followed = follow(host, asked);
+            followed.last_heartbeat = Some(now);
+            followed.offered = None;
+        });
+    }
+
+    /// A host has sent events, which are not acknowledged yet.
+    pub fn note_events(&mut self, now: u64, sender: &Sender, asked: &Asked<'_>) -> Option<Rc<Key>> {
+        self.change(now, sender, |host| {
+            let followed = follow(host, asked);
+            followed.first_event.get_or_insert(now);
+            followed.last_event = Some(now);
+            followed.offered = None;
+        })
+    }
+
+    /// Events of a host were acknowledged. `before`: its bookmark before them; `whole`: the
+    /// channels that the subscription asks for whole.
+    pub fn note_acknowledged(
+        &mut self,
+        now: u64,
+        key: &Rc<Key>,
+        subscription: Uuid,
+        (events, facts): (u64, &BatchFacts),
+        (before, whole): (Option<&Stored>, &[String]),
+    ) {
+        let Some(row) = self.rows.get_mut(key) else {
+            return;
+        };
+        // A bookmark of event 111 names the end of the log, not what was read.
+        let before = before.filter(|before| !before.weak);
+        let channels = facts.channels().map(|(channel, runs)| {
+            let before = before.and_then(|before| before.bookmark.position(channel));
+            let whole = whole.iter().find(|name| name.eq_ignore_ascii_case(channel));
+            (runs, before, whole.cloned())
+        });
+        if let Some(followed) = row.host.followed(subscription) {
+            followed.note_acknowledged(now, events, channels);
+        }
+        self.set_dirty(key);
+    }
+
+    /// A host ended a subscription.
+    pub fn note_ended(
+        &mut self,
+        now: u64,
+        sender: &Sender,
+        subscription: Option<&Asked<'_>>,
+        (code, text): (Option<u32>, &str),
+    ) {
+        let text = shorten(text);
+        self.change(now, sender, |host| {
+            let followed = match subscription {
+                Some(asked) => Some(follow(host, asked)),
+                // It did not say which: that of which there was the least doubt.
+                None => host.subscriptions.first_mut(),
+            };
+            if let Some(followed) = followed {
+                let end = Ended {
+                    at: now,
+                    code,
+                    text,
+                };
+                followed.end = Some(Box::new(end));
+            }
+        });
+    }
+
+    /// A request was refused.
+    pub fn note_refusal(&mut self, refusal: Refusal) {
+        self.refusals.note(refusal);
+    }
+
+    /// Other subscriptions may let those in that were refused; if not, it is news again.
+    pub fn forget_refused(&mut self) {
+        for row in self.rows.values_mut() {
+            row.host.refused = None;
+        }
+    }
+
+    /// Makes room, if there was none for a new host. Answers the hosts to forget.
+    pub fn make_room(&mut self) -> Vec<Rc<Key>> {
+        if !std::mem::take(&mut self.is_crowded) {
+            return Vec::new();
+        }
+        let mut ages: Vec<_> = self.rows.values().map(|row| row.host.last_seen).collect();
+        let some = ages.len() / 20;
+        let (_, &mut limit, _) = match ages.len() {
+            0 => return Vec::new(),
+            _ => ages.select_nth_unstable(some),
+        };
+        let old = self.rows.iter().filter(|(_, r)| r.host.last_seen <= limit);
+        let old: Vec<_> = old.map(|(key, _)| Rc::clone(key)).take(some + 1).collect();
+        for key in &old {
+            self.rows.remove(key);
+        }
+        old
+    }
+
+    /// Whether something is to be stored.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty() || self.refusals.is_dirty
+    }
+
+    /// What was taken to be stored was not: it counts as changed again.
+    pub fn put_back(&mut self, keys: &[Rc<Key>]) {
+        self.refusals.is_dirty = true;
+        keys.iter().for_each(|key| self.set_dirty(key));
+    }
+
+    /// Up to `count` hosts that have changed; they count as stored now.
+    pub fn take_dirty(&mut self, count: usize) -> Vec<Rc<Key>> {
+        let count = count.min(self.dirty.len());
+        let keys: Vec<_> = self.dirty.drain(..count).collect();
+        for key in &keys {
+            if let Some(row) = self.rows.get_mut(key) {
+                row.is_dirty = false;
+            }
+        }
+        keys
+    }
+
+    /// All refusals, if they have changed; they count as stored now.
+    pub fn take_refusals(&mut self) -> Option<Vec<Refusal>> {
+        std::mem::take(&mut self.refusals.is_dirty).then(|| self.refusals.iter().cloned().collect())
+    }
+
+    fn change(
+        &mut self,
+        now: u64,
+        sender: &Sender,
+        act: impl FnOnce(&mut Host),
+    ) -> Option<Rc<Key>> {
+        let key = Key::new(sender.identity.as_deref(), &sender.machine);
+        let key = match self.rows.get_key_value(&key) {
+            Some((known, _)) => Rc::clone(known),
+            None if self.rows.len() >= MOST_HOSTS => {
+                self.is_crowded = true;
+                return None;
+            }
+            None => {
+                let key = Rc::new(key);
+                let host = new_host(now, sender);
+                let is_dirty = false;
+                self.rows.insert(Rc::clone(&key), Row { host, is_dirty });
+                key
+            }
+        };
+        let row = self.rows.get_mut(&key)?;
+        let host = &mut row.host;
+        host.last_seen = now;
+        host.address = sender.address;
+        if host.method != sender.method {
+            host.method = sender.method.into();
+        }
+        if host.sid != sender.sid {
+            host.sid.clone_from(&sender.sid);
+        }
+        act(host);
+        self.set_dirty(&key);
+        Some(key)
+    }
+
+    fn set_dirty(&mut self, key: &Rc<Key>) {
+        if let Some(row) = self.rows.get_mut(key)
+            && !std::mem::replace(&mut row.is_dirty, true)
+        {
+            self.dirty.push_back(Rc::clone(key));
+        }
+    }
+}
+
+fn new_host(now: u64, sender: &Sender) -> Host {
+    Host {
+        identity: sender.identity.clone(),
+        machine: sender.machine.clone(),
+        address: sender.address,
+        method: sender.method.into(),
+        sid: sender.sid.clone(),
+        first_seen: now,
+        last_seen: now,
+        last_enumerate: None,
+        subscriptions: Vec::new(),
+        refused: None,
+    }
+}
+
+fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
+    let known = host.subscriptions.iter().position(|s| s.id == asked.id);
+    let at = known.unwrap_or_else(|| {
+        let new = Followed::new(asked.id, asked.name, asked.heartbeat);
+        host.subscriptions.push(new);
+        host.subscriptions.len() - 1
+    });
+    // It was just found or made.
+    #[expect(clippy::indexing_slicing, reason = "`at` is a place in the list")]
+    let followed = &mut host.subscriptions[at];
+    followed.heartbeat = asked.heartbeat;
+    followed
+}
+
+#[cfg(test)]
+mod tests;

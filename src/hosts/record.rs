@@ -1,0 +1,269 @@
+//! What is known of one host.
+
+use crate::bookmark::Runs;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// Longest text of a host's that is kept, in bytes.
+const LONGEST_TEXT: usize = 400;
+/// Channels of one subscription whose gaps are kept; a query may name 256.
+const CHANNELS: usize = 32;
+
+/// A host: who it proved to be together with what it calls itself.
+///
+/// Times are seconds since 1970-01-01 UTC, of the relay's clock unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Who it proved to be; `None` for a null session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What it calls itself (MachineID), else its address.
+    pub machine: String,
+    /// Where it came from last.
+    pub address: IpAddr,
+    /// How it was authenticated last, as in messages and metrics.
+    pub method: Cow<'static, str>,
+    /// The SID of its account in a domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// When it came for the first time.
+    pub first_seen: u64,
+    /// When it came last, with whatever.
+    pub last_seen: u64,
+    /// When it asked for its subscriptions last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_enumerate: Option<u64>,
+    /// What it was offered, or has delivered to.
+    #[serde(default)]
+    pub subscriptions: Vec<Followed>,
+    /// That no subscription is for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Box<Refused>>,
+}
+
+/// One subscription of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// The subscription.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Without events there is a heartbeat this often, in seconds.
+    pub heartbeat: u32,
+    /// The first time that it was offered since the host was heard of it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<u64>,
+    /// How long after that something should have come, in seconds.
+    #[serde(default)]
+    pub patience: u32,
+    /// When the first events came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_event: Option<u64>,
+    /// When the last events came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<u64>,
+    /// TimeCreated of the first event, by the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_created: Option<u64>,
+    /// TimeCreated of the newest event, by the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_created: Option<u64>,
+    /// When the last heartbeat came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heartbeat: Option<u64>,
+    /// Events acknowledged.
+    pub events: u64,
+    /// Record ids that did not come, by channel; only of channels that are asked for whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gaps>,
+    /// Why the host ended it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Box<Ended>>,
+}
+
+/// Record ids of a channel that did not come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gaps {
+    /// The channel.
+    pub channel: String,
+    /// How many gaps there were.
+    pub count: u64,
+    /// How many record ids were in them.
+    pub missing: u64,
+    /// First record id of the last gap.
+    pub from: u64,
+    /// Last record id of that gap.
+    pub to: u64,
+    /// When it was found.
+    pub at: u64,
+}
+
+/// Why a host ended a subscription (SubscriptionEnd, WSManFault).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    pub at: u64,
+    /// The Windows error, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Its words.
+    pub text: String,
+}
+
+/// That no subscription is for a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The last time.
+    pub at: u64,
+    /// How often.
+    pub count: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl Host {
+    /// Events acknowledged.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.subscriptions.iter().map(|s| s.events).sum()
+    }
+
+    /// When events came last.
+    #[must_use]
+    pub fn last_event(&self) -> Option<u64> {
+        self.subscriptions.iter().filter_map(|s| s.last_event).max()
+    }
+
+    /// When a heartbeat came last.
+    #[must_use]
+    pub fn last_heartbeat(&self) -> Option<u64> {
+        self.subscriptions
+            .iter()
+            .filter_map(|s| s.last_heartbeat)
+            .max()
+    }
+
+    /// Age of its newest event in seconds.
+    #[must_use]
+    pub fn lag(&self, now: u64) -> Option<u64> {
+        self.subscriptions.iter().filter_map(|s| s.lag(now)).min()
+    }
+
+    /// How many record ids did not come.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        let gaps = self.subscriptions.iter().flat_map(|s| &s.gaps);
+        gaps.map(|gaps| gaps.missing).sum()
+    }
+
+    pub(super) fn followed(&mut self, id: Uuid) -> Option<&mut Followed> {
+        self.subscriptions.iter_mut().find(|s| s.id == id)
+    }
+}
+
+impl Followed {
+    pub(super) fn new(id: Uuid, name: &str, heartbeat: u32) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            heartbeat,
+            offered: None,
+            patience: 0,
+            first_event: None,
+            last_event: None,
+            first_created: None,
+            last_created: None,
+            last_heartbeat: None,
+            events: 0,
+            gaps: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// When it was heard of last: events or a heartbeat.
+    #[must_use]
+    pub fn last_heard(&self) -> Option<u64> {
+        self.last_event.max(self.last_heartbeat)
+    }
+
+    /// Age of its newest event in seconds, by the host's TimeCreated.
+    #[must_use]
+    pub fn lag(&self, now: u64) -> Option<u64> {
+        self.last_created.map(|at| now.saturating_sub(at))
+    }
+
+    /// Takes note of events that were acknowledged. `before`: the record id up to which a
+    /// channel was delivered before; `whole`: the channels asked for whole.
+    pub(super) fn note_acknowledged(
+        &mut self,
+        now: u64,
+        events: u64,
+        channels: impl Iterator<Item = (Runs, Option<u64>, Option<String>)>,
+    ) {
+        self.events += events;
+        for (runs, before, whole) in channels {
+            self.first_created = match (self.first_created, runs.oldest) {
+                (None, oldest) => oldest.map(unix),
+                (first, _) => first,
+            };
+            self.last_created = self.last_created.max(runs.newest.map(unix));
+            if let Some(channel) = whole {
+                self.note_gaps(now, &runs, before, channel);
+            }
+        }
+    }
+
+    fn note_gaps(&mut self, now: u64, runs: &Runs, before: Option<u64>, channel: String) {
+        // What comes again, or from a log that began anew, lies before.
+        let ahead = before.filter(|before| runs.least > before.saturating_add(1));
+        let ahead = ahead.map(|before| (before + 1, runs.least - 1));
+        if before.is_some_and(|before| runs.most <= before) {
+            return;
+        }
+        let within = runs.missing();
+        let mut count = u64::from(ahead.is_some());
+        let mut missing = ahead.map_or(0, |(from, to)| to - from + 1);
+        let mut last = ahead;
+        if within > 0 {
+            count += u64::from(runs.jumps).max(1);
+            missing += within;
+            last = runs.last_jump.or(last);
+        }
+        let Some((from, to)) = last else {
+            return;
+        };
+        let known = self.gaps.iter_mut().find(|gaps| gaps.channel == channel);
+        if let Some(gaps) = known {
+            gaps.count += count;
+            gaps.missing = gaps.missing.saturating_add(missing);
+            (gaps.from, gaps.to, gaps.at) = (from, to, now);
+        } else if self.gaps.len() < CHANNELS {
+            self.gaps.push(Gaps {
+                channel,
+                count,
+                missing,
+                from,
+                to,
+                at: now,
+            });
+        }
+    }
+}
+
+/// Seconds from 1601 to 1970.
+const FROM_1601: u64 = 11_644_473_600;
+
+/// Windows' 100 ns since 1601 as seconds since 1970.
+pub(super) fn unix(ticks: u64) -> u64 {
+    (ticks / 10_000_000).saturating_sub(FROM_1601)
+}
+
+/// The beginning of a text, one line of it.
+pub(super) fn shorten(text: &str) -> String {
+    let end = (0..=LONGEST_TEXT.min(text.len())).rfind(|at| text.is_char_boundary(*at));
+    let text = text.get(..end.unwrap_or(0)).unwrap_or_default();
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().map(plain).collect()
+}

@@ -1,0 +1,74 @@
+//! Who was refused lately, most of them before they were known.
+
+use super::record::shorten;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// Refusals that are kept; the one that was longest ago makes room.
+pub const MOST_REFUSALS: usize = 1000;
+
+/// What an address was refused for, one kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// The kind of fault, as metrics name it.
+    pub kind: String,
+    /// How it tried to authenticate, where that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Who it was, if it got so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// HTTP status of the answer; 0 where a TLS handshake failed.
+    pub status: u16,
+    /// What was wrong the last time, with what to do where that is known.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+    /// When for the first time, in seconds since 1970.
+    pub first: u64,
+    /// When for the last time.
+    pub last: u64,
+}
+
+/// The last refusals, bounded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusals {
+    known: HashMap<(IpAddr, String), Refusal>,
+    pub(super) is_dirty: bool,
+}
+
+impl Refusals {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Refusal> {
+        self.known.values()
+    }
+
+    pub(super) fn load(&mut self, refusals: Vec<Refusal>) {
+        let keyed = refusals.into_iter();
+        self.known = keyed.map(|r| ((r.address, r.kind.clone()), r)).collect();
+    }
+
+    pub(super) fn note(&mut self, refusal: Refusal) {
+        self.is_dirty = true;
+        let key = (refusal.address, refusal.kind.clone());
+        if let Some(known) = self.known.get_mut(&key) {
+            *known = Refusal {
+                count: known.count + 1,
+                first: known.first,
+                reason: shorten(&refusal.reason),
+                ..refusal
+            };
+            return;
+        }
+        if self.known.len() >= MOST_REFUSALS {
+            // Some thousand comparisons, and only for addresses that are new.
+            let oldest = self.known.iter().min_by_key(|(_, r)| r.last);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.known.remove(&key));
+        }
+        let reason = shorten(&refusal.reason);
+        self.known.insert(key, Refusal { reason, ..refusal });
+    }
+}

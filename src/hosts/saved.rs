@@ -1,0 +1,63 @@
+//! What of the hosts is stored, and how the relay is as the state folder knows it.
+
+use super::{Host, Key, Moment, Refusal};
+use std::rc::Rc;
+
+/// What is to be stored at once.
+#[derive(Clone, Debug)]
+pub struct Changes<'a> {
+    /// Hosts that have changed.
+    pub hosts: Vec<&'a Host>,
+    /// Hosts to forget.
+    pub forgotten: Vec<Rc<Key>>,
+    /// All refusals, if they have changed.
+    pub refusals: Option<Vec<Refusal>>,
+    /// When this is, and how the relay is.
+    pub pulse: Pulse,
+}
+
+/// Whether the relay runs, as the state folder knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Since when it ran.
+    pub started: u64,
+    /// When it last wrote.
+    pub written: u64,
+    /// Whether it was stopped then.
+    pub is_stopped: bool,
+}
+
+impl Pulse {
+    /// Seconds after which a relay writes even if no host has changed.
+    pub const EVERY: u64 = 30;
+
+    /// Whether it seems to run.
+    #[must_use]
+    pub const fn is_beating(&self, now: u64) -> bool {
+        !self.is_stopped && now.saturating_sub(self.written) <= 3 * Self::EVERY
+    }
+
+    /// When to ask how hosts are: where the relay does not run, as of when it did.
+    #[must_use]
+    pub const fn moment(&self, now: u64) -> Moment {
+        Moment {
+            now: if self.is_beating(now) {
+                now
+            } else {
+                self.written
+            },
+            up_since: self.started,
+        }
+    }
+}
+
+/// What was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// All hosts, in no order.
+    pub hosts: Vec<Host>,
+    /// All refusals, in no order.
+    pub refusals: Vec<Refusal>,
+    /// How the relay is.
+    pub pulse: Pulse,
+}

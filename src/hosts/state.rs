@@ -1,0 +1,140 @@
+//! How a host is, judged by its heartbeat interval.
+
+use super::explain;
+use super::record::{Followed, Host};
+
+/// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
+const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
+/// Heartbeats that may be missed before a host is lost.
+const MISSED: u32 = 3;
+/// Events within this time count as lately, however short the heartbeat, in seconds.
+const LATELY: u64 = 60;
+
+/// When it is asked how a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since 1970.
+    pub now: u64,
+    /// Since when the relay listens: hosts get their time after a start.
+    pub up_since: u64,
+}
+
+/// How a host, or one subscription of it, is; the liveliest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Has sent events lately.
+    Active,
+    /// Sends heartbeats.
+    Alive,
+    /// Has missed a heartbeat.
+    Late,
+    /// Was given its subscriptions just now.
+    Waiting,
+    /// Fetches its subscriptions, and sends nothing.
+    Silent,
+    /// Has missed several heartbeats.
+    Lost,
+    /// No subscription is for it.
+    Refused,
+}
+
+impl State {
+    /// All, in the order in which people read them.
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::Alive,
+        Self::Late,
+        Self::Lost,
+        Self::Silent,
+        Self::Waiting,
+        Self::Refused,
+    ];
+
+    /// The name in tables, metrics and flags.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Alive => "alive",
+            Self::Late => "late",
+            Self::Waiting => "waiting",
+            Self::Silent => "silent",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Followed {
+    /// How it is.
+    #[must_use]
+    pub fn state(&self, at: Moment) -> State {
+        let margin = (self.heartbeat / 4).clamp(*MARGIN.start(), *MARGIN.end());
+        let (interval, margin) = (u64::from(self.heartbeat), u64::from(margin));
+        let age = |time: u64| at.now.saturating_sub(time.max(at.up_since));
+        if let Some(heard) = self.last_heard() {
+            let silence = age(heard);
+            if silence <= interval + margin {
+                let lately = (interval + margin).max(LATELY);
+                let events = self.last_event.is_some_and(|event| age(event) <= lately);
+                return if events { State::Active } else { State::Alive };
+            }
+            if silence <= interval * u64::from(MISSED) + margin {
+                return State::Late;
+            }
+        }
+        match self.offered {
+            Some(offered) if age(offered) > u64::from(self.patience) => State::Silent,
+            Some(_) if self.last_heard().is_none() => State::Waiting,
+            _ => State::Lost,
+        }
+    }
+}
+
+impl Host {
+    /// How it is: as its liveliest subscription.
+    #[must_use]
+    pub fn state(&self, at: Moment) -> State {
+        let liveliest = self.subscriptions.iter().map(|s| s.state(at)).min();
+        match liveliest {
+            // What it was refused since it was heard of counts more than that it is lost.
+            None | Some(State::Lost | State::Silent) if self.is_refused() => State::Refused,
+            Some(state) => state,
+            None => State::Waiting,
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        let heard = self
+            .subscriptions
+            .iter()
+            .filter_map(Followed::last_heard)
+            .max();
+        self.refused
+            .as_ref()
+            .is_some_and(|refused| Some(refused.at) >= heard)
+    }
+
+    /// Why it is not well, with what to do; what it said itself comes first.
+    #[must_use]
+    pub fn why(&self, at: Moment) -> Option<String> {
+        let state = self.state(at);
+        let heard = self
+            .subscriptions
+            .iter()
+            .filter_map(Followed::last_heard)
+            .max();
+        let is_news = |time: u64| heard.is_none_or(|heard| time >= heard);
+        if state == State::Refused {
+            return self.refused.as_ref().map(|refused| refused.reason.clone());
+        }
+        let ended = self.subscriptions.iter().filter_map(|s| s.end.as_deref());
+        let ended = ended.max_by_key(|end| end.at).filter(|end| is_news(end.at));
+        match (ended, state) {
+            (Some(end), _) => Some(explain::ended(end)),
+            (None, State::Silent) => Some(explain::SILENT.to_owned()),
+            (None, State::Lost) => Some(explain::LOST.to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+use super::*;
+use crate::bookmark::Bookmark;
+
+const HEARTBEAT: u32 = 60;
+
+fn asked() -> Asked<'static> {
+    Asked {
+        id: Uuid::from_u128(1),
+        name: "all",
+        heartbeat: HEARTBEAT,
+    }
+}
+
+fn sender() -> Sender {
+    Sender {
+        identity: Some("WEB1$@ACME.TEST".into()),
+        machine: "Web1.acme.test".into(),
+        address: [192, 0, 2, 7].into(),
+        method: "kerberos",
+        sid: None,
+    }
+}
+
+fn state(table: &Table, now: u64) -> State {
+    table.iter().next().unwrap().state(table.moment(now))
+}
+
+fn stored(id: u64, weak: bool) -> Stored {
+    let xml = format!("<BookmarkList><Bookmark Channel='X' RecordId='{id}'/></BookmarkList>");
+    Stored {
+        bookmark: Bookmark::parse(&xml).unwrap(),
+        weak,
+        last_event: None,
+    }
+}
+
+fn facts(ids: &[u64]) -> BatchFacts {
+    let mut facts = BatchFacts::new();
+    ids.iter().for_each(|id| facts.note("X", *id, None));
+    facts
+}
+
+/// Sums and place of the gaps after these batches, each with the bookmark before it.
+fn gaps(batches: &[(Option<Stored>, &[u64])]) -> Vec<(u64, u64, u64, u64)> {
+    let mut table = Table::new(0);
+    let whole = ["x".to_owned()];
+    for (before, ids) in batches {
+        let key = table.note_events(9, &sender(), &asked()).unwrap();
+        let count = u64::try_from(ids.len()).unwrap();
+        let (facts, before) = (facts(ids), before.as_ref());
+        table.note_acknowledged(9, &key, asked().id, (count, &facts), (before, &whole));
+    }
+    let host = table.iter().next().unwrap();
+    let gaps = host.subscriptions.iter().flat_map(|s| &s.gaps);
+    gaps.map(|g| (g.count, g.missing, g.from, g.to)).collect()
+}
+
+#[test]
+fn a_host_ages_from_active_to_lost() {
+    let mut table = Table::new(0);
+    table.note_events(1000, &sender(), &asked());
+    assert_eq!(state(&table, 1010), State::Active);
+    table.note_heartbeat(1070, &sender(), &asked());
+    assert_eq!(state(&table, 1100), State::Alive);
+    assert_eq!(state(&table, 1070 + 76), State::Late);
+    assert_eq!(state(&table, 1070 + 3 * 60 + 16), State::Lost);
+}
+
+#[test]
+fn a_relay_that_was_down_does_not_call_its_hosts_lost_at_once() {
+    let mut before = Table::new(0);
+    before.note_heartbeat(1000, &sender(), &asked());
+    let mut table = Table::new(90_000);
+    table.load(Saved {
+        hosts: before.iter().cloned().collect(),
+        ..Saved::default()
+    });
+    assert_eq!(state(&table, 90_010), State::Alive);
+    assert_eq!(state(&table, 90_500), State::Lost);
+}
+
+#[test]
+fn who_fetches_and_sends_nothing_is_silent_until_it_sends() {
+    let mut table = Table::new(0);
+    let patience = Duration::from_secs(300);
+    assert!(table.note_enumerated(1000, &sender(), &[asked()], patience));
+    assert_eq!(state(&table, 1300), State::Waiting);
+    // It refreshes: that is no sign of life of the subscription.
+    assert!(!table.note_enumerated(1290, &sender(), &[asked()], patience));
+    assert_eq!(state(&table, 1301), State::Silent);
+    let host = table.iter().next().unwrap();
+    let why = host.why(table.moment(1301)).unwrap();
+    assert!(why.contains("Event Log Readers"), "{why}");
+    table.note_heartbeat(1302, &sender(), &asked());
+    assert_eq!(state(&table, 1303), State::Alive);
+}
+
+#[test]
+fn what_a_host_said_at_its_end_is_why_it_is_lost() {
+    let mut table = Table::new(0);
+    table.note_heartbeat(1000, &sender(), &asked());
+    let end = (Some(5004), "SourceCancelling, error 5004");
+    table.note_ended(1001, &sender(), Some(&asked()), end);
+    let host = table.iter().next().unwrap();
+    let why = host.why(table.moment(9000)).unwrap();
+    assert!(
+        why.contains("5004") && why.contains("Event Log Readers"),
+        "{why}"
+    );
+}
+
+#[test]
+fn gaps_are_between_batches_and_within() {
+    assert_eq!(gaps(&[(None, &[7, 8, 9])]), []);
+    assert_eq!(gaps(&[(Some(stored(6, false)), &[7, 8])]), []);
+    assert_eq!(gaps(&[(Some(stored(4, false)), &[7, 8])]), [(1, 2, 5, 6)]);
+    assert_eq!(gaps(&[(None, &[7, 10, 11])]), [(1, 2, 8, 9)]);
+    let both: &[(Option<Stored>, &[u64])] = &[
+        (Some(stored(4, false)), &[7, 10]),
+        (Some(stored(10, false)), &[12]),
+    ];
+    assert_eq!(gaps(both), [(3, 5, 11, 11)]);
+}
+
+#[test]
+fn what_comes_again_or_begins_anew_is_no_gap() {
+    assert_eq!(gaps(&[(Some(stored(9, false)), &[7, 9])]), []);
+    assert_eq!(gaps(&[(Some(stored(5000, false)), &[1, 2])]), []);
+    // The bookmark of event 111 names the end of the log, not what was read.
+    assert_eq!(gaps(&[(Some(stored(4, true)), &[7, 8])]), []);
+}
+
+#[test]
+fn only_what_has_changed_is_stored_and_once() {
+    let mut table = Table::new(0);
+    table.note_heartbeat(1, &sender(), &asked());
+    table.note_heartbeat(2, &sender(), &asked());
+    let keys = table.take_dirty(10);
+    assert_eq!((keys.len(), table.is_dirty()), (1, false));
+    table.put_back(&keys);
+    assert_eq!(table.take_dirty(10).len(), 1);
+}
+
+#[test]
+fn refusals_are_counted_and_bounded() {
+    let refusal = |number: u32| Refusal {
+        address: std::net::Ipv4Addr::from(number).into(),
+        kind: "authentication".into(),
+        method: None,
+        identity: None,
+        status: 401,
+        reason: "wrong\u{1b}password".into(),
+        count: 1,
+        first: u64::from(number),
+        last: u64::from(number),
+    };
+    let mut table = Table::new(0);
+    for number in 0..2000 {
+        table.note_refusal(refusal(number));
+    }
+    table.note_refusal(refusal(1999));
+    assert_eq!(table.refusals().count(), MOST_REFUSALS);
+    assert!(table.refusals().all(|refusal| refusal.first >= 1000));
+    let last = table.refusals().find(|refusal| refusal.first == 1999);
+    let last = last.unwrap();
+    assert_eq!((last.count, last.reason.as_str()), (2, "wrong password"));
+}

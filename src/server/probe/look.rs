@@ -1,0 +1,39 @@
+//! A handshake that only looks: which TLS, and whose certificate, trusted or not.
+
+use crate::output::Tls;
+use crate::tls::Facts;
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+use std::net::TcpStream;
+
+/// What is to be seen; nothing where the handshake fails, as the relay's own then tells why.
+pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {
+    let Ok(connector) = connector(settings) else {
+        return Vec::new();
+    };
+    let Ok(mut stream) = connector.connect(&settings.name, stream) else {
+        return Vec::new();
+    };
+    let ssl = stream.ssl();
+    let cipher = ssl.current_cipher().map_or("no cipher", |c| c.name());
+    let mut seen = vec![format!("{}, {cipher}", ssl.version_str())];
+    let certificate = ssl.peer_certificate();
+    if let Some(Ok(facts)) = certificate.map(|certificate| Facts::of(&certificate)) {
+        seen.push(format!("certificate {}", facts.line()));
+    }
+    // A proper end keeps the receiver from complaining; it may be gone already.
+    let _ = stream.shutdown();
+    seen
+}
+
+fn connector(settings: &Tls) -> Result<SslConnector, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_verify(SslVerifyMode::NONE);
+    if let Some(certificate) = &settings.certificate {
+        builder.set_certificate_chain_file(certificate)?;
+        let key = settings.key.as_ref().unwrap_or(certificate);
+        builder.set_private_key_file(key, SslFiletype::PEM)?;
+    }
+    Ok(builder.build())
+}

@@ -1,0 +1,223 @@
+//! What is known of hosts, in tables of its own; read also while a relay runs.
+//!
+//! A host is one JSON document under its key: what is told of a host will grow, and nobody
+//! searches in it but `wecrelay sources`, which reads all of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{BUSY_TIMEOUT, check_version, explain, from_sql, to_sql, version};
+use crate::hosts::{Changes, Host, Key, Pulse, Saved};
+use crate::store::Error;
+
+/// The tables that version 2 has added.
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE host (
+        authenticated INTEGER NOT NULL,
+        identity TEXT NOT NULL,
+        machine TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        facts TEXT NOT NULL,
+        PRIMARY KEY (authenticated, identity, machine)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusal (facts TEXT NOT NULL) STRICT;
+    CREATE TABLE relay (
+        started INTEGER NOT NULL,
+        written INTEGER NOT NULL,
+        stopped INTEGER NOT NULL
+    ) STRICT;";
+
+const PUT: &str = "
+    INSERT INTO host (authenticated, identity, machine, last_seen, facts)
+    VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT DO UPDATE SET last_seen = excluded.last_seen, facts = excluded.facts";
+
+const FORGET: &str = "
+    DELETE FROM host
+    WHERE authenticated = ?1 AND identity = ?2 AND machine = ?3 AND last_seen < ?4";
+
+/// Hosts that are forgotten in one transaction: a relay that runs waits meanwhile.
+const AT_ONCE: usize = 200;
+/// What a relay gets between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
+
+pub(super) fn save(connection: &mut Connection, changes: &Changes<'_>) -> rusqlite::Result<()> {
+    let turn = connection.transaction()?;
+    for host in &changes.hosts {
+        let key = Key::of(host);
+        let (authenticated, identity, machine) = columns(&key);
+        turn.prepare_cached(PUT)?.execute(params![
+            authenticated,
+            identity,
+            machine,
+            to_sql(host.last_seen),
+            json(host)?,
+        ])?;
+    }
+    for key in &changes.forgotten {
+        let (authenticated, identity, machine) = columns(key);
+        let parameters = params![authenticated, identity, machine, i64::MAX];
+        turn.prepare_cached(FORGET)?.execute(parameters)?;
+    }
+    if let Some(refusals) = &changes.refusals {
+        turn.execute("DELETE FROM refusal", ())?;
+        let mut insert = turn.prepare_cached("INSERT INTO refusal VALUES (?1)")?;
+        for refusal in refusals {
+            insert.execute([json(refusal)?])?;
+        }
+    }
+    let Pulse {
+        started,
+        written,
+        is_stopped,
+    } = changes.pulse;
+    turn.execute("DELETE FROM relay", ())?;
+    let pulse = params![to_sql(started), to_sql(written), is_stopped];
+    turn.prepare_cached("INSERT INTO relay VALUES (?1, ?2, ?3)")?
+        .execute(pulse)?;
+    turn.commit()
+}
+
+pub(super) fn load(connection: &Connection) -> rusqlite::Result<Saved> {
+    let read = |row: &Row<'_>| {
+        Ok(Pulse {
+            started: from_sql(row.get(0)?),
+            written: from_sql(row.get(1)?),
+            is_stopped: row.get(2)?,
+        })
+    };
+    let pulse = connection.query_row("SELECT started, written, stopped FROM relay", (), read);
+    Ok(Saved {
+        hosts: documents(connection, "SELECT facts FROM host")?,
+        refusals: documents(connection, "SELECT facts FROM refusal")?,
+        pulse: pulse.optional()?.unwrap_or_default(),
+    })
+}
+
+/// What is known of hosts; `None` where the folder has no database, or one of a relay that
+/// did not know of hosts.
+///
+/// # Errors
+/// The database cannot be read, or was written by a later version.
+pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
+    let file = folder.join("wecrelay.db");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let read = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = open(&file, flags)?;
+        // One view of all tables, whatever is written meanwhile.
+        let view = connection.transaction()?;
+        if version(&view)? == 1 {
+            return Ok(None);
+        }
+        load(&view).map(Some)
+    };
+    let checked = open(&file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    check_version(&checked.map_err(|error| explain(&file, error))?, &file)?;
+    read().map_err(|error| explain(&file, error))
+}
+
+/// A host to forget.
+#[derive(Clone, Copy, Debug)]
+pub struct Old<'a> {
+    /// The host, as it was read.
+    pub host: &'a Host,
+    /// Whether its bookmarks go too.
+    pub with_bookmarks: bool,
+}
+
+/// Forgets hosts, but for those that were seen since. Answers how many went.
+///
+/// # Errors
+/// The database cannot be written; some may be forgotten already.
+pub fn forget_hosts(folder: &Path, old: &[Old<'_>]) -> Result<usize, Error> {
+    let file: PathBuf = folder.join("wecrelay.db");
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = open(&file, flags).map_err(|error| explain(&file, error))?;
+    check_version(&connection, &file)?;
+    let mut count = 0;
+    for some in old.chunks(AT_ONCE) {
+        count += forget(&mut connection, some).map_err(|error| explain(&file, error))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a command that leaves room for a relay"
+        )]
+        std::thread::sleep(PAUSE);
+    }
+    Ok(count)
+}
+
+fn forget(connection: &mut Connection, old: &[Old<'_>]) -> rusqlite::Result<usize> {
+    let turn = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let mut count = 0;
+    for Old {
+        host,
+        with_bookmarks,
+    } in old
+    {
+        let key = Key::of(host);
+        let (authenticated, identity, machine) = columns(&key);
+        let until = to_sql(host.last_seen.saturating_add(1));
+        let parameters = params![authenticated, identity, machine, until];
+        let gone = turn.prepare_cached(FORGET)?.execute(parameters)?;
+        count += gone;
+        if gone == 0 || !with_bookmarks {
+            continue;
+        }
+        for followed in &host.subscriptions {
+            let query = "DELETE FROM bookmark WHERE subscription = ?1 AND authenticated = ?2 \
+                         AND identity = ?3 AND machine_id = ?4";
+            let id = followed.id.into_bytes();
+            let parameters = params![id, authenticated, identity, machine];
+            turn.prepare_cached(query)?.execute(parameters)?;
+        }
+    }
+    turn.commit()?;
+    Ok(count)
+}
+
+fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags)?;
+    // Nobody waits for us, unlike for the relay.
+    connection.busy_timeout(BUSY_TIMEOUT * 50)?;
+    Ok(connection)
+}
+
+/// Those that can be read; what a damaged one said comes again from its host.
+fn documents<T: DeserializeOwned>(
+    connection: &Connection,
+    query: &str,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query(())?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str()?;
+        match serde_json::from_str(text) {
+            Ok(document) => documents.push(document),
+            Err(error) => log::warn!("a stored host cannot be read: {error}"),
+        }
+    }
+    Ok(documents)
+}
+
+fn json(document: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(document)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// The columns of the primary key.
+fn columns(key: &Key) -> (bool, &str, &str) {
+    let identity = key.identity.as_deref();
+    (
+        identity.is_some(),
+        identity.unwrap_or_default(),
+        &key.machine,
+    )
+}

@@ -1,0 +1,65 @@
+//! What the state folder knows of a subscription, read while a relay may use it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+use super::{BUSY_TIMEOUT, check_version, explain};
+use crate::bookmark::Bookmark;
+use crate::store::Error;
+
+/// What the bookmarks of a subscription tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// How many hosts have one.
+    pub hosts: usize,
+    /// Channels that stand in at least one of them, as a host wrote them.
+    pub channels: Vec<String>,
+}
+
+/// Reads the bookmarks of a subscription; `None` where there is no database yet.
+///
+/// # Errors
+/// The database cannot be read, or was written by a later version.
+pub fn known(folder: &Path, subscription: Uuid) -> Result<Option<Known>, Error> {
+    let file = folder.join("wecrelay.db");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let read = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&file, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(connection)
+    };
+    let connection = read().map_err(|error| explain(&file, error))?;
+    check_version(&connection, &file)?;
+    let known = gather(&connection, subscription);
+    known.map(Some).map_err(|error| explain(&file, error))
+}
+
+fn gather(connection: &Connection, subscription: Uuid) -> rusqlite::Result<Known> {
+    let mut known = Known::default();
+    let query = "SELECT latest FROM bookmark WHERE subscription = ?1 AND latest IS NOT NULL";
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query([subscription.into_bytes()])?;
+    while let Some(row) = rows.next()? {
+        known.hosts += 1;
+        let xml: String = row.get(0)?;
+        // The relay itself says so where one is damaged.
+        let Ok(bookmark) = Bookmark::parse(&xml) else {
+            continue;
+        };
+        for (channel, _) in bookmark.positions() {
+            if !known
+                .channels
+                .iter()
+                .any(|c| c.eq_ignore_ascii_case(channel))
+            {
+                known.channels.push(channel.clone());
+            }
+        }
+    }
+    Ok(known)
+}

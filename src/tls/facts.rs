@@ -1,0 +1,154 @@
+//! What a certificate says of itself, for people and for commands.
+
+use super::{Error, client, pem, terms};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{Id, PKeyRef, Public};
+use openssl::x509::{X509ExtendedKeyUsage, X509Ref};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Subject, as `CN=a, O=b`.
+    pub subject: String,
+    /// Who issued it, in the same form.
+    pub issuer: String,
+    /// The names it is for, in lower case.
+    pub names: Vec<String>,
+    /// SHA-1 of it, as Windows shows and asks for it.
+    pub thumbprint: String,
+    /// Its first moment; none if that is before 1970.
+    pub begin: Option<SystemTime>,
+    /// Its last one.
+    pub end: Option<SystemTime>,
+    /// Whether it may issue others.
+    pub is_authority: bool,
+    /// Whether it has issued itself.
+    pub is_root: bool,
+    /// Whether it may be a server's.
+    pub serves: bool,
+    /// Kind and size of its key, such as `RSA 2048`.
+    pub key: String,
+    /// The certificate itself.
+    pub pem: String,
+}
+
+impl Facts {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// OpenSSL cannot.
+    pub fn of(certificate: &X509Ref) -> Result<Self, Error> {
+        let thumbprint = certificate.digest(MessageDigest::sha1())?;
+        let key = certificate.public_key();
+        Ok(Self {
+            subject: client::display(certificate.subject_name()),
+            issuer: client::display(certificate.issuer_name()),
+            names: client::names(certificate),
+            thumbprint: client::hex(&thumbprint),
+            begin: terms::time(certificate.not_before()),
+            end: terms::time(certificate.not_after()),
+            is_authority: is_authority(certificate),
+            is_root: is_issued_by(certificate, certificate),
+            serves: serves(certificate),
+            key: key.map_or_else(|_| "unknown".to_owned(), |key| kind(&key)),
+            pem: String::from_utf8_lossy(&certificate.to_pem()?).into_owned(),
+        })
+    }
+
+    /// Whether it is for this host, perhaps as `*.example.com`.
+    #[must_use]
+    pub fn is_for(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.names.iter().any(|name| super::fits(name, &host))
+    }
+
+    /// Whether it can be used at this time.
+    #[must_use]
+    pub fn is_valid(&self, now: SystemTime) -> bool {
+        self.begin.is_none_or(|begin| begin <= now) && self.end.is_none_or(|end| now <= end)
+    }
+
+    /// All of it in a line: names, dates, issuer, key, thumbprint.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let day = |at: Option<SystemTime>| match at {
+            Some(at) => humantime::format_rfc3339_seconds(at).to_string(),
+            None => "before 1970".to_owned(),
+        };
+        let names = self.names.join(", ");
+        let (issuer, key, thumbprint) = (&self.issuer, &self.key, &self.thumbprint);
+        format!(
+            "for {names}, from {} to {}, issued by {issuer}, {key}, thumbprint {thumbprint}",
+            day(self.begin),
+            day(self.end)
+        )
+    }
+
+    /// Whether another one of these has issued it, by the names.
+    #[must_use]
+    pub fn has_issuer_in(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| other.subject == self.issuer)
+    }
+}
+
+/// The certificates of a PEM file, in its order.
+///
+/// # Errors
+/// It cannot be read, or holds none. `flag` is named then.
+pub fn certificates(flag: &'static str, path: &Path) -> Result<Vec<Facts>, Error> {
+    let found = pem::certificates(flag, path)?;
+    found.iter().map(|found| Facts::of(found)).collect()
+}
+
+/// The revocation lists of a PEM file: whose each is, and when the next one is due.
+///
+/// # Errors
+/// It cannot be read, or holds none.
+pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
+    let found = pem::revocation_lists(path)?;
+    let facts = found.iter().map(|list| {
+        let end = list.next_update().and_then(terms::time);
+        (client::display(list.issuer_name()), end)
+    });
+    Ok(facts.collect())
+}
+
+fn is_authority(certificate: &X509Ref) -> bool {
+    // OpenSSL's binding has no basic constraints (RFC 5280 4.2.1.9) but in this text.
+    let text = certificate.to_text().unwrap_or_default();
+    String::from_utf8_lossy(&text).contains("CA:TRUE")
+}
+
+fn serves(certificate: &X509Ref) -> bool {
+    // Without the extension a certificate is for everything (RFC 5280 4.2.1.12).
+    let either = X509ExtendedKeyUsage::SSL_SERVER | X509ExtendedKeyUsage::ANYEKU;
+    certificate
+        .extended_key_usage()
+        .is_none_or(|usage| usage.intersects(either))
+}
+
+fn is_issued_by(certificate: &X509Ref, issuer: &X509Ref) -> bool {
+    let order = certificate.issuer_name().try_cmp(issuer.subject_name());
+    order.is_ok_and(std::cmp::Ordering::is_eq)
+        && issuer
+            .public_key()
+            .and_then(|key| certificate.verify(&key))
+            .is_ok_and(|good| good)
+}
+
+fn kind(key: &PKeyRef<Public>) -> String {
+    let bits = key.bits();
+    match key.id() {
+        Id::RSA => format!("RSA {bits}"),
+        Id::EC => {
+            let curve = key.ec_key().ok().and_then(|key| key.group().curve_name());
+            let curve = curve.unwrap_or(Nid::UNDEF).short_name().unwrap_or("?");
+            format!("EC {curve}")
+        }
+        Id::ED25519 => "Ed25519".to_owned(),
+        _ => format!("{bits} bits"),
+    }
+}

@@ -1,0 +1,180 @@
+//! `wecrelay sources` beside a relay that runs, and after it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test code may panic and use files"
+)]
+
+mod support;
+
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Output;
+use support::{Relay, TempDir, numbered_event, run, wait_for};
+
+const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
+
+#[test]
+fn hosts_are_shown_while_the_relay_runs_and_after() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1.example.test", &[1, 2, 3]);
+    send(&dir, &relay, "web1.example.test", &[7, 8, 11]);
+    send(&dir, &relay, "web2.example.test", &[1, 2]);
+    let both = wait_for("both hosts in the state folder", || {
+        let shown = json(&dir, &[]);
+        (shown["states"]["active"] == 2).then_some(shown)
+    });
+    assert_eq!(both["relay"]["running"], true);
+    let host = &both["hosts"][0];
+    assert_eq!(host["machine"], "web1.example.test");
+    assert_eq!((&host["events"], &host["missing"]), (&6.into(), &5.into()));
+    assert_eq!(host["method"], "ntlm-anonymous");
+    let gaps = &host["subscriptions"][0]["gaps"][0];
+    assert_eq!((&gaps["from"], &gaps["to"]), (&9.into(), &10.into()));
+    assert_eq!(gaps["count"], 2);
+    // 2025-03-11T09:00:00Z
+    assert_eq!(host["subscriptions"][0]["last_created"], 1_741_683_600);
+    let only = json(&dir, &["WEB2*", "--state-is", "active"]);
+    assert_eq!(only["hosts"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        json(&dir, &["--state-is", "lost"])["hosts"],
+        Value::Array(vec![])
+    );
+
+    assert!(relay.process.terminate().success());
+    let text = said(&sources(&dir, &[]));
+    assert!(text.starts_with("The relay does not run"), "{text}");
+    assert!(text.contains("\nHOST "), "{text}");
+    let gap = format!("web1.example.test, {CHANNEL}: 5 in 2 gaps, the last one 9-10");
+    assert!(text.contains(&gap), "{text}");
+    assert!(text.ends_with("2 hosts: 2 active; 8 events\n"), "{text}");
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1.example.test", &[12]);
+    assert!(relay.process.terminate().success());
+    assert_eq!(json(&dir, &["web1"])["hosts"][0]["events"], 7);
+}
+
+#[test]
+fn pruned_hosts_are_gone_and_bookmarks_stay_unless_asked() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1", &[1]);
+    send(&dir, &relay, "web2", &[1]);
+    assert!(relay.process.terminate().success());
+    let none = said(&sources(&dir, &["--prune", "1d"]));
+    assert_eq!(none, "0 hosts forgotten, bookmarks stay\n");
+    // An age is at least a second.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let one = said(&sources(&dir, &["--prune", "0s", "web1"]));
+    assert_eq!(one, "1 host forgotten, bookmarks stay\n");
+    assert_eq!(bookmarks(&dir), ["web1", "web2"]);
+    let other = said(&sources(&dir, &["--prune", "0s", "--with-bookmarks"]));
+    assert_eq!(other, "1 host forgotten, with their bookmarks\n");
+    assert_eq!(bookmarks(&dir), ["web1"]);
+    assert_eq!(json(&dir, &[])["hosts"], Value::Array(vec![]));
+}
+
+#[test]
+fn a_state_folder_of_an_older_relay_opens() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1", &[1]);
+    assert!(relay.process.terminate().success());
+    let older = "DROP TABLE host; DROP TABLE refusal; DROP TABLE relay; PRAGMA user_version = 1";
+    database(&dir).execute_batch(older).unwrap();
+    let refused = sources(&dir, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web2", &[1]);
+    assert!(relay.process.terminate().success());
+    assert_eq!(json(&dir, &[])["hosts"][0]["machine"], "web2");
+    assert_eq!(bookmarks(&dir), ["web1", "web2"]);
+}
+
+#[test]
+fn who_is_refused_is_shown_with_the_reason() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    let mut stranger = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+    stranger
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    assert!(stranger.read(&mut [0; 100]).unwrap() > 0);
+    assert!(relay.process.terminate().success());
+    let shown = json(&dir, &[]);
+    let refusal = &shown["refusals"][0];
+    assert_eq!(refusal["address"], "127.0.0.1", "{shown}");
+    assert_eq!(refusal["kind"], "authentication", "{shown}");
+    let text = said(&sources(&dir, &[]));
+    assert!(text.contains("Refused requests"), "{text}");
+}
+
+#[test]
+fn a_folder_without_state_and_one_of_a_later_relay_are_refused() {
+    let dir = TempDir::new();
+    let output = sources(&dir, &[]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("--state"), "{error}");
+    assert!(start(&dir).process.terminate().success());
+    database(&dir)
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let error = String::from_utf8(sources(&dir, &[]).stderr).unwrap();
+    assert!(error.contains("written by a later wecrelay"), "{error}");
+    let wrong = sources(&dir, &["--prune", "90"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+fn start(dir: &TempDir) -> Relay {
+    let output = format!("file:{}", dir.file("out"));
+    Relay::start(dir, &["--channel", CHANNEL, "--output", &output])
+}
+
+/// Sends events with these record ids.
+fn send(dir: &TempDir, relay: &Relay, machine: &str, records: &[usize]) {
+    let events: Vec<_> = records.iter().map(|id| numbered_event(*id)).collect();
+    let file = dir.file("events.xml");
+    std::fs::write(&file, events.join("\n")).unwrap();
+    let url = relay.url();
+    let output = run(&["send", &url, "--machine", machine, "--events", &file]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn sources(dir: &TempDir, arguments: &[&str]) -> Output {
+    run(&[&["sources", "--state", &dir.file("state")], arguments].concat())
+}
+
+fn said(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(dir: &TempDir, arguments: &[&str]) -> Value {
+    let arguments = [&["--json"], arguments].concat();
+    let output = sources(dir, &arguments);
+    match output.status.success() {
+        true => serde_json::from_slice(&output.stdout).unwrap(),
+        false => Value::Null,
+    }
+}
+
+fn database(dir: &TempDir) -> rusqlite::Connection {
+    rusqlite::Connection::open(dir.file("state/wecrelay.db")).unwrap()
+}
+
+fn bookmarks(dir: &TempDir) -> Vec<String> {
+    let database = database(dir);
+    let query = "SELECT machine_id FROM bookmark ORDER BY 1";
+    let mut statement = database.prepare(query).unwrap();
+    let names = statement.query_map((), |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
