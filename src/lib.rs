@@ -30,7 +30,7 @@
 //!
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`wsman`],
-//!    [`event`], [`bookmark`], [`query`], [`syslog`];
+//!    [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`hosts`],
 //!    [`collector`], [`metrics`],
 //!    [`source`], [`store`];
@@ -76,6 +76,7 @@ pub mod privileges;
 pub mod query;
 pub mod queue;
 pub mod relay;
+pub mod remedies;
 pub mod resolver;
 pub mod sddl;
 pub mod server;

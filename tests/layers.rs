@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         "protocols",
         &[
             "http", "ntlm", "kerberos", "spnego", "sddl", "auth", "wsman", "event", "bookmark",
-            "query", "syslog",
+            "query", "syslog", "remedies",
         ],
     ),
     (
@@ -83,6 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["wire"]),
     ("bookmark", &[]),
     ("query", &[]),
+    ("remedies", &[]),
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("queue", &[]),
@@ -138,6 +139,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "link",
             "metrics",
             "output",
+            "remedies",
             "resolver",
             "store",
             "syslog",

@@ -2,13 +2,14 @@
 
 use super::{Collector, seconds};
 use crate::clock::Now;
-use crate::hosts;
+use crate::hosts::{self, Moment};
 use crate::metrics::{OutputFacts, Snapshot};
 use crate::wsman::Subscription;
 use std::time::Instant;
 
 impl Collector {
-    /// All that is counted, at this moment. What only the caller knows is left empty.
+    /// All that is counted, at this moment. What only the caller knows is left empty, and
+    /// the states of hosts, which take long to count.
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
@@ -22,7 +23,6 @@ impl Collector {
         Snapshot {
             counters: self.counters.clone(),
             connections: self.connections.len(),
-            sources: self.hosts().by_state(self.hosts().moment(seconds(now))),
             outputs: outputs.collect(),
             oldest: self.batches.values().map(|batch| age(batch.began)).max(),
             ready: self.troubles().is_empty(),
@@ -41,6 +41,12 @@ impl Collector {
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
         &self.known.hosts
+    }
+
+    /// When to ask how hosts are, at this moment.
+    #[must_use]
+    pub fn moment(&self, now: Now) -> Moment {
+        self.hosts().moment(seconds(now))
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

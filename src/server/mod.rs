@@ -8,6 +8,7 @@
 
 mod explain;
 mod files;
+mod fresh;
 mod helpers;
 mod listener;
 mod output;
@@ -48,11 +49,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use watch::Watched;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -148,8 +149,7 @@ struct Server {
     stopping: Option<Instant>,
     notifier: Notifier,
     status: Option<Status>,
-    /// Of the status page.
-    written: RefCell<page::Written>,
+    watched: Watched,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -238,7 +238,7 @@ impl Server {
             stopping: None,
             notifier: Notifier::new(now()),
             status,
-            written: RefCell::default(),
+            watched: Watched::new(),
         })
     }
 

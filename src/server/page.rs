@@ -6,6 +6,7 @@ use crate::collector::Collector;
 use crate::hosts::{Host, Moment, State};
 use crate::http::Response;
 use crate::metrics::{OutputFacts, Snapshot};
+use crate::remedies;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -13,40 +14,18 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const PAGE: &str = include_str!("page.html");
-/// However many look, it is written at most once in this time.
-const FRESH: Duration = Duration::from_secs(1);
-/// And writing takes at most this part of the loop's time.
-const SHARE: u32 = 50;
 /// Hosts that are told, those with trouble first: the loop must not be held for long.
 const HOSTS: usize = 20_000;
 /// Refusals that are told, the last ones.
 const REFUSALS: usize = 100;
 
-/// What was last written, and until when it is good.
-#[derive(Debug, Default)]
-pub(super) struct Written(Option<(Instant, Rc<Vec<u8>>)>);
-
-impl Written {
-    /// The answer to `/status.json`.
-    pub(super) fn answer(&mut self, now: Now, write: impl FnOnce() -> Vec<u8>) -> Answer {
-        let body = match &self.0 {
-            Some((until, body)) if now.monotonic < *until => Rc::clone(body),
-            _ => {
-                let began = Instant::now();
-                let body = Rc::new(write());
-                let took = began.elapsed();
-                log::trace!("status page: {} bytes in {took:?}", body.len());
-                let until = now.monotonic + FRESH.max(took * SHARE);
-                self.0 = Some((until, Rc::clone(&body)));
-                body
-            }
-        };
-        let head = guarded(Response::empty(200), "application/json");
-        Answer { head, body }
-    }
+/// The answer to `/status.json`; those who come together share the text.
+pub(super) fn answer(body: Rc<Vec<u8>>) -> Answer {
+    let head = guarded(Response::empty(200), "application/json");
+    Answer { head, body }
 }
 
 /// The answer to `/`. Its style and script are allowed by their hashes, and nothing else
@@ -84,7 +63,7 @@ fn hash_of(element: &str) -> String {
 /// Arrays rather than objects where there are many: `page.html` knows the order.
 pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Vec<u8> {
     let counters = &snapshot.counters;
-    let at = collector.hosts().moment(seconds(now.wall));
+    let at = collector.moment(now);
     let subscriptions = collector.subscriptions().iter().map(|subscription| {
         let events = counters.subscriptions.get(&subscription.name);
         json!([
@@ -97,7 +76,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
     let ends = snapshot.ends.iter();
     let mut status = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "now": at.now,
+        "now": moment(now.wall),
         "started": snapshot.started,
         "troubles": collector.troubles(),
         "connections": snapshot.connections,
@@ -107,12 +86,11 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "unavailable": counters.unavailable,
         "refused": counters.refusals.values().sum::<u64>(),
         "oldest": snapshot.oldest.map(|age| age.as_secs_f64()),
-        "states": snapshot.sources,
         "outputs": snapshot.outputs.iter().map(output).collect::<Value>(),
         "subscriptions": subscriptions.collect::<Value>(),
         "ends": ends.map(|(what, end)| json!([what, seconds(*end)])).collect::<Value>(),
         "refusals": refusals(collector),
-        "remedies": {},
+        "remedies": remedies(collector),
     })
     .to_string()
     .into_bytes();
@@ -155,6 +133,16 @@ fn refusals(collector: &Collector) -> Value {
     told.collect()
 }
 
+/// What to do about each kind of refusal that there was: in words, on the host, and
+/// where the host says more.
+fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
+    let kinds = collector.hosts().refusals().map(|r| r.kind.as_str());
+    kinds
+        .filter_map(|kind| Some((kind, remedies::refusal(kind)?)))
+        .map(|(kind, it)| (kind, (it.remedy, it.on_host, it.look)))
+        .collect()
+}
+
 /// Texts that many hosts share are told once: hosts have their numbers.
 #[derive(Default)]
 struct Texts(BTreeMap<String, usize>);
@@ -179,6 +167,12 @@ impl Texts {
 fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
     let hosts = collector.hosts().iter();
     let mut hosts: Vec<_> = hosts.map(|host| (host.state(at), host)).collect();
+    let counts = State::ALL.map(|state| {
+        let count = hosts.iter().filter(|(of, _)| *of == state).count();
+        (state.name(), count)
+    });
+    out.extend(b",\"states\":");
+    write(out, &counts);
     let omitted = hosts.len().saturating_sub(HOSTS);
     if omitted > 0 {
         hosts.sort_unstable_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -220,6 +214,12 @@ fn row<'h>(host: &'h Host, state: State, at: Moment, texts: &mut Texts) -> impl 
 /// Writing to a Vec cannot fail, and no value here is beyond JSON.
 fn write(out: &mut Vec<u8>, value: &impl Serialize) {
     let _ = serde_json::to_writer(out, value);
+}
+
+/// As exact as rates need it.
+fn moment(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn seconds(time: SystemTime) -> u64 {

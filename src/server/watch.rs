@@ -1,11 +1,30 @@
 //! What those who watch are told.
 
+use super::fresh::Fresh;
 use super::status::Answer;
 use super::{Server, page, usage};
 use crate::clock::Now;
 use crate::http::Response;
 use crate::metrics;
 use crate::tls;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What is not made anew for each who asks.
+pub(super) struct Watched {
+    status: RefCell<Fresh<Rc<Vec<u8>>>>,
+    states: RefCell<Fresh<Vec<(&'static str, usize)>>>,
+}
+
+impl Watched {
+    pub(super) const fn new() -> Self {
+        Self {
+            status: RefCell::new(Fresh::new(Duration::from_secs(1))),
+            states: RefCell::new(Fresh::new(Duration::ZERO)),
+        }
+    }
+}
 
 impl Server {
     pub(super) fn serve_status(&mut self, now: Now) {
@@ -21,9 +40,18 @@ impl Server {
             "/" => page::page(),
             "/status.json" => {
                 let write = || page::status(now, &self.snapshot(now), &self.collector);
-                return self.written.borrow_mut().answer(now, write);
+                let mut status = self.watched.status.borrow_mut();
+                return page::answer(status.get(now, || Rc::new(write())));
             }
-            "/metrics" => text_page(200, metrics::CONTENT_TYPE, self.snapshot(now).expose()),
+            "/metrics" => {
+                let count = || self.collector.hosts().by_state(self.collector.moment(now));
+                let sources = self.watched.states.borrow_mut().get(now, count);
+                let snapshot = metrics::Snapshot {
+                    sources,
+                    ..self.snapshot(now)
+                };
+                text_page(200, metrics::CONTENT_TYPE, snapshot.expose())
+            }
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
