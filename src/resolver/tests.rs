@@ -80,7 +80,7 @@ fn a_name_server_is_asked_for_both_families_and_over_tcp() {
     assert_eq!(stub.lookup("Both.test").unwrap(), both);
     assert_eq!(stub.lookup("alias.test.").unwrap(), both);
     // Too many for a datagram.
-    assert_eq!(stub.lookup("many.test").unwrap().len(), MANY.into());
+    assert_eq!(stub.lookup("many.test").unwrap().len(), usize::from(MANY));
     let by_tcp = server.stub("options use-vc no-aaaa\n", &[]);
     assert_eq!(by_tcp.lookup("both.test").unwrap(), both[1..]);
 }
