@@ -35,7 +35,7 @@ pub use kinds::{MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 pub use sources::SourcesOptions;
 pub use verbosity::Verbosity;
-pub use verify::CheckOptions;
+pub use verify::{CheckOptions, DoctorOptions};
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.

@@ -187,8 +187,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "config", "event", "hosts", "keytabs", "ntlm", "output", "query", "relay",
-            "resolver",
-            "server", "source", "sqlite", "store", "tls", "users", "wire", "wsman",
+            "remedies", "resolver", "server", "source", "sqlite", "store", "tls", "users", "wire",
+            "wsman",
         ],
     ),
     (
