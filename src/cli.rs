@@ -31,9 +31,9 @@ pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
-pub use command::{Command, PasswdOptions, SendOptions};
+pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
-pub use kinds::{LogFormat, MessageKind, MismatchKind};
+pub use kinds::{LogFormat, MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;

@@ -93,6 +93,9 @@ fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
                 _ => Failure::Running(error.into()),
             })
         }
+        Some(Command::Completions(options)) => {
+            commands::completions::run(options).map_err(|error| Failure::Running(error.into()))
+        }
         None => {
             let Started {
                 config,

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, DoctorOptions, SourcesOptions, WindowsOptions};
+use super::{CaOptions, CheckOptions, DoctorOptions, ShellKind, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -62,6 +62,20 @@ pub enum Command {
     ///
     /// In this order: init, server, host. None of them overwrites what it did not make.
     Ca(CaOptions),
+    /// Print the completions for a shell
+    ///
+    /// bash: source it, or put it as wecrelay into /usr/share/bash-completion/completions.
+    /// zsh: as _wecrelay into a folder of $fpath. fish: as wecrelay.fish into
+    /// /usr/share/fish/vendor_completions.d. The packages have all three.
+    Completions(CompletionsOptions),
+}
+
+/// The arguments of `wecrelay completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsOptions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: ShellKind,
 }
 
 /// The flags of `wecrelay send`.

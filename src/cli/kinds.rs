@@ -33,3 +33,14 @@ pub enum LogFormat {
     /// Lines that begin with their priority, as the journal of systemd takes it
     Journal,
 }
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellKind {
+    /// GNU bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
+}

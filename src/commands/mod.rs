@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod check;
+pub mod completions;
 pub mod doctor;
 pub mod passwd;
 pub mod send;

@@ -1,9 +1,10 @@
 //! Questions that `doctor` asks of this machine, and of what listens on a port.
 
 use super::sys;
+use crate::resolver;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// How long a listener may take to answer.
@@ -94,10 +95,8 @@ fn talk(stream: &mut (impl Read + Write)) -> io::Result<String> {
 /// # Errors
 /// It has none.
 pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
-    let mut found: Vec<_> = (host, 0)
-        .to_socket_addrs()?
-        .map(|address| address.ip())
-        .collect();
+    let found = resolver::lookup(host, 0)?;
+    let mut found: Vec<_> = found.iter().map(SocketAddr::ip).collect();
     found.dedup();
     Ok(found)
 }
@@ -105,6 +104,10 @@ pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
 /// The name that DNS or `/etc/hosts` has for an address.
 #[must_use]
 pub fn name_of(address: IpAddr) -> Option<String> {
+    // The stub resolver of a static binary asks for addresses only.
+    if cfg!(target_feature = "crt-static") {
+        return None;
+    }
     sys::name_of(SocketAddr::new(address, 0))
 }
 

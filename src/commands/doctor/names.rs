@@ -52,7 +52,7 @@ fn own_name(name: &str, report: &mut Report) {
         let back = match &reverse {
             Some(found) if found.eq_ignore_ascii_case(bare) => "and back".to_owned(),
             Some(found) => format!("which DNS calls {found} (Windows does not mind)"),
-            None => "which has no name in DNS (Windows does not mind)".to_owned(),
+            None => "with no name found for it (Windows does not mind)".to_owned(),
         };
         report.say(format_args!("{name} is {address}, {back}"));
         if !server::ask::is_own(address) {
