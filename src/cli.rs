@@ -30,14 +30,14 @@ pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
-pub use command::{Command, PasswdOptions, SendOptions};
+pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
-pub use kinds::{MessageKind, MismatchKind};
+pub use kinds::{MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use sources::SourcesOptions;
 pub use verbosity::Verbosity;
-pub use verify::CheckOptions;
+pub use verify::{CheckOptions, DoctorOptions};
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
 /// Take the events that Windows hosts forward and hand them to a syslog server.

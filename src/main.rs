@@ -54,6 +54,17 @@ fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
                 _ => Failure::Running(error.into()),
             })
         }
+        Some(Command::Doctor(doctor)) => match &doctor.explain {
+            Some(what) => commands::doctor::explain(what),
+            None => {
+                let Started { config, .. } = configuration(&doctor.relay)?;
+                commands::doctor::run(&config, doctor)
+            }
+        }
+        .map_err(|error| match error.exit_code() {
+            2 => Failure::Usage(error.into()),
+            _ => Failure::Running(error.into()),
+        }),
         Some(Command::Windows(windows)) => {
             let Started { config, .. } = configuration(&windows.relay)?;
             commands::windows::run(&config, windows).map_err(|error| match error.exit_code() {
@@ -82,6 +93,9 @@ fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
                 2 => Failure::Usage(error.into()),
                 _ => Failure::Running(error.into()),
             })
+        }
+        Some(Command::Completions(options)) => {
+            commands::completions::run(options).map_err(|error| Failure::Running(error.into()))
         }
         None => {
             let Started {

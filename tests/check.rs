@@ -10,6 +10,10 @@
 
 mod support;
 
+// Here, as a target of its own would take long to link.
+#[path = "check/doctor.rs"]
+mod doctor;
+
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;

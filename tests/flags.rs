@@ -2,6 +2,7 @@
 //! flag and what it allows.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "test code may panic and use the clock and sockets"
@@ -138,4 +139,60 @@ fn refused(arguments: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
     assert!(!text.contains("listening on"), "{arguments:?}: {text}");
     text
+}
+
+/// What bash offers for a line, by the function that our script registers.
+fn completed(dir: &TempDir, words: &[&str]) -> Vec<String> {
+    let script = run(&["completions", "bash"]);
+    assert!(script.status.success());
+    std::fs::write(dir.file("completions"), script.stdout).unwrap();
+    let asked = r#"
+        . "$1"; shift
+        complete -p wecrelay | grep -q -- '-F _wecrelay ' || exit 9
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+        _wecrelay "$1" "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let bash = std::process::Command::new("bash")
+        .args(["-c", asked, "bash", &dir.file("completions"), "wecrelay"])
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(bash.status.success(), "{bash:?}");
+    let offered = String::from_utf8(bash.stdout).unwrap();
+    offered.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    let dir = TempDir::new();
+    assert_eq!(completed(&dir, &["che"]), ["check"]);
+    assert_eq!(completed(&dir, &["--anon"]), ["--anonymous"]);
+    let kinds = completed(&dir, &["--message", ""]);
+    assert_eq!(kinds, ["text", "xml", "json"]);
+    assert_eq!(completed(&dir, &["ca", "revo"]), ["revoke"]);
+    assert_eq!(completed(&dir, &["send", "--sub"]), ["--subscription"]);
+}
+
+#[test]
+fn fish_and_zsh_take_their_completions() {
+    let dir = TempDir::new();
+    for shell in ["fish", "zsh"] {
+        let script = run(&["completions", shell]);
+        assert!(script.status.success());
+        std::fs::write(dir.file(shell), script.stdout).unwrap();
+    }
+    let ask = |shell: &str, asked: &str| {
+        let mut command = std::process::Command::new(shell);
+        command
+            .env("HOME", dir.path())
+            .env("XDG_CONFIG_HOME", dir.path());
+        let output = command.args(["-c", asked, &dir.file(shell)]).output();
+        let output = output.unwrap_or_else(|_| panic!("no {shell} here: run scripts/peers"));
+        assert!(output.status.success(), "{shell}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let offered = ask("fish", "source $argv[1]; complete -C 'wecrelay --anon'");
+    assert!(offered.starts_with("--anonymous"), "{offered}");
+    let registered = "autoload -Uz compinit; compinit -D -u; . $0; print $_comps[wecrelay]";
+    assert_eq!(ask("zsh", registered).trim(), "_wecrelay");
 }

@@ -159,6 +159,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "helper",
             "output",
             "privileges",
+            "resolver",
             "syslog",
             "tls",
         ],
@@ -189,7 +190,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "config", "event", "hosts", "keytabs", "ntlm", "output", "query", "relay",
-            "server", "source", "sqlite", "store", "tls", "users", "wire", "wsman",
+            "remedies", "resolver", "server", "source", "sqlite", "store", "tls", "users", "wire",
+            "wsman",
         ],
     ),
     (

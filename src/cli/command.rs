@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, SourcesOptions, WindowsOptions};
+use super::{CaOptions, CheckOptions, DoctorOptions, ShellKind, SourcesOptions, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -20,6 +20,17 @@ pub enum Command {
     /// has a finding, or with --probe an output does not answer as it should. 2: it would
     /// not start.
     Check(Box<CheckOptions>),
+    /// Look for what keeps events from coming, and say what to do about it
+    ///
+    /// Takes the flags of the relay that runs. Looks at clock, names in DNS, the keytab,
+    /// certificates, ports and what answers there, outputs and the state folder. For each
+    /// finding it says why that matters, what to do, what to type on the Windows host, and
+    /// which event of which log to look at there. Nothing is changed, and no event is sent.
+    ///
+    /// Exit code 0: nothing stops events. 1: something does. 2: flags that are no flags.
+    ///
+    /// Example: wecrelay doctor --config /etc/wecrelay.toml ws-07.example.com
+    Doctor(Box<DoctorOptions>),
     /// Show the hosts: how each of them is, what it has sent, what is missing, and why
     ///
     /// Reads the state folder, while the relay runs (which writes it every five seconds) and
@@ -51,6 +62,20 @@ pub enum Command {
     ///
     /// In this order: init, server, host. None of them overwrites what it did not make.
     Ca(CaOptions),
+    /// Print the completions for a shell
+    ///
+    /// bash: source it, or put it as wecrelay into /usr/share/bash-completion/completions.
+    /// zsh: as _wecrelay into a folder of $fpath. fish: as wecrelay.fish into
+    /// /usr/share/fish/vendor_completions.d. The packages have all three.
+    Completions(CompletionsOptions),
+}
+
+/// The arguments of `wecrelay completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsOptions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: ShellKind,
 }
 
 /// The flags of `wecrelay send`.

@@ -1,4 +1,4 @@
-//! The flags of the commands that look and do not run: `check`.
+//! The flags of the commands that look and do not run: `check` and `doctor`.
 
 use clap::Args;
 
@@ -16,4 +16,27 @@ pub struct CheckOptions {
     /// accepted, and what a RELP receiver offers. No event is sent.
     #[arg(long, help_heading = "Check")]
     pub probe: bool,
+}
+
+/// The flags of `wecrelay doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorOptions {
+    /// Those of the relay.
+    #[command(flatten)]
+    pub relay: RelayOptions,
+    /// Only say what this means: an event id of the host's forwarder, an error code, a refusal
+    ///
+    /// Event ids are those of Microsoft-Windows-Forwarding/Operational, 100 to 107; codes are
+    /// decimal, or hexadecimal after 0x; refusals as the relay counts them, such as
+    /// authentication.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        allow_hyphen_values = true,
+        help_heading = "Doctor"
+    )]
+    pub explain: Option<String>,
+    /// The host that sends nothing: it is looked up too
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
 }

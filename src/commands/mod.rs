@@ -2,6 +2,8 @@
 
 pub mod ca;
 pub mod check;
+pub mod completions;
+pub mod doctor;
 pub mod passwd;
 pub mod send;
 pub mod sources;

@@ -1,9 +1,10 @@
 //! Addresses to listen on.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Error;
 use crate::output::Authority;
+use crate::resolver;
 
 /// Port of WS-Management over HTTP (MS-WSMV 2.1).
 pub const PORT: u16 = 5985;
@@ -104,8 +105,8 @@ fn no_scheme(url: &str) -> Error {
 
 fn resolve(url: &str, authority: &Authority, secure: bool) -> Result<Vec<SocketAddr>, Error> {
     let usual = if secure { SECURE_PORT } else { PORT };
-    let place = (authority.host.as_str(), authority.port.unwrap_or(usual));
-    let found = place.to_socket_addrs().map_err(|source| Error::Resolve {
+    let port = authority.port.unwrap_or(usual);
+    let found = resolver::lookup(&authority.host, port).map_err(|source| Error::Resolve {
         url: url.to_owned(),
         source,
     })?;

@@ -6,6 +6,7 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
+pub mod ask;
 mod explain;
 mod files;
 mod fresh;
@@ -49,10 +50,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use status::Status;
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, io};
 use watch::Watched;
 
 const SIGNALS: Token = Token(0);

@@ -4,10 +4,11 @@ mod look;
 
 use super::secure::{Connector, Progress, Secured};
 use crate::output::{Settings, Target};
+use crate::resolver;
 use crate::syslog::relp::{self, Answer, Client};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -72,10 +73,8 @@ fn attempt(
 
 fn resolve(host: &str, port: u16, facts: &mut Vec<String>) -> Result<Vec<SocketAddr>, String> {
     let begun = Instant::now();
-    let found = (host, port).to_socket_addrs();
-    let found: Vec<_> = found
-        .map_err(|error| format!("{host} has no address: {error}; see DNS and /etc/hosts"))?
-        .collect();
+    let found = resolver::lookup(host, port)
+        .map_err(|error| format!("{host} has no address: {error}; see DNS and /etc/hosts"))?;
     let addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();
     if addresses != [host] {
         facts.push(format!(

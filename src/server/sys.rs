@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Bytes written to a TCP socket that its peer's TCP has not acknowledged
@@ -35,4 +36,44 @@ pub(super) fn keep_freed_memory() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
     }
+}
+
+/// Whether the kernel takes its clock for synchronised (adjtimex(2), `TIME_ERROR`).
+pub(super) fn is_clock_synchronised() -> io::Result<bool> {
+    // SAFETY: all fields of timex are integers, for which zeros are values; with modes 0
+    // the kernel changes nothing, and it writes to the address of a live timex only.
+    let state = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        libc::adjtimex(&raw mut timex)
+    };
+    match state {
+        -1 => Err(io::Error::last_os_error()),
+        state => Ok(state != libc::TIME_ERROR),
+    }
+}
+
+/// The name of an address (getnameinfo(3)); none if it has none.
+pub(super) fn name_of(address: SocketAddr) -> Option<String> {
+    /// `NI_MAXHOST` of the C library.
+    const LONGEST: libc::socklen_t = 1025;
+    let address = socket2::SockAddr::from(address);
+    let mut name = vec![0_u8; usize::try_from(LONGEST).ok()?];
+    // SAFETY: both addresses are those of live buffers of the lengths beside them, and the
+    // name is written within its buffer, with a zero at its end.
+    let failed = unsafe {
+        libc::getnameinfo(
+            address.as_ptr().cast(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            LONGEST,
+            std::ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    if failed != 0 {
+        return None;
+    }
+    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
+    Some(name.to_string_lossy().into_owned())
 }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::ntlm::initiator::{Client, ClientAccount, Nonces};
+use crate::resolver;
 use crate::source::{Endpoint, Reply, Session};
 use crate::wsman;
 use crate::wsman::source::{Offered, Sender};
@@ -50,7 +51,8 @@ impl Host {
         let endpoint = Endpoint::parse(url)?;
         let to = endpoint.authority.clone();
         let failed = |error| Error::Connection(to.clone(), error);
-        let stream = TcpStream::connect(&to).map_err(failed)?;
+        let addresses = resolver::lookup_place(&to).map_err(failed)?;
+        let stream = TcpStream::connect(&*addresses).map_err(failed)?;
         let set_up = stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));

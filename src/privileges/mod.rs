@@ -1,5 +1,10 @@
 //! Giving up root after the ports are bound: `--user` and `--group`, for those who start
 //! us without a service manager that does it.
+//!
+//! A static glibc would load the system's name service modules for users, and a second C
+//! library with them; there only `/etc/passwd` and `/etc/group` count.
+
+mod files;
 
 use nix::unistd::{Gid, Group, Uid, User};
 use std::ffi::CString;
@@ -7,10 +12,21 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+/// Whether the name service of the system can be asked.
+const NAME_SERVICE: bool = !cfg!(target_feature = "crt-static");
+
+/// A user of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Person {
+    name: String,
+    uid: Uid,
+    gid: Gid,
+}
+
 /// Who we become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    user: Option<User>,
+    user: Option<Person>,
     group: Gid,
 }
 
@@ -87,9 +103,13 @@ impl Account {
         let change = |what| move |errno: nix::Error| Error::Change(what, errno.into());
         // Groups first: a user may not change them.
         match &self.user {
-            Some(user) => {
+            Some(user) if NAME_SERVICE => {
                 let name = CString::new(user.name.as_str()).unwrap_or_default();
                 nix::unistd::initgroups(&name, self.group).map_err(change("initgroups"))?;
+            }
+            Some(user) => {
+                let groups = files::groups_with(&files::read_groups(), &user.name, self.group);
+                nix::unistd::setgroups(&groups).map_err(change("setgroups"))?;
             }
             None => nix::unistd::setgroups(&[]).map_err(change("setgroups"))?,
         }
@@ -115,15 +135,31 @@ impl fmt::Display for Account {
     }
 }
 
-fn find_user(name: &str) -> Result<User, Error> {
-    let found = User::from_name(name)
-        .map_err(|errno| Error::Lookup("--user", name.to_owned(), errno.into()))?;
+fn find_user(name: &str) -> Result<Person, Error> {
+    let found = if NAME_SERVICE {
+        User::from_name(name)
+            .map(|found| found.map(Person::from))
+            .map_err(|errno| Error::Lookup("--user", name.to_owned(), errno.into()))?
+    } else {
+        files::user(&files::read_users(), name)
+    };
     found.ok_or_else(|| Error::Unknown("--user", name.to_owned()))
 }
 
 fn find_group(name: &str) -> Result<Gid, Error> {
-    let found = Group::from_name(name)
-        .map_err(|errno| Error::Lookup("--group", name.to_owned(), errno.into()))?;
-    let found = found.ok_or_else(|| Error::Unknown("--group", name.to_owned()))?;
-    Ok(found.gid)
+    let found = if NAME_SERVICE {
+        Group::from_name(name)
+            .map(|found| found.map(|group| group.gid))
+            .map_err(|errno| Error::Lookup("--group", name.to_owned(), errno.into()))?
+    } else {
+        files::group(&files::read_groups(), name)
+    };
+    found.ok_or_else(|| Error::Unknown("--group", name.to_owned()))
+}
+
+impl From<User> for Person {
+    fn from(user: User) -> Self {
+        let User { name, uid, gid, .. } = user;
+        Self { name, uid, gid }
+    }
 }

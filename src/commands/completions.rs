@@ -1,0 +1,28 @@
+//! `wecrelay completions`: what a shell needs to complete our command line.
+
+use crate::cli::{CompletionsOptions, Options, ShellKind};
+use clap::CommandFactory;
+use clap_complete::{Shell, generate};
+use std::io::{self, Write};
+
+/// Prints the script for the shell.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn run(options: &CompletionsOptions) -> io::Result<()> {
+    io::stdout().write_all(&script(options.shell))
+}
+
+/// The script for the shell, from the definitions of the flags themselves.
+#[must_use]
+pub fn script(shell: ShellKind) -> Vec<u8> {
+    let shell = match shell {
+        ShellKind::Bash => Shell::Bash,
+        ShellKind::Zsh => Shell::Zsh,
+        ShellKind::Fish => Shell::Fish,
+    };
+    let mut script = Vec::new();
+    let mut command = Options::command();
+    generate(shell, &mut command, "wecrelay", &mut script);
+    script
+}

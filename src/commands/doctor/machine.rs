@@ -1,0 +1,109 @@
+//! This machine: clock, state folder, limits.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::Access;
+use rustix::process::{Resource, getrlimit};
+
+use super::{Finding, Report};
+use crate::config::Config;
+use crate::server;
+
+/// Free space in MiB below which the state folder soon cannot be written.
+const LITTLE: u64 = 64;
+
+/// Kerberos takes five minutes of difference, and certificates have dates.
+pub(super) fn clock(config: &Config, report: &mut Report) {
+    match server::ask::is_clock_synchronised() {
+        Ok(true) => report.say("synchronised, as the kernel says"),
+        Ok(false) if !config.keytabs.is_empty() => {
+            let on_host = report.typed(&["w32tm /query /status"]);
+            report.find(Finding {
+                what: "the clock is not synchronised".to_owned(),
+                why: "Kerberos takes no ticket with a difference of more than five minutes"
+                    .to_owned(),
+                remedy: "let systemd-timesyncd or chrony take the time from the domain's \
+                         servers: timedatectl set-ntp true"
+                    .to_owned(),
+                on_host,
+                look: "System, source Security-Kerberos, event 4 or 5",
+                ..Finding::default()
+            });
+        }
+        Ok(false) => report.say(
+            "not synchronised, as the kernel says (a container or virtual machine may have its \
+             time from elsewhere); certificates have dates",
+        ),
+        Err(error) => report.say(format_args!("the kernel does not tell: {error}")),
+    }
+}
+
+/// Bookmarks must be written before a batch is acknowledged.
+pub(super) fn state(config: &Config, report: &mut Report) {
+    let folder = &config.state;
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => examine(folder, found.uid(), report),
+        Ok(_) => report.find(Finding {
+            stops: true,
+            what: format!("--state {} is no folder", folder.display()),
+            why: "without bookmarks nothing can be acknowledged".to_owned(),
+            remedy: "give another one with --state".to_owned(),
+            ..Finding::default()
+        }),
+        Err(error) => report.say(format_args!(
+            "{}: {error}; the relay makes it when it starts",
+            folder.display()
+        )),
+    }
+    let limit = getrlimit(Resource::Nofile).maximum;
+    report.say(format_args!(
+        "file descriptors that a process may have: {}; a connected host takes one or two",
+        limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string())
+    ));
+}
+
+fn examine(folder: &Path, owner: u32, report: &mut Report) {
+    let name = folder.display();
+    let database = folder.join("wecrelay.db");
+    let target = if database.exists() {
+        database.as_path()
+    } else {
+        folder
+    };
+    // Root may write anything that is mounted for writing.
+    if let Err(error) = rustix::fs::access(target, Access::WRITE_OK) {
+        report.find(Finding {
+            stops: true,
+            what: format!(
+                "--state {}: cannot be written by this user: {error}",
+                target.display()
+            ),
+            why: "no batch is acknowledged before its bookmark is stored".to_owned(),
+            remedy: format!(
+                "run the doctor as the relay's user; if it is that, chown -R USER {name} (owner \
+                 now is user id {owner})"
+            ),
+            ..Finding::default()
+        });
+        return;
+    }
+    match rustix::fs::statvfs(folder) {
+        Ok(found) => {
+            let free = found.f_bavail.saturating_mul(found.f_frsize) >> 20;
+            if free < LITTLE {
+                report.find(Finding {
+                    stops: free == 0,
+                    what: format!("--state {name}: {free} MiB are free there"),
+                    why: "when that is full no bookmark can be stored, and hosts are held back"
+                        .to_owned(),
+                    remedy: "make room, or give another folder with --state".to_owned(),
+                    ..Finding::default()
+                });
+            } else {
+                report.say(format_args!("{name}: can be written, {free} MiB are free"));
+            }
+        }
+        Err(error) => report.say(format_args!("{name}: free space is not known: {error}")),
+    }
+}

@@ -1,0 +1,237 @@
+//! `wecrelay doctor`: why no events come, looked for where that usually is.
+//!
+//! Each examination writes what it saw, and a `Finding` for what keeps events from
+//! coming or may do so soon, with its remedy and what to type on the Windows host.
+
+mod certificates;
+mod machine;
+mod names;
+mod network;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use crate::cli::DoctorOptions;
+use crate::config::Config;
+use crate::relay;
+use crate::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
+
+/// Why the doctor does not end well.
+#[derive(Debug)]
+pub enum Error {
+    /// So many findings stop events.
+    Findings(usize),
+    /// What `--explain` was given is in no table.
+    Unknown(String),
+}
+
+impl Error {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Findings(_) => 1,
+            Self::Unknown(_) => 2,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Findings(1) => write!(f, "one finding stops events"),
+            Self::Findings(count) => write!(f, "{count} findings stop events"),
+            Self::Unknown(what) => write!(
+                f,
+                "--explain {what}: no event id of {FORWARDER_LOG} (100 to 107), error code \
+                 (decimal, or hexadecimal after 0x) or kind of refusal that is known here"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Something that keeps events from coming, or may do so.
+#[derive(Debug, Default)]
+struct Finding {
+    /// Whether it keeps them from coming now.
+    stops: bool,
+    what: String,
+    why: String,
+    remedy: String,
+    /// What to type on the Windows host.
+    on_host: Vec<String>,
+    /// Which log and event there show it.
+    look: &'static str,
+}
+
+/// What an examination writes to.
+#[derive(Debug, Default)]
+struct Report {
+    findings: Vec<Finding>,
+    /// What the hosts call the relay, for what is to be typed there.
+    collector: String,
+}
+
+impl Report {
+    fn say(&self, line: impl fmt::Display) {
+        // At once: the next examination may take its time.
+        drop(writeln!(io::stdout(), "  {line}"));
+    }
+
+    fn find(&mut self, finding: Finding) {
+        let number = self.findings.len() + 1;
+        let mut text = format!("FINDING {number}: {}\n", finding.what);
+        text.push_str(&format!(
+            "  why: {}\n  do: {}\n",
+            finding.why, finding.remedy
+        ));
+        for line in &finding.on_host {
+            text.push_str(&format!("  type on the Windows host: {line}\n"));
+        }
+        if !finding.look.is_empty() {
+            text.push_str(&format!("  look at: {}\n", finding.look));
+        }
+        drop(io::stdout().write_all(text.as_bytes()));
+        self.findings.push(finding);
+    }
+
+    /// What hosts are to type, with the relay's name in it.
+    fn typed(&self, lines: &[&str]) -> Vec<String> {
+        let lines = lines.iter();
+        lines
+            .map(|line| line.replace("COLLECTOR", &self.collector))
+            .collect()
+    }
+}
+
+fn heading(text: &str) {
+    drop(writeln!(io::stdout(), "{text}:"));
+}
+
+/// Explains an event id, an error code or a kind of refusal.
+///
+/// # Errors
+/// It is not known.
+pub fn explain(what: &str) -> Result<(), Error> {
+    let found = find(what).ok_or_else(|| Error::Unknown(what.to_owned()))?;
+    drop(writeln!(io::stdout(), "{found}"));
+    Ok(())
+}
+
+fn find(what: &str) -> Option<&'static Remedy> {
+    let hexadecimal = what.strip_prefix("0x").or_else(|| what.strip_prefix("0X"));
+    let number = match hexadecimal {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        // Windows prints some of them as negative numbers.
+        None => what
+            .parse::<i64>()
+            .ok()
+            .and_then(|number| u32::try_from(number & 0xFFFF_FFFF).ok()),
+    };
+    let Some(number) = number else {
+        return remedies::refusal(what);
+    };
+    let event = u16::try_from(number).ok().and_then(remedies::event);
+    event.or_else(|| remedies::code(number))
+}
+
+/// Looks at all that usually keeps events from coming.
+///
+/// # Errors
+/// Something does.
+pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
+    let mut report = Report {
+        collector: collector(config),
+        ..Report::default()
+    };
+    let now = now();
+    heading("flags and files");
+    let plan = relay::plan(config);
+    match &plan {
+        Ok(_) => report.say("the relay would start with them"),
+        Err(error) => report.find(Finding {
+            stops: true,
+            what: format!("the relay does not start: {error}"),
+            why: "flags and files are all read before anything listens".to_owned(),
+            remedy: "mend that file or flag; wecrelay check tells when it is right".to_owned(),
+            ..Finding::default()
+        }),
+    }
+    heading("clock");
+    machine::clock(config, &mut report);
+    heading("names");
+    names::examine(config, options.host.as_deref(), &mut report);
+    heading("certificates");
+    certificates::examine(config, now, &mut report);
+    heading("ports");
+    network::listeners(config, &mut report);
+    heading("outputs");
+    network::outputs(config, plan.as_ref().ok(), &mut report);
+    heading("state folder and limits");
+    machine::state(config, &mut report);
+    heading("hosts");
+    report.say("why the relay refused a host stands in its log, with the remedy");
+    end(&report)
+}
+
+fn end(report: &Report) -> Result<(), Error> {
+    let mut text = String::new();
+    let stopping = report.findings.iter().filter(|found| found.stops).count();
+    match report.findings.len() {
+        0 => text.push_str("nothing found\n"),
+        1 => text.push_str("one finding"),
+        count => text.push_str(&format!("{count} findings")),
+    }
+    if !report.findings.is_empty() {
+        text.push_str(&format!(", {stopping} of them stopping events:\n"));
+        for (finding, number) in report.findings.iter().zip(1..) {
+            text.push_str(&format!("  {number}. {}\n", finding.what));
+        }
+    }
+    if stopping == 0 {
+        text.push_str(&format!(
+            "If a host sends nothing all the same, look there at {FORWARDER_LOG}\n({FORWARDER_PATH}):\n\
+             \x20 wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text\n\
+             100 and 104 are good signs; wecrelay doctor --explain NUMBER says what another \
+             event id or an error code means.\n"
+        ));
+    }
+    drop(io::stdout().write_all(text.as_bytes()));
+    match stopping {
+        0 => Ok(()),
+        count => Err(Error::Findings(count)),
+    }
+}
+
+/// What hosts call the relay, as far as the flags tell.
+fn collector(config: &Config) -> String {
+    let name = config.hostname.clone();
+    name.unwrap_or_else(|| "COLLECTOR".to_owned())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "certificates end by the wall clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn codes_are_taken_in_all_the_forms_that_windows_prints() {
+        let wanted = find("0x803380E4");
+        assert!(wanted.is_some());
+        assert_eq!(find("2150858980"), wanted);
+        assert_eq!(find("-2144108316"), wanted);
+        assert!(find("105").unwrap().meaning.contains("cannot speak"));
+        assert!(find("authentication").is_some());
+        assert!(find("99").is_none() && find("x").is_none());
+    }
+}
