@@ -292,7 +292,11 @@ impl<'a> Turn<'a> {
         let mut challenge = [0; 8];
         (self.random)(&mut challenge);
         let server = &self.policy.server;
-        ExpectNegotiate
+        let start = match self.channel_bindings {
+            Some(_) => ExpectNegotiate::within_tls(),
+            None => ExpectNegotiate::sealed(),
+        };
+        start
             .handle(token, server, challenge, filetime(self.wall))
             .map_err(|error| self.refuse(error))
     }

@@ -11,8 +11,8 @@ use crate::ntlm::{Account, Accounts, Error, Reason, Rules, Server, Session};
 /// two short names are usual.
 pub const MAX_NEGOTIATE: usize = 2048;
 
-/// What both sides must be able to do.
-const REQUIRED: Flags = Flags::from_bits(
+/// What both sides must be able to do where NTLM itself protects the messages.
+pub(super) const SEALED: Flags = Flags::from_bits(
     Flags::UNICODE.bits()
         | Flags::SIGN.bits()
         | Flags::SEAL.bits()
@@ -21,6 +21,9 @@ const REQUIRED: Flags = Flags::from_bits(
         | Flags::KEY_128.bits()
         | Flags::KEY_EXCH.bits(),
 );
+
+/// And inside TLS, which does that better: curl, for one, can neither seal nor agree on a key.
+const WITHIN_TLS: Flags = Flags::from_bits(Flags::NTLM.bits() | Flags::ESS.bits());
 
 /// What is taken if the source asks for it.
 const OPTIONAL: Flags = Flags::from_bits(
@@ -35,10 +38,25 @@ const REFUSED: Flags =
     Flags::from_bits(Flags::DATAGRAM.bits() | Flags::REQUEST_NON_NT_SESSION_KEY.bits());
 
 /// Before the first message.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ExpectNegotiate;
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectNegotiate {
+    required: Flags,
+}
 
 impl ExpectNegotiate {
+    /// For a connection on which bodies are to be sealed.
+    #[must_use]
+    pub const fn sealed() -> Self {
+        Self { required: SEALED }
+    }
+
+    /// For a TLS connection: the source may leave out sealing, keys, and Unicode.
+    #[must_use]
+    pub const fn within_tls() -> Self {
+        let required = WITHIN_TLS;
+        Self { required }
+    }
+
     /// Takes NEGOTIATE, gives CHALLENGE. `server_challenge` must be fresh random
     /// bytes, `filetime` the wall time in 100 ns since 1601.
     pub fn handle(
@@ -53,9 +71,10 @@ impl ExpectNegotiate {
             return Err(ParseError::TooLong { length }.into());
         }
         let asked = Negotiate::parse(token)?.flags;
-        check_flags(asked)?;
-        let offered =
-            (asked & (REQUIRED | OPTIONAL)) | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER;
+        check_flags(asked, self.required)?;
+        let offered = (asked & (SEALED | OPTIONAL | self.characters(asked)?))
+            | Flags::TARGET_INFO
+            | Flags::TARGET_TYPE_SERVER;
         let challenge = Challenge {
             flags: offered,
             server_challenge,
@@ -71,8 +90,16 @@ impl ExpectNegotiate {
             challenge: challenge.clone(),
             server_challenge,
             offered,
+            required: self.required,
         };
         Ok((challenge, next))
+    }
+
+    /// One way to write names; Unicode where the source can (MS-NLMP 2.2.2.5, flags A and B).
+    fn characters(self, asked: Flags) -> Result<Flags, Error> {
+        let all = [Flags::UNICODE, Flags::OEM];
+        let known = all.into_iter().find(|flag| asked.contains(*flag));
+        known.ok_or(Error::Missing(Flags::UNICODE))
     }
 }
 
@@ -83,6 +110,7 @@ pub struct ExpectAuthenticate {
     challenge: Vec<u8>,
     server_challenge: [u8; 8],
     offered: Flags,
+    required: Flags,
 }
 
 /// After success.
@@ -131,11 +159,15 @@ impl ExpectAuthenticate {
         let message = Authenticate::parse(token)?;
         // A source may clear what we offered and say that it is anonymous, no more.
         let flags = message.flags & (self.offered | Flags::ANONYMOUS);
-        check_flags(flags)?;
-        let encrypted = message.encrypted_session_key.ok_or(ParseError::Length {
-            name: "EncryptedRandomSessionKey",
-            length: 0,
-        })?;
+        check_flags(flags, self.required)?;
+        let encrypted = match message.encrypted_session_key {
+            _ if !flags.contains(Flags::KEY_EXCH) => None,
+            None => {
+                let name = "EncryptedRandomSessionKey";
+                return Err(ParseError::Length { name, length: 0 }.into());
+            }
+            key => key,
+        };
         let key = self.key_exchange_key(&message, accounts, rules);
         let claims = Claims {
             token: token.to_vec(),
@@ -162,7 +194,10 @@ impl ExpectAuthenticate {
         let Claims { message, flags, .. } = claims;
         let account = Account::claimed(message);
         let session_key = key
-            .map(|key| crypto::exchange_key(&key, &claims.encrypted))
+            .map(|key| match &claims.encrypted {
+                Some(encrypted) => crypto::exchange_key(&key, encrypted),
+                None => key,
+            })
             .and_then(|key| self.check_mic(message, &claims.token, &key).map(|()| key))
             .and_then(|key| check_bindings(message, claims.channel_bindings).map(|()| key));
         match session_key {
@@ -247,7 +282,8 @@ impl ExpectAuthenticate {
 struct Claims {
     token: Vec<u8>,
     message: Authenticate,
-    encrypted: [u8; 16],
+    /// Where the source chose the session key.
+    encrypted: Option<[u8; 16]>,
     flags: Flags,
     channel_bindings: Option<[u8; 16]>,
 }
@@ -344,12 +380,12 @@ fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<(), 
     }
 }
 
-pub(super) fn check_flags(flags: Flags) -> Result<(), Error> {
+pub(super) fn check_flags(flags: Flags, required: Flags) -> Result<(), Error> {
     if let Some(flag) = flags.first_present(REFUSED) {
         return Err(Error::Unsupported(flag));
     }
     flags
-        .first_missing(REQUIRED)
+        .first_missing(required)
         .map_or(Ok(()), |flag| Err(Error::Missing(flag)))
 }
 

@@ -1,6 +1,6 @@
 //! NTLM, the source's side: what `wecrelay send` and the tests speak.
 
-use crate::ntlm::acceptor::check_flags;
+use crate::ntlm::acceptor::{SEALED, check_flags};
 use crate::ntlm::crypto::{self, Key, NtHash};
 use crate::ntlm::messages::{
     AV_MIC_PRESENT, Authenticate, AvPair, AvPairs, Challenge, Flags, MIC_OFFSET, Negotiate,
@@ -101,7 +101,7 @@ impl ExpectChallenge {
     ) -> Result<(Vec<u8>, Session), Error> {
         let challenge = Challenge::parse(token)?;
         let flags = challenge.flags & (WINDOWS_FLAGS | Flags::TARGET_INFO);
-        check_flags(flags)?;
+        check_flags(flags, SEALED)?;
         let answer = match &self.client.account {
             None => Answer::anonymous(),
             Some(account) => {

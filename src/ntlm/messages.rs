@@ -159,7 +159,11 @@ impl Challenge {
     pub fn emit(&self) -> Vec<u8> {
         let mut payload = Payload::new(56);
         let mut out = start(2);
-        out.extend(payload.push(&wire::utf16(&self.target_name)));
+        let target_name = match self.flags.contains(Flags::UNICODE) {
+            true => wire::utf16(&self.target_name),
+            false => self.target_name.clone().into_bytes(),
+        };
+        out.extend(payload.push(&target_name));
         out.extend(self.flags.bits().to_le_bytes());
         out.extend(self.server_challenge);
         out.extend([0; 8]);

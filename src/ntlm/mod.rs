@@ -15,7 +15,7 @@
 //!
 //! let (negotiate, source) = initiator::start(initiator::Client::anonymous("SOURCE01"));
 //! let server = Server::from_hostname("collector.example.test");
-//! let (challenge, expect) = ExpectNegotiate.handle(&negotiate, &server, [7; 8], 0)?;
+//! let (challenge, expect) = ExpectNegotiate::sealed().handle(&negotiate, &server, [7; 8], 0)?;
 //! let (authenticate, _) = source.handle(&challenge, &initiator::Nonces::default(), 0)?;
 //! let rules = Rules { anonymous: true, ..Rules::default() };
 //! let established = expect.handle(&authenticate, &Nobody, &rules)?;

@@ -53,7 +53,7 @@ fn seed_server() -> Server {
 }
 
 fn challenged(negotiate: &[u8]) -> (Vec<u8>, ExpectAuthenticate) {
-    ExpectNegotiate
+    ExpectNegotiate::sealed()
         .handle(negotiate, &seed_server(), SERVER_CHALLENGE, FILETIME)
         .unwrap()
 }
@@ -167,6 +167,7 @@ fn ms_nlmp(flags: u32, authenticate: &Authenticate, rules: &Rules) -> Result<Est
         challenge: Vec::new(),
         server_challenge: 0x0123_4567_89ab_cdef_u64.to_be_bytes(),
         offered: Flags::from_bits(flags) | Flags::REQUEST_TARGET,
+        required: SEALED,
     };
     expect.handle(&authenticate.emit(), &directory(), rules)
 }
@@ -353,13 +354,13 @@ fn required_flags_cannot_be_left_out_of_negotiate() {
     for flag in required.map(Flags::from_bits) {
         let mut message = Negotiate::parse(&seed(NEGOTIATE)).unwrap();
         message.flags = message.flags & !flag;
-        let refused = ExpectNegotiate.handle(&message.emit(), &seed_server(), [1; 8], 0);
+        let refused = ExpectNegotiate::sealed().handle(&message.emit(), &seed_server(), [1; 8], 0);
         assert_eq!(refused.unwrap_err(), Error::Missing(flag));
     }
     for flag in [Flags::DATAGRAM, Flags::REQUEST_NON_NT_SESSION_KEY] {
         let mut message = Negotiate::parse(&seed(NEGOTIATE)).unwrap();
         message.flags = message.flags | flag;
-        let refused = ExpectNegotiate.handle(&message.emit(), &seed_server(), [1; 8], 0);
+        let refused = ExpectNegotiate::sealed().handle(&message.emit(), &seed_server(), [1; 8], 0);
         assert_eq!(refused.unwrap_err(), Error::Unsupported(flag));
     }
 }
@@ -381,6 +382,57 @@ fn required_flags_cannot_be_cleared_in_authenticate() {
         let refused = exchange(Client::anonymous("x"), &anonymous(), clear);
         assert_eq!(refused.unwrap_err(), Error::Missing(flag));
     }
+}
+
+/// What curl sends: no Unicode, no seal, no key, no MIC.
+fn plain_exchange(start: ExpectNegotiate, password: &str) -> Result<Established, Error> {
+    let asked = [Flags::OEM, Flags::NTLM, Flags::ESS, Flags::ALWAYS_SIGN];
+    let negotiate = Negotiate {
+        flags: asked
+            .into_iter()
+            .fold(Flags::default(), |all, flag| all | flag),
+        domain: Vec::new(),
+        workstation: Vec::new(),
+        version: None,
+    };
+    let (challenge, expect) = start.handle(&negotiate.emit(), &seed_server(), [1; 8], FILETIME)?;
+    let challenge = Challenge::parse(&challenge).unwrap();
+    assert_eq!(challenge.target_name, "WIN-G0F9BDLFGLG");
+    assert!(!challenge.flags.contains(Flags::UNICODE));
+    let key = NtHash::from_password(password).response_key("forwarder", "");
+    let temp = V2Response::temp(FILETIME, [6; 8], &challenge.target_info);
+    let message = Authenticate {
+        flags: challenge.flags,
+        lm_response: vec![0; 24],
+        response: NtResponse::V2(V2Response {
+            proof: crypto::ntlmv2_proof(&key, &[1; 8], &temp),
+            temp,
+            pairs: challenge.target_info,
+        }),
+        domain: String::new(),
+        user: String::new(),
+        workstation: String::new(),
+        encrypted_session_key: None,
+        version: None,
+        mic: None,
+    };
+    // Names in the code page, which `emit` does not write.
+    let mut bytes = message.emit();
+    let at = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+    bytes.extend(b"forwarder");
+    bytes[36..44].copy_from_slice(&[9, 0, 9, 0, at[0], at[1], at[2], at[3]]);
+    expect.handle(&bytes, &directory(), &Rules::default())
+}
+
+#[test]
+fn only_inside_tls_may_a_source_do_without_unicode_and_seals() {
+    let within = ExpectNegotiate::within_tls;
+    let established = plain_exchange(within(), "Correct-Horse-7").unwrap();
+    assert_eq!(established.account.name(), "forwarder");
+    let wrong = plain_exchange(within(), "wrong");
+    assert_eq!(denied(wrong), Reason::WrongPassword);
+    let sealed = plain_exchange(ExpectNegotiate::sealed(), "Correct-Horse-7");
+    assert_eq!(sealed.unwrap_err(), Error::Missing(Flags::UNICODE));
 }
 
 #[test]
@@ -415,7 +467,8 @@ fn a_session_key_is_required() {
 fn negotiate_up_to_the_limit_is_taken() {
     let mut message = seed(NEGOTIATE);
     message.resize(MAX_NEGOTIATE, 0);
-    let handle = |message: &[u8]| ExpectNegotiate.handle(message, &seed_server(), [1; 8], 0);
+    let handle =
+        |message: &[u8]| ExpectNegotiate::sealed().handle(message, &seed_server(), [1; 8], 0);
     assert!(handle(&message).is_ok());
     message.push(0);
     assert!(handle(&message).is_err());
