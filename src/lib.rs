@@ -31,7 +31,7 @@
 //! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
 //!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
-//! 3. machines: [`connection`], [`helper`], [`output`], [`queue`], [`link`], [`hosts`],
+//! 3. machines: [`connection`], [`helper`], [`output`], [`ownlog`], [`queue`], [`link`], [`hosts`],
 //!    [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`keytabs`], [`subscriptions`], [`resolver`], [`systemd`],
@@ -72,6 +72,7 @@ pub mod link;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;
+pub mod ownlog;
 pub mod privileges;
 pub mod proxy;
 pub mod query;

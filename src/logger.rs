@@ -2,20 +2,65 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use env_logger::Builder;
 use env_logger::fmt::Formatter;
-use log::{Level, LevelFilter, Record};
+use env_logger::{Builder, Logger};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::time::SystemTime;
 use wecrelay::cli::{LogFormat, Verbosity};
+use wecrelay::ownlog::OwnLog;
+use wecrelay::syslog::{Line, Severity};
 
-/// Starts the logger: `-v` and `-q` over `RUST_LOG` over info.
-pub(crate) fn start(verbosity: Verbosity) {
+/// Starts the logger: `-v` and `-q` over `RUST_LOG` over info. `own` gets what is for the
+/// outputs too.
+pub(crate) fn start(verbosity: Verbosity, own: Option<OwnLog>) {
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     match level(verbosity) {
         Some(level) => builder.filter_level(level),
         None => builder.parse_default_env(),
     };
-    builder.format(writer(form(verbosity))).init();
+    let stderr = builder.format(writer(form(verbosity))).build();
+    let level = stderr.filter();
+    // The only other logger could be one that this function has started before.
+    if log::set_boxed_logger(Box::new(Tee { stderr, own })).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// To standard error, and to the outputs.
+struct Tee {
+    stderr: Logger,
+    own: Option<OwnLog>,
+}
+
+impl Log for Tee {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.stderr.enabled(metadata)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a message is of the moment it is logged"
+    )]
+    fn log(&self, record: &Record<'_>) {
+        if !self.stderr.matches(record) {
+            return;
+        }
+        self.stderr.log(record);
+        // What goes on in a turn of the loop, sending these included, is debug or lower:
+        // no message begets another for ever.
+        if let Some(own) = self.own.as_ref().filter(|_| record.level() <= Level::Info) {
+            own.note(Line {
+                severity: severity(record.level()),
+                time: SystemTime::now(),
+                text: text(record),
+            });
+        }
+    }
+
+    fn flush(&self) {
+        self.stderr.flush();
+    }
 }
 
 fn level(verbosity: Verbosity) -> Option<LevelFilter> {
@@ -51,7 +96,7 @@ fn writer(form: LogFormat) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> 
     match form {
         LogFormat::Json => write_json,
         LogFormat::Journal => {
-            |out, record| writeln!(out, "<{}>{}", priority(record.level()), text(record))
+            |out, record| writeln!(out, "<{}>{}", severity(record.level()).code(), text(record))
         }
         LogFormat::Text if io::stderr().is_terminal() => |out, record| {
             let (time, level) = (out.timestamp_seconds(), word(record.level()));
@@ -111,12 +156,12 @@ fn text(record: &Record<'_>) -> String {
 }
 
 /// Syslog severity (RFC 5424 6.2.1).
-fn priority(level: Level) -> u8 {
+fn severity(level: Level) -> Severity {
     match level {
-        Level::Error => 3,
-        Level::Warn => 4,
-        Level::Info => 6,
-        Level::Debug | Level::Trace => 7,
+        Level::Error => Severity::Error,
+        Level::Warn => Severity::Warning,
+        Level::Info => Severity::Informational,
+        Level::Debug | Level::Trace => Severity::Debug,
     }
 }
 

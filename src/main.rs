@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use wecrelay::cli::{Command, Options, RelayOptions, Verbosity};
 use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
+use wecrelay::ownlog::OwnLog;
 use wecrelay::{commands, relay, systemd};
 
 /// Why it ended: what was asked for could not be understood, or could not be done.
@@ -24,13 +25,15 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(file::Error::Flags(error)) => error.exit(),
         Err(error) => {
-            logger::start(Verbosity::default());
+            logger::start(Verbosity::default(), None);
             logger::last_words(Verbosity::default(), &error.to_string());
             return ExitCode::from(2);
         }
     };
-    logger::start(options.verbosity);
-    let (code, error) = match run(&options, &arguments) {
+    let is_relay = options.command.is_none();
+    let own = (is_relay && options.relay.reports.log_to_outputs).then(OwnLog::default);
+    logger::start(options.verbosity, own.clone());
+    let (code, error) = match run(&options, &arguments, own) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Running(error)) => (1, error),
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
+/// `own`: where the logger puts what is for the outputs.
+fn run(options: &Options, arguments: &Arguments, own: Option<OwnLog>) -> Result<(), Failure> {
     match &options.command {
         Some(Command::Check(check)) => {
             let Started { config, .. } = configuration(&check.relay)?;
@@ -104,7 +108,7 @@ fn run(options: &Options, arguments: &Arguments) -> Result<(), Failure> {
             } = configuration(&options.relay)?;
             let (started, arguments) = (config.clone(), arguments.clone());
             let again = move || arguments.again(&started, &environment);
-            relay::run(&config, sockets, again).map_err(|error| match error.is_usage() {
+            relay::run(&config, sockets, own, again).map_err(|error| match error.is_usage() {
                 true => Failure::Usage(error.into()),
                 false => Failure::Running(error.into()),
             })

@@ -41,20 +41,21 @@ pub struct Frames {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
-/// How an entry stands with its source.
+/// Who waits for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// The source waits for an Ack that needs this delivery.
-    Awaited,
+    /// The source of this batch, for an Ack that needs this delivery.
+    Awaited(BatchId),
     /// The source was told to come again while the frames were on the wire.
     Abandoned,
+    /// Nobody: it is of the relay's own log.
+    Own,
     /// Delivered; kept for the replay window.
     Delivered,
 }
 
 #[derive(Debug)]
 struct Entry {
-    batch: BatchId,
     frames: Rc<Frames>,
     standing: Standing,
     /// Messages without a confirmation of their own.
@@ -120,6 +121,8 @@ pub struct Queue {
     kept: usize,
     /// Bytes that are not delivered.
     backlog: usize,
+    /// Those of them that are of our own log.
+    own: usize,
     /// Size of the replay window in bytes.
     replay: usize,
 }
@@ -139,19 +142,29 @@ impl Queue {
             delivered: 0,
             kept: 0,
             backlog: 0,
+            own: 0,
             replay,
         }
     }
 
     /// Appends a batch.
     pub fn push(&mut self, batch: BatchId, frames: Rc<Frames>) {
+        self.append(Standing::Awaited(batch), frames);
+    }
+
+    /// Appends messages of our own log, which no source waits for.
+    pub fn push_own(&mut self, frames: Rc<Frames>) {
+        self.own += frames.bytes.len();
+        self.append(Standing::Own, frames);
+    }
+
+    fn append(&mut self, standing: Standing, frames: Rc<Frames>) {
         self.backlog += frames.bytes.len();
         self.entries.push_back(Entry {
-            batch,
             unanswered: frames.ends.len(),
             answered: Vec::new(),
             frames,
-            standing: Standing::Awaited,
+            standing,
         });
     }
 
@@ -159,6 +172,12 @@ impl Queue {
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.backlog
+    }
+
+    /// Those of them that are of our own log.
+    #[must_use]
+    pub fn own(&self) -> usize {
+        self.own
     }
 
     /// Bytes written on this connection that are not confirmed yet.
@@ -192,7 +211,7 @@ impl Queue {
     pub fn awaited_message(&self, position: Position) -> Option<&[u8]> {
         let (index, offset) = self.find(position)?;
         let entry = self.entries.get(index)?;
-        let awaited = entry.standing == Standing::Awaited;
+        let awaited = matches!(entry.standing, Standing::Awaited(_));
         awaited.then(|| entry.message(offset)).flatten()
     }
 
@@ -246,11 +265,10 @@ impl Queue {
     /// The first batch that a source waits for.
     #[must_use]
     pub fn oldest(&self) -> Option<BatchId> {
-        let waiting = self
-            .entries
-            .iter()
-            .filter(|e| e.standing == Standing::Awaited);
-        waiting.map(|entry| entry.batch).next()
+        self.entries.iter().find_map(|entry| match entry.standing {
+            Standing::Awaited(batch) => Some(batch),
+            Standing::Abandoned | Standing::Own | Standing::Delivered => None,
+        })
     }
 
     /// `count` bytes of what was offered have been written.
@@ -308,7 +326,8 @@ impl Queue {
         };
         match std::mem::replace(&mut entry.standing, Standing::Delivered) {
             Standing::Delivered => return,
-            Standing::Awaited => delivered.push(entry.batch),
+            Standing::Awaited(batch) => delivered.push(batch),
+            Standing::Own => self.own -= entry.len(),
             Standing::Abandoned => {}
         }
         self.backlog -= entry.len();
@@ -336,7 +355,7 @@ impl Queue {
     /// The source of `batch` no longer waits. The batch leaves the queue unless
     /// a part of it is on the wire. Answers whether it was still to be delivered.
     pub fn cancel(&mut self, batch: BatchId) -> bool {
-        let awaited = |entry: &Entry| entry.batch == batch && entry.standing == Standing::Awaited;
+        let awaited = |entry: &Entry| entry.standing == Standing::Awaited(batch);
         let Some(index) = self.entries.iter().position(awaited) else {
             return false;
         };
@@ -567,6 +586,33 @@ mod tests {
         assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
     }
 
+    #[test]
+    fn our_own_log_outlasts_a_cut_and_is_no_batch() {
+        let mut queue = queue_of(0, &["aaaa"]);
+        queue.push_own(frames(&["own"]));
+        queue.push(BatchId(2), frames(&["bbbb"]));
+        assert_eq!((queue.backlog(), queue.own()), (11, 3));
+        write(&mut queue, 5);
+        assert_eq!(confirm(&mut queue, 1), [1]);
+        assert_eq!(queue.oldest(), Some(BatchId(2)));
+        queue.rewind();
+        assert_eq!(write(&mut queue, 99), "ownbbbb");
+        assert!(confirm(&mut queue, 4).is_empty());
+        assert_eq!((queue.backlog(), queue.own()), (4, 0));
+        assert_eq!(confirm(&mut queue, 0), [2]);
+        assert_eq!(queue.delivered(), 3);
+    }
+
+    #[test]
+    fn a_message_of_our_own_log_may_be_let_go() {
+        let mut queue = Queue::new(0);
+        queue.push_own(frames(&["own"]));
+        let at = send(&mut queue).unwrap().0;
+        assert_eq!(queue.awaited_message(at), None);
+        assert!(confirm_message(&mut queue, at).is_empty());
+        assert_eq!((queue.backlog(), queue.own()), (0, 0));
+    }
+
     /// Any mix of writes, confirmations, cuts and cancellations: nothing is
     /// reordered, nothing awaited is forgotten, the counts stay true.
     #[test]
@@ -579,7 +625,8 @@ mod tests {
         let mut queue = Queue::new(10);
         let (mut next, mut awaited, mut delivered) = (0, Vec::new(), Vec::new());
         for _ in 0..20_000 {
-            match random(10) {
+            match random(11) {
+                10 => queue.push_own(frames(&[&"o".repeat(1 + random(9))])),
                 0..3 => {
                     let text = "x".repeat(1 + random(9));
                     queue.push(BatchId(next), frames(&[&text]));
@@ -606,6 +653,7 @@ mod tests {
         write(&mut queue, usize::MAX);
         assert_eq!(confirm(&mut queue, 0), awaited);
         assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+        assert_eq!(queue.own(), 0);
         assert!(delivered.is_sorted() && delivered.len() > 1000);
     }
 }

@@ -1,26 +1,26 @@
 //! From a checked [`Config`] to a running relay: files are read, the store and the
 //! listeners are opened, and the event loop takes over.
 
+mod offers;
+
 use crate::auth;
 use crate::collector::Settings;
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
-use crate::hosts;
 use crate::kerberos::{self, Replays};
 use crate::keytabs::{self, Keytabs};
 use crate::ntlm;
+use crate::ownlog::OwnLog;
 use crate::privileges;
-use crate::query;
 use crate::server::{self, Reloaded, Setup};
 use crate::sqlite::Sqlite;
 use crate::store;
 use crate::subscriptions;
-use crate::syslog::MessageKind;
+use crate::syslog::Sender;
 use crate::tls;
 use crate::users::{self, Users};
-use crate::wsman::subscribe::{ContentFormat, Subscription};
+use crate::wsman::subscribe::Subscription;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -121,14 +121,15 @@ impl std::error::Error for Error {}
 
 /// Runs the relay until SIGTERM or SIGINT.
 ///
-/// `sockets` are those that `config` calls inherited. `again` gives the configuration to go on
-/// with on SIGHUP.
+/// `sockets` are those that `config` calls inherited. `own` is what the logger has for the
+/// outputs. `again` gives the configuration to go on with on SIGHUP.
 ///
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
 pub fn run(
     config: &Config,
     sockets: Vec<TcpListener>,
+    own: Option<OwnLog>,
     mut again: impl FnMut() -> Result<Config, String> + 'static,
 ) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
@@ -151,11 +152,11 @@ pub fn run(
         }
     }
     let store = early.map_or_else(|| open(config), Ok)?;
-    let mut channels = channels(&settings.subscriptions);
+    let mut channels = offers::channels(&settings.subscriptions);
     let reload = move || {
         let loaded = load(&again()?, &replays).map_err(|error| error.to_string())?;
-        let now = self::channels(&loaded.settings.subscriptions);
-        warn_of_added(&channels, &now);
+        let now = offers::channels(&loaded.settings.subscriptions);
+        offers::warn_of_added(&channels, &now);
         channels = now;
         Ok(loaded)
     };
@@ -169,9 +170,26 @@ pub fn run(
         settings,
         helper: config.ntlm_helper.clone(),
         store: Box::new(store),
+        own: own.map(|log| (log, sender(config))),
         reload: Box::new(reload),
     })
     .map_err(Error::Server)
+}
+
+/// Who we are in our own messages.
+fn sender(config: &Config) -> Sender {
+    Sender {
+        hostname: hostname(config),
+        process: std::process::id(),
+    }
+}
+
+fn hostname(config: &Config) -> String {
+    let own = || {
+        let system = rustix::system::uname();
+        system.nodename().to_string_lossy().into_owned()
+    };
+    config.hostname.clone().unwrap_or_else(own)
 }
 
 /// Tries the helper, and takes the state folder.
@@ -267,8 +285,8 @@ fn wall() -> SystemTime {
 }
 
 fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings, Error> {
-    let subscriptions = subscriptions(config)?;
-    warn_of_unbound(config, &subscriptions);
+    let subscriptions = offers::subscriptions(config)?;
+    offers::warn_of_unbound(config, &subscriptions);
     let longest = subscriptions
         .iter()
         .map(|s| s.heartbeat)
@@ -293,106 +311,12 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
     })
 }
 
-fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
-    let loaded =
-        subscriptions::load(&config.subscriptions, wall()).map_err(Error::Subscriptions)?;
-    loaded
-        .notices
-        .iter()
-        .for_each(|notice| log::warn!("{notice}"));
-    let mut subscriptions = loaded.subscriptions;
-    if !config.channels.is_empty() {
-        let quick = Subscription::quick(&config.channels, rendering(config));
-        if let Some(same) = subscriptions.iter().find(|s| s.name == quick.name) {
-            return Err(Error::SameName(same.name.clone()));
-        }
-        subscriptions.push(quick);
-    }
-    if subscriptions.is_empty() {
-        return Err(Error::NoSubscription);
-    }
-    if config.self_reports {
-        add_self_reports(config, &mut subscriptions)?;
-    }
-    Ok(subscriptions)
-}
-
-/// The last one, so that it is left out first where a host takes small answers only.
-fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
-    let reports = Subscription::self_reports(rendering(config));
-    if subscriptions.iter().any(|s| s.name == reports.name) {
-        return Err(Error::SelfReports(reports.name));
-    }
-    let mut channels = subscriptions.iter().flat_map(|s| query::channels(&s.query));
-    if !channels.any(|channel| channel.eq_ignore_ascii_case(hosts::CHANNEL)) {
-        subscriptions.push(reports);
-    }
-    Ok(())
-}
-
-/// Without rendering, events are half the size, and only the text needs it.
-fn rendering(config: &Config) -> ContentFormat {
-    match config.mapping.message {
-        MessageKind::Text => ContentFormat::RenderedText,
-        MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
-    }
-}
-
-/// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.
-fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
-    let methods = [
-        (!config.anonymous.is_empty(), "--anonymous"),
-        (config.users.is_some(), "--users"),
-    ];
-    let methods = methods.into_iter().filter(|(is_on, _)| *is_on);
-    let methods: Vec<_> = methods.map(|(_, flag)| flag).collect();
-    let listed = |s: &&Subscription| s.access.domain_computers.is_some();
-    let names: Vec<_> = subscriptions
-        .iter()
-        .filter(listed)
-        .map(|s| &s.name)
-        .collect();
-    if !methods.is_empty() && !names.is_empty() {
-        log::warn!(
-            "AllowedSourceDomainComputers of {names:?} binds accounts of a domain only: hosts \
-             that come by {} get them too",
-            methods.join(" or "),
-        );
-    }
-}
-
-/// The channels of each subscription, by its name.
-fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
-    let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
-    subscriptions.iter().map(channels).collect()
-}
-
-/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
-/// that channel at its first event, whatever `ReadExistingEvents` says.
-fn warn_of_added(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) {
-    for (name, channels) in after {
-        let Some(known) = before.get(name) else {
-            continue;
-        };
-        let added: Vec<_> = channels.iter().filter(|c| !known.contains(c)).collect();
-        if !added.is_empty() {
-            log::warn!(
-                "subscription {name:?} now asks for {added:?}: every host will send the whole \
-                 history of that; a subscription of its own for it would begin at the present"
-            );
-        }
-    }
-}
-
 fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Policy, Error> {
     let users = match &config.users {
         Some(path) => Users::load(path).map_err(Error::Users)?,
         None => Users::default(),
     };
     let users = Rc::new(users);
-    let own = rustix::system::uname();
-    let own = own.nodename().to_string_lossy();
-    let hostname = config.hostname.as_deref().unwrap_or(&own);
     Ok(auth::Policy {
         anonymous: config.anonymous.clone(),
         has_accounts: !users.is_empty(),
@@ -400,7 +324,7 @@ fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Polic
         accounts: users,
         ntlmv1: config.ntlmv1,
         domain: config.ntlm_helper.is_some(),
-        server: ntlm::Server::from_hostname(hostname),
+        server: ntlm::Server::from_hostname(&hostname(config)),
         kerberos: service(config, replays)?,
     })
 }

@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         "machines",
         &[
             "output",
+            "ownlog",
             "queue",
             "link",
             "connection",
@@ -87,6 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("remedies", &[]),
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
+    ("ownlog", &["syslog"]),
     ("queue", &[]),
     ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
@@ -141,6 +143,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "link",
             "metrics",
             "output",
+            "ownlog",
             "proxy",
             "remedies",
             "resolver",
@@ -175,6 +178,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kerberos",
             "keytabs",
             "ntlm",
+            "ownlog",
             "privileges",
             "query",
             "server",
@@ -197,9 +201,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "main",
-        &["cli", "commands", "config", "logger", "relay", "systemd"],
+        &[
+            "cli", "commands", "config", "logger", "ownlog", "relay", "systemd",
+        ],
     ),
-    ("logger", &["cli"]),
+    ("logger", &["cli", "ownlog", "syslog"]),
     ("lib", &[]),
 ];
 

@@ -15,7 +15,9 @@ mod computer;
 mod connections;
 mod domain;
 mod enumerate;
+mod forms;
 mod known;
+mod own;
 mod pressure;
 mod repeats;
 mod requests;
@@ -32,9 +34,9 @@ use crate::output;
 use crate::queue::BatchId;
 use crate::store::Store;
 use crate::syslog::Mapping;
-use crate::syslog::framing::Framing;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use forms::Form;
 use ipnet::IpNet;
 use known::Known;
 use pressure::Pressure;
@@ -150,13 +152,6 @@ struct Slot {
     strange: usize,
 }
 
-/// One way to write messages, shared by the outputs that want it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Form {
-    framing: Framing,
-    max: Option<usize>,
-}
-
 /// The collector as a state machine.
 pub struct Collector {
     settings: Settings,
@@ -201,19 +196,7 @@ impl Collector {
         outputs: Vec<output::Settings>,
         seed: [u8; 32],
     ) -> Self {
-        let mut forms = Vec::new();
-        let mut form_of_link = Vec::new();
-        for output in &outputs {
-            let form = Form {
-                framing: output.framing,
-                max: output.max,
-            };
-            let known = forms.iter().position(|f| *f == form);
-            form_of_link.push(known.unwrap_or(forms.len()));
-            if known.is_none() {
-                forms.push(form);
-            }
-        }
+        let (forms, form_of_link) = forms::of(&outputs);
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
         let known = Known::new(now, &settings);
         Self {

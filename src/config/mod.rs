@@ -79,6 +79,8 @@ pub struct Config {
     pub hostname: Option<String>,
     /// Whether hosts are asked how their forwarding goes.
     pub self_reports: bool,
+    /// Whether the relay's own log goes to the outputs too.
+    pub log_to_outputs: bool,
     /// Where metrics are told.
     pub metrics: Option<SocketAddr>,
     /// Who to become when the ports are bound.
@@ -140,6 +142,7 @@ impl Config {
             ),
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
             self_reports: !options.reports.no_self_reports,
+            log_to_outputs: options.reports.log_to_outputs,
             metrics: options.metrics.as_deref().map(metrics).transpose()?,
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,

@@ -1,4 +1,5 @@
 mod measuring;
+mod own;
 
 use super::*;
 use crate::syslog::relp;

@@ -14,6 +14,7 @@ mod helpers;
 mod listener;
 mod output;
 mod outputs;
+mod own;
 mod page;
 mod pem;
 mod probe;
@@ -39,8 +40,10 @@ use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::helper;
 use crate::link::Task;
 use crate::output::Settings as OutputSettings;
+use crate::ownlog::OwnLog;
 use crate::resolver::Resolver;
 use crate::store::Store;
+use crate::syslog::Sender;
 use crate::systemd::Notifier;
 use crate::tls;
 use helpers::{HELPERS, Helpers};
@@ -128,6 +131,8 @@ pub struct Setup {
     pub helper: Option<helper::Settings>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
+    /// What is logged, if it goes to the outputs too, and who says it.
+    pub own: Option<(OwnLog, Sender)>,
     /// What SIGHUP does.
     pub reload: Reload,
 }
@@ -147,6 +152,9 @@ struct Server {
     store: Box<dyn Store>,
     reload: Reload,
     stopping: Option<Instant>,
+    /// The last word is said.
+    farewell: bool,
+    own: Option<(OwnLog, Sender)>,
     notifier: Notifier,
     status: Option<Status>,
     watched: Watched,
@@ -177,7 +185,7 @@ pub fn run(setup: Setup) -> Result<(), Error> {
         helpers.end(&mut server.poll, &mut events);
     }
     server.collector.save_all_hosts(now(), &mut *server.store);
-    log::info!("stopped: {}", server.collector.counters());
+    server.say_farewell();
     Ok(())
 }
 
@@ -236,6 +244,8 @@ impl Server {
             store,
             reload: setup.reload,
             stopping: None,
+            farewell: false,
+            own: setup.own,
             notifier: Notifier::new(now()),
             status,
             watched: Watched::new(),
@@ -247,7 +257,7 @@ impl Server {
             return false;
         };
         let now = now();
-        let finished = self.collector.is_finished();
+        let finished = self.collector.is_finished() && self.has_said_all();
         if finished {
             self.collector.close_outputs(now);
         }
@@ -276,6 +286,7 @@ impl Server {
             helpers.handle_timeout(now);
         }
         self.drain(now)?;
+        self.send_own_log(now);
         self.write_outputs(now)?;
         self.collector.commit(now, &mut *self.store);
         self.drain(now)?;
@@ -289,6 +300,7 @@ impl Server {
     fn timeout(&self, now: Now) -> Option<Duration> {
         let reading = self.collector.is_reading(now);
         let busy = self.collector.wants_commit()
+            || self.has_own_log()
             || (reading && self.sources.has_ready())
             || (self.stopping.is_none() && self.listeners.iter().any(Listener::is_ready))
             || (0..self.outputs.len()).any(|index| self.has_work(index));

@@ -9,6 +9,7 @@ pub mod relp;
 
 mod escape;
 mod json;
+mod own;
 mod rfc5424;
 mod text;
 mod timestamp;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 
 use crate::event::Event;
 
+pub use own::{Line, Sender, write_own};
 pub use rfc5424::write_message;
 pub use truncate::MIN_LENGTH;
 
@@ -151,6 +153,8 @@ impl Facility {
     ];
     /// Messages of users' programs.
     pub const USER: Self = Self(1);
+    /// Messages of daemons.
+    pub const DAEMON: Self = Self(3);
     /// Security messages not for everyone's eyes.
     pub const AUTHPRIV: Self = Self(10);
 

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
-const MAX_HOSTNAME: usize = 255;
+pub(super) const MAX_HOSTNAME: usize = 255;
 const MAX_APP_NAME: usize = 48;
 const MAX_PROCID: usize = 128;
 const MAX_MSGID: usize = 32;
@@ -317,7 +317,7 @@ fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>) {
 }
 
 /// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.
-fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
+pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
     if word.is_empty() {
         out.push(b'-');
     } else if is_word(word, limit) {

@@ -1,3 +1,4 @@
+mod own;
 mod reader;
 
 use std::net::IpAddr;

@@ -167,7 +167,7 @@ fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u
 }
 
 /// At most `length` bytes of UTF-8, whole characters only.
-fn cut_characters(text: &[u8], length: usize) -> &[u8] {
+pub(super) fn cut_characters(text: &[u8], length: usize) -> &[u8] {
     let mut end = length.min(text.len());
     // Bytes of the form 10xxxxxx continue a character.
     while text.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {

@@ -131,6 +131,9 @@ fn listener(listener: &Listener) -> String {
 }
 
 fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
+    if config.log_to_outputs {
+        report.line(1, "(the relay's own log goes to each of them too)");
+    }
     for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
         report.line(1, &destination(output));
         if !probe {

@@ -1,0 +1,45 @@
+//! The relay's own log on its way to the outputs.
+
+use super::{Collector, Form};
+use crate::clock::Now;
+use crate::queue::Frames;
+use crate::syslog::framing;
+use crate::syslog::{Line, Mapping, Sender, Severity, write_own};
+use std::rc::Rc;
+
+impl Collector {
+    /// Queues a message of the relay's own log at every output that has room for it.
+    pub fn push_own(&mut self, now: Now, sender: &Sender, line: &Line) {
+        let mapping = &self.settings.mapping;
+        let frames = |form| Rc::new(frames(mapping, form, sender, line));
+        let of_form: Vec<_> = self.forms.iter().map(|form| frames(*form)).collect();
+        for (link, index) in self.links.iter_mut().zip(&self.form_of_link) {
+            let (Some(form), Some(frames)) = (self.forms.get(*index), of_form.get(*index)) else {
+                continue;
+            };
+            if let Some(count) = link.take_own_lost() {
+                let gap = gap(now, count);
+                link.push_own(now, &Rc::new(self::frames(mapping, *form, sender, &gap)));
+            }
+            link.push_own(now, frames);
+        }
+    }
+}
+
+/// What stands where messages are missing.
+fn gap(now: Now, count: u64) -> Line {
+    Line {
+        severity: Severity::Warning,
+        time: now.wall,
+        text: format!("{count} messages of this log are missing here: the output took none"),
+    }
+}
+
+fn frames(mapping: &Mapping, form: Form, sender: &Sender, line: &Line) -> Frames {
+    let mut frames = Frames::default();
+    framing::write_frame(form.framing, &mut frames.bytes, |out| {
+        write_own(mapping, sender, line, form.max, out);
+    });
+    frames.ends.push(frames.bytes.len());
+    frames
+}

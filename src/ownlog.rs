@@ -1,0 +1,98 @@
+//! The relay's own log between the logger, which puts messages in, and the event loop,
+//! which takes them to the outputs.
+
+use crate::syslog::{Line, Severity};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Messages that may wait for the loop; a turn takes them all.
+const MOST: usize = 1000;
+
+/// The messages that wait; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct OwnLog(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: VecDeque<Line>,
+    /// The last one that found no room, and how many did not.
+    lost: Option<(Line, u64)>,
+}
+
+impl OwnLog {
+    /// A message was logged.
+    pub fn note(&self, line: Line) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() < MOST {
+            waiting.lines.push_back(line);
+        } else {
+            let count = waiting.lost.take().map_or(0, |(_, count)| count);
+            waiting.lost = Some((line, count + 1));
+        }
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
+    /// Takes all that waits.
+    #[must_use]
+    pub fn take(&self) -> Vec<Line> {
+        let mut waiting = self.lock();
+        let mut lines: Vec<_> = waiting.lines.drain(..).collect();
+        if let Some((last, count)) = waiting.lost.take() {
+            lines.push(Line {
+                severity: Severity::Warning,
+                text: format!("{count} messages of this log are missing here: too many at once"),
+                ..last
+            });
+        }
+        lines
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn line(text: &str) -> Line {
+        Line {
+            severity: Severity::Informational,
+            time: UNIX_EPOCH,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_noted_is_taken_once_and_in_order() {
+        let log = OwnLog::default();
+        let logger = log.clone();
+        assert!(log.is_empty());
+        logger.note(line("a"));
+        logger.note(line("b"));
+        assert!(!log.is_empty());
+        let texts: Vec<_> = log.take().into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["a", "b"]);
+        assert!(log.is_empty() && log.take().is_empty());
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let log = OwnLog::default();
+        (0..MOST + 7).for_each(|number| log.note(line(&number.to_string())));
+        let lines = log.take();
+        assert_eq!(lines.len(), MOST + 1);
+        assert_eq!(
+            lines.last().map(|line| line.text.as_str()),
+            Some("7 messages of this log are missing here: too many at once")
+        );
+        assert!(log.take().is_empty());
+    }
+}

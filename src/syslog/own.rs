@@ -1,0 +1,66 @@
+//! The writer of the relay's own messages.
+
+use std::time::SystemTime;
+
+use super::escape::push_value;
+use super::rfc5424::{MAX_HOSTNAME, push_word};
+use super::truncate::{MIN_LENGTH, cut_characters};
+use super::{ControlCharacters, Facility, FacilityRule, Mapping, Severity, push_number};
+
+/// Who we are in messages of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Our host.
+    pub hostname: String,
+    /// Our process.
+    pub process: u32,
+}
+
+/// One message of the relay's own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How grave it is.
+    pub severity: Severity,
+    /// When it was said.
+    pub time: SystemTime,
+    /// What it says, without control characters.
+    pub text: String,
+}
+
+/// Appends one SYSLOG-MSG of our own, without framing (RFC 5424 6): APP-NAME is
+/// `wecrelay`, PROCID our process, the facility `daemon` unless all messages have one.
+/// The text is cut where the message would have more than `max` bytes.
+pub fn write_own(
+    mapping: &Mapping,
+    sender: &Sender,
+    line: &Line,
+    max: Option<usize>,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    let facility = match mapping.facility {
+        FacilityRule::Auto => Facility::DAEMON,
+        FacilityRule::Fixed(facility) => facility,
+    };
+    let priority = facility.code() * 8 + line.severity.code();
+    out.push(b'<');
+    push_number(out, u64::from(priority));
+    out.extend_from_slice(b">1 ");
+    let time = humantime::format_rfc3339_micros(line.time);
+    out.extend_from_slice(time.to_string().as_bytes());
+    out.push(b' ');
+    push_word(out, &sender.hostname, MAX_HOSTNAME);
+    out.extend_from_slice(b" wecrelay ");
+    push_number(out, u64::from(sender.process));
+    out.extend_from_slice(b" - [origin software=\"wecrelay\" swVersion=\"");
+    push_value(out, mapping.version, ControlCharacters::Keep);
+    out.extend_from_slice(b"\"] ");
+    if mapping.bom {
+        out.extend_from_slice("\u{feff}".as_bytes());
+    }
+    let written = out.len().saturating_sub(start);
+    let room = max.map_or(usize::MAX, |max| {
+        max.max(MIN_LENGTH).saturating_sub(written)
+    });
+    out.extend_from_slice(cut_characters(line.text.as_bytes(), room));
+}
