@@ -352,8 +352,8 @@ pub struct RelayOptions {
     /// files anew, for the next connection.
     ///
     /// replay=BYTES (tcp, tls): how much of what was sent is kept and sent again after
-    /// a connection ended uncleanly; repeats instead of loss. Default 8M, 0 for
-    /// none.
+    /// a connection ended uncleanly; repeats instead of loss. It must be more than the
+    /// receiver's socket holds unread. Default 8M, 0 for none.
     ///
     /// type=stream (unix): a stream socket. Default: datagram.
     ///
