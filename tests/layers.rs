@@ -96,7 +96,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["auth", "clock", "http", "ntlm", "proxy", "sldc", "wire"],
     ),
     ("helper", &["auth", "clock", "ntlm"]),
-    ("hosts", &["bookmark", "wsman"]),
+    ("hosts", &["bookmark", "remedies", "wsman"]),
     ("store", &["bookmark", "hosts"]),
     ("metrics", &["connection"]),
     (

@@ -169,7 +169,7 @@ fn a_host_reports_by_a_subscription_of_its_own_why_it_cannot_forward() {
     assert_eq!(report["at"], 1_741_683_600);
     let text = said(&sources(&dir, &[]));
     let why = "it reports that it cannot have its subscription \"wecrelay\" (event 102, error 5004): \
-               no channel can be read";
+               no channel of the subscription can be read";
     assert!(text.contains(why), "{text}");
     let delivered = std::fs::read_to_string(dir.file("out")).unwrap();
     assert!(delivered.contains("Microsoft-Windows-Forwarding/Operational"));

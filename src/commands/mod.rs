@@ -8,3 +8,5 @@ pub mod passwd;
 pub mod send;
 pub mod sources;
 pub mod windows;
+
+mod words;

@@ -5,7 +5,7 @@
 //! A host is found by what was proved and what is claimed, as its bookmarks are, so that
 //! nobody moves the record of another. All is bounded: a batch costs one look-up.
 
-pub mod explain;
+mod explain;
 mod record;
 mod refusals;
 mod reports;
@@ -16,7 +16,7 @@ pub use record::{Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
 pub use reports::{CHANNEL, Report, Reported};
 pub use saved::{Changes, Pulse, Saved};
-pub use state::{Moment, State};
+pub use state::{Cause, Moment, State};
 
 use crate::bookmark::{BatchFacts, Stored};
 use record::shorten;

@@ -1,7 +1,7 @@
 //! How a host is, judged by its heartbeat interval.
 
 use super::explain;
-use super::record::{Followed, Host};
+use super::record::{Ended, Followed, Host, Refused};
 use super::reports::Reported;
 
 /// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
@@ -120,25 +120,44 @@ impl Host {
         reports.find(|report| !delivers || matches!(report.event, 101 | 102))
     }
 
-    /// Why it is not well, with what to do; what it said itself comes first.
+    /// Why it is not well, with what to do.
     #[must_use]
     pub fn why(&self, at: Moment) -> Option<String> {
+        self.cause(at).map(explain::cause)
+    }
+
+    /// Why it is not well; what it said itself comes first.
+    #[must_use]
+    pub fn cause(&self, at: Moment) -> Option<Cause<'_>> {
         let state = self.state(at);
         let heard = self.asked_for().filter_map(Followed::last_heard).max();
         let is_news = |time: u64| heard.is_none_or(|heard| time >= heard);
         if state == State::Refused {
-            return self.refused.as_ref().map(|refused| refused.reason.clone());
+            return self.refused.as_deref().map(Cause::Refused);
         }
         let ended = self.subscriptions.iter().filter_map(|s| s.end.as_deref());
         let ended = ended.max_by_key(|end| end.at).filter(|end| is_news(end.at));
-        match (ended, state) {
-            (Some(end), _) => Some(explain::ended(end)),
-            (None, _) if self.reported(state).is_some() => {
-                self.reported(state).map(explain::reported)
-            }
-            (None, State::Silent) => Some(explain::SILENT.to_owned()),
-            (None, State::Lost) => Some(explain::LOST.to_owned()),
-            _ => None,
-        }
+        let said = ended.map(Cause::Ended);
+        said.or_else(|| self.reported(state).map(Cause::Reported))
+            .or(match state {
+                State::Silent => Some(Cause::Silent),
+                State::Lost => Some(Cause::Lost),
+                _ => None,
+            })
     }
+}
+
+/// Why a host is not well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause<'h> {
+    /// No subscription is for it.
+    Refused(&'h Refused),
+    /// It ended a subscription.
+    Ended(&'h Ended),
+    /// It has reported trouble itself.
+    Reported(&'h Reported),
+    /// It fetches its subscriptions, and sends nothing.
+    Silent,
+    /// It is heard of no more.
+    Lost,
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bookmark::Bookmark;
+use crate::remedies;
 
 const HEARTBEAT: u32 = 60;
 
@@ -211,7 +212,10 @@ fn a_report_says_why_a_host_is_silent_and_what_a_living_one_cannot_read() {
     assert_eq!(host.why(table.moment(10)), None);
     let why = host.why(table.moment(9999)).unwrap();
     assert!(why.contains("event 105, error 12029"), "{why}");
-    assert!(why.contains(explain::code(12029).unwrap()), "{why}");
+    assert!(
+        why.contains(remedies::code(12029).unwrap().meaning),
+        "{why}"
+    );
     let table = reporting(&[away, (101, "all", "")]);
     let why = table.iter().next().unwrap().why(table.moment(10)).unwrap();
     assert!(why.contains("channels of its subscription"), "{why}");

@@ -3,7 +3,7 @@
 use super::Remedy;
 
 /// By number, as event 105 or 102 and faults have it.
-pub const CODES: [(u32, Remedy); 27] = [
+pub const CODES: [(u32, Remedy); 28] = [
     (
         5,
         Remedy {
@@ -42,6 +42,15 @@ pub const CODES: [(u32, Remedy); 27] = [
             remedy: "see the account of the host, or --users",
             on_host: &["klist get HTTP/COLLECTOR"],
             look: "Microsoft-Windows-WinRM/Operational",
+        },
+    ),
+    (
+        1717,
+        Remedy {
+            meaning: "the host was shutting down",
+            remedy: "",
+            on_host: &[],
+            look: "event 103 of Microsoft-Windows-Forwarding/Operational",
         },
     ),
     (

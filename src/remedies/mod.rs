@@ -3,6 +3,7 @@
 
 mod codes;
 mod events;
+pub mod hosts;
 mod refusals;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Report, known};
 use crate::query;
 use crate::sqlite::Known;
+use crate::wsman::subscribe::SELF_REPORTS;
 use crate::wsman::{Access, ContentFormat, Subscription};
 
 /// A subscription and, further in, who may have it and what it takes.
@@ -15,6 +16,10 @@ pub(super) fn describe(state: &Path, subscription: &Subscription, report: &mut R
         1,
         &format!("{:?}: {}", subscription.name, channels.join(", ")),
     );
+    if subscription.name == SELF_REPORTS {
+        let why = "ours: hosts say how their forwarding goes; off with --no-self-reports";
+        report.line(2, why);
+    }
     for line in access(&subscription.access) {
         report.line(2, &line);
     }

@@ -4,6 +4,7 @@
 //! coming or may do so soon, with its remedy and what to type on the Windows host.
 
 mod certificates;
+mod hosts;
 mod machine;
 mod names;
 mod network;
@@ -173,7 +174,7 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
     heading("state folder and limits");
     machine::state(config, &mut report);
     heading("hosts");
-    report.say("why the relay refused a host stands in its log, with the remedy");
+    hosts::examine(config, options.host.as_deref(), now, &mut report);
     end(&report)
 }
 

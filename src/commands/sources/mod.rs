@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::words::count;
 use crate::cli::SourcesOptions;
 use crate::config;
 use crate::hosts::{Host, Moment, Refusal, Saved, State};
@@ -136,12 +137,12 @@ fn prune<'a>(
         with_bookmarks,
     });
     let old: Vec<_> = old.collect();
-    let count = sqlite::forget_hosts(folder, &old).map_err(Error::Store)?;
+    let forgotten = sqlite::forget_hosts(folder, &old).map_err(Error::Store)?;
     let bookmarks = match with_bookmarks {
         true => "with their bookmarks",
         false => "bookmarks stay",
     };
-    let what = text::count(count, "host");
+    let what = count(forgotten, "host");
     writeln!(io::stdout(), "{what} forgotten, {bookmarks}").map_err(Error::Print)
 }
 

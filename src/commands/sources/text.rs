@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::table::Table;
 use super::{View, counts, latest};
+use crate::commands::words::{age, count, plain};
 use crate::hosts::{Followed, Moment, Saved};
 
 /// Names that one line holds.
@@ -178,28 +179,4 @@ fn print_more(out: &mut impl Write, all: usize) -> io::Result<()> {
         0 => writeln!(out),
         more => writeln!(out, "  and {more} more, see --json\n"),
     }
-}
-
-/// A number of things.
-pub(super) fn count(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    }
-}
-
-/// Seconds in the largest unit that fits.
-fn age(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-/// What a host says of itself must not control a terminal.
-fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
 }

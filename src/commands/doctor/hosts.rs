@@ -1,0 +1,196 @@
+//! What the relay knows of the hosts: who was refused lately, and who is not well.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Finding, Report};
+use crate::commands::words::{age, count, plain};
+use crate::config::Config;
+use crate::hosts::{Cause, Host, Moment, Refusal, Saved, State};
+use crate::remedies::{self, FORWARDER_LOG, Remedy, hosts};
+use crate::sqlite;
+
+/// Refusals that are told of, in seconds back from now.
+const LATELY: u64 = 24 * 3600;
+/// Hosts or addresses that one finding names.
+const NAMES: usize = 10;
+
+/// Reads the state folder, while the relay runs or after.
+pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, report: &mut Report) {
+    let folder = config.state.display();
+    let saved = match sqlite::read_hosts(&config.state) {
+        Ok(Some(saved)) => saved,
+        Ok(None) => {
+            return report.say(format_args!(
+                "{folder} knows of none: no relay has run with it yet"
+            ));
+        }
+        Err(error) => return report.say(format_args!("what is known cannot be read: {error}")),
+    };
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let at = saved.pulse.moment(now);
+    if !saved.pulse.is_beating(now) {
+        let ago = age(now.saturating_sub(at.now));
+        report.say(format_args!("the relay does not run; this is of {ago} ago"));
+    }
+    let hosts = saved.hosts.iter();
+    let hosts: Vec<_> = hosts.filter(|host| is_meant(host, name)).collect();
+    report.say(known(&hosts, at, name));
+    refused(&saved, name, now, report);
+    unwell(&hosts, at, name.is_some(), report);
+}
+
+/// Whether a host is the one that is asked about, if one is: by its name, with or without
+/// its domain, by who it proved to be, or by its address.
+fn is_meant(host: &Host, name: Option<&str>) -> bool {
+    let Some(name) = name else { return true };
+    let is_same = |known: &str| {
+        let short = known.split('.').next().unwrap_or_default();
+        known.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
+    };
+    is_same(&host.machine)
+        || host.identity.as_deref().is_some_and(is_same)
+        || host.address.to_string() == name
+}
+
+fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
+    let with = |state: State| {
+        let number = hosts.iter().filter(|host| host.state(at) == state).count();
+        (number > 0).then(|| format!("{number} {}", state.name()))
+    };
+    let states: Vec<_> = State::ALL.into_iter().filter_map(with).collect();
+    match (hosts, name) {
+        ([], None) => "no host has come yet".to_owned(),
+        ([], Some(name)) => format!(
+            "{} has never asked for its subscriptions: see its policy and its network; type \
+             there: wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text",
+            plain(name)
+        ),
+        (all, _) => format!("{} known: {}", count(all.len(), "host"), states.join(", ")),
+    }
+}
+
+/// One finding for each kind of refusal that was not followed by success.
+fn refused(saved: &Saved, name: Option<&str>, now: u64, report: &mut Report) {
+    // When a host came last from an address, and whether it is the one that is meant.
+    let mut came: HashMap<IpAddr, (u64, bool)> = HashMap::new();
+    for host in &saved.hosts {
+        let (last, is_it) = came.entry(host.address).or_default();
+        *last = host.last_seen.max(*last);
+        *is_it |= is_meant(host, name);
+    }
+    let mut kinds: BTreeMap<&str, Vec<&Refusal>> = BTreeMap::new();
+    for refusal in &saved.refusals {
+        let (last, is_it) = came.get(&refusal.address).copied().unwrap_or_default();
+        let is_late = now.saturating_sub(refusal.last) <= LATELY;
+        if is_late && last <= refusal.last && (is_it || is_named(refusal, name)) {
+            kinds.entry(&refusal.kind).or_default().push(refusal);
+        }
+    }
+    for (kind, mut refusals) in kinds {
+        refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last));
+        let told = refusals.iter().map(|refusal| said(refusal, now));
+        let who = list(told.collect());
+        let last = refusals.first().map(|last| plain(&last.reason));
+        let remedy = remedies::refusal(kind);
+        let typed = remedy.map(|it| report.typed(it.on_host));
+        report.find(Finding {
+            stops: name.is_some(),
+            what: format!("refused ({kind}): {who}"),
+            why: last.unwrap_or_default(),
+            remedy: remedy.map_or("", |it| it.remedy).to_owned(),
+            on_host: typed.unwrap_or_default(),
+            look: remedy.map_or("", |it| it.look),
+        });
+    }
+}
+
+fn is_named(refusal: &Refusal, name: Option<&str>) -> bool {
+    let identity = refusal.identity.as_deref();
+    name.is_none_or(|name| {
+        refusal.address.to_string() == name
+            || identity.is_some_and(|known| known.eq_ignore_ascii_case(name))
+    })
+}
+
+fn said(refusal: &Refusal, now: u64) -> String {
+    let identity = refusal.identity.as_deref().map(plain);
+    let identity = identity.map_or_else(String::new, |identity| format!("{identity} at "));
+    let times = usize::try_from(refusal.count).unwrap_or(usize::MAX);
+    format!(
+        "{identity}{} ({}, the last {} ago)",
+        refusal.address,
+        count(times, "time"),
+        age(now.saturating_sub(refusal.last)),
+    )
+}
+
+/// One finding for each cause that hosts have.
+fn unwell(hosts: &[&Host], at: Moment, is_named: bool, report: &mut Report) {
+    let mut causes: BTreeMap<String, Vec<(&Host, Cause<'_>)>> = BTreeMap::new();
+    for host in hosts {
+        if let Some(cause) = host.cause(at) {
+            causes.entry(title(cause)).or_default().push((host, cause));
+        }
+    }
+    for (title, hosts) in causes {
+        let names = hosts.iter().map(|(host, _)| plain(&host.machine));
+        let names = list(names.collect());
+        let Some((first, cause)) = hosts.first() else {
+            continue;
+        };
+        let delivers = matches!(
+            first.state(at),
+            State::Active | State::Alive | State::Waiting
+        );
+        let remedy = remedy(*cause);
+        report.find(Finding {
+            stops: is_named && !delivers,
+            what: format!("{title}: {names}"),
+            why: plain(&first.why(at).unwrap_or_default()),
+            remedy: remedy.remedy.to_owned(),
+            on_host: report.typed(remedy.on_host),
+            look: remedy.look,
+        });
+    }
+}
+
+fn title(cause: Cause<'_>) -> String {
+    let error = |code: Option<u32>| match code {
+        Some(code @ 0x8000_0000..) => format!(", error {code:#X}"),
+        Some(code) => format!(", error {code}"),
+        None => String::new(),
+    };
+    match cause {
+        Cause::Refused(_) => "no subscription is for".to_owned(),
+        Cause::Ended(end) => format!("ended a subscription{}", error(end.code)),
+        Cause::Reported(it) => {
+            format!("reports trouble, event {}{}", it.event, error(it.code))
+        }
+        Cause::Silent => "fetched subscriptions and has sent nothing".to_owned(),
+        Cause::Lost => "not heard from any more".to_owned(),
+    }
+}
+
+/// What to do about it: by the error where that is known, else by what it is.
+fn remedy(cause: Cause<'_>) -> &'static Remedy {
+    let (code, other) = match cause {
+        Cause::Ended(end) => (end.code, &hosts::ENDED),
+        Cause::Reported(it) => (it.code, remedies::event(it.event).unwrap_or(&hosts::ENDED)),
+        Cause::Refused(_) => (None, &hosts::REFUSED),
+        Cause::Silent => (None, &hosts::SILENT),
+        Cause::Lost => (None, &hosts::LOST),
+    };
+    code.and_then(remedies::code).unwrap_or(other)
+}
+
+/// The first of them, and how many more there are.
+fn list(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let shown: Vec<_> = names.into_iter().take(NAMES).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more (wecrelay sources)", shown.join(", ")),
+    }
+}
