@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use support::{Authority, Process, Relay, TempDir, free_port, numbered_file, send, wait_for};
+use support::{Authority, Pair, Process, Relay, TempDir, free_port, numbered_file, send, wait_for};
 
 const HOST: &str = "ws-07.example.test";
 const EVENTS: usize = 3;
@@ -163,6 +163,38 @@ fn syslog_ng_writes_a_file_for_each_host() {
             _ => assert_text(&file),
         }
     }
+}
+
+#[test]
+fn syslog_ng_takes_tls_from_the_relay_that_is_named() {
+    let (dir, port) = (TempDir::new(), free_port());
+    let authority = Authority::new("test authority");
+    let issue = |name| authority.issue(&[name]);
+    let (own, relay, other) = (
+        issue("127.0.0.1"),
+        issue("relay.example.com"),
+        issue("other.example.com"),
+    );
+    let (ca, number) = (authority.file(), format!("port({port})"));
+    let files = dir.file("windows");
+    let places = [
+        ("/etc/syslog-ng/tls/ca.pem", ca.as_str()),
+        ("/etc/syslog-ng/tls/server.pem", &own.certificate),
+        ("/etc/syslog-ng/tls/server.key", &own.key),
+        ("port(6514)", &number),
+        ("/var/log/windows", &files),
+    ];
+    let config = recipe("syslog-ng/wecrelay-tls.conf", &places);
+    let _server = syslog_ng(&dir, &config, port);
+    let output = |by: &Pair| {
+        let (cert, key) = (&by.certificate, &by.key);
+        format!("tls://127.0.0.1:{port}?ca={ca}&cert={cert}&key={key}&max=256K")
+    };
+    let stranger = TempDir::new();
+    let mut refused = Relay::start(&stranger, &["--output", &output(&other)]);
+    refused.process.wait_for_log("trying again");
+    forward(&output(&relay));
+    assert_text(&dir.file(&format!("windows/{HOST}.log")));
 }
 
 /// An HTTP server that is content with everything: path and body of what has one.
