@@ -66,7 +66,8 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              Computers of the host's own domain, Network Service (no host) may subscribe; nobody \
              else\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
              takes from Security: *\n  \"wecrelay-self-reports\": \
-             Microsoft-Windows-Forwarding/Operational\n    for everyone who gets in\n    \
+             Microsoft-Windows-Forwarding/Operational\n    ours: hosts say how their forwarding \
+             goes; off with --no-self-reports\n    for everyone who gets in\n    \
              events with text, from now on, within 30s, a sign of life every 1h\n    \
              takes from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
