@@ -416,7 +416,8 @@ pub struct RelayOptions {
     ///
     /// GET / is a page for people: hosts and how they are, outputs, refusals. /metrics is
     /// for Prometheus; /healthz answers while the relay lives, /readyz while events can be
-    /// delivered, else it says what is in the way. Default: none.
+    /// delivered, else it says what is in the way. The page wants to be asked by an address
+    /// or a name of this machine, that of --hostname included. Default: none.
     ///
     /// Danger: whoever reaches the address can read it, without authentication. It names
     /// hosts with their accounts and addresses, subscriptions and outputs, no events.

@@ -28,7 +28,7 @@
 //! Lowest first; a file imports from its own layer or a lower one, which
 //! `tests/layers.rs` checks:
 //!
-//! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`];
+//! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`], [`visible`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
 //!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`ownlog`], [`queue`], [`link`], [`hosts`],
@@ -93,5 +93,6 @@ pub mod syslog;
 pub mod systemd;
 pub mod tls;
 pub mod users;
+pub mod visible;
 pub mod wire;
 pub mod wsman;

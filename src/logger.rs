@@ -1,5 +1,6 @@
 //! Messages on standard error, in the form that its reader likes.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use env_logger::fmt::Formatter;
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 use wecrelay::cli::{LogFormat, Verbosity};
 use wecrelay::ownlog::OwnLog;
 use wecrelay::syslog::{Line, Severity};
+use wecrelay::visible::{is_invisible, visible};
 
 /// Starts the logger: `-v` and `-q` over `RUST_LOG` over info. `own` gets what is for the
 /// outputs too.
@@ -78,7 +80,7 @@ pub(crate) fn last_words(verbosity: Verbosity, why: &str) {
     match form(verbosity) {
         LogFormat::Json | LogFormat::Journal => log::error!("{why}"),
         // Nobody is left to tell if standard error is closed too.
-        LogFormat::Text => drop(writeln!(io::stderr(), "wecrelay: {why}")),
+        LogFormat::Text => drop(writeln!(io::stderr(), "wecrelay: {}", visible(why))),
     }
 }
 
@@ -117,14 +119,19 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     )
 }
 
-/// The text inside of a JSON string (RFC 8259 7). What steers a terminal is escaped too.
+/// The text inside of a JSON string (RFC 8259 7). What a reader would not see, or what
+/// steers a terminal, is escaped too.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
             c => out.push(c),
         }
     }
@@ -145,14 +152,10 @@ fn is_journal() -> bool {
 /// to forge further ones or to steer a terminal.
 fn text(record: &Record<'_>) -> String {
     let text = record.args().to_string();
-    if !text.contains(char::is_control) {
-        return text;
+    match visible(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
     }
-    let visible = |c: char| match c {
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(visible).collect()
 }
 
 /// Syslog severity (RFC 5424 6.2.1).
@@ -187,6 +190,15 @@ mod tests {
             "host a\\nerror: b\\u{1b}[2J"
         );
         assert_eq!(text("größer"), "größer");
+        assert_eq!(text("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
+    }
+
+    #[test]
+    fn json_keeps_what_is_not_seen_as_escapes() {
+        let escaped = escape("a\"\\\n\u{7}\u{202e}\u{e0041}ß");
+        assert_eq!(escaped, r#"a\"\\\n\u0007\u202e\udb40\udc41ß"#);
+        let read: String = serde_json::from_str(&format!("\"{escaped}\"")).unwrap();
+        assert_eq!(read, "a\"\\\n\u{7}\u{202e}\u{e0041}ß");
     }
 
     #[test]

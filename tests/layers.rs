@@ -22,7 +22,7 @@ const UNSAFE: &str = "server/sys.rs";
 
 /// The layers, lowest first. A file imports from its own layer or a lower one.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("bytes", &["wire", "sldc", "sid", "clock"]),
+    ("bytes", &["wire", "sldc", "sid", "clock", "visible"]),
     (
         "protocols",
         &[
@@ -74,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sldc", &[]),
     ("sid", &["wire"]),
     ("clock", &[]),
+    ("visible", &[]),
     ("http", &["wire"]),
     ("ntlm", &["wire"]),
     ("spnego", &["wire"]),
@@ -151,6 +152,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "syslog",
             "systemd",
             "tls",
+            "visible",
         ],
     ),
     ("cli", &[]),
@@ -195,8 +197,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "config", "event", "hosts", "keytabs", "ntlm", "output", "query", "relay",
-            "remedies", "resolver", "server", "source", "sqlite", "store", "tls", "users", "wire",
-            "wsman",
+            "remedies", "resolver", "server", "source", "sqlite", "store", "tls", "users",
+            "visible", "wire", "wsman",
         ],
     ),
     (
@@ -205,7 +207,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cli", "commands", "config", "logger", "ownlog", "relay", "systemd",
         ],
     ),
-    ("logger", &["cli", "ownlog", "syslog"]),
+    ("logger", &["cli", "ownlog", "syslog", "visible"]),
     ("lib", &[]),
 ];
 

@@ -50,7 +50,7 @@ impl Watched {
     }
 
     fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n"))
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
     }
 
     fn value(&self, metric: &str) -> Option<f64> {
@@ -388,6 +388,45 @@ fn other_requests_are_answered_and_end() {
         head.ends_with("\r\n\r\n") && head.contains("Content-Length: 3"),
         "{head}"
     );
+}
+
+/// A page of the web whose name points to us (DNS rebinding) must not read what we tell.
+#[test]
+fn pages_are_told_to_those_only_who_ask_by_a_name_of_ours() {
+    let dir = TempDir::new();
+    let watched = Watched::start(&dir, &["--hostname", "wec.example.com"]);
+    let status = |path: &str, host: &str| -> String {
+        let answer = watched.ask(&format!("GET {path} HTTP/1.1\r\n{host}\r\n"));
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let node = rustix::system::uname();
+    let node = format!("Host: {}:1\r\n", node.nodename().to_string_lossy());
+    for path in ["/", "/status.json", "/status.json?x"] {
+        for host in [
+            "Host: attacker.example\r\n",
+            "Host: attacker.example:9598\r\nOrigin: http://attacker.example:9598\r\n",
+            "Host: 127.0.0.1.attacker.example\r\n",
+            "Host: 127.0.0.1\r\nHost: attacker.example\r\n",
+        ] {
+            assert_eq!(status(path, host), "421", "{path} {host}");
+        }
+        for host in [
+            "Host: 127.0.0.1:9598\r\n",
+            "Host: [::1]:9598\r\n",
+            "Host: localhost\r\n",
+            "Host: WEC.example.com:9598\r\n",
+            &node,
+        ] {
+            assert_eq!(status(path, host), "200", "{path} {host}");
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_eq!(status(path, "Host: attacker.example\r\n"), "200", "{path}");
+    }
+    let answer = watched.ask("GET / HTTP/1.1\r\nHost: attacker.example\r\n\r\n");
+    let (_, remedy) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(remedy.contains("--hostname"), "{remedy}");
+    assert_eq!(remedy.lines().count(), 1);
 }
 
 #[test]

@@ -57,6 +57,23 @@ fn hosts_are_shown_while_the_relay_runs_and_after() {
     assert_eq!(json(&dir, &["web1"])["hosts"][0]["events"], 7);
 }
 
+/// What a host calls itself must not steer a terminal, nor show letters in another order
+/// than they have; JSON keeps it.
+#[test]
+fn what_nobody_would_see_in_a_name_is_written_out() {
+    let name = "web1\u{202e}tset\u{2028}\u{200b}x";
+    let shown = "web1\\u{202e}tset\\u{2028}\\u{200b}x";
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, name, &[1]);
+    relay.process.wait_for_log(shown);
+    assert!(relay.process.terminate().success());
+    let text = said(&sources(&dir, &[]));
+    assert!(text.contains(&format!("\n{shown} ")), "{text}");
+    assert!(!text.contains('\u{202e}'), "{text}");
+    assert_eq!(json(&dir, &[])["hosts"][0]["machine"], name);
+}
+
 #[test]
 fn pruned_hosts_are_gone_and_bookmarks_stay_unless_asked() {
     let dir = TempDir::new();

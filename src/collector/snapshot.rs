@@ -31,6 +31,12 @@ impl Collector {
         }
     }
 
+    /// The host by which sources reach us, where that was said.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        self.settings.hostname.as_deref()
+    }
+
     /// What hosts are asked for.
     #[must_use]
     pub fn subscriptions(&self) -> &[Subscription] {

@@ -1,5 +1,7 @@
 //! Numbers, ages and texts of hosts, as people read them.
 
+use crate::visible::visible;
+
 /// A number of things.
 pub(super) fn count(number: usize, what: &str) -> String {
     match number {
@@ -20,6 +22,5 @@ pub(super) fn age(seconds: u64) -> String {
 
 /// What a host says of itself must not control a terminal.
 pub(super) fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
+    visible(text).into_owned()
 }

@@ -12,6 +12,7 @@ mod files;
 mod fresh;
 mod helpers;
 mod listener;
+mod names;
 mod output;
 mod outputs;
 mod own;

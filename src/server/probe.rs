@@ -6,6 +6,7 @@ use super::secure::{Connector, Progress, Secured};
 use crate::output::{Settings, Target};
 use crate::resolver;
 use crate::syslog::relp::{self, Answer, Client};
+use crate::visible::visible;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -255,8 +256,7 @@ fn offers(received: &[u8]) -> String {
     let text = String::from_utf8_lossy(frame.data);
     let lines = text.lines().skip(1).filter(|line| !line.is_empty());
     let lines: Vec<_> = lines.collect();
-    let shown = lines.join(", ");
-    shown.chars().filter(|c| !c.is_control()).collect()
+    visible(&lines.join(", ")).into_owned()
 }
 
 /// Whether a file could be appended to; it is not made for that.

@@ -38,8 +38,8 @@ impl From<Response> for Answer {
     }
 }
 
-/// Gives the answer to a path.
-pub(super) type Answering<'a> = &'a mut dyn FnMut(&str) -> Answer;
+/// Gives the answer to a path of one who asked by these `Host` headers.
+pub(super) type Answering<'a> = &'a mut dyn FnMut(&str, &[&str]) -> Answer;
 
 /// The listener with its connections.
 #[derive(Debug)]
@@ -228,9 +228,10 @@ impl Visitor {
 fn respond(request: &Request, answer: Answering<'_>) -> (Answer, bool) {
     let head = &request.head;
     let path = head.target.split(['?', '#']).next().unwrap_or_default();
+    let hosts: Vec<_> = head.headers_named("Host").collect();
     match head.method {
-        Method::Get => (answer(path), false),
-        Method::Head => (answer(path), true),
+        Method::Get => (answer(path, &hosts), false),
+        Method::Head => (answer(path, &hosts), true),
         _ => {
             let head = Response::empty(405).header("Allow", "GET, HEAD");
             (head.into(), false)

@@ -1,6 +1,7 @@
 //! What those who watch are told.
 
 use super::fresh::Fresh;
+use super::names::Names;
 use super::status::Answer;
 use super::{Server, page, usage};
 use crate::clock::Now;
@@ -15,11 +16,13 @@ use std::time::Duration;
 pub(super) struct Watched {
     status: RefCell<Fresh<Rc<Vec<u8>>>>,
     states: RefCell<Fresh<Vec<(&'static str, usize)>>>,
+    names: Names,
 }
 
 impl Watched {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
+            names: Names::of_this_machine(),
             status: RefCell::new(Fresh::new(Duration::from_secs(1))),
             states: RefCell::new(Fresh::new(Duration::ZERO)),
         }
@@ -31,8 +34,27 @@ impl Server {
         let Some(mut status) = self.status.take() else {
             return;
         };
-        status.serve(now, self.poll.registry(), &mut |path| self.page(now, path));
+        let registry = self.poll.registry();
+        status.serve(
+            now,
+            registry,
+            &mut |path, hosts| match self.is_misdirected(path, hosts) {
+                true => text_page(421, PLAIN, MISDIRECTED.to_owned()).into(),
+                false => self.page(now, path),
+            },
+        );
         self.status = Some(status);
+    }
+
+    /// Whether a browser may have been led here by a name that is not ours. Who comes for
+    /// numbers or health, such as Prometheus, may come by any name.
+    fn is_misdirected(&self, path: &str, hosts: &[&str]) -> bool {
+        if matches!(path, "/metrics" | "/healthz" | "/readyz") {
+            return false;
+        }
+        let hostname = self.collector.hostname();
+        let is_ours = |host: &&str| self.watched.names.has(host, hostname);
+        !hosts.iter().all(is_ours)
     }
 
     fn page(&self, now: Now, path: &str) -> Answer {
@@ -78,6 +100,9 @@ impl Server {
     }
 }
 
+/// What whoever came by another name can do.
+const MISDIRECTED: &str = "this name is not known to be this machine's: ask by its address or \
+    its own name, or start the relay with --hostname\n";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 fn text_page(status: u16, kind: &str, text: String) -> Response {

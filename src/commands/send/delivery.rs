@@ -3,6 +3,7 @@
 use super::Error;
 use super::events::{Bookmarks, Supply};
 use super::host::{Connection, Host};
+use crate::commands::words::plain;
 use crate::wsman;
 use crate::wsman::source::Offered;
 use std::thread;
@@ -80,6 +81,7 @@ impl Delivery {
         for tries in 1.. {
             match attempt(self) {
                 Err(error) if tries < TRIES => {
+                    let error = plain(&error.to_string());
                     eprintln!("{}: {error}; trying again", self.host.machine);
                     self.connection = None;
                     thread::sleep(PAUSE);

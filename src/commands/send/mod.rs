@@ -17,6 +17,7 @@ mod host;
 pub use error::Error;
 
 use crate::cli::SendOptions;
+use crate::commands::words::plain;
 use crate::wsman::source::Offered;
 use delivery::Delivery;
 use events::{Stock, Supply};
@@ -112,7 +113,8 @@ impl Load<'_> {
         }
         let chosen = choose(offered, options.subscription.as_deref())?;
         if is_first && options.sldc && !chosen.compression {
-            eprintln!("{}: asks for no SLDC, so bodies stay plain", chosen.name);
+            let name = plain(&chosen.name);
+            eprintln!("{name}: asks for no SLDC, so bodies stay plain");
         }
         Delivery::begin(host, chosen, supply, options.batch.get())
     }
@@ -129,7 +131,7 @@ impl Load<'_> {
         let names: Vec<_> = offered.iter().map(|o| o.name.as_str()).collect();
         let count = counted(offered.len(), "subscription");
         let names = names.join(", ");
-        eprintln!("{}: {count} offered: {names}", self.options.url);
+        eprintln!("{}: {count} offered: {}", self.options.url, plain(&names));
     }
 
     /// Waits as long as `--rate` wants, with the heartbeats that fall due.
