@@ -10,8 +10,8 @@ pub(super) struct Clause<'a> {
     pub(super) suppresses: bool,
     /// Its own channel, or else that of its Query.
     pub(super) channel: &'a str,
-    /// The channel of its Query, if that has one.
-    pub(super) outer: Option<&'a str>,
+    /// The Path that names it as written, where blanks surround the name.
+    pub(super) blank_path: Option<&'a str>,
     /// The XPath expression.
     pub(super) expression: &'a str,
 }
@@ -29,12 +29,13 @@ pub(super) fn queries<'a>(document: &'a Document<'_>) -> Vec<Vec<Clause<'a>>> {
 }
 
 fn clause<'a>(query: Node<'a, '_>, node: Node<'a, '_>) -> Option<Clause<'a>> {
-    let outer = query.attribute("Path").map(str::trim);
+    let path = node.attribute("Path").or(query.attribute("Path"))?;
+    let channel = path.trim();
     Some(Clause {
         line: node.document().text_pos_at(node.range().start).row,
         suppresses: node.has_tag_name("Suppress"),
-        channel: node.attribute("Path").map(str::trim).or(outer)?,
-        outer,
+        channel,
+        blank_path: Some(path).filter(|path| *path != channel),
         expression: node.text().unwrap_or_default().trim(),
     })
 }

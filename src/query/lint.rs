@@ -1,8 +1,8 @@
 //! What is wrong with a query.
 
 use super::clauses::{self, Clause};
-use super::xpath::{Expression, Value};
-use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names};
+use super::xpath::Expression;
+use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
 use roxmltree::Document;
 
 /// Looks at a `QueryList`; nothing is found where all is well.
@@ -54,12 +54,19 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
     let mut find = |what: String| {
         findings.push(finding(clause.line, format!("{}: {what}", clause.channel)));
     };
-    if let Some(outer) = clause.outer
-        && !outer.eq_ignore_ascii_case(clause.channel)
-    {
+    if let Some(path) = clause.blank_path {
         find(format!(
-            "stands in a Query with Path={outer:?}: put it into a Query of its own channel"
+            "Path={path:?} has blanks at an end: hosts look for a channel of just that name; \
+             write Path={:?}",
+            path.trim()
         ));
+    }
+    if is_direct(clause.channel) {
+        find(
+            "by its name an analytic or debug channel: hosts cannot forward these (error 15009); \
+             choose the Admin or Operational channel of the same provider"
+                .to_owned(),
+        );
     }
     let expression = match Expression::parse(clause.expression) {
         Ok(expression) => expression,
@@ -69,7 +76,7 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
         }
     };
     names::unknown(&expression).into_iter().for_each(&mut find);
-    lint_values(clause, &expression, &mut find);
+    values::lint(clause, &expression, &mut find);
     let comparisons = expression.comparisons();
     if comparisons > MAX_COMPARISONS {
         let instead = split(clause, &expression);
@@ -86,42 +93,22 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Values that can never match, or stand there twice.
-fn lint_values(clause: &Clause<'_>, expression: &Expression, find: &mut dyn FnMut(String)) {
-    let mut seen = Vec::new();
-    expression.visit(&mut |part| {
-        let Expression::Compare(Value::Path(steps), operator, value) = part else {
-            return;
-        };
-        let Some(field) = steps.last().map(|step| step.name.as_str()) else {
-            return;
-        };
-        match (field, value) {
-            ("EventID", Value::Number(number)) if number.parse::<u16>().is_err() => {
-                find(format!(
-                    "EventID{operator}{number}: event ids are 0 to 65535"
-                ));
-            }
-            ("Channel", Value::Text(channel))
-                if *operator == "=" && !channel.eq_ignore_ascii_case(clause.channel) =>
-            {
-                find(format!(
-                    "asks for Channel={channel:?}, which never is in this channel"
-                ));
-            }
-            _ => {}
-        }
-    });
-    expression.visit(&mut |part| {
-        let Expression::Or(terms) = part else { return };
-        for (index, term) in terms.iter().enumerate() {
-            let is_twice = terms.iter().take(index).any(|earlier| earlier == term);
-            if is_twice && !seen.contains(&term) {
-                seen.push(term);
-                find(format!("{term} stands there twice"));
-            }
-        }
-    });
+/// Whether a channel is of the kinds that only local tools read. What kind it is stands in
+/// its provider's manifest, on the host; its last word follows the custom of Windows' own.
+fn is_direct(channel: &str) -> bool {
+    const KINDS: [&str; 6] = [
+        "analytic",
+        "analytical",
+        "debug",
+        "diagnostic",
+        "trace",
+        "tracing",
+    ];
+    let Some((_, name)) = channel.rsplit_once('/') else {
+        return false;
+    };
+    let last_word = name.rsplit(|c: char| !c.is_alphanumeric()).next();
+    last_word.is_some_and(|word| KINDS.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 
 /// The same clause in several, each within the limit; `None` where no alternative is

@@ -2,12 +2,13 @@
 //!
 //! A host takes a query with a slip in it without a word and then sends nothing, so
 //! it is said here: expressions beyond the limit of the event log, names that no event
-//! has, functions that are not there, channels that contradict each other.
+//! has, functions that are not there, values that never match, channels that no host forwards.
 
 mod clauses;
 mod describe;
 mod lint;
 mod names;
+mod values;
 pub mod xpath;
 
 pub use clauses::{channels, whole_channels};

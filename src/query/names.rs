@@ -42,6 +42,13 @@ const SYSTEM: [(&str, &[&str]); 14] = [
     ("Security", &["UserID"]),
 ];
 
+/// Elements of `EventData` with their attributes.
+const EVENT_DATA: [(&str, &[&str]); 3] = [
+    ("Data", &["Name", "Type"]),
+    ("ComplexData", &["Name"]),
+    ("Binary", &[]),
+];
+
 /// Names in the expression that no event has, a sentence each.
 pub(super) fn unknown(expression: &Expression) -> Vec<String> {
     let mut found = Vec::new();
@@ -100,25 +107,34 @@ fn check_section(steps: &[Step], found: &mut Vec<String>) {
             section.name
         ));
     }
-    if section.name == "System" {
-        check_field(fields, found);
-        for condition in &section.conditions {
-            each_path(condition, &mut |steps| check_field(steps, found));
-        }
+    let known: Fields = match section.name.as_str() {
+        "System" => &SYSTEM,
+        "EventData" => &EVENT_DATA,
+        _ => return,
+    };
+    let section_name = section.name.as_str();
+    check_field(section_name, known, fields, found);
+    for condition in &section.conditions {
+        let check = &mut |steps: &[Step]| check_field(section_name, known, steps, found);
+        each_path(condition, check);
     }
 }
 
-fn check_field(steps: &[Step], found: &mut Vec<String>) {
+/// Elements of a section with their attributes.
+type Fields = &'static [(&'static str, &'static [&'static str])];
+
+fn check_field(section: &str, fields: Fields, steps: &[Step], found: &mut Vec<String>) {
     let Some((field, attributes)) = steps.split_first() else {
         return;
     };
-    if field.name == "*" {
+    // EventData itself may have a Name.
+    if field.name == "*" || (section == "EventData" && field.name == "@Name") {
         return;
     }
-    let known = SYSTEM.into_iter().find(|(name, _)| *name == field.name);
+    let known = fields.iter().find(|(name, _)| *name == field.name);
     let Some((_, known)) = known else {
-        let like = meant(&field.name, SYSTEM.into_iter().map(|(name, _)| name));
-        found.push(format!("System has no {}{like}", field.name));
+        let like = meant(&field.name, fields.iter().map(|(name, _)| *name));
+        found.push(format!("{section} has no {}{like}", field.name));
         return;
     };
     check_attribute(&field.name, known, attributes, found);

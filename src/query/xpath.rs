@@ -28,7 +28,8 @@ pub enum Expression {
     And(Vec<Self>),
     /// Two values compared; the operator as written.
     Compare(Value, &'static str, Value),
-    /// Something is there, or a function's result is not zero.
+    /// Something is there, a function's result is not zero, or (a number) it is the element at
+    /// that position.
     Is(Value),
 }
 
@@ -399,6 +400,19 @@ impl Parser<'_> {
         Ok(arguments)
     }
 
+    /// `[1]`: the first of the elements of that name. Of the event itself there is one.
+    fn position(&mut self, name: &str) -> Option<Expression> {
+        let (inside, rest) = self.rest.split_once(']')?;
+        let digits = inside.trim();
+        let is_position = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if !is_position || digits.bytes().all(|b| b == b'0') || matches!(name, "*" | "Event") {
+            return None;
+        }
+        let position = Expression::Is(Value::Number(digits.to_owned()));
+        self.rest = rest;
+        Some(position)
+    }
+
     fn step(&mut self) -> Result<Step, Error> {
         self.skip_space();
         let name = if self.take("*") {
@@ -413,6 +427,10 @@ impl Parser<'_> {
         };
         let mut conditions = Vec::new();
         while self.take("[") {
+            if let Some(position) = self.position(&name) {
+                conditions.push(position);
+                continue;
+            }
             conditions.push(self.nested(Self::or)?);
             self.expect("]")?;
         }
