@@ -29,6 +29,7 @@ fn what_windows_takes_is_read_and_written_the_same() {
         "*[System/EventID=7036]",
         "*[EventData[Data[@Name='A']!='-' and Data[@Name='B']!='-']]",
         "*[EventData[Data[1]='S-1-5-18']]",
+        "*[EventData[Data='\\\\*\\IPC$']]",
         "*[EventData/Data[12]='x']",
         "*[EventData[@Name='Audit' and Binary='00']]",
         "*[UserData[EventXML[Param[2]='x']]]",

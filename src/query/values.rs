@@ -80,7 +80,8 @@ fn lint_value(
                 level(name, operator, text)
             ));
         }
-        Value::Text(text) if text.contains('*') => find(format!(
+        // Within a text it may be genuine: Windows writes the share \\*\IPC$ so.
+        Value::Text(text) if text.starts_with('*') || text.ends_with('*') => find(format!(
             "{name}{operator}{text:?} is compared letter by letter: hosts know no wildcards; \
              name the whole value, or select more and filter at the receiver"
         )),
