@@ -178,6 +178,24 @@ fn text_that_is_no_http_is_refused_or_closed() {
     });
 }
 
+/// A policy says https:// but names the http port: the host must not wait for its timeout,
+/// and the log says why, once.
+#[test]
+fn https_to_the_http_port_is_told_at_once() {
+    let dir = TempDir::new();
+    let mut relay = Relay::start(&dir, &["--output", "stdout:"]);
+    let url = format!("https://127.0.0.1:{}{MANAGER}", relay.port());
+    let curl = std::process::Command::new("curl")
+        .args(["--silent", "--insecure", "--max-time", "8", &url])
+        .status()
+        .unwrap();
+    // 35: no handshake. A client that waits in vain ends with 28.
+    assert_eq!(curl.code(), Some(35));
+    let line = relay.process.wait_for_log("TLS on a port for plain HTTP");
+    assert!(line.contains("127.0.0.1"), "{line}");
+    assert!(line.contains("write http://"), "{line}");
+}
+
 #[test]
 fn a_client_that_ends_right_after_its_last_byte_is_let_go() {
     with_relay(|relay| {

@@ -136,6 +136,8 @@ pub enum Error {
         /// What the parser stumbled over.
         reason: &'static str,
     },
+    /// A TLS handshake begins where HTTP should (RFC 8446 5.1).
+    Tls,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
     /// The request line alone fills the head.
@@ -182,6 +184,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::MalformedHead { .. }
+            | Self::Tls
             | Self::MalformedLength
             | Self::LengthWithCoding
             | Self::MalformedChunk { .. }
@@ -199,6 +202,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MalformedHead { reason } => write!(f, "malformed request: {reason}"),
+            Self::Tls => f.write_str(
+                "TLS on a port for plain HTTP: the client uses https:// with the wrong port; \
+                 name the https port (5986) in the policy, or write http://",
+            ),
             Self::UnsupportedVersion => f.write_str("unsupported http version"),
             Self::TargetTooLong { limit } => write!(f, "request line is over {limit} bytes"),
             Self::HeadTooLong { limit } => write!(f, "request head is over {limit} bytes"),

@@ -181,6 +181,7 @@ impl Decoder {
     fn start(&mut self, mut scanned: usize) -> Result<(), Error> {
         if scanned == 0 {
             self.pending.skip_blank_lines();
+            check_first(self.pending.rest())?;
         }
         let rest = self.pending.rest();
         let within = rest.get(..self.limits.head).unwrap_or(rest);
@@ -195,6 +196,19 @@ impl Decoder {
             self.state = State::Head { scanned };
         }
         Ok(())
+    }
+}
+
+/// What cannot become a request is told from its first byte: its sender may wait for us.
+fn check_first(bytes: &[u8]) -> Result<(), Error> {
+    /// The type of a TLS record that holds a handshake.
+    const HANDSHAKE: u8 = 22;
+    match bytes.first() {
+        Some(&HANDSHAKE) => Err(Error::Tls),
+        Some(byte) if !byte.is_ascii_graphic() => Err(Error::MalformedHead {
+            reason: "no HTTP from its first byte",
+        }),
+        _ => Ok(()),
     }
 }
 

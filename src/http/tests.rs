@@ -52,6 +52,19 @@ fn head(lines: &str) -> String {
 }
 
 #[test]
+fn what_is_no_http_is_refused_from_its_first_byte() {
+    let mut decoder = Decoder::new(limits());
+    decoder.feed(b"\x16");
+    assert_eq!(decoder.poll(), Err(Error::Tls));
+    assert_eq!(error("\x16\x03\x01\x02"), Error::Tls);
+    assert_eq!(error("\r\n\x16\x03"), Error::Tls);
+    for other in ["\0\0\0", " POST / HTTP/1.1\r\n", "\u{80}"] {
+        let reason = "no HTTP from its first byte";
+        assert_eq!(error(other), Error::MalformedHead { reason }, "{other:?}");
+    }
+}
+
+#[test]
 fn a_request_of_windows_is_read() {
     let request = one(HEARTBEAT).unwrap();
     assert_eq!(request.head.method, Method::Post);
@@ -294,7 +307,7 @@ fn malformed_heads_are_refused() {
     assert_eq!(reason(&head("Content-Length : 1")), "invalid header name");
     assert_eq!(reason(&head("a: b\r\n folded")), "invalid header name");
     assert_eq!(reason(&head("a: b\0")), "invalid header value");
-    assert_eq!(reason("\x16\x03\x01 \n\n"), "invalid request line");
+    assert_eq!(reason("@\x03\x01 \n\n"), "invalid request line");
     assert_eq!(error("PRI * HTTP/2.0\r\n\r\n"), Error::UnsupportedVersion);
     assert_eq!(error("GET /\r\n\r\n").status(), 400);
 }
@@ -327,6 +340,7 @@ fn no_bytes_make_it_panic() {
 fn errors_have_a_status_and_a_text() {
     let limit = 7;
     let cases = [
+        (Error::Tls, 400),
         (Error::MalformedLength, 400),
         (Error::LengthWithCoding, 400),
         (Error::MalformedChunk { offset: 0 }, 400),
