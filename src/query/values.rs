@@ -67,12 +67,14 @@ fn lint_value(
                 "EventID{operator}{number}: event ids are 0 to 65535"
             ));
         }
-        Value::Text(channel) if name == "Channel" => {
-            if operator == "=" && !channel.eq_ignore_ascii_case(clause.channel) {
-                find(format!(
-                    "asks for Channel={channel:?}, which never is in this channel"
-                ));
-            }
+        Value::Text(channel)
+            if name == "Channel"
+                && operator == "="
+                && !channel.eq_ignore_ascii_case(clause.channel) =>
+        {
+            find(format!(
+                "asks for Channel={channel:?}, which never is in this channel"
+            ));
         }
         Value::Text(text) if NUMBERS.contains(&name) && !is_number(text) => {
             find(format!(

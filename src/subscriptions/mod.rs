@@ -6,6 +6,7 @@
     reason = "reading files is what this module is for"
 )]
 
+mod foreign;
 mod parse;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use foreign::Foreign;
 pub use parse::{Parsed, parse};
 
 use crate::sddl;
@@ -162,6 +164,13 @@ pub enum Error {
         /// What the parser says, with line and column.
         reason: crate::wsman::Error,
     },
+    /// A file of another kind, which the wrong command made.
+    Foreign {
+        /// The file.
+        file: String,
+        /// What it is.
+        what: Foreign,
+    },
     /// An element that must be there.
     Missing {
         /// The file.
@@ -216,6 +225,7 @@ impl fmt::Display for Error {
                 write!(f, "{second}: subscription {name:?} is already in {first}")
             }
             Self::Xml { file, reason } => write!(f, "{file}: {reason}"),
+            Self::Foreign { file, what } => write!(f, "{file}: {what}"),
             Self::Missing {
                 file,
                 line,

@@ -5,7 +5,7 @@ mod event_query;
 
 use roxmltree::Node;
 
-use super::Error;
+use super::{Error, Foreign};
 use crate::query;
 use crate::sddl::SecurityDescriptor;
 use crate::wsman::subscribe::EVENT_LOG;
@@ -52,10 +52,20 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
         file: file.to_owned(),
         reason,
     };
+    let foreign = |what| Error::Foreign {
+        file: file.to_owned(),
+        what,
+    };
+    if let Some(what) = Foreign::of_text(text) {
+        return Err(foreign(what));
+    }
     let skeleton = Skeleton::scan(text).map_err(malformed)?;
     let document = skeleton.document().map_err(malformed)?;
     let root = document.root_element();
     let reader = File { name: file };
+    if let Some(what) = Foreign::of_root(root.tag_name().name()) {
+        return Err(foreign(what));
+    }
     if !root.has_tag_name((NAMESPACE, "Subscription")) {
         let name = root.tag_name();
         let value = format!("{{{}}}{}", name.namespace().unwrap_or(""), name.name());

@@ -324,7 +324,7 @@ fn wrong_queries_name_their_line_in_the_file() {
         (
             "<!-- logons -->",
             "<Query Id='0'/>",
-            "a.xml:23: Query@Id is \"0\": each Query needs",
+            "a.xml:23: Query@Id is \"0\": an earlier Query has this Id already",
         ),
         ("QueryList>", "List>", "a.xml:21: Query is \"<List>"),
         (QUERY, "*[System]", "a.xml:21: Query: not well-formed"),
@@ -481,4 +481,52 @@ fn file_sizes_are_limited_on_both_sides() {
     folder.file("a.xml", padded(most + 1));
     let refusal = load(&[path], UNIX_EPOCH);
     assert!(matches!(refusal, Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn files_of_other_kinds_are_recognized_with_the_command_that_makes_a_subscription() {
+    let listing = "Subscription Id: Foo\r\nSubscriptionType: SourceInitiated\r\n";
+    let view = "<ViewerConfig><QueryConfig><QueryNode><Name>logons</Name><QueryList/>\
+                </QueryNode></QueryConfig></ViewerConfig>";
+    let bare = "<?xml version='1.0'?>\n<QueryList><Query Id='0'/></QueryList>";
+    for (text, expected) in [
+        (
+            listing,
+            "a.xml: this is what wecutil prints without /f:xml; run",
+        ),
+        ("\n SubscriptionId : x", "wecutil gs NAME /f:xml >NAME.xml"),
+        (
+            view,
+            "a.xml: this is a custom view that Event Viewer exported;",
+        ),
+        (bare, "a.xml: this is a query without its subscription;"),
+        (
+            "<Subscriptions/>",
+            "a.xml: several subscriptions in one file:",
+        ),
+        ("name,query\nx,y", "a.xml: this is no XML;"),
+        ("", "a.xml: this is no XML;"),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+}
+
+/// The command that the message gives is followed to the letter.
+#[test]
+fn the_command_for_a_bare_query_makes_a_subscription_file() {
+    let dir = Folder::new("wrap");
+    let view = "<ViewerConfig><QueryNode><QueryList>\n<Query Id='0'><Select Path='Security'>\
+                *[System[Level&lt;3]]</Select></Query></QueryList></QueryNode></ViewerConfig>";
+    dir.file("FILE", view);
+    let message = refusal(view);
+    let (_, command) = message.split_once(": {").unwrap();
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("{{{command}")])
+        .current_dir(&dir.0)
+        .status();
+    assert!(status.unwrap().success());
+    let loaded = load(&[dir.0.join("NAME.xml")], SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(loaded.subscriptions[0].name, "NAME");
+    assert!(loaded.subscriptions[0].query.contains("Level&lt;3"));
 }

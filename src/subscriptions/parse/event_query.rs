@@ -65,7 +65,7 @@ impl File<'_> {
             }
             let id = query.attribute("Id");
             if let Some(id) = id.filter(|id| ids.contains(id)) {
-                let allowed = "each Query needs an Id of its own";
+                let allowed = "an earlier Query has this Id already; number them 0, 1, 2";
                 return Err(self.value_at(row(query), "Query@Id", id, allowed));
             }
             ids.extend(id);
