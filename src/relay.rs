@@ -24,7 +24,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -313,7 +313,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
 
 fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Policy, Error> {
     let users = match &config.users {
-        Some(path) => Users::load(path).map_err(Error::Users)?,
+        Some(path) => accounts(path)?,
         None => Users::default(),
     };
     let users = Rc::new(users);
@@ -346,6 +346,18 @@ fn service(
 
 /// The realm of Basic where no Digest line names one.
 const REALM: &str = "wecrelay";
+
+fn accounts(path: &Path) -> Result<Users, Error> {
+    let users = Users::load(path).map_err(Error::Users)?;
+    if users.is_empty() && users.realm().is_none() {
+        let path = path.display();
+        log::warn!(
+            "--users {path}: no account in it, so it lets nobody in; \
+             add one: wecrelay passwd 'DOMAIN\\USER' >>{path}"
+        );
+    }
+    Ok(users)
+}
 
 fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Passwords>, Error> {
     if !config.basic && !config.digest {

@@ -2,6 +2,7 @@
 
 use super::secure::Connector;
 use crate::output::{Settings, Tls};
+use crate::tls::foreign;
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -20,12 +21,12 @@ const OTHERS: u32 = 0o007;
 pub enum PemError {
     /// A file cannot be read.
     Read(PathBuf, io::Error),
-    /// A file without a certificate in it.
-    NoCertificate(PathBuf),
+    /// A file without a certificate in it, and what it holds instead.
+    NoCertificate(PathBuf, Option<String>),
     /// A file with a certificate in it that is none.
     BadCertificate(PathBuf, String),
-    /// A file without a private key in it.
-    NoKey(PathBuf),
+    /// A file without a private key in it, and what it holds instead.
+    NoKey(PathBuf, Option<String>),
     /// A private key that wants a password.
     Encrypted(PathBuf),
     /// A key, and a file with a certificate that it does not belong to.
@@ -38,17 +39,18 @@ impl fmt::Display for PemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::NoCertificate(path) => {
-                write!(f, "{}: no PEM certificate in it", path.display())
+            Self::NoCertificate(path, what) => {
+                write!(f, "{}: no PEM certificate in it", path.display())?;
+                write_instead(f, what.as_deref())
             }
             Self::BadCertificate(path, why) => {
                 write!(f, "{}: not a certificate: {why}", path.display())
             }
-            Self::NoKey(path) => write!(
-                f,
-                "{}: no PEM private key in it that can be read",
-                path.display()
-            ),
+            Self::NoKey(path, what) => {
+                let path = path.display();
+                write!(f, "{path}: no PEM private key in it that can be read")?;
+                write_instead(f, what.as_deref())
+            }
             Self::Encrypted(path) => write!(
                 f,
                 "{}: the private key has a password; take it off with openssl pkey",
@@ -66,6 +68,10 @@ impl fmt::Display for PemError {
 }
 
 impl std::error::Error for PemError {}
+
+fn write_instead(f: &mut fmt::Formatter<'_>, what: Option<&str>) -> fmt::Result {
+    what.map_or(Ok(()), |what| write!(f, ": {what}"))
+}
 
 /// Which output cannot be secured, and why.
 #[derive(Debug)]
@@ -136,7 +142,8 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<X509>, PemError> {
     let certificates = X509::stack_from_pem(pem)
         .map_err(|error| PemError::BadCertificate(path.to_owned(), error.to_string()))?;
     if certificates.is_empty() {
-        return Err(PemError::NoCertificate(path.to_owned()));
+        let what = foreign::describe(pem, path);
+        return Err(PemError::NoCertificate(path.to_owned(), what));
     }
     Ok(certificates)
 }
@@ -172,7 +179,10 @@ fn private_key(path: &Path) -> Result<PKey<Private>, PemError> {
     if asked {
         return Err(PemError::Encrypted(path.to_owned()));
     }
-    let key = key.map_err(|_| PemError::NoKey(path.to_owned()))?;
+    let key = key.map_err(|_| {
+        let what = foreign::describe(&pem, path);
+        PemError::NoKey(path.to_owned(), what)
+    })?;
     let mode = fs::metadata(path).map_err(|e| PemError::Read(path.to_owned(), e))?;
     if mode.mode() & OTHERS != 0 {
         log::warn!("{}: everyone may use this private key", path.display());

@@ -6,6 +6,7 @@
 
 mod client;
 mod facts;
+pub(crate) mod foreign;
 mod pem;
 mod refusal;
 mod terms;
@@ -237,7 +238,7 @@ impl Clients {
             let lookup = store.add_lookup(X509Lookup::file())?;
             lookup
                 .load_crl_file(path, SslFiletype::PEM)
-                .map_err(|_| pem::no_list(path))?;
+                .map_err(|_| pem::no_list(path, &[]))?;
             store.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?;
         }
         store.set_purpose(X509PurposeId::SSL_CLIENT)?;

@@ -1,6 +1,6 @@
 //! Certificates, keys and revocation lists from PEM files.
 
-use super::Error;
+use super::{Error, foreign};
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Crl};
 use std::os::unix::fs::MetadataExt;
@@ -14,12 +14,22 @@ const LIST_END: &str = "-----END X509 CRL-----";
 
 /// All certificates of a file; at least one.
 pub(super) fn certificates(flag: &'static str, path: &Path) -> Result<Vec<X509>, Error> {
-    let found = X509::stack_from_pem(&read(flag, path)?).unwrap_or_default();
+    let bytes = read(flag, path)?;
+    let found = X509::stack_from_pem(&bytes).unwrap_or_default();
     if found.is_empty() {
         let why = "no certificate in PEM (-----BEGIN CERTIFICATE-----)";
-        return Err(Error::Content(flag, path.to_owned(), why.to_owned()));
+        return Err(missing(flag, path, why, &bytes));
     }
     Ok(found)
+}
+
+/// A file without what the flag asks for.
+fn missing(flag: &'static str, path: &Path, why: &str, bytes: &[u8]) -> Error {
+    let why = match foreign::describe(bytes, path) {
+        Some(what) => format!("{why}: {what}"),
+        None => why.to_owned(),
+    };
+    Error::Content(flag, path.to_owned(), why)
 }
 
 /// The key of the first certificate of a chain.
@@ -40,15 +50,27 @@ pub(super) fn private_key(
         let how = format!("openssl pkey -in {} -out FILE", path.display());
         return Err(wrong(format!("the key has a password; remove it: {how}")));
     }
-    let key = key.map_err(|_| wrong("no private key in PEM".to_owned()))?;
+    let key = key.map_err(|_| missing("--tls-key", path, "no private key in PEM", &pem))?;
     let fits = |leaf: &X509| leaf.public_key().is_ok_and(|own| own.public_eq(&key));
     // OpenSSL itself compares only keys of the same kind.
     if !chain.first().is_some_and(fits) {
-        let why = format!("this is not the key of {}", certificate.display());
-        return Err(wrong(why));
+        return Err(wrong(foreign_key(certificate, chain.iter().any(fits))));
     }
     note_mode(path);
     Ok(key)
+}
+
+/// Why a key does not fit a chain; it may fit another certificate than the first.
+fn foreign_key(certificate: &Path, is_within: bool) -> String {
+    let certificate = certificate.display();
+    if is_within {
+        format!(
+            "this is the key of a later certificate in {certificate}: that of the server must \
+             come first, then the authority that issued it, and so on"
+        )
+    } else {
+        format!("this is not the key of {certificate}")
+    }
 }
 
 fn note_mode(path: &Path) {
@@ -65,8 +87,8 @@ fn note_mode(path: &Path) {
 
 /// All revocation lists of a file; at least one.
 pub(super) fn revocation_lists(path: &Path) -> Result<Vec<X509Crl>, Error> {
-    let text = read("--crl", path)?;
-    let text = String::from_utf8_lossy(&text);
+    let bytes = read("--crl", path)?;
+    let text = String::from_utf8_lossy(&bytes);
     let blocks = text
         .split_inclusive(LIST_END)
         .filter(|block| block.contains(LIST_BEGIN));
@@ -75,14 +97,14 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<X509Crl>, Error> {
         .collect();
     let lists = lists.unwrap_or_default();
     if lists.is_empty() {
-        return Err(no_list(path));
+        return Err(no_list(path, &bytes));
     }
     Ok(lists)
 }
 
-pub(super) fn no_list(path: &Path) -> Error {
+pub(super) fn no_list(path: &Path, bytes: &[u8]) -> Error {
     let why = format!("no revocation list in PEM ({LIST_BEGIN})");
-    Error::Content("--crl", path.to_owned(), why)
+    missing("--crl", path, &why, bytes)
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {

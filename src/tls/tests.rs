@@ -13,8 +13,11 @@ use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
+use openssl::pkcs7::{Pkcs7, Pkcs7Flags};
+use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
+use openssl::stack::Stack;
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509Builder, X509NameBuilder};
 use std::time::Duration;
@@ -214,6 +217,71 @@ fn files_of_something_else_are_refused_by_name() {
     };
     assert!(refusal(&bad_list, now()).contains("nonsense.pem: no revocation list in PEM"));
     assert!(refusal(&Files::default(), now()).contains("--tls-cert"));
+}
+
+#[test]
+fn other_forms_are_recognized_with_the_command_that_converts_them() {
+    let folder = Folder::new("forms-of-others");
+    let key = ec_key();
+    let certificate = certificate("ours", &[], &key);
+    let mut stack = Stack::new().unwrap();
+    stack.push(certificate.clone()).unwrap();
+    let flags = Pkcs7Flags::BINARY;
+    let bundle = Pkcs7::sign(&certificate, &key, &stack, b"x", flags).unwrap();
+    let pfx = Pkcs12::builder()
+        .cert(&certificate)
+        .pkey(&key)
+        .build2("secret")
+        .unwrap();
+    let utf16: Vec<u8> = "\u{feff}-----BEGIN CERTIFICATE-----"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (content, expected) in [
+        (
+            certificate.to_der().unwrap(),
+            "openssl x509 -inform der -in",
+        ),
+        (
+            bundle.to_der().unwrap(),
+            "openssl pkcs7 -inform der -print_certs",
+        ),
+        (bundle.to_pem().unwrap(), "openssl pkcs7 -print_certs -in"),
+        (pfx.to_der().unwrap(), "openssl pkcs12 -in"),
+        (utf16, "iconv -f UTF-16"),
+        (
+            key.private_key_to_pem_pkcs8().unwrap(),
+            "no certificate in PEM (-----BEGIN CERTIFICATE-----): it holds a private key",
+        ),
+        (b"something".to_vec(), "(-----BEGIN CERTIFICATE-----)"),
+    ] {
+        let mut files = folder.pair(&certificate, &key.private_key_to_pem_pkcs8().unwrap());
+        let path = folder.write("other", &content);
+        files.pairs[0].0.clone_from(&path);
+        let refusal = refusal(&files, now());
+        assert!(refusal.contains(expected), "{refusal}");
+        assert!(refusal.starts_with(&format!("--tls-cert {}: ", path.display())));
+    }
+    let mut files = folder.pair(&certificate, b"");
+    files.pairs[0].1 = folder.write("key", &key.private_key_to_der().unwrap());
+    let refusal = refusal(&files, now());
+    assert!(
+        refusal.contains("openssl pkey -inform der -in"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_chain_the_wrong_way_round_is_told() {
+    let folder = Folder::new("reversed");
+    let (key, other) = (ec_key(), ec_key());
+    let leaf = certificate("ours", &[], &key);
+    let mut files = folder.pair(&leaf, &key.private_key_to_pem_pkcs8().unwrap());
+    let mut chain = certificate("authority", &[], &other).to_pem().unwrap();
+    chain.extend(leaf.to_pem().unwrap());
+    files.pairs[0].0 = folder.write("chain", &chain);
+    let refusal = refusal(&files, now());
+    assert!(refusal.contains("must come first"), "{refusal}");
 }
 
 #[test]

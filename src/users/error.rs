@@ -53,6 +53,8 @@ pub enum Reason {
     NoSecret,
     /// Not `USER` or `DOMAIN\USER`.
     Account,
+    /// A slash, which no name of Windows has.
+    Slash,
     /// What follows the name has no form: probably a password.
     PlainText,
     /// The form is not known.
@@ -77,6 +79,10 @@ impl fmt::Display for Reason {
             Self::Account => f.write_str(
                 "not an account, expected USER or DOMAIN\\USER without ':', further '\\', \
                  control characters, blanks at an end, or '#' in front",
+            ),
+            Self::Slash => f.write_str(
+                "not an account, as names of Windows have no '/'; \
+                 write a domain before '\\', in a shell within quotes: 'DOMAIN\\USER'",
             ),
             Self::PlainText => f.write_str(
                 "passwords cannot stand here in plain text, expected {NT}HASH; \

@@ -243,6 +243,9 @@ impl FromStr for Account {
             Some((domain, user)) => (Some(domain), user),
             None => (None, text),
         };
+        if text.contains('/') {
+            return Err(Reason::Slash);
+        }
         let names = [Some(user), domain];
         let usable = names.iter().flatten().all(|name| is_name(name));
         let comment = text.starts_with('#');

@@ -31,6 +31,13 @@ fn names_are_found_without_regard_to_case() {
 }
 
 #[test]
+fn a_slash_for_a_backslash_is_told() {
+    let line = format!("ACME/host:{{NT}}{PASSWORD}");
+    assert_eq!(refusal(&line), (1, Reason::Slash));
+    assert!(Reason::Slash.to_string().contains("'DOMAIN\\USER'"));
+}
+
+#[test]
 fn letters_that_would_become_two_stay_apart() {
     let users = users(&format!("strasse:{{NT}}{PASSWORD}")).unwrap();
     assert_eq!(hash(&users, "", "straße"), None);

@@ -52,6 +52,13 @@ pub enum Error {
         /// The flag that may have been meant.
         similar: Option<String>,
     },
+    /// A section, of which the file has none.
+    Section {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+    },
     /// A value of another type than the flag's.
     Kind {
         /// Where.
@@ -89,6 +96,11 @@ impl fmt::Display for Error {
                     None => f.write_str("; allowed are those in wecrelay.toml(5)"),
                 }
             }
+            Self::Section { place, name } => write!(
+                f,
+                "{place}: the file has no sections: delete the line [{name}], \
+                 and let its keys stand for themselves"
+            ),
             Self::Kind {
                 place,
                 key,

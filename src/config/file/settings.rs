@@ -57,10 +57,17 @@ pub fn settings(text: &str, path: &Path) -> Result<Vec<Setting>, Error> {
     let settings = entries.into_iter().map(|(key, value)| {
         let place = file.place(key.span().start);
         let name = key.get_ref().to_string();
-        let arg = file.find(&name).ok_or_else(|| Error::Unknown {
-            similar: file.similar(&name),
-            key: name.clone(),
-            place: place.clone(),
+        let arg = file.find(&name).ok_or_else(|| {
+            let (place, key) = (place.clone(), name.clone());
+            if matches!(value.get_ref(), DeValue::Table(_)) {
+                return Error::Section { place, name: key };
+            }
+            let similar = file.similar(&name);
+            Error::Unknown {
+                place,
+                key,
+                similar,
+            }
         })?;
         let occurrences = file.occurrences(arg, &name, value.span().start, value.get_ref())?;
         Ok(Setting {

@@ -82,6 +82,10 @@ fn what_is_wrong_is_told_with_its_line() {
             "zzz = 1",
             ":1: there is no flag \"zzz\"; allowed are those in wecrelay.toml(5)",
         ),
+        (
+            "[wecrelay]\nlisten = 'http://127.0.0.1'",
+            ":1: the file has no sections: delete the line [wecrelay]",
+        ),
         ("config = 'a'", ":1: there is no flag \"config\""),
         ("help = true", ":1: there is no flag \"help\""),
         (
