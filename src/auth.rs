@@ -10,6 +10,7 @@ mod basic;
 pub mod digest;
 mod domain;
 mod error;
+mod guess;
 mod kerberos;
 mod nonces;
 mod passwords;

@@ -1,6 +1,7 @@
 //! Connections: what comes from them, what they are answered, their timers.
 
-use super::{BUFFERED, Collector, ConnId, FAILURES_A_MINUTE, Output, STRANGERS, Slot, Timer};
+use super::guesses::Guess;
+use super::{BUFFERED, Collector, ConnId, Output, STRANGERS, Slot, Timer};
 use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
@@ -122,7 +123,7 @@ impl Collector {
         self.note_authentication(id);
         match event {
             Event::Message(message) => self.handle_message(now, id, &message, store),
-            Event::Ask => self.ask(id),
+            Event::Ask => self.ask(now, id),
             Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
         }
     }
@@ -137,6 +138,10 @@ impl Collector {
             self.counters.note_authentication(method, Outcome::Accepted);
             let address = slot.connection.address();
             log::debug!("source {address}: {identity}");
+            if identity.method.is_by_password() {
+                let guess = Guess::new(&identity.name, neighbourhood(address));
+                self.guesses.prove(guess);
+            }
         }
     }
 
@@ -144,14 +149,10 @@ impl Collector {
         let slot = self.connections.get_mut(&id)?;
         let random = &mut self.random;
         let mut fill = |bytes: &mut [u8]| random.fill_bytes(bytes);
-        let blocked = self
-            .failures
-            .get(&neighbourhood(slot.connection.address()))
-            .copied()
-            .unwrap_or(0)
-            >= FAILURES_A_MINUTE;
+        let (guesses, address) = (&self.guesses, neighbourhood(slot.connection.address()));
+        let held = |account: &str| guesses.is_held(&Guess::new(account, address));
         slot.connection
-            .poll(now, &self.settings.rules, blocked, &mut fill)
+            .poll(now, &self.settings.rules, &held, &mut fill)
     }
 
     /// Tells the loop what a change of a connection asks for, and sets its timer.
@@ -191,6 +192,7 @@ impl Collector {
             self.buffered -= slot.buffered;
             self.strangers -= slot.strange;
             self.disarm(id, slot.armed);
+            self.guesses.forget(id);
         }
     }
 
@@ -240,8 +242,11 @@ impl Collector {
             };
             self.counters.note_authentication(method, outcome);
         }
-        if refusal.kind == RefusalKind::Authentication && refusal.status == 401 {
-            *self.failures.entry(neighbourhood(address)).or_default() += 1;
+        if let Some(account) = &refusal.tried
+            && refusal.kind == RefusalKind::Authentication
+        {
+            self.guesses
+                .fail(&Guess::new(account, neighbourhood(address)));
         }
         self.note_refused(now, address, id, refusal);
         match refusal.kind {

@@ -1,9 +1,11 @@
 //! Accounts that only their domain can verify.
 
 use super::connections::neighbourhood;
+use super::guesses::{Guess, Leave};
 use super::{Collector, ConnId, Output};
 use crate::auth::Verdict;
 use crate::clock::Now;
+use crate::connection::Event;
 use crate::ntlm::Question;
 use crate::store::Store;
 
@@ -14,10 +16,36 @@ impl Collector {
         self.connections.get(&id)?.connection.question()
     }
 
-    pub(super) fn ask(&mut self, id: ConnId) {
-        if let Some(slot) = self.connections.get(&id) {
-            self.asked.insert(id, slot.connection.address());
-            self.outputs.push_back(Output::Ask(id));
+    /// Asks, unless there were too many failures, or too many questions are under way.
+    pub(super) fn ask(&mut self, now: Now, id: ConnId) {
+        if let Some(slot) = self.connections.get(&id)
+            && let Some(question) = slot.connection.question()
+        {
+            let address = neighbourhood(slot.connection.address());
+            let leave = self.guesses.ask(id, Guess::new(&question.user, address));
+            self.take_leave(now, id, leave);
+        }
+    }
+
+    /// Asks about those that have waited for others and need not any more.
+    pub(super) fn ask_waiting(&mut self, now: Now) {
+        while let Some((id, leave)) = self.guesses.next() {
+            self.take_leave(now, id, leave);
+        }
+    }
+
+    fn take_leave(&mut self, now: Now, id: ConnId, leave: Leave) {
+        match leave {
+            Leave::Granted => self.outputs.push_back(Output::Ask(id)),
+            Leave::Waiting => {}
+            Leave::Held => {
+                let slot = self.connections.get_mut(&id);
+                let event = slot.and_then(|slot| slot.connection.hold_back(now));
+                if let Some(Event::Refused(refusal)) = event {
+                    self.note_refusal(now, id, &refusal);
+                }
+                self.settle(now, id);
+            }
         }
     }
 
@@ -29,21 +57,18 @@ impl Collector {
         store: &mut dyn Store,
     ) {
         self.note_domain(verdict);
-        let asked = self.asked.remove(&id);
-        if let (Verdict::Refused(_), Some(address)) = (verdict, asked)
-            && !self.connections.contains_key(&id)
-        {
+        let asked = self.guesses.answered(id);
+        if let Some(slot) = self.connections.get_mut(&id) {
+            let rules = &self.settings.rules;
+            if let Some(event) = slot.connection.handle_verdict(now, verdict.clone(), rules) {
+                self.handle_event(now, id, event, store);
+            }
+            self.advance(now, id, store);
+        } else if let (Verdict::Refused(_), Some(guess)) = (verdict, asked) {
             // Whoever guesses need not wait for the answer to have it counted.
-            *self.failures.entry(neighbourhood(address)).or_default() += 1;
+            self.guesses.fail(&guess);
         }
-        let Some(slot) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let rules = &self.settings.rules;
-        if let Some(event) = slot.connection.handle_verdict(now, verdict.clone(), rules) {
-            self.handle_event(now, id, event, store);
-        }
-        self.advance(now, id, store);
+        self.ask_waiting(now);
     }
 
     /// An outage is one line for all sources.

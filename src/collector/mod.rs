@@ -16,6 +16,7 @@ mod connections;
 mod domain;
 mod enumerate;
 mod forms;
+mod guesses;
 mod known;
 mod own;
 mod pressure;
@@ -37,6 +38,7 @@ use crate::syslog::Mapping;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
 use forms::Form;
+use guesses::Guesses;
 use ipnet::IpNet;
 use known::Known;
 use pressure::Pressure;
@@ -67,8 +69,6 @@ const BUFFERED: usize = 256 << 20;
 const STRANGERS: usize = 64 << 20;
 /// How often what has no deadline of its own is looked after.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Failed authentications a minute that one address may have.
-const FAILURES_A_MINUTE: u32 = 10;
 
 /// What the collector is told to do; replaced as a whole on reload.
 #[derive(Debug)]
@@ -169,11 +169,7 @@ pub struct Collector {
     sources: Sources,
     known: Known,
     repeats: Repeats,
-    /// By [`connections::neighbourhood`].
-    failures: HashMap<IpAddr, u32>,
-    failures_since: Instant,
-    /// Whom the domain is asked about, and from where they came.
-    asked: HashMap<ConnId, IpAddr>,
+    guesses: Guesses,
     pressure: Pressure,
     /// When it last made sources wait unread.
     last_hold: Option<(Instant, Instant)>,
@@ -216,9 +212,7 @@ impl Collector {
             sources: Sources::default(),
             known,
             repeats: Repeats::default(),
-            failures: HashMap::new(),
-            failures_since: now.monotonic,
-            asked: HashMap::new(),
+            guesses: Guesses::new(now),
             pressure: Pressure::Released,
             last_hold: None,
             buffered: 0,
@@ -317,7 +311,15 @@ impl Collector {
     /// The next thing to do; ask until there is none, after each call that takes `now`.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        loop {
+            match self.outputs.pop_front()? {
+                // It has gone meanwhile, so that there will be no answer.
+                Output::Ask(id) if self.question(id).is_none() => {
+                    self.guesses.answered(id);
+                }
+                output => return Some(output),
+            }
+        }
     }
 
     /// Whether [`Collector::commit`] has something to do.
@@ -414,10 +416,8 @@ impl Collector {
 
     fn sweep(&mut self, now: Now) {
         self.timers.insert((now.monotonic + SWEEP, Timer::Sweep));
-        if now.monotonic >= self.failures_since + Duration::from_secs(60) {
-            self.failures = HashMap::new();
-            self.failures_since = now.monotonic;
-        }
+        self.guesses.sweep(now);
+        self.ask_waiting(now);
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
     }

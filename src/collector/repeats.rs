@@ -31,6 +31,7 @@ impl Repeats {
             status,
             reason,
             method: _,
+            tried: _,
         } = refusal;
         log::debug!("source {address}: {status}: {}: {reason}", kind.name());
         if let Some(seen) = self.seen.get_mut(&(address, *kind)) {

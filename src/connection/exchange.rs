@@ -18,6 +18,7 @@ impl Connection {
         now: Now,
         request: Request,
         rules: &Rules,
+        held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
         let form = Form {
@@ -32,7 +33,7 @@ impl Connection {
             let reason = format!("method {} on {}", request.head.method, request.head.target);
             return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
         }
-        if let Err(event) = self.authenticate(now, form, &request, rules, random) {
+        if let Err(event) = self.authenticate(now, form, &request, rules, held, random) {
             if matches!(self.phase, Phase::Asking(_)) {
                 self.held = Some(Box::new(request));
             }
@@ -58,6 +59,15 @@ impl Connection {
         }
     }
 
+    /// Answers a request that waits for the domain: it will not be asked.
+    pub fn hold_back(&mut self, now: Now) -> Option<Event> {
+        if !matches!(self.phase, Phase::Asking(_)) {
+            return None;
+        }
+        self.held = None;
+        Some(self.refuse_and_close(now, Refusal::too_many_failures()))
+    }
+
     /// What an authenticated source asks.
     fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
         if request.body.is_empty() {
@@ -80,6 +90,7 @@ impl Connection {
         form: Form,
         request: &Request,
         rules: &Rules,
+        held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(), Option<Event>> {
         // WinRM sends a header that only says so (`secprofile/https/mutual`).
@@ -100,6 +111,10 @@ impl Connection {
             return Err(None);
         };
         let step = self.judge(now, request, authorization, rules, random);
+        if step.tried().is_some_and(held) {
+            let refusal = Refusal::too_many_failures();
+            return Err(Some(self.refuse_and_close(now, refusal)));
+        }
         let is_secure = self.is_secure();
         let offer = || offer_all(is_secure, now, rules, random);
         self.take_step(now, form, step, offer)
@@ -191,7 +206,10 @@ impl Connection {
             auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
             _ => RefusalKind::Authentication,
         };
-        Event::Refused(Refusal::new(kind, 401, error.reason()).of(error.method()))
+        Event::Refused(Refusal {
+            tried: error.tried().map(str::to_owned),
+            ..Refusal::new(kind, 401, error.reason()).of(error.method())
+        })
     }
 
     /// Whether bodies may come as they are: TLS protects them, or a flag says so.

@@ -295,13 +295,13 @@ impl Connection {
     }
 
     /// Looks at the next request, if the last is answered and read by the source.
-    /// Nobody is authenticated while the address is `blocked`.
+    /// Whoever tries an account that is `held` back is told nothing, right or wrong.
     #[must_use]
     pub fn poll(
         &mut self,
         now: Now,
         rules: &Rules,
-        blocked: bool,
+        held: &dyn Fn(&str) -> bool,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
         while matches!(self.phase, Phase::Open) && self.outgoing.is_empty() {
@@ -326,11 +326,7 @@ impl Connection {
             if self.decoder.buffered() > 0 {
                 self.request_began = Some(now.monotonic);
             }
-            let event = if blocked && request.head.header("Authorization").is_some() {
-                Some(self.refuse_and_close(now, Refusal::too_many_failures()))
-            } else {
-                self.handle_request(now, request, rules, random)
-            };
+            let event = self.handle_request(now, request, rules, held, random);
             if event.is_some() {
                 return event;
             }

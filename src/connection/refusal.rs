@@ -58,6 +58,8 @@ pub struct Refusal {
     pub reason: String,
     /// How the source tried to authenticate, where that failed.
     pub method: Option<&'static str>,
+    /// The account whose password may have been guessed at.
+    pub tried: Option<String>,
 }
 
 impl Refusal {
@@ -69,12 +71,13 @@ impl Refusal {
             status,
             reason: reason.into(),
             method: None,
+            tried: None,
         }
     }
 
     pub(super) fn too_many_failures() -> Self {
-        let reason =
-            "too many failed authentications from this address, none is tried for a minute";
+        let reason = "too many failed authentications with this account or from this address; \
+                      it is tried again after a minute";
         Self::new(RefusalKind::Authentication, 429, reason)
     }
 

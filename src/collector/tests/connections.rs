@@ -250,7 +250,7 @@ fn too_many_failures_block_an_address_for_a_minute() {
         assert_eq!(knock(&mut pair, "wrong"), [401, 401]);
     }
     assert_eq!(refused(&pair, RefusalKind::Authentication), 10);
-    assert_eq!(knock(&mut pair, "password"), [429]);
+    assert_eq!(knock(&mut pair, "password"), [401, 429]);
     let mut host = Host::with_password("b.example.com", "password");
     host.address = "198.51.100.1".parse().unwrap();
     pair.enumerate(&mut host);
@@ -266,7 +266,7 @@ fn failures_are_counted_by_the_whole_ipv6_network_of_a_host() {
         assert_eq!(knock_from(&mut pair, &address, "wrong"), [401, 401]);
     }
     let neighbour = "2001:db8:1:2:ffff:ffff:ffff:ffff";
-    assert_eq!(knock_from(&mut pair, neighbour, "password"), [429]);
+    assert_eq!(knock_from(&mut pair, neighbour, "password"), [401, 429]);
     let stranger = "2001:db8:1:3::1";
     assert_eq!(knock_from(&mut pair, stranger, "password"), [401, 200]);
 }
@@ -278,6 +278,62 @@ fn fewer_failures_block_nobody() {
         assert_eq!(knock(&mut pair, "wrong"), [401, 401]);
     }
     assert_eq!(knock(&mut pair, "password"), [401, 200]);
+}
+
+#[test]
+fn rubbish_locks_nobody_out() {
+    let mut pair = Pair::new(OUTPUTS);
+    for _ in 0..20 {
+        let conn = pair.connect_raw(ADDRESS);
+        let request = "POST /wsman HTTP/1.1\r\nHost: c\r\nAuthorization: Negotiate AAAA\r\n\
+                       Content-Length: 0\r\n\r\n";
+        pair.send(conn, request.as_bytes());
+        assert_eq!(pair.peer(conn).statuses(), [401]);
+        pair.close(conn);
+    }
+    assert_eq!(refused(&pair, RefusalKind::Authentication), 20);
+    assert_eq!(knock(&mut pair, "password"), [401, 200]);
+}
+
+#[test]
+fn whoever_guesses_an_account_elsewhere_does_not_lock_its_host_out() {
+    let mut pair = Pair::new(OUTPUTS);
+    let own = "203.0.113.7";
+    assert_eq!(knock_from(&mut pair, own, "password"), [401, 200]);
+    for attacker in 1..=30 {
+        let address = format!("198.51.100.{attacker}");
+        assert_eq!(knock_from(&mut pair, &address, "wrong"), [401, 401]);
+    }
+    assert_eq!(
+        knock_from(&mut pair, "198.51.100.99", "password"),
+        [401, 429]
+    );
+    assert_eq!(knock_from(&mut pair, own, "password"), [401, 200]);
+    pair.advance(seconds(70));
+    let address = "198.51.100.99";
+    assert_eq!(knock_from(&mut pair, address, "password"), [401, 200]);
+}
+
+#[test]
+fn a_certificate_is_locked_out_by_nobody() {
+    let mut pair = Pair::new(OUTPUTS);
+    for _ in 0..10 {
+        assert_eq!(knock(&mut pair, "wrong"), [401, 401]);
+    }
+    let conn = pair.connect_raw(ADDRESS);
+    let certificate = crate::auth::Certificate {
+        name: "ws7.example.com".into(),
+        issuer: "AA".into(),
+    };
+    let secured = crate::auth::Secured {
+        certificate: Some(certificate),
+        bindings: None,
+    };
+    pair.handle(&crate::collector::Input::Secured(conn, &secured));
+    let header =
+        "Authorization: http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual\r\n";
+    pair.send(conn, &head(0, header));
+    assert_eq!(pair.peer(conn).statuses(), [200]);
 }
 
 fn knock_from(pair: &mut Pair, address: &str, password: &str) -> Vec<u16> {

@@ -94,13 +94,60 @@ fn guesses_are_counted_whether_their_answer_is_waited_for_or_not() {
     }
     let counted = &pair.collector.counters().authentications;
     assert_eq!(counted.get(&(METHOD, Outcome::Refused)), Some(&5));
+    let conn = knock(&mut pair);
+    assert_eq!(pair.peer(conn).statuses(), [401, 429]);
+    assert!(pair.asked.is_empty());
+}
+
+/// A source that shows its account.
+fn knock(pair: &mut Pair) -> ConnId {
     let host = Host::with_password("a.example.com", "Password");
     let conn = pair.connect_client(&host, "/wsman");
     let session = pair.peer(conn).session.as_mut().unwrap();
     session.call("<x/>");
     pair.drive();
-    assert_eq!(pair.peer(conn).statuses(), [429]);
-    assert!(pair.asked.is_empty());
+    conn
+}
+
+#[test]
+fn no_more_are_asked_about_at_a_time_than_may_fail_in_a_minute() {
+    let mut pair = pair();
+    let all: Vec<_> = (0..300).map(|_| knock(&mut pair)).collect();
+    let asked = std::mem::take(&mut pair.asked);
+    assert_eq!(asked, all[..10]);
+    let no = Verdict::Refused("wrong password".into());
+    for conn in asked {
+        judge(&mut pair, conn, &no);
+    }
+    assert!(pair.asked.is_empty(), "the others are not asked about");
+    for conn in &all[..10] {
+        assert_eq!(pair.peer(*conn).statuses(), [401, 401]);
+    }
+    for conn in &all[10..] {
+        assert_eq!(pair.peer(*conn).statuses(), [401, 429]);
+    }
+}
+
+#[test]
+fn hosts_behind_one_address_wait_for_each_other_and_all_get_in() {
+    let mut pair = pair();
+    let all: Vec<_> = (0..30).map(|_| knock(&mut pair)).collect();
+    // Some have gone by the time that it would be their turn.
+    pair.close(all[12]);
+    pair.close(all[3]);
+    let mut answered = 0;
+    while let Some(conn) = pair.asked.pop() {
+        let verdict = match pair.collector.question(conn) {
+            Some(_) => proven(&pair, conn),
+            None => Verdict::Unavailable("gone".into()),
+        };
+        judge(&mut pair, conn, &verdict);
+        answered += 1;
+    }
+    assert_eq!(answered, 29, "one was gone before its turn");
+    for conn in all.iter().filter(|conn| ![all[3], all[12]].contains(conn)) {
+        assert_eq!(pair.peer(*conn).replies.len(), 1, "{conn:?}");
+    }
 }
 
 #[test]

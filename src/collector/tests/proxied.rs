@@ -54,7 +54,10 @@ fn failures_count_for_the_source_and_not_for_the_balancer() {
     for _ in 0..10 {
         assert_eq!(knock(&mut pair, host("wrong"), Some(OUTSIDE)), [401, 401]);
     }
-    assert_eq!(knock(&mut pair, host("password"), Some(OUTSIDE)), [429]);
+    assert_eq!(
+        knock(&mut pair, host("password"), Some(OUTSIDE)),
+        [401, 429]
+    );
     assert_eq!(
         knock(&mut pair, host("password"), Some(ADDRESS)),
         [401, 200]

@@ -1,0 +1,289 @@
+//! How often passwords may be guessed: so many failures a minute with one account from one
+//! address, from one address, at one account, and in all. An account that is held back
+//! stays open to addresses that have proved it before, so that nobody can lock out hosts
+//! by guessing from elsewhere.
+//!
+//! A question that a domain has yet to answer counts as a failure until it does: further
+//! ones wait for that. Nothing is forgotten within the minute to make room, so that no
+//! flood resets what is known of a guesser; the sum of failures is bounded instead.
+
+use super::ConnId;
+use crate::clock::Now;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What failures are counted for.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Of one address, and of one account from one address: a host that somebody sets up
+/// wrongly does not fail that often.
+const OF_ADDRESS: u32 = 10;
+/// Of one account from all addresses that have not proved it: some hosts share an account
+/// and are set up wrongly together.
+const OF_ACCOUNT: u32 = 30;
+/// Of all: a guesser with many addresses gets no further, and no more is remembered.
+const OF_ALL: u32 = 10_000;
+/// Proofs that are remembered, an account and an address each.
+const PROVEN: usize = 100_000;
+/// Characters of an account's name that tell it from others: a name may be as long as a
+/// token.
+const NAME: usize = 256;
+
+/// A try at an account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Guess {
+    account: Rc<str>,
+    address: IpAddr,
+}
+
+impl Guess {
+    /// `address` as [`super::connections::neighbourhood`] has it. The domain is left out:
+    /// whoever guesses could write another one each time.
+    pub(super) fn new(account: &str, address: IpAddr) -> Self {
+        let user = account.rsplit('\\').next().unwrap_or_default();
+        let user = user.split('@').next().unwrap_or_default();
+        let user: String = user.trim().to_lowercase().chars().take(NAME).collect();
+        Self {
+            account: user.into(),
+            address,
+        }
+    }
+}
+
+/// What whoever tries may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    Granted,
+    /// Until some of those under way are answered.
+    Waiting,
+    /// Not before the minute is over.
+    Held,
+}
+
+/// Counts of one kind of thing, and what they add up to.
+#[derive(Debug, Default)]
+struct Counts {
+    pairs: HashMap<Guess, u32>,
+    addresses: HashMap<IpAddr, u32>,
+    accounts: HashMap<Rc<str>, u32>,
+    all: u32,
+}
+
+impl Counts {
+    fn add(&mut self, guess: &Guess) {
+        *self.pairs.entry(guess.clone()).or_default() += 1;
+        *self.addresses.entry(guess.address).or_default() += 1;
+        *self.accounts.entry(Rc::clone(&guess.account)).or_default() += 1;
+        self.all += 1;
+    }
+
+    fn take(&mut self, guess: &Guess) {
+        take(&mut self.pairs, guess);
+        take(&mut self.addresses, &guess.address);
+        take(&mut self.accounts, &guess.account);
+        self.all = self.all.saturating_sub(1);
+    }
+
+    /// How much of its limit each count has used that binds this guess.
+    fn against(&self, guess: &Guess, is_proven: bool) -> [(u32, u32); 4] {
+        let pair = self.pairs.get(guess).copied().unwrap_or(0);
+        if is_proven {
+            return [(pair, OF_ADDRESS), (0, 1), (0, 1), (0, 1)];
+        }
+        let address = self.addresses.get(&guess.address).copied();
+        let account = self.accounts.get(&guess.account).copied();
+        [
+            (pair, OF_ADDRESS),
+            (address.unwrap_or(0), OF_ADDRESS),
+            (account.unwrap_or(0), OF_ACCOUNT),
+            (self.all, OF_ALL),
+        ]
+    }
+}
+
+fn take<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+/// Who has failed lately, who is under way, and who has proved what.
+#[derive(Debug)]
+pub(super) struct Guesses {
+    since: Instant,
+    failed: Counts,
+    asking: Counts,
+    /// Of connections that wait for a domain's answer, gone ones too.
+    asked: HashMap<ConnId, Guess>,
+    /// Of connections that may not be asked about yet, oldest first.
+    waiting: BTreeMap<ConnId, Guess>,
+    proven: Proven,
+}
+
+impl Guesses {
+    pub(super) fn new(now: Now) -> Self {
+        Self {
+            since: now.monotonic,
+            failed: Counts::default(),
+            asking: Counts::default(),
+            asked: HashMap::new(),
+            waiting: BTreeMap::new(),
+            proven: Proven::new(PROVEN),
+        }
+    }
+
+    /// Whether nothing is told that minute to whoever tries that, right or wrong.
+    pub(super) fn is_held(&self, guess: &Guess) -> bool {
+        let counts = self.failed.against(guess, self.proven.has(guess));
+        counts.iter().any(|(count, limit)| count >= limit)
+    }
+
+    fn leave(&self, guess: &Guess) -> Leave {
+        if self.is_held(guess) {
+            return Leave::Held;
+        }
+        let is_proven = self.proven.has(guess);
+        let failed = self.failed.against(guess, is_proven);
+        let asking = self.asking.against(guess, is_proven);
+        let mut both = failed.iter().zip(asking);
+        match both.any(|((failed, limit), (asking, _))| failed + asking >= *limit) {
+            true => Leave::Waiting,
+            false => Leave::Granted,
+        }
+    }
+
+    /// Whether a connection's account may be asked about now. One that has to wait comes
+    /// out of [`Guesses::next`].
+    pub(super) fn ask(&mut self, id: ConnId, guess: Guess) -> Leave {
+        let leave = self.leave(&guess);
+        match leave {
+            Leave::Granted => self.begin(id, guess),
+            Leave::Waiting => {
+                self.waiting.insert(id, guess);
+            }
+            Leave::Held => {}
+        }
+        leave
+    }
+
+    fn begin(&mut self, id: ConnId, guess: Guess) {
+        self.asking.add(&guess);
+        self.asked.insert(id, guess);
+    }
+
+    /// The domain has answered; whom it was about.
+    pub(super) fn answered(&mut self, id: ConnId) -> Option<Guess> {
+        let guess = self.asked.remove(&id)?;
+        self.asking.take(&guess);
+        Some(guess)
+    }
+
+    /// One that waits and need not any more.
+    pub(super) fn next(&mut self) -> Option<(ConnId, Leave)> {
+        let mut waiting = self.waiting.iter();
+        let (id, leave) = waiting.find_map(|(id, guess)| match self.leave(guess) {
+            Leave::Waiting => None,
+            leave => Some((*id, leave)),
+        })?;
+        if let Some(guess) = self.waiting.remove(&id)
+            && leave == Leave::Granted
+        {
+            self.begin(id, guess);
+        }
+        Some((id, leave))
+    }
+
+    /// A connection has ended: it need not be asked about.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        self.waiting.remove(&id);
+    }
+
+    pub(super) fn fail(&mut self, guess: &Guess) {
+        // What proven addresses fail is bounded by what they have proved.
+        if self.failed.all < OF_ALL || self.proven.has(guess) {
+            self.failed.add(guess);
+        }
+    }
+
+    pub(super) fn prove(&mut self, guess: Guess) {
+        self.proven.add(guess);
+    }
+
+    /// Begins a new minute when the last is over.
+    pub(super) fn sweep(&mut self, now: Now) {
+        if now.monotonic >= self.since + MINUTE {
+            self.failed = Counts::default();
+            self.since = now.monotonic;
+        }
+    }
+}
+
+/// Which addresses have proved which account. When there is no more room, the account with
+/// the most addresses forgets its oldest: whoever has one account pushes out no other.
+#[derive(Debug)]
+struct Proven {
+    most: usize,
+    count: usize,
+    accounts: HashMap<Rc<str>, VecDeque<IpAddr>>,
+    pairs: HashSet<Guess>,
+}
+
+impl Proven {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            count: 0,
+            accounts: HashMap::new(),
+            pairs: HashSet::new(),
+        }
+    }
+
+    fn has(&self, guess: &Guess) -> bool {
+        self.pairs.contains(guess)
+    }
+
+    fn add(&mut self, guess: Guess) {
+        if self.has(&guess) {
+            return;
+        }
+        if self.count == self.most {
+            self.make_room();
+        }
+        let account = Rc::clone(&guess.account);
+        let addresses = self.accounts.entry(account).or_default();
+        addresses.push_back(guess.address);
+        self.pairs.insert(guess);
+        self.count += 1;
+    }
+
+    fn make_room(&mut self) {
+        let mut accounts = self.accounts.iter();
+        let widest = accounts.next().map(|first| {
+            accounts.fold(first, |widest, account| {
+                match account.1.len() > widest.1.len() {
+                    true => account,
+                    false => widest,
+                }
+            })
+        });
+        let Some(account) = widest.map(|(account, _)| Rc::clone(account)) else {
+            return;
+        };
+        if let Some(addresses) = self.accounts.get_mut(&account)
+            && let Some(address) = addresses.pop_front()
+        {
+            if addresses.is_empty() {
+                self.accounts.remove(&account);
+            }
+            self.pairs.remove(&Guess { account, address });
+            self.count -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
