@@ -1,0 +1,114 @@
+//! What an event costs the relay in user-space instructions, stage by stage.
+//!
+//! `scripts/bench instructions` runs it: `instructions [--limit PERCENT] [--json] BINARY...`.
+//! Each binary takes fixed loads under `valgrind --tool=callgrind`, once short and once
+//! long: the difference has no start, handshake or end in it. Instructions hardly depend
+//! on what else the machine does, so that two binaries can be compared from one run each.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    reason = "a measurement may panic"
+)]
+
+mod load;
+mod profile;
+mod relay;
+mod report;
+mod stages;
+#[path = "../../support/mod.rs"]
+mod support;
+
+use load::Load;
+use profile::Costs;
+use report::Report;
+use std::process::ExitCode;
+
+/// Events of a batch: what they are in UTF-16 comes in one piece over loopback, so that
+/// the number of reads does not depend on timing.
+const BATCH: usize = 25;
+/// Batches of the short run. It has all that is done once.
+const SHORT: usize = 20;
+/// Batches of the long run.
+const LONG: usize = 100;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            eprintln!("instructions: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    if std::process::Command::new("valgrind")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("instructions: no valgrind: run scripts/peers, or apt-get install valgrind");
+        return ExitCode::from(2);
+    }
+    let mut report = Report::new(arguments.limit);
+    for load in Load::ALL {
+        if !load.name().contains(&arguments.only) {
+            continue;
+        }
+        for binary in &arguments.binaries {
+            eprintln!("instructions: {}: {binary}", load.name());
+            let costs = measure(binary, load);
+            report.add(load.name(), binary, costs);
+        }
+    }
+    print!("{report}");
+    if report.is_worse() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Instructions an event.
+fn measure(binary: &str, load: Load) -> Costs {
+    let short = relay::run(binary, load, SHORT);
+    let long = relay::run(binary, load, LONG);
+    long.minus(&short).over((LONG - SHORT) * BATCH)
+}
+
+struct Arguments {
+    binaries: Vec<String>,
+    /// Per cent of the first binary that none of the others may exceed.
+    limit: Option<f64>,
+    /// Loads whose name has this.
+    only: String,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut parsed = Self {
+            binaries: Vec::new(),
+            limit: None,
+            only: String::new(),
+        };
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--limit" => {
+                    let text = value()?;
+                    let limit = text.parse::<f64>().ok().filter(|limit| *limit >= 100.0);
+                    parsed.limit =
+                        Some(limit.ok_or(format!("--limit {text}: no per cent from 100"))?);
+                }
+                "--only" => parsed.only = value()?,
+                _ => parsed.binaries.push(argument),
+            }
+        }
+        match parsed.binaries.is_empty() {
+            true => Err("which binary? Give the path of a relay, or of several".to_owned()),
+            false => Ok(parsed),
+        }
+    }
+}

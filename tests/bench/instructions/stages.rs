@@ -1,0 +1,80 @@
+//! The stages of an event's way, and which source belongs to which.
+
+/// A stage, in the order of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Stage {
+    TlsRead,
+    Unseal,
+    Decompress,
+    Decode,
+    Envelope,
+    Event,
+    Message,
+    Write,
+    Other,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::TlsRead,
+        Self::Unseal,
+        Self::Decompress,
+        Self::Decode,
+        Self::Envelope,
+        Self::Event,
+        Self::Message,
+        Self::Write,
+        Self::Other,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::TlsRead => "TLS read",
+            Self::Unseal => "unseal",
+            Self::Decompress => "decompress",
+            Self::Decode => "decode",
+            Self::Envelope => "envelope",
+            Self::Event => "event",
+            Self::Message => "message",
+            Self::Write => "queue, write",
+            Self::Other => "other",
+        }
+    }
+
+    /// The stage of a file of ours: the first of these words in its path, after `src/`.
+    pub(crate) fn of_file(path: &str) -> Option<Self> {
+        // Only what sources send goes through TLS in these loads.
+        if path.contains("/openssl-") || path.contains("/native-tls-") {
+            return Some(Self::TlsRead);
+        }
+        let (before, module) = path.rsplit_once("src/")?;
+        let foreign = ["rustc", "registry", "library/"];
+        if foreign.iter().any(|word| before.contains(word)) {
+            return None;
+        }
+        let words: Vec<_> = module.split(['/', '.']).collect();
+        let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
+        Some(match () {
+            () if has(&["tls", "secure", "stream"]) => Self::TlsRead,
+            () if has(&["ntlm", "kerberos", "spnego", "auth", "multipart"]) => Self::Unseal,
+            () if has(&["sldc"]) => Self::Decompress,
+            () if has(&["wire"]) => Self::Decode,
+            () if has(&["wsman", "bookmark"]) => Self::Envelope,
+            () if has(&["event"]) => Self::Event,
+            () if has(&["syslog"]) => Self::Message,
+            () if has(&["queue", "link", "output", "outputs"]) => Self::Write,
+            () => Self::Other,
+        })
+    }
+
+    /// The stage of a function of ours: by the path of its module.
+    pub(crate) fn of_function(name: &str) -> Option<Self> {
+        if name.starts_with("openssl::") || name.starts_with("native_tls::") {
+            return Some(Self::TlsRead);
+        }
+        let at = name.find("wecrelay::")?;
+        let path = name[at + "wecrelay::".len()..].replace("::", "/");
+        let end = path.find(|c: char| !(c.is_alphanumeric() || "_/".contains(c)));
+        Self::of_file(&format!("src/{}", &path[..end.unwrap_or(path.len())]))
+    }
+}
