@@ -28,7 +28,7 @@
 //! Lowest first; a file imports from its own layer or a lower one, which
 //! `tests/layers.rs` checks:
 //!
-//! 1. bytes: [`wire`], [`sldc`], [`sid`], [`clock`], [`visible`];
+//! 1. bytes: [`wire`], [`xml`], [`sldc`], [`sid`], [`clock`], [`visible`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
 //!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
 //! 3. machines: [`connection`], [`helper`], [`output`], [`ownlog`], [`queue`], [`link`], [`hosts`],
@@ -96,3 +96,4 @@ pub mod users;
 pub mod visible;
 pub mod wire;
 pub mod wsman;
+pub mod xml;

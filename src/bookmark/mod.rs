@@ -13,6 +13,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::xml::{self, Limits, Node};
+
 pub use self::guard::{BatchFacts, Reason, Runs, Stored, Verdict, judge};
 pub use self::time::event_time;
 
@@ -32,7 +34,7 @@ pub enum Error {
         length: usize,
     },
     /// Not well-formed XML, or XML with a DTD.
-    Xml(roxmltree::Error),
+    Xml(xml::Error),
     /// The outermost element is not `BookmarkList`.
     NotABookmarkList {
         /// The name that stands there.
@@ -56,7 +58,7 @@ impl fmt::Display for Error {
                     "bookmark of {length} bytes is longer than {MAX_BOOKMARK_BYTES}"
                 )
             }
-            Self::Xml(error) => write!(f, "bookmark is not well-formed XML: {error}"),
+            Self::Xml(error) => write!(f, "bookmark: {error}"),
             Self::NotABookmarkList { name } => {
                 write!(f, "bookmark begins with {name:?} and not with BookmarkList")
             }
@@ -103,7 +105,7 @@ impl Bookmark {
         if text.len() > MAX_BOOKMARK_BYTES {
             return Err(Error::TooLong { length: text.len() });
         }
-        let document = roxmltree::Document::parse(text).map_err(Error::Xml)?;
+        let document = xml::parse(text, &Limits::FILE).map_err(Error::Xml)?;
         let list = document.root_element();
         let name = list.tag_name().name();
         if name != "BookmarkList" {
@@ -220,30 +222,30 @@ impl Key {
 }
 
 /// The channels of a list; of one that stands there twice, the highest id.
-fn positions(list: roxmltree::Node<'_, '_>) -> Vec<(String, u64)> {
+fn positions(list: Node<'_, '_>) -> Vec<(String, u64)> {
     let mut positions: Vec<_> = list.children().filter_map(position).collect();
     positions.sort_by(|a, b| compare(&a.0, &b.0).then(b.1.cmp(&a.1)));
     positions.dedup_by(|later, kept| compare(&later.0, &kept.0) == Ordering::Equal);
     positions
 }
 
-fn position(node: roxmltree::Node<'_, '_>) -> Option<(String, u64)> {
+fn position(node: Node<'_, '_>) -> Option<(String, u64)> {
     let channel = node.attribute("Channel").filter(|_| is_bookmark(node))?;
     let record_id = node.attribute("RecordId")?.trim().parse().ok()?;
     Some((channel.to_owned(), record_id))
 }
 
-fn current_channel(list: roxmltree::Node<'_, '_>) -> Option<String> {
+fn current_channel(list: Node<'_, '_>) -> Option<String> {
     let mut bookmarks = list.children().filter(|node| is_bookmark(*node));
     let current = bookmarks.find(|node| is(*node, "IsCurrent", "true"))?;
     current.attribute("Channel").map(str::to_owned)
 }
 
-fn is_bookmark(node: roxmltree::Node<'_, '_>) -> bool {
+fn is_bookmark(node: Node<'_, '_>) -> bool {
     node.is_element() && node.tag_name().name() == "Bookmark"
 }
 
-fn is(node: roxmltree::Node<'_, '_>, attribute: &str, value: &str) -> bool {
+fn is(node: Node<'_, '_>, attribute: &str, value: &str) -> bool {
     node.attribute(attribute)
         .is_some_and(|found| found.eq_ignore_ascii_case(value))
 }

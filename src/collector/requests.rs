@@ -247,18 +247,20 @@ impl Collector {
                     continue;
                 }
                 Ok(event) => note_event(&mut facts, event),
-                Err(error) => {
+                Err(malformed) => {
                     self.counters.malformed += 1;
-                    log::debug!("source {}: malformed event: {error}", origin.machine_id);
+                    log::debug!("source {}: malformed event: {malformed}", origin.machine_id);
+                    note_event(&mut facts, &malformed.system);
                 }
             }
+            let computer = computer_of(&event);
             if let Some((mismatch, host)) = rule
-                && let Ok(event) = &event
-                && !host.is(&event.computer)
+                && computer.is_some_and(|computer| !host.is(computer))
             {
                 self.counters.mismatches += 1;
                 if mismatch == Mismatch::Refuse {
-                    return Err(not_its_own(source, header, &expected, &event.computer));
+                    let computer = computer.unwrap_or_default();
+                    return Err(not_its_own(source, header, &expected, computer));
                 }
                 origin.computer_mismatch = &expected;
             }
@@ -333,7 +335,7 @@ fn push_message(
     mapping: &syslog::Mapping,
     form: Form,
     raw: &str,
-    event: &Result<Event<'_>, event::Error>,
+    event: &Result<Event<'_>, event::Malformed>,
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
@@ -343,6 +345,14 @@ fn push_message(
     });
     frames.ends.push(frames.bytes.len());
     written.truncated > 0
+}
+
+/// The host that an event names; none where it could not be read so far.
+fn computer_of<'e>(event: &'e Result<Event<'_>, event::Malformed>) -> Option<&'e str> {
+    match event {
+        Ok(event) => Some(&event.computer),
+        Err(malformed) => Some(&*malformed.system.computer).filter(|name| !name.is_empty()),
+    }
 }
 
 fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
@@ -364,11 +374,8 @@ pub(super) fn new_uuid(random: &mut impl Rng) -> Uuid {
 fn subcode(error: &wsman::Error) -> Subcode {
     match error {
         wsman::Error::Missing("Action" | "MessageID") => Subcode::InvalidMessageInformationHeader,
-        wsman::Error::Depth { .. }
-        | wsman::Error::Attributes { .. }
-        | wsman::Error::Namespaces { .. }
-        | wsman::Error::Markup
-        | wsman::Error::HeaderTooLong(_) => Subcode::EncodingLimit,
+        wsman::Error::Xml(error) if error.is_limit() => Subcode::EncodingLimit,
+        wsman::Error::HeaderTooLong(_) => Subcode::EncodingLimit,
         _ => Subcode::SchemaValidationError,
     }
 }

@@ -18,8 +18,8 @@ use super::general::{rendering_field, text_field};
 use super::repair::is_xml_character;
 use super::{Event, Rendering, trimmed, unnamed};
 
-/// Values of an event that this reader takes, well under what the general one does.
-const MAX_DATA: usize = 16_384;
+/// Elements of an event that this reader takes, well under what the general one does.
+const MAX_ELEMENTS: usize = 16_384;
 
 /// Most events have fewer values; saves growing step by step.
 const USUAL_DATA: usize = 32;
@@ -28,7 +28,10 @@ const ROOT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/event
 
 /// Reads an event of the usual shape.
 pub(super) fn read(xml: &str) -> Option<Event<'_>> {
-    let mut cursor = Cursor { rest: trim(xml) };
+    let mut cursor = Cursor {
+        rest: trim(xml),
+        elements: 0,
+    };
     cursor.expect(ROOT)?;
     if has_unusual(xml) {
         return None;
@@ -124,9 +127,6 @@ fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option
         };
         position += usize::from(element == "Data");
         event.data.push((name, cursor.text(element)?));
-        if event.data.len() > MAX_DATA {
-            return None;
-        }
     }
     Some(())
 }
@@ -161,6 +161,7 @@ fn read_keywords<'a>(cursor: &mut Cursor<'a>, keywords: &mut Vec<Cow<'a, str>>) 
         if !keyword.is_empty() {
             keywords.push(keyword);
         }
+        cursor.count()?;
     }
     Some(())
 }
@@ -177,6 +178,7 @@ fn set<'a>(field: &mut Cow<'a, str>, value: Cow<'a, str>) -> Option<()> {
 /// What has not been read yet.
 struct Cursor<'a> {
     rest: &'a str,
+    elements: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -201,9 +203,15 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
+    fn count(&mut self) -> Option<()> {
+        self.elements += 1;
+        (self.elements <= MAX_ELEMENTS).then_some(())
+    }
+
     /// The name in a start tag; attributes or its end come next.
     fn open(&mut self) -> Option<&'a str> {
         self.expect("<")?;
+        self.count()?;
         let end = self
             .rest
             .bytes()

@@ -6,19 +6,13 @@
 
 use std::borrow::Cow;
 
-use roxmltree::{Attribute, Document, Node, ParsingOptions, StringStorage};
-
-use super::{Error, Event, MAX_NODES, Pair, Rendering, scan, trimmed, unnamed};
+use super::{Error, Event, LIMITS, MAX_PREFIX, Pair, Rendering, trimmed, unnamed};
 use crate::wire::trim;
+use crate::xml::{self, Attribute, Node, StringStorage};
 
 /// Reads an event without repairing anything.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
-    scan::check_depth(xml)?;
-    let options = ParsingOptions {
-        nodes_limit: MAX_NODES,
-        ..ParsingOptions::default()
-    };
-    let document = Document::parse_with_options(xml, options).map_err(Error::Xml)?;
+    let document = xml::parse(xml, &LIMITS).map_err(Error::Xml)?;
     let root = document.root_element();
     if root.tag_name().name() != "Event" {
         return Err(Error::NotAnEvent);
@@ -27,11 +21,11 @@ pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
     for child in elements(root) {
         match name_within(child, root) {
             "System" => read_system(child, &mut event),
-            "EventData" => read_event_data(child, &mut event),
+            "EventData" => read_event_data(child, &mut event)?,
             "RenderingInfo" if event.rendering.is_none() => {
                 event.rendering = Some(read_rendering(child));
             }
-            _ => read_other_data(child, &mut event),
+            _ => read_other_data(child, &mut event)?,
         }
     }
     Ok(event)
@@ -156,13 +150,13 @@ pub(super) fn rendering_field<'r, 'a>(
     })
 }
 
-fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) {
+fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), Error> {
     for attribute in container.attributes() {
         if attribute.name() == "Name" {
             set(&mut event.data_name, attribute_value(&attribute));
         } else {
             event.data.push((
-                dotted("EventData", attribute.name()),
+                dotted("EventData", attribute.name())?,
                 attribute_value(&attribute),
             ));
         }
@@ -170,12 +164,17 @@ fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) {
     push_loose_text(container, &mut event.data);
     let mut position = 0;
     for node in elements(container) {
-        read_data(node, &mut position, &mut event.data);
+        read_data(node, &mut position, &mut event.data)?;
     }
+    Ok(())
 }
 
 /// `Data`, `ComplexData` and their like: the name is an attribute.
-fn read_data<'a>(node: Node<'_, 'a>, position: &mut usize, data: &mut Vec<Pair<'a>>) {
+fn read_data<'a>(
+    node: Node<'_, 'a>,
+    position: &mut usize,
+    data: &mut Vec<Pair<'a>>,
+) -> Result<(), Error> {
     let element = node.tag_name().name();
     let named = node
         .attribute_node("Name")
@@ -190,18 +189,22 @@ fn read_data<'a>(node: Node<'_, 'a>, position: &mut usize, data: &mut Vec<Pair<'
         .attributes()
         .filter(|attribute| attribute.name() != "Name")
     {
-        data.push((dotted(&name, attribute.name()), attribute_value(&attribute)));
+        data.push((
+            dotted(&name, attribute.name())?,
+            attribute_value(&attribute),
+        ));
     }
     data.push((name, text(node)));
     for child in elements(node) {
-        read_data(child, position, data);
+        read_data(child, position, data)?;
     }
+    Ok(())
 }
 
 /// `UserData`, `DebugData`, `BinaryEventData` and their like: the element's name is the name.
-fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) {
+fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), Error> {
     for attribute in node.attributes() {
-        let name = dotted(node.tag_name().name(), attribute.name());
+        let name = dotted(node.tag_name().name(), attribute.name())?;
         event.data.push((name, attribute_value(&attribute)));
     }
     push_loose_text(node, &mut event.data);
@@ -211,9 +214,10 @@ fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) {
                 .data
                 .push((Cow::Borrowed(child.tag_name().name()), text(child)));
         } else {
-            read_other_data(child, event);
+            read_other_data(child, event)?;
         }
     }
+    Ok(())
 }
 
 /// Text that stands beside elements, unless it is white space.
@@ -224,8 +228,12 @@ fn push_loose_text<'a>(node: Node<'_, 'a>, data: &mut Vec<Pair<'a>>) {
     }
 }
 
-fn dotted<'a>(element: &str, attribute: &str) -> Cow<'a, str> {
-    Cow::Owned([element, ".", attribute].concat())
+fn dotted<'a>(element: &str, attribute: &str) -> Result<Cow<'a, str>, Error> {
+    // Each attribute repeats the name.
+    if element.len() > MAX_PREFIX {
+        return Err(Error::LongName);
+    }
+    Ok(Cow::Owned([element, ".", attribute].concat()))
 }
 
 fn local_name<'a>(attribute: &Attribute<'_, 'a>) -> Cow<'a, str> {

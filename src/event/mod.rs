@@ -8,25 +8,38 @@
 
 mod fast;
 mod general;
+mod remains;
 mod repair;
 pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
 use crate::wire::trim;
+use crate::xml::{self, Limits};
 use std::borrow::Cow;
 use std::fmt;
 
 /// Namespace of event XML.
 pub const NAMESPACE: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
 
-/// Elements within elements. Real events have 3 to 10 levels; the general
-/// reader has no limit of its own.
-pub const MAX_DEPTH: usize = 64;
+/// Longest text that is read, in bytes. A record of the event log holds 64 kB, its text
+/// seldom more than 200 kB; what is longer goes out as it came.
+pub const MAX_TEXT: usize = 1 << 20;
 
-/// XML nodes of one event. A record holds 64 kB, so real ones stay far below;
-/// it bounds memory to about 10 MB.
-pub const MAX_NODES: u32 = 100_000;
+/// Most markup of an event.
+pub const LIMITS: Limits = Limits {
+    // Real events have 3 to 10 levels.
+    depth: 64,
+    attributes: 64,
+    // Real ones have 1 or 2.
+    namespaces: 32,
+    // More than the fast reader takes, and far more than a record of 64 kB holds.
+    nodes: 65_536,
+    reserved: MAX_TEXT,
+};
+
+/// Longest name of an element that has attributes, in bytes, as each repeats it.
+pub const MAX_PREFIX: usize = 1024;
 
 /// One event. A text is empty where the event does not have it; texts of
 /// `System` and `RenderingInfo` are without surrounding white space.
@@ -119,29 +132,31 @@ pub struct Repaired {
 }
 
 /// Why a text is not an event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// More than [`MAX_DEPTH`] elements within each other; offset in bytes.
-    TooDeep {
-        /// Offset in bytes of the tag that was too much.
-        offset: usize,
+    /// More than [`MAX_TEXT`] bytes.
+    TooLong {
+        /// How many.
+        length: usize,
     },
     /// XML, but its root is another element.
     NotAnEvent,
-    /// No well-formed XML, and of no known damage.
-    Xml(roxmltree::Error),
+    /// An element with attributes whose name is over [`MAX_PREFIX`].
+    LongName,
+    /// No well-formed XML, and of no known damage; or over one of [`LIMITS`].
+    Xml(xml::Error),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooDeep { offset } => {
-                write!(
-                    f,
-                    "more than {MAX_DEPTH} levels of elements at byte {offset}"
-                )
+            Self::TooLong { length } => {
+                write!(f, "{length} bytes, at most {MAX_TEXT} are read")
             }
             Self::NotAnEvent => f.write_str("root element is not Event"),
+            Self::LongName => write!(f, "name of more than {MAX_PREFIX} bytes"),
+            // What is wrong with it is all that matters here.
+            Self::Xml(xml::Error::Malformed(error)) => error.fmt(f),
             Self::Xml(error) => error.fmt(f),
         }
     }
@@ -151,8 +166,29 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Xml(error) => Some(error),
-            Self::TooDeep { .. } | Self::NotAnEvent => None,
+            Self::TooLong { .. } | Self::NotAnEvent | Self::LongName => None,
         }
+    }
+}
+
+/// A text that is not an event, to be forwarded as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Why it could not be read.
+    pub reason: Error,
+    /// What its `System` tells all the same, where that element is whole; else empty.
+    pub system: Box<Event<'static>>,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for Malformed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
     }
 }
 
@@ -166,13 +202,24 @@ impl std::error::Error for Error {
 /// let xml = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>\
 ///            <System><EventID>4624</EventID></System></Event>";
 /// assert_eq!(wecrelay::event::parse(xml)?.event_id, "4624");
-/// # Ok::<(), wecrelay::event::Error>(())
+/// # Ok::<(), wecrelay::event::Malformed>(())
 /// ```
 ///
 /// # Errors
-/// [`Error`] when the text, also after repair, is no XML with the root `Event`,
+/// [`Malformed`] when the text, also after repair, is no XML with the root `Event`,
 /// or is over a limit. The text should be forwarded as it is then.
-pub fn parse(xml: &str) -> Result<Event<'_>, Error> {
+pub fn parse(xml: &str) -> Result<Event<'_>, Malformed> {
+    read(xml).map_err(|reason| Malformed {
+        reason,
+        system: Box::new(remains::system(xml)),
+    })
+}
+
+fn read(xml: &str) -> Result<Event<'_>, Error> {
+    if xml.len() > MAX_TEXT {
+        let length = xml.len();
+        return Err(Error::TooLong { length });
+    }
     if let Some(event) = fast::read(xml) {
         return Ok(event);
     }

@@ -44,7 +44,7 @@ pub(super) fn is_xml_character(c: char) -> bool {
 }
 
 /// Puts U+FFFD for characters, raw or as references, that XML does not allow.
-fn replace_forbidden(xml: &str) -> Cow<'_, str> {
+pub(super) fn replace_forbidden(xml: &str) -> Cow<'_, str> {
     let mut result = String::new();
     let mut kept = 0;
     for (at, c) in xml.char_indices() {

@@ -2,8 +2,6 @@
 
 use memchr::{memchr, memchr3, memmem};
 
-use super::{Error, MAX_DEPTH};
-
 /// A piece of XML with its delimiters. The last piece may be unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Segment<'a> {
@@ -80,27 +78,4 @@ fn tag_end(text: &str) -> Option<usize> {
             quote => at += memchr(*quote, bytes.get(at..)?)? + 1,
         }
     }
-}
-
-/// Refuses XML deeper than [`MAX_DEPTH`], before a recursive reader sees it.
-pub(crate) fn check_depth(xml: &str) -> Result<(), Error> {
-    let (mut depth, mut offset) = (0_usize, 0);
-    for segment in segments(xml) {
-        let (Segment::Tag(text)
-        | Segment::Text(text)
-        | Segment::CData(text)
-        | Segment::Other(text)) = segment;
-        if matches!(segment, Segment::Tag(_)) {
-            if text.starts_with("</") {
-                depth = depth.saturating_sub(1);
-            } else if !text.ends_with("/>") {
-                depth += 1;
-            }
-            if depth > MAX_DEPTH {
-                return Err(Error::TooDeep { offset });
-            }
-        }
-        offset += text.len();
-    }
-    Ok(())
 }

@@ -270,7 +270,10 @@ fn what_is_no_event_is_an_error_with_a_reason() {
         ("", "the document does not have a root node"),
         ("<Events/>", "root element is not Event"),
         (&no_end, "the root node was opened but never closed"),
-        ("<!DOCTYPE a><Event/>", "XML with DTD detected"),
+        (
+            "<!DOCTYPE a><Event/>",
+            "document type declaration at byte 0",
+        ),
     ];
     for (xml, reason) in cases {
         assert_eq!(parse(xml).unwrap_err().to_string(), reason, "{xml}");
@@ -285,10 +288,10 @@ fn elements_may_be_nested_up_to_the_limit() {
             "<!-- <a><a> --><UserData><![CDATA[<a>]]>{body}</UserData>"
         ))
     };
-    assert!(parse(&nested(MAX_DEPTH - 2)).is_ok());
-    let error = parse(&nested(MAX_DEPTH - 1)).unwrap_err();
+    assert!(parse(&nested(LIMITS.depth - 2)).is_ok());
+    let error = parse(&nested(LIMITS.depth - 1)).unwrap_err().reason;
     assert!(
-        matches!(error, Error::TooDeep { offset } if offset > 600),
+        matches!(error, Error::Xml(xml::Error::Depth { offset, .. }) if offset > 600),
         "{error}"
     );
 }
@@ -296,12 +299,11 @@ fn elements_may_be_nested_up_to_the_limit() {
 #[test]
 fn nodes_are_counted() {
     let with = |count: usize| with_body(&format!("<UserData>{}</UserData>", "<a/>".repeat(count)));
-    let limit = usize::try_from(MAX_NODES).unwrap();
-    assert!(parse(&with(limit - 10)).is_ok());
-    assert!(matches!(
-        parse(&with(limit)),
-        Err(Error::Xml(roxmltree::Error::NodesLimitReached))
-    ));
+    assert!(parse(&with(LIMITS.nodes - 10)).is_ok());
+    let error = parse(&with(LIMITS.nodes)).unwrap_err();
+    let most = LIMITS.nodes;
+    assert_eq!(error.reason, Error::Xml(xml::Error::Nodes { most }));
+    assert_eq!(error.system.event_id, "1");
 }
 
 #[test]
@@ -327,4 +329,140 @@ fn segments_put_together_are_the_text() {
             .collect();
         assert_eq!(joined, sample);
     }
+}
+
+/// Shapes that cost a reader without a gate seconds, each with a whole `System`.
+fn bombs() -> Vec<String> {
+    let system = "<System><Provider Name='P'/><EventID>7</EventID><EventRecordID>9</EventRecordID>\
+                  <TimeCreated SystemTime='2024-01-02T03:04:05.6Z'/><Channel>C</Channel>\
+                  <Computer>ws1</Computer></System>";
+    let many =
+        |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
+    let namespaces = many(2000, &|i| format!(" xmlns:n{i:x}='u{i:x}'"));
+    let attributes = many(80_000, &|i| format!(" a{i:x}=''"));
+    let in_scope = many(31, &|i| format!(" xmlns:n{i:x}='u'"));
+    let children = "<a xmlns:z='u'/>".repeat(20_000);
+    let different = many(20_000, &|i| format!("<a xmlns='{i:x}'/>"));
+    let dense = format!("<a{}/>", many(60, &|i| format!(" a{i:x}=''"))).repeat(900);
+    vec![
+        format!("<Event{namespaces}>{system}{children}</Event>"),
+        format!("<Event{attributes}>{system}</Event>"),
+        format!("<Event>{system}<UserData><a{attributes}/></UserData></Event>"),
+        format!("<Event>{system}<UserData><a{attributes}"),
+        format!("<Event{in_scope}>{system}{children}</Event>"),
+        format!("<Event>{system}{different}</Event>"),
+        format!("<Event>{system}<UserData>{dense}</UserData></Event>"),
+        format!(
+            "<e:Event xmlns:e='x'>{}{}</e:Event>",
+            system.replace('<', "<e:").replace("<e:/", "</e:"),
+            "<a/>".repeat(70_000)
+        ),
+        format!("<Event>{system}{}</Event>", "<a>".repeat(1000)),
+        format!(
+            "<Event>{system}<EventData><Data>{}</Data></EventData></Event>",
+            "x".repeat(MAX_TEXT)
+        ),
+    ]
+}
+
+#[test]
+fn over_a_limit_system_still_tells_what_it_says() {
+    for bomb in bombs() {
+        let start: String = bomb.chars().take(60).collect();
+        let malformed = parse(&bomb).expect_err(&start);
+        let is_limit = match &malformed.reason {
+            Error::Xml(error) => error.is_limit(),
+            Error::TooLong { length } => *length == bomb.len(),
+            _ => false,
+        };
+        assert!(is_limit, "{malformed}: {start}");
+        let event = malformed.system;
+        assert_eq!(
+            [
+                &event.provider,
+                &event.event_id,
+                &event.record_id,
+                &event.time_created,
+                &event.channel,
+                &event.computer
+            ],
+            ["P", "7", "9", "2024-01-02T03:04:05.6Z", "C", "ws1"],
+            "{start}"
+        );
+        assert!(event.data.is_empty() && event.rendering.is_none());
+    }
+}
+
+#[test]
+fn a_system_that_is_not_whole_tells_nothing() {
+    let whole = with_body("<EventData><Data>&nothing;</Data></EventData>");
+    let end = whole.find("</System>").unwrap() + "</System>".len();
+    for cut in 0..whole.len() {
+        let system = parse(&whole[..cut]).unwrap_err().system;
+        assert_eq!(system.event_id == "1", cut >= end, "cut at {cut}");
+    }
+    let forbidden = whole.replace("<EventID>", "<Channel>a\u{1}</Channel><EventID>");
+    assert_eq!(parse(&forbidden).unwrap_err().system.channel, "a\u{fffd}");
+    for other in [
+        whole.replace("Event xmlns", "Evnt xmlns"),
+        whole
+            .replace("<System>", "<More><System>")
+            .replace("</System>", "</System></More>"),
+        whole
+            .replace("<System>", "<!--<System>")
+            .replace("</System>", "</System>-->"),
+        whole.replace(
+            "<EventID>",
+            &format!("<!--{}--><EventID>", "x".repeat(64 * 1024)),
+        ),
+    ] {
+        assert_eq!(*parse(&other).unwrap_err().system, Event::default());
+    }
+}
+
+#[test]
+fn texts_are_read_up_to_the_limit() {
+    let of = |length: usize| {
+        let frame = with_body("<EventData><Data></Data></EventData>").len();
+        with_body(&format!(
+            "<EventData><Data>{}</Data></EventData>",
+            "x".repeat(length - frame)
+        ))
+    };
+    assert!(parse(&of(MAX_TEXT)).is_ok());
+    let length = MAX_TEXT + 1;
+    assert_eq!(
+        parse(&of(length)).unwrap_err().reason,
+        Error::TooLong { length }
+    );
+}
+
+#[test]
+fn long_names_are_not_repeated_for_each_attribute() {
+    let named = |length: usize| {
+        let name = "n".repeat(length);
+        with_body(&format!(
+            "<EventData><Data Name='{name}' Type='t'>v</Data></EventData>"
+        ))
+    };
+    assert!(parse(&named(MAX_PREFIX)).is_ok());
+    assert_eq!(
+        parse(&named(MAX_PREFIX + 1)).unwrap_err().reason,
+        Error::LongName
+    );
+    let alone = with_body(&format!(
+        "<EventData><Data Name='{}'>v</Data></EventData>",
+        "n".repeat(5000)
+    ));
+    assert!(parse(&alone).is_ok());
+}
+
+#[test]
+fn both_readers_take_as_many_elements_as_the_fast_one_may() {
+    let data = |count: usize| {
+        let one = "<Data Name='a'>b</Data>";
+        with_body(&format!("<EventData>{}</EventData>", one.repeat(count)))
+    };
+    assert!(agree(&data(16_383)));
+    assert!(!agree(&data(16_384)) && parse(&data(16_384)).is_ok());
 }

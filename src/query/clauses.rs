@@ -1,6 +1,8 @@
 //! The clauses of a `QueryList` (event query schema): Select and Suppress by channel.
 
-use roxmltree::{Document, Node};
+use std::borrow::Cow;
+
+use crate::xml::{self, Document, Limits, Node, trimmed_text};
 
 /// One `Select` or `Suppress`.
 pub(super) struct Clause<'a> {
@@ -13,7 +15,7 @@ pub(super) struct Clause<'a> {
     /// The Path that names it as written, where blanks surround the name.
     pub(super) blank_path: Option<&'a str>,
     /// The XPath expression.
-    pub(super) expression: &'a str,
+    pub(super) expression: Cow<'a, str>,
 }
 
 /// The clauses of each Query; none where the document is no `QueryList`.
@@ -36,14 +38,14 @@ fn clause<'a>(query: Node<'a, '_>, node: Node<'a, '_>) -> Option<Clause<'a>> {
         suppresses: node.has_tag_name("Suppress"),
         channel,
         blank_path: Some(path).filter(|path| *path != channel),
-        expression: node.text().unwrap_or_default().trim(),
+        expression: trimmed_text(node),
     })
 }
 
 /// The channels that a query selects from, sorted, each once, without regard to case.
 #[must_use]
 pub fn channels(query: &str) -> Vec<String> {
-    let Ok(document) = Document::parse(query) else {
+    let Ok(document) = xml::parse(query, &Limits::FILE) else {
         return Vec::new();
     };
     let mut channels: Vec<String> = Vec::new();
@@ -61,7 +63,7 @@ pub fn channels(query: &str) -> Vec<String> {
 /// Query. Of these no record id is left out.
 #[must_use]
 pub fn whole_channels(query: &str) -> Vec<String> {
-    let Ok(document) = Document::parse(query) else {
+    let Ok(document) = xml::parse(query, &Limits::FILE) else {
         return Vec::new();
     };
     let queries = queries(&document);
@@ -75,7 +77,7 @@ pub fn whole_channels(query: &str) -> Vec<String> {
         let cut = suppressed
             .iter()
             .any(|channel| channel.eq_ignore_ascii_case(clause.channel));
-        !clause.suppresses && !cut && matches!(clause.expression, "*" | "Event")
+        !clause.suppresses && !cut && matches!(&*clause.expression, "*" | "Event")
     };
     let mut channels: Vec<String> = Vec::new();
     for clause in queries.iter().flatten().filter(is_whole) {

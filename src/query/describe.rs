@@ -1,7 +1,7 @@
 //! A query for people: a line for each clause.
 
 use super::clauses;
-use roxmltree::Document;
+use crate::xml::{self, Limits};
 
 /// What a query takes and leaves, a line for each clause; none where it cannot be read.
 ///
@@ -15,7 +15,7 @@ use roxmltree::Document;
 /// ```
 #[must_use]
 pub fn describe(query: &str) -> Vec<String> {
-    let Ok(document) = Document::parse(query) else {
+    let Ok(document) = xml::parse(query, &Limits::FILE) else {
         return Vec::new();
     };
     let queries = clauses::queries(&document);

@@ -3,7 +3,7 @@
 use super::clauses::{self, Clause};
 use super::xpath::Expression;
 use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
-use roxmltree::Document;
+use crate::xml::{self, Limits};
 
 /// Looks at a `QueryList`; nothing is found where all is well.
 ///
@@ -19,9 +19,9 @@ use roxmltree::Document;
 /// ```
 #[must_use]
 pub fn lint(query: &str) -> Vec<Finding> {
-    let document = match Document::parse(query) {
+    let document = match xml::parse(query, &Limits::FILE) {
         Ok(document) => document,
-        Err(error) => return vec![malformed(&error)],
+        Err(error) => return vec![malformed(&error, query)],
     };
     let queries = clauses::queries(&document);
     let mut findings = Vec::new();
@@ -44,10 +44,9 @@ fn finding(line: u32, what: String) -> Finding {
     }
 }
 
-fn malformed(error: &roxmltree::Error) -> Finding {
-    let what =
-        format!("no well-formed XML: {error} (in CDATA, < of an expression is written &lt;)");
-    finding(error.pos().row, what)
+fn malformed(error: &xml::Error, query: &str) -> Finding {
+    let what = format!("{error} (in CDATA, < of an expression is written &lt;)");
+    finding(error.line(query), what)
 }
 
 fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
@@ -68,7 +67,7 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
                 .to_owned(),
         );
     }
-    let expression = match Expression::parse(clause.expression) {
+    let expression = match Expression::parse(&clause.expression) {
         Ok(expression) => expression,
         Err(error) => {
             find(format!("column {}: {}", error.column, error.what));

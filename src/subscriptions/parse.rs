@@ -3,7 +3,9 @@
 mod delivery;
 mod event_query;
 
-use roxmltree::Node;
+use std::borrow::Cow;
+
+use crate::xml::{Node, trimmed_text as text_of};
 
 use super::{Error, Foreign};
 use crate::query;
@@ -59,7 +61,7 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
     if let Some(what) = Foreign::of_text(text) {
         return Err(foreign(what));
     }
-    let skeleton = Skeleton::scan(text).map_err(malformed)?;
+    let skeleton = Skeleton::whole(text).map_err(malformed)?;
     let document = skeleton.document().map_err(malformed)?;
     let root = document.root_element();
     let reader = File { name: file };
@@ -100,18 +102,18 @@ impl File<'_> {
         let id = self.need(root, "SubscriptionId", NAME)?;
         let name = text_of(id);
         if name.is_empty() || name.chars().count() > MAX_NAME {
-            return Err(self.value(id, "SubscriptionId", name, NAME));
+            return Err(self.value(id, "SubscriptionId", &name, NAME));
         }
         let kind = self.need(root, "SubscriptionType", TYPE)?;
         if !text_of(kind).eq_ignore_ascii_case("SourceInitiated") {
-            return Err(self.value(kind, "SubscriptionType", text_of(kind), TYPE));
+            return Err(self.value(kind, "SubscriptionType", &text_of(kind), TYPE));
         }
         let query = self.query(root, skeleton)?;
         let format = match child(root, "ContentFormat") {
             Some(node) => self.content_format(node)?,
             None => ContentFormat::RenderedText,
         };
-        Ok(Subscription::new(name, &query, format))
+        Ok(Subscription::new(&name, &query, format))
     }
 
     fn content_format(&self, node: Node<'_, '_>) -> Result<ContentFormat, Error> {
@@ -120,7 +122,7 @@ impl File<'_> {
             "renderedtext" | "" => Ok(ContentFormat::RenderedText),
             _ => {
                 let allowed = "must be Events or RenderedText";
-                Err(self.value(node, "ContentFormat", text_of(node), allowed))
+                Err(self.value(node, "ContentFormat", &text_of(node), allowed))
             }
         }
     }
@@ -131,7 +133,7 @@ impl File<'_> {
         subscription: &mut Subscription,
     ) -> Result<(), Error> {
         let given = |name| child(root, name).filter(|node| !text_of(*node).is_empty());
-        subscription.description = given("Description").map(|node| text_of(node).to_owned());
+        subscription.description = given("Description").map(|node| text_of(node).into_owned());
         if let Some(node) = given("Enabled") {
             subscription.enabled = self.boolean(node, "Enabled")?;
         }
@@ -143,9 +145,9 @@ impl File<'_> {
         subscription.locale = locale.map(str::to_owned);
         if let Some(node) = given("Expires") {
             let allowed = "must be a time such as 2030-12-31T23:59:59Z";
-            let expires = humantime::parse_rfc3339_weak(text_of(node));
+            let expires = humantime::parse_rfc3339_weak(&text_of(node));
             let expires =
-                expires.map_err(|_| self.value(node, "Expires", text_of(node), allowed))?;
+                expires.map_err(|_| self.value(node, "Expires", &text_of(node), allowed))?;
             subscription.expires = Some(expires);
         }
         Ok(())
@@ -197,7 +199,7 @@ impl File<'_> {
                 notices.push(format!(
                     "{file}:{line}: {name} once more: only the first counts"
                 ));
-            } else if let Some(why) = without_effect(name, text_of(node)) {
+            } else if let Some(why) = without_effect(name, &text_of(node)) {
                 ignored.push(format!("{name} ({why})"));
             } else if !KNOWN.contains(&name) {
                 notices.push(format!("{file}:{line}: {name} is not known here: ignored"));
@@ -310,17 +312,13 @@ fn list(parent: Node<'_, '_>, holder: &str, item: &str) -> Vec<String> {
     let items = items.iter().flat_map(Node::children);
     let items = items.filter(|node| node.has_tag_name((NAMESPACE, item)));
     let texts = items.map(text_of).filter(|text| !text.is_empty());
-    texts.map(str::to_owned).collect()
+    texts.map(Cow::into_owned).collect()
 }
 
 fn child<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     parent
         .children()
         .find(|node| node.has_tag_name((NAMESPACE, name)))
-}
-
-fn text_of<'a>(node: Node<'a, '_>) -> &'a str {
-    trim(node.text().unwrap_or_default())
 }
 
 fn line_of(node: Node<'_, '_>) -> u32 {

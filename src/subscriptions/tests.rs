@@ -530,3 +530,65 @@ fn the_command_for_a_bare_query_makes_a_subscription_file() {
     assert_eq!(loaded.subscriptions[0].name, "NAME");
     assert!(loaded.subscriptions[0].query.contains("Level&lt;3"));
 }
+
+/// Each text of a file in pieces, comments and instructions between.
+#[test]
+fn comments_and_instructions_do_not_end_a_text() {
+    let whole = parse(&full(), "a.xml").unwrap().subscription;
+    for put in ["<!-- why -->", "<?note x?>", "<![CDATA[]]>"] {
+        let mut text = full();
+        for value in [
+            "Logons",
+            "SourceInitiated",
+            "Who logs on",
+            "true",
+            "Custom",
+            "20<",
+            "30000",
+            "2040-01-01T00:00:00.000Z",
+            "<![CDATA[\n",
+            "Events<",
+            "4AB167DF",
+            "*.example",
+            "a</Subject",
+            "bad.example",
+            "O:NSG:NSD:(A;;GA;;;DC)",
+        ] {
+            let (start, rest) = match value.strip_prefix("<![") {
+                Some(_) => ("", value),
+                None => value.split_at(1),
+            };
+            assert!(text.contains(value), "{value}");
+            text = text.replace(&format!(">{value}"), &format!(">{put}{start}{put}{rest}"));
+        }
+        let parsed = parse(&text, "a.xml").unwrap().subscription;
+        assert_eq!(parsed, whole, "{text}");
+    }
+}
+
+#[test]
+fn comments_in_a_query_hide_nothing_of_it() {
+    let select = |inside: &str| {
+        let query = format!(
+            "<QueryList><Query Id=\"0\" Path=\"Security\"><Select>{inside}</Select></Query></QueryList>"
+        );
+        crate::query::describe(&query)
+    };
+    let expected = ["takes from Security: *[System[EventID=4624]]"];
+    for inside in [
+        "<!-- logons -->*[System[EventID=4624]]",
+        "*<!-- only -->[System[EventID=4624]]",
+        "<?note x?>*[System[EventID=4624]]<!-- all -->",
+    ] {
+        assert_eq!(select(inside), expected, "{inside}");
+        assert!(crate::query::whole_channels(&least("")).is_empty());
+    }
+}
+
+#[test]
+fn long_entries_of_access_lists_are_kept() {
+    let subject = format!("<![CDATA[{}]]>", "x".repeat(1000));
+    let text = full().replace("bad.example", &subject);
+    let access = parse(&text, "a.xml").unwrap().subscription.access;
+    assert_eq!(access.denied_subjects, ["x".repeat(1000)]);
+}

@@ -5,7 +5,7 @@
 //! name of their own here), `EventData` (a name that repeats has an array),
 //! `Message`, `LevelName`, `TaskName`, `OpcodeName`, `KeywordNames`, `Culture`,
 //! `Repaired`, and `Collector` (what we know of the source). An event that
-//! could not be read has `Malformed` and `Raw` instead.
+//! could not be read has `Malformed` and `Raw`, and of the others what its `System` tells.
 
 use std::collections::HashMap;
 
@@ -74,8 +74,9 @@ fn push_cut(out: &mut Vec<u8>, message: &Message<'_, '_>, cut: usize, limit: usi
     object.fact("Uid", message.uid.as_str());
     match message.event {
         Ok(event) => object.event(event),
-        Err(reason) => {
-            object.fact("Malformed", &reason.to_string());
+        Err(malformed) => {
+            object.fact("Malformed", &malformed.to_string());
+            object.event(&malformed.system);
             object.value("Raw", message.xml);
         }
     }

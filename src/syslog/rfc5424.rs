@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::event::{self, Event};
+use crate::event::{Event, Malformed};
 
 use super::escape::{push_text, push_value};
 use super::{
@@ -28,7 +28,8 @@ const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372
 /// Appends one SYSLOG-MSG, without framing.
 ///
 /// `xml` is the text that `event` was read from. An event that could not be
-/// read is written too: `MSG` is its text, and `event@` says why in `Malformed`.
+/// read is written too: `MSG` is its text, `event@` says why in `Malformed`, and what
+/// its `System` tells stands where it does in other messages.
 ///
 /// Structured data has up to three elements. `origin`: the address of the
 /// source and who we are. `event@`: facts of the event, among them
@@ -49,7 +50,7 @@ const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372
 pub fn write_message(
     mapping: &Mapping,
     xml: &str,
-    event: &Result<Event<'_>, event::Error>,
+    event: &Result<Event<'_>, Malformed>,
     origin: &Origin<'_>,
     max: Option<usize>,
     control: ControlCharacters,
@@ -78,7 +79,7 @@ pub fn write_message(
 pub(super) struct Message<'m, 'a> {
     pub(super) mapping: &'m Mapping,
     pub(super) xml: &'m str,
-    pub(super) event: &'m Result<Event<'a>, event::Error>,
+    pub(super) event: &'m Result<Event<'a>, Malformed>,
     pub(super) origin: &'m Origin<'m>,
     pub(super) control: ControlCharacters,
     pub(super) uid: Uid,
@@ -115,22 +116,27 @@ impl Message<'_, '_> {
     }
 
     fn push_header(&self, out: &mut Vec<u8>) {
-        let event = self.event.as_ref().ok();
-        let facility = self.mapping.facility.facility(event);
-        let severity = event.map_or(Severity::Informational, Severity::of);
+        let event = self.facts();
+        let facility = self.mapping.facility.facility(Some(event));
+        let severity = Severity::of(event);
         out.push(b'<');
         push_number(
             out,
             u64::from(facility.code()) * 8 + u64::from(severity.code()),
         );
         out.extend_from_slice(b">1 ");
-        match event {
-            Some(event) => push_event_header(out, event),
-            None => {
-                out.extend_from_slice(b"- ");
-                push_word(out, self.origin.machine_id, MAX_HOSTNAME);
-                out.extend_from_slice(b" - - - ");
-            }
+        let computer = match (self.event, &*event.computer) {
+            (Err(_), "") => self.origin.machine_id,
+            (_, computer) => computer,
+        };
+        push_event_header(out, event, computer);
+    }
+
+    /// The event, or what is left of one that could not be read.
+    pub(super) fn facts(&self) -> &Event<'_> {
+        match self.event {
+            Ok(event) => event,
+            Err(malformed) => &malformed.system,
         }
     }
 
@@ -150,32 +156,25 @@ impl Message<'_, '_> {
         if let Err(reason) = self.event {
             self.push_fact(out, "Malformed", &reason.to_string());
         }
-        let event = self.event.as_ref().ok();
-        if let Some(event) = event {
-            self.push_fact(out, "Channel", &event.channel);
-            self.push_fact(out, "EventRecordID", &event.record_id);
-        }
+        let event = self.facts();
+        self.push_fact(out, "Channel", &event.channel);
+        self.push_fact(out, "EventRecordID", &event.record_id);
         self.push_fact(out, "Subscription", origin.subscription);
         self.push_fact(out, "Identity", origin.identity);
         self.push_fact(out, "AccountSid", origin.account_sid);
         self.push_fact(out, "Auth", origin.auth);
         self.push_fact(out, "ComputerMismatch", origin.computer_mismatch);
-        if let Some(event) = event {
-            self.push_unlike_header(out, event);
-            for (name, value) in facts(event) {
-                self.push_fact(out, name, value);
-            }
-            self.push_rendered_names(out, event);
-            for (name, value) in &event.extra {
-                self.push_param(out, name, value);
-            }
-            let repaired = event.repaired.as_ref();
-            self.push_fact(
-                out,
-                "Repaired",
-                repaired.map_or("", |repaired| repaired.reason),
-            );
+        self.push_unlike_header(out, event);
+        for (name, value) in facts(event) {
+            self.push_fact(out, name, value);
         }
+        self.push_rendered_names(out, event);
+        for (name, value) in &event.extra {
+            self.push_param(out, name, value);
+        }
+        let repaired = event.repaired.as_ref();
+        let repaired = repaired.map_or("", |repaired| repaired.reason);
+        self.push_fact(out, "Repaired", repaired);
         out.push(b']');
     }
 
@@ -296,7 +295,7 @@ pub(super) fn facts<'e>(event: &'e Event<'_>) -> [(&'static str, &'e str); 13] {
 }
 
 /// TIMESTAMP to MSGID, each with a space after it.
-fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>) {
+fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
     match timestamp::without_zone(&event.time_created) {
         Some(time) => {
             out.extend_from_slice(time.as_bytes());
@@ -305,10 +304,10 @@ fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>) {
         None => out.extend_from_slice(b"- "),
     }
     let words = [
-        (&event.computer, MAX_HOSTNAME),
-        (&event.provider, MAX_APP_NAME),
-        (&event.process_id, MAX_PROCID),
-        (&event.event_id, MAX_MSGID),
+        (computer, MAX_HOSTNAME),
+        (&*event.provider, MAX_APP_NAME),
+        (&*event.process_id, MAX_PROCID),
+        (&*event.event_id, MAX_MSGID),
     ];
     for (word, limit) in words {
         push_word(out, word, limit);
@@ -383,7 +382,7 @@ impl Uid {
     /// `scratch` is used and left as it was.
     fn new(
         xml: &str,
-        event: &Result<Event<'_>, event::Error>,
+        event: &Result<Event<'_>, Malformed>,
         origin: &Origin<'_>,
         scratch: &mut Vec<u8>,
     ) -> Self {

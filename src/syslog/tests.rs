@@ -4,7 +4,7 @@ mod reader;
 use std::net::IpAddr;
 
 use super::*;
-use crate::event::{self, Error, Event, parse};
+use crate::event::{self, Event, parse};
 use reader::Parsed;
 
 const KINDS: [MessageKind; 3] = [MessageKind::Text, MessageKind::Xml, MessageKind::Json];
@@ -604,7 +604,7 @@ fn addresses_and_enterprise_numbers_are_written_as_usual() {
         enterprise: u32::MAX,
         ..Mapping::default()
     };
-    let error: Result<Event<'_>, Error> = parse("");
+    let error = parse("");
     for (address, expected) in [
         ("::ffff:192.0.2.255", "192.0.2.255"),
         ("2001:db8::1", "2001:db8::1"),
@@ -627,4 +627,39 @@ fn addresses_and_enterprise_numbers_are_written_as_usual() {
         assert_eq!(parsed.values("origin", "ip"), [expected]);
         assert_eq!(parsed.elements[1].id, "event@4294967295");
     }
+}
+
+#[test]
+fn a_malformed_event_has_what_its_system_tells() {
+    let xml = event(SYSTEM, "<UserData>&nothing;</UserData>");
+    let malformed = parse(&xml);
+    assert!(malformed.is_err());
+    let write = |kind| {
+        let mapping = Mapping {
+            message: kind,
+            ..Mapping::default()
+        };
+        let mut out = Vec::new();
+        let keep = ControlCharacters::Keep;
+        write_message(&mapping, &xml, &malformed, &origin(), None, keep, &mut out);
+        out
+    };
+    let line = read(&write(MessageKind::Text));
+    let whole = event(SYSTEM, "");
+    let whole = parse(&whole).unwrap();
+    assert!(line.fact("Malformed").is_some());
+    assert_eq!(line.fact("Channel"), Some(&*whole.channel));
+    assert_eq!(line.fact("EventRecordID"), Some(&*whole.record_id));
+    let text = String::from_utf8(write(MessageKind::Text)).unwrap();
+    let expected = format!(
+        " {} {} {} {} ",
+        whole.computer, whole.provider, whole.process_id, whole.event_id
+    );
+    assert!(text.contains(&expected), "{text}");
+    assert_eq!(line.msg.as_deref(), Some(&*xml));
+    let json: serde_json::Value =
+        serde_json::from_str(&read(&write(MessageKind::Json)).msg.unwrap()).unwrap();
+    assert_eq!(json["Computer"], *whole.computer);
+    assert_eq!(json["Raw"], *xml);
+    assert!(json["Malformed"].is_string());
 }

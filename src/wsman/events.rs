@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use roxmltree::Node;
+use crate::xml::{Node, piece, text as text_of};
 
 use super::soap::{child, ns};
 use super::text;
@@ -80,11 +80,11 @@ impl SubscriptionEnd {
     pub const MAX_MESSAGE: usize = 1024;
 
     pub(super) fn parse(end: Node<'_, '_>) -> Self {
-        let status = child(end, ns::EVENTING, "Status").and_then(|status| status.text());
+        let status = child(end, ns::EVENTING, "Status").map(text_of);
         let fault = child(end, ns::WSMAN_FAULT, "WSManFault");
         let code = fault.and_then(|fault| fault.attribute("Code"));
         Self {
-            status: shorten(text::trim(status.unwrap_or_default())),
+            status: shorten(text::trim(&status.unwrap_or_default())),
             code: code.and_then(|code| code.parse().ok()),
             message: fault.map(all_text).unwrap_or_default(),
         }
@@ -107,8 +107,7 @@ impl fmt::Display for SubscriptionEnd {
 
 /// All texts below `node`, one space between them.
 pub(super) fn all_text(node: Node<'_, '_>) -> String {
-    let texts = node.descendants().filter(Node::is_text);
-    let words = texts.filter_map(|text| text.text()).map(text::trim);
+    let words = node.descendants().filter_map(piece).map(text::trim);
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     shorten(&words.join(" "))
 }

@@ -117,7 +117,7 @@ impl Message<'_> {
 /// have, a document type declaration, or a limit of [`xml`] or [`soap`].
 pub fn parse(text: &str) -> Result<Message<'_>, Error> {
     let error = match parse_once(text) {
-        Err(error @ Error::Malformed(_)) => error,
+        Err(error @ Error::Xml(crate::xml::Error::Malformed(_))) => error,
         result => return result,
     };
     match text::clean(text) {
@@ -150,30 +150,8 @@ fn parse_once(text: &str) -> Result<Message<'_>, Error> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not well-formed. Positions do not count what large events hold.
-    Malformed(roxmltree::Error),
-    /// A document type declaration: entities are never taken.
-    Dtd {
-        /// Where it starts.
-        offset: usize,
-    },
-    /// More than [`xml::MAX_DEPTH`] elements open.
-    Depth {
-        /// The element too many.
-        offset: usize,
-    },
-    /// More than [`xml::MAX_ATTRIBUTES`] attributes in one element.
-    Attributes {
-        /// The element.
-        offset: usize,
-    },
-    /// More than [`xml::MAX_NAMESPACES`] namespaces at one place.
-    Namespaces {
-        /// The element.
-        offset: usize,
-    },
-    /// More than [`xml::MAX_MARKUP`] elements and attributes.
-    Markup,
+    /// Not well-formed, or over a limit of [`xml::LIMITS`].
+    Xml(crate::xml::Error),
     /// The root is no SOAP 1.2 envelope with header and body.
     NotEnvelope,
     /// An element that the message must have.
@@ -194,20 +172,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(reason) => write!(f, "not well-formed XML: {reason}"),
-            Self::Dtd { offset } => write!(f, "document type declaration at byte {offset}"),
-            Self::Depth { offset } => {
-                write!(f, "more than {} levels at byte {offset}", xml::MAX_DEPTH)
-            }
-            Self::Attributes { offset } => {
-                let most = xml::MAX_ATTRIBUTES;
-                write!(f, "more than {most} attributes at byte {offset}")
-            }
-            Self::Namespaces { offset } => {
-                let most = xml::MAX_NAMESPACES;
-                write!(f, "more than {most} namespaces at byte {offset}")
-            }
-            Self::Markup => write!(f, "more than {} elements and attributes", xml::MAX_MARKUP),
+            Self::Xml(reason) => reason.fmt(f),
             Self::NotEnvelope => f.write_str("no SOAP 1.2 envelope with header and body"),
             Self::Missing(name) => write!(f, "no {name}"),
             Self::HeaderTooLong(name) => {
@@ -228,9 +193,15 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Malformed(reason) => Some(reason),
+            Self::Xml(reason) => Some(reason),
             _ => None,
         }
+    }
+}
+
+impl From<crate::xml::Error> for Error {
+    fn from(error: crate::xml::Error) -> Self {
+        Self::Xml(error)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The envelope: namespaces, header, and the shapes that every answer shares
 //! (SOAP 1.2, WS-Addressing 2004/08, MS-WSMV 2.2.4).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use roxmltree::{Document, Node};
+use crate::xml::{self, Document, Node};
 use uuid::Uuid;
 
 use super::text::{Escaped, trim};
@@ -101,10 +102,10 @@ impl Header {
         let name = node.tag_name();
         match (name.namespace().unwrap_or_default(), name.name()) {
             (ns::ADDRESSING, "Action") if self.action.is_empty() => {
-                self.action = trim(text(node, "Action")?).to_owned();
+                self.action = trim(&text(node, "Action")?).to_owned();
             }
             (ns::ADDRESSING, "MessageID") if self.message_id.is_empty() => {
-                text(node, "MessageID")?.clone_into(&mut self.message_id);
+                self.message_id = text(node, "MessageID")?.into_owned();
             }
             (ns::ADDRESSING, "To") => fill(&mut self.to, node, "To")?,
             (ns::ADDRESSING, "ReplyTo") => {
@@ -112,7 +113,7 @@ impl Header {
                 fill(&mut self.reply_to, address, "ReplyTo")?;
             }
             (ns::WSMAN_MS, "OperationID") if self.operation_id.is_none() => {
-                self.operation_id = Some(text(node, "OperationID")?.to_owned());
+                self.operation_id = Some(text(node, "OperationID")?.into_owned());
             }
             (ns::MACHINE_ID, "MachineID") => fill(&mut self.machine_id, node, "MachineID")?,
             (ns::EVENTING, "Identifier") => fill(&mut self.identifier, node, "Identifier")?,
@@ -132,10 +133,10 @@ impl Header {
             "AckRequested" => self.ack_requested = true,
             "Bookmark" if self.bookmark.is_none() => self.bookmark = bookmark(node, skeleton),
             "OperationTimeout" => {
-                self.operation_timeout = parse_duration(trim(text(node, "OperationTimeout")?));
+                self.operation_timeout = parse_duration(trim(&text(node, "OperationTimeout")?));
             }
             "MaxEnvelopeSize" => {
-                self.max_envelope_size = trim(text(node, "MaxEnvelopeSize")?).parse().ok();
+                self.max_envelope_size = trim(&text(node, "MaxEnvelopeSize")?).parse().ok();
             }
             "Locale" => {
                 let lang = node.attribute(("http://www.w3.org/XML/1998/namespace", "lang"));
@@ -148,15 +149,16 @@ impl Header {
 }
 
 fn fill(slot: &mut Option<String>, node: Node<'_, '_>, name: &'static str) -> Result<(), Error> {
-    let text = trim(text(node, name)?);
+    let text = text(node, name)?;
+    let text = trim(&text);
     if slot.is_none() && !text.is_empty() {
         *slot = Some(text.to_owned());
     }
     Ok(())
 }
 
-fn text<'a>(node: Node<'a, '_>, name: &'static str) -> Result<&'a str, Error> {
-    let text = node.text().unwrap_or_default();
+fn text<'a>(node: Node<'a, '_>, name: &'static str) -> Result<Cow<'a, str>, Error> {
+    let text = xml::text(node);
     if text.len() > MAX_HEADER_TEXT {
         return Err(Error::HeaderTooLong(name));
     }

@@ -1,14 +1,15 @@
 //! The source's side: what Windows says to a collector, and how it reads the
 //! answers. `send` and the tests speak with it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use roxmltree::Node;
+use crate::xml::{Document, Node, text, trimmed_text};
 use uuid::Uuid;
 
 use super::soap::{Envelope, Header, child, emit_duration, ns, parse_duration, urn};
 use super::subscribe::ContentFormat;
-use super::text::{Escaped, trim};
+use super::text::Escaped;
 use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action, events};
 
@@ -225,7 +226,7 @@ pub fn check_ack(text: &str, message: Uuid) -> Result<(), Error> {
 }
 
 fn answer_body<'a, 'input>(
-    document: &'a roxmltree::Document<'input>,
+    document: &'a Document<'input>,
     skeleton: &Skeleton<'_>,
     expected: &str,
     message: Uuid,
@@ -240,11 +241,11 @@ fn answer_body<'a, 'input>(
         return Err(Error::UnexpectedAction(header.action));
     }
     let relates_to = child(envelope.header, ns::ADDRESSING, "RelatesTo");
-    let relates_to = relates_to.and_then(|node| node.text()).unwrap_or_default();
+    let relates_to = relates_to.map(text).unwrap_or_default();
     if relates_to == urn(message) {
         return Ok(envelope.body);
     }
-    let relates_to = relates_to.to_owned();
+    let relates_to = relates_to.into_owned();
     Err(Error::Unrelated { relates_to })
 }
 
@@ -258,24 +259,24 @@ fn offered(item: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Offered, Error
     let delivery = need(subscribe, ns::EVENTING, "Delivery")?;
     let notify_to = need(delivery, ns::EVENTING, "NotifyTo")?;
     let query = need(subscribe, ns::WSMAN, "Filter")?.first_element_child();
-    let content_format = match option(options, "ContentFormat") {
+    let content_format = match option(options, "ContentFormat").as_deref() {
         Some("Raw" | "Events") => ContentFormat::Events,
         _ => ContentFormat::RenderedText,
     };
-    let setting = |name| child(delivery, ns::WSMAN, name).map(text_of);
+    let setting = |name| child(delivery, ns::WSMAN, name).map(trimmed_text);
     Ok(Offered {
-        version: text_of(version).to_owned(),
+        version: trimmed_text(version).into_owned(),
         name: option(options, "SubscriptionName")
             .unwrap_or_default()
-            .to_owned(),
-        notify_to: text_of(need(notify_to, ns::ADDRESSING, "Address")?).to_owned(),
+            .into_owned(),
+        notify_to: trimmed_text(need(notify_to, ns::ADDRESSING, "Address")?).into_owned(),
         reference: reference(notify_to, skeleton),
         content_format,
-        compression: option(options, "Compression") == Some("SLDC"),
+        compression: option(options, "Compression").as_deref() == Some("SLDC"),
         max_elements: setting("MaxElements").and_then(|text| text.parse().ok()),
         max_envelope_size: setting("MaxEnvelopeSize").and_then(|text| text.parse().ok()),
-        max_time: setting("MaxTime").and_then(parse_duration),
-        heartbeat: setting("Heartbeats").and_then(parse_duration),
+        max_time: setting("MaxTime").and_then(|text| parse_duration(&text)),
+        heartbeat: setting("Heartbeats").and_then(|text| parse_duration(&text)),
         query: query.map_or(String::new(), |q| skeleton.standalone(q).into_owned()),
         bookmark: child(subscribe, ns::WSMAN, "Bookmark").map(|b| bookmark(b, skeleton)),
     })
@@ -284,7 +285,7 @@ fn offered(item: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Offered, Error
 fn bookmark(node: Node<'_, '_>, skeleton: &Skeleton<'_>) -> String {
     let element = node.first_element_child();
     element.map_or_else(
-        || text_of(node).to_owned(),
+        || trimmed_text(node).into_owned(),
         |element| skeleton.standalone(element).into_owned(),
     )
 }
@@ -300,10 +301,10 @@ fn reference(endpoint: Node<'_, '_>, skeleton: &Skeleton<'_>) -> String {
     properties.map(|node| skeleton.standalone(node)).collect()
 }
 
-fn option<'a>(options: Node<'a, '_>, name: &str) -> Option<&'a str> {
+fn option<'a>(options: Node<'a, '_>, name: &str) -> Option<Cow<'a, str>> {
     let mut options = options.children();
     let option = options.find(|option| option.attribute("Name") == Some(name))?;
-    option.text()
+    Some(text(option))
 }
 
 fn need<'a, 'input>(
@@ -312,8 +313,4 @@ fn need<'a, 'input>(
     name: &'static str,
 ) -> Result<Node<'a, 'input>, Error> {
     child(node, namespace, name).ok_or(Error::Missing(name))
-}
-
-fn text_of<'a>(node: Node<'a, '_>) -> &'a str {
-    trim(node.text().unwrap_or_default())
 }

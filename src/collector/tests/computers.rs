@@ -40,9 +40,16 @@ fn a_batch_with_a_forged_name_is_refused_whole_and_stays_with_its_source() {
         "nothing of the forged batch"
     );
     assert!(!pair.outputs[0].text().contains("dc01"));
+    let broken = event("dc01.acme.example", 5, 0).replace("</Event>", "");
+    pair.post_of(&mut host, &[broken], None);
+    assert_eq!(
+        pair.answer(&host),
+        Some(403),
+        "nor in an event that is broken"
+    );
     let counters = pair.collector.counters();
-    assert_eq!(counters.refusals.get(&RefusalKind::Computer), Some(&2));
-    assert_eq!((counters.batches, counters.mismatches), (1, 2));
+    assert_eq!(counters.refusals.get(&RefusalKind::Computer), Some(&3));
+    assert_eq!((counters.batches, counters.mismatches), (1, 3));
 }
 
 #[test]

@@ -135,6 +135,23 @@ fn an_event_that_is_no_xml_goes_out_raw_and_its_batch_is_acknowledged() {
 }
 
 #[test]
+fn an_event_over_a_limit_goes_out_under_its_own_name() {
+    let (mut pair, mut host) = pair();
+    let deep = host
+        .event(2)
+        .replace("</Event>", &["<a>".repeat(100), "</Event>".into()].concat());
+    let first = host.event(1);
+    pair.post_of(&mut host, &[first, deep], None);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert_eq!(pair.outputs[0].records(), [1, 2]);
+    let text = pair.outputs[0].text();
+    assert!(
+        text.contains("Malformed=\"more than 64 levels of elements"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_batch_without_events_is_acknowledged() {
     let (mut pair, mut host) = pair();
     pair.post_of(&mut host, &[], None);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roxmltree::Node;
+use crate::xml::Node;
 
 use super::{Error, File, Parsed, child, line_of, text_of};
 use crate::wsman::Subscription;
@@ -94,7 +94,7 @@ impl File<'_> {
             "custom" => Ok(None),
             _ => {
                 let allowed = "must be Normal, MinLatency, MinBandwidth or Custom";
-                Err(self.value(node, "ConfigurationMode", text_of(node), allowed))
+                Err(self.value(node, "ConfigurationMode", &text_of(node), allowed))
             }
         }
     }
@@ -112,7 +112,7 @@ impl File<'_> {
             .and_then(|node| Some((node, node.attribute("Interval")?)));
         let max_items = setting("MaxItems").map(|node| self.max_items(node));
         let max_time = setting("MaxLatencyTime")
-            .map(|node| self.interval(node, "MaxLatencyTime", text_of(node)));
+            .map(|node| self.interval(node, "MaxLatencyTime", &text_of(node)));
         let heartbeat =
             heartbeat.map(|(node, text)| self.interval(node, "Heartbeat@Interval", text));
         Ok(Given {
@@ -127,7 +127,7 @@ impl File<'_> {
         let text = text_of(node);
         let count = text.parse().ok().filter(|count| *count > 0);
         let allowed = "must be a number of events, at least 1";
-        count.ok_or_else(|| self.value(node, "MaxItems", text, allowed))
+        count.ok_or_else(|| self.value(node, "MaxItems", &text, allowed))
     }
 
     fn interval(

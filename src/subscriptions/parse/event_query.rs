@@ -1,9 +1,9 @@
 //! The query: checked as far as a source would refuse it, then kept verbatim.
 
-use roxmltree::Node;
+use crate::xml::{Node, piece, text, trimmed_text as text_of};
 
-use super::{Error, File, line_of, text_of};
-use crate::wsman::text::is_forbidden;
+use super::{Error, File, line_of};
+use crate::wsman::text::{is_forbidden, trim};
 use crate::wsman::xml::Skeleton;
 
 const ALLOWED: &str = "must hold a QueryList element, as child or as CDATA text";
@@ -21,8 +21,9 @@ impl File<'_> {
             self.check(&text, line_of(element))?;
             return Ok(text);
         }
-        let start = query.first_child().unwrap_or(query);
-        self.check(query.text().unwrap_or_default(), line_of(start))
+        let is_said = |node: &Node<'_, '_>| piece(*node).is_some_and(|text| !trim(text).is_empty());
+        let start = query.children().find(is_said).unwrap_or(query);
+        self.check(&text(query), line_of(start))
     }
 
     /// Reads `text` as it goes to the source; its first line is `line` of the file.
@@ -39,7 +40,7 @@ impl File<'_> {
             file: format!("{}:{line}: Query", self.name),
             reason,
         };
-        let skeleton = Skeleton::scan(text).map_err(malformed)?;
+        let skeleton = Skeleton::whole(text).map_err(malformed)?;
         let document = skeleton.document().map_err(malformed)?;
         let list = document.root_element();
         if !list.has_tag_name("QueryList") || list.tag_name().namespace().is_some() {
@@ -97,7 +98,7 @@ impl File<'_> {
             let path = clause.attribute("Path").or(query.attribute("Path"));
             if path.is_none_or(|path| path.trim().is_empty()) {
                 let allowed = "needs a Path, the name of a channel, here or at its Query";
-                return Err(self.value_at(row(clause), element, text_of(clause), allowed));
+                return Err(self.value_at(row(clause), element, &text_of(clause), allowed));
             }
             if text_of(clause).is_empty() {
                 let allowed = "needs an XPath expression, * for everything";

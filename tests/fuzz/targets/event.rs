@@ -17,7 +17,7 @@ use wecrelay::syslog::{
 const KINDS: [MessageKind; 3] = [MessageKind::Text, MessageKind::Xml, MessageKind::Json];
 const FRAMINGS: [Framing; 3] = [Framing::Datagram, Framing::OctetCounting, Framing::LineFeed];
 
-type Parsed<'a> = Result<Event<'a>, event::Error>;
+type Parsed<'a> = Result<Event<'a>, event::Malformed>;
 
 fuzz_target!(|text: &str| {
     // What stands before a NUL is what the source says of itself.
