@@ -11,7 +11,8 @@ mod support;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Output;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
 use support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
@@ -55,6 +56,43 @@ fn hosts_are_shown_while_the_relay_runs_and_after() {
     send(&dir, &relay, "web1.example.test", &[12]);
     assert!(relay.process.terminate().success());
     assert_eq!(json(&dir, &["web1"])["hosts"][0]["events"], 7);
+}
+
+/// An administrator forgets sudo: that is no empty table.
+#[test]
+fn a_folder_that_may_not_be_read_is_told_from_one_without_hosts() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    send(&dir, &relay, "web1.example.test", &[1]);
+    assert!(relay.process.terminate().success());
+    let state = dir.file("state");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o000)).unwrap();
+    for command in ["sources", "doctor"] {
+        let output = as_nobody(&[command, "--state", &state]);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert!(!output.status.success(), "{command}: {text}");
+        assert!(text.contains("Permission denied"), "{command}: {text}");
+        assert!(text.contains("as root"), "{command}: {text}");
+        assert!(!text.contains("no relay has run"), "{command}: {text}");
+    }
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// Runs the command without root's right to read everything.
+fn as_nobody(arguments: &[&str]) -> Output {
+    let binary = env!("CARGO_BIN_EXE_wecrelay");
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", binary]);
+        command
+    } else {
+        Command::new(binary)
+    };
+    let with_method = arguments.first() == Some(&"doctor");
+    let method = with_method.then_some(["--anonymous", "127.0.0.1"]);
+    command.args(arguments).args(method.iter().flatten());
+    command.output().unwrap()
 }
 
 /// What a host calls itself must not steer a terminal, nor show letters in another order

@@ -3,6 +3,7 @@
 //! A host is one JSON document under its key: what is told of a host will grow, and nobody
 //! searches in it but `wecrelay sources`, which reads all of them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Saved> {
 /// The database cannot be read, or was written by a later version.
 pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
     let file = folder.join("wecrelay.db");
-    if !file.exists() {
+    if !is_there(&file)? {
         return Ok(None);
     }
     let read = || {
@@ -121,6 +122,22 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
     let checked = open(&file, OpenFlags::SQLITE_OPEN_READ_ONLY);
     check_version(&checked.map_err(|error| explain(&file, error))?, &file)?;
     read().map_err(|error| explain(&file, error))
+}
+
+/// Whether there is a database; one that may not be read is no absent one.
+fn is_there(file: &Path) -> Result<bool, Error> {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "SQLite itself does not tell these apart"
+    )]
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::Folder {
+            path: file.to_owned(),
+            error,
+        }),
+    }
 }
 
 /// A host to forget.

@@ -183,7 +183,15 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder { path, error } => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Folder { path, error } => {
+                write!(f, "cannot use {}: {error}", path.display())?;
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    f.write_str(
+                        "; run this as root, or as the user of the relay (sudo -u wecrelay)",
+                    )?;
+                }
+                Ok(())
+            }
             Self::Locked { folder } => write!(
                 f,
                 "another wecrelay uses the state folder {}; stop it, or give this one a folder of its own with --state",

@@ -26,7 +26,7 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
                 "{folder} knows of none: no relay has run with it yet"
             ));
         }
-        Err(error) => return report.say(format_args!("what is known cannot be read: {error}")),
+        Err(error) => return report.find(unreadable(&error)),
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let at = saved.pulse.moment(now);
@@ -39,6 +39,18 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     report.say(known(&hosts, at, name));
     refused(&saved, name, now, report);
     unwell(&hosts, at, name.is_some(), report);
+}
+
+fn unreadable(error: &crate::store::Error) -> Finding {
+    Finding {
+        stops: false,
+        what: format!("what is known of hosts cannot be read: {error}"),
+        why: "the relay keeps it in its state folder, which only its user may read".to_owned(),
+        remedy:
+            "name the relay's folder with --state, and run doctor as root or as the relay's user"
+                .to_owned(),
+        ..Finding::default()
+    }
 }
 
 /// Whether a host is the one that is asked about, if one is: by its name, with or without
