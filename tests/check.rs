@@ -456,6 +456,9 @@ fn machines_can_read_the_forms_for_windows() {
         &setup,
         &[&format!("$manager = '{MANAGER}'"), "TrustedHost:"],
     );
+    // The subscription comes after the restart that gives the right to the logs.
+    assert_order(&setup, "{ Stop-BeforeRestart }", "\nSet-Manager ");
+    assert_order(&form("ansible"), "win_reboot:", "SubscriptionManager");
     // All that is noted is taken back.
     for (at, _) in setup
         .match_indices("\n    Write-Before ")
@@ -465,6 +468,12 @@ fn machines_can_read_the_forms_for_windows() {
         let kind = name.split(':').next().unwrap();
         assert!(undo.contains(&format!("'{kind}'")), "{kind} is not undone");
     }
+}
+
+#[track_caller]
+fn assert_order(text: &str, first: &str, second: &str) {
+    let at = |what: &str| text.rfind(what).unwrap_or_else(|| panic!("no {what}"));
+    assert!(at(first) < at(second), "{text}");
 }
 
 #[test]

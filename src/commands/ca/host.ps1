@@ -1,5 +1,7 @@
 # Sets @HOST@ up to forward events with its client certificate.
-# Run as administrator, with @HOST@.pfx beside it:
+# Run as administrator, with @HOST@.pfx beside it, twice: once for certificate and rights, before
+# the computer restarts (-Restart restarts it), and once after that for the subscription. The
+# script knows which of the two is due.
 #   powershell -ExecutionPolicy Bypass -File .\@HOST@.ps1
 # With -Undo it removes the certificates and the subscription manager again.
 #Requires -Version 4
@@ -8,6 +10,7 @@
 param(
     [string] $Pfx,
     [System.Security.SecureString] $Password,
+    [switch] $Restart,
     [switch] $Undo
 )
 Set-StrictMode -Version 2
@@ -54,11 +57,10 @@ Grant-Key $certificate | Out-Null
 
 # 4. It must read the Security log.
 Add-Reader | Out-Null
-
-# 5. Point the host at the collector.
-Set-Manager "IssuerCA=$authority" $manager
-
-# 6. Run the forwarder.
 Set-Service -Name WinRM -StartupType Automatic
+if (Test-RestartDue) { Stop-BeforeRestart }
+
+# 5. Stage 2: point the host at the collector.
+Set-Manager "IssuerCA=$authority" $manager
 Restart-Service -Name WinRM
-'Done. The log Microsoft-Windows-Forwarding/Operational tells how it goes: 104 is connected, 100 is subscribed.'
+'Stage 2 of 2 is done. The log Microsoft-Windows-Forwarding/Operational tells how it goes: 104 is connected, 100 is subscribed.'

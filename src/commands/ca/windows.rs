@@ -61,6 +61,9 @@ mod tests {
         ] {
             assert!(script.contains(fact), "{fact}");
         }
+        let at = |what: &str| script.rfind(what).unwrap();
+        let restart = at("{ Stop-BeforeRestart }");
+        assert!(restart < at("\nSet-Manager \"IssuerCA"), "{script}");
         assert!(
             !script.contains('@') || !script.contains("@AUTHORITY"),
             "{script}"

@@ -131,7 +131,8 @@ pub(super) fn ansible(target: &Target) -> String {
          # Needs the collection: ansible-galaxy collection install ansible.windows\n\
          ---\n- name: Forward events\n  hosts: windows\n  vars:\n    \
          # Its name in the language of the hosts.\n    readers_group: Event Log Readers\n    \
-         # Without a restart the Security log stays unread until there is one.\n    \
+         # Rights count after a restart. A host that sees a subscription before may send its\n    \
+         # whole Security log later; with false the subscription waits for the next run.\n    \
          restart_hosts: true\n  tasks:\n    \
          - name: NETWORK SERVICE reads the logs\n      \
          ansible.windows.win_group_membership:\n        name: \"{{{{ readers_group }}}}\"\n        \
@@ -155,14 +156,18 @@ pub(super) fn ansible(target: &Target) -> String {
         let name = yaml(&target.name);
         registry(&mut text, title, CLIENT_KEY, "TrustedHostsList", &name);
     }
+    text.push_str(
+        "    - name: WinRM starts by itself\n      \
+         ansible.windows.win_service:\n        name: WinRM\n        start_mode: auto\n        \
+         state: started\n    - name: Restart, for the right to the logs\n      \
+         ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n",
+    );
     let (number, manager) = (target.number.to_string(), yaml(&target.manager()));
     let title = "Events go to the collector";
     registry(&mut text, title, POLICY_KEY, &number, &manager);
     text.push_str(
-        "      notify: The policy is read anew\n    - name: WinRM starts by itself\n      \
-         ansible.windows.win_service:\n        name: WinRM\n        start_mode: auto\n        \
-         state: started\n    - name: Restart, for the right to the logs\n      \
-         ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n  \
+        "      when: not readers.changed or restart_hosts\n      \
+         notify: The policy is read anew\n  \
          handlers:\n    - name: The policy is read anew\n      \
          ansible.windows.win_command: gpupdate /target:computer /force\n",
     );

@@ -19,10 +19,10 @@ pub(super) fn setup(target: &Target) -> String {
     let with_certificate = target.issuer.is_some();
     let (parameters, usage) = match with_certificate {
         true => (
-            "[string] $Pfx, [System.Security.SecureString] $Password",
+            "[string] $Pfx, [System.Security.SecureString] $Password, [switch] $Restart",
             " -Pfx FILE\n# where FILE has the host's certificate with its key; without -Pfx if it is there already.",
         ),
-        false => ("", ""),
+        false => ("[switch] $Restart", ""),
     };
     // Parts first: what is filled in is not looked at again.
     let text = SETUP

@@ -1,3 +1,4 @@
+$notes = 'HKLM:\SOFTWARE\wecrelay'
 $policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows\EventLog\EventForwarding\SubscriptionManager'
 
 # The values of the policy that have this text in them.
@@ -41,6 +42,31 @@ function Add-Reader {
         if ($_.Exception.GetBaseException().HResult -ne -2147023518) { throw }
         return $false
     }
-    Write-Warning "$(Get-LocalName 'S-1-5-20') may now read the logs: restart the computer, or the Security log stays unread."
+    if (-not (Test-Path -LiteralPath $notes)) { New-Item -Path $notes -Force | Out-Null }
+    $now = (Get-Date).ToUniversalTime().ToString('o')
+    New-ItemProperty -LiteralPath $notes -Name 'ReaderSince' -Value $now -PropertyType String -Force | Out-Null
     $true
+}
+
+# Whether that right takes effect only with the restart that is still due: services get their
+# groups when the computer starts.
+function Test-RestartDue {
+    if (-not (Test-Path -LiteralPath $notes)) { return $false }
+    $since = (Get-Item -LiteralPath $notes).GetValue('ReaderSince')
+    if (-not $since) { return $false }
+    $since = [DateTime]::Parse($since, [Globalization.CultureInfo]::InvariantCulture, 'RoundtripKind')
+    (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime.ToUniversalTime() -lt $since
+}
+
+# Ends stage 1 of 2. A host that sees a subscription before it may read the Security log sends
+# the whole log later; so the subscription comes after the restart.
+function Stop-BeforeRestart {
+    if ($Restart) {
+        'Stage 1 of 2 is done. The computer restarts now; run this script again after that.'
+        Restart-Computer -Force
+    } else {
+        'Stage 1 of 2 is done. Restart the computer, then run this script again: it does stage 2, the subscription.'
+    }
+    # What installers say for "restart required".
+    exit 3010
 }

@@ -1,5 +1,6 @@
 # Sets this host up to forward events to @COLLECTOR@ (@HOW@).
-# Run as administrator:
+# Run as administrator, twice: once for rights, before the computer restarts (-Restart restarts it),
+# and once after that for the subscription. The script knows which of the two is due.
 #   powershell -ExecutionPolicy Bypass -File .\setup.ps1@USAGE@
 # What it changes is noted in HKLM:\SOFTWARE\wecrelay, for the script that takes it back:
 # wecrelay windows --form undo
@@ -23,7 +24,7 @@ function Write-Before($name, $value) {
     New-ItemProperty -LiteralPath $record -Name $name -Value "$value" -PropertyType String | Out-Null
 }
 
-# Rights come first: with the right given later, the whole Security log would be sent.
+# Stage 1: rights, service and certificates.
 if (Add-Reader) { Write-Before 'Reader' 'added' }
 
 $winrm = Get-CimInstance -ClassName Win32_Service -Filter "Name = 'WinRM'"
@@ -34,7 +35,10 @@ if ($winrm.StartMode -ne 'Auto') {
 }
 Start-Service -Name WinRM
 
-@CERTIFICATES@@TRUSTED@if (-not (Test-Path -LiteralPath $policy)) { Write-Before 'Policy' 'created' }
+@CERTIFICATES@@TRUSTED@if (Test-RestartDue) { Stop-BeforeRestart }
+
+# Stage 2: the subscription.
+if (-not (Test-Path -LiteralPath $policy)) { Write-Before 'Policy' 'created' }
 Set-Manager $server $manager
 Restart-Service -Name WinRM
-'Done. The log Microsoft-Windows-Forwarding/Operational tells how it goes: 104 is connected, 100 is subscribed.'
+'Stage 2 of 2 is done. The log Microsoft-Windows-Forwarding/Operational tells how it goes: 104 is connected, 100 is subscribed.'
