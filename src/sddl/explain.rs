@@ -10,7 +10,7 @@ impl SecurityDescriptor {
     /// let access: SecurityDescriptor = "O:NSG:NSD:(A;;GA;;;DC)".parse()?;
     /// assert_eq!(
     ///     access.explain(),
-    ///     "members of Domain Computers of the host's own domain may subscribe; nobody else"
+    ///     "members of Domain Computers of the host's own domain may subscribe; no other"
     /// );
     /// # Ok::<(), wecrelay::sddl::Error>(())
     /// ```
@@ -26,7 +26,7 @@ impl SecurityDescriptor {
         let mut sentences = sentences(&concern);
         sentences.push(match sentences.is_empty() {
             true => "nobody may subscribe".to_owned(),
-            false => "nobody else".to_owned(),
+            false => "no other".to_owned(),
         });
         let effects = |effect| concern.iter().any(|ace| ace.effect == effect);
         let order = match effects(Effect::Allow) && effects(Effect::Deny) {

@@ -338,17 +338,17 @@ fn descriptors_are_explained_in_words() {
         (
             "O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)",
             "members of Domain Computers of the host's own domain, Network Service (no host) may \
-             subscribe; nobody else",
+             subscribe; no other",
         ),
         (
             "D:(D;;GA;;;S-1-5-21-1-2-3-1106)(A;;GA;;;S-1-5-21-1-2-3-515)(A;;GA;;;EA)",
             "the first that fits counts: S-1-5-21-1-2-3-1106 and its members may not subscribe; \
              members of Domain Computers of S-1-5-21-1-2-3, members of Enterprise Admins of the \
-             host's forest may subscribe; nobody else",
+             host's forest may subscribe; no other",
         ),
         (
             "D:(A;;GA;;;AU)",
-            "every domain account may subscribe; nobody else",
+            "every domain account may subscribe; no other",
         ),
         ("D:", "nobody may subscribe"),
         (

@@ -100,8 +100,11 @@ fn access(access: &Access) -> impl Iterator<Item = String> {
     let only = access
         .needs_certificate()
         .then(|| "nobody without a certificate".to_owned());
-    let everyone = domain.is_none() && certificates.is_none();
-    let everyone = everyone.then(|| "for everyone who gets in".to_owned());
+    let everyone = match (&domain, &certificates) {
+        (None, None) => Some("for everyone who gets in".to_owned()),
+        (Some(_), None) => Some("certificates and others without such an account: all".to_owned()),
+        (_, Some(_)) => None,
+    };
     domain
         .into_iter()
         .chain(certificates)
@@ -131,10 +134,13 @@ mod tests {
             told(&asked),
             [
                 "accounts of a domain: members of Domain Computers of the host's own domain may \
-                 subscribe; nobody else",
+                 subscribe; no other",
                 "certificates: not for bad.example"
             ]
         );
+        asked.denied_subjects.clear();
+        let last = told(&asked).pop().unwrap();
+        assert_eq!(last, "certificates and others without such an account: all");
     }
 
     #[test]
