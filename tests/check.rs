@@ -63,8 +63,8 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
             "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
              lets in:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
-             Computers of the host's own domain, Network Service (no host) may subscribe; nobody \
-             else\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
+             Computers of the host's own domain, Network Service (no host) may subscribe; no \
+             other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
              takes from Security: *\n  \"wecrelay-self-reports\": \
              Microsoft-Windows-Forwarding/Operational\n    ours: hosts say how their forwarding \
              goes; off with --no-self-reports\n    for everyone who gets in\n    \

@@ -127,7 +127,7 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
 /// Whether there is a database; one that may not be read is no absent one.
 fn is_there(file: &Path) -> Result<bool, Error> {
     #[expect(
-        clippy::disallowed_types,
+        clippy::disallowed_methods,
         reason = "SQLite itself does not tell these apart"
     )]
     match std::fs::File::open(file) {
