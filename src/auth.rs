@@ -11,9 +11,11 @@ pub mod digest;
 mod domain;
 mod error;
 mod guess;
+mod identity;
 mod kerberos;
 mod nonces;
 mod passwords;
+mod ties;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,15 +25,15 @@ use ipnet::IpNet;
 use md5::{Digest, Md5};
 
 use crate::kerberos::{Service, Session};
-use crate::ntlm::{self, Account};
-use crate::sddl::Token;
-use crate::sid::Sid;
+use crate::ntlm;
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
 pub use self::digest::{Algorithm, Ha1};
 pub use self::domain::Verdict;
-pub use self::error::Error;
+pub use self::error::{Error, UNBOUND};
+pub use self::identity::{Identity, Subject};
 pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
+pub use self::ties::{Bindings, Unbound};
 
 /// Who may come and how; shared by all connections.
 #[derive(Clone)]
@@ -52,6 +54,11 @@ pub struct Policy {
     pub kerberos: Option<Service>,
     /// Basic and Digest, where they are turned on.
     pub passwords: Option<Passwords>,
+    /// Whether sources have to show that they are on our TLS connection.
+    pub bindings: Bindings,
+    /// Our names, as sources may call us: `--hostname` and those of our certificates. None
+    /// where we know of none.
+    pub names: Vec<String>,
 }
 
 impl Policy {
@@ -83,6 +90,8 @@ impl fmt::Debug for Policy {
             .field("server", &self.server)
             .field("kerberos", &self.kerberos)
             .field("passwords", &self.passwords)
+            .field("bindings", &self.bindings)
+            .field("names", &self.names)
             .finish_non_exhaustive()
     }
 }
@@ -90,8 +99,10 @@ impl fmt::Debug for Policy {
 /// A client certificate that was verified in a TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Common name of the subject, else its first DNS name.
+    /// Most specific common name of the subject, else its first DNS name.
     pub name: String,
+    /// What 0.1 took for that, where it was another.
+    pub former: Option<String>,
     /// SHA-1 of the issuer's certificate, 40 upper-case hex digits.
     pub issuer: String,
 }
@@ -166,64 +177,6 @@ impl Method {
     }
 }
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// `DOMAIN\user` as the source wrote it, or `WIN10$@REALM`; empty when anonymous.
-    pub name: String,
-    /// What the source calls itself; a claim.
-    pub workstation: String,
-    /// How that was proven.
-    pub method: Method,
-    /// Its account in a domain with its groups, as far as they are known. `None` for what
-    /// is no account of a domain; access lists for domain computers do not bind those.
-    pub token: Option<Rc<Token>>,
-}
-
-impl Identity {
-    /// The SID of its account in a domain, if that is known.
-    #[must_use]
-    pub fn sid(&self) -> Option<Sid> {
-        self.token.as_ref().and_then(|token| token.account())
-    }
-}
-
-/// For logs.
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name.is_empty() {
-            true => write!(f, "no identity"),
-            false => write!(f, "{}", self.name),
-        }?;
-        write!(f, " by {}", self.method.as_str())
-    }
-}
-
-impl From<Account> for Identity {
-    fn from(account: Account) -> Self {
-        Self {
-            name: account.name(),
-            workstation: account.workstation().to_owned(),
-            method: match account {
-                Account::Anonymous { .. } => Method::NtlmAnonymous,
-                Account::User { .. } => Method::Ntlm,
-            },
-            token: None,
-        }
-    }
-}
-
-impl From<&Certificate> for Identity {
-    fn from(certificate: &Certificate) -> Self {
-        Self {
-            name: certificate.name.clone(),
-            workstation: String::new(),
-            method: Method::TlsCertificate,
-            token: None,
-        }
-    }
-}
-
 /// What seals the bodies of a connection.
 #[derive(Debug)]
 pub enum SecurityContext {
@@ -293,6 +246,8 @@ pub enum Step {
         context: Option<SecurityContext>,
         /// Goes with the answer, if there is one.
         token: Option<String>,
+        /// Inside TLS, bodies count without a seal.
+        unsealed: bool,
     },
     /// Answer 401 with what [`Policy::offers`] says.
     Deny(Error),

@@ -10,9 +10,11 @@
     reason = "the comments are help texts for a terminal"
 )]
 
+mod bindings;
 mod ca;
 mod command;
 mod file;
+mod kerberos;
 mod kinds;
 mod password;
 mod proxy;
@@ -27,13 +29,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
+pub use bindings::BindingOptions;
 pub use ca::{
     CaCommand, CaOptions, CrlOptions, HostOptions, InitOptions, KeyKind, ManagerOptions, PfxKind,
     PolicyOptions, RevokeOptions, ServerOptions,
 };
 pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
-pub use kinds::{LogFormat, MessageKind, MismatchKind, ShellKind};
+pub use kerberos::KerberosOptions;
+pub use kinds::{BindingsKind, LogFormat, MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;
@@ -99,23 +103,9 @@ pub struct RelayOptions {
     #[arg(long, value_name = "CIDR", help_heading = "Sources")]
     pub anonymous: Vec<String>,
 
-    /// Let hosts of a domain in by Kerberos: file with the keys of this collector
-    ///
-    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the
-    /// key of HTTP/NAME, where NAME is the collector's in the hosts' policy (docs/kerberos.md).
-    /// Read anew when it changes; a bad one then keeps the keys as they were. Default: none.
-    ///
-    /// Danger: whoever has the key can play this collector to all hosts, and any host to
-    /// it. Keep the file readable by the relay only.
-    #[arg(long, value_name = "FILE", help_heading = "Sources")]
-    pub keytab: Vec<PathBuf>,
-
-    /// Also take Kerberos tickets that are encrypted with RC4
-    ///
-    /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
-    /// guesses the password offline and fast, and what RC4 seals is weakly protected.
-    #[arg(long, requires = "keytab", help_heading = "Sources")]
-    pub kerberos_rc4: bool,
+    /// Hosts of a domain.
+    #[command(flatten)]
+    pub kerberos: KerberosOptions,
 
     /// File of the accounts that hosts may authenticate with (NTLM)
     ///
@@ -224,6 +214,10 @@ pub struct RelayOptions {
     /// computes the account's hash (single DES), and can then log on as it anywhere.
     #[arg(long, help_heading = "Sources")]
     pub ntlmv1: bool,
+
+    /// How logons are tied to their TLS connection.
+    #[command(flatten)]
+    pub bindings: BindingOptions,
 
     /// Also take bodies that are not sealed, after authentication
     ///

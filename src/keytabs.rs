@@ -1,7 +1,7 @@
 //! The files of `--keytab`, read anew when they change.
 //!
-//! A file is looked at when a ticket comes, at most every few seconds; the loop never
-//! wakes for it. So a new key is there before the first ticket under it is refused.
+//! The files are looked at when a ticket comes; the loop never wakes for it. So a new key is
+//! there before the first ticket under it is refused, and an old one is gone with its file.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,7 +10,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -19,10 +18,6 @@ use crate::kerberos::{self};
 
 /// Largest keytab in bytes: some thousand keys.
 const LARGEST: u64 = 1 << 20;
-/// How long a look at the files is good.
-const FRESH: Duration = Duration::from_secs(5);
-/// The same when a ticket did not open.
-const FRESH_IF_MISSED: Duration = Duration::from_secs(1);
 
 /// Keys from files.
 #[derive(Debug)]
@@ -36,7 +31,6 @@ struct State {
     keytab: Rc<Keytab>,
     /// What the files looked like when they were read, in their order.
     stamps: Vec<Option<Stamp>>,
-    looked: SystemTime,
 }
 
 /// What tells whether a file has changed; one that was replaced has another inode.
@@ -46,6 +40,8 @@ struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    /// Of its contents or its place: no program sets that back.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -56,6 +52,7 @@ impl Stamp {
             inode: metadata.ino(),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 }
@@ -65,17 +62,13 @@ impl Keytabs {
     ///
     /// # Errors
     /// A file cannot be read, is no keytab, or has no key.
-    pub fn load(files: &[PathBuf], wall: SystemTime) -> Result<Self, Error> {
+    pub fn load(files: &[PathBuf]) -> Result<Self, Error> {
         let stamps = files.iter().map(|file| Stamp::of(file)).collect();
         let keytab = Rc::new(read(files)?);
         log::info!("keytab: {keytab}");
         Ok(Self {
             files: files.to_vec(),
-            state: RefCell::new(State {
-                keytab,
-                stamps,
-                looked: wall,
-            }),
+            state: RefCell::new(State { keytab, stamps }),
         })
     }
 
@@ -97,17 +90,8 @@ impl Keytabs {
 }
 
 impl kerberos::Keytabs for Keytabs {
-    fn current(&self, wall: SystemTime, missed: bool) -> Rc<Keytab> {
+    fn current(&self) -> Rc<Keytab> {
         let mut state = self.state.borrow_mut();
-        let fresh = if missed { FRESH_IF_MISSED } else { FRESH };
-        // A clock that was set back makes a look old too.
-        if wall
-            .duration_since(state.looked)
-            .is_ok_and(|age| age < fresh)
-        {
-            return Rc::clone(&state.keytab);
-        }
-        state.looked = wall;
         self.look(&mut state);
         Rc::clone(&state.keytab)
     }

@@ -185,11 +185,13 @@ fn sender(config: &Config) -> Sender {
 }
 
 fn hostname(config: &Config) -> String {
-    let own = || {
-        let system = rustix::system::uname();
-        system.nodename().to_string_lossy().into_owned()
-    };
-    config.hostname.clone().unwrap_or_else(own)
+    config.hostname.clone().unwrap_or_else(nodename)
+}
+
+/// The machine's own name.
+fn nodename() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }
 
 /// Tries the helper, and takes the state folder.
@@ -265,7 +267,7 @@ pub fn plan(config: &Config) -> Result<Plan, Error> {
 
 /// Reads all files that the configuration names.
 fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Error> {
-    let settings = settings(config, replays)?;
+    let mut settings = settings(config, replays)?;
     let now = wall();
     let load = |files| tls::Acceptor::load(files, now);
     let tls = config.tls.as_ref().map(load).transpose();
@@ -273,7 +275,21 @@ fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Err
     if let Some(tls) = &tls {
         tls.log_ends(now);
     }
+    settings.rules.auth.names = names(config, tls.as_ref());
     Ok(Reloaded { settings, tls })
+}
+
+/// What hosts may call us, where we were told of a name at all.
+fn names(config: &Config, tls: Option<&tls::Acceptor>) -> Vec<String> {
+    let told = config.hostname.clone().into_iter();
+    let mut names: Vec<_> = told
+        .chain(tls.into_iter().flat_map(|tls| tls.names().to_vec()))
+        .collect();
+    if !names.is_empty() {
+        names.push(nodename());
+        names.push("localhost".to_owned());
+    }
+    names
 }
 
 #[expect(
@@ -308,6 +324,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
         mapping: config.mapping.clone(),
         hostname: config.hostname.clone(),
         computers: config.computers.clone(),
+        principals: config.principals.clone(),
     })
 }
 
@@ -326,6 +343,8 @@ fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Polic
         domain: config.ntlm_helper.is_some(),
         server: ntlm::Server::from_hostname(&hostname(config)),
         kerberos: service(config, replays)?,
+        bindings: config.bindings,
+        names: Vec::new(),
     })
 }
 
@@ -336,7 +355,7 @@ fn service(
     if config.keytabs.is_empty() {
         return Ok(None);
     }
-    let keytabs = Keytabs::load(&config.keytabs, wall()).map_err(Error::Keytab)?;
+    let keytabs = Keytabs::load(&config.keytabs).map_err(Error::Keytab)?;
     Ok(Some(kerberos::Service {
         keytabs: Rc::new(keytabs),
         replays: Rc::clone(replays),

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod known;
+mod statements;
 
 pub use hosts::{Old, forget_hosts, read_hosts};
 pub use known::{Known, known};
@@ -17,6 +18,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params}
 use crate::bookmark::{Bookmark, Key, Reason, Stored};
 use crate::hosts::{Changes, Saved};
 use crate::store::{Aside, Change, Entry, Error, Store};
+
+use self::statements::{PUT_ASIDE, PUT_LATEST, RENAME, SELECT};
 
 /// Version of the tables, kept in the database's `user_version`.
 const SCHEMA_VERSION: i64 = 2;
@@ -40,27 +43,6 @@ const SCHEMA: &str = "
         updated INTEGER NOT NULL,
         PRIMARY KEY (subscription, authenticated, identity, machine_id)
     ) STRICT, WITHOUT ROWID;";
-
-const SELECT: &str = "
-    SELECT latest, weak, last_event, previous, aside, aside_reason, updated FROM bookmark
-    WHERE subscription = ?1 AND authenticated = ?2 AND identity = ?3 AND machine_id = ?4";
-
-// A batch that was sent twice must not push the previous bookmark out.
-const PUT_LATEST: &str = "
-    INSERT INTO bookmark
-        (subscription, authenticated, identity, machine_id, latest, weak, last_event, updated)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT DO UPDATE SET
-        previous = iif(latest IS NULL OR latest = excluded.latest, previous, latest),
-        latest = excluded.latest, weak = excluded.weak,
-        last_event = excluded.last_event, updated = excluded.updated";
-
-const PUT_ASIDE: &str = "
-    INSERT INTO bookmark
-        (subscription, authenticated, identity, machine_id, aside, aside_reason, updated)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-    ON CONFLICT DO UPDATE SET
-        aside = excluded.aside, aside_reason = excluded.aside_reason, updated = excluded.updated";
 
 /// Bookmarks and hosts in `wecrelay.db` in the state folder.
 ///
@@ -169,6 +151,13 @@ impl Sqlite {
         ])
     }
 
+    fn move_row(&self, from: &Key, to: &Key) -> rusqlite::Result<usize> {
+        let (from, to) = (columns(from), columns(to));
+        self.connection.prepare_cached(RENAME)?.execute(params![
+            from.0, from.1, from.2, from.3, to.0, to.1, to.2, to.3
+        ])
+    }
+
     fn select<T>(
         &self,
         key: &Key,
@@ -232,6 +221,21 @@ impl Store for Sqlite {
             self.turn = Turn::Failed;
         }
         changed
+    }
+
+    fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error> {
+        // Most have nothing under an old name, and a look needs no transaction.
+        if self.select(from, |_| Ok(()))?.is_none() {
+            return Ok(false);
+        }
+        let moved = self.begin().and_then(|()| {
+            let moved = self.move_row(from, to);
+            moved.map_err(|error| self.explain(error))
+        });
+        if moved.is_err() {
+            self.turn = Turn::Failed;
+        }
+        moved.map(|count| count > 0)
     }
 
     fn commit(&mut self) -> Result<(), Error> {

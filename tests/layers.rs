@@ -160,6 +160,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "auth",
             "cli",
             "collector",
             "helper",

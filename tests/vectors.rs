@@ -151,6 +151,7 @@ fn sources_of_mit_come_in_with_their_tickets() {
             identity,
             context,
             token,
+            ..
         } = step
         else {
             panic!("{name}: {step:?}");
@@ -216,13 +217,13 @@ fn kerberos_key(etype: &Value, bytes: &Value) -> kerberos_crypto::Key {
 fn kerberos_policy(vector: &Value) -> auth::Policy {
     struct Fixed(Rc<Keytab>);
     impl wecrelay::kerberos::Keytabs for Fixed {
-        fn current(&self, _: std::time::SystemTime, _: bool) -> Rc<Keytab> {
+        fn current(&self) -> Rc<Keytab> {
             Rc::clone(&self.0)
         }
     }
     struct Nobody;
     impl wecrelay::ntlm::Accounts for Nobody {
-        fn nt_hash(&self, _: &str, _: &str) -> Option<NtHash> {
+        fn find(&self, _: &str, _: &str) -> Option<wecrelay::ntlm::Known> {
             None
         }
     }
@@ -250,6 +251,8 @@ fn kerberos_policy(vector: &Value) -> auth::Policy {
             replays: Rc::default(),
             rc4: true,
         }),
+        bindings: auth::Bindings::Require,
+        names: Vec::new(),
     }
 }
 

@@ -9,10 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::auth::domain::{self, Asked, Within};
 use crate::auth::kerberos::{self, Proven};
-use crate::auth::{Error, Policy, Step, Verdict};
-use crate::ntlm::{
-    self, Established, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages,
-};
+use crate::auth::{Bindings, Error, Identity, Policy, Step, Verdict};
+use crate::ntlm::{self, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages};
 use crate::spnego::{self, Mechanism, NegTokenResp, Negotiation};
 
 /// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
@@ -40,7 +38,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Default)]
 pub struct Acceptor {
     state: State,
-    channel_bindings: Option<[u8; 16]>,
+    tls: Option<Tls>,
+}
+
+/// What is known of the TLS connection.
+#[derive(Clone, Copy, Debug)]
+struct Tls {
+    /// MD5 of its channel bindings.
+    bindings: Option<[u8; 16]>,
 }
 
 #[derive(Debug, Default)]
@@ -64,13 +69,12 @@ impl Acceptor {
         Self::default()
     }
 
-    /// For a TLS connection: MD5 of its channel bindings (RFC 5929 4), compared
-    /// when a source sends its own.
+    /// For a TLS connection: MD5 of its channel bindings (RFC 5929 4), where it has some.
     #[must_use]
-    pub fn with_channel_bindings(bindings: [u8; 16]) -> Self {
+    pub fn within_tls(bindings: Option<[u8; 16]>) -> Self {
         Self {
             state: State::Start,
-            channel_bindings: Some(bindings),
+            tls: Some(Tls { bindings }),
         }
     }
 
@@ -90,7 +94,7 @@ impl Acceptor {
             policy,
             wall,
             random,
-            channel_bindings: self.channel_bindings,
+            tls: self.tls,
         };
         match turn.handle(authorization, state) {
             Ok((state, step)) => {
@@ -114,7 +118,7 @@ impl Acceptor {
     pub fn handle_verdict(&mut self, verdict: Verdict, peer: IpAddr, policy: &Policy) -> Step {
         match std::mem::take(&mut self.state) {
             State::Asked(asked) => asked
-                .handle(verdict, peer, policy)
+                .handle(verdict, peer, policy, self.tls.is_some())
                 .unwrap_or_else(Step::Deny),
             _ => Step::Deny(Error::OutOfTurn),
         }
@@ -171,7 +175,7 @@ struct Turn<'a> {
     policy: &'a Policy,
     wall: SystemTime,
     random: &'a mut dyn FnMut(&mut [u8]),
-    channel_bindings: Option<[u8; 16]>,
+    tls: Option<Tls>,
 }
 
 impl<'a> Turn<'a> {
@@ -282,8 +286,9 @@ impl<'a> Turn<'a> {
     fn kerberos(&self, scheme: Scheme) -> kerberos::Turn<'a> {
         kerberos::Turn {
             scheme,
-            service: self.policy.kerberos.as_ref(),
-            channel_bindings: self.channel_bindings,
+            policy: self.policy,
+            is_secure: self.tls.is_some(),
+            channel_bindings: self.bindings(),
             wall: self.wall,
         }
     }
@@ -292,7 +297,7 @@ impl<'a> Turn<'a> {
         let mut challenge = [0; 8];
         (self.random)(&mut challenge);
         let server = &self.policy.server;
-        let start = match self.channel_bindings {
+        let start = match self.tls {
             Some(_) => ExpectNegotiate::within_tls(),
             None => ExpectNegotiate::sealed(),
         };
@@ -312,13 +317,15 @@ impl<'a> Turn<'a> {
             anonymous: self.policy.takes_anonymous(self.peer),
             ntlmv1: self.policy.ntlmv1,
             domain: self.policy.domain,
-            channel_bindings: self.channel_bindings,
+            channel_bindings: self.bindings(),
         };
         let progress = ntlm.handle_or_ask(token, &*self.policy.accounts, &rules);
         match progress.map_err(|error| self.refuse(error))? {
             Progress::Established(established) => {
-                let Established { account, session } = *established;
-                let step = domain::accept(account.into(), session, within)?;
+                let known = established.known.clone();
+                let identity = Identity::ntlm(&established.account, known);
+                let is_secure = self.tls.is_some();
+                let step = domain::accept(identity, *established, within, self.policy, is_secure)?;
                 Ok((State::Start, step))
             }
             Progress::Ask(expect) => {
@@ -326,6 +333,12 @@ impl<'a> Turn<'a> {
                 Ok((State::Asked(asked), Step::Ask))
             }
         }
+    }
+
+    /// The bindings that a source's are compared with.
+    fn bindings(&self) -> Option<[u8; 16]> {
+        let bindings = self.tls.and_then(|tls| tls.bindings);
+        bindings.filter(|_| self.policy.bindings == Bindings::Require)
     }
 
     fn refuse(&self, error: ntlm::Error) -> Error {

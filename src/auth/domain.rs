@@ -1,13 +1,12 @@
 //! The last step of NTLM: at once, or after the account's domain has spoken.
 
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use crate::auth::acceptor::Scheme;
-use crate::auth::{Error, Identity, Method, Policy, SecurityContext, Step};
+use crate::auth::ties::{self, Shown};
+use crate::auth::{Error, Identity, Policy, SecurityContext, Step};
 use crate::ntlm::crypto::Key;
-use crate::ntlm::{self, ExpectVerdict, Question};
-use crate::sddl::Token;
+use crate::ntlm::{Established, ExpectVerdict, Question};
 use crate::spnego::Negotiation;
 
 /// What a domain says of a [`Question`].
@@ -47,6 +46,7 @@ impl Asked {
         verdict: Verdict,
         peer: IpAddr,
         policy: &Policy,
+        is_secure: bool,
     ) -> Result<Step, Error> {
         let claimed = self.expect.account();
         let key = match verdict {
@@ -57,13 +57,8 @@ impl Asked {
         let established = self.expect.handle(key);
         let established =
             established.map_err(|error| Error::ntlm(error, peer, policy.has_accounts))?;
-        let identity = Identity {
-            method: Method::NtlmDomain,
-            // NTLM does not tell the groups of an account.
-            token: Some(Rc::new(Token::unknown())),
-            ..established.account.into()
-        };
-        accept(identity, established.session, self.within)
+        let identity = Identity::domain_account(&established.account);
+        accept(identity, established, self.within, policy, is_secure)
     }
 }
 
@@ -71,9 +66,21 @@ impl Asked {
 /// (RFC 4178 5).
 pub(super) fn accept(
     identity: Identity,
-    mut session: ntlm::Session,
+    established: Established,
     within: Option<Within>,
+    policy: &Policy,
+    is_secure: bool,
 ) -> Result<Step, Error> {
+    if let Some(target) = &established.target {
+        ties::check_target(&policy.names, &identity, target)?;
+    }
+    let shown = Shown {
+        is_bound: established.is_bound,
+        has_mic: established.has_mic,
+        seals: established.seals,
+    };
+    let unsealed = ties::check_connection(policy, is_secure, &identity, &shown)?;
+    let mut session = established.session;
     let token = match within {
         None => None,
         Some(Within {
@@ -98,5 +105,6 @@ pub(super) fn accept(
         identity,
         context: Some(SecurityContext::Ntlm(Box::new(session))),
         token,
+        unsealed,
     })
 }

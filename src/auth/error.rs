@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::auth::{Method, PasswordError};
+use crate::auth::{Method, PasswordError, Unbound};
 use crate::kerberos;
 use crate::ntlm::crypto::UnsealError;
 use crate::ntlm::{self, Reason};
@@ -68,6 +68,26 @@ pub enum Error {
         /// What to tell the source in `WWW-Authenticate`.
         answer: Option<String>,
     },
+    /// Nothing shows that the source itself is on our TLS connection.
+    Unbound {
+        /// Who came.
+        who: String,
+        /// By what.
+        method: Method,
+        /// What is missing.
+        why: Unbound,
+    },
+    /// The source means another service or host than us.
+    Target {
+        /// Who came.
+        who: String,
+        /// By what.
+        method: Method,
+        /// Whom it means.
+        asked: String,
+        /// Our names; none where the class is wrong already.
+        names: Vec<String>,
+    },
     /// A sealed body was refused.
     Unseal(UnsealError),
     /// A body that Kerberos has sealed was refused.
@@ -118,6 +138,8 @@ impl Error {
             Self::NoKeytab => "Kerberos not supported, use Negotiate",
             Self::Kerberos { .. } => "authentication failed",
             Self::Unseal(_) | Self::Unwrap(_) => "sealed body refused",
+            Self::Unbound { .. } => "channel bindings required",
+            Self::Target { .. } => "service name is another one's",
             Self::Password(error) => error.for_source(),
             _ => "authentication token malformed",
         }
@@ -138,6 +160,8 @@ impl Error {
             } => Method::NtlmAnonymous.as_str(),
             Self::Ntlm { .. } => Method::Ntlm.as_str(),
             Self::Password(error) => error.method().as_str(),
+            Self::Unbound { method, .. } | Self::Target { method, .. } => method.as_str(),
+            Self::Kerberos { .. } => Method::Kerberos.as_str(),
             _ => "none",
         }
     }
@@ -197,11 +221,25 @@ impl Error {
             Self::Unseal(_) | Self::Unwrap(_) => {
                 "the connection is closed and the host begins anew"
             }
+            Self::Unbound { .. } => UNBOUND,
+            Self::Target { names, .. } if names.is_empty() => {
+                "look for an attacker who lures hosts to another service and carries their logon here"
+            }
+            Self::Target { .. } => {
+                "let hosts call this collector by one of those names, or give it the other one: with \
+                 --hostname, or in the certificate of --tls-cert; if no host is set up that way, look \
+                 for an attacker who carries logons here"
+            }
             _ => return None,
         };
         Some(fixed.to_owned())
     }
 }
+
+/// What to do about a client that cannot be told from a thief of its logon.
+pub const UNBOUND: &str = "Windows, pywinrm and pypsrp send channel bindings: look whether a proxy that ends TLS stands \
+     between, or an attacker who carries the logon here; for clients that cannot send them, such as \
+     curl's NTLM, give --channel-bindings none";
 
 fn is_password_scheme(word: &str) -> bool {
     word.eq_ignore_ascii_case("Basic") || word.eq_ignore_ascii_case("Digest")
@@ -224,9 +262,10 @@ fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: b
             "set LmCompatibilityLevel of the host to 3 or more, or give --ntlmv1".to_owned()
         }
         Reason::LmOnly => "set LmCompatibilityLevel of the host to 3 or more".to_owned(),
-        Reason::BadMic | Reason::ChannelBindings => {
+        Reason::BadMic => {
             "look for a proxy or an attacker between the host and this collector".to_owned()
         }
+        Reason::ChannelBindings => kerberos::OTHER_CONNECTION.to_owned(),
     }
 }
 
@@ -246,6 +285,21 @@ impl fmt::Display for Error {
             Self::Domain { claimed, why } => write!(f, "the domain refuses {claimed}: {why}"),
             Self::DomainUnavailable { claimed, why } => {
                 write!(f, "the domain cannot be asked about {claimed}: {why}")
+            }
+            Self::Unbound { who, why, .. } => write!(f, "{who} inside TLS, with {why}"),
+            Self::Target {
+                who, asked, names, ..
+            } if names.is_empty() => {
+                write!(
+                    f,
+                    "{who} means {asked:?}, which is no service of a collector"
+                )
+            }
+            Self::Target {
+                who, asked, names, ..
+            } => {
+                let names = names.join(", ");
+                write!(f, "{who} means {asked:?}, and this is {names}")
             }
             Self::NoKeytab => f.write_str("a Kerberos ticket, and there is no keytab"),
             Self::Kerberos { error, .. } => error.fmt(f),

@@ -1,12 +1,11 @@
 //! Kerberos in the exchange of headers: raw, or within SPNEGO.
 
-use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::auth::acceptor::Scheme;
-use crate::auth::{Error, Identity, Method, Protocol, SecurityContext, Step};
-use crate::kerberos::{Accepted, Refused, Rules, Service};
-use crate::sddl::Token;
+use crate::auth::ties::{self, Shown};
+use crate::auth::{Error, Identity, Policy, Protocol, SecurityContext, Step};
+use crate::kerberos::{Accepted, Refused, Rules, Session};
 use crate::spnego::{NegState, NegTokenResp, Negotiation};
 
 pub(super) use crate::kerberos::is_token;
@@ -17,9 +16,9 @@ type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 /// One token with all that decides about it.
 pub(super) struct Turn<'a> {
     pub(super) scheme: Scheme,
-    /// None without a keytab.
-    pub(super) service: Option<&'a Service>,
-    /// None outside TLS.
+    pub(super) policy: &'a Policy,
+    pub(super) is_secure: bool,
+    /// Those that a source's are compared with, if they are.
     pub(super) channel_bindings: Option<[u8; 16]>,
     pub(super) wall: SystemTime,
 }
@@ -27,14 +26,14 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     /// A token without SPNEGO around it.
     pub(super) fn accept(&self, token: &[u8], random: Random<'_>) -> Result<Step, Error> {
-        let accepted = self
+        let admitted = self
             .verify(token, random)
             .map_err(|refused| match refused {
                 Ok(refused) => self.refuse(refused.error, refused.reply),
                 Err(error) => error,
             })?;
-        let token = accepted.reply.as_deref().map(|r| self.scheme.value(r));
-        Ok(step(self.scheme, accepted, token))
+        let token = admitted.reply.as_deref().map(|r| self.scheme.value(r));
+        Ok(step(self.scheme, admitted, token))
     }
 
     /// A token within SPNEGO. With `Some` the source has to sign its list yet.
@@ -52,16 +51,16 @@ impl Turn<'_> {
             }
             Err(error) => error,
         });
-        let mut accepted = verified?;
-        let reply = accepted.reply.take();
+        let mut admitted = verified?;
+        let reply = admitted.reply.take();
         if mic.is_none() && negotiation.mic_required() {
             // Who sends the last token of the mechanism signs first (RFC 4178 5).
-            let ours = accepted.session.sign(negotiation.list());
+            let ours = admitted.session.sign(negotiation.list());
             let answer = negotiation.answer(NegState::AcceptIncomplete, reply, Some(ours));
             let step = Step::Challenge(self.scheme.value(&answer));
             let proven = Proven {
                 scheme: self.scheme,
-                accepted,
+                admitted,
                 negotiation,
                 signed: true,
             };
@@ -69,7 +68,7 @@ impl Turn<'_> {
         }
         let mut proven = Proven {
             scheme: self.scheme,
-            accepted,
+            admitted,
             negotiation,
             signed: false,
         };
@@ -80,14 +79,34 @@ impl Turn<'_> {
         Ok((None, proven.accept(reply, ours)))
     }
 
-    fn verify(&self, token: &[u8], random: Random<'_>) -> Result<Accepted, Result<Refused, Error>> {
-        let service = self.service.ok_or(Err(Error::NoKeytab))?;
+    fn verify(&self, token: &[u8], random: Random<'_>) -> Result<Admitted, Result<Refused, Error>> {
+        let service = self.policy.kerberos.as_ref();
+        let service = service.ok_or(Err(Error::NoKeytab))?;
         let rules = Rules {
             channel_bindings: self.channel_bindings,
-            sealing: self.channel_bindings.is_none(),
+            sealing: !self.is_secure,
         };
         let accepted = service.accept(token, &rules, self.wall, random);
-        accepted.map_err(Ok)
+        self.admit(accepted.map_err(Ok)?).map_err(Err)
+    }
+
+    /// The ticket is good; it has to be for us, and its owner on our connection.
+    fn admit(&self, accepted: Accepted) -> Result<Admitted, Error> {
+        let identity = Identity::principal(&accepted);
+        let target = accepted.service.to_string();
+        let names = [&self.policy.names[..], &accepted.hosts].concat();
+        ties::check_target(&names, &identity, &target)?;
+        let shown = Shown {
+            is_bound: accepted.is_bound,
+            has_mic: true,
+            seals: accepted.seals,
+        };
+        Ok(Admitted {
+            unsealed: ties::check_connection(self.policy, self.is_secure, &identity, &shown)?,
+            identity,
+            session: accepted.session,
+            reply: accepted.reply,
+        })
     }
 
     fn refuse(&self, error: crate::kerberos::Error, answer: Option<Vec<u8>>) -> Error {
@@ -102,7 +121,7 @@ impl Turn<'_> {
 #[derive(Debug)]
 pub(super) struct Proven {
     scheme: Scheme,
-    accepted: Accepted,
+    admitted: Admitted,
     negotiation: Negotiation,
     /// Our signature of the list is out.
     signed: bool,
@@ -118,7 +137,7 @@ impl Proven {
 
     /// Verifies the source's signature of its list, and gives ours if it is not out yet.
     fn exchange_mics(&mut self, mic: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let session = &mut self.accepted.session;
+        let session = &mut self.admitted.session;
         let verified = session.verify(mic, self.negotiation.list());
         verified.map_err(|_| Error::MechanismsChanged)?;
         Ok((!self.signed).then(|| session.sign(self.negotiation.list())))
@@ -129,30 +148,31 @@ impl Proven {
             .negotiation
             .answer(NegState::AcceptCompleted, reply, mic);
         let token = self.scheme.value(&answer);
-        step(self.scheme, self.accepted, Some(token))
+        step(self.scheme, self.admitted, Some(token))
     }
 }
 
-fn step(scheme: Scheme, accepted: Accepted, token: Option<String>) -> Step {
+/// Who is let in, and what it is answered.
+#[derive(Debug)]
+struct Admitted {
+    identity: Identity,
+    session: Session,
+    reply: Option<Vec<u8>>,
+    unsealed: bool,
+}
+
+fn step(scheme: Scheme, admitted: Admitted, token: Option<String>) -> Step {
     let protocol = match scheme {
         Scheme::Kerberos => Protocol::Kerberos,
         Scheme::Negotiate | Scheme::Ntlm => Protocol::Spnego,
     };
-    // Without a PAC it is an account of which nothing is known but that it is one.
-    let account = accepted
-        .logon
-        .map_or_else(Token::unknown, |logon| logon.token());
     Step::Accept {
-        identity: Identity {
-            name: accepted.client,
-            workstation: String::new(),
-            method: Method::Kerberos,
-            token: Some(Rc::new(account)),
-        },
+        identity: admitted.identity,
         context: Some(SecurityContext::Kerberos(
-            Box::new(accepted.session),
+            Box::new(admitted.session),
             protocol,
         )),
         token,
+        unsealed: admitted.unsealed,
     }
 }

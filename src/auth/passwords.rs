@@ -11,18 +11,19 @@ use super::basic::{self, Claim};
 use super::digest::{self, Algorithm, Answer, Ha1};
 use super::nonces::Nonces;
 use super::{Identity, Method, Step};
+use crate::ntlm::Name;
 
 /// Most characters of a claimed name that go into a message.
 const MAX_NAME: usize = 128;
 
 /// Where accounts are looked up.
 pub trait Credentials {
-    /// Whether that is the password of `[DOMAIN\]USER`; `None` if there is no such
-    /// account. Must take as long for one that is not there.
-    fn check(&self, name: &str, password: &str) -> Option<bool>;
+    /// The account that `[DOMAIN\]USER` is, if that is its password; the outer `None` if
+    /// there is no such account. Must take as long for one that is not there.
+    fn check(&self, name: &str, password: &str) -> Option<Option<Name>>;
 
     /// What Digest is proved with for `[DOMAIN\]USER`, if there is such a line.
-    fn ha1(&self, name: &str) -> Option<&Ha1>;
+    fn ha1(&self, name: &str) -> Option<(Name, &Ha1)>;
 }
 
 /// What is offered of these methods.
@@ -135,8 +136,8 @@ impl Passwords {
         let method = Method::Basic;
         let claim = Claim::parse(text).map_err(|why| Error::Malformed(method, why))?;
         match self.accounts.check(&claim.name, &claim.password) {
-            Some(true) => Ok(accept(claim.name, method)),
-            Some(false) => Err(Error::WrongPassword(method, cut(&claim.name))),
+            Some(Some(account)) => Ok(accept(account, method, claim.name)),
+            Some(None) => Err(Error::WrongPassword(method, cut(&claim.name))),
             None => Err(Error::UnknownAccount(method, cut(&claim.name))),
         }
     }
@@ -161,21 +162,22 @@ impl Passwords {
             return Err(malformed("an algorithm that was not offered"));
         }
         let account = self.accounts.ha1(&answer.username);
-        let ha1 = account.and_then(|account| account.get(answer.algorithm));
-        if !answer.is_proved(ha1, request.method, request.body) {
-            let name = cut(&answer.username);
-            return Err(match ha1 {
-                Some(_) => Error::WrongPassword(method, name),
-                None => Error::UnknownAccount(method, name),
-            });
-        }
+        let known = account.and_then(|(name, ha1)| Some((name, ha1.get(answer.algorithm)?)));
+        let ha1 = known.as_ref().map(|(_, ha1)| *ha1);
+        let is_proved = answer.is_proved(ha1, request.method, request.body);
+        let name = cut(&answer.username);
+        let account = match known {
+            Some((account, _)) if is_proved => account,
+            Some(_) => return Err(Error::WrongPassword(method, name)),
+            None => return Err(Error::UnknownAccount(method, name)),
+        };
         // Only now: a nonce that is stale is no news for whoever does not know the password.
         let (nonce, count) = (&answer.nonce, answer.count());
         if !self.nonces.borrow_mut().take(nonce, count, wall) {
             let challenge = self.challenge(answer.algorithm, true, wall, random);
             return Ok(Step::Challenge(challenge));
         }
-        Ok(accept(answer.username, method))
+        Ok(accept(account, method, answer.username))
     }
 }
 
@@ -185,17 +187,12 @@ impl fmt::Debug for Passwords {
     }
 }
 
-fn accept(name: String, method: Method) -> Step {
-    let identity = Identity {
-        name,
-        workstation: String::new(),
-        method,
-        token: None,
-    };
+fn accept(account: Name, method: Method, claimed: String) -> Step {
     Step::Accept {
-        identity,
+        identity: Identity::account(account, method, claimed),
         context: None,
         token: None,
+        unsealed: true,
     }
 }
 

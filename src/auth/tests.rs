@@ -17,9 +17,15 @@ const SERVER_CHALLENGE: [u8; 8] = [0x61, 0x43, 0x9b, 0x98, 0x6c, 0x04, 0x9b, 0x6
 struct One;
 
 impl ntlm::Accounts for One {
-    fn nt_hash(&self, user: &str, domain: &str) -> Option<NtHash> {
+    fn find(&self, user: &str, domain: &str) -> Option<ntlm::Known> {
         let known = (user, domain) == ("forwarder", "EXAMPLE");
-        known.then(|| NtHash::from_password("Correct-Horse-7"))
+        known.then(|| ntlm::Known {
+            name: ntlm::Name {
+                domain: Some(domain.to_owned()),
+                user: user.to_owned(),
+            },
+            hash: NtHash::from_password("Correct-Horse-7"),
+        })
     }
 }
 
@@ -41,6 +47,8 @@ fn policy() -> Policy {
             dns_domain: "DESKTOP-6EFEMBB".into(),
         },
         kerberos: None,
+        bindings: Bindings::Require,
+        names: Vec::new(),
     }
 }
 
@@ -80,6 +88,7 @@ impl Connection {
                 identity,
                 context,
                 token,
+                ..
             } => (identity, context.unwrap(), token),
             other => panic!("{other:?}"),
         }
@@ -413,7 +422,7 @@ fn channel_bindings_of_another_connection_are_refused() {
     client.channel_bindings = Some([1; 16]);
     let mut connection = Connection::from("192.0.2.7");
     for (ours, accepted) in [([1; 16], true), ([2; 16], false)] {
-        connection.acceptor = Acceptor::with_channel_bindings(ours);
+        connection.acceptor = Acceptor::within_tls(Some(ours));
         let (authenticate, _) = raw(&mut connection, client.clone());
         match connection.handle(&authenticate) {
             Step::Accept { .. } => assert!(accepted),

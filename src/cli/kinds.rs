@@ -14,6 +14,16 @@ pub enum MessageKind {
     Json,
 }
 
+/// Whether logons inside TLS must be bound to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BindingsKind {
+    /// By channel bindings, or by sealed bodies
+    #[default]
+    Require,
+    /// Not looked at
+    None,
+}
+
 /// What becomes of events whose Computer is not the authenticated host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MismatchKind {

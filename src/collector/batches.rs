@@ -2,7 +2,8 @@
 //! committed, acknowledged; or handed back by 503.
 
 use super::known::Before;
-use super::{Collector, ConnId, Timer, seconds};
+use super::{Collector, ConnId, Timer, seconds, who};
+use crate::auth::Identity;
 use crate::bookmark::{self, BatchFacts, Bookmark, Verdict};
 use crate::clock::Now;
 use crate::connection::Answer;
@@ -28,6 +29,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) key: bookmark::Key,
+    /// Whose it is.
+    pub(super) identity: Rc<Identity>,
     pub(super) bookmark: Bookmark,
     pub(super) facts: BatchFacts,
     /// Who it is from, for the log.
@@ -161,8 +164,15 @@ impl Collector {
         store: &mut dyn Store,
     ) -> Result<Before, store::Error> {
         let seconds = seconds(now);
-        let (verdict, stored) =
-            store::record(store, &mark.key, mark.bookmark, &mark.facts, seconds)?;
+        let former = || who::former_keys(&mark.identity, &mark.key);
+        let (verdict, stored) = store::record(
+            store,
+            &mark.key,
+            former,
+            mark.bookmark,
+            &mark.facts,
+            seconds,
+        )?;
         if let Verdict::KeepAside(reason) = verdict {
             self.counters.bookmarks_aside += 1;
             log::warn!("source {}: bookmark kept aside: {reason}", mark.source);

@@ -4,7 +4,8 @@
 //! sides have one: `WIN10$@DOM.EXAMPLE`, `DOM\WIN10$` and a certificate for
 //! `win10.dom.example` are the Computer `WIN10.dom.example`, and the Computer `WIN10`.
 
-use crate::auth::Identity;
+use crate::auth::{Identity, Subject};
+use crate::ntlm::Name;
 use crate::wsman::subscribe;
 use std::fmt;
 
@@ -36,7 +37,7 @@ impl ComputerRule {
         let name = &identity.name;
         let is_exempt = |pattern: &String| subscribe::matches(pattern, name);
         let is_free = identity.method.is_anonymous() || self.exempt.iter().any(is_exempt);
-        (!is_free).then(|| Host::of(name))
+        (!is_free).then(|| Host::of(&identity.subject))?
     }
 }
 
@@ -51,23 +52,34 @@ pub(super) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn of(identity: &'a str) -> Self {
-        // DOMAIN\user, where DOMAIN may be one of DNS, or user@realm.
-        let (domain, name) = match identity.split_once('\\') {
-            Some((domain, name)) => (Some(domain).filter(|d| d.contains('.')), name),
-            None => (None, identity),
-        };
-        let (name, realm) = name
-            .rsplit_once('@')
-            .map_or((name, None), |(name, realm)| (name, Some(realm)));
-        // A service such as host/win10.dom.example.
-        let service = name.split_once('/');
-        let name = service.map_or(name, |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    /// The host that a subject is; none where it is nobody.
+    pub(super) fn of(subject: &'a Subject) -> Option<Self> {
+        match subject {
+            Subject::Nobody => None,
+            Subject::Certificate(name) => Some(Self::named(name, None)),
+            Subject::DomainAccount(Name { domain, user }) => {
+                Some(Self::named(user, of_dns(domain.as_deref())))
+            }
+            // A line may have the other way to write a domain.
+            Subject::Account(Name { domain, user }) => Some(match user.rsplit_once('@') {
+                Some((user, realm)) => Self::named(user, Some(realm)),
+                None => Self::named(user, of_dns(domain.as_deref())),
+            }),
+            // A service such as host/win10.dom.example is a host by its second part.
+            Subject::Principal { components, realm } => {
+                let name = components.get(1).or(components.first())?;
+                Some(Self::named(name, Some(realm)))
+            }
+        }
+    }
+
+    /// By the name of a host or its account.
+    fn named(name: &'a str, domain: Option<&'a str>) -> Self {
         let account = name.strip_suffix('$');
         let (name, own) = split(account.unwrap_or(name));
         Self {
             name,
-            domain: own.or(realm).or(domain),
+            domain: own.or(domain),
             is_account: account.is_some(),
         }
     }
@@ -98,6 +110,11 @@ impl fmt::Display for Host<'_> {
     }
 }
 
+/// NetBIOS knows nothing of DNS: such a domain says nothing of the host's.
+fn of_dns(domain: Option<&str>) -> Option<&str> {
+    domain.filter(|domain| domain.contains('.'))
+}
+
 /// The first label and the rest, without the dot of the root.
 fn split(name: &str) -> (&str, Option<&str>) {
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -116,14 +133,40 @@ mod tests {
     use super::*;
     use crate::auth::Certificate;
 
+    fn name(domain: Option<&str>, user: &str) -> Name {
+        Name {
+            domain: domain.map(str::to_owned),
+            user: user.to_owned(),
+        }
+    }
+
+    fn ours(domain: Option<&str>, user: &str) -> Subject {
+        Subject::Account(name(domain, user))
+    }
+
+    fn of_domain(domain: Option<&str>, user: &str) -> Subject {
+        Subject::DomainAccount(name(domain, user))
+    }
+
+    fn certificate(name: &str) -> Subject {
+        Subject::Certificate(name.to_owned())
+    }
+
+    fn principal(components: &[&str], realm: &str) -> Subject {
+        Subject::Principal {
+            components: components.iter().map(|c| (*c).to_owned()).collect(),
+            realm: realm.to_owned(),
+        }
+    }
+
     #[track_caller]
-    fn check(identity: &str, computers: &[&str], others: &[&str]) {
-        let host = Host::of(identity);
+    fn check(subject: &Subject, computers: &[&str], others: &[&str]) {
+        let host = Host::of(subject).unwrap();
         for computer in computers {
-            assert!(host.is(computer), "{identity} is {computer}");
+            assert!(host.is(computer), "{subject:?} is {computer}");
         }
         for other in others {
-            assert!(!host.is(other), "{identity} is not {other}");
+            assert!(!host.is(other), "{subject:?} is not {other}");
         }
     }
 
@@ -142,40 +185,69 @@ mod tests {
             "WIN100.windomain.local",
         ];
         let elsewhere = ["WIN10.other.local", "WIN10.windomain.local.evil.example"];
-        for identity in [
-            "WIN10$@WINDOMAIN.LOCAL",
-            "host/win10.windomain.local@WINDOMAIN.LOCAL",
-            "HTTP/win10.windomain.local/x@OTHER",
-            "windomain.local\\WIN10$",
-            "win10.windomain.local",
+        for subject in [
+            principal(&["WIN10$"], "WINDOMAIN.LOCAL"),
+            principal(&["host", "win10.windomain.local"], "WINDOMAIN.LOCAL"),
+            principal(&["HTTP", "win10.windomain.local", "x"], "OTHER"),
+            of_domain(Some("windomain.local"), "WIN10$"),
+            ours(Some("windomain.local"), "WIN10$"),
+            ours(None, "win10@windomain.local"),
+            certificate("win10.windomain.local"),
         ] {
-            check(identity, &forms, &others);
-            check(identity, &[], &elsewhere);
+            check(&subject, &forms, &others);
+            check(&subject, &[], &elsewhere);
         }
         // NetBIOS knows nothing of DNS.
-        for identity in ["WINDOMAIN\\win10$", "WIN10$", "win10", "ACME\\Win10"] {
-            check(identity, &forms, &others);
-            check(identity, &elsewhere, &[]);
+        for subject in [
+            of_domain(Some("WINDOMAIN"), "win10$"),
+            ours(None, "WIN10$"),
+            certificate("win10"),
+            ours(Some("ACME"), "Win10"),
+        ] {
+            check(&subject, &forms, &others);
+            check(&subject, &elsewhere, &[]);
         }
-        check("D\\größer$", &["GRÖSSER.x", "GRÖßER"][1..], &["GROSSER"]);
+        let sharp = of_domain(Some("D"), "größer$");
+        check(&sharp, &["GRÖSSER.x", "GRÖßER"][1..], &["GROSSER"]);
+    }
+
+    #[test]
+    fn no_part_of_a_name_is_taken_for_another_part() {
+        let forged = ["DC01.corp.example", "DC01", "X"];
+        for subject in [
+            of_domain(Some("X\\host/dc01.corp.example/"), "ws7"),
+            of_domain(Some("X\\DC01."), "ws7"),
+            of_domain(None, "X\\DC01$"),
+            of_domain(None, "host/dc01.corp.example"),
+            principal(&["X\\DC01$"], "CORP.EXAMPLE"),
+            principal(&["host/dc01.corp.example"], "CORP.EXAMPLE"),
+            principal(&["ws7@dc01"], "CORP.EXAMPLE"),
+            certificate("X\\DC01"),
+            certificate("host/dc01.corp.example"),
+            certificate("DC01$@corp.example"),
+        ] {
+            check(&subject, &[], &forged);
+        }
+        assert_eq!(Host::of(&Subject::Nobody), None);
     }
 
     #[test]
     fn the_account_of_a_long_name_has_its_beginning() {
         let long = "WORKSTATION-IN-BERLIN.dom.example";
         check(
-            "DOM\\WORKSTATION-IN-$",
+            &of_domain(Some("DOM"), "WORKSTATION-IN-$"),
             &[long, "WORKSTATION-IN-"],
             &["WORKSTATION-IN"],
         );
-        check("DOM\\WORKSTATION-I$", &[], &[long]);
-        check("WORKSTATION-IN-.dom.example", &[], &[long]);
+        check(&of_domain(Some("DOM"), "WORKSTATION-I$"), &[], &[long]);
+        check(&certificate("WORKSTATION-IN-.dom.example"), &[], &[long]);
     }
 
     #[test]
     fn who_forwards_for_others_is_exempt() {
         let certificate = |name: &str| Certificate {
             name: name.to_owned(),
+            former: None,
             issuer: String::new(),
         };
         let rule = ComputerRule {

@@ -3,7 +3,7 @@
 
 use super::requests::new_uuid;
 use super::who::Source;
-use super::{Collector, known, seconds, sources};
+use super::{Collector, known, seconds, sources, who};
 use crate::clock::Now;
 use crate::connection::{Answer, Message};
 use crate::store::{self, Store};
@@ -56,6 +56,9 @@ impl Collector {
         self.counters.enumerations += 1;
         if wanted.is_empty() {
             self.explain_refusal(now, source, header);
+            if !source.is_admitted {
+                return self.answer(now, source.conn, &Answer::Empty(403));
+            }
         } else {
             let offered: Vec<_> = wanted.iter().map(|s| known::asked(s)).collect();
             let patience = sources::patience(heartbeat);
@@ -152,9 +155,9 @@ fn stored_bookmark(
     let Ok(key) = source.key(subscription.id(), header) else {
         return Ok(None);
     };
-    Ok(store
-        .bookmark(&key)?
-        .map(|stored| stored.bookmark.xml().to_owned()))
+    let former = who::former_keys(&source.identity, &key);
+    let stored = store::find(store, &key, former)?;
+    Ok(stored.map(|stored| stored.bookmark.xml().to_owned()))
 }
 
 /// The host and port of an http URL.

@@ -20,6 +20,7 @@ mod guesses;
 mod known;
 mod own;
 mod pressure;
+mod principals;
 mod repeats;
 mod requests;
 mod snapshot;
@@ -51,6 +52,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use computer::{ComputerRule, Mismatch};
+pub use principals::PrincipalRule;
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +87,8 @@ pub struct Settings {
     pub hostname: Option<String>,
     /// Whether Computer must be the authenticated host; `None` compares nothing.
     pub computers: Option<ComputerRule>,
+    /// Who comes with a Kerberos ticket beside machines.
+    pub principals: PrincipalRule,
 }
 
 /// What has happened.

@@ -37,6 +37,7 @@ impl Collector {
         let source = Source {
             conn,
             address,
+            is_admitted: self.settings.principals.admits(identity),
             identity: Rc::clone(identity),
             is_secure: slot.connection.is_secure(),
             certificate: slot.connection.certificate().cloned(),
@@ -186,6 +187,7 @@ impl Collector {
         match parsed {
             Ok((bookmark, key)) => Some(Mark {
                 key,
+                identity: Rc::clone(&source.identity),
                 bookmark,
                 facts,
                 source: source.describe(header),

@@ -1,9 +1,10 @@
 //! Who a message is from, and what that source may have.
 
 use super::ConnId;
+use super::computer::Host;
 use super::known::is_for_reports;
 use super::sources::SourceName;
-use crate::auth::{Certificate, Identity, Method};
+use crate::auth::{Certificate, Identity, Method, Subject};
 use crate::bookmark;
 use crate::hosts::Sender;
 use crate::sddl::Verdict;
@@ -18,15 +19,22 @@ pub(super) struct Source {
     pub(super) conn: ConnId,
     pub(super) address: IpAddr,
     pub(super) identity: Rc<Identity>,
+    /// It may have what no list of accounts keeps from it.
+    pub(super) is_admitted: bool,
     pub(super) is_secure: bool,
     pub(super) certificate: Option<Certificate>,
 }
+
+const NO_MACHINE: &str =
+    "it is no machine's account: give --principal with its name, or a list of accounts that has it";
 
 /// Why a subscription is not for a source.
 pub(super) enum NotFor<'a> {
     Certificate,
     WithoutCertificate,
     Account(Verdict<'a>),
+    /// It is no machine, and nothing names it.
+    NoMachine,
     /// It comes along with others only.
     Alone,
 }
@@ -37,6 +45,7 @@ impl fmt::Display for NotFor<'_> {
             Self::Certificate => write!(f, "AllowedSourceNonDomainComputers leaves it out"),
             Self::WithoutCertificate => write!(f, "it is for client certificates only"),
             Self::Account(verdict) => write!(f, "{verdict}"),
+            Self::NoMachine => write!(f, "{NO_MACHINE}"),
             Self::Alone => write!(f, "no other subscription is for it"),
         }
     }
@@ -91,8 +100,10 @@ impl Source {
         if access.needs_certificate() {
             return Some(NotFor::WithoutCertificate);
         }
-        let token = self.identity.token.as_ref()?;
-        let verdict = access.domain_computers.as_ref()?.decide(token);
+        let Some(list) = &access.domain_computers else {
+            return (!self.is_admitted).then_some(NotFor::NoMachine);
+        };
+        let verdict = list.decide(self.identity.token.as_ref()?);
         (!verdict.allows()).then_some(NotFor::Account(verdict))
     }
 
@@ -155,28 +166,50 @@ impl Source {
         if self.identity.method.is_anonymous() {
             bookmark::Key::anonymous(subscription, machine)
         } else {
-            bookmark::Key::authenticated(subscription, &self.identity.name, machine)
+            bookmark::Key::authenticated(subscription, self.identity.key(), machine)
         }
     }
+}
+
+/// Under which keys earlier versions kept what is now under this one. A certificate's name
+/// could be that of many hosts then: what is taken over has to be this very host's.
+pub(super) fn former_keys(identity: &Identity, key: &bookmark::Key) -> Vec<bookmark::Key> {
+    let machine = key.machine_id();
+    let is_own = match &identity.subject {
+        Subject::Certificate(_) => {
+            let host = Host::of(&identity.subject);
+            !machine.is_empty() && host.is_some_and(|host| host.is(machine))
+        }
+        _ => true,
+    };
+    let names = identity.former().iter().enumerate();
+    let names = names.filter(|(index, _)| *index == 0 || is_own);
+    let keys = names.filter_map(|(_, name)| {
+        bookmark::Key::authenticated(key.subscription(), name, machine).ok()
+    });
+    keys.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ntlm::Account;
     use crate::sddl::Token;
     use crate::sid::Sid;
     use crate::wsman::{Access, ContentFormat};
 
     fn source(token: Option<Token>) -> Source {
+        let mut identity = Identity::domain_account(&Account::User {
+            user: "WEB1$".into(),
+            domain: "EXAMPLE.TEST".into(),
+            workstation: String::new(),
+        });
+        identity.token = token.map(Rc::new);
         Source {
             conn: ConnId(1),
             address: IpAddr::from([192, 0, 2, 7]),
-            identity: Rc::new(Identity {
-                name: "WEB1$@EXAMPLE.TEST".into(),
-                workstation: String::new(),
-                method: Method::NtlmDomain,
-                token: token.map(Rc::new),
-            }),
+            identity: Rc::new(identity),
+            is_admitted: true,
             is_secure: false,
             certificate: None,
         }
@@ -231,6 +264,7 @@ mod tests {
         let mut host = source(None);
         host.certificate = Some(Certificate {
             name: "web1.example".into(),
+            former: None,
             issuer: "AA".into(),
         });
         let mut both = subscription("D:");

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::cli::{MessageKind, MismatchKind, RelayOptions};
-use crate::collector::{ComputerRule, Mismatch};
+use crate::auth::Bindings;
+use crate::cli::{BindingsKind, MessageKind, MismatchKind, RelayOptions};
+use crate::collector::{ComputerRule, Mismatch, PrincipalRule};
 use crate::helper;
 use crate::output::{self, is_host_name};
 use crate::privileges::Account;
@@ -56,6 +57,10 @@ pub struct Config {
     pub keytabs: Vec<PathBuf>,
     /// Whether RC4 is taken with Kerberos.
     pub kerberos_rc4: bool,
+    /// Who comes with a ticket beside machines.
+    pub principals: PrincipalRule,
+    /// Whether logons inside TLS must be bound to it.
+    pub bindings: Bindings,
     /// Who verifies accounts of the domain.
     pub ntlm_helper: Option<helper::Settings>,
     /// Whether NTLMv1 answers are taken.
@@ -106,7 +111,7 @@ impl Config {
         let methods = [
             !options.anonymous.is_empty(),
             has_accounts,
-            !options.keytab.is_empty(),
+            !options.kerberos.keytab.is_empty(),
             options.client_ca.is_some(),
         ];
         if !methods.contains(&true) {
@@ -126,8 +131,13 @@ impl Config {
             anonymous: networks("--anonymous", &options.anonymous)?,
             balancers: networks("--proxy-protocol", &options.proxy.proxy_protocol)?,
             users: options.users.clone(),
-            keytabs: options.keytab.clone(),
-            kerberos_rc4: options.kerberos_rc4,
+            keytabs: options.kerberos.keytab.clone(),
+            kerberos_rc4: options.kerberos.kerberos_rc4,
+            principals: principals(options),
+            bindings: match options.bindings.channel_bindings {
+                BindingsKind::Require => Bindings::Require,
+                BindingsKind::None => Bindings::None,
+            },
             ntlm_helper: ntlm_helper(options)?,
             ntlmv1: options.ntlmv1,
             computers: computers(options)?,
@@ -166,6 +176,13 @@ fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(),
         Ok(())
     } else {
         Err(Error::PasswordListener(method))
+    }
+}
+
+fn principals(options: &RelayOptions) -> PrincipalRule {
+    PrincipalRule {
+        patterns: options.kerberos.principal.clone(),
+        realms: options.kerberos.realm.clone(),
     }
 }
 

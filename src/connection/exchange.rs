@@ -145,12 +145,14 @@ impl Connection {
                 identity,
                 context,
                 token,
+                unsealed,
             } => {
                 self.token = token;
                 self.is_news = true;
                 self.established = Some(Established {
                     identity: Rc::new(identity),
                     context,
+                    unsealed,
                 });
                 Ok(())
             }
@@ -204,6 +206,7 @@ impl Connection {
         self.respond(now, Form { keep_alive, ..form }, response);
         let kind = match error {
             auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
+            auth::Error::Unbound { .. } | auth::Error::Target { .. } => RefusalKind::Binding,
             _ => RefusalKind::Authentication,
         };
         Event::Refused(Refusal {
@@ -212,12 +215,23 @@ impl Connection {
         })
     }
 
-    /// Whether bodies may come as they are: TLS protects them, or a flag says so.
-    fn takes_unsealed(&self, rules: &Rules) -> bool {
+    /// Why a body may not come as it is, if so: neither TLS protects it, nor a flag lets it in.
+    fn refuse_unsealed(&self, rules: &Rules) -> Option<Refusal> {
         let by_request = |e: &Established| e.identity.method.is_by_request();
-        rules.allow_unencrypted
-            || self.is_secure()
-            || self.established.as_ref().is_some_and(by_request)
+        let established = self.established.as_ref();
+        if !self.is_secure() {
+            let takes = rules.allow_unencrypted || established.is_some_and(by_request);
+            let reason = "the body is not sealed (--allow-unencrypted would accept it)";
+            return (!takes).then(|| Refusal::new(RefusalKind::Sealing, 403, reason));
+        }
+        let unbound = established.filter(|e| !e.unsealed)?;
+        let (who, remedy) = (&unbound.identity, auth::UNBOUND);
+        let reason = format!(
+            "{who} inside TLS, with neither channel bindings nor a sealed body: it may be somebody \
+             else who carries its logon here; {remedy}"
+        );
+        let method = who.method.as_str();
+        Some(Refusal::new(RefusalKind::Binding, 403, reason).of(method))
     }
 
     /// Body to envelope: unseal, decompress, decode.
@@ -242,13 +256,12 @@ impl Connection {
                 sealed: Some(sealed.mechanism),
                 ..form
             }
-        } else if self.takes_unsealed(rules) {
+        } else if let Some(refusal) = self.refuse_unsealed(rules) {
+            return Err(refusal);
+        } else {
             plain = &body;
             let charset = content_type.charset().unwrap_or_default();
             Form { charset, ..form }
-        } else {
-            let reason = "the body is not sealed (--allow-unencrypted would accept it)";
-            return Err(Refusal::new(RefusalKind::Sealing, 403, reason));
         };
         let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
         let host = head.header("Host").map(str::to_owned);

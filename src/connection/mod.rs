@@ -108,6 +108,8 @@ struct Established {
     identity: Rc<Identity>,
     /// What seals bodies; none where TLS does.
     context: Option<SecurityContext>,
+    /// Inside TLS, bodies count without a seal.
+    unsealed: bool,
 }
 
 /// How the request that is being answered was encoded: the answer takes the same form.
@@ -210,15 +212,14 @@ impl Connection {
     /// all the authentication that is needed.
     pub fn secure(&mut self, now: Now, secured: Secured) {
         self.moved = now.monotonic;
-        if let Some(bindings) = secured.bindings {
-            self.acceptor = Acceptor::with_channel_bindings(bindings);
-        }
+        self.acceptor = Acceptor::within_tls(secured.bindings);
         if let Some(certificate) = &secured.certificate {
             let identity = Rc::new(Identity::from(certificate));
             self.is_news = true;
             self.established = Some(Established {
                 identity,
                 context: None,
+                unsealed: true,
             });
         }
         self.secured = Some(secured);

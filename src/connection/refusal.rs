@@ -13,6 +13,8 @@ pub enum RefusalKind {
     Timeout,
     /// Not authenticated.
     Authentication,
+    /// Not shown to be on our TLS connection, or meant for another service.
+    Binding,
     /// The domain of an account could not be asked.
     Domain,
     /// A sealed body that does not open, or one that is not sealed.
@@ -37,6 +39,7 @@ impl RefusalKind {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Authentication => "authentication",
+            Self::Binding => "binding",
             Self::Domain => "domain",
             Self::Sealing => "sealing",
             Self::Encoding => "encoding",

@@ -19,7 +19,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn nt_hash(&self, _: &str, _: &str) -> Option<ntlm::crypto::NtHash> {
+    fn find(&self, _: &str, _: &str) -> Option<ntlm::Known> {
         None
     }
 }
@@ -48,6 +48,8 @@ impl Scene {
             domain: false,
             server: ntlm::Server::from_hostname("collector.example.com"),
             kerberos: None,
+            bindings: auth::Bindings::Require,
+            names: Vec::new(),
         };
         let limits = Limits::default();
         let rules = Rules {

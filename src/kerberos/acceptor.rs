@@ -13,17 +13,16 @@ use super::gss::{self, Framing, Kind, Wishes};
 use super::keytab::Keytab;
 use super::messages::{
     self, ApReq, ApReqBody, Authenticator, AuthenticatorBody, EncTicketPart, EncTicketPartBody,
-    EncryptionKey, Number, TicketBody, ap_options, ticket_flags,
+    EncryptionKey, Number, TicketBody, TransitedEncoding, ap_options, ticket_flags,
 };
 use super::pac::{self, Logon};
-use super::ticket::{self, principal};
-use super::{Error, Replays, SKEW, Session, answer};
+use super::ticket::{self, Opened, principal};
+use super::{Error, Principal, Replays, SKEW, Session, answer};
 
 /// Where the keys of our services are.
 pub trait Keytabs {
-    /// The keys as they are now. With `missed` none of those given before has opened
-    /// a ticket, so that it is worth to look for newer ones.
-    fn current(&self, wall: SystemTime, missed: bool) -> Rc<Keytab>;
+    /// The keys as they are now.
+    fn current(&self) -> Rc<Keytab>;
 }
 
 /// What all connections share.
@@ -57,10 +56,18 @@ pub struct Rules {
 /// A source that has proven itself.
 #[derive(Debug)]
 pub struct Accepted {
-    /// `WIN10$@REALM`.
-    pub client: String,
+    /// Who it is: where its ticket has a PAC, the account that this names.
+    pub client: Principal,
+    /// Who the ticket says that it is, as text.
+    pub ticket_client: String,
     /// Our name in its ticket.
-    pub service: String,
+    pub service: Principal,
+    /// The hosts that our keytab is for.
+    pub hosts: Vec<String>,
+    /// It is on our TLS connection, as its channel bindings show.
+    pub is_bound: bool,
+    /// It can seal its bodies.
+    pub seals: bool,
     /// By which we prove ourselves, if the source wants that.
     pub reply: Option<Vec<u8>>,
     /// What seals bodies.
@@ -96,7 +103,6 @@ impl Service {
         let exchange = Exchange {
             service: self,
             rules,
-            wall,
             now: since_epoch(wall),
             framing,
         };
@@ -112,7 +118,6 @@ impl Service {
 struct Exchange<'a> {
     service: &'a Service,
     rules: &'a Rules,
-    wall: SystemTime,
     now: Duration,
     framing: Framing,
 }
@@ -128,7 +133,7 @@ impl Exchange<'_> {
         if request.ap_options.has(ap_options::USE_SESSION_KEY) {
             return Err(Error::UserToUser);
         }
-        let (key, ticket) = self.open_ticket(&request.ticket.0)?;
+        let (opened, ticket) = self.open_ticket(&request.ticket.0)?;
         let session_key = self.key(&ticket.key)?;
         let sealed = &request.authenticator;
         let plain = session_key.decrypt(usage::AP_REQ_AUTHENTICATOR, &sealed.cipher.0);
@@ -138,13 +143,14 @@ impl Exchange<'_> {
         let client = principal(&ticket.cname, &ticket.crealm);
         self.check_times(&ticket)?;
         self.check_client(&ticket, &authenticator, &client)?;
-        let logon = pac::of_ticket(&ticket, &key).map_err(|error| Error::Pac {
+        let logon = pac::of_ticket(&ticket, &opened.key).map_err(|error| Error::Pac {
             client: client.clone(),
             error,
         })?;
+        check_way(&opened.realm, &ticket, &client, logon.is_some())?;
         let wishes = self.check_checksum(&authenticator)?;
         let mutual = request.ap_options.has(ap_options::MUTUAL_REQUIRED);
-        self.check_protection(&wishes, mutual)?;
+        let seals = self.check_protection(&wishes, mutual)?;
         self.check_replay(&authenticator, &sealed.cipher.0, &client)?;
         let chosen = self.choose_key(&session_key, &authenticator, mutual, &mut *random)?;
         let reply = match mutual {
@@ -160,17 +166,24 @@ impl Exchange<'_> {
             false => None,
         };
         let theirs = authenticator.seq_number.map_or(0, Number::to_u32);
+        let is_bound = self.rules.channel_bindings == Some(wishes.bindings);
         Ok(Accepted {
-            client,
-            service: principal(&request.ticket.0.sname, &request.ticket.0.realm),
+            client: match &logon {
+                Some(logon) => Principal::account(&logon.name, &ticket.crealm),
+                None => Principal::new(&ticket.cname, &ticket.crealm),
+            },
+            ticket_client: client,
+            service: Principal::new(&request.ticket.0.sname, &request.ticket.0.realm),
+            hosts: opened.hosts,
+            is_bound,
+            seals,
             reply: reply.map(|message| self.framing.wrap(Kind::ApRep, &message)),
             session: chosen.session(theirs, random),
             logon,
         })
     }
 
-    /// Opens the ticket; if no key does, with a keytab that may have changed meanwhile.
-    fn open_ticket(&self, ticket: &TicketBody) -> Result<(Key, EncTicketPartBody), Error> {
+    fn open_ticket(&self, ticket: &TicketBody) -> Result<(Opened, EncTicketPartBody), Error> {
         if ticket.tkt_vno != messages::VERSION {
             let found = (ticket.tkt_vno.0, 1);
             return Err(Error::Version {
@@ -179,24 +192,13 @@ impl Exchange<'_> {
             });
         }
         let enctype = self.enctype(ticket.enc_part.etype)?;
-        let keytabs = &self.service.keytabs;
-        let keytab = keytabs.current(self.wall, false);
-        let opened = ticket::open(&keytab, ticket, enctype);
-        let (key, plain) = match opened {
-            Err(error) if error.is_about_keytab() => {
-                let newer = keytabs.current(self.wall, true);
-                if Rc::ptr_eq(&newer, &keytab) {
-                    return Err(error);
-                }
-                ticket::open(&newer, ticket, enctype)?
-            }
-            opened => opened?,
-        };
-        let part = parse::<EncTicketPart>("ticket", &plain)?.0;
+        let keytab = self.service.keytabs.current();
+        let opened = ticket::open(&keytab, ticket, enctype)?;
+        let part = parse::<EncTicketPart>("ticket", &opened.plain)?.0;
         if part.flags.has(ticket_flags::INVALID) {
             return Err(Error::TicketInvalid);
         }
-        Ok((key, part))
+        Ok((opened, part))
     }
 
     /// An enctype that may be used here.
@@ -269,8 +271,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// On plain HTTP the context must do what TLS does elsewhere.
-    fn check_protection(&self, wishes: &Wishes, mutual: bool) -> Result<(), Error> {
+    /// On plain HTTP the context must do what TLS does elsewhere. Answers whether it does.
+    fn check_protection(&self, wishes: &Wishes, mutual: bool) -> Result<bool, Error> {
         let has = |flag: u32| wishes.flags & flag != 0;
         let missing = if !mutual || !has(gss::flags::MUTUAL) {
             "mutual authentication"
@@ -279,11 +281,11 @@ impl Exchange<'_> {
         } else if !has(gss::flags::INTEGRITY) {
             "integrity"
         } else {
-            return Ok(());
+            return Ok(true);
         };
         match self.rules.sealing {
             true => Err(Error::Unprotected(missing)),
-            false => Ok(()),
+            false => Ok(has(gss::flags::CONFIDENTIALITY)),
         }
     }
 
@@ -324,6 +326,25 @@ impl Exchange<'_> {
             // Some take the number as signed.
             number: u32::from_be_bytes(number) >> 2,
         })
+    }
+}
+
+/// A client of another realm whose ticket came through further ones: each of them could
+/// have made it up. Our KDC may have looked at that (RFC 4120 2.7); where there is a PAC
+/// it has filtered the SIDs, which is what domains go by (MS-PAC 4.1.2.2).
+fn check_way(
+    realm: &str,
+    ticket: &EncTicketPartBody,
+    client: &str,
+    has_account: bool,
+) -> Result<(), Error> {
+    let is_ours = ticket.crealm.0.eq_ignore_ascii_case(realm);
+    let transited = ticket.transited.decode_as::<TransitedEncoding>();
+    let is_direct = transited.is_ok_and(|transited| transited.contents.0.is_empty());
+    let is_checked = ticket.flags.has(ticket_flags::TRANSITED_POLICY_CHECKED);
+    match is_ours || is_direct || is_checked || has_account {
+        true => Ok(()),
+        false => Err(Error::Transited(client.to_owned())),
     }
 }
 

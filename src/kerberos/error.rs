@@ -56,13 +56,15 @@ pub enum Error {
     KeyLength,
     /// RC4 without the flag for it.
     Rc4,
-    /// A ticket that the key of its service does not open.
+    /// A ticket that none of our keys opens.
     TicketKey {
         /// For whom the ticket is.
         service: String,
         /// Version of its key.
         version: Option<u32>,
     },
+    /// A ticket from another realm that came through further ones.
+    Transited(String),
     /// A ticket that the KDC has not validated.
     TicketInvalid,
     /// A ticket whose time has not begun, by so many seconds.
@@ -107,6 +109,10 @@ pub enum Error {
     },
 }
 
+/// What to do about channel bindings that are not ours.
+pub const OTHER_CONNECTION: &str = "look for an attacker between the host and this collector, or a proxy that ends TLS and \
+     begins it anew: for that one, give --channel-bindings none";
+
 impl Error {
     /// What to do about it, where that is known.
     #[must_use]
@@ -132,7 +138,7 @@ impl Error {
             }
             Self::TicketKey { service, .. } => {
                 return Some(format!(
-                    "the key in the keytab is not the one of the domain: export it anew, and look \
+                    "the keys in the keytab are not those of the domain: export them anew, and look \
                      with setspn -Q whether {service} is on one account only"
                 ));
             }
@@ -150,7 +156,12 @@ impl Error {
             Self::Expired(_) => {
                 "the host gets a new ticket by itself; else set its clock and this collector's"
             }
-            Self::Replay { .. } | Self::OtherClient { .. } | Self::ChannelBindings => {
+            Self::Transited(_) => {
+                "let the KDC check the realms on the way (MIT: domain_realm and capaths in its \
+                 krb5.conf, without reject_bad_transit = false), or use a direct trust"
+            }
+            Self::ChannelBindings => OTHER_CONNECTION,
+            Self::Replay { .. } | Self::OtherClient { .. } => {
                 "look for a proxy or an attacker between the host and this collector"
             }
             Self::Pac {
@@ -166,17 +177,6 @@ impl Error {
             _ => return None,
         };
         Some(fixed.to_owned())
-    }
-
-    /// Whether another keytab might open the ticket.
-    pub(super) fn is_about_keytab(&self) -> bool {
-        matches!(
-            self,
-            Self::Service { .. }
-                | Self::KeyVersion { .. }
-                | Self::NoKey { .. }
-                | Self::TicketKey { .. }
-        )
     }
 
     /// The error's number for the source, where it can make something of it: a Windows
@@ -238,9 +238,16 @@ impl fmt::Display for Error {
             Self::KeyLength => f.write_str("Kerberos key has a wrong length"),
             Self::Rc4 => f.write_str("ticket is encrypted with RC4, which is not allowed"),
             Self::TicketKey { service, version } => {
-                write!(f, "ticket for {service} does not open with the key")?;
-                version.map_or(Ok(()), |version| write!(f, " of version (kvno) {version}"))
+                write!(f, "ticket for {service}")?;
+                if let Some(version) = version {
+                    write!(f, " under key version (kvno) {version}")?;
+                }
+                f.write_str(" does not open with any key of the keytab")
             }
+            Self::Transited(client) => write!(
+                f,
+                "ticket of {client} came through other realms, and the KDC has not checked them"
+            ),
             Self::TicketInvalid => f.write_str("ticket is not validated"),
             Self::NotYetValid(seconds) => write!(f, "ticket is valid only in {seconds} s"),
             Self::Expired(seconds) => write!(f, "ticket has expired {seconds} s ago"),

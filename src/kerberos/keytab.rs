@@ -46,6 +46,16 @@ pub struct Entry {
     pub key: Key,
 }
 
+impl Entry {
+    /// The realm of the principal.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        self.principal
+            .rsplit_once('@')
+            .map_or("", |(_, realm)| realm)
+    }
+}
+
 /// An entry that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
@@ -276,6 +286,39 @@ impl Keytab {
             true => Lookup::NoEnctype { known },
             false => Lookup::Keys(keys),
         }
+    }
+
+    /// All keys that could open a ticket of this enctype, likely ones first: those of its
+    /// service and version, then other versions, then other names.
+    pub fn candidates<'a>(
+        &'a self,
+        principal: &'a str,
+        kvno: Option<u32>,
+        enctype: Enctype,
+    ) -> impl Iterator<Item = &'a Entry> {
+        let of_service = move |entry: &Entry| entry.principal.eq_ignore_ascii_case(principal);
+        let rank = move |entry: &Entry| match (of_service(entry), kvno) {
+            (true, Some(kvno)) if entry.kvno != kvno => 1,
+            (true, _) => 0,
+            (false, _) => 2,
+        };
+        let entries = move |wanted| {
+            let entries = self.entries.iter();
+            entries.filter(move |entry| entry.key.enctype() == enctype && rank(entry) == wanted)
+        };
+        (0..3).flat_map(entries)
+    }
+
+    /// The hosts whose services have keys, each once: `collector.example.com` of
+    /// `HTTP/collector.example.com@EXAMPLE.COM`.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.entries.iter().filter_map(|entry| {
+            let (_, rest) = entry.principal.split_once('/')?;
+            let host = rest.split(['/', '@']).next()?;
+            Some(host.to_ascii_lowercase())
+        });
+        sorted(hosts)
     }
 
     /// The principals whose keys can be used, each once.

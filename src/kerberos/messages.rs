@@ -12,6 +12,8 @@ use der::{Decode, Encode, Sequence};
 
 pub use self::fields::{Application, Flags, Number, Octets, Text};
 
+use super::principal::escape;
+
 /// `pvno` of every message.
 pub const VERSION: Number = Number(5);
 /// `msg-type` of an AP-REQ.
@@ -132,13 +134,7 @@ impl fmt::Display for PrincipalName {
             if index > 0 {
                 f.write_str("/")?;
             }
-            for c in component.0.chars() {
-                match c {
-                    '\\' | '/' | '@' => write!(f, "\\{c}")?,
-                    c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                    c => write!(f, "{c}")?,
-                }
-            }
+            escape(f, &component.0)?;
         }
         Ok(())
     }
@@ -159,7 +155,7 @@ pub struct EncTicketPartBody {
     /// The client.
     #[asn1(context_specific = "3")]
     pub cname: PrincipalName,
-    /// Realms between the client's and ours.
+    /// Realms between the client's and ours, a [`TransitedEncoding`].
     #[asn1(context_specific = "4")]
     pub transited: Any,
     /// When the client logged on.
@@ -182,8 +178,21 @@ pub struct EncTicketPartBody {
     pub authorization_data: Option<AuthorizationData>,
 }
 
+/// Which realms a ticket came through.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct TransitedEncoding {
+    /// How they are written; 1 is the only way (RFC 4120 3.3.3.2).
+    #[asn1(context_specific = "0")]
+    pub tr_type: Number,
+    /// They; empty where there were none.
+    #[asn1(context_specific = "1")]
+    pub contents: Octets,
+}
+
 /// Bits of a ticket's `flags`.
 pub mod ticket_flags {
+    /// Our KDC has checked the realms that it came through.
+    pub const TRANSITED_POLICY_CHECKED: u32 = 0x0008_0000;
     /// To be validated by the KDC before use.
     pub const INVALID: u32 = 0x0100_0000;
 }

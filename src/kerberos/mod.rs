@@ -12,14 +12,16 @@ mod acceptor;
 mod answer;
 mod error;
 mod gss;
+mod principal;
 mod replays;
 mod ticket;
 
 use std::time::Duration;
 
 pub use self::acceptor::{Accepted, Keytabs, Refused, Rules, Service};
-pub use self::error::Error;
+pub use self::error::{Error, OTHER_CONNECTION};
 pub use self::gss::is_token;
+pub use self::principal::Principal;
 pub use self::replays::Replays;
 pub use self::wrap::Session;
 

@@ -12,40 +12,62 @@ pub(super) fn principal(name: &PrincipalName, realm: &Text) -> String {
     format!("{name}@{realm}")
 }
 
-/// Opens a ticket: gives the key that did it, and what is inside.
+/// Most keys that are tried on one ticket: whoever sends rubbish must not cost more. A
+/// machine's keytab has some twenty, of a few versions and names.
+pub(super) const MOST_TRIED: usize = 64;
+
+/// What a key has opened.
+pub(super) struct Opened {
+    pub(super) key: Key,
+    pub(super) plain: Zeroizing<Vec<u8>>,
+    /// Our realm: the ticket itself may say anything.
+    pub(super) realm: String,
+    /// The hosts that the keytab is for.
+    pub(super) hosts: Vec<String>,
+}
+
+/// Opens a ticket with a key of its service, that of its version first. Versions in keytabs
+/// are often wrong, and one account has many names: so all others are tried too.
 pub(super) fn open(
     keytab: &Keytab,
     ticket: &TicketBody,
     enctype: Enctype,
-) -> Result<(Key, Zeroizing<Vec<u8>>), Error> {
+) -> Result<Opened, Error> {
     let service = principal(&ticket.sname, &ticket.realm);
     let version = ticket.enc_part.kvno.map(Number::to_u32);
-    let keys = match keytab.find(&service, version, enctype) {
-        Lookup::Keys(keys) => keys,
-        Lookup::NoPrincipal => {
-            let known = keytab.principals();
-            let asked = service;
-            return Err(Error::Service { asked, known });
-        }
-        Lookup::NoVersion { known } => {
-            let version = version.unwrap_or_default();
-            return Err(Error::KeyVersion {
-                service,
-                version,
-                known,
-            });
-        }
-        Lookup::NoEnctype { known } => {
-            return Err(Error::NoKey {
-                service,
-                enctype,
-                known,
-            });
-        }
-    };
-    let opened = keys.into_iter().find_map(|key| {
-        let plain = key.decrypt(usage::TICKET, &ticket.enc_part.cipher.0).ok()?;
-        Some((key.clone(), Zeroizing::new(plain)))
+    let candidates = keytab.candidates(&service, version, enctype);
+    let opened = candidates.take(MOST_TRIED).find_map(|entry| {
+        let plain = entry
+            .key
+            .decrypt(usage::TICKET, &ticket.enc_part.cipher.0)
+            .ok()?;
+        Some(Opened {
+            key: entry.key.clone(),
+            realm: entry.realm().to_owned(),
+            plain: Zeroizing::new(plain),
+            hosts: keytab.hosts(),
+        })
     });
-    opened.ok_or(Error::TicketKey { service, version })
+    opened.ok_or_else(|| why_closed(keytab, service, version, enctype))
+}
+
+/// What is missing in a keytab that does not open a ticket.
+fn why_closed(keytab: &Keytab, service: String, version: Option<u32>, enctype: Enctype) -> Error {
+    match keytab.find(&service, version, enctype) {
+        Lookup::Keys(_) => Error::TicketKey { service, version },
+        Lookup::NoPrincipal => Error::Service {
+            asked: service,
+            known: keytab.principals(),
+        },
+        Lookup::NoVersion { known } => Error::KeyVersion {
+            service,
+            version: version.unwrap_or_default(),
+            known,
+        },
+        Lookup::NoEnctype { known } => Error::NoKey {
+            service,
+            enctype,
+            known,
+        },
+    }
 }

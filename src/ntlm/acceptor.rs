@@ -5,7 +5,7 @@ use crate::ntlm::messages::{
     AV_MIC_PRESENT, Authenticate, Challenge, Flags, Negotiate, NtResponse, ParseError, V2Response,
     Version,
 };
-use crate::ntlm::{Account, Accounts, Error, Reason, Rules, Server, Session};
+use crate::ntlm::{Account, Accounts, Error, Name, Reason, Rules, Server, Session};
 
 /// Longest NEGOTIATE in bytes: it is kept until the MIC is checked; 40 bytes and
 /// two short names are usual.
@@ -116,8 +116,19 @@ pub struct ExpectAuthenticate {
 /// After success.
 #[derive(Debug)]
 pub struct Established {
-    /// Who came.
+    /// Who came, as it said.
     pub account: Account,
+    /// The account of ours that it is; `None` for a null session, or where the domain has
+    /// spoken.
+    pub known: Option<Name>,
+    /// It is on our TLS connection, as its channel bindings show.
+    pub is_bound: bool,
+    /// A MIC protects the handshake, or it is one of NTLMv1, which has none.
+    pub has_mic: bool,
+    /// It can seal its bodies, with a key of full length.
+    pub seals: bool,
+    /// The service that it means to talk to, if it says so.
+    pub target: Option<String>,
     /// Keys and sequence numbers of this connection.
     pub session: Session,
 }
@@ -190,19 +201,30 @@ impl ExpectAuthenticate {
     }
 
     /// What is left once the KeyExchangeKey is known (MS-NLMP 3.2.5.1.2).
-    fn establish(self, claims: &Claims, key: Result<Key, Reason>) -> Result<Established, Error> {
+    fn establish(
+        self,
+        claims: &Claims,
+        proved: Result<Proved, Reason>,
+    ) -> Result<Established, Error> {
         let Claims { message, flags, .. } = claims;
         let account = Account::claimed(message);
-        let session_key = key
-            .map(|key| match &claims.encrypted {
-                Some(encrypted) => crypto::exchange_key(&key, encrypted),
-                None => key,
-            })
-            .and_then(|key| self.check_mic(message, &claims.token, &key).map(|()| key))
-            .and_then(|key| check_bindings(message, claims.channel_bindings).map(|()| key));
-        match session_key {
-            Ok(key) => Ok(Established {
+        let proved = proved.and_then(|proved| {
+            let key = match &claims.encrypted {
+                Some(encrypted) => crypto::exchange_key(&proved.key, encrypted),
+                None => proved.key,
+            };
+            let has_mic = self.check_mic(message, &claims.token, &key)?;
+            let is_bound = check_bindings(message, claims.channel_bindings)?;
+            Ok((proved.known, key, has_mic, is_bound))
+        });
+        match proved {
+            Ok((known, key, has_mic, is_bound)) => Ok(Established {
                 account,
+                known,
+                is_bound,
+                has_mic: has_mic || !matches!(message.response, NtResponse::V2(_)),
+                seals: flags.first_missing(SEALED).is_none(),
+                target: target(message),
                 session: Session::collector(&key, *flags),
             }),
             Err(reason) => Err(Error::Denied {
@@ -217,14 +239,14 @@ impl ExpectAuthenticate {
         message: &Authenticate,
         accounts: &dyn Accounts,
         rules: &Rules,
-    ) -> Result<Key, Reason> {
+    ) -> Result<Proved, Reason> {
         match &message.response {
             NtResponse::V2(response) => self.check_v2(message, response, accounts),
             NtResponse::V1(_) if !rules.ntlmv1 => Err(Reason::Ntlmv1NotAllowed),
             NtResponse::V1(response) => self.check_v1(message, response, accounts),
             NtResponse::Absent if !message.user.is_empty() => Err(Reason::LmOnly),
             NtResponse::Absent if message.lm_response.len() > 1 => Err(Reason::LmOnly),
-            NtResponse::Absent if rules.anonymous => Ok(Key::NULL_SESSION),
+            NtResponse::Absent if rules.anonymous => Ok(Proved::by(Key::NULL_SESSION)),
             NtResponse::Absent => Err(Reason::AnonymousNotAllowed),
         }
     }
@@ -235,12 +257,15 @@ impl ExpectAuthenticate {
         message: &Authenticate,
         response: &V2Response,
         accounts: &dyn Accounts,
-    ) -> Result<Key, Reason> {
+    ) -> Result<Proved, Reason> {
         prove(message, accounts, |hash| {
-            let key = hash.response_key(&message.user, &message.domain);
-            let proof = crypto::ntlmv2_proof(&key, &self.server_challenge, &response.temp);
-            let valid = crypto::equal(&proof, &response.proof);
-            (valid, crypto::ntlmv2_key(&key, &proof))
+            let keys = hash.response_keys(&message.user, &message.domain);
+            let tried = keys.map(|key| {
+                let proof = crypto::ntlmv2_proof(&key, &self.server_challenge, &response.temp);
+                let valid = crypto::equal(&proof, &response.proof);
+                valid.then(|| crypto::ntlmv2_key(&key, &proof))
+            });
+            tried.fold(None, Option::or)
         })
     }
 
@@ -250,18 +275,18 @@ impl ExpectAuthenticate {
         message: &Authenticate,
         response: &[u8; 24],
         accounts: &dyn Accounts,
-    ) -> Result<Key, Reason> {
+    ) -> Result<Proved, Reason> {
         let client = message.lm_response.first_chunk().ok_or(Reason::LmOnly)?;
         prove(message, accounts, |hash| {
             let expected = hash.ntlmv1_response(&self.server_challenge, client);
             let valid = crypto::equal(&expected, response);
-            (valid, hash.ntlmv1_key(&self.server_challenge, client))
+            valid.then(|| hash.ntlmv1_key(&self.server_challenge, client))
         })
     }
 
     /// A MIC that is announced must be right; one that is not announced must be
-    /// right or zero (MS-NLMP 3.2.5.1.2).
-    fn check_mic(&self, message: &Authenticate, token: &[u8], key: &Key) -> Result<(), Reason> {
+    /// right or zero (MS-NLMP 3.2.5.1.2). Answers whether there is one.
+    fn check_mic(&self, message: &Authenticate, token: &[u8], key: &Key) -> Result<bool, Reason> {
         let announced = match &message.response {
             NtResponse::V2(response) => response.pairs.flags() & AV_MIC_PRESENT != 0,
             _ => false,
@@ -269,11 +294,11 @@ impl ExpectAuthenticate {
         let carried = match message.mic {
             Some(mic) if announced || mic != [0; 16] => mic,
             None if announced => return Err(Reason::BadMic),
-            _ => return Ok(()),
+            _ => return Ok(false),
         };
         let expected = crypto::mic(key, &self.negotiate, &self.challenge, token);
         let same = crypto::equal(&expected, &carried);
-        same.then_some(()).ok_or(Reason::BadMic)
+        same.then_some(true).ok_or(Reason::BadMic)
     }
 }
 
@@ -348,7 +373,20 @@ impl ExpectVerdict {
             (NtResponse::V1(_), Some(client)) => Ok(crypto::ntlmv1_exchange(&base, server, client)),
             _ => Err(Reason::LmOnly),
         };
-        self.handshake.establish(&self.claims, key)
+        self.handshake.establish(&self.claims, key.map(Proved::by))
+    }
+}
+
+/// A proof that was right.
+struct Proved {
+    known: Option<Name>,
+    key: Key,
+}
+
+impl Proved {
+    /// Of no account of ours.
+    const fn by(key: Key) -> Self {
+        Self { known: None, key }
     }
 }
 
@@ -357,27 +395,40 @@ impl ExpectVerdict {
 fn prove(
     message: &Authenticate,
     accounts: &dyn Accounts,
-    proof: impl FnOnce(&NtHash) -> (bool, Key),
-) -> Result<Key, Reason> {
-    let known = accounts.nt_hash(&message.user, &message.domain);
+    proof: impl FnOnce(&NtHash) -> Option<Key>,
+) -> Result<Proved, Reason> {
+    let known = accounts.find(&message.user, &message.domain);
     let nobody = NtHash::from_bytes([0; 16]);
-    match (proof(known.as_ref().unwrap_or(&nobody)), known) {
-        (_, None) => Err(Reason::UnknownAccount),
-        ((false, _), _) => Err(Reason::WrongPassword),
-        ((true, key), Some(_)) => Ok(key),
+    let hash = known.as_ref().map_or(&nobody, |known| &known.hash);
+    let key = proof(hash);
+    let name = known.ok_or(Reason::UnknownAccount)?.name;
+    Ok(Proved {
+        known: Some(name),
+        key: key.ok_or(Reason::WrongPassword)?,
+    })
+}
+
+/// Answers whether the source has sent those of our connection.
+fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<bool, Reason> {
+    let NtResponse::V2(response) = &message.response else {
+        return Ok(false);
+    };
+    match (response.pairs.channel_bindings(), ours) {
+        (Some(theirs), Some(ours)) => {
+            let same = crypto::equal(&theirs, &ours);
+            same.then_some(true).ok_or(Reason::ChannelBindings)
+        }
+        _ => Ok(false),
     }
 }
 
-fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<(), Reason> {
+/// The service name in an NTLMv2 answer; an empty one says nothing.
+fn target(message: &Authenticate) -> Option<String> {
     let NtResponse::V2(response) = &message.response else {
-        return Ok(());
+        return None;
     };
-    match (response.pairs.channel_bindings(), ours) {
-        (Some(theirs), Some(ours)) if !crypto::equal(&theirs, &ours) => {
-            Err(Reason::ChannelBindings)
-        }
-        _ => Ok(()),
-    }
+    let name = response.pairs.target_name();
+    name.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 pub(super) fn check_flags(flags: Flags, required: Flags) -> Result<(), Error> {

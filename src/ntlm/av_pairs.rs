@@ -84,6 +84,15 @@ impl AvPairs {
         })
     }
 
+    /// Value of the `TargetName` pair.
+    #[must_use]
+    pub fn target_name(&self) -> Option<&str> {
+        self.0.iter().find_map(|pair| match pair {
+            AvPair::TargetName(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// MD5 of the channel bindings; none when absent or sixteen zero bytes.
     #[must_use]
     pub fn channel_bindings(&self) -> Option<[u8; 16]> {

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::ntlm::flags::Flags;
+use crate::ntlm::letter_case;
 use crate::ntlm::rc4::Rc4;
 use crate::wire;
 
@@ -113,9 +114,17 @@ impl NtHash {
     /// upper-cased, the domain taken as the source wrote it.
     #[must_use]
     pub fn response_key(&self, user: &str, domain: &str) -> Key {
-        let mut name = Vec::new();
-        user.chars()
-            .for_each(|c| wire::push_utf16(&mut name, upper(c).encode_utf8(&mut [0; 4])));
+        self.key_of(&letter_case::upper(user), domain)
+    }
+
+    /// The same for each way in which clients upper-case this user, Windows' first.
+    pub fn response_keys(&self, user: &str, domain: &str) -> impl Iterator<Item = Key> {
+        let names = letter_case::all(user).into_iter();
+        names.map(move |user| self.key_of(&user, domain))
+    }
+
+    fn key_of(&self, user: &str, domain: &str) -> Key {
+        let mut name = wire::utf16(user);
         wire::push_utf16(&mut name, domain);
         hmac(&self.0, &[&name])
     }
@@ -282,15 +291,6 @@ fn des_encrypt(key: &[u8; 7], block: &[u8; 8]) -> [u8; 8] {
 fn hex_digit(digit: u8) -> Option<u8> {
     let value = char::from(digit).to_digit(16)?;
     u8::try_from(value).ok()
-}
-
-/// One-to-one upper case, as Windows does it: `ß` stays.
-fn upper(c: char) -> char {
-    let mut mapped = c.to_uppercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(single), None) => single,
-        _ => c,
-    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! extended session security or 128-bit keys, and LM alone (MS-NLMP 3.2.5).
 //!
 //! ```
-//! use wecrelay::ntlm::{Accounts, ExpectNegotiate, Rules, Server, crypto::NtHash, initiator};
+//! use wecrelay::ntlm::{Accounts, ExpectNegotiate, Known, Rules, Server, initiator};
 //!
 //! struct Nobody;
 //! impl Accounts for Nobody {
-//!     fn nt_hash(&self, _user: &str, _domain: &str) -> Option<NtHash> {
+//!     fn find(&self, _user: &str, _domain: &str) -> Option<Known> {
 //!         None
 //!     }
 //! }
@@ -25,6 +25,7 @@
 
 pub mod crypto;
 pub mod initiator;
+pub mod letter_case;
 pub mod messages;
 
 mod acceptor;
@@ -44,10 +45,37 @@ pub use self::acceptor::{
     Question,
 };
 
-/// Where NT hashes of accounts come from.
+/// Where accounts come from.
 pub trait Accounts {
-    /// The hash of this account; names as the source wrote them.
-    fn nt_hash(&self, user: &str, domain: &str) -> Option<NtHash>;
+    /// The account that a source means by these names, as it is known here.
+    fn find(&self, user: &str, domain: &str) -> Option<Known>;
+}
+
+/// An account that is known here.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its name, whatever a source calls it.
+    pub name: Name,
+    /// Its secret.
+    pub hash: NtHash,
+}
+
+/// The name of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Its domain; `None` where it has none.
+    pub domain: Option<String>,
+    /// The account within it.
+    pub user: String,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.domain {
+            Some(domain) => write!(f, "{domain}\\{}", self.user),
+            None => f.write_str(&self.user),
+        }
+    }
 }
 
 /// What is allowed on one connection.
@@ -129,6 +157,23 @@ impl Account {
             Self::Anonymous { .. } => String::new(),
             Self::User { user, domain, .. } if domain.is_empty() => user.clone(),
             Self::User { user, domain, .. } => format!("{domain}\\{user}"),
+        }
+    }
+
+    /// The parts of that name: `user@domain` is the other way to write one with its domain.
+    #[must_use]
+    pub fn typed(&self) -> Name {
+        let (user, domain) = match self {
+            Self::Anonymous { .. } => ("", ""),
+            Self::User { user, domain, .. } => (user.as_str(), domain.as_str()),
+        };
+        let (user, domain) = match user.rsplit_once('@').filter(|_| domain.is_empty()) {
+            Some((user, domain)) => (user, domain),
+            None => (user, domain),
+        };
+        Name {
+            domain: (!domain.is_empty()).then(|| domain.to_owned()),
+            user: user.to_owned(),
         }
     }
 

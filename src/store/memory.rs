@@ -10,7 +10,8 @@ use crate::hosts::{self, Changes, Host, Saved};
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     lasting: HashMap<Key, Entry>,
-    turn: HashMap<Key, Entry>,
+    /// What this turn has changed; `None` is gone.
+    turn: HashMap<Key, Option<Entry>>,
     failed: bool,
     failing_commits: usize,
     commits: usize,
@@ -47,7 +48,10 @@ impl Memory {
     }
 
     fn find(&self, key: &Key) -> Option<&Entry> {
-        self.turn.get(key).or_else(|| self.lasting.get(key))
+        match self.turn.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.lasting.get(key),
+        }
     }
 }
 
@@ -66,8 +70,20 @@ impl Store for Memory {
         }
         let mut entry = self.find(key).cloned().unwrap_or_default();
         apply(&mut entry, change, now);
-        self.turn.insert(key.clone(), entry);
+        self.turn.insert(key.clone(), Some(entry));
         Ok(())
+    }
+
+    fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error> {
+        if self.failed {
+            return Err(Error::TurnFailed);
+        }
+        let Some(entry) = self.find(from).cloned() else {
+            return Ok(false);
+        };
+        self.turn.insert(from.clone(), None);
+        self.turn.insert(to.clone(), Some(entry));
+        Ok(true)
     }
 
     fn commit(&mut self) -> Result<(), Error> {
@@ -85,7 +101,12 @@ impl Store for Memory {
                 file: "memory".into(),
             });
         }
-        self.lasting.extend(self.turn.drain());
+        for (key, entry) in self.turn.drain() {
+            match entry {
+                Some(entry) => self.lasting.insert(key, entry),
+                None => self.lasting.remove(&key),
+            };
+        }
         self.commits += 1;
         Ok(())
     }

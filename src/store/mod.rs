@@ -36,6 +36,13 @@ pub trait Store {
     /// the commit are refused with [`Error::TurnFailed`].
     fn put(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error>;
 
+    /// Gives `to` all that is kept of `from`, in this turn; that of `to` is forgotten.
+    /// Answers whether anything was there.
+    ///
+    /// # Errors
+    /// As for [`Store::put`].
+    fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error>;
+
     /// Makes the changes of this turn last and ends the turn. Does nothing
     /// where nothing was changed.
     ///
@@ -91,19 +98,48 @@ pub struct Aside {
     pub reason: String,
 }
 
-/// Judges the bookmark of a delivered batch and puts it where it belongs. The
-/// caller logs [`Verdict::KeepAside`]. Answers what was stored before, too.
+/// The bookmark of a source: its own, else the one under a name that an earlier version had
+/// for it. Only looks.
 ///
 /// # Errors
-/// Those of [`Store::bookmark`] and [`Store::put`].
+/// Those of [`Store::bookmark`].
+pub fn find(
+    store: &mut dyn Store,
+    key: &Key,
+    former: impl IntoIterator<Item = Key>,
+) -> Result<Option<Stored>, Error> {
+    let mut found = store.bookmark(key)?;
+    for former in former {
+        if found.is_none() {
+            found = store.bookmark(&former)?;
+        }
+    }
+    Ok(found)
+}
+
+/// Judges the bookmark of a delivered batch and puts it where it belongs. The
+/// caller logs [`Verdict::KeepAside`]. Answers what was stored before, too. What stands under
+/// a `former` name of the source is its own from then on.
+///
+/// # Errors
+/// Those of [`Store::bookmark`], [`Store::rename`] and [`Store::put`].
 pub fn record(
     store: &mut dyn Store,
     key: &Key,
+    former: impl FnOnce() -> Vec<Key>,
     incoming: Bookmark,
     facts: &BatchFacts,
     now: u64,
 ) -> Result<(Verdict, Option<Stored>), Error> {
-    let stored = store.bookmark(key)?;
+    let mut stored = store.bookmark(key)?;
+    if stored.is_none() {
+        for former in former() {
+            if store.rename(&former, key)? {
+                stored = store.bookmark(key)?;
+                break;
+            }
+        }
+    }
     let verdict = judge(stored.as_ref(), &incoming, facts);
     if let Verdict::KeepAside(reason) = &verdict {
         store.put(key, Change::Aside(&incoming, reason), now)?;

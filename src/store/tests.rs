@@ -233,7 +233,11 @@ fn a_folder_of_version_1_gets_the_tables_that_it_lacks() {
 fn the_guard_decides_where_a_bookmark_goes() {
     on_both("record", |store| {
         let none = BatchFacts::new();
-        let mut record = |id| record(store, &key(1), bookmark(id), &none, 9).unwrap().0;
+        let mut record = |id| {
+            record(store, &key(1), Vec::new, bookmark(id), &none, 9)
+                .unwrap()
+                .0
+        };
         assert_eq!(record(5), Verdict::First);
         assert_eq!(record(9), Verdict::Replace);
         assert!(matches!(

@@ -6,6 +6,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
 use openssl::x509::{X509NameRef, X509Ref};
+use std::net::IpAddr;
 
 /// What a finished handshake tells of the client.
 ///
@@ -23,7 +24,7 @@ pub fn client(ssl: &SslRef) -> Result<Secured, String> {
 }
 
 fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> {
-    let name = common_name(certificate).or_else(|| names(certificate).into_iter().next());
+    let name = host_name(certificate).or_else(|| names(certificate).into_iter().next());
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         let whose = describe(certificate);
         return Err(format!(
@@ -37,8 +38,11 @@ fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> 
         issuer.digest(MessageDigest::sha1()).ok()
     });
     let issuer = issuer.ok_or("the client certificate was not verified")?;
-    let issuer = hex(&issuer);
-    Ok(Certificate { name, issuer })
+    Ok(Certificate {
+        former: first_common_name(certificate).filter(|first| *first != name),
+        name,
+        issuer: hex(&issuer),
+    })
 }
 
 /// `tls-server-end-point` (RFC 5929 4.1): the hash of our certificate by the
@@ -67,12 +71,46 @@ pub(super) fn names(certificate: &X509Ref) -> Vec<String> {
         .filter_map(|name| name.dnsname());
     let mut names: Vec<_> = alternatives.map(str::to_ascii_lowercase).collect();
     if names.is_empty() {
-        names.extend(common_name(certificate).map(|name| name.to_ascii_lowercase()));
+        names.extend(host_name(certificate).map(|name| name.to_ascii_lowercase()));
     }
     names
 }
 
-fn common_name(certificate: &X509Ref) -> Option<String> {
+/// The IP addresses that a certificate is for.
+pub(super) fn addresses(certificate: &X509Ref) -> Vec<String> {
+    let alternatives = certificate.subject_alt_names();
+    let bytes = alternatives
+        .iter()
+        .flatten()
+        .filter_map(|name| name.ipaddress());
+    let address = |bytes: &[u8]| match bytes.len() {
+        4 => Some(IpAddr::from(*bytes.first_chunk::<4>()?)),
+        16 => Some(IpAddr::from(*bytes.first_chunk::<16>()?)),
+        _ => None,
+    };
+    bytes
+        .filter_map(address)
+        .map(|address| address.to_string())
+        .collect()
+}
+
+/// The common name that is nearest to the host: AD CS writes the path of its account, as
+/// `DC=example, DC=corp, CN=Computers, CN=WS9`. Some write that the other way round.
+fn host_name(certificate: &X509Ref) -> Option<String> {
+    let subject = certificate.subject_name();
+    let kinds: Vec<_> = subject.entries().map(|e| e.object().nid()).collect();
+    let is_container = |nid: &Nid| [Nid::DOMAINCOMPONENT, Nid::COUNTRYNAME].contains(nid);
+    let is_reversed = kinds.last().is_some_and(is_container);
+    let mut names = subject.entries_by_nid(Nid::COMMONNAME);
+    let nearest = if is_reversed {
+        names.next()
+    } else {
+        names.last()
+    };
+    nearest?.data().to_string().ok()
+}
+
+fn first_common_name(certificate: &X509Ref) -> Option<String> {
     let mut entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
     entries.next()?.data().to_string().ok()
 }

@@ -77,6 +77,7 @@ impl From<ErrorStack> for Error {
 pub struct Acceptor {
     context: SslContext,
     terms: Terms,
+    names: Vec<String>,
 }
 
 impl Acceptor {
@@ -90,12 +91,20 @@ impl Acceptor {
         let mut terms = Terms::default();
         let clients = Clients::load(files, &mut terms)?;
         let mut contexts = Vec::new();
+        let mut all_names = Vec::new();
         for (certificate, key) in &files.pairs {
             let chain = pem::certificates("--tls-cert", certificate)?;
             terms::need_valid(certificate, &chain, now)?;
             terms.add_certificates("--tls-cert", certificate, &chain);
             let key = pem::private_key(key, certificate, &chain)?;
             let names = chain.first().map(|leaf| client::names(leaf));
+            all_names.extend(names.iter().flatten().cloned());
+            all_names.extend(
+                chain
+                    .first()
+                    .iter()
+                    .flat_map(|leaf| client::addresses(leaf)),
+            );
             let context = context(chain, &key, clients.as_ref())?;
             contexts.push((names.unwrap_or_default(), context));
         }
@@ -108,6 +117,7 @@ impl Acceptor {
         Ok(Self {
             context: first.build().into_context(),
             terms,
+            names: all_names,
         })
     }
 
@@ -119,6 +129,12 @@ impl Acceptor {
         let mut ssl = Ssl::new(&self.context)?;
         refusal::prepare(&mut ssl)?;
         Ok(ssl)
+    }
+
+    /// The names and addresses that our certificates are for, perhaps `*.example.com`.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// What ends when: flag, file and name of each certificate and revocation list.

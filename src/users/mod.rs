@@ -28,8 +28,8 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use crate::auth::{Algorithm, Credentials, Ha1};
-use crate::ntlm::Accounts;
 use crate::ntlm::crypto::NtHash;
+use crate::ntlm::{Accounts, Known, Name, letter_case};
 
 pub use self::digest::digest_line;
 pub use self::error::{Error, Reason};
@@ -155,10 +155,6 @@ impl Users {
             }
         }
     }
-
-    fn find(&self, domain: Option<&str>, user: &str) -> Option<&Line<NtHash>> {
-        self.accounts.get(&Account::new(domain, user))
-    }
 }
 
 fn add<T>(
@@ -183,32 +179,41 @@ fn add<T>(
 
 impl Accounts for Users {
     /// The line of this domain, else the one without a domain.
-    fn nt_hash(&self, user: &str, domain: &str) -> Option<NtHash> {
-        let exact = self.find(Some(domain), user);
-        let line = exact.or_else(|| self.find(None, user))?;
-        Some(line.hash.clone())
+    fn find(&self, user: &str, domain: &str) -> Option<Known> {
+        let lines = [Account::new(Some(domain), user), Account::new(None, user)];
+        let mut found = lines
+            .iter()
+            .map(|account| self.accounts.get_key_value(account));
+        let (account, line) = found.find_map(|found| found)?;
+        Some(Known {
+            name: account.name(),
+            hash: line.hash.clone(),
+        })
     }
 }
 
 impl Credentials for Users {
     /// By the `{NT}` line as NTLM finds it, else by the `{DIGEST}` line.
-    fn check(&self, name: &str, password: &str) -> Option<bool> {
+    fn check(&self, name: &str, password: &str) -> Option<Option<Name>> {
         let (domain, user) = name.split_once('\\').unwrap_or(("", name));
         let hash = NtHash::from_password(password);
-        let (line, digest) = (self.nt_hash(user, domain), self.ha1(name));
+        let (line, digest) = (self.find(user, domain), self.ha1(name));
         let nobody = NtHash::from_bytes([0; 16]);
-        let same = hash.is(line.as_ref().unwrap_or(&nobody));
+        let same = hash.is(line.as_ref().map_or(&nobody, |known| &known.hash));
         let (realm, nothing) = (self.realm().unwrap_or_default(), Ha1::default());
-        let same_digest = digest.unwrap_or(&nothing).is_of(name, realm, password);
-        match line {
-            Some(_) => Some(same),
-            None => digest.map(|_| same_digest),
+        let ha1 = digest.as_ref().map_or(&nothing, |(_, ha1)| ha1);
+        let same_digest = ha1.is_of(name, realm, password);
+        match (line, digest) {
+            (Some(known), _) => Some(same.then_some(known.name)),
+            (None, Some((name, _))) => Some(same_digest.then_some(name)),
+            (None, None) => None,
         }
     }
 
-    fn ha1(&self, name: &str) -> Option<&Ha1> {
-        let account = name.parse().ok()?;
-        self.digests.get(&account).map(|line| &line.hash)
+    fn ha1(&self, name: &str) -> Option<(Name, &Ha1)> {
+        let account: Account = name.parse().ok()?;
+        let (account, line) = self.digests.get_key_value(&account)?;
+        Some((account.name(), &line.hash))
     }
 }
 
@@ -225,12 +230,19 @@ pub struct Account {
 
 impl Account {
     fn new(domain: Option<&str>, user: &str) -> Self {
-        let written = domain.map_or_else(|| user.to_owned(), |domain| format!("{domain}\\{user}"));
+        let written = Name {
+            domain: domain.map(str::to_owned),
+            user: user.to_owned(),
+        };
         Self {
-            domain: domain.map(fold),
-            user: fold(user),
-            written: Written(written),
+            domain: domain.map(letter_case::upper),
+            user: letter_case::upper(user),
+            written: Written(Box::new(written)),
         }
+    }
+
+    fn name(&self) -> Name {
+        (*self.written.0).clone()
     }
 }
 
@@ -259,7 +271,7 @@ impl FromStr for Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written.0)
+        self.written.0.fmt(f)
     }
 }
 
@@ -272,7 +284,7 @@ pub fn line(account: &Account, password: &str) -> Zeroizing<String> {
 
 /// The spelling of an account: all spellings are equal.
 #[derive(Clone, Debug)]
-struct Written(String);
+struct Written(Box<Name>);
 
 impl PartialEq for Written {
     fn eq(&self, _: &Self) -> bool {
@@ -316,19 +328,6 @@ fn parse_line(line: &str) -> Result<(Account, Secret), Reason> {
 fn is_name(name: &str) -> bool {
     let forbidden = |c: char| matches!(c, ':' | '\\') || c.is_control();
     !name.is_empty() && name.trim() == name && !name.contains(forbidden)
-}
-
-/// Upper case letter by letter, as Windows does: what would become two letters
-/// stays.
-fn fold(name: &str) -> String {
-    let upper = |c: char| {
-        let mut mapped = c.to_uppercase();
-        mapped
-            .next()
-            .filter(|_| mapped.next().is_none())
-            .unwrap_or(c)
-    };
-    name.chars().map(upper).collect()
 }
 
 fn permission_notice(path: &Path, mode: u32) -> Option<String> {

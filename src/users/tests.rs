@@ -12,7 +12,12 @@ fn users(text: &str) -> Result<Users, Error> {
 }
 
 fn hash(users: &Users, domain: &str, user: &str) -> Option<String> {
-    users.nt_hash(user, domain).map(|hash| hash.to_hex())
+    users.find(user, domain).map(|known| known.hash.to_hex())
+}
+
+/// Whether that is the password.
+fn check(users: &Users, name: &str, password: &str) -> Option<bool> {
+    Some(users.check(name, password)?.is_some())
 }
 
 /// The line and the reason for which `text` is refused.
@@ -211,12 +216,12 @@ fn a_digest_line_stands_beside_the_other_of_an_account() {
     assert_eq!((users.len(), users.realm()), (1, Some("Event collector")));
     assert_eq!(users.algorithms(), Algorithm::ALL);
     let ha1 = users.ha1("ACME\\host").unwrap();
-    assert!(ha1.is_of("ACME\\host", "Event collector", "password"));
-    assert!(!ha1.is_of("acme\\host", "Event collector", "password"));
+    assert!(ha1.1.is_of("ACME\\host", "Event collector", "password"));
+    assert!(!ha1.1.is_of("acme\\host", "Event collector", "password"));
     assert!(users.ha1("host").is_none());
     // The {NT} line comes first for Basic.
-    assert_eq!(users.check("acme\\HOST", "Password"), Some(true));
-    assert_eq!(users.check("ACME\\host", "password"), Some(false));
+    assert_eq!(check(&users, "acme\\HOST", "Password"), Some(true));
+    assert_eq!(check(&users, "ACME\\host", "password"), Some(false));
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn basic_goes_by_either_form() {
         ("c", "password", None),
         ("", "", None),
     ] {
-        assert_eq!(users.check(name, password), want, "{name} {password}");
+        assert_eq!(check(&users, name, password), want, "{name} {password}");
     }
 }
 
@@ -243,7 +248,7 @@ fn only_the_algorithms_of_the_file_are_offered() {
     let line = format!("a:{{digest}}here:md5={}", PASSWORD.to_uppercase());
     let md5 = users(&line).unwrap();
     assert_eq!(md5.algorithms(), [Algorithm::Md5]);
-    assert_eq!(md5.ha1("a").unwrap().get(Algorithm::Md5), Some(PASSWORD));
+    assert_eq!(md5.ha1("a").unwrap().1.get(Algorithm::Md5), Some(PASSWORD));
     assert!(md5.is_empty(), "NTLM has no account");
     assert!(users("").unwrap().algorithms().is_empty());
 }
@@ -255,4 +260,26 @@ fn digest_lines_of_two_realms_are_refused_naming_both() {
     ));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("lines 1 and 3"), "{error}");
+}
+
+#[test]
+fn an_account_has_the_name_of_its_line_whatever_a_client_calls_it() {
+    let users = users(&format!(
+        "Host:{{NT}}{PASSWORD}\nAcme\\Other:{{NT}}{PASSWORD}"
+    ))
+    .unwrap();
+    let found = |domain, user| users.find(user, domain).unwrap().name.to_string();
+    for domain in ["", "ACME", "X\\host/dc01.example/"] {
+        assert_eq!(found(domain, "HOST"), "Host");
+    }
+    assert_eq!(found("ACME", "oTHER"), "Acme\\Other");
+    let proved = users.check("x\\host", "password").unwrap();
+    assert_eq!(proved.unwrap().to_string(), "Host");
+}
+
+#[test]
+fn a_dotless_i_is_no_i() {
+    let users = users(&format!("ılgaz:{{NT}}{PASSWORD}\nilgaz:{{NT}}{OTHER}")).unwrap();
+    assert_eq!(hash(&users, "", "ıLGAZ").as_deref(), Some(PASSWORD));
+    assert_eq!(hash(&users, "", "Ilgaz").as_deref(), Some(OTHER));
 }

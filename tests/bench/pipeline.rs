@@ -281,6 +281,8 @@ fn settings(message: MessageKind) -> Settings {
         domain: false,
         server: Server::from_hostname("bench.example.com"),
         kerberos: None,
+        bindings: wecrelay::auth::Bindings::Require,
+        names: Vec::new(),
     };
     Settings {
         balancers: Vec::new(),
@@ -296,5 +298,6 @@ fn settings(message: MessageKind) -> Settings {
         },
         hostname: None,
         computers: None,
+        principals: wecrelay::collector::PrincipalRule::default(),
     }
 }

@@ -14,16 +14,28 @@ struct Two {
 }
 
 impl Credentials for Two {
-    fn check(&self, name: &str, password: &str) -> Option<bool> {
-        (name == r"ACME\host").then_some(password == "secret")
+    fn check(&self, name: &str, password: &str) -> Option<Option<Name>> {
+        let known = name.eq_ignore_ascii_case(r"ACME\host");
+        known.then(|| (password == "secret").then(host))
     }
 
-    fn ha1(&self, name: &str) -> Option<&Ha1> {
+    fn ha1(&self, name: &str) -> Option<(Name, &Ha1)> {
+        let old = Name {
+            domain: None,
+            user: "old".to_owned(),
+        };
         match name {
-            r"ACME\host" => Some(&self.host),
-            "old" => Some(&self.old),
+            r"ACME\host" => Some((host(), &self.host)),
+            "old" => Some((old, &self.old)),
             _ => None,
         }
+    }
+}
+
+fn host() -> Name {
+    Name {
+        domain: Some("ACME".to_owned()),
+        user: "host".to_owned(),
     }
 }
 
@@ -92,6 +104,7 @@ impl Site {
                 identity,
                 context: None,
                 token: None,
+                unsealed: true,
             }) => identity,
             other => panic!("{other:?}"),
         }

@@ -323,6 +323,7 @@ fn a_certificate_is_locked_out_by_nobody() {
     let conn = pair.connect_raw(ADDRESS);
     let certificate = crate::auth::Certificate {
         name: "ws7.example.com".into(),
+        former: None,
         issuer: "AA".into(),
     };
     let secured = crate::auth::Secured {

@@ -50,6 +50,8 @@ pub(super) fn settings() -> Settings {
                 domain: false,
                 server: Server::from_hostname("collector.example.com"),
                 kerberos: None,
+                bindings: crate::auth::Bindings::Require,
+                names: Vec::new(),
             },
             allow_unencrypted: false,
             limits: Limits::default(),
@@ -61,6 +63,7 @@ pub(super) fn settings() -> Settings {
         mapping: Mapping::default(),
         hostname: None,
         computers: None,
+        principals: crate::collector::PrincipalRule::default(),
     }
 }
 

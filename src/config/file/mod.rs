@@ -22,13 +22,14 @@ pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
 /// What SIGHUP takes from the file; all else waits for a restart.
-const RELOADED: [&str; 23] = [
+const RELOADED: [&str; 26] = [
     "allow-password-without-tls",
     "allow-unencrypted",
     "anonymous",
     "basic",
     "bom",
     "channel",
+    "channel-bindings",
     "client-ca",
     "computer-exempt",
     "crl",
@@ -41,6 +42,8 @@ const RELOADED: [&str; 23] = [
     "message",
     "no-self-reports",
     "ntlmv1",
+    "principal",
+    "realm",
     "require-computer-match",
     "subscription",
     "tls-cert",

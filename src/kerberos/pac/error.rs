@@ -31,6 +31,13 @@ pub enum Error {
         /// In the ticket.
         ticket: String,
     },
+    /// Its account is another one than the ticket's client.
+    Account {
+        /// In the PAC.
+        pac: String,
+        /// In the ticket.
+        ticket: String,
+    },
     /// It was made for another ticket: seconds since 1970.
     Time {
         /// In the PAC.
@@ -79,6 +86,9 @@ impl fmt::Display for Error {
             Self::NoAccount => write!(f, "logon information that names no account"),
             Self::Name { pac, ticket } => {
                 write!(f, "made for {pac:?}, but the ticket is of {ticket:?}")
+            }
+            Self::Account { pac, ticket } => {
+                write!(f, "of the account {pac:?}, but the ticket is of {ticket:?}")
             }
             Self::Time { pac, ticket } => write!(
                 f,

@@ -56,6 +56,8 @@ pub struct Logon {
     pub principal_name: Option<String>,
     /// DNS name of its domain, if the controller says so.
     pub dns_domain: Option<String>,
+    /// Whether it is a host's account.
+    pub is_machine: bool,
     /// All its groups.
     pub groups: Vec<Sid>,
     /// Groups that count only to keep it out.
@@ -63,11 +65,26 @@ pub struct Logon {
 }
 
 impl Logon {
+    /// Whether a client of that name and realm is this account: by the name that the
+    /// domain has for it, or by its user principal name.
+    #[must_use]
+    pub fn is(&self, client: &str, realm: &str) -> bool {
+        let is_same = |a: &str, b: &str| upper(a) == upper(b);
+        let is_principal_name =
+            |name: &String| is_same(client, name) || is_same(&format!("{client}@{realm}"), name);
+        is_same(client, &self.name) || self.principal_name.as_ref().is_some_and(is_principal_name)
+    }
+
     /// What decides about access.
     #[must_use]
     pub fn token(&self) -> Token {
         Token::new(self.account, self.groups.clone(), self.deny_only.clone())
     }
+}
+
+/// Accounts of a domain are the same in any case of letters.
+fn upper(name: &str) -> String {
+    name.to_uppercase()
 }
 
 /// A signature of a PAC (MS-PAC 2.8).
@@ -205,6 +222,7 @@ impl<'a> Pac<'a> {
             domain_name: information.domain_name,
             principal_name: names.principal,
             dns_domain: names.dns_domain,
+            is_machine: information.is_machine,
             groups: information.groups,
             deny_only: information.deny_only,
         })
@@ -227,8 +245,7 @@ fn check_client(buffer: &[u8], client: &str, authtime: SystemTime) -> Result<(),
     let time = reader.u64().map_err(truncated)?;
     let length = reader.u16().map_err(truncated)?;
     let name = utf16(reader.bytes(length.into()).map_err(truncated)?);
-    // Accounts of a domain are the same in any case of letters.
-    if name.to_lowercase() != client.to_lowercase() {
+    if upper(&name) != upper(client) {
         let ticket = client.to_owned();
         return Err(Error::Name { pac: name, ticket });
     }

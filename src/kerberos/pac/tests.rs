@@ -53,6 +53,7 @@ fn an_account_and_its_groups_are_read() {
             domain_name: "RELAY".into(),
             principal_name: Some("web1$@relay.test".into()),
             dns_domain: Some("RELAY.TEST".into()),
+            is_machine: true,
             groups: vec![own(515), own(1105), own(1106), sid("S-1-18-1")],
             deny_only: vec![],
         }

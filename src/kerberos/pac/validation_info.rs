@@ -14,6 +14,13 @@ const RESOURCE_GROUPS: u32 = 0x200;
 const ENABLED: u32 = 0x04;
 const DENY_ONLY: u32 = 0x10;
 
+/// `UserAccountControl`: a person's or a service's.
+const NORMAL_ACCOUNT: u32 = 0x10;
+/// `UserAccountControl`: a workstation's or server's, or a domain controller's.
+const TRUST_ACCOUNT: u32 = 0x80 | 0x100;
+/// Domain Computers, Domain Controllers and Read-only Domain Controllers.
+const MACHINES: [u32; 3] = [515, 516, 521];
+
 /// What is taken of it.
 #[derive(Debug, Default)]
 pub(super) struct ValidationInfo {
@@ -23,6 +30,8 @@ pub(super) struct ValidationInfo {
     pub(super) domain_name: String,
     pub(super) domain: Option<Sid>,
     pub(super) account: Option<Sid>,
+    /// A host's account, not a person's.
+    pub(super) is_machine: bool,
     pub(super) groups: Vec<Sid>,
     pub(super) deny_only: Vec<Sid>,
 }
@@ -37,6 +46,8 @@ struct Fixed {
     server: StringHeader,
     domain_name: StringHeader,
     has_domain: bool,
+    /// `UserAccountControl`.
+    control: u32,
     extra: Counted,
     has_resource_domain: bool,
     resource: Counted,
@@ -65,8 +76,9 @@ impl Fixed {
     fn read(ndr: &mut Ndr<'_>) -> Result<Self, Error> {
         const SIX_TIMES: usize = 48;
         const SESSION_KEY: usize = 16;
-        // Reserved1, UserAccountControl and all that follows until SidCount.
-        const RESERVED: usize = 40;
+        const RESERVED: usize = 8;
+        // From SubAuthStatus to Reserved3.
+        const UNTIL_SIDS: usize = 28;
         ndr.skip(SIX_TIMES)?;
         let mut string = || ndr.string_header();
         let strings = [
@@ -85,6 +97,8 @@ impl Fixed {
         let (server, domain_name) = (ndr.string_header()?, ndr.string_header()?);
         let has_domain = ndr.pointer()?;
         ndr.skip(RESERVED)?;
+        let control = ndr.u32()?;
+        ndr.skip(UNTIL_SIDS)?;
         Ok(Self {
             strings,
             user,
@@ -94,6 +108,7 @@ impl Fixed {
             server,
             domain_name,
             has_domain,
+            control,
             extra: Counted::read(ndr)?,
             has_resource_domain: ndr.pointer()?,
             resource: Counted::read(ndr)?,
@@ -128,6 +143,7 @@ impl ValidationInfo {
         info.take_account(fixed.user, &extra);
         info.take_relative(info.domain, &[(fixed.primary_group, ENABLED)]);
         info.take_relative(info.domain, &relative);
+        info.is_machine = info.is_machine_by(fixed.control);
         if fixed.flags & EXTRA_SIDS != 0 {
             for (sid, attributes) in extra {
                 info.take(sid, attributes);
@@ -137,6 +153,19 @@ impl ValidationInfo {
             info.take_relative(resource_domain, &resource);
         }
         Ok(info)
+    }
+
+    /// By the kind of the account (MS-SAMR 2.2.1.12); where a controller does not tell that,
+    /// by the groups of the domain that only hosts are in.
+    fn is_machine_by(&self, control: u32) -> bool {
+        match (control & TRUST_ACCOUNT != 0, control & NORMAL_ACCOUNT != 0) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => MACHINES.iter().any(|rid| {
+                let group = self.domain.and_then(|domain| domain.with_rid(*rid));
+                group.is_some_and(|group| self.groups.contains(&group))
+            }),
+        }
     }
 
     /// An account without a relative id is the first of the extra SIDs.

@@ -51,10 +51,15 @@ pub(in crate::kerberos) fn of_ticket(
         .iter()
         .map(|part| &*part.0)
         .collect();
+    let client = names.join("/");
     let authtime = UNIX_EPOCH + ticket.authtime.to_unix_duration();
-    match verify(&pac, key, &names.join("/"), authtime) {
+    match verify(&pac, key, &client, authtime) {
         // The KDC of MIT signs one that only says whose the ticket is.
         Err(Error::Missing(what)) if what == super::LOGON_INFORMATION => Ok(None),
+        Ok(logon) if !logon.is(&client, &ticket.crealm.0) => Err(Error::Account {
+            pac: logon.name,
+            ticket: client,
+        }),
         logon => logon.map(Some),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ntlm::Known;
 use crate::ntlm::initiator::{self, Client, ClientAccount, Nonces};
 use crate::ntlm::messages::{AvPair, AvPairs};
 
@@ -18,10 +19,16 @@ const FLAGS_OFFSET: usize = 60;
 struct Directory(Vec<(&'static str, &'static str, NtHash)>);
 
 impl Accounts for Directory {
-    fn nt_hash(&self, user: &str, domain: &str) -> Option<NtHash> {
+    fn find(&self, user: &str, domain: &str) -> Option<Known> {
         let mut all = self.0.iter();
         let found = all.find(|(u, d, _)| (*u, *d) == (user, domain));
-        found.map(|(_, _, hash)| hash.clone())
+        found.map(|(user, domain, hash)| Known {
+            name: Name {
+                domain: (!domain.is_empty()).then(|| (*domain).to_owned()),
+                user: (*user).to_owned(),
+            },
+            hash: hash.clone(),
+        })
     }
 }
 
@@ -121,6 +128,7 @@ fn the_exchange_of_two_windows_machines_is_reproduced() {
     let Established {
         account,
         mut session,
+        ..
     } = established.unwrap();
     assert_eq!(account.workstation(), "WIN-T21LUN6DJK6");
     assert_eq!(account.name(), "");
@@ -485,7 +493,7 @@ fn host_names_become_netbios_names() {
 
 /// What a domain would say that knows these accounts.
 fn base_key(question: &Question) -> Option<Key> {
-    let hash = directory().nt_hash(&question.user, &question.domain)?;
+    let hash = directory().find(&question.user, &question.domain)?.hash;
     let (proof, temp) = question.response.split_first_chunk::<16>()?;
     let key = hash.response_key(&question.user, &question.domain);
     assert_eq!(
@@ -498,7 +506,7 @@ fn base_key(question: &Question) -> Option<Key> {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn nt_hash(&self, _: &str, _: &str) -> Option<NtHash> {
+    fn find(&self, _: &str, _: &str) -> Option<Known> {
         None
     }
 }

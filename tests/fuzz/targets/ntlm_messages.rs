@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use wecrelay::ntlm::messages::{
     Authenticate, Challenge, Flags, Negotiate, NtResponse, message_type,
 };
-use wecrelay::ntlm::{Accounts, ExpectNegotiate, Rules, Server, crypto::NtHash};
+use wecrelay::ntlm::{Accounts, ExpectNegotiate, Rules, Server};
 
 fuzz_target!(|data: &[u8]| {
     let (negotiate, challenge, authenticate) = (
@@ -66,7 +66,7 @@ fn has_payload(message: &Authenticate) -> bool {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn nt_hash(&self, _user: &str, _domain: &str) -> Option<NtHash> {
+    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::ntlm::Known> {
         None
     }
 }

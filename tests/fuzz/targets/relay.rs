@@ -18,7 +18,7 @@ use wecrelay::clock::Now;
 use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use wecrelay::connection::{Limits, Rules};
 use wecrelay::link::Task;
-use wecrelay::ntlm::{Accounts, Server, crypto::NtHash, initiator};
+use wecrelay::ntlm::{Accounts, Server, initiator};
 use wecrelay::source::{Endpoint, Reply, Session};
 use wecrelay::store::Memory;
 use wecrelay::syslog::Mapping;
@@ -75,7 +75,7 @@ fn say(text: &str) {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn nt_hash(&self, _user: &str, _domain: &str) -> Option<NtHash> {
+    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::ntlm::Known> {
         None
     }
 }
@@ -210,6 +210,8 @@ fn settings() -> Settings {
         domain: false,
         server: Server::from_hostname("collector.example.test"),
         kerberos: None,
+        bindings: auth::Bindings::Require,
+        names: Vec::new(),
     };
     Settings {
         balancers: Vec::new(),
@@ -222,5 +224,6 @@ fn settings() -> Settings {
         mapping: Mapping::default(),
         hostname: None,
         computers: None,
+        principals: wecrelay::collector::PrincipalRule::default(),
     }
 }

@@ -1,0 +1,180 @@
+//! What ties an authentication to this relay: the TLS connection it came over, and the name
+//! that the source meant to talk to. Without them whoever lures a host to himself could carry
+//! its answers here and speak in its name.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Error, Identity, Policy};
+
+/// Whether those who come inside TLS have to show that they are on our connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bindings {
+    /// By channel bindings that match (RFC 5929 4), or by sealing what they send.
+    #[default]
+    Require,
+    /// No.
+    None,
+}
+
+/// What a mechanism has told beside who it is.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// Its channel bindings are ours.
+    pub(super) is_bound: bool,
+    /// The handshake is protected as a whole.
+    pub(super) has_mic: bool,
+    /// It can seal its bodies.
+    pub(super) seals: bool,
+}
+
+/// Why nothing shows that a source itself is on our TLS connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbound {
+    /// It sends no channel bindings, and cannot seal.
+    Bindings,
+    /// Its NTLM handshake has no MIC.
+    Mic,
+}
+
+impl fmt::Display for Unbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bindings => "neither channel bindings nor sealed bodies",
+            Self::Mic => "an NTLM handshake without a MIC",
+        })
+    }
+}
+
+/// Whether bodies of this source count as they are; where TLS is the only protection, they
+/// do only if the source is on our connection.
+///
+/// # Errors
+/// Nothing that it could send would count.
+pub(super) fn check_connection(
+    policy: &Policy,
+    is_secure: bool,
+    identity: &Identity,
+    shown: &Shown,
+) -> Result<bool, Error> {
+    if !is_secure {
+        return Ok(false);
+    }
+    // A null session proves nothing that could be stolen.
+    if policy.bindings == Bindings::None || identity.method.is_anonymous() {
+        return Ok(true);
+    }
+    let unbound = |why| Error::Unbound {
+        who: identity.to_string(),
+        method: identity.method,
+        why,
+    };
+    match shown {
+        Shown { has_mic: false, .. } => Err(unbound(Unbound::Mic)),
+        Shown { is_bound: true, .. } => Ok(true),
+        Shown { seals: true, .. } => Ok(false),
+        _ => Err(unbound(Unbound::Bindings)),
+    }
+}
+
+/// Classes of service names by which WinRM calls a collector.
+const CLASSES: [&str; 3] = ["HTTP", "HOST", "WSMAN"];
+
+/// Whether the service name that a source means, `HTTP/collector.example`, is ours. Hosts are
+/// compared where we know names of our own.
+///
+/// # Errors
+/// It is that of another service, or of another host.
+pub(super) fn check_target(
+    names: &[String],
+    identity: &Identity,
+    target: &str,
+) -> Result<(), Error> {
+    let (class, host) = parts(target);
+    let is_class = CLASSES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(class));
+    let is_host = names.is_empty() || is_ours(names, host);
+    match is_class && is_host {
+        true => Ok(()),
+        false => Err(Error::Target {
+            who: identity.to_string(),
+            method: identity.method,
+            asked: target.to_owned(),
+            names: if is_class { names.to_vec() } else { Vec::new() },
+        }),
+    }
+}
+
+/// Class and host of `HTTP/collector.example:5985/EXAMPLE@REALM`.
+fn parts(target: &str) -> (&str, &str) {
+    let (class, rest) = target.split_once('/').unwrap_or(("", target));
+    let host = rest.split(['/', '@']).next().unwrap_or(rest);
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        return (class, address);
+    }
+    match host.split_once(':') {
+        // More than one colon is an address of IPv6.
+        Some((name, port)) if !port.contains(':') => (class, name),
+        _ => (class, host),
+    }
+}
+
+/// Whether a host is one of these, each as in DNS or by its first label, perhaps
+/// `*.example.com`.
+fn is_ours(names: &[String], host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let is_address = |name: &str| name.parse::<IpAddr>().is_ok();
+    names.iter().any(|name| {
+        let name = name.trim_matches(['[', ']']);
+        let label = name.split('.').next().unwrap_or(name);
+        let is_label = !is_address(name) && label != "*" && label.eq_ignore_ascii_case(host);
+        let is_below = |parent: &str| {
+            let rest = host.split_once('.').map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.eq_ignore_ascii_case(parent))
+        };
+        name.eq_ignore_ascii_case(host) || is_label || name.strip_prefix("*.").is_some_and(is_below)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_name_has_a_class_and_a_host() {
+        assert_eq!(parts("HTTP/wec.example"), ("HTTP", "wec.example"));
+        assert_eq!(parts("HTTP/wec.example:5985"), ("HTTP", "wec.example"));
+        assert_eq!(parts("host/wec.example/EXAMPLE"), ("host", "wec.example"));
+        assert_eq!(parts("WSMAN/wec@EXAMPLE.TEST"), ("WSMAN", "wec"));
+        assert_eq!(parts("HTTP/[2001:db8::1]:5985"), ("HTTP", "2001:db8::1"));
+        assert_eq!(parts("HTTP/2001:db8::1"), ("HTTP", "2001:db8::1"));
+        assert_eq!(parts("collector$"), ("", "collector$"));
+    }
+
+    #[test]
+    fn our_names_are_known_in_dns_and_by_their_first_label() {
+        let names = ["wec.example.com".to_owned(), "*.corp.example".to_owned()];
+        for ours in [
+            "WEC.example.com",
+            "wec.example.com.",
+            "wec",
+            "any.corp.example",
+        ] {
+            assert!(is_ours(&names, ours), "{ours}");
+        }
+        for other in [
+            "",
+            "*",
+            "example.com",
+            "wec.example",
+            "corp.example",
+            "a.b.corp.example",
+        ] {
+            assert!(!is_ours(&names, other), "{other}");
+        }
+        let address = ["192.0.2.1".to_owned(), "[2001:db8::1]".to_owned()];
+        assert!(is_ours(&address, "192.0.2.1") && is_ours(&address, "2001:db8::1"));
+        assert!(!is_ours(&address, "192") && !is_ours(&address, "192.0.2.2"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Upper case as NTLM has it, and as its clients have it.
+//!
+//! A proof is over the upper-cased name of the user (MS-NLMP 3.3.2). Windows goes by a table
+//! of one code unit for one (MS-UCODEREF 3.1.5.3); libraries go by what their language has.
+
+/// Lower-case letters that Windows' table leaves as they are, though Unicode has an upper
+/// case for them, which is that of another letter: µ, ı, ſ, ẛ and the iota below.
+const STAY: [char; 5] = ['\u{b5}', '\u{131}', '\u{17f}', '\u{1e9b}', '\u{1fbe}'];
+
+/// As Windows does it, letter by letter: `ß` and `ı` stay.
+#[must_use]
+pub fn upper(text: &str) -> String {
+    let letter = |c: char| if STAY.contains(&c) { c } else { single(c) };
+    text.chars().map(letter).collect()
+}
+
+/// Each way to do it that differs, Windows' first. A proof by any of them shows the same
+/// password.
+pub(super) fn all(text: &str) -> Vec<String> {
+    let mut all = vec![upper(text)];
+    if !text.is_ascii() {
+        let by_letters = text.chars().map(single).collect();
+        all.extend([by_letters, text.to_uppercase()]);
+        all.dedup();
+    }
+    all
+}
+
+/// One letter for one: what would become two stays.
+fn single(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(single), None) => single,
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_leaves_letters_that_have_no_upper_case_of_their_own() {
+        assert_eq!(upper("größe ılgaz µ-ſ ς"), "GRÖßE ıLGAZ µ-ſ Σ");
+        assert_eq!(upper("ǆ ÿ я"), "Ǆ Ÿ Я");
+    }
+
+    #[test]
+    fn what_other_clients_make_of_a_name_is_tried_too() {
+        assert_eq!(all("host$"), ["HOST$"]);
+        assert_eq!(all("jörg"), ["JÖRG"]);
+        assert_eq!(all("ılgaz"), ["ıLGAZ", "ILGAZ"]);
+        assert_eq!(all("ıß"), ["ıß", "Iß", "ISS"]);
+    }
+}
