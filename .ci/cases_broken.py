@@ -1,6 +1,7 @@
 """Broken input: events that no XML reader takes are acknowledged and still arrive;
 broken requests are refused, and the relay serves the next source."""
 
+import re
 import wefsource as wef
 from harness import (CAPTURES, Relay, case, load, need, no_violations, sealed_delivery, sink)
 
@@ -256,14 +257,22 @@ def capture_enumerate(folder, name):
 
 
 def capture_delivery(folder, name, action, records):
-    """Delivered to our own address; the identifier inside is another collector's."""
+    """Delivered to our own address. The identifier inside is another collector's: made ours
+    where the capture is text, refused where it is compressed."""
     hexadecimal = name.endswith(".hex")
     content = capture_bytes(name) if hexadecimal else (CAPTURES / name).read_text(encoding="utf-8")
     with sink(tcp=0) as receiver:
         with Relay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}") as relay:
             subscription = wef.Source(relay.options()).enumerate()[0]
             path = wef.urlsplit(subscription.notify_to).path
+            if not hexadecimal:
+                ours = path.rstrip("/").rsplit("/", 1)[1]
+                content = re.sub(r"(Identifier[^>]*>)[^<]*(</)", rf"\g<1>{ours}\g<2>", content)
             session, answer = post_capture(relay, path, content, "header-only" if hexadecimal else None)
+            if hexadecimal:
+                need(answer.status == 404, f"status {answer.status}")
+                session.close()
+                return
             need(answer.status in (200, 204), f"status {answer.status}")
             if action:
                 need(answer.status == 200, f"status {answer.status}")

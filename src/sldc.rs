@@ -96,8 +96,8 @@ pub fn is_plain(data: &[u8]) -> bool {
 
 /// Expands one record to at most `cap` bytes.
 ///
-/// Windows appends the length of the text after the end of record, in four
-/// bytes, little-endian; it is checked when there is room for it.
+/// What comes after the end of record does not count. Windows appends the length of the
+/// text there, in four bytes, little-endian; where just that follows it is checked.
 ///
 /// ```
 /// let packed = wecrelay::sldc::encode(b"to be or not to be");
@@ -126,7 +126,7 @@ pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
             _ => return Err(bits.reserved(code)),
         }
     }
-    output.finish(bits.after_record())
+    output.finish(bits.trailer())
 }
 
 #[derive(Clone, Copy)]

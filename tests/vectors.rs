@@ -292,7 +292,8 @@ fn sealed_bodies_have_the_length_that_windows_declares() {
         let (length, token) = (number("length"), vec![7; number("token_size")]);
         let mut body = Vec::new();
         let data = vec![9; length];
-        multipart::emit(mechanism, Charset::Utf16, length, &token, &data, &mut body);
+        let style = multipart::Style::windows(mechanism, Charset::Utf16);
+        multipart::emit(style, length, &token, &data, &mut body);
         assert_eq!(body.len(), number("content_length"), "{vector}");
     }
 }
@@ -428,14 +429,7 @@ fn check_bodies(
         let mut data = plain.clone();
         assert_eq!(sealers[side].seal(&mut data).as_slice(), token);
         let mut emitted = Vec::new();
-        multipart::emit(
-            mechanism,
-            sealed.charset,
-            plain.len(),
-            &token,
-            &data,
-            &mut emitted,
-        );
+        multipart::emit(sealed.style, plain.len(), &token, &data, &mut emitted);
         assert_eq!(emitted, body);
         let opened = &mut body[sealed.data];
         unsealers[side].unseal(&token, opened).unwrap();

@@ -11,6 +11,7 @@
 //! nothing but that no Ack is sent.
 
 mod batches;
+mod bounds;
 mod computer;
 mod connections;
 mod domain;

@@ -2,7 +2,7 @@
 
 use super::batches::{Batch, Mark};
 use super::who::Source;
-use super::{Collector, ConnId, Form, Mismatch, known, seconds};
+use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -15,9 +15,19 @@ use rand::Rng;
 use std::rc::Rc;
 use uuid::Uuid;
 
-/// Bytes of a message beside its event's values, which it holds twice: in structured
-/// data and in `MSG`. A guess, rather high, that saves copying while frames grow.
-const FRAME_OVERHEAD: usize = 512;
+/// Why a batch was not written as messages.
+enum Unformatted {
+    /// It is not for us.
+    Refused(Refusal),
+    /// It is over a limit of [`bounds`].
+    TooLarge(String),
+}
+
+impl From<String> for Unformatted {
+    fn from(why: String) -> Self {
+        Self::TooLarge(why)
+    }
+}
 
 impl Collector {
     pub(super) fn handle_message(
@@ -60,8 +70,8 @@ impl Collector {
                     source.describe(&header)
                 );
                 self.note_ended(now, &source, &header, &message.target, &end);
-                let ack = wsman::ack(&header, self.new_uuid());
-                self.answer(now, conn, &Answer::Envelope(200, &ack));
+                // As Windows' own collector answers, though an Ack is asked for.
+                self.answer(now, conn, &Answer::Empty(204));
             }
             Body::End => self.answer(now, conn, &Answer::Empty(204)),
             Body::Unknown => {
@@ -159,7 +169,11 @@ impl Collector {
         }
         let (frames, facts) = match self.format_batch(source, id, &header, events) {
             Ok(formatted) => formatted,
-            Err(refusal) => return self.turn_away(now, source, &refusal),
+            Err(Unformatted::Refused(refusal)) => return self.turn_away(now, source, &refusal),
+            Err(Unformatted::TooLarge(why)) => {
+                let limit = Subcode::EncodingLimit;
+                return self.fault(now, source.conn, Some(&header), limit, &why);
+            }
         };
         if let Some(host) = &host {
             self.note_reports((host, id), header.machine_id.as_deref(), events);
@@ -209,7 +223,8 @@ impl Collector {
         subscription: Uuid,
         header: &Header,
         events: &[RawEvent<'_>],
-    ) -> Result<(Vec<Frames>, BatchFacts), Refusal> {
+    ) -> Result<(Vec<Frames>, BatchFacts), Unformatted> {
+        let size = bounds::expected_size(events)?;
         let name = self
             .settings
             .subscriptions
@@ -230,10 +245,6 @@ impl Collector {
         let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&source.identity)?)));
         let expected = rule.map(|(_, host)| host.to_string()).unwrap_or_default();
         let mut facts = BatchFacts::new();
-        let size = events
-            .iter()
-            .map(|raw| raw.xml.len() * 2 + FRAME_OVERHEAD)
-            .sum();
         let empty = |_: &Form| Frames {
             bytes: Vec::with_capacity(size),
             ends: Vec::with_capacity(events.len()),
@@ -262,7 +273,8 @@ impl Collector {
                 self.counters.mismatches += 1;
                 if mismatch == Mismatch::Refuse {
                     let computer = computer.unwrap_or_default();
-                    return Err(not_its_own(source, header, &expected, computer));
+                    let refusal = not_its_own(source, header, &expected, computer);
+                    return Err(Unformatted::Refused(refusal));
                 }
                 origin.computer_mismatch = &expected;
             }
@@ -276,6 +288,7 @@ impl Collector {
                     frames,
                 );
                 self.counters.truncated += u64::from(cut);
+                bounds::check_size(frames.bytes.len())?;
             }
         }
         // They may stay for long, in the replay window.
@@ -288,7 +301,8 @@ impl Collector {
     }
 }
 
-/// The subscription that a message is for, by its header or by its path.
+/// The subscription that a message is for: that of the header, or of the path where no
+/// header names one.
 pub(super) fn subscription_of<'s>(
     all: &'s [Subscription],
     source: &Source,
@@ -296,11 +310,11 @@ pub(super) fn subscription_of<'s>(
     target: &str,
 ) -> Result<&'s Subscription, Refusal> {
     let by_header = header.identifier.as_deref();
-    let by_path = target.rsplit('/').next();
-    let ids = by_header.into_iter().chain(by_path);
-    let mut ids = ids.filter_map(|id| Uuid::parse_str(id.trim()).ok());
+    let id = by_header.or_else(|| target.rsplit('/').next());
+    let id = id.map(|id| id.trim().trim_start_matches("uuid:"));
+    let id = id.and_then(|id| Uuid::parse_str(id).ok());
     let who = source.describe(header);
-    match ids.find_map(|id| all.iter().find(|s| s.id() == id)) {
+    match id.and_then(|id| all.iter().find(|s| s.id() == id)) {
         Some(subscription) => match source.refusal_among(subscription, all) {
             None => Ok(subscription),
             Some(why) => {

@@ -3,7 +3,7 @@
 use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
 use crate::auth::{self, Step, Verdict};
 use crate::clock::Now;
-use crate::http::multipart;
+use crate::http::multipart::{self, Style};
 use crate::http::{ContentType, Method, Request, Response};
 use crate::sldc;
 use crate::wire::{self, Charset};
@@ -107,8 +107,7 @@ impl Connection {
         }
         let Some(authorization) = authorization else {
             let response = offer_all(self.is_secure(), now, rules, random);
-            self.respond(now, form, response);
-            return Err(None);
+            return Err(self.demand(now, form, request, response));
         };
         let step = self.judge(now, request, authorization, rules, random);
         if step.tried().is_some_and(held) {
@@ -118,6 +117,29 @@ impl Connection {
         let is_secure = self.is_secure();
         let offer = || offer_all(is_secure, now, rules, random);
         self.take_step(now, form, step, offer)
+    }
+
+    /// Tells a source without a credential what is wanted, if anything but a certificate
+    /// would do.
+    fn demand(
+        &mut self,
+        now: Now,
+        form: Form,
+        request: &Request,
+        offer: Response,
+    ) -> Option<Event> {
+        if offer.headers.is_empty() {
+            self.respond(now, form, Response::empty(403));
+            return Some(Event::Refused(Refusal::without_certificate()));
+        }
+        // A source that dialled anew first tries its old seals (1.9 of Windows' own
+        // exchange): it begins once more where the connection ends.
+        let content_type = request.head.header("Content-Type");
+        let content_type = content_type.and_then(ContentType::parse);
+        let is_stale = content_type.is_some_and(|kind| multipart::is_sealed(&kind));
+        let keep_alive = form.keep_alive && !is_stale;
+        self.respond(now, Form { keep_alive, ..form }, offer);
+        None
     }
 
     /// `offer` is for whoever is refused.
@@ -197,12 +219,17 @@ impl Connection {
         offer: Response,
     ) -> Event {
         self.failures += 1;
-        let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
+        // A token that belongs to another connection: the source begins once more.
+        let is_stale = matches!(error, auth::Error::OutOfTurn);
+        let keep_alive = form.keep_alive && !is_stale && self.failures < ATTEMPTS;
         // A source that is told what is wrong gets that alone, as any other token.
         let response = match error.answer() {
             Some(answer) => Response::empty(401).header("WWW-Authenticate", answer),
+            // A 401 names a scheme (RFC 9110 15.5.2).
+            None if offer.headers.is_empty() => Response::empty(403),
             None => offer,
         };
+        let status = response.status;
         self.respond(now, Form { keep_alive, ..form }, response);
         let kind = match error {
             auth::Error::DomainUnavailable { .. } => RefusalKind::Domain,
@@ -211,7 +238,7 @@ impl Connection {
         };
         Event::Refused(Refusal {
             tried: error.tried().map(str::to_owned),
-            ..Refusal::new(kind, 401, error.reason()).of(error.method())
+            ..Refusal::new(kind, status, error.reason()).of(error.method())
         })
     }
 
@@ -252,8 +279,8 @@ impl Connection {
             let sealed = self.unseal(&content_type, &mut body)?;
             plain = body.get(sealed.data.clone()).unwrap_or_default();
             Form {
-                charset: sealed.charset,
-                sealed: Some(sealed.mechanism),
+                charset: sealed.style.charset,
+                sealed: Some(sealed.style),
                 ..form
             }
         } else if let Some(refusal) = self.refuse_unsealed(rules) {
@@ -309,19 +336,16 @@ impl Connection {
     pub(super) fn seal(&mut self, form: Form, status: u16, text: &str) -> Response {
         let mut plain = wire::encode_text(text, form.charset);
         let context = self.established.as_mut().and_then(|e| e.context.as_mut());
-        if let (Some(mechanism), Some(context)) = (form.sealed, context) {
+        if let (Some(style), Some(context)) = (form.sealed, context) {
             let token = context.seal(&mut plain);
             let mut body = Vec::with_capacity(plain.len() + 400);
-            multipart::emit(
-                mechanism,
-                form.charset,
-                plain.len(),
-                &token,
-                &plain,
-                &mut body,
-            );
+            let style = Style {
+                charset: form.charset,
+                ..style
+            };
+            multipart::emit(style, plain.len(), &token, &plain, &mut body);
             return Response::with_body(status, body)
-                .header("Content-Type", multipart::content_type(mechanism));
+                .header("Content-Type", multipart::content_type(style.mechanism));
         }
         let kind = format!("application/soap+xml;charset={}", form.charset.name());
         Response::with_body(status, plain).header("Content-Type", kind)

@@ -15,7 +15,7 @@ pub use refusal::{Refusal, RefusalKind};
 
 use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext};
 use crate::clock::Now;
-use crate::http::multipart::Mechanism;
+use crate::http::multipart::Style;
 use crate::http::request::{Decoder, Progress};
 use crate::http::{self, Request, Response};
 use crate::ntlm::Question;
@@ -116,7 +116,7 @@ struct Established {
 #[derive(Clone, Copy, Debug)]
 struct Form {
     charset: Charset,
-    sealed: Option<Mechanism>,
+    sealed: Option<Style>,
     keep_alive: bool,
     is_head: bool,
 }

@@ -78,6 +78,13 @@ impl Refusal {
         }
     }
 
+    pub(super) fn without_certificate() -> Self {
+        let reason = "came without a client certificate, and nothing else is let in here; the \
+                      host needs one from an authority of --client-ca, with its private key \
+                      readable by NETWORK SERVICE, and the authority named as IssuerCA= in its policy";
+        Self::new(RefusalKind::Authentication, 403, reason)
+    }
+
     pub(super) fn too_many_failures() -> Self {
         let reason = "too many failed authentications with this account or from this address; \
                       it is tried again after a minute";

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::Verdict;
-use crate::http::multipart;
+use crate::http::multipart::{self, Mechanism};
 use crate::kerberos::crypto::{Enctype, Key};
 use crate::kerberos::wrap;
 use crate::ntlm::initiator::{Client, Nonces};
@@ -465,8 +465,8 @@ fn a_body_sealed_in_several_parts_is_one_message() {
                 body.len()
                     .saturating_sub(b"--Encrypted Boundary--\r\n".len()),
             );
-            let (mechanism, charset) = (Mechanism::Kerberos, Charset::Utf8);
-            multipart::emit(mechanism, charset, data.len(), &token, &data, &mut body);
+            let style = Style::windows(Mechanism::Kerberos, Charset::Utf8);
+            multipart::emit(style, data.len(), &token, &data, &mut body);
         }
         let kind = multipart::content_type(Mechanism::Kerberos);
         let kind = kind.replace("multipart/encrypted", "multipart/x-multi-encrypted");
@@ -479,5 +479,118 @@ fn a_body_sealed_in_several_parts_is_one_message() {
         scene.sent();
         let refusal = scene.refusal(&post(&header, &body));
         assert_eq!(refusal.kind, RefusalKind::Sealing, "{enctype}");
+    }
+}
+
+/// pywinrm and pypsrp look for the tab that MS-WSMV has before the headers of parts.
+#[test]
+fn a_sealed_answer_is_written_as_its_request() {
+    let kind = multipart::content_type(Mechanism::Spnego);
+    for tab in [false, true] {
+        let mut random = |bytes: &mut [u8]| bytes.fill(7);
+        let key = Key::generate(Enctype::Aes256Sha1, &mut random);
+        let mut source = wrap::Session::initiate(&key, true, 1, 2, &mut random);
+        let ours = wrap::Session::accept(&key, true, 2, 1, &mut random);
+        let context = SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Spnego);
+        let mut scene = Scene::established();
+        scene.connection.established.as_mut().unwrap().context = Some(context);
+        let mut data = b"<a/>".to_vec();
+        let token = source.seal(&mut data);
+        let style = Style {
+            tab,
+            ..Style::windows(Mechanism::Spnego, Charset::Utf8)
+        };
+        let mut body = Vec::new();
+        multipart::emit(style, data.len(), &token, &data, &mut body);
+        scene.message(&post(&format!("Content-Type: {kind}\r\n"), &body));
+        let answer = Answer::Envelope(200, "<b/>");
+        scene.connection.answer(scene.now, &answer);
+        let sent = scene.sent_text();
+        let headers = [
+            "Content-Type: application/octet",
+            "Content-Type: application/HTTP",
+            "Orig",
+        ];
+        for header in headers {
+            let before = if tab { "\r\n\t" } else { "\r\n" };
+            assert!(sent.contains(&format!("{before}{header}")), "{sent}");
+        }
+    }
+}
+
+/// After it has dialled anew a source seals as it did before, and begins once more only
+/// where it is told so and the connection ends.
+#[test]
+fn a_sealed_body_without_a_context_gets_all_schemes_and_the_end() {
+    let mut scene = Scene::new();
+    let kind = multipart::content_type(Mechanism::Spnego);
+    let request = post(
+        &format!("Content-Type: {kind}\r\n"),
+        b"--Encrypted Boundary",
+    );
+    assert!(scene.feed(&request).is_none());
+    let sent = scene.sent_text();
+    assert!(sent.starts_with("HTTP/1.1 401 "), "{sent}");
+    assert!(
+        sent.contains("\r\nWWW-Authenticate: Negotiate\r\n"),
+        "{sent}"
+    );
+    assert!(sent.contains("\r\nConnection: close\r\n"), "{sent}");
+    assert!(scene.connection.is_lingering());
+    // One who only asks keeps the connection.
+    let mut scene = Scene::new();
+    assert!(scene.feed(&post(SOAP, b"")).is_none());
+    let sent = scene.sent_text();
+    assert!(
+        sent.starts_with("HTTP/1.1 401 ") && !sent.contains("Connection: close"),
+        "{sent}"
+    );
+}
+
+#[test]
+fn the_last_token_of_another_connection_ends_this_one_but_a_challenge_does_not() {
+    let (authority, path) = ("c".to_owned(), "/".to_owned());
+    let mut session = Session::new(Endpoint { authority, path }, Client::anonymous("A"));
+    session.call("first");
+    let mut scene = Scene::new();
+    assert!(scene.feed(&session.take_outgoing()).is_none());
+    let challenge = scene.sent();
+    let text = String::from_utf8_lossy(&challenge).into_owned();
+    assert_eq!(text.matches("WWW-Authenticate: ").count(), 1, "{text}");
+    assert!(text.contains("WWW-Authenticate: Negotiate T"), "{text}");
+    assert!(!text.contains("Connection: close"), "{text}");
+    assert!(
+        session
+            .handle_received(&challenge, &Nonces::default())
+            .unwrap()
+            .is_none()
+    );
+    let mut other = Scene::new();
+    let refusal = other.refusal(&session.take_outgoing());
+    assert_eq!(refusal.status, 401);
+    let sent = other.sent_text();
+    assert!(
+        sent.contains("\r\nWWW-Authenticate: Negotiate\r\n"),
+        "{sent}"
+    );
+    assert!(sent.contains("\r\nConnection: close\r\n"), "{sent}");
+}
+
+#[test]
+fn where_only_certificates_count_there_is_no_scheme_to_name() {
+    let mut scene = Scene::new();
+    scene.rules.auth.anonymous = Vec::new();
+    for request in [
+        post(SOAP, b""),
+        post(&format!("{SOAP}Authorization: Negotiate AAAA\r\n"), b""),
+    ] {
+        let refusal = scene.refusal(&request);
+        assert_eq!(
+            (refusal.kind, refusal.status),
+            (RefusalKind::Authentication, 403)
+        );
+        let sent = scene.sent_text();
+        assert!(sent.starts_with("HTTP/1.1 403 "), "{sent}");
+        assert!(!sent.contains("WWW-Authenticate"), "{sent}");
     }
 }

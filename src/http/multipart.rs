@@ -31,6 +31,9 @@ const MAX_PART_HEADERS: usize = 4096;
 /// The most pairs of parts in one body: of 16 KiB each, more than any envelope has.
 const MAX_PAIRS: usize = 2048;
 
+/// The type of the part with the data.
+const OCTETS: &str = "application/octet-stream";
+
 /// The boundary that Windows uses and some clients insist on.
 const BOUNDARY: &str = "Encrypted Boundary";
 
@@ -61,13 +64,35 @@ impl Mechanism {
     }
 }
 
-/// Where the pieces of a sealed body are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+/// How a sealed body is written; an answer takes after its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
     /// Who sealed it.
     pub mechanism: Mechanism,
     /// The charset of the text inside.
     pub charset: Charset,
+    /// Whether a tab comes before the headers of its parts. MS-WSMV 2.2.9.1.1 has it, and
+    /// pywinrm and pypsrp look for it; Windows' own forwarder has none.
+    pub tab: bool,
+}
+
+impl Style {
+    /// As Windows' forwarder writes.
+    #[must_use]
+    pub fn windows(mechanism: Mechanism, charset: Charset) -> Self {
+        Self {
+            mechanism,
+            charset,
+            tab: false,
+        }
+    }
+}
+
+/// Where the pieces of a sealed body are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// How it is written.
+    pub style: Style,
     /// Bytes of the text before sealing, after any compression. The caller
     /// compares it with what unsealing gives.
     pub length: usize,
@@ -90,6 +115,16 @@ pub enum Error {
     /// A delimiter is not where it should be.
     MissingDelimiter {
         /// Where it should be.
+        offset: usize,
+    },
+    /// The first part is not of the protocol that the content type names.
+    OtherProtocol {
+        /// Where the part begins.
+        offset: usize,
+    },
+    /// The part with the data does not say that it is `application/octet-stream`.
+    NoOctetStream {
+        /// Where the part begins.
         offset: usize,
     },
     /// The headers of a part do not end within the limit.
@@ -128,6 +163,14 @@ impl fmt::Display for Error {
             Self::MissingDelimiter { offset } => {
                 write!(f, "no multipart delimiter at byte {offset}")
             }
+            Self::OtherProtocol { offset } => write!(
+                f,
+                "the part at byte {offset} is not of the protocol of its multipart/encrypted"
+            ),
+            Self::NoOctetStream { offset } => write!(
+                f,
+                "the part at byte {offset} is not Content-Type: application/octet-stream"
+            ),
             Self::PartHeadersTooLong { offset } => {
                 write!(f, "headers of the part at byte {offset} are too long")
             }
@@ -159,9 +202,9 @@ pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
     }
     let (mechanism, boundary) = parameters(content_type)?;
     let mut cursor = Cursor { body, at: 0 };
-    let (length, charset) = original_content(&mut cursor, boundary)?;
+    let (length, style) = original_content(&mut cursor, boundary, mechanism)?;
     cursor.delimiter(boundary)?;
-    cursor.skip_headers();
+    cursor.data_headers()?;
     let token = cursor.token()?;
     let data = token.end..end_of_data(body, token.end, boundary)?;
     if length > data.len() {
@@ -169,8 +212,7 @@ pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
         return Err(Error::WrongLength { declared, present });
     }
     Ok(Sealed {
-        mechanism,
-        charset,
+        style,
         length,
         token,
         data,
@@ -199,17 +241,20 @@ pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>,
         if pairs.len() == MAX_PAIRS {
             return Err(Error::TooManyPairs);
         }
-        let (length, charset) = original_content(&mut cursor, boundary)?;
-        if pairs.first().is_some_and(|first| first.charset != charset) {
+        let (length, style) = original_content(&mut cursor, boundary, mechanism)?;
+        let charset = |pair: &Sealed| pair.style.charset;
+        if pairs
+            .first()
+            .is_some_and(|first| charset(first) != style.charset)
+        {
             return Err(Error::MixedPairs);
         }
         cursor.delimiter(boundary)?;
-        cursor.skip_headers();
+        cursor.data_headers()?;
         let token = cursor.token()?;
         let data = cursor.data(token.end, length)?;
         pairs.push(Sealed {
-            mechanism,
-            charset,
+            style,
             length,
             token,
             data,
@@ -243,26 +288,20 @@ pub fn content_type(mechanism: Mechanism) -> &'static str {
     }
 }
 
-/// Appends a sealed body to `out`, byte for byte as Windows writes it.
+/// Appends a sealed body to `out`, byte for byte as Windows writes it but for the style.
 ///
 /// `length` is that of the text before sealing, in bytes. A token is far below
 /// 4 GiB, so its size always fits.
-pub fn emit(
-    mechanism: Mechanism,
-    charset: Charset,
-    length: usize,
-    token: &[u8],
-    data: &[u8],
-    out: &mut Vec<u8>,
-) {
+pub fn emit(style: Style, length: usize, token: &[u8], data: &[u8], out: &mut Vec<u8>) {
     out.reserve(256 + token.len() + data.len());
-    let (protocol, charset) = (mechanism.protocol(), charset.name());
+    let (protocol, charset) = (style.mechanism.protocol(), style.charset.name());
+    let tab = if style.tab { "\t" } else { "" };
     // Writing to a Vec cannot fail.
     let _ = write!(
         out,
-        "--{BOUNDARY}\r\nContent-Type: {protocol}\r\n\
-         OriginalContent: type=application/soap+xml;charset={charset};Length={length}\r\n\
-         --{BOUNDARY}\r\nContent-Type: application/octet-stream\r\n"
+        "--{BOUNDARY}\r\n{tab}Content-Type: {protocol}\r\n\
+         {tab}OriginalContent: type=application/soap+xml;charset={charset};Length={length}\r\n\
+         --{BOUNDARY}\r\n{tab}Content-Type: {OCTETS}\r\n"
     );
     out.extend(u32::try_from(token.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(token);
@@ -271,10 +310,15 @@ pub fn emit(
 }
 
 /// The first part: what `OriginalContent` says of length and charset.
-fn original_content(cursor: &mut Cursor<'_>, boundary: &str) -> Result<(usize, Charset), Error> {
+fn original_content(
+    cursor: &mut Cursor<'_>,
+    boundary: &str,
+    mechanism: Mechanism,
+) -> Result<(usize, Style), Error> {
     cursor.delimiter(boundary)?;
     let start = cursor.at;
-    let mut original = None;
+    let tab = cursor.rest().starts_with(b"\t");
+    let (mut original, mut protocol) = (None, None);
     while !cursor.rest().starts_with(b"--") {
         let line = cursor.line();
         let line = line.filter(|_| cursor.at - start <= MAX_PART_HEADERS);
@@ -283,14 +327,25 @@ fn original_content(cursor: &mut Cursor<'_>, boundary: &str) -> Result<(usize, C
             Some((name, value)) if is(name, "OriginalContent") => {
                 original = original.or_else(|| Some(parse_parameters(value)));
             }
+            Some((name, value)) if is(name, "Content-Type") => {
+                protocol = protocol.or_else(|| Mechanism::from_protocol(value));
+            }
             _ => {}
         }
+    }
+    if protocol != Some(mechanism) {
+        return Err(Error::OtherProtocol { offset: start });
     }
     let parameters = original.ok_or(Error::MalformedLength)?;
     let length = find(&parameters, "length").and_then(decimal);
     let charset = find(&parameters, "charset").and_then(Charset::from_name);
     let length = length.ok_or(Error::MalformedLength)?;
-    Ok((length, charset.unwrap_or_default()))
+    let style = Style {
+        mechanism,
+        charset: charset.unwrap_or_default(),
+        tab,
+    };
+    Ok((length, style))
 }
 
 fn header(line: &[u8]) -> Option<(&str, &str)> {
@@ -348,16 +403,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips the headers of the second part: lines that begin as headers do,
-    /// since nothing else tells them from the size of the token.
-    fn skip_headers(&mut self) {
+    /// The headers of the second part: lines that begin as headers do, since nothing
+    /// else tells them from the size of the token.
+    fn data_headers(&mut self) -> Result<(), Error> {
         const START: &[u8] = b"Content-";
+        let offset = self.at;
+        let mut is_data = false;
         loop {
             let start = self.rest().trim_ascii_start().get(..START.len());
-            if !start.is_some_and(|s| s.eq_ignore_ascii_case(START)) || self.line().is_none() {
-                return;
-            }
+            let is_header = start.is_some_and(|start| start.eq_ignore_ascii_case(START));
+            let Some(line) = is_header.then(|| self.line()).flatten() else {
+                break;
+            };
+            is_data |= header(line)
+                .is_some_and(|(name, value)| is(name, "Content-Type") && is(value, OCTETS));
         }
+        is_data.then_some(()).ok_or(Error::NoOctetStream { offset })
     }
 
     /// The token, after its size; a blank line may come before that.

@@ -139,6 +139,18 @@ impl<'a> Bits<'a> {
             .unwrap_or_default()
     }
 
+    /// The length that Windows writes after a record: zero bits to the end of the byte, no
+    /// or one zero byte, and four bytes, of which nothing says that they are padding or a
+    /// control symbol (flush, End Marker) of another encoder. None where anything else follows.
+    pub(super) fn trailer(&self) -> Option<u32> {
+        let (gap, length) = self.after_record().split_last_chunk::<4>()?;
+        let pad = self.valid % 8;
+        let is_padded = pad == 0 || self.buffer >> (64 - pad) == 0;
+        let is_gap = is_padded && matches!(gap, [] | [0]);
+        let is_other = matches!(length, [0, 0, 0, 0] | [0xff, 0x80..=0xff, ..]);
+        (is_gap && !is_other).then(|| u32::from_le_bytes(*length))
+    }
+
     #[cold]
     pub(super) fn truncated(&self) -> Error {
         Error::Truncated { bit: self.offset() }

@@ -134,11 +134,11 @@ impl Output {
         self.copy_pieces(to, period, end);
     }
 
-    pub(super) fn finish(mut self, after_record: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn finish(mut self, trailer: Option<u32>) -> Result<Vec<u8>, Error> {
         if self.at > self.cap {
             return Err(Error::TooLong { cap: self.cap });
         }
-        if let Some(declared) = after_record.last_chunk().map(|b| u32::from_le_bytes(*b))
+        if let Some(declared) = trailer
             && usize_from(declared) != self.at
         {
             let actual = self.at;

@@ -71,7 +71,14 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
         }
     }
     let after = data.get(at.div_ceil(8)..).unwrap_or_default();
-    match after.last_chunk().map(|b| u32::from_le_bytes(*b)) {
+    let is_padded = (at..at.next_multiple_of(8)).all(|at| number(at, 1) == Some(0));
+    let trailer = match *after {
+        [0xff, 0x80..=0xff, _, _] | [0, 0xff, 0x80..=0xff, _, _] => None,
+        [0, 0, 0, 0] | [0, 0, 0, 0, 0] => None,
+        [a, b, c, d] | [0, a, b, c, d] if is_padded => Some(u32::from_le_bytes([a, b, c, d])),
+        _ => None,
+    };
+    match trailer {
         Some(declared) if usize::try_from(declared) != Ok(out.len()) => Err(Error::WrongLength {
             declared,
             actual: out.len(),

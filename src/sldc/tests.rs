@@ -264,3 +264,48 @@ fn errors_explain_themselves() {
     let text = Error::Reserved { code: 7, bit: 13 }.to_string();
     assert_eq!(text, "reserved sldc control symbol 0111 at bit 13");
 }
+
+/// ECMA-321: pads, a flush or an End Marker may follow; of those nothing is a length.
+#[test]
+fn only_a_length_of_windows_form_is_checked() {
+    const FLUSH: &str = "111111111 0000";
+    const MARKER: &str = "111111111 1111";
+    // 80 bits, and 75.
+    let even = [RESET_1, &literal(b'x').repeat(6), END].concat();
+    let odd = [RESET_1, &literal(b'x'), END].concat();
+    for (symbols, text) in [(&even, b"xxxxxx".as_slice()), (&odd, b"x")] {
+        for after in [
+            vec![],
+            vec![FLUSH],
+            vec![MARKER],
+            vec![FLUSH, MARKER],
+            vec![MARKER, FLUSH, "0000 0000"],
+        ] {
+            let symbols = [symbols.as_str(), &after.concat()].concat();
+            for pads in 0..12 {
+                let mut packed = record(&[&symbols]);
+                packed.resize(packed.len() + pads, 0);
+                assert_eq!(decode(&packed, 99).as_deref(), Ok(text), "{after:?} {pads}");
+                assert_eq!(ring::decode(&packed, 99).as_deref(), Ok(text));
+            }
+        }
+        // Windows' own form, right and wrong, and what only looks like it.
+        let length = u32::try_from(text.len()).unwrap();
+        let with = |gap: &[u8], length: u32, more: &[u8]| {
+            let mut packed = record(&[symbols]);
+            packed.extend([gap, &length.to_le_bytes(), more].concat());
+            assert_eq!(decode(&packed, 99), ring::decode(&packed, 99));
+            decode(&packed, 99)
+        };
+        for gap in [b"".as_slice(), b"\0"] {
+            assert_eq!(with(gap, length, b"").as_deref(), Ok(text));
+            let declared = length + 1;
+            let actual = text.len();
+            let wrong = Error::WrongLength { declared, actual };
+            assert_eq!(with(gap, declared, b""), Err(wrong));
+            assert_eq!(with(gap, declared, b"\0").as_deref(), Ok(text));
+        }
+        assert_eq!(with(b"\0\0", length + 1, b"").as_deref(), Ok(text));
+        assert_eq!(with(b"\x01", length + 1, b"").as_deref(), Ok(text));
+    }
+}

@@ -6,7 +6,7 @@
 mod response;
 
 use crate::http::ContentType;
-use crate::http::multipart::{self, Mechanism};
+use crate::http::multipart::{self, Mechanism, Style};
 use crate::ntlm::initiator::{self, Client, ExpectChallenge, Nonces};
 use crate::ntlm::{self, Session as Security};
 use crate::sldc;
@@ -236,8 +236,7 @@ fn seal(security: &mut Security, mut plain: Vec<u8>) -> Vec<u8> {
     let token = security.seal(&mut plain);
     let mut body = Vec::with_capacity(plain.len() + 400);
     multipart::emit(
-        Mechanism::Spnego,
-        Charset::Utf16,
+        Style::windows(Mechanism::Spnego, Charset::Utf16),
         plain.len(),
         &token,
         &plain,
@@ -268,7 +267,7 @@ fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
     security
         .unseal(&token, data)
         .map_err(|e| wrong(e.to_string()))?;
-    let (text, _) = wire::decode_text(data, sealed.charset);
+    let (text, _) = wire::decode_text(data, sealed.style.charset);
     Ok(Reply {
         status,
         text: Some(text.into_owned()),

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::xml::{Node, piece, text as text_of};
 
+use super::Error;
 use super::soap::{child, ns};
 use super::text;
 use super::xml::{self, Skeleton};
@@ -40,24 +41,80 @@ impl<'a> RawEvent<'a> {
     }
 }
 
-/// The events of `w:Events`: CDATA, or elements where CDATA was not asked for.
-pub(super) fn parse<'a>(body: Node<'_, '_>, skeleton: &Skeleton<'a>) -> Vec<RawEvent<'a>> {
-    let items = child(body, ns::WSMAN, "Events");
-    let items = items.iter().flat_map(Node::children);
+/// Namespace of an event itself, which stands in the batch without a frame of its own.
+const EVENT: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
+
+/// All that a batch holds: events in CDATA, or as elements where CDATA was not asked for.
+///
+/// An Ack says that they are delivered, so nothing is passed over: not events in a frame of
+/// another namespace or without any, not what has another name.
+///
+/// # Errors
+/// A body that is no batch.
+pub(super) fn parse<'a>(
+    body: Node<'_, '_>,
+    skeleton: &Skeleton<'a>,
+) -> Result<Vec<RawEvent<'a>>, Error> {
     let mut events = Vec::new();
-    for item in items.filter(|item| item.has_tag_name((ns::WSMAN, "Event"))) {
-        push_events(&mut events, item, skeleton);
+    let mut is_batch = false;
+    for part in body.children() {
+        match part.tag_name().name() {
+            "Events" => {
+                part.children()
+                    .for_each(|item| push_item(&mut events, item, skeleton));
+                is_batch = true;
+            }
+            "Event" => {
+                push_item(&mut events, part, skeleton);
+                is_batch = true;
+            }
+            _ if is_blank(part) => {}
+            name => return Err(Error::NoBatch(shorten(name))),
+        }
     }
-    events
+    is_batch.then_some(events).ok_or(Error::Missing("w:Events"))
+}
+
+/// Comments, instructions, white space.
+fn is_blank(node: Node<'_, '_>) -> bool {
+    match piece(node) {
+        Some(text) => text::trim(text).is_empty(),
+        None => !node.is_element(),
+    }
+}
+
+fn push_item<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
+    if item.has_tag_name((ns::WSMAN, "Event")) {
+        push_events(events, item, skeleton);
+    } else if let Some(text) = piece(item) {
+        if !is_blank(item) {
+            events.push(RawEvent::new(Cow::Owned(text::trim(text).to_owned())));
+        }
+    } else if item.tag_name().name() == "Event" && !is_event(item) {
+        push_events(events, item, skeleton);
+    } else if item.has_children() || item.attributes().len() > 0 {
+        events.push(RawEvent::new(skeleton.standalone(item)));
+    }
+}
+
+/// Whether an element called Event is the event itself, not the frame of one.
+fn is_event(node: Node<'_, '_>) -> bool {
+    let is_system = |child: Node<'_, '_>| child.tag_name().name() == "System";
+    node.tag_name().namespace() == Some(EVENT) || node.children().any(is_system)
 }
 
 fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
     let mut inline = item.children().filter(Node::is_element).peekable();
-    if inline.peek().is_some() {
-        events.extend(inline.map(|event| RawEvent::new(skeleton.standalone(event))));
-        return;
+    if inline.peek().is_none() {
+        return push_text(events, xml::content(skeleton.source_of(item)));
     }
-    let text = text::join(xml::content(skeleton.source_of(item)));
+    events.extend(inline.map(|event| RawEvent::new(skeleton.standalone(event))));
+    let texts = skeleton.beside_elements(item);
+    texts.into_iter().for_each(|text| push_text(events, text));
+}
+
+fn push_text<'a>(events: &mut Vec<RawEvent<'a>>, content: &'a str) {
+    let text = text::join(content);
     if !text.is_empty() {
         events.push(RawEvent::new(text));
     }

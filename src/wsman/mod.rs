@@ -72,7 +72,7 @@ pub enum Body<'a> {
     Heartbeat,
     /// A batch, to be answered with [`ack`] once it is delivered.
     Events(Vec<RawEvent<'a>>),
-    /// Gives a subscription up, with the reason: [`ack`].
+    /// Gives a subscription up, with the reason: HTTP 204, no body.
     SubscriptionEnd(SubscriptionEnd),
     /// Done with an operation: HTTP 204, no body.
     End,
@@ -133,8 +133,12 @@ fn parse_once(text: &str) -> Result<Message<'_>, Error> {
     let header = Header::parse(envelope.header, &skeleton)?;
     let body = match header.action.as_str() {
         action::ENUMERATE => Body::Enumerate,
-        action::HEARTBEAT => Body::Heartbeat,
-        action::EVENTS => Body::Events(events::parse(envelope.body, &skeleton)),
+        action::HEARTBEAT => match events::parse(envelope.body, &skeleton) {
+            Ok(events) if !events.is_empty() => Body::Events(events),
+            Ok(_) | Err(Error::Missing(_)) => Body::Heartbeat,
+            Err(error) => return Err(error),
+        },
+        action::EVENTS => Body::Events(events::parse(envelope.body, &skeleton)?),
         action::SUBSCRIPTION_END => {
             let end = soap::child(envelope.body, ns::EVENTING, "SubscriptionEnd")
                 .ok_or(Error::Missing("SubscriptionEnd"))?;
@@ -152,10 +156,12 @@ fn parse_once(text: &str) -> Result<Message<'_>, Error> {
 pub enum Error {
     /// Not well-formed, or over a limit of [`xml::LIMITS`].
     Xml(crate::xml::Error),
-    /// The root is no SOAP 1.2 envelope with header and body.
+    /// The root is no SOAP 1.2 envelope with one header and one body.
     NotEnvelope,
     /// An element that the message must have.
     Missing(&'static str),
+    /// The body of a batch holds something else; its name.
+    NoBatch(String),
     /// A header text over [`soap::MAX_HEADER_TEXT`].
     HeaderTooLong(&'static str),
     /// An answer that does not refer to our message.
@@ -173,8 +179,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xml(reason) => reason.fmt(f),
-            Self::NotEnvelope => f.write_str("no SOAP 1.2 envelope with header and body"),
+            Self::NotEnvelope => f.write_str("no SOAP 1.2 envelope with one header and one body"),
             Self::Missing(name) => write!(f, "no {name}"),
+            Self::NoBatch(name) => {
+                write!(
+                    f,
+                    "the body holds {name:?}, where w:Events with the events should be"
+                )
+            }
             Self::HeaderTooLong(name) => {
                 write!(f, "{name} longer than {} bytes", soap::MAX_HEADER_TEXT)
             }

@@ -186,7 +186,12 @@ impl<'a, 'input> Envelope<'a, 'input> {
         if !root.has_tag_name((ns::SOAP, "Envelope")) {
             return Err(Error::NotEnvelope);
         }
-        let part = |name| child(root, ns::SOAP, name).ok_or(Error::NotEnvelope);
+        let part = |name| {
+            let mut parts = root.children().filter(|c| c.has_tag_name((ns::SOAP, name)));
+            // Nothing of a second one would be looked at.
+            let only = parts.next().filter(|_| parts.next().is_none());
+            only.ok_or(Error::NotEnvelope)
+        };
         let (header, body) = (part("Header")?, part("Body")?);
         Ok(Self { header, body })
     }
@@ -244,7 +249,7 @@ pub fn urn(id: Uuid) -> String {
     format!("uuid:{id:X}")
 }
 
-/// The answer to heartbeats, delivered batches and ended subscriptions
+/// The answer to heartbeats and delivered batches
 /// (MS-WSMV 3.1.4.1.30). It means: delivered, and the bookmark is stored.
 #[must_use]
 pub fn ack(request: &Header, message_id: Uuid) -> String {

@@ -124,7 +124,7 @@ fn names_are_matched_by_uri_not_by_prefix() {
         .replace("</w:", "</z:");
     assert_eq!(texts(&parse(&text).unwrap()), events);
     let foreign = text.replace("http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd", "urn:x");
-    assert_eq!(texts(&parse(&foreign).unwrap()), Vec::<&str>::new());
+    assert_eq!(texts(&parse(&foreign).unwrap()), events);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn inline_events_stand_alone() {
 fn an_inherited_default_namespace_goes_with_the_bookmark() {
     let text = envelope(
         "<w:Bookmark xmlns=\"urn:b\"><BookmarkList/></w:Bookmark>",
-        "",
+        "<w:Events/>",
     );
     let bookmark = parse(&text).unwrap().header.bookmark;
     assert_eq!(bookmark.as_deref(), Some("<BookmarkList xmlns=\"urn:b\"/>"));
@@ -209,7 +209,7 @@ fn forbidden_characters_cost_a_character_not_the_batch() {
 #[test]
 fn unusable_bookmarks_are_none() {
     let bookmark = |inner: &str| {
-        let text = envelope(&format!("<w:Bookmark>{inner}</w:Bookmark>"), "");
+        let text = envelope(&format!("<w:Bookmark>{inner}</w:Bookmark>"), "<w:Events/>");
         parse(&text).unwrap().header.bookmark
     };
     assert_eq!(bookmark(""), None);
@@ -276,7 +276,10 @@ fn an_envelope_cut_anywhere_is_refused() {
 #[test]
 fn large_attributes_and_texts_pass() {
     let large = "x".repeat(1 << 20);
-    let text = envelope(&format!("<w:Other a=\"{large}\">{large}</w:Other>"), "");
+    let text = envelope(
+        &format!("<w:Other a=\"{large}\">{large}</w:Other>"),
+        "<w:Events/>",
+    );
     assert!(parse(&text).is_ok());
 }
 
@@ -378,6 +381,8 @@ fn faults_name_subcode_reason_and_windows_error() {
         assert!(text.contains(&relates));
         assert_eq!(text.contains("addressing/fault"), name.starts_with("a:"));
         assert_eq!(text.contains("s:Receiver"), status == 500);
+        // For that a source would cancel its subscription (MS-WSMV 3.1.4.1.30.2).
+        assert!(!text.contains("DeliveryRefused"), "{text}");
         assert_eq!(subcode.status(), status);
         let read = source::check_ack(&text, ID);
         assert_eq!(read, Err(Error::Faulted("a < b".into())));
@@ -682,4 +687,87 @@ fn certificate_lists_decide_by_issuer_and_subject() {
     // Stars do not make a match slow.
     let stars = access(&[], &[&"*a".repeat(50)], &[]);
     assert!(!stars.lets_in(&"a".repeat(49), "AB") && stars.lets_in(&"ba".repeat(50), "AB"));
+}
+
+/// Bodies of other clients; an Ack says that all in them is delivered.
+#[test]
+fn whatever_a_batch_is_made_of_is_delivered() {
+    let large = format!("<Event>{}</Event>", "x".repeat(300));
+    let cdata = format!("<w:Event><![CDATA[{large}]]></w:Event>");
+    let system = "<Event><System/></Event>";
+    let schema = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>x</Event>";
+    let cases: [(String, Vec<&str>); 12] = [
+        (
+            format!("<w:Events>{cdata}</w:Events><w:Events>{cdata}</w:Events>"),
+            vec![&large, &large],
+        ),
+        (cdata.clone(), vec![&large]),
+        (
+            format!("<Events>{}</Events>", cdata.replace("w:", "")),
+            vec![&large],
+        ),
+        (
+            format!(
+                "<x:Events xmlns:x='x'>{}</x:Events>",
+                cdata.replace("w:", "x:")
+            ),
+            vec![&large],
+        ),
+        (
+            format!("<w:Events>{system}{schema}</w:Events>"),
+            vec![system, schema],
+        ),
+        (
+            format!("<w:Events><w:Event>{system}<![CDATA[{large}]]></w:Event></w:Events>"),
+            vec![system, &large],
+        ),
+        (
+            format!("<w:Events><w:Event>a&lt;<!-- c -->{system}b</w:Event></w:Events>"),
+            vec![system, "a<", "b"],
+        ),
+        (
+            format!("<w:Events><More>1</More>{cdata}</w:Events>"),
+            vec!["<More>1</More>", &large],
+        ),
+        (
+            format!("<w:Events>&lt;E/&gt;{cdata}</w:Events>"),
+            vec!["<E/>", &large],
+        ),
+        (
+            format!("<w:Events><![CDATA[{large}]]></w:Events>"),
+            vec![&large],
+        ),
+        ("<w:Events/>".into(), vec![]),
+        (
+            " <!-- c --> <w:Events> <!-- c --><?p i?> </w:Events>\n".into(),
+            vec![],
+        ),
+    ];
+    for (body, expected) in cases {
+        let text = envelope("", &body);
+        assert_eq!(texts(&parse(&text).unwrap()), expected, "{body}");
+        let heartbeat = text.replace(action::EVENTS, action::HEARTBEAT);
+        let message = parse(&heartbeat).unwrap();
+        match expected[..] {
+            [] => assert_eq!(message.body, Body::Heartbeat, "{body}"),
+            _ => assert_eq!(texts(&message), expected, "{body}"),
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_no_batch_is_refused() {
+    let refused = |body: &str| parse(&envelope("", body)).unwrap_err();
+    for nothing in ["", " ", "<!-- c -->"] {
+        assert_eq!(refused(nothing), Error::Missing("w:Events"), "{nothing}");
+    }
+    let other = "<w:Items><w:Event>x</w:Event></w:Items>";
+    assert_eq!(refused(other), Error::NoBatch("Items".into()));
+    assert_eq!(
+        refused(&format!("<w:Events/>{other}")),
+        Error::NoBatch("Items".into())
+    );
+    assert_eq!(refused("text"), Error::NoBatch(String::new()));
+    let twice = "<w:Events/></s:Body><s:Body><w:Events><w:Event>x</w:Event></w:Events>";
+    assert_eq!(refused(twice), Error::NotEnvelope);
 }

@@ -37,6 +37,8 @@ fn join_pieces(mut rest: &str) -> String {
             after
         } else if let Some(comment) = markup.strip_prefix("<!--") {
             comment.split_once("-->").map_or("", |(_, after)| after)
+        } else if let Some(instruction) = markup.strip_prefix("<?") {
+            instruction.split_once("?>").map_or("", |(_, after)| after)
         } else {
             markup.split_once('>').map_or("", |(_, after)| after)
         };

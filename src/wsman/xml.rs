@@ -62,6 +62,24 @@ impl<'a> Skeleton<'a> {
         self.outline.source_of(node)
     }
 
+    /// What stands in an element beside the elements in it, piece by piece.
+    pub(super) fn beside_elements(&self, node: Node<'_, '_>) -> Vec<&'a str> {
+        let whole = self.outline.range_of(node);
+        let source = self.source_of(node);
+        let front = walk_tag(source.as_bytes(), |_| {}).unwrap_or(source.len());
+        let start = whole.start.saturating_add(front);
+        let mut at = start;
+        let mut pieces = Vec::new();
+        for child in node.children().filter(Node::is_element) {
+            let range = self.outline.range_of(child);
+            pieces.push(self.outline.between(at..range.start));
+            at = range.end;
+        }
+        let end = start.saturating_add(content(source).len());
+        pieces.push(self.outline.between(at..end));
+        pieces
+    }
+
     /// Like [`Skeleton::source_of`], with the namespace declarations that the
     /// element inherits and uses, so that it can stand alone.
     #[must_use]

@@ -67,8 +67,19 @@ impl<'a> Outline<'a> {
     /// The source text of a node, cut text included.
     #[must_use]
     pub fn source_of(&self, node: Node<'_, '_>) -> &'a str {
+        self.between(self.range_of(node))
+    }
+
+    /// Where that lies.
+    #[must_use]
+    pub fn range_of(&self, node: Node<'_, '_>) -> Range<usize> {
         let Range { start, end } = node.range();
-        let range = self.source_offset(start)..self.source_offset(end);
+        self.source_offset(start)..self.source_offset(end)
+    }
+
+    /// The source text of a range.
+    #[must_use]
+    pub fn between(&self, range: Range<usize>) -> &'a str {
         self.source.get(range).unwrap_or_default()
     }
 

@@ -47,7 +47,7 @@ fn an_unknown_subscription_is_not_found() {
 }
 
 #[test]
-fn the_identifier_or_the_path_tells_which_subscription_is_meant() {
+fn the_identifier_tells_which_subscription_is_meant_or_the_path_where_there_is_none() {
     let (mut pair, host) = pair();
     let reference = host.reference().to_owned();
     let text = heartbeat(&mut pair, &host, &reference);
@@ -56,6 +56,20 @@ fn the_identifier_or_the_path_tells_which_subscription_is_meant() {
     let path = host.offered.as_ref().unwrap().notify_to.clone();
     let path = path.trim_start_matches("http://collector.example.com:5985");
     assert_eq!(say(&mut pair, &host, path, &text).1.status, 200);
+    let id = host
+        .offered
+        .as_ref()
+        .unwrap()
+        .notify_to
+        .rsplit('/')
+        .next()
+        .unwrap();
+    for other in ["00000000-0000-0000-0000-000000000001", "nothing"] {
+        let reference = reference.replace(&id.to_uppercase(), other);
+        let text = heartbeat(&mut pair, &host, &reference);
+        assert!(text.contains(other), "{text}");
+        assert_eq!(say(&mut pair, &host, path, &text).1.status, 404, "{other}");
+    }
     assert_eq!(pair.collector.counters().heartbeats, 2);
 }
 
@@ -152,6 +166,45 @@ fn an_event_over_a_limit_goes_out_under_its_own_name() {
 }
 
 #[test]
+fn a_body_that_is_no_batch_gets_a_fault_and_moves_no_bookmark() {
+    let (mut pair, mut host) = pair();
+    pair.post(&mut host, 1..=1);
+    let before = host.handed_back();
+    let reference = host.reference().to_owned();
+    for (with, expected) in [("", 400), ("<w:Items><w:Event>x</w:Event></w:Items>", 400)] {
+        let message = pair.new_uuid();
+        let bookmark = super::host::bookmark(9);
+        let text = source::events(&host.sender("", message), &reference, Some(&bookmark), []);
+        let text = text.replace("<w:Events></w:Events>", with);
+        let (_, reply) = say(&mut pair, &host, "/wsman", &text);
+        assert_eq!(reply.status, expected);
+        let fault = reply.text.unwrap();
+        assert!(fault.contains("w:SchemaValidationError"), "{fault}");
+        pair.enumerate(&mut host);
+        assert_eq!(host.handed_back(), before.or(Some(1)));
+    }
+    assert_eq!(pair.outputs[0].records(), [1]);
+}
+
+#[test]
+fn a_batch_over_a_limit_gets_a_fault_that_names_the_remedy() {
+    let (mut pair, mut host) = pair();
+    let reference = host.reference().to_owned();
+    let message = pair.new_uuid();
+    let events = std::iter::repeat_n("x", 16_385);
+    let text = source::events(&host.sender("", message), &reference, None, events);
+    let (_, reply) = say(&mut pair, &host, "/wsman", &text);
+    let fault = reply.text.unwrap();
+    assert!(
+        fault.contains("w:EncodingLimit") && fault.contains("16385 events"),
+        "{fault}"
+    );
+    assert!(fault.contains("MaxItems"), "{fault}");
+    pair.post(&mut host, 1..=1);
+    assert_eq!(pair.outputs[0].records(), [1]);
+}
+
+#[test]
 fn a_batch_without_events_is_acknowledged() {
     let (mut pair, mut host) = pair();
     pair.post_of(&mut host, &[], None);
@@ -160,13 +213,13 @@ fn a_batch_without_events_is_acknowledged() {
 }
 
 #[test]
-fn the_end_of_a_subscription_is_acknowledged_and_an_end_needs_no_body() {
+fn an_end_and_the_end_of_a_subscription_are_answered_without_a_body() {
     let (mut pair, host) = pair();
     let (message, other) = (pair.new_uuid(), pair.new_uuid());
     let reference = host.reference();
     let text = source::subscription_end(&host.sender("", message), reference, 5004, "why");
     let (conn, reply) = say(&mut pair, &host, "/wsman", &text);
-    source::check_ack(&reply.text.unwrap(), message).unwrap();
+    assert_eq!((reply.status, reply.text), (204, None));
     pair.call(conn, &source::end(other, message));
     let reply = pair.peer(conn).replies.pop().unwrap();
     assert_eq!((reply.status, reply.text), (204, None));

@@ -6,14 +6,8 @@ fn sealed_type() -> ContentType {
 
 fn emitted(length: usize, token: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    emit(
-        Mechanism::Spnego,
-        Charset::Utf16,
-        length,
-        token,
-        data,
-        &mut out,
-    );
+    let style = Style::windows(Mechanism::Spnego, Charset::Utf16);
+    emit(style, length, token, data, &mut out);
     out
 }
 
@@ -40,9 +34,16 @@ fn error(body: &[u8]) -> Error {
 #[test]
 fn bodies_are_written_as_windows_writes_them() {
     let mut out = Vec::new();
-    let (mechanism, charset) = (Mechanism::Spnego, Charset::Utf8);
-    emit(mechanism, charset, 6, b"tttt", b"sealed", &mut out);
+    let mut style = Style::windows(Mechanism::Spnego, Charset::Utf8);
+    emit(style, 6, b"tttt", b"sealed", &mut out);
     assert_eq!(out, written(FRONT, END));
+    style.tab = true;
+    let mut out = Vec::new();
+    emit(style, 6, b"tttt", b"sealed", &mut out);
+    let tabbed = FRONT.replace("\r\nContent", "\r\n\tContent");
+    let tabbed = tabbed.replace("\r\nOrig", "\r\n\tOrig");
+    assert_eq!(out, written(&tabbed, END));
+    assert_eq!(parse(&sealed_type(), &out).unwrap().style, style);
 }
 
 #[test]
@@ -60,7 +61,8 @@ fn sizes_agree_with_content_lengths_seen_from_windows() {
     for (mechanism, token, length, content_length) in seen {
         let (token, data) = (vec![0; token], vec![0; length]);
         let mut out = Vec::new();
-        emit(mechanism, Charset::Utf16, length, &token, &data, &mut out);
+        let style = Style::windows(mechanism, Charset::Utf16);
+        emit(style, length, &token, &data, &mut out);
         assert_eq!(out.len(), content_length);
     }
 }
@@ -81,13 +83,19 @@ fn parsing_undoes_emitting_whatever_the_data() {
         .flat_map(|d| [0, 10, 13, 16, 60].map(|t| (*d, t)))
     {
         for mechanism in [Mechanism::Spnego, Mechanism::Kerberos] {
-            for charset in [Charset::Utf16, Charset::Utf8] {
+            let charsets = [Charset::Utf16, Charset::Utf8];
+            for (charset, tab) in charsets.into_iter().flat_map(|c| [(c, false), (c, true)]) {
                 let token = vec![b'\n'; token];
                 let mut out = Vec::new();
-                emit(mechanism, charset, data.len(), &token, data, &mut out);
+                let style = Style {
+                    mechanism,
+                    charset,
+                    tab,
+                };
+                emit(style, data.len(), &token, data, &mut out);
                 let kind = ContentType::parse(content_type(mechanism)).unwrap();
                 let sealed = parse(&kind, &out).unwrap();
-                assert_eq!((sealed.mechanism, sealed.charset), (mechanism, charset));
+                assert_eq!(sealed.style, style);
                 assert_eq!(sealed.length, data.len());
                 assert_eq!(out[sealed.token], token);
                 assert_eq!(out[sealed.data], *data);
@@ -314,4 +322,23 @@ fn parts_that_do_not_fit_together_are_refused() {
         parse_all(&kind, b""),
         Err(Error::MissingDelimiter { offset: 0 })
     );
+}
+
+#[test]
+fn a_part_of_another_type_is_refused() {
+    let first = FRONT.find("\r\n").unwrap() + 2;
+    let second = FRONT.rfind("Content-Type").unwrap();
+    let protocol = "Content-Type: application/HTTP-SPNEGO-session-encrypted\r\n";
+    let octets = "Content-Type: application/octet-stream\r\n";
+    assert!(FRONT.contains(protocol) && FRONT.contains(octets));
+    for other in ["", &protocol.replace("SPNEGO", "Kerberos"), octets] {
+        let body = written(&FRONT.replace(protocol, other), END);
+        let expected = Error::OtherProtocol { offset: first };
+        assert_eq!(error(&body), expected, "{other}");
+    }
+    for other in ["", "Content-Type: text/plain\r\n", "Content-Length: 6\r\n"] {
+        let body = written(&FRONT.replace(octets, other), END);
+        let expected = Error::NoOctetStream { offset: second };
+        assert_eq!(error(&body), expected, "{other}");
+    }
 }

@@ -13,7 +13,7 @@ fn text_joins_whatever_its_pieces() {
             "&lt;E a=&quot;1&apos;&#x41;&#66;&quot;/&gt;",
             "<E a=\"1'AB\"/>",
         ),
-        ("a<!-- <b> -->c<?p i?>d", "acd"),
+        ("a<!-- <b> -->c<?p i?>d<?p >?>", "acd"),
         (
             "&#x5;&#xfffe;&#0;&#xd800;&nbsp;",
             "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}",

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::http::ContentType;
-use wecrelay::http::multipart::{self, MAX_TOKEN, Mechanism, Sealed};
+use wecrelay::http::multipart::{self, MAX_TOKEN, Mechanism, Sealed, Style};
 use wecrelay::wire::Charset;
 
 // The first line is the Content-Type, the rest the body.
@@ -50,7 +50,12 @@ fn comes_back(token: &[u8], data: &[u8]) {
     for mechanism in [Mechanism::Spnego, Mechanism::Kerberos] {
         for charset in [Charset::Utf16, Charset::Utf8] {
             let mut out = Vec::new();
-            multipart::emit(mechanism, charset, data.len(), token, data, &mut out);
+            let style = Style {
+                mechanism,
+                charset,
+                tab: token.len() % 2 == 1,
+            };
+            multipart::emit(style, data.len(), token, data, &mut out);
             let kind = ContentType::parse(multipart::content_type(mechanism)).unwrap();
             let parsed = multipart::parse(&kind, &out);
             if token.len() > MAX_TOKEN {
@@ -64,10 +69,7 @@ fn comes_back(token: &[u8], data: &[u8]) {
             } = parsed.clone().unwrap();
             assert_eq!((&out[at], &out[place]), (token, data));
             let parsed = parsed.unwrap();
-            assert_eq!(
-                (parsed.mechanism, parsed.charset, parsed.length),
-                (mechanism, charset, data.len())
-            );
+            assert_eq!((parsed.style, parsed.length), (style, data.len()));
         }
     }
 }

@@ -1,0 +1,83 @@
+//! How much one batch may be: all its messages lie in memory until they are delivered.
+
+use crate::wsman::RawEvent;
+
+/// Most events of a batch. Windows' own have at most 512,000 bytes (`MaxEnvelopeSize`), in
+/// which 3,500 events of one letter have room.
+pub(super) const MAX_EVENTS: usize = 16_384;
+
+/// Most bytes of a batch's messages in one form. Windows' own give about 2 MB.
+pub(super) const MAX_BYTES: usize = 64 << 20;
+
+/// Bytes of a message beside its event's values, which it holds twice: in structured
+/// data and in `MSG`. A guess, rather high, that saves copying while frames grow.
+const OVERHEAD: usize = 512;
+
+/// About how many bytes the messages of a batch will have in one form.
+///
+/// # Errors
+/// More events, or bytes, than are taken at once; in words, with the remedy.
+pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
+    if events.len() > MAX_EVENTS {
+        return Err(format!(
+            "a batch of {} events, at most {MAX_EVENTS} are taken at once: have the client send \
+             smaller ones (MaxItems of the subscription)",
+            events.len()
+        ));
+    }
+    let size = |raw: &RawEvent<'_>| raw.xml.len().saturating_mul(2).saturating_add(OVERHEAD);
+    let size = events.iter().map(size).fold(0, usize::saturating_add);
+    check_size(size).map(|()| size)
+}
+
+/// Whether messages of that many bytes are taken.
+pub(super) fn check_size(size: usize) -> Result<(), String> {
+    if size <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "a batch whose messages have some {} MiB, at most {} MiB are taken at once: have the \
+         client send smaller ones (MaxItems of the subscription)",
+        size >> 20,
+        MAX_BYTES >> 20
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(count: usize, length: usize) -> Vec<RawEvent<'static>> {
+        let xml = "x".repeat(length).into();
+        vec![RawEvent { xml }; count]
+    }
+
+    #[test]
+    fn events_are_limited_on_both_sides() {
+        assert!(expected_size(&events(MAX_EVENTS, 1)).is_ok());
+        let refused = expected_size(&events(MAX_EVENTS + 1, 1)).unwrap_err();
+        assert!(
+            refused.contains("16385 events") && refused.contains("MaxItems"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn bytes_are_limited_on_both_sides() {
+        let half = (MAX_BYTES / 64 - OVERHEAD) / 2;
+        assert_eq!(expected_size(&events(64, half)), Ok(MAX_BYTES));
+        let refused = expected_size(&events(64, half + 1)).unwrap_err();
+        assert!(
+            refused.contains("64 MiB") && refused.contains("MaxItems"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_batch_that_fills_what_windows_sends_is_far_within() {
+        let item =
+            "<w:Event Action=\"http://schemas.dmtf.org/wbem/wsman/1/wsman/Event\"></w:Event>";
+        let most = usize::try_from(crate::wsman::subscribe::MAX_ENVELOPE_SIZE).unwrap();
+        assert!(2 * most / item.len() < MAX_EVENTS);
+    }
+}
