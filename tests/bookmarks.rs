@@ -186,3 +186,58 @@ fn start(port: u16, dir: &TempDir) -> Relay {
     ];
     Relay::start_on(port, dir, &arguments)
 }
+
+/// A state folder of 0.1.0, which named this account by the domain that the client wrote.
+#[test]
+fn bookmarks_of_0_1_are_found_under_their_old_name_and_rewritten() {
+    let dir = TempDir::new();
+    let database = dir.file("state/wecrelay.db");
+    std::fs::create_dir(dir.file("state")).unwrap();
+    let old = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/state-0.1.0/wecrelay.db"
+    );
+    std::fs::copy(old, &database).unwrap();
+    let before = rows(&database);
+    assert_eq!(before[0].0, "corp\\ws7");
+    let account: wecrelay::users::Account = "ws7".parse().unwrap();
+    let line = wecrelay::users::line(&account, "Correct-Horse-7");
+    std::fs::write(dir.file("users"), line.as_str()).unwrap();
+    std::fs::write(dir.file("password"), "Correct-Horse-7\n").unwrap();
+    let users = dir.file("users");
+    let mut relay = Relay::start(&dir, &["--users", &users, "--channel", "Security"]);
+    let password = dir.file("password");
+    let url = relay.url();
+    let sent = support::run(&[
+        "send",
+        &url,
+        "--user",
+        "CORP\\ws7",
+        "--password-file",
+        &password,
+        "--machine",
+        "ws7.corp.example",
+        "--count",
+        "8",
+    ]);
+    assert!(sent.status.success(), "{}", relay.process.log());
+    assert!(relay.process.terminate().success());
+    let after = rows(&database);
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_eq!(after[0].0, "account:ws7");
+    assert_eq!(after[0].1, before[0].1, "the subscription is the same");
+    // What was the latest then is the one before now.
+    assert_eq!(after[0].3, Some(before[0].2.clone()));
+}
+
+/// Identity, subscription, latest and previous bookmark of each row.
+fn rows(database: &str) -> Vec<(String, Vec<u8>, String, Option<String>)> {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let mut statement = connection
+        .prepare("SELECT identity, subscription, latest, previous FROM bookmark")
+        .unwrap();
+    let rows = statement.query_map((), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}

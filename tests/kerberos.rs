@@ -12,8 +12,15 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpStream;
-use support::{Clock, Kdc, Relay, SERVICE, TempDir, read_reply, run};
+use support::{Clock, Issued, Kdc, Relay, SERVICE, TempDir, Use, read_reply, run};
+use wecrelay::kerberos::keytab::Keytab;
 
+const ENUMERATE: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+    xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" \
+    xmlns:n=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"><s:Header>\
+    <a:To>http://localhost:5985/wsman</a:To>\
+    <a:Action>http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate</a:Action>\
+    <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body><n:Enumerate/></s:Body></s:Envelope>";
 const AES: &str = "aes256-cts-hmac-sha1-96,aes128-cts-hmac-sha1-96";
 
 /// What curl's `--negotiate` came to.
@@ -51,6 +58,147 @@ fn curl_as(kdc: &Kdc, relay: &Relay, name: &str) -> Attempt {
         authorization: header.map(|line| line.trim_start_matches("> ").to_owned()),
         mutual: last("< WWW-Authenticate: Negotiate ").is_some(),
     }
+}
+
+/// Asks for the subscriptions with curl, which cannot seal; the status.
+fn ask(kdc: &Kdc, url: &str, port: u16) -> u16 {
+    let envelope = kdc.file("envelope.xml");
+    std::fs::write(&envelope, ENUMERATE).unwrap();
+    let output = kdc
+        .client("curl")
+        .args(["-sk4", "--max-time", "20", "--noproxy", "*"])
+        .args(["--negotiate", "-u", ":"])
+        .args(["--data-binary", &format!("@{envelope}")])
+        .args(["-H", "Content-Type: application/soap+xml;charset=UTF-8"])
+        .args(["--resolve", &format!("localhost:{port}:127.0.0.1")])
+        .args(["-o", "/dev/null", "-w", "%{http_code}"])
+        .arg(url)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).parse().unwrap()
+}
+
+fn ask_plain(kdc: &Kdc, relay: &Relay) -> u16 {
+    let port = relay.port();
+    let url = format!("http://localhost:{port}/wsman/SubscriptionManager/WEC");
+    ask(kdc, &url, port)
+}
+
+#[test]
+fn people_come_in_only_where_they_are_named() {
+    let (kdc, dir) = (Kdc::start(AES), TempDir::new());
+    kdc.log_on("1h");
+    let mut relay = start(&kdc, &dir, &["--allow-unencrypted"]);
+    assert_eq!(ask_plain(&kdc, &relay), 200, "{}", relay.process.log());
+    kdc.log_on_as("alice");
+    assert_eq!(ask_plain(&kdc, &relay), 403);
+    let line = refusal(&mut relay, "may have no subscription");
+    assert!(line.contains("alice@EXAMPLE.TEST"), "{line}");
+    assert!(line.contains("--principal"), "{line}");
+    drop(relay);
+    for flags in [["--principal", "ALICE@*"], ["--realm", "example.test"]] {
+        let relay = start(&kdc, &dir, &[&["--allow-unencrypted"][..], &flags].concat());
+        assert_eq!(ask_plain(&kdc, &relay), 200, "{}", relay.process.log());
+    }
+    let relay = start(
+        &kdc,
+        &dir,
+        &[
+            "--allow-unencrypted",
+            "--principal",
+            "bob@EXAMPLE.TEST",
+            "--realm",
+            "OTHER.TEST",
+        ],
+    );
+    assert_eq!(ask_plain(&kdc, &relay), 403, "others are named");
+}
+
+/// Debian 12's curl sends no channel bindings: as does whoever shows a ticket here that was
+/// caught elsewhere.
+#[test]
+fn inside_tls_a_ticket_alone_is_not_enough() {
+    let (kdc, dir) = (Kdc::start(AES), TempDir::new());
+    kdc.log_on("1h");
+    let root = Issued::root("Test Root");
+    let certificate = root.issue("localhost", Use::Server, 100);
+    let (own, key) = certificate.write(&dir, "collector");
+    let keytab = kdc.keytab();
+    let start = |more: &[&str]| {
+        let base = ["--keytab", &keytab, "--tls-cert", &own, "--tls-key", &key];
+        Relay::start_secure(&dir, &[&base[..], more].concat())
+    };
+    let ask = |relay: &Relay| {
+        let port = relay.port();
+        let url = format!("https://localhost:{port}/wsman/SubscriptionManager/WEC");
+        ask(&kdc, &url, port)
+    };
+    let mut relay = start(&[]);
+    assert_eq!(ask(&relay), 403, "{}", relay.process.log());
+    let line = refusal(&mut relay, "inside TLS, with neither");
+    assert!(line.contains("WIN10$@EXAMPLE.TEST by kerberos"), "{line}");
+    assert!(line.contains("--channel-bindings none"), "{line}");
+    drop(relay);
+    let relay = start(&["--channel-bindings", "none"]);
+    assert_eq!(ask(&relay), 200, "{}", relay.process.log());
+}
+
+#[test]
+fn a_key_under_another_version_or_name_of_the_account_opens_tickets() {
+    let (kdc, dir) = (Kdc::start(AES), TempDir::new());
+    kdc.log_on("1h");
+    // As ktutil's addent leaves it when somebody mistypes -k.
+    let mut keytab = Keytab::parse(&std::fs::read(kdc.keytab()).unwrap()).unwrap();
+    for (version, principal) in [
+        (9, SERVICE),
+        (0, SERVICE),
+        (258, SERVICE),
+        (1, "host/localhost"),
+    ] {
+        for entry in &mut keytab.entries {
+            entry.kvno = version;
+            entry.principal = format!("{principal}@EXAMPLE.TEST");
+        }
+        std::fs::write(kdc.file("odd.keytab"), written(&keytab)).unwrap();
+        let relay = Relay::start(&dir, &["--keytab", &kdc.file("odd.keytab")]);
+        assert_eq!(
+            curl(&kdc, &relay).status,
+            200,
+            "{version} {principal}: {}",
+            relay.process.log()
+        );
+    }
+}
+
+/// A keytab as a file.
+fn written(keytab: &Keytab) -> Vec<u8> {
+    let text = |text: &str| {
+        let size = u16::try_from(text.len()).unwrap().to_be_bytes();
+        [&size, text.as_bytes()].concat()
+    };
+    let mut file = vec![5, 2];
+    for entry in &keytab.entries {
+        let (name, realm) = entry.principal.split_once('@').unwrap();
+        let parts: Vec<_> = name.split('/').collect();
+        let mut body = u16::try_from(parts.len()).unwrap().to_be_bytes().to_vec();
+        body.extend(text(realm));
+        parts.iter().for_each(|part| body.extend(text(part)));
+        body.extend(1_u32.to_be_bytes());
+        body.extend(0_u32.to_be_bytes());
+        body.push(entry.kvno.to_be_bytes()[3]);
+        body.extend(
+            u16::try_from(entry.key.enctype().number())
+                .unwrap()
+                .to_be_bytes(),
+        );
+        let key = entry.key.as_bytes();
+        body.extend(u16::try_from(key.len()).unwrap().to_be_bytes());
+        body.extend(key);
+        body.extend(entry.kvno.to_be_bytes());
+        file.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+        file.extend(body);
+    }
+    file
 }
 
 /// Sends a request with this header, as anyone can who has seen it.

@@ -441,6 +441,192 @@ fn channel_bindings_of_another_connection_are_refused() {
     }
 }
 
+const OURS: [u8; 16] = [1; 16];
+
+/// What becomes of a client inside TLS: whether its bodies count unsealed, or why not at all.
+fn inside_tls(client: Client, change: impl FnOnce(&mut Policy)) -> Result<bool, Error> {
+    let mut connection = Connection::from("192.0.2.7");
+    change(&mut connection.policy);
+    connection.acceptor = Acceptor::within_tls(Some(OURS));
+    let (authenticate, _) = raw(&mut connection, client);
+    match connection.handle(&authenticate) {
+        Step::Accept { unsealed, .. } => Ok(unsealed),
+        Step::Deny(error) => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn bound(bindings: Option<[u8; 16]>) -> Client {
+    Client {
+        channel_bindings: bindings,
+        ..account()
+    }
+}
+
+#[test]
+fn inside_tls_unsealed_bodies_count_with_our_channel_bindings_only() {
+    assert_eq!(inside_tls(bound(Some(OURS)), |_| ()), Ok(true));
+    // It may seal them: only the owner of the account can.
+    assert_eq!(inside_tls(bound(None), |_| ()), Ok(false));
+    assert_eq!(inside_tls(bound(Some([0; 16])), |_| ()), Ok(false));
+    let none = |policy: &mut Policy| policy.bindings = Bindings::None;
+    for bindings in [None, Some(OURS), Some([2; 16])] {
+        assert_eq!(inside_tls(bound(bindings), none), Ok(true));
+    }
+    // A null session proves nothing that could be stolen.
+    assert_eq!(inside_tls(Client::anonymous("x"), |_| ()), Ok(true));
+}
+
+#[test]
+fn spnego_around_it_changes_nothing() {
+    for (bindings, unsealed) in [(Some(OURS), true), (None, false)] {
+        let mut connection = Connection::from("192.0.2.7");
+        connection.acceptor = Acceptor::within_tls(Some(OURS));
+        let list = [Mechanism::Ntlm];
+        let (last, _) = wrapped(&mut connection, bound(bindings), &list, true);
+        let step = connection.handle(&last);
+        let found = matches!(step, Step::Accept { unsealed: u, .. } if u == unsealed);
+        assert!(found, "{step:?}");
+    }
+}
+
+/// The logon of a client that can neither seal nor sends a MIC, as curl's.
+fn weak(connection: &mut Connection, bindings: Option<[u8; 16]>) -> Step {
+    use crate::ntlm::messages::{Authenticate, AvPair, AvPairs, Challenge, Flags, Negotiate};
+    use crate::ntlm::messages::{NtResponse, V2Response};
+    let flags = Flags::UNICODE | Flags::NTLM | Flags::ESS;
+    let negotiate = Negotiate {
+        flags,
+        domain: Vec::new(),
+        workstation: Vec::new(),
+        version: None,
+    };
+    let challenge = connection.challenge(&header(&negotiate.emit()));
+    let challenge = Challenge::parse(&token(&challenge)).unwrap();
+    let mut pairs = challenge.target_info.0.clone();
+    pairs.extend(bindings.map(AvPair::ChannelBindings));
+    let temp = V2Response::temp(0, [6; 8], &AvPairs(pairs.clone()));
+    let key = NtHash::from_password("Correct-Horse-7").response_key("forwarder", "EXAMPLE");
+    let server = &challenge.server_challenge;
+    let proof = ntlm::crypto::ntlmv2_proof(&key, server, &temp);
+    let authenticate = Authenticate {
+        flags,
+        lm_response: Vec::new(),
+        response: NtResponse::V2(V2Response {
+            proof,
+            temp,
+            pairs: AvPairs(pairs),
+        }),
+        domain: "EXAMPLE".into(),
+        user: "forwarder".into(),
+        workstation: "W".into(),
+        encrypted_session_key: None,
+        version: None,
+        mic: None,
+    };
+    connection.handle(&header(&authenticate.emit()))
+}
+
+#[test]
+fn a_handshake_without_mic_counts_only_where_bindings_are_not_asked_for() {
+    let mut connection = Connection::from("192.0.2.7");
+    for bindings in [None, Some(OURS)] {
+        connection.acceptor = Acceptor::within_tls(Some(OURS));
+        let Step::Deny(error) = weak(&mut connection, bindings) else {
+            panic!("let in");
+        };
+        assert!(matches!(
+            error,
+            Error::Unbound {
+                why: Unbound::Mic,
+                ..
+            }
+        ));
+        assert!(error.reason().contains("--channel-bindings none"));
+        assert!(error.reason().contains(r"EXAMPLE\forwarder by ntlm"));
+        assert_eq!(error.method(), "ntlm");
+        assert_eq!(error.tried(), None, "the password was right: no guess");
+    }
+    connection.policy.bindings = Bindings::None;
+    let step = weak(&mut connection, None);
+    assert!(matches!(step, Step::Accept { unsealed: true, .. }));
+}
+
+#[test]
+fn the_service_that_a_host_means_has_to_be_ours() {
+    let meant = |target: &str, names: &[&str]| {
+        let mut connection = Connection::from("192.0.2.7");
+        connection.policy.names = names.iter().map(|name| (*name).to_owned()).collect();
+        let client = Client {
+            target: Some(target.to_owned()),
+            ..account()
+        };
+        let (authenticate, _) = raw(&mut connection, client);
+        match connection.handle(&authenticate) {
+            Step::Accept { .. } => None,
+            Step::Deny(error) => Some(error.reason()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let ours: &[&str] = &["wec.example.com"];
+    for target in ["HTTP/wec.example.com", "host/WEC", "WSMAN/wec:5985", ""] {
+        assert_eq!(meant(target, ours), None, "{target}");
+        assert_eq!(meant(target, &[]), None, "{target}");
+    }
+    // Without a name of ours only the class tells.
+    assert_eq!(meant("HTTP/other.example.com", &[]), None);
+    let why = meant("HTTP/attacker.example.com", ours).unwrap();
+    assert!(why.contains("this is wec.example.com; "), "{why}");
+    assert!(why.contains("--hostname"), "{why}");
+    for target in ["cifs/wec.example.com", "ldap/wec", "wec.example.com"] {
+        for names in [ours, &[]] {
+            let why = meant(target, names).unwrap();
+            assert!(why.contains("no service of a collector"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn who_an_account_is_does_not_depend_on_what_a_client_calls_its_domain() {
+    use crate::ntlm::{Account, Name};
+    let claimed = |domain: &str| Account::User {
+        user: "WS7".into(),
+        domain: domain.into(),
+        workstation: "x".into(),
+    };
+    let line = Name {
+        domain: None,
+        user: "ws7".into(),
+    };
+    let forged = claimed("X\\host/dc01.example/");
+    let identity = Identity::ntlm(&forged, Some(line.clone()));
+    assert_eq!(identity.name, "ws7");
+    assert_eq!(identity.key(), "account:ws7");
+    assert_eq!(identity.former(), ["X\\host/dc01.example/\\WS7"]);
+    let by_digest = Identity::account(line, Method::Digest, "ws7".into());
+    assert_eq!(by_digest.key(), identity.key());
+    // Of another kind with the same name.
+    let certificate = Certificate {
+        name: "ws7".into(),
+        former: None,
+        issuer: String::new(),
+    };
+    assert_ne!(Identity::from(&certificate).key(), identity.key());
+    let domain = Identity::domain_account(&claimed("EXAMPLE"));
+    assert_eq!(domain.key(), r"ntlm-domain:EXAMPLE\WS7");
+    let upn = Account::User {
+        user: "ws7$@example.test".into(),
+        domain: String::new(),
+        workstation: String::new(),
+    };
+    let name = Name {
+        domain: Some("example.test".into()),
+        user: "ws7$".into(),
+    };
+    let subject = Identity::domain_account(&upn).subject;
+    assert_eq!(subject, Subject::DomainAccount(name));
+}
+
 #[test]
 fn schemes_are_offered_only_where_someone_can_come() {
     let mut policy = policy();

@@ -85,14 +85,15 @@ impl Negotiate {
             ];
         }
         let [domain, workstation] = names;
+        // Nobody needs them, and clients leave rubbish in their fields.
         let named = |flag, field: Field| match flags.contains(flag) {
-            true => field.bytes(message, NEGOTIATE_HEADER),
-            false => Ok(&[][..]),
+            true => field.bytes(message, NEGOTIATE_HEADER).unwrap_or_default(),
+            false => &[],
         };
         Ok(Self {
             flags,
-            domain: named(Flags::OEM_DOMAIN_SUPPLIED, domain)?.to_vec(),
-            workstation: named(Flags::OEM_WORKSTATION_SUPPLIED, workstation)?.to_vec(),
+            domain: named(Flags::OEM_DOMAIN_SUPPLIED, domain).to_vec(),
+            workstation: named(Flags::OEM_WORKSTATION_SUPPLIED, workstation).to_vec(),
             version: optional_version(flags, &mut reader),
         })
     }

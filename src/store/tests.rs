@@ -230,6 +230,57 @@ fn a_folder_of_version_1_gets_the_tables_that_it_lacks() {
 }
 
 #[test]
+fn what_stands_under_a_former_name_is_found_once_and_rewritten() {
+    on_both("rename", |store| {
+        let (new, former) = (key(1), key(2));
+        put(store, &former, 7).unwrap();
+        store.commit().unwrap();
+        let found = find(store, &new, [key(4), former.clone()]).unwrap();
+        assert_eq!(found, Some(stored(7)));
+        assert_eq!(position(store, &former), Some(7), "only looked at");
+
+        let none = BatchFacts::new();
+        let names = || vec![key(4), former.clone()];
+        let recorded = record(store, &new, names, bookmark(9), &none, 9).unwrap();
+        assert_eq!(recorded, (Verdict::Replace, Some(stored(7))));
+        // Until it is committed nothing has happened.
+        store.rollback();
+        assert_eq!(position(store, &former), Some(7));
+        record(store, &new, names, bookmark(9), &none, 9).unwrap();
+        store.commit().unwrap();
+        assert_eq!(position(store, &former), None);
+        let entry = store.entry(&new).unwrap().unwrap();
+        assert_eq!(entry.latest.unwrap().bookmark, bookmark(9));
+        assert_eq!(entry.previous.unwrap(), bookmark(7).xml());
+
+        // Later nothing is taken over any more.
+        put(store, &former, 3).unwrap();
+        record(store, &new, || panic!("looked for"), bookmark(11), &none, 9).unwrap();
+        store.commit().unwrap();
+        assert_eq!(position(store, &former), Some(3));
+    });
+}
+
+#[test]
+fn a_former_name_replaces_what_was_only_kept_aside() {
+    on_both("rename aside", |store| {
+        let (new, former) = (key(1), key(2));
+        put(store, &former, 7).unwrap();
+        let reason = Reason::WentBack {
+            channel: "X".into(),
+            stored: 9,
+            incoming: 8,
+        };
+        let aside = bookmark(8);
+        store.put(&new, Change::Aside(&aside, &reason), 5).unwrap();
+        assert!(store.rename(&former, &new).unwrap());
+        assert!(!store.rename(&former, &new).unwrap(), "it is gone");
+        store.commit().unwrap();
+        assert_eq!(position(store, &new), Some(7));
+    });
+}
+
+#[test]
 fn the_guard_decides_where_a_bookmark_goes() {
     on_both("record", |store| {
         let none = BatchFacts::new();

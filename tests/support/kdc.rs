@@ -86,6 +86,16 @@ impl Kdc {
         self.environment().run("kinit", &arguments);
     }
 
+    /// Adds a person, and logs on as that one.
+    #[track_caller]
+    pub(crate) fn log_on_as(&self, name: &str) {
+        let keytab = self.dir.file(&format!("{name}.keytab"));
+        self.administer(&format!("addprinc -randkey {name}"));
+        self.administer(&format!("ktadd -k {keytab} {name}"));
+        self.environment()
+            .run("kinit", &["-k", "-t", &keytab, name]);
+    }
+
     /// A service's ticket, which stays the one that is used until the next logon.
     #[track_caller]
     pub(crate) fn fetch_ticket(&self, service: &str) {

@@ -124,6 +124,40 @@ fn a_pac_of_another_ticket_is_refused() {
 }
 
 #[test]
+fn the_client_of_a_ticket_is_the_account_or_its_principal_name() {
+    let mut logon = logon(WORKSTATION).unwrap();
+    assert!(logon.is("WEB1$", "RELAY.TEST"));
+    assert!(!logon.is("web1", "RELAY.TEST"), "without the dollar");
+    assert!(!logon.is("dc1$", "RELAY.TEST"));
+    logon.principal_name = Some("Alice@relay.example".into());
+    for (client, realm, is_it) in [
+        ("alice", "RELAY.EXAMPLE", true),
+        ("alice@relay.example", "RELAY.TEST", true),
+        ("alice", "RELAY.TEST", false),
+        ("web1$", "ANY", true),
+    ] {
+        assert_eq!(logon.is(client, realm), is_it, "{client} {realm}");
+    }
+}
+
+#[test]
+fn machines_are_told_from_people() {
+    // UserAccountControl, behind what the other fixed fields take.
+    const CONTROL: usize = INFORMATION + 168;
+    let is_machine = |control: u32| {
+        let pac = patched(WORKSTATION, CONTROL, &control.to_le_bytes());
+        logon(&pac).unwrap().is_machine
+    };
+    assert!(is_machine(0x80) && is_machine(0x100));
+    assert!(!is_machine(0x10) && !is_machine(0x210));
+    // Where that is not told, Domain Computers is.
+    assert!(is_machine(0));
+    let controller = Pac::parse(CONTROLLER).unwrap();
+    let controller = controller.logon("dc1$", time(CONTROLLER_AUTHTIME));
+    assert!(controller.unwrap().is_machine);
+}
+
+#[test]
 fn signatures_are_found_and_left_out_of_what_they_sign() {
     for (bytes, kind, length) in [(WORKSTATION, 16, 12), (RC4, -138, 16)] {
         let pac = Pac::parse(bytes).unwrap();

@@ -503,6 +503,39 @@ fn base_key(question: &Question) -> Option<Key> {
     Some(crypto::ntlmv2_key(&key, proof))
 }
 
+#[test]
+fn names_are_upper_cased_as_windows_and_as_others_do_it() {
+    struct Turkish;
+    impl Accounts for Turkish {
+        fn find(&self, user: &str, domain: &str) -> Option<Known> {
+            let name = Name {
+                domain: None,
+                user: user.to_owned(),
+            };
+            let hash = NtHash::from_password("Password");
+            (user == "ılgaz" && domain == "Domain").then_some(Known { name, hash })
+        }
+    }
+    let (negotiate, source) = initiator::start(user("ılgaz", "Domain", "Password"));
+    let (challenge, expect) = challenged(&negotiate);
+    let (by_windows, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let rules = Rules::default();
+    assert!(expect.clone().handle(&by_windows, &Turkish, &rules).is_ok());
+    // One that makes I of it: the proof is that of another user name, sent as this one.
+    let message = Authenticate::parse(&by_windows).unwrap();
+    let NtResponse::V2(response) = &message.response else {
+        panic!("no NTLMv2");
+    };
+    let hash = NtHash::from_password("Password");
+    let key = hash.response_key("ILGAZ", "Domain");
+    let proof = crypto::ntlmv2_proof(&key, &SERVER_CHALLENGE, &response.temp);
+    let found = Turkish.find("ılgaz", "Domain").unwrap();
+    let mut keys = found.hash.response_keys("ılgaz", "Domain");
+    let other =
+        keys.find(|key| crypto::ntlmv2_proof(key, &SERVER_CHALLENGE, &response.temp) == proof);
+    assert!(other.is_some());
+}
+
 struct Nobody;
 
 impl Accounts for Nobody {

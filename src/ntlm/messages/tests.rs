@@ -116,6 +116,19 @@ fn short_forms_of_negotiate_are_taken() {
 }
 
 #[test]
+fn names_in_negotiate_that_nobody_needs_may_point_anywhere() {
+    let mut message = named_negotiate().emit();
+    for offset in [20, 28] {
+        message[offset..offset + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+    }
+    let parsed = Negotiate::parse(&message).unwrap();
+    assert_eq!((parsed.domain.len(), parsed.workstation.len()), (0, 0));
+    // Nor do those without their flag.
+    message[12..16].fill(0);
+    assert!(Negotiate::parse(&message).is_ok());
+}
+
+#[test]
 fn a_mic_is_there_when_the_payload_leaves_room() {
     let has_mic = |message: &[u8]| Authenticate::parse(message).unwrap().mic.is_some();
     assert!(has_mic(&ntlmv2(None, Some([7; 16])).emit()));
