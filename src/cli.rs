@@ -20,6 +20,7 @@ mod password;
 mod proxy;
 mod reports;
 mod sources;
+mod state;
 mod verbosity;
 mod verify;
 mod windows;
@@ -42,6 +43,7 @@ pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;
 pub use sources::SourcesOptions;
+pub use state::StateOptions;
 pub use verbosity::Verbosity;
 pub use verify::{CheckOptions, DoctorOptions};
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
@@ -399,12 +401,9 @@ pub struct RelayOptions {
     #[arg(long, help_heading = "Events")]
     pub bom: bool,
 
-    /// Folder for bookmarks: how far each host has been read
-    ///
-    /// Created if missing; used by one relay at a time. Default: $STATE_DIRECTORY
-    /// (set by systemd), else ./wecrelay-state.
-    #[arg(long, value_name = "DIR", help_heading = "Relay")]
-    pub state: Option<PathBuf>,
+    /// What the relay remembers.
+    #[command(flatten)]
+    pub memory: StateOptions,
 
     /// Show a status page, metrics and health over HTTP at this address: ADDRESS:PORT
     ///

@@ -325,6 +325,7 @@ fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings,
         hostname: config.hostname.clone(),
         computers: config.computers.clone(),
         principals: config.principals.clone(),
+        forget_after: config.forget_after,
     })
 }
 

@@ -1,48 +1,32 @@
 //! The store of a single relay: one SQLite database in the state folder.
 
+mod bookmarks;
+mod damage;
+mod files;
 mod hosts;
 mod known;
-mod statements;
+mod salvage;
+mod schema;
 
-pub use hosts::{Old, forget_hosts, read_hosts};
+pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
 pub use known::{Known, known};
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::bookmark::{Bookmark, Key, Reason, Stored};
+use crate::bookmark::{Key, Stored};
 use crate::hosts::{Changes, Saved};
-use crate::store::{Aside, Change, Entry, Error, Store};
-
-use self::statements::{PUT_ASIDE, PUT_LATEST, RENAME, SELECT};
-
-/// Version of the tables, kept in the database's `user_version`.
-const SCHEMA_VERSION: i64 = 2;
+use crate::store::{Change, Condition, Error, Owner, Stamp, Store, Usage};
+use bookmarks::Read;
+use damage::Damage;
+use files::{Files, Missing, private_file};
+use schema::{check_version, version};
 
 /// How long to wait for another program that holds the database. The loop
 /// stands still meanwhile, so it is short: a failed turn can be tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
-
-const SCHEMA: &str = "
-    CREATE TABLE bookmark (
-        subscription BLOB NOT NULL,
-        authenticated INTEGER NOT NULL,
-        identity TEXT NOT NULL,
-        machine_id TEXT NOT NULL,
-        latest TEXT,
-        weak INTEGER NOT NULL DEFAULT 0,
-        last_event INTEGER,
-        previous TEXT,
-        aside TEXT,
-        aside_reason TEXT,
-        updated INTEGER NOT NULL,
-        PRIMARY KEY (subscription, authenticated, identity, machine_id)
-    ) STRICT, WITHOUT ROWID;";
 
 /// Bookmarks and hosts in `wecrelay.db` in the state folder.
 ///
@@ -53,8 +37,11 @@ pub struct Sqlite {
     connection: Connection,
     file: PathBuf,
     turn: Turn,
-    /// Held as long as the database is open; the last field, so released last.
-    _lock: File,
+    damage: Damage,
+    /// Why the files are not those of the folder, if that could not be mended.
+    gone: Option<String>,
+    /// Locked as long as the database is open; the last field, so released last.
+    files: Files,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +56,27 @@ enum Turn {
 
 impl Sqlite {
     /// Opens the database in `folder`, and creates both where they are missing,
-    /// for the relay's user only.
+    /// for the relay's user only. A damaged one is written anew from what can be read.
     ///
     /// # Errors
     /// Another relay uses the folder; it cannot be created or written; the
-    /// database is damaged or written by a later version.
+    /// database is no database or written by a later version.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        create_folder(folder)?;
-        let lock = lock(folder)?;
-        let file = folder.join("wecrelay.db");
-        private_file(&file)?;
-        let connection = connect(&file).map_err(|error| explain(&file, error))?;
-        check_version(&connection, &file)?;
-        prepare(&connection).map_err(|error| explain(&file, error))?;
+        let mut files = Files::lock(folder)?;
+        let file = files.database();
+        let mut connection = start(&file)?;
+        let mut damage = Damage::default();
+        if let Some(fault) = salvage::check(&connection) {
+            connection = damage.mend(&fault, connection, &file)?;
+        }
+        files.remember();
         Ok(Self {
             connection,
             file,
             turn: Turn::Clean,
-            _lock: lock,
+            damage,
+            gone: None,
+            files,
         })
     }
 
@@ -109,127 +99,152 @@ impl Sqlite {
             .map_err(|error| self.explain(error))
     }
 
-    fn change(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error> {
+    fn change(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error> {
         self.begin()?;
         let written = match change {
-            Change::Latest(stored) => self.put_latest(key, stored, now),
-            Change::Aside(bookmark, reason) => self.put_aside(key, bookmark, reason, now),
+            Change::Latest(stored) => bookmarks::put_latest(&self.connection, key, stored, stamp),
+            Change::Aside(bookmark, reason) => {
+                bookmarks::put_aside(&self.connection, key, (bookmark, reason), stamp)
+            }
         };
         written.map(drop).map_err(|error| self.explain(error))
-    }
-
-    fn put_latest(&self, key: &Key, stored: &Stored, now: u64) -> rusqlite::Result<usize> {
-        let (subscription, authenticated, identity, machine_id) = columns(key);
-        self.connection.prepare_cached(PUT_LATEST)?.execute(params![
-            subscription,
-            authenticated,
-            identity,
-            machine_id,
-            stored.bookmark.xml(),
-            stored.weak,
-            stored.last_event.map(to_sql),
-            to_sql(now),
-        ])
-    }
-
-    fn put_aside(
-        &self,
-        key: &Key,
-        bookmark: &Bookmark,
-        reason: &Reason,
-        now: u64,
-    ) -> rusqlite::Result<usize> {
-        let (subscription, authenticated, identity, machine_id) = columns(key);
-        self.connection.prepare_cached(PUT_ASIDE)?.execute(params![
-            subscription,
-            authenticated,
-            identity,
-            machine_id,
-            bookmark.xml(),
-            reason.to_string(),
-            to_sql(now),
-        ])
-    }
-
-    fn move_row(&self, from: &Key, to: &Key) -> rusqlite::Result<usize> {
-        let (from, to) = (columns(from), columns(to));
-        self.connection.prepare_cached(RENAME)?.execute(params![
-            from.0, from.1, from.2, from.3, to.0, to.1, to.2, to.3
-        ])
-    }
-
-    fn select<T>(
-        &self,
-        key: &Key,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>, Error> {
-        let parameters = columns(key);
-        let mut statement = self
-            .connection
-            .prepare_cached(SELECT)
-            .map_err(|error| self.explain(error))?;
-        statement
-            .query_row(parameters, read)
-            .optional()
-            .map_err(|error| self.explain(error))
-    }
-
-    fn stored(&self, key: &Key, latest: Latest) -> Result<Option<Stored>, Error> {
-        let Some(xml) = latest.xml else {
-            return Ok(None);
-        };
-        let bookmark = Bookmark::parse(&xml).map_err(|error| Error::Bookmark {
-            file: self.file.clone(),
-            machine_id: key.machine_id().to_owned(),
-            error,
-        })?;
-        Ok(Some(Stored {
-            bookmark,
-            weak: latest.weak,
-            last_event: latest.last_event,
-        }))
     }
 
     fn explain(&self, error: rusqlite::Error) -> Error {
         explain(&self.file, error)
     }
+
+    /// Between two turns: writes a database anew of which a page turned out to be damaged.
+    fn mend(&mut self) {
+        let Some(fault) = self.damage.take_fault() else {
+            return;
+        };
+        let Ok(none) = Connection::open_in_memory() else {
+            return;
+        };
+        let damaged = std::mem::replace(&mut self.connection, none);
+        match self.damage.mend(&fault, damaged, &self.file) {
+            Ok(connection) => {
+                self.connection = connection;
+                self.files.remember();
+            }
+            Err(error) => log::error!("{error}"),
+        }
+    }
+
+    /// Between two turns: sees to it that what is written is what a next start will find.
+    fn look_after_files(&mut self) -> Result<(), Error> {
+        let Some(missing) = self.files.missing() else {
+            if self.gone.take().is_some() {
+                log::info!("the state folder is as it was");
+            }
+            return Ok(());
+        };
+        match self.restore(missing) {
+            Ok(()) => {
+                log::error!(
+                    "{} was deleted while the relay runs; it is there again with all that was \
+                     known: stop the relay before its state is deleted",
+                    match missing {
+                        Missing::Lock => "the lock file of the state folder",
+                        _ => "the state folder or a file in it",
+                    }
+                );
+                self.gone = None;
+                Ok(())
+            }
+            Err(error) => {
+                let detail = format!("it was deleted or replaced while the relay runs: {error}");
+                self.gone = Some(detail.clone());
+                let folder = self.files.folder().to_owned();
+                Err(Error::Gone { folder, detail })
+            }
+        }
+    }
+
+    fn restore(&mut self, missing: Missing) -> Result<(), Error> {
+        match missing {
+            Missing::Lock => return self.files.lock_again(),
+            Missing::Replaced => {
+                let folder = self.files.folder().to_owned();
+                let detail = format!(
+                    "{} is another file than the relay has open; restart the relay",
+                    self.file.display()
+                );
+                return Err(Error::Gone { folder, detail });
+            }
+            Missing::Beside => {
+                let checkpoint = self
+                    .connection
+                    .pragma_update(None, "wal_checkpoint", "truncate");
+                checkpoint.map_err(|error| self.explain(error))?;
+            }
+            Missing::Database => {
+                self.files = self.files.again()?;
+                self.write_anew()?;
+            }
+        }
+        self.reopen()
+    }
+
+    /// Writes all that the open database holds into a new file of its name.
+    fn write_anew(&self) -> Result<(), Error> {
+        let new = self.file.with_file_name("wecrelay.db.new");
+        drop(private_file(&new)?);
+        let name = new.to_string_lossy();
+        self.connection
+            .execute("VACUUM INTO ?1", [&*name])
+            .map_err(|error| explain(&new, error))?;
+        std::fs::rename(&new, &self.file).map_err(|error| files::refused(&self.file, error))
+    }
+
+    /// Opens the file of the folder in place of the one that is open.
+    fn reopen(&mut self) -> Result<(), Error> {
+        let none = Connection::open_in_memory().map_err(|error| self.explain(error))?;
+        // Closed first: SQLite deletes by name what lies beside a database that it closes.
+        drop(std::mem::replace(&mut self.connection, none));
+        self.connection = start(&self.file)?;
+        self.files.remember();
+        Ok(())
+    }
 }
 
 impl Store for Sqlite {
     fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error> {
-        match self.select(key, read_latest)? {
-            Some(latest) => self.stored(key, latest),
-            None => Ok(None),
+        match bookmarks::read(&self.connection, key) {
+            Ok(Read::Stored(stored)) => Ok(Some(stored)),
+            Ok(Read::None) => Ok(None),
+            Ok(Read::Damaged(why)) => {
+                self.damage.note_row(key, &why);
+                Ok(None)
+            }
+            Err(error) => Err(self.explain(error)),
         }
     }
 
-    fn entry(&mut self, key: &Key) -> Result<Option<Entry>, Error> {
-        let Some((latest, entry)) =
-            self.select(key, |row| Ok((read_latest(row)?, read_entry(row)?)))?
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Entry {
-            latest: self.stored(key, latest)?,
-            ..entry
-        }))
-    }
-
-    fn put(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error> {
-        let changed = self.change(key, change, now);
-        if changed.is_err() {
+    fn put(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error> {
+        let changed = self.change(key, change, stamp);
+        if let Err(error) = &changed {
             self.turn = Turn::Failed;
+            if let Error::Corrupt { detail, .. } = error {
+                self.damage.note_page(key, detail);
+            }
         }
         changed
     }
 
     fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error> {
         // Most have nothing under an old name, and a look needs no transaction.
-        if self.select(from, |_| Ok(()))?.is_none() {
+        let is_there = match bookmarks::read(&self.connection, from) {
+            Ok(Read::Stored(_)) => true,
+            Ok(Read::None | Read::Damaged(_)) => false,
+            Err(error) => return Err(self.explain(error)),
+        };
+        if !is_there {
             return Ok(false);
         }
         let moved = self.begin().and_then(|()| {
-            let moved = self.move_row(from, to);
+            let moved = bookmarks::rename(&self.connection, from, to);
             moved.map_err(|error| self.explain(error))
         });
         if moved.is_err() {
@@ -245,106 +260,69 @@ impl Store for Sqlite {
             Turn::Failed => Err(Error::TurnFailed),
         };
         self.rollback();
-        committed
+        // What is committed to files that nobody will find again is not stored.
+        committed.and_then(|()| self.look_after_files())
     }
 
     fn rollback(&mut self) {
         self.turn = Turn::Clean;
-        if self.connection.is_autocommit() {
-            return;
-        }
-        if let Err(error) = self.run("ROLLBACK") {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.run("ROLLBACK")
+        {
             log::error!("cannot roll back: {error}");
         }
+        self.mend();
     }
 
     fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
         if self.turn != Turn::Clean {
             return Err(Error::TurnFailed);
         }
-        hosts::save(&mut self.connection, changes).map_err(|error| explain(&self.file, error))
+        let saved = hosts::save(&mut self.connection, changes);
+        self.look_after_files()?;
+        saved.map_err(|error| explain(&self.file, error))
     }
 
     fn load_hosts(&mut self) -> Result<Saved, Error> {
-        hosts::load(&self.connection).map_err(|error| self.explain(error))
+        hosts::load(&self.connection, &mut self.damage).map_err(|error| self.explain(error))
+    }
+
+    fn usage(&mut self) -> Result<Vec<(Owner, Usage)>, Error> {
+        bookmarks::usage(&self.connection).map_err(|error| self.explain(error))
+    }
+
+    fn walk(&mut self, after: Option<&Key>, count: usize) -> Result<Vec<(Key, u64)>, Error> {
+        bookmarks::walk(&self.connection, after, count).map_err(|error| self.explain(error))
+    }
+
+    fn sift(&mut self, gone: &[Key], kept: &[Key], ran: u64) -> Result<(), Error> {
+        if self.turn != Turn::Clean {
+            return Err(Error::TurnFailed);
+        }
+        let sifted = bookmarks::sift(&mut self.connection, gone, kept, ran);
+        sifted.map_err(|error| explain(&self.file, error))
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            damaged: self.damage.rows(),
+            notice: self.damage.notice(),
+            trouble: self.gone.clone(),
+        }
     }
 }
 
-/// The columns that the loop needs for each batch.
-struct Latest {
-    xml: Option<String>,
-    weak: bool,
-    last_event: Option<u64>,
-}
-
-fn read_latest(row: &Row<'_>) -> rusqlite::Result<Latest> {
-    Ok(Latest {
-        xml: row.get("latest")?,
-        weak: row.get("weak")?,
-        last_event: row.get::<_, Option<i64>>("last_event")?.map(from_sql),
-    })
-}
-
-fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let (xml, reason): (Option<String>, Option<String>) =
-        (row.get("aside")?, row.get("aside_reason")?);
-    Ok(Entry {
-        latest: None,
-        previous: row.get("previous")?,
-        aside: xml.map(|xml| Aside {
-            xml,
-            reason: reason.unwrap_or_default(),
-        }),
-        updated: from_sql(row.get("updated")?),
-    })
-}
-
-fn create_folder(folder: &Path) -> Result<(), Error> {
-    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    created.map_err(|error| Error::Folder {
-        path: folder.to_owned(),
-        error,
-    })
-}
-
-/// Takes the lock that keeps a second relay out, until the file is dropped.
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("wecrelay.lock");
-    let file = private_file(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(Error::Folder { path, error }),
-    }
-}
-
-/// Opens or creates a file that only the relay's user can read. SQLite gives
-/// its other files the same mode.
-fn private_file(path: &Path) -> Result<File, Error> {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
-    options.open(path).map_err(|error| refused(path, error))
-}
-
-fn refused(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::StorageFull => Error::Full {
-            file: path.to_owned(),
-        },
-        io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly {
-            file: path.to_owned(),
-        },
-        _ => Error::Folder {
-            path: path.to_owned(),
-            error,
-        },
+/// Opens the database, with all tables.
+fn start(file: &Path) -> Result<Connection, Error> {
+    drop(private_file(file)?);
+    let connection = connect(file).map_err(|error| explain(file, error))?;
+    check_version(&connection, file)?;
+    schema::prepare(&connection).map_err(|error| explain(file, error))?;
+    // Whatever is beside the database is there from the first reading on.
+    let read = connection.query_row("SELECT count(*) FROM relay", (), |row| row.get::<_, i64>(0));
+    match read {
+        Err(error) if !bookmarks::is_damage(&error) => Err(explain(file, error)),
+        _ => Ok(connection),
     }
 }
 
@@ -354,36 +332,6 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
-}
-
-fn check_version(connection: &Connection, file: &Path) -> Result<(), Error> {
-    let found = version(connection).map_err(|error| explain(file, error))?;
-    if found > SCHEMA_VERSION {
-        let file = file.to_owned();
-        return Err(Error::Newer {
-            file,
-            found,
-            known: SCHEMA_VERSION,
-        });
-    }
-    Ok(())
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "normal")?;
-    let missing: String = match version(connection)? {
-        0 => format!("{SCHEMA} {}", hosts::SCHEMA),
-        1 => hosts::SCHEMA.to_owned(),
-        _ => return Ok(()),
-    };
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    ))
 }
 
 fn explain(file: &Path, error: rusqlite::Error) -> Error {
@@ -400,18 +348,6 @@ fn explain(file: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
-/// The columns of the primary key.
-fn columns(key: &Key) -> ([u8; 16], bool, &str, &str) {
-    let identity = key.identity();
-    let subscription = key.subscription().into_bytes();
-    (
-        subscription,
-        identity.is_some(),
-        identity.unwrap_or_default(),
-        key.machine_id(),
-    )
-}
-
 /// SQLite's integers have a sign; times end far below it.
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -423,6 +359,11 @@ fn from_sql(number: i64) -> u64 {
 
 #[cfg(test)]
 impl Sqlite {
+    /// All that is kept of `key`.
+    pub(super) fn entry(&self, key: &Key) -> Option<crate::store::Entry> {
+        bookmarks::entry(&self.connection, key)
+    }
+
     /// Lets the database grow to this many pages and no further: a full disk.
     pub(super) fn limit_pages(&self, pages: u32) {
         let limited = self.connection.pragma_update(None, "max_page_count", pages);

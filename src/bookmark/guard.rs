@@ -1,175 +1,33 @@
-//! The bookmark guard: which bookmark may replace the stored one.
+//! The bookmark guard: which positions of a bookmark may replace those we hold.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Bookmark;
+use super::{BatchFacts, Bookmark, Position, Stored};
 
-/// What the guard needs to know of the batch that a bookmark came with.
-#[derive(Clone, Debug, Default)]
-pub struct BatchFacts {
-    has_bookmark_event: bool,
-    channels: BTreeMap<String, ChannelFacts>,
-    /// Lower-cased name of the event at hand; kept to save an allocation each.
-    scratch: String,
-}
+/// The log in which a host keeps what others forward to it. Its events carry the channel
+/// and the record id of the host that wrote them, so none of them reaches a position of it.
+pub const FORWARDED_EVENTS: &str = "ForwardedEvents";
 
-#[derive(Clone, Copy, Debug)]
-struct ChannelFacts {
-    last: u64,
-    runs: Runs,
-}
-
-/// The record ids and times of one channel in a batch.
+/// What the guard has to go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Runs {
-    /// The lowest record id.
-    pub least: u64,
-    /// The highest record id.
-    pub most: u64,
-    /// How many events.
-    pub count: u64,
-    /// How often an id was left out before the next event.
-    pub jumps: u32,
-    /// First and last id that was left out the last time.
-    pub last_jump: Option<(u64, u64)>,
-    /// The oldest `TimeCreated`, as [`event_time`](super::event_time) gives it.
-    pub oldest: Option<u64>,
-    /// The newest one.
-    pub newest: Option<u64>,
+pub struct Rules {
+    /// The source has proved who it is: it may say where it stands.
+    pub is_proved: bool,
+    /// The subscription reads existing events: what event 111 says would skip them.
+    pub reads_existing: bool,
 }
 
-impl Runs {
-    fn new(record_id: u64, time: Option<u64>) -> Self {
-        Self {
-            least: record_id,
-            most: record_id,
-            count: 1,
-            jumps: 0,
-            last_jump: None,
-            oldest: time,
-            newest: time,
-        }
-    }
-
-    fn note(&mut self, last: u64, record_id: u64, time: Option<u64>) {
-        self.least = self.least.min(record_id);
-        self.most = self.most.max(record_id);
-        self.count += 1;
-        if record_id > last.saturating_add(1) {
-            self.jumps += 1;
-            self.last_jump = Some((last + 1, record_id - 1));
-        }
-        self.newest = self.newest.max(time);
-        self.oldest = match (self.oldest, time) {
-            (Some(oldest), Some(time)) => Some(oldest.min(time)),
-            (oldest, time) => oldest.or(time),
-        };
-    }
-
-    /// How many ids between the lowest and the highest are not there.
-    #[must_use]
-    pub fn missing(&self) -> u64 {
-        (self.most - self.least).saturating_sub(self.count - 1)
-    }
-}
-
-impl BatchFacts {
-    /// Nothing seen yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes note of one event: its channel, `EventRecordID`, and `TimeCreated`
-    /// as [`event_time`](super::event_time) gives it.
-    pub fn note(&mut self, channel: &str, record_id: u64, time: Option<u64>) {
-        self.scratch.clear();
-        self.scratch.push_str(channel);
-        self.scratch.make_ascii_lowercase();
-        if let Some(facts) = self.channels.get_mut(&self.scratch) {
-            facts.runs.note(facts.last, record_id, time);
-            facts.last = record_id;
-        } else {
-            let facts = ChannelFacts {
-                last: record_id,
-                runs: Runs::new(record_id, time),
-            };
-            self.channels.insert(self.scratch.clone(), facts);
-        }
-    }
-
-    /// Takes note of event 111 (`SubscriptionBookmarkEvent`).
-    pub fn note_bookmark_event(&mut self) {
-        self.has_bookmark_event = true;
-    }
-
-    /// Whether event 111 was in the batch.
-    #[must_use]
-    pub fn has_bookmark_event(&self) -> bool {
-        self.has_bookmark_event
-    }
-
-    /// The newest `TimeCreated` of the batch, as [`event_time`](super::event_time) gives it.
-    #[must_use]
-    pub fn newest(&self) -> Option<u64> {
-        self.channels
-            .values()
-            .filter_map(|facts| facts.runs.newest)
-            .max()
-    }
-
-    /// The channels, in lower case, with their record ids.
-    pub fn channels(&self) -> impl Iterator<Item = (&str, Runs)> {
-        let channels = self.channels.iter();
-        channels.map(|(channel, facts)| (channel.as_str(), facts.runs))
-    }
-
-    /// Whether `record_id` is where this batch itself ends in `channel`.
-    fn ends_at(&self, channel: &str, record_id: u64) -> bool {
-        let facts = self.channels.get(&channel.to_ascii_lowercase());
-        facts.is_some_and(|facts| facts.last == record_id)
-    }
-}
-
-/// A bookmark that is stored, and what is known of it.
+/// What came of a bookmark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// What the source gets back.
-    pub bookmark: Bookmark,
-    /// Came backward or with event 111, where there was no other: any normal
-    /// one replaces it.
-    pub weak: bool,
-    /// Newest event of the last batch that had a time, as [`event_time`](super::event_time) gives it.
-    pub last_event: Option<u64>,
+pub struct Judgement {
+    /// What is to be stored; `None` where nothing of the bookmark was taken.
+    pub stored: Option<Stored>,
+    /// Why channels stay where they are, one reason each; of several that are the same in
+    /// all channels, one.
+    pub refused: Vec<Reason>,
 }
 
-impl Stored {
-    /// What to store of `bookmark`, which came with a batch of `facts` and
-    /// takes the place of `previous`.
-    #[must_use]
-    pub fn new(bookmark: Bookmark, facts: &BatchFacts, previous: Option<&Self>) -> Self {
-        let before = previous.and_then(|previous| previous.last_event);
-        Self {
-            weak: bookmark.backward || facts.has_bookmark_event,
-            last_event: facts.newest().or(before),
-            bookmark,
-        }
-    }
-}
-
-/// What is to be done with a bookmark that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Store it: there is none yet.
-    First,
-    /// Store it in place of the one there.
-    Replace,
-    /// Leave the stored one, keep this one for the administrator, log why.
-    KeepAside(Reason),
-}
-
-/// Why a bookmark did not replace the stored one.
+/// Why a position did not replace the stored one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// It says `Direction="backward"`.
@@ -184,6 +42,20 @@ pub enum Reason {
         stored: u64,
         /// The record id that came.
         incoming: u64,
+    },
+    /// A source without an identity names a record id that none of its events reaches.
+    Beyond {
+        /// The channel as the source writes it.
+        channel: String,
+        /// The record id that came.
+        incoming: u64,
+        /// Where the channel stands now.
+        now: u64,
+    },
+    /// The list has its most channels, or bytes.
+    TooManyChannels {
+        /// The channel as the source writes it.
+        channel: String,
     },
 }
 
@@ -202,46 +74,155 @@ impl fmt::Display for Reason {
                     "record id of {channel:?} went back from {stored} to {incoming}"
                 )
             }
+            Self::Beyond {
+                channel,
+                incoming,
+                now,
+            } => write!(
+                f,
+                "no event of the batch reaches record id {incoming} of {channel:?}, which stays \
+                 at {now}: a source without a credential cannot move it further"
+            ),
+            Self::TooManyChannels { channel } => {
+                write!(f, "there is no room for one more channel, {channel:?}")
+            }
         }
     }
 }
 
-/// The bookmark guard.
+/// The bookmark guard, channel by channel: one that is refused stays where it is, and the
+/// others go on.
 ///
-/// A bookmark that points backward or comes with event 111 names the end of
-/// the log; taken after a restart it would skip what was not read yet. One whose
-/// record ids go back is taken only where they are those of the events that came
-/// with it: the log began anew (recreated, host installed again) or comes again,
-/// and going on from delivered events skips none. To insist on the higher id
-/// there would: the source would pass over its new records up to it. Any other
-/// one that goes back is kept aside.
+/// A position that points backward or comes with event 111 names the end of the log; taken
+/// after a restart it would skip what was not read yet. It counts only where there is none,
+/// and not at all where existing events are to be read. A record id that goes back is taken
+/// only where it is that of the events that came with it: the log began anew (recreated,
+/// host installed again) or comes again, and going on from delivered events skips none. To
+/// insist on the higher id there would: the source would pass over its new records up to it.
+///
+/// Without a proof of identity anybody could move a host's position past events that were
+/// never sent. So there a known position goes forward only as far as the events of the batch
+/// reach; a channel without one takes the first that comes, since Windows would replay a
+/// channel that is missing in the list from its beginning.
 #[must_use]
-pub fn judge(stored: Option<&Stored>, incoming: &Bookmark, facts: &BatchFacts) -> Verdict {
-    let Some(stored) = stored else {
-        return Verdict::First;
+pub fn judge(
+    stored: Option<&Stored>,
+    incoming: &Bookmark,
+    facts: &BatchFacts,
+    rules: Rules,
+) -> Judgement {
+    let mut next = stored.cloned().unwrap_or_default();
+    let mut refused = Vec::new();
+    let mut taken = false;
+    let context = Context {
+        is_weak: incoming.is_backward() || facts.has_bookmark_event(),
+        is_backward: incoming.is_backward(),
+        facts,
+        rules,
     };
-    if incoming.backward {
-        return Verdict::KeepAside(Reason::Backward);
+    for position in incoming.positions() {
+        let Verdict { record, reason } = context.judge(&next, position);
+        if let Some(record) = record {
+            let channel = position.channel.clone();
+            next.set(Position { channel, record }, context.is_weak);
+            taken = true;
+        }
+        refused.extend(reason.filter(|reason| !refused.contains(reason)));
     }
-    if facts.has_bookmark_event {
-        return Verdict::KeepAside(Reason::BookmarkEvent);
+    if taken {
+        next.follow(incoming);
     }
-    if stored.weak {
-        return Verdict::Replace;
+    Judgement {
+        stored: taken.then_some(next),
+        refused,
     }
-    let mut positions = incoming.positions.iter();
-    let back = positions.find_map(|(channel, id)| went_back(stored, channel, *id, facts));
-    back.map_or(Verdict::Replace, Verdict::KeepAside)
 }
 
-fn went_back(stored: &Stored, channel: &str, id: u64, facts: &BatchFacts) -> Option<Reason> {
-    let before = stored.bookmark.position(channel)?;
-    if id >= before || facts.ends_at(channel, id) {
-        return None;
+/// The record id that a channel gets, if another one, and why not that of the bookmark.
+struct Verdict {
+    record: Option<u64>,
+    reason: Option<Reason>,
+}
+
+struct Context<'a> {
+    is_weak: bool,
+    is_backward: bool,
+    facts: &'a BatchFacts,
+    rules: Rules,
+}
+
+impl Context<'_> {
+    fn judge(&self, stored: &Stored, position: &Position) -> Verdict {
+        let Position { channel, record } = position;
+        let record = *record;
+        let keep = |reason| Verdict {
+            record: None,
+            reason: Some(reason),
+        };
+        let take = |record| Verdict {
+            record: Some(record),
+            reason: None,
+        };
+        let Some(held) = stored.find(channel) else {
+            return match self.is_weak && self.rules.reads_existing {
+                true => keep(self.weakness()),
+                false if !stored.has_room_for(channel) => {
+                    let channel = channel.clone();
+                    keep(Reason::TooManyChannels { channel })
+                }
+                false => take(record),
+            };
+        };
+        let known = held.position.record;
+        let moves_nothing = !self.rules.is_proved && !self.facts.has_events();
+        if record == known && (self.is_weak || moves_nothing) {
+            // It says again what is known, which is no trouble and no proof.
+            return Verdict {
+                record: None,
+                reason: None,
+            };
+        }
+        if self.is_weak {
+            return keep(self.weakness());
+        }
+        if record < known && !held.is_weak && !self.facts.ends_at(channel, record) {
+            let (channel, stored, incoming) = (channel.clone(), known, record);
+            return keep(Reason::WentBack {
+                channel,
+                stored,
+                incoming,
+            });
+        }
+        if self.is_believed(channel, record, known) {
+            return take(record);
+        }
+        let reached = self.facts.reach(channel).filter(|reach| *reach > known);
+        let reached = reached.map(|reach| reach.min(record));
+        let reason = Reason::Beyond {
+            channel: channel.clone(),
+            incoming: record,
+            now: reached.unwrap_or(known),
+        };
+        Verdict {
+            record: reached,
+            reason: Some(reason),
+        }
     }
-    Some(Reason::WentBack {
-        channel: channel.to_owned(),
-        stored: before,
-        incoming: id,
-    })
+
+    /// Whether a channel may go to a record id, as far as it depends on who says so.
+    fn is_believed(&self, channel: &str, record: u64, known: u64) -> bool {
+        let reaches = |reach: u64| reach >= record;
+        let is_forwarded = channel.eq_ignore_ascii_case(FORWARDED_EVENTS);
+        self.rules.is_proved
+            || (record <= known && self.facts.has_events())
+            || (is_forwarded && self.facts.has_events())
+            || self.facts.reach(channel).is_some_and(reaches)
+    }
+
+    fn weakness(&self) -> Reason {
+        match self.is_backward {
+            true => Reason::Backward,
+            false => Reason::BookmarkEvent,
+        }
+    }
 }

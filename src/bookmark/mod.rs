@@ -3,24 +3,34 @@
 //!
 //! A source sends its bookmark with each batch and gets the stored one back
 //! when it asks for its subscriptions again. A wrong one loses events, so
-//! [`judge`] looks at each before it is stored. Pure: no clock, no files.
+//! [`judge`] looks at each of its channels before it is stored. What is kept are
+//! positions, not the source's text. Pure: no clock, no files.
 
+mod facts;
 mod guard;
+mod list;
+mod stored;
 mod time;
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use uuid::Uuid;
 
-use crate::xml::{self, Limits, Node};
-
-pub use self::guard::{BatchFacts, Reason, Runs, Stored, Verdict, judge};
+pub use self::facts::{BatchFacts, Runs};
+pub use self::guard::{FORWARDED_EVENTS, Judgement, Reason, Rules, judge};
+pub use self::list::{Bookmark, Position};
+pub use self::stored::{Held, Stored};
 pub use self::time::event_time;
 
 /// Longest bookmark taken, in bytes of UTF-8: a query names at most 256
 /// channels, each takes about 150 bytes, and there is room for longer names.
 pub const MAX_BOOKMARK_BYTES: usize = 64 * 1024;
+
+/// Most channels of a bookmark: Windows takes no query for more.
+pub const MAX_CHANNELS: usize = 256;
+
+/// Longest name of a channel, in characters: Windows takes no longer ones.
+pub const MAX_CHANNEL_CHARS: usize = 255;
 
 /// Longest machine id taken, in bytes: DNS names end at 255.
 pub const MAX_MACHINE_ID_BYTES: usize = 255;
@@ -34,11 +44,21 @@ pub enum Error {
         length: usize,
     },
     /// Not well-formed XML, or XML with a DTD.
-    Xml(xml::Error),
+    Xml(crate::xml::Error),
     /// The outermost element is not `BookmarkList`.
     NotABookmarkList {
         /// The name that stands there.
         name: String,
+    },
+    /// More than [`MAX_CHANNELS`] channels.
+    TooManyChannels {
+        /// How many there are.
+        count: usize,
+    },
+    /// The name of a channel is longer than [`MAX_CHANNEL_CHARS`].
+    ChannelTooLong {
+        /// Its length in characters.
+        length: usize,
     },
     /// An anonymous source without a machine id cannot be told from others.
     NoMachineId,
@@ -62,6 +82,13 @@ impl fmt::Display for Error {
             Self::NotABookmarkList { name } => {
                 write!(f, "bookmark begins with {name:?} and not with BookmarkList")
             }
+            Self::TooManyChannels { count } => {
+                write!(f, "bookmark of {count} channels, more than {MAX_CHANNELS}")
+            }
+            Self::ChannelTooLong { length } => write!(
+                f,
+                "bookmark names a channel of {length} characters, more than {MAX_CHANNEL_CHARS}"
+            ),
             Self::NoMachineId => f.write_str("anonymous source names no machine id"),
             Self::MachineIdTooLong { length } => {
                 write!(
@@ -75,85 +102,6 @@ impl fmt::Display for Error {
 
 // No `source`: the text above says all, for logs that print only that.
 impl std::error::Error for Error {}
-
-/// A `BookmarkList` as a source sent it, and what the guard needs of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bookmark {
-    xml: String,
-    backward: bool,
-    /// Sorted by channel without regard to case, each channel once.
-    positions: Vec<(String, u64)>,
-    current: Option<String>,
-}
-
-impl Bookmark {
-    /// Reads a bookmark. What stands around the `BookmarkList` is dropped, the
-    /// list itself is kept byte by byte. A `Bookmark` without a usable channel
-    /// or record id stays in the XML and is left out of [`Self::positions`].
-    ///
-    /// ```
-    /// use wecrelay::bookmark::Bookmark;
-    /// let xml = r#"<BookmarkList><Bookmark Channel="X" RecordId="149161" IsCurrent="true"/></BookmarkList>"#;
-    /// let bookmark = Bookmark::parse(xml).unwrap();
-    /// assert_eq!(bookmark.position("x"), Some(149_161));
-    /// assert_eq!(bookmark.xml(), xml);
-    /// ```
-    ///
-    /// # Errors
-    /// Too long, not well formed, with a DTD, or not a `BookmarkList`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.len() > MAX_BOOKMARK_BYTES {
-            return Err(Error::TooLong { length: text.len() });
-        }
-        let document = xml::parse(text, &Limits::FILE).map_err(Error::Xml)?;
-        let list = document.root_element();
-        let name = list.tag_name().name();
-        if name != "BookmarkList" {
-            return Err(Error::NotABookmarkList {
-                name: name.to_owned(),
-            });
-        }
-        Ok(Self {
-            xml: text.get(list.range()).unwrap_or_default().to_owned(),
-            backward: is(list, "Direction", "backward"),
-            positions: positions(list),
-            current: current_channel(list),
-        })
-    }
-
-    /// The list as the source sent it.
-    #[must_use]
-    pub fn xml(&self) -> &str {
-        &self.xml
-    }
-
-    /// Whether it says `Direction="backward"`: it names the end of the log, not
-    /// what was read.
-    #[must_use]
-    pub fn is_backward(&self) -> bool {
-        self.backward
-    }
-
-    /// Channels with their record ids, sorted by channel.
-    #[must_use]
-    pub fn positions(&self) -> &[(String, u64)] {
-        &self.positions
-    }
-
-    /// The record id of `channel`, compared without case.
-    #[must_use]
-    pub fn position(&self, channel: &str) -> Option<u64> {
-        let order = |position: &(String, u64)| compare(&position.0, channel);
-        let index = self.positions.binary_search_by(order).ok()?;
-        self.positions.get(index).map(|position| position.1)
-    }
-
-    /// The channel of the event that was read last (`IsCurrent="true"`).
-    #[must_use]
-    pub fn current_channel(&self) -> Option<&str> {
-        self.current.as_deref()
-    }
-}
 
 /// Whose bookmark it is: a subscription of a source.
 ///
@@ -219,41 +167,6 @@ impl Key {
     pub fn machine_id(&self) -> &str {
         &self.machine_id
     }
-}
-
-/// The channels of a list; of one that stands there twice, the highest id.
-fn positions(list: Node<'_, '_>) -> Vec<(String, u64)> {
-    let mut positions: Vec<_> = list.children().filter_map(position).collect();
-    positions.sort_by(|a, b| compare(&a.0, &b.0).then(b.1.cmp(&a.1)));
-    positions.dedup_by(|later, kept| compare(&later.0, &kept.0) == Ordering::Equal);
-    positions
-}
-
-fn position(node: Node<'_, '_>) -> Option<(String, u64)> {
-    let channel = node.attribute("Channel").filter(|_| is_bookmark(node))?;
-    let record_id = node.attribute("RecordId")?.trim().parse().ok()?;
-    Some((channel.to_owned(), record_id))
-}
-
-fn current_channel(list: Node<'_, '_>) -> Option<String> {
-    let mut bookmarks = list.children().filter(|node| is_bookmark(*node));
-    let current = bookmarks.find(|node| is(*node, "IsCurrent", "true"))?;
-    current.attribute("Channel").map(str::to_owned)
-}
-
-fn is_bookmark(node: Node<'_, '_>) -> bool {
-    node.is_element() && node.tag_name().name() == "Bookmark"
-}
-
-fn is(node: Node<'_, '_>, attribute: &str, value: &str) -> bool {
-    node.attribute(attribute)
-        .is_some_and(|found| found.eq_ignore_ascii_case(value))
-}
-
-/// Order of channel names, which Windows compares without case.
-fn compare(a: &str, b: &str) -> Ordering {
-    let a = a.bytes().map(|b| b.to_ascii_lowercase());
-    a.cmp(b.bytes().map(|b| b.to_ascii_lowercase()))
 }
 
 fn fold_machine_id(machine_id: &str) -> Result<String, Error> {

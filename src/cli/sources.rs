@@ -39,8 +39,10 @@ pub struct SourcesOptions {
     pub prune: Option<String>,
     /// With --prune: forget their bookmarks too
     ///
-    /// A host that comes back is asked anew: it sends from its present end, or its whole
-    /// log if the subscription says ReadExistingEvents.
+    /// Those of all subscriptions that there ever were; without other filters also bookmarks
+    /// of that age whose host is not known any more. A host that comes back is asked anew: it
+    /// sends from its present end, or its whole log if the subscription says
+    /// ReadExistingEvents.
     #[arg(long, requires = "prune")]
     pub with_bookmarks: bool,
     /// Only hosts whose name, identity or address is this; * stands for anything

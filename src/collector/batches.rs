@@ -1,16 +1,18 @@
 //! A batch from its frames to its Ack: delivered by all outputs, its bookmark
 //! committed, acknowledged; or handed back by 503.
 
+use super::bookmarks::Outcome;
 use super::known::Before;
-use super::{Collector, ConnId, Timer, seconds, who};
+use super::{Collector, ConnId, Timer, seconds};
 use crate::auth::Identity;
-use crate::bookmark::{self, BatchFacts, Bookmark, Verdict};
+use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::Answer;
 use crate::hosts;
 use crate::queue::{BatchId, Frames};
-use crate::store::{self, Store};
+use crate::store::{Stamp, Store};
 use crate::wsman::{self, Header};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -33,6 +35,9 @@ pub(super) struct Mark {
     pub(super) identity: Rc<Identity>,
     pub(super) bookmark: Bookmark,
     pub(super) facts: BatchFacts,
+    pub(super) rules: bookmark::Rules,
+    /// Where it comes from.
+    pub(super) network: IpAddr,
     /// Who it is from, for the log.
     pub(super) source: String,
 }
@@ -125,21 +130,22 @@ impl Collector {
         let mut batches: Vec<_> = ids.iter().filter_map(|id| self.take_batch(*id)).collect();
         let marks = batches.iter_mut().map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
-        let recorded: Result<Vec<_>, _> = marks
-            .into_iter()
-            .map(|mark| mark.map(|mark| self.record(now, mark, store)).transpose())
-            .collect();
-        match recorded.and_then(|before| store.commit().map(|()| before)) {
-            Ok(before) => {
-                for (batch, before) in batches.iter().zip(before) {
-                    self.note_acknowledged(now, batch, before);
-                }
+        let stamp = Stamp {
+            wall: seconds(now),
+            ran: self.known.hosts.ran(),
+            network: None,
+        };
+        match self.bookmarks.record(&marks, stamp, store) {
+            Ok(mut recorded) => {
+                let counts = self.bookmarks.note(&marks, &mut recorded);
+                self.counters.bookmarks_aside += counts.aside;
+                self.counters.bookmarks_crowded += counts.crowded;
                 if std::mem::take(&mut self.commit_failing) {
                     log::info!("bookmarks are stored again");
                 }
-                batches
-                    .iter()
-                    .for_each(|batch| self.acknowledge(now, batch));
+                for ((batch, mark), outcome) in batches.iter().zip(marks).zip(recorded) {
+                    self.settle_batch(now, batch, mark, outcome);
+                }
             }
             Err(error) => {
                 store.rollback();
@@ -149,38 +155,32 @@ impl Collector {
                 batches.iter().for_each(|batch| self.hand_back(now, batch));
             }
         }
+        self.bookmarks.note_condition(store);
+    }
+
+    /// Answers a batch, with what came of its bookmark.
+    fn settle_batch(
+        &mut self,
+        now: Now,
+        batch: &Batch,
+        mark: Option<Mark>,
+        outcome: Option<Option<Outcome>>,
+    ) {
+        let Some(outcome) = outcome else {
+            return self.hand_back(now, batch);
+        };
+        let before = mark.zip(outcome).map(|(mark, outcome)| Before {
+            stored: outcome.before,
+            facts: mark.facts,
+        });
+        self.note_acknowledged(now, batch, before);
+        self.acknowledge(now, batch);
     }
 
     fn take_batch(&mut self, id: BatchId) -> Option<Batch> {
         let batch = self.batches.remove(&id)?;
         self.timers.remove(&(batch.until, Timer::Batch(id)));
         Some(batch)
-    }
-
-    fn record(
-        &mut self,
-        now: Now,
-        mark: Mark,
-        store: &mut dyn Store,
-    ) -> Result<Before, store::Error> {
-        let seconds = seconds(now);
-        let former = || who::former_keys(&mark.identity, &mark.key);
-        let (verdict, stored) = store::record(
-            store,
-            &mark.key,
-            former,
-            mark.bookmark,
-            &mark.facts,
-            seconds,
-        )?;
-        if let Verdict::KeepAside(reason) = verdict {
-            self.counters.bookmarks_aside += 1;
-            log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
-        }
-        Ok(Before {
-            stored,
-            facts: mark.facts,
-        })
     }
 
     fn acknowledge(&mut self, now: Now, batch: &Batch) {

@@ -157,7 +157,7 @@ fn stored_bookmark(
     };
     let former = who::former_keys(&source.identity, &key);
     let stored = store::find(store, &key, former)?;
-    Ok(stored.map(|stored| stored.bookmark.xml().to_owned()))
+    Ok(stored.and_then(|stored| stored.offer(subscription.read_existing)))
 }
 
 /// The host and port of an http URL.

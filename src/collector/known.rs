@@ -1,7 +1,9 @@
 //! What happens, told to the table of hosts, and the table to the store.
 
 use super::batches::Batch;
+use super::forgetting::Forgetting;
 use super::requests::subscription_of;
+use super::running::Running;
 use super::who::Source;
 use super::{Collector, ConnId, Settings, seconds};
 use crate::bookmark::{self, BatchFacts, Stored};
@@ -39,9 +41,11 @@ pub(super) struct Known {
     whole: HashMap<Uuid, Vec<String>>,
     /// Subscriptions by which hosts report how their forwarding goes.
     reporting: Vec<Uuid>,
+    running: Running,
+    pub(super) forgetting: Forgetting,
     save_at: Instant,
-    /// When it was stored last, in seconds since 1970, and whether that fails.
-    saved: u64,
+    /// When it was stored last, and whether that fails.
+    saved: Option<Instant>,
     save_failing: bool,
 }
 
@@ -51,10 +55,21 @@ impl Known {
             hosts: hosts::Table::new(seconds(now)),
             whole: whole(settings),
             reporting: reporting(settings),
+            running: Running::new(now),
+            forgetting: Forgetting::new(),
             save_at: now.monotonic,
-            saved: 0,
+            saved: None,
             save_failing: false,
         }
+    }
+
+    /// Lets neither a clock that is set nor time that the relay was down change how hosts are.
+    pub(super) fn tick(&mut self, now: Now) {
+        if let Some(by) = self.running.take_jump(now) {
+            log::warn!("the clock was set by {by} s: what is known of hosts is set with it");
+            self.hosts.shift(by);
+        }
+        self.hosts.set_ran(self.running.seconds(now));
     }
 
     /// Whether a host has come for so long that it is asked for reports. Who has just come
@@ -110,9 +125,14 @@ impl Collector {
     /// Takes what the store knows of hosts. Without it they are known when they come.
     pub fn load_hosts(&mut self, store: &mut dyn Store) {
         match store.load_hosts() {
-            Ok(saved) => self.known.hosts.load(saved),
+            Ok(saved) => {
+                self.known.running.go_on_from(saved.pulse.ran);
+                self.known.hosts.load(saved);
+            }
             Err(error) => log::error!("what was known of hosts cannot be read: {error}"),
         }
+        self.bookmarks.count(store);
+        self.bookmarks.note_condition(store);
     }
 
     /// When [`Collector::save_hosts`] has something to do.
@@ -123,7 +143,10 @@ impl Collector {
 
     /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
     pub fn save_hosts(&mut self, now: Now, store: &mut dyn Store) {
+        self.known.tick(now);
         let is_done = self.save_some(now, store, false);
+        let is_done = self.forget_some(now, store) && is_done;
+        self.bookmarks.note_condition(store);
         // A relay at rest writes seldom, so that disks may sleep.
         self.known.save_at = match is_done {
             true => now.monotonic + SAVE_EVERY,
@@ -139,8 +162,11 @@ impl Collector {
     /// Answers whether nothing is left for now.
     fn save_some(&mut self, now: Now, store: &mut dyn Store, is_stopped: bool) -> bool {
         let written = seconds(now);
-        let is_quiet = written < self.known.saved + Pulse::EVERY && !is_stopped;
-        let forgotten = self.known.hosts.make_room();
+        let pulse = Duration::from_secs(Pulse::EVERY);
+        let saved = self.known.saved;
+        let is_quiet = saved.is_some_and(|saved| now.monotonic < saved + pulse) && !is_stopped;
+        let mut forgotten = self.known.hosts.make_room();
+        forgotten.append(&mut self.known.forgetting.take_hosts());
         if is_quiet && forgotten.is_empty() && !self.known.hosts.is_dirty() {
             return true;
         }
@@ -151,9 +177,10 @@ impl Collector {
                 .iter()
                 .filter_map(|key| self.known.hosts.get(key))
                 .collect(),
-            forgotten,
+            forgotten: forgotten.clone(),
             refusals,
             pulse: Pulse {
+                ran: self.known.hosts.ran(),
                 started: self.known.hosts.up_since(),
                 written,
                 is_stopped,
@@ -161,7 +188,7 @@ impl Collector {
         };
         match store.save_hosts(&changes) {
             Ok(()) => {
-                self.known.saved = written;
+                self.known.saved = Some(now.monotonic);
                 if std::mem::take(&mut self.known.save_failing) {
                     log::info!("hosts are stored again");
                 }
@@ -169,6 +196,7 @@ impl Collector {
             }
             Err(error) => {
                 self.known.hosts.put_back(&keys);
+                self.known.forgetting.put_back(forgotten);
                 if !std::mem::replace(&mut self.known.save_failing, true) {
                     log::error!("what is known of hosts is not stored, events go on: {error}");
                 }

@@ -11,11 +11,13 @@
 //! nothing but that no Ack is sent.
 
 mod batches;
+mod bookmarks;
 mod bounds;
 mod computer;
 mod connections;
 mod domain;
 mod enumerate;
+mod forgetting;
 mod forms;
 mod guesses;
 mod known;
@@ -24,6 +26,7 @@ mod pressure;
 mod principals;
 mod repeats;
 mod requests;
+mod running;
 mod snapshot;
 mod sources;
 mod who;
@@ -39,6 +42,7 @@ use crate::store::Store;
 use crate::syslog::Mapping;
 use crate::wsman::subscribe::Subscription;
 use batches::Batch;
+use bookmarks::Bookmarks;
 use forms::Form;
 use guesses::Guesses;
 use ipnet::IpNet;
@@ -90,6 +94,9 @@ pub struct Settings {
     pub computers: Option<ComputerRule>,
     /// Who comes with a Kerberos ticket beside machines.
     pub principals: PrincipalRule,
+    /// Forget hosts and bookmarks that were not heard of while relays ran so long; `None`:
+    /// never.
+    pub forget_after: Option<Duration>,
 }
 
 /// What has happened.
@@ -173,6 +180,7 @@ pub struct Collector {
     outputs: VecDeque<Output>,
     sources: Sources,
     known: Known,
+    bookmarks: Bookmarks,
     repeats: Repeats,
     guesses: Guesses,
     pressure: Pressure,
@@ -216,6 +224,7 @@ impl Collector {
             outputs: VecDeque::new(),
             sources: Sources::default(),
             known,
+            bookmarks: Bookmarks::default(),
             repeats: Repeats::default(),
             guesses: Guesses::new(now),
             pressure: Pressure::Released,
@@ -274,6 +283,7 @@ impl Collector {
 
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
+        self.known.tick(now);
         match *input {
             Input::Accepted(id, address) => self.handle_accepted(now, id, address),
             Input::Secured(id, secured) => self.handle_secured(now, id, secured),

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
 use crate::queue::Frames;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
 use crate::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
 use rand::Rng;
@@ -155,6 +155,7 @@ impl Collector {
         let (id, name) = (subscription.id(), subscription.name.clone());
         let asked = known::asked(subscription);
         let is_report = known::is_for_reports(subscription);
+        let reads_existing = subscription.read_existing;
         let host = self
             .known
             .hosts
@@ -178,7 +179,7 @@ impl Collector {
         if let Some(host) = &host {
             self.note_reports((host, id), header.machine_id.as_deref(), events);
         }
-        let mark = self.mark_of(now, source, id, &header, facts);
+        let mark = self.mark_of(now, source, (id, reads_existing), &header, facts);
         let began = message.began;
         let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
         batch.host = host.map(|host| (host, id));
@@ -191,7 +192,7 @@ impl Collector {
         &mut self,
         now: Now,
         source: &Source,
-        subscription: Uuid,
+        (subscription, reads_existing): (Uuid, bool),
         header: &Header,
         facts: BatchFacts,
     ) -> Option<Mark> {
@@ -204,6 +205,11 @@ impl Collector {
                 identity: Rc::clone(&source.identity),
                 bookmark,
                 facts,
+                rules: bookmark::Rules {
+                    is_proved: !source.identity.method.is_anonymous(),
+                    reads_existing,
+                },
+                network: store::network(source.address),
                 source: source.describe(header),
             }),
             Err(error) => {

@@ -26,7 +26,9 @@ impl Collector {
             outputs: outputs.collect(),
             oldest: self.batches.values().map(|batch| age(batch.began)).max(),
             ready: self.troubles().is_empty(),
-            storing: !self.commit_failing,
+            storing: !self.commit_failing && self.bookmarks.condition().trouble.is_none(),
+            damaged_rows: self.bookmarks.condition().damaged,
+            bookmarks: self.bookmarks.usage().rows,
             ..Snapshot::default()
         }
     }
@@ -55,6 +57,12 @@ impl Collector {
         self.hosts().moment(seconds(now))
     }
 
+    /// What an administrator should know though events go on, a line each.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        self.bookmarks.condition().notice.iter().cloned().collect()
+    }
+
     /// Why events cannot be taken now, a line each; none when all is well.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
@@ -64,6 +72,9 @@ impl Collector {
         }
         if self.commit_failing {
             troubles.push("bookmarks cannot be stored".to_owned());
+        }
+        if let Some(trouble) = &self.bookmarks.condition().trouble {
+            troubles.push(format!("state folder: {trouble}"));
         }
         for output in self.links.iter().filter(|l| l.settings().required) {
             let facts = output.facts();

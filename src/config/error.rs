@@ -33,6 +33,8 @@ pub enum Error {
         /// How many keys.
         keys: usize,
     },
+    /// `--forget-after` with what is no age.
+    ForgetAfter(String),
     /// `--allow-password-without-tls` without `--basic` and `--digest`.
     NoPassword,
     /// That flag, and no listener that would offer it.
@@ -141,6 +143,10 @@ impl fmt::Display for Error {
             ),
             Self::NoPassword => f.write_str(
                 "--allow-password-without-tls: nothing to allow; it goes with --basic and --digest",
+            ),
+            Self::ForgetAfter(text) => write!(
+                f,
+                "--forget-after {text}: allowed is an age with s, m, h, d or w, such as 90d, or never"
             ),
             Self::PasswordListener(flag) => write!(
                 f,

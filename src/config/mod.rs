@@ -12,6 +12,7 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -79,6 +80,8 @@ pub struct Config {
     pub mapping: Mapping,
     /// Folder of bookmarks.
     pub state: PathBuf,
+    /// After how long hosts and bookmarks are forgotten; `None`: never.
+    pub forget_after: Option<Duration>,
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
@@ -147,9 +150,10 @@ impl Config {
             password_without_tls: options.passwords.allow_password_without_tls,
             mapping: mapping(options)?,
             state: state(
-                options.state.as_deref(),
+                options.memory.state.as_deref(),
                 environment.state_directory.as_deref(),
             ),
+            forget_after: forget_after(&options.memory.forget_after)?,
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
             self_reports: !options.reports.no_self_reports,
             log_to_outputs: options.reports.log_to_outputs,
@@ -347,6 +351,31 @@ fn facility(text: &str) -> Result<FacilityRule, Error> {
     }
     let known = Facility::from_name(text).map(FacilityRule::Fixed);
     known.ok_or_else(|| Error::Facility(text.to_owned()))
+}
+
+/// An age in seconds: a number and its unit.
+#[must_use]
+pub fn age(text: &str) -> Option<u64> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+fn forget_after(text: &str) -> Result<Option<Duration>, Error> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let age = age(text).filter(|age| *age > 0);
+    let age = age.ok_or_else(|| Error::ForgetAfter(text.to_owned()))?;
+    Ok(Some(Duration::from_secs(age)))
 }
 
 /// The state folder, by its flag, by systemd's variable, or the usual one.

@@ -397,3 +397,24 @@ fn inherited_sockets_are_secure_by_name_or_port() {
     let plain = inherited(files, &[("http", "192.0.2.1:443")]).unwrap_err();
     assert!(plain.to_string().contains("https"), "{plain}");
 }
+
+#[test]
+fn an_age_has_a_unit() {
+    assert_eq!(age("90d"), Some(7_776_000));
+    assert_eq!(age("0s"), Some(0));
+    for wrong in ["", "90", "d", "9 d", "-1d", "1y", "99999999999999999999d"] {
+        assert_eq!(age(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn hosts_are_forgotten_after_three_months_or_as_it_is_said() {
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    assert_eq!(check_with("", None).forget_after, days(90));
+    assert_eq!(check_with("--forget-after 2w", None).forget_after, days(14));
+    assert_eq!(check_with("--forget-after never", None).forget_after, None);
+    for wrong in ["0d", "90", "forever"] {
+        let error = forget_after(wrong).unwrap_err().to_string();
+        assert!(error.contains("such as 90d, or never"), "{error}");
+    }
+}

@@ -11,6 +11,7 @@ mod refusals;
 mod reports;
 mod saved;
 mod state;
+mod times;
 
 pub use record::{Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
@@ -95,6 +96,8 @@ pub struct Table {
     dirty: VecDeque<Rc<Key>>,
     refusals: Refusals,
     up_since: u64,
+    /// Seconds that relays have run with this state.
+    ran: u64,
     is_crowded: bool,
 }
 
@@ -110,12 +113,16 @@ impl Table {
 
     /// Takes what was stored.
     pub fn load(&mut self, saved: Saved) {
-        for host in saved.hosts {
+        let now = self.up_since;
+        for mut host in saved.hosts {
+            // Of a clock that was ahead.
+            host.each_time(|time| *time = now.min(*time));
             let is_dirty = false;
             let key = Rc::new(Key::of(&host));
             self.rows.insert(key, Row { host, is_dirty });
         }
         self.refusals.load(saved.refusals);
+        self.ran = saved.pulse.ran;
     }
 
     /// Since when the relay runs.
@@ -248,9 +255,8 @@ impl Table {
             return;
         };
         // A bookmark of event 111 names the end of the log, not what was read.
-        let before = before.filter(|before| !before.weak);
         let channels = facts.channels().map(|(channel, runs)| {
-            let before = before.and_then(|before| before.bookmark.position(channel));
+            let before = before.and_then(|before| before.read_up_to(channel));
             let whole = whole.iter().find(|name| name.eq_ignore_ascii_case(channel));
             (runs, before, whole.cloned())
         });
@@ -378,6 +384,7 @@ impl Table {
         let row = self.rows.get_mut(&key)?;
         let host = &mut row.host;
         host.last_seen = now;
+        host.ran = self.ran;
         host.address = sender.address;
         if host.method != sender.method {
             host.method = sender.method.into();
@@ -408,6 +415,7 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         sid: sender.sid.clone(),
         first_seen: now,
         last_seen: now,
+        ran: 0,
         last_enumerate: None,
         subscriptions: Vec::new(),
         refused: None,

@@ -34,6 +34,10 @@ pub struct Host {
     pub first_seen: u64,
     /// When it came last, with whatever.
     pub last_seen: u64,
+    /// Seconds that relays had run with this state when it came last: what its age is
+    /// counted in.
+    #[serde(default)]
+    pub ran: u64,
     /// When it asked for its subscriptions last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_enumerate: Option<u64>,
@@ -205,7 +209,8 @@ impl Followed {
         self.last_event.max(self.last_heartbeat)
     }
 
-    /// Age of its newest event in seconds, by the host's TimeCreated.
+    /// Age of its newest event in seconds, by the host's TimeCreated. One from the future
+    /// counts as of the time when it came.
     #[must_use]
     pub fn lag(&self, now: u64) -> Option<u64> {
         self.last_created.map(|at| now.saturating_sub(at))
@@ -222,10 +227,11 @@ impl Followed {
         self.events += events;
         for (runs, before, whole) in channels {
             self.first_created = match (self.first_created, runs.oldest) {
-                (None, oldest) => oldest.map(unix),
+                (None, oldest) => oldest.map(|oldest| unix(oldest).min(now)),
                 (first, _) => first,
             };
-            self.last_created = self.last_created.max(runs.newest.map(unix));
+            let newest = runs.newest.map(|newest| unix(newest).min(now));
+            self.last_created = self.last_created.max(newest);
             if let Some(channel) = whole {
                 self.note_gaps(now, &runs, before, channel);
             }

@@ -50,6 +50,15 @@ impl Refusals {
         self.known = keyed.map(|r| ((r.address, r.kind.clone()), r)).collect();
     }
 
+    /// All times by the relay's clock.
+    pub(super) fn each_time(&mut self, change: impl Fn(&mut u64)) {
+        self.is_dirty = true;
+        for refusal in self.known.values_mut() {
+            change(&mut refusal.first);
+            change(&mut refusal.last);
+        }
+    }
+
     pub(super) fn note(&mut self, refusal: Refusal) {
         self.is_dirty = true;
         let key = (refusal.address, refusal.kind.clone());

@@ -25,6 +25,8 @@ pub struct Pulse {
     pub written: u64,
     /// Whether it was stopped then.
     pub is_stopped: bool,
+    /// Seconds that relays had run with this state in all.
+    pub ran: u64,
 }
 
 impl Pulse {
@@ -34,7 +36,8 @@ impl Pulse {
     /// Whether it seems to run.
     #[must_use]
     pub const fn is_beating(&self, now: u64) -> bool {
-        !self.is_stopped && now.saturating_sub(self.written) <= 3 * Self::EVERY
+        // A time ahead is as wrong as one long ago: the clock was set.
+        !self.is_stopped && now.abs_diff(self.written) <= 3 * Self::EVERY
     }
 
     /// When to ask how hosts are: where the relay does not run, as of when it did.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::bookmark::Bookmark;
 use crate::remedies;
 
 const HEARTBEAT: u32 = 60;
@@ -28,11 +27,7 @@ fn state(table: &Table, now: u64) -> State {
 
 fn stored(id: u64, weak: bool) -> Stored {
     let xml = format!("<BookmarkList><Bookmark Channel='X' RecordId='{id}'/></BookmarkList>");
-    Stored {
-        bookmark: Bookmark::parse(&xml).unwrap(),
-        weak,
-        last_event: None,
-    }
+    Stored::parse(&xml, weak).unwrap()
 }
 
 fn facts(ids: &[u64]) -> BatchFacts {

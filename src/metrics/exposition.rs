@@ -38,6 +38,10 @@ pub struct Snapshot {
     pub ready: bool,
     /// Whether bookmarks can be stored.
     pub storing: bool,
+    /// Rows of the state that could not be read.
+    pub damaged_rows: u64,
+    /// Bookmarks that are stored.
+    pub bookmarks: u64,
 }
 
 /// One output at this moment.
@@ -104,6 +108,12 @@ impl Collector for Snapshot {
             "Whether the last bookmarks could be stored in the state folder",
             u64::from(self.storing),
         )?;
+        page.gauge(
+            "state_damaged_rows",
+            "Stored rows that could not be read since the start; each counts as none",
+            self.damaged_rows,
+        )?;
+        page.gauge("bookmarks", "Stored bookmarks", self.bookmarks)?;
         page.gauge(
             "oldest_batch_age_seconds",
             "For how long the oldest batch has waited for its acknowledgement; 0 if none waits",
@@ -215,8 +225,13 @@ impl Page<'_> {
             ),
             (
                 "bookmarks_kept_aside",
-                "Bookmarks that would have skipped events",
+                "Bookmarks of which a channel would have skipped events",
                 c.bookmarks_aside,
+            ),
+            (
+                "bookmarks_not_stored",
+                "Bookmarks that were not stored since their senders have their most",
+                c.bookmarks_crowded,
             ),
             (
                 "unavailable_answers",

@@ -38,6 +38,8 @@ pub struct Counters {
     pub bookmark_events: u64,
     /// Bookmarks that the guard kept aside.
     pub bookmarks_aside: u64,
+    /// Bookmarks that were not stored since their senders have their most.
+    pub bookmarks_crowded: u64,
     /// Batches answered 503 because an output or the state folder could not take them.
     pub unavailable: u64,
     /// Sources that got a subscription and then sent nothing.
@@ -150,6 +152,7 @@ impl fmt::Display for Counters {
             ("mismatches", self.mismatches),
             ("bookmark-events", self.bookmark_events),
             ("bookmarks-aside", self.bookmarks_aside),
+            ("bookmarks-crowded", self.bookmarks_crowded),
             ("unavailable", self.unavailable),
             ("silent-sources", self.silent_sources),
         ];

@@ -77,7 +77,11 @@ impl Server {
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
-                troubles if troubles.is_empty() => text_page(200, PLAIN, "ok\n".to_owned()),
+                troubles if troubles.is_empty() => {
+                    let notices = self.collector.notices();
+                    let lines: Vec<_> = ["ok".to_owned()].into_iter().chain(notices).collect();
+                    text_page(200, PLAIN, lines.join("\n") + "\n")
+                }
                 troubles => text_page(503, PLAIN, troubles.join("\n") + "\n"),
             },
             _ => text_page(

@@ -3,6 +3,7 @@
 //! A host is one JSON document under its key: what is told of a host will grow, and nobody
 //! searches in it but `wecrelay sources`, which reads all of them.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{BUSY_TIMEOUT, check_version, explain, from_sql, to_sql, version};
+use super::bookmarks::{is_damage, key as bookmark_key};
+use super::damage::Damage;
+use super::{BUSY_TIMEOUT, bookmarks, check_version, explain, from_sql, to_sql, version};
+use crate::bookmark;
 use crate::hosts::{Changes, Host, Key, Pulse, Saved};
 use crate::store::Error;
 
@@ -75,27 +79,37 @@ pub(super) fn save(connection: &mut Connection, changes: &Changes<'_>) -> rusqli
         started,
         written,
         is_stopped,
+        ran,
     } = changes.pulse;
     turn.execute("DELETE FROM relay", ())?;
-    let pulse = params![to_sql(started), to_sql(written), is_stopped];
-    turn.prepare_cached("INSERT INTO relay VALUES (?1, ?2, ?3)")?
-        .execute(pulse)?;
+    let pulse = params![to_sql(started), to_sql(written), is_stopped, to_sql(ran)];
+    let insert = "INSERT INTO relay (started, written, stopped, ran) VALUES (?1, ?2, ?3, ?4)";
+    turn.prepare_cached(insert)?.execute(pulse)?;
     turn.commit()
 }
 
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<Saved> {
+pub(super) fn load(connection: &Connection, damage: &mut Damage) -> rusqlite::Result<Saved> {
+    let ran = match version(connection)? {
+        0..=2 => "0",
+        _ => "ran",
+    };
     let read = |row: &Row<'_>| {
         Ok(Pulse {
             started: from_sql(row.get(0)?),
             written: from_sql(row.get(1)?),
             is_stopped: row.get(2)?,
+            ran: from_sql(row.get(3)?),
         })
     };
-    let pulse = connection.query_row("SELECT started, written, stopped FROM relay", (), read);
+    let query = format!("SELECT started, written, stopped, {ran} FROM relay");
+    let pulse = match connection.query_row(&query, (), read).optional() {
+        Err(error) if is_damage(&error) => None,
+        pulse => pulse?,
+    };
     Ok(Saved {
-        hosts: documents(connection, "SELECT facts FROM host")?,
-        refusals: documents(connection, "SELECT facts FROM refusal")?,
-        pulse: pulse.optional()?.unwrap_or_default(),
+        hosts: documents(connection, "SELECT facts FROM host", damage)?,
+        refusals: documents(connection, "SELECT facts FROM refusal", damage)?,
+        pulse: pulse.unwrap_or_default(),
     })
 }
 
@@ -117,7 +131,7 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
         if version(&view)? == 1 {
             return Ok(None);
         }
-        load(&view).map(Some)
+        load(&view, &mut Damage::default()).map(Some)
     };
     let checked = open(&file, OpenFlags::SQLITE_OPEN_READ_ONLY);
     check_version(&checked.map_err(|error| explain(&file, error))?, &file)?;
@@ -149,54 +163,105 @@ pub struct Old<'a> {
     pub with_bookmarks: bool,
 }
 
-/// Forgets hosts, but for those that were seen since. Answers how many went.
+/// How much was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Hosts.
+    pub hosts: usize,
+    /// Bookmarks, of all subscriptions that there ever were.
+    pub bookmarks: usize,
+}
+
+/// Forgets hosts, but for those that were seen since. `orphans`: bookmarks without a host
+/// go too where they have not changed since that time.
 ///
 /// # Errors
 /// The database cannot be written; some may be forgotten already.
-pub fn forget_hosts(folder: &Path, old: &[Old<'_>]) -> Result<usize, Error> {
+pub fn forget_hosts(
+    folder: &Path,
+    old: &[Old<'_>],
+    orphans: Option<u64>,
+) -> Result<Forgotten, Error> {
     let file: PathBuf = folder.join("wecrelay.db");
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = open(&file, flags).map_err(|error| explain(&file, error))?;
+    let explain = |error| explain(&file, error);
     check_version(&connection, &file)?;
-    let mut count = 0;
+    let bookmarks = old.iter().filter(|old| old.with_bookmarks);
+    let gone: HashSet<_> = bookmarks.map(|old| Key::of(old.host)).collect();
+    let mut kept = HashSet::new();
+    let mut forgotten = Forgotten::default();
     for some in old.chunks(AT_ONCE) {
-        count += forget(&mut connection, some).map_err(|error| explain(&file, error))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a command that leaves room for a relay"
-        )]
-        std::thread::sleep(PAUSE);
+        forgotten.hosts += forget(&mut connection, some, &mut kept).map_err(explain)?;
+        pause();
     }
-    Ok(count)
+    if gone.is_empty() && orphans.is_none() {
+        return Ok(forgotten);
+    }
+    let keys = keys_of(&connection, &gone, &kept, orphans).map_err(explain)?;
+    for some in keys.chunks(AT_ONCE) {
+        bookmarks::sift(&mut connection, some, &[], 0).map_err(explain)?;
+        forgotten.bookmarks += some.len();
+        pause();
+    }
+    Ok(forgotten)
 }
 
-fn forget(connection: &mut Connection, old: &[Old<'_>]) -> rusqlite::Result<usize> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command that leaves room for a relay"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// Answers how many went; `kept`: those that have come meanwhile.
+fn forget(
+    connection: &mut Connection,
+    old: &[Old<'_>],
+    kept: &mut HashSet<Key>,
+) -> rusqlite::Result<usize> {
     let turn = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let mut count = 0;
-    for Old {
-        host,
-        with_bookmarks,
-    } in old
-    {
+    for Old { host, .. } in old {
         let key = Key::of(host);
         let (authenticated, identity, machine) = columns(&key);
         let until = to_sql(host.last_seen.saturating_add(1));
         let parameters = params![authenticated, identity, machine, until];
-        let gone = turn.prepare_cached(FORGET)?.execute(parameters)?;
-        count += gone;
-        if gone == 0 || !with_bookmarks {
-            continue;
-        }
-        for followed in &host.subscriptions {
-            let query = "DELETE FROM bookmark WHERE subscription = ?1 AND authenticated = ?2 \
-                         AND identity = ?3 AND machine_id = ?4";
-            let id = followed.id.into_bytes();
-            let parameters = params![id, authenticated, identity, machine];
-            turn.prepare_cached(query)?.execute(parameters)?;
+        match turn.prepare_cached(FORGET)?.execute(parameters)? {
+            0 => drop(kept.insert(key)),
+            gone => count += gone,
         }
     }
     turn.commit()?;
     Ok(count)
+}
+
+/// The keys of the bookmarks that go: of hosts that are gone, and of none at all.
+fn keys_of(
+    connection: &Connection,
+    gone: &HashSet<Key>,
+    kept: &HashSet<Key>,
+    orphans: Option<u64>,
+) -> rusqlite::Result<Vec<bookmark::Key>> {
+    let query = "SELECT subscription, authenticated, identity, machine_id, updated, \
+                 EXISTS (SELECT 1 FROM host h WHERE h.authenticated = b.authenticated \
+                 AND h.identity = b.identity AND h.machine = b.machine_id) FROM bookmark b";
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query(())?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(key) = bookmark_key(row)? else {
+            continue;
+        };
+        let host = Key::new(key.identity(), key.machine_id());
+        let updated = from_sql(row.get(4)?);
+        let is_orphan = !row.get(5)? && orphans.is_some_and(|until| updated <= until);
+        if !kept.contains(&host) && (gone.contains(&host) || is_orphan) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -210,18 +275,30 @@ fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 fn documents<T: DeserializeOwned>(
     connection: &Connection,
     query: &str,
+    damage: &mut Damage,
 ) -> rusqlite::Result<Vec<T>> {
     let mut statement = connection.prepare(query)?;
     let mut rows = statement.query(())?;
     let mut documents = Vec::new();
-    while let Some(row) = rows.next()? {
-        let text = row.get_ref(0)?.as_str()?;
-        match serde_json::from_str(text) {
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(documents),
+            Err(error) if is_damage(&error) => {
+                damage.note_host(&error.to_string());
+                return Ok(documents);
+            }
+            Err(error) => return Err(error),
+        };
+        let text = row.get_ref(0)?.as_bytes();
+        let document = text
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_json::from_slice(text).map_err(|error| error.to_string()));
+        match document {
             Ok(document) => documents.push(document),
-            Err(error) => log::warn!("a stored host cannot be read: {error}"),
+            Err(error) => damage.note_host(&error),
         }
     }
-    Ok(documents)
 }
 
 fn json(document: &impl Serialize) -> rusqlite::Result<String> {

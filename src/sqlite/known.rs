@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::{BUSY_TIMEOUT, check_version, explain};
-use crate::bookmark::Bookmark;
+use crate::bookmark::Stored;
 use crate::store::Error;
 
 /// What the bookmarks of a subscription tell.
@@ -46,12 +46,13 @@ fn gather(connection: &Connection, subscription: Uuid) -> rusqlite::Result<Known
     let mut rows = statement.query([subscription.into_bytes()])?;
     while let Some(row) = rows.next()? {
         known.hosts += 1;
-        let xml: String = row.get(0)?;
+        let xml = row.get_ref(0)?.as_str().unwrap_or_default();
         // The relay itself says so where one is damaged.
-        let Ok(bookmark) = Bookmark::parse(&xml) else {
+        let Ok(stored) = Stored::parse(xml, false) else {
             continue;
         };
-        for (channel, _) in bookmark.positions() {
+        for held in stored.held() {
+            let channel = &held.position.channel;
             if !known
                 .channels
                 .iter()

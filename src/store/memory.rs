@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Aside, Change, Entry, Error, Store};
+use super::{Aside, Change, Condition, Entry, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Key, Stored};
 use crate::hosts::{self, Changes, Host, Saved};
 
@@ -16,6 +16,8 @@ pub struct Memory {
     failing_commits: usize,
     commits: usize,
     hosts: Saved,
+    damaged: Vec<Key>,
+    condition: Condition,
 }
 
 impl Memory {
@@ -47,6 +49,40 @@ impl Memory {
         self.lasting.get(key)
     }
 
+    /// What is kept of `key`, as this turn has left it.
+    #[must_use]
+    pub fn entry(&self, key: &Key) -> Option<Entry> {
+        self.find(key).cloned()
+    }
+
+    /// Lets changes of `key` fail, as if its page was damaged.
+    pub fn damage(&mut self, key: Key) {
+        self.damaged.push(key);
+        self.condition.damaged += 1;
+    }
+
+    /// Repairs what was damaged.
+    pub fn repair(&mut self) {
+        self.damaged.clear();
+    }
+
+    /// What [`Store::condition`] answers from now on.
+    pub fn set_condition(&mut self, condition: Condition) {
+        self.condition = condition;
+    }
+
+    /// How many bookmarks would be there after a crash.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lasting.len()
+    }
+
+    /// Whether none would.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lasting.is_empty()
+    }
+
     fn find(&self, key: &Key) -> Option<&Entry> {
         match self.turn.get(key) {
             Some(changed) => changed.as_ref(),
@@ -60,16 +96,21 @@ impl Store for Memory {
         Ok(self.find(key).and_then(|entry| entry.latest.clone()))
     }
 
-    fn entry(&mut self, key: &Key) -> Result<Option<Entry>, Error> {
-        Ok(self.find(key).cloned())
-    }
-
-    fn put(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error> {
+    fn put(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error> {
         if self.failed {
             return Err(Error::TurnFailed);
         }
-        let mut entry = self.find(key).cloned().unwrap_or_default();
-        apply(&mut entry, change, now);
+        if self.damaged.contains(key) {
+            self.failed = true;
+            let (file, detail) = ("memory".into(), "a page of it".to_owned());
+            return Err(Error::Corrupt { file, detail });
+        }
+        let known = self.find(key).cloned();
+        if known.is_none() && matches!(change, Change::Aside(..)) {
+            return Ok(());
+        }
+        let mut entry = known.unwrap_or_default();
+        apply(&mut entry, change, stamp);
         self.turn.insert(key.clone(), Some(entry));
         Ok(())
     }
@@ -139,24 +180,61 @@ impl Store for Memory {
     fn load_hosts(&mut self) -> Result<Saved, Error> {
         Ok(self.hosts.clone())
     }
+
+    fn usage(&mut self) -> Result<Vec<(Owner, Usage)>, Error> {
+        let owned = self.lasting.iter().map(|(key, entry)| {
+            let owner = match key.identity() {
+                Some(identity) => Owner::Identity(identity.to_owned()),
+                None => Owner::Network(entry.stamp.network),
+            };
+            let bytes = entry.latest.as_ref().map_or(0, |l| l.to_xml().len());
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            (owner, Usage { rows: 1, bytes })
+        });
+        Ok(owned.collect())
+    }
+
+    fn walk(&mut self, after: Option<&Key>, count: usize) -> Result<Vec<(Key, u64)>, Error> {
+        let mut keys: Vec<_> = self.lasting.iter().collect();
+        keys.sort_by_key(|(key, _)| *key);
+        let keys = keys.into_iter();
+        let behind = keys.filter(|(key, _)| after.is_none_or(|after| *key > after));
+        let found = behind.map(|(key, entry)| (key.clone(), entry.stamp.ran));
+        Ok(found.take(count).collect())
+    }
+
+    fn sift(&mut self, gone: &[Key], kept: &[Key], ran: u64) -> Result<(), Error> {
+        self.lasting.retain(|key, _| !gone.contains(key));
+        for key in kept {
+            if let Some(entry) = self.lasting.get_mut(key) {
+                entry.stamp.ran = ran;
+            }
+        }
+        Ok(())
+    }
+
+    fn condition(&self) -> Condition {
+        self.condition.clone()
+    }
 }
 
-fn apply(entry: &mut Entry, change: Change<'_>, now: u64) {
-    entry.updated = now;
+fn apply(entry: &mut Entry, change: Change<'_>, stamp: Stamp) {
+    let network = entry.stamp.network.or(stamp.network);
+    entry.stamp = Stamp { network, ..stamp };
     match change {
         Change::Latest(stored) => {
             let before = entry.latest.replace(stored.clone());
-            let before = before.map(|before| before.bookmark.xml().to_owned());
+            let before = before.map(|before| before.to_xml());
             // A batch that was sent twice must not push the previous one out.
             if before
                 .as_deref()
-                .is_some_and(|before| before != stored.bookmark.xml())
+                .is_some_and(|before| before != stored.to_xml())
             {
                 entry.previous = before;
             }
         }
         Change::Aside(bookmark, reason) => {
-            let (xml, reason) = (bookmark.xml().to_owned(), reason.to_string());
+            let (xml, reason) = (bookmark.to_xml(), reason.to_owned());
             entry.aside = Some(Aside { xml, reason });
         }
     }

@@ -2,39 +2,41 @@
 //!
 //! A [`Store`] takes the changes of one turn of the loop and makes them last
 //! with one [`Store::commit`]. Only then may the turn's batches be acknowledged.
-//! Whatever fails in a turn fails all of it: its batches are sent again.
+//! Whatever fails in a turn fails all of it: its batches are sent again. What cannot be read
+//! is none: one damaged row costs that row.
 
+mod condition;
 mod memory;
+mod room;
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+pub use self::condition::Condition;
 pub use self::memory::Memory;
+pub use self::room::{
+    OF_ALL, OF_IDENTITY, OF_NETWORK, Owner, Room, Usage, WITHOUT_EVENTS, network,
+};
 
-use crate::bookmark::{self, BatchFacts, Bookmark, Key, Reason, Stored, Verdict, judge};
+use crate::bookmark::{Bookmark, Key, Stored};
 use crate::hosts::{Changes, Saved};
 
 /// Keeps bookmarks; one transaction a turn.
 pub trait Store {
-    /// The bookmark of `key`, as this turn has left it.
+    /// The bookmark of `key`, as this turn has left it; `None` too where it is damaged.
     ///
     /// # Errors
-    /// The store cannot be read, or holds what is no bookmark.
+    /// The store cannot be read.
     fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error>;
 
-    /// All that is known of `key`, as this turn has left it.
-    ///
-    /// # Errors
-    /// The store cannot be read, or holds what is no bookmark.
-    fn entry(&mut self, key: &Key) -> Result<Option<Entry>, Error>;
-
-    /// Adds a change to this turn; `now` in seconds since 1970-01-01 UTC.
+    /// Adds a change to this turn.
     ///
     /// # Errors
     /// The change cannot be made. The turn has failed then: later changes and
     /// the commit are refused with [`Error::TurnFailed`].
-    fn put(&mut self, key: &Key, change: Change<'_>, now: u64) -> Result<(), Error>;
+    fn put(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error>;
 
     /// Gives `to` all that is kept of `from`, in this turn; that of `to` is forgotten.
     /// Answers whether anything was there.
@@ -65,6 +67,40 @@ pub trait Store {
     /// # Errors
     /// The store cannot be read.
     fn load_hosts(&mut self) -> Result<Saved, Error>;
+
+    /// How much of what is stored belongs to whom.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn usage(&mut self) -> Result<Vec<(Owner, Usage)>, Error>;
+
+    /// Up to `count` bookmarks behind `after` in the order of the store, each with the
+    /// [`Stamp::ran`] of its last change.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn walk(&mut self, after: Option<&Key>, count: usize) -> Result<Vec<(Key, u64)>, Error>;
+
+    /// Forgets bookmarks, and says of others that they are in use as of `ran`; between two
+    /// turns.
+    ///
+    /// # Errors
+    /// None of it was done.
+    fn sift(&mut self, gone: &[Key], kept: &[Key], ran: u64) -> Result<(), Error>;
+
+    /// How it is.
+    fn condition(&self) -> Condition;
+}
+
+/// When and from where a change comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Seconds since 1970-01-01 UTC, for people.
+    pub wall: u64,
+    /// Seconds that relays have run with this state: what ages are counted in.
+    pub ran: u64,
+    /// The network that answers for a source without identity, see [`network`].
+    pub network: Option<IpAddr>,
 }
 
 /// A change to what is kept of a source.
@@ -72,27 +108,28 @@ pub trait Store {
 pub enum Change<'a> {
     /// A new bookmark; the one before is kept as the previous one.
     Latest(&'a Stored),
-    /// A bookmark that the guard did not let through.
-    Aside(&'a Bookmark, &'a Reason),
+    /// A bookmark of which the guard let something not through, and why. Kept where the
+    /// source has a bookmark.
+    Aside(&'a Bookmark, &'a str),
 }
 
 /// What is kept of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// The bookmark that the source gets back.
+    /// What the source gets back.
     pub latest: Option<Stored>,
     /// XML of the one before.
     pub previous: Option<String>,
-    /// The last one that the guard did not let through.
+    /// The last one of which the guard let something not through.
     pub aside: Option<Aside>,
-    /// When it last changed, in seconds since 1970-01-01 UTC.
-    pub updated: u64,
+    /// When it last changed.
+    pub stamp: Stamp,
 }
 
 /// A bookmark that the guard did not let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
-    /// The XML as the source sent it.
+    /// Its XML in canonical form.
     pub xml: String,
     /// Why, in words.
     pub reason: String,
@@ -117,37 +154,25 @@ pub fn find(
     Ok(found)
 }
 
-/// Judges the bookmark of a delivered batch and puts it where it belongs. The
-/// caller logs [`Verdict::KeepAside`]. Answers what was stored before, too. What stands under
-/// a `former` name of the source is its own from then on.
+/// The bookmark of a source, which makes what stands under a `former` name of it its own.
 ///
 /// # Errors
-/// Those of [`Store::bookmark`], [`Store::rename`] and [`Store::put`].
-pub fn record(
+/// Those of [`Store::bookmark`] and [`Store::rename`].
+pub fn adopt(
     store: &mut dyn Store,
     key: &Key,
     former: impl FnOnce() -> Vec<Key>,
-    incoming: Bookmark,
-    facts: &BatchFacts,
-    now: u64,
-) -> Result<(Verdict, Option<Stored>), Error> {
-    let mut stored = store.bookmark(key)?;
-    if stored.is_none() {
-        for former in former() {
-            if store.rename(&former, key)? {
-                stored = store.bookmark(key)?;
-                break;
-            }
+) -> Result<Option<Stored>, Error> {
+    let stored = store.bookmark(key)?;
+    if stored.is_some() {
+        return Ok(stored);
+    }
+    for former in former() {
+        if store.rename(&former, key)? {
+            return store.bookmark(key);
         }
     }
-    let verdict = judge(stored.as_ref(), &incoming, facts);
-    if let Verdict::KeepAside(reason) = &verdict {
-        store.put(key, Change::Aside(&incoming, reason), now)?;
-    } else {
-        let latest = Stored::new(incoming, facts, stored.as_ref());
-        store.put(key, Change::Latest(&latest), now)?;
-    }
-    Ok((verdict, stored))
+    Ok(None)
 }
 
 /// Why the store cannot be opened or used. Each names the file or folder.
@@ -196,14 +221,12 @@ pub enum Error {
         /// The database.
         file: PathBuf,
     },
-    /// A stored bookmark cannot be read.
-    Bookmark {
-        /// The database.
-        file: PathBuf,
-        /// The machine it belongs to.
-        machine_id: String,
-        /// What is wrong.
-        error: bookmark::Error,
+    /// The files that the relay writes are not those in its folder any more.
+    Gone {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong, and what to do.
+        detail: String,
     },
     /// Anything else that the database says.
     Database {
@@ -248,20 +271,20 @@ impl fmt::Display for Error {
                 file.display()
             ),
             Self::Busy { file } => write!(f, "another program holds {}", file.display()),
-            Self::Bookmark {
-                file,
-                machine_id,
-                error,
-            } => {
-                write!(
-                    f,
-                    "{} holds a bad bookmark of {machine_id:?}: {error}",
-                    file.display()
-                )
+            Self::Gone { folder, detail } => {
+                write!(f, "state folder {}: {detail}", folder.display())
             }
             Self::Database { file, error } => write!(f, "{}: {error}", file.display()),
             Self::TurnFailed => f.write_str("an earlier change of this turn failed"),
         }
+    }
+}
+
+impl Error {
+    /// Whether it is of one row only: other changes can be made without it.
+    #[must_use]
+    pub fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::*;
+use crate::bookmark::BatchFacts;
 use crate::hosts::{self, Asked, Pulse, Sender, Table};
 use crate::sqlite::Sqlite;
 
@@ -54,20 +55,38 @@ fn bookmark(id: u64) -> Bookmark {
 }
 
 fn stored(id: u64) -> Stored {
-    Stored {
-        bookmark: bookmark(id),
-        weak: id.is_multiple_of(2),
-        last_event: Some(id),
+    let mut facts = BatchFacts::new();
+    if id.is_multiple_of(2) {
+        facts.note_bookmark_event();
+    }
+    Stored::new(&bookmark(id), &facts)
+}
+
+fn stamp(seconds: u64) -> Stamp {
+    Stamp {
+        wall: 1_700_000_000 + seconds,
+        ran: seconds,
+        network: None,
     }
 }
 
 fn put(store: &mut dyn Store, key: &Key, id: u64) -> Result<(), Error> {
-    store.put(key, Change::Latest(&stored(id)), 1_700_000_000 + id)
+    store.put(key, Change::Latest(&stored(id)), stamp(id))
 }
 
 fn position(store: &mut dyn Store, key: &Key) -> Option<u64> {
     let stored = store.bookmark(key).unwrap();
-    stored.and_then(|stored| stored.bookmark.position("X"))
+    stored.and_then(|stored| stored.position("X"))
+}
+
+/// What is kept of a key, in either store.
+fn entries(folder: &Folder, key: &Key, act: impl Fn(&mut dyn Store)) -> Option<Entry> {
+    let (mut memory, mut sqlite) = (Memory::new(), folder.open());
+    act(&mut memory);
+    act(&mut sqlite);
+    let entry = sqlite.entry(key);
+    assert_eq!(entry, memory.entry(key));
+    entry
 }
 
 /// Runs a scenario on both stores.
@@ -121,41 +140,198 @@ fn keys_that_differ_in_one_part_have_bookmarks_of_their_own() {
 
 #[test]
 fn the_last_two_bookmarks_and_the_one_kept_aside_are_there() {
-    on_both("entry", |store| {
-        let key = key(1);
-        assert_eq!(store.entry(&key).unwrap(), None);
+    let folder = Folder::new("entry");
+    let key = key(1);
+    let entry = entries(&folder, &key, |store| {
         for id in [5, 6, 7, 7] {
             put(store, &key, id).unwrap();
         }
-        store
-            .put(&key, Change::Aside(&bookmark(2), &Reason::Backward), 9)
-            .unwrap();
-        let aside = Aside {
-            xml: bookmark(2).xml().to_owned(),
-            reason: Reason::Backward.to_string(),
+        let aside = Change::Aside(&bookmark(2), "why");
+        store.put(&key, aside, stamp(9)).unwrap();
+    });
+    let aside = Aside {
+        xml: bookmark(2).to_xml(),
+        reason: "why".to_owned(),
+    };
+    let expected = Entry {
+        latest: Some(stored(7)),
+        previous: Some(stored(6).to_xml()),
+        aside: Some(aside),
+        stamp: stamp(9),
+    };
+    assert_eq!(entry, Some(expected));
+}
+
+#[test]
+fn a_bookmark_kept_aside_alone_takes_no_room() {
+    let folder = Folder::new("aside");
+    let none = entries(&folder, &key(1), |store| {
+        let aside = Change::Aside(&bookmark(2), "why");
+        store.put(&key(1), aside, stamp(9)).unwrap();
+        assert_eq!(store.bookmark(&key(1)).unwrap(), None);
+    });
+    assert_eq!(none, None);
+}
+
+#[test]
+fn what_a_version_0_1_kept_is_there_and_begins_to_age_now() {
+    let folder = Folder::new("upgrade");
+    fs::create_dir(&folder.0).unwrap();
+    let old = include_str!("../../tests/data/state-0.1.0.sql");
+    folder.connect().execute_batch(old).unwrap();
+    let keys = [
+        Key::anonymous(Uuid::from_u128(1), "old.example").unwrap(),
+        Key::authenticated(Uuid::from_u128(1), "acme\\host$", "weak.example").unwrap(),
+    ];
+    assert_eq!(
+        crate::sqlite::read_hosts(&folder.0)
+            .unwrap()
+            .unwrap()
+            .hosts
+            .len(),
+        1
+    );
+    let mut store = folder.open();
+    let first = store.bookmark(&keys[0]).unwrap().unwrap();
+    let weak = store.bookmark(&keys[1]).unwrap().unwrap();
+    assert_eq!(first.read_up_to("security"), Some(41));
+    assert_eq!(
+        (weak.read_up_to("Security"), weak.position("Security")),
+        (None, Some(60))
+    );
+    let offered = "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"41\" IsCurrent=\"true\"/>\
+                   <Bookmark Channel=\"System\" RecordId=\"7\" IsCurrent=\"false\"/></BookmarkList>";
+    assert_eq!(first.offer(true).as_deref(), Some(offered));
+    let ages = store.walk(None, 10).unwrap();
+    assert!(
+        ages.iter().all(|(_, ran)| *ran == 0) && ages.len() == 2,
+        "{ages:?}"
+    );
+    let saved = store.load_hosts().unwrap();
+    assert_eq!(
+        (saved.hosts.len(), saved.hosts[0].ran, saved.pulse.ran),
+        (1, 0, 0)
+    );
+    assert_eq!(saved.pulse.written, 1_772_000_000);
+    let usage = store.usage().unwrap();
+    assert_eq!(usage.len(), 2);
+    assert!(
+        usage
+            .iter()
+            .any(|(owner, _)| *owner == Owner::Network(None))
+    );
+}
+
+#[test]
+fn bookmarks_are_walked_in_order_and_sifted() {
+    on_both("walk", |store| {
+        let keys: Vec<_> = (0..7).map(key).collect();
+        for (key, id) in keys.iter().zip(1..) {
+            put(store, key, id).unwrap();
+        }
+        store.commit().unwrap();
+        let walk = |store: &mut dyn Store| {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let some = store.walk(after.as_ref(), 3).unwrap();
+                after = some.last().map(|(key, _)| key.clone());
+                found.extend(some);
+                if after.is_none() {
+                    return found;
+                }
+            }
         };
-        let entry = Entry {
-            latest: Some(stored(7)),
-            previous: Some(bookmark(6).xml().to_owned()),
-            aside: Some(aside),
-            updated: 9,
-        };
-        assert_eq!(store.entry(&key).unwrap(), Some(entry));
+        let mut sorted = keys.clone();
+        sorted.sort();
+        let found: Vec<_> = walk(store).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(found, sorted);
+        store.sift(&keys[..5], &keys[5..6], 99).unwrap();
+        let mut left = walk(store);
+        left.sort_by_key(|(_, ran)| *ran);
+        assert_eq!(left, [(keys[6].clone(), 7), (keys[5].clone(), 99)]);
     });
 }
 
 #[test]
-fn a_bookmark_kept_aside_alone_is_not_handed_out() {
-    on_both("aside", |store| {
-        store
-            .put(&key(1), Change::Aside(&bookmark(2), &Reason::Backward), 9)
-            .unwrap();
-        assert_eq!(store.bookmark(&key(1)).unwrap(), None);
-        put(store, &key(1), 3).unwrap();
-        let entry = store.entry(&key(1)).unwrap().unwrap();
-        assert_eq!((entry.latest, entry.previous), (Some(stored(3)), None));
-        assert!(entry.aside.is_some());
+fn it_is_known_how_much_belongs_to_whom() {
+    on_both("usage", |store| {
+        let stamp = |number: u8| Stamp {
+            network: Some([192, 0, 2, number].into()),
+            ..stamp(1)
+        };
+        for (machine, number) in [("a", 1), ("b", 1), ("c", 2)] {
+            let key = Key::anonymous(Uuid::nil(), machine).unwrap();
+            store
+                .put(&key, Change::Latest(&stored(1)), stamp(number))
+                .unwrap();
+            // Whoever has another address goes on being counted where it came first.
+            store
+                .put(&key, Change::Latest(&stored(1)), stamp(9))
+                .unwrap();
+        }
+        put(store, &key(1), 1).unwrap();
+        store.commit().unwrap();
+        let room = Room::new(store.usage().unwrap());
+        let bytes = 4 * u64::try_from(stored(1).to_xml().len()).unwrap();
+        assert_eq!(room.all(), Usage { rows: 4, bytes });
+        let owners: Vec<_> = store.usage().unwrap();
+        let rows = |owner: Owner| {
+            let of = owners.iter().filter(|(of, _)| *of == owner);
+            of.map(|(_, usage)| usage.rows).sum::<u64>()
+        };
+        let network = |number: u8| Owner::Network(Some([192, 0, 2, number].into()));
+        assert_eq!(
+            (rows(network(1)), rows(network(2)), rows(network(9))),
+            (2, 1, 0)
+        );
+        assert_eq!(rows(Owner::Identity("acme\\host$".to_owned())), 1);
     });
+}
+
+#[test]
+fn the_bounds_of_rows_and_bytes_hold_from_both_sides() {
+    let one = Usage { rows: 1, bytes: 1 };
+    let network = || Owner::Network(Some([192, 0, 2, 1].into()));
+    for (owner, bound) in [
+        (network(), OF_NETWORK),
+        (Owner::Identity("x".to_owned()), OF_IDENTITY),
+        (Owner::Network(None), OF_ALL),
+    ] {
+        for full in [
+            Usage {
+                rows: bound.rows - 1,
+                bytes: 0,
+            },
+            Usage {
+                rows: 0,
+                bytes: bound.bytes - 1,
+            },
+        ] {
+            let mut room = Room::new(vec![(owner.clone(), full)]);
+            assert!(room.has(&owner, one));
+            room.note(owner.clone(), one);
+            assert!(!room.has(&owner, one));
+            let other = Owner::Network(Some([192, 0, 2, 2].into()));
+            assert_eq!(
+                room.has(&other, one),
+                bound != OF_ALL,
+                "nobody pays for another"
+            );
+        }
+    }
+    let mut room = Room::default();
+    for _ in 0..WITHOUT_EVENTS {
+        assert!(room.takes_without_events(&network()));
+    }
+    assert!(!room.takes_without_events(&network()));
+    assert!(room.takes_without_events(&Owner::Network(None)));
+}
+
+#[test]
+fn an_ipv6_network_is_a_64() {
+    let of = |text: &str| network(text.parse().unwrap()).to_string();
+    assert_eq!(of("2001:db8::1:2:3"), "2001:db8::");
+    assert_eq!(of("192.0.2.7"), "192.0.2.7");
 }
 
 #[test]
@@ -193,6 +369,7 @@ fn hosts_come_back_and_the_forgotten_do_not() {
             started: 5,
             written: 9,
             is_stopped: false,
+            ran: 4,
         };
         let changes = Changes {
             hosts: table.iter().collect(),
@@ -220,7 +397,9 @@ fn a_folder_of_version_1_gets_the_tables_that_it_lacks() {
     put(&mut store, &key(1), 7).unwrap();
     store.commit().unwrap();
     drop(store);
-    let older = "DROP TABLE host; DROP TABLE refusal; DROP TABLE relay; PRAGMA user_version = 1";
+    let older = "DROP TABLE host; DROP TABLE refusal; DROP TABLE relay; \
+                 ALTER TABLE bookmark DROP COLUMN ran; ALTER TABLE bookmark DROP COLUMN network; \
+                 PRAGMA user_version = 1";
     folder.connect().execute_batch(older).unwrap();
     assert_eq!(crate::sqlite::read_hosts(&folder.0).unwrap(), None);
     let mut store = folder.open();
@@ -239,80 +418,40 @@ fn what_stands_under_a_former_name_is_found_once_and_rewritten() {
         assert_eq!(found, Some(stored(7)));
         assert_eq!(position(store, &former), Some(7), "only looked at");
 
-        let none = BatchFacts::new();
         let names = || vec![key(4), former.clone()];
-        let recorded = record(store, &new, names, bookmark(9), &none, 9).unwrap();
-        assert_eq!(recorded, (Verdict::Replace, Some(stored(7))));
+        let record = |store: &mut dyn Store| {
+            let adopted = adopt(store, &new, names).unwrap();
+            assert_eq!(adopted, Some(stored(7)));
+            put(store, &new, 9).unwrap();
+        };
+        record(store);
         // Until it is committed nothing has happened.
         store.rollback();
         assert_eq!(position(store, &former), Some(7));
-        record(store, &new, names, bookmark(9), &none, 9).unwrap();
+        record(store);
         store.commit().unwrap();
         assert_eq!(position(store, &former), None);
-        let entry = store.entry(&new).unwrap().unwrap();
-        assert_eq!(entry.latest.unwrap().bookmark, bookmark(9));
-        assert_eq!(entry.previous.unwrap(), bookmark(7).xml());
+        assert_eq!(position(store, &new), Some(9));
 
         // Later nothing is taken over any more.
         put(store, &former, 3).unwrap();
-        record(store, &new, || panic!("looked for"), bookmark(11), &none, 9).unwrap();
-        store.commit().unwrap();
+        let adopted = adopt(store, &new, || panic!("looked for")).unwrap();
+        assert_eq!(adopted, Some(stored(9)));
         assert_eq!(position(store, &former), Some(3));
     });
 }
 
 #[test]
-fn a_former_name_replaces_what_was_only_kept_aside() {
-    on_both("rename aside", |store| {
+fn a_former_name_replaces_what_there_is() {
+    on_both("rename over", |store| {
         let (new, former) = (key(1), key(2));
         put(store, &former, 7).unwrap();
-        let reason = Reason::WentBack {
-            channel: "X".into(),
-            stored: 9,
-            incoming: 8,
-        };
-        let aside = bookmark(8);
-        store.put(&new, Change::Aside(&aside, &reason), 5).unwrap();
+        put(store, &new, 8).unwrap();
         assert!(store.rename(&former, &new).unwrap());
         assert!(!store.rename(&former, &new).unwrap(), "it is gone");
         store.commit().unwrap();
         assert_eq!(position(store, &new), Some(7));
     });
-}
-
-#[test]
-fn the_guard_decides_where_a_bookmark_goes() {
-    on_both("record", |store| {
-        let none = BatchFacts::new();
-        let mut record = |id| {
-            record(store, &key(1), Vec::new, bookmark(id), &none, 9)
-                .unwrap()
-                .0
-        };
-        assert_eq!(record(5), Verdict::First);
-        assert_eq!(record(9), Verdict::Replace);
-        assert!(matches!(
-            record(8),
-            Verdict::KeepAside(Reason::WentBack { .. })
-        ));
-        let entry = store.entry(&key(1)).unwrap().unwrap();
-        assert_eq!(entry.latest.unwrap().bookmark, bookmark(9));
-        assert_eq!(entry.previous.unwrap(), bookmark(5).xml());
-        assert_eq!(entry.aside.unwrap().xml, bookmark(8).xml());
-    });
-}
-
-#[test]
-fn times_beyond_the_range_of_the_database_do_no_harm() {
-    let folder = Folder::new("range");
-    let mut store = folder.open();
-    let late = Stored {
-        last_event: Some(u64::MAX),
-        ..stored(1)
-    };
-    store.put(&key(1), Change::Latest(&late), u64::MAX).unwrap();
-    let read = store.bookmark(&key(1)).unwrap().unwrap();
-    assert_eq!(read.last_event, Some(u64::MAX >> 1));
 }
 
 #[test]
@@ -418,7 +557,7 @@ fn the_database_runs_as_designed() {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[test]
@@ -427,15 +566,15 @@ fn a_database_of_a_later_version_is_refused_untouched() {
     drop(folder.open());
     folder
         .connect()
-        .pragma_update(None, "user_version", 3)
+        .pragma_update(None, "user_version", 4)
         .unwrap();
     let error = Sqlite::open(&folder.0).unwrap_err();
     assert!(
         matches!(
             error,
             Error::Newer {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 ..
             }
         ),
@@ -443,7 +582,7 @@ fn a_database_of_a_later_version_is_refused_untouched() {
     );
     folder
         .connect()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     folder.open();
 }
@@ -455,41 +594,6 @@ fn a_file_that_is_no_database_is_refused() {
     fs::write(folder.database(), [b'x'; 4096]).unwrap();
     let error = Sqlite::open(&folder.0).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
-}
-
-#[test]
-fn a_damaged_database_is_an_error_and_no_panic() {
-    let folder = Folder::new("damaged");
-    let mut store = folder.open();
-    for id in 0..200 {
-        put(&mut store, &key(id.into()), id).unwrap();
-    }
-    store.commit().unwrap();
-    drop(store);
-    let mut bytes = fs::read(folder.database()).unwrap();
-    for byte in bytes.iter_mut().skip(4096) {
-        *byte ^= 0x5a;
-    }
-    fs::write(folder.database(), bytes).unwrap();
-    let mut store = folder.open();
-    let error = store.bookmark(&key(7)).unwrap_err();
-    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
-    assert!(put(&mut store, &key(7), 1).is_err());
-    assert!(store.commit().is_err());
-}
-
-#[test]
-fn a_stored_text_that_is_no_bookmark_names_its_source() {
-    let folder = Folder::new("bad-bookmark");
-    let mut store = folder.open();
-    put(&mut store, &key(2), 1).unwrap();
-    store.commit().unwrap();
-    folder
-        .connect()
-        .execute("UPDATE bookmark SET latest = 'x'", ())
-        .unwrap();
-    let error = store.bookmark(&key(2)).unwrap_err();
-    assert!(error.to_string().contains("host1.example"), "{error}");
 }
 
 #[test]
@@ -592,10 +696,12 @@ impl Trial {
     fn put_aside(&mut self) {
         let (key, id) = (key(self.dice.roll(6).into()), self.dice.roll(5));
         let bookmark = bookmark(id);
-        let change = Change::Aside(&bookmark, &Reason::Backward);
-        self.sqlite().put(&key, change, id).unwrap();
-        self.memory.put(&key, change, id).unwrap();
-        self.turn.entry(key).or_default().2 = Some(id);
+        let change = Change::Aside(&bookmark, "why");
+        self.sqlite().put(&key, change, stamp(id)).unwrap();
+        self.memory.put(&key, change, stamp(id)).unwrap();
+        if let Some(known) = self.turn.get_mut(&key) {
+            known.2 = Some(id);
+        }
     }
 
     fn commit(&mut self) {
@@ -630,8 +736,8 @@ impl Trial {
     fn compare(&mut self) {
         for number in 0..6 {
             let key = key(number);
-            let entry = self.sqlite().entry(&key).unwrap();
-            assert_eq!(entry, self.memory.entry(&key).unwrap());
+            let entry = self.sqlite().entry(&key);
+            assert_eq!(entry, self.memory.entry(&key));
             assert_eq!(entry.map(ids), self.turn.get(&key).copied());
         }
     }
@@ -639,9 +745,7 @@ impl Trial {
 
 fn ids(entry: Entry) -> (Option<u64>, Option<u64>, Option<u64>) {
     let id = |xml: String| Bookmark::parse(&xml).unwrap().position("X").unwrap();
-    let latest = entry
-        .latest
-        .map(|latest| id(latest.bookmark.xml().to_owned()));
+    let latest = entry.latest.map(|latest| id(latest.to_xml()));
     (
         latest,
         entry.previous.map(id),

@@ -299,5 +299,6 @@ fn settings(message: MessageKind) -> Settings {
         hostname: None,
         computers: None,
         principals: wecrelay::collector::PrincipalRule::default(),
+        forget_after: None,
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn settings() -> Settings {
         hostname: None,
         computers: None,
         principals: crate::collector::PrincipalRule::default(),
+        forget_after: Some(seconds(90 * 86_400)),
     }
 }
 

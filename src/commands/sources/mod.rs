@@ -99,7 +99,7 @@ impl<'a> View<'a> {
 /// The folder holds no state or cannot be read; the age; standard output.
 pub fn run(options: &SourcesOptions) -> Result<(), Error> {
     let age = options.prune.as_deref();
-    let age = age.map(|text| select::age(text).ok_or_else(|| Error::Age(text.to_owned())));
+    let age = age.map(|text| config::age(text).ok_or_else(|| Error::Age(text.to_owned())));
     let age = age.transpose()?;
     let variable = std::env::var_os("STATE_DIRECTORY");
     let folder = config::state(options.state.as_deref(), variable.as_deref());
@@ -111,7 +111,10 @@ pub fn run(options: &SourcesOptions) -> Result<(), Error> {
     let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
     if let Some(age) = age {
         let old = chosen.filter(|host| now.saturating_sub(host.last_seen) > age);
-        return prune(&folder, old, options.with_bookmarks);
+        // Nobody can say of a bookmark without its host whether a filter takes it.
+        let is_all = filter.takes_all();
+        let orphans = (options.with_bookmarks && is_all).then(|| now.saturating_sub(age));
+        return prune(&folder, old, options.with_bookmarks, orphans);
     }
     let mut views: Vec<_> = chosen.map(|host| View::new(host, at)).collect();
     views.sort_unstable_by_key(|view| (&view.host.machine, &view.host.identity));
@@ -131,18 +134,19 @@ fn prune<'a>(
     folder: &Path,
     hosts: impl Iterator<Item = &'a Host>,
     with_bookmarks: bool,
+    orphans: Option<u64>,
 ) -> Result<(), Error> {
     let old = hosts.map(|host| Old {
         host,
         with_bookmarks,
     });
     let old: Vec<_> = old.collect();
-    let forgotten = sqlite::forget_hosts(folder, &old).map_err(Error::Store)?;
+    let forgotten = sqlite::forget_hosts(folder, &old, orphans).map_err(Error::Store)?;
     let bookmarks = match with_bookmarks {
-        true => "with their bookmarks",
-        false => "bookmarks stay",
+        true => format!("with {}", count(forgotten.bookmarks, "bookmark")),
+        false => "bookmarks stay".to_owned(),
     };
-    let what = count(forgotten, "host");
+    let what = count(forgotten.hosts, "host");
     writeln!(io::stdout(), "{what} forgotten, {bookmarks}").map_err(Error::Print)
 }
 

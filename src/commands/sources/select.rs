@@ -20,6 +20,11 @@ impl<'a> Filter<'a> {
         }
     }
 
+    /// Whether no flag leaves any host out.
+    pub(super) fn takes_all(&self) -> bool {
+        self.state.is_none() && self.subscription.is_none() && self.pattern.is_none()
+    }
+
     pub(super) fn takes(&self, host: &Host, at: Moment) -> bool {
         let has = |name| host.subscriptions.iter().any(|s| s.name == name);
         self.state
@@ -57,21 +62,6 @@ fn fits(pattern: &str, text: &str) -> bool {
     text.ends_with(end)
 }
 
-/// An age in seconds: a number and its unit.
-pub(super) fn age(text: &str) -> Option<u64> {
-    let at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(at);
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,15 +87,6 @@ mod tests {
             ("a*x*c", "abc"),
         ] {
             assert!(!fits(pattern, text), "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn an_age_has_a_unit() {
-        assert_eq!(age("90d"), Some(7_776_000));
-        assert_eq!(age("0s"), Some(0));
-        for wrong in ["", "90", "d", "9 d", "-1d", "1y", "99999999999999999999d"] {
-            assert_eq!(age(wrong), None, "{wrong}");
         }
     }
 }

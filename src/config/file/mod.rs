@@ -22,7 +22,7 @@ pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
 /// What SIGHUP takes from the file; all else waits for a restart.
-const RELOADED: [&str; 26] = [
+const RELOADED: [&str; 27] = [
     "allow-password-without-tls",
     "allow-unencrypted",
     "anonymous",
@@ -36,6 +36,7 @@ const RELOADED: [&str; 26] = [
     "digest",
     "enterprise",
     "facility",
+    "forget-after",
     "hostname",
     "kerberos-rc4",
     "keytab",

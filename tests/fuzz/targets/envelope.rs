@@ -90,7 +90,8 @@ fn answer(header: &Header) {
     let bookmark = header
         .bookmark
         .as_deref()
-        .and_then(|xml| Bookmark::parse(xml).ok());
+        .and_then(|xml| Bookmark::parse(xml).ok())
+        .map(|bookmark| bookmark.to_xml());
     let subscription = Subscription::quick(&[], ContentFormat::Events);
     let offer = Offer {
         subscription: &subscription,
@@ -98,7 +99,7 @@ fn answer(header: &Header) {
         policy: &Policy {
             profiles: vec![Profile::HttpSpnegoKerberos],
         },
-        bookmark: bookmark.as_ref().map(Bookmark::xml),
+        bookmark: bookmark.as_deref(),
     };
     let answer = wsman::enumerate_response(header, &[offer], &mut Uuid::nil);
     relates(&answer.xml, header);

@@ -225,5 +225,6 @@ fn settings() -> Settings {
         hostname: None,
         computers: None,
         principals: wecrelay::collector::PrincipalRule::default(),
+        forget_after: None,
     }
 }

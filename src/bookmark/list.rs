@@ -1,0 +1,203 @@
+//! `BookmarkList`: the positions that a source tells, and the one way in which we write them.
+
+use std::fmt::{self, Write};
+
+use super::{Error, MAX_BOOKMARK_BYTES, MAX_CHANNEL_CHARS, MAX_CHANNELS};
+use crate::xml::{self, Limits, Node};
+
+/// Where a source stands in one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The channel as the source writes it.
+    pub channel: String,
+    /// `EventRecordID` of the last event that was read.
+    pub record: u64,
+}
+
+/// The positions of a `BookmarkList`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bookmark {
+    backward: bool,
+    /// In the source's order, each channel once without regard to case.
+    positions: Vec<Position>,
+    /// Index of the channel of the event that was read last.
+    current: Option<usize>,
+}
+
+impl Bookmark {
+    /// Reads a bookmark. Only its positions are kept: what stands around and between them,
+    /// and a `Bookmark` without a usable channel or record id, is dropped. Of a channel that
+    /// stands there twice the highest record id counts.
+    ///
+    /// ```
+    /// use wecrelay::bookmark::Bookmark;
+    /// let xml = r#"<BookmarkList> <Bookmark RecordId='149161' Channel='X'/><!-- --></BookmarkList>"#;
+    /// let bookmark = Bookmark::parse(xml).unwrap();
+    /// assert_eq!(bookmark.position("x"), Some(149_161));
+    /// assert_eq!(
+    ///     bookmark.to_xml(),
+    ///     r#"<BookmarkList><Bookmark Channel="X" RecordId="149161" IsCurrent="false"/></BookmarkList>"#
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// Too long, too many channels, not well formed, with a DTD, or not a `BookmarkList`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_BOOKMARK_BYTES {
+            return Err(Error::TooLong { length: text.len() });
+        }
+        let mut bookmark = Self::default();
+        bookmark.backward = read(text, |position, is_current, _| {
+            bookmark.add(position, is_current);
+        })?;
+        bookmark.check()?;
+        Ok(bookmark)
+    }
+
+    fn add(&mut self, position: Position, is_current: bool) {
+        let at = match index(&self.positions, &position.channel) {
+            Some(at) => {
+                if let Some(known) = self.positions.get_mut(at) {
+                    known.record = known.record.max(position.record);
+                }
+                at
+            }
+            None => {
+                self.positions.push(position);
+                self.positions.len() - 1
+            }
+        };
+        if is_current && self.current.is_none() {
+            self.current = Some(at);
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let count = self.positions.len();
+        if count > MAX_CHANNELS {
+            return Err(Error::TooManyChannels { count });
+        }
+        let lengths = self.positions.iter().map(|p| p.channel.chars().count());
+        match lengths.max().filter(|longest| *longest > MAX_CHANNEL_CHARS) {
+            Some(length) => Err(Error::ChannelTooLong { length }),
+            None => Ok(()),
+        }
+    }
+
+    /// The list in its canonical form, which [`Bookmark::parse`] reads to the same value.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        let mut xml = String::new();
+        xml.push_str(match self.backward {
+            true => "<BookmarkList Direction=\"backward\">",
+            false => "<BookmarkList>",
+        });
+        for (at, position) in self.positions.iter().enumerate() {
+            push(&mut xml, position, self.current == Some(at), "");
+        }
+        xml.push_str("</BookmarkList>");
+        xml
+    }
+
+    /// Whether it says `Direction="backward"`: it names the end of the log, not
+    /// what was read.
+    #[must_use]
+    pub fn is_backward(&self) -> bool {
+        self.backward
+    }
+
+    /// Its channels with their record ids, in the source's order.
+    #[must_use]
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    /// The record id of `channel`, compared without case.
+    #[must_use]
+    pub fn position(&self, channel: &str) -> Option<u64> {
+        let at = index(&self.positions, channel)?;
+        self.positions.get(at).map(|position| position.record)
+    }
+
+    /// The channel of the event that was read last (`IsCurrent="true"`).
+    #[must_use]
+    pub fn current_channel(&self) -> Option<&str> {
+        let current = self.positions.get(self.current?)?;
+        Some(&current.channel)
+    }
+}
+
+fn index(positions: &[Position], channel: &str) -> Option<usize> {
+    let is_same = |position: &Position| position.channel.eq_ignore_ascii_case(channel);
+    positions.iter().position(is_same)
+}
+
+/// Hands each usable position to `take`: whether it is current, and whether we have marked
+/// it as weak ourselves. Answers whether the list points backward.
+pub(super) fn read(text: &str, mut take: impl FnMut(Position, bool, bool)) -> Result<bool, Error> {
+    let document = xml::parse(text, &Limits::FILE).map_err(Error::Xml)?;
+    let list = document.root_element();
+    let name = list.tag_name().name();
+    if name != "BookmarkList" {
+        let name = name.to_owned();
+        return Err(Error::NotABookmarkList { name });
+    }
+    for node in list.children().filter(Node::is_element) {
+        if let Some(position) = position(node) {
+            take(
+                position,
+                is(node, "IsCurrent", "true"),
+                is(node, WEAK, "true"),
+            );
+        }
+    }
+    Ok(is(list, "Direction", "backward"))
+}
+
+/// Our own attribute, only in what is stored.
+pub(super) const WEAK: &str = "Weak";
+
+fn position(node: Node<'_, '_>) -> Option<Position> {
+    let channel = node.attribute("Channel")?;
+    if node.tag_name().name() != "Bookmark" || channel.trim().is_empty() {
+        return None;
+    }
+    let record = node.attribute("RecordId")?.trim().parse().ok()?;
+    let channel = channel.to_owned();
+    Some(Position { channel, record })
+}
+
+fn is(node: Node<'_, '_>, attribute: &str, value: &str) -> bool {
+    node.attribute(attribute)
+        .is_some_and(|found| found.eq_ignore_ascii_case(value))
+}
+
+/// Writes one position; `more` stands behind its attributes.
+pub(super) fn push(xml: &mut String, position: &Position, is_current: bool, more: &str) {
+    let Position { channel, record } = position;
+    let channel = Attribute(channel);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        xml,
+        "<Bookmark Channel=\"{channel}\" RecordId=\"{record}\" IsCurrent=\"{is_current}\"{more}/>"
+    );
+}
+
+/// Text within a quoted attribute. White space but blanks would be read as a blank.
+struct Attribute<'a>(&'a str);
+
+impl fmt::Display for Attribute<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\t' | '\n' | '\r' => write!(f, "&#{};", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! What is kept of a source's bookmarks: one position for each channel.
+
+use super::list::{self, Bookmark, Position, WEAK};
+use super::{BatchFacts, Error, MAX_BOOKMARK_BYTES, MAX_CHANNELS};
+
+/// Bytes of one position beside its channel, at most.
+const FRAME: usize = 80;
+
+/// The kept position of one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The position.
+    pub position: Position,
+    /// It came backward or with event 111, where there was no other: any normal
+    /// one replaces it.
+    pub is_weak: bool,
+}
+
+/// What is kept of a source, channel by channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    held: Vec<Held>,
+    /// The channel of the event that was read last.
+    current: Option<String>,
+}
+
+impl Stored {
+    /// A first bookmark as it is.
+    #[must_use]
+    pub fn new(bookmark: &Bookmark, facts: &BatchFacts) -> Self {
+        let is_weak = bookmark.is_backward() || facts.has_bookmark_event();
+        let held = bookmark.positions().iter().map(|position| Held {
+            position: position.clone(),
+            is_weak,
+        });
+        Self {
+            held: held.collect(),
+            current: bookmark.current_channel().map(str::to_owned),
+        }
+    }
+
+    /// Reads what [`Stored::to_xml`] wrote, or a source's list as version 0.1 kept it;
+    /// `is_weak`: all of it.
+    ///
+    /// # Errors
+    /// It is no bookmark.
+    pub fn parse(text: &str, is_weak: bool) -> Result<Self, Error> {
+        let mut stored = Self::default();
+        list::read(text, |position, is_current, weak| {
+            if is_current && stored.current.is_none() {
+                stored.current = Some(position.channel.clone());
+            }
+            let is_weak = is_weak || weak;
+            match stored.find(&position.channel) {
+                Some(known) if known.position.record >= position.record => {}
+                _ => stored.set(position, is_weak),
+            }
+        })?;
+        Ok(stored)
+    }
+
+    /// Whether one more channel keeps the list within what a source may send: the answer to
+    /// Enumerate has its bounds too.
+    pub(super) fn has_room_for(&self, channel: &str) -> bool {
+        let names = self.held.iter().map(|held| held.position.channel.len());
+        let bytes: usize = names.chain([channel.len()]).map(|name| name + FRAME).sum();
+        self.held.len() < MAX_CHANNELS && bytes <= MAX_BOOKMARK_BYTES
+    }
+
+    /// The form in which it is stored; not for sources.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        let weak = format!(" {WEAK}=\"true\"");
+        self.write(|held| Some(if held.is_weak { &weak } else { "" }))
+    }
+
+    /// The list that a source is handed, in canonical form. Where its subscription reads
+    /// existing events, what only event 111 has said does not count: it would skip them.
+    #[must_use]
+    pub fn offer(&self, reads_existing: bool) -> Option<String> {
+        let counts = |held: &Held| !(reads_existing && held.is_weak);
+        let is_any = self.held.iter().any(counts);
+        is_any.then(|| self.write(|held| counts(held).then_some("")))
+    }
+
+    /// Writes the positions for which `more` answers what stands behind their attributes.
+    fn write<'m>(&self, more: impl Fn(&Held) -> Option<&'m str>) -> String {
+        let mut xml = String::from("<BookmarkList>");
+        for held in &self.held {
+            if let Some(more) = more(held) {
+                let current = self.current.as_deref();
+                let is_current = current == Some(&held.position.channel);
+                list::push(&mut xml, &held.position, is_current, more);
+            }
+        }
+        xml.push_str("</BookmarkList>");
+        xml
+    }
+
+    /// Only the channels that `before` has too.
+    #[must_use]
+    pub fn without_new(mut self, before: &Self) -> Self {
+        self.held
+            .retain(|held| before.find(&held.position.channel).is_some());
+        self
+    }
+
+    /// All positions.
+    #[must_use]
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    /// The record id of `channel`, compared without case.
+    #[must_use]
+    pub fn position(&self, channel: &str) -> Option<u64> {
+        self.find(channel).map(|held| held.position.record)
+    }
+
+    /// The same, unless only event 111 has said so: it names the end of the log, not what
+    /// was read.
+    #[must_use]
+    pub fn read_up_to(&self, channel: &str) -> Option<u64> {
+        let held = self.find(channel).filter(|held| !held.is_weak);
+        held.map(|held| held.position.record)
+    }
+
+    pub(super) fn find(&self, channel: &str) -> Option<&Held> {
+        let is_same = |held: &&Held| held.position.channel.eq_ignore_ascii_case(channel);
+        self.held.iter().find(is_same)
+    }
+
+    pub(super) fn set(&mut self, position: Position, is_weak: bool) {
+        let is_same = |held: &&mut Held| {
+            let channel = &held.position.channel;
+            channel.eq_ignore_ascii_case(&position.channel)
+        };
+        match self.held.iter_mut().find(is_same) {
+            Some(held) => *held = Held { position, is_weak },
+            None => self.held.push(Held { position, is_weak }),
+        }
+    }
+
+    /// Puts the channels into the order of `bookmark`, so that a source gets back what it
+    /// sent; those which it does not name come last.
+    pub(super) fn follow(&mut self, bookmark: &Bookmark) {
+        let order = |held: &Held| {
+            let is_same = |position: &Position| {
+                let channel = &held.position.channel;
+                position.channel.eq_ignore_ascii_case(channel)
+            };
+            let at = bookmark.positions().iter().position(is_same);
+            at.unwrap_or(usize::MAX)
+        };
+        if !self.held.is_sorted_by_key(order) {
+            self.held.sort_by_cached_key(order);
+        }
+        let current = bookmark.current_channel();
+        if current.is_some() && self.current.as_deref() != current {
+            self.current = current.map(str::to_owned);
+        }
+    }
+}

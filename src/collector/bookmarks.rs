@@ -1,0 +1,225 @@
+//! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
+
+use super::batches::Mark;
+use super::who;
+use crate::bookmark::{self, Judgement, Reason, Stored, judge};
+use crate::store::{self, Change, Condition, Error, Owner, Room, Stamp, Store, Usage};
+use std::collections::HashSet;
+
+/// Sources that are remembered, so that one which stays as it is gets one warning.
+const TOLD: usize = 10_000;
+/// Batches that one turn is tried again without, since their rows cannot be written. More
+/// than that, the disk is bad.
+const LEFT_OUT: usize = 16;
+
+/// What is known of bookmarks beside the store.
+#[derive(Debug, Default)]
+pub(super) struct Bookmarks {
+    room: Room,
+    /// How the store was at the end of the last turn.
+    condition: Condition,
+    told: HashSet<bookmark::Key>,
+}
+
+/// What came of the batches of a turn, in their order: `None` for one that is to be handed
+/// back, since its row cannot be written.
+pub(super) type Recorded = Vec<Option<Option<Outcome>>>;
+
+/// What came of one bookmark.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) before: Option<Stored>,
+    refused: Vec<Reason>,
+    /// What it takes that was not there.
+    grown: Option<(Owner, Usage)>,
+    /// There was no room for all of it.
+    is_crowded: bool,
+}
+
+/// What is counted of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) aside: u64,
+    pub(super) crowded: u64,
+}
+
+impl Bookmarks {
+    /// Counts what the store holds. Without it everything has room.
+    pub(super) fn count(&mut self, store: &mut dyn Store) {
+        match store.usage() {
+            Ok(usage) => self.room = Room::new(usage),
+            Err(error) => log::error!("bookmarks cannot be counted: {error}"),
+        }
+    }
+
+    /// Takes note of how the store is, at the end of a turn.
+    pub(super) fn note_condition(&mut self, store: &dyn Store) {
+        self.condition = store.condition();
+    }
+
+    pub(super) fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// How much is stored.
+    pub(super) fn usage(&self) -> Usage {
+        self.room.all()
+    }
+
+    /// Stores the bookmarks of a turn in one transaction.
+    ///
+    /// # Errors
+    /// None of them was stored.
+    pub(super) fn record(
+        &mut self,
+        marks: &[Option<Mark>],
+        stamp: Stamp,
+        store: &mut dyn Store,
+    ) -> Result<Recorded, Error> {
+        let mut left_out = HashSet::new();
+        loop {
+            match self.try_record(marks, &left_out, stamp, store) {
+                Ok(recorded) => return store.commit().map(|()| recorded),
+                Err((at, error)) if error.is_of_one_row() && left_out.len() < LEFT_OUT => {
+                    store.rollback();
+                    left_out.insert(at);
+                }
+                Err((_, error)) => return Err(error),
+            }
+        }
+    }
+
+    fn try_record(
+        &mut self,
+        marks: &[Option<Mark>],
+        left_out: &HashSet<usize>,
+        stamp: Stamp,
+        store: &mut dyn Store,
+    ) -> Result<Recorded, (usize, Error)> {
+        let mut recorded = Vec::with_capacity(marks.len());
+        for (at, mark) in marks.iter().enumerate() {
+            recorded.push(match mark {
+                _ if left_out.contains(&at) => None,
+                None => Some(None),
+                Some(mark) => {
+                    let outcome = self.put(mark, stamp, store);
+                    Some(Some(outcome.map_err(|error| (at, error))?))
+                }
+            });
+        }
+        Ok(recorded)
+    }
+
+    fn put(&mut self, mark: &Mark, stamp: Stamp, store: &mut dyn Store) -> Result<Outcome, Error> {
+        let Mark { key, facts, .. } = mark;
+        let before = store::adopt(store, key, || who::former_keys(&mark.identity, key))?;
+        let judgement = judge(before.as_ref(), &mark.bookmark, facts, mark.rules);
+        let Judgement { stored, refused } = judgement;
+        let network = key.identity().is_none().then_some(mark.network);
+        let stamp = Stamp { network, ..stamp };
+        let mut outcome = Outcome {
+            before,
+            refused,
+            grown: None,
+            is_crowded: false,
+        };
+        if let Some(stored) = stored
+            && let Some(stored) = self.fit(mark, stored, &mut outcome)
+        {
+            store.put(key, Change::Latest(&stored), stamp)?;
+        }
+        if !outcome.refused.is_empty() {
+            let reason = words(&outcome.refused);
+            store.put(key, Change::Aside(&mark.bookmark, &reason), stamp)?;
+        }
+        Ok(outcome)
+    }
+
+    /// What of a bookmark there is room for.
+    fn fit(&mut self, mark: &Mark, stored: Stored, outcome: &mut Outcome) -> Option<Stored> {
+        let length = |stored: &Stored| u64::try_from(stored.to_xml().len()).unwrap_or(u64::MAX);
+        let before = outcome.before.as_ref();
+        if before.is_some_and(|before| before.held().len() == stored.held().len()) {
+            return Some(stored);
+        }
+        let more = Usage {
+            rows: u64::from(before.is_none()),
+            bytes: length(&stored).saturating_sub(before.map_or(0, length)),
+        };
+        let owner = Owner::of(&mark.key, mark.network);
+        let has_event = mark.facts.has_events() || mark.facts.has_bookmark_event();
+        let is_named = before.is_some() || has_event || self.room.takes_without_events(&owner);
+        if is_named && self.room.has(&owner, more) {
+            outcome.grown = Some((owner, more));
+            return Some(stored);
+        }
+        outcome.is_crowded = true;
+        before.map(|before| stored.without_new(before))
+    }
+
+    /// Says and counts what has become of a turn.
+    pub(super) fn note(&mut self, marks: &[Option<Mark>], recorded: &mut Recorded) -> Counts {
+        let mut counts = Counts::default();
+        for (mark, outcome) in marks.iter().zip(recorded) {
+            let (Some(mark), Some(Some(outcome))) = (mark, outcome) else {
+                continue;
+            };
+            if let Some((owner, more)) = outcome.grown.take() {
+                self.room.note(owner, more);
+            }
+            if outcome.is_crowded {
+                counts.crowded += 1;
+                self.say_crowded(mark);
+            }
+            match outcome.refused.is_empty() {
+                true if self.told.is_empty() => {}
+                true => drop(self.told.remove(&mark.key)),
+                false => {
+                    counts.aside += 1;
+                    self.say_aside(mark, &outcome.refused);
+                }
+            }
+        }
+        counts
+    }
+
+    fn say_aside(&mut self, mark: &Mark, refused: &[Reason]) {
+        let reason = words(refused);
+        let is_news = self.told.len() < TOLD && self.told.insert(mark.key.clone());
+        match is_news {
+            true => log::warn!("source {}: bookmark kept aside: {reason}", mark.source),
+            false => log::debug!("source {}: bookmark kept aside: {reason}", mark.source),
+        }
+    }
+
+    fn say_crowded(&mut self, mark: &Mark) {
+        if !self.room.note_refused() {
+            return;
+        }
+        let who = match mark.key.identity() {
+            Some(identity) => format!("identity {identity:?}"),
+            None => format!("sources without a credential from {}", mark.network),
+        };
+        let all = self.room.all();
+        log::warn!(
+            "source {}: bookmark not stored: {who} have their most names or bytes of bookmarks \
+             ({} bookmarks of {} kB in all, {} times not stored so far); if these are hosts, let \
+             them come with a credential, else shut that network out (--anonymous)",
+            mark.source,
+            all.rows,
+            all.bytes / 1024,
+            self.room.refused(),
+        );
+    }
+}
+
+fn words(reasons: &[Reason]) -> String {
+    /// A list of 256 channels may have as many reasons.
+    const MOST: usize = 4;
+    let words: Vec<_> = reasons.iter().take(MOST).map(Reason::to_string).collect();
+    let more = match reasons.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!("; and {more} more channels"),
+    };
+    format!("{}{more}", words.join("; "))
+}

@@ -1,0 +1,114 @@
+//! What was found damaged: said once, counted, and written anew where that helps.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::salvage;
+use super::start;
+use crate::bookmark::Key;
+use crate::store::Error;
+
+/// Damaged rows that are remembered, so that each is said and counted once.
+const REMEMBERED: usize = 1000;
+/// How often a database is written anew while it is open. More than that, the disk is bad.
+const MENDS: u32 = 3;
+
+/// What was found damaged since the start.
+#[derive(Debug, Default)]
+pub(super) struct Damage {
+    known: HashSet<Key>,
+    rows: u64,
+    notice: Option<String>,
+    /// A page of it that was just found.
+    fault: Option<String>,
+    mends: u32,
+}
+
+impl Damage {
+    /// A row cannot be read: it counts as none.
+    pub(super) fn note_row(&mut self, key: &Key, why: &str) {
+        if self.known.contains(key) {
+            return;
+        }
+        if self.known.len() < REMEMBERED {
+            self.known.insert(key.clone());
+            log::error!(
+                "the stored bookmark of {:?} cannot be read and counts as none ({why}): the host \
+                 goes on from what it sends next",
+                key.machine_id()
+            );
+        }
+        self.count("of bookmarks");
+    }
+
+    /// A row cannot be written, since its page is damaged.
+    pub(super) fn note_page(&mut self, key: &Key, why: &str) {
+        self.note_row(key, why);
+        self.fault.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// What is known of a host cannot be read.
+    pub(super) fn note_host(&mut self, why: &str) {
+        log::error!("a stored host cannot be read and counts as none: {why}");
+        self.count("of hosts");
+    }
+
+    fn count(&mut self, what: &str) {
+        self.rows += 1;
+        let rows = self.rows;
+        if self.mends == 0 {
+            self.notice = Some(format!(
+                "{rows} stored rows {what} cannot be read and count as none"
+            ));
+        }
+    }
+
+    /// The damaged page that was found since, if it is worth a try to write it anew.
+    pub(super) fn take_fault(&mut self) -> Option<String> {
+        let fault = self.fault.take()?;
+        (self.mends < MENDS).then_some(fault)
+    }
+
+    /// Writes a database anew from what can be read. If that fails, goes on with the old one.
+    pub(super) fn mend(
+        &mut self,
+        fault: &str,
+        damaged: Connection,
+        file: &Path,
+    ) -> Result<Connection, Error> {
+        self.mends += 1;
+        match salvage::rewrite(damaged, file) {
+            Ok((aside, count)) => {
+                let notice = format!(
+                    "{} was damaged ({fault}) and is written anew with the {count} bookmarks that \
+                     could be read; {} is the damaged one: check the disk",
+                    file.display(),
+                    aside.display()
+                );
+                log::error!("{notice}; hosts without a bookmark go on from what they send next");
+                self.rows = self.rows.max(1);
+                self.notice = Some(notice);
+            }
+            Err(error) => {
+                let notice = format!(
+                    "{} is damaged ({fault}), and cannot be written anew: {error}",
+                    file.display()
+                );
+                log::error!("{notice}");
+                self.rows = self.rows.max(1);
+                self.notice = Some(notice);
+            }
+        }
+        start(file)
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn notice(&self) -> Option<String> {
+        self.notice.clone()
+    }
+}

@@ -1,0 +1,67 @@
+//! The tables, and how older ones become today's.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{explain, hosts};
+use crate::store::Error;
+
+/// Version of the tables, kept in the database's `user_version`.
+pub(super) const SCHEMA_VERSION: i64 = 3;
+
+/// Bookmarks as version 1 had them.
+const BOOKMARKS: &str = "
+    CREATE TABLE bookmark (
+        subscription BLOB NOT NULL,
+        authenticated INTEGER NOT NULL,
+        identity TEXT NOT NULL,
+        machine_id TEXT NOT NULL,
+        latest TEXT,
+        weak INTEGER NOT NULL DEFAULT 0,
+        last_event INTEGER,
+        previous TEXT,
+        aside TEXT,
+        aside_reason TEXT,
+        updated INTEGER NOT NULL,
+        PRIMARY KEY (subscription, authenticated, identity, machine_id)
+    ) STRICT, WITHOUT ROWID;";
+
+/// What version 3 has added: ages in seconds that relays have run, which begin at nothing for
+/// all that is there already, and who answers for a source without identity.
+const AGES: &str = "
+    ALTER TABLE bookmark ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE bookmark ADD COLUMN network TEXT;
+    ALTER TABLE relay ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;";
+
+pub(super) fn check_version(connection: &Connection, file: &Path) -> Result<(), Error> {
+    let found = version(connection).map_err(|error| explain(file, error))?;
+    if found > SCHEMA_VERSION {
+        let file = file.to_owned();
+        return Err(Error::Newer {
+            file,
+            found,
+            known: SCHEMA_VERSION,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Makes the tables that are missing.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    let missing: String = match version(connection)? {
+        0 => format!("{BOOKMARKS} {} {AGES}", hosts::SCHEMA),
+        1 => format!("{} {AGES}", hosts::SCHEMA),
+        2 => AGES.to_owned(),
+        _ => return Ok(()),
+    };
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    ))
+}
