@@ -127,22 +127,44 @@ impl Charset {
     }
 }
 
+/// What stands for bytes that are no character: a noncharacter that XML forbids, so that
+/// the repair of events finds and marks it; U+FFFD may be the source's own.
+pub const NO_CHARACTER: char = '\u{fffe}';
+
 /// Decodes a text body: a byte order mark decides, then `declared`.
 ///
 /// Never fails: unpaired surrogates, an odd last byte and bad UTF-8 become
-/// U+FFFD, because one bad event must not cost a batch. A body that says UTF-16
-/// but starts with the bytes of `<` in UTF-8 is read as UTF-8.
+/// [`NO_CHARACTER`], because one bad event must not cost a batch. A body that says
+/// UTF-16 but starts with the bytes of `<` in UTF-8 is read as UTF-8.
 #[must_use]
 pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
+    let utf16 = |bytes, order| {
+        let text = decode_utf16(bytes, order, NO_CHARACTER);
+        (text.into(), Charset::Utf16)
+    };
     match (body, declared) {
-        ([0xff, 0xfe, rest @ ..], _) => (decode_utf16(rest, Order::Little).into(), Charset::Utf16),
-        ([0xfe, 0xff, rest @ ..], _) => (decode_utf16(rest, Order::Big).into(), Charset::Utf16),
-        ([0xef, 0xbb, 0xbf, rest @ ..], _) => (String::from_utf8_lossy(rest), Charset::Utf8),
-        ([b'<', 0, ..], _) => (decode_utf16(body, Order::Little).into(), Charset::Utf16),
-        ([0, b'<', ..], _) => (decode_utf16(body, Order::Big).into(), Charset::Utf16),
-        ([b'<', ..], _) | (_, Charset::Utf8) => (String::from_utf8_lossy(body), Charset::Utf8),
-        (_, Charset::Utf16) => (decode_utf16(body, Order::Little).into(), Charset::Utf16),
+        ([0xff, 0xfe, rest @ ..], _) => utf16(rest, Order::Little),
+        ([0xfe, 0xff, rest @ ..], _) => utf16(rest, Order::Big),
+        ([0xef, 0xbb, 0xbf, rest @ ..], _) => (decode_utf8(rest), Charset::Utf8),
+        ([b'<', 0, ..], _) => utf16(body, Order::Little),
+        ([0, b'<', ..], _) => utf16(body, Order::Big),
+        ([b'<', ..], _) | (_, Charset::Utf8) => (decode_utf8(body), Charset::Utf8),
+        (_, Charset::Utf16) => utf16(body, Order::Little),
     }
+}
+
+fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(NO_CHARACTER);
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Byte order of UTF-16 units.
@@ -162,16 +184,17 @@ impl Order {
     }
 }
 
-fn decode_utf16(bytes: &[u8], order: Order) -> String {
+/// `bad` stands for unpaired surrogates and an odd last byte.
+fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> String {
     let mut text = Vec::with_capacity(bytes.len() / 2 + bytes.len() / 16);
     let (units, odd) = bytes.as_chunks::<2>();
     let mut rest = units;
     while !rest.is_empty() {
         rest = push_ascii(&mut text, rest, order);
-        rest = push_wide(&mut text, rest, order);
+        rest = push_wide(&mut text, rest, order, bad);
     }
     if !odd.is_empty() {
-        push_char(&mut text, char::REPLACEMENT_CHARACTER);
+        push_char(&mut text, bad);
     }
     // Always valid, as only whole characters were pushed; checking costs next to nothing.
     String::from_utf8(text).unwrap_or_default()
@@ -199,7 +222,12 @@ fn push_ascii<'a>(text: &mut Vec<u8>, mut units: &'a [[u8; 2]], order: Order) ->
 }
 
 /// Decodes one block of any text; a pair cut by the block's end stays whole.
-fn push_wide<'a>(text: &mut Vec<u8>, units: &'a [[u8; 2]], order: Order) -> &'a [[u8; 2]] {
+fn push_wide<'a>(
+    text: &mut Vec<u8>,
+    units: &'a [[u8; 2]],
+    order: Order,
+    bad: char,
+) -> &'a [[u8; 2]] {
     const BLOCK: usize = 16;
     let mut end = BLOCK.min(units.len());
     let last = end.checked_sub(1).and_then(|last| units.get(last));
@@ -208,7 +236,7 @@ fn push_wide<'a>(text: &mut Vec<u8>, units: &'a [[u8; 2]], order: Order) -> &'a 
     }
     let (block, rest) = units.split_at(end);
     for char in char::decode_utf16(block.iter().map(|unit| order.unit(*unit))) {
-        push_char(text, char.unwrap_or(char::REPLACEMENT_CHARACTER));
+        push_char(text, char.unwrap_or(bad));
     }
     rest
 }
@@ -261,7 +289,7 @@ pub fn utf16(text: &str) -> Vec<u8> {
 /// Text from UTF-16LE without a byte order mark, as in NTLM fields.
 #[must_use]
 pub fn from_utf16(bytes: &[u8]) -> String {
-    decode_utf16(bytes, Order::Little)
+    decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER)
 }
 
 /// Encodes an answer: UTF-16LE with byte order mark (Windows insists on it), or UTF-8.
@@ -344,7 +372,7 @@ mod tests {
             &[0xff, 0xfe, 0x00, 0xd8, b'a', 0, 0x00, 0xdc, 7],
             Charset::Utf16,
         );
-        assert_eq!(text, "\u{fffd}a\u{fffd}\u{fffd}");
-        assert_eq!(decode_text(b"\xffa", Charset::Utf8).0, "\u{fffd}a");
+        assert_eq!(text, "\u{fffe}a\u{fffe}\u{fffe}");
+        assert_eq!(decode_text(b"\xffa", Charset::Utf8).0, "\u{fffe}a");
     }
 }

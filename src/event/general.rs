@@ -25,6 +25,14 @@ pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
             "RenderingInfo" if event.rendering.is_none() => {
                 event.rendering = Some(read_rendering(child));
             }
+            "UserData" => {
+                let kind = elements(child).next().map(|kind| kind.tag_name().name());
+                set(
+                    &mut event.user_data_name,
+                    Cow::Borrowed(kind.unwrap_or_default()),
+                );
+                read_other_data(child, &mut event)?;
+            }
             _ => read_other_data(child, &mut event)?,
         }
     }
@@ -156,7 +164,7 @@ fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) -> Result
             set(&mut event.data_name, attribute_value(&attribute));
         } else {
             event.data.push((
-                dotted("EventData", attribute.name())?,
+                joined("EventData", attribute.name())?,
                 attribute_value(&attribute),
             ));
         }
@@ -190,7 +198,7 @@ fn read_data<'a>(
         .filter(|attribute| attribute.name() != "Name")
     {
         data.push((
-            dotted(&name, attribute.name())?,
+            joined(&name, attribute.name())?,
             attribute_value(&attribute),
         ));
     }
@@ -204,7 +212,7 @@ fn read_data<'a>(
 /// `UserData`, `DebugData`, `BinaryEventData` and their like: the element's name is the name.
 fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), Error> {
     for attribute in node.attributes() {
-        let name = dotted(node.tag_name().name(), attribute.name())?;
+        let name = joined(node.tag_name().name(), attribute.name())?;
         event.data.push((name, attribute_value(&attribute)));
     }
     push_loose_text(node, &mut event.data);
@@ -228,12 +236,13 @@ fn push_loose_text<'a>(node: Node<'_, 'a>, data: &mut Vec<Pair<'a>>) {
     }
 }
 
-fn dotted<'a>(element: &str, attribute: &str) -> Result<Cow<'a, str>, Error> {
+/// No dot: syslog-ng would take the rest for a name within an element of that name.
+fn joined<'a>(element: &str, attribute: &str) -> Result<Cow<'a, str>, Error> {
     // Each attribute repeats the name.
     if element.len() > MAX_PREFIX {
         return Err(Error::LongName);
     }
-    Ok(Cow::Owned([element, ".", attribute].concat()))
+    Ok(Cow::Owned([element, "_", attribute].concat()))
 }
 
 fn local_name<'a>(attribute: &Attribute<'_, 'a>) -> Cow<'a, str> {

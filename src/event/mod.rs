@@ -19,6 +19,8 @@ use crate::xml::{self, Limits};
 use std::borrow::Cow;
 use std::fmt;
 
+pub use repair::{FORBIDDEN, and_forbidden, replace_forbidden};
+
 /// Namespace of event XML.
 pub const NAMESPACE: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
 
@@ -87,10 +89,12 @@ pub struct Event<'a> {
     pub extra: Vec<Pair<'a>>,
     /// `EventData/@Name`.
     pub data_name: Cow<'a, str>,
+    /// Name of the element within `UserData`, which says what the values are.
+    pub user_data_name: Cow<'a, str>,
     /// Values in order, with repeats. Names are those of `EventData/Data`
     /// (`Data1`, `Data2`, ... by position where it has none) or of elements
     /// (`Binary`, the leaves of `UserData`); attributes of elements are named
-    /// `Element.attribute`.
+    /// `Element_attribute`.
     pub data: Vec<Pair<'a>>,
     /// Texts in the language of the source, if it rendered the event.
     pub rendering: Option<Rendering<'a>>,
@@ -223,7 +227,7 @@ fn read(xml: &str) -> Result<Event<'_>, Error> {
     if let Some(event) = fast::read(xml) {
         return Ok(event);
     }
-    general::read(xml).or_else(|error| repair::read(xml, error))
+    repair::read(xml)
 }
 
 impl Event<'_> {
@@ -266,6 +270,7 @@ impl Event<'_> {
             user_id: owned(self.user_id),
             extra: owned_pairs(self.extra),
             data_name: owned(self.data_name),
+            user_data_name: owned(self.user_data_name),
             data: owned_pairs(self.data),
             rendering: self.rendering.map(Rendering::into_owned),
             repaired: self.repaired,

@@ -2,30 +2,46 @@
 
 use std::borrow::Cow;
 
+use super::scan::{Segment, segments};
 use super::{Error, Event, Repaired, general};
 
-/// Tries the known repairs on text that could not be read because of `error`,
-/// which is given back if they do not help.
-pub(super) fn read(xml: &str, error: Error) -> Result<Event<'static>, Error> {
-    let clean = replace_forbidden(xml);
-    if let Cow::Owned(clean) = &clean
-        && let Some(event) = attempt(clean.clone(), "characters that XML forbids")
-    {
-        return Ok(event);
-    }
-    let reason = match clean {
-        Cow::Borrowed(_) => "cut off within RenderingInfo",
-        Cow::Owned(_) => "characters that XML forbids, cut off within RenderingInfo",
+/// Forbidden characters became U+FFFD.
+pub const FORBIDDEN: &str = "characters that XML forbids";
+const CUT_OFF: &str = "cut off within RenderingInfo";
+const BOTH: &str = "characters that XML forbids, cut off within RenderingInfo";
+
+/// Reads an event, with the known repairs where it is damaged.
+///
+/// What XML forbids is looked for first: the XML reader itself lets some such
+/// references pass, and then nothing would tell of them.
+pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
+    let (read, clean) = match replace_forbidden(xml) {
+        Cow::Borrowed(xml) => (general::read(xml), Cow::Borrowed(xml)),
+        Cow::Owned(clean) => (attempt(clean.clone(), FORBIDDEN), Cow::Owned(clean)),
     };
-    without_rendering(&clean)
-        .and_then(|cut| attempt(cut, reason))
-        .ok_or(error)
+    let reason = match clean {
+        Cow::Borrowed(_) => CUT_OFF,
+        Cow::Owned(_) => BOTH,
+    };
+    read.or_else(|error| match without_rendering(&clean) {
+        Some(cut) => attempt(cut, reason).map_err(|_| error),
+        None => Err(error),
+    })
 }
 
-fn attempt(xml: String, reason: &'static str) -> Option<Event<'static>> {
-    let mut event = general::read(&xml).ok()?.into_owned();
+/// The reason for both repairs, where `reason` is that of one and `FORBIDDEN` of the other.
+#[must_use]
+pub fn and_forbidden(reason: &str) -> &'static str {
+    match reason {
+        CUT_OFF | BOTH => BOTH,
+        _ => FORBIDDEN,
+    }
+}
+
+fn attempt(xml: String, reason: &'static str) -> Result<Event<'static>, Error> {
+    let mut event = general::read(&xml)?.into_owned();
     event.repaired = Some(Repaired { reason, xml });
-    Some(event)
+    Ok(event)
 }
 
 /// The event up to its last `RenderingInfo`, closed there.
@@ -44,26 +60,44 @@ pub(super) fn is_xml_character(c: char) -> bool {
 }
 
 /// Puts U+FFFD for characters, raw or as references, that XML does not allow.
-pub(super) fn replace_forbidden(xml: &str) -> Cow<'_, str> {
+/// What looks like a reference in CDATA, a comment or an instruction is none.
+#[must_use]
+pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
+    if is_plain(xml) {
+        return Cow::Borrowed(xml);
+    }
     let mut result = String::new();
-    let mut kept = 0;
-    for (at, c) in xml.char_indices() {
-        let length = match c {
-            '&' => bad_reference(xml.get(at..).unwrap_or_default()),
-            c if is_xml_character(c) => 0,
-            c => c.len_utf8(),
+    let (mut kept, mut start) = (0, 0);
+    for segment in segments(xml) {
+        let (text, references) = match segment {
+            Segment::Text(text) | Segment::Tag(text) => (text, true),
+            Segment::CData(text) | Segment::Other(text) => (text, false),
         };
-        if length > 0 {
-            result.push_str(xml.get(kept..at).unwrap_or_default());
-            result.push(char::REPLACEMENT_CHARACTER);
-            kept = at.saturating_add(length);
+        for (at, c) in text.char_indices() {
+            let length = match c {
+                '&' if references => bad_reference(text.get(at..).unwrap_or_default()),
+                c if is_xml_character(c) => 0,
+                c => c.len_utf8(),
+            };
+            if length > 0 {
+                let at = start + at;
+                result.push_str(xml.get(kept..at).unwrap_or_default());
+                result.push(char::REPLACEMENT_CHARACTER);
+                kept = at.saturating_add(length);
+            }
         }
+        start += text.len();
     }
     if kept == 0 {
         return Cow::Borrowed(xml);
     }
     result.push_str(xml.get(kept..).unwrap_or_default());
     Cow::Owned(result)
+}
+
+/// Whether the text has neither forbidden characters nor numeric references.
+fn is_plain(xml: &str) -> bool {
+    !crate::wire::contains(xml, "&#") && xml.chars().all(is_xml_character)
 }
 
 /// Length of the character reference at the front if it is a forbidden one, else 0.

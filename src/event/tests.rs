@@ -143,15 +143,17 @@ fn user_data_gives_leaves_and_attributes() {
          <Leaf/></Outer></UserData>",
     );
     let expected = [
-        ("Outer.version", "2"),
-        ("Inner.flag", "x"),
+        ("Outer_version", "2"),
+        ("Inner_flag", "x"),
         ("Deep", "value"),
         ("Deep", ""),
-        ("Other.attr", "1"),
+        ("Other_attr", "1"),
         ("Other", "mixed"),
         ("Leaf", ""),
     ];
-    assert_eq!(data(&parse(&xml).unwrap()), expected);
+    let event = parse(&xml).unwrap();
+    assert_eq!(data(&event), expected);
+    assert_eq!(event.user_data_name, "Outer");
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn data_of_other_kinds_is_kept() {
         ),
         (
             "<EventData><Data Name='a' Type='win:Int'><![CDATA[<x>]]> y</Data></EventData>",
-            vec![("a.Type", "win:Int"), ("a", "<x> y")],
+            vec![("a_Type", "win:Int"), ("a", "<x> y")],
         ),
     ];
     for (body, expected) in cases {
@@ -222,21 +224,63 @@ fn event_111_is_the_bookmark_event() {
 
 #[test]
 fn forbidden_characters_are_replaced() {
-    for bad in [
-        "\u{4}",
-        "&#x5;",
+    let raw = ["\0", "\u{4}", "\u{B}", "\u{1F}", "\u{FFFE}", "\u{FFFF}"];
+    let references = [
         "&#0;",
-        "\u{FFFE}",
+        "&#x5;",
+        "&#x1F;",
+        "&#11;",
+        "&#xD800;",
+        "&#xDFFF;",
+        "&#55296;",
+        "&#xFFFE;",
         "&#xFFFF;",
+        "&#x110000;",
         "&#99999999999;",
-        "\0",
-    ] {
+        "&#x000000000000000000000D800;",
+    ];
+    for bad in raw.into_iter().chain(references) {
         let xml = with_body(&format!(
-            "<EventData><Data>a{bad}b&#x41;</Data></EventData>"
+            "<EventData><Data Name='n{bad}'>a{bad}b&#x41;</Data></EventData>"
         ));
         let event = parse(&xml).unwrap();
-        assert_eq!(data(&event), [("Data1", "a\u{FFFD}bA")], "{bad:?}");
-        assert!(event.repaired.unwrap().reason.contains("forbids"));
+        assert_eq!(data(&event), [("n\u{FFFD}", "a\u{FFFD}bA")], "{bad:?}");
+        let repaired = event.repaired.unwrap();
+        assert_eq!(repaired.reason, FORBIDDEN);
+        assert_eq!(repaired.xml, xml.replace(bad, "\u{FFFD}"));
+    }
+}
+
+#[test]
+fn what_looks_like_a_reference_is_none_in_cdata_and_comments() {
+    let xml = with_body("<EventData><!-- &#0; --><Data><![CDATA[&#x5;]]></Data></EventData>");
+    let event = parse(&xml).unwrap();
+    assert_eq!(data(&event), [("Data1", "&#x5;")]);
+    assert_eq!(event.repaired, None);
+    let event = with_body("<EventData><Data>\u{1}<![CDATA[&#x5;]]></Data></EventData>");
+    assert_eq!(data(&parse(&event).unwrap()), [("Data1", "\u{FFFD}&#x5;")]);
+}
+
+#[test]
+fn allowed_references_are_no_damage() {
+    for good in [
+        "&#9;",
+        "&#10;",
+        "&#xD;",
+        "&#x85;",
+        "&#xFFFD;",
+        "&#x1FFFE;",
+        "&#x10FFFF;",
+        "&#0000065;",
+    ] {
+        // Twice the same name: not for the fast reader alone.
+        for body in [
+            "<EventData><Data>{}</Data></EventData>",
+            "<UserData><a>{}</a></UserData>",
+        ] {
+            let xml = with_body(&body.replace("{}", good));
+            assert_eq!(parse(&xml).unwrap().repaired, None, "{good}");
+        }
     }
 }
 

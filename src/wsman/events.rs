@@ -14,30 +14,42 @@ use super::xml::{self, Skeleton};
 /// One event as the source sent it: XML text, not looked into.
 ///
 /// It may hold CR LF and references to characters that XML forbids, which only
-/// its own parser can judge ([`text::clean`]); forbidden characters themselves
-/// are replaced already.
+/// its own parser can judge; forbidden characters themselves are replaced already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvent<'a> {
     /// The text, usually `<Event xmlns='...'>...</Event>`; may be cut off.
     pub xml: Cow<'a, str>,
+    /// Whether U+FFFD stands in it for what the source sent and XML forbids.
+    pub repaired: bool,
 }
 
 impl<'a> RawEvent<'a> {
     fn new(xml: Cow<'a, str>) -> Self {
-        let forbidden = text::has_forbidden(&xml);
-        let xml = if forbidden {
-            Cow::Owned(text::clean(&xml).into_owned())
+        let repaired = text::has_forbidden(&xml);
+        let xml = if repaired {
+            let replacement = char::REPLACEMENT_CHARACTER
+                .encode_utf8(&mut [0; 4])
+                .to_owned();
+            Cow::Owned(xml.replace(text::is_forbidden, &replacement))
         } else {
             xml
         };
-        Self { xml }
+        Self { xml, repaired }
+    }
+
+    /// The event of an envelope that was rid of what XML forbids before it was read. One
+    /// that had U+FFFD of its own counts too: the two can no longer be told apart.
+    pub(super) fn of_cleaned(mut self) -> Self {
+        self.repaired |= self.xml.contains(char::REPLACEMENT_CHARACTER);
+        self
     }
 
     /// The event with a text of its own.
     #[must_use]
     pub fn into_owned(self) -> RawEvent<'static> {
         let xml = Cow::Owned(self.xml.into_owned());
-        RawEvent { xml }
+        let repaired = self.repaired;
+        RawEvent { xml, repaired }
     }
 }
 
@@ -115,9 +127,13 @@ fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton:
 
 fn push_text<'a>(events: &mut Vec<RawEvent<'a>>, content: &'a str) {
     let text = text::join(content);
-    if !text.is_empty() {
-        events.push(RawEvent::new(text));
+    if text.is_empty() {
+        return;
     }
+    // Joining resolves references, and has U+FFFD for those that XML forbids.
+    let joined = matches!(text, Cow::Owned(_)) && matches!(text::clean(content), Cow::Owned(_));
+    let event = RawEvent::new(text);
+    events.push(if joined { event.of_cleaned() } else { event });
 }
 
 /// Why a source gave a subscription up: a trouble report, not a delivery.

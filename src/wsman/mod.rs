@@ -121,7 +121,14 @@ pub fn parse(text: &str) -> Result<Message<'_>, Error> {
         result => return result,
     };
     match text::clean(text) {
-        std::borrow::Cow::Owned(cleaned) => parse_once(&cleaned).map(Message::into_owned),
+        std::borrow::Cow::Owned(cleaned) => {
+            let mut message = parse_once(&cleaned)?.into_owned();
+            if let Body::Events(events) = message.body {
+                let events = events.into_iter().map(RawEvent::of_cleaned);
+                message.body = Body::Events(events.collect());
+            }
+            Ok(message)
+        }
         std::borrow::Cow::Borrowed(_) => Err(error),
     }
 }

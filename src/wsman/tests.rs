@@ -184,6 +184,13 @@ fn events_in_odd_pieces_are_joined() {
     assert_eq!(texts(&parse(&text).unwrap()), split);
 }
 
+fn repaired(message: &Message<'_>) -> Vec<bool> {
+    match &message.body {
+        Body::Events(events) => events.iter().map(|event| event.repaired).collect(),
+        _ => Vec::new(),
+    }
+}
+
 #[test]
 fn forbidden_characters_cost_a_character_not_the_batch() {
     let long = |bad: &str| format!("<E>{}{bad}</E>", "x".repeat(300));
@@ -191,13 +198,18 @@ fn forbidden_characters_cost_a_character_not_the_batch() {
         for event in [long(bad), format!("<E>{bad}</E>")] {
             let text = source::events(&sender(), "", None, [event.as_str(), "<F/>"]);
             let expected = event.replace(bad, "\u{fffd}");
-            assert_eq!(
-                texts(&parse(&text).unwrap()),
-                [&expected, "<F/>"],
-                "{bad:?}"
-            );
+            let message = parse(&text).unwrap();
+            assert_eq!(texts(&message), [&expected, "<F/>"], "{bad:?}");
+            assert_eq!(repaired(&message), [true, false], "{bad:?}");
         }
     }
+    // Escaped text instead of CDATA: its references are resolved with the envelope.
+    let body = "<w:Events><w:Event>&lt;E&gt;&#x5;&#xd800;&lt;/E&gt;</w:Event>\
+                <w:Event>&lt;E&gt;&#233;&lt;/E&gt;</w:Event></w:Events>";
+    let text = envelope("", body);
+    let message = parse(&text).unwrap();
+    assert_eq!(texts(&message), ["<E>\u{fffd}\u{fffd}</E>", "<E>é</E>"]);
+    assert_eq!(repaired(&message), [true, false]);
     let body = "<w:Events><w:Event><E>&#x5;&amp;</E></w:Event></w:Events>";
     let message = parse(&envelope("", body)).unwrap().into_owned();
     assert_eq!(texts(&message), ["<E>\u{fffd}&amp;</E>"]);
