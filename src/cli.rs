@@ -351,6 +351,15 @@ pub struct RelayOptions {
     /// a connection ended uncleanly; repeats instead of loss. It must be more than the
     /// receiver's socket holds unread. Default 8M, 0 for none.
     ///
+    /// sd=bounded keeps structured data within what rsyslog and syslog-ng bear: values
+    /// under 32,000 bytes, all of it under 65,000, at most 240 parameters. What does not fit
+    /// is named in Truncated, and whole in MSG. sd=whole is for receivers that bear
+    /// more. Default: bounded.
+    ///
+    /// escape=reversible doubles backslashes in text where control characters have to be
+    /// escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line
+    /// ends stay as they are. escape=0.1 is the form of version 0.1. Default: reversible.
+    ///
     /// type=stream (unix): a stream socket. Default: datagram.
     ///
     /// sync=yes (file): events count as delivered only when the disk has them.

@@ -1,13 +1,14 @@
 //! The ways to write messages that the outputs want.
 
 use crate::output;
+use crate::syslog::Style;
 use crate::syslog::framing::Framing;
 
 /// One way to write messages, shared by the outputs that want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) framing: Framing,
-    pub(super) max: Option<usize>,
+    pub(super) style: Style,
 }
 
 /// All forms, and which of them each output wants.
@@ -17,7 +18,7 @@ pub(super) fn of(outputs: &[output::Settings]) -> (Vec<Form>, Vec<usize>) {
     for output in outputs {
         let form = Form {
             framing: output.framing,
-            max: output.max,
+            style: output.style(),
         };
         let known = forms.iter().position(|f| *f == form);
         of_link.push(known.unwrap_or(forms.len()));

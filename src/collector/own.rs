@@ -38,7 +38,7 @@ fn gap(now: Now, count: u64) -> Line {
 fn frames(mapping: &Mapping, form: Form, sender: &Sender, line: &Line) -> Frames {
     let mut frames = Frames::default();
     framing::write_frame(form.framing, &mut frames.bytes, |out| {
-        write_own(mapping, sender, line, form.max, out);
+        write_own(mapping, sender, line, form.style.max, out);
     });
     frames.ends.push(frames.bytes.len());
     frames

@@ -168,7 +168,7 @@ impl Collector {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
         }
-        let (frames, facts) = match self.format_batch(source, id, &header, events) {
+        let (frames, facts) = match self.format_batch(now, source, id, &header, events) {
             Ok(formatted) => formatted,
             Err(Unformatted::Refused(refusal)) => return self.turn_away(now, source, &refusal),
             Err(Unformatted::TooLarge(why)) => {
@@ -225,6 +225,7 @@ impl Collector {
     /// events of other hosts where that is asked for.
     fn format_batch(
         &mut self,
+        now: Now,
         source: &Source,
         subscription: Uuid,
         header: &Header,
@@ -246,6 +247,8 @@ impl Collector {
             auth: source.identity.method.as_str(),
             subscription: name.map_or("", |s| &s.name),
             computer_mismatch: "",
+            repaired: false,
+            received: now.wall,
         };
         let rule = self.settings.computers.as_ref();
         let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&source.identity)?)));
@@ -259,6 +262,7 @@ impl Collector {
         for raw in events {
             let event = event::parse(&raw.xml);
             let mut origin = origin;
+            origin.repaired = raw.repaired;
             match &event {
                 Ok(event) if event.is_bookmark_event() => {
                     facts.note_bookmark_event();
@@ -361,9 +365,8 @@ fn push_message(
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
-    let control = form.framing.control_characters();
     let written = framing::write_frame(form.framing, &mut frames.bytes, |out| {
-        syslog::write_message(mapping, raw, event, origin, form.max, control, out)
+        syslog::write_message(mapping, raw, event, origin, &form.style, out)
     });
     frames.ends.push(frames.bytes.len());
     written.truncated > 0

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use super::{Authority, Error, LEAST_MAX, MOST_REPLAY, Scheme, Target, Tls, UDP_MAX, is_host_name};
 use crate::syslog::framing::Framing;
-use crate::syslog::relp;
+use crate::syslog::{Escape, StructuredData, relp};
 
 /// What was said; `None` where nothing was.
 #[derive(Default)]
 pub(super) struct Choices {
+    pub(super) data: Option<StructuredData>,
+    pub(super) escape: Option<Escape>,
     pub(super) framing: Option<Framing>,
     pub(super) max: Option<usize>,
     pub(super) required: Option<bool>,
@@ -57,10 +59,12 @@ impl Choices {
             return Err(Error::setting(name, allowed));
         };
         let fresh = match name {
+            "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
             "max" => put(&mut self.max, max(scheme, value)?),
             "replay" => put(&mut self.replay, bytes(name, value, 0, Some(MOST_REPLAY))?),
             "required" => put(&mut self.required, yes_or_no(name, value)?),
+            "sd" => put(&mut self.data, structured_data(value)?),
             "sync" => put(&mut self.sync, yes_or_no(name, value)?),
             "name" => put(&mut self.name, server_name(value)?),
             "ca" => put(&mut self.ca, file(name, value)?),
@@ -86,6 +90,22 @@ fn framing(value: &str) -> Result<Framing, Error> {
         "octet" => Ok(Framing::OctetCounting),
         "lf" => Ok(Framing::LineFeed),
         _ => Err(Error::value("framing", value, "octet or lf")),
+    }
+}
+
+fn escape(value: &str) -> Result<Escape, Error> {
+    match value {
+        "reversible" => Ok(Escape::Reversible),
+        "0.1" => Ok(Escape::Version01),
+        _ => Err(Error::value("escape", value, "reversible or 0.1")),
+    }
+}
+
+fn structured_data(value: &str) -> Result<StructuredData, Error> {
+    match value {
+        "bounded" => Ok(StructuredData::Bounded),
+        "whole" => Ok(StructuredData::Whole),
+        _ => Err(Error::value("sd", value, "bounded or whole")),
     }
 }
 

@@ -17,6 +17,7 @@ mod error;
 use std::path::PathBuf;
 
 use crate::syslog::framing::Framing;
+use crate::syslog::{Escape, StructuredData, Style};
 
 pub use anchor::anchored;
 pub use authority::{Authority, is_host_name};
@@ -49,6 +50,10 @@ pub struct Settings {
     pub framing: Framing,
     /// Longest message in bytes, without framing; longer ones are cut.
     pub max: Option<usize>,
+    /// The form of MSG where control characters are concerned.
+    pub escape: Escape,
+    /// How much structured data a message may have.
+    pub data: StructuredData,
     /// Whether a batch waits for this output before it is acknowledged.
     pub required: bool,
     /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
@@ -128,6 +133,8 @@ impl Settings {
         Ok(Self {
             framing: framing(&target, &choices)?,
             max: choices.max.or_else(|| default_max(&target)),
+            escape: choices.escape.unwrap_or_default(),
+            data: choices.data.unwrap_or_default(),
             required: choices.required.unwrap_or(true),
             replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
             tls: scheme
@@ -137,6 +144,17 @@ impl Settings {
             target,
             label: url.to_owned(),
         })
+    }
+
+    /// How messages are written for it.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        Style {
+            control: self.framing.control_characters(),
+            escape: self.escape,
+            data: self.data,
+            max: self.max,
+        }
     }
 }
 
@@ -180,12 +198,16 @@ impl Scheme {
     /// The names of the settings it knows.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Udp | Self::Stdout | Self::Relp => &["max", "required"],
-            Self::Tcp => &["framing", "max", "replay", "required"],
-            Self::Tls => &["ca", "cert", "key", "max", "name", "replay", "required"],
-            Self::RelpTls => &["ca", "cert", "key", "max", "name", "required"],
-            Self::Unix => &["framing", "max", "required", "type"],
-            Self::File => &["max", "required", "sync"],
+            Self::Udp | Self::Stdout | Self::Relp => &["escape", "max", "required", "sd"],
+            Self::Tcp => &["escape", "framing", "max", "replay", "required", "sd"],
+            Self::Tls => &[
+                "ca", "cert", "escape", "key", "max", "name", "replay", "required", "sd",
+            ],
+            Self::RelpTls => &[
+                "ca", "cert", "escape", "key", "max", "name", "required", "sd",
+            ],
+            Self::Unix => &["escape", "framing", "max", "required", "sd", "type"],
+            Self::File => &["escape", "max", "required", "sd", "sync"],
         }
     }
 

@@ -190,7 +190,10 @@ fn an_unknown_setting_is_refused_with_what_there_is() {
     let text = refusal("tcp://h?requird=no");
     assert!(text.contains("did you mean \"required=\"?"), "{text}");
     let text = refusal("udp://h?replay=1M");
-    assert!(text.ends_with("allowed are max, required"), "{text}");
+    assert!(
+        text.ends_with("allowed are escape, max, required, sd"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -2,22 +2,42 @@
 
 use memchr::memchr3;
 
-use super::ControlCharacters;
+use super::{ControlCharacters, Escape, Style};
 
 /// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes.
 pub(super) fn push_value(out: &mut Vec<u8>, value: &str, control: ControlCharacters) {
     match control {
         ControlCharacters::Keep => push_kept(out, value),
-        ControlCharacters::Escape => push_visible(out, value, true),
+        ControlCharacters::Escape => push_visible(out, value, Form::Value),
     }
 }
 
 /// Appends text of `MSG`.
-pub(super) fn push_text(out: &mut Vec<u8>, text: &str, control: ControlCharacters) {
-    match control {
-        ControlCharacters::Keep => out.extend_from_slice(text.as_bytes()),
-        ControlCharacters::Escape => push_visible(out, text, false),
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
+    match (style.control, style.escape) {
+        (ControlCharacters::Keep, _) => out.extend_from_slice(text.as_bytes()),
+        (ControlCharacters::Escape, Escape::Reversible) => push_visible(out, text, Form::Text),
+        (ControlCharacters::Escape, Escape::Version01) => push_visible(out, text, Form::Text01),
     }
+}
+
+/// Appends text of `MSG` that was one line in version 0.1, whatever the framing.
+pub(super) fn push_line(out: &mut Vec<u8>, text: &str, style: &Style) {
+    match style.escape {
+        Escape::Reversible => push_text(out, text, style),
+        Escape::Version01 => push_visible(out, text, Form::Text01),
+    }
+}
+
+/// Where visible control characters stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In a PARAM-VALUE, which has escapes of its own.
+    Value,
+    /// In text, so that they can be undone.
+    Text,
+    /// In text of version 0.1.
+    Text01,
 }
 
 /// Position of the first byte that `special` says yes to.
@@ -65,11 +85,14 @@ fn push_kept(out: &mut Vec<u8>, value: &str) {
     out.extend_from_slice(rest);
 }
 
-/// Control characters become visible; for a `value` its three specials are
-/// escaped too, and each backslash that we add is doubled.
-fn push_visible(out: &mut Vec<u8>, text: &str, value: bool) {
+/// Control characters become visible; in a value its three specials are escaped
+/// too, and each backslash that we add is doubled.
+fn push_visible(out: &mut Vec<u8>, text: &str, form: Form) {
+    let (value, undone) = (form == Form::Value, form == Form::Text);
     let special = |byte: u8| {
-        may_be_control(byte) | (value & ((byte == b'"') | (byte == b'\\') | (byte == b']')))
+        may_be_control(byte)
+            | ((form != Form::Text01) & (byte == b'\\'))
+            | (value & ((byte == b'"') | (byte == b']')))
     };
     let mut rest = text;
     while let Some((plain, tail)) =
@@ -80,7 +103,7 @@ fn push_visible(out: &mut Vec<u8>, text: &str, value: bool) {
         let Some(c) = characters.next() else { return };
         rest = characters.as_str();
         if is_control(c) {
-            if c == '\r' && rest.starts_with('\n') {
+            if c == '\r' && rest.starts_with('\n') && !undone {
                 continue;
             }
             push_control(out, c, if value { "\\\\" } else { "\\" });

@@ -1,11 +1,12 @@
 //! `MSG` as one JSON object.
 //!
 //! Members, each only where the event has it: `Uid`, the facts of the event by
-//! their names in event XML (numbers as numbers), `System` (facts without a
-//! name of their own here), `EventData` (a name that repeats has an array),
-//! `Message`, `LevelName`, `TaskName`, `OpcodeName`, `KeywordNames`, `Culture`,
-//! `Repaired`, and `Collector` (what we know of the source). An event that
-//! could not be read has `Malformed` and `Raw`, and of the others what its `System` tells.
+//! their names in event XML (numbers as numbers), `UserDataName`, `TimestampFrom`,
+//! `System` (facts without a name of their own here), `EventData` (a name that
+//! repeats has an array), `Message`, `LevelName`, `TaskName`, `OpcodeName`,
+//! `KeywordNames`, `ProviderName`, `ChannelName`, `Culture`, `Repaired`, and
+//! `Collector` (what we know of the source). An event that could not be read has
+//! `Malformed` and `Raw`, and of the others what its `System` tells.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,9 @@ use crate::event::{Event, Pair};
 
 use super::ControlCharacters;
 use super::escape::{find, is_control, may_be_control, push_character, push_code};
-use super::rfc5424::{Message, facts, push_address};
+use super::facts::{RECEPTION, facts};
+use super::rfc5424::{Message, push_address};
+use super::timestamp;
 
 /// Values up to which names are compared with each other; hashed beyond.
 const FEW: usize = 48;
@@ -66,7 +69,7 @@ pub(super) fn push_within(out: &mut Vec<u8>, message: &Message<'_, '_>, room: us
 fn push_cut(out: &mut Vec<u8>, message: &Message<'_, '_>, cut: usize, limit: usize) {
     let mut object = Object {
         out,
-        control: message.control,
+        control: message.style.control,
         cut,
         limit,
     };
@@ -80,6 +83,7 @@ fn push_cut(out: &mut Vec<u8>, message: &Message<'_, '_>, cut: usize, limit: usi
             object.value("Raw", message.xml);
         }
     }
+    object.fact("Repaired", message.repaired());
     object.collector(message);
     object.close();
 }
@@ -124,11 +128,12 @@ impl Object<'_> {
         facts(event)
             .into_iter()
             .for_each(|(name, value)| self.fact(name, value));
+        if timestamp::without_zone(&event.time_created).is_none() {
+            self.fact("TimestampFrom", RECEPTION);
+        }
         self.pairs("System", &event.extra);
         self.pairs("EventData", &event.data);
         self.rendering(event);
-        let repaired = event.repaired.as_ref();
-        self.fact("Repaired", repaired.map_or("", |repaired| repaired.reason));
     }
 
     fn rendering(&mut self, event: &Event<'_>) {
@@ -145,6 +150,8 @@ impl Object<'_> {
             self.name("KeywordNames");
             self.array(rendering.keywords.iter().map(|keyword| &**keyword));
         }
+        self.fact("ProviderName", &rendering.provider);
+        self.fact("ChannelName", &rendering.channel);
         self.fact("Culture", &rendering.culture);
     }
 

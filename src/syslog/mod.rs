@@ -8,7 +8,10 @@ pub mod framing;
 pub mod relp;
 
 mod escape;
+mod facts;
 mod json;
+mod limits;
+mod names;
 mod own;
 mod rfc5424;
 mod text;
@@ -21,6 +24,7 @@ mod tests;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use crate::event::Event;
 
@@ -74,6 +78,10 @@ pub struct Origin<'a> {
     pub subscription: &'a str,
     /// The authenticated host, where the event's Computer is another; else empty.
     pub computer_mismatch: &'a str,
+    /// Whether the event's text has U+FFFD for what the source sent and XML forbids.
+    pub repaired: bool,
+    /// When the event was received.
+    pub received: SystemTime,
 }
 
 /// What was written.
@@ -95,6 +103,19 @@ pub enum MessageKind {
     Json,
 }
 
+/// How an output wants its messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// What happens to control characters.
+    pub control: ControlCharacters,
+    /// The form of `MSG` where control characters are concerned.
+    pub escape: Escape,
+    /// How much structured data may be.
+    pub data: StructuredData,
+    /// Longest message in bytes; longer ones are cut.
+    pub max: Option<usize>,
+}
+
 /// What happens to control characters in values and `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ControlCharacters {
@@ -103,17 +124,41 @@ pub enum ControlCharacters {
     Keep,
     /// They become visible, for receivers that end a message at a line end:
     ///
-    /// | character | becomes |
-    /// |---|---|
-    /// | LF, CR LF | `\n` |
-    /// | CR alone | `\r` |
-    /// | tab | `\t` |
-    /// | other C0, DEL, C1 | `\u0000` and so on |
+    /// | character | in text | in values of structured data |
+    /// |---|---|---|
+    /// | LF | `\n` | `\n` |
+    /// | CR LF | `\r\n` | `\n` |
+    /// | CR alone | `\r` | `\r` |
+    /// | tab | `\t` | `\t` |
+    /// | other C0, DEL, C1 | `\u0000` and so on | the same |
+    /// | backslash | `\\` | itself |
     ///
-    /// In structured data the backslash is doubled on the wire, as RFC 5424
+    /// In structured data each backslash is doubled on the wire, as RFC 5424
     /// 6.3.3 asks, so a receiver reads the same `\n`. In XML they become
     /// references, such as `&#10;`, and in JSON the escapes of JSON.
     Escape,
+}
+
+/// The form of `MSG` where control characters are concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Escape {
+    /// Escapes of text can be undone, and line ends that may stay do stay.
+    #[default]
+    Reversible,
+    /// That of version 0.1: in text CR LF becomes `\n` and a backslash itself; XML, and
+    /// values that stand for a rendered text, are one line everywhere.
+    Version01,
+}
+
+/// How much structured data may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StructuredData {
+    /// What rsyslog and syslog-ng bear: values under 32,000 bytes, all of it under 65,000,
+    /// at most 240 parameters.
+    #[default]
+    Bounded,
+    /// Whatever the event has.
+    Whole,
 }
 
 /// Which facility a message gets.

@@ -2,25 +2,26 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
+use std::time::SystemTime;
 
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::event::{Event, Malformed};
+use crate::event::{Event, Malformed, Pair};
 
 use super::escape::{push_text, push_value};
+use super::names::{Numbered, Seen, are_one, push_name};
 use super::{
-    ControlCharacters, Mapping, MessageKind, Origin, Severity, Written, json, push_number, text,
-    timestamp, truncate, xml,
+    ControlCharacters, Mapping, MessageKind, Origin, Severity, StructuredData, Style, Written,
+    json, limits, push_number, text, timestamp, truncate, xml,
 };
 
 /// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
 pub(super) const MAX_HOSTNAME: usize = 255;
 const MAX_APP_NAME: usize = 48;
 const MAX_PROCID: usize = 128;
-const MAX_MSGID: usize = 32;
-/// Longest SD-NAME (RFC 5424 6).
-const MAX_SD_NAME: usize = 32;
+pub(super) const MAX_MSGID: usize = 32;
 
 /// Namespace of our `Uid`s, which are UUIDs of version 5.
 const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372_6c79);
@@ -38,22 +39,27 @@ const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372
 ///   SystemTime as the source wrote them, a zero byte between; for an event
 ///   that could not be read, over MachineID and its text. It is equal when an
 ///   event is delivered twice.
-/// - `Provider`, `Computer`, `SystemTime` only where the header could not hold
+/// - `Computer`, `EventID`, `SystemTime` only where the header could not hold
 ///   them as they are; `Repaired` where the XML was.
+/// - `TimestampFrom="reception"` where the event has no time, so that TIMESTAMP
+///   is when it was received.
 ///
 /// `data@`: the event's values under their names. Names are cut to 32
-/// characters, others than PRINTUSASCII and `=`, `]`, `"` become `_`.
+/// characters, others than PRINTUSASCII and `=`, `]`, `"`, `.` become `_`, and
+/// one that repeats is numbered.
 ///
-/// A message longer than `max` bytes (at least [`MIN_LENGTH`](super::MIN_LENGTH))
+/// Structured data stays within what receivers bear, if `style` says so; names of
+/// what was cut or left out are in `Truncated`, and `MSG` has it whole.
+///
+/// A message longer than `style.max` bytes (at least [`MIN_LENGTH`](super::MIN_LENGTH))
 /// is cut: first `MSG`, then values, then whole values, on character
-/// boundaries; `Truncated` in `event@` counts the bytes.
+/// boundaries; `Truncated` in `event@` begins with the count of bytes.
 pub fn write_message(
     mapping: &Mapping,
     xml: &str,
     event: &Result<Event<'_>, Malformed>,
     origin: &Origin<'_>,
-    max: Option<usize>,
-    control: ControlCharacters,
+    style: &Style,
     out: &mut Vec<u8>,
 ) -> Written {
     let start = out.len();
@@ -63,11 +69,11 @@ pub fn write_message(
         xml,
         event,
         origin,
-        control,
+        style,
         uid,
     };
     let marks = message.push(out);
-    match max.map(|max| max.max(truncate::MIN_LENGTH)) {
+    match style.max.map(|max| max.max(truncate::MIN_LENGTH)) {
         Some(max) if out.len().saturating_sub(start) > max => {
             truncate::shorten(&message, &marks, max, out)
         }
@@ -81,7 +87,7 @@ pub(super) struct Message<'m, 'a> {
     pub(super) xml: &'m str,
     pub(super) event: &'m Result<Event<'a>, Malformed>,
     pub(super) origin: &'m Origin<'m>,
-    pub(super) control: ControlCharacters,
+    pub(super) style: &'m Style,
     pub(super) uid: Uid,
 }
 
@@ -90,6 +96,8 @@ pub(super) struct Marks {
     pub(super) start: usize,
     /// The element `event@`.
     pub(super) event: usize,
+    /// The parameter `Truncated` at its end, if structured data is not whole.
+    pub(super) truncated: Option<Range<usize>>,
     /// After the element `event@`: `data@` or the end of structured data.
     pub(super) data: usize,
     /// After structured data: a space and `MSG`, if there is one.
@@ -100,19 +108,32 @@ impl Message<'_, '_> {
     fn push(&self, out: &mut Vec<u8>) -> Marks {
         let start = out.len();
         self.push_header(out);
+        let origin = out.len();
         self.push_origin(out);
         let event = out.len();
         self.push_event(out);
         let data = out.len();
         self.push_data(out);
         let message = out.len();
+        if self.exceeds(message.saturating_sub(origin)) {
+            out.truncate(event);
+            return limits::push(self, start, origin, out);
+        }
         self.push_msg(out);
         Marks {
             start,
             event,
+            truncated: None,
             data,
             message,
         }
+    }
+
+    /// Whether structured data of so many bytes may be more than it should.
+    fn exceeds(&self, bytes: usize) -> bool {
+        let event = self.facts();
+        let params = event.data.len().saturating_add(event.extra.len());
+        self.style.data == StructuredData::Bounded && limits::may_exceed(bytes, params)
     }
 
     fn push_header(&self, out: &mut Vec<u8>) {
@@ -129,7 +150,7 @@ impl Message<'_, '_> {
             (Err(_), "") => self.origin.machine_id,
             (_, computer) => computer,
         };
-        push_event_header(out, event, computer);
+        push_event_header(out, event, computer, self.origin);
     }
 
     /// The event, or what is left of one that could not be read.
@@ -148,61 +169,14 @@ impl Message<'_, '_> {
         out.extend_from_slice(b"\"]");
     }
 
-    /// Facts; should some have to go, the last ones go first.
     fn push_event(&self, out: &mut Vec<u8>) {
         self.push_element(out, b"[event@");
-        let origin = self.origin;
-        self.push_fact(out, "Uid", self.uid.as_str());
-        if let Err(reason) = self.event {
-            self.push_fact(out, "Malformed", &reason.to_string());
-        }
-        let event = self.facts();
-        self.push_fact(out, "Channel", &event.channel);
-        self.push_fact(out, "EventRecordID", &event.record_id);
-        self.push_fact(out, "Subscription", origin.subscription);
-        self.push_fact(out, "Identity", origin.identity);
-        self.push_fact(out, "AccountSid", origin.account_sid);
-        self.push_fact(out, "Auth", origin.auth);
-        self.push_fact(out, "ComputerMismatch", origin.computer_mismatch);
-        self.push_unlike_header(out, event);
-        for (name, value) in facts(event) {
-            self.push_fact(out, name, value);
-        }
-        self.push_rendered_names(out, event);
-        for (name, value) in &event.extra {
-            self.push_param(out, name, value);
-        }
-        let repaired = event.repaired.as_ref();
-        let repaired = repaired.map_or("", |repaired| repaired.reason);
-        self.push_fact(out, "Repaired", repaired);
+        self.each_fact(|name, value| {
+            out.push(b' ');
+            out.extend_from_slice(name.as_bytes());
+            self.push_param_value(out, value);
+        });
         out.push(b']');
-    }
-
-    /// What the header had to change or leave out.
-    fn push_unlike_header(&self, out: &mut Vec<u8>, event: &Event<'_>) {
-        if !is_word(&event.provider, MAX_APP_NAME) {
-            self.push_fact(out, "Provider", &event.provider);
-        }
-        if !is_word(&event.computer, MAX_HOSTNAME) {
-            self.push_fact(out, "Computer", &event.computer);
-        }
-        if timestamp::without_zone(&event.time_created).is_none() {
-            self.push_fact(out, "SystemTime", &event.time_created);
-        }
-    }
-
-    fn push_rendered_names(&self, out: &mut Vec<u8>, event: &Event<'_>) {
-        let Some(rendering) = &event.rendering else {
-            return;
-        };
-        self.push_fact(out, "LevelName", &rendering.level);
-        self.push_fact(out, "TaskName", &rendering.task);
-        self.push_fact(out, "OpcodeName", &rendering.opcode);
-        match &*rendering.keywords {
-            [] => {}
-            [one] => self.push_fact(out, "KeywordNames", one),
-            several => self.push_fact(out, "KeywordNames", &several.join(", ")),
-        }
     }
 
     fn push_data(&self, out: &mut Vec<u8>) {
@@ -210,53 +184,59 @@ impl Message<'_, '_> {
         if event.data.is_empty() {
             return;
         }
+        let start = out.len();
         self.push_element(out, b"[data@");
-        for (name, value) in &event.data {
-            self.push_param(out, name, value);
+        let mut seen = Seen::new();
+        for (place, (name, value)) in event.data.iter().enumerate() {
+            out.push(b' ');
+            let written = out.len();
+            push_name(out, name);
+            let may_repeat = seen.note(out.get(written..).unwrap_or_default());
+            if may_repeat && repeats(&event.data, place) {
+                out.truncate(start);
+                return self.push_numbered(out, &event.data);
+            }
+            self.push_param_value(out, value);
+        }
+        out.push(b']');
+    }
+
+    /// `data@` where names repeat.
+    fn push_numbered(&self, out: &mut Vec<u8>, data: &[Pair<'_>]) {
+        self.push_element(out, b"[data@");
+        for (name, (_, value)) in Numbered::default().all(data).iter().zip(data) {
+            out.push(b' ');
+            out.extend_from_slice(name.as_bytes());
+            self.push_param_value(out, value);
         }
         out.push(b']');
     }
 
     /// The start of an element of ours.
-    fn push_element(&self, out: &mut Vec<u8>, name: &[u8]) {
+    pub(super) fn push_element(&self, out: &mut Vec<u8>, name: &[u8]) {
         out.extend_from_slice(name);
         push_number(out, u64::from(self.mapping.enterprise));
     }
 
-    /// A parameter with a name of ours, unless the value is empty.
-    fn push_fact(&self, out: &mut Vec<u8>, name: &str, value: &str) {
-        if !value.is_empty() {
-            out.push(b' ');
-            out.extend_from_slice(name.as_bytes());
-            self.push_param_value(out, value);
-        }
-    }
-
-    /// A parameter with a name from the event.
-    fn push_param(&self, out: &mut Vec<u8>, name: &str, value: &str) {
-        out.push(b' ');
-        push_name(out, name);
-        self.push_param_value(out, value);
-    }
-
     fn push_param_value(&self, out: &mut Vec<u8>, value: &str) {
         out.extend_from_slice(b"=\"");
-        push_value(out, value, self.control);
+        push_value(out, value, self.style.control);
         out.push(b'"');
     }
 
     /// A space and MSG, or nothing for an empty MSG.
-    fn push_msg(&self, out: &mut Vec<u8>) {
+    pub(super) fn push_msg(&self, out: &mut Vec<u8>) {
         let start = self.start_msg(out);
         let text_start = out.len();
         match (self.event, self.mapping.message) {
             (_, MessageKind::Json) => json::push(out, self),
-            (Err(_), _) => push_text(out, self.xml, self.control),
-            (Ok(event), MessageKind::Text) => text::push(out, event, self.control),
+            (Err(_), MessageKind::Text) => push_text(out, self.xml, self.style),
+            (Err(_), MessageKind::Xml) => xml::push_broken(out, self.xml, self.style),
+            (Ok(event), MessageKind::Text) => text::push(out, event, self.style),
             (Ok(event), MessageKind::Xml) => {
                 let repaired = event.repaired.as_ref();
                 let xml = repaired.map_or(self.xml, |repaired| &repaired.xml);
-                xml::push(out, xml, self.control);
+                xml::push(out, xml, self.style);
             }
         }
         if out.len() == text_start {
@@ -275,33 +255,22 @@ impl Message<'_, '_> {
     }
 }
 
-/// Facts of `System` that the header does not have, by the names of event XML.
-pub(super) fn facts<'e>(event: &'e Event<'_>) -> [(&'static str, &'e str); 13] {
-    [
-        ("Level", &event.level),
-        ("Version", &event.version),
-        ("Task", &event.task),
-        ("Opcode", &event.opcode),
-        ("Keywords", &event.keywords),
-        ("Qualifiers", &event.qualifiers),
-        ("ThreadID", &event.thread_id),
-        ("UserID", &event.user_id),
-        ("ActivityID", &event.activity_id),
-        ("RelatedActivityID", &event.related_activity_id),
-        ("ProviderGuid", &event.provider_guid),
-        ("EventSourceName", &event.event_source_name),
-        ("DataName", &event.data_name),
-    ]
+/// Whether the name at `place` is one that came before it.
+fn repeats(data: &[Pair<'_>], place: usize) -> bool {
+    let (before, from) = data.split_at_checked(place).unwrap_or_default();
+    let name = from.first().map_or("", |(name, _)| name);
+    // So many names are compared by their hashes.
+    before.len() > limits::MAX_PARAMS || before.iter().any(|(other, _)| are_one(other, name))
 }
 
 /// TIMESTAMP to MSGID, each with a space after it.
-fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
+fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>, computer: &str, origin: &Origin<'_>) {
     match timestamp::without_zone(&event.time_created) {
         Some(time) => {
             out.extend_from_slice(time.as_bytes());
             out.extend_from_slice(b"Z ");
         }
-        None => out.extend_from_slice(b"- "),
+        None => push_reception(out, origin),
     }
     let words = [
         (computer, MAX_HOSTNAME),
@@ -313,6 +282,19 @@ fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
         push_word(out, word, limit);
         out.push(b' ');
     }
+}
+
+/// When the event was received, and a space: RFC 5424 (6.2.3) wants a TIMESTAMP wherever
+/// there is a clock, and some receivers drop a message without one.
+fn push_reception(out: &mut Vec<u8>, origin: &Origin<'_>) {
+    let start = out.len();
+    let received = origin.received.max(SystemTime::UNIX_EPOCH);
+    // Writing fails for years of five digits only.
+    if write!(out, "{}", humantime::format_rfc3339_micros(received)).is_err() {
+        out.truncate(start);
+        out.push(b'-');
+    }
+    out.push(b' ');
 }
 
 /// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.
@@ -327,30 +309,13 @@ pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
 }
 
 /// Whether a word can stand in the header as it is.
-fn is_word(word: &str, limit: usize) -> bool {
+pub(super) fn is_word(word: &str, limit: usize) -> bool {
     word.len() <= limit && all(word, |byte| byte.is_ascii_graphic())
 }
 
-/// A name as SD-NAME.
-fn push_name(out: &mut Vec<u8>, name: &str) {
-    if name.is_empty() {
-        out.push(b'_');
-    } else if name.len() <= MAX_SD_NAME && all(name, is_name_byte) {
-        out.extend_from_slice(name.as_bytes());
-    } else {
-        push_mapped(out, name, MAX_SD_NAME, |c| {
-            u8::try_from(c).is_ok_and(is_name_byte)
-        });
-    }
-}
-
 /// Whether `fit` says yes to all bytes; no early exit, so that many are taken at a time.
-fn all(text: &str, fit: impl Fn(u8) -> bool) -> bool {
+pub(super) fn all(text: &str, fit: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & fit(byte))
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() & (byte != b'=') & (byte != b']') & (byte != b'"')
 }
 
 /// Up to `limit` characters, `_` for those that are not fit; these must be ASCII.

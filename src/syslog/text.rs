@@ -2,33 +2,39 @@
 
 use crate::event::Event;
 
-use super::ControlCharacters;
-use super::escape::push_text;
+use super::Style;
+use super::escape::{push_line, push_text};
 
-/// Appends the rendered message, as it came but for `control`; for an event
-/// without one, `Provider EventID name=value ...` on one line.
-pub(super) fn push(out: &mut Vec<u8>, event: &Event<'_>, control: ControlCharacters) {
-    let rendered = event
-        .rendering
-        .as_ref()
-        .map(|rendering| rendering.message.as_ref());
-    match rendered.filter(|message| !message.trim().is_empty()) {
-        Some(message) => push_text(out, message, control),
-        None => push_values(out, event),
+/// The message that the source rendered, unless it is blank.
+pub(super) fn rendered<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    let message = event.rendering.as_ref()?.message.as_ref();
+    (!message.trim().is_empty()).then_some(message)
+}
+
+/// Appends the rendered message, as it came but for control characters; for an
+/// event without one, `Provider EventID name=value ...`.
+pub(super) fn push(out: &mut Vec<u8>, event: &Event<'_>, style: &Style) {
+    match rendered(event) {
+        Some(message) => push_text(out, message, style),
+        None => push_values(out, event, style),
     }
 }
 
-fn push_values(out: &mut Vec<u8>, event: &Event<'_>) {
-    let escape = ControlCharacters::Escape;
+/// Appends `name=value`.
+pub(super) fn push_pair(out: &mut Vec<u8>, name: &str, value: &str, style: &Style) {
+    push_line(out, name, style);
+    out.push(b'=');
+    push_line(out, value, style);
+}
+
+fn push_values(out: &mut Vec<u8>, event: &Event<'_>, style: &Style) {
     let head = [event.provider.as_ref(), event.event_id.as_ref()];
     for word in head.into_iter().filter(|word| !word.is_empty()) {
-        push_text(out, word, escape);
+        push_line(out, word, style);
         out.push(b' ');
     }
     for (name, value) in &event.data {
-        push_text(out, name, escape);
-        out.push(b'=');
-        push_text(out, value, escape);
+        push_pair(out, name, value, style);
         out.push(b' ');
     }
     // Each word brought a space after it.

@@ -11,6 +11,9 @@ use super::{MessageKind, Written, json, push_number};
 /// takes as much (RFC 5424 6.1).
 pub const MIN_LENGTH: usize = 480;
 
+/// How the parameter begins that tells what is missing.
+pub(super) const TRUNCATED: &[u8] = b" Truncated=\"";
+
 /// Longest value kept when not even the names of all values fit.
 const SHORT_VALUE: usize = 64;
 
@@ -24,42 +27,61 @@ pub(super) fn shorten(
     max: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    let full = out.split_off(marks.start);
-    let head = full
-        .get(..marks.data.saturating_sub(marks.start))
-        .unwrap_or_default();
-    let sd_length = marks.message.saturating_sub(marks.start);
-    let data = full.get(head.len()..sd_length).unwrap_or_default();
-    let msg = full.get(sd_length..).unwrap_or_default();
+    let msg = out.split_off(marks.message);
+    let data = out.split_off(marks.data);
+    let names = names(marks, out);
+    let head = out.split_off(marks.start);
+    let length = head.len() + data.len() + msg.len();
     // No count of bytes has more digits than the whole.
-    let room = max.saturating_sub(param(full.len()).len());
+    let room = max.saturating_sub(param(length, &names).len());
+    // The names go before the facts do.
+    let (names, room) = match room < head.len() {
+        true => (Vec::new(), max.saturating_sub(param(length, b"").len())),
+        false => (names, room),
+    };
 
     let event = marks.event.saturating_sub(marks.start);
-    let head = shorten_head(head, event, room);
+    let head = shorten_head(&head, event, room);
     let mut rest = Vec::new();
     let room = room.saturating_sub(head.len());
     if data.len() <= room {
-        rest.extend_from_slice(data);
-        push_msg(message, msg, room - data.len(), &mut rest);
+        rest.extend_from_slice(&data);
+        push_msg(message, &msg, room - data.len(), &mut rest);
     } else {
-        push_data(data, room, &mut rest);
+        push_data(&data, room, &mut rest);
     }
 
     let kept = head.len().saturating_add(rest.len());
-    let truncated = full.len().saturating_sub(kept);
+    let truncated = length.saturating_sub(kept);
     let (open, close) = head
         .split_at_checked(head.len().saturating_sub(1))
         .unwrap_or_default();
-    for part in [open, &param(truncated), close, &rest] {
+    for part in [open, &param(truncated, &names), close, &rest] {
         out.extend_from_slice(part);
     }
     Written { truncated }
 }
 
-/// The parameter that tells how much is missing.
-fn param(truncated: usize) -> Vec<u8> {
-    let mut param = b" Truncated=\"".to_vec();
+/// Takes out the parameter that names what structured data lacks; gives the names.
+fn names(marks: &Marks, out: &mut Vec<u8>) -> Vec<u8> {
+    let Some(range) = marks.truncated.clone() else {
+        return Vec::new();
+    };
+    let param: Vec<u8> = out.drain(range).collect();
+    let names = param
+        .strip_prefix(TRUNCATED)
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    names.unwrap_or_default().to_vec()
+}
+
+/// The parameter that tells how much is missing, and which values are not whole.
+fn param(truncated: usize, names: &[u8]) -> Vec<u8> {
+    let mut param = TRUNCATED.to_vec();
     push_number(&mut param, u64::try_from(truncated).unwrap_or(u64::MAX));
+    if !names.is_empty() {
+        param.push(b' ');
+        param.extend_from_slice(names);
+    }
     param.push(b'"');
     param
 }
@@ -131,7 +153,7 @@ fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
 
 /// The length to which values must be cut so that together they have at most
 /// `room`, the short ones staying whole.
-fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
+pub(super) fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
     lengths.sort_unstable();
     let mut left = room;
     let mut count = lengths.len();
@@ -177,7 +199,7 @@ pub(super) fn cut_characters(text: &[u8], length: usize) -> &[u8] {
 }
 
 /// At most `length` bytes of an escaped value, escapes whole.
-fn cut(value: &[u8], length: usize) -> &[u8] {
+pub(super) fn cut(value: &[u8], length: usize) -> &[u8] {
     if value.len() <= length {
         return value;
     }

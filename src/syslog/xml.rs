@@ -1,21 +1,94 @@
-//! `MSG` as the event's XML on one line.
+//! `MSG` as the event's XML.
 //!
-//! Line ends become what an XML reader takes for the same: references in text
+//! Where the framing allows it, line ends are raw, also those that the source wrote as
+//! references: some readers of logs take a reference literally. Otherwise it is one line:
+//! line ends become what an XML reader takes for the same: references in text
 //! (XML 1.0 2.11 makes any raw line end a line feed), spaces within tags (3.3.3
 //! makes them spaces in attribute values), in comments and outside the root.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::event::scan::{Segment, segments};
 use crate::wire::trim;
 
-use super::ControlCharacters;
-use super::escape::{find, is_control, may_be_control, push_character};
-use super::push_number;
+use super::escape::{find, is_control, may_be_control, push_character, push_text};
+use super::{ControlCharacters, Escape, Style, push_number};
 
 /// Appends `xml`, which must be well-formed to keep its meaning.
-pub(super) fn push(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
+pub(super) fn push(out: &mut Vec<u8>, xml: &str, style: &Style) {
     let xml = trim(xml);
+    match (style.control, style.escape) {
+        (ControlCharacters::Keep, Escape::Reversible) => push_lines(out, xml),
+        (control, _) => push_line(out, xml, control),
+    }
+}
+
+/// Appends the text of an event that is no XML; references stand for what a line may not hold.
+pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
+    match (style.control, style.escape) {
+        (_, Escape::Version01) => push_text(out, text, style),
+        (ControlCharacters::Keep, _) => out.extend_from_slice(text.as_bytes()),
+        (ControlCharacters::Escape, _) => {
+            let mut rest = text;
+            while let Some((plain, tail)) =
+                next_special(rest, style.control).and_then(|at| rest.split_at_checked(at))
+            {
+                out.extend_from_slice(plain.as_bytes());
+                let mut characters = tail.chars();
+                let Some(c) = characters.next() else { return };
+                rest = characters.as_str();
+                match is_control(c) {
+                    true => push_reference(out, c),
+                    false => push_character(out, c),
+                }
+            }
+            out.extend_from_slice(rest.as_bytes());
+        }
+    }
+}
+
+/// Appends `xml` as it is, but for references to line feeds between tags.
+fn push_lines(out: &mut Vec<u8>, xml: &str) {
+    if next_line_feed(xml).is_none() {
+        out.extend_from_slice(xml.as_bytes());
+        return;
+    }
+    for segment in segments(xml) {
+        match segment {
+            Segment::Text(mut text) => {
+                while let Some((at, length)) = next_line_feed(text) {
+                    let (plain, reference) = text.split_at_checked(at).unwrap_or_default();
+                    out.extend_from_slice(plain.as_bytes());
+                    out.push(b'\n');
+                    text = reference.get(length..).unwrap_or_default();
+                }
+                out.extend_from_slice(text.as_bytes());
+            }
+            // In an attribute a raw line feed would be read as a space (XML 1.0 3.3.3).
+            Segment::Tag(text) | Segment::CData(text) | Segment::Other(text) => {
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+/// Where the next reference to a line feed stands, and its length.
+fn next_line_feed(text: &str) -> Option<(usize, usize)> {
+    const FORMS: [&str; 3] = ["&#10;", "&#xA;", "&#xa;"];
+    let mut start = 0;
+    loop {
+        let rest = text.get(start..)?;
+        let at = memchr(b'&', rest.as_bytes())?;
+        let reference = rest.get(at..)?;
+        match FORMS.iter().find(|form| reference.starts_with(**form)) {
+            Some(form) => return Some((start + at, form.len())),
+            None => start += at + 1,
+        }
+    }
+}
+
+/// Appends `xml` on one line.
+fn push_line(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
     if next_special(xml, control).is_none() {
         out.extend_from_slice(xml.as_bytes());
         return;

@@ -28,7 +28,7 @@ use wecrelay::ntlm::messages::Flags;
 use wecrelay::ntlm::{self, Server};
 use wecrelay::source::{Endpoint, Session};
 use wecrelay::store::Memory;
-use wecrelay::syslog::{ControlCharacters, Mapping, MessageKind, Origin};
+use wecrelay::syslog::{Mapping, MessageKind, Origin, Style};
 use wecrelay::users::Users;
 use wecrelay::wire::{self, Charset};
 use wecrelay::wsman::source::{Offered, Sender};
@@ -152,14 +152,15 @@ impl Bench {
             auth: "ntlm-anonymous",
             subscription: "bench",
             computer_mismatch: "",
+            repaired: false,
+            received: SystemTime::UNIX_EPOCH,
         };
         let parsed: Vec<_> = events.iter().map(|xml| (xml, event::parse(xml))).collect();
         let mut out = Vec::new();
         self.report(&format!("write as {message:?}"), || {
             out.clear();
             for (xml, event) in &parsed {
-                let keep = ControlCharacters::Keep;
-                syslog::write_message(&mapping, xml, event, &origin, None, keep, &mut out);
+                syslog::write_message(&mapping, xml, event, &origin, &Style::default(), &mut out);
             }
             black_box(&out);
         });

@@ -1,0 +1,154 @@
+//! What `event@` holds: facts of the event and of its source, under their names.
+
+use crate::event::{self, Event};
+
+use super::names::Numbered;
+use super::rfc5424::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
+use super::timestamp;
+
+/// Names of ours in `event@`: an event cannot bring one of them itself.
+const NAMES: [&str; 38] = [
+    "Uid",
+    "Malformed",
+    "Channel",
+    "EventRecordID",
+    "Provider",
+    "ProcessID",
+    "Subscription",
+    "Identity",
+    "AccountSid",
+    "Auth",
+    "ComputerMismatch",
+    "Computer",
+    "EventID",
+    "SystemTime",
+    "TimestampFrom",
+    "Level",
+    "Version",
+    "Task",
+    "Opcode",
+    "Keywords",
+    "Qualifiers",
+    "ThreadID",
+    "UserID",
+    "ActivityID",
+    "RelatedActivityID",
+    "ProviderGuid",
+    "EventSourceName",
+    "DataName",
+    "UserDataName",
+    "LevelName",
+    "TaskName",
+    "OpcodeName",
+    "KeywordNames",
+    "ProviderName",
+    "ChannelName",
+    "Culture",
+    "Repaired",
+    "Truncated",
+];
+
+/// What `TimestampFrom` says where the event has no time of its own.
+pub(super) const RECEPTION: &str = "reception";
+
+impl Message<'_, '_> {
+    /// Gives each fact that is not empty; should some have to go, the last ones go first.
+    pub(super) fn each_fact(&self, mut take: impl FnMut(&str, &str)) {
+        let origin = self.origin;
+        let mut fact = |name, value: &str| {
+            if !value.is_empty() {
+                take(name, value);
+            }
+        };
+        fact("Uid", self.uid.as_str());
+        if let Err(reason) = self.event {
+            fact("Malformed", &reason.to_string());
+        }
+        let event = self.facts();
+        fact("Channel", &event.channel);
+        fact("EventRecordID", &event.record_id);
+        fact("Provider", &event.provider);
+        fact("ProcessID", &event.process_id);
+        fact("Subscription", origin.subscription);
+        fact("Identity", origin.identity);
+        fact("AccountSid", origin.account_sid);
+        fact("Auth", origin.auth);
+        fact("ComputerMismatch", origin.computer_mismatch);
+        fact("Repaired", self.repaired());
+        unlike_header(event, &mut fact);
+        facts(event)
+            .into_iter()
+            .for_each(|(name, value)| fact(name, value));
+        rendered_names(event, &mut fact);
+        if event.extra.is_empty() {
+            return;
+        }
+        let mut names = Numbered::default();
+        names.reserve(NAMES);
+        for (name, value) in &event.extra {
+            take(&names.next(name), value);
+        }
+    }
+
+    /// What was done to the event's text, in words; empty if nothing was.
+    pub(super) fn repaired(&self) -> &'static str {
+        let repaired = self.facts().repaired.as_ref();
+        let reason = repaired.map_or("", |repaired| repaired.reason);
+        if self.origin.repaired {
+            event::and_forbidden(reason)
+        } else {
+            reason
+        }
+    }
+}
+
+/// What the header had to change or leave out.
+fn unlike_header(event: &Event<'_>, fact: &mut impl FnMut(&'static str, &str)) {
+    if !is_word(&event.computer, MAX_HOSTNAME) {
+        fact("Computer", &event.computer);
+    }
+    if !is_word(&event.event_id, MAX_MSGID) {
+        fact("EventID", &event.event_id);
+    }
+    if timestamp::without_zone(&event.time_created).is_none() {
+        fact("SystemTime", &event.time_created);
+        fact("TimestampFrom", RECEPTION);
+    }
+}
+
+fn rendered_names(event: &Event<'_>, fact: &mut impl FnMut(&'static str, &str)) {
+    let Some(rendering) = &event.rendering else {
+        return;
+    };
+    fact("LevelName", &rendering.level);
+    fact("TaskName", &rendering.task);
+    fact("OpcodeName", &rendering.opcode);
+    match &*rendering.keywords {
+        [] => {}
+        [one] => fact("KeywordNames", one),
+        several => fact("KeywordNames", &several.join(", ")),
+    }
+    fact("ProviderName", &rendering.provider);
+    fact("ChannelName", &rendering.channel);
+    fact("Culture", &rendering.culture);
+}
+
+/// Facts of `System` that the header does not have, by the names of event XML.
+pub(super) fn facts<'e>(event: &'e Event<'_>) -> [(&'static str, &'e str); 14] {
+    [
+        ("Level", &event.level),
+        ("Version", &event.version),
+        ("Task", &event.task),
+        ("Opcode", &event.opcode),
+        ("Keywords", &event.keywords),
+        ("Qualifiers", &event.qualifiers),
+        ("ThreadID", &event.thread_id),
+        ("UserID", &event.user_id),
+        ("ActivityID", &event.activity_id),
+        ("RelatedActivityID", &event.related_activity_id),
+        ("ProviderGuid", &event.provider_guid),
+        ("EventSourceName", &event.event_source_name),
+        ("DataName", &event.data_name),
+        ("UserDataName", &event.user_data_name),
+    ]
+}

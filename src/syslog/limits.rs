@@ -1,0 +1,250 @@
+//! Structured data within what rsyslog and syslog-ng bear.
+//!
+//! rsyslog 8.2302 dies of a value of 32,784 bytes (`mmpstrucdata`) and keeps the length of
+//! all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is cut
+//! or left out, named in `Truncated`, and whole in `MSG`.
+
+use super::escape::push_value;
+use super::names::Numbered;
+use super::rfc5424::{Marks, Message};
+use super::truncate::{TRUNCATED, cut, fair_length};
+use super::{MessageKind, push_number, text};
+
+/// Longest value, in bytes as written.
+pub(super) const MAX_VALUE: usize = 31_999;
+/// Longest structured data, in bytes.
+pub(super) const MAX_DATA: usize = 64_999;
+/// Most parameters of all elements together.
+pub(super) const MAX_PARAMS: usize = 240;
+
+/// Parameters of `origin`.
+const ORIGIN_PARAMS: usize = 3;
+/// More parameters of `event@` than we have names for it.
+const MOST_FACTS: usize = 48;
+/// Parameters of `data@` that have their place however many `event@` has.
+const DATA_SHARE: usize = 100;
+/// Bytes for `event@`, where it holds long values.
+const MAX_FACTS: usize = 28_000;
+/// Bytes for the names in `Truncated`.
+const MAX_NAMES: usize = 2000;
+/// ` Truncated=""`, the count of names left out of it, and a count of bytes.
+const TRUNCATED_ROOM: usize = MAX_NAMES + 64;
+/// A shorter value found in a rendered text may stand there for something else.
+const SURELY_THE_SAME: usize = 1000;
+
+/// Whether structured data of so many bytes and parameters (without the facts that have
+/// names of ours) may be too much for a receiver.
+pub(super) fn may_exceed(bytes: usize, params: usize) -> bool {
+    bytes > MAX_VALUE || params > MAX_PARAMS - ORIGIN_PARAMS - MOST_FACTS
+}
+
+/// One parameter with its whole value.
+struct Param {
+    name: String,
+    value: String,
+    /// The value as it is written.
+    escaped: Vec<u8>,
+    /// Bytes of it that go out; `None` for a parameter that is left out.
+    kept: Option<usize>,
+}
+
+impl Param {
+    fn is_whole(&self) -> bool {
+        self.kept.is_some_and(|kept| kept >= self.escaped.len())
+    }
+}
+
+/// Writes `event@` and `data@` within the limits, and `MSG` with what they lack. The message
+/// up to `event@` stands at the end of `out`, from `start`.
+pub(super) fn push(
+    message: &Message<'_, '_>,
+    start: usize,
+    origin: usize,
+    out: &mut Vec<u8>,
+) -> Marks {
+    let event = out.len();
+    let marks = push_within(message, start, origin, MAX_DATA, out);
+    let max = message.style.max.unwrap_or(usize::MAX);
+    let over = out.len().saturating_sub(start).saturating_sub(max);
+    let data = marks.message.saturating_sub(marks.data);
+    // MSG has everything: it stays whole, if values of structured data can make room for it.
+    if marks.truncated.is_none() || over == 0 || over > data / 2 {
+        return marks;
+    }
+    out.truncate(event);
+    let structured = marks.message.saturating_sub(origin);
+    push_within(message, start, origin, structured.saturating_sub(over), out)
+}
+
+fn push_within(
+    message: &Message<'_, '_>,
+    start: usize,
+    origin: usize,
+    room: usize,
+    out: &mut Vec<u8>,
+) -> Marks {
+    let event = out.len();
+    let mut facts = facts_of(message);
+    let mut values = values_of(message);
+    let params = MAX_PARAMS - ORIGIN_PARAMS - 1;
+    let kept_facts = facts.len().min(params - values.len().min(DATA_SHARE));
+    let used = event.saturating_sub(origin).saturating_add(TRUNCATED_ROOM);
+    let room = room.saturating_sub(used);
+    let facts_length = fit(&mut facts, kept_facts, room.min(MAX_FACTS));
+    fit(
+        &mut values,
+        params - kept_facts,
+        room.saturating_sub(facts_length),
+    );
+
+    message.push_element(out, b"[event@");
+    push_params(&facts, out);
+    let truncated = push_truncated(&facts, &values, out);
+    out.push(b']');
+    let data = out.len();
+    if values.iter().any(|param| param.kept.is_some()) {
+        message.push_element(out, b"[data@");
+        push_params(&values, out);
+        out.push(b']');
+    }
+    let end = out.len();
+    message.push_msg(out);
+    push_missing(message, &facts, &values, end, out);
+    Marks {
+        start,
+        event,
+        truncated,
+        data,
+        message: end,
+    }
+}
+
+fn facts_of(message: &Message<'_, '_>) -> Vec<Param> {
+    let mut facts = Vec::new();
+    message.each_fact(|name, value| facts.push(param(message, name.to_owned(), value)));
+    facts
+}
+
+fn values_of(message: &Message<'_, '_>) -> Vec<Param> {
+    let Ok(event) = message.event else {
+        return Vec::new();
+    };
+    let names = Numbered::default().all(&event.data);
+    let values = event.data.iter().map(|(_, value)| value);
+    names
+        .into_iter()
+        .zip(values)
+        .map(|(name, value)| param(message, name, value))
+        .collect()
+}
+
+fn param(message: &Message<'_, '_>, name: String, value: &str) -> Param {
+    let mut escaped = Vec::new();
+    push_value(&mut escaped, value, message.style.control);
+    let (value, kept) = (value.to_owned(), None);
+    Param {
+        name,
+        value,
+        escaped,
+        kept,
+    }
+}
+
+/// Keeps the first `count` parameters, their longest values cut to one length so that the
+/// element has at most `room` bytes; gives the bytes that it has.
+fn fit(params: &mut [Param], count: usize, room: usize) -> usize {
+    // `[event@4294967295` and `]`.
+    const AROUND: usize = 18;
+    let kept = params.len().min(count);
+    let kept = params.get_mut(..kept).unwrap_or_default();
+    let names = kept.iter().map(|param| param.name.len() + " =\"\"".len());
+    let names = names.fold(AROUND, usize::saturating_add);
+    let lengths = kept.iter().map(|param| param.escaped.len().min(MAX_VALUE));
+    let length = fair_length(lengths.collect(), room.saturating_sub(names)).min(MAX_VALUE);
+    let mut all = names;
+    for param in kept {
+        let value = cut(&param.escaped, length).len();
+        param.kept = Some(value);
+        all = all.saturating_add(value);
+    }
+    all
+}
+
+fn push_params(params: &[Param], out: &mut Vec<u8>) {
+    for param in params {
+        let Some(value) = param.kept.and_then(|kept| param.escaped.get(..kept)) else {
+            continue;
+        };
+        out.push(b' ');
+        out.extend_from_slice(param.name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        out.extend_from_slice(value);
+        out.push(b'"');
+    }
+}
+
+/// Names what is not whole, if anything is not; gives where the parameter lies.
+fn push_truncated(
+    facts: &[Param],
+    values: &[Param],
+    out: &mut Vec<u8>,
+) -> Option<std::ops::Range<usize>> {
+    let missing = facts.iter().chain(values).filter(|param| !param.is_whole());
+    let mut missing = missing.peekable();
+    missing.peek()?;
+    let start = out.len();
+    out.extend_from_slice(TRUNCATED);
+    let names = out.len();
+    let mut unnamed = 0_u64;
+    for param in missing {
+        let length = out.len().saturating_sub(names);
+        if length.saturating_add(param.name.len()) >= MAX_NAMES {
+            unnamed += 1;
+            continue;
+        }
+        if length > 0 {
+            out.push(b' ');
+        }
+        // Of the characters that a value escapes, a name may have the backslash.
+        push_value(out, &param.name, super::ControlCharacters::Keep);
+    }
+    if unnamed > 0 {
+        out.extend_from_slice(b" +");
+        push_number(out, unnamed);
+    }
+    out.push(b'"');
+    Some(start..out.len())
+}
+
+/// Appends to a text what it lacks of the values that are not whole; XML and JSON, and the
+/// text of an event that could not be read, have everything.
+fn push_missing(
+    message: &Message<'_, '_>,
+    facts: &[Param],
+    values: &[Param],
+    start: usize,
+    out: &mut Vec<u8>,
+) {
+    let (Ok(event), MessageKind::Text) = (message.event, message.mapping.message) else {
+        return;
+    };
+    let rendered = text::rendered(event);
+    // Without a rendered text, all values are in MSG already.
+    let values = rendered.map_or([].as_slice(), |_| values);
+    let lacks = |param: &&Param| {
+        let value = param.value.as_str();
+        let is_there = rendered.is_some_and(|text| {
+            value.len() >= SURELY_THE_SAME
+                && memchr::memmem::find(text.as_bytes(), value.as_bytes()).is_some()
+        });
+        !param.is_whole() && !is_there
+    };
+    for param in facts.iter().chain(values).filter(lacks) {
+        if out.len() == start {
+            message.start_msg(out);
+        } else {
+            out.push(b' ');
+        }
+        text::push_pair(out, &param.name, &param.value, message.style);
+    }
+}

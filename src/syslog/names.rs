@@ -1,0 +1,206 @@
+//! Names of parameters: each once in its element, and none with a dot.
+//!
+//! Receivers keep the last of two parameters with one name. They are compared without
+//! case, as rsyslog does, and as they are written: cut to 32 characters.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::event::Pair;
+
+use super::rfc5424::all;
+
+/// Longest SD-NAME (RFC 5424 6).
+const MAX_SD_NAME: usize = 32;
+
+/// Appends a name as SD-NAME: characters that may not stand there become `_`, and dots
+/// too, since syslog-ng takes what follows one for a name within an element.
+pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
+    if name.is_empty() {
+        out.push(b'_');
+    } else if name.len() <= MAX_SD_NAME && all(name, is_name_byte) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        out.extend(mapped(name));
+    }
+}
+
+fn mapped(name: &str) -> impl Iterator<Item = u8> {
+    let byte = |c| u8::try_from(c).ok().filter(|&byte| is_name_byte(byte));
+    let characters = name.chars().take(MAX_SD_NAME);
+    characters.map(move |c| byte(c).unwrap_or(b'_'))
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() & !matches!(byte, b'=' | b']' | b'"' | b'.')
+}
+
+/// Whether two names are one when they are written.
+pub(super) fn are_one(one: &str, other: &str) -> bool {
+    let folded = |name| mapped(name).map(|byte: u8| byte.to_ascii_lowercase());
+    folded(one).eq(folded(other))
+}
+
+/// A quick look for names that repeat: says no where there is none, and seldom yes
+/// without need.
+pub(super) struct Seen([u64; Self::WORDS]);
+
+impl Seen {
+    const WORDS: usize = 64;
+
+    pub(super) fn new() -> Self {
+        Self([0; Self::WORDS])
+    }
+
+    /// Notes a name as it was written; whether there may have been one like it.
+    pub(super) fn note(&mut self, name: &[u8]) -> bool {
+        let hash = hash(name);
+        let bit = 1 << (hash % 64);
+        let word = self.0.get_mut(hash / 64 % Self::WORDS);
+        word.is_none_or(|word| {
+            let known = *word & bit != 0;
+            *word |= bit;
+            known
+        })
+    }
+}
+
+/// Equal for names that differ in case only: both cases of a letter differ in one bit.
+fn hash(name: &[u8]) -> usize {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let bytes = |chunk: Option<&[u8; 8]>| chunk.copied().map(u64::from_le_bytes);
+    let fold = |hash: u64, &byte: &u8| hash.rotate_left(8) ^ u64::from(byte);
+    let (first, last) = match (bytes(name.first_chunk()), bytes(name.last_chunk())) {
+        (Some(first), Some(last)) => (first, last),
+        _ => (name.iter().fold(0, fold), 0),
+    };
+    let middle = name
+        .get(name.len() / 2..)
+        .and_then(|rest| rest.first_chunk());
+    let middle = bytes(middle).unwrap_or(0);
+    let mixed = [first, middle, last]
+        .into_iter()
+        .fold(0, |hash: u64, part| {
+            (hash.rotate_left(17) ^ (part | FOLD)).wrapping_mul(SPREAD)
+        });
+    usize::try_from(mixed >> 52).unwrap_or(0)
+}
+
+/// Numbers names that repeat: `Name`, `Name_2`, `Name_3`.
+#[derive(Default)]
+pub(super) struct Numbered {
+    taken: HashSet<Vec<u8>>,
+    /// The last number that a name got.
+    last: HashMap<Vec<u8>, u64>,
+}
+
+impl Numbered {
+    /// Keeps names for others.
+    pub(super) fn reserve<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        let names = names.into_iter().map(str::to_ascii_lowercase);
+        self.taken.extend(names.map(String::into_bytes));
+    }
+
+    /// The SD-NAME for the next parameter.
+    pub(super) fn next(&mut self, name: &str) -> String {
+        let mut text = Vec::new();
+        push_name(&mut text, name);
+        let folded = text.to_ascii_lowercase();
+        if !self.taken.insert(folded.clone()) {
+            let last = self.last.entry(folded.clone()).or_insert(1);
+            loop {
+                *last += 1;
+                let number = format!("_{last}");
+                text.truncate(MAX_SD_NAME.saturating_sub(number.len()));
+                text.extend_from_slice(number.as_bytes());
+                if self.taken.insert(text.to_ascii_lowercase()) {
+                    break;
+                }
+                text.truncate(text.len().saturating_sub(number.len()));
+            }
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// The SD-NAMEs for all of these.
+    pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<String> {
+        pairs.iter().map(|(name, _)| self.next(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(names: &[&str]) -> Vec<String> {
+        let pairs: Vec<Pair<'_>> = names
+            .iter()
+            .map(|name| ((*name).into(), "".into()))
+            .collect();
+        Numbered::default().all(&pairs)
+    }
+
+    #[test]
+    fn names_that_repeat_are_numbered() {
+        let given = [
+            "Latency", "Latency", "a b", "a_b", "LATENCY", "x.y", "x_y", "", "_",
+        ];
+        let expected = [
+            "Latency",
+            "Latency_2",
+            "a_b",
+            "a_b_2",
+            "LATENCY_3",
+            "x_y",
+            "x_y_2",
+            "_",
+            "__2",
+        ];
+        assert_eq!(numbered(&given), expected);
+    }
+
+    #[test]
+    fn a_number_takes_no_name_that_is_there() {
+        let expected = ["n_2", "n", "n_3", "n_4", "n_2_2"];
+        assert_eq!(numbered(&["n_2", "n", "n", "n", "n_2"]), expected);
+    }
+
+    #[test]
+    fn names_that_are_one_after_the_cut_are_numbered_within_it() {
+        let long = "Security intelligence version of the engine";
+        let other = "Security intelligence version of the signature";
+        let expected = [
+            "Security_intelligence_version_of",
+            "Security_intelligence_version__2",
+        ];
+        assert_eq!(numbered(&[long, other]), expected);
+        let many = vec![long; 1200];
+        let names = numbered(&many);
+        let unique: HashSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), many.len());
+        assert!(names.iter().all(|name| name.len() <= MAX_SD_NAME));
+    }
+
+    #[test]
+    fn a_name_that_repeats_is_noticed_in_either_case() {
+        for length in 1..=MAX_SD_NAME {
+            let name: String = ('a'..='z').cycle().take(length).collect();
+            let mut seen = Seen::new();
+            assert!(!seen.note(name.as_bytes()));
+            assert!(seen.note(name.to_ascii_uppercase().as_bytes()));
+            assert!(are_one(&name, &name.to_ascii_uppercase()));
+        }
+        assert!(!are_one("a", "b") && !are_one("a", "ab"));
+        assert!(are_one("a b", "a_B") && are_one("é", "ü"));
+    }
+
+    #[test]
+    fn usual_names_are_seldom_taken_for_repeated() {
+        let clashes = (0..1000).filter(|round| {
+            let mut seen = Seen::new();
+            (0..20).any(|place| seen.note(format!("Name{}", round * 20 + place).as_bytes()))
+        });
+        // Twenty names in 4,096 places: one round in twenty or so.
+        assert!(clashes.count() < 100);
+    }
+}

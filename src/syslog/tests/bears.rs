@@ -1,0 +1,543 @@
+//! What receivers bear: sizes, counts and names of structured data, times, escapes.
+
+use std::collections::HashSet;
+
+use super::super::limits::{MAX_DATA, MAX_PARAMS, MAX_VALUE};
+use super::*;
+
+fn data(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("<Data Name='{name}'>{value}</Data>"));
+    format!("<EventData>{}</EventData>", pairs.collect::<String>())
+}
+
+/// The message within the limits, which are checked.
+fn bounded(kind: MessageKind, xml: &str) -> Parsed {
+    let message = write_as(kind, xml, &Style::default());
+    check(&message);
+    read(&message)
+}
+
+/// Panics if structured data is more than receivers bear.
+fn check(message: &[u8]) {
+    let parsed = read(message);
+    let msg = parsed.msg.as_ref().map_or(0, |msg| msg.len() + 1);
+    let structured = message.iter().position(|&byte| byte == b'[').unwrap();
+    assert!(message.len() - structured - msg < 65_000);
+    let mut count = 0;
+    for element in &parsed.elements {
+        let mut names = HashSet::new();
+        for (name, value) in &element.params {
+            count += 1;
+            assert!(!name.contains('.') && name.len() <= 32, "{name}");
+            assert!(names.insert(name.to_ascii_lowercase()), "{name} twice");
+            let escaped = value.matches(['"', '\\', ']']).count();
+            assert!(value.len() + escaped < 32_000, "{name}");
+        }
+    }
+    assert!(count <= 240, "{count} parameters");
+}
+
+#[test]
+fn a_value_is_whole_up_to_the_limit_and_cut_beyond() {
+    for (length, cut) in [(MAX_VALUE, false), (MAX_VALUE + 1, true), (60_000, true)] {
+        let value = "c".repeat(length);
+        let xml = event(SYSTEM, &data(&[("Script", &value), ("Path", "p")]));
+        for kind in KINDS {
+            let parsed = bounded(kind, &xml);
+            let seen = parsed.values("data@32473", "Script")[0].len();
+            assert_eq!(seen, length.min(MAX_VALUE));
+            assert_eq!(parsed.values("data@32473", "Path"), ["p"]);
+            assert_eq!(parsed.fact("Truncated"), cut.then_some("Script"));
+            assert!(parsed.msg.unwrap().contains(&value), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn escapes_and_characters_are_not_split_by_the_cut() {
+    for unit in ["\\", "]", "é", "字", "\u{1f980}", "a\\", "\n"] {
+        let value = unit.repeat(40_000 / unit.len());
+        let xml = event(SYSTEM, &data(&[("a", &value)]));
+        for control in CONTROLS {
+            let message = write_as(MessageKind::Json, &xml, &style(control, None));
+            check(&message);
+            let parsed = read(&message);
+            assert_eq!(parsed.fact("Truncated"), Some("a"));
+            let kept = parsed.values("data@32473", "a")[0].to_owned();
+            let whole = match control {
+                ControlCharacters::Keep => value.clone(),
+                ControlCharacters::Escape => visible(&value),
+            };
+            assert!(whole.starts_with(&kept) && kept.len() > 15_000, "{unit:?}");
+        }
+    }
+}
+
+#[test]
+fn all_structured_data_stays_under_its_limit() {
+    let value = "v".repeat(30_000);
+    let pairs = [
+        ("a", &*value),
+        ("b", &*value),
+        ("c", &*value),
+        ("d", "short"),
+    ];
+    let xml = event(SYSTEM, &data(&pairs));
+    let parsed = bounded(MessageKind::Text, &xml);
+    assert_eq!(parsed.fact("Truncated"), Some("a b c"));
+    assert_eq!(parsed.values("data@32473", "d"), ["short"]);
+    assert!(parsed.values("data@32473", "a")[0].len() > 15_000);
+    assert_eq!(parsed.msg.unwrap().matches(&value).count(), 3);
+    // From both sides: a byte more than fits brings the notice.
+    let with = |length: usize| {
+        let last = "w".repeat(length);
+        event(SYSTEM, &data(&[("a", &value), ("b", &value), ("c", &last)]))
+    };
+    let is_whole = |length| {
+        let parsed = bounded(MessageKind::Xml, &with(length));
+        parsed.fact("Truncated").is_none()
+    };
+    let (mut good, mut bad) = (1, 10_000);
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        *(if is_whole(middle) {
+            &mut good
+        } else {
+            &mut bad
+        }) = middle;
+    }
+    let whole = write_as(MessageKind::Xml, &with(good), &Style::default());
+    let msg = read(&whole).msg.unwrap().len();
+    assert!(whole.len() - msg > MAX_DATA - 2500, "{}", whole.len() - msg);
+}
+
+#[test]
+fn parameters_are_counted() {
+    let numbered = |count: usize| {
+        let values = (0..count).map(|n| format!("<Data Name='v{n}'>x{n}</Data>"));
+        event(
+            SYSTEM,
+            &format!("<EventData>{}</EventData>", values.collect::<String>()),
+        )
+    };
+    let params = |parsed: &Parsed| -> usize {
+        parsed
+            .elements
+            .iter()
+            .map(|element| element.params.len())
+            .sum()
+    };
+    let others = params(&written(MessageKind::Text, &event(SYSTEM, "")));
+    let most = MAX_PARAMS - others - 1;
+    for (count, left_out) in [(most, ""), (most + 1, "one"), (5000, "many")] {
+        for kind in KINDS {
+            let parsed = bounded(kind, &numbered(count));
+            let values = parsed.elements[2].params.len();
+            assert_eq!(values, count.min(most));
+            let truncated = parsed.fact("Truncated").unwrap_or_default();
+            match left_out {
+                "" => assert_eq!(truncated, ""),
+                "one" => assert_eq!(truncated, format!("v{most}")),
+                _ => assert!(
+                    truncated.starts_with(&format!("v{most} ")) && truncated.contains(" +"),
+                    "{truncated}"
+                ),
+            }
+            let msg = parsed.msg.unwrap();
+            assert!(msg.contains(&format!("x{}", count - 1)), "{kind:?} {msg}");
+        }
+    }
+}
+
+#[test]
+fn many_facts_leave_room_for_values() {
+    let facts: String = (0..500)
+        .map(|n| format!("<Extra{n}>{n}</Extra{n}>"))
+        .collect();
+    let values: String = (0..300)
+        .map(|n| format!("<Data Name='v{n}'>{n}</Data>"))
+        .collect();
+    let xml = event(
+        &[SYSTEM, &facts].concat(),
+        &format!("<EventData>{values}</EventData>"),
+    );
+    let parsed = bounded(MessageKind::Text, &xml);
+    assert_eq!(parsed.elements[2].params.len(), 100);
+    assert_eq!(parsed.fact("Extra0"), Some("0"));
+    assert!(parsed.msg.unwrap().ends_with(" Extra499=499"));
+    let long = "p".repeat(100_000);
+    let xml = event(
+        &format!("<Provider Name='{long}'/><Extra>{long}</Extra>"),
+        DATA,
+    );
+    let parsed = bounded(MessageKind::Text, &xml);
+    assert_eq!(parsed.fact("Truncated"), Some("Provider Extra"));
+    assert!(parsed.msg.unwrap().ends_with(&format!(" Extra={long}")));
+    assert_eq!(parsed.elements[2].params.len(), 8);
+}
+
+#[test]
+fn a_rendered_text_gets_what_it_lacks() {
+    let script = "s\n".repeat(20_000);
+    let rendering = |text: &str| {
+        format!("<RenderingInfo Culture='en-US'><Message>{text}</Message></RenderingInfo>")
+    };
+    let pairs = data(&[("Script", &script), ("Path", "p")]);
+    let lacking = event(SYSTEM, &[&*pairs, &rendering("A script ran.")].concat());
+    let msg = bounded(MessageKind::Text, &lacking).msg.unwrap();
+    assert_eq!(msg, format!("A script ran. Script={script}"));
+    let having = event(
+        SYSTEM,
+        &[&*pairs, &rendering(&format!("Ran: {script}!"))].concat(),
+    );
+    let msg = bounded(MessageKind::Text, &having).msg.unwrap();
+    assert_eq!(msg, format!("Ran: {script}!"));
+    let line = write_as(
+        MessageKind::Text,
+        &lacking,
+        &style(ControlCharacters::Escape, None),
+    );
+    let msg = read(&line).msg.unwrap();
+    assert_eq!(undone(&msg), format!("A script ran. Script={script}"));
+}
+
+#[test]
+fn an_output_may_have_it_whole() {
+    let value = "c".repeat(100_000);
+    let pairs = [("Script", &*value), ("Script", "2"), ("a.b", "3")];
+    let xml = event(SYSTEM, &data(&pairs));
+    let whole = Style {
+        data: StructuredData::Whole,
+        ..Style::default()
+    };
+    let parsed = read(&write_as(MessageKind::Text, &xml, &whole));
+    let expected = [("Script", value.as_str()), ("Script_2", "2"), ("a_b", "3")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(parsed.elements[2].params, expected);
+    assert_eq!(parsed.fact("Truncated"), None);
+}
+
+#[test]
+fn many_values_with_one_name_take_linear_time() {
+    let values = "<Data Name='same'>x</Data>".repeat(16_000);
+    let xml = event(SYSTEM, &format!("<EventData>{values}</EventData>"));
+    let whole = Style {
+        data: StructuredData::Whole,
+        ..Style::default()
+    };
+    let parsed = read(&write_as(MessageKind::Text, &xml, &whole));
+    let names: HashSet<_> = parsed.elements[2]
+        .params
+        .iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names.len(), 16_000);
+}
+
+#[test]
+fn both_cuts_are_told_and_msg_stays_whole_if_values_can_make_room() {
+    let value = "v".repeat(40_000);
+    let xml = event(SYSTEM, &data(&[("Script", &value), ("Path", "p")]));
+    let (message, truncated) = write(
+        MessageKind::Text,
+        &xml,
+        Some(65_507),
+        ControlCharacters::Keep,
+    );
+    assert!(message.len() <= 65_507 && truncated == 0);
+    check(&message);
+    let parsed = read(&message);
+    assert!(parsed.msg.as_ref().unwrap().contains(&value));
+    assert!(parsed.values("data@32473", "Script")[0].len() > 20_000);
+    let (message, truncated) = write(
+        MessageKind::Text,
+        &xml,
+        Some(20_000),
+        ControlCharacters::Keep,
+    );
+    assert!(message.len() <= 20_000 && truncated > 0);
+    let said = format!("{truncated} Script");
+    assert_eq!(read(&message).fact("Truncated"), Some(said.as_str()));
+    for max in MIN_LENGTH..1500 {
+        let (message, truncated) =
+            write(MessageKind::Text, &xml, Some(max), ControlCharacters::Keep);
+        assert!(message.len() <= max);
+        let said = read(&message).fact("Truncated").unwrap().to_owned();
+        assert_eq!(said.split(' ').next(), Some(&*truncated.to_string()));
+    }
+}
+
+#[test]
+fn names_are_unique_without_dots_in_each_element() {
+    let body = "<UserData><Chain><Certificate fileRef='A.cer'/><Certificate fileRef='B.cer'/>\
+                <certificate fileref='C.cer'/></Chain></UserData>";
+    let parsed = bounded(MessageKind::Text, &event(SYSTEM, body));
+    let names: Vec<_> = parsed.elements[2]
+        .params
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Certificate_fileRef",
+            "Certificate_fileRef_2",
+            "certificate_fileref_3"
+        ]
+    );
+    let dots = data(&[("a.b", "1"), ("a_b", "2"), ("A.B", "3")]);
+    let parsed = bounded(MessageKind::Text, &event(SYSTEM, &dots));
+    let names: Vec<_> = parsed.elements[2]
+        .params
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["a_b", "a_b_2", "A_B_3"]);
+}
+
+#[test]
+fn an_event_cannot_bring_a_fact_that_is_ours() {
+    let system = [SYSTEM, "<Identity>EXAMPLE\\admin</Identity><auth>kerberos</auth><ComputerMismatch>x</ComputerMismatch>\
+        <Execution SessionID='9'/><Truncated>7</Truncated>"].concat();
+    let parsed = bounded(MessageKind::Text, &event(&system, ""));
+    assert_eq!(parsed.fact("Identity"), Some("EXAMPLE\\ws1$"));
+    assert_eq!(parsed.fact("Identity_2"), Some("EXAMPLE\\admin"));
+    assert_eq!(parsed.fact("auth_2"), Some("kerberos"));
+    assert_eq!(parsed.fact("ComputerMismatch"), None);
+    assert_eq!(parsed.fact("Truncated"), None);
+    assert_eq!(parsed.fact("SessionID"), Some("1"));
+    assert_eq!(parsed.fact("SessionID_2"), Some("9"));
+}
+
+#[test]
+fn the_time_of_reception_stands_in_and_is_told() {
+    let received = Some("2026-01-02T03:04:05.123456Z");
+    let odd = SYSTEM.replace(
+        "2024-03-14T13:54:16.6138329Z",
+        "2018-09-06 06:02:06.5441053",
+    );
+    for (xml, system_time) in [
+        (event(&odd, ""), Some("2018-09-06 06:02:06.5441053")),
+        (event("", ""), None),
+        ("<Event><System>".to_owned(), None),
+    ] {
+        for kind in KINDS {
+            let parsed = written(kind, &xml);
+            assert_eq!(parsed.timestamp.as_deref(), received);
+            assert_eq!(parsed.fact("TimestampFrom"), Some("reception"));
+            assert_eq!(parsed.fact("SystemTime"), system_time);
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&written(MessageKind::Json, &xml).msg.unwrap()).unwrap();
+        assert_eq!(json["TimestampFrom"], "reception");
+    }
+    let parsed = written(MessageKind::Json, &event(SYSTEM, ""));
+    assert_eq!(parsed.fact("TimestampFrom"), None);
+    assert!(!parsed.msg.unwrap().contains("TimestampFrom"));
+}
+
+#[test]
+fn the_provider_the_process_and_rendered_names_are_facts() {
+    let system = "<Provider Name='Service Control Manager'/><Execution ProcessID='644'/>";
+    let rendering = "<RenderingInfo Culture='de-DE'><Message>Text</Message><Channel>Sicherheit</Channel>\
+                     <Provider>Anzeigename</Provider></RenderingInfo>";
+    let body = [
+        "<UserData><RuleAndFileData xmlns='urn:x'><Fqbn>f</Fqbn></RuleAndFileData></UserData>",
+        rendering,
+    ]
+    .concat();
+    let parsed = written(MessageKind::Json, &event(system, &body));
+    let json: serde_json::Value = serde_json::from_str(parsed.msg.as_ref().unwrap()).unwrap();
+    for (name, value) in [
+        ("Provider", "Service Control Manager"),
+        ("ProcessID", "644"),
+        ("UserDataName", "RuleAndFileData"),
+        ("ProviderName", "Anzeigename"),
+        ("ChannelName", "Sicherheit"),
+        ("Culture", "de-DE"),
+    ] {
+        assert_eq!(parsed.fact(name), Some(value));
+        let member = &json[name];
+        let member = member
+            .as_str()
+            .map_or_else(|| member.to_string(), str::to_owned);
+        assert_eq!(member, value);
+    }
+}
+
+/// The text that the escapes of a line stand for.
+fn undone(line: &str) -> String {
+    let mut text = String::new();
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        text.push(match (c, c == '\\') {
+            (c, false) => c,
+            _ => match characters.next().unwrap() {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => {
+                    let code: String = characters.by_ref().take(4).collect();
+                    char::from_u32(u32::from_str_radix(&code, 16).unwrap()).unwrap()
+                }
+                c => {
+                    assert_eq!(c, '\\', "unknown escape in {line:?}");
+                    c
+                }
+            },
+        });
+    }
+    text
+}
+
+#[test]
+fn escapes_of_text_can_be_undone() {
+    let odd = [
+        "C:\\new\\test",
+        "C:\new\test",
+        "\\",
+        "\\\n",
+        "\\\\n",
+        "\\u0041",
+        "\r\n",
+        "\\r\n",
+        "\n\\",
+        "a\u{1f}\u{7f}\u{85}\u{9f}b",
+        "\\\\server\\share",
+        "é\\字",
+    ];
+    for text in odd {
+        let value = text.replace('\r', "&#13;").replace('\u{1f}', "");
+        let xml = event(SYSTEM, &data(&[("p", &value)]));
+        let line = write_as(
+            MessageKind::Text,
+            &xml,
+            &style(ControlCharacters::Escape, None),
+        );
+        let msg = read(&line).msg.unwrap();
+        assert_eq!(
+            undone(&msg),
+            format!("Prov 4625 p={}", text.replace('\u{1f}', ""))
+        );
+        let broken = format!("<Event>{text}");
+        let line = write_as(
+            MessageKind::Text,
+            &broken,
+            &style(ControlCharacters::Escape, None),
+        );
+        assert_eq!(undone(&read(&line).msg.unwrap()), broken);
+    }
+}
+
+#[test]
+fn json_and_xml_have_no_escapes_of_ours() {
+    let xml = event(SYSTEM, &data(&[("p", "C:\\new\ntest")]));
+    let escape = style(ControlCharacters::Escape, None);
+    let json = read(&write_as(MessageKind::Json, &xml, &escape))
+        .msg
+        .unwrap();
+    assert!(json.contains(r#""p":"C:\\new\ntest""#), "{json}");
+    let msg = read(&write_as(MessageKind::Xml, &xml, &escape))
+        .msg
+        .unwrap();
+    assert!(msg.contains(">C:\\new&#10;test<"), "{msg}");
+    let msg = read(&write_as(
+        MessageKind::Xml,
+        "<Event>C:\\new\n\u{85}",
+        &escape,
+    ))
+    .msg
+    .unwrap();
+    assert_eq!(msg, "<Event>C:\\new&#10;&#133;");
+}
+
+#[test]
+fn the_form_of_version_0_1_is_kept_on_demand() {
+    let rendered =
+        "<RenderingInfo Culture='x'><Message>C:\\new&#13;&#10;\ttest</Message></RenderingInfo>";
+    let values = data(&[("p", "C:\\new\ntest")]);
+    for (body, kind, control, expected) in [
+        (
+            rendered,
+            MessageKind::Text,
+            ControlCharacters::Escape,
+            "C:\\new\\n\\ttest",
+        ),
+        (
+            rendered,
+            MessageKind::Text,
+            ControlCharacters::Keep,
+            "C:\\new\r\n\ttest",
+        ),
+        (
+            &values,
+            MessageKind::Text,
+            ControlCharacters::Keep,
+            "Prov 4625 p=C:\\new\\ntest",
+        ),
+        (
+            &values,
+            MessageKind::Text,
+            ControlCharacters::Escape,
+            "Prov 4625 p=C:\\new\\ntest",
+        ),
+    ] {
+        let style = Style {
+            escape: Escape::Version01,
+            control,
+            ..Style::default()
+        };
+        let parsed = read(&write_as(kind, &event(SYSTEM, body), &style));
+        assert_eq!(parsed.msg.as_deref(), Some(expected));
+    }
+    let style = Style {
+        escape: Escape::Version01,
+        ..Style::default()
+    };
+    let msg = read(&write_as(MessageKind::Xml, &event(SYSTEM, &values), &style))
+        .msg
+        .unwrap();
+    assert!(msg.contains(">C:\\new&#10;test<"), "{msg}");
+}
+
+#[test]
+fn what_was_replaced_is_marked_in_every_kind() {
+    let bad = ["\u{1}", "&#1;", "&#xD800;", "&#x110000;", "&#xFFFE;"];
+    for bad in bad {
+        let xml = event(SYSTEM, &data(&[("a", &format!("x{bad}y"))]));
+        for kind in KINDS {
+            let parsed = written(kind, &xml);
+            assert_eq!(parsed.fact("Repaired"), Some(event::FORBIDDEN), "{bad:?}");
+            assert_eq!(parsed.values("data@32473", "a"), ["x\u{fffd}y"]);
+            let msg = parsed.msg.unwrap();
+            assert!(msg.contains("x\u{fffd}y") && !msg.contains(bad), "{msg}");
+            assert!(kind != MessageKind::Json || msg.contains("\"Repaired\":"));
+        }
+    }
+    // What was replaced before the event was read.
+    let cut = event(SYSTEM, "<RenderingInfo>\u{fffd}").replace("</Event>", "");
+    let whole = event(SYSTEM, &data(&[("a", "\u{fffd}")]));
+    let both = "characters that XML forbids, cut off within RenderingInfo";
+    for (xml, reason) in [
+        (whole.as_str(), event::FORBIDDEN),
+        (&cut, both),
+        ("<Event>\u{fffd}", event::FORBIDDEN),
+    ] {
+        let origin = Origin {
+            repaired: true,
+            ..origin()
+        };
+        let mut out = Vec::new();
+        write_message(
+            &Mapping::default(),
+            xml,
+            &parse(xml),
+            &origin,
+            &Style::default(),
+            &mut out,
+        );
+        assert_eq!(read(&out).fact("Repaired"), Some(reason));
+    }
+}
