@@ -16,6 +16,7 @@ mod command;
 mod file;
 mod kerberos;
 mod kinds;
+mod output;
 mod password;
 mod proxy;
 mod reports;
@@ -307,66 +308,7 @@ pub struct RelayOptions {
     pub reports: ReportOptions,
 
     /// Where events go: udp, tcp, tls, relp, unix, file or stdout
-    ///
-    /// Repeatable: a batch must be delivered to every output before it is
-    /// acknowledged. Default: stdout:
-    ///
-    /// udp://HOST[:514] one datagram an event (RFC 5426)
-    ///
-    /// tcp://HOST[:601] octet counting (RFC 6587)
-    ///
-    /// tls://HOST[:6514] the same with TLS (RFC 5425)
-    ///
-    /// relp://HOST[:2514] and relp+tls://HOST[:2514] RELP, which confirms each event;
-    /// rsyslog's imrelp
-    ///
-    /// unix:PATH datagram socket, such as /dev/log
-    ///
-    /// file:PATH appended, one line an event
-    ///
-    /// stdout: one line an event
-    ///
-    /// Settings follow after "?", joined by "&":
-    ///
-    /// max=BYTES cuts longer messages; K and M may follow the number; at least
-    /// 480, default 65507 with udp, 128K with relp and unix datagrams, else no limit.
-    ///
-    /// required=no makes the output a best effort: it never holds hosts back,
-    /// and what it cannot take is dropped and counted. Default: yes.
-    ///
-    /// framing=octet or framing=lf (tcp, unix streams): count before each message,
-    /// or line end after it. Default: octet with tcp, lf with unix.
-    ///
-    /// ca=FILE (tls, relp+tls): the authorities, in PEM, that the receiver's certificate
-    /// may be from. Default: those that the system trusts.
-    ///
-    /// name=NAME (tls, relp+tls): the host name or address that the receiver's
-    /// certificate must be for. Default: HOST.
-    ///
-    /// cert=FILE and key=FILE (tls, relp+tls): our own certificate with its chain, and
-    /// its private key if that stands in another file, both in PEM. SIGHUP reads the
-    /// files anew, for the next connection.
-    ///
-    /// replay=BYTES (tcp, tls): how much of what was sent is kept and sent again after
-    /// a connection ended uncleanly; repeats instead of loss. It must be more than the
-    /// receiver's socket holds unread. Default 8M, 0 for none.
-    ///
-    /// sd=bounded keeps structured data within what rsyslog and syslog-ng bear: values
-    /// under 32,000 bytes, all of it under 65,000, at most 240 parameters. What does not fit
-    /// is named in Truncated, and whole in MSG. sd=whole is for receivers that bear
-    /// more. Default: bounded.
-    ///
-    /// escape=reversible doubles backslashes in text where control characters have to be
-    /// escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line
-    /// ends stay as they are. escape=0.1 is the form of version 0.1. Default: reversible.
-    ///
-    /// type=stream (unix): a stream socket. Default: datagram.
-    ///
-    /// sync=yes (file): events count as delivered only when the disk has them.
-    /// Default: no.
-    ///
-    /// Example: --output 'tcp://syslog.example.com:601?max=64K'
-    #[arg(short, long, value_name = "URL", help_heading = "Events")]
+    #[arg(short, long, value_name = "URL", long_help = output::HELP, help_heading = "Events")]
     pub output: Vec<String>,
 
     /// What the MSG part of a message holds

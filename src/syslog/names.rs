@@ -13,7 +13,8 @@ use super::rfc5424::all;
 const MAX_SD_NAME: usize = 32;
 
 /// Appends a name as SD-NAME: characters that may not stand there become `_`, and dots
-/// too, since syslog-ng takes what follows one for a name within an element.
+/// too, since syslog-ng takes what follows one for a name within an element, and `[`, for
+/// which it writes `%5B`.
 pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
     if name.is_empty() {
         out.push(b'_');
@@ -31,7 +32,7 @@ fn mapped(name: &str) -> impl Iterator<Item = u8> {
 }
 
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() & !matches!(byte, b'=' | b']' | b'"' | b'.')
+    byte.is_ascii_graphic() & !matches!(byte, b'=' | b']' | b'"' | b'.' | b'[')
 }
 
 /// Whether two names are one when they are written.

@@ -13,6 +13,7 @@
 
 mod certificates;
 mod haproxy;
+mod hard;
 mod kdc;
 mod machine;
 mod peers;
@@ -31,6 +32,7 @@ mod tally;
 
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use haproxy::Haproxy;
+pub(crate) use hard::{Hard, MICROSECONDS, hard_events};
 pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
