@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use wecrelay::cli::Options;
 use wecrelay::config::file;
 use wecrelay::query;
-use wecrelay::remedies::{CODES, EVENTS, Remedy};
+use wecrelay::remedies::{self, EVENTS, Remedy};
 use wecrelay::subscriptions;
 
 fn ready() -> Vec<(String, String)> {
@@ -133,7 +133,7 @@ fn the_chapter_on_troubles_says_what_the_relay_says() {
     for (id, remedy) in &EVENTS {
         assert_row(chapter, &id.to_string(), remedy);
     }
-    for (code, remedy) in &CODES {
+    for (code, remedy) in remedies::codes() {
         let key = match *code {
             small @ ..=0xFFFF => small.to_string(),
             large => format!("{large} (0x{large:08X})"),

@@ -130,8 +130,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12175,
         Remedy {
-            meaning: "TLS failed",
-            remedy: "the authority of --tls-cert must be in Root of the host, and the name in the policy in the certificate",
+            meaning: "TLS failed, or the policy says https where the relay's port is for http",
+            remedy: "the authority of --tls-cert must be in Root of the host, and the name in the policy in the certificate; https belongs to an https listener: 5986, not 5985",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5986",
                 "certutil -store Root",
@@ -160,8 +160,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         15008,
         Remedy {
-            meaning: "the query is malformed, or has too many conditions",
-            remedy: "run wecrelay check: it splits what is too long",
+            meaning: "the XML of the query is not well-formed",
+            remedy: "run wecrelay check: it names file and line; & and < in a query must be &amp; and &lt;",
             on_host: &[],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },

@@ -7,10 +7,12 @@ pub mod hosts;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod winrm;
 
 pub use codes::CODES;
 pub use events::EVENTS;
 pub use refusals::REFUSALS;
+pub use winrm::WINRM_CODES;
 
 use std::fmt;
 
@@ -41,6 +43,11 @@ pub fn event(id: u16) -> Option<&'static Remedy> {
         .map(|(_, remedy)| remedy)
 }
 
+/// All codes with their remedies.
+pub fn codes() -> impl Iterator<Item = &'static (u32, Remedy)> {
+    CODES.iter().chain(&WINRM_CODES)
+}
+
 /// The remedy for an error code of Windows, `WinRM` or the event log.
 ///
 /// ```
@@ -49,8 +56,7 @@ pub fn event(id: u16) -> Option<&'static Remedy> {
 /// ```
 #[must_use]
 pub fn code(number: u32) -> Option<&'static Remedy> {
-    CODES
-        .iter()
+    codes()
         .find(|(known, _)| *known == number)
         .map(|(_, remedy)| remedy)
 }

@@ -14,7 +14,11 @@ pub const WINRM_CODES: [(u32, Remedy); 23] = [
         Remedy {
             meaning: "the ticket is for another account than the one whose keytab the relay has",
             remedy: "HTTP/NAME must belong to that account alone, and the keytab be newer than its last password: setspn -Q HTTP/COLLECTOR, then a new keytab",
-            on_host: &["klist purge", "klist get HTTP/COLLECTOR", "setspn -Q HTTP/COLLECTOR"],
+            on_host: &[
+                "klist purge",
+                "klist get HTTP/COLLECTOR",
+                "setspn -Q HTTP/COLLECTOR",
+            ],
             look: KERBEROS,
         },
     ),
@@ -41,7 +45,9 @@ pub const WINRM_CODES: [(u32, Remedy); 23] = [
         Remedy {
             meaning: "TLS: the certificate of the relay is for another name than the one in the policy",
             remedy: "have the name of the policy in --tls-cert as a DNS name, or name the relay in the policy as its certificate does",
-            on_host: &["reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager"],
+            on_host: &[
+                "reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
+            ],
             look: CAPI2,
         },
     ),
@@ -131,7 +137,10 @@ pub const WINRM_CODES: [(u32, Remedy); 23] = [
         Remedy {
             meaning: "the answer has no content type that WinRM knows: what answers is not the relay",
             remedy: "see which server listens at that address and port, and what a proxy or balancer between does to answers",
-            on_host: &["Test-NetConnection COLLECTOR -Port 5985", "netsh winhttp show proxy"],
+            on_host: &[
+                "Test-NetConnection COLLECTOR -Port 5985",
+                "netsh winhttp show proxy",
+            ],
             look: FORWARDING,
         },
     ),
@@ -140,7 +149,9 @@ pub const WINRM_CODES: [(u32, Remedy); 23] = [
         Remedy {
             meaning: "Kerberos cannot be used with an address: the policy has an IP address instead of a name",
             remedy: "have the relay's full name in the policy, and --hostname a name too",
-            on_host: &["reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager"],
+            on_host: &[
+                "reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
+            ],
             look: FORWARDING,
         },
     ),

@@ -6,6 +6,7 @@
     reason = "reading files is what this module is for"
 )]
 
+mod encoding;
 mod foreign;
 mod parse;
 
@@ -14,11 +15,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use encoding::Undecodable;
 pub use foreign::Foreign;
 pub use parse::{Parsed, parse};
 
 use crate::sddl;
-use crate::wire::{Charset, decode_text};
 use crate::wsman::Subscription;
 
 /// Largest file, in bytes: a source takes no subscription over 512,000, and a
@@ -126,7 +127,10 @@ fn load_file(path: &Path) -> Result<Parsed, Error> {
         return Err(Error::TooLarge { path, size });
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let (text, _) = decode_text(&bytes, Charset::Utf8);
+    let text = encoding::decode(&bytes).map_err(|reason| Error::Encoding {
+        path: path.to_owned(),
+        reason,
+    })?;
     parse(&text, &path.display().to_string())
 }
 
@@ -140,6 +144,13 @@ pub enum Error {
         path: PathBuf,
         /// The system's reason.
         reason: io::Error,
+    },
+    /// No text in the encoding that it declares.
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: Undecodable,
     },
     /// Over [`MAX_FILE`].
     TooLarge {
@@ -212,6 +223,7 @@ impl fmt::Display for Error {
             Self::Unreadable { path, reason } => {
                 write!(f, "{}: cannot be read: {reason}", path.display())
             }
+            Self::Encoding { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::TooLarge { path, size } => {
                 let path = path.display();
                 write!(f, "{path}: {size} bytes, at most {MAX_FILE} are taken")

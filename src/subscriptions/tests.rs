@@ -417,7 +417,7 @@ fn names(loaded: &Loaded) -> Vec<&str> {
 #[test]
 fn folders_give_their_xml_files_in_order_and_any_encoding() {
     let folder = Folder::new("folder");
-    let utf16 = crate::wire::encode_text(&named("b"), Charset::Utf16);
+    let utf16 = crate::wire::encode_text(&named("b"), crate::wire::Charset::Utf16);
     folder.file("2.XML", utf16);
     folder.file("1.xml", format!("\u{feff}{}", named("a")));
     folder.file("3.txt", "not read");
@@ -591,4 +591,32 @@ fn long_entries_of_access_lists_are_kept() {
     let text = full().replace("bad.example", &subject);
     let access = parse(&text, "a.xml").unwrap().subscription.access;
     assert_eq!(access.denied_subjects, ["x".repeat(1000)]);
+}
+
+#[test]
+fn the_encoding_that_a_file_declares_is_obeyed_or_it_is_refused() {
+    let folder = Folder::new("encoding");
+    let with = |encoding: &str, letter: u8| {
+        let text = named("B?ro");
+        let (before, after) = text.split_once('?').unwrap();
+        let before = format!("<?xml version='1.0' encoding='{encoding}'?>\n{before}");
+        let bytes = [before.as_bytes(), &[letter], after.as_bytes()].concat();
+        load(&[folder.file("s.xml", bytes)], UNIX_EPOCH)
+    };
+    for (encoding, letter) in [
+        ("ISO-8859-1", 0xfc),
+        ("windows-1252", 0xfc),
+        ("cp850", 0x81),
+    ] {
+        assert_eq!(
+            names(&with(encoding, letter).unwrap()),
+            ["Büro"],
+            "{encoding}"
+        );
+    }
+    for letter in [0xfc, 0x81] {
+        let error = with("UTF-8", letter).unwrap_err().to_string();
+        assert!(error.contains("s.xml: line "), "{error}");
+        assert!(error.contains("save the file as UTF-8"), "{error}");
+    }
 }
