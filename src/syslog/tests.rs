@@ -695,7 +695,14 @@ fn a_malformed_event_has_what_its_system_tells() {
         };
         let mut out = Vec::new();
         let keep = ControlCharacters::Keep;
-        write_message(&mapping, &xml, &malformed, &origin(), None, keep, &mut out);
+        write_message(
+            &mapping,
+            &xml,
+            &malformed,
+            &origin(),
+            &style(keep, None),
+            &mut out,
+        );
         out
     };
     let line = read(&write(MessageKind::Text));
