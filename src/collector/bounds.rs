@@ -49,7 +49,13 @@ mod tests {
 
     fn events(count: usize, length: usize) -> Vec<RawEvent<'static>> {
         let xml = "x".repeat(length).into();
-        vec![RawEvent { xml }; count]
+        vec![
+            RawEvent {
+                xml,
+                repaired: false
+            };
+            count
+        ]
     }
 
     #[test]
