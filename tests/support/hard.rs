@@ -187,12 +187,10 @@ fn texts() -> Vec<Hard> {
     let a = event_data(&[value("a", "1")]);
     let lines = "C:\\new\\test\r\n\tand \"quotes\" [b]\n\nend \\";
     let sent = lines.replace("\r\n", "&#13;&#10;");
-    let rendering = format!(
-        "<RenderingInfo Culture='de-DE'><Message>Text ä&#13;&#10;\n\tZeile \\n</Message>\
+    let rendering = "<RenderingInfo Culture='de-DE'><Message>Text ä&#13;&#10;\n\tZeile \\n</Message>\
          <Level>Information</Level><Task>T</Task><Opcode>Info</Opcode><Channel>Sicherheit</Channel>\
          <Provider>Anzeigename des Anbieters</Provider><Keywords><Keyword>Überwachung</Keyword>\
-         <Keyword>Klassisch</Keyword></Keywords></RenderingInfo>"
-    );
+         <Keyword>Klassisch</Keyword></Keywords></RenderingInfo>";
     let forbidden = "<EventData><Data Name='a'>x&#xD800;y\u{1}z</Data></EventData>";
     let mut timeless = Hard::new(305, "", &[("a", "1")])
         .fact("TimestampFrom", "reception")
@@ -200,7 +198,7 @@ fn texts() -> Vec<Hard> {
     timeless.write("2018-09-06 06:02:06", &a);
     vec![
         Hard::new(301, &event_data(&[value("p", &sent)]), &[("p", lines)]).says(lines),
-        Hard::new(302, &[a.as_str(), &rendering].concat(), &[("a", "1")])
+        Hard::new(302, &[a.as_str(), rendering].concat(), &[("a", "1")])
             .fact("Culture", "de-DE")
             .fact("ProviderName", "Anzeigename des Anbieters")
             .fact("ChannelName", "Sicherheit")
