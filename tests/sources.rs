@@ -169,6 +169,23 @@ fn who_is_refused_is_shown_with_the_reason() {
     assert!(text.contains("Refused requests"), "{text}");
 }
 
+/// Who asks about one host is not told of others' refusals.
+#[test]
+fn refusals_are_those_of_the_host_that_is_asked_for() {
+    let dir = TempDir::new();
+    let mut relay = start(&dir);
+    let mut stranger = relay.source("stranger").from([127, 0, 0, 2].into());
+    assert_eq!(stranger.post("/wsman", "x").unwrap().status, 400);
+    send(&dir, &relay, "web1.example.test", &[1]);
+    assert!(relay.process.terminate().success());
+    let refusals = |host: &str| {
+        let shown = json(&dir, &[host]);
+        shown["refusals"].as_array().unwrap().len()
+    };
+    assert_eq!((refusals("web1"), refusals("127.0.0.2")), (0, 1));
+    assert!(!said(&sources(&dir, &["web1"])).contains("Refused requests"));
+}
+
 #[test]
 fn a_folder_without_state_and_one_of_a_later_relay_are_refused() {
     let dir = TempDir::new();

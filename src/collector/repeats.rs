@@ -2,14 +2,26 @@
 
 use crate::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
+use crate::hosts::cause;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How long a fault of the same kind from the same address is only counted.
+/// How long a fault of the same cause from the same address is only counted.
 const QUIET_TIME: Duration = Duration::from_secs(600);
-/// Pairs of address and kind that are remembered; a flood of addresses is logged less.
+/// Faults that are remembered; a flood of addresses is logged less.
 const REMEMBERED: usize = 10_000;
+/// Of these, what one address may have: another reason or account is news, but who tries
+/// a thousand accounts writes no thousand lines.
+const OF_ADDRESS: usize = 20;
+
+/// An address, what kind of fault, and for which cause and account.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Fault {
+    kind: RefusalKind,
+    cause: String,
+    account: Option<String>,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -20,7 +32,16 @@ struct Seen {
 /// Which refusals have been logged lately.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    seen: HashMap<(IpAddr, RefusalKind), Seen>,
+    seen: HashMap<IpAddr, Faults>,
+    remembered: usize,
+}
+
+/// Those of an address.
+#[derive(Debug, Default)]
+struct Faults {
+    known: HashMap<Fault, Seen>,
+    /// When it had too many of them, and how many came since.
+    others: Option<Seen>,
 }
 
 impl Repeats {
@@ -31,21 +52,15 @@ impl Repeats {
             status,
             reason,
             method: _,
-            tried: _,
+            tried,
         } = refusal;
         log::debug!("source {address}: {status}: {}: {reason}", kind.name());
-        if let Some(seen) = self.seen.get_mut(&(address, *kind)) {
-            seen.more += 1;
-            return;
-        }
-        if self.seen.len() < REMEMBERED {
-            self.seen.insert(
-                (address, *kind),
-                Seen {
-                    since: now.monotonic,
-                    more: 0,
-                },
-            );
+        let fault = Fault {
+            kind: *kind,
+            cause: cause(reason),
+            account: tried.as_ref().map(|account| account.to_lowercase()),
+        };
+        if self.is_news(now, address, fault) {
             match status {
                 0 => log::warn!("source {address}: refused: {reason}"),
                 _ => log::warn!(
@@ -56,18 +71,121 @@ impl Repeats {
         }
     }
 
+    fn is_news(&mut self, now: Now, address: IpAddr, fault: Fault) -> bool {
+        let first = Seen {
+            since: now.monotonic,
+            more: 0,
+        };
+        let is_known = self.seen.contains_key(&address);
+        if !is_known && self.remembered >= REMEMBERED {
+            return false;
+        }
+        let faults = self.seen.entry(address).or_default();
+        if let Some(seen) = faults.known.get_mut(&fault) {
+            seen.more += 1;
+            return false;
+        }
+        if faults.known.len() >= OF_ADDRESS || self.remembered >= REMEMBERED {
+            faults.others.get_or_insert(first).more += 1;
+            return false;
+        }
+        faults.known.insert(fault, first);
+        self.remembered += 1;
+        true
+    }
+
     /// Forgets what is long ago, and says how often it was repeated.
     pub(super) fn sweep(&mut self, now: Now) {
-        self.seen.retain(|(address, kind), seen| {
-            let stays = now.monotonic < seen.since + QUIET_TIME;
-            if !stays && seen.more > 0 {
-                log::warn!(
-                    "source {address}: refused {} more times: {}",
-                    seen.more,
-                    kind.name()
-                );
+        let is_late = |seen: &Seen| now.monotonic >= seen.since + QUIET_TIME;
+        let mut remembered = 0;
+        self.seen.retain(|address, faults| {
+            faults.known.retain(|fault, seen| {
+                let stays = !is_late(seen);
+                if !stays && seen.more > 0 {
+                    let (more, kind) = (seen.more, fault.kind.name());
+                    let cause = fault.cause.trim_end();
+                    log::warn!("source {address}: refused {more} more times: {kind}: {cause}");
+                }
+                stays
+            });
+            if let Some(others) = faults.others.take_if(|others| is_late(others)) {
+                let more = others.more;
+                log::warn!("source {address}: refused {more} more times, for other reasons");
             }
-            stays
+            remembered += faults.known.len();
+            !faults.known.is_empty() || faults.others.is_some()
         });
+        self.remembered = remembered;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::time::SystemTime;
+
+    #[expect(clippy::disallowed_methods, reason = "a start for fake time")]
+    fn start() -> Now {
+        Now {
+            monotonic: Instant::now(),
+            wall: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    fn fault(reason: &str, account: Option<&str>) -> Fault {
+        Fault {
+            kind: RefusalKind::Authentication,
+            cause: cause(reason),
+            account: account.map(str::to_owned),
+        }
+    }
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn another_reason_and_another_account_are_news() {
+        let (mut repeats, now) = (Repeats::default(), start());
+        let mut is_news = |reason, account| repeats.is_news(now, HERE, fault(reason, account));
+        assert!(is_news("wrong password", Some("a")));
+        assert!(!is_news("wrong password", Some("a")));
+        assert!(is_news("wrong password", Some("b")));
+        assert!(is_news("unknown account", Some("a")));
+        assert!(is_news("null sessions are not let in", None));
+        assert!(!is_news("unknown account", Some("a")));
+    }
+
+    #[test]
+    fn what_an_address_can_write_is_bounded_and_ends_with_a_count() {
+        let (mut repeats, now) = (Repeats::default(), start());
+        let news = (0..1000).filter(|number| {
+            repeats.is_news(
+                now,
+                HERE,
+                fault("unknown account", Some(&number.to_string())),
+            )
+        });
+        assert_eq!(news.count(), OF_ADDRESS);
+        assert_eq!(repeats.remembered, OF_ADDRESS);
+        let later = Now {
+            monotonic: now.monotonic + QUIET_TIME,
+            ..now
+        };
+        repeats.sweep(later);
+        assert_eq!((repeats.remembered, repeats.seen.len()), (0, 0));
+        assert!(repeats.is_news(later, HERE, fault("unknown account", Some("1"))));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_bounded() {
+        let (mut repeats, now) = (Repeats::default(), start());
+        for number in 0..20_000 {
+            let address = Ipv4Addr::from(number).into();
+            repeats.is_news(now, address, fault("no token", None));
+        }
+        assert_eq!(
+            (repeats.remembered, repeats.seen.len()),
+            (REMEMBERED, REMEMBERED)
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! A host is found by what was proved and what is claimed, as its bookmarks are, so that
 //! nobody moves the record of another. All is bounded: a batch costs one look-up.
 
+mod cause;
 mod explain;
 mod record;
 mod refusals;
@@ -13,6 +14,7 @@ mod saved;
 mod state;
 mod times;
 
+pub use cause::cause;
 pub use record::{Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
 pub use reports::{CHANNEL, Report, Reported};

@@ -1,5 +1,6 @@
 //! Who was refused lately, most of them before they were known.
 
+use super::cause::cause;
 use super::record::shorten;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -7,8 +8,10 @@ use std::net::IpAddr;
 
 /// Refusals that are kept; the one that was longest ago makes room.
 pub const MOST_REFUSALS: usize = 1000;
+/// Of these, what one address may have: it must not push out all others.
+const MOST_OF_ADDRESS: usize = 20;
 
-/// What an address was refused for, one kind of fault.
+/// What an address was refused for, one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Where the request came from.
@@ -33,10 +36,21 @@ pub struct Refusal {
     pub last: u64,
 }
 
+/// An address, a kind of fault, and its cause.
+type Key = (IpAddr, String, String);
+
+fn key(refusal: &Refusal) -> Key {
+    (
+        refusal.address,
+        refusal.kind.clone(),
+        cause(&refusal.reason),
+    )
+}
+
 /// The last refusals, bounded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
-    known: HashMap<(IpAddr, String), Refusal>,
+    known: HashMap<Key, Refusal>,
     pub(super) is_dirty: bool,
 }
 
@@ -47,7 +61,7 @@ impl Refusals {
 
     pub(super) fn load(&mut self, refusals: Vec<Refusal>) {
         let keyed = refusals.into_iter();
-        self.known = keyed.map(|r| ((r.address, r.kind.clone()), r)).collect();
+        self.known = keyed.map(|refusal| (key(&refusal), refusal)).collect();
     }
 
     /// All times by the relay's clock.
@@ -61,7 +75,7 @@ impl Refusals {
 
     pub(super) fn note(&mut self, refusal: Refusal) {
         self.is_dirty = true;
-        let key = (refusal.address, refusal.kind.clone());
+        let key = key(&refusal);
         if let Some(known) = self.known.get_mut(&key) {
             *known = Refusal {
                 count: known.count + 1,
@@ -71,13 +85,22 @@ impl Refusals {
             };
             return;
         }
-        if self.known.len() >= MOST_REFUSALS {
-            // Some thousand comparisons, and only for addresses that are new.
-            let oldest = self.known.iter().min_by_key(|(_, r)| r.last);
-            let oldest = oldest.map(|(key, _)| key.clone());
-            oldest.and_then(|key| self.known.remove(&key));
+        // Some thousand comparisons, and only for causes that are new.
+        let is_same = |address: &IpAddr| *address == refusal.address;
+        let own = self.known.keys().filter(|(address, ..)| is_same(address));
+        if own.count() >= MOST_OF_ADDRESS {
+            self.forget_oldest(is_same);
+        } else if self.known.len() >= MOST_REFUSALS {
+            self.forget_oldest(|_| true);
         }
         let reason = shorten(&refusal.reason);
         self.known.insert(key, Refusal { reason, ..refusal });
+    }
+
+    fn forget_oldest(&mut self, of: impl Fn(&IpAddr) -> bool) {
+        let all = self.known.iter().filter(|((address, ..), _)| of(address));
+        let oldest = all.min_by_key(|(_, refusal)| refusal.last);
+        let oldest = oldest.map(|(key, _)| key.clone());
+        oldest.and_then(|key| self.known.remove(&key));
     }
 }

@@ -162,6 +162,46 @@ fn refusals_are_counted_and_bounded() {
     assert_eq!((last.count, last.reason.as_str()), (2, "wrong password"));
 }
 
+#[test]
+fn each_cause_of_an_address_is_kept_and_none_pushes_out_others() {
+    let refusal = |address: u8, reason: &str, last| Refusal {
+        address: [192, 0, 2, address].into(),
+        kind: "tls".into(),
+        method: None,
+        identity: None,
+        status: 0,
+        reason: reason.into(),
+        count: 1,
+        first: last,
+        last,
+    };
+    let mut table = Table::new(0);
+    table.note_refusal(refusal(
+        1,
+        "client certificate a.example: certificate revoked",
+        1,
+    ));
+    table.note_refusal(refusal(
+        1,
+        "client certificate b.example: certificate has expired",
+        2,
+    ));
+    table.note_refusal(refusal(
+        1,
+        "client certificate c.example: certificate revoked",
+        3,
+    ));
+    let mut counts: Vec<_> = table.refusals().map(|refusal| refusal.count).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2]);
+    for number in 0..2000 {
+        let word: String = format!("{number:b}").replace('0', "a").replace('1', "b");
+        table.note_refusal(refusal(2, &word, 10));
+    }
+    assert!(table.refusals().count() < 30);
+    assert!(table.refusals().any(|refusal| refusal.count == 2));
+}
+
 /// A host that has taken these reports: event, subject, text.
 fn reporting(reports: &[(u16, &str, &str)]) -> Table {
     let mut table = Table::new(0);

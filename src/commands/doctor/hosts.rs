@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::{Finding, Report};
 use crate::commands::words::{age, count, plain};
 use crate::config::Config;
-use crate::hosts::{Cause, Host, Moment, Refusal, Saved, State};
+use crate::hosts::{Cause, Host, Moment, Refusal, Saved, State, cause};
 use crate::remedies::{self, FORWARDER_LOG, Remedy, hosts};
 use crate::sqlite;
 
@@ -83,7 +83,7 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
     }
 }
 
-/// One finding for each kind of refusal that was not followed by success.
+/// One finding for each cause of refusals that was not followed by success.
 fn refused(saved: &Saved, name: Option<&str>, now: u64, report: &mut Report) {
     // When a host came last from an address, and whether it is the one that is meant.
     let mut came: HashMap<IpAddr, (u64, bool)> = HashMap::new();
@@ -92,15 +92,19 @@ fn refused(saved: &Saved, name: Option<&str>, now: u64, report: &mut Report) {
         *last = host.last_seen.max(*last);
         *is_it |= is_meant(host, name);
     }
-    let mut kinds: BTreeMap<&str, Vec<&Refusal>> = BTreeMap::new();
+    let mut causes: BTreeMap<(&str, String), Vec<&Refusal>> = BTreeMap::new();
     for refusal in &saved.refusals {
         let (last, is_it) = came.get(&refusal.address).copied().unwrap_or_default();
         let is_late = now.saturating_sub(refusal.last) <= LATELY;
         if is_late && last <= refusal.last && (is_it || is_named(refusal, name)) {
-            kinds.entry(&refusal.kind).or_default().push(refusal);
+            let key = (refusal.kind.as_str(), cause(&refusal.reason));
+            causes.entry(key).or_default().push(refusal);
         }
     }
-    for (kind, mut refusals) in kinds {
+    let mut causes: Vec<_> = causes.into_iter().collect();
+    // What stops most hosts comes first.
+    causes.sort_by_key(|(_, refusals)| std::cmp::Reverse(refusals.len()));
+    for ((kind, _), mut refusals) in causes {
         refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last));
         let told = refusals.iter().map(|refusal| said(refusal, now));
         let who = list(told.collect());

@@ -19,7 +19,7 @@ use crate::config;
 use crate::hosts::{Host, Moment, Refusal, Saved, State};
 use crate::sqlite::{self, Old};
 use crate::store;
-use select::Filter;
+use select::{Concerned, Filter};
 
 /// Why there is nothing to show.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub fn run(options: &SourcesOptions) -> Result<(), Error> {
     let variable = std::env::var_os("STATE_DIRECTORY");
     let folder = config::state(options.state.as_deref(), variable.as_deref());
     let saved = sqlite::read_hosts(&folder).map_err(Error::Store)?;
-    let saved = saved.ok_or_else(|| Error::NoState(folder.clone()))?;
+    let mut saved = saved.ok_or_else(|| Error::NoState(folder.clone()))?;
     let now = now();
     let at = saved.pulse.moment(now);
     let filter = Filter::new(options);
@@ -116,6 +116,8 @@ pub fn run(options: &SourcesOptions) -> Result<(), Error> {
         let orphans = (options.with_bookmarks && is_all).then(|| now.saturating_sub(age));
         return prune(&folder, old, options.with_bookmarks, orphans);
     }
+    let concerned = Concerned::new(&filter, chosen.clone());
+    saved.refusals.retain(|refusal| concerned.takes(refusal));
     let mut views: Vec<_> = chosen.map(|host| View::new(host, at)).collect();
     views.sort_unstable_by_key(|view| (&view.host.machine, &view.host.identity));
     let mut out = BufWriter::new(io::stdout().lock());

@@ -1,7 +1,9 @@
 //! Which hosts are asked for.
 
 use crate::cli::SourcesOptions;
-use crate::hosts::{Host, Moment};
+use crate::hosts::{Host, Moment, Refusal};
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// What the flags leave.
 pub(super) struct Filter<'a> {
@@ -31,6 +33,30 @@ impl<'a> Filter<'a> {
             .is_none_or(|state| host.state(at).name() == state)
             && self.subscription.is_none_or(has)
             && self.pattern.as_ref().is_none_or(|p| is_named(host, p))
+    }
+}
+
+/// Refusals that may concern the hosts that are asked for: of their addresses and names.
+pub(super) struct Concerned<'a> {
+    filter: &'a Filter<'a>,
+    addresses: HashSet<IpAddr>,
+}
+
+impl<'a> Concerned<'a> {
+    pub(super) fn new<'h>(filter: &'a Filter<'a>, hosts: impl Iterator<Item = &'h Host>) -> Self {
+        let addresses = hosts.map(|host| host.address).collect();
+        Self { filter, addresses }
+    }
+
+    pub(super) fn takes(&self, refusal: &Refusal) -> bool {
+        let Some(pattern) = &self.filter.pattern else {
+            return true;
+        };
+        let identity = refusal.identity.as_ref().map(|name| name.to_lowercase());
+        self.addresses.contains(&refusal.address)
+            || fits(pattern, &refusal.address.to_string())
+            || identity.is_some_and(|identity| fits(pattern, &identity))
+            || refusal.reason.to_lowercase().contains(pattern.as_str())
     }
 }
 
