@@ -41,7 +41,7 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// Longest name of an element that has attributes, in bytes, as each repeats it.
-pub const MAX_PREFIX: usize = 1024;
+pub const MAX_PREFIX: usize = 256;
 
 /// One event. A text is empty where the event does not have it; texts of
 /// `System` and `RenderingInfo` are without surrounding white space.

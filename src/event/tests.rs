@@ -510,3 +510,14 @@ fn both_readers_take_as_many_elements_as_the_fast_one_may() {
     assert!(agree(&data(16_383)));
     assert!(!agree(&data(16_384)) && parse(&data(16_384)).is_ok());
 }
+
+/// Each is looked at by itself: by the rest of the text it took half a minute.
+#[test]
+fn a_text_of_nothing_but_forbidden_references_is_repaired() {
+    let count = MAX_TEXT / "&#1;".len() - 100;
+    let references = "&#1;".repeat(count);
+    let xml = with_body(&format!("<EventData><Data>{references}</Data></EventData>"));
+    let event = parse(&xml).unwrap();
+    assert_eq!(event.data[0].1.chars().count(), count);
+    assert!(event.data[0].1.chars().all(|c| c == '\u{FFFD}'));
+}

@@ -43,6 +43,10 @@ enum Form {
 /// Position of the first byte that `special` says yes to.
 pub(super) fn find(bytes: &[u8], special: impl Fn(u8) -> bool) -> Option<usize> {
     const STEP: usize = 16;
+    // They may come in long runs, each found from the one before.
+    if bytes.first().is_some_and(|&byte| special(byte)) {
+        return Some(0);
+    }
     let mut start = 0;
     // No early exit within a step, so that the compiler can take it at once.
     for step in bytes.chunks_exact(STEP) {

@@ -158,6 +158,9 @@ fn next_special(text: &str, control: ControlCharacters) -> Option<usize> {
 }
 
 fn push_reference(out: &mut Vec<u8>, c: char) {
+    if c == '\n' {
+        return out.extend_from_slice(b"&#10;");
+    }
     out.extend_from_slice(b"&#");
     push_number(out, u64::from(u32::from(c)));
     out.push(b';');

@@ -122,5 +122,8 @@ fn relates(answer: &str, header: &Header) {
     let document = skeleton.document().unwrap();
     let mut nodes = document.descendants();
     let node = nodes.find(|node| node.tag_name().name() == "RelatesTo");
-    assert_eq!(node.map(wecrelay::xml::text).as_deref(), Some(&*header.message_id));
+    assert_eq!(
+        node.map(wecrelay::xml::text).as_deref(),
+        Some(&*header.message_id)
+    );
 }

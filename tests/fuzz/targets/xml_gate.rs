@@ -1,0 +1,65 @@
+//! Any markup, many times over: what reads it takes time that is linear in its size.
+//!
+//! The text stands four times as often in one document as in the other. Four times the
+//! time is linear, sixteen times is not.
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
+use wecrelay::wsman::xml::Skeleton;
+use wecrelay::xml::{self, Limits};
+use wecrelay::{event, wsman};
+
+const SMALL: usize = 64 * 1024;
+const TIMES: usize = 4;
+/// Below it the clock and the machine's other work say more than the law.
+const NOISE: Duration = Duration::from_millis(20);
+
+// What is repeated stands between two NULs.
+fuzz_target!(|data: &str| {
+    let mut parts = data.splitn(3, '\0').map(str::to_owned);
+    let mut part = || parts.next().unwrap_or_default();
+    let (front, text, back) = (part(), part(), part());
+    if text.is_empty() || front.len() + text.len() + back.len() > SMALL {
+        return;
+    }
+    let often = SMALL / text.len();
+    let of = |often: usize| [&*front, &text.repeat(often), &*back].concat();
+    let (small, large) = (of(often), of(often * TIMES));
+    law("event", &small, &large, |text| drop(event::parse(text)));
+    law("file", &small, &large, |text| {
+        drop(xml::parse(text, &Limits::FILE))
+    });
+    law("envelope", &small, &large, |text| drop(wsman::parse(text)));
+    law("skeleton", &small, &large, |text| {
+        let skeleton = Skeleton::whole(text);
+        drop(
+            skeleton
+                .as_ref()
+                .map(|skeleton| skeleton.document().is_ok()),
+        );
+    });
+});
+
+/// Tried again, as the machine may have been busy elsewhere.
+fn law(what: &str, small: &str, large: &str, read: impl Fn(&str)) {
+    let time = |text: &str| {
+        let began = Instant::now();
+        read(text);
+        began.elapsed()
+    };
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let (short, long) = (time(small), time(large));
+        if long <= short * 8 + NOISE {
+            return;
+        }
+        seen.push((short, long));
+    }
+    panic!(
+        "{what}: {} and {} bytes took {seen:?}",
+        small.len(),
+        large.len()
+    );
+}
