@@ -11,11 +11,13 @@ mod support;
 
 use rustix::process::{Resource, Signal};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Barrier};
 use support::{
-    Offer, Relay, Source, TempDir, lines_of, numbered_event, read_reply, run, send_samples,
-    wait_for,
+    Offer, Relay, Source, StreamSink, TempDir, lines_of, numbered_event, read_reply, run,
+    send_samples, wait_for,
 };
 
 const MACHINE: &str = "ws-07.example.test";
@@ -115,7 +117,7 @@ fn it_ends_with_an_error_when_the_reader_of_standard_output_is_gone() {
     drop(child.stdout.take());
     let status = wait_for("its end", || child.try_wait().unwrap());
     let mut text = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut text).unwrap();
+    Read::read_to_string(&mut child.stderr.take().unwrap(), &mut text).unwrap();
     assert_eq!(status.code(), Some(1), "{text}");
     assert!(text.contains("standard output has no reader"), "{text}");
 }
@@ -124,7 +126,7 @@ fn it_ends_with_an_error_when_the_reader_of_standard_output_is_gone() {
 fn a_full_disk_below_the_state_folder_holds_events_back_until_there_is_room() {
     let dir = TempDir::new();
     // The events go where there is room, so only the bookmark cannot be stored.
-    let sink = support::StreamSink::tcp();
+    let sink = StreamSink::tcp();
     let mut relay = Relay::start(&dir, &["--output", &sink.url(), "--allow-unencrypted"]);
     let (mut source, offer) = subscribed(&relay);
     deliver(&mut source, &offer, 0..1);
@@ -185,12 +187,67 @@ fn without_file_descriptors_it_goes_on_and_accepts_when_there_are_some() {
     waiting.join().unwrap();
 }
 
+/// Strangers take all connections that there is room for. Then the receiver restarts: the
+/// output comes back, those who watch are answered, and hosts get in.
+#[test]
+fn strangers_with_all_connections_keep_away_neither_outputs_nor_hosts() {
+    let dir = TempDir::new();
+    let sink = StreamSink::tcp();
+    let url = sink.url();
+    let arguments = [
+        "--output",
+        &url,
+        "--metrics",
+        "127.0.0.1:0",
+        "--allow-unencrypted",
+    ];
+    let mut relay = Relay::start_with_files(64, &dir, &arguments);
+    let line = relay.process.wait_for_log("metrics on http://127.0.0.1:");
+    let metrics: u16 = line.rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
+    let (mut source, offer) = subscribed(&relay);
+    deliver(&mut source, &offer, 0..1);
+    sink.wait_for(1);
+    let strangers: Vec<_> = (0..200)
+        .map(|_| TcpStream::connect(("127.0.0.1", relay.port())).unwrap())
+        .collect();
+    relay.process.wait_for_log("there is room for");
+    let port = sink.port();
+    drop(sink);
+    relay.process.wait_for_log("trying again");
+    let sink = StreamSink::tcp_on(port);
+    relay.process.wait_for_log("open again");
+
+    let mut late = Source::new(relay.port(), "ws-08.example.test");
+    let offered = late.subscribe();
+    assert!(late.deliver(&offered, &[numbered_event(1)], 1));
+    deliver(&mut source, &offer, 2..3);
+    sink.wait_for(2);
+    let value = |name: &str| -> f64 {
+        let mut watching = TcpStream::connect(("127.0.0.1", metrics)).unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+        watching.write_all(request).unwrap();
+        let mut text = String::new();
+        watching.read_to_string(&mut text).unwrap();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let room = value("wecrelay_connection_room");
+    assert!((8.0..40.0).contains(&room), "{room}");
+    assert!(value("wecrelay_connections") <= room);
+    assert!(value("wecrelay_refusals_total{reason=\"room\"}") > 0.0);
+    drop(strangers);
+    relay
+        .process
+        .wait_for_log("room for connections again after");
+    assert_eq!(value("wecrelay_accepting"), 1.0);
+}
+
 #[test]
 fn a_hundred_hosts_at_once_each_get_their_events_through_once() {
     const HOSTS: usize = 100;
     const EVENTS: usize = 20;
     let dir = TempDir::new();
-    let sink = support::StreamSink::tcp();
+    let sink = StreamSink::tcp();
     let relay = Relay::start(&dir, &["--output", &sink.url(), "--allow-unencrypted"]);
     let barrier = Arc::new(Barrier::new(HOSTS));
     let hosts: Vec<_> = (0..HOSTS)
@@ -217,14 +274,14 @@ fn a_hundred_hosts_at_once_each_get_their_events_through_once() {
 fn after_sigterm_nobody_gets_in_and_idle_connections_end() {
     let dir = TempDir::new();
     let mut relay = Relay::start(&dir, &[]);
-    let mut idle = std::net::TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+    let mut idle = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
     idle.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    std::io::Write::write_all(&mut idle, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    Write::write_all(&mut idle, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut idle).unwrap().status, 405);
     assert!(relay.process.terminate().success());
-    let left = std::io::Read::read(&mut idle, &mut [0; 64]);
+    let left = Read::read(&mut idle, &mut [0; 64]);
     assert!(matches!(left, Ok(0) | Err(_)), "{left:?}");
-    let again = std::net::TcpStream::connect(("127.0.0.1", relay.port()));
+    let again = TcpStream::connect(("127.0.0.1", relay.port()));
     assert!(again.is_err());
 }
 

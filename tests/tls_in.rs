@@ -130,7 +130,8 @@ impl<'a> Client<'a> {
     /// Is refused in the handshake, with all these words in the log.
     #[track_caller]
     fn is_refused(&self, relay: &Relay, words: &[&str]) {
-        self.enumerate(relay).unwrap_err();
+        let told = self.enumerate(relay).unwrap_err();
+        assert!(told.contains("alert"), "the client is told: {told}");
         wait_for("the refusal in the log", || {
             let log = relay.process.log();
             log.lines()

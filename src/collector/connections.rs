@@ -1,7 +1,7 @@
 //! Connections: what comes from them, what they are answered, their timers.
 
 use super::guesses::Guess;
-use super::{BUFFERED, Collector, ConnId, Output, STRANGERS, Slot, Timer};
+use super::{Collector, ConnId, Output, Slot, Timer};
 use crate::auth::Secured;
 use crate::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
@@ -23,15 +23,25 @@ impl Collector {
             connection,
             armed: None,
             buffered: 0,
-            strange: 0,
+            is_handshaking: false,
         };
         self.connections.insert(id, Box::new(slot));
+        self.place(now, id);
         self.arm(id);
+    }
+
+    /// An accepted connection begins with a TLS handshake.
+    pub fn expect_handshake(&mut self, now: Now, id: ConnId) {
+        if let Some(slot) = self.connections.get_mut(&id) {
+            slot.is_handshaking = true;
+            self.place(now, id);
+        }
     }
 
     pub(super) fn handle_proxied(&mut self, now: Now, id: ConnId, source: Option<IpAddr>) {
         if let Some(slot) = self.connections.get_mut(&id) {
             slot.connection.handle_proxy(now, source);
+            self.place(now, id);
             self.settle(now, id);
         }
     }
@@ -45,6 +55,7 @@ impl Collector {
 
     pub(super) fn handle_secured(&mut self, now: Now, id: ConnId, secured: &Secured) {
         if let Some(slot) = self.connections.get_mut(&id) {
+            slot.is_handshaking = false;
             slot.connection.secure(now, secured.clone());
             self.settle(now, id);
         }
@@ -53,7 +64,15 @@ impl Collector {
     pub(super) fn handle_refused(&mut self, now: Now, id: ConnId, kind: RefusalKind, why: &str) {
         // There is no status: the handshake ends with an alert, a balancer's connection so.
         self.note_refusal(now, id, &Refusal::new(kind, 0, why));
-        self.forget(id);
+        match self.connections.get_mut(&id) {
+            Some(slot) if kind == RefusalKind::Tls => {
+                // Closed at once, with something unread, it would lose the alert.
+                slot.is_handshaking = false;
+                slot.connection.linger(now);
+                self.settle(now, id);
+            }
+            _ => self.forget(id),
+        }
     }
 
     pub(super) fn handle_received(
@@ -73,20 +92,7 @@ impl Collector {
         }
         slot.connection.handle_received(now, bytes);
         self.advance(now, id, store);
-        let crowded = self.buffered > BUFFERED || self.strangers > STRANGERS;
-        if crowded
-            && let Some(slot) = self.connections.get_mut(&id)
-            && (self.buffered > BUFFERED || slot.connection.identity().is_none())
-        {
-            slot.connection.cut(now, 503);
-            let reason = "too many requests are arriving at once (memory bound)";
-            self.note_refusal(
-                now,
-                id,
-                &Refusal::new(RefusalKind::Unavailable, 503, reason),
-            );
-            self.settle(now, id);
-        }
+        self.relieve(now, id);
     }
 
     pub(super) fn handle_sent(
@@ -120,7 +126,7 @@ impl Collector {
         event: Event,
         store: &mut dyn Store,
     ) {
-        self.note_authentication(id);
+        self.note_authentication(now, id);
         match event {
             Event::Message(message) => self.handle_message(now, id, &message, store),
             Event::Ask => self.ask(now, id),
@@ -129,7 +135,7 @@ impl Collector {
     }
 
     /// Counts and logs who was let in.
-    fn note_authentication(&mut self, id: ConnId) {
+    fn note_authentication(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
@@ -142,6 +148,7 @@ impl Collector {
                 let guess = Guess::new(&identity.name, neighbourhood(address));
                 self.guesses.prove(guess);
             }
+            self.place(now, id);
         }
     }
 
@@ -157,7 +164,8 @@ impl Collector {
 
     /// Tells the loop what a change of a connection asks for, and sets its timer.
     pub(super) fn settle(&mut self, now: Now, id: ConnId) {
-        self.note_authentication(id);
+        self.note_authentication(now, id);
+        self.place_again(now, id);
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
@@ -165,15 +173,10 @@ impl Collector {
             slot.connection.refuse_further(now);
         }
         let buffered = slot.connection.buffered();
-        self.buffered = self.buffered + buffered - slot.buffered;
-        slot.buffered = buffered;
-        let strange = if slot.connection.identity().is_none() {
-            buffered
-        } else {
-            0
-        };
-        self.strangers = self.strangers + strange - slot.strange;
-        slot.strange = strange;
+        if slot.buffered != buffered {
+            slot.buffered = buffered;
+            self.room.set_bytes(id, buffered);
+        }
         if slot.connection.is_closed() {
             self.forget(id);
             self.outputs.push_back(Output::Close(id));
@@ -189,8 +192,7 @@ impl Collector {
 
     pub(super) fn forget(&mut self, id: ConnId) {
         if let Some(slot) = self.connections.remove(&id) {
-            self.buffered -= slot.buffered;
-            self.strangers -= slot.strange;
+            self.room.remove(id);
             self.disarm(id, slot.armed);
             self.guesses.forget(id);
         }
@@ -218,10 +220,14 @@ impl Collector {
     }
 
     pub(super) fn time_out_connection(&mut self, now: Now, id: ConnId) {
+        let last_hold = self.last_hold(now);
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
         slot.armed = None;
+        if let Some((since, until)) = last_hold {
+            slot.connection.note_unread(since, until);
+        }
         let event = slot.connection.handle_timeout(now, &self.settings.rules);
         if let Some(Event::Refused(refusal)) = event {
             self.note_refusal(now, id, &refusal);

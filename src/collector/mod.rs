@@ -26,9 +26,11 @@ mod pressure;
 mod principals;
 mod repeats;
 mod requests;
+mod room;
 mod running;
 mod snapshot;
 mod sources;
+mod squeeze;
 mod who;
 
 use crate::auth::{Secured, Verdict};
@@ -51,6 +53,7 @@ use pressure::Pressure;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
+use room::Room;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -58,6 +61,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use computer::{ComputerRule, Mismatch};
 pub use principals::PrincipalRule;
+pub use squeeze::Admission;
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,13 +71,6 @@ pub struct ConnId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutputId(pub usize);
 
-/// Bytes of incomplete requests that all connections together may hold. Over it
-/// a growing request is answered 503: 20,000 sources within their own limit
-/// would be more memory than a machine has.
-const BUFFERED: usize = 256 << 20;
-/// The part of that which connections that are not authenticated may hold: strangers
-/// must not crowd out the sources.
-const STRANGERS: usize = 64 << 20;
 /// How often what has no deadline of its own is looked after.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -160,8 +157,8 @@ struct Slot {
     connection: Connection,
     armed: Option<Instant>,
     buffered: usize,
-    /// What of it counts as a stranger's.
-    strange: usize,
+    /// Its TLS handshake is not done.
+    is_handshaking: bool,
 }
 
 /// The collector as a state machine.
@@ -186,8 +183,7 @@ pub struct Collector {
     pressure: Pressure,
     /// When it last made sources wait unread.
     last_hold: Option<(Instant, Instant)>,
-    buffered: usize,
-    strangers: usize,
+    room: Room,
     random: StdRng,
     counters: Counters,
     commit_failing: bool,
@@ -229,8 +225,7 @@ impl Collector {
             guesses: Guesses::new(now),
             pressure: Pressure::Released,
             last_hold: None,
-            buffered: 0,
-            strangers: 0,
+            room: Room::default(),
             random: StdRng::from_seed(seed),
             counters: Counters::default(),
             commit_failing: false,

@@ -23,6 +23,7 @@ impl Collector {
         Snapshot {
             counters: self.counters.clone(),
             connections: self.connections.len(),
+            room: self.connection_room(),
             outputs: outputs.collect(),
             oldest: self.batches.values().map(|batch| age(batch.began)).max(),
             ready: self.troubles().is_empty(),

@@ -13,4 +13,5 @@ mod pair;
 mod peer;
 mod proxied;
 mod receiver;
+mod room;
 mod stopping;

@@ -104,6 +104,7 @@ impl Connection {
         if self.established.take().is_some() {
             // It starts over, with the time of a new connection.
             self.opened = now.monotonic;
+            self.body_due = now.monotonic + self.patience;
         }
         let Some(authorization) = authorization else {
             let response = offer_all(self.is_secure(), now, rules, random);

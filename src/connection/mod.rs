@@ -6,6 +6,7 @@
 //! What cannot be let in is answered here; the caller only hears of it.
 //! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
 
+mod ending;
 mod exchange;
 mod proxied;
 mod refusal;
@@ -33,7 +34,7 @@ pub struct Limits {
     pub inflated: usize,
     /// Time for a request's head to arrive.
     pub head_time: Duration,
-    /// Time without progress within a body, or while an answer is written.
+    /// Time without progress while an answer is written.
     pub stall_time: Duration,
     /// Time for a new connection to be authenticated.
     pub authentication_time: Duration,
@@ -159,8 +160,12 @@ pub struct Connection {
     opened: Instant,
     /// How long a source may take to be authenticated.
     patience: Duration,
-    /// When a source that is not authenticated has to be done with its body.
+    /// When a source has to be done with its body, or to have sent more of it.
     body_due: Instant,
+    /// Up to when it was given time because we did not read.
+    excused: Instant,
+    /// Bytes thrown away after the end.
+    dropped: usize,
     /// Since when bytes may have lain unread.
     unread_since: Option<Instant>,
     /// When the first byte came of the request that is read.
@@ -194,6 +199,8 @@ impl Connection {
             opened: now.monotonic,
             patience: limits.authentication_time,
             body_due: now.monotonic + limits.authentication_time,
+            excused: now.monotonic,
+            dropped: 0,
             unread_since: None,
             request_began: None,
             handled_began: now.monotonic,
@@ -272,7 +279,8 @@ impl Connection {
         match self.phase {
             Phase::Open => self.outgoing.is_empty() || self.decoder.buffered() < AHEAD,
             Phase::Answering(_) | Phase::Asking(_) => self.decoder.buffered() < AHEAD,
-            Phase::Closing | Phase::Lingering => true,
+            Phase::Closing => self.dropped <= ending::DROPPED,
+            Phase::Lingering => true,
             Phase::Closed => false,
         }
     }
@@ -291,7 +299,7 @@ impl Connection {
                 self.note_arrival(now, bytes.len());
                 self.decoder.feed(bytes);
             }
-            Phase::Closing | Phase::Lingering | Phase::Closed => {}
+            Phase::Closing | Phase::Lingering | Phase::Closed => self.drop_bytes(bytes.len()),
         }
     }
 
@@ -326,6 +334,7 @@ impl Connection {
             self.handled_began = self.request_began.take().unwrap_or(now.monotonic);
             if self.decoder.buffered() > 0 {
                 self.request_began = Some(now.monotonic);
+                self.give_time(now);
             }
             let event = self.handle_request(now, request, rules, held, random);
             if event.is_some() {
@@ -368,6 +377,8 @@ impl Connection {
             is_head: false,
         };
         self.respond(now, form, Response::empty(refusal.status));
+        // Whoever does not read the answer holds no memory meanwhile.
+        self.decoder = Decoder::new(http::Limits::default());
         Event::Refused(refusal)
     }
 
@@ -379,30 +390,6 @@ impl Connection {
         self.moved = now.monotonic;
         if !form.keep_alive {
             self.phase = Phase::Closing;
-        }
-    }
-
-    /// No more requests are taken; what is being answered still is.
-    pub fn refuse_further(&mut self, now: Now) {
-        match &mut self.phase {
-            Phase::Answering(form) | Phase::Asking(form) => form.keep_alive = false,
-            Phase::Open => {
-                self.phase = Phase::Closing;
-                self.handle_written(now, 0);
-            }
-            Phase::Closing | Phase::Lingering | Phase::Closed => {}
-        }
-    }
-
-    /// Ends the connection with that status for whatever is being sent to us.
-    pub fn cut(&mut self, now: Now, status: u16) {
-        if matches!(
-            self.phase,
-            Phase::Open | Phase::Answering(_) | Phase::Asking(_)
-        ) {
-            self.held = None;
-            let refusal = Refusal::new(RefusalKind::Unavailable, status, "");
-            self.refuse_and_close(now, refusal);
         }
     }
 
@@ -422,21 +409,9 @@ impl Connection {
         self.outgoing = Vec::new();
         self.written = 0;
         if matches!(self.phase, Phase::Closing) {
-            self.phase = Phase::Lingering;
-            self.decoder = Decoder::new(http::Limits::default());
+            self.linger(now);
+            self.drop_bytes(0);
         }
-    }
-
-    /// Whether the sending side is done: shut it down, so that the peer sees the end.
-    #[must_use]
-    pub fn is_lingering(&self) -> bool {
-        matches!(self.phase, Phase::Lingering)
-    }
-
-    /// Whether the connection is to be closed now.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
     }
 }
 

@@ -27,6 +27,8 @@ pub enum RefusalKind {
     Computer,
     /// Nothing wrong with it, but it cannot be taken now.
     Unavailable,
+    /// The room was needed for others.
+    Room,
 }
 
 impl RefusalKind {
@@ -46,6 +48,7 @@ impl RefusalKind {
             Self::Soap => "soap",
             Self::Computer => "computer",
             Self::Unavailable => "unavailable",
+            Self::Room => "room",
         }
     }
 }

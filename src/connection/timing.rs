@@ -13,6 +13,10 @@ pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
 const SLOWEST: u64 = 8 << 10;
 /// However slow the link, a stranger holds no memory for longer.
 const LONGEST_BODY: Duration = Duration::from_secs(120);
+/// Bytes a second of the slowest source that is let in: a modem sends five times that.
+const SLOWEST_KNOWN: u64 = 1000;
+/// How long such a source may send less: a link that is lost for a moment comes back.
+const KNOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// When [`Connection::handle_timeout`] wants to be called.
@@ -37,7 +41,7 @@ impl Connection {
                 let longest = limits.authentication_time.max(LONGEST_BODY);
                 return Some(self.body_due.min(self.opened + longest));
             }
-            (Phase::Open, Progress::Body) => limits.stall_time,
+            (Phase::Open, Progress::Body) => return Some(self.body_due),
             (Phase::Open, Progress::Idle) if self.established.is_none() => {
                 return Some(self.opened + limits.authentication_time);
             }
@@ -52,18 +56,66 @@ impl Connection {
         if self.moved < until {
             self.unread_since = Some(since.max(self.moved));
         }
+        let since = since.max(self.excused);
+        if since < until {
+            self.body_due += until.duration_since(since);
+            self.excused = until;
+        }
     }
 
-    /// Bytes come. Each gives a stranger's body the time that it takes on the slowest
-    /// link, none of it saved for later: neither dripping nor pausing holds memory.
+    /// A request begins: a source that is let in has its time for each.
+    pub(super) fn give_time(&mut self, now: Now) {
+        if self.established.is_some() {
+            self.body_due = now.monotonic + KNOWN_PATIENCE;
+            self.excused = now.monotonic;
+        }
+    }
+
+    /// The slowest pace of a body in bytes a second, and for how long it may be slower.
+    fn pace(&self) -> (u64, Duration) {
+        match self.established {
+            None => (SLOWEST, self.patience),
+            Some(_) => (SLOWEST_KNOWN, KNOWN_PATIENCE),
+        }
+    }
+
+    /// Bytes come. Each gives the body the time that it takes on the slowest link, none
+    /// of it saved for later: neither dripping nor pausing holds memory.
     pub(super) fn note_arrival(&mut self, now: Now, count: usize) {
         let began = self.unread_since.take().unwrap_or(now.monotonic);
-        self.request_began.get_or_insert(began);
-        if self.established.is_none() {
-            let millis = u64::try_from(count).unwrap_or(u64::MAX) * 1000 / SLOWEST;
-            let due = self.body_due + Duration::from_millis(millis);
-            self.body_due = due.min(now.monotonic + self.patience);
+        if self.request_began.is_none() {
+            self.request_began = Some(began);
+            self.give_time(now);
         }
+        let (pace, patience) = self.pace();
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let millis = count.saturating_mul(1000) / pace;
+        let due = self.body_due + Duration::from_millis(millis);
+        self.body_due = due.min(now.monotonic + patience);
+    }
+
+    /// Whether the body that comes has been slower than it may be for so long.
+    #[must_use]
+    pub fn is_behind(&self, now: Now, time: Duration) -> bool {
+        let (_, patience) = self.pace();
+        matches!(self.phase, Phase::Open)
+            && self.decoder.progress() == Progress::Body
+            && self.body_due + time <= now.monotonic + patience
+    }
+
+    /// Whether it has waited for so long for a request.
+    #[must_use]
+    pub fn is_idle_for(&self, now: Now, time: Duration) -> bool {
+        matches!(self.phase, Phase::Open)
+            && self.decoder.progress() == Progress::Idle
+            && self.outgoing.is_empty()
+            && self.moved + time <= now.monotonic
+    }
+
+    /// How long it has been open, or without an identity.
+    #[must_use]
+    pub fn age(&self, now: Now) -> Duration {
+        now.monotonic.saturating_duration_since(self.opened)
     }
 
     /// Time has passed; calls too early are harmless.

@@ -22,6 +22,10 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Connections of sources that are open.
     pub connections: usize,
+    /// How many there may be.
+    pub room: usize,
+    /// Whether new ones are accepted as they come.
+    pub accepting: bool,
     /// Sources by state.
     pub sources: Vec<(&'static str, usize)>,
     /// Each output.
@@ -123,6 +127,16 @@ impl Collector for Snapshot {
             "connections",
             "Open connections of sources",
             self.connections,
+        )?;
+        page.gauge(
+            "connection_room",
+            "How many connections of sources may be open",
+            self.room,
+        )?;
+        page.gauge(
+            "accepting",
+            "Whether connections are accepted as they come, without others having to go",
+            u64::from(self.accepting),
         )?;
         let sources = self.sources.iter();
         let sources = sources.map(|(state, count)| ([("state", *state)], *count));

@@ -3,7 +3,7 @@
 use super::Remedy;
 
 /// By the name of the kind.
-pub const REFUSALS: [(&str, Remedy); 11] = [
+pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "http",
         Remedy {
@@ -103,6 +103,15 @@ pub const REFUSALS: [(&str, Remedy); 11] = [
             meaning: "it cannot be taken now: an output does not deliver, or all places are taken",
             remedy: "see wecrelay check --probe; hosts keep their events and try again",
             on_host: &[],
+            look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
+        },
+    ),
+    (
+        "room",
+        Remedy {
+            meaning: "the room for connections or requests was needed for others",
+            remedy: "look for a client that opens many connections or sends slowly at the address in the log; raise LimitNOFILE of the relay if these are hosts, let balancers send PROXY headers",
+            on_host: &["netstat -ano | findstr 598"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
     ),

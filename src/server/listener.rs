@@ -10,11 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Connections that wait to be accepted; many hosts come at once after an outage.
 const BACKLOG: i32 = 4096;
-/// Connections accepted in one turn.
-const SHARE: usize = 256;
-/// Connections at the same time.
-const CONNECTIONS: usize = 20_000;
-/// How long nothing is accepted when there are no file descriptors left.
+/// How long nothing is accepted when there is no room: whoever waits tries again soon,
+/// and the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One listening socket.
@@ -24,7 +21,6 @@ pub struct Listener {
     secure: bool,
     ready: bool,
     paused: Option<Instant>,
-    complained: bool,
 }
 
 /// Binds a socket, without waiting for the leftovers of an earlier run.
@@ -68,7 +64,6 @@ impl Listener {
             secure,
             ready: true,
             paused: None,
-            complained: false,
         }
     }
 
@@ -94,41 +89,37 @@ impl Listener {
         self.ready && self.paused.is_none()
     }
 
-    /// When accepting goes on after the descriptors had run out.
+    /// When accepting goes on after there was no room.
     pub(super) fn resumes_at(&self) -> Option<Instant> {
         self.paused
     }
 
-    /// Accepts what waits, as long as no more than [`CONNECTIONS`] are open.
-    pub(super) fn accept_ready(&mut self, now: Now, open: usize) -> Vec<(TcpStream, IpAddr)> {
-        let mut accepted = Vec::new();
-        if self.paused.is_some_and(|until| now.monotonic < until) {
-            return accepted;
+    /// Whether there may be something to accept, and it need not wait.
+    pub(super) fn may_accept(&mut self, now: Now) -> bool {
+        if self.paused.is_some_and(|until| now.monotonic >= until) {
+            self.paused = None;
         }
-        self.paused = None;
-        while self.ready && accepted.len() < SHARE {
-            match self.socket.accept() {
-                Ok((stream, _)) if open + accepted.len() >= CONNECTIONS => {
-                    self.complain("all connections are in use");
-                    drop(stream);
-                }
-                Ok((stream, address)) => accepted.push((stream, address.ip().to_canonical())),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.ready = false,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    self.complain(&error.to_string());
-                    self.paused = Some(now.monotonic + PAUSE);
-                    break;
-                }
-            }
-        }
-        accepted
+        self.is_ready()
     }
 
-    fn complain(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.complained, true) {
-            log::error!("connections cannot be accepted: {why} (said once)");
+    /// Lets connections wait for a moment: there is no room for them.
+    pub(super) fn wait(&mut self, now: Now) {
+        self.paused = Some(now.monotonic + PAUSE);
+    }
+
+    /// Accepts one connection, if there is one.
+    pub(super) fn accept(&mut self) -> io::Result<Option<(TcpStream, IpAddr)>> {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, address)) => return Ok(Some((stream, address.ip().to_canonical()))),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return Ok(None);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
+mod accepting;
 pub mod ask;
 mod explain;
 mod files;
@@ -47,6 +48,7 @@ use crate::store::Store;
 use crate::syslog::Sender;
 use crate::systemd::Notifier;
 use crate::tls;
+use accepting::{Reserve, Trouble};
 use helpers::{HELPERS, Helpers};
 use mio::{Events, Poll, Token, Waker};
 use output::OutputSocket;
@@ -159,6 +161,8 @@ struct Server {
     notifier: Notifier,
     status: Option<Status>,
     watched: Watched,
+    reserve: Reserve,
+    trouble: Trouble,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
@@ -228,10 +232,13 @@ impl Server {
         let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
         let mut store = setup.store;
         collector.load_hosts(&mut *store);
+        let helpers = setup.helper.as_ref().map_or(0, |helper| helper.size);
+        let visitors = status.as_ref().map_or(0, Status::places);
+        let reserve = Reserve::new(setup.outputs.len(), helpers, visitors);
         let sockets = sockets
             .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
             .collect();
-        Ok(Self {
+        let mut server = Self {
             poll,
             signals,
             resolver: Resolver::start(waker)?,
@@ -250,7 +257,11 @@ impl Server {
             notifier: Notifier::new(now()),
             status,
             watched: Watched::new(),
-        })
+            reserve,
+            trouble: Trouble::default(),
+        };
+        server.measure_room();
+        Ok(server)
     }
 
     fn is_done(&mut self) -> bool {
@@ -276,7 +287,7 @@ impl Server {
         for event in &*events {
             self.dispatch(now, event)?;
         }
-        self.accept(now);
+        self.accept(now)?;
         self.note_ends(now);
         self.notifier.alive(now);
         self.serve_status(now);
@@ -308,7 +319,9 @@ impl Server {
         if busy {
             return Some(Duration::ZERO);
         }
+        let is_stopping = self.stopping.is_some();
         let paused = self.listeners.iter().filter_map(Listener::resumes_at);
+        let accepting = paused.chain(self.trouble.poll_timeout());
         let ends = self.tls.as_ref().map(|_| self.ends_at);
         let due = self
             .collector
@@ -316,7 +329,7 @@ impl Server {
             .into_iter()
             .chain([self.collector.save_due()])
             .chain(self.stopping)
-            .chain(paused)
+            .chain(accepting.filter(|_| !is_stopping))
             .chain(ends)
             .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
             .chain(self.notifier.due())
@@ -354,23 +367,6 @@ impl Server {
             }
         }
         Ok(())
-    }
-
-    fn accept(&mut self, now: Now) {
-        if self.stopping.is_some() {
-            return;
-        }
-        for listener in &mut self.listeners {
-            for (stream, address) in listener.accept_ready(now, self.sources.len()) {
-                let registry = self.poll.registry();
-                let tls = self.tls.as_ref().filter(|_| listener.is_secure());
-                if let Some(id) = self.sources.insert(registry, stream, tls) {
-                    self.collector
-                        .handle(now, &Input::Accepted(id, address), &mut *self.store);
-                    self.sources.note_proxy(id, self.collector.awaits_proxy(id));
-                }
-            }
-        }
     }
 
     fn note_ends(&mut self, now: Now) {

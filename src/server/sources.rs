@@ -45,10 +45,6 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn len(&self) -> usize {
-        self.sockets.len()
-    }
-
     /// Whether some source may have something to read.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -183,9 +179,9 @@ impl Sources {
                 return Some(0);
             }
             Ok(Reading::Refused(why)) => {
-                self.sockets.remove(&id);
                 let refused = Input::Refused(id, RefusalKind::Tls, &why);
                 collector.handle(now, &refused, store);
+                return Some(0);
             }
             Ok(Reading::Bytes(bytes)) => {
                 let count = bytes.len();

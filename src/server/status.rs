@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 const CONNECTIONS: usize = 16;
 /// From the connection to the last byte of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever says nothing has its place when others wait for one.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long nobody is accepted when the system has no room.
+const PAUSE: Duration = Duration::from_millis(200);
 /// A scraper's request is some hundred bytes, and none has a body.
 const LIMITS: Limits = Limits {
     head: 8 << 10,
@@ -49,6 +53,8 @@ pub(super) struct Status {
     connections: Vec<Option<Visitor>>,
     /// There may be somebody to accept.
     waiting: bool,
+    /// Until when nobody is accepted, after the system had no room.
+    paused: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -88,7 +94,13 @@ impl Status {
             first,
             connections,
             waiting: true,
+            paused: None,
         })
+    }
+
+    /// How many visitors there may be.
+    pub(super) fn places(&self) -> usize {
+        self.connections.len()
     }
 
     /// Whether a token is one of its.
@@ -110,7 +122,33 @@ impl Status {
     /// When [`Status::serve`] wants to be called, whatever happens.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let visitors = self.connections.iter().flatten();
-        visitors.map(|visitor| visitor.until).min()
+        let ends = visitors.map(|visitor| visitor.until);
+        let crowded = self.waiting && self.paused.is_none();
+        let grace = self.oldest_silent().filter(|_| crowded);
+        let grace = grace.map(|visitor| visitor.until - PATIENCE + GRACE);
+        ends.chain(grace).chain(self.paused).min()
+    }
+
+    /// Who has waited longest without having asked.
+    fn oldest_silent(&self) -> Option<&Visitor> {
+        let visitors = self.connections.iter().flatten();
+        let silent = visitors.filter(|visitor| !visitor.answered);
+        silent.min_by_key(|visitor| visitor.until)
+    }
+
+    /// Lets whoever says nothing go, for one who waits.
+    fn make_room(&mut self, now: Now) {
+        let is_full = self.connections.iter().all(Option::is_some);
+        let oldest = self.oldest_silent().map(|visitor| visitor.until);
+        let oldest = oldest.filter(|until| *until <= now.monotonic + PATIENCE - GRACE);
+        if let Some(until) = oldest.filter(|_| is_full)
+            && let Some(place) = self.connections.iter_mut().find(|place| {
+                let silent = place.as_ref().filter(|visitor| !visitor.answered);
+                silent.is_some_and(|visitor| visitor.until == until)
+            })
+        {
+            *place = None;
+        }
     }
 
     /// Accepts, reads, answers, and closes what is done.
@@ -127,7 +165,14 @@ impl Status {
                 self.waiting = true;
             }
         }
-        while self.waiting && self.connections.iter().any(Option::is_none) {
+        if self.paused.is_some_and(|until| now.monotonic >= until) {
+            self.paused = None;
+        }
+        while self.waiting && self.paused.is_none() {
+            self.make_room(now);
+            if self.connections.iter().all(Option::is_some) {
+                return;
+            }
             self.accept(now, registry);
         }
     }
@@ -135,8 +180,14 @@ impl Status {
     fn accept(&mut self, now: Now, registry: &Registry) {
         let mut stream = match self.socket.accept() {
             Ok((stream, _)) => stream,
-            Err(error) => {
-                self.waiting = error.kind() == ErrorKind::Interrupted;
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                self.waiting = false;
+                return;
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => return,
+            Err(_) => {
+                // No event tells when there is a descriptor again.
+                self.paused = Some(now.monotonic + PAUSE);
                 return;
             }
         };

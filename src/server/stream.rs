@@ -22,6 +22,8 @@ pub(super) struct Tls {
     stream: SslStream<Wire>,
     /// The handshake is done.
     established: bool,
+    /// It failed: what still comes is no TLS to us.
+    failed: bool,
     /// The last read ended before the socket was empty.
     more: bool,
 }
@@ -72,6 +74,7 @@ impl Stream {
         Ok(Self::Tls(Box::new(Tls {
             stream,
             established: false,
+            failed: false,
             more: true,
         })))
     }
@@ -118,6 +121,7 @@ impl Stream {
     pub(super) fn read<'a>(&mut self, buffers: &'a mut Buffers) -> io::Result<Reading<'a>> {
         let count = match self {
             Self::Plain(socket) => socket.read(&mut buffers.clear)?,
+            Self::Tls(tls) if tls.failed => tls.read_raw(buffers)?,
             Self::Tls(tls) if tls.established => tls.read(buffers)?,
             Self::Tls(tls) => return tls.shake_hands(),
         };
@@ -134,7 +138,9 @@ impl Stream {
 
     /// Ends the sending side.
     pub(super) fn shut_down(&mut self) {
-        if let Self::Tls(tls) = self {
+        if let Self::Tls(tls) = self
+            && !tls.failed
+        {
             // close_notify, as far as there is room for it.
             let _ = tls.stream.shutdown();
         }
@@ -144,6 +150,12 @@ impl Stream {
 }
 
 impl Tls {
+    /// Takes what comes after a handshake that failed, for nobody to look at.
+    fn read_raw(&mut self, buffers: &mut Buffers) -> io::Result<usize> {
+        self.more = true;
+        self.stream.get_mut().socket.read(&mut buffers.clear)
+    }
+
     /// Reads all records of a chunk: one by one, they would each cost a turn.
     fn read(&mut self, buffers: &mut Buffers) -> io::Result<usize> {
         self.stream.get_mut().lent = Some(Lent::new(&mut buffers.sealed));
@@ -177,8 +189,11 @@ impl Tls {
 
     fn shake_hands(&mut self) -> io::Result<Reading<'static>> {
         if let Err(error) = self.stream.accept() {
+            if is_waiting(&error) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.failed = true;
             return match error.code() {
-                _ if is_waiting(&error) => Err(ErrorKind::WouldBlock.into()),
                 // A port scan, or a balancer that looks whether we listen.
                 _ if !self.stream.get_ref().is_heard => Ok(Reading::Bytes(&[])),
                 ErrorCode::SYSCALL => Ok(Reading::Refused("TLS handshake: the client left".into())),

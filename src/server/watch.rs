@@ -97,6 +97,7 @@ impl Server {
         let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
         metrics::Snapshot {
             ends,
+            accepting: !self.trouble.is_on(),
             started: self.collector.hosts().up_since(),
             process: usage::of_this_process(),
             ..self.collector.snapshot(now)

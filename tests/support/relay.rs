@@ -83,6 +83,20 @@ impl Relay {
         Self::started(command)
     }
 
+    /// The same with a limit of open files from its start.
+    #[track_caller]
+    pub(crate) fn start_with_files(limit: u32, dir: &TempDir, arguments: &[&str]) -> Self {
+        let relay = open_command(0, dir, arguments);
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nofile={limit}:{limit}"))
+            .arg(relay.get_program())
+            .args(relay.get_args())
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG");
+        Self::started(command)
+    }
+
     #[track_caller]
     fn started(command: Command) -> Self {
         let mut process = Process::start(command);

@@ -248,7 +248,7 @@ impl Chaos {
     fn check_bounds(&self) {
         let collector = &self.pair.collector;
         let held = collector.connections.values().map(|slot| slot.buffered);
-        assert_eq!(held.sum::<usize>(), collector.buffered);
+        assert_eq!(held.sum::<usize>(), collector.room.bytes().0);
         let causes = collector.connections.len() + collector.batches.len() + 1;
         assert!(collector.timers.len() <= causes, "a timer without a cause");
     }

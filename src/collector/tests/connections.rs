@@ -3,10 +3,9 @@
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
-use crate::collector::{BUFFERED, ConnId, STRANGERS, Settings};
+use crate::collector::{ConnId, Settings};
 use crate::connection::{Limits, RefusalKind};
 use crate::wsman::source;
-use std::time::Duration;
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 
@@ -119,17 +118,31 @@ fn a_head_has_to_arrive_within_its_time_however_it_trickles() {
 }
 
 #[test]
-fn a_body_has_to_go_on_but_may_take_its_time() {
-    let (mut pair, _, conn) = open_connection();
-    pair.send(conn, &head(10, ""));
-    let stall = Limits::default().stall_time;
-    for _ in 0..5 {
-        pair.advance(stall - seconds(1));
-        pair.send(conn, b"x");
+fn a_body_comes_with_a_thousand_bytes_a_second_or_not_at_all() {
+    // Bytes at a time, seconds from one to the next, how often, and when it ends.
+    for (bytes, pause, times, end) in [
+        (1000, 1, 60, None),
+        (9_000, 9, 10, None),
+        (900, 1, 150, Some(91)),
+        (1, 1, 60, Some(11)),
+        (0, 1, 11, Some(10)),
+        (5_000_000, 11, 1, Some(10)),
+    ] {
+        let (mut pair, _, conn) = open_connection();
+        pair.send(conn, &head(7_000_000, ""));
+        let start = pair.now.monotonic;
+        let mut ended = None;
+        for _ in 0..times {
+            pair.send(conn, &vec![b'x'; bytes]);
+            for _ in 0..pause {
+                pair.advance(seconds(1));
+                if ended.is_none() && pair.peer(conn).statuses() == [408] {
+                    ended = Some(pair.now.monotonic.duration_since(start).as_secs());
+                }
+            }
+        }
+        assert_eq!(ended, end, "{bytes} bytes every {pause} s");
     }
-    assert_eq!(pair.peer(conn).statuses(), [0; 0]);
-    pair.advance(stall);
-    assert_eq!(pair.peer(conn).statuses(), [408]);
 }
 
 #[test]
@@ -220,11 +233,7 @@ fn a_batch_that_takes_long_to_arrive_is_handed_back_before_its_source_gives_up()
     let (mut pair, host, conn) = open_connection();
     pair.outputs[0].acknowledges = false;
     let text = events(&mut pair, &host, 1);
-    let request = request(&text);
-    let (start, rest) = request.split_at(500);
-    pair.send(conn, start);
-    pair.advance(seconds(30));
-    pair.send(conn, rest);
+    send_in(&mut pair, conn, &request(&text), 30);
     pair.advance(seconds(24));
     assert_eq!(pair.peer(conn).statuses(), [0; 0]);
     pair.advance(seconds(1));
@@ -235,12 +244,28 @@ fn a_batch_that_takes_long_to_arrive_is_handed_back_before_its_source_gives_up()
 fn a_batch_that_comes_at_the_last_moment_is_still_delivered() {
     let (mut pair, host, conn) = open_connection();
     let text = events(&mut pair, &host, 1);
-    let request = request(&text);
-    for piece in request.chunks(request.len().div_ceil(3)) {
-        pair.advance(seconds(29));
+    send_in(&mut pair, conn, &request(&text), 87);
+    assert_eq!(pair.peer(conn).statuses(), [200]);
+}
+
+/// Sends a request so that its last piece comes after so many seconds: as slowly as it
+/// may, and with spaces after its text where that would be too slow.
+fn send_in(pair: &mut Pair, conn: ConnId, request: &[u8], time: u64) {
+    let text = String::from_utf8_lossy(request).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let length = usize::try_from(time * 1000).unwrap().max(body.len());
+    let before = format!("Content-Length: {}", body.len());
+    assert!(head.contains(&before));
+    let head = head.replace(&before, &format!("Content-Length: {length}"));
+    let spaces = " ".repeat(length - body.len());
+    let padded = format!("{head}\r\n\r\n{body}{spaces}");
+    let size = padded.len().div_ceil(usize::try_from(time).unwrap() + 1);
+    for (index, piece) in padded.as_bytes().chunks(size).enumerate() {
+        if index > 0 {
+            pair.advance(seconds(1));
+        }
         pair.send(conn, piece);
     }
-    assert_eq!(pair.peer(conn).statuses(), [200]);
 }
 
 #[test]
@@ -370,72 +395,44 @@ fn anonymous_hosts_come_in_only_from_their_networks() {
 }
 
 #[test]
-fn requests_that_are_not_complete_have_a_bound_in_memory_together() {
-    let (mut pair, mut host, conn) = open_connection();
-    let other = pair.connect_raw(ADDRESS);
-    pair.collector.buffered = BUFFERED - 1000;
-    let body = head(5000, "");
-    pair.send(other, &body);
-    pair.send(other, &[b'x'; 1000]);
-    assert_eq!(pair.collector.buffered, BUFFERED);
-    assert_eq!(pair.peer(other).end, End::Open);
-    pair.send(other, b"x");
-    assert_eq!(pair.peer(other).statuses(), [503]);
-    assert_eq!(refused(&pair, RefusalKind::Unavailable), 1);
-    assert_eq!(pair.collector.buffered, BUFFERED - 1000, "it is given back");
-    pair.send(conn, &body);
-    pair.close(conn);
-    assert_eq!(pair.collector.buffered, BUFFERED - 1000);
-    host.conn = None;
-    pair.post(&mut host, 1..=1);
-    assert_eq!(pair.answer(&host), Some(200));
-}
-
-#[test]
-fn strangers_cannot_crowd_out_the_sources() {
-    let (mut pair, mut host, _) = open_connection();
-    let large = Limits::default().http.body;
-    let count = STRANGERS / large + 1;
-    let strangers: Vec<_> = (0..count).map(|_| pair.connect_raw(ADDRESS)).collect();
-    for stranger in &strangers {
-        pair.send(*stranger, &head(large, ""));
-        pair.send(*stranger, &vec![b'x'; large - 1]);
-    }
-    let statuses = |pair: &mut Pair| {
-        let all = strangers.iter().map(|id| pair.peer(*id).statuses());
-        all.collect::<Vec<_>>().concat()
-    };
-    assert_eq!(statuses(&mut pair), [503], "the last was too much");
-    host.conn = None;
-    pair.post(&mut host, 1..=1);
-    assert_eq!(pair.answer(&host), Some(200));
-    // Dripping on does not help them.
-    for _ in 0..3 {
-        pair.advance(seconds(11));
-        strangers.iter().for_each(|id| pair.send(*id, &[]));
-    }
-    assert_eq!(
-        statuses(&mut pair)
-            .iter()
-            .filter(|status| **status == 408)
-            .count(),
-        count - 1
-    );
-    assert_eq!(pair.collector.strangers, 0);
-}
-
-#[test]
 fn what_comes_after_the_end_is_thrown_away() {
-    let (mut pair, _, conn) = open_connection();
-    pair.send(conn, b"no http\r\n\r\n");
-    assert_eq!(pair.peer(conn).statuses(), [400]);
-    for _ in 0..10 {
-        pair.send(conn, &[b'x'; 100_000]);
-        pair.advance(Duration::from_millis(150));
+    let mut pair = Pair::new(OUTPUTS);
+    let short = pair.connect_raw(ADDRESS);
+    pair.send(short, b"no http\r\n\r\n");
+    assert_eq!(pair.peer(short).statuses(), [400]);
+    for _ in 0..4 {
+        pair.send(short, &[b'x'; 16 << 10]);
     }
-    assert_eq!(pair.collector.buffered, 0);
-    pair.advance(seconds(1));
+    assert_eq!(pair.collector.room.bytes(), (0, 0));
+    assert_eq!(pair.peer(short).end, End::ShutDown);
+    pair.advance(seconds(2));
+    assert_eq!(pair.peer(short).end, End::Closed, "after two seconds");
+    let long = pair.connect_raw(ADDRESS);
+    pair.send(long, b"no http\r\n\r\n");
+    pair.send(long, &[b'x'; 64 << 10]);
+    assert_eq!(pair.peer(long).end, End::ShutDown);
+    pair.send(long, b"x");
+    assert_eq!(pair.peer(long).end, End::Closed, "after 64 KiB");
+}
+
+#[test]
+fn a_refused_handshake_leaves_time_for_its_alert() {
+    let mut pair = Pair::new(OUTPUTS);
+    let conn = pair.connect_raw(ADDRESS);
+    let (now, why) = (pair.now, "no certificate");
+    pair.collector.expect_handshake(now, conn);
+    pair.handle(&crate::collector::Input::Refused(
+        conn,
+        RefusalKind::Tls,
+        why,
+    ));
+    pair.drive();
+    assert_eq!(refused(&pair, RefusalKind::Tls), 1);
+    assert_eq!(pair.peer(conn).end, End::ShutDown);
+    pair.send(conn, b"\x16\x03\x03");
+    pair.advance(seconds(2));
     assert_eq!(pair.peer(conn).end, End::Closed);
+    assert_eq!(pair.peer(conn).received, b"");
 }
 
 fn refused(pair: &Pair, kind: RefusalKind) -> u64 {
