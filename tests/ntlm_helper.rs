@@ -104,7 +104,7 @@ fn the_real_program_refuses_a_wrong_password() {
         // Its answer ends with two dots, which must not spoil the next.
         let output = send(&dir, &relay, "WINDOMAIN\\WIN10$", "wrong");
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains("refused us with 401"));
+        assert!(said(&output).contains("refuses the logon with 401"));
     }
     assert!(
         send(&dir, &relay, "WINDOMAIN\\WIN10$", PASSWORD)
@@ -155,7 +155,7 @@ fn an_outage_is_one_clear_line_and_a_401() {
     for _ in 0..3 {
         let output = send(&dir, &relay, "WINDOMAIN\\WIN10$", PASSWORD);
         assert!(
-            said(&output).contains("refused us with 401"),
+            said(&output).contains("refuses the logon with 401"),
             "{}",
             said(&output)
         );
@@ -208,7 +208,7 @@ fn a_process_that_dies_is_started_again() {
     let mut relay = start(&dir, &script(&dir, &then), &["--ntlm-helpers", "1"]);
     let output = send(&dir, &relay, "D\\u", PASSWORD);
     assert!(
-        said(&output).contains("refused us with 401"),
+        said(&output).contains("refuses the logon with 401"),
         "{}",
         said(&output)
     );
@@ -233,7 +233,7 @@ fn a_process_that_never_answers_is_killed() {
     let mut relay = start(&dir, &script(&dir, &then), &["--ntlm-helpers", "1"]);
     let output = send(&dir, &relay, "D\\u", PASSWORD);
     assert!(
-        said(&output).contains("refused us with 401"),
+        said(&output).contains("refuses the logon with 401"),
         "{}",
         said(&output)
     );
@@ -270,7 +270,7 @@ fn lies_and_garbage_open_nothing() {
         let mut relay = start(&dir, &script(&dir, then), &["--ntlm-helpers", "1"]);
         let output = send(&dir, &relay, "D\\u", PASSWORD);
         assert!(
-            said(&output).contains("refused us with 401"),
+            said(&output).contains("refuses the logon with 401"),
             "{then}: {}",
             said(&output)
         );

@@ -11,7 +11,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
-use support::{Line, Relay, TempDir, lines_of, numbered_file};
+use support::{Issued, Line, Relay, TempDir, Use, lines_of, numbered_file};
 
 const PASSWORD: &str = "correct horse";
 
@@ -45,7 +45,7 @@ fn a_wrong_password_is_refused_and_sends_nothing() {
     let relay = start_with_account(&dir);
     let output = send_with_input(&relay, &["--user", "ACME\\host"], "wrong");
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("refused us with 401"));
+    assert!(said(&output).contains("refuses the logon with 401: wrong account or password"));
     assert_eq!(written(&dir).len(), 0);
 }
 
@@ -96,6 +96,160 @@ fn many_hosts_share_a_count_and_have_names_of_their_own() {
     }
     let count = |name: &String| hosts[name].values().map(Vec::len).sum::<usize>();
     assert_eq!((count(&names[0]), count(&names[39])), (26, 25));
+}
+
+/// An https relay for `localhost`, and hosts of the same authority.
+struct Site {
+    dir: TempDir,
+    root: Issued,
+    authority: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (dir, root) = (TempDir::new(), Issued::root("Test Root"));
+        let (authority, _) = root.write(&dir, "root");
+        Self {
+            dir,
+            root,
+            authority,
+        }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Relay {
+        let server = self.root.issue("localhost", Use::Server, 100);
+        let (certificate, key) = server.write(&self.dir, "collector");
+        let output = format!("file:{}", self.dir.file("out"));
+        let own = [
+            "--tls-cert",
+            &certificate,
+            "--tls-key",
+            &key,
+            "--output",
+            &output,
+        ];
+        Relay::start_secure(&self.dir, &[&own[..], arguments].concat())
+    }
+
+    fn send(&self, relay: &Relay, arguments: &[&str], input: &str) -> Output {
+        let url = format!("https://localhost:{}/wsman", relay.port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wecrelay"));
+        command
+            .args(["send", &url, "--ca", &self.authority])
+            .args(arguments);
+        with_input(command, input)
+    }
+
+    fn users(&self) -> String {
+        let account: wecrelay::users::Account = "ACME\\host".parse().unwrap();
+        let line = wecrelay::users::line(&account, PASSWORD);
+        std::fs::write(self.dir.file("users"), line.as_str()).unwrap();
+        self.dir.file("users")
+    }
+}
+
+/// Nothing is sealed inside TLS: channel bindings vouch for it, which the relay asks for.
+#[test]
+fn an_account_comes_by_https_bound_to_its_connection() {
+    let site = Site::new();
+    let relay = site.start(&["--users", &site.users()]);
+    let output = site.send(&relay, &["--user", "ACME\\host"], PASSWORD);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        said(&output),
+        relay.process.log()
+    );
+    let lines = written(&site.dir);
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0].value("event", "Auth"), "ntlm");
+}
+
+#[test]
+fn a_certificate_is_enough_by_https_in_pem_or_pfx() {
+    let site = Site::new();
+    let relay = site.start(&["--client-ca", &site.authority]);
+    let host = site.root.issue("ws7.example.com", Use::Client, 100);
+    let (certificate, key) = host.write(&site.dir, "ws7");
+    let output = site.send(&relay, &["--cert", &certificate, "--key", &key], "");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        said(&output),
+        relay.process.log()
+    );
+    let pfx = site.dir.file("ws7.pfx");
+    let made = Command::new("openssl")
+        .args(["pkcs12", "-export", "-in", &certificate, "-inkey", &key])
+        .args(["-passout", "pass:secret", "-out", &pfx])
+        .status();
+    assert!(made.unwrap().success());
+    let output = site.send(&relay, &["--pfx", &pfx], "secret");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        said(&output),
+        relay.process.log()
+    );
+    let lines = written(&site.dir);
+    assert_eq!(lines.len(), 8);
+    assert_eq!(lines[7].value("event", "Identity"), "ws7.example.com");
+    let output = site.send(&relay, &["--pfx", &pfx], "other");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("its password is another one"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_refusal_says_what_to_do() {
+    let site = Site::new();
+    let relay = site.start(&["--client-ca", &site.authority]);
+    let output = site.send(&relay, &[], "");
+    assert!(
+        said(&output).contains("--cert and --key"),
+        "{}",
+        said(&output)
+    );
+    drop(relay);
+    let relay = site.start(&["--users", &site.users(), "--basic"]);
+    let output = site.send(&relay, &["--user", "ACME\\host"], "wrong");
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(text.contains("401: wrong account or password"), "{text}");
+    assert!(text.contains("(it offers: Negotiate, Basic)"), "{text}");
+    // An authority that is not known here.
+    let other = Issued::root("Other Root").write(&site.dir, "other").0;
+    let url = format!("https://localhost:{}/wsman", relay.port());
+    let output = support::run(&["send", &url, "--ca", &other]);
+    assert!(
+        said(&output).contains("of an authority that --ca names"),
+        "{}",
+        said(&output)
+    );
+    // The certificates are for https only.
+    let output = support::run(&["send", "http://localhost:5985/", "--ca", &site.authority]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("https://"), "{}", said(&output));
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_to_be_the_relay_s_hostname() {
+    let dir = TempDir::new();
+    let arguments = [
+        "--anonymous",
+        "127.0.0.0/8",
+        "--hostname",
+        "collector.invalid",
+    ];
+    let relay = start(&dir, &arguments);
+    let output = send(&relay, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(text.contains("collector.invalid"), "{text}");
+    assert!(text.contains("--hostname"), "{text}");
 }
 
 fn start(dir: &TempDir, arguments: &[&str]) -> Relay {

@@ -81,7 +81,7 @@ pub struct CompletionsOptions {
 /// The flags of `wecrelay send`.
 #[derive(Args, Clone, Debug)]
 pub struct SendOptions {
-    /// The collector's subscription manager
+    /// The collector's subscription manager, http or https
     #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
     pub url: String,
     /// Events to send: a file of <Event> elements, such as one a line
@@ -120,11 +120,30 @@ pub struct SendOptions {
     ///
     /// Its password is asked for on the terminal, or is the first line of standard
     /// input if that is not a terminal.
-    #[arg(long, value_name = "[DOMAIN\\]USER")]
+    #[arg(long, value_name = "[DOMAIN\\]USER", group = "secret")]
     pub user: Option<String>,
-    /// Take the password of --user from the first line of this file
-    #[arg(long, value_name = "FILE", requires = "user")]
+    /// Take the password of --user or --pfx from the first line of this file
+    #[arg(long, value_name = "FILE", requires = "secret")]
     pub password_file: Option<PathBuf>,
+    /// Certificate of the played host (PEM), for https
+    ///
+    /// As "wecrelay ca host" makes it, with the issuers behind it if there are intermediate
+    /// ones. Without --user nothing else is shown.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Private key of --cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Certificate and key of the played host in one file (PKCS #12), for https
+    ///
+    /// Its password is taken as that of --user is.
+    #[arg(long, value_name = "FILE", group = "secret", conflicts_with = "cert")]
+    pub pfx: Option<PathBuf>,
+    /// Authorities of the collector's certificate (PEM), for https
+    ///
+    /// Default: those that the system trusts.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Compress what is delivered (SLDC), where the subscription asks for it
     #[arg(long)]
     pub sldc: bool,

@@ -75,7 +75,11 @@ impl Scene {
     fn with_session() -> (Self, Session) {
         let mut scene = Self::new();
         let (authority, path) = ("c".to_owned(), "/".to_owned());
-        let endpoint = Endpoint { authority, path };
+        let endpoint = Endpoint {
+            authority,
+            path,
+            secure: false,
+        };
         let mut session = Session::new(endpoint, Client::anonymous("A"));
         session.call("first");
         let reply = scene.exchange(&mut session);
@@ -311,7 +315,14 @@ fn asking() -> (Scene, Session) {
         hash: ntlm::crypto::NtHash::from_password("Password"),
     };
     let client = Client::with_account("WIN10", account);
-    let mut session = Session::new(Endpoint { authority, path }, client);
+    let mut session = Session::new(
+        Endpoint {
+            authority,
+            path,
+            secure: false,
+        },
+        client,
+    );
     session.call("first");
     assert!(scene.feed(&session.take_outgoing()).is_none());
     let bytes = scene.sent();
@@ -550,7 +561,14 @@ fn a_sealed_body_without_a_context_gets_all_schemes_and_the_end() {
 #[test]
 fn the_last_token_of_another_connection_ends_this_one_but_a_challenge_does_not() {
     let (authority, path) = ("c".to_owned(), "/".to_owned());
-    let mut session = Session::new(Endpoint { authority, path }, Client::anonymous("A"));
+    let mut session = Session::new(
+        Endpoint {
+            authority,
+            path,
+            secure: false,
+        },
+        Client::anonymous("A"),
+    );
     session.call("first");
     let mut scene = Scene::new();
     assert!(scene.feed(&session.take_outgoing()).is_none());

@@ -1,7 +1,8 @@
 //! A Windows source in small: what `wecrelay send` and the tests speak. Sans-IO.
 //!
 //! A [`Session`] is one connection: it authenticates with its first message
-//! (NTLM, raw tokens under `Negotiate`) and seals everything, compressed if asked to.
+//! (NTLM, raw tokens under `Negotiate`) and seals everything, compressed if asked to. Inside
+//! TLS nothing is sealed, as Windows does it: a certificate, or channel bindings, vouch for it.
 
 mod response;
 
@@ -19,12 +20,14 @@ use std::fmt;
 /// Why a session cannot go on.
 #[derive(Debug)]
 pub enum Error {
-    /// The address is no `http://HOST[:PORT]/PATH`.
+    /// The address is no `http://HOST[:PORT]/PATH`, nor one with `https`.
     Address(String),
     /// The answer is no HTTP, or more than a collector says.
     Http(String),
-    /// The collector did not let us in: status and what it offered.
-    Refused(u16, String),
+    /// The collector takes no NTLM: status and what it offers.
+    NotOffered(u16, Vec<String>),
+    /// The collector did not let us in: status and what it offers.
+    Refused(u16, Vec<String>),
     /// The collector's challenge.
     Ntlm(ntlm::Error),
     /// The answer is not sealed as it should be.
@@ -34,13 +37,44 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(text) => write!(f, "{text:?} is no http://HOST:PORT/PATH"),
-            Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
-            Self::Refused(status, offers) => {
+            Self::Address(text) => {
                 write!(
                     f,
-                    "the collector refused us with {status} (it offers: {offers})"
+                    "{text:?} is no http://HOST:PORT/PATH, nor one with https"
                 )
+            }
+            Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
+            Self::NotOffered(status, offers)
+                if offers.is_empty() && (401..=403).contains(status) =>
+            {
+                write!(
+                    f,
+                    "the collector takes no account and no null session ({status}): if it takes \
+                     certificates, give one with --cert and --key, or --pfx"
+                )
+            }
+            Self::NotOffered(status, offers) if offers.is_empty() => write!(
+                f,
+                "the answer to a logon is {status}, which no collector says: look at the address"
+            ),
+            Self::NotOffered(status, offers) => write!(
+                f,
+                "the collector takes no NTLM, which is all that this command can do beside \
+                 certificates ({status}); it offers: {}",
+                schemes(offers)
+            ),
+            Self::Refused(status, offers) => {
+                let why = match status {
+                    401 => "wrong account or password, or a null session that is not allowed",
+                    403 => "it knows who this is, and does not let it in",
+                    429 => "too many failed logons; it can be tried again after a minute",
+                    _ => "its log says why",
+                };
+                write!(f, "the collector refuses the logon with {status}: {why}")?;
+                match offers.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " (it offers: {})", schemes(offers)),
+                }
             }
             Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
             Self::Sealing(why) => write!(f, "the answer is not sealed as it should be: {why}"),
@@ -50,6 +84,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The names of schemes, without their parameters, each once.
+fn schemes(offers: &[String]) -> String {
+    let words = offers
+        .iter()
+        .filter_map(|offer| offer.split_whitespace().next());
+    let mut words: Vec<_> = words.collect();
+    words.dedup();
+    words.join(", ")
+}
+
 /// Where a collector is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -57,17 +101,22 @@ pub struct Endpoint {
     pub authority: String,
     /// Path, with its slash.
     pub path: String,
+    /// Whether it is reached by https.
+    pub secure: bool,
 }
 
 impl Endpoint {
-    /// Reads `http://HOST[:PORT]/PATH`; the port is 5985 unless given.
+    /// Reads `http://HOST[:PORT]/PATH`; the port is 5985 unless given, for https 5986.
     ///
     /// # Errors
     /// [`Error::Address`].
     pub fn parse(url: &str) -> Result<Self, Error> {
         let wrong = || Error::Address(url.to_owned());
-        let scheme = url.get(..7).filter(|s| s.eq_ignore_ascii_case("http://"));
-        let rest = scheme.and_then(|_| url.get(7..)).ok_or_else(wrong)?;
+        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+        let secure = scheme.eq_ignore_ascii_case("https");
+        if !secure && !scheme.eq_ignore_ascii_case("http") {
+            return Err(wrong());
+        }
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic()) {
             return Err(wrong());
@@ -75,15 +124,26 @@ impl Endpoint {
         let has_port = host
             .rsplit_once(':')
             .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:5985")
+        let authority = match (has_port, secure) {
+            (true, _) => host.to_owned(),
+            (false, false) => format!("{host}:5985"),
+            (false, true) => format!("{host}:5986"),
         };
         Ok(Self {
             authority,
             path: format!("/{path}"),
+            secure,
         })
+    }
+
+    /// The host alone, an address of IPv6 without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let (host, _) = self
+            .authority
+            .rsplit_once(':')
+            .unwrap_or((&self.authority, ""));
+        host.trim_matches(['[', ']'])
     }
 }
 
@@ -93,6 +153,8 @@ enum State {
     /// NEGOTIATE was sent; the message waits for the challenge.
     Challenged(ExpectChallenge, Vec<u8>),
     Sealed(Box<Security>),
+    /// TLS does all that.
+    Plain,
     Broken,
 }
 
@@ -118,7 +180,16 @@ impl Session {
     /// A connection to `endpoint` that has not sent anything.
     #[must_use]
     pub fn new(endpoint: Endpoint, client: Client) -> Self {
-        let state = State::Fresh(client);
+        Self::in_state(endpoint, State::Fresh(client))
+    }
+
+    /// The same inside TLS, with a certificate.
+    #[must_use]
+    pub fn with_certificate(endpoint: Endpoint) -> Self {
+        Self::in_state(endpoint, State::Plain)
+    }
+
+    fn in_state(endpoint: Endpoint, state: State) -> Self {
         Self {
             endpoint,
             compress: false,
@@ -151,6 +222,10 @@ impl Session {
                 self.state = State::Sealed(security);
                 self.post(None, Some(&body));
             }
+            State::Plain => {
+                self.state = State::Plain;
+                self.post(None, Some(&plain));
+            }
             other => self.state = other,
         }
     }
@@ -178,6 +253,11 @@ impl Session {
         match std::mem::replace(&mut self.state, State::Broken) {
             State::Challenged(expect, plain) => {
                 let (token, mut security) = authenticate(expect, &response, nonces)?;
+                if self.endpoint.secure {
+                    self.state = State::Plain;
+                    self.post(Some(&token), Some(&plain));
+                    return Ok(None);
+                }
                 let body = seal(&mut security, plain);
                 self.state = State::Sealed(Box::new(security));
                 self.post(Some(&token), Some(&body));
@@ -188,15 +268,21 @@ impl Session {
                 self.state = State::Sealed(security);
                 Ok(Some(reply))
             }
+            State::Plain => {
+                self.state = State::Plain;
+                open_plain(response).map(Some)
+            }
             State::Fresh(_) | State::Broken => Err(Error::Http("an answer to nothing".into())),
         }
     }
 
     fn post(&mut self, token: Option<&[u8]>, body: Option<&[u8]>) {
-        let Endpoint { authority, path } = &self.endpoint;
+        let Endpoint {
+            authority, path, ..
+        } = &self.endpoint;
         let kind = match body {
-            Some(_) => multipart::content_type(Mechanism::Spnego),
-            None => "application/soap+xml;charset=UTF-16",
+            Some(_) if !self.endpoint.secure => multipart::content_type(Mechanism::Spnego),
+            _ => "application/soap+xml;charset=UTF-16",
         };
         let token = token.map(|token| BASE64.encode(token));
         let token = token.map_or(String::new(), |t| {
@@ -223,12 +309,19 @@ fn authenticate(
     response: &Response,
     nonces: &Nonces,
 ) -> Result<(Vec<u8>, Security), Error> {
-    let offers = response.challenge.clone().unwrap_or_default();
+    let mut offers = response.challenges.iter();
     let token = offers
-        .strip_prefix("Negotiate ")
+        .find_map(|offer| offer.strip_prefix("Negotiate "))
         .and_then(|t| BASE64.decode(t.trim()).ok());
     let token = token.filter(|_| response.status == 401);
-    let token = token.ok_or(Error::Refused(response.status, offers))?;
+    let refused = || {
+        let offers = response.challenges.clone();
+        match response.status == 429 {
+            true => Error::Refused(response.status, offers),
+            false => Error::NotOffered(response.status, offers),
+        }
+    };
+    let token = token.ok_or_else(refused)?;
     expect.handle(&token, nonces, 0).map_err(Error::Ntlm)
 }
 
@@ -250,10 +343,10 @@ fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
         status,
         content_type,
         mut body,
-        challenge,
+        challenges,
     } = response;
-    if status == 401 {
-        return Err(Error::Refused(status, challenge.unwrap_or_default()));
+    if status == 401 || status == 429 {
+        return Err(Error::Refused(status, challenges));
     }
     if body.is_empty() {
         return Ok(Reply { status, text: None });
@@ -268,6 +361,24 @@ fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
         .unseal(&token, data)
         .map_err(|e| wrong(e.to_string()))?;
     let (text, _) = wire::decode_text(data, sealed.style.charset);
+    Ok(Reply {
+        status,
+        text: Some(text.into_owned()),
+    })
+}
+
+/// The same of an answer that only TLS protects.
+fn open_plain(response: Response) -> Result<Reply, Error> {
+    let status = response.status;
+    if status == 401 || status == 429 {
+        return Err(Error::Refused(status, response.challenges));
+    }
+    if response.body.is_empty() {
+        return Ok(Reply { status, text: None });
+    }
+    let content_type = ContentType::parse(&response.content_type);
+    let charset = content_type.and_then(|content_type| content_type.charset());
+    let (text, _) = wire::decode_text(&response.body, charset.unwrap_or_default());
     Ok(Reply {
         status,
         text: Some(text.into_owned()),

@@ -13,7 +13,8 @@ const BODY: usize = 8 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
-    pub(super) challenge: Option<String>,
+    /// All schemes that it offers.
+    pub(super) challenges: Vec<String>,
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
 }
@@ -43,7 +44,10 @@ pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     let length = header("Content-Length").map_or(Ok(0), |text| text.trim().parse());
     let length = length.ok().filter(|length| *length <= BODY);
     let length = length.ok_or_else(|| Error::Http("bad Content-Length".into()))?;
-    let challenge = header("WWW-Authenticate").map(str::to_owned);
+    let offers = parsed.headers.iter();
+    let offers = offers.filter(|h| h.name.eq_ignore_ascii_case("WWW-Authenticate"));
+    let challenges = offers.map(|h| String::from_utf8_lossy(h.value).into_owned());
+    let challenges = challenges.collect();
     let content_type = header("Content-Type").unwrap_or_default().to_owned();
     if input.len() < size + length {
         return Ok(None);
@@ -55,7 +59,7 @@ pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     }
     Ok(Some(Response {
         status,
-        challenge,
+        challenges,
         content_type,
         body,
     }))

@@ -5,6 +5,7 @@
 //! from the bundle of `--client-ca`.
 
 mod client;
+mod dialer;
 mod facts;
 pub(crate) mod foreign;
 mod pem;
@@ -12,7 +13,9 @@ mod refusal;
 mod terms;
 
 pub use client::client;
+pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
+pub use openssl::ssl::SslStream;
 pub use refusal::failure;
 
 use openssl::error::ErrorStack;
@@ -96,7 +99,7 @@ impl Acceptor {
             let chain = pem::certificates("--tls-cert", certificate)?;
             terms::need_valid(certificate, &chain, now)?;
             terms.add_certificates("--tls-cert", certificate, &chain);
-            let key = pem::private_key(key, certificate, &chain)?;
+            let key = pem::private_key("--tls-key", key, certificate, &chain)?;
             let names = chain.first().map(|leaf| client::names(leaf));
             all_names.extend(names.iter().flatten().cloned());
             all_names.extend(

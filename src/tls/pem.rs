@@ -34,12 +34,13 @@ fn missing(flag: &'static str, path: &Path, why: &str, bytes: &[u8]) -> Error {
 
 /// The key of the first certificate of a chain.
 pub(super) fn private_key(
+    flag: &'static str,
     path: &Path,
     certificate: &Path,
     chain: &[X509],
 ) -> Result<PKey<Private>, Error> {
-    let wrong = |why: String| Error::Content("--tls-key", path.to_owned(), why);
-    let pem = Zeroizing::new(read("--tls-key", path)?);
+    let wrong = |why: String| Error::Content(flag, path.to_owned(), why);
+    let pem = Zeroizing::new(read(flag, path)?);
     let mut asked = false;
     // Without a callback OpenSSL would ask the terminal for a password, and wait.
     let key = PKey::private_key_from_pem_callback(&pem, |_| {
@@ -50,13 +51,13 @@ pub(super) fn private_key(
         let how = format!("openssl pkey -in {} -out FILE", path.display());
         return Err(wrong(format!("the key has a password; remove it: {how}")));
     }
-    let key = key.map_err(|_| missing("--tls-key", path, "no private key in PEM", &pem))?;
+    let key = key.map_err(|_| missing(flag, path, "no private key in PEM", &pem))?;
     let fits = |leaf: &X509| leaf.public_key().is_ok_and(|own| own.public_eq(&key));
     // OpenSSL itself compares only keys of the same kind.
     if !chain.first().is_some_and(fits) {
         return Err(wrong(foreign_key(certificate, chain.iter().any(fits))));
     }
-    note_mode(path);
+    note_mode(flag, path);
     Ok(key)
 }
 
@@ -65,7 +66,7 @@ fn foreign_key(certificate: &Path, is_within: bool) -> String {
     let certificate = certificate.display();
     if is_within {
         format!(
-            "this is the key of a later certificate in {certificate}: that of the server must \
+            "this is the key of a later certificate in {certificate}: its own must \
              come first, then the authority that issued it, and so on"
         )
     } else {
@@ -73,11 +74,11 @@ fn foreign_key(certificate: &Path, is_within: bool) -> String {
     }
 }
 
-fn note_mode(path: &Path) {
+fn note_mode(flag: &str, path: &Path) {
     let mode = std::fs::metadata(path).map_or(0, |found| found.mode());
     if mode & OTHERS != 0 {
         log::warn!(
-            "--tls-key {}: others than its owner may use this private key (mode {:03o}): \
+            "{flag} {}: others than its owner may use this private key (mode {:03o}): \
              chmod 600 would keep them out",
             path.display(),
             mode & 0o777

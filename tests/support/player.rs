@@ -400,7 +400,9 @@ struct Secure {
 
 impl Secure {
     fn call(&mut self, text: &str) -> Option<(u16, String)> {
-        let Endpoint { authority, path } = &self.endpoint;
+        let Endpoint {
+            authority, path, ..
+        } = &self.endpoint;
         let mut body = wire::encode_text(text, Charset::Utf16);
         let mut encoding = "";
         if self.compress {

@@ -27,6 +27,7 @@ fn ask(pair: &mut Pair) -> ConnId {
     let endpoint = Endpoint {
         authority: "c".to_owned(),
         path: "/wsman".to_owned(),
+        secure: false,
     };
     let mut session = Session::new(endpoint, host.client());
     session.call("<not-soap/>");

@@ -221,7 +221,14 @@ impl Pair {
         let authority = "collector.example.com:5985".to_owned();
         let path = path.to_owned();
         let client: Client = host.client();
-        let session = Session::new(Endpoint { authority, path }, client);
+        let session = Session::new(
+            Endpoint {
+                authority,
+                path,
+                secure: false,
+            },
+            client,
+        );
         self.connect(host.address, Some(session))
     }
 

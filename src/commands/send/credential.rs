@@ -5,9 +5,11 @@ use crate::cli::SendOptions;
 use crate::commands::passwd;
 use crate::ntlm::crypto::NtHash;
 use crate::ntlm::initiator::ClientAccount;
+use crate::tls::HostFiles;
 use crate::users::Account;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
+use zeroize::Zeroizing;
 
 /// The account of `--user`, with the password of `--password-file`, or asked for on
 /// the terminal, or from the first line of standard input.
@@ -16,17 +18,34 @@ pub(super) fn read(options: &SendOptions) -> Result<Option<ClientAccount>, Error
         return Ok(None);
     };
     let _: Account = name.parse().map_err(Error::Account)?;
+    let password = password(options, name)?;
+    Ok(Some(account(name, &password)))
+}
+
+/// The files for https.
+pub(super) fn files(options: &SendOptions) -> Result<HostFiles, Error> {
+    let pfx = options.pfx.as_ref().map(|path| {
+        let password = password(options, &path.display().to_string())?;
+        Ok::<_, Error>((path.clone(), password))
+    });
+    Ok(HostFiles {
+        authorities: options.ca.clone(),
+        pair: options.cert.clone().zip(options.key.clone()),
+        pfx: pfx.transpose()?,
+    })
+}
+
+fn password(options: &SendOptions, whose: &str) -> Result<Zeroizing<String>, Error> {
     let stdin = io::stdin();
     let password = match &options.password_file {
         Some(path) => {
             let file = File::open(path).map_err(|e| Error::PasswordFile(path.clone(), e))?;
             passwd::read_line(BufReader::new(file))
         }
-        None if stdin.is_terminal() => passwd::ask(&format!("Password for {name}: ")),
+        None if stdin.is_terminal() => passwd::ask(&format!("Password for {whose}: ")),
         None => passwd::read_line(stdin.lock()),
     };
-    let password = password.map_err(Error::Password)?;
-    Ok(Some(account(name, &password)))
+    password.map_err(Error::Password)
 }
 
 fn account(name: &str, password: &str) -> ClientAccount {

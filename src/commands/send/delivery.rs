@@ -117,7 +117,7 @@ impl Delivery {
         let to = &self.subscription.notify_to;
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.host.connect(to, compress)?),
+            none => none.insert(self.host.connect_further(to, compress)?),
         };
         let answer = connection.ask(what, text, &nonces)?;
         wsman::source::check_ack(&answer, message)?;

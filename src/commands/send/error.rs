@@ -2,6 +2,7 @@
 
 use crate::commands::passwd;
 use crate::source;
+use crate::tls;
 use crate::users;
 use crate::wsman;
 use std::fmt;
@@ -25,6 +26,14 @@ pub enum Error {
     Session(source::Error),
     /// The connection.
     Connection(String, io::Error),
+    /// The connection to where the collector's answer leads, which is another place.
+    Elsewhere(String, io::Error),
+    /// The files for https.
+    Tls(tls::Error),
+    /// A handshake that failed.
+    Handshake(String, String),
+    /// Files for https, and an address with http.
+    NotHttps,
     /// What the collector said.
     Answer(wsman::Error),
     /// The collector answered with that status.
@@ -47,7 +56,9 @@ impl Error {
             | Self::Account(_)
             | Self::PasswordFile(..)
             | Self::Password(_)
-            | Self::Session(source::Error::Address(_)) => 2,
+            | Self::Session(source::Error::Address(_))
+            | Self::Tls(_)
+            | Self::NotHttps => 2,
             _ => 1,
         }
     }
@@ -65,7 +76,24 @@ impl fmt::Display for Error {
             Self::Password(error) => write!(f, "{error}"),
             Self::Session(error) => write!(f, "{error}"),
             Self::Connection(to, error) => write!(f, "{to}: {error}"),
+            Self::Elsewhere(to, error) => write!(
+                f,
+                "{to}: {error}; the subscription that we were given leads there, by `hostname` in the \
+                 collector's settings (--hostname): hosts must reach it by that name, and so must this \
+                 machine (DNS or /etc/hosts)"
+            ),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Handshake(to, why) => write!(f, "{to}: {why}"),
+            Self::NotHttps => write!(
+                f,
+                "--cert, --pfx and --ca are for https: give an address with https:// and the port 5986"
+            ),
             Self::Answer(error) => write!(f, "the collector's answer: {error}"),
+            Self::Status(what, 403) => write!(
+                f,
+                "{what} was answered with 403, we are not let in: where the collector takes certificates \
+                 only, give one with --cert and --key, or --pfx; else its log says why"
+            ),
             Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
             Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),
             Self::NoSubscription(Some(name), offered) => {

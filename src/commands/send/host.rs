@@ -4,12 +4,15 @@ use super::Error;
 use crate::ntlm::initiator::{Client, ClientAccount, Nonces};
 use crate::resolver;
 use crate::source::{Endpoint, Reply, Session};
+use crate::tls::{Dialer, SslStream};
 use crate::wsman;
 use crate::wsman::source::{Offered, Sender};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -23,6 +26,21 @@ pub(super) struct Manner {
     pub(super) account: Option<ClientAccount>,
     /// Whether it compresses where that is asked for.
     pub(super) sldc: bool,
+    /// How it connects to https; none for http.
+    pub(super) dialer: Option<Arc<Secure>>,
+}
+
+/// How a host connects to https.
+pub(super) struct Secure {
+    pub(super) dialer: Dialer,
+    /// It shows a certificate, which is all that is needed.
+    pub(super) has_certificate: bool,
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secure").finish_non_exhaustive()
+    }
 }
 
 /// The played host.
@@ -31,6 +49,8 @@ pub(super) struct Host {
     pub(super) manner: Manner,
     session: Uuid,
     random: StdRng,
+    /// The collector's host, as it was asked for the subscriptions.
+    manager: String,
 }
 
 impl Host {
@@ -43,6 +63,16 @@ impl Host {
             manner,
             session,
             random,
+            manager: String::new(),
+        })
+    }
+
+    /// A connection to where a subscription leads.
+    pub(super) fn connect_further(&self, url: &str, compress: bool) -> Result<Connection, Error> {
+        let is_elsewhere = Endpoint::parse(url)?.host() != self.manager;
+        self.connect(url, compress).map_err(|error| match error {
+            Error::Connection(to, error) if is_elsewhere => Error::Elsewhere(to, error),
+            error => error,
         })
     }
 
@@ -57,12 +87,38 @@ impl Host {
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(TIMEOUT)));
         set_up.map_err(failed)?;
-        let session = Session::new(endpoint, self.client()).compressed(compress);
+        let (stream, session) = match (&self.manner.dialer, endpoint.secure) {
+            (Some(secure), true) => self.secured(secure, endpoint, stream)?,
+            _ => (Wire::Plain(stream), Session::new(endpoint, self.client())),
+        };
         Ok(Connection {
             stream,
-            session,
+            session: session.compressed(compress),
             to,
         })
+    }
+
+    /// Inside TLS an account is bound to the connection, and a certificate is enough.
+    fn secured(
+        &self,
+        secure: &Secure,
+        endpoint: Endpoint,
+        stream: TcpStream,
+    ) -> Result<(Wire, Session), Error> {
+        let dialed = secure.dialer.connect(endpoint.host(), stream);
+        let failed = |why| Error::Handshake(endpoint.authority.clone(), why);
+        let (stream, bindings) = dialed.map_err(failed)?;
+        let session = if secure.has_certificate && self.manner.account.is_none() {
+            Session::with_certificate(endpoint)
+        } else {
+            let client = Client {
+                channel_bindings: bindings,
+                target: Some(format!("HTTP/{}", endpoint.host())),
+                ..self.client()
+            };
+            Session::new(endpoint, client)
+        };
+        Ok((Wire::Secure(Box::new(stream)), session))
     }
 
     fn client(&self) -> Client {
@@ -97,6 +153,7 @@ impl Host {
 
     /// Asks for the subscriptions, on a connection of its own.
     pub(super) fn enumerate(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
+        self.manager = Endpoint::parse(url)?.host().to_owned();
         let mut connection = self.connect(url, false)?;
         let nonces = self.nonces();
         let sender = self.sender(url);
@@ -116,8 +173,39 @@ fn new_uuid(random: &mut impl Rng) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
+/// The connection below HTTP.
+enum Wire {
+    Plain(TcpStream),
+    Secure(Box<SslStream<TcpStream>>),
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Secure(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secure(stream) => stream.flush(),
+        }
+    }
+}
+
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     session: Session,
     to: String,
 }

@@ -18,10 +18,13 @@ pub use error::Error;
 
 use crate::cli::SendOptions;
 use crate::commands::words::plain;
+use crate::source::Endpoint;
+use crate::tls::Dialer;
 use crate::wsman::source::Offered;
 use delivery::Delivery;
 use events::{Stock, Supply};
-use host::{Host, Manner};
+use host::{Host, Manner, Secure};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,6 +44,7 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
         stock: Stock::open(options.events.as_deref())?,
         manner: Manner {
             account: credential::read(options)?,
+            dialer: dialer(options)?,
             sldc: options.sldc,
         },
         progress: Progress::new(),
@@ -49,6 +53,26 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
     let ended = load.play(hosts);
     load.progress.report(hosts);
     ended
+}
+
+/// What connects to an https collector; none for http.
+fn dialer(options: &SendOptions) -> Result<Option<Arc<Secure>>, Error> {
+    let files = credential::files(options)?;
+    let has_certificate = files.pair.is_some() || files.pfx.is_some();
+    let endpoint = Endpoint::parse(&options.url)?;
+    if !endpoint.secure {
+        let has_any = has_certificate || files.authorities.is_some();
+        return if has_any {
+            Err(Error::NotHttps)
+        } else {
+            Ok(None)
+        };
+    }
+    let dialer = Dialer::load(&files).map_err(Error::Tls)?;
+    Ok(Some(Arc::new(Secure {
+        dialer,
+        has_certificate,
+    })))
 }
 
 /// What all threads share.

@@ -156,6 +156,7 @@ impl Host<'_> {
         let endpoint = Endpoint {
             authority: format!("localhost:{}", self.port),
             path: MANAGER.to_owned(),
+            secure: false,
         };
         let session = Session::new(endpoint, Client::anonymous("BENCH")).compressed(compress);
         Connection::Ntlm(stream, Box::new(session))
