@@ -391,7 +391,10 @@ fn the_controller_has_the_word_on_ntlm_accounts() {
         ("BOGUS\\web1$", &password),
     ] {
         let error = send(&dir, &relay, account, password).unwrap_err();
-        assert!(error.contains("refuses the logon with 401"), "{account}: {error}");
+        assert!(
+            error.contains("refuses the logon with 401"),
+            "{account}: {error}"
+        );
     }
     relay.process.wait_for_log(
         "the domain refuses account 'RELAY\\web1$', workstation 'WEB1': wrong password",
