@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use crate::kerberos::keytab::{self, Keytab};
+use crate::kerberos::crypto::Enctype;
+use crate::kerberos::keytab::{self, Entry, Keytab};
 use crate::kerberos::{self};
 
 /// Largest keytab in bytes: some thousand keys.
@@ -129,6 +130,32 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
         all.extend(keytab);
     }
     Ok(all)
+}
+
+/// Why no host may get in with these keys, if so, and what to do; `rc4` as it is allowed.
+#[must_use]
+pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
+    let is_rc4 = |entry: &Entry| entry.key.enctype() == Enctype::Rc4Hmac;
+    let is_asked_for = |entry: &Entry| {
+        let class = entry.principal.split('/').next().unwrap_or_default();
+        ["HTTP", "HOST", "WSMAN"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(class))
+    };
+    if !rc4 && keytab.entries.iter().all(is_rc4) {
+        Some(
+            "it has RC4 keys only, and such tickets are refused; let the account use AES \
+             (msDS-SupportedEncryptionTypes 24, new password) and export its keys anew \
+             (ktpass -crypto All), or give --kerberos-rc4",
+        )
+    } else if !keytab.entries.iter().any(is_asked_for) {
+        Some(
+            "it has no key of HTTP/NAME, which is what hosts ask for; export that one (ktpass \
+             -princ HTTP/NAME@REALM, msktutil --service HTTP, or net ads keytab add HTTP)",
+        )
+    } else {
+        None
+    }
 }
 
 /// Why a keytab cannot be used.

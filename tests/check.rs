@@ -255,6 +255,117 @@ fn keys_authorities_and_certificates_are_shown() {
     );
 }
 
+/// A certificate that openssl makes with these arguments, and its key.
+fn made(dir: &TempDir, name: &str, arguments: &[&str]) -> (String, String) {
+    let paths = (
+        dir.file(&format!("{name}.pem")),
+        dir.file(&format!("{name}.key")),
+    );
+    let output = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            &format!("/CN={name}"),
+        ])
+        .args(["-out", &paths.0, "-keyout", &paths.1])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    paths
+}
+
+#[test]
+fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy() {
+    let dir = TempDir::new();
+    let rsa = ["-newkey", "rsa:2048"];
+    let ca = made(&dir, "ca", &rsa);
+    let issued = [
+        "-CA",
+        &ca.0,
+        "-CAkey",
+        &ca.1,
+        "-addext",
+        "basicConstraints=CA:FALSE",
+    ];
+    let tls = |(certificate, key): &(String, String), more: &[&str]| {
+        let base = [
+            "--listen",
+            "https://127.0.0.1:0",
+            "--tls-cert",
+            certificate,
+            "--tls-key",
+            key,
+        ];
+        check(&[&base[..], more].concat())
+    };
+    // Those that OpenSSL itself refuses end the start.
+    let short = made(&dir, "short", &["-newkey", "rsa:1024"]);
+    let broken = made(&dir, "broken", &[&rsa[..], &issued, &["-sha1"]].concat());
+    for (own, why) in [
+        (&short, "CN=short has an RSA key of 1024 bits"),
+        (&broken, "CN=broken is signed with sha1WithRSAEncryption"),
+    ] {
+        let (text, code) = tls(own, &[]);
+        assert_eq!(code, Some(2), "{text}");
+        let line = format!("--tls-cert {}: {why}; no host takes it", own.0);
+        assert_all(&text, &[&line, "wecrelay ca server"]);
+    }
+    // The others are found.
+    let purpose = "extendedKeyUsage=clientAuth";
+    let client = made(
+        &dir,
+        "client",
+        &[&rsa[..], &issued, &["-addext", purpose]].concat(),
+    );
+    let (text, code) = tls(&client, &[]);
+    assert_eq!(code, Some(1), "{text}");
+    let line = format!(
+        "finding: --tls-cert {}: CN=client is not for server",
+        client.0
+    );
+    assert_all(&text, &[&line, "1.3.6.1.5.5.7.3.1"]);
+    let own = made(&dir, "own", &[&rsa[..], &issued].concat());
+    for (authority, why) in [
+        (&own, "CN=own is no authority (CA:FALSE)"),
+        (
+            &short,
+            "CN=short has an RSA key of 1024 bits; OpenSSL refuses",
+        ),
+    ] {
+        let (text, code) = tls(&own, &["--client-ca", &authority.0]);
+        assert_eq!(code, Some(1), "{text}");
+        let line = format!("finding: --client-ca {}: {why}", authority.0);
+        assert_all(&text, &[&line]);
+    }
+    let (text, code) = tls(&own, &["--client-ca", &ca.0]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn keytabs_that_let_in_nobody_are_found() {
+    let rc4 = Kdc::start("rc4-hmac");
+    let (text, code) = check(&["--keytab", &rc4.keytab()]);
+    assert_eq!(code, Some(1), "{text}");
+    assert_all(
+        &text,
+        &["it has RC4 keys only", "-crypto All", "--kerberos-rc4"],
+    );
+    let (text, code) = check(&["--keytab", &rc4.keytab(), "--kerberos-rc4"]);
+    assert_eq!(code, Some(0), "{text}");
+    // The host's own keys are those of no service.
+    let other = rc4.file("host.keytab");
+    let (text, code) = check(&["--keytab", &other]);
+    assert_eq!(code, Some(1), "{text}");
+    let line = format!("finding: --keytab {other}: it has no key of HTTP/NAME");
+    assert_all(&text, &[&line, "msktutil --service HTTP"]);
+}
+
 #[test]
 fn a_query_over_the_limit_comes_back_split() {
     let dir = TempDir::new();

@@ -116,13 +116,13 @@ pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
     Ok(facts.collect())
 }
 
-fn is_authority(certificate: &X509Ref) -> bool {
+pub(super) fn is_authority(certificate: &X509Ref) -> bool {
     // OpenSSL's binding has no basic constraints (RFC 5280 4.2.1.9) but in this text.
     let text = certificate.to_text().unwrap_or_default();
     String::from_utf8_lossy(&text).contains("CA:TRUE")
 }
 
-fn serves(certificate: &X509Ref) -> bool {
+pub(super) fn serves(certificate: &X509Ref) -> bool {
     // Without the extension a certificate is for everything (RFC 5280 4.2.1.12).
     let either = X509ExtendedKeyUsage::SSL_SERVER | X509ExtendedKeyUsage::ANYEKU;
     certificate
@@ -130,7 +130,7 @@ fn serves(certificate: &X509Ref) -> bool {
         .is_none_or(|usage| usage.intersects(either))
 }
 
-fn is_issued_by(certificate: &X509Ref, issuer: &X509Ref) -> bool {
+pub(super) fn is_issued_by(certificate: &X509Ref, issuer: &X509Ref) -> bool {
     let order = certificate.issuer_name().try_cmp(issuer.subject_name());
     order.is_ok_and(std::cmp::Ordering::is_eq)
         && issuer

@@ -11,12 +11,14 @@ pub(crate) mod foreign;
 mod pem;
 mod refusal;
 mod terms;
+mod weakness;
 
 pub use client::client;
 pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
 pub use openssl::ssl::SslStream;
 pub use refusal::failure;
+pub use weakness::weaknesses;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKeyRef, Private};
@@ -93,11 +95,15 @@ impl Acceptor {
     pub fn load(files: &Files, now: SystemTime) -> Result<Self, Error> {
         let mut terms = Terms::default();
         let clients = Clients::load(files, &mut terms)?;
+        for weakness in weaknesses(files)? {
+            log::warn!("{weakness}");
+        }
         let mut contexts = Vec::new();
         let mut all_names = Vec::new();
         for (certificate, key) in &files.pairs {
             let chain = pem::certificates("--tls-cert", certificate)?;
             terms::need_valid(certificate, &chain, now)?;
+            weakness::need_strong(certificate, &chain)?;
             terms.add_certificates("--tls-cert", certificate, &chain);
             let key = pem::private_key("--tls-key", key, certificate, &chain)?;
             let names = chain.first().map(|leaf| client::names(leaf));

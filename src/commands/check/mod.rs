@@ -64,6 +64,9 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     if !own.is_empty() {
         report.part("shows as its certificate", own);
     }
+    for finding in who::findings(config).map_err(Error::Start)? {
+        report.finding(1, &finding);
+    }
     report.begin("offers");
     for subscription in &plan.subscriptions {
         offers::describe(&config.state, subscription, &mut report);

@@ -57,6 +57,19 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
     Ok(lines)
 }
 
+/// What of keys and certificates cannot work, with flag, file and remedy.
+pub(super) fn findings(config: &Config) -> Result<Vec<String>, Error> {
+    let mut findings = Vec::new();
+    for path in &config.keytabs {
+        let keytab = keytabs::read(std::slice::from_ref(path)).map_err(Error::Keytab)?;
+        let weakness = keytabs::weakness(&keytab, config.kerberos_rc4);
+        findings.extend(weakness.map(|why| format!("--keytab {}: {why}", path.display())));
+    }
+    let tls = config.tls.as_ref().map(tls::weaknesses).transpose();
+    findings.extend(tls.map_err(Error::Tls)?.into_iter().flatten());
+    Ok(findings)
+}
+
 fn accounts(config: &Config) -> Result<Option<String>, Error> {
     let Some(path) = &config.users else {
         return Ok(None);

@@ -1,0 +1,97 @@
+//! What makes a certificate useless that OpenSSL reads without a word, or refuses in words
+//! that name no file.
+
+use super::{Error, Files, client, facts, pem};
+use openssl::pkey::Id;
+use openssl::x509::X509;
+use std::path::Path;
+
+/// Fewest bits of an RSA key that OpenSSL and Windows take.
+const RSA_BITS: u32 = 2048;
+
+/// What of these files cannot work, each with flag, file and remedy.
+///
+/// # Errors
+/// A file cannot be read, or holds no certificate.
+pub fn weaknesses(files: &Files) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for (path, _) in &files.pairs {
+        let chain = pem::certificates("--tls-cert", path)?;
+        let leaf = chain.first().into_iter();
+        let weak = leaf.filter_map(|leaf| of_our_own(leaf).or_else(|| purpose(leaf)));
+        found.extend(weak.map(|why| at("--tls-cert", path, &why)));
+    }
+    if let Some(path) = &files.client_ca {
+        let authorities = pem::certificates("--client-ca", path)?;
+        let weak = authorities.iter().filter_map(of_an_authority);
+        found.extend(weak.map(|why| at("--client-ca", path, &why)));
+    }
+    Ok(found)
+}
+
+/// Our own certificate has to be one that TLS can be done with at all.
+pub(super) fn need_strong(path: &Path, chain: &[X509]) -> Result<(), Error> {
+    match chain.first().and_then(of_our_own) {
+        Some(why) => Err(Error::Content("--tls-cert", path.to_owned(), why)),
+        None => Ok(()),
+    }
+}
+
+fn at(flag: &str, path: &Path, why: &str) -> String {
+    format!("{flag} {}: {why}", path.display())
+}
+
+fn of_our_own(leaf: &X509) -> Option<String> {
+    let remedy = "no host takes it, nor does OpenSSL: get a new one with RSA 2048 or P-256, and \
+                  SHA-256 (\"wecrelay ca server\" makes one)";
+    // Nobody looks at the signature that a certificate has put below itself.
+    let is_own = facts::is_issued_by(leaf, leaf);
+    weak_key(leaf)
+        .or_else(|| weak_signature(leaf).filter(|_| !is_own))
+        .map(|why| format!("{why}; {remedy}"))
+}
+
+fn of_an_authority(authority: &X509) -> Option<String> {
+    let name = client::display(authority.subject_name());
+    if !facts::is_authority(authority) {
+        return Some(format!(
+            "{name} is no authority (CA:FALSE), so that it lets in nobody but itself; put the \
+             certificate of the authority that issued it there"
+        ));
+    }
+    let is_root = facts::is_issued_by(authority, authority);
+    let weak = weak_key(authority).or_else(|| weak_signature(authority).filter(|_| !is_root));
+    weak.map(|why| {
+        format!(
+            "{why}; OpenSSL refuses every certificate that it issued: renew the authority with RSA 2048 \
+             or P-256, and SHA-256"
+        )
+    })
+}
+
+fn purpose(leaf: &X509) -> Option<String> {
+    let name = client::display(leaf.subject_name());
+    (!facts::serves(leaf)).then(|| {
+        format!(
+            "{name} is not for server authentication, so that no host connects; get one with the \
+             purpose 1.3.6.1.5.5.7.3.1 (serverAuth)"
+        )
+    })
+}
+
+fn weak_key(certificate: &X509) -> Option<String> {
+    let key = certificate.public_key().ok()?;
+    let name = client::display(certificate.subject_name());
+    let (bits, is_weak) = (key.bits(), key.id() == Id::RSA && key.bits() < RSA_BITS);
+    is_weak.then(|| format!("{name} has an RSA key of {bits} bits"))
+}
+
+fn weak_signature(certificate: &X509) -> Option<String> {
+    let nid = certificate.signature_algorithm().object().nid();
+    let algorithm = nid.long_name().unwrap_or_default();
+    let is_weak = ["sha1", "md5"]
+        .iter()
+        .any(|weak| algorithm.to_ascii_lowercase().contains(weak));
+    let name = client::display(certificate.subject_name());
+    is_weak.then(|| format!("{name} is signed with {algorithm}"))
+}
