@@ -227,12 +227,14 @@ impl Room {
         self.places.get(&id).map_or(0, |place| place.bytes)
     }
 
-    pub(super) fn oldest_stranger(&self) -> Option<ConnId> {
-        self.strangers.first().copied()
+    /// Strangers, the oldest first, as many as are looked at.
+    pub(super) fn oldest_strangers(&self) -> impl Iterator<Item = ConnId> {
+        self.strangers.iter().copied().take(LOOKED_AT)
     }
 
-    pub(super) fn oldest_handshake(&self) -> Option<ConnId> {
-        self.handshakes.first().copied()
+    /// The same of handshakes.
+    pub(super) fn oldest_handshakes(&self) -> impl Iterator<Item = ConnId> {
+        self.handshakes.iter().copied().take(LOOKED_AT)
     }
 
     /// The oldest handshake of whoever has more of them than its share, that of `id`.

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long a newcomer has before it may have to go for another one: after an outage all
 /// hosts come at once, and each should get to its first answer.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a source that is let in has been at rest before it may have to go: longer than
+/// it is between two batches.
+const REST: Duration = Duration::from_secs(30);
 /// How long a request is behind its slowest pace when it counts as stalled.
 const STALLED: Duration = Duration::from_secs(2);
 
@@ -41,8 +44,7 @@ impl Collector {
     pub fn make_room(&mut self, now: Now, is_secure: bool) -> Admission {
         let mut admission = Admission::Free;
         if is_secure && self.room.handshakes() >= self.room.bounds.handshakes {
-            let oldest = self.room.oldest_handshake();
-            let Some(oldest) = oldest.filter(|id| self.had_its_time(now, *id)) else {
+            let Some(oldest) = self.oldest_handshake(now) else {
                 return Admission::Full;
             };
             self.close_for_others(now, oldest, "its TLS handshake took longer than others'");
@@ -59,10 +61,24 @@ impl Collector {
         admission
     }
 
+    /// Which handshake goes first where there is no room for more.
+    fn oldest_handshake(&self, now: Now) -> Option<ConnId> {
+        let old = || {
+            let handshakes = self.room.oldest_handshakes();
+            handshakes.take_while(|id| self.had_its_time(now, *id))
+        };
+        let of_many = old().find(|id| self.room.handshake_over_share(*id).is_some());
+        of_many.or_else(|| old().next())
+    }
+
     /// Who goes first where there is no room for more connections.
     fn least_missed(&self, now: Now) -> Option<ConnId> {
-        let stranger = self.room.oldest_stranger();
-        let stranger = stranger.filter(|id| self.had_its_time(now, *id));
+        let old = || {
+            let strangers = self.room.oldest_strangers();
+            strangers.take_while(|id| self.had_its_time(now, *id))
+        };
+        let of_many = old().find(|id| self.room.is_over_share(*id));
+        let stranger = of_many.or_else(|| old().next());
         let known = || self.room.known_of_widest();
         stranger.or_else(|| known().find(|id| self.is_at_rest(now, *id)))
     }
@@ -74,7 +90,7 @@ impl Collector {
 
     fn is_at_rest(&self, now: Now, id: ConnId) -> bool {
         let slot = self.connections.get(&id);
-        slot.is_some_and(|slot| slot.connection.is_idle_for(now, GRACE))
+        slot.is_some_and(|slot| slot.connection.is_idle_for(now, REST))
     }
 
     /// Counts a connection to whom it belongs by now.
@@ -100,21 +116,25 @@ impl Collector {
         }
     }
 
-    /// Whoever comes while its holder is over its share has one of its own go, the oldest.
+    /// Whoever comes while its holder is over its share has one of its own go, the oldest
+    /// that had its time: without that, many that come at once would push each other out
+    /// and none would get anywhere.
     fn keep_to_shares(&mut self, now: Now, id: ConnId) {
-        if let Some(oldest) = self.room.handshake_over_share(id) {
+        if let Some(oldest) = self.room.handshake_over_share(id)
+            && self.had_its_time(now, oldest)
+        {
             let reason = "too many TLS handshakes of this address are not done";
             return self.close_for_others(now, oldest, reason);
         }
         if !self.room.is_over_share(id) {
             return;
         }
-        let is_stranger = self.room.is_stranger(id);
-        let strangers = self.room.oldest_stranger_beside(id).filter(|_| is_stranger);
-        let others = strangers.filter(|oldest| *oldest != id);
+        let stranger = self.room.oldest_stranger_beside(id);
+        let stranger = stranger.filter(|_| self.room.is_stranger(id));
+        let stranger = stranger.filter(|oldest| self.had_its_time(now, *oldest));
         let known = || self.room.known_beside(id);
-        let oldest = others.or_else(|| known().find(|other| self.is_at_rest(now, *other)));
-        if let Some(oldest) = oldest.or(strangers) {
+        let oldest = stranger.or_else(|| known().find(|other| self.is_at_rest(now, *other)));
+        if let Some(oldest) = oldest {
             let reason = "too many connections of this address or account, and no room for others";
             self.close_for_others(now, oldest, reason);
         }

@@ -89,6 +89,7 @@ fn one_address_may_fill_three_quarters_and_then_has_a_share() {
     let nat: Vec<_> = (0..60)
         .filter_map(|_| accept(&mut pair, address(1), false))
         .collect();
+    pair.advance(seconds(1));
     assert_eq!(open(&pair, &nat), 60, "three quarters of 80");
     let more: Vec<_> = (0..40)
         .filter_map(|_| accept(&mut pair, address(1), false))
@@ -97,7 +98,7 @@ fn one_address_may_fill_three_quarters_and_then_has_a_share() {
     assert_eq!(open(&pair, &nat), 20, "its own oldest have gone");
     assert!(open(&pair, &nat[..40]) == 0);
     assert_eq!(refused(&pair, RefusalKind::Room), 40);
-    // All others get in, up to a share each.
+    // All others get in.
     let others: Vec<_> = (2..=3)
         .flat_map(|from| (0..10).map(move |_| address(from)))
         .filter_map(|from| accept(&mut pair, from, false))
@@ -106,13 +107,42 @@ fn one_address_may_fill_three_quarters_and_then_has_a_share() {
 }
 
 #[test]
+fn many_that_come_at_once_do_not_push_each_other_out() {
+    let mut pair = narrow(16, 16);
+    let all: Vec<_> = (0..100)
+        .filter_map(|_| accept(&mut pair, address(1), false))
+        .collect();
+    assert_eq!((all.len(), open(&pair, &all)), (16, 16), "the others wait");
+    assert_eq!(refused(&pair, RefusalKind::Room), 0);
+}
+
+#[test]
+fn whoever_has_many_goes_before_one_who_is_slow() {
+    let mut pair = narrow(16, 16);
+    let slow = accept(&mut pair, address(2), false).unwrap();
+    let many: Vec<_> = (0..15)
+        .filter_map(|_| accept(&mut pair, address(1), false))
+        .collect();
+    pair.advance(seconds(1));
+    for number in 0..13 {
+        assert!(accept(&mut pair, address(10 + number), false).is_some());
+    }
+    assert_eq!(open(&pair, &[slow]), 1);
+    assert_eq!(open(&pair, &many), 2, "its share stays");
+}
+
+#[test]
 fn a_network_of_ipv6_is_one_holder() {
     let mut pair = narrow(8, 8);
     let from = |number: u16| format!("2001:db8:1:2:{number:x}::1").parse().unwrap();
-    let all: Vec<_> = (0..20)
+    let first: Vec<_> = (0..6)
         .filter_map(|number| accept(&mut pair, from(number), false))
         .collect();
-    assert_eq!((all.len(), open(&pair, &all)), (20, 6));
+    pair.advance(seconds(1));
+    let next: Vec<_> = (6..12)
+        .filter_map(|number| accept(&mut pair, from(number), false))
+        .collect();
+    assert_eq!((open(&pair, &first), open(&pair, &next)), (0, 6));
 }
 
 #[test]
@@ -153,7 +183,7 @@ fn an_account_has_a_share_too_and_loses_what_rests() {
         .map(|number| known(&mut pair, "shared", address(number)))
         .collect();
     assert_eq!(open(&pair, &shared), 12);
-    pair.advance(seconds(1));
+    pair.advance(seconds(30));
     begin(&mut pair, shared[0], 5000, 100);
     let more = known(&mut pair, "shared", address(13));
     assert_eq!(open(&pair, &[more, shared[0]]), 2, "one that sends stays");
@@ -166,35 +196,45 @@ fn an_account_has_a_share_too_and_loses_what_rests() {
 #[test]
 fn null_sessions_of_one_address_share_a_full_room_by_turns() {
     let mut pair = narrow(8, 8);
-    let first: Vec<_> = (0..6)
+    let first: Vec<_> = (0..8)
         .map(|number| null_session(&mut pair, &format!("host{number}")))
         .collect();
-    pair.advance(seconds(2));
-    let next: Vec<_> = (6..20)
+    pair.advance(seconds(29));
+    let now = pair.now;
+    assert_eq!(pair.collector.make_room(now, false), Admission::Full);
+    pair.advance(seconds(1));
+    let next: Vec<_> = (8..12)
         .map(|number| {
-            assert_ne!(pair.collector.make_room(pair.now, false), Admission::Full);
-            let conn = null_session(&mut pair, &format!("host{number}"));
-            pair.advance(seconds(2));
-            conn
+            let now = pair.now;
+            assert_ne!(pair.collector.make_room(now, false), Admission::Full);
+            null_session(&mut pair, &format!("host{number}"))
         })
         .collect();
-    assert_eq!(open(&pair, &first), 0);
-    assert!(open(&pair, &next) >= 6);
+    assert_eq!(open(&pair, &next), 4);
+    assert!(open(&pair, &first) <= 4);
 }
 
 #[test]
 fn handshakes_that_are_not_done_have_a_room_of_their_own() {
     let mut pair = narrow(1000, 40);
-    let all: Vec<_> = (0..100)
+    let all: Vec<_> = (0..30)
         .filter_map(|_| accept(&mut pair, address(1), true))
         .collect();
-    assert_eq!(all.len(), 100);
-    assert_eq!(open(&pair, &all), 30, "three quarters, then its own oldest");
+    pair.advance(seconds(1));
+    let more: Vec<_> = (0..15)
+        .filter_map(|_| accept(&mut pair, address(1), true))
+        .collect();
+    assert_eq!(
+        (open(&pair, &all), open(&pair, &more)),
+        (15, 15),
+        "its own oldest"
+    );
     let others: Vec<_> = (2..=11)
         .filter_map(|from| accept(&mut pair, address(from), true))
         .collect();
     assert_eq!((others.len(), open(&pair, &others)), (10, 10));
-    assert_eq!(accept(&mut pair, address(20), true), None, "it waits");
+    assert!(accept(&mut pair, address(20), true).is_some());
+    assert_eq!(open(&pair, &all), 14, "whoever has many goes first");
     assert!(
         accept(&mut pair, address(20), false).is_some(),
         "no TLS there"
