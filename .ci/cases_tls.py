@@ -109,7 +109,7 @@ def stranger(folder):
 @case("tls: without a certificate and without another method nobody gets in")
 def without_certificate(folder):
     with SecureRelay(folder) as relay:
-        fails_with("auth.rejected", lambda: wef.run(relay.options(auth="ntlm-anonymous"), []))
+        fails_with("http.status", lambda: wef.run(relay.options(auth="ntlm-anonymous"), []))
 
 
 @case("tls: from nothing with certificates of wecrelay ca")

@@ -225,8 +225,15 @@ fn chains_are_completed_from_the_bundle_and_the_hosts_own_issuer_is_named() {
 #[test]
 fn without_a_certificate_a_host_may_only_authenticate_otherwise() {
     let site = Site::new();
-    let relay = site.start(&[]);
-    assert_eq!(Client::without().enumerate(&relay).unwrap().status, 401);
+    let mut relay = site.start(&[]);
+    let reply = Client::without().enumerate(&relay).unwrap();
+    // There is no scheme that a 401 could name.
+    assert_eq!(
+        (reply.status, reply.header("WWW-Authenticate")),
+        (403, None)
+    );
+    let line = relay.process.wait_for_log("refused with 403");
+    assert!(line.contains("private key"), "{line}");
     drop(relay);
     let relay = site.start(&["--anonymous", "127.0.0.0/8"]);
     let reply = Client::without().enumerate(&relay).unwrap();
