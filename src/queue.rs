@@ -5,7 +5,8 @@
 //! after an unclean end it starts over with the last delivered frames (the
 //! replay window), because what the peer's TCP has taken its application may
 //! never have read (`tcp`). With RELP, which needs no such window, each message is
-//! confirmed by itself; a [`Position`] names it.
+//! confirmed by itself, in any order; a [`Position`] names it, and a batch leaves as soon
+//! as its last one is, whatever those before it wait for.
 //!
 //! ```
 //! use std::rc::Rc;
@@ -36,8 +37,8 @@ pub struct Frames {
     pub ends: Vec<usize>,
 }
 
-/// Where a message begins among all that was sent on one connection, in bytes. Later
-/// messages have higher positions.
+/// Which message it is of all that were queued, in their order. It stays the same on the
+/// next connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
@@ -58,6 +59,8 @@ enum Standing {
 struct Entry {
     frames: Rc<Frames>,
     standing: Standing,
+    /// The position of its first message.
+    first: u64,
     /// Messages without a confirmation of their own.
     unanswered: usize,
     /// Which messages have one, on whatever connection; empty if none has.
@@ -80,15 +83,24 @@ impl Entry {
         self.frames.ends.partition_point(|&end| end <= offset)
     }
 
-    /// Notes that the message at `offset` is confirmed.
-    fn answer(&mut self, offset: usize) {
-        let number = self.number(offset);
+    /// The message with that number.
+    fn message_of(&self, number: usize) -> Option<&[u8]> {
+        let start = match number.checked_sub(1) {
+            Some(before) => *self.frames.ends.get(before)?,
+            None => 0,
+        };
+        self.frames.bytes.get(start..*self.frames.ends.get(number)?)
+    }
+
+    /// Notes that a message is confirmed. Answers whether that is new.
+    fn answer(&mut self, number: usize) -> bool {
         self.answered.resize(self.frames.ends.len(), false);
-        if let Some(answered) = self.answered.get_mut(number)
-            && !std::mem::replace(answered, true)
-        {
-            self.unanswered -= 1;
-        }
+        let Some(answered) = self.answered.get_mut(number) else {
+            return false;
+        };
+        let is_new = !std::mem::replace(answered, true);
+        self.unanswered -= usize::from(is_new);
+        is_new
     }
 
     /// The length of the message at `offset`, if it needs not be sent any more.
@@ -111,8 +123,8 @@ pub struct Queue {
     confirmed: usize,
     /// Bytes written on this connection beyond those entries.
     unconfirmed: usize,
-    /// All bytes written on this connection.
-    written: u64,
+    /// The position of the next message that is queued.
+    next: u64,
     /// All bytes written on any connection.
     total: u64,
     /// All messages of delivered entries.
@@ -125,6 +137,8 @@ pub struct Queue {
     own: usize,
     /// Size of the replay window in bytes.
     replay: usize,
+    /// Whether each message is confirmed by itself.
+    by_message: bool,
 }
 
 impl Queue {
@@ -137,13 +151,23 @@ impl Queue {
             offset: 0,
             confirmed: 0,
             unconfirmed: 0,
-            written: 0,
+            next: 0,
             total: 0,
             delivered: 0,
             kept: 0,
             backlog: 0,
             own: 0,
             replay,
+            by_message: false,
+        }
+    }
+
+    /// An empty queue whose messages are confirmed one by one.
+    #[must_use]
+    pub fn by_message() -> Self {
+        Self {
+            by_message: true,
+            ..Self::new(0)
         }
     }
 
@@ -160,7 +184,10 @@ impl Queue {
 
     fn append(&mut self, standing: Standing, frames: Rc<Frames>) {
         self.backlog += frames.bytes.len();
+        let first = self.next;
+        self.next += u64::try_from(frames.ends.len()).unwrap_or(0);
         self.entries.push_back(Entry {
+            first,
             unanswered: frames.ends.len(),
             answered: Vec::new(),
             frames,
@@ -202,52 +229,68 @@ impl Queue {
     /// The position of what is sent next.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position(self.written)
+        let entry = self.entries.get(self.cursor);
+        Position(entry.map_or(self.next, |entry| {
+            entry.first + u64::try_from(entry.number(self.offset)).unwrap_or(0)
+        }))
     }
 
-    /// A message that was sent on this connection and is not confirmed, if its source
-    /// still waits for it.
+    /// A message that is not confirmed.
     #[must_use]
-    pub fn awaited_message(&self, position: Position) -> Option<&[u8]> {
-        let (index, offset) = self.find(position)?;
-        let entry = self.entries.get(index)?;
-        let awaited = matches!(entry.standing, Standing::Awaited(_));
-        awaited.then(|| entry.message(offset)).flatten()
+    pub fn message(&self, position: Position) -> Option<&[u8]> {
+        let (index, number) = self.find(position)?;
+        self.entries.get(index)?.message_of(number)
     }
 
-    /// The entry that holds a position, and the offset there.
-    fn find(&self, position: Position) -> Option<(usize, usize)> {
-        let start = self.written - u64::try_from(self.unconfirmed).ok()?;
-        let mut offset = usize::try_from(position.0.checked_sub(start)?).ok()?;
-        for (index, entry) in self.entries.iter().enumerate().skip(self.confirmed) {
-            if offset < entry.len() {
-                return (position.0 < self.written).then_some((index, offset));
-            }
-            offset -= entry.len();
+    /// The batch of such a message, if its source still waits for it.
+    #[must_use]
+    pub fn awaited_batch(&self, position: Position) -> Option<BatchId> {
+        let (index, _) = self.find(position)?;
+        match self.entries.get(index)?.standing {
+            Standing::Awaited(batch) => Some(batch),
+            Standing::Abandoned | Standing::Own | Standing::Delivered => None,
         }
-        None
+    }
+
+    /// The entry that holds a message, and which of its messages it is.
+    fn find(&self, position: Position) -> Option<(usize, usize)> {
+        let after = self.entries.partition_point(|e| e.first <= position.0);
+        let index = after.checked_sub(1)?;
+        let entry = self.entries.get(index)?;
+        let number = usize::try_from(position.0 - entry.first).ok()?;
+        let is_answered = entry.answered.get(number).is_some_and(|answered| *answered);
+        (number < entry.frames.ends.len() && !is_answered).then_some((index, number))
     }
 
     /// The message at `position` is confirmed, or nobody waits for it. A batch whose
-    /// last message this was is delivered.
+    /// last message this was is delivered, and leaves.
     pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
-        let Some((index, offset)) = self.find(position) else {
+        let Some((index, number)) = self.find(position) else {
             return;
         };
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.answer(offset);
-            if entry.unanswered == 0 {
-                self.settle(index, delivered);
-            }
+        let is_written = position < self.position();
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        entry.answer(number);
+        if is_written {
+            self.unconfirmed -= entry.message_of(number).map_or(0, <[u8]>::len);
+        } else {
+            self.skip_answered();
         }
-        while self.confirmed < self.cursor
-            && let Some(entry) = self.entries.get(self.confirmed)
-            && entry.unanswered == 0
-        {
-            self.unconfirmed -= entry.len();
-            self.confirmed += 1;
+        self.release(index, delivered);
+    }
+
+    /// Lets an entry go if each of its messages is confirmed.
+    fn release(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
+        if self.entries.get(index).is_none_or(|e| e.unanswered > 0) {
+            return;
         }
-        self.trim();
+        self.settle(index, delivered);
+        if let Some(entry) = self.entries.remove(index) {
+            self.kept -= entry.len();
+            self.cursor -= usize::from(index < self.cursor);
+        }
     }
 
     /// Bytes written since the start, repeats too.
@@ -274,14 +317,13 @@ impl Queue {
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.total += u64::try_from(count).unwrap_or(0);
+        self.unconfirmed += count;
         self.advance(count);
         self.skip_answered();
     }
 
     fn advance(&mut self, count: usize) {
         self.offset += count;
-        self.unconfirmed += count;
-        self.written += u64::try_from(count).unwrap_or(0);
         while let Some(entry) = self.entries.get(self.cursor) {
             if self.offset < entry.len() {
                 break;
@@ -291,7 +333,7 @@ impl Queue {
         }
     }
 
-    /// Messages that were confirmed on an earlier connection count as written.
+    /// Messages that were confirmed on an earlier connection are not sent again.
     fn skip_answered(&mut self) {
         while let Some(entry) = self.entries.get(self.cursor)
             && let Some(length) = entry.answered_length(self.offset)
@@ -342,18 +384,13 @@ impl Queue {
         self.offset = 0;
         self.confirmed = 0;
         self.unconfirmed = 0;
-        self.written = 0;
         self.drop_abandoned();
-        // Messages that were confirmed one by one may have overtaken others.
-        if self.replay == 0 {
-            self.entries.retain(|e| e.standing != Standing::Delivered);
-            self.kept = 0;
-        }
         self.skip_answered();
     }
 
     /// The source of `batch` no longer waits. The batch leaves the queue unless
-    /// a part of it is on the wire. Answers whether it was still to be delivered.
+    /// a part of it is on the wire; of that one, messages that are confirmed one by one
+    /// and not sent yet leave. Answers whether it was still to be delivered.
     pub fn cancel(&mut self, batch: BatchId) -> bool {
         let awaited = |entry: &Entry| entry.standing == Standing::Awaited(batch);
         let Some(index) = self.entries.iter().position(awaited) else {
@@ -363,11 +400,26 @@ impl Queue {
             if let Some(entry) = self.entries.get_mut(index) {
                 entry.standing = Standing::Abandoned;
             }
+            if self.by_message {
+                self.drop_unsent(index);
+            }
         } else if let Some(entry) = self.entries.remove(index) {
             self.backlog -= entry.len();
             self.skip_answered();
         }
         true
+    }
+
+    /// What of an abandoned entry is not sent needs no confirmation.
+    fn drop_unsent(&mut self, index: usize) {
+        let (cursor, offset) = (self.cursor, self.offset);
+        if let Some(entry) = self.entries.get_mut(index).filter(|_| index == cursor) {
+            for number in entry.number(offset)..entry.frames.ends.len() {
+                entry.answer(number);
+            }
+            self.skip_answered();
+        }
+        self.release(index, &mut Vec::new());
     }
 
     fn drop_abandoned(&mut self) {
@@ -536,26 +588,27 @@ mod tests {
 
     #[test]
     fn a_batch_is_delivered_when_each_of_its_messages_is_confirmed() {
-        let mut queue = Queue::new(0);
+        let mut queue = Queue::by_message();
         queue.push(BatchId(1), frames(&["one", "two", "three"]));
         queue.push(BatchId(2), frames(&["four"]));
         let sent: Vec<_> = std::iter::from_fn(|| send(&mut queue)).collect();
         let at: Vec<_> = sent.iter().map(|(position, _)| *position).collect();
-        assert_eq!(queue.awaited_message(at[1]), Some(b"two".as_slice()));
+        assert_eq!(queue.message(at[1]), Some(b"two".as_slice()));
+        assert_eq!(queue.awaited_batch(at[1]), Some(BatchId(1)));
         assert!(confirm_message(&mut queue, at[2]).is_empty());
         assert!(confirm_message(&mut queue, at[0]).is_empty());
         assert_eq!(confirm_message(&mut queue, at[3]), [2]);
         assert_eq!(queue.backlog(), 11);
-        assert_eq!(queue.awaited_message(at[1]), Some(b"two".as_slice()));
+        assert_eq!(queue.message(at[1]), Some(b"two".as_slice()));
         assert_eq!(confirm_message(&mut queue, at[1]), [1]);
         assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
-        assert_eq!(queue.awaited_message(at[1]), None);
-        assert_eq!(queue.awaited_message(queue.position()), None);
+        assert_eq!(queue.message(at[1]), None);
+        assert_eq!(queue.message(queue.position()), None);
     }
 
     #[test]
     fn only_messages_without_a_confirmation_are_sent_again() {
-        let mut queue = Queue::new(0);
+        let mut queue = Queue::by_message();
         queue.push(BatchId(1), frames(&["one", "two"]));
         queue.push(BatchId(2), frames(&["three"]));
         queue.push(BatchId(3), frames(&["four", "five"]));
@@ -574,14 +627,56 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_an_abandoned_batch_is_awaited_no_more() {
-        let mut queue = Queue::new(0);
+    fn what_is_confirmed_leaves_past_a_message_that_never_is() {
+        let mut queue = Queue::by_message();
+        queue.push(BatchId(0), frames(&["never", "ok"]));
+        let poison = send(&mut queue).unwrap().0;
+        let good = send(&mut queue).unwrap().0;
+        assert!(confirm_message(&mut queue, good).is_empty());
+        for batch in 1..1000 {
+            queue.push(BatchId(batch), frames(&["aaaa", "bbbb"]));
+            let sent = [send(&mut queue), send(&mut queue)].map(|sent| sent.unwrap().0);
+            assert!(confirm_message(&mut queue, sent[1]).is_empty());
+            assert_eq!(confirm_message(&mut queue, sent[0]), [batch]);
+            assert_eq!((queue.entries.len(), queue.backlog()), (1, 7));
+        }
+        assert_eq!((queue.unconfirmed(), queue.kept), (5, 0));
+        assert_eq!(queue.message(poison), Some(b"never".as_slice()));
+        // On the next connection only that one is sent again, at the same position.
+        queue.rewind();
+        assert_eq!(send(&mut queue).unwrap(), (poison, "never".to_owned()));
+        assert_eq!(send(&mut queue), None);
+        assert_eq!(confirm_message(&mut queue, poison), [0]);
+        assert_eq!((queue.entries.len(), queue.backlog()), (0, 0));
+    }
+
+    #[test]
+    fn a_message_may_be_confirmed_before_it_is_sent_again() {
+        let mut queue = Queue::by_message();
         queue.push(BatchId(1), frames(&["one", "two"]));
+        queue.push(BatchId(2), frames(&["three"]));
+        let at: Vec<_> = (0..3).map(|_| send(&mut queue).unwrap().0).collect();
+        queue.rewind();
+        assert!(confirm_message(&mut queue, at[0]).is_empty());
+        assert_eq!(confirm_message(&mut queue, at[2]), [2]);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (6, 0));
+        assert_eq!(send(&mut queue).unwrap(), (at[1], "two".to_owned()));
+        assert_eq!(confirm_message(&mut queue, at[1]), [1]);
+        assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
+    }
+
+    #[test]
+    fn a_message_of_an_abandoned_batch_is_awaited_no_more() {
+        let mut queue = Queue::by_message();
+        queue.push(BatchId(1), frames(&["one", "two"]));
+        queue.push(BatchId(2), frames(&["three"]));
         let at = send(&mut queue).unwrap().0;
         queue.cancel(BatchId(1));
-        assert_eq!(queue.awaited_message(at), None);
-        let next = send(&mut queue).unwrap().0;
-        assert!(confirm_message(&mut queue, next).is_empty());
+        assert_eq!(queue.awaited_batch(at), None);
+        assert_eq!(queue.message(at), Some(b"one".as_slice()));
+        let (next, text) = send(&mut queue).unwrap();
+        assert_eq!(text, "three", "the rest of it is not begun");
+        assert_eq!(confirm_message(&mut queue, next), [2]);
         assert!(confirm_message(&mut queue, at).is_empty());
         assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
     }
@@ -605,10 +700,10 @@ mod tests {
 
     #[test]
     fn a_message_of_our_own_log_may_be_let_go() {
-        let mut queue = Queue::new(0);
+        let mut queue = Queue::by_message();
         queue.push_own(frames(&["own"]));
         let at = send(&mut queue).unwrap().0;
-        assert_eq!(queue.awaited_message(at), None);
+        assert_eq!(queue.awaited_batch(at), None);
         assert!(confirm_message(&mut queue, at).is_empty());
         assert_eq!((queue.backlog(), queue.own()), (0, 0));
     }

@@ -56,6 +56,10 @@ escape=reversible doubles backslashes in text where control characters have to b
 escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line ends stay \
 as they are. escape=0.1 is the form of version 0.1. Default: reversible.
 
+refused=retry, drop or file:PATH (relp, relp+tls): what becomes of an event that the \
+receiver refuses for good: its host keeps it and comes again later, it is dropped and \
+counted, or it is appended to a file. Other hosts are not held up by it. Default: retry.
+
 type=stream (unix): a stream socket. Default: datagram.
 
 sync=yes (file): events count as delivered only when the disk has them. Default: no.

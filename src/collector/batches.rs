@@ -3,6 +3,7 @@
 
 use super::bookmarks::Outcome;
 use super::known::Before;
+use super::setbacks::{self, Who};
 use super::{Collector, ConnId, Timer, seconds};
 use crate::auth::Identity;
 use crate::bookmark::{self, BatchFacts, Bookmark};
@@ -12,7 +13,7 @@ use crate::hosts;
 use crate::queue::{BatchId, Frames};
 use crate::store::{Stamp, Store};
 use crate::wsman::{self, Header};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -53,6 +54,8 @@ pub(super) struct Batch {
     pub(super) subscription: String,
     /// Whose it is in the table of hosts, and for which subscription.
     pub(super) host: Option<(Rc<hosts::Key>, Uuid)>,
+    /// Where it came from.
+    pub(super) address: IpAddr,
     pub(super) began: Instant,
     /// Outputs that have not delivered it.
     waiting: usize,
@@ -78,6 +81,7 @@ impl Batch {
         Self {
             subscription,
             host: None,
+            address: Ipv4Addr::UNSPECIFIED.into(),
             began,
             timeout,
             until: deadline(now, began, timeout),
@@ -87,6 +91,11 @@ impl Batch {
             events,
             waiting: 0,
         }
+    }
+
+    /// Whose it is, as far as a receiver's refusal is about it.
+    pub(super) fn who(&self) -> Option<Who> {
+        setbacks::who(self.host.as_ref(), self.address)
     }
 }
 
@@ -173,6 +182,7 @@ impl Collector {
             stored: outcome.before,
             facts: mark.facts,
         });
+        self.setbacks.note_acknowledged(batch.who().as_ref());
         self.note_acknowledged(now, batch, before);
         self.acknowledge(now, batch);
     }

@@ -21,6 +21,7 @@ mod forgetting;
 mod forms;
 mod guesses;
 mod known;
+mod links;
 mod own;
 mod pressure;
 mod principals;
@@ -28,6 +29,7 @@ mod repeats;
 mod requests;
 mod room;
 mod running;
+mod setbacks;
 mod snapshot;
 mod sources;
 mod squeeze;
@@ -54,6 +56,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use room::Room;
+use setbacks::Setbacks;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -125,6 +128,8 @@ pub enum Input<'a> {
     Written(OutputId, usize),
     /// The output's peer has yet to acknowledge that many of the written bytes.
     Measured(OutputId, usize),
+    /// What the output's link wanted in its file of refused messages is on disk, or why not.
+    Filed(OutputId, Option<&'a str>),
     /// Nothing but time has passed.
     Timeout,
 }
@@ -180,6 +185,8 @@ pub struct Collector {
     bookmarks: Bookmarks,
     repeats: Repeats,
     guesses: Guesses,
+    /// Hosts with a batch that a receiver refuses.
+    setbacks: Setbacks,
     pressure: Pressure,
     /// When it last made sources wait unread.
     last_hold: Option<(Instant, Instant)>,
@@ -223,6 +230,7 @@ impl Collector {
             bookmarks: Bookmarks::default(),
             repeats: Repeats::default(),
             guesses: Guesses::new(now),
+            setbacks: Setbacks::default(),
             pressure: Pressure::Released,
             last_hold: None,
             room: Room::default(),
@@ -288,32 +296,8 @@ impl Collector {
             Input::Sent(id, count) => self.handle_sent(now, id, count, store),
             Input::Ended(id) => self.forget(id),
             Input::Judged(id, verdict) => self.handle_judged(now, id, verdict, store),
-            Input::Opened(id) => self.with_link(id, |link, _| {
-                link.handle_opened(now);
-                None
-            }),
-            Input::Failed(id, why) => self.with_link(id, |link, _| {
-                link.handle_failed(now, why);
-                None
-            }),
-            Input::Replied(id, bytes) => {
-                self.with_link(id, |link, delivered| {
-                    link.handle_received(now, bytes, delivered)
-                });
-            }
-            Input::Written(id, count) => {
-                self.with_link(id, |link, delivered| {
-                    link.handle_written(now, count, delivered);
-                    None
-                });
-            }
-            Input::Measured(id, left) => {
-                self.with_link(id, |link, delivered| {
-                    link.handle_measured(now, left, delivered);
-                    None
-                });
-            }
             Input::Timeout => self.handle_timeout(now),
+            ref of_output => self.handle_output(now, of_output),
         }
         self.note_fullness(now);
     }
@@ -385,31 +369,10 @@ impl Collector {
         self.links.iter().all(Link::is_closed)
     }
 
-    fn with_link(
-        &mut self,
-        id: OutputId,
-        act: impl FnOnce(&mut Link, &mut Vec<BatchId>) -> Option<Task>,
-    ) {
-        let mut confirmed = Vec::new();
-        if let Some(link) = self.links.get_mut(id.0)
-            && let Some(task) = act(link, &mut confirmed)
-        {
-            self.outputs.push_back(Output::Link(id, task));
-        }
-        let required = self
-            .links
-            .get(id.0)
-            .is_some_and(|link| link.settings().required);
-        for batch in confirmed.into_iter().filter(|_| required) {
-            self.note_delivered(batch);
-        }
-    }
-
     fn handle_timeout(&mut self, now: Now) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            if let Some(task) = link.handle_timeout(now) {
-                self.outputs.push_back(Output::Link(OutputId(index), task));
-            }
+        for index in 0..self.links.len() {
+            let id = OutputId(index);
+            self.with_link(now, id, |link, _| link.handle_timeout(now));
         }
         while let Some(&(at, timer)) = self.timers.first() {
             if at > now.monotonic {
@@ -430,6 +393,7 @@ impl Collector {
         self.ask_waiting(now);
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
+        self.setbacks.sweep(now);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::batches::{Batch, Mark};
 use super::who::Source;
-use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds};
+use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds, setbacks};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -164,7 +164,9 @@ impl Collector {
             self.sources
                 .note_posted(&source.name(&header), source.address);
         }
-        if self.is_full() {
+        let host = host.map(|host| (host, id));
+        let who = setbacks::who(host.as_ref(), source.address);
+        if self.is_full() || self.setbacks.holds(now, who.as_ref()) {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
         }
@@ -176,13 +178,14 @@ impl Collector {
                 return self.fault(now, source.conn, Some(&header), limit, &why);
             }
         };
-        if let Some(host) = &host {
-            self.note_reports((host, id), header.machine_id.as_deref(), events);
+        if let Some((host, id)) = &host {
+            self.note_reports((host, *id), header.machine_id.as_deref(), events);
         }
         let mark = self.mark_of(now, source, (id, reads_existing), &header, facts);
         let began = message.began;
         let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
-        batch.host = host.map(|host| (host, id));
+        batch.host = host;
+        batch.address = source.address;
         self.start_batch(now, batch, frames);
     }
 

@@ -1,7 +1,7 @@
 //! What is told of an output.
 
 use super::{Link, Phase};
-use crate::metrics::OutputFacts;
+use crate::metrics::{OutputFacts, RefusedFacts};
 use crate::queue::BatchId;
 
 impl Link {
@@ -14,15 +14,27 @@ impl Link {
             required: self.settings.required,
             backlog: self.queue.backlog(),
             written: self.queue.total_written(),
-            dropped: self.dropped,
+            dropped: self.dropped(),
             delivered: self.queue.delivered(),
             oldest: None,
-            trouble: self
-                .failing
-                .last()
-                .or(self.refusing.last())
-                .map(str::to_owned),
+            refused: self.refusing.suspects.strikes,
+            refused_dropped: self.refusing.dropped,
+            refused_filed: self.refusing.filed,
+            refused_events: self.refused_facts(),
+            trouble: self.failing.last().map(str::to_owned),
         }
+    }
+
+    fn refused_facts(&self) -> Vec<RefusedFacts> {
+        let events = self.refused_events().into_iter();
+        let events = events.map(|event| RefusedFacts {
+            event: event.name.to_string(),
+            reason: event.reason,
+            times: event.times,
+            since: event.since,
+            last: event.last,
+        });
+        events.collect()
     }
 
     /// The batch that has waited for longest, if a source waits for it.

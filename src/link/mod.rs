@@ -7,7 +7,9 @@
 
 mod facts;
 mod own;
+mod refusing;
 mod session;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -16,9 +18,11 @@ mod trouble;
 use crate::clock::Now;
 use crate::output::{Settings, Target};
 use crate::queue::{BatchId, Frames, Queue};
-use session::{Outcome, Session};
+use refusing::Refusing;
+use session::{Desk, Outcome, Session};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+pub use suspects::RefusedEvent;
 use trouble::Trouble;
 
 /// Bytes that may wait for one output before sources are held back.
@@ -77,8 +81,12 @@ pub struct Link {
     look: Option<(Instant, Duration)>,
     /// RELP on the open connection.
     session: Option<Session>,
+    /// What its receiver does not take, over all connections.
+    refusing: Refusing,
+    /// Batches that were delivered without a call that tells so.
+    settled: Vec<BatchId>,
     failing: Trouble,
-    refusing: Trouble,
+    refused: Trouble,
     late: Trouble,
     /// Messages dropped because a best effort output was full.
     dropped: u64,
@@ -90,8 +98,15 @@ impl Link {
     /// A link that wants to be opened at once.
     #[must_use]
     pub fn new(settings: Settings, now: Now) -> Self {
+        let by_message = matches!(settings.target, Target::Relp { .. });
+        let refused = settings.refused.clone();
         Self {
-            queue: Queue::new(settings.replay),
+            queue: match by_message {
+                true => Queue::by_message(),
+                false => Queue::new(settings.replay),
+            },
+            refusing: Refusing::new(refused, settings.required, &settings.label),
+            settled: Vec::new(),
             settings,
             phase: Phase::Down {
                 until: now.monotonic,
@@ -100,7 +115,7 @@ impl Link {
             look: None,
             session: None,
             failing: Trouble::default(),
-            refusing: Trouble::default(),
+            refused: Trouble::default(),
             late: Trouble::default(),
             dropped: 0,
             own_lost: 0,
@@ -116,7 +131,7 @@ impl Link {
     /// Messages dropped so far (best effort outputs only).
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped + self.refusing.dropped
     }
 
     /// Whether no more may be queued before something is delivered.
@@ -162,7 +177,7 @@ impl Link {
             self.handle_up(now);
             return;
         }
-        self.session = Some(Session::new(self.settings.required));
+        self.session = Some(Session::new());
         self.phase = Phase::Greeting {
             until: now.monotonic + OPENING_TIME,
         };
@@ -201,13 +216,27 @@ impl Link {
         } else {
             log::debug!("output {label}: {reason}");
         }
+        self.end_session(now);
         self.queue.rewind();
         self.look = None;
-        self.session = None;
         self.phase = Phase::Down {
             until: now.monotonic + self.pause,
         };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// A session that was open may have ended because of a message.
+    fn end_session(&mut self, now: Now) {
+        if let Some(session) = self.session.take()
+            && matches!(self.phase, Phase::Up)
+        {
+            let mut desk = Desk {
+                queue: &mut self.queue,
+                refusing: &mut self.refusing,
+                delivered: &mut self.settled,
+            };
+            session.handle_ended(now, &mut desk);
+        }
     }
 
     /// Everything is delivered, and nothing will follow: a RELP session is closed.
@@ -263,7 +292,7 @@ impl Link {
     /// A RELP session takes from the queue what it has room for.
     fn fill(&mut self, now: Now) {
         if let Some(session) = &mut self.session {
-            session.fill(now, &mut self.queue);
+            session.fill(now, &mut self.queue, &mut self.refusing);
         }
     }
 
@@ -277,7 +306,12 @@ impl Link {
         // Only RELP listens to what comes back.
         let session = self.session.as_mut()?;
         let before = self.queue.backlog();
-        let result = session.handle_received(now, bytes, &mut self.queue, delivered);
+        let mut desk = Desk {
+            queue: &mut self.queue,
+            refusing: &mut self.refusing,
+            delivered,
+        };
+        let result = session.handle_received(now, bytes, &mut desk);
         self.note_delivered(now, before);
         match result {
             Ok(outcome) => self.handle_outcome(now, outcome),
@@ -295,28 +329,21 @@ impl Link {
         if outcome.accepted {
             self.pause = FIRST_PAUSE;
         }
-        if let Some((count, reason)) = outcome.refused {
-            self.note_refused(now, count, &reason);
-        }
-        if self.session.as_ref().is_some_and(|s| !s.is_refused()) {
-            self.refusing.ease(now);
-        }
+        self.note_refusing(now);
         if outcome.closing || outcome.closed {
+            // By its own will: no message is to blame.
+            self.session = None;
             self.handle_failed(now, "the receiver closed the RELP session");
             return Some(Task::Close);
         }
         None
     }
 
-    fn note_refused(&mut self, now: Now, count: usize, reason: &str) {
-        let label = &self.settings.label;
-        if self.refusing.begin(now) {
-            log::warn!("output {label}: the receiver refuses messages ({reason})");
+    fn note_refusing(&mut self, now: Now) {
+        if self.refusing.suspects.is_empty() {
+            self.refused.ease(now);
         } else {
-            log::debug!("output {label}: {count} messages refused ({reason})");
-        }
-        if !self.settings.required {
-            self.drop_messages(count);
+            self.refused.begin(now);
         }
     }
 

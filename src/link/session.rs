@@ -1,7 +1,8 @@
-//! RELP on one open connection: which messages are on the way, when refused ones are
-//! sent again, and when a silent receiver is given up.
+//! RELP on one open connection: which messages are on the way, which the receiver has
+//! passed over, and when a silent receiver is given up.
 
-use super::LONGEST_PAUSE;
+use super::refusing::Refusing;
+use super::suspects::{FIRST_RETRY, Strike};
 use crate::clock::Now;
 use crate::queue::{BatchId, Position, Queue};
 use crate::syslog::relp::{Answer, Client, Error};
@@ -9,11 +10,12 @@ use std::time::{Duration, Instant};
 
 /// A receiver that owes answers and says nothing for so long is given up, as by librelp.
 const ANSWER_TIME: Duration = Duration::from_secs(90);
-/// First pause before refused messages are sent again; doubles while they are refused.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// A message that has no answer by then, while a later one has, will not get one:
+/// receivers answer in order, as fast as they take messages in.
+pub(super) const PASSED_OVER_TIME: Duration = Duration::from_secs(10);
 
 /// What the receiver's answers came to.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
     /// The session is open now.
     pub(super) opened: bool,
@@ -23,33 +25,29 @@ pub(super) struct Outcome {
     pub(super) closing: bool,
     /// It has answered our `close`.
     pub(super) closed: bool,
-    /// How many messages it refused, and why the last of them.
-    pub(super) refused: Option<(usize, String)>,
+}
+
+/// What a session works on, beside itself.
+pub(super) struct Desk<'a> {
+    pub(super) queue: &'a mut Queue,
+    pub(super) refusing: &'a mut Refusing,
+    pub(super) delivered: &'a mut Vec<BatchId>,
 }
 
 /// A RELP client and what it needs of time.
 #[derive(Debug)]
 pub(super) struct Session {
     client: Client,
-    /// Whether refused messages are sent again.
-    insists: bool,
     /// When the receiver is given up, while it owes answers.
     answer_by: Option<Instant>,
-    /// When refused messages are sent again.
-    retry_at: Option<Instant>,
-    retry_pause: Duration,
 }
 
 impl Session {
-    /// A session that wants to be opened. One that does not insist lets refused
-    /// messages go.
-    pub(super) fn new(insists: bool) -> Self {
+    /// A session that wants to be opened.
+    pub(super) fn new() -> Self {
         Self {
             client: Client::new(),
-            insists,
             answer_by: None,
-            retry_at: None,
-            retry_pause: FIRST_RETRY,
         }
     }
 
@@ -66,14 +64,19 @@ impl Session {
     }
 
     /// Takes messages from the queue as far as the window allows.
-    pub(super) fn fill(&mut self, now: Now, queue: &mut Queue) {
-        while self.client.has_room() {
-            let key = queue.position().0;
+    pub(super) fn fill(&mut self, now: Now, queue: &mut Queue, refusing: &mut Refusing) {
+        let suspects = &mut refusing.suspects;
+        while self.client.has_room() && !suspects.is_full() {
+            let position = queue.position();
             let Some(message) = queue.next_datagram() else {
                 break;
             };
             let size = message.len();
-            self.client.send(key, message);
+            // One that waits since the last connection is sent when it is due.
+            if !suspects.holds(position) {
+                self.client.send(position.0, now.monotonic, message);
+                suspects.note_sent(position, message);
+            }
             queue.handle_written(size);
         }
         self.watch(now);
@@ -92,99 +95,62 @@ impl Session {
         &mut self,
         now: Now,
         bytes: &[u8],
-        queue: &mut Queue,
-        delivered: &mut Vec<BatchId>,
+        desk: &mut Desk<'_>,
     ) -> Result<Outcome, Error> {
         let mut answers = Vec::new();
         let result = self.client.handle(bytes, &mut answers);
         let mut outcome = Outcome::default();
         for answer in answers {
-            self.handle_answer(now, answer, queue, delivered, &mut outcome);
+            handle_answer(now, answer, desk, &mut outcome);
         }
         result?;
         self.answer_by = None;
-        self.fill(now, queue);
+        self.send_suspects(now, desk);
+        self.fill(now, desk.queue, desk.refusing);
         Ok(outcome)
     }
 
-    fn handle_answer(
-        &mut self,
-        now: Now,
-        answer: Answer,
-        queue: &mut Queue,
-        delivered: &mut Vec<BatchId>,
-        outcome: &mut Outcome,
-    ) {
-        match answer {
-            Answer::Opened => outcome.opened = true,
-            Answer::Closing => outcome.closing = true,
-            Answer::Closed => outcome.closed = true,
-            Answer::Accepted(key) => {
-                outcome.accepted = true;
-                queue.confirm_message(Position(key), delivered);
-            }
-            Answer::Refused(key, why) => {
-                let count = outcome.refused.take().map_or(0, |(count, _)| count);
-                outcome.refused = Some((count + 1, why));
-                self.handle_refused(now, key, queue, delivered);
+    /// Time has passed: what was passed over is a suspect, and suspects that are due are
+    /// sent again.
+    pub(super) fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>) {
+        if let Some(before) = now.monotonic.checked_sub(PASSED_OVER_TIME) {
+            while let Some(key) = self.client.poll_overdue(before) {
+                strike(now, key, &Strike::PassedOver, desk);
             }
         }
+        self.send_suspects(now, desk);
+        self.fill(now, desk.queue, desk.refusing);
     }
 
-    fn handle_refused(
-        &mut self,
-        now: Now,
-        key: u64,
-        queue: &mut Queue,
-        delivered: &mut Vec<BatchId>,
-    ) {
-        if self.insists {
-            self.retry_at
-                .get_or_insert(now.monotonic + self.retry_pause);
-        } else {
-            self.client.forget(key);
-            queue.confirm_message(Position(key), delivered);
-        }
-    }
-
-    /// Sends refused messages again when it is time; those that nobody waits for any
-    /// more are let go, so that they do not fill the window.
-    pub(super) fn handle_timeout(
-        &mut self,
-        now: Now,
-        queue: &mut Queue,
-        delivered: &mut Vec<BatchId>,
-    ) {
-        if self.retry_at.is_none_or(|at| now.monotonic < at) {
-            return;
-        }
-        self.retry_at = None;
-        self.retry_pause = (self.retry_pause * 2).min(LONGEST_PAUSE);
-        let refused: Vec<u64> = self.client.refused().collect();
-        for key in refused {
-            match queue.awaited_message(Position(key)) {
-                Some(message) if self.client.send_again(key, message) => {}
-                // No room now: the next turn is soon enough.
-                Some(_) => {
-                    self.retry_at = Some(now.monotonic + FIRST_RETRY);
-                    break;
-                }
-                None => {
-                    self.client.forget(key);
-                    queue.confirm_message(Position(key), delivered);
-                }
+    /// Sends again what is due; what nobody waits for any more is let go.
+    fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
+        while let Some(position) = desk.refusing.suspects.next_due(now) {
+            if desk.queue.awaited_batch(position).is_none() {
+                let refusing = &mut *desk.refusing;
+                refusing.let_go(position, desk.queue, desk.delivered);
+                continue;
             }
+            let message = desk.queue.message(position).unwrap_or_default();
+            // No room, or not its turn yet on this connection: a moment later is soon enough.
+            if !self.client.has_room() || desk.queue.position() <= position {
+                desk.refusing.suspects.put_off(now.monotonic + FIRST_RETRY);
+                break;
+            }
+            self.client.send(position.0, now.monotonic, message);
+            desk.refusing.suspects.note_sent(position, message);
         }
-        self.fill(now, queue);
     }
 
-    /// Nothing has been refused for a while.
-    pub(super) fn handle_calm(&mut self) {
-        self.retry_pause = FIRST_RETRY;
-    }
-
-    pub(super) fn is_refused(&self) -> bool {
-        self.client.refused().next().is_some()
+    /// The connection is gone. The receiver may have ended it because of a message: one
+    /// that is a suspect and was on the way, else the first that it owes an answer.
+    pub(super) fn handle_ended(&self, now: Now, desk: &mut Desk<'_>) {
+        let mut blamed: Vec<u64> = desk.refusing.suspects.take_flying();
+        if blamed.is_empty() {
+            blamed.extend(self.client.waiting().next());
+        }
+        for key in blamed {
+            strike(now, key, &Strike::Ended, desk);
+        }
     }
 
     /// Whether the receiver has been silent for too long.
@@ -193,6 +159,31 @@ impl Session {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.answer_by.into_iter().chain(self.retry_at).min()
+        let passed_over = self.client.oldest_overtaken();
+        let passed_over = passed_over.map(|at| at + PASSED_OVER_TIME);
+        self.answer_by.into_iter().chain(passed_over).min()
     }
+}
+
+fn handle_answer(now: Now, answer: Answer, desk: &mut Desk<'_>, outcome: &mut Outcome) {
+    match answer {
+        Answer::Opened => {
+            desk.refusing.suspects.handle_opened(now);
+            outcome.opened = true;
+        }
+        Answer::Closing => outcome.closing = true,
+        Answer::Closed => outcome.closed = true,
+        Answer::Accepted(key) => {
+            outcome.accepted = true;
+            desk.refusing.suspects.note_accepted(Position(key));
+            desk.queue.confirm_message(Position(key), desk.delivered);
+        }
+        Answer::Refused(key, why) => strike(now, key, &Strike::Refused(why), desk),
+    }
+}
+
+fn strike(now: Now, key: u64, strike: &Strike, desk: &mut Desk<'_>) {
+    let position = Position(key);
+    desk.refusing
+        .strike(now, position, strike, desk.queue, desk.delivered);
 }

@@ -1,5 +1,6 @@
 mod measuring;
 mod own;
+mod refused;
 
 use super::*;
 use crate::syslog::relp;
@@ -18,6 +19,10 @@ struct Scene {
     kept: BTreeMap<String, usize>,
     /// The most bytes that one connection may carry before it breaks.
     cut: Option<usize>,
+    /// Batches that were handed back.
+    failed: Vec<u64>,
+    /// Sessions that were opened while time passed.
+    sessions: usize,
 }
 
 fn scene(url: &str) -> Scene {
@@ -34,6 +39,8 @@ fn scene(url: &str) -> Scene {
         wire: Vec::new(),
         kept: BTreeMap::new(),
         cut: None,
+        failed: Vec::new(),
+        sessions: 0,
     }
 }
 
@@ -41,11 +48,17 @@ impl Scene {
     /// A batch of messages named `BATCH.INDEX`.
     fn push(&mut self, count: usize) -> u64 {
         let id = self.next;
+        let names: Vec<_> = (0..count).map(|index| format!("{id}.{index}")).collect();
+        self.push_text(&names)
+    }
+
+    /// A batch of these messages.
+    fn push_text(&mut self, messages: &[impl AsRef<str>]) -> u64 {
+        let id = self.next;
         self.next += 1;
         let mut frames = Frames::default();
-        for index in 0..count {
-            let message = format!("{id}.{index}");
-            frames.bytes.extend_from_slice(message.as_bytes());
+        for message in messages {
+            frames.bytes.extend_from_slice(message.as_ref().as_bytes());
             frames.ends.push(frames.bytes.len());
         }
         self.link.push(self.now, BatchId(id), &Rc::new(frames));
@@ -254,53 +267,6 @@ fn a_receiver_that_dies_before_the_end_of_each_batch_still_gets_on() {
         let pause = scene.link.poll_timeout().unwrap() - scene.now.monotonic;
         assert_eq!(pause, FIRST_PAUSE, "it does get on");
     }
-    assert_eq!(scene.delivered, [batch]);
-    assert!(scene.link.is_idle());
-}
-
-#[test]
-fn a_refused_message_is_sent_again_alone_and_later() {
-    let mut scene = scene("relp://h");
-    scene.open();
-    scene.push(3);
-    scene.push(1);
-    scene.flow();
-    scene.answer(|message| message != "0.1");
-    assert_eq!(scene.delivered, [1]);
-    assert!(scene.link.next_bytes().is_none(), "sent again at once");
-    let mut pauses = Vec::new();
-    for refusal in 0..8 {
-        let before = scene.now.monotonic;
-        assert_eq!(scene.tick(), None);
-        pauses.push(scene.now.monotonic - before);
-        scene.flow();
-        scene.answer(|_| refusal == 7);
-    }
-    assert!(pauses[0] <= Duration::from_millis(250), "{pauses:?}");
-    assert!(
-        pauses.windows(2).all(|pair| pair[0] <= pair[1]),
-        "{pauses:?}"
-    );
-    assert_eq!(pauses[7], LONGEST_PAUSE);
-    assert_eq!(scene.delivered, [1, 0]);
-    assert!(scene.kept.values().all(|count| *count == 1));
-}
-
-#[test]
-fn a_refused_message_that_nobody_waits_for_leaves_the_window() {
-    let mut scene = scene("relp://h");
-    scene.open();
-    for _ in 0..relp::WINDOW {
-        let batch = scene.push(1);
-        scene.flow();
-        scene.answer(|_| false);
-        scene.link.cancel(scene.now, BatchId(batch));
-    }
-    let batch = scene.push(1);
-    scene.flow();
-    assert!(scene.wire.is_empty(), "the window has room");
-    assert_eq!(scene.tick(), None);
-    scene.settle();
     assert_eq!(scene.delivered, [batch]);
     assert!(scene.link.is_idle());
 }

@@ -1,6 +1,6 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
-use super::{FIRST_PAUSE, Link, OPENING_TIME, Phase, Session, Task, Trouble};
+use super::{Desk, FIRST_PAUSE, Link, OPENING_TIME, Phase, Session, Task, Trouble};
 use crate::clock::Now;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,10 @@ impl Link {
             Phase::Up => {
                 let look = self.look.map(|(at, _)| at);
                 let session = self.session.as_ref().and_then(Session::poll_timeout);
-                let troubles = [&self.failing, &self.refusing, &self.late];
+                let troubles = [&self.failing, &self.refused, &self.late];
                 let troubles = troubles.into_iter().filter_map(Trouble::poll_timeout);
-                troubles.chain(look).chain(session).min()
+                let refusing = self.refusing.poll_timeout();
+                troubles.chain(look).chain(session).chain(refusing).min()
             }
         }
     }
@@ -57,8 +58,14 @@ impl Link {
             if session.is_overdue(now) {
                 return self.give_up(now, "the receiver has stopped answering");
             }
-            // Only what nobody waits for is let go here.
-            session.handle_timeout(now, &mut self.queue, &mut Vec::new());
+            let mut desk = Desk {
+                queue: &mut self.queue,
+                refusing: &mut self.refusing,
+                delivered: &mut self.settled,
+            };
+            session.handle_timeout(now, &mut desk);
+            self.refusing.suspects.sweep(now);
+            self.note_refusing(now);
         }
         self.note_calm(now);
         let is_due = |(at, _): (Instant, Duration)| now.monotonic >= at;
@@ -75,12 +82,9 @@ impl Link {
         if let Some(time) = self.late.end(now) {
             log::info!("output {label}: delivers again after {} s", time.as_secs());
         }
-        if let Some(time) = self.refusing.end(now) {
+        if let Some(time) = self.refused.end(now) {
             let seconds = time.as_secs();
             log::info!("output {label}: takes all messages again after {seconds} s");
-            if let Some(session) = &mut self.session {
-                session.handle_calm();
-            }
         }
     }
 }

@@ -67,8 +67,31 @@ pub struct OutputFacts {
     pub delivered: u64,
     /// For how long the oldest batch that its source waits for has waited for it.
     pub oldest: Option<Duration>,
+    /// How often its receiver refused, or passed over, a message.
+    pub refused: u64,
+    /// Messages that were refused for good and dropped.
+    pub refused_dropped: u64,
+    /// Those that were put into the file for it.
+    pub refused_filed: u64,
+    /// The events that are refused, the latest first.
+    pub refused_events: Vec<RefusedFacts>,
     /// Why it fails.
     pub trouble: Option<String>,
+}
+
+/// One event that a receiver does not take.
+#[derive(Clone, Debug)]
+pub struct RefusedFacts {
+    /// Whose it is, in words.
+    pub event: String,
+    /// What the receiver said last.
+    pub reason: String,
+    /// How often.
+    pub times: u32,
+    /// When first.
+    pub since: SystemTime,
+    /// When last.
+    pub last: SystemTime,
 }
 
 /// What the process uses of the machine.
@@ -319,8 +342,18 @@ impl Page<'_> {
         )?;
         self.counters(
             "output_dropped_messages",
-            "Messages that a best effort output could not take",
+            "Messages that a best effort output could not take, or refused for good (refused=drop)",
             each(outputs, |o| o.dropped),
+        )?;
+        self.counters(
+            "output_refused_messages",
+            "Times that a RELP receiver refused a message, or passed it over",
+            each(outputs, |o| o.refused),
+        )?;
+        self.counters(
+            "output_filed_messages",
+            "Messages refused for good that were put into the file for them (refused=file:)",
+            each(outputs, |o| o.refused_filed),
         )
     }
 

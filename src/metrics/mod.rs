@@ -2,7 +2,7 @@
 
 mod exposition;
 
-pub use exposition::{CONTENT_TYPE, OutputFacts, ProcessFacts, Snapshot};
+pub use exposition::{CONTENT_TYPE, OutputFacts, ProcessFacts, RefusedFacts, Snapshot};
 
 use crate::connection::RefusalKind;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The URL with its relative paths begun at `folder`: those of `file:` and `unix:`, and those
-/// of `ca=`, `cert=` and `key=`. What is no path, or no URL, stays as it is.
+/// of `ca=`, `cert=`, `key=` and `refused=file:`. What is no path, or no URL, stays as it is.
 ///
 /// ```
 /// use std::path::Path;
@@ -12,6 +12,7 @@ use std::path::Path;
 /// let folder = Path::new("/etc/wecrelay");
 /// assert_eq!(anchored("file:events?sync=yes", folder), "file:/etc/wecrelay/events?sync=yes");
 /// assert_eq!(anchored("tls://a?ca=b&name=c", folder), "tls://a?ca=/etc/wecrelay/b&name=c");
+/// assert_eq!(anchored("relp://a?refused=file:b", folder), "relp://a?refused=file:/etc/wecrelay/b");
 /// assert_eq!(anchored("unix:/dev/log", folder), "unix:/dev/log");
 /// ```
 #[must_use]
@@ -28,6 +29,10 @@ pub fn anchored(url: &str, folder: &Path) -> String {
         match setting.split_once('=') {
             Some((name @ ("ca" | "cert" | "key"), path)) => {
                 text.push_str(&format!("{name}={}", join(folder, path)));
+            }
+            Some(("refused", place)) if place.starts_with("file:") => {
+                let path = place.get("file:".len()..).unwrap_or_default();
+                text.push_str(&format!("refused=file:{}", join(folder, path)));
             }
             _ => text.push_str(setting),
         }

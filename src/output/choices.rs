@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Authority, Error, LEAST_MAX, MOST_REPLAY, Scheme, Target, Tls, UDP_MAX, is_host_name};
+use super::{
+    Authority, Error, LEAST_MAX, MOST_REPLAY, Refused, Scheme, Target, Tls, UDP_MAX, is_host_name,
+};
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, StructuredData, relp};
 
@@ -17,6 +19,7 @@ pub(super) struct Choices {
     pub(super) replay: Option<usize>,
     pub(super) stream: Option<bool>,
     pub(super) sync: Option<bool>,
+    pub(super) refused: Option<Refused>,
     name: Option<String>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -64,6 +67,7 @@ impl Choices {
             "max" => put(&mut self.max, max(scheme, value)?),
             "replay" => put(&mut self.replay, bytes(name, value, 0, Some(MOST_REPLAY))?),
             "required" => put(&mut self.required, yes_or_no(name, value)?),
+            "refused" => put(&mut self.refused, refused(value)?),
             "sd" => put(&mut self.data, structured_data(value)?),
             "sync" => put(&mut self.sync, yes_or_no(name, value)?),
             "name" => put(&mut self.name, server_name(value)?),
@@ -114,6 +118,20 @@ fn stream(value: &str) -> Result<bool, Error> {
         "stream" => Ok(true),
         "datagram" => Ok(false),
         _ => Err(Error::value("type", value, "datagram or stream")),
+    }
+}
+
+fn refused(value: &str) -> Result<Refused, Error> {
+    let path = value
+        .strip_prefix("file:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path));
+    match (value, path) {
+        ("retry", _) => Ok(Refused::Retry),
+        ("drop", _) => Ok(Refused::Drop),
+        (_, Some(path)) if !path.is_empty() && !path.contains('\0') => {
+            Ok(Refused::File(PathBuf::from(path)))
+        }
+        _ => Err(Error::value("refused", value, "retry, drop or file:PATH")),
     }
 }
 

@@ -58,10 +58,24 @@ pub struct Settings {
     pub required: bool,
     /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
     pub replay: usize,
+    /// What becomes of messages that the receiver refuses for good; of RELP only.
+    pub refused: Refused,
     /// How the connection is secured, if it is.
     pub tls: Option<Tls>,
     /// The URL as given, for logs.
     pub label: String,
+}
+
+/// What becomes of a message that the receiver refuses for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    /// Its host keeps it and its batch, and comes again.
+    #[default]
+    Retry,
+    /// It counts as delivered.
+    Drop,
+    /// It is appended to this file, and counts as delivered once it is on disk.
+    File(PathBuf),
 }
 
 /// How a connection is secured. The files are PEM and not read yet.
@@ -141,6 +155,7 @@ impl Settings {
                 .is_secured()
                 .then(|| choices.tls(&target))
                 .transpose()?,
+            refused: choices.refused.unwrap_or_default(),
             target,
             label: url.to_owned(),
         })
@@ -198,13 +213,14 @@ impl Scheme {
     /// The names of the settings it knows.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Udp | Self::Stdout | Self::Relp => &["escape", "max", "required", "sd"],
+            Self::Udp | Self::Stdout => &["escape", "max", "required", "sd"],
+            Self::Relp => &["escape", "max", "refused", "required", "sd"],
             Self::Tcp => &["escape", "framing", "max", "replay", "required", "sd"],
             Self::Tls => &[
                 "ca", "cert", "escape", "key", "max", "name", "replay", "required", "sd",
             ],
             Self::RelpTls => &[
-                "ca", "cert", "escape", "key", "max", "name", "required", "sd",
+                "ca", "cert", "escape", "key", "max", "name", "refused", "required", "sd",
             ],
             Self::Unix => &["escape", "framing", "max", "required", "sd", "type"],
             Self::File => &["escape", "max", "required", "sd", "sync"],

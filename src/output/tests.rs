@@ -202,6 +202,26 @@ fn a_setting_given_twice_is_refused() {
 }
 
 #[test]
+fn what_becomes_of_refused_messages_is_for_relp() {
+    let refused = |url: &str| Settings::parse(url).map(|settings| settings.refused);
+    assert_eq!(refused("relp://h"), Ok(Refused::Retry));
+    assert_eq!(refused("relp+tls://h?refused=retry"), Ok(Refused::Retry));
+    assert_eq!(refused("relp://h?refused=drop"), Ok(Refused::Drop));
+    for url in ["relp://h?refused=file:/a/b", "relp://h?refused=file:///a/b"] {
+        assert_eq!(refused(url), Ok(Refused::File("/a/b".into())));
+    }
+    for value in ["", "file", "file:", "no", "file:a\0b"] {
+        let error = refused(&format!("relp://h?refused={value}")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("allowed is retry, drop or file:PATH"),
+            "{text}"
+        );
+    }
+    assert!(refused("tcp://h?refused=drop").is_err());
+}
+
+#[test]
 fn wrong_values_are_refused_with_what_is_allowed() {
     assert_eq!(
         refusal("tcp://h?framing=line"),

@@ -48,6 +48,17 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     Ok(Opened::Regular(file))
 }
 
+/// Appends lines to a file, and waits until they are on disk.
+pub(super) fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
+    match open(path)? {
+        Opened::Regular(mut file) => {
+            file.write_all(lines)?;
+            file.sync_all()
+        }
+        Opened::Pipe(_) => Err(io::Error::other("a pipe keeps nothing; name a file")),
+    }
+}
+
 /// Standard output. A pipe or terminal is opened anew, because `O_NONBLOCK` on the
 /// one we were given would also hit whoever else has it.
 pub(super) fn open_stdout() -> io::Result<Opened> {

@@ -2,10 +2,11 @@
 //! what the collector's links offer goes to their sockets.
 
 use super::output::{Opening, Writing};
-use super::{Error, Server};
+use super::{Error, Server, files};
 use crate::clock::Now;
 use crate::collector::{Input, OutputId};
 use crate::link::Link;
+use crate::output::Refused;
 use std::io;
 
 /// How often one output is read before the others have their turn.
@@ -140,6 +141,7 @@ impl Server {
     pub(super) fn write_outputs(&mut self, now: Now) -> Result<(), Error> {
         for index in 0..self.outputs.len() {
             self.read_output(now, index)?;
+            self.file_refused(now, index);
             self.write_output(now, index)?;
             let link = self.collector.link(OutputId(index));
             if link.is_some_and(Link::wants_measure) {
@@ -147,6 +149,22 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Puts refused messages into the file for them. It is opened each time: they are few,
+    /// and a file that was renamed or removed is made anew.
+    fn file_refused(&mut self, now: Now, index: usize) {
+        let id = OutputId(index);
+        let Some(link) = self.collector.link(id) else {
+            return;
+        };
+        if let Refused::File(path) = &link.settings().refused
+            && let Some(lines) = link.lines_to_file()
+        {
+            let error = files::append(path, &lines).err();
+            let error = error.map(|error| format!("{}: {error}", path.display()));
+            self.handle(now, &Input::Filed(id, error.as_deref()));
+        }
     }
 
     pub(super) fn write_output(&mut self, now: Now, index: usize) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::collector::Collector;
 use crate::hosts::{Host, Moment, State};
 use crate::http::Response;
-use crate::metrics::{OutputFacts, Snapshot};
+use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
 use crate::remedies;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -111,7 +111,18 @@ fn output(facts: &OutputFacts) -> Value {
         facts.dropped,
         facts.delivered,
         facts.oldest.map(|age| age.as_secs_f64()),
-        facts.trouble
+        facts.trouble,
+        facts.refused_events.iter().map(refused).collect::<Value>()
+    ])
+}
+
+fn refused(event: &RefusedFacts) -> Value {
+    json!([
+        event.event,
+        event.reason,
+        event.times,
+        seconds(event.since),
+        seconds(event.last)
     ])
 }
 

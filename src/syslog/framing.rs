@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{ControlCharacters, push_number};
+use super::{ControlCharacters, Escape, Style, escape, push_number};
 
 /// How messages are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,26 @@ pub fn write_frame<T>(
         Framing::LineFeed => end_line(out, start),
     }
     result
+}
+
+/// Appends a message that was written for [`Framing::Datagram`] as one line.
+///
+/// ```
+/// let mut out = Vec::new();
+/// wecrelay::syslog::framing::push_line(b"<6>1 a\nb", &mut out);
+/// assert_eq!(out, b"<6>1 a\\nb\n");
+/// ```
+pub fn push_line(message: &[u8], out: &mut Vec<u8>) {
+    let text = String::from_utf8_lossy(message);
+    // Backslashes stay as they are: structured data has its own.
+    let style = Style {
+        control: ControlCharacters::Escape,
+        escape: Escape::Version01,
+        ..Style::default()
+    };
+    write_frame(Framing::LineFeed, out, |out| {
+        escape::push_text(out, &text, &style);
+    });
 }
 
 /// Most messages have 1000 to 9999 octets, so that they need not be moved for their length.

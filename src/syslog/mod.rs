@@ -11,6 +11,7 @@ mod escape;
 mod facts;
 mod json;
 mod limits;
+mod named;
 mod names;
 mod own;
 mod rfc5424;
@@ -28,6 +29,7 @@ use std::time::SystemTime;
 
 use crate::event::Event;
 
+pub use named::EventName;
 pub use own::{Line, Sender, write_own};
 pub use rfc5424::write_message;
 pub use truncate::MIN_LENGTH;

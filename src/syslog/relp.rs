@@ -3,9 +3,10 @@
 //!
 //! A [`Client`] lives as long as one connection. Its messages carry a key of the
 //! caller's by which the answers name them: a message is delivered when it is
-//! [`Answer::Accepted`]; one that is [`Answer::Refused`] waits until
-//! [`Client::send_again`] or [`Client::forget`]. When the connection ends,
-//! everything without an answer has to be sent on the next one.
+//! [`Answer::Accepted`]; whether one that is [`Answer::Refused`] is sent again is the
+//! caller's choice. One that the receiver passes over, while it answers later ones, is
+//! handed back by [`Client::poll_overdue`]. When the connection ends, everything without
+//! an answer has to be sent on the next one.
 //!
 //! ```
 //! use wecrelay::syslog::relp::{Answer, Client};
@@ -14,7 +15,7 @@
 //! assert!(client.outgoing().starts_with(b"1 open "));
 //! let mut answers = Vec::new();
 //! client.handle(b"1 rsp 21 200 OK\nrelp_version=0\n", &mut answers)?;
-//! client.send(7, b"<13>1 - - - - - -");
+//! client.send(7, std::time::Instant::now(), b"<13>1 - - - - - -");
 //! client.handle(b"2 rsp 6 200 OK\n", &mut answers)?;
 //! assert_eq!(answers, [Answer::Opened, Answer::Accepted(7)]);
 //! # Ok::<(), wecrelay::syslog::relp::Error>(())
@@ -23,17 +24,17 @@
 mod frame;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use frame::{DATA_MAX, Frame, REPLY_MAX, parse};
 
 use frame::{Reply, emit};
-use std::collections::VecDeque;
 use std::fmt;
+use std::time::Instant;
+use window::Window;
 
 /// Messages that may be without an answer at the same time, as in librelp.
 pub const WINDOW: usize = 128;
-/// The transaction number after which they start with 1 again.
-const LAST_TRANSACTION: u32 = 999_999_999;
 /// Bytes waiting to be written after which no more messages are framed: enough for
 /// a large write, and little to hold twice.
 const OUTGOING_ENOUGH: usize = 64 * 1024;
@@ -101,7 +102,7 @@ pub enum Answer {
     Opened,
     /// The message of this key is delivered.
     Accepted(u64),
-    /// The message of this key is not, with the receiver's reason.
+    /// The message of this key is not, with the receiver's reason; its place is free.
     Refused(u64, String),
     /// The receiver is about to close the connection: it takes nothing more.
     Closing,
@@ -117,21 +118,12 @@ enum State {
     Ended,
 }
 
-/// A message without a good answer.
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    transaction: u32,
-    key: u64,
-    refused: bool,
-}
-
 /// One session, sans-IO.
 #[derive(Debug)]
 pub struct Client {
     state: State,
-    /// The number of the next transaction.
-    next: u32,
-    sent: VecDeque<Sent>,
+    /// The transactions that were begun.
+    window: Window,
     outgoing: Vec<u8>,
     /// Bytes of `outgoing` that have been written.
     written: usize,
@@ -151,8 +143,7 @@ impl Client {
     pub fn new() -> Self {
         let mut client = Self {
             state: State::Ended,
-            next: 1,
-            sent: VecDeque::new(),
+            window: Window::default(),
             outgoing: Vec::new(),
             written: 0,
             held: Vec::new(),
@@ -184,7 +175,7 @@ impl Client {
     /// Whether [`Client::send`] may be called.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.state == State::Open && self.sent.len() < WINDOW && self.is_flowing()
+        self.state == State::Open && self.window.waiting() < WINDOW && self.is_flowing()
     }
 
     fn is_flowing(&self) -> bool {
@@ -192,41 +183,34 @@ impl Client {
     }
 
     /// Sends a message; call it only when there is room. `key` must be unlike that
-    /// of any other message of this session.
-    pub fn send(&mut self, key: u64, message: &[u8]) {
-        let transaction = self.start("syslog", message);
-        self.sent.push_back(Sent {
-            transaction,
-            key,
-            refused: false,
-        });
+    /// of any other message that waits for an answer.
+    pub fn send(&mut self, key: u64, now: Instant, message: &[u8]) {
+        self.start("syslog", message);
+        self.window.open(key, now);
     }
 
-    /// The keys of the refused messages, in the order in which they were sent.
-    pub fn refused(&self) -> impl Iterator<Item = u64> + '_ {
-        let refused = self.sent.iter().filter(|sent| sent.refused);
-        refused.map(|sent| sent.key)
+    /// The key of a message that was sent at `before` or earlier and has no answer, while a
+    /// later one has: the receiver passed it over. Its place is free then; an answer
+    /// that comes nevertheless still counts.
+    pub fn poll_overdue(&mut self, before: Instant) -> Option<u64> {
+        self.window.give_up(before)
     }
 
-    /// Sends a refused message once more. Answers whether there was room for it.
-    pub fn send_again(&mut self, key: u64, message: &[u8]) -> bool {
-        if self.state != State::Open || !self.is_flowing() {
-            return false;
-        }
-        self.forget(key);
-        self.send(key, message);
-        true
+    /// When the first of those that were passed over was sent.
+    #[must_use]
+    pub fn oldest_overtaken(&self) -> Option<Instant> {
+        self.window.oldest_overtaken()
     }
 
-    /// A refused message is not to be sent any more.
-    pub fn forget(&mut self, key: u64) {
-        self.sent.retain(|sent| !(sent.refused && sent.key == key));
+    /// The keys of the messages without an answer, in the order in which they were sent.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
+        self.window.keys()
     }
 
     /// Whether the receiver owes an answer.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.state != State::Open || self.sent.iter().any(|sent| !sent.refused)
+        self.state != State::Open || self.window.waiting() > 0
     }
 
     /// Ends the session: the receiver will answer, and [`Answer::Closed`] follows.
@@ -312,29 +296,19 @@ impl Client {
     }
 
     fn handle_verdict(&mut self, number: u32, data: &[u8]) -> Result<Answer, Error> {
-        let asked = |sent: &Sent| sent.transaction == number && !sent.refused;
-        let index = self.sent.iter().position(asked);
-        let index = index.ok_or(Error::Unasked(number))?;
+        let key = self.window.answer(number).ok_or(Error::Unasked(number))?;
         let reply = Reply::parse(data)?;
-        if !reply.good
-            && let Some(sent) = self.sent.get_mut(index)
-        {
-            sent.refused = true;
-            return Ok(Answer::Refused(sent.key, printable(reply.status)));
-        }
-        let sent = self.sent.remove(index).ok_or(Error::Unasked(number))?;
-        Ok(Answer::Accepted(sent.key))
+        Ok(match reply.good {
+            true => Answer::Accepted(key),
+            false => Answer::Refused(key, printable(reply.status)),
+        })
     }
 
     /// Begins a transaction and gives its number.
     fn start(&mut self, command: &str, data: &[u8]) -> u32 {
         self.outgoing.drain(..self.written);
         self.written = 0;
-        let number = self.next;
-        self.next = match number {
-            LAST_TRANSACTION => 1,
-            _ => number + 1,
-        };
+        let number = self.window.begin();
         emit(number, command, data, &mut self.outgoing);
         number
     }

@@ -4,6 +4,11 @@ use super::*;
 /// As librelp answers `open`.
 const OFFERS: &str = "200 OK\nrelp_version=0\nrelp_software=librelp,1.11.0,http://librelp.adiscon.com\ncommands=syslog";
 
+#[expect(clippy::disallowed_methods, reason = "any time will do")]
+fn start() -> Instant {
+    Instant::now()
+}
+
 fn rsp(number: u32, data: &str) -> Vec<u8> {
     let mut out = Vec::new();
     emit(number, "rsp", data.as_bytes(), &mut out);
@@ -53,8 +58,8 @@ fn a_session_opens_with_our_offers() {
 #[test]
 fn a_message_is_delivered_by_its_own_answer() {
     let mut client = opened();
-    client.send(10, b"one");
-    client.send(20, "zwei\nü".as_bytes());
+    client.send(10, start(), b"one");
+    client.send(20, start(), "zwei\nü".as_bytes());
     assert_eq!(written(&mut client), "2 syslog 3 one\n3 syslog 7 zwei\nü\n");
     assert_eq!(handle(&mut client, &rsp(3, "200")), [Answer::Accepted(20)]);
     assert!(client.is_waiting());
@@ -66,19 +71,18 @@ fn a_message_is_delivered_by_its_own_answer() {
 }
 
 #[test]
-fn a_refused_message_waits_to_be_sent_again_under_a_new_number() {
+fn a_refused_message_may_be_sent_again_under_a_new_number() {
     let mut client = opened();
-    client.send(10, b"one");
-    client.send(20, b"two");
+    client.send(10, start(), b"one");
+    client.send(20, start(), b"two");
     written(&mut client);
     let refused = Answer::Refused(10, "500 not\u{fffd}now".into());
     let mut answer = rsp(2, "500 not_now\nmore");
     let at = answer.iter().position(|&byte| byte == b'_').unwrap();
     answer[at] = 0xff;
     assert_eq!(handle(&mut client, &answer), [refused]);
-    assert_eq!(client.refused().collect::<Vec<_>>(), [10]);
-    assert!(client.send_again(10, b"one"));
-    assert_eq!(client.refused().count(), 0);
+    assert_eq!(client.waiting().collect::<Vec<_>>(), [20]);
+    client.send(10, start(), b"one");
     assert_eq!(written(&mut client), "4 syslog 3 one\n");
     assert_eq!(
         handle(&mut client, &[rsp(3, "200 OK"), rsp(4, "200 OK")].concat()),
@@ -87,15 +91,19 @@ fn a_refused_message_waits_to_be_sent_again_under_a_new_number() {
 }
 
 #[test]
-fn a_forgotten_message_makes_room() {
+fn refused_messages_leave_the_window() {
     let mut client = opened();
-    client.send(10, b"one");
-    client.send(20, b"two");
-    handle(&mut client, &rsp(2, "500"));
-    client.forget(20);
-    client.forget(10);
-    assert_eq!(client.refused().count(), 0);
-    assert_eq!(client.sent.len(), 1);
+    for key in 0..1000 {
+        assert!(client.has_room());
+        client.send(key, start(), b"x");
+        let refused = rsp(u32::try_from(key).unwrap() + 2, "500");
+        assert_eq!(
+            handle(&mut client, &refused),
+            [Answer::Refused(key, "500".into())]
+        );
+        client.handle_written(usize::MAX);
+    }
+    assert!(!client.is_waiting());
 }
 
 #[test]
@@ -103,7 +111,7 @@ fn the_window_is_full_with_128_messages() {
     let mut client = opened();
     for key in 0..128 {
         assert!(client.has_room(), "{key}");
-        client.send(key, b"x");
+        client.send(key, start(), b"x");
     }
     assert!(!client.has_room());
     assert_eq!(
@@ -116,11 +124,11 @@ fn the_window_is_full_with_128_messages() {
 #[test]
 fn nothing_more_is_framed_while_much_waits_to_be_written() {
     let mut client = opened();
-    client.send(1, &vec![b'x'; OUTGOING_ENOUGH]);
+    client.send(1, start(), &vec![b'x'; OUTGOING_ENOUGH]);
     assert!(!client.has_room());
     client.handle_written(100);
     assert!(client.has_room());
-    client.send(2, b"y");
+    client.send(2, start(), b"y");
     assert!(client.outgoing().ends_with(b"x\n3 syslog 1 y\n"));
     assert!(client.outgoing.len() < OUTGOING_ENOUGH + 100);
 }
@@ -128,9 +136,9 @@ fn nothing_more_is_framed_while_much_waits_to_be_written() {
 #[test]
 fn transaction_numbers_start_over_after_nine_nines() {
     let mut client = opened();
-    client.next = 999_999_998;
+    client.window.skip_to(999_999_997);
     for key in 0..3 {
-        client.send(key, b"x");
+        client.send(key, start(), b"x");
     }
     assert_eq!(
         written(&mut client),
@@ -162,7 +170,7 @@ fn a_session_closes_by_its_answer() {
 #[test]
 fn the_receiver_may_close_at_any_time() {
     let mut client = opened();
-    client.send(5, b"x");
+    client.send(5, start(), b"x");
     assert_eq!(
         handle(&mut client, b"2 rsp 6 200 OK\n0 serverclose 0\n"),
         [Answer::Accepted(5), Answer::Closing]
@@ -189,7 +197,7 @@ fn answers_cut_anywhere_say_the_same() {
     let said = |pieces: &[&[u8]]| {
         let (mut client, mut answers) = (opened(), Vec::new());
         for key in 1..=3 {
-            client.send(key, b"x");
+            client.send(key, start(), b"x");
         }
         for piece in pieces {
             client.handle(piece, &mut answers).unwrap();
@@ -236,7 +244,7 @@ fn what_is_no_answer_ends_the_session() {
 fn a_bad_answer_to_a_message_ends_the_session() {
     for status in ["20", "2000 OK", "OK", "200\tOK", " 200"] {
         let mut client = opened();
-        client.send(1, b"x");
+        client.send(1, start(), b"x");
         assert_eq!(
             error(&mut client, &rsp(2, status)),
             Error::Status(status.replace('\t', "?")),
@@ -244,7 +252,7 @@ fn a_bad_answer_to_a_message_ends_the_session() {
         );
     }
     let mut client = opened();
-    client.send(1, b"x");
+    client.send(1, start(), b"x");
     assert_eq!(error(&mut client, &rsp(3, "200 OK")), Error::Unasked(3));
     assert_eq!(error(&mut opened(), &rsp(1, OFFERS)), Error::Unasked(1));
 }
@@ -301,7 +309,7 @@ fn no_bytes_make_it_panic() {
             })
             .collect();
         let mut client = opened();
-        client.send(1, b"x");
+        client.send(1, start(), b"x");
         let _ = client.handle(&bytes, &mut Vec::new());
     }
 }

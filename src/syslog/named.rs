@@ -1,0 +1,129 @@
+//! Which event a written message is of: read back for the few that a receiver refuses,
+//! so that nothing has to be kept for all the others.
+
+use std::fmt;
+
+/// Longest part of a name that is told, in characters.
+const PART_MAX: usize = 256;
+
+/// What names an event; empty where the message does not say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventName {
+    /// The host in its header.
+    pub computer: String,
+    /// The subscription that it came by.
+    pub subscription: String,
+    /// The event log of the host.
+    pub channel: String,
+    /// Its number there.
+    pub record_id: String,
+    /// The number that receivers know it by.
+    pub uid: String,
+}
+
+impl EventName {
+    /// Reads a message of RFC 5424 without its framing.
+    ///
+    /// ```
+    /// use wecrelay::syslog::EventName;
+    /// let message = b"<14>1 - ws1.example p - 1 [event@32473 Uid=\"7\" Channel=\"App\"] text";
+    /// let name = EventName::read(message);
+    /// assert_eq!(name.to_string(), "ws1.example (channel App, Uid 7)");
+    /// ```
+    #[must_use]
+    pub fn read(message: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(message);
+        let computer = text.split(' ').nth(2).unwrap_or_default();
+        // Within the element: a value cannot hold the quote and bracket that end it.
+        let element = text.split_once("[event@").map_or("", |(_, rest)| rest);
+        let element = element
+            .split_once("\"]")
+            .map_or(element, |(front, _)| front);
+        let value = |name: &str| {
+            let (_, rest) = element.split_once(&format!(" {name}=\""))?;
+            Some(unescaped(rest))
+        };
+        let value = |name: &str| value(name).unwrap_or_default();
+        Self {
+            computer: printable(computer),
+            subscription: value("Subscription"),
+            channel: value("Channel"),
+            record_id: value("EventRecordID"),
+            uid: value("Uid"),
+        }
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let computer = match self.computer.as_str() {
+            "" | "-" => "an unnamed host",
+            computer => computer,
+        };
+        f.write_str(computer)?;
+        let parts = [
+            ("subscription", &self.subscription),
+            ("channel", &self.channel),
+            ("EventRecordID", &self.record_id),
+            ("Uid", &self.uid),
+        ];
+        let mut before = " (";
+        for (name, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
+            write!(f, "{before}{name} {value}")?;
+            before = ", ";
+        }
+        f.write_str(if before == ", " { ")" } else { "" })
+    }
+}
+
+/// A PARAM-VALUE up to its quote (RFC 5424 6.3.3).
+fn unescaped(text: &str) -> String {
+    let mut value = String::new();
+    let mut characters = text.chars();
+    while let Some(c) = characters.next().filter(|c| *c != '"') {
+        let c = if c == '\\' {
+            characters.next()
+        } else {
+            Some(c)
+        };
+        value.extend(c);
+    }
+    printable(&value)
+}
+
+fn printable(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().take(PART_MAX).map(visible).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_named_by_its_own_element_only() {
+        let message = "<14>1 2026-01-01T00:00:00Z ws-7.bench prov 4 4624 [origin ip=\"::1\"]\
+                       [event@32473 Uid=\"ab12\" Channel=\"A\\\"B\" EventRecordID=\"9\" \
+                       Subscription=\"all\"][data@32473 Channel=\"X\"] \
+                       [event@1 Uid=\"no\"]";
+        let name = EventName::read(message.as_bytes());
+        assert_eq!(
+            name.to_string(),
+            "ws-7.bench (subscription all, channel A\"B, EventRecordID 9, Uid ab12)"
+        );
+    }
+
+    #[test]
+    fn what_is_no_event_still_has_a_name() {
+        for message in ["", "<14>1", "<14>1 - - app"] {
+            assert_eq!(
+                EventName::read(message.as_bytes()).to_string(),
+                "an unnamed host"
+            );
+        }
+        let cut = EventName::read(b"<14>1 - h\x07\xff a b c [event@1 Uid=\"12");
+        assert_eq!(cut.to_string(), "h?\u{fffd} (Uid 12)");
+        let long = format!("<14>1 - {} a", "x".repeat(1000));
+        assert_eq!(EventName::read(long.as_bytes()).computer.len(), PART_MAX);
+    }
+}
