@@ -10,6 +10,7 @@ import cases_wire                               # noqa: F401
 import cases_events                             # noqa: F401
 import cases_broken                             # noqa: F401
 import cases_outputs                            # noqa: F401
+import cases_receivers                          # noqa: F401
 
 if __name__ == "__main__":
     if "--list" in sys.argv:

@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{
-    Authority, Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, StreamSink, Talk,
-    Tally, TempDir, free_port, numbered_event, wait_for, wait_for_all,
+    Authority, Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, Rsyslog, StreamSink,
+    SyslogNg, Talk, Tally, TempDir, free_port, numbered_event, run, wait_for, wait_for_all,
 };
 
 /// How long the played hosts wait for an answer.
@@ -260,4 +260,72 @@ impl Stage {
         assert_eq!(self.tally.errors(), Vec::<String>::new());
         assert_eq!(self.tally.out_of_order(), []);
     }
+}
+
+/// What `check --probe` prints of an output, and whether it was content.
+fn probed(output: &str) -> (bool, String) {
+    let dir = TempDir::new();
+    let state = dir.file("state");
+    let arguments = [
+        "check",
+        "--probe",
+        "--anonymous",
+        "127.0.0.0/8",
+        "--state",
+        &state,
+    ];
+    let output = run(&[
+        arguments.as_slice(),
+        &["--listen", "http://127.0.0.1:0", "--output", output],
+    ]
+    .concat());
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[test]
+fn a_probe_tells_which_protocol_a_port_speaks() {
+    let (relp, plain) = (Rsyslog::relp(), Rsyslog::start());
+    let (authority, syslog_ng) = (Authority::new("theirs"), SyslogNg::octet_counting());
+    let tls = SyslogNg::tls(&authority, &authority.issue(&["127.0.0.1"]));
+    for (scheme, port, content, said) in [
+        (
+            "tcp",
+            relp.port(),
+            false,
+            "speaks RELP (rsyslog's imrelp): write relp://",
+        ),
+        ("tcp", tls.port(), false, "speaks TLS: write tls://"),
+        ("tcp", plain.port(), true, "it waits for messages"),
+        ("tcp", syslog_ng.port(), true, "it waits for messages"),
+        ("relp", plain.port(), false, "write tcp://"),
+        ("relp", relp.port(), true, "RELP: "),
+    ] {
+        let (success, text) = probed(&format!("{scheme}://127.0.0.1:{port}"));
+        assert!(text.contains(said), "{scheme}: {text}");
+        assert_eq!(success, content, "{scheme}: {text}");
+    }
+    // Nothing of a question is a message there.
+    let mut records = Vec::new();
+    plain.each_record(|record| records.push(record));
+    syslog_ng.each_record(|record| records.push(record));
+    assert!(records.is_empty(), "{records:?}");
+}
+
+#[test]
+fn an_end_after_the_first_bytes_names_relp() {
+    let (dir, server) = (TempDir::new(), Rsyslog::relp());
+    let output = format!("tcp://127.0.0.1:{}", server.port());
+    let relay = Relay::start(&dir, &["--output", &output]);
+    let mut host = Player::new(1, relay.port(), Random::new(1), TIMEOUT);
+    let said = wait_for("an end", || {
+        host.step(1, &Ledger::default());
+        let log = relay.process.log();
+        let (_, said) = log.split_once("right after the first bytes: ")?;
+        Some(said.to_owned())
+    });
+    assert!(said.starts_with("it ") && said.contains("RELP"), "{said}");
 }

@@ -8,6 +8,7 @@
 
 mod accepting;
 pub mod ask;
+mod early;
 mod explain;
 mod files;
 mod fresh;

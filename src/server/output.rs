@@ -1,5 +1,6 @@
 //! The sockets and files of one output: open, write, measure, close.
 
+use super::early::Beginning;
 use super::files::{self, Opened};
 use super::secure::{Connector, Handshake, Progress, Secured};
 use super::sys;
@@ -81,6 +82,7 @@ pub(super) struct OutputSocket {
     /// Makes its connections secure, if it is to be.
     connector: Option<Connector>,
     state: State,
+    beginning: Beginning,
     /// Whether the last write found no room.
     pub(super) blocked: bool,
     /// Whether there may be something to read.
@@ -100,6 +102,7 @@ impl OutputSocket {
             settings,
             connector,
             state: State::Closed,
+            beginning: Beginning::default(),
             blocked: false,
             readable: false,
         }
@@ -274,6 +277,7 @@ impl OutputSocket {
         notice_a_dead_peer(&stream)?;
         let Some(connector) = &self.connector else {
             self.state = State::Open(Channel::Tcp(stream));
+            self.beginning = Beginning::default();
             // An end that came along with the connection brings no event.
             self.readable = true;
             return Ok(Opening::Done);
@@ -373,6 +377,19 @@ impl OutputSocket {
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) if e.kind() == ErrorKind::Interrupted => Ok(Some(0)),
             Err(e) => Err(e),
+        }
+    }
+
+    /// Notes what was written or heard on a connection, to explain an early end.
+    pub(super) fn beginning(&mut self) -> &mut Beginning {
+        &mut self.beginning
+    }
+
+    /// Why a connection over plain TCP has ended, if its beginning tells.
+    pub(super) fn explain(&self, now: Instant, error: &io::Error) -> Option<io::Error> {
+        match (&self.settings.target, &self.connector) {
+            (Target::Tcp { .. }, None) => self.beginning.explain(now, error),
+            _ => None,
         }
     }
 

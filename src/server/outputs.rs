@@ -91,6 +91,7 @@ impl Server {
             match socket.read(&mut buffer) {
                 Ok(Some(count)) => {
                     let bytes = buffer.get(..count).unwrap_or_default();
+                    socket.beginning().heard(bytes);
                     self.handle(now, &Input::Replied(OutputId(index), bytes));
                 }
                 Ok(None) => socket.readable = false,
@@ -112,6 +113,8 @@ impl Server {
         let Some(socket) = self.outputs.get_mut(index) else {
             return Ok(());
         };
+        let explained = socket.explain(now.monotonic, error);
+        let error = explained.as_ref().unwrap_or(error);
         if socket.is_stdout() && error.kind() == io::ErrorKind::BrokenPipe {
             return Err(Error::StdoutClosed);
         }
@@ -182,7 +185,10 @@ impl Server {
             };
             let Some(bytes) = next else { return Ok(()) };
             let count = match socket.write(bytes) {
-                Ok(Writing::Wrote(count)) => count,
+                Ok(Writing::Wrote(count)) => {
+                    socket.beginning().wrote(now.monotonic);
+                    count
+                }
                 Ok(Writing::Blocked) => return Ok(()),
                 Ok(Writing::TooLarge) => {
                     let size = bytes.len();

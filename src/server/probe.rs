@@ -1,12 +1,15 @@
 //! What answers at an output: found out as the relay would connect, without an event.
 
 mod look;
+mod speaks;
 
 use super::secure::{Connector, Progress, Secured};
 use crate::output::{Settings, Target};
 use crate::resolver;
+use crate::syslog::framing::Framing;
 use crate::syslog::relp::{self, Answer, Client};
 use crate::visible::visible;
+use speaks::Speaks;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -49,12 +52,24 @@ fn attempt(
             Ok(())
         }
         Target::Tcp { host, port } => {
-            let mut line = open(settings, connector, (host, *port), facts)?;
-            line.settle()
+            let place = (host.as_str(), *port);
+            let mut line = open(settings, connector, place, facts)?;
+            match line {
+                Line::Plain(_) if settings.framing == Framing::OctetCounting => {
+                    drop(line);
+                    wait(place, facts)
+                }
+                _ => line.settle(),
+            }
         }
         Target::Relp { host, port } => {
-            let line = open(settings, connector, (host, *port), facts)?;
-            greet(line, facts)
+            let place = (host.as_str(), *port);
+            let line = open(settings, connector, place, facts)?;
+            let plain = matches!(line, Line::Plain(_));
+            greet(line, facts).map_err(|why| match plain {
+                true => with_what_speaks(why, place),
+                false => why,
+            })
         }
         Target::Unix { path, stream } => {
             let connected = match stream {
@@ -135,9 +150,35 @@ fn open(
     let stream = connect(place, &mut Vec::new())?;
     let begun = Instant::now();
     let socket = stream.try_clone().map_err(|error| error.to_string())?;
-    let secured = secure(connector, stream, begun)?;
+    let secured = secure(connector, stream, begun);
+    let secured = secured.map_err(|why| with_what_speaks(why, place))?;
     facts.push(format!("it is accepted for {} ({})", tls.name, took(begun)));
     Ok(Line::Tls(Box::new(secured), socket))
+}
+
+/// Whether what listens waits for messages, and does not speak something else.
+fn wait(place: (&str, u16), facts: &mut Vec<String>) -> Result<(), String> {
+    match what_speaks(place) {
+        None => Ok(()),
+        Some(Speaks::Waits) => {
+            facts.push("it waits for messages".to_owned());
+            Ok(())
+        }
+        Some(other) => Err(format!("no syslog over TCP: {other}")),
+    }
+}
+
+fn what_speaks((host, port): (&str, u16)) -> Option<Speaks> {
+    let addresses = resolver::lookup(host, port).ok()?;
+    addresses.into_iter().find_map(speaks::find)
+}
+
+/// A failure, and what listens there instead, if that can be told.
+fn with_what_speaks(why: String, place: (&str, u16)) -> String {
+    match what_speaks(place) {
+        None | Some(Speaks::Closes) => why,
+        Some(speaks) => format!("{why}; {speaks}"),
+    }
 }
 
 /// The relay's own handshake, on a socket that blocks.

@@ -37,8 +37,8 @@ const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372
 ///
 /// - `Uid`, a UUID of version 5 over MachineID, Channel, EventRecordID and
 ///   SystemTime as the source wrote them, a zero byte between; for an event
-///   that could not be read, over MachineID and its text. It is equal when an
-///   event is delivered twice.
+///   that could not be read, or has no EventRecordID, over MachineID and its
+///   text. It is equal when an event is delivered twice.
 /// - `Computer`, `EventID`, `SystemTime` only where the header could not hold
 ///   them as they are; `Repaired` where the XML was.
 /// - `TimestampFrom="reception"` where the event has no time, so that TIMESTAMP
@@ -354,8 +354,11 @@ impl Uid {
         let start = scratch.len();
         scratch.extend_from_slice(origin.machine_id.as_bytes());
         let parts = match event {
-            Ok(event) => [&*event.channel, &*event.record_id, &*event.time_created],
-            Err(_) => [xml, "", ""],
+            Ok(event) if !event.record_id.is_empty() => {
+                [&*event.channel, &*event.record_id, &*event.time_created]
+            }
+            // Nothing else tells it from others of its time.
+            _ => [xml, "", ""],
         };
         for part in parts {
             scratch.push(0);

@@ -1,11 +1,14 @@
 //! `SystemTime` of Windows as TIMESTAMP (RFC 5424 6.2.3).
 
+/// The first year that rsyslog does not take.
+const END: u16 = 2100;
 /// Most digits of a fraction that TIMESTAMP may have.
 const MAX_FRACTION: usize = 6;
 
 /// The part of a `SystemTime` that goes before the `Z` of a TIMESTAMP: the
 /// fraction, of up to 9 digits, is cut to 6. `None` unless it is a moment that
-/// exists, in UTC, from year 1 on, and no leap second.
+/// exists, in UTC, from year 1 on and before 2100 (rsyslog takes a line with a later
+/// one apart wrongly), and no leap second.
 pub(super) fn without_zone(time: &str) -> Option<&str> {
     let time = time.strip_suffix('Z')?;
     let (seconds, fraction) = match time.split_once('.') {
@@ -56,7 +59,7 @@ fn is_moment(text: &[u8]) -> bool {
     let month = two_digits(m1, m2).unwrap_or(0);
     let in_range = |digits: Option<u8>, limit: u8| digits.is_some_and(|number| number < limit);
     let day = two_digits(d1, d2).unwrap_or(0);
-    year > 0
+    (1..END).contains(&year)
         && (1..=days_in(year, month)).contains(&day)
         && in_range(two_digits(h1, h2), 24)
         && in_range(two_digits(n1, n2), 60)
@@ -96,6 +99,7 @@ mod tests {
             ("2020-04-11T14:24:57Z", "2020-04-11T14:24:57"),
             ("2024-02-29T00:00:00.0Z", "2024-02-29T00:00:00.0"),
             ("2000-02-29T23:59:59Z", "2000-02-29T23:59:59"),
+            ("2099-12-31T23:59:59Z", "2099-12-31T23:59:59"),
             ("1601-01-01T00:00:00.0000000Z", "1601-01-01T00:00:00.000000"),
         ];
         for (time, expected) in cases {
@@ -125,6 +129,7 @@ mod tests {
             "2024-13-10T00:00:00Z",
             "2024-01-00T00:00:00Z",
             "0000-01-01T00:00:00Z",
+            "2100-01-01T00:00:00Z",
             "+024-01-01T00:00:00Z",
             "2024-03-14T13:54:16+01:00",
         ];

@@ -318,8 +318,13 @@ fn the_time_of_reception_stands_in_and_is_told() {
         "2024-03-14T13:54:16.6138329Z",
         "2018-09-06 06:02:06.5441053",
     );
+    let late = SYSTEM.replace(
+        "2024-03-14T13:54:16.6138329Z",
+        "9999-12-31T23:59:59.9999999Z",
+    );
     for (xml, system_time) in [
         (event(&odd, ""), Some("2018-09-06 06:02:06.5441053")),
+        (event(&late, ""), Some("9999-12-31T23:59:59.9999999Z")),
         (event("", ""), None),
         ("<Event><System>".to_owned(), None),
     ] {
@@ -540,4 +545,18 @@ fn what_was_replaced_is_marked_in_every_kind() {
         );
         assert_eq!(read(&out).fact("Repaired"), Some(reason));
     }
+}
+
+#[test]
+fn events_without_a_record_id_are_told_apart_by_their_text() {
+    let uid = |value: &str| {
+        let system = SYSTEM.replace("<EventRecordID>1444</EventRecordID>", "");
+        let xml = event(&system, &data(&[("a", value)]));
+        written(MessageKind::Text, &xml)
+            .fact("Uid")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(uid("first"), uid("first"));
+    assert_ne!(uid("first"), uid("second"));
 }

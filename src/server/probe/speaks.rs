@@ -1,0 +1,178 @@
+//! Which protocol a port speaks: RELP, TLS, HTTP, or one that waits in silence, as syslog does.
+
+use super::PATIENCE;
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a server may take to answer what it cannot take.
+const ANSWER: Duration = Duration::from_millis(1500);
+
+/// The beginning of an octet-counted message that never comes: a syslog receiver waits for
+/// its rest, and forgets it; the others refuse it.
+const BEGUN: &[u8] = b"99 <6>1 -\r\n\r\n";
+/// The opening of a RELP session, as rsyslog's own client has it.
+const RELP: &[u8] = b"1 open 53 relp_version=0\nrelp_software=wecrelay\ncommands=syslog\n";
+/// The beginning of a TLS record with a handshake that no server takes.
+const TLS: &[u8] = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+const HTTP: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+
+/// What is behind a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// It waits for the rest of a message, as a syslog receiver does.
+    Waits,
+    Relp,
+    Tls,
+    Http,
+    /// It closes, whatever comes.
+    Closes,
+}
+
+impl fmt::Display for Speaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waits => {
+                "what listens there waits for messages, as syslog over TCP does: write tcp://"
+            }
+            Self::Relp => "what listens there speaks RELP (rsyslog's imrelp): write relp://",
+            Self::Tls => "what listens there speaks TLS: write tls://, or relp+tls:// for RELP",
+            Self::Http => "what listens there is a web server (HTTP): it is another port",
+            Self::Closes => {
+                "what listens there closes the connection: it may not let this address in"
+            }
+        })
+    }
+}
+
+/// Finds it out, by a connection for each question; `None` if there is no connection.
+pub(super) fn find(address: SocketAddr) -> Option<Speaks> {
+    let begun = ask(address, BEGUN)?;
+    let known = [Speaks::Tls, Speaks::Http, Speaks::Relp];
+    let told = |said: &[u8]| known.into_iter().find(|speaks| speaks.says(said));
+    match begun {
+        Said::Bytes(bytes) => return told(&bytes).or(Some(Speaks::Closes)),
+        Said::Nothing => return Some(Speaks::Waits),
+        Said::Closed => {}
+    }
+    // It is no syslog receiver, so that nothing of this ends up in a log.
+    for (speaks, question) in [
+        (Speaks::Relp, RELP),
+        (Speaks::Tls, TLS),
+        (Speaks::Http, HTTP),
+    ] {
+        if let Some(Said::Bytes(bytes)) = ask(address, question)
+            && speaks.says(&bytes)
+        {
+            return Some(speaks);
+        }
+    }
+    Some(Speaks::Closes)
+}
+
+impl Speaks {
+    /// Whether an answer begins as one of this protocol does.
+    fn says(self, answer: &[u8]) -> bool {
+        match self {
+            // An alert, or a handshake, of TLS 1.x.
+            Self::Tls => matches!(answer, [0x15 | 0x16, 3, ..]),
+            Self::Http => {
+                let head = answer.get(..9.min(answer.len())).unwrap_or_default();
+                head.starts_with(b"HTTP/")
+                    || head.eq_ignore_ascii_case(b"<!DOCTYPE")
+                    || head.starts_with(b"<html")
+            }
+            Self::Relp => {
+                let answer = String::from_utf8_lossy(answer);
+                let mut words = answer.split(' ').skip(1);
+                words
+                    .next()
+                    .is_some_and(|word| word == "rsp" || word == "serverclose")
+            }
+            Self::Waits | Self::Closes => false,
+        }
+    }
+}
+
+enum Said {
+    Bytes(Vec<u8>),
+    Nothing,
+    Closed,
+}
+
+fn ask(address: SocketAddr, question: &[u8]) -> Option<Said> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(ANSWER)).ok()?;
+    stream.set_write_timeout(Some(ANSWER)).ok()?;
+    if stream.write_all(question).is_err() {
+        return Some(Said::Closed);
+    }
+    let mut buffer = [0; 1024];
+    Some(match stream.read(&mut buffer) {
+        Ok(0) => Said::Closed,
+        Ok(count) => Said::Bytes(buffer.get(..count)?.to_vec()),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Said::Nothing,
+        Err(_) => Said::Closed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What is found where a server answers the first bytes of each connection so; `None`
+    /// closes it, an empty answer waits.
+    fn found(answer: fn(&[u8]) -> Option<Vec<u8>>) -> Option<Speaks> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut buffer = [0; 1024];
+                let count = stream.read(&mut buffer).unwrap_or(0);
+                match answer(&buffer[..count]) {
+                    None => {}
+                    Some(bytes) if bytes.is_empty() => {
+                        let _ = stream.read(&mut buffer);
+                    }
+                    Some(bytes) => drop(stream.write_all(&bytes)),
+                }
+            }
+        });
+        find(address)
+    }
+
+    #[test]
+    fn protocols_are_told_apart_by_what_they_answer() {
+        let relp = |asked: &[u8]| {
+            asked
+                .starts_with(b"1 open")
+                .then(|| b"1 rsp 6 200 OK\n".to_vec())
+        };
+        assert_eq!(found(relp), Some(Speaks::Relp));
+        assert_eq!(
+            found(|_| Some(b"\x15\x03\x01\x00\x02\x02\x46".to_vec())),
+            Some(Speaks::Tls)
+        );
+        let quiet_tls = |asked: &[u8]| {
+            asked
+                .starts_with(b"\x16")
+                .then(|| b"\x15\x03\x03\x00\x02\x02\x32".to_vec())
+        };
+        assert_eq!(found(quiet_tls), Some(Speaks::Tls));
+        assert_eq!(
+            found(|_| Some(b"HTTP/1.1 400 Bad Request\r\n".to_vec())),
+            Some(Speaks::Http)
+        );
+        let strict_http = |asked: &[u8]| {
+            asked
+                .starts_with(b"GET")
+                .then(|| b"HTTP/1.0 200 OK\r\n".to_vec())
+        };
+        assert_eq!(found(strict_http), Some(Speaks::Http));
+        assert_eq!(found(|_| Some(Vec::new())), Some(Speaks::Waits));
+        assert_eq!(found(|_| None), Some(Speaks::Closes));
+    }
+}
