@@ -361,9 +361,9 @@ fn xml_has_equal_values_and_is_one_line_where_it_must() {
 #[test]
 fn xml_has_raw_line_ends_where_the_framing_lets_it() {
     let body = "<EventData><Data Name='a&#10;b'>\té&#13;&#10;c\nd&#xA;&#xa;&amp;#10;&#x0A;</Data>\
-                <Data><![CDATA[&#10;]]></Data></EventData>";
+                <Data>x</Data></EventData>";
     let raw = "<EventData><Data Name='a&#10;b'>\té&#13;\nc\nd\n\n&amp;#10;&#x0A;</Data>\
-               <Data><![CDATA[&#10;]]></Data></EventData>";
+               <Data>x</Data></EventData>";
     let xml = event(SYSTEM, body);
     assert_eq!(
         written(MessageKind::Xml, &xml).msg.unwrap(),
@@ -374,6 +374,10 @@ fn xml_has_raw_line_ends_where_the_framing_lets_it() {
         "<EventData><Data>\té &amp; &#13;</Data></EventData>",
     );
     assert_eq!(written(MessageKind::Xml, &plain).msg.unwrap(), plain);
+    // In CDATA it is no reference; then all stay as they are.
+    let data = "<EventData><Data>a&#10;b</Data><Data><![CDATA[<a>&#10;]]></Data></EventData>";
+    let xml = event(SYSTEM, data);
+    assert_eq!(written(MessageKind::Xml, &xml).msg.unwrap(), xml);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! (XML 1.0 2.11 makes any raw line end a line feed), spaces within tags (3.3.3
 //! makes them spaces in attribute values), in comments and outside the root.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use crate::event::scan::{Segment, segments};
 use crate::wire::trim;
@@ -47,44 +47,55 @@ pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
     }
 }
 
-/// Appends `xml` as it is, but for references to line feeds between tags.
+/// Appends `xml` as it is, but for references to line feeds between tags: in an attribute
+/// a raw line feed would be read as a space (XML 1.0 3.3.3).
 fn push_lines(out: &mut Vec<u8>, xml: &str) {
-    if next_line_feed(xml).is_none() {
-        out.extend_from_slice(xml.as_bytes());
-        return;
+    let (mut kept, mut start) = (0, 0);
+    let mut within = false;
+    // What looks like a tag in CDATA or in a comment is none.
+    if next_line_feed(xml, 0).is_some() && memchr::memmem::find(xml.as_bytes(), b"<!").is_some() {
+        return out.extend_from_slice(xml.as_bytes());
     }
-    for segment in segments(xml) {
-        match segment {
-            Segment::Text(mut text) => {
-                while let Some((at, length)) = next_line_feed(text) {
-                    let (plain, reference) = text.split_at_checked(at).unwrap_or_default();
-                    out.extend_from_slice(plain.as_bytes());
-                    out.push(b'\n');
-                    text = reference.get(length..).unwrap_or_default();
-                }
-                out.extend_from_slice(text.as_bytes());
-            }
-            // In an attribute a raw line feed would be read as a space (XML 1.0 3.3.3).
-            Segment::Tag(text) | Segment::CData(text) | Segment::Other(text) => {
-                out.extend_from_slice(text.as_bytes());
-            }
+    while let Some((at, length)) = next_line_feed(xml, start) {
+        let piece = xml.as_bytes().get(start..at).unwrap_or_default();
+        if let Some(markup) = memchr::memrchr2(b'<', b'>', piece) {
+            within = ends_a_tag(xml.as_bytes(), start + markup);
+        }
+        start = at + length;
+        if within {
+            out.extend_from_slice(xml.get(kept..at).unwrap_or_default().as_bytes());
+            out.push(b'\n');
+            kept = start;
         }
     }
+    out.extend_from_slice(xml.get(kept..).unwrap_or_default().as_bytes());
+}
+
+/// Whether a tag ends here for sure: it may also be that `>` stands in an attribute, in CDATA
+/// or in a comment, or that this is the beginning of one.
+fn ends_a_tag(xml: &[u8], at: usize) -> bool {
+    /// Longer tags count as none: looking at each again and again would take too long.
+    const LONGEST: usize = 512;
+    let before = xml.get(at.saturating_sub(LONGEST)..at).unwrap_or_default();
+    let tag = memchr::memrchr(b'<', before).and_then(|open| before.get(open + 1..));
+    let even = |tag, quote| memchr::memchr_iter(quote, tag).count() % 2 == 0;
+    xml.get(at) == Some(&b'>')
+        && tag.is_some_and(|tag| {
+            !tag.starts_with(b"!") && !tag.starts_with(b"?") && even(tag, b'\'') && even(tag, b'"')
+        })
 }
 
 /// Where the next reference to a line feed stands, and its length.
-fn next_line_feed(text: &str) -> Option<(usize, usize)> {
-    const FORMS: [&str; 3] = ["&#10;", "&#xA;", "&#xa;"];
-    let mut start = 0;
-    loop {
-        let rest = text.get(start..)?;
-        let at = memchr(b'&', rest.as_bytes())?;
-        let reference = rest.get(at..)?;
-        match FORMS.iter().find(|form| reference.starts_with(**form)) {
-            Some(form) => return Some((start + at, form.len())),
-            None => start += at + 1,
+fn next_line_feed(text: &str, start: usize) -> Option<(usize, usize)> {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'&', bytes.get(start..)?).find_map(|at| {
+        let reference = bytes.get(start + at..)?;
+        match reference {
+            [_, b'#', b'1', b'0', b';', ..] => Some((start + at, 5)),
+            [_, b'#', b'x', b'A' | b'a', b';', ..] => Some((start + at, 5)),
+            _ => None,
         }
-    }
+    })
 }
 
 /// Appends `xml` on one line.
