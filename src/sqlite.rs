@@ -166,6 +166,8 @@ impl Sqlite {
         match missing {
             Missing::Lock => return self.files.lock_again(),
             Missing::Replaced => {
+                // What lies beside is ours, and must not be taken for a part of the other.
+                self.files.forget_beside()?;
                 let folder = self.files.folder().to_owned();
                 let detail = format!(
                     "{} is another file than the relay has open; restart the relay",
@@ -174,10 +176,7 @@ impl Sqlite {
                 return Err(Error::Gone { folder, detail });
             }
             Missing::Beside => {
-                let checkpoint = self
-                    .connection
-                    .pragma_update(None, "wal_checkpoint", "truncate");
-                checkpoint.map_err(|error| self.explain(error))?;
+                salvage::checkpoint(&self.connection).map_err(|error| self.explain(error))?;
             }
             Missing::Database => {
                 self.files = self.files.again()?;
@@ -190,19 +189,23 @@ impl Sqlite {
     /// Writes all that the open database holds into a new file of its name.
     fn write_anew(&self) -> Result<(), Error> {
         let new = self.file.with_file_name("wecrelay.db.new");
+        salvage::remove(&new)?;
         drop(private_file(&new)?);
         let name = new.to_string_lossy();
         self.connection
             .execute("VACUUM INTO ?1", [&*name])
             .map_err(|error| explain(&new, error))?;
+        salvage::remove_beside(&self.file)?;
         std::fs::rename(&new, &self.file).map_err(|error| files::refused(&self.file, error))
     }
 
     /// Opens the file of the folder in place of the one that is open.
     fn reopen(&mut self) -> Result<(), Error> {
         let none = Connection::open_in_memory().map_err(|error| self.explain(error))?;
-        // Closed first: SQLite deletes by name what lies beside a database that it closes.
+        // Closed first: SQLite deletes by name what lies beside a database that it closes, but
+        // not beside one that was moved, and would take it for a part of the new one.
         drop(std::mem::replace(&mut self.connection, none));
+        salvage::remove_beside(&self.file)?;
         self.connection = start(&self.file)?;
         self.files.remember();
         Ok(())
@@ -359,6 +362,13 @@ fn from_sql(number: i64) -> u64 {
 
 #[cfg(test)]
 impl Sqlite {
+    /// Lets what is in memory of the file go, so that it is read again.
+    fn forget_pages(&self) {
+        self.connection
+            .execute_batch("PRAGMA shrink_memory")
+            .unwrap();
+    }
+
     /// All that is kept of `key`.
     pub(super) fn entry(&self, key: &Key) -> Option<crate::store::Entry> {
         bookmarks::entry(&self.connection, key)
@@ -377,3 +387,6 @@ impl Sqlite {
             .unwrap();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,16 @@ impl Files {
         }
     }
 
+    /// Deletes the files beside the database as far as they are ours.
+    pub(super) fn forget_beside(&self) -> Result<(), Error> {
+        for (path, is) in self.known.iter().skip(1) {
+            if id(path) == Some(*is) {
+                std::fs::remove_file(path).map_err(|error| refused(path, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the lock file anew, which was deleted.
     pub(super) fn lock_again(&mut self) -> Result<(), Error> {
         self.lock = lock_file(&self.folder)?;

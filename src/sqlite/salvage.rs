@@ -48,15 +48,13 @@ pub(super) fn rewrite(damaged: Connection, file: &Path) -> Result<(PathBuf, usiz
     drop(private_file(&new)?);
     let count = copy(&damaged, &new).map_err(|error| explain(&new, error))?;
     // What it has in memory goes to its file; then nothing may be left beside the new one.
-    let _ = damaged.pragma_update(None, "wal_checkpoint", "truncate");
+    let _ = checkpoint(&damaged);
     drop(damaged);
     remove(&aside)?;
     fs::hard_link(file, &aside)
         .or_else(|_| fs::copy(file, &aside).map(drop))
         .map_err(|error| refused(&aside, error))?;
-    for left in ["wecrelay.db-wal", "wecrelay.db-shm"] {
-        remove(&file.with_file_name(left))?;
-    }
+    remove_beside(file)?;
     fs::rename(&new, file).map_err(|error| refused(file, error))?;
     Ok((aside, count))
 }
@@ -65,7 +63,26 @@ fn beside(file: &Path, what: &str) -> PathBuf {
     file.with_extension(format!("db.{what}"))
 }
 
-fn remove(file: &Path) -> Result<(), Error> {
+/// Writes all of the log into the database's own file.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    let is_busy = |row: &rusqlite::Row<'_>| row.get::<_, bool>(0);
+    match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), is_busy)? {
+        false => Ok(()),
+        true => {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            Err(rusqlite::Error::SqliteFailure(busy, None))
+        }
+    }
+}
+
+/// Deletes what SQLite has beside a database that is closed, or not used any more.
+pub(super) fn remove_beside(file: &Path) -> Result<(), Error> {
+    ["wecrelay.db-wal", "wecrelay.db-shm"]
+        .iter()
+        .try_for_each(|name| remove(&file.with_file_name(name)))
+}
+
+pub(super) fn remove(file: &Path) -> Result<(), Error> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refused(file, error)),
         _ => Ok(()),

@@ -1,6 +1,7 @@
 //! Envelopes as XML: limits checked, large events left where they are.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::Error;
 use super::text::Escaped;
@@ -85,7 +86,7 @@ impl<'a> Skeleton<'a> {
     #[must_use]
     pub fn standalone(&self, node: Node<'_, '_>) -> Cow<'a, str> {
         let source = self.source_of(node);
-        let inherited = inherited_namespaces(node, source);
+        let inherited = inherited_namespaces(node);
         if inherited.is_empty() {
             return Cow::Borrowed(source);
         }
@@ -97,32 +98,75 @@ impl<'a> Skeleton<'a> {
     }
 }
 
-/// The declarations of the parent that `source` uses but does not repeat.
-fn inherited_namespaces(node: Node<'_, '_>, source: &str) -> String {
+/// The declarations of the parent that names in `node` use and nothing within it repeats.
+fn inherited_namespaces(node: Node<'_, '_>) -> String {
     let mut declarations = String::new();
-    let tag = walk_tag(source.as_bytes(), |_| {}).unwrap_or(source.len());
-    let tag = source.get(..tag).unwrap_or(source);
-    for namespace in node.parent().iter().flat_map(Node::namespaces) {
-        let (attribute, used) = match namespace.name() {
-            Some("xml") => continue,
-            Some(prefix) => (format!("xmlns:{prefix}="), uses_prefix(source, prefix)),
-            None => ("xmlns=".to_owned(), true),
-        };
-        if used && !tag.contains(&attribute) {
+    let Some(parent) = node.parent() else {
+        return declarations;
+    };
+    let used = used_prefixes(node);
+    for namespace in parent.namespaces() {
+        let prefix = namespace.name();
+        let is_used = used.contains(prefix.unwrap_or_default());
+        if is_used && prefix != Some("xml") && !namespace.uri().is_empty() {
+            let name = prefix.map_or_else(String::new, |prefix| format!(":{prefix}"));
             let uri = Escaped(namespace.uri());
-            declarations.push_str(&format!(" {attribute}\"{uri}\""));
+            declarations.push_str(&format!(" xmlns{name}=\"{uri}\""));
         }
     }
     declarations
 }
 
-/// Whether `prefix:` occurs as the start of a name, be it only in a value.
-fn uses_prefix(source: &str, prefix: &str) -> bool {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte) || byte > 127;
-    let before = |at: usize| source.as_bytes().get(at.checked_sub(1)?).copied();
-    source
-        .match_indices(&format!("{prefix}:"))
-        .any(|(at, _)| !before(at).is_some_and(is_name))
+/// Prefixes of the names of elements and attributes in `node` that are declared outside of
+/// it; the empty one is that of elements without.
+fn used_prefixes<'d>(node: Node<'_, 'd>) -> BTreeSet<&'d str> {
+    let text = node.document().input_text();
+    let mut used = BTreeSet::new();
+    // Declarations of the elements around, each list with the end of its element.
+    let mut around: Vec<(usize, Vec<&str>)> = Vec::new();
+    for element in node.descendants().filter(Node::is_element) {
+        let range = element.range();
+        around.retain(|(end, _)| *end >= range.end);
+        let tag = text.get(range.clone()).unwrap_or_default();
+        around.push((range.end, declared(tag)));
+        let name = tag.get(1..).unwrap_or_default();
+        let end = name.find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/');
+        let own = prefix(name.get(..end.unwrap_or(name.len())).unwrap_or_default());
+        let attributes = element.attributes();
+        let attributes = attributes.map(|a| text.get(a.range_qname()).unwrap_or_default());
+        // An attribute without a prefix is in no namespace.
+        let attributes = attributes.filter(|name| name.contains(':')).map(prefix);
+        for prefix in attributes.chain([own]) {
+            if !around
+                .iter()
+                .any(|(_, declared)| declared.contains(&prefix))
+            {
+                used.insert(prefix);
+            }
+        }
+    }
+    used
+}
+
+fn prefix(name: &str) -> &str {
+    name.split_once(':').map_or("", |(prefix, _)| prefix)
+}
+
+/// The prefixes that a start tag declares itself.
+fn declared(tag: &str) -> Vec<&str> {
+    let mut declared = Vec::new();
+    walk_tag(tag.as_bytes(), |attribute| {
+        let text = std::str::from_utf8(attribute).unwrap_or_default();
+        let name = text.split('=').next().unwrap_or_default().trim_ascii_end();
+        // Before the first one stands the name of the element.
+        let name = name.rsplit(|c: char| c.is_ascii_whitespace()).next();
+        match name.unwrap_or_default().split_once(':') {
+            Some(("xmlns", prefix)) => declared.push(prefix),
+            None if name == Some("xmlns") => declared.push(""),
+            _ => {}
+        }
+    });
+    declared
 }
 
 /// What stands between the start tag and the end tag of an element.

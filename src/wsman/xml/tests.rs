@@ -34,3 +34,58 @@ fn a_file_keeps_its_large_sections() {
     let event = document.descendants().find(|n| n.has_tag_name("d"));
     assert_eq!(crate::xml::text(event.unwrap()), big);
 }
+
+/// The element `f` of a document, made to stand alone.
+fn alone(document: &str) -> String {
+    let skeleton = Skeleton::scan(document).unwrap();
+    let tree = skeleton.document().unwrap();
+    let node = tree.descendants().find(|n| n.tag_name().name() == "f");
+    let alone = skeleton.standalone(node.unwrap()).into_owned();
+    crate::xml::parse(&alone, &LIMITS).unwrap();
+    alone
+}
+
+#[test]
+fn a_fragment_gets_the_namespaces_that_its_names_use_and_no_others() {
+    let within = |fragment: &str| alone(&format!("<r xmlns:n='N' xmlns:p='P'>{fragment}</r>"));
+    for (fragment, declared) in [
+        ("<f/>", ""),
+        ("<n:f/>", " xmlns:n=\"N\""),
+        ("<f n:a='1'/>", " xmlns:n=\"N\""),
+        (
+            "<f><p:g/><n:g p:a='x'/></f>",
+            " xmlns:n=\"N\" xmlns:p=\"P\"",
+        ),
+        // Text, values, comments and other names that look like it.
+        (
+            "<f a='ur:n:x' b='$n:'>n:<!-- n: --><![CDATA[<n:g/>]]><x:g xmlns:x='n:'/></f>",
+            "",
+        ),
+        ("<f a=' xmlns:n=' n:b='1'/>", " xmlns:n=\"N\""),
+        // What it declares itself, at its root, within, and only there.
+        ("<n:f xmlns:n='N'/>", ""),
+        ("<f><g xmlns:n='N' n:a=''><n:h/></g></f>", ""),
+        ("<f><g xmlns:n = 'N'/><n:h/></f>", " xmlns:n=\"N\""),
+    ] {
+        let name = fragment.find([' ', '/', '>']).unwrap();
+        let (start, rest) = fragment.split_at(name);
+        assert_eq!(
+            within(fragment),
+            format!("{start}{declared}{rest}"),
+            "{fragment}"
+        );
+        assert_eq!(within(&within(fragment)), within(fragment), "a fixed point");
+    }
+}
+
+#[test]
+fn a_default_namespace_goes_along_where_a_name_is_in_it() {
+    let within = |fragment: &str| alone(&format!("<r xmlns='D' xmlns:n='N'>{fragment}</r>"));
+    assert_eq!(within("<f/>"), "<f xmlns=\"D\"/>");
+    assert_eq!(within("<f xmlns=''><g/></f>"), "<f xmlns=''><g/></f>");
+    assert_eq!(within("<n:f/>"), "<n:f xmlns:n=\"N\"/>");
+    assert_eq!(
+        within("<n:f><g/></n:f>"),
+        "<n:f xmlns=\"D\" xmlns:n=\"N\"><g/></n:f>"
+    );
+}
