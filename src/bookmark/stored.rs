@@ -97,6 +97,14 @@ impl Stored {
         xml
     }
 
+    /// Lets a channel stand no further than `record`.
+    pub fn lower(&mut self, channel: &str, record: u64) {
+        let is_same = |held: &&mut Held| held.position.channel.eq_ignore_ascii_case(channel);
+        if let Some(held) = self.held.iter_mut().find(is_same) {
+            held.position.record = held.position.record.min(record);
+        }
+    }
+
     /// Only the channels that `before` has too.
     #[must_use]
     pub fn without_new(mut self, before: &Self) -> Self {

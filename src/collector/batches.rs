@@ -139,6 +139,7 @@ impl Collector {
         let mut batches: Vec<_> = ids.iter().filter_map(|id| self.take_batch(*id)).collect();
         let marks = batches.iter_mut().map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
+        self.watch_for_clones(now, &batches, &marks);
         let stamp = Stamp {
             wall: seconds(now),
             ran: self.known.hosts.ran(),
@@ -165,6 +166,28 @@ impl Collector {
             }
         }
         self.bookmarks.note_condition(store);
+    }
+
+    fn watch_for_clones(&mut self, now: Now, batches: &[Batch], marks: &[Option<Mark>]) {
+        for (batch, mark) in batches.iter().zip(marks) {
+            let is_open = |conn| self.connections.contains_key(&conn);
+            let known = batch
+                .host
+                .as_ref()
+                .and_then(|(key, _)| self.known.hosts.get(key));
+            let were_two = known.is_some_and(|host| host.clones.is_some());
+            if let Some(mark) = mark
+                && let Some(two) = self
+                    .bookmarks
+                    .watch(now, batch.conn, mark, were_two, is_open)
+                && let Some((host, _)) = &batch.host
+            {
+                self.counters.clones += 1;
+                self.known
+                    .hosts
+                    .note_clones(host, seconds(now), two.addresses);
+            }
+        }
     }
 
     /// Answers a batch, with what came of its bookmark.

@@ -1,8 +1,10 @@
 //! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
 
 use super::batches::Mark;
-use super::who;
+use super::clones::{Clones, Two};
+use super::{ConnId, who};
 use crate::bookmark::{self, Judgement, Reason, Stored, judge};
+use crate::clock::Now;
 use crate::store::{self, Change, Condition, Error, Owner, Room, Stamp, Store, Usage};
 use std::collections::HashSet;
 
@@ -19,6 +21,7 @@ pub(super) struct Bookmarks {
     /// How the store was at the end of the last turn.
     condition: Condition,
     told: HashSet<bookmark::Key>,
+    clones: Clones,
 }
 
 /// What came of the batches of a turn, in their order: `None` for one that is to be handed
@@ -64,6 +67,27 @@ impl Bookmarks {
     /// How much is stored.
     pub(super) fn usage(&self) -> Usage {
         self.room.all()
+    }
+
+    /// Looks whether a batch is of another host with the name of a known one.
+    pub(super) fn watch(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        mark: &Mark,
+        were_two: bool,
+        is_open: impl FnOnce(ConnId) -> bool,
+    ) -> Option<Two> {
+        let two = self.clones.note(now, conn, mark, were_two, is_open)?;
+        let ([first, second], [before, after]) = (two.addresses, two.records);
+        log::warn!(
+            "source {}: two hosts have this name: record ids of {:?} go on at {before} from {first} \
+             and at {after} from {second}; both are handed the lower bookmark, which costs repeats; \
+             give one a name of its own (sysprep /generalize)",
+            mark.source,
+            two.channel,
+        );
+        Some(two)
     }
 
     /// Stores the bookmarks of a turn in one transaction.
@@ -124,8 +148,10 @@ impl Bookmarks {
             is_crowded: false,
         };
         if let Some(stored) = stored
-            && let Some(stored) = self.fit(mark, stored, &mut outcome)
+            && let Some(mut stored) = self.fit(mark, stored, &mut outcome)
         {
+            let before = outcome.before.as_ref();
+            self.clones.hold_back(key, &mut stored, before);
             store.put(key, Change::Latest(&stored), stamp)?;
         }
         if !outcome.refused.is_empty() {

@@ -13,6 +13,7 @@
 mod batches;
 mod bookmarks;
 mod bounds;
+mod clones;
 mod computer;
 mod connections;
 mod domain;

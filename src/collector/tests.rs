@@ -2,6 +2,7 @@
 
 mod bookmarks;
 mod chaos;
+mod clones;
 mod computers;
 mod connections;
 mod delivery;
@@ -14,4 +15,5 @@ mod peer;
 mod proxied;
 mod receiver;
 mod room;
+mod state;
 mod stopping;

@@ -16,6 +16,13 @@ const LOST: &str = "not heard from: off, without network, or its WinRM service i
 pub(super) fn cause(cause: Cause<'_>) -> String {
     match cause {
         Cause::Refused(refused) => refused.reason.clone(),
+        Cause::Clones(clones) => {
+            let [first, second] = clones.addresses;
+            format!(
+                "two hosts have this name, from {first} and {second}: their record ids take turns; \
+                 give one a name of its own (sysprep /generalize)"
+            )
+        }
         Cause::Ended(end) => ended(end),
         Cause::Reported(report) => reported(report),
         Cause::Silent => SILENT.to_owned(),

@@ -15,7 +15,7 @@ mod state;
 mod times;
 
 pub use cause::cause;
-pub use record::{Ended, Followed, Gaps, Host, Refused};
+pub use record::{Clones, Ended, Followed, Gaps, Host, Refused};
 pub use refusals::{MOST_REFUSALS, Refusal};
 pub use reports::{CHANNEL, Report, Reported};
 pub use saved::{Changes, Pulse, Saved};
@@ -294,6 +294,14 @@ impl Table {
         });
     }
 
+    /// Two hosts have one name.
+    pub fn note_clones(&mut self, key: &Rc<Key>, at: u64, addresses: [IpAddr; 2]) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.host.clones = Some(Clones { at, addresses });
+            self.set_dirty(key);
+        }
+    }
+
     /// A host says how its forwarding goes.
     pub fn note_report(&mut self, key: &Rc<Key>, report: &Report<'_>) {
         if let Some(row) = self.rows.get_mut(key) {
@@ -421,6 +429,7 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         last_enumerate: None,
         subscriptions: Vec::new(),
         refused: None,
+        clones: None,
         reports: Vec::new(),
         reported_until: 0,
     }

@@ -47,6 +47,9 @@ pub struct Host {
     /// That no subscription is for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<Refused>>,
+    /// That two hosts have this name, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clones: Option<Clones>,
     /// What it has reported of its forwarding itself, and not as over; the last one at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<Reported>,
@@ -122,6 +125,15 @@ pub struct Ended {
     pub code: Option<u32>,
     /// Its words.
     pub text: String,
+}
+
+/// That two hosts have one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clones {
+    /// When that was seen.
+    pub at: u64,
+    /// Where they come from; the same twice behind a NAT.
+    pub addresses: [IpAddr; 2],
 }
 
 /// That no subscription is for a host.

@@ -1,7 +1,7 @@
 //! How a host is, judged by its heartbeat interval.
 
 use super::explain;
-use super::record::{Ended, Followed, Host, Refused};
+use super::record::{Clones, Ended, Followed, Host, Refused};
 use super::reports::Reported;
 
 /// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
@@ -10,6 +10,9 @@ const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
 const MISSED: u32 = 3;
 /// Events within this time count as lately, however short the heartbeat, in seconds.
 const LATELY: u64 = 60;
+
+/// How long it is told that two hosts have one name, in seconds.
+const CLONES: u64 = 86_400;
 
 /// When it is asked how a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +138,10 @@ impl Host {
         if state == State::Refused {
             return self.refused.as_deref().map(Cause::Refused);
         }
+        let is_lately = |clones: &&Clones| at.now.saturating_sub(clones.at) <= CLONES;
+        if let Some(clones) = self.clones.as_ref().filter(is_lately) {
+            return Some(Cause::Clones(clones));
+        }
         let ended = self.subscriptions.iter().filter_map(|s| s.end.as_deref());
         let ended = ended.max_by_key(|end| end.at).filter(|end| is_news(end.at));
         let said = ended.map(Cause::Ended);
@@ -152,6 +159,8 @@ impl Host {
 pub enum Cause<'h> {
     /// No subscription is for it.
     Refused(&'h Refused),
+    /// Two hosts have its name.
+    Clones(&'h Clones),
     /// It ended a subscription.
     Ended(&'h Ended),
     /// It has reported trouble itself.

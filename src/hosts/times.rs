@@ -26,6 +26,7 @@ impl Host {
                 .for_each(|gaps| change(&mut gaps.at));
             followed.end.iter_mut().for_each(|end| change(&mut end.at));
         }
+        self.clones.iter_mut().for_each(|it| change(&mut it.at));
         self.refused.iter_mut().for_each(|it| change(&mut it.at));
     }
 }

@@ -266,6 +266,11 @@ impl Page<'_> {
                 c.bookmarks_aside,
             ),
             (
+                "clones",
+                "Names that turned out to be of two hosts, whose record ids take turns",
+                c.clones,
+            ),
+            (
                 "bookmarks_not_stored",
                 "Bookmarks that were not stored since their senders have their most",
                 c.bookmarks_crowded,

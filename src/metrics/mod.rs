@@ -38,6 +38,8 @@ pub struct Counters {
     pub bookmark_events: u64,
     /// Bookmarks that the guard kept aside.
     pub bookmarks_aside: u64,
+    /// Names that turned out to be of two hosts.
+    pub clones: u64,
     /// Bookmarks that were not stored since their senders have their most.
     pub bookmarks_crowded: u64,
     /// Batches answered 503 because an output or the state folder could not take them.
@@ -152,6 +154,7 @@ impl fmt::Display for Counters {
             ("mismatches", self.mismatches),
             ("bookmark-events", self.bookmark_events),
             ("bookmarks-aside", self.bookmarks_aside),
+            ("clones", self.clones),
             ("bookmarks-crowded", self.bookmarks_crowded),
             ("unavailable", self.unavailable),
             ("silent-sources", self.silent_sources),

@@ -19,6 +19,14 @@ pub const REFUSED: Remedy = Remedy {
     look: "event 104 without 100 of Microsoft-Windows-Forwarding/Operational",
 };
 
+/// Two hosts have one name.
+pub const CLONES: Remedy = Remedy {
+    meaning: "two hosts have one name",
+    remedy: "give one of them a name of its own; machines that are copied need sysprep /generalize",
+    on_host: &["hostname", "Rename-Computer NAME -Restart"],
+    look: "events of the System log with two values of EventRecordID that take turns",
+};
+
 /// A host fetches its subscriptions, and sends nothing.
 pub const SILENT: Remedy = Remedy {
     meaning: "it fetches its subscriptions, and sends nothing",

@@ -180,6 +180,7 @@ fn title(cause: Cause<'_>) -> String {
     };
     match cause {
         Cause::Refused(_) => "no subscription is for".to_owned(),
+        Cause::Clones(_) => "share their name with another host".to_owned(),
         Cause::Ended(end) => format!("ended a subscription{}", error(end.code)),
         Cause::Reported(it) => {
             format!("reports trouble, event {}{}", it.event, error(it.code))
@@ -195,6 +196,7 @@ fn remedy(cause: Cause<'_>) -> &'static Remedy {
         Cause::Ended(end) => (end.code, &hosts::ENDED),
         Cause::Reported(it) => (it.code, remedies::event(it.event).unwrap_or(&hosts::ENDED)),
         Cause::Refused(_) => (None, &hosts::REFUSED),
+        Cause::Clones(_) => (None, &hosts::CLONES),
         Cause::Silent => (None, &hosts::SILENT),
         Cause::Lost => (None, &hosts::LOST),
     };
