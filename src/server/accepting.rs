@@ -145,13 +145,13 @@ impl Server {
             match self.collector.make_room(now, listener.is_secure()) {
                 Admission::Free => {}
                 Admission::Made => {
-                    self.note_full(now, "the oldest that are not authenticated have to go");
+                    self.note_full(now);
                     // At once, so that a descriptor is free for the next one.
                     self.drain_collector(now)?;
                 }
                 Admission::Full => {
                     listener.wait(now);
-                    self.note_full(now, "new ones have to wait");
+                    self.note_full(now);
                     break;
                 }
             }
@@ -185,13 +185,13 @@ impl Server {
         self.sources.note_proxy(id, self.collector.awaits_proxy(id));
     }
 
-    fn note_full(&mut self, now: Now, so: &str) {
+    fn note_full(&mut self, now: Now) {
         let room = self.collector.connection_room();
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
         let why = format!(
-            "connections cannot be accepted as they come, and {so}: there is room for {room} \
-             (limit of open files: {limit}, some of which are kept for outputs, files and \
+            "connections cannot be accepted as they come: there is room for {room}, and the \
+             oldest that are not authenticated go for new ones, or these wait (limit of open files: {limit}, some of which are kept for outputs, files and \
              those who watch; LimitNOFILE= of the unit raises it)"
         );
         self.tell_trouble(now, &why);
