@@ -31,7 +31,7 @@
 //! 1. bytes: [`wire`], [`xml`], [`sldc`], [`sid`], [`clock`], [`visible`];
 //! 2. protocols: [`http`], [`ntlm`], [`kerberos`], [`spnego`], [`sddl`], [`auth`], [`proxy`],
 //!    [`wsman`], [`event`], [`bookmark`], [`query`], [`syslog`], [`remedies`];
-//! 3. machines: [`connection`], [`helper`], [`output`], [`ownlog`], [`queue`], [`link`], [`hosts`],
+//! 3. machines: [`connection`], [`helper`], [`output`], [`ownlog`], [`logqueue`], [`queue`], [`link`], [`hosts`],
 //!    [`collector`], [`metrics`],
 //!    [`source`], [`store`];
 //! 4. effects: [`sqlite`], [`users`], [`keytabs`], [`subscriptions`], [`resolver`], [`systemd`],
@@ -69,6 +69,7 @@ pub mod http;
 pub mod kerberos;
 pub mod keytabs;
 pub mod link;
+pub mod logqueue;
 pub mod metrics;
 pub mod ntlm;
 pub mod output;

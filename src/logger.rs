@@ -1,37 +1,127 @@
 //! Messages on standard error, in the form that its reader likes.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use env_logger::fmt::Formatter;
-use env_logger::{Builder, Logger};
+use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use wecrelay::cli::{LogFormat, Verbosity};
+use wecrelay::logqueue::LogQueue;
 use wecrelay::ownlog::OwnLog;
 use wecrelay::syslog::{Line, Severity};
 use wecrelay::visible::{is_invisible, visible};
 
+/// How long the end waits for whoever reads standard error: a reader that is there takes
+/// a line in milliseconds.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How this process logs.
+#[derive(Clone)]
+pub(crate) struct Logger {
+    verbosity: Verbosity,
+    /// What never waits; none for commands, whose messages stand among their output.
+    queue: Option<LogQueue>,
+}
+
 /// Starts the logger: `-v` and `-q` over `RUST_LOG` over info. `own` gets what is for the
-/// outputs too.
-pub(crate) fn start(verbosity: Verbosity, own: Option<OwnLog>) {
+/// outputs too. A relay never waits for whoever reads standard error.
+pub(crate) fn start(verbosity: Verbosity, own: Option<OwnLog>, is_relay: bool) -> Logger {
+    let queue = is_relay.then(|| queue(verbosity)).flatten();
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     match level(verbosity) {
         Some(level) => builder.filter_level(level),
         None => builder.parse_default_env(),
     };
+    if let Some(queue) = &queue {
+        builder.target(Target::Pipe(Box::new(queue.clone())));
+    }
     let stderr = builder.format(writer(form(verbosity))).build();
     let level = stderr.filter();
     // The only other logger could be one that this function has started before.
     if log::set_boxed_logger(Box::new(Tee { stderr, own })).is_ok() {
         log::set_max_level(level);
     }
+    let logger = Logger { verbosity, queue };
+    logger.flush_before_a_panic();
+    logger
+}
+
+/// The queue, with its thread; none where the system gives no thread.
+fn queue(verbosity: Verbosity) -> Option<LogQueue> {
+    let gap = match form(verbosity) {
+        LogFormat::Json => |count| line_of_gap(LogFormat::Json, count),
+        LogFormat::Journal => |count| line_of_gap(LogFormat::Journal, count),
+        LogFormat::Text => |count| line_of_gap(LogFormat::Text, count),
+    };
+    let queue = LogQueue::new(gap);
+    queue.start(io::stderr()).is_ok().then_some(queue)
+}
+
+/// What stands where lines are missing, as the logger would write it.
+fn line_of_gap(form: LogFormat, count: u64) -> Vec<u8> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a message is of the moment it is logged"
+    )]
+    let now = humantime::format_rfc3339_millis(SystemTime::now());
+    let what =
+        format!("{count} lines of this log are missing here: nobody read standard error in time");
+    let line = match form {
+        LogFormat::Json => format!(
+            r#"{{"time":"{now}","level":"warning","target":"wecrelay","message":"{what}"}}"#
+        ),
+        LogFormat::Journal => format!("<{}>{what}", Severity::Warning.code()),
+        LogFormat::Text if is_journal() => format!("warning: {what}"),
+        LogFormat::Text => format!("{now} warning: {what}"),
+    };
+    (line + "\n").into_bytes()
+}
+
+impl Logger {
+    /// Says why it ends, in the form of the log where a program reads that.
+    pub(crate) fn last_words(&self, why: &str) {
+        match form(self.verbosity) {
+            LogFormat::Json | LogFormat::Journal => log::error!("{why}"),
+            LogFormat::Text => {
+                let words = format!("wecrelay: {}\n", visible(why));
+                // Nobody is left to tell if standard error is closed too.
+                drop(match &self.queue {
+                    Some(queue) => queue.clone().write_all(words.as_bytes()),
+                    None => io::stderr().write_all(words.as_bytes()),
+                });
+            }
+        }
+    }
+
+    /// Waits until what was logged is written, but not for ever.
+    pub(crate) fn finish(&self) {
+        if let Some(queue) = &self.queue {
+            let _: bool = queue.flush(LAST_WAIT);
+        }
+    }
+
+    /// A panic speaks past the queue: what was logged before it comes first, and is not
+    /// lost where the panic ends the process.
+    fn flush_before_a_panic(&self) {
+        let Some(queue) = self.queue.clone() else {
+            return;
+        };
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            // Whoever reads nothing would not read this either, and it would wait for ever.
+            if queue.flush(LAST_WAIT) {
+                usual(panic);
+            }
+        }));
+    }
 }
 
 /// To standard error, and to the outputs.
 struct Tee {
-    stderr: Logger,
+    stderr: env_logger::Logger,
     own: Option<OwnLog>,
 }
 
@@ -75,15 +165,6 @@ fn level(verbosity: Verbosity) -> Option<LevelFilter> {
     }
 }
 
-/// Says why it ends, in the form of the log where a program reads that.
-pub(crate) fn last_words(verbosity: Verbosity, why: &str) {
-    match form(verbosity) {
-        LogFormat::Json | LogFormat::Journal => log::error!("{why}"),
-        // Nobody is left to tell if standard error is closed too.
-        LogFormat::Text => drop(writeln!(io::stderr(), "wecrelay: {}", visible(why))),
-    }
-}
-
 /// The form that was asked for, or that the reader likes.
 fn form(verbosity: Verbosity) -> LogFormat {
     verbosity.log_format.unwrap_or(match is_journal() {
@@ -92,21 +173,21 @@ fn form(verbosity: Verbosity) -> LogFormat {
     })
 }
 
-/// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); a
-/// terminal wants the time; a file or pipe gets the bare level.
+/// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); who
+/// reads the text elsewhere wants the time with it.
 fn writer(form: LogFormat) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
     match form {
         LogFormat::Json => write_json,
         LogFormat::Journal => {
             |out, record| writeln!(out, "<{}>{}", severity(record.level()).code(), text(record))
         }
-        LogFormat::Text if io::stderr().is_terminal() => |out, record| {
-            let (time, level) = (out.timestamp_seconds(), word(record.level()));
-            writeln!(out, "{time} {level}: {}", text(record))
-        },
-        LogFormat::Text => {
+        LogFormat::Text if is_journal() => {
             |out, record| writeln!(out, "{}: {}", word(record.level()), text(record))
         }
+        LogFormat::Text => |out, record| {
+            let (time, level) = (out.timestamp_millis(), word(record.level()));
+            writeln!(out, "{time} {level}: {}", text(record))
+        },
     }
 }
 

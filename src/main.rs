@@ -6,6 +6,7 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+use logger::Logger;
 use wecrelay::cli::{Command, Options, RelayOptions, Verbosity};
 use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
@@ -25,26 +26,35 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(file::Error::Flags(error)) => error.exit(),
         Err(error) => {
-            logger::start(Verbosity::default(), None);
-            logger::last_words(Verbosity::default(), &error.to_string());
+            let logger = logger::start(Verbosity::default(), None, false);
+            logger.last_words(&error.to_string());
             return ExitCode::from(2);
         }
     };
     let is_relay = options.command.is_none();
     let own = (is_relay && options.relay.reports.log_to_outputs).then(OwnLog::default);
-    logger::start(options.verbosity, own.clone());
-    let (code, error) = match run(&options, &arguments, own) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Usage(error)) => (2, error),
-        Err(Failure::Running(error)) => (1, error),
+    let logger = logger::start(options.verbosity, own.clone(), is_relay);
+    let code = match run(&options, &arguments, own) {
+        Ok(()) => 0,
+        Err(failure) => end(failure, &arguments, &logger),
+    };
+    logger.finish();
+    ExitCode::from(code)
+}
+
+/// Says why it ends; gives the exit code.
+fn end(failure: Failure, arguments: &Arguments, logger: &Logger) -> u8 {
+    let (code, error) = match failure {
+        Failure::Usage(error) => (2, error),
+        Failure::Running(error) => (1, error),
     };
     let error = chain(error.as_ref());
     let error = match arguments.place(&error) {
         Some(place) => format!("{place}: {error}"),
         None => error,
     };
-    logger::last_words(options.verbosity, &error);
-    ExitCode::from(code)
+    logger.last_words(&error);
+    code
 }
 
 /// `own`: where the logger puts what is for the outputs.

@@ -35,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         &[
             "output",
             "ownlog",
+            "logqueue",
             "queue",
             "link",
             "connection",
@@ -91,6 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("syslog", &["event", "wire"]),
     ("output", &["syslog"]),
     ("ownlog", &["syslog"]),
+    ("logqueue", &[]),
     ("queue", &[]),
     ("link", &["clock", "metrics", "output", "queue", "syslog"]),
     (
@@ -209,7 +211,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cli", "commands", "config", "logger", "ownlog", "relay", "systemd",
         ],
     ),
-    ("logger", &["cli", "ownlog", "syslog", "visible"]),
+    (
+        "logger",
+        &["cli", "logqueue", "ownlog", "syslog", "visible"],
+    ),
     ("lib", &[]),
 ];
 

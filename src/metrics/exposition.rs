@@ -101,6 +101,8 @@ pub struct ProcessFacts {
     pub cpu: Duration,
     /// Bytes in memory, where that is known.
     pub memory: Option<u64>,
+    /// Lines of the log that nobody read in time.
+    pub log_lines_dropped: u64,
 }
 
 impl Snapshot {
@@ -170,6 +172,11 @@ impl Collector for Snapshot {
             "certificate_end_time_seconds",
             "When a certificate or revocation list ends, in seconds since 1970",
             ends,
+        )?;
+        page.counter(
+            "log_lines_dropped",
+            "Lines of the log that were dropped since nobody read standard error in time",
+            self.process.log_lines_dropped,
         )?;
         page.gauges(
             "build_info",

@@ -10,6 +10,7 @@ pub(super) fn of_this_process() -> ProcessFacts {
         memory: std::fs::read_to_string("/proc/self/status")
             .ok()
             .and_then(|status| resident(&status)),
+        log_lines_dropped: crate::logqueue::dropped(),
     }
 }
 

@@ -1,0 +1,287 @@
+//! Log lines on their way to standard error, which nobody may be reading: a stopped
+//! journal, a terminal at a pager, a full pipe. The event loop never waits for it.
+//!
+//! Lines go into a bounded queue, and a thread of its own writes them. What finds no room
+//! is dropped and counted, and a line in its place says how many are missing.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes of lines that may wait: some thousands of lines, which outlast a restart of the
+/// journal even where hosts fail in crowds.
+const MOST: usize = 1 << 20;
+
+/// How soon a stream that takes nothing and does not wait is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// Lines of this process that were dropped. One number, as the `log` crate has one logger.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of this process's log found no room since its start.
+#[must_use]
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// The queue; clones share it.
+#[derive(Clone)]
+pub struct LogQueue(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something waits, or all is written.
+    changed: Condvar,
+    /// The line that says how many are missing, in the form of the log.
+    gap: fn(u64) -> Vec<u8>,
+}
+
+#[derive(Default)]
+struct State {
+    lines: VecDeque<Vec<u8>>,
+    /// Their bytes.
+    size: usize,
+    /// How many found no room since the last one that did.
+    lost: u64,
+    /// The thread has a line in its hands.
+    is_writing: bool,
+}
+
+impl LogQueue {
+    /// An empty queue. `gap` makes the line that stands for so many missing ones.
+    #[must_use]
+    pub fn new(gap: fn(u64) -> Vec<u8>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            gap,
+        }))
+    }
+
+    /// Starts the thread that writes to `out`. An error of it costs the line: nobody is
+    /// left who could be told.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(&self, mut out: impl Write + Send + 'static) -> io::Result<()> {
+        let queue = self.clone();
+        let thread = std::thread::Builder::new().name("log".to_owned());
+        let run = move || {
+            loop {
+                let line = queue.next();
+                if write(&mut out, &line).is_err() {
+                    DROPPED.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        thread.spawn(run).map(drop)
+    }
+
+    /// Waits until all is written, but not longer than that: who does not read now may
+    /// never do. Tells whether it is.
+    #[must_use]
+    pub fn flush(&self, longest: Duration) -> bool {
+        #[expect(clippy::disallowed_methods, reason = "the log is outside of the loop")]
+        let deadline = Instant::now() + longest;
+        let mut state = self.lock();
+        while !state.is_empty() {
+            #[expect(clippy::disallowed_methods, reason = "the log is outside of the loop")]
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.0.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn put(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.size + line.len() > MOST {
+            state.lost += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if state.lost > 0 {
+            let gap = (self.0.gap)(std::mem::take(&mut state.lost));
+            state.push(gap);
+        }
+        state.push(line.to_vec());
+        self.0.changed.notify_all();
+    }
+
+    /// The next line to be written; waits for one.
+    fn next(&self) -> Vec<u8> {
+        let mut state = self.lock();
+        state.is_writing = false;
+        loop {
+            if let Some(line) = state.lines.pop_front() {
+                state.size -= line.len();
+                state.is_writing = true;
+                return line;
+            }
+            if state.lost > 0 {
+                state.is_writing = true;
+                return (self.0.gap)(std::mem::take(&mut state.lost));
+            }
+            self.0.changed.notify_all();
+            let waited = self.0.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.0.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, line: Vec<u8>) {
+        self.size += line.len();
+        self.lines.push_back(line);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.lost == 0 && !self.is_writing
+    }
+}
+
+/// Writes all of a line, also where another program has made the stream non-blocking.
+fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match out.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => line = line.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+    out.flush()
+}
+
+/// Each write is a line.
+impl Write for LogQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    /// A reader that takes a line only when it is asked to.
+    struct Slow(SyncSender<Vec<u8>>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let sent = self.0.send(bytes.to_vec());
+            sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn started() -> (LogQueue, Receiver<Vec<u8>>) {
+        let queue = LogQueue::new(|count| format!("{count} missing\n").into_bytes());
+        let (out, reader) = sync_channel(0);
+        queue.start(Slow(out)).unwrap();
+        (queue, reader)
+    }
+
+    fn line(number: usize) -> Vec<u8> {
+        format!("{number:01023}\n").into_bytes()
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_that_reads_nothing() {
+        let (mut queue, reader) = started();
+        // One in the hands of the thread, which are not counted.
+        queue.write_all(b"first\n").unwrap();
+        while !queue.lock().is_writing {
+            std::thread::yield_now();
+        }
+        let fit = MOST / 1024;
+        for number in 0..fit + 3 {
+            queue.write_all(&line(number)).unwrap();
+        }
+        assert!(!queue.flush(Duration::ZERO));
+        assert_eq!(queue.lock().lost, 3);
+        assert!(dropped() >= 3);
+        assert_eq!(reader.recv().unwrap(), b"first\n");
+        for number in 0..fit {
+            assert_eq!(reader.recv().unwrap(), line(number));
+        }
+        assert_eq!(reader.recv().unwrap(), b"3 missing\n");
+        assert!(queue.flush(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn the_gap_stands_where_lines_are_missing() {
+        let (mut queue, reader) = started();
+        queue.write_all(b"first\n").unwrap();
+        while !queue.lock().is_writing {
+            std::thread::yield_now();
+        }
+        let fit = MOST / 1024;
+        (0..fit + 1).for_each(|number| queue.put(&line(number)));
+        assert_eq!(reader.recv().unwrap(), b"first\n");
+        assert_eq!(reader.recv().unwrap(), line(0));
+        // Both read lines have left room.
+        while queue.lock().size + 1024 > MOST {
+            std::thread::yield_now();
+        }
+        queue.put(b"later\n");
+        let rest: Vec<_> = (0..fit + 1).map(|_| reader.recv().unwrap()).collect();
+        assert_eq!(rest[fit - 1], b"1 missing\n");
+        assert_eq!(rest[fit], b"later\n");
+    }
+
+    #[test]
+    fn a_stream_that_does_not_wait_gets_all_of_a_line() {
+        #[derive(Default)]
+        struct Reluctant(Vec<u8>, bool);
+        impl Write for Reluctant {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                self.0.extend(bytes.first());
+                Ok(1)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut out = Reluctant::default();
+        write(&mut out, b"abc\n").unwrap();
+        assert_eq!(out.0, b"abc\n");
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_stops_nothing() {
+        let (mut queue, reader) = started();
+        drop(reader);
+        queue.write_all(b"a\n").unwrap();
+        queue.write_all(b"b\n").unwrap();
+        assert!(queue.flush(Duration::from_secs(60)));
+    }
+}
