@@ -198,8 +198,11 @@ pub struct RelayOptions {
 
     /// Revocation lists of the authorities in --client-ca (PEM)
     ///
-    /// An authority without a list has revoked nothing, which is logged. Of one whose
-    /// list has expired nobody gets in. SIGHUP reads it anew.
+    /// Of an authority without a list, or whose list has expired, nobody gets in; the start
+    /// and "wecrelay check" name it. Chains are followed to the root where --client-ca has
+    /// it, and then its list is needed too. Lists must be complete: one for some reasons
+    /// only, an indirect one, or a delta without its complete list is refused. SIGHUP reads
+    /// it anew.
     #[arg(
         long,
         value_name = "FILE",
@@ -207,6 +210,15 @@ pub struct RelayOptions {
         help_heading = "Sources"
     )]
     pub crl: Option<PathBuf>,
+
+    /// Let certificates in that no list of --crl covers
+    ///
+    /// An authority without a list then has revoked nothing. An expired list still keeps
+    /// its hosts out. SIGHUP reads it anew.
+    ///
+    /// Danger: nobody can be kept out whose authority has no list.
+    #[arg(long, requires = "crl", help_heading = "Sources")]
+    pub crl_partial: bool,
 
     /// Also take NTLMv1 answers (with extended session security)
     ///

@@ -479,3 +479,200 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     stream.write_all(request).unwrap();
     assert_eq!(read_reply(&mut stream).unwrap().status, 401);
 }
+
+/// Root, issuing authority and two hosts of it; both authorities in `--client-ca`.
+struct Tiers {
+    site: Site,
+    issuing: Issued,
+    good: Issued,
+    lost: Issued,
+}
+
+impl Tiers {
+    fn new() -> Self {
+        let mut site = Site::new();
+        let issuing = site.root.issue("Issuing", Use::Authority, 500);
+        let pems = [&site.root, &issuing].map(|issued| issued.certificate.to_pem().unwrap());
+        site.authority = site.dir.file("bundle.pem");
+        std::fs::write(&site.authority, pems.concat()).unwrap();
+        Self {
+            good: issuing.issue("ws1.example.com", Use::Client, 9),
+            lost: issuing.issue("lost.example.com", Use::Client, 9),
+            site,
+            issuing,
+        }
+    }
+
+    /// A file of these lists.
+    fn lists(&self, name: &str, lists: &[&str]) -> String {
+        let lists: Vec<_> = lists
+            .iter()
+            .map(|list| std::fs::read(list).unwrap())
+            .collect();
+        let path = self.site.dir.file(name);
+        std::fs::write(&path, lists.concat()).unwrap();
+        path
+    }
+
+    /// The list of the root, which names the revoked one, if any.
+    fn of_root(&self, revoked: Option<&Issued>) -> String {
+        let revoked = revoked.map(|issued| &issued.certificate);
+        self.site
+            .root
+            .list(&self.site.dir, "root-list", revoked, "", &[])
+    }
+
+    fn of_issuing(&self, extensions: &str) -> String {
+        let lost = Some(&self.lost.certificate);
+        self.issuing
+            .list(&self.site.dir, "issuing-list", lost, extensions, &[])
+    }
+
+    /// A start that is refused, and what it says.
+    fn is_refused_at_start(&self, list: &str) -> String {
+        let site = &self.site;
+        let output = run(&[
+            "check",
+            "--listen",
+            "https://127.0.0.1:0",
+            "--state",
+            &site.dir.file("state"),
+            "--tls-cert",
+            &site.certificate,
+            "--tls-key",
+            &site.key,
+            "--client-ca",
+            &site.authority,
+            "--crl",
+            list,
+        ]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(&format!("--crl {list}: the list of CN=Issuing ")),
+            "{said}"
+        );
+        assert!(
+            said.contains("put the complete list of that authority there"),
+            "{said}"
+        );
+        said
+    }
+}
+
+#[test]
+fn a_chain_is_checked_to_the_root_by_the_list_of_each_authority() {
+    let tiers = Tiers::new();
+    let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &tiers.of_issuing("")]);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    Client::with(&tiers.good).is_let_in(&relay);
+    Client::with(&tiers.lost).is_refused(&relay, &["CN=lost.example.com", "certificate revoked"]);
+    assert!(!relay.process.log().contains("no list of"));
+    drop(relay);
+    // The issuing authority itself is revoked: all of its hosts are out.
+    let revoked = tiers.of_root(Some(&tiers.issuing));
+    let lists = tiers.lists("both.pem", &[&revoked, &tiers.of_issuing("")]);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    Client::with(&tiers.good).is_refused(&relay, &["CN=Issuing", "certificate revoked"]);
+}
+
+#[test]
+fn without_a_list_nobody_gets_in_unless_a_flag_says_so() {
+    let tiers = Tiers::new();
+    let list = tiers.of_issuing("");
+    let relay = tiers.site.start(&["--crl", &list]);
+    let log = relay.process.log();
+    assert!(
+        log.contains("no list of CN=Test Root: its certificates are refused"),
+        "{log}"
+    );
+    assert!(log.contains("--crl-partial"), "{log}");
+    let words = [
+        "the list of CN=Test Root is not there",
+        "--crl-partial",
+        &list,
+    ];
+    Client::with(&tiers.good).is_refused(&relay, &words);
+    drop(relay);
+    let relay = tiers.site.start(&["--crl", &list, "--crl-partial"]);
+    Client::with(&tiers.good).is_let_in(&relay);
+    Client::with(&tiers.lost).is_refused(&relay, &["certificate revoked"]);
+}
+
+#[test]
+fn the_remedy_for_an_expired_list_names_the_list() {
+    let tiers = Tiers::new();
+    let dates = [
+        "-crl_lastupdate",
+        "240101000000Z",
+        "-crl_nextupdate",
+        "240201000000Z",
+    ];
+    let old = tiers.issuing.list(&tiers.site.dir, "old", None, "", &dates);
+    let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &old]);
+    for flags in [&["--crl", &lists][..], &["--crl", &lists, "--crl-partial"]] {
+        let relay = tiers.site.start(flags);
+        let words = [
+            "the list of CN=Issuing has expired on Feb",
+            "put a current one there",
+        ];
+        Client::with(&tiers.good).is_refused(&relay, &words);
+    }
+}
+
+#[test]
+fn parts_of_lists_are_refused_when_they_are_read() {
+    let tiers = Tiers::new();
+    let point = |settings: &str| {
+        format!(
+            "issuingDistributionPoint=critical,@p\n[p]\nfullname=URI:http://a/b.crl\n{settings}\n"
+        )
+    };
+    for (extensions, word) in [
+        (point("onlysomereasons=keyCompromise"), "onlySomeReasons"),
+        (point("indirectCRL=TRUE"), "indirectCRL"),
+        (point("onlyAA=TRUE"), "onlyContainsAttributeCerts"),
+        ("2.5.29.27=critical,ASN1:INTEGER:1".to_owned(), "delta"),
+        ("1.2.3.4=critical,ASN1:NULL".to_owned(), "1.2.3.4"),
+    ] {
+        let said = tiers.is_refused_at_start(&tiers.of_issuing(&extensions));
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[test]
+fn a_distribution_point_alone_is_fine_and_a_delta_is_skipped() {
+    let tiers = Tiers::new();
+    let point = "issuingDistributionPoint=critical,@p\n[p]\nfullname=URI:http://a/b.crl\n";
+    let complete = tiers.lists("complete.pem", &[&tiers.of_issuing(point)]);
+    let delta = tiers.of_issuing("2.5.29.27=critical,ASN1:INTEGER:1");
+    let lists = tiers.lists("all.pem", &[&tiers.of_root(None), &delta, &complete]);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    let log = relay.process.log();
+    assert_eq!(
+        log.matches("is a delta, which is skipped").count(),
+        1,
+        "{log}"
+    );
+    Client::with(&tiers.good).is_let_in(&relay);
+    Client::with(&tiers.lost).is_refused(&relay, &["certificate revoked"]);
+}
+
+#[test]
+fn a_list_about_hosts_only_does_not_speak_for_authorities() {
+    let tiers = Tiers::new();
+    let hosts = "issuingDistributionPoint=critical,@p\n[p]\nonlyuser=TRUE\n";
+    let of_issuing = tiers.of_issuing(hosts);
+    let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &of_issuing]);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    Client::with(&tiers.good).is_let_in(&relay);
+    Client::with(&tiers.lost).is_refused(&relay, &["certificate revoked"]);
+    drop(relay);
+    let of_root = tiers
+        .site
+        .root
+        .list(&tiers.site.dir, "hosts-only", None, hosts, &[]);
+    let lists = tiers.lists("both.pem", &[&of_root, &of_issuing]);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    Client::with(&tiers.good).is_refused(&relay, &["the list of CN=Test Root is not there"]);
+}

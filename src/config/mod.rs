@@ -233,6 +233,7 @@ fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tl
                 .collect(),
             client_ca: options.client_ca.clone(),
             crl: options.crl.clone(),
+            crl_partial: options.crl_partial,
         })),
     }
 }

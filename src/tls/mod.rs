@@ -8,14 +8,17 @@ mod client;
 mod dialer;
 mod facts;
 pub(crate) mod foreign;
+mod list;
 mod pem;
 mod refusal;
+mod revocation;
 mod terms;
 mod weakness;
 
 pub use client::client;
 pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
+pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};
 pub use openssl::ssl::SslStream;
 pub use refusal::failure;
 pub use weakness::weaknesses;
@@ -24,14 +27,16 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKeyRef, Private};
 use openssl::ssl::{
     AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAcceptorBuilder, SslContext,
-    SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode,
-    SslVerifyMode, select_next_proto,
+    SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode,
+    select_next_proto,
 };
-use openssl::x509::store::{X509Lookup, X509StoreBuilder};
+use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509Crl, X509PurposeId};
+use openssl::x509::{X509, X509PurposeId};
+use revocation::Revocation;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 use terms::Terms;
 
@@ -44,6 +49,8 @@ pub struct Files {
     pub client_ca: Option<PathBuf>,
     /// Revocation lists, PEM.
     pub crl: Option<PathBuf>,
+    /// An authority without a list has revoked nothing; else none of its certificates counts.
+    pub crl_partial: bool,
 }
 
 /// Why TLS cannot be offered.
@@ -228,10 +235,10 @@ fn context(
     Ok(acceptor)
 }
 
-/// Who issues client certificates, and lists of those that are revoked.
+/// Who issues client certificates, and which of these are revoked.
 struct Clients {
     authorities: Vec<X509>,
-    lists: Option<PathBuf>,
+    revocation: Option<Arc<Revocation>>,
 }
 
 impl Clients {
@@ -241,14 +248,16 @@ impl Clients {
         };
         let authorities = pem::certificates("--client-ca", path)?;
         terms.add_certificates("--client-ca", path, &authorities);
-        if let Some(path) = &files.crl {
-            let lists = pem::revocation_lists(path)?;
-            terms.add_lists(path, &lists);
-            note_unlisted(path, &authorities, &lists);
+        let read = |path: &PathBuf| Revocation::read(path, &authorities, files.crl_partial);
+        let revocation = files.crl.as_ref().map(read).transpose()?;
+        if let (Some(path), Some(revocation)) = (&files.crl, &revocation) {
+            terms.add_lists(path, revocation.lists());
+            let unlisted = revocation.unlisted();
+            unlisted.iter().for_each(|line| log::warn!("{line}"));
         }
         Ok(Some(Self {
             authorities,
-            lists: files.crl.clone(),
+            revocation: revocation.map(Arc::new),
         }))
     }
 
@@ -259,40 +268,15 @@ impl Clients {
             builder.add_client_ca(authority)?;
             store.add_cert(authority.clone())?;
         }
-        if let Some(path) = &self.lists {
-            let lookup = store.add_lookup(X509Lookup::file())?;
-            lookup
-                .load_crl_file(path, SslFiletype::PEM)
-                .map_err(|_| pem::no_list(path, &[]))?;
-            store.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?;
-        }
         store.set_purpose(X509PurposeId::SSL_CLIENT)?;
         // An intermediate of the bundle is trusted as it stands there.
         store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
         builder.set_cert_store(store.build());
-        builder.set_verify_callback(SslVerifyMode::PEER, refusal::verify);
+        let revocation = self.revocation.clone();
+        builder.set_verify_callback(SslVerifyMode::PEER, move |ok, context| {
+            refusal::verify(ok, context, revocation.as_deref())
+        });
         Ok(())
-    }
-}
-
-/// An authority without a list has revoked nothing; the administrator should know.
-fn note_unlisted(path: &Path, authorities: &[X509], lists: &[X509Crl]) {
-    for authority in authorities {
-        let name = authority.subject_name();
-        let is_own = |list: &X509Crl| {
-            // Two authorities may have one name: the signature tells them apart.
-            let order = list.issuer_name().try_cmp(name);
-            let key = authority.public_key();
-            order.is_ok_and(std::cmp::Ordering::is_eq)
-                && key.is_ok_and(|key| list.verify(&key).is_ok_and(|good| good))
-        };
-        if !lists.iter().any(is_own) {
-            log::warn!(
-                "--crl {}: no list of {}: none of its certificates counts as revoked",
-                path.display(),
-                client::display(name)
-            );
-        }
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<X509Crl>, Error> {
     Ok(lists)
 }
 
-pub(super) fn no_list(path: &Path, bytes: &[u8]) -> Error {
+fn no_list(path: &Path, bytes: &[u8]) -> Error {
     let why = format!("no revocation list in PEM ({LIST_BEGIN})");
     missing("--crl", path, &why, bytes)
 }

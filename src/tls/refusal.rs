@@ -1,20 +1,30 @@
 //! Why a handshake failed, and what to do about it.
 
 use super::client;
+use super::revocation::{Revocation, Verdict};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
 use openssl::x509::{X509StoreContext, X509StoreContextRef, X509VerifyResult};
 use std::sync::{Mutex, OnceLock};
+use std::time::SystemTime;
 
-/// `X509_V_ERR_UNABLE_TO_GET_CRL`: an authority without a revocation list.
-const NO_CRL: i32 = 3;
+/// What a handshake notes of the certificate that it refused: after it, that is gone.
+#[derive(Default)]
+struct Note {
+    /// Whose it was.
+    whose: String,
+    /// Why, where that was our own judgement and not OpenSSL's.
+    why: Option<String>,
+}
 
-/// Where a handshake notes whose certificate it refused: after it, that is gone.
-type Place = Index<Ssl, Mutex<String>>;
+type Place = Index<Ssl, Mutex<Note>>;
 
 /// OpenSSL gives indices out once a process, and never takes them back.
 static PLACE: OnceLock<Place> = OnceLock::new();
+
+/// `X509_V_ERR_CERT_REVOKED`.
+const REVOKED: i32 = 23;
 
 /// Makes room for a note.
 pub(super) fn prepare(ssl: &mut Ssl) -> Result<(), ErrorStack> {
@@ -29,29 +39,49 @@ pub(super) fn prepare(ssl: &mut Ssl) -> Result<(), ErrorStack> {
     Ok(())
 }
 
-/// OpenSSL's judgement of a certificate in a chain: as it is, but for a missing list.
-pub(super) fn verify(ok: bool, chain: &mut X509StoreContextRef) -> bool {
-    if ok {
-        return true;
+/// OpenSSL's judgement of a certificate in a chain; the last word, when all else is right,
+/// is that of the revocation lists.
+pub(super) fn verify(
+    ok: bool,
+    context: &mut X509StoreContextRef,
+    revocation: Option<&Revocation>,
+) -> bool {
+    let whose = context
+        .current_cert()
+        .map(|refused| client::describe(refused));
+    let whose = whose.unwrap_or_default();
+    if !ok {
+        note(context, Note { whose, why: None });
+        return false;
     }
-    if chain.error().as_raw() == NO_CRL {
-        // An authority without a revocation list has revoked nothing.
-        chain.set_error(X509VerifyResult::OK);
+    // The host's certificate comes last.
+    let Some(revocation) = revocation.filter(|_| context.error_depth() == 0) else {
         return true;
-    }
-    note(chain);
+    };
+    #[expect(clippy::disallowed_methods, reason = "a handshake is of this moment")]
+    let now = SystemTime::now();
+    let chain: Vec<_> = context.chain().into_iter().flatten().collect();
+    let (whose, why) = match revocation.check(&chain, now) {
+        Ok(()) => return true,
+        Err(Verdict::Revoked(whose)) => {
+            (whose, format!("certificate revoked: {}", remedy(REVOKED)))
+        }
+        Err(Verdict::Unknown(why)) => (whose, why),
+    };
+    let why = Some(why);
+    note(context, Note { whose, why });
+    context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
     false
 }
 
-fn note(chain: &X509StoreContextRef) {
+fn note(context: &X509StoreContextRef, note: Note) {
     let ssl = X509StoreContext::ssl_idx()
         .ok()
-        .and_then(|index| chain.ex_data(index));
+        .and_then(|index| context.ex_data(index));
     let place = PLACE.get().copied();
     let place = place.and_then(|place| ssl?.ex_data(place));
-    if let (Some(Ok(mut place)), Some(certificate)) = (place.map(Mutex::lock), chain.current_cert())
-    {
-        *place = client::describe(certificate);
+    if let Some(Ok(mut place)) = place.map(Mutex::lock) {
+        *place = note;
     }
 }
 
@@ -61,13 +91,12 @@ pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
     let verified = ssl.verify_result();
     if verified != X509VerifyResult::OK {
         let place = PLACE.get().and_then(|place| ssl.ex_data(*place));
-        let whose = place.and_then(|place| Some(place.lock().ok()?.clone()));
-        return format!(
-            "client certificate {}: {}: {}",
-            whose.unwrap_or_default(),
-            verified.error_string(),
-            remedy(verified.as_raw())
-        );
+        let note = place.and_then(|place| Some(std::mem::take(&mut *place.lock().ok()?)));
+        let Note { whose, why } = note.unwrap_or_default();
+        let why = why.unwrap_or_else(|| {
+            format!("{}: {}", verified.error_string(), remedy(verified.as_raw()))
+        });
+        return format!("client certificate {whose}: {why}");
     }
     let reason = error
         .ssl_error()
@@ -89,8 +118,7 @@ fn remedy(code: i32) -> &'static str {
         }
         9 => "compare the clocks of issuer, host and relay",
         10 => "renew it; --client-ca must know the issuer of the new one",
-        11 | 12 => "put a current list into --crl and send SIGHUP",
-        23 => "give the host a new one of an authority in --client-ca, or mend --crl",
+        REVOKED => "give the host a new one of an authority in --client-ca, or mend --crl",
         26 => {
             "it must be for Client Authentication (1.3.6.1.5.5.7.3.2); give the host one that is, \
              of an authority in --client-ca"

@@ -36,7 +36,7 @@ impl Terms {
         }
     }
 
-    pub(super) fn add_lists(&mut self, path: &Path, lists: &[X509Crl]) {
+    pub(super) fn add_lists<'a>(&mut self, path: &Path, lists: impl Iterator<Item = &'a X509Crl>) {
         for list in lists {
             let name = client::display(list.issuer_name());
             let what = format!("--crl {}: the list of {name}", path.display());

@@ -50,21 +50,38 @@ impl Issued {
 
     /// A revocation list of this authority that names `revoked`.
     pub(crate) fn revoke(&self, dir: &TempDir, revoked: &X509) -> String {
+        self.list(dir, "crl", Some(revoked), "", &[])
+    }
+
+    /// A revocation list as a file of that name: with these extensions of the list, as
+    /// `openssl` has them in its configuration, and more arguments for `openssl ca`.
+    pub(crate) fn list(
+        &self,
+        dir: &TempDir,
+        name: &str,
+        revoked: Option<&X509>,
+        extensions: &str,
+        arguments: &[&str],
+    ) -> String {
         let (certificate, key) = self.write(dir, "revoking");
-        let serial = revoked
-            .serial_number()
-            .to_bn()
-            .unwrap()
-            .to_hex_str()
-            .unwrap();
-        let index = format!("R\t390101000000Z\t240101000000Z\t{serial}\tunknown\t/CN=revoked\n");
+        let line = |revoked: &X509| {
+            let serial = revoked.serial_number().to_bn().unwrap();
+            let serial = serial.to_hex_str().unwrap();
+            format!("R\t390101000000Z\t240101000000Z\t{serial}\tunknown\t/CN=revoked\n")
+        };
+        let index = revoked.map_or_else(String::new, line);
         std::fs::write(dir.file("index.txt"), index).unwrap();
+        let section = match extensions {
+            "" => String::new(),
+            _ => format!("crl_extensions=e\n[e]\n{extensions}\n"),
+        };
         let settings = format!(
-            "[ca]\ndefault_ca=a\n[a]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n",
+            "[ca]\ndefault_ca=a\n[a]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n\
+             {section}",
             dir.file("index.txt")
         );
         std::fs::write(dir.file("ca.conf"), settings).unwrap();
-        let list = dir.file("crl.pem");
+        let list = dir.file(&format!("{name}.pem"));
         let made = Command::new("openssl")
             .args([
                 "ca",
@@ -75,6 +92,7 @@ impl Issued {
                 &list,
             ])
             .args(["-keyfile", &key, "-cert", &certificate])
+            .args(arguments)
             .output()
             .expect("openssl is missing: apt-get install openssl");
         assert!(

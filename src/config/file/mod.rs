@@ -33,6 +33,7 @@ const RELOADED: [&str; 27] = [
     "client-ca",
     "computer-exempt",
     "crl",
+    "crl-partial",
     "digest",
     "enterprise",
     "facility",
