@@ -3,13 +3,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test may panic and has files"
 )]
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -306,47 +307,7 @@ fn the_relay_lets_its_hosts_in_until_they_are_revoked() {
     let own = ["--tls-cert", &certificate, "--tls-key", &key];
     let trusted = ["--client-ca", &authority, "--crl", &list];
     let relay = Relay::start_secure(&desk.0, &[own, trusted].concat());
-    // What the relay answers to a host that has nothing but its .pfx.
-    let ask = |host: &str| {
-        let (pfx, pem) = (
-            desk.file(&format!("hosts/{host}.pfx")),
-            desk.0.file(&format!("{host}.both")),
-        );
-        let password = format!("file:{}", desk.file(&format!("hosts/{host}.password")));
-        let from = ["pkcs12", "-nodes", "-in", &pfx, "-password", &password];
-        openssl(&[&from[..], &["-out", &pem]].concat());
-        let body = desk.0.file("body");
-        std::fs::write(&body, enumerate()).unwrap();
-        let url = format!("https://{COLLECTOR}:{}/wsman", relay.port());
-        let output = Command::new("curl")
-            .args([
-                "--silent",
-                "--show-error",
-                "--max-time",
-                "20",
-                "--noproxy",
-                "*",
-            ])
-            .args(["--cacert", &authority, "--cert", &pem])
-            .args([
-                "--connect-to",
-                "::127.0.0.1:",
-                "--data-binary",
-                &format!("@{body}"),
-            ])
-            .args([
-                "-H",
-                "Content-Type: application/soap+xml;charset=UTF-8",
-                &url,
-            ])
-            .output()
-            .expect("curl is missing: apt-get install curl");
-        let said = [output.stdout, output.stderr].concat();
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&said).into_owned(),
-        )
-    };
+    let ask = |host: &str| ask(&desk.0, &desk.file(""), relay.port(), host);
     let policy = desk.ca(&["policy"]);
     let issuer = policy.trim().rsplit('=').next().unwrap();
     for host in ["ws1.example.com", "ws2.example.com"] {
@@ -396,6 +357,174 @@ fn an_authority_of_the_same_name_without_a_list_is_told() {
     // It is said before the relay listens.
     let log = relay.process.log();
     assert_eq!(log.matches("no list of CN=wecrelay CA").count(), 1, "{log}");
+}
+
+/// What the relay answers to a host that has nothing but what is in the authority's folder.
+fn ask(dir: &TempDir, ca: &str, port: u16, host: &str) -> (bool, String) {
+    let (pfx, pem) = (
+        format!("{ca}/hosts/{host}.pfx"),
+        dir.file(&format!("{host}.both")),
+    );
+    let password = format!("file:{ca}/hosts/{host}.password");
+    let from = ["pkcs12", "-nodes", "-in", &pfx, "-password", &password];
+    openssl(&[&from[..], &["-out", &pem]].concat());
+    let body = dir.file("body");
+    std::fs::write(&body, enumerate()).unwrap();
+    let url = format!("https://{COLLECTOR}:{port}/wsman");
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--noproxy",
+            "*",
+        ])
+        .args(["--cacert", &format!("{ca}/ca.pem"), "--cert", &pem])
+        .args([
+            "--connect-to",
+            "::127.0.0.1:",
+            "--data-binary",
+            &format!("@{body}"),
+        ])
+        .args([
+            "-H",
+            "Content-Type: application/soap+xml;charset=UTF-8",
+            &url,
+        ])
+        .output()
+        .expect("curl is missing: apt-get install curl");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.success(), said)
+}
+
+/// The commands of the README from the authority to the revocation, as they stand there.
+fn steps() -> Vec<String> {
+    let readme = include_str!("../README.md");
+    let begin = readme.find("    wecrelay ca init").unwrap();
+    let end = readme.find("`wecrelay ca list` says").unwrap();
+    let lines = readme[begin..end].lines();
+    let commands = lines.filter_map(|line| line.strip_prefix("    "));
+    let is_ours = |line: &&str| {
+        ["wecrelay ca ", "sudo "]
+            .iter()
+            .any(|begin| line.starts_with(begin))
+    };
+    commands.filter(is_ours).map(str::to_owned).collect()
+}
+
+/// A machine in small: its `wecrelay`, `sudo` and `systemctl`.
+struct Shell<'a> {
+    dir: &'a TempDir,
+    /// Who the service is here.
+    user: &'static str,
+}
+
+impl<'a> Shell<'a> {
+    fn new(dir: &'a TempDir) -> Self {
+        let write = |name: &str, text: &str| {
+            let path = dir.file(&format!("bin/{name}"));
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).unwrap();
+        };
+        std::fs::create_dir(dir.file("bin")).unwrap();
+        write(
+            "wecrelay",
+            &format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_wecrelay")),
+        );
+        write("sudo", "exec \"$@\"");
+        let pid = dir.file("pid");
+        write(
+            "systemctl",
+            &format!("[ \"$*\" = 'reload wecrelay' ] && kill -HUP \"$(cat {pid})\""),
+        );
+        // Only root can make folders for others.
+        let user = match rustix::process::geteuid().is_root() {
+            true => "-o nobody -g nogroup",
+            false => "",
+        };
+        Self { dir, user }
+    }
+
+    #[track_caller]
+    fn run(&self, step: &str) {
+        let own = step
+            .replace("-o wecrelay -g wecrelay", self.user)
+            .replace("/etc/wecrelay/tls", &self.dir.file("tls"));
+        let path = format!(
+            "{}:{}",
+            self.dir.file("bin"),
+            std::env::var("PATH").unwrap()
+        );
+        let output = Command::new("sh")
+            .args(["-ec", &own])
+            .env("PATH", path)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{own}: {output:?}");
+    }
+}
+
+#[test]
+fn the_steps_of_the_readme_keep_a_lost_host_out() {
+    let dir = TempDir::new();
+    let shell = Shell::new(&dir);
+    let steps = steps();
+    let revoke = steps
+        .iter()
+        .position(|step| step.contains(" revoke "))
+        .unwrap();
+    let (before, after) = steps.split_at(revoke);
+    assert!(
+        (5..9).contains(&before.len()) && after.len() == 2,
+        "{steps:#?}"
+    );
+    before.iter().for_each(|step| shell.run(step));
+    let tls = |name: &str| dir.file(&format!("tls/{name}"));
+    let owner = std::fs::metadata(tls("")).unwrap().uid();
+    let files = [
+        "ca.pem",
+        "crl.pem",
+        "collector.example.com.pem",
+        "collector.example.com.key",
+    ];
+    for name in files {
+        assert_eq!(mode(&tls(name)), 0o600, "{name}");
+        assert_eq!(std::fs::metadata(tls(name)).unwrap().uid(), owner, "{name}");
+    }
+    assert!(
+        !Path::new(&tls("ca.key")).exists(),
+        "the authority's key stays where it is"
+    );
+    let [authority, list, certificate, key] = files.map(tls);
+    let own = ["--tls-cert", &certificate, "--tls-key", &key];
+    let trusted = ["--client-ca", &authority, "--crl", &list];
+    let relay = Relay::start_secure(&dir, &[own, trusted].concat());
+    std::fs::write(dir.file("pid"), relay.process.pid().to_string()).unwrap();
+    let ca = dir.file("wecrelay-ca");
+    let (good, said) = ask(&dir, &ca, relay.port(), "ws1.example.com");
+    assert!(good, "{said}");
+    after.iter().for_each(|step| shell.run(step));
+    wait_for("the reload", || {
+        relay.process.log().contains("info: reloaded").then_some(())
+    });
+    assert!(
+        !ask(&dir, &ca, relay.port(), "ws1.example.com").0,
+        "{}",
+        relay.process.log()
+    );
+    assert_eq!(std::fs::metadata(&list).unwrap().uid(), owner);
+}
+
+#[test]
+fn installing_needs_a_folder_and_says_how_to_make_it() {
+    let desk = Desk::new();
+    let nowhere = desk.0.file("nowhere");
+    desk.refuses(&["crl", "--install", &nowhere], "install -d -o wecrelay");
+    desk.refuses(&["list", "--install", &nowhere], "--install goes with");
 }
 
 fn enumerate() -> String {

@@ -13,6 +13,15 @@ pub struct CaOptions {
     /// Folder of the authority: its key, its list of certificates, and what it issued
     #[arg(long, value_name = "DIR", default_value = "wecrelay-ca", global = true)]
     pub dir: PathBuf,
+    /// Also copy what the relay reads into this folder of its own
+    ///
+    /// ca.pem, crl.pem, and the collector's certificates with their keys, readable by the
+    /// owner of the folder alone. Needs root where that is another user. The relay reads
+    /// them on SIGHUP (systemctl reload wecrelay).
+    ///
+    /// Example: sudo wecrelay ca revoke ws1.example.com --install /etc/wecrelay/tls
+    #[arg(long, value_name = "DIR", global = true)]
+    pub install: Option<PathBuf>,
 }
 
 /// What the authority does.
@@ -34,11 +43,12 @@ pub enum CaCommand {
     Host(HostOptions),
     /// Revoke a certificate, and write crl.pem anew
     ///
-    /// The relay reads its --crl again on SIGHUP.
+    /// The relay must get the new list: with --install, then SIGHUP.
     Revoke(RevokeOptions),
     /// Write crl.pem anew
     ///
-    /// Must be done before the list ends: after that no host gets in.
+    /// Must be done before the list ends: after that no host gets in. The relay must get
+    /// the new list: with --install, then SIGHUP.
     Crl(CrlOptions),
     /// List the certificates: state, end, kind, serial, names
     List,

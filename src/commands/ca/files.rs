@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -39,7 +39,8 @@ pub(super) fn folder(path: &Path) -> Result<(), Error> {
     made.map_err(Error::file(path))
 }
 
-/// Puts a file there, whole and on the disk, in place of any before.
+/// Puts a file there, whole and on the disk, in place of any before. It belongs to whom
+/// the folder belongs: root may work in the folder of an administrator or of the service.
 pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -54,12 +55,23 @@ pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Erro
     let written = (|| {
         let mut options = OpenOptions::new();
         let mut file = options.create_new(true).write(true).mode(mode).open(&new)?;
+        give_to_owner_of(path.parent(), &file)?;
         file.write_all(content)?;
         file.sync_all()
     })();
     written.map_err(Error::file(&new))?;
     std::fs::rename(&new, path).map_err(Error::file(path))?;
     sync_folder(path)
+}
+
+/// Only root can, and need, give files away.
+fn give_to_owner_of(folder: Option<&Path>, file: &File) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    let owner = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// A rename is on the disk when its folder is.

@@ -9,6 +9,7 @@ mod desk;
 mod error;
 mod files;
 mod index;
+mod install;
 mod names;
 mod pfx;
 mod report;
@@ -40,6 +41,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
         CaCommand::Crl(crl) => Desk::open(dir)?.list_anew(crl, now)?,
         CaCommand::List => report::list(dir, now)?,
         CaCommand::Policy(policy) => report::policy(dir, policy, now)?,
+    };
+    let changes = !matches!(options.command, CaCommand::List | CaCommand::Policy(_));
+    let said = match &options.install {
+        Some(to) if changes => said + &install::install(dir, to, now)?,
+        Some(_) => {
+            let why = "--install goes with init, server, host, revoke and crl";
+            return Err(Error::Refused(why.to_owned()));
+        }
+        None => said,
     };
     let mut out = io::stdout().lock();
     let written = out.write_all(said.as_bytes()).and_then(|()| out.flush());
