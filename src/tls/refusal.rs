@@ -46,9 +46,7 @@ pub(super) fn verify(
     context: &mut X509StoreContextRef,
     revocation: Option<&Revocation>,
 ) -> bool {
-    let whose = context
-        .current_cert()
-        .map(|refused| client::describe(refused));
+    let whose = context.current_cert().map(client::describe);
     let whose = whose.unwrap_or_default();
     if !ok {
         note(context, Note { whose, why: None });
