@@ -198,11 +198,9 @@ pub struct RelayOptions {
 
     /// Revocation lists of the authorities in --client-ca (PEM)
     ///
-    /// Of an authority without a list, or whose list has expired, nobody gets in; the start
-    /// and "wecrelay check" name it. Chains are followed to the root where --client-ca has
-    /// it, and then its list is needed too. Lists must be complete: one for some reasons
-    /// only, an indirect one, or a delta without its complete list is refused. SIGHUP reads
-    /// it anew.
+    /// Nobody of an authority gets in whose list is missing or has expired; start and check
+    /// name it. A root in --client-ca needs its list too. Lists must be complete: parts by
+    /// reason, indirect ones and lone deltas are refused. SIGHUP reads it anew.
     #[arg(
         long,
         value_name = "FILE",
@@ -213,8 +211,7 @@ pub struct RelayOptions {
 
     /// Let certificates in that no list of --crl covers
     ///
-    /// An authority without a list then has revoked nothing. An expired list still keeps
-    /// its hosts out. SIGHUP reads it anew.
+    /// An expired list still keeps its hosts out. SIGHUP reads it anew.
     ///
     /// Danger: nobody can be kept out whose authority has no list.
     #[arg(long, requires = "crl", help_heading = "Sources")]

@@ -145,6 +145,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "hosts",
             "http",
             "link",
+            "logqueue",
             "metrics",
             "output",
             "ownlog",
