@@ -37,18 +37,46 @@ pub struct Frames {
     pub ends: Vec<usize>,
 }
 
+impl Frames {
+    /// The messages with these indexes, which rise.
+    #[must_use]
+    pub fn only(&self, indexes: &[usize]) -> Self {
+        let mut some = Self::default();
+        for index in indexes {
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| self.ends.get(before));
+            let start = before.copied().unwrap_or(0);
+            let end = self.ends.get(*index).copied().unwrap_or(start);
+            some.bytes
+                .extend(self.bytes.get(start..end).unwrap_or_default());
+            some.ends.push(some.bytes.len());
+        }
+        some
+    }
+}
+
 /// Which message it is of all that were queued, in their order. It stays the same on the
 /// next connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
+
+/// How far a batch got whose source no longer waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// A part of it is on the wire.
+    pub is_under_way: bool,
+    /// Which of its messages have a confirmation of their own; empty if none has.
+    pub confirmed: Vec<bool>,
+}
 
 /// Who waits for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// The source of this batch, for an Ack that needs this delivery.
     Awaited(BatchId),
-    /// The source was told to come again while the frames were on the wire.
-    Abandoned,
+    /// The source of this batch was told to come again while the frames were on the wire.
+    Abandoned(BatchId),
     /// Nobody: it is of the relay's own log.
     Own,
     /// Delivered; kept for the replay window.
@@ -65,6 +93,8 @@ struct Entry {
     unanswered: usize,
     /// Which messages have one, on whatever connection; empty if none has.
     answered: Vec<bool>,
+    /// One of its messages was let go: it will never be delivered as a whole.
+    is_incomplete: bool,
 }
 
 impl Entry {
@@ -123,6 +153,8 @@ pub struct Queue {
     confirmed: usize,
     /// Bytes written on this connection beyond those entries.
     unconfirmed: usize,
+    /// All bytes written on this connection.
+    written: u64,
     /// The position of the next message that is queued.
     next: u64,
     /// All bytes written on any connection.
@@ -135,6 +167,10 @@ pub struct Queue {
     backlog: usize,
     /// Those of them that are of our own log.
     own: usize,
+    /// Bytes that are not written on this connection, repeats of delivered ones too.
+    unsent: usize,
+    /// All bytes that were confirmed on any connection.
+    taken: u64,
     /// Size of the replay window in bytes.
     replay: usize,
     /// Whether each message is confirmed by itself.
@@ -151,11 +187,14 @@ impl Queue {
             offset: 0,
             confirmed: 0,
             unconfirmed: 0,
+            written: 0,
             next: 0,
             total: 0,
             delivered: 0,
             kept: 0,
             backlog: 0,
+            unsent: 0,
+            taken: 0,
             own: 0,
             replay,
             by_message: false,
@@ -184,12 +223,14 @@ impl Queue {
 
     fn append(&mut self, standing: Standing, frames: Rc<Frames>) {
         self.backlog += frames.bytes.len();
+        self.unsent += frames.bytes.len();
         let first = self.next;
         self.next += u64::try_from(frames.ends.len()).unwrap_or(0);
         self.entries.push_back(Entry {
             first,
             unanswered: frames.ends.len(),
             answered: Vec::new(),
+            is_incomplete: false,
             frames,
             standing,
         });
@@ -211,6 +252,24 @@ impl Queue {
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         self.unconfirmed
+    }
+
+    /// All bytes written on this connection.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Bytes that are not written on this connection.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Bytes confirmed since the start, repeats too; of a stream, whole batches.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// What to write next on a stream.
@@ -248,7 +307,7 @@ impl Queue {
         let (index, _) = self.find(position)?;
         match self.entries.get(index)?.standing {
             Standing::Awaited(batch) => Some(batch),
-            Standing::Abandoned | Standing::Own | Standing::Delivered => None,
+            Standing::Abandoned(_) | Standing::Own | Standing::Delivered => None,
         }
     }
 
@@ -262,8 +321,18 @@ impl Queue {
         (number < entry.frames.ends.len() && !is_answered).then_some((index, number))
     }
 
-    /// The message at `position` is confirmed, or nobody waits for it. A batch whose
-    /// last message this was is delivered, and leaves.
+    /// The message at `position` will not be delivered. A batch whose source waits goes on
+    /// without it; one that is abandoned will never be there as a whole.
+    pub fn let_go(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
+        let place = self.find(position);
+        if let Some(entry) = place.and_then(|(index, _)| self.entries.get_mut(index)) {
+            entry.is_incomplete |= matches!(entry.standing, Standing::Abandoned(_));
+        }
+        self.confirm_message(position, delivered);
+    }
+
+    /// The message at `position` is confirmed. A batch whose last message this was is
+    /// delivered, and leaves.
     pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
         let Some((index, number)) = self.find(position) else {
             return;
@@ -273,8 +342,10 @@ impl Queue {
             return;
         };
         entry.answer(number);
+        let size = entry.message_of(number).map_or(0, <[u8]>::len);
+        self.taken += u64::try_from(size).unwrap_or(0);
         if is_written {
-            self.unconfirmed -= entry.message_of(number).map_or(0, <[u8]>::len);
+            self.unconfirmed -= size;
         } else {
             self.skip_answered();
         }
@@ -289,6 +360,7 @@ impl Queue {
         self.settle(index, delivered);
         if let Some(entry) = self.entries.remove(index) {
             self.kept -= entry.len();
+            self.unsent -= if index > self.cursor { entry.len() } else { 0 };
             self.cursor -= usize::from(index < self.cursor);
         }
     }
@@ -310,13 +382,14 @@ impl Queue {
     pub fn oldest(&self) -> Option<BatchId> {
         self.entries.iter().find_map(|entry| match entry.standing {
             Standing::Awaited(batch) => Some(batch),
-            Standing::Abandoned | Standing::Own | Standing::Delivered => None,
+            Standing::Abandoned(_) | Standing::Own | Standing::Delivered => None,
         })
     }
 
     /// `count` bytes of what was offered have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.total += u64::try_from(count).unwrap_or(0);
+        self.written += u64::try_from(count).unwrap_or(0);
         self.unconfirmed += count;
         self.advance(count);
         self.skip_answered();
@@ -324,6 +397,7 @@ impl Queue {
 
     fn advance(&mut self, count: usize) {
         self.offset += count;
+        self.unsent -= count;
         while let Some(entry) = self.entries.get(self.cursor) {
             if self.offset < entry.len() {
                 break;
@@ -357,6 +431,7 @@ impl Queue {
             self.settle(self.confirmed, delivered);
             self.confirmed += 1;
             self.unconfirmed -= size;
+            self.taken += u64::try_from(size).unwrap_or(0);
         }
         self.trim();
     }
@@ -368,9 +443,9 @@ impl Queue {
         };
         match std::mem::replace(&mut entry.standing, Standing::Delivered) {
             Standing::Delivered => return,
-            Standing::Awaited(batch) => delivered.push(batch),
+            Standing::Abandoned(_) if entry.is_incomplete => {}
+            Standing::Awaited(batch) | Standing::Abandoned(batch) => delivered.push(batch),
             Standing::Own => self.own -= entry.len(),
-            Standing::Abandoned => {}
         }
         self.backlog -= entry.len();
         self.kept += entry.len();
@@ -384,30 +459,49 @@ impl Queue {
         self.offset = 0;
         self.confirmed = 0;
         self.unconfirmed = 0;
+        self.written = 0;
         self.drop_abandoned();
+        self.unsent = self.entries.iter().map(Entry::len).sum();
         self.skip_answered();
     }
 
     /// The source of `batch` no longer waits. The batch leaves the queue unless
     /// a part of it is on the wire; of that one, messages that are confirmed one by one
-    /// and not sent yet leave. Answers whether it was still to be delivered.
-    pub fn cancel(&mut self, batch: BatchId) -> bool {
+    /// and not sent yet leave. If all of it arrives after all, it counts as delivered like
+    /// any other. Answers how far it got if it was still to be delivered.
+    pub fn cancel(&mut self, batch: BatchId) -> Option<Left> {
         let awaited = |entry: &Entry| entry.standing == Standing::Awaited(batch);
-        let Some(index) = self.entries.iter().position(awaited) else {
-            return false;
-        };
-        if index < self.cursor || (index == self.cursor && self.offset > 0) {
-            if let Some(entry) = self.entries.get_mut(index) {
-                entry.standing = Standing::Abandoned;
-            }
+        let index = self.entries.iter().position(awaited)?;
+        let is_under_way = index < self.cursor || (index == self.cursor && self.offset > 0);
+        let entry = self.entries.get_mut(index)?;
+        let confirmed = entry.answered.clone();
+        if is_under_way {
+            entry.standing = Standing::Abandoned(batch);
             if self.by_message {
                 self.drop_unsent(index);
             }
-        } else if let Some(entry) = self.entries.remove(index) {
-            self.backlog -= entry.len();
+        } else {
+            let size = entry.len();
+            self.entries.remove(index);
+            self.backlog -= size;
+            self.unsent -= size;
             self.skip_answered();
         }
-        true
+        Some(Left {
+            is_under_way,
+            confirmed,
+        })
+    }
+
+    /// The source of the batch `old`, which it was told to send again, has done so while
+    /// the first frames are still on the wire: now `new` waits for them.
+    pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
+        let abandoned =
+            |entry: &&mut Entry| entry.standing == Standing::Abandoned(old) && !entry.is_incomplete;
+        let entry = self.entries.iter_mut().find(abandoned);
+        entry
+            .map(|entry| entry.standing = Standing::Awaited(new))
+            .is_some()
     }
 
     /// What of an abandoned entry is not sent needs no confirmation.
@@ -415,7 +509,7 @@ impl Queue {
         let (cursor, offset) = (self.cursor, self.offset);
         if let Some(entry) = self.entries.get_mut(index).filter(|_| index == cursor) {
             for number in entry.number(offset)..entry.frames.ends.len() {
-                entry.answer(number);
+                entry.is_incomplete |= entry.answer(number);
             }
             self.skip_answered();
         }
@@ -425,7 +519,7 @@ impl Queue {
     fn drop_abandoned(&mut self) {
         let backlog = &mut self.backlog;
         self.entries.retain(|entry| {
-            let stays = entry.standing != Standing::Abandoned;
+            let stays = !matches!(entry.standing, Standing::Abandoned(_));
             if !stays {
                 *backlog -= entry.len();
             }
@@ -532,7 +626,7 @@ mod tests {
         queue.cancel(BatchId(2));
         queue.cancel(BatchId(1));
         assert_eq!(write(&mut queue, 99), "aacccc");
-        assert_eq!(confirm(&mut queue, 0), [3]);
+        assert_eq!(confirm(&mut queue, 0), [1, 3]);
         assert_eq!(queue.backlog(), 0);
     }
 
@@ -540,8 +634,9 @@ mod tests {
     fn an_abandoned_batch_is_not_sent_again() {
         let mut queue = queue_of(0, &["aaaa", "bbbb"]);
         write(&mut queue, 2);
-        queue.cancel(BatchId(1));
+        assert!(queue.cancel(BatchId(1)).unwrap().is_under_way);
         queue.rewind();
+        assert!(!queue.adopt(BatchId(1), BatchId(3)), "it is gone");
         assert_eq!(write(&mut queue, 99), "bbbb");
         assert_eq!(confirm(&mut queue, 0), [2]);
         assert_eq!(queue.backlog(), 0);
@@ -555,6 +650,33 @@ mod tests {
         queue.rewind();
         queue.cancel(BatchId(1));
         assert_eq!(write(&mut queue, 99), "aaaa");
+    }
+
+    #[test]
+    fn an_abandoned_batch_on_the_wire_is_delivered_late_or_waited_for_again() {
+        let mut queue = queue_of(0, &["aaaa", "bbbb", "cccc"]);
+        write(&mut queue, 6);
+        for id in 1..=3 {
+            let left = queue.cancel(BatchId(id)).unwrap();
+            assert_eq!(left.is_under_way, id < 3);
+            assert!(left.confirmed.is_empty());
+        }
+        assert_eq!((queue.backlog(), queue.unsent()), (8, 2));
+        assert!(queue.adopt(BatchId(2), BatchId(7)));
+        assert!(
+            !queue.adopt(BatchId(2), BatchId(8)),
+            "it has another already"
+        );
+        assert!(!queue.adopt(BatchId(3), BatchId(8)), "it was never begun");
+        write(&mut queue, 2);
+        assert_eq!(confirm(&mut queue, 0), [1, 7]);
+        assert_eq!((queue.taken(), queue.unsent()), (8, 0));
+    }
+
+    #[test]
+    fn some_messages_of_a_batch_are_told_apart() {
+        let some = frames(&["one", "two", "three"]).only(&[0, 2]);
+        assert_eq!((some.bytes, some.ends), (b"onethree".to_vec(), vec![3, 8]));
     }
 
     #[test]
@@ -719,6 +841,7 @@ mod tests {
         };
         let mut queue = Queue::new(10);
         let (mut next, mut awaited, mut delivered) = (0, Vec::new(), Vec::new());
+        let mut cancelled = Vec::new();
         for _ in 0..20_000 {
             match random(11) {
                 10 => queue.push_own(frames(&[&"o".repeat(1 + random(9))])),
@@ -732,6 +855,9 @@ mod tests {
                 6..8 => {
                     let behind = random(6);
                     for id in confirm(&mut queue, behind) {
+                        if cancelled.contains(&id) {
+                            continue;
+                        }
                         assert_eq!(Some(&id), awaited.first());
                         awaited.remove(0);
                         delivered.push(id);
@@ -742,11 +868,15 @@ mod tests {
                 _ => {
                     let id = awaited.remove(random(awaited.len()));
                     queue.cancel(BatchId(id));
+                    cancelled.push(id);
                 }
             }
         }
         write(&mut queue, usize::MAX);
-        assert_eq!(confirm(&mut queue, 0), awaited);
+        let mut last = confirm(&mut queue, 0);
+        last.retain(|id| !cancelled.contains(id));
+        assert_eq!(last, awaited);
+        assert_eq!(queue.unsent(), 0);
         assert_eq!((queue.backlog(), queue.unconfirmed()), (0, 0));
         assert_eq!(queue.own(), 0);
         assert!(delivered.is_sorted() && delivered.len() > 1000);

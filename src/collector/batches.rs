@@ -2,9 +2,11 @@
 //! committed, acknowledged; or handed back by 503.
 
 use super::bookmarks::Outcome;
+use super::had::Whose;
 use super::known::Before;
 use super::setbacks::{self, Who};
-use super::{Collector, ConnId, Timer, seconds};
+use super::waiting::Place;
+use super::{Collector, ConnId, OutputId, Timer, seconds};
 use crate::auth::Identity;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
@@ -13,7 +15,7 @@ use crate::hosts;
 use crate::queue::{BatchId, Frames};
 use crate::store::{Stamp, Store};
 use crate::wsman::{self, Header};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -43,6 +45,25 @@ pub(super) struct Mark {
     pub(super) source: String,
 }
 
+/// A set of outputs. Those beyond the first 64 are not noted: what they have is sent again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outputs(u64);
+
+impl Outputs {
+    pub(super) fn add(&mut self, output: OutputId) {
+        self.0 |= Self::bit(output);
+    }
+
+    fn has(self, output: OutputId) -> bool {
+        self.0 & Self::bit(output) != 0
+    }
+
+    fn bit(output: OutputId) -> u64 {
+        let index = u32::try_from(output.0).unwrap_or(u32::MAX);
+        1_u64.checked_shl(index).unwrap_or(0)
+    }
+}
+
 /// A batch whose source waits.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -57,40 +78,35 @@ pub(super) struct Batch {
     /// Where it came from.
     pub(super) address: IpAddr,
     pub(super) began: Instant,
+    /// Whose it is, and for which subscription.
+    pub(super) whose: Whose,
+    /// One item for each form.
+    pub(super) frames: Vec<Rc<Frames>>,
+    /// Where it waits, if it is not begun.
+    pub(super) place: Option<Place>,
     /// Outputs that have not delivered it.
-    waiting: usize,
+    pub(super) waiting: usize,
+    /// Outputs that have it.
+    pub(super) had_by: Outputs,
     /// How long its source waits in all.
     pub(super) timeout: Duration,
     /// When it is handed back.
-    until: Instant,
+    pub(super) until: Instant,
+}
+
+/// How long a source waits for its answer, and when it has to have it. `began`: when it
+/// began to send.
+pub(super) fn time_of(now: Now, began: Instant, header: &Header) -> (Duration, Instant) {
+    let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let timeout = timeout.min(LONGEST_TIMEOUT);
+    (timeout, deadline(now, began, timeout))
 }
 
 impl Batch {
-    /// `began`: when the source began to send it.
-    pub(super) fn new(
-        now: Now,
-        began: Instant,
-        conn: ConnId,
-        header: Header,
-        mark: Option<Mark>,
-        events: usize,
-        subscription: String,
-    ) -> Self {
-        let timeout = header.operation_timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let timeout = timeout.min(LONGEST_TIMEOUT);
-        Self {
-            subscription,
-            host: None,
-            address: Ipv4Addr::UNSPECIFIED.into(),
-            began,
-            timeout,
-            until: deadline(now, began, timeout),
-            conn,
-            header,
-            mark,
-            events,
-            waiting: 0,
-        }
+    /// What most of the outputs get of it, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let sizes = self.frames.iter().map(|frames| frames.bytes.len());
+        sizes.max().unwrap_or(0)
     }
 
     /// Whose it is, as far as a receiver's refusal is about it.
@@ -100,29 +116,15 @@ impl Batch {
 }
 
 impl Collector {
-    /// Queues a batch at every output. `frames` holds one item for each form.
-    pub(super) fn start_batch(&mut self, now: Now, mut batch: Batch, frames: Vec<Frames>) {
-        let id = BatchId(self.next_batch);
-        self.next_batch += 1;
-        let frames: Vec<_> = frames.into_iter().map(Rc::new).collect();
-        for (link, form) in self.links.iter_mut().zip(&self.form_of_link) {
-            let Some(frames) = frames.get(*form).filter(|frames| !frames.ends.is_empty()) else {
-                continue;
-            };
-            batch.waiting += usize::from(link.push(now, id, frames));
-        }
-        self.timers.insert((batch.until, Timer::Batch(id)));
-        if batch.waiting == 0 {
-            self.delivered.push(id);
-        }
-        self.batches.insert(id, batch);
-    }
-
     /// One more output has delivered a batch.
-    pub(super) fn note_delivered(&mut self, id: BatchId) {
+    pub(super) fn note_delivered(&mut self, output: OutputId, required: bool, id: BatchId) {
         let Some(batch) = self.batches.get_mut(&id) else {
             return;
         };
+        batch.had_by.add(output);
+        if !required {
+            return;
+        }
         batch.waiting -= 1;
         if batch.waiting == 0 {
             self.delivered.push(id);
@@ -136,7 +138,9 @@ impl Collector {
             return;
         }
         let ids = std::mem::take(&mut self.delivered);
-        let mut batches: Vec<_> = ids.iter().filter_map(|id| self.take_batch(*id)).collect();
+        let taken = ids.into_iter();
+        let taken = taken.filter_map(|id| Some((id, self.take_batch(id)?)));
+        let (ids, mut batches): (Vec<_>, Vec<_>) = taken.unzip();
         let marks = batches.iter_mut().map(|batch| batch.mark.take());
         let marks: Vec<_> = marks.collect();
         self.watch_for_clones(now, &batches, &marks);
@@ -152,9 +156,14 @@ impl Collector {
                 self.counters.bookmarks_crowded += counts.crowded;
                 if std::mem::take(&mut self.commit_failing) {
                     log::info!("bookmarks are stored again");
+                    self.disarm_probe();
                 }
-                for ((batch, mark), outcome) in batches.iter().zip(marks).zip(recorded) {
-                    self.settle_batch(now, batch, mark, outcome);
+                let settled = ids
+                    .into_iter()
+                    .zip(&batches)
+                    .zip(marks.into_iter().zip(recorded));
+                for ((id, batch), (mark, outcome)) in settled {
+                    self.settle_batch(now, (id, batch), mark, outcome);
                 }
             }
             Err(error) => {
@@ -162,10 +171,15 @@ impl Collector {
                 if !std::mem::replace(&mut self.commit_failing, true) {
                     log::error!("{error}; batches are handed back to their sources until it works");
                 }
-                batches.iter().for_each(|batch| self.hand_back(now, batch));
+                self.arm_probe(now);
+                for (id, batch) in ids.iter().zip(&batches) {
+                    self.note_had(now, *id, batch);
+                    self.hand_back(now, batch);
+                }
             }
         }
         self.bookmarks.note_condition(store);
+        self.begin_waiting(now);
     }
 
     fn watch_for_clones(&mut self, now: Now, batches: &[Batch], marks: &[Option<Mark>]) {
@@ -194,11 +208,12 @@ impl Collector {
     fn settle_batch(
         &mut self,
         now: Now,
-        batch: &Batch,
+        (id, batch): (BatchId, &Batch),
         mark: Option<Mark>,
         outcome: Option<Option<Outcome>>,
     ) {
         let Some(outcome) = outcome else {
+            self.note_had(now, id, batch);
             return self.hand_back(now, batch);
         };
         let before = mark.zip(outcome).map(|(mark, outcome)| Before {
@@ -221,6 +236,8 @@ impl Collector {
         let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
         self.counters.events += events;
         self.counters.note_delivered(&batch.subscription, events);
+        self.turns.note_served(now, &batch.whose.0);
+        self.had.forget(&batch.whose);
         let took = now.monotonic.duration_since(batch.began);
         self.counters.latency.note(took);
         let ack = wsman::ack(&batch.header, self.new_uuid());
@@ -232,13 +249,18 @@ impl Collector {
         self.answer(now, batch.conn, &Answer::Empty(503));
     }
 
-    /// The source of a batch will not wait any longer: it keeps the events.
-    pub(super) fn time_out_batch(&mut self, now: Now, id: BatchId) {
-        let Some(batch) = self.take_batch(id) else {
+    /// The source of a batch will not wait any longer, or would wait in vain: it keeps the
+    /// events.
+    pub(super) fn hand_back_late(&mut self, now: Now, id: BatchId) {
+        let Some(mut batch) = self.take_batch(id) else {
             return;
         };
-        for link in &mut self.links {
-            link.cancel(now, id);
+        if self.leave_waiting(&mut batch) {
+            self.note_late_outputs(now);
+            self.turns.keep(now, &batch.whose.0);
+            self.had.touch(now, &batch.whose);
+        } else {
+            self.note_had(now, id, &batch);
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(
@@ -246,6 +268,32 @@ impl Collector {
             batch.events
         );
         self.hand_back(now, &batch);
+    }
+
+    /// Remembers which outputs have what of a batch that is handed back.
+    fn note_had(&mut self, now: Now, id: BatchId, batch: &Batch) {
+        for index in 0..self.links.len() {
+            let left = self.links.get_mut(index).and_then(|l| l.cancel(now, id));
+            let Some(frames) = self.frames_for(batch, OutputId(index)) else {
+                continue;
+            };
+            let prints = self.had.prints(frames);
+            let (who, had) = (&batch.whose, &mut self.had);
+            let Some(left) = left else {
+                // A message that is refused for good takes its batch out of the queue, too.
+                if batch.had_by.has(OutputId(index)) {
+                    had.note_has(now, who, index, &prints, None);
+                }
+                continue;
+            };
+            // Of a batch that was sent in part it is not known which messages these are.
+            if left.confirmed.len() == frames.ends.len() {
+                had.note_has(now, who, index, &prints, Some(&left.confirmed));
+            }
+            if left.is_under_way {
+                had.note_under_way(now, who, index, (id, prints));
+            }
+        }
     }
 }
 

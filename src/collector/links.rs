@@ -65,9 +65,12 @@ impl Collector {
         };
         confirmed.append(&mut link.take_delivered());
         let refused = link.take_refused();
-        if link.settings().required {
-            for batch in confirmed {
-                self.note_delivered(batch);
+        let required = link.settings().required;
+        for batch in confirmed {
+            if self.batches.contains_key(&batch) {
+                self.note_delivered(id, required, batch);
+            } else {
+                self.had.note_late(now, id.0, batch);
             }
         }
         for batch in refused {

@@ -10,6 +10,7 @@
 //! all, bookmark committed, Ack. A source that has gone meanwhile changes
 //! nothing but that no Ack is sent.
 
+mod admission;
 mod batches;
 mod bookmarks;
 mod bounds;
@@ -21,6 +22,7 @@ mod enumerate;
 mod forgetting;
 mod forms;
 mod guesses;
+mod had;
 mod known;
 mod links;
 mod own;
@@ -34,6 +36,8 @@ mod setbacks;
 mod snapshot;
 mod sources;
 mod squeeze;
+mod turns;
+mod waiting;
 mod who;
 
 use crate::auth::{Secured, Verdict};
@@ -46,10 +50,12 @@ use crate::queue::BatchId;
 use crate::store::Store;
 use crate::syslog::Mapping;
 use crate::wsman::subscribe::Subscription;
+use admission::Probe;
 use batches::Batch;
 use bookmarks::Bookmarks;
 use forms::Form;
 use guesses::Guesses;
+use had::Had;
 use ipnet::IpNet;
 use known::Known;
 use pressure::Pressure;
@@ -62,6 +68,8 @@ use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use turns::Turns;
+use waiting::Waiting;
 
 pub use computer::{ComputerRule, Mismatch};
 pub use principals::PrincipalRule;
@@ -155,6 +163,7 @@ pub enum Output {
 enum Timer {
     Connection(ConnId),
     Batch(BatchId),
+    Probe,
     Sweep,
 }
 
@@ -178,7 +187,12 @@ pub struct Collector {
     batches: HashMap<BatchId, Batch>,
     next_batch: u64,
     delivered: Vec<BatchId>,
-    /// One for each connection and batch, and the sweep's: none outlives its cause.
+    waiting: Waiting,
+    turns: Turns,
+    had: Had,
+    probe: Probe,
+    /// One for each connection and batch, the probe's and the sweep's: none outlives its
+    /// cause.
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
@@ -224,6 +238,10 @@ impl Collector {
             batches: HashMap::new(),
             next_batch: 0,
             delivered: Vec::new(),
+            waiting: Waiting::default(),
+            turns: Turns::default(),
+            had: Had::default(),
+            probe: Probe::default(),
             timers: BTreeSet::from([sweep]),
             outputs: VecDeque::new(),
             sources: Sources::default(),
@@ -300,6 +318,7 @@ impl Collector {
             Input::Timeout => self.handle_timeout(now),
             ref of_output => self.handle_output(now, of_output),
         }
+        self.begin_waiting(now);
         self.note_fullness(now);
     }
 
@@ -352,10 +371,7 @@ impl Collector {
     pub fn is_finished(&self) -> bool {
         let mut slots = self.connections.values();
         self.batches.is_empty()
-            && self
-                .links
-                .iter()
-                .all(|link| link.is_idle() || !link.settings().required)
+            && self.required().all(Link::is_idle)
             && slots.all(|slot| slot.connection.outgoing().is_empty())
     }
 
@@ -382,7 +398,9 @@ impl Collector {
             self.timers.pop_first();
             match timer {
                 Timer::Connection(id) => self.time_out_connection(now, id),
-                Timer::Batch(id) => self.time_out_batch(now, id),
+                Timer::Batch(id) => self.hand_back_late(now, id),
+                // Whatever comes next tries.
+                Timer::Probe => {}
                 Timer::Sweep => self.sweep(now),
             }
         }
@@ -395,6 +413,9 @@ impl Collector {
         self.counters.silent_sources += self.sources.report_silent(now);
         self.repeats.sweep(now);
         self.setbacks.sweep(now);
+        self.turns.sweep(now);
+        self.had.sweep(now);
+        self.shed(now);
     }
 }
 

@@ -2,19 +2,23 @@
 
 use super::Collector;
 use crate::clock::Now;
+use crate::link::CAPACITY;
 use std::time::{Duration, Instant};
 
 /// How long sources are simply not read when an output is full; after that they
 /// are told by 503 to come again, because their own timeouts draw near.
 pub(super) const HOLD_TIME: Duration = Duration::from_secs(10);
+/// Bytes that may wait before a time of fullness is over.
+const EASED: usize = CAPACITY / 4 * 3;
+
 /// How sources are treated because of a full output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pressure {
     /// None is full.
     Released,
-    /// They are not read.
+    /// They are not read while it is full, up to then.
     Holding { since: Instant, until: Instant },
-    /// They are read again, and told to come later.
+    /// They are read again, and those whose turn is last are told to come later.
     Shedding,
 }
 
@@ -24,15 +28,27 @@ impl Collector {
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
         match self.pressure {
-            Pressure::Holding { until, .. } => now.monotonic >= until,
+            Pressure::Holding { until, .. } => now.monotonic >= until || !self.is_full(),
             Pressure::Released | Pressure::Shedding => true,
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.links
-            .iter()
-            .any(|link| link.settings().required && link.is_full())
+        self.is_filled(CAPACITY)
+    }
+
+    fn is_filled(&self, size: usize) -> bool {
+        let waiting = self.waiting.bytes();
+        self.required().any(|link| link.backlog() + waiting >= size)
+    }
+
+    /// Whether what is too much is handed back.
+    pub(super) fn is_shedding(&self, now: Now) -> bool {
+        match self.pressure {
+            Pressure::Released => false,
+            Pressure::Holding { until, .. } => now.monotonic >= until,
+            Pressure::Shedding => true,
+        }
     }
 
     /// When sources were not read last, from and to.
@@ -46,8 +62,8 @@ impl Collector {
     pub(super) fn note_fullness(&mut self, now: Now) {
         let last_hold = self.last_hold(now);
         self.pressure = match self.pressure {
-            _ if !self.is_full() => Pressure::Released,
-            Pressure::Released => {
+            _ if !self.is_filled(EASED) => Pressure::Released,
+            Pressure::Released if self.is_full() => {
                 log::debug!("an output is full: sources are held back");
                 let since = now.monotonic;
                 let until = since + self.hold_time();

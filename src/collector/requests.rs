@@ -1,12 +1,13 @@
 //! What a source asks: Enumerate, Heartbeat, Events, SubscriptionEnd, End.
 
-use super::batches::{Batch, Mark};
+use super::batches::{Batch, Mark, Outputs, time_of};
 use super::who::Source;
 use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds, setbacks};
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
+use crate::hosts;
 use crate::queue::Frames;
 use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
@@ -156,19 +157,23 @@ impl Collector {
         let asked = known::asked(subscription);
         let is_report = known::is_for_reports(subscription);
         let reads_existing = subscription.read_existing;
-        let host = self
-            .known
-            .hosts
-            .note_events(seconds(now), &source.sender(&header), &asked);
+        let sender = source.sender(&header);
+        let host = self.known.hosts.note_events(seconds(now), &sender, &asked);
         if !is_report {
             self.sources
                 .note_posted(&source.name(&header), source.address);
         }
+        let own_key = || Rc::new(hosts::Key::new(sender.identity.as_deref(), &sender.machine));
+        let whose = (host.clone().unwrap_or_else(own_key), id);
         let host = host.map(|host| (host, id));
         let who = setbacks::who(host.as_ref(), source.address);
-        if self.is_full() || self.setbacks.holds(now, who.as_ref()) {
+        if self.setbacks.holds(now, who.as_ref()) {
             self.counters.unavailable += 1;
             return self.answer(now, source.conn, &Answer::Empty(503));
+        }
+        let (timeout, until) = time_of(now, message.began, &header);
+        if self.would_shed(now, &whose, message.text.len(), until) {
+            return self.shed_on_arrival(now, source.conn, &whose);
         }
         let (frames, facts) = match self.format_batch(now, source, id, &header, events) {
             Ok(formatted) => formatted,
@@ -182,11 +187,24 @@ impl Collector {
             self.note_reports((host, *id), header.machine_id.as_deref(), events);
         }
         let mark = self.mark_of(now, source, (id, reads_existing), &header, facts);
-        let began = message.began;
-        let mut batch = Batch::new(now, began, source.conn, header, mark, events.len(), name);
-        batch.host = host;
-        batch.address = source.address;
-        self.start_batch(now, batch, frames);
+        let batch = Batch {
+            conn: source.conn,
+            header,
+            mark,
+            events: events.len(),
+            subscription: name,
+            host,
+            address: source.address,
+            began: message.began,
+            whose,
+            frames: frames.into_iter().map(Rc::new).collect(),
+            place: None,
+            waiting: 0,
+            had_by: Outputs::default(),
+            timeout,
+            until,
+        };
+        self.start_batch(now, batch);
     }
 
     /// The bookmark of a batch, if it has one that can be used. A bad one costs

@@ -82,7 +82,7 @@ impl Collector {
         if let Some(who) = who {
             self.setbacks.note_refused(now, who);
         }
-        self.time_out_batch(now, id);
+        self.hand_back_late(now, id);
     }
 }
 

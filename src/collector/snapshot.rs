@@ -13,11 +13,19 @@ impl Collector {
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
+        let waiting = self.batches.values().filter(|b| b.place.is_some());
+        let waiting = waiting.map(|batch| age(batch.began)).max();
         let outputs = self.links.iter().map(|link| {
             let oldest = link.oldest().and_then(|id| self.batches.get(&id));
+            let oldest = oldest.map(|batch| age(batch.began));
+            let facts = link.facts();
+            // What is not begun waits for each of the required outputs.
+            let is_awaited = |bytes| if facts.required { bytes } else { 0 };
             OutputFacts {
-                oldest: oldest.map(|batch| age(batch.began)),
-                ..link.facts()
+                oldest: oldest.max(waiting.filter(|_| facts.required)),
+                backlog: facts.backlog + is_awaited(self.waiting.bytes()),
+                rate: link.rate(now).unwrap_or(0),
+                ..facts
             }
         });
         Snapshot {

@@ -7,6 +7,7 @@ mod computers;
 mod connections;
 mod delivery;
 mod domain;
+mod goodput;
 mod host;
 mod messages;
 mod outputs;

@@ -13,6 +13,7 @@ impl Link {
             up: matches!(self.phase, Phase::Up),
             required: self.settings.required,
             backlog: self.queue.backlog(),
+            rate: 0,
             written: self.queue.total_written(),
             dropped: self.dropped(),
             delivered: self.queue.delivered(),

@@ -6,7 +6,9 @@
 //! RELP what the receiver itself has confirmed; for the others what was written.
 
 mod facts;
+mod flow;
 mod own;
+mod rate;
 mod refusing;
 mod session;
 mod suspects;
@@ -17,7 +19,8 @@ mod trouble;
 
 use crate::clock::Now;
 use crate::output::{Settings, Target};
-use crate::queue::{BatchId, Frames, Queue};
+use crate::queue::{BatchId, Frames, Left, Queue};
+use rate::Rate;
 use refusing::Refusing;
 use session::{Desk, Outcome, Session};
 use std::rc::Rc;
@@ -76,6 +79,10 @@ pub enum Task {
 pub struct Link {
     settings: Settings,
     queue: Queue,
+    rate: Rate,
+    /// Bytes delivered, as far as `rate` knows of them: on this connection if that is
+    /// measured, else since the start.
+    progress: u64,
     phase: Phase,
     pause: Duration,
     look: Option<(Instant, Duration)>,
@@ -108,6 +115,8 @@ impl Link {
             refusing: Refusing::new(refused, settings.required, &settings.label),
             settled: Vec::new(),
             settings,
+            rate: Rate::default(),
+            progress: 0,
             phase: Phase::Down {
                 until: now.monotonic,
             },
@@ -149,6 +158,7 @@ impl Link {
         }
         self.queue.push(batch, Rc::clone(frames));
         self.fill(now);
+        self.note_progress(now, self.progress);
         self.settings.required
     }
 
@@ -162,13 +172,30 @@ impl Link {
             .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// The source of `batch` was told to come again, because it was not delivered.
-    pub fn cancel(&mut self, now: Now, batch: BatchId) {
-        let late = self.queue.cancel(batch) && self.settings.required;
-        if late && matches!(self.phase, Phase::Up) && self.late.begin(now) {
+    /// The source of `batch` was told to come again. Answers how far it got here, if it
+    /// was not delivered.
+    pub fn cancel(&mut self, now: Now, batch: BatchId) -> Option<Left> {
+        let left = self.queue.cancel(batch);
+        if left.is_some() {
+            self.note_late(now);
+            self.note_progress(now, self.progress);
+        }
+        left
+    }
+
+    /// A batch that this output should have taken was handed back.
+    pub fn note_late(&mut self, now: Now) {
+        let is_late = self.settings.required && matches!(self.phase, Phase::Up);
+        if is_late && self.late.begin(now) {
             let label = &self.settings.label;
             log::warn!("output {label}: does not deliver in time, sources keep events (503)");
         }
+    }
+
+    /// The batch `old`, whose source was told to come again, has come as `new` while it is
+    /// still on the wire. Answers whether it is.
+    pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
+        self.queue.adopt(old, new)
     }
 
     /// The output is open; what [`Link::next_bytes`] offers may be written.
@@ -185,6 +212,7 @@ impl Link {
 
     fn handle_up(&mut self, now: Now) {
         self.phase = Phase::Up;
+        self.note_progress(now, self.progress);
         if self.failing.ease(now) {
             log::info!("output {}: open", self.settings.label);
         }
@@ -223,6 +251,10 @@ impl Link {
             until: now.monotonic + self.pause,
         };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        if self.is_measured() {
+            self.progress = 0;
+        }
+        self.note_progress(now, self.progress);
     }
 
     /// A session that was open may have ended because of a message.
@@ -286,6 +318,7 @@ impl Link {
                 .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
         } else {
             self.confirm(now, 0, delivered);
+            self.note_progress(now, self.queue.taken());
         }
     }
 
@@ -313,6 +346,7 @@ impl Link {
         };
         let result = session.handle_received(now, bytes, &mut desk);
         self.note_delivered(now, before);
+        self.note_progress(now, self.queue.taken());
         match result {
             Ok(outcome) => self.handle_outcome(now, outcome),
             Err(error) => {
@@ -355,7 +389,10 @@ impl Link {
         delivered: &mut Vec<BatchId>,
     ) {
         let before = self.queue.unconfirmed();
+        let written = self.queue.written();
+        let left = u64::try_from(unacknowledged).unwrap_or(u64::MAX);
         self.confirm(now, unacknowledged, delivered);
+        self.note_progress(now, written.saturating_sub(left).max(self.progress));
         let after = self.queue.unconfirmed();
         self.look = match self.look {
             // What is left is only the start of a batch, acknowledged as far as it goes.

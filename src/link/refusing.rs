@@ -106,7 +106,7 @@ impl Refusing {
         delivered: &mut Vec<BatchId>,
     ) {
         self.suspects.let_go(position);
-        queue.confirm_message(position, delivered);
+        queue.let_go(position, delivered);
     }
 
     fn tell(&self, news: News, message: &[u8], reason: &str) {

@@ -59,6 +59,8 @@ pub struct OutputFacts {
     pub required: bool,
     /// Bytes that wait to be delivered.
     pub backlog: usize,
+    /// Bytes a second that it has delivered lately, while it had some to deliver.
+    pub rate: u64,
     /// Bytes written to it since the start.
     pub written: u64,
     /// Messages dropped because it is a best effort and was full.
@@ -288,6 +290,11 @@ impl Page<'_> {
                 c.unavailable,
             ),
             (
+                "shed_batches",
+                "Those answered at once, because outputs could not have delivered them in time",
+                c.shed,
+            ),
+            (
                 "silent_sources",
                 "Times that a source got a subscription and then sent nothing",
                 c.silent_sources,
@@ -336,6 +343,11 @@ impl Page<'_> {
             "output_backlog_bytes",
             "Bytes that wait to be delivered to an output",
             each(outputs, |o| o.backlog),
+        )?;
+        self.gauges(
+            "output_rate_bytes_per_second",
+            "What an output has delivered lately, while it had something to deliver",
+            each(outputs, |o| o.rate),
         )?;
         self.gauges(
             "output_oldest_batch_age_seconds",

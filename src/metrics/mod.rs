@@ -44,6 +44,8 @@ pub struct Counters {
     pub bookmarks_crowded: u64,
     /// Batches answered 503 because an output or the state folder could not take them.
     pub unavailable: u64,
+    /// Those of them that were answered at once, because their turn would have come too late.
+    pub shed: u64,
     /// Sources that got a subscription and then sent nothing.
     pub silent_sources: u64,
     /// Authentications by method and result, one a connection and handshake.
@@ -157,6 +159,7 @@ impl fmt::Display for Counters {
             ("clones", self.clones),
             ("bookmarks-crowded", self.bookmarks_crowded),
             ("unavailable", self.unavailable),
+            ("shed", self.shed),
             ("silent-sources", self.silent_sources),
         ];
         let mut separator = "";

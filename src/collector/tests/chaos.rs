@@ -247,9 +247,12 @@ impl Chaos {
 
     fn check_bounds(&self) {
         let collector = &self.pair.collector;
+        let waiting = collector.batches.values().filter(|b| b.place.is_some());
+        assert_eq!(waiting.count(), collector.waiting.len());
         let held = collector.connections.values().map(|slot| slot.buffered);
         assert_eq!(held.sum::<usize>(), collector.room.bytes().0);
         let causes = collector.connections.len() + collector.batches.len() + 1;
+        let causes = causes + collector.probe.timers();
         assert!(collector.timers.len() <= causes, "a timer without a cause");
     }
 

@@ -3,7 +3,7 @@
 use super::pair::{Pair, seconds};
 use super::receiver::Reach;
 use crate::collector::Input;
-use crate::collector::pressure::{HOLD_TIME, Pressure};
+use crate::collector::pressure::HOLD_TIME;
 use crate::link::CAPACITY;
 use crate::queue::{BatchId, Frames};
 use std::rc::Rc;
@@ -178,5 +178,123 @@ fn a_batch_that_is_handed_back_makes_room_in_a_full_output() {
     pair.advance(seconds(1));
     assert_eq!(pair.answer(&host), Some(503));
     assert!(!pair.collector.is_full());
-    assert_eq!(pair.collector.pressure, Pressure::Released);
+    assert!(pair.collector.is_reading(pair.now));
+}
+
+/// How often each record of a host came to an output.
+fn most_often(pair: &Pair, output: usize) -> usize {
+    let mut counts = std::collections::BTreeMap::new();
+    for message in pair.outputs[output].messages() {
+        *counts.entry(message).or_insert(0) += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
+#[test]
+fn while_one_output_is_down_for_an_hour_the_other_gets_nothing_twice() {
+    let mut pair = Pair::new(&["tcp://one?replay=0", "tcp://two?replay=0"]);
+    let mut hosts = ["a.example.com", "b.example.com"].map(|name| pair.host(name));
+    // One batch is delivered to the first output alone when the second goes down.
+    pair.outputs[1].acknowledges = false;
+    pair.post(&mut hosts[0], 1..=3);
+    pair.cut_output_after(1, 0);
+    pair.outputs[1].reach = Reach::Refusing;
+    let mut waits = [true, false];
+    for _ in 0..60 {
+        for (host, waits) in hosts.iter_mut().zip(&mut waits) {
+            if !std::mem::replace(waits, true) {
+                pair.start_post(host, 1..=3);
+                pair.drive();
+            }
+        }
+        pair.advance(seconds(60));
+        for (host, waits) in hosts.iter().zip(&mut waits) {
+            let answer = pair.answer(host);
+            assert!(matches!(answer, None | Some(503)), "{answer:?}");
+            *waits = answer.is_none();
+        }
+    }
+    pair.outputs[1].reach = Reach::Listening;
+    pair.outputs[1].acknowledges = true;
+    pair.advance(seconds(60));
+    for host in &mut hosts {
+        assert_eq!(pair.answer(host), None);
+        pair.post(host, 1..=3);
+        pair.advance(seconds(1));
+        assert_eq!(pair.answer(host), Some(200));
+    }
+    assert_eq!(pair.outputs[1].records(), [1, 2, 3, 1, 2, 3]);
+    assert_eq!(most_often(&pair, 0), 1);
+    assert_eq!(pair.collector.counters().events, 6);
+}
+
+#[test]
+fn while_the_state_cannot_be_written_outputs_get_nothing_twice() {
+    let mut pair = Pair::new(&["tcp://one?replay=0"]);
+    let mut hosts = ["a", "b", "c", "d"].map(|name| pair.host(name));
+    pair.store.fail_commits(usize::MAX);
+    for _ in 0..20 {
+        for host in &mut hosts {
+            pair.post(host, 1..=3);
+        }
+        pair.advance(seconds(60));
+        for host in &hosts {
+            assert_eq!(pair.answer(host), Some(503));
+        }
+    }
+    pair.store.fail_commits(0);
+    for host in &mut hosts {
+        pair.post(host, 1..=3);
+        pair.advance(seconds(6));
+        assert_eq!(pair.answer(host), Some(200));
+    }
+    assert_eq!(most_often(&pair, 0), 1);
+    assert_eq!(pair.outputs[0].records().len(), 12);
+}
+
+#[test]
+fn a_batch_that_arrives_too_late_counts_when_it_comes_again() {
+    let mut pair = Pair::new(&["tcp://one?replay=0"]);
+    let mut host = pair.host("a.example.com");
+    pair.outputs[0].acknowledges = false;
+    pair.post(&mut host, 1..=3);
+    pair.advance(seconds(56));
+    assert_eq!(pair.answer(&host), Some(503));
+    // It comes again while the first is still on the wire, and waits for that.
+    pair.post(&mut host, 1..=3);
+    pair.advance(seconds(56));
+    assert_eq!(pair.answer(&host), Some(503));
+    pair.outputs[0].acknowledges = true;
+    pair.advance(seconds(1));
+    pair.post(&mut host, 1..=3);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert_eq!(pair.outputs[0].records(), [1, 2, 3]);
+    pair.post(&mut host, 1..=3);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert_eq!(pair.outputs[0].records().len(), 6, "an Ack ends the memory");
+}
+
+#[test]
+fn a_batch_shed_on_arrival_passes_its_seal_and_the_connection_goes_on() {
+    let mut pair = Pair::new(&["tcp://one?replay=0"]);
+    let mut hosts: Vec<_> = (0..4)
+        .map(|number| pair.host(&format!("h{number}")))
+        .collect();
+    pair.outputs[0].room = 10;
+    pair.outputs[0].acknowledges = false;
+    pair.post(&mut hosts[0], 1..=1);
+    pair.advance(seconds(20));
+    pair.post(&mut hosts[1], 1..=1);
+    let mut late = hosts.pop().unwrap();
+    pair.post(&mut late, 1..=1);
+    assert_eq!(pair.answer(&late), Some(503), "the output takes nothing");
+    let conn = late.conn;
+    pair.heartbeat(&mut late);
+    assert_eq!(pair.answer(&late), Some(200), "the seal is in step");
+    assert_eq!(pair.collector.counters().shed, 1);
+    pair.outputs[0].room = usize::MAX;
+    pair.outputs[0].acknowledges = true;
+    pair.advance(seconds(1));
+    pair.post(&mut late, 1..=1);
+    assert_eq!((pair.answer(&late), late.conn), (Some(200), conn));
 }

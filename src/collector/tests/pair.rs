@@ -11,7 +11,7 @@ use crate::connection::{Limits, Rules};
 use crate::link::Task;
 use crate::ntlm::Server;
 use crate::ntlm::initiator::{Client, Nonces};
-use crate::output;
+use crate::output::{self, Target};
 use crate::source::{Endpoint, Session};
 use crate::store::Memory;
 use crate::syslog::Mapping;
@@ -373,6 +373,18 @@ impl Pair {
             }
             self.happened += 1;
         }
+    }
+
+    /// Time has passed for receivers with a pace.
+    pub(super) fn play_receivers(&mut self, time: Duration) {
+        for index in 0..self.outputs.len() {
+            let is_relp = matches!(self.urls[index].target, Target::Relp { .. });
+            let answers = self.outputs[index].play(time, is_relp);
+            if !answers.is_empty() {
+                self.handle(&Input::Replied(OutputId(index), &answers));
+            }
+        }
+        self.drive();
     }
 
     fn measure(&mut self, id: OutputId) {

@@ -1,5 +1,8 @@
 //! A played output: the receiver's socket, and what came there.
 
+use crate::syslog::relp;
+use std::time::Duration;
+
 /// How the receiver takes a connection that is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -17,8 +20,90 @@ pub(super) enum Taking {
     Failed,
 }
 
+/// A receiver that takes only so much in a second. It does not keep what it took.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Bytes a second.
+    rate: f64,
+    /// What it may still take, up to a second's worth; and less than nothing after a large
+    /// message.
+    credit: f64,
+    /// Whole messages that it took.
+    count: usize,
+    /// What it has not read.
+    unread: Vec<u8>,
+}
+
+impl Pace {
+    pub(super) fn new(rate: f64) -> Self {
+        Self {
+            rate,
+            credit: 0.0,
+            count: 0,
+            unread: Vec::new(),
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.credit += self.rate * time.as_secs_f64();
+        if self.unread.is_empty() {
+            self.credit = 0.0;
+        }
+    }
+
+    fn pay(&mut self, count: usize) {
+        self.credit -= f64::from(u32::try_from(count).unwrap());
+    }
+
+    /// Reads from a stream of octet-counted frames. Gives how much.
+    fn read_stream(&mut self, left: &mut usize) -> usize {
+        let mut total = 0;
+        while self.credit >= 1.0 && !self.unread.is_empty() {
+            if *left == 0 {
+                let space = self.unread.iter().position(|&byte| byte == b' ').unwrap();
+                let length: usize = std::str::from_utf8(&self.unread[..space])
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                *left = space + 1 + length;
+            }
+            #[expect(clippy::as_conversions, reason = "whole bytes of a small number")]
+            let credit = self.credit as usize;
+            let count = credit.min(*left).min(self.unread.len());
+            self.unread.drain(..count);
+            *left -= count;
+            self.count += usize::from(*left == 0);
+            self.pay(count);
+            total += count;
+        }
+        total
+    }
+
+    /// Reads RELP frames, and gives the answers.
+    fn read_relp(&mut self) -> Vec<u8> {
+        let mut answers = String::new();
+        while self.credit >= 0.0
+            && let Ok(Some((frame, length))) = relp::parse(&self.unread)
+        {
+            let number = frame.transaction;
+            let text = match frame.command {
+                b"open" => "200 OK\nrelp_version=0\ncommands=syslog",
+                _ => "200 OK",
+            };
+            self.count += usize::from(frame.command == b"syslog");
+            answers += &format!("{number} rsp {} {text}\n", text.len());
+            self.unread.drain(..length);
+            self.pay(length);
+        }
+        answers.into_bytes()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Receiver {
+    pub(super) pace: Option<Pace>,
+    /// Bytes of a message that it has yet to read.
+    left: usize,
     pub(super) reach: Reach,
     /// Bytes that it still takes.
     pub(super) room: usize,
@@ -38,6 +123,8 @@ pub(super) struct Receiver {
 impl Default for Receiver {
     fn default() -> Self {
         Self {
+            pace: None,
+            left: 0,
             reach: Reach::Listening,
             room: usize::MAX,
             fails_after: None,
@@ -56,6 +143,10 @@ impl Receiver {
         if self.reach == Reach::Listening {
             self.is_open = true;
             self.acknowledged = 0;
+            self.left = 0;
+            if let Some(pace) = &mut self.pace {
+                pace.unread.clear();
+            }
             self.connections.push(Vec::new());
         }
         self.reach
@@ -84,13 +175,38 @@ impl Receiver {
             return Taking::Failed;
         }
         let count = bytes.len().min(self.room).min(lasts);
+        if let Some(pace) = &mut self.pace {
+            pace.unread.extend(bytes);
+            return Taking::Wrote(bytes.len());
+        }
         self.room -= if self.room == usize::MAX { 0 } else { count };
         self.fails_after = self.fails_after.map(|lasts| lasts - count);
         self.connections.last_mut().unwrap().extend(&bytes[..count]);
         Taking::Wrote(count)
     }
 
+    /// Time passes for a receiver with a pace. Gives what it answers over RELP.
+    pub(super) fn play(&mut self, time: Duration, is_relp: bool) -> Vec<u8> {
+        let Some(pace) = &mut self.pace else {
+            return Vec::new();
+        };
+        pace.pass(time);
+        if is_relp {
+            return pace.read_relp();
+        }
+        pace.read_stream(&mut self.left);
+        Vec::new()
+    }
+
+    /// Whole messages that a receiver with a pace has taken.
+    pub(super) fn count(&self) -> usize {
+        self.pace.as_ref().map_or(0, |pace| pace.count)
+    }
+
     pub(super) fn unacknowledged(&mut self) -> usize {
+        if let Some(pace) = &self.pace {
+            return pace.unread.len();
+        }
         if self.acknowledges {
             self.acknowledged = self.written();
         }

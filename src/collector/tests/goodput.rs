@@ -1,0 +1,184 @@
+//! A receiver that is slower than the hosts, from as fast as them to a hundredth: what is
+//! delivered is acknowledged, and each host has its turn.
+//!
+//! `cargo test goodput -- --nocapture` prints the figures.
+
+use super::host::Host;
+use super::pair::{Pair, seconds};
+use super::receiver::Pace;
+use std::time::{Duration, Instant};
+
+const HOSTS: usize = 20;
+/// How many turns each host could have had.
+const TURNS: u32 = 20;
+/// Each host has a batch to send so often.
+const PERIOD: Duration = Duration::from_secs(5);
+/// Bytes of a batch as it is delivered, about.
+const BATCH: usize = 20_000;
+/// How finely time passes, in a share of the time that one batch takes.
+const STEPS: u32 = 4;
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    url: &'static str,
+    /// How many times more is offered than the receiver takes.
+    ratio: u32,
+    /// How long a host waits after a 503.
+    retry: Duration,
+}
+
+impl Case {
+    /// How long the receiver needs for one batch of each host.
+    fn turn(self) -> Duration {
+        PERIOD * self.ratio
+    }
+}
+
+struct Sender {
+    host: Host,
+    done: u64,
+    sent: bool,
+    /// When it comes again.
+    due: Instant,
+    last: Instant,
+    turns: u32,
+    longest: Duration,
+}
+
+struct Slow {
+    case: Case,
+    pair: Pair,
+    senders: Vec<Sender>,
+}
+
+#[derive(Debug)]
+struct Figures {
+    /// Batches acknowledged for each that was delivered.
+    goodput: f64,
+    /// Of the receiver's time.
+    used: f64,
+    /// Jain's index over the turns of the hosts.
+    fairness: f64,
+    /// In fair turns.
+    longest: f64,
+}
+
+impl Slow {
+    fn new(case: Case) -> Self {
+        let mut pair = Pair::new(&[case.url]);
+        let start = pair.now.monotonic + seconds(1);
+        let sender = |number| {
+            let mut host = pair.host(&format!("h{number}.example.com"));
+            host.padding = BATCH / 2;
+            Sender {
+                host,
+                done: 0,
+                sent: false,
+                due: start,
+                last: start,
+                turns: 0,
+                longest: Duration::ZERO,
+            }
+        };
+        let senders = (0..HOSTS).map(sender).collect();
+        let total = u32::try_from(BATCH * HOSTS).unwrap();
+        let rate = f64::from(total) / case.turn().as_secs_f64();
+        pair.outputs[0].pace = Some(Pace::new(rate));
+        pair.cut_output(0);
+        pair.advance(seconds(1));
+        Self {
+            case,
+            pair,
+            senders,
+        }
+    }
+
+    fn run(&mut self) -> Figures {
+        let end = self.pair.now + self.case.turn() * TURNS;
+        let step = self.case.turn() / u32::try_from(HOSTS).unwrap() / STEPS;
+        while self.pair.now.monotonic < end.monotonic {
+            self.pair.now = self.pair.now + step;
+            self.pair.play_receivers(step);
+            (0..HOSTS).for_each(|index| self.go_on(index));
+        }
+        self.figures()
+    }
+
+    fn go_on(&mut self, index: usize) {
+        let now = self.pair.now.monotonic;
+        let sender = &mut self.senders[index];
+        if sender.sent {
+            match self.pair.answer(&sender.host) {
+                None => return,
+                Some(200) => {
+                    sender.done += 1;
+                    sender.turns += 1;
+                    sender.longest = sender.longest.max(now - sender.last);
+                    sender.last = now;
+                    sender.due = now;
+                }
+                Some(status) => {
+                    assert_eq!(status, 503);
+                    sender.due = now + self.case.retry;
+                }
+            }
+            sender.sent = false;
+        }
+        if now >= sender.due {
+            let next = sender.done + 1;
+            sender.sent = true;
+            self.pair.start_post(&mut sender.host, next..=next);
+            self.pair.drive();
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let now = self.pair.now.monotonic;
+        let acknowledged: u32 = self.senders.iter().map(|s| s.turns).sum();
+        let taken = self.pair.outputs[0].count();
+        let squares: u32 = self.senders.iter().map(|s| s.turns * s.turns).sum();
+        let hosts = f64::from(u32::try_from(HOSTS).unwrap());
+        let longest = self.senders.iter().map(|s| s.longest.max(now - s.last));
+        let longest = longest.max().unwrap().as_secs_f64();
+        Figures {
+            goodput: f64::from(acknowledged) / f64::from(u32::try_from(taken).unwrap()),
+            used: f64::from(acknowledged) / (hosts * f64::from(TURNS)),
+            fairness: f64::from(acknowledged).powi(2) / (hosts * f64::from(squares)),
+            longest: longest / self.case.turn().as_secs_f64(),
+        }
+    }
+}
+
+/// The longest wait of any host, in fair turns. One that comes at the wrong times, and is
+/// away for a minute each time, has a little more than two.
+const LONGEST: f64 = 2.2;
+
+fn check(url: &'static str, ratios: &[u32]) {
+    for ratio in ratios.iter().copied() {
+        for retry in [10, 60].map(seconds) {
+            let case = Case { url, ratio, retry };
+            let figures = Slow::new(case).run();
+            println!("{case:?}: {figures:.2?}");
+            assert!(figures.goodput >= 0.9, "{case:?}: {figures:?}");
+            assert!(figures.used >= 0.85, "{case:?}: {figures:?}");
+            assert!(figures.fairness >= 0.9, "{case:?}: {figures:?}");
+            assert!(figures.longest <= LONGEST, "{case:?}: {figures:?}");
+        }
+    }
+}
+
+#[test]
+fn goodput_over_tcp() {
+    check("tcp://receiver?replay=0", &[1, 3, 10, 30, 100]);
+}
+
+#[test]
+fn goodput_over_tls() {
+    // To the link it is TCP.
+    check("tls://receiver?replay=0", &[10, 100]);
+}
+
+#[test]
+fn goodput_over_relp() {
+    check("relp://receiver?max=131072", &[1, 3, 10, 30, 100]);
+}
