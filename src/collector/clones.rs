@@ -152,7 +152,7 @@ impl Track {
         let is_long = new.at.saturating_duration_since(self.since) > APART;
         self.are_two &= self.other.is_some() || !is_long;
         if self.current.conn == new.conn {
-            self.current.go_on(new, steps);
+            self.current.go_on(&new, steps);
             return None;
         }
         if let Some(other) = &mut self.other
@@ -163,7 +163,7 @@ impl Track {
                 (self.other, self.are_two) = (None, false);
             } else if other.is_nearer(&new, &self.current, steps) {
                 std::mem::swap(&mut self.current, other);
-                self.current.go_on(new, steps);
+                self.current.go_on(&new, steps);
                 return self.become_two(steps);
             }
         } else if steps.iter().any(|step| self.current.is_far_from(step))
@@ -176,7 +176,7 @@ impl Track {
         let goes_on = |step: &Step<'_>| self.current.goes_on_at(step) || self.current.has(step);
         let is_known = self.are_two && self.other.is_some();
         match is_known || steps.iter().all(goes_on) {
-            true => self.current.go_on(new, steps),
+            true => self.current.go_on(&new, steps),
             false => self.other = Some(std::mem::replace(&mut self.current, new)),
         }
         None
@@ -216,7 +216,7 @@ impl Tenure {
         }
     }
 
-    fn go_on(&mut self, new: Self, steps: &[Step<'_>]) {
+    fn go_on(&mut self, new: &Self, steps: &[Step<'_>]) {
         (self.address, self.conn, self.at) = (new.address, new.conn, new.at);
         for step in steps {
             let is_it = |(channel, _): &&mut (String, u64)| *channel == step.channel;
