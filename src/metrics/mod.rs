@@ -1,8 +1,10 @@
 //! What is counted: plain numbers in one struct.
 
 mod exposition;
+mod facts;
 
-pub use exposition::{CONTENT_TYPE, OutputFacts, ProcessFacts, RefusedFacts, Snapshot};
+pub use exposition::{CONTENT_TYPE, ProcessFacts, Snapshot};
+pub use facts::{OutputFacts, RefusedFacts};
 
 use crate::connection::RefusalKind;
 use std::collections::BTreeMap;
