@@ -20,6 +20,7 @@ pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
 pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};
 pub use openssl::ssl::SslStream;
+pub use pem::lists_in;
 pub use refusal::failure;
 pub use weakness::weaknesses;
 

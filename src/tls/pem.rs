@@ -1,6 +1,7 @@
 //! Certificates, keys and revocation lists from PEM files.
 
 use super::{Error, foreign};
+use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Crl};
 use std::os::unix::fs::MetadataExt;
@@ -89,18 +90,25 @@ fn note_mode(flag: &str, path: &Path) {
 /// All revocation lists of a file; at least one.
 pub(super) fn revocation_lists(path: &Path) -> Result<Vec<X509Crl>, Error> {
     let bytes = read("--crl", path)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let blocks = text
-        .split_inclusive(LIST_END)
-        .filter(|block| block.contains(LIST_BEGIN));
-    let lists: Result<Vec<_>, _> = blocks
-        .map(|block| X509Crl::from_pem(block.as_bytes()))
-        .collect();
-    let lists = lists.unwrap_or_default();
+    let lists = lists_in(&bytes).unwrap_or_default();
     if lists.is_empty() {
         return Err(no_list(path, &bytes));
     }
     Ok(lists)
+}
+
+/// All revocation lists in PEM.
+///
+/// # Errors
+/// One of them is none.
+pub fn lists_in(pem: &[u8]) -> Result<Vec<X509Crl>, ErrorStack> {
+    let text = String::from_utf8_lossy(pem);
+    let blocks = text
+        .split_inclusive(LIST_END)
+        .filter(|block| block.contains(LIST_BEGIN));
+    blocks
+        .map(|block| X509Crl::from_pem(block.as_bytes()))
+        .collect()
 }
 
 fn no_list(path: &Path, bytes: &[u8]) -> Error {
