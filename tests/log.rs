@@ -13,10 +13,11 @@ mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::{Source, TempDir, free_port, numbered_event, wait_for};
 
@@ -68,11 +69,15 @@ impl Unread {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Reads the log to its end.
-    fn read(&mut self) -> String {
-        let mut log = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).unwrap();
+    /// Reads the log from now on.
+    fn read(&mut self) -> Arc<Mutex<String>> {
+        let log = Arc::<Mutex<String>>::default();
+        let (into, stderr) = (Arc::clone(&log), self.child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                *into.lock().unwrap() += &(line.unwrap() + "\n");
+            }
+        });
         log
     }
 }
@@ -108,16 +113,21 @@ fn batches_are_acknowledged_while_nobody_reads_the_log() {
     let mut relay = Unread::start(&dir, &["-vv"]);
     flood(&relay);
     // Now it is read again: the gap stands in it, and the last words at its end.
-    relay.signal(Signal::TERM);
     let log = relay.read();
+    wait_for("the gap", || {
+        let log = log.lock().unwrap();
+        log.contains(" lines of this log are missing here")
+            .then_some(())
+    });
+    relay.signal(Signal::TERM);
     assert!(relay.child.wait().unwrap().success());
-    assert!(
-        log.contains(" lines of this log are missing here"),
-        "no gap"
-    );
-    let last = log.lines().last().unwrap();
-    assert!(last.contains("info: stopped: "), "{last}");
-    assert!(log.ends_with('\n'));
+    wait_for("the last words", || {
+        let log = log.lock().unwrap();
+        log.lines()
+            .last()?
+            .contains("info: stopped: ")
+            .then_some(())
+    });
 }
 
 #[test]

@@ -22,7 +22,7 @@ enum Break {
     Strike(&'static str, Fault),
 }
 
-const BREAKS: [Break; 12] = [
+const BREAKS: [Break; 13] = [
     Break::Relay,
     Break::Relay,
     Break::Relay,
@@ -35,6 +35,7 @@ const BREAKS: [Break; 12] = [
     Break::Strike("output connections cut", Fault::Cut),
     Break::Strike("output connections reset", Fault::Reset),
     Break::Strike("output connections half closed", Fault::HalfClose),
+    Break::Strike("output connections slow", Fault::Slow(5000)),
 ];
 
 /// What lasts for a while.

@@ -29,10 +29,11 @@ enum RelayFault {
     NoDescriptors,
     Clock,
     Reload,
+    UnreadLog,
 }
 
-/// A deck to draw from, so that everything comes up in every ten.
-const RELAY_FAULTS: [RelayFault; 10] = [
+/// A deck to draw from, so that everything comes up in every eleven.
+const RELAY_FAULTS: [RelayFault; 11] = [
     RelayFault::Kill,
     RelayFault::Kill,
     RelayFault::Kill,
@@ -43,6 +44,7 @@ const RELAY_FAULTS: [RelayFault; 10] = [
     RelayFault::Clock,
     RelayFault::Clock,
     RelayFault::Reload,
+    RelayFault::UnreadLog,
 ];
 
 /// What lasts for a while.
@@ -50,6 +52,7 @@ const RELAY_FAULTS: [RelayFault; 10] = [
 enum Lack {
     Disk,
     Limit(Resource, Option<u64>),
+    Reader,
 }
 
 /// Hosts that send through proxies to a relay, over http and https, and what has been
@@ -120,6 +123,7 @@ impl Scene {
     }
 
     fn start_hosts(&mut self) {
+        self.note("dead name of another output");
         let pause = setting("PAUSE", 20);
         for number in 1..=u32::try_from(setting("HOSTS", 12)).unwrap() {
             let mut random = self.random.fork();
@@ -225,6 +229,7 @@ impl Scene {
                 self.note("SIGHUP");
                 self.relay().process.signal(Signal::HUP);
             }
+            RelayFault::UnreadLog => self.leave_log(),
         }
     }
 
@@ -235,6 +240,7 @@ impl Scene {
         let mut relay = self.relay.take().unwrap();
         relay.process.signal(signal);
         let status = relay.process.wait();
+        relay.process.leave_log(false);
         assert_eq!(status.success(), signal == Signal::TERM, "{status}");
         self.lacks.forget(|_| true);
         self.disk.free();
@@ -260,8 +266,18 @@ impl Scene {
         }
     }
 
+    /// Nobody reads the log for a while.
+    fn leave_log(&mut self) {
+        let time = self.random.millis(1000..8000);
+        if self.lacks.hold(Lack::Reader, time) {
+            self.note("log unread");
+            self.relay().process.leave_log(true);
+        }
+    }
+
     fn end_lack(&mut self, lack: Lack) {
         match lack {
+            Lack::Reader => self.relay().process.leave_log(false),
             Lack::Disk => self.disk.free(),
             Lack::Limit(resource, before) => drop(self.relay().limit(resource, before)),
         }
@@ -288,6 +304,17 @@ impl Scene {
 
     /// The invariant.
     pub(crate) fn check(&self, tally: &Tally, hosts: &[(u32, u32)], outputs: Option<&Proxy>) {
+        self.check_arrivals(tally, hosts, outputs);
+        assert_eq!(tally.out_of_order(), [], "out of order");
+    }
+
+    /// The same where the receiver itself takes messages out of order.
+    pub(crate) fn check_arrivals(
+        &self,
+        tally: &Tally,
+        hosts: &[(u32, u32)],
+        outputs: Option<&Proxy>,
+    ) {
         let lost: usize = hosts
             .iter()
             .map(|&(host, last)| tally.missing(host, last).len())
@@ -301,7 +328,6 @@ impl Scene {
                 "host {host}: acknowledged, yet missing: {missing:?}"
             );
         }
-        assert_eq!(tally.out_of_order(), [], "out of order");
         assert!(self.memory < MEMORY, "the relay took {} kB", self.memory);
     }
 
@@ -350,6 +376,13 @@ fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
     let (authority, _) = root.write(dir, "root");
     let channel = "Microsoft-Windows-Sysmon/Operational".to_owned();
     let pairs = [
+        // It fills the pipe of the log soon when nobody reads it.
+        ("--verbose", String::new()),
+        // A name that nobody knows, of an output that nobody waits for.
+        (
+            "--output",
+            "tcp://dead.name.invalid:601?required=no".to_owned(),
+        ),
         ("--output", output),
         ("--channel", channel),
         ("--message", "xml".to_owned()),
@@ -360,6 +393,7 @@ fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
     let pairs = pairs.into_iter();
     pairs
         .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .filter(|argument| !argument.is_empty())
         .collect()
 }
 

@@ -3,7 +3,9 @@
 use super::{PATIENCE, wait_for};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A running process; killed when dropped, so also when the test panics.
 pub(crate) struct Process {
@@ -11,6 +13,8 @@ pub(crate) struct Process {
     child: Child,
     stderr: Arc<Mutex<String>>,
     stdout: Arc<Mutex<Vec<u8>>>,
+    /// Whether nobody reads the log.
+    is_left: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -25,13 +29,19 @@ impl Process {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let stderr = Arc::<Mutex<String>>::default();
         let stdout = Arc::<Mutex<Vec<u8>>>::default();
-        collect_lines(child.stderr.take().unwrap(), Arc::clone(&stderr));
+        let is_left = Arc::<AtomicBool>::default();
+        collect_lines(
+            child.stderr.take().unwrap(),
+            Arc::clone(&stderr),
+            Arc::clone(&is_left),
+        );
         collect_bytes(child.stdout.take().unwrap(), Arc::clone(&stdout));
         Self {
             name,
             child,
             stderr,
             stdout,
+            is_left,
         }
     }
 
@@ -42,6 +52,11 @@ impl Process {
     /// All it has written to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
+    }
+
+    /// From now on nobody reads its log, or somebody does again.
+    pub(crate) fn leave_log(&self, is_left: bool) {
+        self.is_left.store(is_left, Ordering::SeqCst);
     }
 
     /// All it has written to standard output so far.
@@ -105,11 +120,22 @@ impl Drop for Process {
     }
 }
 
-fn collect_lines(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn collect_lines(
+    from: impl Read + Send + 'static,
+    into: Arc<Mutex<String>>,
+    is_left: Arc<AtomicBool>,
+) {
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
-        while from.read_until(b'\n', &mut line).is_ok_and(|size| size > 0) {
+        loop {
+            if is_left.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            if !from.read_until(b'\n', &mut line).is_ok_and(|size| size > 0) {
+                return;
+            }
             into.lock()
                 .unwrap()
                 .push_str(&String::from_utf8_lossy(&line));
