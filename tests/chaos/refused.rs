@@ -3,7 +3,7 @@
 
 use crate::scene::Scene;
 use crate::support::{Random, Tally, wait_for_long};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,11 +92,11 @@ fn serve(
                 "200 OK".to_owned()
             }
             _ => {
-                write!(to, "{number} rsp 0\n0 serverclose 0\n")?;
+                writeln!(to, "{number} rsp 0\n0 serverclose 0")?;
                 return Ok(());
             }
         };
-        write!(to, "{number} rsp {} {answer}\n", answer.len())?;
+        writeln!(to, "{number} rsp {} {answer}", answer.len())?;
     }
 }
 
