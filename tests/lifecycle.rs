@@ -131,12 +131,12 @@ fn a_full_disk_below_the_state_folder_holds_events_back_until_there_is_room() {
     let (mut source, offer) = subscribed(&relay);
     deliver(&mut source, &offer, 0..1);
     let before = relay.limit(Resource::Fsize, Some(1));
-    let reply = source.try_deliver(&offer, &[numbered_event(1)], 2).unwrap();
+    let reply = source.try_deliver(&offer, &[numbered_event(2)], 2).unwrap();
     assert_eq!(reply.status, 503, "{}", reply.head);
     let other = relay.source(MACHINE).subscribe();
     assert_eq!(other.record, Some(1), "the bookmark before stays");
     relay.limit(Resource::Fsize, before);
-    deliver(&mut source, &offer, 1..2);
+    deliver(&mut source, &offer, 2..3);
     assert_eq!(relay.source(MACHINE).subscribe().record, Some(2));
     relay.process.wait_for_log("batches are handed back");
     relay.process.wait_for_log("bookmarks are stored again");
