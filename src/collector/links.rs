@@ -8,6 +8,14 @@ use crate::queue::BatchId;
 impl Collector {
     pub(super) fn handle_output(&mut self, now: Now, input: &Input<'_>) {
         match *input {
+            Input::Resolved(id, found) => self.with_link(now, id, |link, _| {
+                link.handle_resolved(now, found);
+                None
+            }),
+            Input::Reached(id) => self.with_link(now, id, |link, _| {
+                link.handle_reached(now);
+                None
+            }),
             Input::Opened(id) => self.with_link(now, id, |link, _| {
                 link.handle_opened(now);
                 None

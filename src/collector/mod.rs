@@ -66,7 +66,7 @@ use room::Room;
 use setbacks::Setbacks;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use turns::Turns;
 use waiting::Waiting;
@@ -127,6 +127,10 @@ pub enum Input<'a> {
     Ended(ConnId),
     /// What the domain says to [`Collector::question`].
     Judged(ConnId, &'a Verdict),
+    /// The addresses of an output's name, or why there are none.
+    Resolved(OutputId, Result<&'a [SocketAddr], &'a str>),
+    /// An output's receiver has accepted the connection, and TLS begins on it.
+    Reached(OutputId),
     /// An output is open.
     Opened(OutputId),
     /// An output could not be opened, or has ended.

@@ -5,8 +5,10 @@
 //! which has to be measured from time to time while something is in flight; for
 //! RELP what the receiver itself has confirmed; for the others what was written.
 
+mod dial;
 mod facts;
 mod flow;
+mod opening;
 mod own;
 mod rate;
 mod refusing;
@@ -20,9 +22,11 @@ mod trouble;
 use crate::clock::Now;
 use crate::output::{Settings, Target};
 use crate::queue::{BatchId, Frames, Left, Queue};
+use dial::Dial;
 use rate::Rate;
 use refusing::Refusing;
 use session::{Desk, Outcome, Session};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 pub use suspects::RefusedEvent;
@@ -34,8 +38,6 @@ pub const CAPACITY: usize = 64 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause: a receiver that comes back is found within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// A connection, or a RELP session on it, that is not there by then will not come.
-const OPENING_TIME: Duration = Duration::from_secs(10);
 /// First look at what the peer has acknowledged; doubles while nothing moves.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 /// A look costs one system call, so that a slow peer is not worth looking at more often.
@@ -46,6 +48,10 @@ const CLOSING_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Down {
+        until: Instant,
+    },
+    /// The name server is asked.
+    LookingUp {
         until: Instant,
     },
     Opening {
@@ -66,8 +72,12 @@ enum Phase {
 /// What the event loop has to do for an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
+    /// Ask for the addresses of its name, then report [`Link::handle_resolved`], once.
+    LookUp,
     /// Open it, then report [`Link::handle_opened`] or [`Link::handle_failed`].
     Open,
+    /// The same for a receiver at this address; [`Link::handle_reached`] comes between.
+    Connect(SocketAddr),
     /// Close at once; the link knows.
     Close,
     /// Tell [`Link::handle_measured`] how many bytes the peer has not acknowledged.
@@ -84,6 +94,10 @@ pub struct Link {
     /// measured, else since the start.
     progress: u64,
     phase: Phase,
+    /// The way to its receiver.
+    dial: Dial,
+    /// Whether the receiver has accepted the connection.
+    reached: bool,
     pause: Duration,
     look: Option<(Instant, Duration)>,
     /// RELP on the open connection.
@@ -114,6 +128,8 @@ impl Link {
             },
             refusing: Refusing::new(refused, settings.required, &settings.label),
             settled: Vec::new(),
+            dial: Dial::new(settings.target.place()),
+            reached: false,
             settings,
             rate: Rate::default(),
             progress: 0,
@@ -206,16 +222,15 @@ impl Link {
         }
         self.session = Some(Session::new());
         self.phase = Phase::Greeting {
-            until: now.monotonic + OPENING_TIME,
+            until: now.monotonic + self.dial.step_time(),
         };
     }
 
     fn handle_up(&mut self, now: Now) {
         self.phase = Phase::Up;
         self.note_progress(now, self.progress);
-        if self.failing.ease(now) {
-            log::info!("output {}: open", self.settings.label);
-        }
+        self.tell_up(now);
+        self.dial.handle_up();
     }
 
     /// Opening failed, or the open output ended. What was not delivered, and the
@@ -229,28 +244,16 @@ impl Link {
             }
             _ => {}
         }
-        let label = &self.settings.label;
-        let is_new = self.failing.begin(now);
-        let is_news = self.failing.tell(reason);
-        if is_new {
-            let effect = if self.settings.required {
-                ", sources wait"
-            } else {
-                ""
-            };
-            log::warn!("output {label}: {reason}; trying again{effect}");
-        } else if is_news {
-            log::warn!("output {label}: still failing: {reason}");
-        } else {
-            log::debug!("output {label}: {reason}");
+        if self.try_next(now, reason) {
+            self.session = None;
+            return;
         }
+        let reasons = self.dial.reasons();
+        self.tell_failure(now, reasons.as_deref().unwrap_or(reason));
         self.end_session(now);
         self.queue.rewind();
         self.look = None;
-        self.phase = Phase::Down {
-            until: now.monotonic + self.pause,
-        };
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause(now);
         if self.is_measured() {
             self.progress = 0;
         }

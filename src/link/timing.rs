@@ -1,6 +1,6 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
-use super::{Desk, FIRST_PAUSE, Link, OPENING_TIME, Phase, Session, Task, Trouble};
+use super::{Desk, FIRST_PAUSE, Link, Phase, Session, Task, Trouble};
 use crate::clock::Now;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ impl Link {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Down { until }
+            | Phase::LookingUp { until }
             | Phase::Opening { until }
             | Phase::Greeting { until }
             | Phase::Closing { until } => Some(until),
@@ -31,13 +32,9 @@ impl Link {
             return None;
         }
         match self.phase {
-            Phase::Down { .. } => {
-                self.phase = Phase::Opening {
-                    until: now.monotonic + OPENING_TIME,
-                };
-                Some(Task::Open)
-            }
-            Phase::Opening { .. } => self.give_up(now, "no connection in time"),
+            Phase::Down { .. } => self.go_on(now),
+            Phase::LookingUp { .. } => self.handle_late_answer(now),
+            Phase::Opening { .. } => self.give_up(now, self.late_reason()),
             Phase::Greeting { .. } => self.give_up(
                 now,
                 "the receiver does not answer the RELP open; does it speak RELP?",

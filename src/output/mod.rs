@@ -133,6 +133,19 @@ pub enum Target {
     Stdout,
 }
 
+impl Target {
+    /// Host and port of a receiver that has an address.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Udp { host, port } | Self::Tcp { host, port } | Self::Relp { host, port } => {
+                Some((host, *port))
+            }
+            Self::Unix { .. } | Self::File { .. } | Self::Stdout => None,
+        }
+    }
+}
+
 impl Settings {
     /// Reads a URL of `--output` with the settings after its `?`.
     ///

@@ -1,5 +1,6 @@
-//! Host names: the one thread beside the event loop, which asks for their addresses,
-//! since that has no non-blocking form, and wakes the loop when it has an answer.
+//! Host names: threads beside the event loop, which ask for their addresses, since that
+//! has no non-blocking form, and wake the loop when they have an answer. Who asks has a
+//! thread of its own, so that the name server of one output is waited for by that one only.
 //!
 //! The system's resolver is asked, so that all it is set up for counts. A static glibc
 //! would load the system's name service modules, and a second C library with them, which
@@ -15,6 +16,7 @@ mod tests;
 pub use stub::Stub;
 
 use mio::Waker;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -22,8 +24,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-/// A question: who asks, the host name, the port.
-type Question = (usize, String, u16);
+/// A question: the host name, the port.
+type Question = (String, u16);
 /// An answer: who asked, the addresses in order of preference.
 pub type Answer = (usize, io::Result<Vec<SocketAddr>>);
 
@@ -86,20 +88,66 @@ pub fn lookup_place(place: &str) -> io::Result<Vec<SocketAddr>> {
     lookup(host, port)
 }
 
-/// Resolves names in a thread of its own.
+/// How a name is looked up.
+type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// Resolves names, each asker's in a thread of its own.
 #[derive(Debug)]
 pub struct Resolver {
-    questions: Sender<Question>,
+    lookup: Lookup,
+    waker: Arc<Waker>,
+    /// The threads, by asker. They end with the resolver.
+    threads: HashMap<usize, Sender<Question>>,
+    answering: Sender<Answer>,
     answers: Receiver<Answer>,
 }
 
 impl Resolver {
-    /// Starts the thread; it ends with the resolver.
-    pub fn start(waker: Arc<Waker>) -> io::Result<Self> {
-        let (questions, asked) = mpsc::channel::<Question>();
+    /// A resolver that wakes the loop when there is an answer.
+    #[must_use]
+    pub fn new(waker: Arc<Waker>) -> Self {
+        Self::with(waker, lookup)
+    }
+
+    fn with(waker: Arc<Waker>, lookup: Lookup) -> Self {
         let (answering, answers) = mpsc::channel();
+        Self {
+            lookup,
+            waker,
+            threads: HashMap::new(),
+            answering,
+            answers,
+        }
+    }
+
+    /// Asks for the addresses of a host; [`Resolver::poll_answer`] has them after a wake-up.
+    /// Each question has one answer, however late.
+    pub fn ask(&mut self, who: usize, host: &str, port: u16) {
+        let question = (host.to_owned(), port);
+        if let Some(thread) = self.threads.get(&who)
+            && thread.send(question.clone()).is_ok()
+        {
+            return;
+        }
+        match self.start(who) {
+            Ok(thread) => {
+                // It has just begun to listen.
+                let _ = thread.send(question);
+                self.threads.insert(who, thread);
+            }
+            Err(error) => {
+                let _ = self.answering.send((who, Err(error)));
+                let _ = self.waker.wake();
+            }
+        }
+    }
+
+    fn start(&self, who: usize) -> io::Result<Sender<Question>> {
+        let (questions, asked) = mpsc::channel::<Question>();
+        let (lookup, waker, answering) =
+            (self.lookup, Arc::clone(&self.waker), self.answering.clone());
         let work = move || {
-            for (who, host, port) in asked {
+            for (host, port) in asked {
                 let found = lookup(&host, port);
                 if answering.send((who, found)).is_err() || waker.wake().is_err() {
                     return;
@@ -107,13 +155,7 @@ impl Resolver {
             }
         };
         thread::Builder::new().name("resolver".into()).spawn(work)?;
-        Ok(Self { questions, answers })
-    }
-
-    /// Asks for the addresses of a host; [`Resolver::poll_answer`] has them after a wake-up.
-    pub fn ask(&self, who: usize, host: &str, port: u16) {
-        // Fails only when the thread has ended, which it does not before us.
-        let _ = self.questions.send((who, host.to_owned(), port));
+        Ok(questions)
     }
 
     /// The next answer that has come.

@@ -5,9 +5,12 @@
     reason = "a test may use files and sockets"
 )]
 
-use super::{Error, Stub};
+use super::{Answer, Error, Resolver, Stub};
+use mio::{Events, Poll, Token, Waker};
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// So many addresses do not fit into 512 bytes.
@@ -126,4 +129,50 @@ fn a_dead_server_is_passed_over() {
         matches!(error, Error::NoAnswer(last, _) if last == dead[1]),
         "{error}"
     );
+}
+
+/// Asks the servers whose ports the name has: silent ones first, as
+/// `silent-PORT.good-PORT` or `good-PORT`.
+fn by_ports(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let servers = host.split('.').map(|part| {
+        let (_, port) = part.split_once('-').unwrap();
+        SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
+    });
+    let stub = Stub::read(b"options timeout:1 attempts:1\n").with_servers(servers.collect());
+    let found = stub.lookup("both.test").map_err(io::Error::other)?;
+    Ok(found
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect())
+}
+
+#[test]
+fn a_silent_name_server_is_waited_for_by_its_asker_only() {
+    let server = Server::start();
+    server.stub("", &[]);
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut poll = Poll::new().unwrap();
+    let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+    let mut resolver = Resolver::with(waker, by_ports);
+    let (silent, good) = (silent.local_addr().unwrap().port(), server.address.port());
+    resolver.ask(0, &format!("silent-{silent}"), 1);
+    resolver.ask(1, &format!("silent-{silent}.good-{good}"), 2);
+    resolver.ask(2, &format!("good-{good}"), 3);
+    let mut answers: Vec<Answer> = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while answers.len() < 3 {
+        assert!(Instant::now() < deadline, "{answers:?}");
+        let mut events = Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::from_secs(1)))
+            .unwrap();
+        answers.extend(std::iter::from_fn(|| resolver.poll_answer()));
+    }
+    // Who asked last, and waited behind nobody, has its answer first.
+    assert_eq!(answers[0].0, 2);
+    answers.sort_by_key(|(who, _)| *who);
+    assert!(answers[0].1.is_err());
+    for (who, port) in [(1, 2), (2, 3)] {
+        let found = answers[who].1.as_ref().unwrap();
+        assert_eq!((found.len(), found[0].port()), (2, port));
+    }
 }

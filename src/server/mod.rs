@@ -237,12 +237,12 @@ impl Server {
         let visitors = status.as_ref().map_or(0, Status::places);
         let reserve = Reserve::new(setup.outputs.len(), helpers, visitors);
         let sockets = sockets
-            .map(|(index, (o, c))| OutputSocket::new(index, Token(OUTPUTS + index), o.clone(), c))
+            .map(|(index, (o, c))| OutputSocket::new(Token(OUTPUTS + index), o.clone(), c))
             .collect();
         let mut server = Self {
             poll,
             signals,
-            resolver: Resolver::start(waker)?,
+            resolver: Resolver::new(waker),
             listeners,
             sources: Sources::default(),
             tls: setup.tls,
@@ -409,7 +409,11 @@ impl Server {
                         helpers.ask(now, &self.collector, id);
                     }
                 }
+                Output::Link(OutputId(index), Task::LookUp) => self.look_up(index),
                 Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
+                Output::Link(OutputId(index), Task::Connect(address)) => {
+                    self.connect_output(now, index, address);
+                }
                 Output::Link(OutputId(index), Task::Close) => {
                     if let Some(socket) = self.outputs.get_mut(index) {
                         socket.close();

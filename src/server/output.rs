@@ -5,7 +5,6 @@ use super::files::{self, Opened};
 use super::secure::{Connector, Handshake, Progress, Secured};
 use super::sys;
 use crate::output::{Settings, Target};
-use crate::resolver::Resolver;
 use mio::event::Source;
 use mio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use mio::unix::SourceFd;
@@ -47,9 +46,8 @@ impl From<Opened> for Channel {
 #[derive(Debug)]
 enum State {
     Closed,
-    Resolving,
-    /// The connection under way, and the addresses to try after it.
-    Connecting(TcpStream, Vec<SocketAddr>),
+    /// The connection under way.
+    Connecting(TcpStream),
     /// The TLS handshake under way.
     Securing(Box<Handshake>),
     Open(Channel),
@@ -76,7 +74,6 @@ pub(super) enum Writing {
 /// The effects of one output.
 #[derive(Debug)]
 pub(super) struct OutputSocket {
-    index: usize,
     token: Token,
     settings: Settings,
     /// Makes its connections secure, if it is to be.
@@ -90,14 +87,8 @@ pub(super) struct OutputSocket {
 }
 
 impl OutputSocket {
-    pub(super) fn new(
-        index: usize,
-        token: Token,
-        settings: Settings,
-        connector: Option<Connector>,
-    ) -> Self {
+    pub(super) fn new(token: Token, settings: Settings, connector: Option<Connector>) -> Self {
         Self {
-            index,
             token,
             settings,
             connector,
@@ -145,22 +136,12 @@ impl OutputSocket {
         matches!(self.state, State::Open(_))
     }
 
-    /// Begins to open.
-    pub(super) fn open(&mut self, registry: &Registry, resolver: &Resolver) -> io::Result<Opening> {
-        self.close();
-        self.blocked = false;
-        self.readable = false;
+    /// Opens what has no address.
+    pub(super) fn open(&mut self, registry: &Registry) -> io::Result<Opening> {
+        self.begin();
         let channel = match &self.settings.target {
-            Target::Tcp { host, port }
-            | Target::Relp { host, port }
-            | Target::Udp { host, port } => {
-                let (host, port) = (host.clone(), *port);
-                let Ok(address) = host.parse::<IpAddr>() else {
-                    resolver.ask(self.index, &host, port);
-                    self.state = State::Resolving;
-                    return Ok(Opening::Pending);
-                };
-                return self.connect(registry, vec![SocketAddr::new(address, port)]);
+            Target::Tcp { .. } | Target::Relp { .. } | Target::Udp { .. } => {
+                return Err(io::Error::other("it has an address, and none was chosen"));
             }
             Target::Unix { path, stream: true } => Channel::Unix(UnixStream::connect(path)?),
             Target::Unix {
@@ -177,39 +158,35 @@ impl OutputSocket {
         self.finish(registry, channel)
     }
 
-    /// The resolver has answered.
-    pub(super) fn handle_resolved(
-        &mut self,
-        registry: &Registry,
-        addresses: io::Result<Vec<SocketAddr>>,
-    ) -> io::Result<Opening> {
-        if !matches!(self.state, State::Resolving) {
-            return Ok(Opening::Pending);
-        }
-        self.connect(registry, addresses?)
+    fn begin(&mut self) {
+        self.close();
+        self.blocked = false;
+        self.readable = false;
     }
 
-    /// Tries the first address; the others are for [`OutputSocket::handle_connected`].
-    fn connect(&mut self, registry: &Registry, addresses: Vec<SocketAddr>) -> io::Result<Opening> {
-        let mut addresses = addresses.into_iter();
-        let first = addresses.next();
-        let first = first.ok_or_else(|| io::Error::other("the name has no address"))?;
-        if matches!(self.settings.target, Target::Udp { .. }) {
-            let any: IpAddr = match first {
+    /// Begins to connect.
+    pub(super) fn connect(
+        &mut self,
+        registry: &Registry,
+        address: SocketAddr,
+    ) -> io::Result<Opening> {
+        self.begin();
+        if self.is_udp() {
+            let any: IpAddr = match address {
                 SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                 SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
             };
             let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-            socket.connect(first)?;
+            socket.connect(address)?;
             return self.finish(registry, Channel::Udp(socket));
         }
-        let mut stream = TcpStream::connect(first)?;
+        let mut stream = TcpStream::connect(address)?;
         registry.register(
             &mut stream,
             self.token,
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        self.state = State::Connecting(stream, addresses.collect());
+        self.state = State::Connecting(stream);
         Ok(Opening::Pending)
     }
 
@@ -231,13 +208,9 @@ impl OutputSocket {
     }
 
     /// A connection under way has an event: it is there, not yet, or failed.
-    pub(super) fn handle_connected(
-        &mut self,
-        registry: &Registry,
-        now: Instant,
-    ) -> io::Result<Opening> {
+    pub(super) fn handle_connected(&mut self, now: Instant) -> io::Result<Opening> {
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Connecting(stream, rest) => self.check_connected(registry, now, stream, rest),
+            State::Connecting(stream) => self.check_connected(now, stream),
             State::Securing(handshake) => handshake.resume(now).map(|p| self.note_progress(p)),
             other => {
                 self.state = other;
@@ -246,28 +219,17 @@ impl OutputSocket {
         }
     }
 
-    fn check_connected(
-        &mut self,
-        registry: &Registry,
-        now: Instant,
-        stream: TcpStream,
-        rest: Vec<SocketAddr>,
-    ) -> io::Result<Opening> {
-        let failure = match stream.take_error()? {
-            Some(error) => error,
-            None => match stream.peer_addr() {
-                Ok(_) => return self.start(now, stream),
-                Err(e) if e.kind() == ErrorKind::NotConnected => {
-                    self.state = State::Connecting(stream, rest);
-                    return Ok(Opening::Pending);
-                }
-                Err(error) => error,
-            },
-        };
-        if rest.is_empty() {
-            Err(failure)
-        } else {
-            self.connect(registry, rest)
+    fn check_connected(&mut self, now: Instant, stream: TcpStream) -> io::Result<Opening> {
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => self.start(now, stream),
+            Err(e) if e.kind() == ErrorKind::NotConnected => {
+                self.state = State::Connecting(stream);
+                Ok(Opening::Pending)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -303,6 +265,11 @@ impl OutputSocket {
 
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.state, State::Connecting(..) | State::Securing(_))
+    }
+
+    /// Whether the receiver has accepted the connection, and TLS begins.
+    pub(super) fn is_securing(&self) -> bool {
+        matches!(self.state, State::Securing(_))
     }
 
     /// An event says that there is room to write.

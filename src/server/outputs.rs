@@ -8,6 +8,7 @@ use crate::collector::{Input, OutputId};
 use crate::link::Link;
 use crate::output::Refused;
 use std::io;
+use std::net::SocketAddr;
 
 /// How often one output is read before the others have their turn.
 const READ_SHARE: usize = 64;
@@ -22,20 +23,36 @@ impl Server {
         let Some(socket) = self.outputs.get_mut(index) else {
             return;
         };
-        match socket.open(self.poll.registry(), &self.resolver) {
+        match socket.open(self.poll.registry()) {
             Ok(_) => log::info!("{} reopened", socket.label()),
             Err(error) => self.fail_output(now, index, &error.to_string()),
         }
     }
 
-    pub(super) fn handle_resolved(&mut self, now: Now) {
-        while let Some((index, addresses)) = self.resolver.poll_answer() {
-            let Some(socket) = self.outputs.get_mut(index) else {
-                continue;
-            };
-            let opening = socket.handle_resolved(self.poll.registry(), addresses);
-            self.note_opening(now, index, opening);
+    /// Asks for the addresses of an output's name.
+    pub(super) fn look_up(&mut self, index: usize) {
+        let socket = self.outputs.get(index);
+        if let Some((host, port)) = socket.and_then(|s| s.settings().target.place()) {
+            self.resolver.ask(index, host, port);
         }
+    }
+
+    pub(super) fn handle_resolved(&mut self, now: Now) {
+        while let Some((index, found)) = self.resolver.poll_answer() {
+            let id = OutputId(index);
+            match found {
+                Ok(addresses) => self.handle(now, &Input::Resolved(id, Ok(&addresses))),
+                Err(error) => self.handle(now, &Input::Resolved(id, Err(&error.to_string()))),
+            }
+        }
+    }
+
+    pub(super) fn connect_output(&mut self, now: Now, index: usize, address: SocketAddr) {
+        let Some(socket) = self.outputs.get_mut(index) else {
+            return;
+        };
+        let opening = socket.connect(self.poll.registry(), address);
+        self.note_opening(now, index, opening);
     }
 
     pub(super) fn note_opening(&mut self, now: Now, index: usize, opening: io::Result<Opening>) {
@@ -63,7 +80,11 @@ impl Server {
             return Ok(());
         };
         if socket.is_connecting() {
-            let opening = socket.handle_connected(self.poll.registry(), now.monotonic);
+            let was_there = socket.is_securing();
+            let opening = socket.handle_connected(now.monotonic);
+            if socket.is_securing() && !was_there {
+                self.handle(now, &Input::Reached(OutputId(index)));
+            }
             self.note_opening(now, index, opening);
             return Ok(());
         }
@@ -223,7 +244,7 @@ impl Server {
         let Some(socket) = self.outputs.get_mut(index) else {
             return;
         };
-        let opening = socket.open(self.poll.registry(), &self.resolver);
+        let opening = socket.open(self.poll.registry());
         self.note_opening(now, index, opening);
     }
 }

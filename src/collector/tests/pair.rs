@@ -20,7 +20,7 @@ use crate::wsman::subscribe::{ContentFormat, Subscription};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use uuid::Uuid;
@@ -309,11 +309,17 @@ impl Pair {
                 Output::Shutdown(id) => self.note_end(id, End::ShutDown),
                 Output::Close(id) => self.note_end(id, End::Closed),
                 Output::Ask(id) => self.asked.push(id),
-                Output::Link(id, Task::Open) => match self.outputs[id.0].open() {
-                    Reach::Listening => self.handle(&Input::Opened(id)),
-                    Reach::Refusing => self.handle(&Input::Failed(id, "refused")),
-                    Reach::Silent => {}
-                },
+                Output::Link(id, Task::LookUp) => {
+                    let address = SocketAddr::from(([192, 0, 2, 1], 601));
+                    self.handle(&Input::Resolved(id, Ok(&[address])));
+                }
+                Output::Link(id, Task::Open | Task::Connect(_)) => {
+                    match self.outputs[id.0].open() {
+                        Reach::Listening => self.handle(&Input::Opened(id)),
+                        Reach::Refusing => self.handle(&Input::Failed(id, "refused")),
+                        Reach::Silent => {}
+                    }
+                }
                 Output::Link(id, Task::Close) => self.outputs[id.0].is_open = false,
                 Output::Link(id, Task::Measure) => self.measure(id),
             }

@@ -56,7 +56,8 @@ impl Scene {
             let task = self.link.handle_timeout(self.now);
             self.take_judged();
             match task {
-                Some(Task::Open) => {
+                Some(Task::LookUp) => self.link.handle_resolved(self.now, Ok(&[address(1)])),
+                Some(Task::Connect(_)) => {
                     self.link.handle_opened(self.now);
                     self.flow();
                     self.receive(b"1 rsp 37 200 OK\nrelp_version=0\ncommands=syslog\n");

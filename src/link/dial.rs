@@ -1,0 +1,307 @@
+//! Which address of a receiver is tried next, and for how long.
+//!
+//! A *round* is a look-up of the name and one attempt at each of its addresses. Looking up and
+//! connecting have times of their own: what a name server takes is not taken from the
+//! receiver. A name server that is slow or gone costs nothing once there was a good answer,
+//! which is kept; an answer that comes late is kept, too.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How long an answer is waited for while no address is known. A name server that was given
+/// two tries of 5 s each, as resolv.conf(5) has it, is within it.
+const LOOK_UP_TIME: Duration = Duration::from_secs(10);
+/// The same while addresses are known from before.
+const FRESH_TIME: Duration = Duration::from_secs(2);
+/// How long one address of several gets for each step: the connection, the TLS handshake,
+/// the RELP session. The first repeat of a lost SYN comes after 1 s.
+const ADDRESS_TIME: Duration = Duration::from_secs(3);
+/// The same for the only address, and the most for one of several: each round in which
+/// none was reached gives more.
+pub(super) const OPENING_TIME: Duration = Duration::from_secs(10);
+/// Reasons of one round that are told.
+const REASONS: usize = 4;
+
+/// What is to be done to get on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Open what has no address.
+    Open,
+    /// Ask for the addresses of the name.
+    LookUp,
+    /// The question is under way: wait for its answer.
+    Wait,
+    /// Connect to this address.
+    Connect(SocketAddr),
+}
+
+/// The way to one receiver.
+#[derive(Debug)]
+pub(super) struct Dial {
+    /// The name to be asked for, if it has one.
+    name: Option<String>,
+    /// Its addresses, as they were answered last.
+    known: Vec<SocketAddr>,
+    /// Those that are still to be tried in this round.
+    rest: VecDeque<SocketAddr>,
+    current: Option<SocketAddr>,
+    /// The address that failed last: its successor comes first.
+    failed: Option<SocketAddr>,
+    /// Whether a question is under way.
+    asking: bool,
+    /// Rounds in a row in which no address was any good.
+    fruitless: u32,
+    /// Whether the current address was good.
+    good: bool,
+    /// Why the addresses of this round failed.
+    reasons: Vec<String>,
+}
+
+impl Dial {
+    /// The way to a host, or to something without an address.
+    pub(super) fn new(place: Option<(&str, u16)>) -> Self {
+        let address = place.and_then(|(host, port)| {
+            let ip: IpAddr = host.parse().ok()?;
+            Some(SocketAddr::new(ip, port))
+        });
+        let name = place.filter(|_| address.is_none());
+        Self {
+            name: name.map(|(host, _)| host.to_owned()),
+            known: address.into_iter().collect(),
+            rest: VecDeque::new(),
+            current: None,
+            failed: None,
+            asking: false,
+            fruitless: 0,
+            good: false,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// Goes on with the round, or begins one.
+    pub(super) fn next(&mut self) -> Step {
+        if let Some(address) = self.rest.pop_front() {
+            self.current = Some(address);
+            return Step::Connect(address);
+        }
+        self.reasons.clear();
+        match (&self.name, self.known.is_empty()) {
+            (None, true) => Step::Open,
+            (None, false) => self.next_known(),
+            (Some(_), _) if self.asking => Step::Wait,
+            (Some(_), _) => {
+                self.asking = true;
+                Step::LookUp
+            }
+        }
+    }
+
+    /// Begins a round with the addresses that are known.
+    pub(super) fn next_known(&mut self) -> Step {
+        self.begin();
+        match self.rest.pop_front() {
+            Some(address) => {
+                self.current = Some(address);
+                Step::Connect(address)
+            }
+            None => Step::Wait,
+        }
+    }
+
+    /// Fills a round with the addresses that are known.
+    pub(super) fn begin(&mut self) {
+        self.reasons.clear();
+        let failed = self.known.iter().position(|a| Some(*a) == self.failed);
+        let first = failed.map_or(0, |place| place + 1);
+        let (front, back) = self.known.split_at_checked(first).unwrap_or_default();
+        self.rest = back.iter().chain(front).copied().collect();
+    }
+
+    /// Whether an address is known.
+    pub(super) fn is_known(&self) -> bool {
+        !self.known.is_empty()
+    }
+
+    /// An answer has come, in time or late. Answers whether it tells something new.
+    pub(super) fn handle_resolved(&mut self, addresses: &[SocketAddr]) -> bool {
+        self.asking = false;
+        let mut found = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            // getaddrinfo may tell one twice.
+            if !found.contains(address) {
+                found.push(*address);
+            }
+        }
+        let is_news = !found.is_empty() && found != self.known;
+        if !found.is_empty() {
+            self.known = found;
+        }
+        is_news
+    }
+
+    /// How long to wait for the answer.
+    pub(super) fn look_up_time(&self) -> Duration {
+        if self.known.is_empty() {
+            LOOK_UP_TIME
+        } else {
+            FRESH_TIME
+        }
+    }
+
+    /// How long each step towards the current address may take.
+    pub(super) fn step_time(&self) -> Duration {
+        if self.known.len() < 2 {
+            return OPENING_TIME;
+        }
+        let rounds = self.fruitless.saturating_add(1);
+        ADDRESS_TIME.saturating_mul(rounds).min(OPENING_TIME)
+    }
+
+    /// The current address is no good. Answers whether another one is to be tried at once;
+    /// else the round is over.
+    pub(super) fn handle_failed(&mut self, reason: &str) -> bool {
+        let Some(address) = self.current.take() else {
+            self.note(reason.to_owned());
+            return false;
+        };
+        self.failed = Some(address);
+        if self.known.len() > 1 || self.name.is_some() {
+            self.note(format!("{address}: {reason}"));
+        } else {
+            self.note(reason.to_owned());
+        }
+        if !std::mem::take(&mut self.good) && self.rest.is_empty() {
+            self.fruitless = self.fruitless.saturating_add(1);
+        }
+        !self.rest.is_empty()
+    }
+
+    fn note(&mut self, reason: String) {
+        if self.reasons.len() < REASONS {
+            self.reasons.push(reason);
+        }
+    }
+
+    /// Why the addresses of this round failed, those that did.
+    pub(super) fn reasons(&self) -> Option<String> {
+        (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
+    }
+
+    /// The current address is good; the round is over.
+    pub(super) fn handle_up(&mut self) {
+        self.rest.clear();
+        self.reasons.clear();
+        self.fruitless = 0;
+        self.good = true;
+    }
+
+    /// The current address, if there is another one to tell it from.
+    pub(super) fn told_address(&self) -> Option<SocketAddr> {
+        self.current.filter(|_| self.known.len() > 1)
+    }
+
+    /// The name to be asked for.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(numbers: &[u16]) -> Vec<SocketAddr> {
+        let address = |number: &u16| SocketAddr::from(([192, 0, 2, 1], *number));
+        numbers.iter().map(address).collect()
+    }
+
+    /// The ports that one round tries until it is over.
+    fn round(dial: &mut Dial) -> Vec<u16> {
+        let mut step = dial.next();
+        if step == Step::LookUp {
+            step = dial.next_known();
+        }
+        let mut tried = Vec::new();
+        while let Step::Connect(address) = step {
+            tried.push(address.port());
+            if !dial.handle_failed("no") {
+                break;
+            }
+            step = dial.next();
+        }
+        tried
+    }
+
+    #[test]
+    fn each_address_is_tried_and_the_next_one_first_after_a_failure() {
+        let mut dial = Dial::new(Some(("log.example", 601)));
+        assert_eq!(dial.next(), Step::LookUp);
+        assert!(dial.handle_resolved(&addresses(&[1, 2, 1, 3])));
+        assert_eq!(dial.next_known(), Step::Connect(addresses(&[1])[0]));
+        assert!(dial.handle_failed("no"));
+        assert_eq!(dial.next(), Step::Connect(addresses(&[2])[0]));
+        dial.handle_up();
+        // The good one ends later: its successor comes first, all come.
+        assert!(!dial.handle_failed("ended"));
+        dial.handle_resolved(&addresses(&[1, 2, 3]));
+        assert_eq!(round(&mut dial), [3, 1, 2]);
+        dial.handle_resolved(&addresses(&[1, 2, 3]));
+        assert_eq!(round(&mut dial), [3, 1, 2]);
+        // The one that failed is not told any more: from the first on.
+        dial.handle_resolved(&addresses(&[7, 8]));
+        assert_eq!(round(&mut dial), [7, 8]);
+    }
+
+    #[test]
+    fn an_address_needs_no_question_and_has_all_the_time() {
+        let mut dial = Dial::new(Some(("192.0.2.1", 601)));
+        assert_eq!(dial.next(), Step::Connect(addresses(&[601])[0]));
+        assert_eq!(dial.step_time(), OPENING_TIME);
+        assert!(!dial.handle_failed("no"));
+        assert_eq!(dial.reasons().as_deref(), Some("no"));
+        assert_eq!(dial.next(), Step::Connect(addresses(&[601])[0]));
+        assert_eq!(Dial::new(None).next(), Step::Open);
+    }
+
+    #[test]
+    fn only_one_question_is_under_way() {
+        let mut dial = Dial::new(Some(("log.example", 601)));
+        assert_eq!(dial.next(), Step::LookUp);
+        assert_eq!(dial.look_up_time(), LOOK_UP_TIME);
+        for _ in 0..3 {
+            assert_eq!(dial.next(), Step::Wait);
+        }
+        assert!(dial.handle_resolved(&addresses(&[1])));
+        assert_eq!(dial.look_up_time(), FRESH_TIME);
+        assert_eq!(dial.next(), Step::LookUp);
+        // No answer, or none with an address: what was known stays.
+        assert!(!dial.handle_resolved(&[]));
+        assert_eq!(dial.next_known(), Step::Connect(addresses(&[1])[0]));
+        assert!(!dial.handle_resolved(&addresses(&[1])), "no news");
+    }
+
+    #[test]
+    fn rounds_without_success_give_more_time() {
+        let mut dial = Dial::new(Some(("log.example", 601)));
+        dial.handle_resolved(&addresses(&[1, 2]));
+        let mut times = Vec::new();
+        for _ in 0..4 {
+            times.push(dial.step_time().as_secs());
+            assert_eq!(round(&mut dial).len(), 2);
+            dial.handle_resolved(&addresses(&[1, 2]));
+        }
+        assert_eq!(times, [3, 6, 9, 10]);
+        dial.handle_up();
+        assert_eq!(dial.step_time(), ADDRESS_TIME);
+    }
+
+    #[test]
+    fn a_round_tells_why_each_address_failed_up_to_a_bound() {
+        let mut dial = Dial::new(Some(("log.example", 601)));
+        dial.handle_resolved(&addresses(&[1, 2, 3, 4, 5]));
+        round(&mut dial);
+        let told = "192.0.2.1:1: no; 192.0.2.1:2: no; 192.0.2.1:3: no; 192.0.2.1:4: no";
+        assert_eq!(dial.reasons().as_deref(), Some(told));
+    }
+}
