@@ -171,7 +171,8 @@ impl Relay {
                     continue;
                 }
                 // No domain is to be asked here.
-                Output::Ask(_) | Output::Link(_, Task::Close) => continue,
+                Output::Ask(_)
+                | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => continue,
             };
             self.collector.handle(self.now, &input, &mut self.store);
         }
