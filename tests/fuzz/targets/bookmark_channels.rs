@@ -4,9 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use wecrelay::bookmark::{BatchFacts, Bookmark, FORWARDED_EVENTS, Rules, Stored, judge};
 
-/// Lists, each with the events that came with it, in parts between lines of "--": a list, then
-/// events, one "CHANNEL RECORD" a line, "111" for the bookmark event, and what else there is
-/// to know: "proved", "existing".
+// Lists, each with the events that came with it, in parts between lines of "--": a list, then
+// events, one "CHANNEL RECORD" a line, "111" for the bookmark event, and what else there is
+// to know: "proved", "existing".
 fuzz_target!(|text: &str| {
     let mut kept = None;
     let mut parts = text.split("\n--\n");
