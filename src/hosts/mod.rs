@@ -22,7 +22,7 @@ pub use saved::{Changes, Pulse, Saved};
 pub use state::{Cause, Moment, State};
 
 use crate::bookmark::{BatchFacts, Stored};
-use record::shorten;
+use record::{follow, shorten};
 use refusals::Refusals;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -433,20 +433,6 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         reports: Vec::new(),
         reported_until: 0,
     }
-}
-
-fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
-    let known = host.subscriptions.iter().position(|s| s.id == asked.id);
-    let at = known.unwrap_or_else(|| {
-        let new = Followed::new(asked.id, asked.name, asked.heartbeat);
-        host.subscriptions.push(new);
-        host.subscriptions.len() - 1
-    });
-    // It was just found or made.
-    #[expect(clippy::indexing_slicing, reason = "`at` is a place in the list")]
-    let followed = &mut host.subscriptions[at];
-    followed.heartbeat = asked.heartbeat;
-    followed
 }
 
 #[cfg(test)]

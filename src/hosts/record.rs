@@ -1,5 +1,6 @@
 //! What is known of one host.
 
+use super::Asked;
 use super::reports::Reported;
 use crate::bookmark::Runs;
 use crate::wsman::subscribe::SELF_REPORTS;
@@ -301,4 +302,19 @@ pub(super) fn shorten(text: &str) -> String {
     let text = text.get(..end.unwrap_or(0)).unwrap_or_default();
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.trim().chars().map(plain).collect()
+}
+
+/// The subscription as the host has it, made where it is new.
+pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
+    let known = host.subscriptions.iter().position(|s| s.id == asked.id);
+    let at = known.unwrap_or_else(|| {
+        let new = Followed::new(asked.id, asked.name, asked.heartbeat);
+        host.subscriptions.push(new);
+        host.subscriptions.len() - 1
+    });
+    // It was just found or made.
+    #[expect(clippy::indexing_slicing, reason = "`at` is a place in the list")]
+    let followed = &mut host.subscriptions[at];
+    followed.heartbeat = asked.heartbeat;
+    followed
 }
