@@ -30,10 +30,16 @@ fuzz_target!(|text: &str| {
         reads_existing: false,
     };
     let Judgement { stored, refused } = judge(None, &bookmark, &BatchFacts::new(), rules);
-    assert_eq!(stored.is_none(), bookmark.positions().is_empty() || !refused.is_empty());
+    assert_eq!(
+        stored.is_none(),
+        bookmark.positions().is_empty() || !refused.is_empty()
+    );
     if let Some(stored) = stored {
         assert_eq!(Stored::parse(&stored.to_xml(), false).as_ref(), Ok(&stored));
         let direction = " Direction=\"backward\"";
-        assert_eq!(stored.offer(false), Some(written.replacen(direction, "", 1)));
+        assert_eq!(
+            stored.offer(false),
+            Some(written.replacen(direction, "", 1))
+        );
     }
 });

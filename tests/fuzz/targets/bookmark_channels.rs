@@ -22,7 +22,9 @@ fuzz_target!(|text: &str| {
         };
         let facts = facts(events);
         check_guard(kept.as_ref(), &incoming, &facts, rules);
-        kept = judge(kept.as_ref(), &incoming, &facts, rules).stored.or(kept);
+        kept = judge(kept.as_ref(), &incoming, &facts, rules)
+            .stored
+            .or(kept);
     }
 });
 
@@ -48,21 +50,29 @@ fn check_guard(before: Option<&Stored>, incoming: &Bookmark, facts: &BatchFacts,
         return;
     };
     assert_eq!(Stored::parse(&after.to_xml(), false).as_ref(), Ok(after));
-    if let Some(offer) = after.offer(false).and_then(|offer| Bookmark::parse(&offer).ok()) {
+    if let Some(offer) = after
+        .offer(false)
+        .and_then(|offer| Bookmark::parse(&offer).ok())
+    {
         assert_eq!(offer.positions().len(), after.held().len());
     }
     for held in before.map(Stored::held).unwrap_or_default() {
         let channel = &held.position.channel;
         let known = held.position.record;
         let now = after.position(channel).expect("a channel got lost");
-        let runs = facts.channels().find(|(name, _)| name.eq_ignore_ascii_case(channel));
+        let runs = facts
+            .channels()
+            .find(|(name, _)| name.eq_ignore_ascii_case(channel));
         let runs = runs.map(|(_, runs)| runs);
         let is_read = runs.is_some_and(|runs| (runs.least..=runs.most).contains(&now));
         if now < known {
             assert!(held.is_weak || is_read, "{channel} went back to {now}");
         }
         if now > known && !rules.is_proved && !channel.eq_ignore_ascii_case(FORWARDED_EVENTS) {
-            assert!(runs.is_some_and(|runs| now <= runs.most), "{channel} went to {now}");
+            assert!(
+                runs.is_some_and(|runs| now <= runs.most),
+                "{channel} went to {now}"
+            );
         }
         if !rules.is_proved && !facts.has_events() {
             assert_eq!(now, known, "nothing moves nothing");

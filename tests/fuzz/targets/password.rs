@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use libfuzzer_sys::fuzz_target;
 use wecrelay::auth::digest::{Answer, Quality};
 use wecrelay::auth::{Algorithm, Credentials, Ha1, Offer, Passwords, Presented, Step};
+use wecrelay::ntlm::Name;
 
 const REALM: &str = "Event collector";
 const PASSWORD: &str = "d41d8cd98f00b204 that no input guesses";
@@ -16,12 +17,19 @@ const PASSWORD: &str = "d41d8cd98f00b204 that no input guesses";
 struct Everybody(String, Ha1);
 
 impl Credentials for Everybody {
-    fn check(&self, _: &str, password: &str) -> Option<bool> {
-        Some(password == PASSWORD)
+    fn check(&self, name: &str, password: &str) -> Option<Option<Name>> {
+        Some((password == PASSWORD).then(|| account(name)))
     }
 
-    fn ha1(&self, name: &str) -> Option<&Ha1> {
-        (name == self.0).then_some(&self.1)
+    fn ha1(&self, name: &str) -> Option<(Name, &Ha1)> {
+        (name == self.0).then(|| (account(name), &self.1))
+    }
+}
+
+fn account(name: &str) -> Name {
+    Name {
+        domain: None,
+        user: name.to_owned(),
     }
 }
 

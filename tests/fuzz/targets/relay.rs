@@ -171,8 +171,9 @@ impl Relay {
                     continue;
                 }
                 // No domain is to be asked here.
-                Output::Ask(_)
-                | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => continue,
+                Output::Ask(_) | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => {
+                    continue;
+                }
             };
             self.collector.handle(self.now, &input, &mut self.store);
         }

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use std::time::Instant;
 use wecrelay::syslog::relp::{Answer, Client, Error, parse};
 
 /// Messages under way, with their transaction numbers as keys: `open` is the first.
@@ -47,24 +48,24 @@ fn play(data: &[u8], size: usize) -> (Vec<Answer>, Result<(), Error>) {
     };
     let mut result = client.handle(&data[..first], &mut answers);
     if client.has_room() {
-        KEYS.for_each(|key| client.send(key, b"<13>1 - - - - - -"));
+        let now = Instant::now();
+        KEYS.for_each(|key| client.send(key, now, b"<13>1 - - - - - -"));
     }
     for piece in data[first..].chunks(size) {
         result = result.and_then(|()| client.handle(piece, &mut answers));
     }
-    send_refused_again(&mut client, &answers);
+    check_waiting(&client, &answers);
     check_frames(client.outgoing());
     (answers, result)
 }
 
-fn send_refused_again(client: &mut Client, answers: &[Answer]) {
-    let mut refused: Vec<_> = client.refused().collect();
-    for &key in &refused {
-        let is_refused = |a: &Answer| matches!(a, Answer::Refused(k, _) if *k == key);
-        assert!(answers.iter().any(is_refused));
+/// What was answered does not wait any more, and nothing else has stopped waiting.
+fn check_waiting(client: &Client, answers: &[Answer]) {
+    let is_of = |answer: &Answer, key: u64| matches!(answer, Answer::Accepted(k) | Answer::Refused(k, _) if *k == key);
+    for key in client.waiting() {
+        assert!(KEYS.contains(&key));
+        assert!(!answers.iter().any(|answer| is_of(answer, key)), "{key}");
     }
-    refused.retain(|&key| !client.send_again(key, b"<13>1 - - - - - -"));
-    assert_eq!(client.refused().collect::<Vec<_>>(), refused);
 }
 
 /// What is written is frames, numbered without a gap.

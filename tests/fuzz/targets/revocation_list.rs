@@ -17,7 +17,10 @@ fuzz_target!(|data: &[u8]| {
         let again = lists_in(&pem).expect("what was written can be read");
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].to_der().expect("as before"), der);
-        assert_eq!(list_kind(&der), list_kind(&again[0].to_der().expect("as before")));
+        assert_eq!(
+            list_kind(&der),
+            list_kind(&again[0].to_der().expect("as before"))
+        );
     }
     assert!(lists_in(data).unwrap_or_default().len() <= most);
 });
