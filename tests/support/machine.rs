@@ -83,7 +83,7 @@ impl SmallDisk {
     pub(crate) fn mount(folder: &str) -> Self {
         std::fs::create_dir(folder).unwrap();
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=4m", "wecrelay-test", folder])
+            .args(["-t", "tmpfs", "-o", "size=16m", "wecrelay-test", folder])
             .output();
         let mounted = mount.is_ok_and(|output| output.status.success());
         if !mounted {
