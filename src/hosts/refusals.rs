@@ -75,12 +75,16 @@ impl Refusals {
 
     pub(super) fn note(&mut self, refusal: Refusal) {
         self.is_dirty = true;
+        // Cut first: the key must be that of the refusal as it is loaded again.
+        let refusal = Refusal {
+            reason: shorten(&refusal.reason),
+            ..refusal
+        };
         let key = key(&refusal);
         if let Some(known) = self.known.get_mut(&key) {
             *known = Refusal {
                 count: known.count + 1,
                 first: known.first,
-                reason: shorten(&refusal.reason),
                 ..refusal
             };
             return;
@@ -93,8 +97,7 @@ impl Refusals {
         } else if self.known.len() >= MOST_REFUSALS {
             self.forget_oldest(|_| true);
         }
-        let reason = shorten(&refusal.reason);
-        self.known.insert(key, Refusal { reason, ..refusal });
+        self.known.insert(key, refusal);
     }
 
     fn forget_oldest(&mut self, of: impl Fn(&IpAddr) -> bool) {

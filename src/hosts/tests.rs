@@ -202,6 +202,31 @@ fn each_cause_of_an_address_is_kept_and_none_pushes_out_others() {
     assert!(table.refusals().any(|refusal| refusal.count == 2));
 }
 
+#[test]
+fn a_long_reason_is_known_again_after_a_restart() {
+    let refusal = || Refusal {
+        address: [192, 0, 2, 1].into(),
+        kind: "soap".into(),
+        method: None,
+        identity: None,
+        status: 400,
+        reason: "not well-formed ".repeat(200),
+        count: 1,
+        first: 1,
+        last: 1,
+    };
+    let mut before = Table::new(0);
+    before.note_refusal(refusal());
+    let mut table = Table::new(0);
+    table.load(Saved {
+        refusals: before.refusals().cloned().collect(),
+        ..Saved::default()
+    });
+    table.note_refusal(refusal());
+    let counts: Vec<_> = table.refusals().map(|refusal| refusal.count).collect();
+    assert_eq!(counts, [2]);
+}
+
 /// A host that has taken these reports: event, subject, text.
 fn reporting(reports: &[(u16, &str, &str)]) -> Table {
     let mut table = Table::new(0);
