@@ -148,18 +148,19 @@ impl Site {
     }
 }
 
+#[track_caller]
+fn assert_sent(output: &Output, relay: &Relay) {
+    let log = relay.process.log();
+    assert!(output.status.success(), "{}{log}", said(output));
+}
+
 /// Nothing is sealed inside TLS: channel bindings vouch for it, which the relay asks for.
 #[test]
 fn an_account_comes_by_https_bound_to_its_connection() {
     let site = Site::new();
     let relay = site.start(&["--users", &site.users()]);
     let output = site.send(&relay, &["--user", "ACME\\host"], PASSWORD);
-    assert!(
-        output.status.success(),
-        "{}{}",
-        said(&output),
-        relay.process.log()
-    );
+    assert_sent(&output, &relay);
     let lines = written(&site.dir);
     assert_eq!(lines.len(), 4);
     assert_eq!(lines[0].value("event", "Auth"), "ntlm");
@@ -172,12 +173,7 @@ fn a_certificate_is_enough_by_https_in_pem_or_pfx() {
     let host = site.root.issue("ws7.example.com", Use::Client, 100);
     let (certificate, key) = host.write(&site.dir, "ws7");
     let output = site.send(&relay, &["--cert", &certificate, "--key", &key], "");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        said(&output),
-        relay.process.log()
-    );
+    assert_sent(&output, &relay);
     let pfx = site.dir.file("ws7.pfx");
     let made = Command::new("openssl")
         .args(["pkcs12", "-export", "-in", &certificate, "-inkey", &key])
@@ -185,12 +181,7 @@ fn a_certificate_is_enough_by_https_in_pem_or_pfx() {
         .status();
     assert!(made.unwrap().success());
     let output = site.send(&relay, &["--pfx", &pfx], "secret");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        said(&output),
-        relay.process.log()
-    );
+    assert_sent(&output, &relay);
     let lines = written(&site.dir);
     assert_eq!(lines.len(), 8);
     assert_eq!(lines[7].value("event", "Identity"), "ws7.example.com");
