@@ -272,9 +272,9 @@ fn assert_lines_of_json(body: &str, name: &str) {
     assert_eq!(sequences, ["0", "1", "2"], "{body}");
 }
 
-#[test]
-fn rsyslog_hands_documents_to_elasticsearch() {
-    let (dir, port, (http, receiver)) = (TempDir::new(), free_port(), sink());
+/// rsyslog with the recipe for Elasticsearch, which stands at that port; and its own port.
+fn elastic_rsyslog(dir: &TempDir, http: u16) -> (Process, u16) {
+    let port = free_port();
     let (number, server) = (format!("port=\"{port}\""), format!("serverport=\"{http}\""));
     let spool = dir.path().display().to_string();
     let places = [
@@ -283,7 +283,13 @@ fn rsyslog_hands_documents_to_elasticsearch() {
         ("/var/spool/rsyslog", &spool),
     ];
     let config = recipe("rsyslog/wecrelay-elastic.conf", &places);
-    let _server = rsyslog(&dir, &config, port);
+    (rsyslog(dir, &config, port), port)
+}
+
+#[test]
+fn rsyslog_hands_documents_to_elasticsearch() {
+    let (dir, (http, receiver)) = (TempDir::new(), sink());
+    let (_server, port) = elastic_rsyslog(&dir, http);
     forward(&format!("relp://127.0.0.1:{port}?max=256K"));
     let body = posted(&receiver, "/_bulk");
     assert_lines_of_json(&body, "winlog");
@@ -569,16 +575,8 @@ fn assert_ids(lines: &[serde_json::Value]) -> Vec<serde_json::Value> {
 
 #[test]
 fn every_field_of_hard_events_is_in_what_elasticsearch_gets() {
-    let (dir, port, (http, receiver)) = (TempDir::new(), free_port(), sink());
-    let (number, server) = (format!("port=\"{port}\""), format!("serverport=\"{http}\""));
-    let spool = dir.path().display().to_string();
-    let places = [
-        ("port=\"2514\"", number.as_str()),
-        ("serverport=\"9200\"", &server),
-        ("/var/spool/rsyslog", &spool),
-    ];
-    let config = recipe("rsyslog/wecrelay-elastic.conf", &places);
-    let _server = rsyslog(&dir, &config, port);
+    let (dir, (http, receiver)) = (TempDir::new(), sink());
+    let (_server, port) = elastic_rsyslog(&dir, http);
     forward_hard(&format!("relp://127.0.0.1:{port}?max=256K"), &hard_events());
     let count = hard_events().len();
     let lines = documents(&receiver, "/_bulk", 2 * count, |line| vec![line]);
