@@ -272,6 +272,24 @@ pub fn contains(text: &str, needle: &str) -> bool {
     })
 }
 
+/// Whether XML 1.0 forbids this character, raw and as a reference.
+#[must_use]
+pub fn is_forbidden(character: char) -> bool {
+    matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Whether `text` holds a forbidden character (references are not looked at).
+/// Written to be vectorised: it runs over every event.
+#[must_use]
+pub fn has_forbidden(text: &str) -> bool {
+    let (mut control, mut maybe_noncharacter) = (false, false);
+    for byte in text.as_bytes() {
+        control |= *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r');
+        maybe_noncharacter |= *byte == 0xef;
+    }
+    control || (maybe_noncharacter && text.contains(['\u{fffe}', '\u{ffff}']))
+}
+
 /// Appends `text` as UTF-16LE, without a byte order mark.
 pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len().saturating_mul(2));

@@ -12,10 +12,9 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3};
 
-use crate::wire::{contains, trim};
+use crate::wire::{contains, is_forbidden, trim};
 
 use super::general::{rendering_field, text_field};
-use super::repair::is_xml_character;
 use super::{Event, Rendering, trimmed, unnamed};
 
 /// Elements of an event that this reader takes, well under what the general one does.
@@ -340,5 +339,5 @@ fn numbered(number: &str) -> Option<char> {
         true => return None,
         false => u32::from_str_radix(digits, radix).ok()?,
     };
-    char::from_u32(code).filter(|&c| is_xml_character(c))
+    char::from_u32(code).filter(|&c| !is_forbidden(c))
 }

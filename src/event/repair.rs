@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::scan::{Segment, segments};
 use super::{Error, Event, Repaired, general};
+use crate::wire::{contains, has_forbidden, is_forbidden};
 
 /// Forbidden characters became U+FFFD.
 pub const FORBIDDEN: &str = "characters that XML forbids";
@@ -50,15 +51,6 @@ fn without_rendering(xml: &str) -> Option<String> {
     Some([kept, "</Event>"].concat())
 }
 
-/// Whether XML 1.0 (2.2) allows this character.
-pub(super) fn is_xml_character(c: char) -> bool {
-    match c {
-        '\t' | '\n' | '\r' => true,
-        '\u{FFFE}' | '\u{FFFF}' => false,
-        c => c >= ' ',
-    }
-}
-
 /// Puts U+FFFD for characters, raw or as references, that XML does not allow.
 /// What looks like a reference in CDATA, a comment or an instruction is none.
 #[must_use]
@@ -76,8 +68,8 @@ pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
         for (at, c) in text.char_indices() {
             let length = match c {
                 '&' if references => bad_reference(text.get(at..).unwrap_or_default()),
-                c if is_xml_character(c) => 0,
-                c => c.len_utf8(),
+                c if is_forbidden(c) => c.len_utf8(),
+                _ => 0,
             };
             if length > 0 {
                 let at = start + at;
@@ -97,7 +89,7 @@ pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
 
 /// Whether the text has neither forbidden characters nor numeric references.
 fn is_plain(xml: &str) -> bool {
-    !crate::wire::contains(xml, "&#") && xml.chars().all(is_xml_character)
+    !contains(xml, "&#") && !has_forbidden(xml)
 }
 
 /// Length of the character reference at the front if it is a forbidden one, else 0.
@@ -118,7 +110,7 @@ fn bad_reference(text: &str) -> usize {
     }
     let code = u32::from_str_radix(digits, radix).ok();
     match code.and_then(char::from_u32) {
-        Some(c) if is_xml_character(c) => 0,
+        Some(c) if !is_forbidden(c) => 0,
         _ => "&#;".len() + digits.len() + usize::from(radix == 16),
     }
 }

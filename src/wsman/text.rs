@@ -7,6 +7,8 @@ use memchr::memchr;
 
 use crate::wire::{self, contains};
 
+pub use crate::wire::{has_forbidden, is_forbidden};
+
 pub(super) const CDATA_START: &str = "<![CDATA[";
 pub(super) const CDATA_END: &str = "]]>";
 
@@ -83,24 +85,6 @@ fn referred_code(digits: &str) -> Option<char> {
 #[must_use]
 pub fn trim(text: &str) -> &str {
     wire::trim(text)
-}
-
-/// Whether XML 1.0 forbids this character, raw and as a reference.
-#[must_use]
-pub fn is_forbidden(character: char) -> bool {
-    matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// Whether `text` holds a forbidden character (references are not looked at).
-/// Written to be vectorised: it runs over every event.
-#[must_use]
-pub fn has_forbidden(text: &str) -> bool {
-    let (mut control, mut maybe_noncharacter) = (false, false);
-    for byte in text.as_bytes() {
-        control |= *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r');
-        maybe_noncharacter |= *byte == 0xef;
-    }
-    control || (maybe_noncharacter && text.contains(['\u{fffe}', '\u{ffff}']))
 }
 
 /// `text` with forbidden characters and references to them replaced by U+FFFD.

@@ -54,12 +54,14 @@ impl Stage {
         }
         let words: Vec<_> = module.split(['/', '.']).collect();
         let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
+        // The gate and what passes it; syslog and wsman have files of that name too.
+        let is_gate = words.first() == Some(&"xml");
         Some(match () {
             () if has(&["tls", "secure", "stream"]) => Self::TlsRead,
             () if has(&["ntlm", "kerberos", "spnego", "auth", "multipart"]) => Self::Unseal,
             () if has(&["sldc"]) => Self::Decompress,
             () if has(&["wire"]) => Self::Decode,
-            () if has(&["wsman", "bookmark"]) => Self::Envelope,
+            () if is_gate || has(&["wsman", "bookmark"]) => Self::Envelope,
             () if has(&["event"]) => Self::Event,
             () if has(&["syslog"]) => Self::Message,
             () if has(&["queue", "link", "output", "outputs"]) => Self::Write,
