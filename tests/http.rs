@@ -103,15 +103,11 @@ fn an_unknown_path_is_not_found_after_authentication() {
 #[test]
 fn a_plain_body_needs_the_flag_that_allows_it() {
     let dir = TempDir::new();
-    let relay = Relay::start(&dir, &[]);
+    let mut relay = Relay::start(&dir, &[]);
     let mut source = relay.source("ws-07.example.test");
     let reply = source.post(MANAGER, "<s:Envelope/>").unwrap();
     assert!((400..500).contains(&reply.status), "{}", reply.head);
-    assert!(
-        relay.process.log().contains("--allow-unencrypted"),
-        "{}",
-        relay.process.log()
-    );
+    relay.process.wait_for_log("--allow-unencrypted");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn command_of(pid: &str) -> Option<String> {
 #[test]
 fn the_real_program_lets_an_account_in_and_its_key_seals() {
     let dir = TempDir::new();
-    let relay = start(&dir, real(), &[]);
+    let mut relay = start(&dir, real(), &[]);
     // Names go through the protocol whatever stands in them.
     for account in ["WINDOMAIN\\WIN10$", "Grün AG\\Zähler 1$"] {
         let output = send(&dir, &relay, account, PASSWORD);
@@ -89,11 +89,9 @@ fn the_real_program_lets_an_account_in_and_its_key_seals() {
         assert_eq!(line.value("event", "Auth"), "ntlm-domain", "{line:?}");
         assert_eq!(line.value("event", "Identity"), account, "{line:?}");
     }
-    let log = relay.process.log();
-    assert!(
-        log.contains("source 127.0.0.1: WINDOMAIN\\WIN10$ by ntlm-domain"),
-        "{log}"
-    );
+    relay
+        .process
+        .wait_for_log("source 127.0.0.1: WINDOMAIN\\WIN10$ by ntlm-domain");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use support::{Issued, PATIENCE, Process, Relay, Reply, TempDir, Use, read_reply, run, wait_for};
+use support::{Issued, PATIENCE, Process, Relay, Reply, TempDir, Use, read_reply, run};
 use wecrelay::auth::Algorithm;
 use wecrelay::users;
 
@@ -190,7 +190,7 @@ fn user(password: &str) -> String {
 
 /// The right password gets the subscriptions with this profile, others get nothing.
 #[track_caller]
-fn is_let_in_by_password(site: &Site, relay: &Relay, url: &str, method: &str, profile: &str) {
+fn is_let_in_by_password(site: &Site, relay: &mut Relay, url: &str, method: &str, profile: &str) {
     let right = site.curl(url, &[method, "--user", &user(PASSWORD)]);
     assert_eq!(right.status, 200, "{right:?}\n{}", relay.process.log());
     assert!(
@@ -203,12 +203,7 @@ fn is_let_in_by_password(site: &Site, relay: &Relay, url: &str, method: &str, pr
         (wrong.status, wrong.body.contains("secprofile")),
         (401, false)
     );
-    let line = wait_for("the refusal in the log", || {
-        let log = relay.process.log();
-        log.lines()
-            .find(|line| line.contains("refused with 401"))
-            .map(str::to_owned)
-    });
+    let line = relay.process.wait_for_log("refused with 401");
     assert!(
         line.contains("wrong password") && line.contains(NAME),
         "{line}"
@@ -224,17 +219,18 @@ fn is_let_in_by_password(site: &Site, relay: &Relay, url: &str, method: &str, pr
 #[test]
 fn curl_comes_with_basic_inside_tls() {
     let site = Site::new(&Algorithm::ALL);
-    let relay = site.secure(&["--basic"]);
-    is_let_in_by_password(&site, &relay, &secure_url(&relay), "--basic", "https/basic");
+    let mut relay = site.secure(&["--basic"]);
+    let url = secure_url(&relay);
+    is_let_in_by_password(&site, &mut relay, &url, "--basic", "https/basic");
 }
 
 #[test]
 fn curl_comes_with_digest_by_either_algorithm() {
     for (algorithm, name) in [(Algorithm::Sha256, "SHA-256"), (Algorithm::Md5, "MD5")] {
         let site = Site::new(&[algorithm]);
-        let relay = site.secure(&["--digest"]);
+        let mut relay = site.secure(&["--digest"]);
         let url = secure_url(&relay);
-        is_let_in_by_password(&site, &relay, &url, "--digest", "https/digest");
+        is_let_in_by_password(&site, &mut relay, &url, "--digest", "https/digest");
         let asked = site.curl(&url, &["--digest", "--user", &user(PASSWORD)]);
         let word = format!("algorithm={name}");
         assert!(
@@ -255,9 +251,9 @@ fn curl_comes_with_digest_by_either_algorithm() {
 #[test]
 fn on_plain_http_it_takes_the_flag() {
     let site = Site::new(&Algorithm::ALL);
-    let relay = site.plain(&["--basic", "--digest", "--allow-password-without-tls"]);
+    let mut relay = site.plain(&["--basic", "--digest", "--allow-password-without-tls"]);
     let url = plain_url(&relay);
-    is_let_in_by_password(&site, &relay, &url, "--basic", "http/basic");
+    is_let_in_by_password(&site, &mut relay, &url, "--basic", "http/basic");
     let asked = site.curl(&url, &["--digest", "--user", &user(PASSWORD)]);
     assert_eq!(asked.status, 200, "{asked:?}");
     assert!(
@@ -272,7 +268,7 @@ fn on_plain_http_it_takes_the_flag() {
 fn without_the_flags_nothing_is_offered_nor_taken() {
     let site = Site::new(&Algorithm::ALL);
     for is_secure in [false, true] {
-        let (relay, url) = site.either(is_secure, &[]);
+        let (mut relay, url) = site.either(is_secure, &[]);
         for method in ["--basic", "--digest"] {
             let asked = site.curl(&url, &[method, "--user", &user(PASSWORD)]);
             assert_eq!(asked.status, 401, "{asked:?}");
@@ -281,36 +277,24 @@ fn without_the_flags_nothing_is_offered_nor_taken() {
                 "{asked:?}"
             );
         }
-        let log = relay.process.log();
-        assert!(
-            log.contains("scheme \"Basic\"") && log.contains("--basic"),
-            "{log}"
-        );
+        let line = relay.process.wait_for_log("scheme \"Basic\"");
+        assert!(line.contains("--basic"), "{line}");
     }
 }
 
 #[test]
 fn a_password_in_clear_is_refused_beside_an_https_listener() {
     let site = Site::new(&Algorithm::ALL);
-    let relay = site.secure(&["--basic", "--listen", "http://127.0.0.1:0"]);
-    let line = wait_for("the second listener", || {
-        let log = relay.process.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains("listening on http://"));
-        line.map(str::to_owned)
-    });
+    let mut relay = site.secure(&["--basic", "--listen", "http://127.0.0.1:0"]);
+    let line = relay.process.wait_for_log("listening on http://");
     let url = format!(
         "http://127.0.0.1:{}/wsman",
         line.rsplit(':').next().unwrap()
     );
     let asked = site.curl(&url, &["--basic", "--user", &user(PASSWORD)]);
     assert_eq!((asked.status, asked.offers()), (401, vec!["Negotiate"]));
-    let log = relay.process.log();
-    assert!(
-        log.contains("basic without TLS") && log.contains("change that password"),
-        "{log}"
-    );
+    let line = relay.process.wait_for_log("basic without TLS");
+    assert!(line.contains("change that password"), "{line}");
 }
 
 #[test]
@@ -348,16 +332,14 @@ fn curl_with_ntlm_inside_tls_is_refused_unless_bindings_are_not_asked_for() {
     assert!(line.contains(r"ACME\curl by ntlm"), "{line}");
     assert!(line.contains("--channel-bindings none"), "{line}");
     drop(relay);
-    let relay = site.secure(&["--channel-bindings", "none"]);
+    let mut relay = site.secure(&["--channel-bindings", "none"]);
     let right = ask(&relay, "Simple-Horse-7");
     assert_eq!(right.status, 200, "{right:?}\n{}", relay.process.log());
     assert!(right.trace.contains("> Authorization: NTLM "), "{right:?}");
     assert!(right.body.contains("EnumerateResponse"), "{}", right.body);
     let wrong = ask(&relay, "wrong");
     assert_eq!(wrong.status, 401, "{wrong:?}");
-    let log = relay.process.log();
-    let refused = log.lines().find(|line| line.contains("refused with 401"));
-    let refused = refused.unwrap_or_else(|| panic!("{log}"));
+    let refused = relay.process.wait_for_log("refused with 401");
     assert!(
         refused.contains("wrong password") && refused.contains(r"ACME\curl"),
         "{refused}"
@@ -367,7 +349,7 @@ fn curl_with_ntlm_inside_tls_is_refused_unless_bindings_are_not_asked_for() {
 #[test]
 fn ntlm_of_curl_without_tls_is_refused_saying_what_it_lacks() {
     let site = Site::new(&Algorithm::ALL);
-    let relay = site.plain(&["--allow-unencrypted"]);
+    let mut relay = site.plain(&["--allow-unencrypted"]);
     for password in [PASSWORD, "wrong"] {
         let asked = site.curl(&plain_url(&relay), &["--ntlm", "--user", &user(password)]);
         assert_eq!(asked.status, 401, "{asked:?}");
@@ -377,8 +359,7 @@ fn ntlm_of_curl_without_tls_is_refused_saying_what_it_lacks() {
             asked.trace
         );
     }
-    let log = relay.process.log();
-    assert!(log.contains("NTLMSSP_NEGOTIATE_UNICODE"), "{log}");
+    relay.process.wait_for_log("NTLMSSP_NEGOTIATE_UNICODE");
 }
 
 #[test]

@@ -33,14 +33,14 @@ fn root_becomes_the_user_for_good_and_the_relay_works() {
     // The folder above is root's alone: what is under it must have been made before.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), open).unwrap();
-    let relay = Relay::start(&dir, &["--user", "nobody", "--group", "nogroup"]);
+    let mut relay = Relay::start(&dir, &["--user", "nobody", "--group", "nogroup"]);
     send_samples(&relay);
     let state = std::fs::metadata(dir.file("state")).unwrap();
     assert_ne!(state.uid(), 0);
     assert_eq!(ids(&relay, "Uid:"), [state.uid(); 4]);
     assert_eq!(ids(&relay, "Gid:"), [state.gid(); 4]);
     assert!(!ids(&relay, "Groups:").contains(&0));
-    assert!(relay.process.log().contains("running as user nobody"));
+    relay.process.wait_for_log("running as user nobody");
 }
 
 #[test]

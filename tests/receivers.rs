@@ -173,8 +173,7 @@ fn a_name_without_an_address_is_said_once_and_holds_back() {
     let mut host = Player::new(1, relay.port(), Random::new(1), TIMEOUT);
     assert_unavailable_in_time(&mut host);
     assert_said_once(&relay, "receiver.invalid");
-    let log = relay.process.log();
-    assert!(log.contains("sources wait"), "{log}");
+    wait_for_log(&relay, "sources wait");
 }
 
 /// A host's batch is answered 503 before its own time is over.
@@ -198,6 +197,7 @@ fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
 
 #[track_caller]
 fn assert_said_once(relay: &Relay, text: &str) {
+    wait_for_log(relay, text);
     let log = relay.process.log();
     assert_eq!(said(&log, text), 1, "{text:?} in {log}");
 }

@@ -5,7 +5,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the pipes of a process that has ended are read.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A running process; killed when dropped, so also when the test panics.
 pub(crate) struct Process {
@@ -13,6 +17,8 @@ pub(crate) struct Process {
     child: Child,
     stderr: Arc<Mutex<String>>,
     stdout: Arc<Mutex<Vec<u8>>>,
+    /// What collects both: they end with the process, after its last words.
+    readers: Vec<JoinHandle<()>>,
     /// Whether nobody reads the log.
     is_left: Arc<AtomicBool>,
 }
@@ -30,17 +36,20 @@ impl Process {
         let stderr = Arc::<Mutex<String>>::default();
         let stdout = Arc::<Mutex<Vec<u8>>>::default();
         let is_left = Arc::<AtomicBool>::default();
-        collect_lines(
-            child.stderr.take().unwrap(),
-            Arc::clone(&stderr),
-            Arc::clone(&is_left),
-        );
-        collect_bytes(child.stdout.take().unwrap(), Arc::clone(&stdout));
+        let readers = vec![
+            collect_lines(
+                child.stderr.take().unwrap(),
+                Arc::clone(&stderr),
+                Arc::clone(&is_left),
+            ),
+            collect_bytes(child.stdout.take().unwrap(), Arc::clone(&stdout)),
+        ];
         Self {
             name,
             child,
             stderr,
             stdout,
+            readers,
             is_left,
         }
     }
@@ -49,7 +58,8 @@ impl Process {
         self.child.id()
     }
 
-    /// All it has written to standard error so far.
+    /// All that was read from its standard error so far. The relay answers before its log
+    /// is written: what a line must hold is for [`Process::wait_for_log`].
     pub(crate) fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
@@ -94,13 +104,19 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for its last words.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
-        wait_for(&format!("the end of {name} within {PATIENCE:?}"), || {
+        let status = wait_for(&format!("the end of {name} within {PATIENCE:?}"), || {
             self.child.try_wait().unwrap()
-        })
+        });
+        // A child of its own may hold the pipes open.
+        let began = Instant::now();
+        while !self.readers.iter().all(JoinHandle::is_finished) && began.elapsed() < LAST_WORDS {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        status
     }
 
     /// SIGTERM, then waits for its end.
@@ -124,7 +140,7 @@ fn collect_lines(
     from: impl Read + Send + 'static,
     into: Arc<Mutex<String>>,
     is_left: Arc<AtomicBool>,
-) {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
@@ -141,14 +157,17 @@ fn collect_lines(
                 .push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
-    });
+    })
 }
 
-fn collect_bytes(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) {
+fn collect_bytes(
+    mut from: impl Read + Send + 'static,
+    into: Arc<Mutex<Vec<u8>>>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut buffer = [0; 65536];
         while let Ok(size @ 1..) = from.read(&mut buffer) {
             into.lock().unwrap().extend_from_slice(&buffer[..size]);
         }
-    });
+    })
 }
