@@ -96,10 +96,7 @@ fn attribute_field<'e, 'a>(
 }
 
 /// The field for the text of a child of `System`.
-pub(super) fn text_field<'e, 'a>(
-    event: &'e mut Event<'a>,
-    element: &str,
-) -> Option<&'e mut Cow<'a, str>> {
+fn text_field<'e, 'a>(event: &'e mut Event<'a>, element: &str) -> Option<&'e mut Cow<'a, str>> {
     Some(match element {
         "EventID" => &mut event.event_id,
         "Version" => &mut event.version,
@@ -144,7 +141,7 @@ fn read_rendering<'a>(rendering: Node<'_, 'a>) -> Rendering<'a> {
 }
 
 /// The field for a child of `RenderingInfo` that is one word or a few.
-pub(super) fn rendering_field<'r, 'a>(
+fn rendering_field<'r, 'a>(
     rendering: &'r mut Rendering<'a>,
     element: &str,
 ) -> Option<&'r mut Cow<'a, str>> {

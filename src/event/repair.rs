@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 use super::scan::{Segment, segments};
 use super::{Error, Event, Repaired, general};
-use crate::wire::{contains, has_forbidden, is_forbidden};
+use crate::wire::{has_forbidden, is_forbidden};
 
 /// Forbidden characters became U+FFFD.
 pub const FORBIDDEN: &str = "characters that XML forbids";
@@ -87,9 +89,10 @@ pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
     Cow::Owned(result)
 }
 
-/// Whether the text has neither forbidden characters nor numeric references.
+/// Whether the text has neither forbidden characters nor what looks like a reference to one.
 fn is_plain(xml: &str) -> bool {
-    !contains(xml, "&#") && !has_forbidden(xml)
+    let mut references = memchr_iter(b'&', xml.as_bytes());
+    !has_forbidden(xml) && references.all(|at| xml.get(at..).is_none_or(|r| bad_reference(r) == 0))
 }
 
 /// Length of the character reference at the front if it is a forbidden one, else 0.

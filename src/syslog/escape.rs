@@ -2,6 +2,8 @@
 
 use memchr::memchr3;
 
+use crate::wire::find;
+
 use super::{ControlCharacters, Escape, Style};
 
 /// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes.
@@ -38,30 +40,6 @@ enum Form {
     Text,
     /// In text of version 0.1.
     Text01,
-}
-
-/// Position of the first byte that `special` says yes to.
-pub(super) fn find(bytes: &[u8], special: impl Fn(u8) -> bool) -> Option<usize> {
-    const STEP: usize = 16;
-    // They may come in long runs, each found from the one before.
-    if bytes.first().is_some_and(|&byte| special(byte)) {
-        return Some(0);
-    }
-    let mut start = 0;
-    // No early exit within a step, so that the compiler can take it at once.
-    for step in bytes.chunks_exact(STEP) {
-        if step
-            .iter()
-            .fold(false, |found, &byte| found | special(byte))
-        {
-            break;
-        }
-        start += STEP;
-    }
-    let rest = bytes.get(start..)?;
-    rest.iter()
-        .position(|&byte| special(byte))
-        .map(|at| start + at)
 }
 
 /// Whether a control character may begin with this byte of UTF-8. C1 controls

@@ -11,9 +11,10 @@
 use std::collections::HashMap;
 
 use crate::event::{Event, Pair};
+use crate::wire::find;
 
 use super::ControlCharacters;
-use super::escape::{find, is_control, may_be_control, push_character, push_code};
+use super::escape::{is_control, may_be_control, push_character, push_code};
 use super::facts::{RECEPTION, facts};
 use super::rfc5424::{Message, push_address};
 use super::timestamp;

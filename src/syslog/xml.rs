@@ -9,9 +9,9 @@
 use memchr::memchr2;
 
 use crate::event::scan::{Segment, segments};
-use crate::wire::trim;
+use crate::wire::{find, trim};
 
-use super::escape::{find, is_control, may_be_control, push_character, push_text};
+use super::escape::{is_control, may_be_control, push_character, push_text};
 use super::{ControlCharacters, Escape, Style, push_number};
 
 /// Appends `xml`, which must be well-formed to keep its meaning.
