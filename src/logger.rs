@@ -7,11 +7,11 @@ use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::time::{Duration, SystemTime};
+use wecrelay::base::visible::{is_invisible, visible};
 use wecrelay::cli::{LogFormat, Verbosity};
-use wecrelay::logqueue::LogQueue;
-use wecrelay::ownlog::OwnLog;
+use wecrelay::output::own_log::OwnLog;
 use wecrelay::syslog::{Line, Severity};
-use wecrelay::visible::{is_invisible, visible};
+use wecrelay::system::log_queue::LogQueue;
 
 /// How long the end waits for whoever reads standard error: a reader that is there takes
 /// a line in milliseconds.

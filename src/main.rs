@@ -8,10 +8,11 @@ use std::process::ExitCode;
 
 use logger::Logger;
 use wecrelay::cli::{Command, Options, RelayOptions, Verbosity};
+use wecrelay::commands;
 use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
-use wecrelay::ownlog::OwnLog;
-use wecrelay::{commands, relay, systemd};
+use wecrelay::output::own_log::OwnLog;
+use wecrelay::system::systemd;
 
 /// Why it ended: what was asked for could not be understood, or could not be done.
 enum Failure {
@@ -118,9 +119,11 @@ fn run(options: &Options, arguments: &Arguments, own: Option<OwnLog>) -> Result<
             } = configuration(&options.relay)?;
             let (started, arguments) = (config.clone(), arguments.clone());
             let again = move || arguments.again(&started, &environment);
-            relay::run(&config, sockets, own, again).map_err(|error| match error.is_usage() {
-                true => Failure::Usage(error.into()),
-                false => Failure::Running(error.into()),
+            commands::run::run(&config, sockets, own, again).map_err(|error| {
+                match error.is_usage() {
+                    true => Failure::Usage(error.into()),
+                    false => Failure::Running(error.into()),
+                }
             })
         }
     }

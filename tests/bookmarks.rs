@@ -200,8 +200,8 @@ fn bookmarks_of_0_1_are_found_under_their_old_name_and_rewritten() {
     std::fs::copy(old, &database).unwrap();
     let before = rows(&database);
     assert_eq!(before[0].0, "corp\\ws7");
-    let account: wecrelay::users::Account = "ws7".parse().unwrap();
-    let line = wecrelay::users::line(&account, "Correct-Horse-7");
+    let account: wecrelay::files::accounts::Account = "ws7".parse().unwrap();
+    let line = wecrelay::files::accounts::line(&account, "Correct-Horse-7");
     std::fs::write(dir.file("users"), line.as_str()).unwrap();
     std::fs::write(dir.file("password"), "Correct-Horse-7\n").unwrap();
     let users = dir.file("users");

@@ -182,7 +182,7 @@ fn the_log_has_the_form_that_was_asked_for() {
     let (code, log) = check("json", &[]);
     let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!((code, &first["level"]), (Some(0), &"warning".into()));
-    assert_eq!(first["target"], "wecrelay::relay::offers");
+    assert_eq!(first["target"], "wecrelay::commands::run::offers");
     let time = first["time"].as_str().unwrap();
     assert_eq!(
         (time.len(), &time[19..20], &time[23..]),

@@ -14,9 +14,9 @@ use std::path::Path;
 use clap::CommandFactory;
 use wecrelay::cli::Options;
 use wecrelay::config::file;
-use wecrelay::query;
-use wecrelay::remedies::{self, EVENTS, Remedy};
-use wecrelay::subscriptions;
+use wecrelay::files::subscriptions;
+use wecrelay::windows::query;
+use wecrelay::windows::remedies::{self, EVENTS, Remedy};
 
 fn ready() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/subscriptions");

@@ -13,7 +13,7 @@ mod support;
 use std::io::Write;
 use std::net::TcpStream;
 use support::{Clock, Issued, Kdc, Relay, SERVICE, TempDir, Use, read_reply, run};
-use wecrelay::kerberos::keytab::Keytab;
+use wecrelay::protocol::kerberos::keytab::Keytab;
 
 const ENUMERATE: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
     xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" \

@@ -1,7 +1,7 @@
 //! The manual's options are those of the command line.
 //!
 //! `man/wecrelay.8` and `man/wecrelay.toml.5` are written by hand but for the parts between
-//! "begin generated" and "end generated" comments, which come from `src/cli.rs`.
+//! "begin generated" and "end generated" comments, which come from `src/cli/mod.rs`.
 //! `UPDATE_MAN=1 cargo test --test man` writes them anew.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -36,7 +36,7 @@ fn the_options_are_those_of_the_command_line() {
             .find(|(page, fresh)| page != fresh);
         assert!(
             page == fresh,
-            "man/{name} is not what src/cli.rs says; first difference: {differing:?}; \
+            "man/{name} is not what src/cli/mod.rs says; first difference: {differing:?}; \
              UPDATE_MAN=1 cargo test --test man writes it anew"
         );
     }

@@ -14,7 +14,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use support::{Issued, PATIENCE, Process, Relay, Reply, TempDir, Use, read_reply, run};
 use wecrelay::auth::Algorithm;
-use wecrelay::users;
+use wecrelay::files::accounts;
 
 const COLLECTOR: &str = "collector.example.com";
 const REALM: &str = "Event collector";
@@ -39,9 +39,9 @@ impl Site {
             .issue(COLLECTOR, Use::Server, 100)
             .write(&dir, "collector");
         let (authority, _) = root.write(&dir, "root");
-        let account: users::Account = NAME.parse().unwrap();
-        let mut lines = users::line(&account, PASSWORD).to_string();
-        let digest = users::digest_line(&account, REALM, PASSWORD).unwrap();
+        let account: accounts::Account = NAME.parse().unwrap();
+        let mut lines = accounts::line(&account, PASSWORD).to_string();
+        let digest = accounts::digest_line(&account, REALM, PASSWORD).unwrap();
         lines.push('\n');
         for (index, field) in digest.split(':').enumerate() {
             let is_wanted = |algorithm: &Algorithm| field.starts_with(algorithm.as_str());
@@ -63,10 +63,10 @@ impl Site {
 
     /// Adds one with a name that every program can spell.
     fn add_account(&self, password: &str) {
-        let account: users::Account = r"ACME\curl".parse().unwrap();
+        let account: accounts::Account = r"ACME\curl".parse().unwrap();
         let mut lines = std::fs::read_to_string(&self.users).unwrap();
         lines.push('\n');
-        lines.push_str(&users::line(&account, password));
+        lines.push_str(&accounts::line(&account, password));
         std::fs::write(&self.users, lines).unwrap();
     }
 
@@ -485,7 +485,7 @@ fn openssl_sees_the_offer_inside_each_version_of_tls() {
 fn flags_that_do_not_fit_end_it_before_it_listens() {
     let site = Site::new(&[Algorithm::Md5]);
     let only_ntlm = site.dir.file("only-ntlm");
-    let line = users::line(&"a".parse().unwrap(), "secret");
+    let line = accounts::line(&"a".parse().unwrap(), "secret");
     std::fs::write(&only_ntlm, line.as_bytes()).unwrap();
     let http = ["--listen", "http://127.0.0.1:0", "--anonymous", "127.0.0.1"];
     let cases: [(&[&str], &str); 5] = [

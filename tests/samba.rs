@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::{Relay, TempDir};
 use uuid::Uuid;
-use wecrelay::wsman::source::{self, Offered, Sender};
+use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 
 const EVENT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
     <Provider Name='P'/><EventID>1</EventID><TimeCreated SystemTime='2026-01-02T03:04:05Z'/>\

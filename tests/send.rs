@@ -141,8 +141,8 @@ impl Site {
     }
 
     fn users(&self) -> String {
-        let account: wecrelay::users::Account = "ACME\\host".parse().unwrap();
-        let line = wecrelay::users::line(&account, PASSWORD);
+        let account: wecrelay::files::accounts::Account = "ACME\\host".parse().unwrap();
+        let line = wecrelay::files::accounts::line(&account, PASSWORD);
         std::fs::write(self.dir.file("users"), line.as_str()).unwrap();
         self.dir.file("users")
     }

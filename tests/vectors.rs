@@ -18,14 +18,15 @@ use base64::Engine;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use wecrelay::http::{ContentType, multipart};
-use wecrelay::kerberos::crypto::{self as kerberos_crypto, usage};
-use wecrelay::kerberos::keytab::{Entry, Keytab};
-use wecrelay::kerberos::messages as kerberos;
-use wecrelay::ntlm::crypto::{self, Direction, Key, NtHash, Sealer, Unsealer};
-use wecrelay::ntlm::messages::{Authenticate, Challenge, Flags, NtResponse};
-use wecrelay::wire::Charset;
-use wecrelay::{auth, event, sldc, spnego, wsman};
+use wecrelay::base::wire::Charset;
+use wecrelay::protocol::http::{ContentType, multipart};
+use wecrelay::protocol::kerberos::crypto::{self as kerberos_crypto, usage};
+use wecrelay::protocol::kerberos::keytab::{Entry, Keytab};
+use wecrelay::protocol::kerberos::messages as kerberos;
+use wecrelay::protocol::ntlm::crypto::{self, Direction, Key, NtHash, Sealer, Unsealer};
+use wecrelay::protocol::ntlm::messages::{Authenticate, Challenge, Flags, NtResponse};
+use wecrelay::protocol::{sldc, spnego, wsman};
+use wecrelay::{auth, event};
 
 #[test]
 fn ntlm_responses_and_keys_are_those_of_ms_nlmp() {
@@ -216,14 +217,14 @@ fn kerberos_key(etype: &Value, bytes: &Value) -> kerberos_crypto::Key {
 
 fn kerberos_policy(vector: &Value) -> auth::Policy {
     struct Fixed(Rc<Keytab>);
-    impl wecrelay::kerberos::Keytabs for Fixed {
+    impl wecrelay::protocol::kerberos::Keytabs for Fixed {
         fn current(&self) -> Rc<Keytab> {
             Rc::clone(&self.0)
         }
     }
     struct Nobody;
-    impl wecrelay::ntlm::Accounts for Nobody {
-        fn find(&self, _: &str, _: &str) -> Option<wecrelay::ntlm::Known> {
+    impl wecrelay::protocol::ntlm::Accounts for Nobody {
+        fn find(&self, _: &str, _: &str) -> Option<wecrelay::protocol::ntlm::Known> {
             None
         }
     }
@@ -244,9 +245,9 @@ fn kerberos_policy(vector: &Value) -> auth::Policy {
         has_accounts: false,
         ntlmv1: false,
         domain: false,
-        server: wecrelay::ntlm::Server::from_hostname("collector.example.test"),
+        server: wecrelay::protocol::ntlm::Server::from_hostname("collector.example.test"),
         passwords: None,
-        kerberos: Some(wecrelay::kerberos::Service {
+        kerberos: Some(wecrelay::protocol::kerberos::Service {
             keytabs: Rc::new(Fixed(Rc::new(keytab))),
             replays: Rc::default(),
             rc4: true,
@@ -474,7 +475,7 @@ fn check_capture(name: &str, message: &wsman::Message<'_>) {
 }
 
 fn check_text(bytes: &[u8], expected: &Path) {
-    let (decoded, charset) = wecrelay::wire::decode_text(bytes, Charset::Utf16);
+    let (decoded, charset) = wecrelay::base::wire::decode_text(bytes, Charset::Utf16);
     assert_eq!(charset, Charset::Utf16);
     assert_eq!(decoded.trim(), read(expected).trim());
 }

@@ -10,8 +10,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::auth::domain::{self, Asked, Within};
 use crate::auth::kerberos::{self, Proven};
 use crate::auth::{Bindings, Error, Identity, Policy, Step, Verdict};
-use crate::ntlm::{self, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages};
-use crate::spnego::{self, Mechanism, NegTokenResp, Negotiation};
+use crate::protocol::ntlm::{
+    self, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages,
+};
+use crate::protocol::spnego::{self, Mechanism, NegTokenResp, Negotiation};
 
 /// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
 pub const MAX_BASE64: usize = spnego::MAX_TOKEN.div_ceil(3) * 4;

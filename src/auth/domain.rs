@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use crate::auth::acceptor::Scheme;
 use crate::auth::ties::{self, Shown};
 use crate::auth::{Error, Identity, Policy, SecurityContext, Step};
-use crate::ntlm::crypto::Key;
-use crate::ntlm::{Established, ExpectVerdict, Question};
-use crate::spnego::Negotiation;
+use crate::protocol::ntlm::crypto::Key;
+use crate::protocol::ntlm::{Established, ExpectVerdict, Question};
+use crate::protocol::spnego::Negotiation;
 
 /// What a domain says of a [`Question`].
 #[derive(Clone, Debug)]

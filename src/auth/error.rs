@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::auth::{Method, PasswordError, Unbound};
-use crate::kerberos;
-use crate::ntlm::crypto::UnsealError;
-use crate::ntlm::{self, Reason};
-use crate::spnego::{self, Mechanism};
+use crate::protocol::kerberos;
+use crate::protocol::ntlm::crypto::UnsealError;
+use crate::protocol::ntlm::{self, Reason};
+use crate::protocol::spnego::{self, Mechanism};
 
 /// Most characters of a foreign scheme word that go into a message.
 const MAX_WORD: usize = 40;

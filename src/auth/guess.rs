@@ -1,7 +1,7 @@
 //! Which account an attempt was at, where it could have been a guess of its password.
 
 use crate::auth::{Error, Method, PasswordError, Step};
-use crate::ntlm::{self, Reason};
+use crate::protocol::ntlm::{self, Reason};
 
 impl Step {
     /// The account whose password was tried, right or wrong. A ticket or a token that

@@ -4,10 +4,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::{Certificate, Method};
-use crate::kerberos;
-use crate::ntlm::{self, Account};
-use crate::sddl::Token;
-use crate::sid::Sid;
+use crate::protocol::kerberos;
+use crate::protocol::ntlm::{self, Account};
+use crate::windows::sddl::Token;
+use crate::windows::sid::Sid;
 
 /// Whom a source has proved to be, in the terms of its method.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use crate::auth::acceptor::Scheme;
 use crate::auth::ties::{self, Shown};
 use crate::auth::{Error, Identity, Policy, Protocol, SecurityContext, Step};
-use crate::kerberos::{Accepted, Refused, Rules, Session};
-use crate::spnego::{NegState, NegTokenResp, Negotiation};
+use crate::protocol::kerberos::{Accepted, Refused, Rules, Session};
+use crate::protocol::spnego::{NegState, NegTokenResp, Negotiation};
 
-pub(super) use crate::kerberos::is_token;
+pub(super) use crate::protocol::kerberos::is_token;
 
 /// Source of bytes that nobody can guess.
 type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
@@ -109,7 +109,7 @@ impl Turn<'_> {
         })
     }
 
-    fn refuse(&self, error: crate::kerberos::Error, answer: Option<Vec<u8>>) -> Error {
+    fn refuse(&self, error: crate::protocol::kerberos::Error, answer: Option<Vec<u8>>) -> Error {
         Error::Kerberos {
             error,
             answer: answer.map(|answer| self.scheme.value(&answer)),

@@ -11,7 +11,7 @@ use super::basic::{self, Claim};
 use super::digest::{self, Algorithm, Answer, Ha1};
 use super::nonces::Nonces;
 use super::{Identity, Method, Step};
-use crate::ntlm::Name;
+use crate::protocol::ntlm::Name;
 
 /// Most characters of a claimed name that go into a message.
 const MAX_NAME: usize = 128;

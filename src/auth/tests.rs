@@ -1,8 +1,8 @@
 use super::*;
-use crate::ntlm::crypto::NtHash;
-use crate::ntlm::initiator::{self, Client, ClientAccount, ExpectChallenge, Nonces};
-use crate::ntlm::{Reason, Session};
-use crate::spnego::{Mechanism, NegState, NegTokenInit, NegTokenResp, Token};
+use crate::protocol::ntlm::crypto::NtHash;
+use crate::protocol::ntlm::initiator::{self, Client, ClientAccount, ExpectChallenge, Nonces};
+use crate::protocol::ntlm::{Reason, Session};
+use crate::protocol::spnego::{Mechanism, NegState, NegTokenInit, NegTokenResp, Token};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -492,8 +492,10 @@ fn spnego_around_it_changes_nothing() {
 
 /// The logon of a client that can neither seal nor sends a MIC, as curl's.
 fn weak(connection: &mut Connection, bindings: Option<[u8; 16]>) -> Step {
-    use crate::ntlm::messages::{Authenticate, AvPair, AvPairs, Challenge, Flags, Negotiate};
-    use crate::ntlm::messages::{NtResponse, V2Response};
+    use crate::protocol::ntlm::messages::{
+        Authenticate, AvPair, AvPairs, Challenge, Flags, Negotiate,
+    };
+    use crate::protocol::ntlm::messages::{NtResponse, V2Response};
     let flags = Flags::UNICODE | Flags::NTLM | Flags::ESS;
     let negotiate = Negotiate {
         flags,
@@ -588,7 +590,7 @@ fn the_service_that_a_host_means_has_to_be_ours() {
 
 #[test]
 fn who_an_account_is_does_not_depend_on_what_a_client_calls_its_domain() {
-    use crate::ntlm::{Account, Name};
+    use crate::protocol::ntlm::{Account, Name};
     let claimed = |domain: &str| Account::User {
         user: "WS7".into(),
         domain: domain.into(),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Error, MAX_BOOKMARK_BYTES, MAX_CHANNEL_CHARS, MAX_CHANNELS};
-use crate::xml::{self, Limits, Node};
+use crate::base::xml::{self, Limits, Node};
 
 /// Where a source stands in one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

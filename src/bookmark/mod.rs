@@ -44,7 +44,7 @@ pub enum Error {
         length: usize,
     },
     /// Not well-formed XML, or XML with a DTD.
-    Xml(crate::xml::Error),
+    Xml(crate::base::xml::Error),
     /// The outermost element is not `BookmarkList`.
     NotABookmarkList {
         /// The name that stands there.

@@ -274,7 +274,7 @@ fn deep_nesting_does_no_harm() {
     for deep in [deep, "<a>".repeat(MAX_BOOKMARK_BYTES / 3)] {
         let error = Bookmark::parse(&deep).unwrap_err();
         assert!(
-            matches!(error, Error::Xml(crate::xml::Error::Depth { .. })),
+            matches!(error, Error::Xml(crate::base::xml::Error::Depth { .. })),
             "{error}"
         );
     }

@@ -8,10 +8,10 @@
 use super::batches::Batch;
 use super::had::{Lack, Whose};
 use super::{Collector, ConnId, OutputId, Timer};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::Answer;
-use crate::link::{CAPACITY, Link};
-use crate::queue::{BatchId, Frames};
+use crate::output::link::{CAPACITY, Link};
+use crate::output::queue::{BatchId, Frames};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,8 @@
 use super::batches::Mark;
 use super::clones::{Clones, Two};
 use super::{ConnId, who};
+use crate::base::clock::Now;
 use crate::bookmark::{self, Judgement, Reason, Stored, judge};
-use crate::clock::Now;
 use crate::store::{self, Change, Condition, Error, Owner, Room, Stamp, Store, Usage};
 use std::collections::HashSet;
 

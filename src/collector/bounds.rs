@@ -1,6 +1,6 @@
 //! How much one batch may be: all its messages lie in memory until they are delivered.
 
-use crate::wsman::RawEvent;
+use crate::protocol::wsman::RawEvent;
 
 /// Most events of a batch. Windows' own have at most 512,000 bytes (`MaxEnvelopeSize`), in
 /// which 3,500 events of one letter have room.
@@ -83,7 +83,7 @@ mod tests {
     fn a_batch_that_fills_what_windows_sends_is_far_within() {
         let item =
             "<w:Event Action=\"http://schemas.dmtf.org/wbem/wsman/1/wsman/Event\"></w:Event>";
-        let most = usize::try_from(crate::wsman::subscribe::MAX_ENVELOPE_SIZE).unwrap();
+        let most = usize::try_from(crate::protocol::wsman::subscribe::MAX_ENVELOPE_SIZE).unwrap();
         assert!(2 * most / item.len() < MAX_EVENTS);
     }
 }

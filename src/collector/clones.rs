@@ -7,8 +7,8 @@
 
 use super::ConnId;
 use super::batches::Mark;
+use crate::base::clock::Now;
 use crate::bookmark::{self, Stored};
-use crate::clock::Now;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -5,8 +5,8 @@
 //! `win10.dom.example` are the Computer `WIN10.dom.example`, and the Computer `WIN10`.
 
 use crate::auth::{Identity, Subject};
-use crate::ntlm::Name;
-use crate::wsman::subscribe;
+use crate::protocol::ntlm::Name;
+use crate::protocol::wsman::subscribe;
 use std::fmt;
 
 /// Longest NetBIOS name; the account of a host with a longer name has its beginning.

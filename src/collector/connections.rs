@@ -3,7 +3,7 @@
 use super::guesses::Guess;
 use super::{Collector, ConnId, Output, Slot, Timer};
 use crate::auth::Secured;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::metrics::Outcome;
 use crate::store::Store;

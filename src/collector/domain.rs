@@ -4,9 +4,9 @@ use super::connections::neighbourhood;
 use super::guesses::{Guess, Leave};
 use super::{Collector, ConnId, Output};
 use crate::auth::Verdict;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::Event;
-use crate::ntlm::Question;
+use crate::protocol::ntlm::Question;
 use crate::store::Store;
 
 impl Collector {

@@ -4,10 +4,10 @@
 use super::requests::new_uuid;
 use super::who::Source;
 use super::{Collector, known, seconds, sources, who};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::{Answer, Message};
+use crate::protocol::wsman::{self, Header, Offer, Policy, Subscription};
 use crate::store::{self, Store};
-use crate::wsman::{self, Header, Offer, Policy, Subscription};
 use rand::Rng;
 
 impl Collector {

@@ -3,8 +3,8 @@
 //! nor a long rest makes anything old.
 
 use super::Collector;
+use crate::base::clock::Now;
 use crate::bookmark;
-use crate::clock::Now;
 use crate::hosts;
 use crate::store::Store;
 use std::rc::Rc;

@@ -8,7 +8,7 @@
 //! flood resets what is known of a guesser; the sum of failures is bounded instead.
 
 use super::ConnId;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;

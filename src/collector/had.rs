@@ -4,9 +4,9 @@
 //! A message is known by its text as that output gets it, so that only the same counts,
 //! and only from the same host for the same subscription.
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::hosts::Key;
-use crate::queue::{BatchId, Frames};
+use crate::output::queue::{BatchId, Frames};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;

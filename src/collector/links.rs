@@ -1,9 +1,9 @@
 //! What has happened at the outputs, told to their links, and what came of batches there.
 
 use super::{Collector, Input, Output, OutputId};
-use crate::clock::Now;
-use crate::link::{Link, Task};
-use crate::queue::BatchId;
+use crate::base::clock::Now;
+use crate::output::link::{Link, Task};
+use crate::output::queue::BatchId;
 
 impl Collector {
     pub(super) fn handle_output(&mut self, now: Now, input: &Input<'_>) {

@@ -1,8 +1,8 @@
 //! The relay's own log on its way to the outputs.
 
 use super::{Collector, Form};
-use crate::clock::Now;
-use crate::queue::Frames;
+use crate::base::clock::Now;
+use crate::output::queue::Frames;
 use crate::syslog::framing;
 use crate::syslog::{Line, Mapping, Sender, Severity, write_own};
 use std::rc::Rc;

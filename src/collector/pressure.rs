@@ -1,8 +1,8 @@
 //! What a full output means for the sources.
 
 use super::Collector;
-use crate::clock::Now;
-use crate::link::CAPACITY;
+use crate::base::clock::Now;
+use crate::output::link::CAPACITY;
 use std::time::{Duration, Instant};
 
 /// How long sources are simply not read when an output is full; after that they

@@ -1,7 +1,7 @@
 //! Who comes in with a Kerberos ticket: machines, and whom a flag names.
 
 use crate::auth::{Identity, Subject};
-use crate::wsman::subscribe;
+use crate::protocol::wsman::subscribe;
 
 /// Who comes with a ticket beside machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A repeated fault is logged once, then counted.
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
 use crate::hosts::cause;
 use std::collections::HashMap;

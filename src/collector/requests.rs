@@ -3,15 +3,15 @@
 use super::batches::{Batch, Mark, Outputs, time_of};
 use super::who::Source;
 use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds, setbacks};
+use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
-use crate::clock::Now;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
 use crate::hosts;
-use crate::queue::Frames;
+use crate::output::queue::Frames;
+use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
 use crate::store::{self, Store};
 use crate::syslog::{self, Origin, framing};
-use crate::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
 use rand::Rng;
 use std::rc::Rc;
 use uuid::Uuid;

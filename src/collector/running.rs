@@ -1,7 +1,7 @@
 //! How long relays have run with this state, and whether the clock was set meanwhile.
 
 use super::seconds;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use std::time::{Duration, Instant};
 
 /// A clock that is further off than this was set; less is the way in which it is kept right.

@@ -3,9 +3,9 @@
 
 use super::Collector;
 use super::batches::Batch;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::hosts::Key;
-use crate::queue::BatchId;
+use crate::output::queue::BatchId;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
 use super::{Collector, seconds};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::hosts::{self, Moment};
 use crate::metrics::{OutputFacts, Snapshot};
-use crate::wsman::Subscription;
+use crate::protocol::wsman::Subscription;
 use std::time::Instant;
 
 impl Collector {

@@ -1,7 +1,7 @@
 //! Which sources are known, and which were given a subscription and stay silent.
 
-use crate::clock::Now;
-use crate::sid::Sid;
+use crate::base::clock::Now;
+use crate::windows::sid::Sid;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

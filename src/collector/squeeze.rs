@@ -3,7 +3,7 @@
 use super::connections::neighbourhood;
 use super::room::{CONNECTIONS, Holder, Shortage, Standing};
 use super::{Collector, ConnId, Output};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::connection::{Connection, Refusal, RefusalKind};
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! A host that had its turn later than usual is a little earlier next time, and the other
 //! way round: else those that come again at the wrong times would always have fewer.
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::hosts::Key;
 use std::collections::HashMap;
 use std::rc::Rc;

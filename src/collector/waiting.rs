@@ -1,7 +1,7 @@
 //! Batches that wait until the outputs have room for them, in the order in which their
 //! hosts have their turns. None of them is begun: each may still be handed back for nothing.
 
-use crate::queue::BatchId;
+use crate::output::queue::BatchId;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -7,8 +7,8 @@ use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method, Subject};
 use crate::bookmark;
 use crate::hosts::Sender;
-use crate::sddl::Verdict;
-use crate::wsman::{Header, Policy, Profile, Subscription};
+use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
+use crate::windows::sddl::Verdict;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -193,10 +193,10 @@ pub(super) fn former_keys(identity: &Identity, key: &bookmark::Key) -> Vec<bookm
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ntlm::Account;
-    use crate::sddl::Token;
-    use crate::sid::Sid;
-    use crate::wsman::{Access, ContentFormat};
+    use crate::protocol::ntlm::Account;
+    use crate::protocol::wsman::{Access, ContentFormat};
+    use crate::windows::sddl::Token;
+    use crate::windows::sid::Sid;
 
     fn source(token: Option<Token>) -> Source {
         let mut identity = Identity::domain_account(&Account::User {

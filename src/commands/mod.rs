@@ -5,6 +5,8 @@ pub mod check;
 pub mod completions;
 pub mod doctor;
 pub mod passwd;
+pub mod probe;
+pub mod run;
 pub mod send;
 pub mod sources;
 pub mod windows;

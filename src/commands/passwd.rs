@@ -6,7 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use zeroize::Zeroizing;
 
 pub use crate::cli::PasswdOptions as Options;
-use crate::users::{self, Account};
+use crate::files::accounts::{self, Account};
 
 /// Longest password taken, in UTF-16 units: Windows takes no more.
 pub const MAX_PASSWORD_UNITS: usize = 256;
@@ -26,7 +26,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let realm = options.digest.as_deref();
     if let Some(realm) = realm {
         // Before anybody types a password in vain.
-        users::digest_line(&account, realm, "").map_err(Error::Account)?;
+        accounts::digest_line(&account, realm, "").map_err(Error::Account)?;
     }
     let stdin = io::stdin();
     let password = if stdin.is_terminal() {
@@ -45,7 +45,7 @@ pub(super) type Password = Zeroizing<String>;
 #[derive(Debug)]
 pub enum Error {
     /// The argument is no account, or no realm.
-    Account(users::Reason),
+    Account(accounts::Reason),
     /// The password is empty.
     Empty,
     /// The password is longer than [`MAX_PASSWORD_UNITS`].
@@ -138,8 +138,8 @@ fn print(
     password: &str,
 ) -> Result<(), Error> {
     let line = match realm {
-        Some(realm) => users::digest_line(account, realm, password).map_err(Error::Account)?,
-        None => users::line(account, password),
+        Some(realm) => accounts::digest_line(account, realm, password).map_err(Error::Account)?,
+        None => accounts::line(account, password),
     };
     let written = writeln!(output, "{}", *line).and_then(|()| output.flush());
     written.map_err(Error::Write)

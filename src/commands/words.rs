@@ -1,6 +1,6 @@
 //! Numbers, ages and texts of hosts, as people read them.
 
-use crate::visible::visible;
+use crate::base::visible::visible;
 
 /// A number of things.
 pub(super) fn count(number: usize, what: &str) -> String {

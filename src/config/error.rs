@@ -5,8 +5,8 @@ use std::{fmt, io};
 use ipnet::IpNet;
 
 use crate::output;
-use crate::privileges;
 use crate::syslog::Facility;
+use crate::system::privileges;
 
 /// What is wrong with the command line.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Error;
 use crate::output::Authority;
-use crate::resolver;
+use crate::system::resolver;
 
 /// Port of WS-Management over HTTP (MS-WSMV 2.1).
 pub const PORT: u16 = 5985;

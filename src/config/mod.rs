@@ -17,12 +17,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::auth::Bindings;
+use crate::auth::ntlm_helper;
 use crate::cli::{BindingsKind, MessageKind, MismatchKind, RelayOptions};
 use crate::collector::{ComputerRule, Mismatch, PrincipalRule};
-use crate::helper;
 use crate::output::{self, is_host_name};
-use crate::privileges::Account;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
+use crate::system::privileges::Account;
 use crate::tls;
 
 pub use error::Error;
@@ -63,7 +63,7 @@ pub struct Config {
     /// Whether logons inside TLS must be bound to it.
     pub bindings: Bindings,
     /// Who verifies accounts of the domain.
-    pub ntlm_helper: Option<helper::Settings>,
+    pub ntlm_helper: Option<ntlm_helper::Settings>,
     /// Whether NTLMv1 answers are taken.
     pub ntlmv1: bool,
     /// Whether Computer must be the authenticated host.
@@ -204,13 +204,13 @@ fn computers(options: &RelayOptions) -> Result<Option<ComputerRule>, Error> {
     Ok(Some(ComputerRule { mismatch, exempt }))
 }
 
-fn ntlm_helper(options: &RelayOptions) -> Result<Option<helper::Settings>, Error> {
+fn ntlm_helper(options: &RelayOptions) -> Result<Option<ntlm_helper::Settings>, Error> {
     let Some(text) = &options.ntlm_helper else {
         return Ok(None);
     };
     let command = words::split(text).ok_or_else(|| Error::Helper(text.clone()))?;
     let size = usize::from(options.ntlm_helpers);
-    Ok(Some(helper::Settings { command, size }))
+    Ok(Some(ntlm_helper::Settings { command, size }))
 }
 
 fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tls::Files>, Error> {

@@ -1,9 +1,9 @@
 //! How a connection ends: no more requests, the last answer, a moment to read it.
 
 use super::{Connection, Phase, Refusal, RefusalKind};
-use crate::clock::Now;
-use crate::http;
-use crate::http::request::Decoder;
+use crate::base::clock::Now;
+use crate::protocol::http;
+use crate::protocol::http::request::Decoder;
 
 /// Bytes that are read and thrown away after the last answer: who is still sending shall
 /// get to see it, and no more than that.

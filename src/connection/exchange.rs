@@ -2,11 +2,11 @@
 
 use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
 use crate::auth::{self, Step, Verdict};
-use crate::clock::Now;
-use crate::http::multipart::{self, Style};
-use crate::http::{ContentType, Method, Request, Response};
-use crate::sldc;
-use crate::wire::{self, Charset};
+use crate::base::clock::Now;
+use crate::base::wire::{self, Charset};
+use crate::protocol::http::multipart::{self, Style};
+use crate::protocol::http::{ContentType, Method, Request, Response};
+use crate::protocol::sldc;
 use std::rc::Rc;
 
 /// Failed authentications that one connection may have.

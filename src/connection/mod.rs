@@ -15,12 +15,12 @@ mod timing;
 pub use refusal::{Refusal, RefusalKind};
 
 use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext};
-use crate::clock::Now;
-use crate::http::multipart::Style;
-use crate::http::request::{Decoder, Progress};
-use crate::http::{self, Request, Response};
-use crate::ntlm::Question;
-use crate::wire::Charset;
+use crate::base::clock::Now;
+use crate::base::wire::Charset;
+use crate::protocol::http::multipart::Style;
+use crate::protocol::http::request::{Decoder, Progress};
+use crate::protocol::http::{self, Request, Response};
+use crate::protocol::ntlm::Question;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! A connection that comes through a load balancer.
 
 use super::{Connection, Event, Limits, Phase, Refusal, RefusalKind};
-use crate::clock::Now;
-use crate::proxy;
+use crate::base::clock::Now;
+use crate::protocol::proxy;
 use std::net::IpAddr;
 use std::time::Instant;
 

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::auth::Verdict;
-use crate::http::multipart::{self, Mechanism};
-use crate::kerberos::crypto::{Enctype, Key};
-use crate::kerberos::wrap;
-use crate::ntlm::initiator::{Client, Nonces};
-use crate::ntlm::{self, Accounts};
-use crate::sldc;
-use crate::source::{Endpoint, Session};
-use crate::wire::{self, Charset};
+use crate::base::wire::{self, Charset};
+use crate::client::{Endpoint, Session};
+use crate::protocol::http::multipart::{self, Mechanism};
+use crate::protocol::kerberos::crypto::{Enctype, Key};
+use crate::protocol::kerberos::wrap;
+use crate::protocol::ntlm::initiator::{Client, Nonces};
+use crate::protocol::ntlm::{self, Accounts};
+use crate::protocol::sldc;
 use std::net::Ipv4Addr;
 use std::time::UNIX_EPOCH;
 
@@ -88,7 +88,7 @@ impl Scene {
     }
 
     /// Answers what the session has sent with the very text.
-    fn exchange(&mut self, session: &mut Session) -> Option<crate::source::Reply> {
+    fn exchange(&mut self, session: &mut Session) -> Option<crate::client::Reply> {
         for _ in 0..3 {
             let event = self.feed(&session.take_outgoing());
             if let Some(Event::Message(message)) = event {

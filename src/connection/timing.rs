@@ -2,8 +2,8 @@
 
 use super::{Connection, Event, Form, Limits, Phase, Refusal, RefusalKind, Rules};
 use crate::auth::Verdict;
-use crate::clock::Now;
-use crate::http::request::Progress;
+use crate::base::clock::Now;
+use crate::protocol::http::request::Progress;
 use std::time::{Duration, Instant};
 
 /// How long the last answer may take to be read before the connection is cut.

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use super::{Event, Rendering, trimmed, unnamed};
-use crate::wire::{find, is_forbidden, trim};
+use crate::base::wire::{find, is_forbidden, trim};
 
 /// Values of an event that this reader takes, and keywords, well under what the general
 /// one does.

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::{Error, Event, LIMITS, MAX_PREFIX, Pair, Rendering, trimmed, unnamed};
-use crate::wire::trim;
-use crate::xml::{self, Attribute, Node, StringStorage};
+use crate::base::wire::trim;
+use crate::base::xml::{self, Attribute, Node, StringStorage};
 
 /// Reads an event without repairing anything.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {

@@ -14,8 +14,8 @@ pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
-use crate::wire::trim;
-use crate::xml::{self, Limits};
+use crate::base::wire::trim;
+use crate::base::xml::{self, Limits};
 use std::borrow::Cow;
 use std::fmt;
 

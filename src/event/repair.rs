@@ -6,7 +6,7 @@ use memchr::memchr_iter;
 
 use super::scan::{Segment, segments};
 use super::{Error, Event, Repaired, general};
-use crate::wire::{has_forbidden, is_forbidden};
+use crate::base::wire::{has_forbidden, is_forbidden};
 
 /// Forbidden characters became U+FFFD.
 pub const FORBIDDEN: &str = "characters that XML forbids";

@@ -3,7 +3,7 @@
 use super::record::Ended;
 use super::reports::Reported;
 use super::state::Cause;
-use crate::remedies;
+use crate::windows::remedies;
 
 /// Likely causes where a host fetches its subscriptions and sends nothing.
 const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot \

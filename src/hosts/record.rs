@@ -3,7 +3,7 @@
 use super::Asked;
 use super::reports::Reported;
 use crate::bookmark::Runs;
-use crate::wsman::subscribe::SELF_REPORTS;
+use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;

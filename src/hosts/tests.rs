@@ -1,5 +1,5 @@
 use super::*;
-use crate::remedies;
+use crate::windows::remedies;
 
 const HEARTBEAT: u32 = 60;
 
@@ -286,7 +286,7 @@ fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
     let mut table = Table::new(0);
     let reports = Asked {
         id: Uuid::from_u128(2),
-        name: crate::wsman::subscribe::SELF_REPORTS,
+        name: crate::protocol::wsman::subscribe::SELF_REPORTS,
         heartbeat: 3600,
     };
     let offered = [asked(), reports];

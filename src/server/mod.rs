@@ -6,61 +6,40 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
-mod accepting;
-pub mod ask;
-mod early;
-mod explain;
-mod files;
-mod fresh;
-mod helpers;
-mod listener;
-mod names;
-mod output;
-mod outputs;
-mod own;
-mod page;
-mod pem;
-mod probe;
-mod process;
-mod secure;
+mod ntlm_helpers;
+pub(crate) mod outputs;
+mod own_log;
 mod signals;
 mod sources;
 mod status;
-mod stream;
-mod sys;
-mod usage;
-mod watch;
 
-pub use helpers::{HelperError, probe as probe_helper};
-pub use listener::{Listener, bind, try_bind};
-pub use pem::{OutputError, PemError, connectors};
-pub use probe::{Probe, probe};
-pub use secure::Connector;
+pub use ntlm_helpers::{HelperError, probe as probe_helper};
+pub use sources::listener::{Listener, bind, try_bind};
 pub use status::bind_status;
 
-use crate::clock::Now;
+use crate::auth::ntlm_helper;
+use crate::base::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
-use crate::helper;
-use crate::link::Task;
 use crate::output::Settings as OutputSettings;
-use crate::ownlog::OwnLog;
-use crate::resolver::Resolver;
+use crate::output::link::Task;
+use crate::output::own_log::OwnLog;
 use crate::store::Store;
 use crate::syslog::Sender;
-use crate::systemd::Notifier;
-use crate::tls;
-use accepting::{Reserve, Trouble};
-use helpers::{HELPERS, Helpers};
+use crate::system::resolver::Resolver;
+use crate::system::systemd::Notifier;
+use crate::tls::{self, Connector};
 use mio::{Events, Poll, Token, Waker};
-use output::OutputSocket;
+use ntlm_helpers::{HELPERS, Helpers};
+use outputs::socket::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
+use sources::accepting::{Reserve, Trouble};
 use status::Status;
+use status::routes::Watched;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
-use watch::Watched;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -125,14 +104,14 @@ pub struct Setup {
     pub outputs: Vec<OutputSettings>,
     /// Where those who watch come in.
     pub status: Option<std::net::TcpListener>,
-    /// How each of them is secured, see [`connectors`].
+    /// How each of them is secured, see [`tls::connectors`].
     pub connectors: Vec<Option<Connector>>,
     /// What the collector is told to do.
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
     pub tls: Option<tls::Acceptor>,
     /// Who is asked about accounts of the domain.
-    pub helper: Option<helper::Settings>,
+    pub helper: Option<ntlm_helper::Settings>,
     /// Where bookmarks are kept.
     pub store: Box<dyn Store>,
     /// What is logged, if it goes to the outputs too, and who says it.
@@ -176,7 +155,7 @@ pub fn catch_signals() -> Result<Signals, Error> {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
-    sys::keep_freed_memory();
+    crate::system::sys::keep_freed_memory();
     let mut server = Server::new(setup).map_err(system("event loop"))?;
     let mut events = Events::with_capacity(1024);
     server.notifier.ready();

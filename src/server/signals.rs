@@ -1,8 +1,10 @@
 //! What the loop does when it gets a signal: read files anew, stop.
 
-use super::output::OutputSocket;
-use super::{Reloaded, Server, connectors};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::server::Reloaded;
+use crate::server::Server;
+use crate::server::outputs::socket::OutputSocket;
+use crate::tls;
 use signal_hook::consts::{SIGHUP, SIGXFSZ};
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ impl Server {
 
     fn handle_reload(&mut self, now: Now) {
         self.notifier.reloading();
-        let connectors = connectors(self.outputs.iter().map(OutputSocket::settings));
+        let connectors = tls::connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
             Ok((connectors, Reloaded { settings, tls })) => {

@@ -8,6 +8,7 @@
 mod condition;
 mod memory;
 mod room;
+pub mod sqlite;
 
 use std::fmt;
 use std::io;

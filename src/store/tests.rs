@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::bookmark::BatchFacts;
 use crate::hosts::{self, Asked, Pulse, Sender, Table};
-use crate::sqlite::Sqlite;
+use crate::store::sqlite::Sqlite;
 
 /// A folder of its own for a test, removed afterwards.
 struct Folder(PathBuf);
@@ -184,11 +184,7 @@ fn what_a_version_0_1_kept_is_there_and_begins_to_age_now() {
         Key::authenticated(Uuid::from_u128(1), "acme\\host$", "weak.example").unwrap(),
     ];
     assert_eq!(
-        crate::sqlite::read_hosts(&folder.0)
-            .unwrap()
-            .unwrap()
-            .hosts
-            .len(),
+        sqlite::read_hosts(&folder.0).unwrap().unwrap().hosts.len(),
         1
     );
     let mut store = folder.open();
@@ -401,11 +397,11 @@ fn a_folder_of_version_1_gets_the_tables_that_it_lacks() {
                  ALTER TABLE bookmark DROP COLUMN ran; ALTER TABLE bookmark DROP COLUMN network; \
                  PRAGMA user_version = 1";
     folder.connect().execute_batch(older).unwrap();
-    assert_eq!(crate::sqlite::read_hosts(&folder.0).unwrap(), None);
+    assert_eq!(sqlite::read_hosts(&folder.0).unwrap(), None);
     let mut store = folder.open();
     assert_eq!(position(&mut store, &key(1)), Some(7));
     assert_eq!(store.load_hosts().unwrap(), Saved::default());
-    assert!(crate::sqlite::read_hosts(&folder.0).unwrap().is_some());
+    assert!(sqlite::read_hosts(&folder.0).unwrap().is_some());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use memchr::memchr3;
 
-use crate::wire::find;
+use crate::base::wire::find;
 
 use super::{ControlCharacters, Escape, Style};
 

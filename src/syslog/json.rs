@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
+use crate::base::wire::find;
 use crate::event::{Event, Pair};
-use crate::wire::find;
 
 use super::ControlCharacters;
 use super::escape::{is_control, may_be_control, push_character, push_code};

@@ -5,7 +5,6 @@
 //! [`MessageKind`]. [`framing`] puts messages on a transport.
 
 pub mod framing;
-pub mod relp;
 
 mod escape;
 mod facts;
@@ -27,6 +26,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use crate::base::wire::push_number;
 use crate::event::Event;
 
 pub use named::EventName;
@@ -291,20 +291,4 @@ impl Severity {
             Self::Debug => 7,
         }
     }
-}
-
-/// Appends a number in decimal.
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut length = 0;
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        length += 1;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }

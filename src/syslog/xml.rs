@@ -8,8 +8,8 @@
 
 use memchr::memchr2;
 
+use crate::base::wire::{find, trim};
 use crate::event::scan::{Segment, segments};
-use crate::wire::{find, trim};
 
 use super::escape::{is_control, may_be_control, push_character, push_text};
 use super::{ControlCharacters, Escape, Style, push_number};

@@ -5,7 +5,10 @@
 //! from the bundle of `--client-ca`.
 
 mod client;
+pub(crate) mod connector;
+mod connectors;
 mod dialer;
+pub(crate) mod explain;
 mod facts;
 pub(crate) mod foreign;
 mod list;
@@ -16,6 +19,8 @@ mod terms;
 mod weakness;
 
 pub use client::client;
+pub use connector::Connector;
+pub use connectors::{OutputError, PemError, connectors};
 pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
 pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};

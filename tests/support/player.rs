@@ -9,11 +9,11 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
-use wecrelay::ntlm::initiator::{Client, Nonces};
-use wecrelay::sldc;
-use wecrelay::source::{Endpoint, Session};
-use wecrelay::wire::{self, Charset};
-use wecrelay::wsman::source::{self, Offered, Sender};
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::client::{Endpoint, Session};
+use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
+use wecrelay::protocol::sldc;
+use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
 /// Whom hosts over https expect: the name in the relay's certificate.

@@ -2,9 +2,9 @@
 
 use super::{base64, hex, list, side, text, vectors};
 use serde_json::Value;
-use wecrelay::http::{ContentType, multipart};
-use wecrelay::kerberos::crypto::{Enctype, Error, Key};
-use wecrelay::kerberos::wrap::Session;
+use wecrelay::protocol::http::{ContentType, multipart};
+use wecrelay::protocol::kerberos::crypto::{Enctype, Error, Key};
+use wecrelay::protocol::kerberos::wrap::Session;
 
 #[test]
 fn ciphertexts_of_others_open_and_changed_ones_do_not() {

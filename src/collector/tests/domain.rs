@@ -3,11 +3,11 @@
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, settings};
 use crate::auth::Verdict;
+use crate::client::{Endpoint, Session};
 use crate::collector::{ConnId, Input};
+use crate::files::accounts::Users;
 use crate::metrics::Outcome;
-use crate::ntlm::crypto::{self, NtHash};
-use crate::source::{Endpoint, Session};
-use crate::users::Users;
+use crate::protocol::ntlm::crypto::{self, NtHash};
 use std::rc::Rc;
 
 const METHOD: &str = "ntlm-domain";

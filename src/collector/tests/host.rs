@@ -1,11 +1,11 @@
 //! A played Windows host: what it says, and its events.
 
 use super::pair::{ADDRESS, Pair, seconds};
+use crate::client::Reply;
 use crate::collector::ConnId;
-use crate::ntlm::crypto::NtHash;
-use crate::ntlm::initiator::{Client, ClientAccount};
-use crate::source::Reply;
-use crate::wsman::source::{self, Offered, Sender};
+use crate::protocol::ntlm::crypto::NtHash;
+use crate::protocol::ntlm::initiator::{Client, ClientAccount};
+use crate::protocol::wsman::source::{self, Offered, Sender};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use super::host::{Host, bookmark_event};
 use super::pair::{Pair, seconds};
+use crate::client::Reply;
 use crate::collector::ConnId;
 use crate::connection::RefusalKind;
-use crate::source::Reply;
-use crate::wsman::source;
+use crate::protocol::wsman::source;
 
 const MACHINE: &str = "a.example.com";
 const HEARTBEAT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Heartbeat";

@@ -4,8 +4,8 @@ use super::pair::{Pair, seconds};
 use super::receiver::Reach;
 use crate::collector::Input;
 use crate::collector::pressure::HOLD_TIME;
-use crate::link::CAPACITY;
-use crate::queue::{BatchId, Frames};
+use crate::output::link::CAPACITY;
+use crate::output::queue::{BatchId, Frames};
 use std::rc::Rc;
 
 #[test]

@@ -5,18 +5,18 @@ use super::host::Host;
 use super::peer::{End, Peer};
 use super::receiver::{Reach, Receiver, Taking};
 use crate::auth::Policy;
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::client::{Endpoint, Session};
 use crate::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use crate::connection::{Limits, Rules};
-use crate::link::Task;
-use crate::ntlm::Server;
-use crate::ntlm::initiator::{Client, Nonces};
+use crate::files::accounts::Users;
+use crate::output::link::Task;
 use crate::output::{self, Target};
-use crate::source::{Endpoint, Session};
+use crate::protocol::ntlm::Server;
+use crate::protocol::ntlm::initiator::{Client, Nonces};
+use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use crate::store::Memory;
 use crate::syslog::Mapping;
-use crate::users::Users;
-use crate::wsman::subscribe::{ContentFormat, Subscription};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -359,7 +359,7 @@ impl Pair {
             let id = OutputId(index);
             self.write_output(id);
             let link = self.collector.link(id);
-            if link.is_some_and(crate::link::Link::wants_measure) {
+            if link.is_some_and(output::link::Link::wants_measure) {
                 self.measure(id);
             }
         }

@@ -1,6 +1,6 @@
 //! The far end of a source's connection.
 
-use crate::source::{Reply, Session};
+use crate::client::{Reply, Session};
 use uuid::Uuid;
 
 /// How far the collector's side has ended.

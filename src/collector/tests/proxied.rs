@@ -5,7 +5,7 @@ use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
 use crate::collector::{ConnId, Input};
 use crate::connection::{Limits, RefusalKind};
-use crate::wsman::source;
+use crate::protocol::wsman::source;
 use std::net::{IpAddr, Ipv4Addr};
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];

@@ -1,6 +1,6 @@
 //! A played output: the receiver's socket, and what came there.
 
-use crate::syslog::relp;
+use crate::protocol::relp;
 use std::time::Duration;
 
 /// How the receiver takes a connection that is opened.

@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
-use crate::wsman::subscribe::{ContentFormat, Subscription};
+use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
 
 fn busy() -> (Pair, Host) {
     let mut pair = Pair::new(&["tcp://receiver"]);

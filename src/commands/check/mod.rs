@@ -13,17 +13,18 @@ use std::path::Path;
 
 use uuid::Uuid;
 
+use crate::commands::probe;
+use crate::commands::run::{self, Plan};
 use crate::config::{Config, Listener};
 use crate::output;
-use crate::relay::{self, Plan};
 use crate::server;
-use crate::sqlite;
+use crate::store::sqlite;
 
 /// Why a check does not end well.
 #[derive(Debug)]
 pub enum Error {
     /// The relay would not start.
-    Start(relay::Error),
+    Start(run::Error),
     /// It would, but so much was found.
     Findings(usize),
 }
@@ -56,7 +57,7 @@ impl std::error::Error for Error {}
 /// # Errors
 /// What would end the start, or that something was found.
 pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
-    let plan = relay::plan(config).map_err(Error::Start)?;
+    let plan = run::plan(config).map_err(Error::Start)?;
     let mut report = Report::default();
     report.part("listens on", config.listeners.iter().map(listener));
     report.part("lets in", who::methods(config).map_err(Error::Start)?);
@@ -142,7 +143,7 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
         if !probe {
             continue;
         }
-        let found = server::probe(output, connector.as_ref());
+        let found = probe::probe(output, connector.as_ref());
         for fact in found.facts {
             report.line(2, &fact);
         }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Report, known};
-use crate::query;
-use crate::sqlite::Known;
-use crate::wsman::subscribe::SELF_REPORTS;
-use crate::wsman::{Access, ContentFormat, Subscription};
+use crate::protocol::wsman::subscribe::SELF_REPORTS;
+use crate::protocol::wsman::{Access, ContentFormat, Subscription};
+use crate::store::sqlite::Known;
+use crate::windows::query;
 
 /// A subscription and, further in, who may have it and what it takes.
 pub(super) fn describe(state: &Path, subscription: &Subscription, report: &mut Report) {

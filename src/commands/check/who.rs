@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::commands::run::Error;
 use crate::config::Config;
-use crate::keytabs;
-use crate::relay::Error;
+use crate::files::accounts::Users;
+use crate::files::keytabs;
 use crate::tls::{self, Facts};
-use crate::users::Users;
 
 /// A line for each way in, and further in what it rests on.
 pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {

@@ -8,8 +8,8 @@ use super::{Finding, Report};
 use crate::commands::words::{age, count, plain};
 use crate::config::Config;
 use crate::hosts::{Cause, Host, Moment, Refusal, Saved, State, cause};
-use crate::remedies::{self, FORWARDER_LOG, Remedy, hosts};
-use crate::sqlite;
+use crate::store::sqlite;
+use crate::windows::remedies::{self, FORWARDER_LOG, Remedy, hosts};
 
 /// Refusals that are told of, in seconds back from now.
 const LATELY: u64 = 24 * 3600;

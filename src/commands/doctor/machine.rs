@@ -7,15 +7,15 @@ use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, Report};
+use crate::commands::probe::ask;
 use crate::config::Config;
-use crate::server;
 
 /// Free space in MiB below which the state folder soon cannot be written.
 const LITTLE: u64 = 64;
 
 /// Kerberos takes five minutes of difference, and certificates have dates.
 pub(super) fn clock(config: &Config, report: &mut Report) {
-    match server::ask::is_clock_synchronised() {
+    match ask::is_clock_synchronised() {
         Ok(true) => report.say("synchronised, as the kernel says"),
         Ok(false) if !config.keytabs.is_empty() => {
             let on_host = report.typed(&["w32tm /query /status"]);

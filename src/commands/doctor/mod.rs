@@ -14,9 +14,9 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::cli::DoctorOptions;
+use crate::commands::run;
 use crate::config::Config;
-use crate::relay;
-use crate::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
+use crate::windows::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
 
 /// Why the doctor does not end well.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
     };
     let now = now();
     heading("flags and files");
-    let plan = relay::plan(config);
+    let plan = run::plan(config);
     match &plan {
         Ok(_) => report.say("the relay would start with them"),
         Err(error) => report.find(Finding {

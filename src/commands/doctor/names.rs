@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::{Finding, Report};
+use crate::commands::probe::ask;
 use crate::config::Config;
-use crate::keytabs;
-use crate::server;
+use crate::files::keytabs;
 
 /// The event of a host that cannot find or does not trust a name.
 const LOOK: &str =
@@ -29,7 +29,7 @@ pub(super) fn examine(config: &Config, host: Option<&str>, report: &mut Report) 
 
 fn own_name(name: &str, report: &mut Report) {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let addresses = match server::ask::addresses_of(bare) {
+    let addresses = match ask::addresses_of(bare) {
         Ok(addresses) => addresses,
         Err(error) => {
             let on_host = report.typed(&["nslookup COLLECTOR"]);
@@ -48,14 +48,14 @@ fn own_name(name: &str, report: &mut Report) {
         }
     };
     for address in addresses {
-        let reverse = server::ask::name_of(address);
+        let reverse = ask::name_of(address);
         let back = match &reverse {
             Some(found) if found.eq_ignore_ascii_case(bare) => "and back".to_owned(),
             Some(found) => format!("which DNS calls {found} (Windows does not mind)"),
             None => "with no name found for it (Windows does not mind)".to_owned(),
         };
         report.say(format_args!("{name} is {address}, {back}"));
-        if !server::ask::is_own(address) {
+        if !ask::is_own(address) {
             let on_host = report.typed(&["nslookup COLLECTOR"]);
             report.find(Finding {
                 what: format!("--hostname {name} is {address}, which is not of this machine"),
@@ -124,7 +124,7 @@ fn service(config: &Config, name: &str, report: &mut Report) {
 
 /// The host that sends nothing.
 fn other_host(config: &Config, host: &str, report: &mut Report) {
-    let addresses = match server::ask::addresses_of(host) {
+    let addresses = match ask::addresses_of(host) {
         Ok(addresses) => addresses,
         Err(error) => {
             report.say(format_args!(

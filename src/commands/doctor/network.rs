@@ -1,9 +1,10 @@
 //! Ports and outputs, tried by real connections.
 
 use super::{Finding, Report};
+use crate::commands::probe;
+use crate::commands::probe::ask;
+use crate::commands::run::Plan;
 use crate::config::{Config, Listener};
-use crate::relay::Plan;
-use crate::server;
 
 const LOOK: &str =
     "event 105 (code 12029, 2150858770 or 2150859046) of Microsoft-Windows-Forwarding/Operational";
@@ -12,7 +13,7 @@ pub(super) fn listeners(config: &Config, report: &mut Report) {
     for listener in &config.listeners {
         let scheme = if listener.secure { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.address);
-        match server::ask::ask(listener.address, listener.secure) {
+        match ask::ask(listener.address, listener.secure) {
             Ok(answer) if answer.is_relay() => running(config, &url, &answer, report),
             Ok(_) => another(&url, listener, report),
             Err(_) if listener.optional => {}
@@ -21,7 +22,7 @@ pub(super) fn listeners(config: &Config, report: &mut Report) {
     }
 }
 
-fn running(config: &Config, url: &str, answer: &server::ask::Answer, report: &mut Report) {
+fn running(config: &Config, url: &str, answer: &ask::Answer, report: &mut Report) {
     let methods = answer.methods();
     let offers = match methods.is_empty() {
         true => "no method".to_owned(),
@@ -74,7 +75,7 @@ pub(super) fn outputs(config: &Config, plan: Option<&Plan>, report: &mut Report)
         return;
     };
     for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
-        let found = server::probe(output, connector.as_ref());
+        let found = probe::probe(output, connector.as_ref());
         report.say(&output.label);
         for fact in found.facts {
             report.say(format_args!("  {fact}"));

@@ -3,10 +3,10 @@
 use super::Error;
 use crate::cli::SendOptions;
 use crate::commands::passwd;
-use crate::ntlm::crypto::NtHash;
-use crate::ntlm::initiator::ClientAccount;
+use crate::files::accounts::Account;
+use crate::protocol::ntlm::crypto::NtHash;
+use crate::protocol::ntlm::initiator::ClientAccount;
 use crate::tls::HostFiles;
-use crate::users::Account;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
 use zeroize::Zeroizing;

@@ -1,10 +1,10 @@
 //! Why nothing, or not everything, was acknowledged.
 
+use crate::client;
 use crate::commands::passwd;
-use crate::source;
+use crate::files::accounts;
+use crate::protocol::wsman;
 use crate::tls;
-use crate::users;
-use crate::wsman;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -17,13 +17,13 @@ pub enum Error {
     /// The file holds no `<Event>`.
     NoEvents(PathBuf),
     /// The account of `--user`.
-    Account(users::Reason),
+    Account(accounts::Reason),
     /// The file of the password.
     PasswordFile(PathBuf, io::Error),
     /// The account's password.
     Password(passwd::Error),
     /// The collector's address, or the talk with it.
-    Session(source::Error),
+    Session(client::Error),
     /// The connection.
     Connection(String, io::Error),
     /// The connection to where the collector's answer leads, which is another place.
@@ -56,7 +56,7 @@ impl Error {
             | Self::Account(_)
             | Self::PasswordFile(..)
             | Self::Password(_)
-            | Self::Session(source::Error::Address(_))
+            | Self::Session(client::Error::Address(_))
             | Self::Tls(_)
             | Self::NotHttps => 2,
             _ => 1,
@@ -111,8 +111,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<source::Error> for Error {
-    fn from(error: source::Error) -> Self {
+impl From<client::Error> for Error {
+    fn from(error: client::Error) -> Self {
         Self::Session(error)
     }
 }

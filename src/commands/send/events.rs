@@ -31,7 +31,7 @@ impl Stock {
             });
         };
         let bytes = std::fs::read(path).map_err(|e| Error::File(path.to_owned(), e))?;
-        let (text, _) = crate::wire::decode_text(&bytes, crate::wire::Charset::Utf8);
+        let (text, _) = crate::base::wire::decode_text(&bytes, crate::base::wire::Charset::Utf8);
         let events = split(&text);
         if events.is_empty() {
             return Err(Error::NoEvents(path.to_owned()));

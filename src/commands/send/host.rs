@@ -1,12 +1,12 @@
 //! A played host and its connections.
 
 use super::Error;
-use crate::ntlm::initiator::{Client, ClientAccount, Nonces};
-use crate::resolver;
-use crate::source::{Endpoint, Reply, Session};
+use crate::client::{Endpoint, Reply, Session};
+use crate::protocol::ntlm::initiator::{Client, ClientAccount, Nonces};
+use crate::protocol::wsman;
+use crate::protocol::wsman::source::{Offered, Sender};
+use crate::system::resolver;
 use crate::tls::{Dialer, SslStream};
-use crate::wsman;
-use crate::wsman::source::{Offered, Sender};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use std::fmt;

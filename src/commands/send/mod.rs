@@ -17,10 +17,10 @@ mod host;
 pub use error::Error;
 
 use crate::cli::SendOptions;
+use crate::client::Endpoint;
 use crate::commands::words::plain;
-use crate::source::Endpoint;
+use crate::protocol::wsman::source::Offered;
 use crate::tls::Dialer;
-use crate::wsman::source::Offered;
 use delivery::Delivery;
 use events::{Stock, Supply};
 use host::{Host, Manner, Secure};

@@ -17,8 +17,8 @@ use super::words::count;
 use crate::cli::SourcesOptions;
 use crate::config;
 use crate::hosts::{Host, Moment, Refusal, Saved, State};
-use crate::sqlite::{self, Old};
 use crate::store;
+use crate::store::sqlite::{self, Old};
 use select::{Concerned, Filter};
 
 /// Why there is nothing to show.

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::HostKind;
-use crate::{keytabs, tls};
+use crate::files::keytabs;
+use crate::tls;
 
 /// Why the Windows side cannot be told.
 #[derive(Debug)]

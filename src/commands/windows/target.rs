@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use super::Error;
 use crate::cli::{HostKind, RelayOptions, WindowsOptions};
 use crate::config::{Config, Listener};
+use crate::files::keytabs;
 use crate::output::is_host_name;
-use crate::{keytabs, tls};
+use crate::tls;
 
 /// What flags and files say about the relay, as hosts meet it.
 pub(super) struct Facts<'a> {

@@ -7,10 +7,10 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use uuid::Uuid;
-use wecrelay::ntlm::initiator::{Client, Nonces};
-use wecrelay::source::{Endpoint, Session};
-use wecrelay::wire::{self, Charset};
-use wecrelay::wsman::source::{self, Offered, Sender};
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::client::{Endpoint, Session};
+use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
+use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 
 const HOST: &str = "bench.example.com";
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";

@@ -55,7 +55,7 @@ impl Stage {
         let words: Vec<_> = module.split(['/', '.']).collect();
         let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
         // The gate and what passes it; syslog and wsman have files of that name too.
-        let is_gate = words.first() == Some(&"xml");
+        let is_gate = matches!(words[..], ["xml", ..] | ["base", "xml", ..]);
         Some(match () {
             () if has(&["tls", "secure", "stream"]) => Self::TlsRead,
             () if has(&["ntlm", "kerberos", "spnego", "auth", "multipart"]) => Self::Unseal,

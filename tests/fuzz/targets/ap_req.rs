@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::auth;
-use wecrelay::kerberos::crypto::{Enctype, Key, usage};
-use wecrelay::kerberos::keytab::{Entry, Keytab};
-use wecrelay::kerberos::messages::{
+use wecrelay::protocol::kerberos::crypto::{Enctype, Key, usage};
+use wecrelay::protocol::kerberos::keytab::{Entry, Keytab};
+use wecrelay::protocol::kerberos::messages::{
     self, ApRep, ApReq, ApReqBody, Application, EncApRepPart, EncryptedData, Flags, Number, Octets,
     PrincipalName, Text, TicketBody, ap_options,
 };
-use wecrelay::kerberos::{Error, Keytabs, Rules, Service};
-use wecrelay::ntlm::{Accounts, Server};
-use wecrelay::spnego::{Mechanism, NegTokenInit, Token};
+use wecrelay::protocol::kerberos::{Error, Keytabs, Rules, Service};
+use wecrelay::protocol::ntlm::{Accounts, Server};
+use wecrelay::protocol::spnego::{Mechanism, NegTokenInit, Token};
 
 const ENCTYPE: Enctype = Enctype::Aes128Sha1;
 /// When the seeds were made.
@@ -118,7 +118,7 @@ fn service() -> Service {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::ntlm::Known> {
+    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::protocol::ntlm::Known> {
         None
     }
 }

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 use wecrelay::bookmark::Bookmark;
-use wecrelay::wire::{self, Charset};
-use wecrelay::wsman::source::{self, Sender};
-use wecrelay::wsman::subscribe::ContentFormat;
-use wecrelay::wsman::xml::Skeleton;
-use wecrelay::wsman::{
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::protocol::wsman::source::{self, Sender};
+use wecrelay::protocol::wsman::subscribe::ContentFormat;
+use wecrelay::protocol::wsman::xml::Skeleton;
+use wecrelay::protocol::wsman::{
     self, Body, Fault, Header, Message, Offer, Policy, Profile, Subcode, Subscription, text,
 };
 
@@ -123,7 +123,7 @@ fn relates(answer: &str, header: &Header) {
     let mut nodes = document.descendants();
     let node = nodes.find(|node| node.tag_name().name() == "RelatesTo");
     assert_eq!(
-        node.map(wecrelay::xml::text).as_deref(),
+        node.map(wecrelay::base::xml::text).as_deref(),
         Some(&*header.message_id)
     );
 }

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::http::request::{Decoder, Progress};
-use wecrelay::http::{Error, Limits, Request};
+use wecrelay::protocol::http::request::{Decoder, Progress};
+use wecrelay::protocol::http::{Error, Limits, Request};
 
 /// Small, so that inputs reach them.
 const LIMITS: Limits = Limits {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::kerberos::keytab::{Error, Keytab, Lookup};
+use wecrelay::protocol::kerberos::keytab::{Error, Keytab, Lookup};
 
 fuzz_target!(|data: &[u8]| match Keytab::parse(data) {
     Ok(keytab) => check(&keytab, data),
@@ -27,7 +27,7 @@ fn check(keytab: &Keytab, data: &[u8]) {
         let Lookup::Keys(keys) = keytab.find(&name, Some(entry.kvno), enctype) else {
             panic!("{name} is lost");
         };
-        let same = |key: &&wecrelay::kerberos::crypto::Key| key.as_bytes() == entry.key.as_bytes();
+        let same = |key: &&wecrelay::protocol::kerberos::crypto::Key| key.as_bytes() == entry.key.as_bytes();
         assert!(keys.iter().any(same));
     }
 }

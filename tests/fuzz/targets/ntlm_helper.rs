@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::auth::Verdict;
-use wecrelay::helper::protocol::{Answer, Decoder, Error, emit};
-use wecrelay::ntlm::Question;
+use wecrelay::auth::ntlm_helper::protocol::{Answer, Decoder, Error, emit};
+use wecrelay::protocol::ntlm::Question;
 
 /// Answers with their keys, and the error that ended them.
 fn decode(pieces: &[&[u8]]) -> (Vec<String>, Option<Error>) {

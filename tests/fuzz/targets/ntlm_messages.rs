@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::ntlm::messages::{
+use wecrelay::protocol::ntlm::messages::{
     Authenticate, Challenge, Flags, Negotiate, NtResponse, message_type,
 };
-use wecrelay::ntlm::{Accounts, ExpectNegotiate, Rules, Server};
+use wecrelay::protocol::ntlm::{Accounts, ExpectNegotiate, Rules, Server};
 
 fuzz_target!(|data: &[u8]| {
     let (negotiate, challenge, authenticate) = (
@@ -66,7 +66,7 @@ fn has_payload(message: &Authenticate) -> bool {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::ntlm::Known> {
+    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::protocol::ntlm::Known> {
         None
     }
 }

@@ -4,8 +4,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::kerberos::crypto::{Enctype, Key, usage};
-use wecrelay::kerberos::pac::{Pac, verify};
+use wecrelay::protocol::kerberos::crypto::{Enctype, Key, usage};
+use wecrelay::protocol::kerberos::pac::{Pac, verify};
 
 /// The logon of the seeds.
 const AUTHTIME: u64 = 1_795_627_647;

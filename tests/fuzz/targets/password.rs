@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use libfuzzer_sys::fuzz_target;
 use wecrelay::auth::digest::{Answer, Quality};
 use wecrelay::auth::{Algorithm, Credentials, Ha1, Offer, Passwords, Presented, Step};
-use wecrelay::ntlm::Name;
+use wecrelay::protocol::ntlm::Name;
 
 const REALM: &str = "Event collector";
 const PASSWORD: &str = "d41d8cd98f00b204 that no input guesses";

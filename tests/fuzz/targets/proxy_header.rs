@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::proxy::{self, Header, MAX_HEADER};
+use wecrelay::protocol::proxy::{self, Header, MAX_HEADER};
 
 fuzz_target!(|data: &[u8]| {
     let whole = Header::parse(data);

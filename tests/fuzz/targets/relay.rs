@@ -14,18 +14,19 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::clock::Now;
+use wecrelay::base::clock::Now;
 use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use wecrelay::connection::{Limits, Rules};
-use wecrelay::link::Task;
-use wecrelay::ntlm::{Accounts, Server, initiator};
-use wecrelay::source::{Endpoint, Reply, Session};
+use wecrelay::output::link::Task;
+use wecrelay::protocol::ntlm::{Accounts, Server, initiator};
+use wecrelay::client::{Endpoint, Reply, Session};
 use wecrelay::store::Memory;
 use wecrelay::syslog::Mapping;
-use wecrelay::wire::{self, Charset};
-use wecrelay::wsman::subscribe::{ContentFormat, Subscription};
-use wecrelay::wsman::{self, Body};
-use wecrelay::{auth, event, http, output, sldc};
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::protocol::wsman::subscribe::{ContentFormat, Subscription};
+use wecrelay::protocol::wsman::{self, Body};
+use wecrelay::protocol::{http, sldc};
+use wecrelay::{auth, event, output};
 
 const SOURCE: ConnId = ConnId(1);
 const END: &str = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
@@ -75,7 +76,7 @@ fn say(text: &str) {
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::ntlm::Known> {
+    fn find(&self, _user: &str, _domain: &str) -> Option<wecrelay::protocol::ntlm::Known> {
         None
     }
 }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::time::Instant;
-use wecrelay::syslog::relp::{Answer, Client, Error, parse};
+use wecrelay::protocol::relp::{Answer, Client, Error, parse};
 
 /// Messages under way, with their transaction numbers as keys: `open` is the first.
 const KEYS: std::ops::Range<u64> = 2..22;

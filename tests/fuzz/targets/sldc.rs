@@ -1,11 +1,11 @@
 //! Any bytes as an SLDC record, and any bytes packed and unpacked again.
 #![no_main]
 
-#[path = "../../../src/sldc/ring.rs"]
+#[path = "../../../src/protocol/sldc/ring.rs"]
 mod ring;
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::sldc::{self, Error};
+use wecrelay::protocol::sldc::{self, Error};
 
 /// Size of the history, for the plain decoder.
 const HISTORY: usize = 1024;

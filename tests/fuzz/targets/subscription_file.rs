@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
-use wecrelay::subscriptions::{self, Parsed};
-use wecrelay::wsman::{self, Header, Offer, Policy, Profile, source};
+use wecrelay::files::subscriptions::{self, Parsed};
+use wecrelay::protocol::wsman::{self, Header, Offer, Policy, Profile, source};
 
 fuzz_target!(|text: &str| {
     let Ok(Parsed { subscription, .. }) = subscriptions::parse(text, "fuzz.xml") else {

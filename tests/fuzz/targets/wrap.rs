@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::kerberos::crypto::{Enctype, Key};
-use wecrelay::kerberos::wrap::{Error, Session};
+use wecrelay::protocol::kerberos::crypto::{Enctype, Key};
+use wecrelay::protocol::kerberos::wrap::{Error, Session};
 
 // Two bytes choose, one is the size of the token; token and data follow.
 fuzz_target!(|data: &[u8]| {

@@ -7,9 +7,10 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::wsman::xml::Skeleton;
-use wecrelay::xml::{self, Limits};
-use wecrelay::{event, wsman};
+use wecrelay::protocol::wsman::xml::Skeleton;
+use wecrelay::base::xml::{self, Limits};
+use wecrelay::event;
+use wecrelay::protocol::wsman;
 
 const SMALL: usize = 64 * 1024;
 const TIMES: usize = 4;

@@ -1,0 +1,320 @@
+//! Which process is asked what, and which is to be started or given up.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::protocol::{self, Decoder};
+use crate::auth::Verdict;
+use crate::base::clock::Now;
+use crate::protocol::ntlm::Question;
+
+/// How long a process may think about one question.
+pub const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long a question may wait for a process.
+const QUEUE_TIME: Duration = Duration::from_secs(10);
+/// Questions that may wait.
+const QUEUED: usize = 4096;
+/// Bytes of them.
+const QUEUED_BYTES: usize = 16 << 20;
+/// The pause before the second start of a process that has not answered anything
+/// doubles from here ...
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// ... up to here.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the event loop is to do. A place is that of a process in the pool.
+#[derive(Debug)]
+pub enum Task<Id> {
+    /// Start a process there, and say [`Pool::handle_started`] or [`Pool::handle_ended`].
+    Start(usize),
+    /// Write this to it.
+    Send(usize, Vec<u8>),
+    /// Close its input: it has nothing more to do. The place is empty from now on.
+    Close(usize),
+    /// Kill it. The place is empty from now on.
+    Kill(usize),
+    /// Whoever asked may know.
+    Answer(Id, Verdict),
+}
+
+/// A question and who asks; one an [`Id`](Task) at a time.
+#[derive(Debug)]
+struct Asked<Id> {
+    id: Id,
+    lines: Vec<u8>,
+    /// When it has waited too long.
+    until: Instant,
+    /// A process has ended over it.
+    is_second: bool,
+}
+
+#[derive(Debug)]
+enum State<Id> {
+    /// To be started when its time has come.
+    Empty { until: Instant },
+    /// Being started.
+    Starting,
+    /// Waits for a question.
+    Idle,
+    /// Has one.
+    Busy { asked: Asked<Id>, until: Instant },
+}
+
+#[derive(Debug)]
+struct Place<Id> {
+    state: State<Id>,
+    decoder: Decoder,
+    /// The pause before its next start, if it ends without having answered.
+    pause: Duration,
+    /// To be replaced once it is idle.
+    is_old: bool,
+}
+
+/// A bounded queue of questions, and processes that answer one at a time.
+#[derive(Debug)]
+pub struct Pool<Id> {
+    places: Vec<Place<Id>>,
+    queue: VecDeque<Asked<Id>>,
+    queued_bytes: usize,
+    tasks: VecDeque<Task<Id>>,
+    /// A process gave trouble, and none has answered since.
+    is_failing: bool,
+}
+
+impl<Id: Copy> Pool<Id> {
+    /// A pool of `size` processes that are to be started.
+    #[must_use]
+    pub fn new(now: Now, size: usize) -> Self {
+        let until = now.monotonic;
+        let place = || Place {
+            state: State::Empty { until },
+            decoder: Decoder::default(),
+            pause: Duration::ZERO,
+            is_old: false,
+        };
+        let mut pool = Self {
+            places: std::iter::repeat_with(place).take(size).collect(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            tasks: VecDeque::new(),
+            is_failing: false,
+        };
+        pool.handle_timeout(now);
+        pool
+    }
+
+    /// What is to be done; ask until there is nothing.
+    #[must_use]
+    pub fn poll_task(&mut self) -> Option<Task<Id>> {
+        self.tasks.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let places = self.places.iter().filter_map(|place| match place.state {
+            State::Empty { until } | State::Busy { until, .. } => Some(until),
+            State::Starting | State::Idle => None,
+        });
+        // All wait equally long, so that the first is the first to have waited too long.
+        places
+            .chain(self.queue.front().map(|asked| asked.until))
+            .min()
+    }
+
+    /// Takes a question in; one [`Task::Answer`] will follow.
+    pub fn ask(&mut self, now: Now, id: Id, question: &Question) {
+        let lines = protocol::emit(question);
+        let is_full = self.queue.len() >= QUEUED || self.queued_bytes + lines.len() > QUEUED_BYTES;
+        if is_full {
+            let why = format!("{} questions wait already", self.queue.len());
+            return self.answer(id, Verdict::Unavailable(why));
+        }
+        self.queued_bytes += lines.len();
+        self.queue.push_back(Asked {
+            id,
+            lines,
+            until: now.monotonic + QUEUE_TIME,
+            is_second: false,
+        });
+        self.dispatch(now);
+    }
+
+    /// A process runs in that place.
+    pub fn handle_started(&mut self, now: Now, index: usize) {
+        if let Some(place) = self.places.get_mut(index) {
+            place.state = State::Idle;
+            place.decoder = Decoder::default();
+            place.is_old = false;
+            self.dispatch(now);
+        }
+    }
+
+    /// The process of that place could not be started, or is gone.
+    pub fn handle_ended(&mut self, now: Now, index: usize, why: &str) {
+        let place = self.places.get(index);
+        if place.is_none_or(|place| matches!(place.state, State::Empty { .. })) {
+            return;
+        }
+        match self.vacate(now, index, why) {
+            Some(asked) if !asked.is_second => {
+                // Another one may know.
+                self.queued_bytes += asked.lines.len();
+                self.queue.push_front(Asked {
+                    is_second: true,
+                    ..asked
+                });
+                self.dispatch(now);
+            }
+            Some(asked) => {
+                let why = format!("the helper {why}");
+                self.answer(asked.id, Verdict::Unavailable(why));
+            }
+            None => {}
+        }
+    }
+
+    /// Bytes came from the process of that place.
+    pub fn handle_received(&mut self, now: Now, index: usize, bytes: &[u8]) {
+        match self.places.get_mut(index) {
+            Some(place) if matches!(place.state, State::Idle | State::Busy { .. }) => {
+                place.decoder.feed(bytes);
+            }
+            // Last words of one that was given up.
+            _ => return,
+        }
+        loop {
+            let Some(place) = self.places.get_mut(index) else {
+                return;
+            };
+            match (place.decoder.poll(), &place.state) {
+                (Ok(None), _) => break,
+                (Ok(Some(answer)), State::Busy { .. }) => {
+                    let before = std::mem::replace(&mut place.state, State::Idle);
+                    place.pause = Duration::ZERO;
+                    if let State::Busy { asked, .. } = before {
+                        self.note_answer();
+                        self.answer(asked.id, answer.verdict());
+                    }
+                }
+                (Ok(Some(_)), _) => {
+                    // Its answers might be those to other questions from now on.
+                    return self.give_up(now, index, "answers though it was not asked");
+                }
+                (Err(error), _) => {
+                    let why = format!("does not speak ntlm-server-1: it sends {error}");
+                    return self.give_up(now, index, &why);
+                }
+            }
+        }
+        self.dispatch(now);
+    }
+
+    /// Time has passed; calls too early are harmless.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for index in 0..self.places.len() {
+            let Some(place) = self.places.get_mut(index) else {
+                continue;
+            };
+            match &place.state {
+                State::Empty { until } if *until <= now.monotonic => {
+                    place.state = State::Starting;
+                    self.tasks.push_back(Task::Start(index));
+                }
+                State::Busy { until, .. } if *until <= now.monotonic => {
+                    let why = format!("has not answered within {} s", ANSWER_TIME.as_secs());
+                    self.give_up(now, index, &why);
+                }
+                _ => {}
+            }
+        }
+        let is_over = |asked: &Asked<Id>| asked.until <= now.monotonic;
+        while self.queue.front().is_some_and(is_over)
+            && let Some(asked) = self.queue.pop_front()
+        {
+            self.queued_bytes -= asked.lines.len();
+            let why = format!("no helper was free within {} s", QUEUE_TIME.as_secs());
+            self.answer(asked.id, Verdict::Unavailable(why));
+        }
+    }
+
+    /// Replaces all processes, each when it has answered what it was asked.
+    pub fn restart(&mut self, now: Now) {
+        self.places.iter_mut().for_each(|place| {
+            place.is_old = true;
+            place.pause = Duration::ZERO;
+        });
+        self.dispatch(now);
+    }
+
+    /// Hands out questions, and replaces what is old and idle.
+    fn dispatch(&mut self, now: Now) {
+        for index in 0..self.places.len() {
+            let Some(place) = self.places.get_mut(index) else {
+                continue;
+            };
+            if !matches!(place.state, State::Idle) {
+                continue;
+            }
+            if place.is_old {
+                place.state = State::Starting;
+                self.tasks.push_back(Task::Close(index));
+                self.tasks.push_back(Task::Start(index));
+                continue;
+            }
+            if self.queue.is_empty() {
+                continue;
+            }
+            if !place.decoder.is_clean() {
+                self.give_up(now, index, "talks though it was not asked");
+                continue;
+            }
+            if let Some(asked) = self.queue.pop_front() {
+                self.queued_bytes -= asked.lines.len();
+                self.tasks.push_back(Task::Send(index, asked.lines.clone()));
+                let until = now.monotonic + ANSWER_TIME;
+                place.state = State::Busy { asked, until };
+            }
+        }
+    }
+
+    /// Kills a process that is of no use, and answers what it was asked.
+    fn give_up(&mut self, now: Now, index: usize, why: &str) {
+        self.tasks.push_back(Task::Kill(index));
+        if let Some(asked) = self.vacate(now, index, why) {
+            let why = format!("the helper {why}");
+            self.answer(asked.id, Verdict::Unavailable(why));
+        }
+    }
+
+    /// Empties a place until its pause is over.
+    fn vacate(&mut self, now: Now, index: usize, why: &str) -> Option<Asked<Id>> {
+        let place = self.places.get_mut(index)?;
+        let until = now.monotonic + place.pause;
+        let seconds = place.pause.as_secs_f32();
+        place.pause = (place.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        let before = std::mem::replace(&mut place.state, State::Empty { until });
+        if std::mem::replace(&mut self.is_failing, true) {
+            log::debug!("--ntlm-helper: process {index} {why}; started again in {seconds} s");
+        } else {
+            log::warn!("--ntlm-helper: process {index} {why}; started again in {seconds} s");
+        }
+        match before {
+            State::Busy { asked, .. } => Some(asked),
+            _ => None,
+        }
+    }
+
+    fn note_answer(&mut self) {
+        if std::mem::take(&mut self.is_failing) {
+            log::info!("--ntlm-helper: processes answer again");
+        }
+    }
+
+    fn answer(&mut self, id: Id, verdict: Verdict) {
+        self.tasks.push_back(Task::Answer(id, verdict));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,448 @@
+//! Bytes as they lie on the wire: little-endian integers and text.
+//!
+//! Everything that reads foreign binary structures (NTLM messages, sealed
+//! parts) does so through [`Reader`], which cannot read out of bounds.
+
+pub mod der;
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A structure ended before its last field: offset in bytes where more was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    /// Offset from the start of the structure, in bytes.
+    pub offset: usize,
+}
+
+impl fmt::Display for Truncated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ends early, at byte {}", self.offset)
+    }
+}
+
+impl std::error::Error for Truncated {}
+
+/// Reads little-endian values from the front of a byte slice.
+///
+/// ```
+/// let mut reader = wecrelay::base::wire::Reader::new(&[1, 0, 2]);
+/// assert_eq!(reader.u16(), Ok(1));
+/// assert_eq!(reader.u8(), Ok(2));
+/// assert!(reader.u8().is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `data`.
+    #[must_use]
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// Offset of the next byte.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.data.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next `count` bytes.
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Truncated> {
+        let end = self.at.checked_add(count);
+        let taken = end.and_then(|end| self.data.get(self.at..end));
+        let taken = taken.ok_or(Truncated { offset: self.at })?;
+        self.at = self.at.saturating_add(count);
+        Ok(taken)
+    }
+
+    /// The next `N` bytes, as an array.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
+        let at = self.at;
+        let bytes = self.bytes(N)?;
+        bytes.try_into().map_err(|_| Truncated { offset: at })
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Result<u8, Truncated> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    /// A little-endian 16-bit integer.
+    pub fn u16(&mut self) -> Result<u16, Truncated> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// A little-endian 32-bit integer.
+    pub fn u32(&mut self) -> Result<u32, Truncated> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// A little-endian 64-bit integer.
+    pub fn u64(&mut self) -> Result<u64, Truncated> {
+        self.array().map(u64::from_le_bytes)
+    }
+}
+
+/// How a text body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Charset {
+    /// UTF-16; little-endian unless a byte order mark says otherwise.
+    #[default]
+    Utf16,
+    /// UTF-8.
+    Utf8,
+}
+
+impl Charset {
+    /// The charset of that name, compared without case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let known = |candidates: &[&str]| candidates.iter().any(|c| name.eq_ignore_ascii_case(c));
+        if known(&["utf-16", "utf-16le", "utf-16be"]) {
+            Some(Self::Utf16)
+        } else if known(&["utf-8", "utf8", "us-ascii"]) {
+            Some(Self::Utf8)
+        } else {
+            None
+        }
+    }
+
+    /// The name that goes into a `charset` parameter.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf16 => "UTF-16",
+            Self::Utf8 => "UTF-8",
+        }
+    }
+}
+
+/// What stands for bytes that are no character: a noncharacter that XML forbids, so that
+/// the repair of events finds and marks it; U+FFFD may be the source's own.
+pub const NO_CHARACTER: char = '\u{fffe}';
+
+/// Decodes a text body: a byte order mark decides, then `declared`.
+///
+/// Never fails: unpaired surrogates, an odd last byte and bad UTF-8 become
+/// [`NO_CHARACTER`], because one bad event must not cost a batch. A body that says
+/// UTF-16 but starts with the bytes of `<` in UTF-8 is read as UTF-8.
+#[must_use]
+pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
+    let utf16 = |bytes, order| {
+        let text = decode_utf16(bytes, order, NO_CHARACTER);
+        (text.into(), Charset::Utf16)
+    };
+    match (body, declared) {
+        ([0xff, 0xfe, rest @ ..], _) => utf16(rest, Order::Little),
+        ([0xfe, 0xff, rest @ ..], _) => utf16(rest, Order::Big),
+        ([0xef, 0xbb, 0xbf, rest @ ..], _) => (decode_utf8(rest), Charset::Utf8),
+        ([b'<', 0, ..], _) => utf16(body, Order::Little),
+        ([0, b'<', ..], _) => utf16(body, Order::Big),
+        ([b'<', ..], _) | (_, Charset::Utf8) => (decode_utf8(body), Charset::Utf8),
+        (_, Charset::Utf16) => utf16(body, Order::Little),
+    }
+}
+
+fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(NO_CHARACTER);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Byte order of UTF-16 units.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    #[inline]
+    fn unit(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        }
+    }
+}
+
+/// `bad` stands for unpaired surrogates and an odd last byte.
+fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> String {
+    let mut text = Vec::with_capacity(bytes.len() / 2 + bytes.len() / 16);
+    let (units, odd) = bytes.as_chunks::<2>();
+    let mut rest = units;
+    while !rest.is_empty() {
+        rest = push_ascii(&mut text, rest, order);
+        rest = push_wide(&mut text, rest, order, bad);
+    }
+    if !odd.is_empty() {
+        push_char(&mut text, bad);
+    }
+    // Always valid, as only whole characters were pushed; checking costs next to nothing.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Takes whole blocks of ASCII off the front, which is nearly all that comes.
+/// The loop has no branch, so that the compiler makes vector instructions of it.
+fn push_ascii<'a>(text: &mut Vec<u8>, mut units: &'a [[u8; 2]], order: Order) -> &'a [[u8; 2]] {
+    const BLOCK: usize = 64;
+    while let Some((block, rest)) = units.split_first_chunk::<BLOCK>() {
+        let mut narrow = [0; BLOCK];
+        let mut above = 0;
+        for (to, from) in narrow.iter_mut().zip(block) {
+            let unit = order.unit(*from);
+            above |= unit;
+            [*to, _] = unit.to_le_bytes();
+        }
+        if above >= 0x80 {
+            break;
+        }
+        text.extend_from_slice(&narrow);
+        units = rest;
+    }
+    units
+}
+
+/// Decodes one block of any text; a pair cut by the block's end stays whole.
+fn push_wide<'a>(
+    text: &mut Vec<u8>,
+    units: &'a [[u8; 2]],
+    order: Order,
+    bad: char,
+) -> &'a [[u8; 2]] {
+    const BLOCK: usize = 16;
+    let mut end = BLOCK.min(units.len());
+    let last = end.checked_sub(1).and_then(|last| units.get(last));
+    if last.is_some_and(|unit| (0xd800..0xdc00).contains(&order.unit(*unit))) {
+        end = units.len().min(end + 1);
+    }
+    let (block, rest) = units.split_at(end);
+    for char in char::decode_utf16(block.iter().map(|unit| order.unit(*unit))) {
+        push_char(text, char.unwrap_or(bad));
+    }
+    rest
+}
+
+fn push_char(text: &mut Vec<u8>, char: char) {
+    match u8::try_from(char) {
+        Ok(byte) if byte.is_ascii() => text.push(byte),
+        _ => text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+/// Without white space, as XML means it, at both ends. Nearly always there is none.
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [first, .., last] if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_matches([' ', '\t', '\r', '\n']),
+    }
+}
+
+/// Whether `needle` is in `text`; quick where its first byte is rare there.
+#[must_use]
+pub fn contains(text: &str, needle: &str) -> bool {
+    let Some(first) = needle.as_bytes().first() else {
+        return true;
+    };
+    let mut places = memchr::memchr_iter(*first, text.as_bytes());
+    places.any(|at| {
+        text.as_bytes()
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(needle.as_bytes()))
+    })
+}
+
+/// Position of the first byte that `special` says yes to. Without branches, so that the
+/// compiler takes a block at once.
+#[inline]
+pub fn find(bytes: &[u8], special: impl Fn(u8) -> bool) -> Option<usize> {
+    const BLOCK: usize = 16;
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut start = 0;
+    for block in blocks {
+        let mut marks = [0; BLOCK];
+        for (mark, byte) in marks.iter_mut().zip(block) {
+            *mark = if special(*byte) { 0xff } else { 0 };
+        }
+        let marks = u128::from_le_bytes(marks);
+        if marks != 0 {
+            let at = usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0);
+            return Some(start + at);
+        }
+        start += BLOCK;
+    }
+    let at = rest.iter().position(|byte| special(*byte))?;
+    Some(start + at)
+}
+
+/// Whether XML 1.0 forbids this character, raw and as a reference.
+#[must_use]
+pub fn is_forbidden(character: char) -> bool {
+    matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Whether `text` holds a forbidden character (references are not looked at).
+/// Written to be vectorised: it runs over every event.
+#[must_use]
+pub fn has_forbidden(text: &str) -> bool {
+    let (mut control, mut maybe_noncharacter) = (false, false);
+    for byte in text.as_bytes() {
+        control |= *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r');
+        maybe_noncharacter |= *byte == 0xef;
+    }
+    control || (maybe_noncharacter && text.contains(['\u{fffe}', '\u{ffff}']))
+}
+
+/// Appends `text` as UTF-16LE, without a byte order mark.
+pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len().saturating_mul(2));
+    out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+}
+
+/// `text` as UTF-16LE, without a byte order mark.
+#[must_use]
+pub fn utf16(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_utf16(&mut out, text);
+    out
+}
+
+/// Text from UTF-16LE without a byte order mark, as in NTLM fields.
+#[must_use]
+pub fn from_utf16(bytes: &[u8]) -> String {
+    decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER)
+}
+
+/// Encodes an answer: UTF-16LE with byte order mark (Windows insists on it), or UTF-8.
+#[must_use]
+pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
+    match charset {
+        Charset::Utf8 => text.as_bytes().to_vec(),
+        Charset::Utf16 => {
+            let mut out = vec![0xff, 0xfe];
+            push_utf16(&mut out, text);
+            out
+        }
+    }
+}
+
+/// Appends a number in decimal.
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut length = 0;
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        length += 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_goes_past_the_end() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(reader.u64(), Ok(0x0807_0605_0403_0201));
+        assert_eq!(reader.u16(), Err(Truncated { offset: 8 }));
+        assert_eq!(reader.bytes(usize::MAX), Err(Truncated { offset: 8 }));
+        assert_eq!(reader.rest(), [9]);
+    }
+
+    #[test]
+    fn text_survives_both_ways_at_every_block_boundary() {
+        for lead in 0..80 {
+            let text = "x".repeat(lead) + "é\u{1f980}" + &"y".repeat(70) + "ß";
+            for charset in [Charset::Utf16, Charset::Utf8] {
+                let encoded = encode_text(&text, charset);
+                assert_eq!(
+                    decode_text(&encoded, charset),
+                    (text.as_str().into(), charset)
+                );
+            }
+            assert_eq!(from_utf16(&utf16(&text)), text);
+        }
+    }
+
+    #[test]
+    fn byte_order_marks_win_over_the_declared_charset() {
+        let be: Vec<u8> = [0xfe, 0xff, 0, b'a'].to_vec();
+        assert_eq!(decode_text(&be, Charset::Utf8).0, "a");
+        assert_eq!(decode_text(b"\xef\xbb\xbfa", Charset::Utf16).0, "a");
+        assert_eq!(decode_text(b"<\0a\0", Charset::Utf8).0, "<a");
+        assert_eq!(decode_text(b"<a>", Charset::Utf16).0, "<a>");
+    }
+
+    #[test]
+    fn text_is_searched_and_trimmed_as_the_library_does() {
+        for text in [
+            "",
+            " ",
+            "a",
+            " a",
+            "a\t",
+            "a ]> ]]> b",
+            "]]",
+            "\u{a0}x\u{a0}",
+            "\r\n x y \n",
+        ] {
+            assert_eq!(trim(text), text.trim_matches([' ', '\t', '\r', '\n']));
+            for needle in ["", "]]>", "]", "b"] {
+                assert_eq!(
+                    contains(text, needle),
+                    text.contains(needle),
+                    "{needle:?} in {text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_wherever_it_is() {
+        let special = |byte: u8| byte == b'x';
+        for length in 0..50 {
+            let mut bytes = vec![b'.'; length];
+            assert_eq!(find(&bytes, special), None);
+            for at in (0..length).rev() {
+                bytes[at] = b'x';
+                assert_eq!(find(&bytes, special), Some(at));
+            }
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_and_odd_bytes_are_replaced() {
+        let (text, _) = decode_text(
+            &[0xff, 0xfe, 0x00, 0xd8, b'a', 0, 0x00, 0xdc, 7],
+            Charset::Utf16,
+        );
+        assert_eq!(text, "\u{fffe}a\u{fffe}\u{fffe}");
+        assert_eq!(decode_text(b"\xffa", Charset::Utf8).0, "\u{fffe}a");
+    }
+}

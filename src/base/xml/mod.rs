@@ -1,0 +1,210 @@
+//! The one gate to the XML reader: foreign text is measured before a tree is built of it.
+//!
+//! The reader below us has no limit of its own for depth, attributes or namespaces, and
+//! some of its work grows with their square. [`parse`] and [`Outline`] walk the markup
+//! once, in time that is linear in its size, and let only such text through as the reader
+//! deals with in linear time too. `tests/layers.rs` and `scripts/clippy.toml` see to it
+//! that nobody goes around them.
+
+mod gate;
+mod outline;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::base::wire::trim;
+
+pub use outline::Outline;
+pub use roxmltree::{Attribute, Document, Error as Syntax, Node, StringStorage};
+
+pub(crate) use gate::walk_tag;
+
+/// How much markup a text may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Elements within each other.
+    pub depth: usize,
+    /// Attributes of one element, namespaces included.
+    pub attributes: usize,
+    /// Namespaces declared at one place of the document.
+    pub namespaces: usize,
+    /// Elements, attributes, comments, sections and instructions in all.
+    pub nodes: usize,
+    /// `<` and `=` in all, also in text: for each the reader reserves about 100 bytes.
+    pub reserved: usize,
+}
+
+impl Limits {
+    /// Of queries, bookmarks and files of an administrator: 2 MiB of queries have about
+    /// 40,000 clauses.
+    pub const FILE: Self = Self {
+        depth: 64,
+        attributes: 64,
+        namespaces: 32,
+        nodes: 200_000,
+        reserved: 1_000_000,
+    };
+}
+
+/// The tree of a text that stays within `limits`.
+///
+/// ```
+/// use wecrelay::base::xml::{Limits, parse, text};
+/// let document = parse("<a>1<!-- or -->2</a>", &Limits::FILE)?;
+/// assert_eq!(text(document.root_element()), "12");
+/// assert!(parse(&"<a>".repeat(65), &Limits::FILE).is_err());
+/// # Ok::<(), wecrelay::base::xml::Error>(())
+/// ```
+///
+/// # Errors
+/// A limit exceeded, a document type declaration, or text that is not well-formed.
+pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, Error> {
+    gate::Scanner::new(text, limits).scan(&mut |_, _| {})?;
+    gate::check_reserved(text, limits)?;
+    read(text)
+}
+
+/// Reads what has passed the gate.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one call that the gate guards"
+)]
+fn read(text: &str) -> Result<Document<'_>, Error> {
+    Document::parse_with_options(text, roxmltree::ParsingOptions::default())
+        .map_err(Error::Malformed)
+}
+
+/// All text that stands directly in an element: comments and instructions within it
+/// do not end it. One piece is borrowed.
+#[must_use]
+pub fn text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
+    let mut whole = Cow::Borrowed("");
+    for piece in node.children().filter_map(piece) {
+        if whole.is_empty() {
+            whole = Cow::Borrowed(piece);
+        } else {
+            whole.to_mut().push_str(piece);
+        }
+    }
+    whole
+}
+
+/// The same without white space, as XML means it, at both ends.
+#[must_use]
+pub fn trimmed_text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
+    match text(node) {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => Cow::Owned(trim(&text).to_owned()),
+    }
+}
+
+/// The text of a text node.
+#[expect(clippy::disallowed_methods, reason = "a text node is all text")]
+pub fn piece<'a>(node: Node<'a, '_>) -> Option<&'a str> {
+    node.text().filter(|_| node.is_text())
+}
+
+/// Why a text was not taken. Offsets are bytes from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not well-formed. Positions do not count what an [`Outline`] leaves out.
+    Malformed(Syntax),
+    /// A document type declaration: entities are never taken.
+    Dtd {
+        /// Where it starts.
+        offset: usize,
+    },
+    /// Too many elements open.
+    Depth {
+        /// The element too many.
+        offset: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// Too many attributes in one element.
+    Attributes {
+        /// The element.
+        offset: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// Too many namespaces at one place, or different ones in all.
+    Namespaces {
+        /// The element.
+        offset: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// Too many attributes and namespaces for a text of this size.
+    Dense {
+        /// The element too many.
+        offset: usize,
+    },
+    /// Too many elements and attributes in all.
+    Nodes {
+        /// The limit.
+        most: usize,
+    },
+}
+
+impl Error {
+    /// The line of `text`, from 1, in which it is wrong.
+    #[must_use]
+    pub fn line(&self, text: &str) -> u32 {
+        let offset = match self {
+            Self::Malformed(reason) => return reason.pos().row,
+            Self::Nodes { .. } => 0,
+            Self::Dtd { offset }
+            | Self::Depth { offset, .. }
+            | Self::Attributes { offset, .. }
+            | Self::Namespaces { offset, .. }
+            | Self::Dense { offset } => *offset,
+        };
+        let before = text.as_bytes().get(..offset).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', before).count();
+        u32::try_from(lines).map_or(u32::MAX, |lines| lines.saturating_add(1))
+    }
+
+    /// Whether a limit was exceeded; else the text is wrong in itself.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        !matches!(self, Self::Malformed(_) | Self::Dtd { .. })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(reason) => write!(f, "not well-formed XML: {reason}"),
+            Self::Dtd { offset } => write!(f, "document type declaration at byte {offset}"),
+            Self::Depth { offset, most } => {
+                write!(f, "more than {most} levels of elements at byte {offset}")
+            }
+            Self::Attributes { offset, most } => {
+                write!(
+                    f,
+                    "more than {most} attributes in the element at byte {offset}"
+                )
+            }
+            Self::Namespaces { offset, most } => {
+                write!(f, "more than {most} namespaces at byte {offset}")
+            }
+            Self::Dense { offset } => write!(
+                f,
+                "too many attributes and namespaces for a text of this size, at byte {offset}"
+            ),
+            Self::Nodes { most } => write!(f, "more than {most} elements and attributes"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Malformed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! A Windows source in small: what `wecrelay send` and the tests speak. Sans-IO.
+//!
+//! A [`Session`] is one connection: it authenticates with its first message
+//! (NTLM, raw tokens under `Negotiate`) and seals everything, compressed if asked to. Inside
+//! TLS nothing is sealed, as Windows does it: a certificate, or channel bindings, vouch for it.
+
+mod response;
+
+use crate::base::wire::{self, Charset};
+use crate::protocol::http::ContentType;
+use crate::protocol::http::multipart::{self, Mechanism, Style};
+use crate::protocol::ntlm::initiator::{self, Client, ExpectChallenge, Nonces};
+use crate::protocol::ntlm::{self, Session as Security};
+use crate::protocol::sldc;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use response::Response;
+use std::fmt;
+
+/// Why a session cannot go on.
+#[derive(Debug)]
+pub enum Error {
+    /// The address is no `http://HOST[:PORT]/PATH`, nor one with `https`.
+    Address(String),
+    /// The answer is no HTTP, or more than a collector says.
+    Http(String),
+    /// The collector takes no NTLM: status and what it offers.
+    NotOffered(u16, Vec<String>),
+    /// The collector did not let us in: status and what it offers.
+    Refused(u16, Vec<String>),
+    /// The collector's challenge.
+    Ntlm(ntlm::Error),
+    /// The answer is not sealed as it should be.
+    Sealing(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(text) => {
+                write!(
+                    f,
+                    "{text:?} is no http://HOST:PORT/PATH, nor one with https"
+                )
+            }
+            Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
+            Self::NotOffered(status, offers)
+                if offers.is_empty() && (401..=403).contains(status) =>
+            {
+                write!(
+                    f,
+                    "the collector takes no account and no null session ({status}): if it takes \
+                     certificates, give one with --cert and --key, or --pfx"
+                )
+            }
+            Self::NotOffered(status, offers) if offers.is_empty() => write!(
+                f,
+                "the answer to a logon is {status}, which no collector says: look at the address"
+            ),
+            Self::NotOffered(status, offers) => write!(
+                f,
+                "the collector takes no NTLM, which is all that this command can do beside \
+                 certificates ({status}); it offers: {}",
+                schemes(offers)
+            ),
+            Self::Refused(status, offers) => {
+                let why = match status {
+                    401 => "wrong account or password, or a null session that is not allowed",
+                    403 => "it knows who this is, and does not let it in",
+                    429 => "too many failed logons; it can be tried again after a minute",
+                    _ => "its log says why",
+                };
+                write!(f, "the collector refuses the logon with {status}: {why}")?;
+                match offers.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " (it offers: {})", schemes(offers)),
+                }
+            }
+            Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
+            Self::Sealing(why) => write!(f, "the answer is not sealed as it should be: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The names of schemes, without their parameters, each once.
+fn schemes(offers: &[String]) -> String {
+    let words = offers
+        .iter()
+        .filter_map(|offer| offer.split_whitespace().next());
+    let mut words: Vec<_> = words.collect();
+    words.dedup();
+    words.join(", ")
+}
+
+/// Where a collector is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port, as for a `Host` header.
+    pub authority: String,
+    /// Path, with its slash.
+    pub path: String,
+    /// Whether it is reached by https.
+    pub secure: bool,
+}
+
+impl Endpoint {
+    /// Reads `http://HOST[:PORT]/PATH`; the port is 5985 unless given, for https 5986.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let wrong = || Error::Address(url.to_owned());
+        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+        let secure = scheme.eq_ignore_ascii_case("https");
+        if !secure && !scheme.eq_ignore_ascii_case("http") {
+            return Err(wrong());
+        }
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(wrong());
+        }
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let authority = match (has_port, secure) {
+            (true, _) => host.to_owned(),
+            (false, false) => format!("{host}:5985"),
+            (false, true) => format!("{host}:5986"),
+        };
+        Ok(Self {
+            authority,
+            path: format!("/{path}"),
+            secure,
+        })
+    }
+
+    /// The host alone, an address of IPv6 without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let (host, _) = self
+            .authority
+            .rsplit_once(':')
+            .unwrap_or((&self.authority, ""));
+        host.trim_matches(['[', ']'])
+    }
+}
+
+enum State {
+    /// Nothing was sent yet.
+    Fresh(Client),
+    /// NEGOTIATE was sent; the message waits for the challenge.
+    Challenged(ExpectChallenge, Vec<u8>),
+    Sealed(Box<Security>),
+    /// TLS does all that.
+    Plain,
+    Broken,
+}
+
+/// The answer to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The envelope, if there is one.
+    pub text: Option<String>,
+}
+
+/// One connection of a source.
+pub struct Session {
+    endpoint: Endpoint,
+    compress: bool,
+    state: State,
+    outgoing: Vec<u8>,
+    incoming: Vec<u8>,
+}
+
+impl Session {
+    /// A connection to `endpoint` that has not sent anything.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, client: Client) -> Self {
+        Self::in_state(endpoint, State::Fresh(client))
+    }
+
+    /// The same inside TLS, with a certificate.
+    #[must_use]
+    pub fn with_certificate(endpoint: Endpoint) -> Self {
+        Self::in_state(endpoint, State::Plain)
+    }
+
+    fn in_state(endpoint: Endpoint, state: State) -> Self {
+        Self {
+            endpoint,
+            compress: false,
+            state,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+        }
+    }
+
+    /// The same with bodies in SLDC, for a subscription that asks for it.
+    #[must_use]
+    pub fn compressed(self, compress: bool) -> Self {
+        Self { compress, ..self }
+    }
+
+    /// Sends an envelope; the reply to the last one must have come.
+    pub fn call(&mut self, envelope: &str) {
+        let mut plain = wire::encode_text(envelope, Charset::Utf16);
+        if self.compress {
+            plain = sldc::encode(&plain);
+        }
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Fresh(client) => {
+                let (token, next) = initiator::start(client);
+                self.post(Some(&token), None);
+                self.state = State::Challenged(next, plain);
+            }
+            State::Sealed(mut security) => {
+                let body = seal(&mut security, plain);
+                self.state = State::Sealed(security);
+                self.post(None, Some(&body));
+            }
+            State::Plain => {
+                self.state = State::Plain;
+                self.post(None, Some(&plain));
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// What is to be written; it counts as written.
+    #[must_use]
+    pub fn take_outgoing(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Takes bytes from the collector. A handshake goes on by itself, with fresh
+    /// `nonces`: look at [`Session::take_outgoing`] while there is no reply.
+    ///
+    /// # Errors
+    /// The session cannot go on.
+    pub fn handle_received(
+        &mut self,
+        bytes: &[u8],
+        nonces: &Nonces,
+    ) -> Result<Option<Reply>, Error> {
+        self.incoming.extend_from_slice(bytes);
+        let Some(response) = response::take(&mut self.incoming)? else {
+            return Ok(None);
+        };
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Challenged(expect, plain) => {
+                let (token, mut security) = authenticate(expect, &response, nonces)?;
+                if self.endpoint.secure {
+                    self.state = State::Plain;
+                    self.post(Some(&token), Some(&plain));
+                    return Ok(None);
+                }
+                let body = seal(&mut security, plain);
+                self.state = State::Sealed(Box::new(security));
+                self.post(Some(&token), Some(&body));
+                Ok(None)
+            }
+            State::Sealed(mut security) => {
+                let reply = open(&mut security, response)?;
+                self.state = State::Sealed(security);
+                Ok(Some(reply))
+            }
+            State::Plain => {
+                self.state = State::Plain;
+                open_plain(response).map(Some)
+            }
+            State::Fresh(_) | State::Broken => Err(Error::Http("an answer to nothing".into())),
+        }
+    }
+
+    fn post(&mut self, token: Option<&[u8]>, body: Option<&[u8]>) {
+        let Endpoint {
+            authority, path, ..
+        } = &self.endpoint;
+        let kind = match body {
+            Some(_) if !self.endpoint.secure => multipart::content_type(Mechanism::Spnego),
+            _ => "application/soap+xml;charset=UTF-16",
+        };
+        let token = token.map(|token| BASE64.encode(token));
+        let token = token.map_or(String::new(), |t| {
+            format!("Authorization: Negotiate {t}\r\n")
+        });
+        let encoding = if self.compress {
+            "Content-Encoding: SLDC\r\n"
+        } else {
+            ""
+        };
+        let body = body.unwrap_or_default();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nConnection: Keep-Alive\r\nContent-Type: {kind}\r\n{encoding}{token}\
+             User-Agent: wecrelay send\r\nContent-Length: {}\r\nHost: {authority}\r\n\r\n",
+            body.len()
+        );
+        self.outgoing.extend_from_slice(head.as_bytes());
+        self.outgoing.extend_from_slice(body);
+    }
+}
+
+fn authenticate(
+    expect: ExpectChallenge,
+    response: &Response,
+    nonces: &Nonces,
+) -> Result<(Vec<u8>, Security), Error> {
+    let mut offers = response.challenges.iter();
+    let token = offers
+        .find_map(|offer| offer.strip_prefix("Negotiate "))
+        .and_then(|t| BASE64.decode(t.trim()).ok());
+    let token = token.filter(|_| response.status == 401);
+    let refused = || {
+        let offers = response.challenges.clone();
+        match response.status == 429 {
+            true => Error::Refused(response.status, offers),
+            false => Error::NotOffered(response.status, offers),
+        }
+    };
+    let token = token.ok_or_else(refused)?;
+    expect.handle(&token, nonces, 0).map_err(Error::Ntlm)
+}
+
+fn seal(security: &mut Security, mut plain: Vec<u8>) -> Vec<u8> {
+    let token = security.seal(&mut plain);
+    let mut body = Vec::with_capacity(plain.len() + 400);
+    multipart::emit(
+        Style::windows(Mechanism::Spnego, Charset::Utf16),
+        plain.len(),
+        &token,
+        &plain,
+        &mut body,
+    );
+    body
+}
+
+fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
+    let Response {
+        status,
+        content_type,
+        mut body,
+        challenges,
+    } = response;
+    if status == 401 || status == 429 {
+        return Err(Error::Refused(status, challenges));
+    }
+    if body.is_empty() {
+        return Ok(Reply { status, text: None });
+    }
+    let wrong = |why: String| Error::Sealing(why);
+    let content_type = ContentType::parse(&content_type);
+    let content_type = content_type.ok_or_else(|| wrong("no Content-Type".into()))?;
+    let sealed = multipart::parse(&content_type, &body).map_err(|e| wrong(e.to_string()))?;
+    let token = body.get(sealed.token).unwrap_or_default().to_vec();
+    let data = body.get_mut(sealed.data).unwrap_or_default();
+    security
+        .unseal(&token, data)
+        .map_err(|e| wrong(e.to_string()))?;
+    let (text, _) = wire::decode_text(data, sealed.style.charset);
+    Ok(Reply {
+        status,
+        text: Some(text.into_owned()),
+    })
+}
+
+/// The same of an answer that only TLS protects.
+fn open_plain(response: Response) -> Result<Reply, Error> {
+    let status = response.status;
+    if status == 401 || status == 429 {
+        return Err(Error::Refused(status, response.challenges));
+    }
+    if response.body.is_empty() {
+        return Ok(Reply { status, text: None });
+    }
+    let content_type = ContentType::parse(&response.content_type);
+    let charset = content_type.and_then(|content_type| content_type.charset());
+    let (text, _) = wire::decode_text(&response.body, charset.unwrap_or_default());
+    Ok(Reply {
+        status,
+        text: Some(text.into_owned()),
+    })
+}

@@ -1,0 +1,332 @@
+//! What answers at an output: found out as the relay would connect, without an event.
+#![expect(clippy::disallowed_methods, reason = "it looks at sockets, in time")]
+
+pub mod ask;
+mod speaks;
+mod tls_probe;
+
+use crate::base::visible::visible;
+use crate::output::{Settings, Target};
+use crate::protocol::relp::{self, Answer, Client};
+use crate::syslog::framing::Framing;
+use crate::system::resolver;
+use crate::tls::connector::{Connector, Progress, Secured};
+use speaks::Speaks;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long each step may take, as for the relay itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a receiver may take to refuse our certificate after a TLS 1.3 handshake.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// What was seen, a line each.
+    pub facts: Vec<String>,
+    /// Why events could not go there, and what to do.
+    pub failure: Option<String>,
+}
+
+/// Connects to an output; blocks for some tens of seconds at most.
+#[must_use]
+pub fn probe(settings: &Settings, connector: Option<&Connector>) -> Probe {
+    let mut facts = Vec::new();
+    let failure = attempt(settings, connector, &mut facts).err();
+    Probe { facts, failure }
+}
+
+fn attempt(
+    settings: &Settings,
+    connector: Option<&Connector>,
+    facts: &mut Vec<String>,
+) -> Result<(), String> {
+    match &settings.target {
+        Target::Udp { host, port } => {
+            resolve(host, *port, facts)?;
+            facts.push("UDP does not tell whether anybody listens".to_owned());
+            Ok(())
+        }
+        Target::Tcp { host, port } => {
+            let place = (host.as_str(), *port);
+            let mut line = open(settings, connector, place, facts)?;
+            match line {
+                Line::Plain(_) if settings.framing == Framing::OctetCounting => {
+                    drop(line);
+                    wait(place, facts)
+                }
+                _ => line.settle(),
+            }
+        }
+        Target::Relp { host, port } => {
+            let place = (host.as_str(), *port);
+            let line = open(settings, connector, place, facts)?;
+            let plain = matches!(line, Line::Plain(_));
+            greet(line, facts).map_err(|why| match plain {
+                true => with_what_speaks(why, place),
+                false => why,
+            })
+        }
+        Target::Unix { path, stream } => {
+            let connected = match stream {
+                true => UnixStream::connect(path).map(drop),
+                false => UnixDatagram::unbound().and_then(|socket| socket.connect(path)),
+            };
+            connected.map_err(|error| {
+                format!("{error}: does the syslog server run, and make this socket?")
+            })?;
+            facts.push("somebody listens".to_owned());
+            Ok(())
+        }
+        Target::File { path, .. } => file(path, facts),
+        Target::Stdout => Ok(()),
+    }
+}
+
+fn resolve(host: &str, port: u16, facts: &mut Vec<String>) -> Result<Vec<SocketAddr>, String> {
+    let begun = Instant::now();
+    let found = resolver::lookup(host, port)
+        .map_err(|error| format!("{host} has no address: {error}; see DNS and /etc/hosts"))?;
+    let addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();
+    if addresses != [host] {
+        facts.push(format!(
+            "{host} is {} ({})",
+            addresses.join(", "),
+            took(begun)
+        ));
+    }
+    Ok(found)
+}
+
+fn connect((host, port): (&str, u16), facts: &mut Vec<String>) -> Result<TcpStream, String> {
+    let mut failures = Vec::new();
+    for address in resolve(host, port, facts)? {
+        let begun = Instant::now();
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => {
+                facts.push(format!("{address} answers ({})", took(begun)));
+                let limited = stream
+                    .set_read_timeout(Some(PATIENCE))
+                    .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+                limited.map_err(|error| error.to_string())?;
+                return Ok(stream);
+            }
+            Err(error) => failures.push(format!("{address}: {}", unreachable(&error))),
+        }
+    }
+    Err(failures.join("; "))
+}
+
+fn unreachable(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "nothing listens there: does the syslog server run, and on this port?"
+        }
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+            "no answer: a firewall between, or a wrong address"
+        }
+        _ => "see the network between",
+    };
+    format!("{error}: {remedy}")
+}
+
+/// Connects, and makes it secure where that is asked for.
+fn open(
+    settings: &Settings,
+    connector: Option<&Connector>,
+    place: (&str, u16),
+    facts: &mut Vec<String>,
+) -> Result<Line, String> {
+    let stream = connect(place, facts)?;
+    let (Some(connector), Some(tls)) = (connector, &settings.tls) else {
+        return Ok(Line::Plain(stream));
+    };
+    // Whoever is refused below is shown first: names and dates say why.
+    facts.extend(tls_probe::look(tls, stream));
+    let stream = connect(place, &mut Vec::new())?;
+    let begun = Instant::now();
+    let socket = stream.try_clone().map_err(|error| error.to_string())?;
+    let secured = secure(connector, stream, begun);
+    let secured = secured.map_err(|why| with_what_speaks(why, place))?;
+    facts.push(format!("it is accepted for {} ({})", tls.name, took(begun)));
+    Ok(Line::Tls(Box::new(secured), socket))
+}
+
+/// Whether what listens waits for messages, and does not speak something else.
+fn wait(place: (&str, u16), facts: &mut Vec<String>) -> Result<(), String> {
+    match what_speaks(place) {
+        None => Ok(()),
+        Some(Speaks::Waits) => {
+            facts.push("it waits for messages".to_owned());
+            Ok(())
+        }
+        Some(other) => Err(format!("no syslog over TCP: {other}")),
+    }
+}
+
+fn what_speaks((host, port): (&str, u16)) -> Option<Speaks> {
+    let addresses = resolver::lookup(host, port).ok()?;
+    addresses.into_iter().find_map(speaks::find)
+}
+
+/// A failure, and what listens there instead, if that can be told.
+fn with_what_speaks(why: String, place: (&str, u16)) -> String {
+    match what_speaks(place) {
+        None | Some(Speaks::Closes) => why,
+        Some(speaks) => format!("{why}; {speaks}"),
+    }
+}
+
+/// The relay's own handshake, on a socket that blocks.
+fn secure(connector: &Connector, stream: TcpStream, begun: Instant) -> Result<Secured, String> {
+    let text = |error: io::Error| error.to_string();
+    let stream = mio::net::TcpStream::from_std(stream);
+    let mut progress = connector.connect(begun, stream).map_err(text)?;
+    loop {
+        match progress {
+            Progress::Done(secured) => return Ok(secured),
+            Progress::Pending(handshake) if begun.elapsed() < PATIENCE => {
+                progress = handshake.resume(Instant::now()).map_err(text)?;
+            }
+            Progress::Pending(_) => {
+                return Err("no answer to the TLS handshake: is this port one for TLS?".to_owned());
+            }
+        }
+    }
+}
+
+/// A connection to a receiver.
+enum Line {
+    Plain(TcpStream),
+    /// The second is the same socket, to set what TLS hides.
+    Tls(Box<Secured>, TcpStream),
+}
+
+impl Line {
+    /// With TLS 1.3 the receiver may refuse us after our side is done.
+    fn settle(&mut self) -> Result<(), String> {
+        let Self::Tls(secured, socket) = self else {
+            return Ok(());
+        };
+        let limited = socket.set_read_timeout(Some(SETTLING));
+        limited.map_err(|error| error.to_string())?;
+        let said = secured.read(&mut [0; 1024]);
+        secured.finish();
+        match said {
+            Ok(0) => Err(
+                "the receiver closes the connection after the TLS handshake; \
+                          it may not accept our certificate (?cert=, ?key=)"
+                    .to_owned(),
+            ),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(secured, _) => secured.read(buffer),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(secured, _) => secured.write(bytes),
+        }
+    }
+}
+
+/// Opens a RELP session, says what the receiver offers, and closes it.
+fn greet(mut line: Line, facts: &mut Vec<String>) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut client = Client::new();
+    say(&mut line, &mut client)?;
+    let (mut received, mut answers) = (Vec::new(), Vec::new());
+    while !answers.contains(&Answer::Opened) {
+        let mut buffer = [0; 4096];
+        let count = match line.read(&mut buffer) {
+            Ok(0) => {
+                return Err(
+                    "the receiver closed the connection instead of answering: is this \
+                            port RELP (imrelp), and does it accept our certificate?"
+                        .to_owned(),
+                );
+            }
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err("no answer in RELP: is this port RELP (imrelp)?".to_owned());
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        received.extend_from_slice(bytes);
+        let handled = client.handle(bytes, &mut answers);
+        handled.map_err(|error| error.to_string())?;
+    }
+    facts.push(format!("RELP: {} ({})", offers(&received), took(begun)));
+    client.close();
+    say(&mut line, &mut client)?;
+    match line {
+        Line::Plain(stream) => drop(stream.shutdown(Shutdown::Write)),
+        Line::Tls(mut secured, _) => secured.finish(),
+    }
+    Ok(())
+}
+
+fn say(line: &mut Line, client: &mut Client) -> Result<(), String> {
+    while !client.outgoing().is_empty() {
+        let count = line.write(client.outgoing());
+        let count = count.map_err(|error| error.to_string())?;
+        client.handle_written(count);
+    }
+    Ok(())
+}
+
+/// What the answer to `open` lists, fit for a terminal.
+fn offers(received: &[u8]) -> String {
+    let Ok(Some((frame, _))) = relp::parse(received) else {
+        return String::new();
+    };
+    let text = String::from_utf8_lossy(frame.data);
+    let lines = text.lines().skip(1).filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines.collect();
+    visible(&lines.join(", ")).into_owned()
+}
+
+/// Whether a file could be appended to; it is not made for that.
+fn file(path: &Path, facts: &mut Vec<String>) -> Result<(), String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err("this is a folder, not a file".to_owned()),
+        Ok(found) if found.file_type().is_fifo() => Ok(()),
+        Ok(found) => {
+            let opened = fs::OpenOptions::new().append(true).open(path);
+            opened.map_err(|error| error.to_string())?;
+            facts.push(format!("is there, {} bytes", found.len()));
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new("."));
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK)
+                .map_err(|error| format!("no file can be made in {}: {error}", folder.display()))?;
+            facts.push("is not there yet, and can be made".to_owned());
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn took(begun: Instant) -> String {
+    format!("{} ms", begun.elapsed().as_millis())
+}

@@ -1,0 +1,403 @@
+//! From a checked [`Config`] to a running relay: files are read, the store and the
+//! listeners are opened, and the event loop takes over.
+
+mod offers;
+
+use crate::auth;
+use crate::collector::Settings;
+use crate::config::{Config, Listener};
+use crate::connection::{Limits, Rules};
+use crate::files::accounts::{self, Users};
+use crate::files::keytabs::{self, Keytabs};
+use crate::files::subscriptions;
+use crate::output::own_log::OwnLog;
+use crate::protocol::kerberos::{self, Replays};
+use crate::protocol::ntlm;
+use crate::protocol::wsman::subscribe::Subscription;
+use crate::server;
+use crate::server::Reloaded;
+use crate::server::Setup;
+use crate::store;
+use crate::store::sqlite::Sqlite;
+use crate::syslog::Sender;
+use crate::system::privileges;
+use crate::tls;
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+/// How long a source may be silent beyond its longest heartbeat interval.
+const IDLE_MARGIN: Duration = Duration::from_secs(3600);
+
+/// Why the relay does not run, or no longer.
+#[derive(Debug)]
+pub enum Error {
+    /// A subscription file.
+    Subscriptions(subscriptions::Error),
+    /// Two subscriptions of the same name, one of them that of `--channel`.
+    SameName(String),
+    /// A subscription with the name of that for reports.
+    SelfReports(String),
+    /// Files that hold no subscription that could be offered.
+    NoSubscription,
+    /// The file of accounts.
+    Users(accounts::Error),
+    /// The keytab.
+    Keytab(keytabs::Error),
+    /// `--digest`, and no account has a line for it.
+    NoDigestLine(PathBuf),
+    /// The state folder.
+    Store(store::Error),
+    /// The helper for accounts of the domain.
+    Helper(String, server::HelperError),
+    /// An output's certificates.
+    Output(tls::OutputError),
+    /// The address of `--metrics`.
+    Metrics(SocketAddr, io::Error),
+    /// Becoming another user.
+    Account(privileges::Error),
+    /// A listener.
+    Listen(&'static str, SocketAddr, io::Error),
+    /// The files of https listeners.
+    Tls(tls::Error),
+    /// The event loop.
+    Server(server::Error),
+}
+
+impl Error {
+    /// Whether flags or files are at fault, found before anything listened.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Server(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscriptions(error) => write!(f, "--subscription {error}"),
+            Self::SameName(name) => {
+                write!(
+                    f,
+                    "a subscription file may not be named {name:?} beside --channel"
+                )
+            }
+            Self::SelfReports(name) => {
+                write!(
+                    f,
+                    "a subscription file may not be named {name:?} without --no-self-reports"
+                )
+            }
+            Self::NoSubscription => {
+                write!(
+                    f,
+                    "--subscription: none of the files has a subscription to offer"
+                )
+            }
+            Self::Users(error) => write!(f, "--users {error}"),
+            Self::Keytab(error) => write!(f, "--keytab {error}"),
+            Self::NoDigestLine(file) => write!(
+                f,
+                "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
+                file.display()
+            ),
+            Self::Store(error) => write!(f, "--state {error}"),
+            Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
+            Self::Output(error) => write!(f, "--output {error}"),
+            Self::Listen(scheme, address, error) => {
+                write!(f, "--listen {scheme}://{address}: {error}")
+            }
+            Self::Metrics(address, error) => write!(f, "--metrics {address}: {error}"),
+            Self::Account(error) => write!(f, "{error}"),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Server(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Runs the relay until SIGTERM or SIGINT.
+///
+/// `sockets` are those that `config` calls inherited. `own` is what the logger has for the
+/// outputs. `again` gives the configuration to go on with on SIGHUP.
+///
+/// # Errors
+/// What stands in a file, cannot be opened, or failed while running.
+pub fn run(
+    config: &Config,
+    sockets: Vec<TcpListener>,
+    own: Option<OwnLog>,
+    mut again: impl FnMut() -> Result<Config, String> + 'static,
+) -> Result<(), Error> {
+    let signals = server::catch_signals().map_err(Error::Server)?;
+    // Of all keytabs that there will be: a reload must not open the door to replays.
+    let replays = Rc::default();
+    let Reloaded { settings, tls } = load(config, &replays)?;
+    let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
+    // Whoever becomes somebody else does so with the ports bound, and writes after that.
+    let early = config.account.is_none().then(|| open(config));
+    let early = early.transpose()?;
+    let status = config.metrics.map(watch).transpose()?;
+    let listeners = listeners(config, sockets)?;
+    if let Some(account) = &config.account {
+        account
+            .prepare(&config.state)
+            .and_then(|()| account.become_it())
+            .map_err(Error::Account)?;
+        if let Err(error) = load(config, &replays) {
+            log::warn!("as that user, files cannot be read again on SIGHUP: {error}");
+        }
+    }
+    let store = early.map_or_else(|| open(config), Ok)?;
+    let mut channels = offers::channels(&settings.subscriptions);
+    let reload = move || {
+        let loaded = load(&again()?, &replays).map_err(|error| error.to_string())?;
+        let now = offers::channels(&loaded.settings.subscriptions);
+        offers::warn_of_added(&channels, &now);
+        channels = now;
+        Ok(loaded)
+    };
+    server::run(Setup {
+        signals,
+        status,
+        listeners,
+        tls,
+        outputs: config.outputs.clone(),
+        connectors,
+        settings,
+        helper: config.ntlm_helper.clone(),
+        store: Box::new(store),
+        own: own.map(|log| (log, sender(config))),
+        reload: Box::new(reload),
+    })
+    .map_err(Error::Server)
+}
+
+/// Who we are in our own messages.
+fn sender(config: &Config) -> Sender {
+    Sender {
+        hostname: hostname(config),
+        process: std::process::id(),
+    }
+}
+
+fn hostname(config: &Config) -> String {
+    config.hostname.clone().unwrap_or_else(nodename)
+}
+
+/// The machine's own name.
+fn nodename() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
+
+/// Tries the helper, and takes the state folder.
+fn open(config: &Config) -> Result<Sqlite, Error> {
+    if let Some(helper) = &config.ntlm_helper {
+        let refused = |error| Error::Helper(helper.command.join(" "), error);
+        server::probe_helper(helper).map_err(refused)?;
+    }
+    Sqlite::open(&config.state).map_err(Error::Store)
+}
+
+fn watch(address: SocketAddr) -> Result<TcpListener, Error> {
+    let wrong = |error| Error::Metrics(address, error);
+    let socket = server::bind_status(address).map_err(wrong)?;
+    let real = socket.local_addr().unwrap_or(address);
+    log::info!("metrics on http://{real}/metrics");
+    Ok(socket)
+}
+
+fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::Listener>, Error> {
+    let mut sockets: Vec<_> = sockets.into_iter().map(Some).collect();
+    let mut listeners = Vec::new();
+    for &Listener {
+        address,
+        optional,
+        secure,
+        inherited,
+    } in &config.listeners
+    {
+        let scheme = if secure { "https" } else { "http" };
+        let passed = inherited.and_then(|index| sockets.get_mut(index)?.take());
+        let listener = match passed.map_or_else(
+            || server::bind(address, secure),
+            |socket| Ok(server::Listener::new(socket, secure)),
+        ) {
+            Ok(listener) => listener,
+            Err(error) if optional && is_absent(&error) => continue,
+            Err(error) => return Err(Error::Listen(scheme, address, error)),
+        };
+        let real = listener.address().unwrap_or(address);
+        log::info!("listening on {scheme}://{real}");
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Whether the system has no such kind of address.
+fn is_absent(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(libc::EAFNOSUPPORT) || code == Some(libc::EADDRNOTAVAIL)
+}
+
+/// What would run, as far as files decide it.
+#[derive(Debug)]
+pub struct Plan {
+    /// The subscriptions to offer.
+    pub subscriptions: Vec<Subscription>,
+    /// How each output is secured.
+    pub connectors: Vec<Option<tls::Connector>>,
+}
+
+/// Reads and verifies all that a start would, without listening or touching the state.
+///
+/// # Errors
+/// What would end the start.
+pub fn plan(config: &Config) -> Result<Plan, Error> {
+    let Reloaded { settings, .. } = load(config, &Rc::default())?;
+    Ok(Plan {
+        subscriptions: settings.subscriptions,
+        connectors: tls::connectors(&config.outputs).map_err(Error::Output)?,
+    })
+}
+
+/// Reads all files that the configuration names.
+fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Error> {
+    let mut settings = settings(config, replays)?;
+    let now = wall();
+    let load = |files| tls::Acceptor::load(files, now);
+    let tls = config.tls.as_ref().map(load).transpose();
+    let tls = tls.map_err(Error::Tls)?;
+    if let Some(tls) = &tls {
+        tls.log_ends(now);
+    }
+    settings.rules.auth.names = names(config, tls.as_ref());
+    Ok(Reloaded { settings, tls })
+}
+
+/// What hosts may call us, where we were told of a name at all.
+fn names(config: &Config, tls: Option<&tls::Acceptor>) -> Vec<String> {
+    let told = config.hostname.clone().into_iter();
+    let mut names: Vec<_> = told
+        .chain(tls.into_iter().flat_map(|tls| tls.names().to_vec()))
+        .collect();
+    if !names.is_empty() {
+        names.push(nodename());
+        names.push("localhost".to_owned());
+    }
+    names
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "subscriptions and certificates expire by the wall clock"
+)]
+fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+fn settings(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Settings, Error> {
+    let subscriptions = offers::subscriptions(config)?;
+    offers::warn_of_unbound(config, &subscriptions);
+    let longest = subscriptions
+        .iter()
+        .map(|s| s.heartbeat)
+        .max()
+        .unwrap_or_default();
+    let limits = Limits {
+        idle_time: longest + IDLE_MARGIN,
+        ..Limits::default()
+    };
+    let rules = Rules {
+        auth: policy(config, replays)?,
+        allow_unencrypted: config.allow_unencrypted,
+        limits,
+    };
+    Ok(Settings {
+        rules,
+        balancers: config.balancers.clone(),
+        subscriptions,
+        mapping: config.mapping.clone(),
+        hostname: config.hostname.clone(),
+        computers: config.computers.clone(),
+        principals: config.principals.clone(),
+        forget_after: config.forget_after,
+    })
+}
+
+fn policy(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<auth::Policy, Error> {
+    let users = match &config.users {
+        Some(path) => accounts(path)?,
+        None => Users::default(),
+    };
+    let users = Rc::new(users);
+    Ok(auth::Policy {
+        anonymous: config.anonymous.clone(),
+        has_accounts: !users.is_empty(),
+        passwords: passwords(config, &users)?,
+        accounts: users,
+        ntlmv1: config.ntlmv1,
+        domain: config.ntlm_helper.is_some(),
+        server: ntlm::Server::from_hostname(&hostname(config)),
+        kerberos: service(config, replays)?,
+        bindings: config.bindings,
+        names: Vec::new(),
+    })
+}
+
+fn service(
+    config: &Config,
+    replays: &Rc<RefCell<Replays>>,
+) -> Result<Option<kerberos::Service>, Error> {
+    if config.keytabs.is_empty() {
+        return Ok(None);
+    }
+    let keytabs = Keytabs::load(&config.keytabs).map_err(Error::Keytab)?;
+    Ok(Some(kerberos::Service {
+        keytabs: Rc::new(keytabs),
+        replays: Rc::clone(replays),
+        rc4: config.kerberos_rc4,
+    }))
+}
+
+/// The realm of Basic where no Digest line names one.
+const REALM: &str = "wecrelay";
+
+fn accounts(path: &Path) -> Result<Users, Error> {
+    let users = Users::load(path).map_err(Error::Users)?;
+    if users.is_empty() && users.realm().is_none() {
+        let path = path.display();
+        log::warn!(
+            "--users {path}: no account in it, so it lets nobody in; \
+             add one: wecrelay passwd 'DOMAIN\\USER' >>{path}"
+        );
+    }
+    Ok(users)
+}
+
+fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Passwords>, Error> {
+    if !config.basic && !config.digest {
+        return Ok(None);
+    }
+    let digest = match config.digest {
+        true => users.algorithms(),
+        false => Vec::new(),
+    };
+    if config.digest && digest.is_empty() {
+        let file = config.users.clone().unwrap_or_default();
+        return Err(Error::NoDigestLine(file));
+    }
+    let offer = auth::Offer {
+        realm: users.realm().unwrap_or(REALM).to_owned(),
+        basic: config.basic,
+        digest,
+        without_tls: config.password_without_tls,
+    };
+    Ok(Some(auth::Passwords::new(offer, users.clone())))
+}

@@ -1,0 +1,104 @@
+//! The subscriptions that are offered, and what is to be said of them.
+
+use super::{Error, wall};
+use crate::config::Config;
+use crate::files::subscriptions;
+use crate::hosts;
+use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
+use crate::syslog::MessageKind;
+use crate::windows::query;
+use std::collections::BTreeMap;
+
+pub(super) fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
+    let loaded =
+        subscriptions::load(&config.subscriptions, wall()).map_err(Error::Subscriptions)?;
+    loaded
+        .notices
+        .iter()
+        .for_each(|notice| log::warn!("{notice}"));
+    let mut subscriptions = loaded.subscriptions;
+    if !config.channels.is_empty() {
+        let quick = Subscription::quick(&config.channels, rendering(config));
+        if let Some(same) = subscriptions.iter().find(|s| s.name == quick.name) {
+            return Err(Error::SameName(same.name.clone()));
+        }
+        subscriptions.push(quick);
+    }
+    if subscriptions.is_empty() {
+        return Err(Error::NoSubscription);
+    }
+    if config.self_reports {
+        add_self_reports(config, &mut subscriptions)?;
+    }
+    Ok(subscriptions)
+}
+
+/// The last one, so that it is left out first where a host takes small answers only.
+fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
+    let reports = Subscription::self_reports(rendering(config));
+    if subscriptions.iter().any(|s| s.name == reports.name) {
+        return Err(Error::SelfReports(reports.name));
+    }
+    let mut channels = subscriptions.iter().flat_map(|s| query::channels(&s.query));
+    if !channels.any(|channel| channel.eq_ignore_ascii_case(hosts::CHANNEL)) {
+        subscriptions.push(reports);
+    }
+    Ok(())
+}
+
+/// Without rendering, events are half the size, and only the text needs it.
+fn rendering(config: &Config) -> ContentFormat {
+    match config.mapping.message {
+        MessageKind::Text => ContentFormat::RenderedText,
+        MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
+    }
+}
+
+/// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.
+pub(super) fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
+    let methods = [
+        (!config.anonymous.is_empty(), "--anonymous"),
+        (config.users.is_some(), "--users"),
+    ];
+    let methods = methods.into_iter().filter(|(is_on, _)| *is_on);
+    let methods: Vec<_> = methods.map(|(_, flag)| flag).collect();
+    let listed = |s: &&Subscription| s.access.domain_computers.is_some();
+    let names: Vec<_> = subscriptions
+        .iter()
+        .filter(listed)
+        .map(|s| &s.name)
+        .collect();
+    if !methods.is_empty() && !names.is_empty() {
+        log::warn!(
+            "AllowedSourceDomainComputers of {names:?} binds accounts of a domain only: hosts \
+             that come by {} get them too",
+            methods.join(" or "),
+        );
+    }
+}
+
+/// The channels of each subscription, by its name.
+pub(super) fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
+    let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
+    subscriptions.iter().map(channels).collect()
+}
+
+/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
+/// that channel at its first event, whatever `ReadExistingEvents` says.
+pub(super) fn warn_of_added(
+    before: &BTreeMap<String, Vec<String>>,
+    after: &BTreeMap<String, Vec<String>>,
+) {
+    for (name, channels) in after {
+        let Some(known) = before.get(name) else {
+            continue;
+        };
+        let added: Vec<_> = channels.iter().filter(|c| !known.contains(c)).collect();
+        if !added.is_empty() {
+            log::warn!(
+                "subscription {name:?} now asks for {added:?}: every host will send the whole \
+                 history of that; a subscription of its own for it would begin at the present"
+            );
+        }
+    }
+}

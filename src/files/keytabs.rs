@@ -1,0 +1,204 @@
+//! The files of `--keytab`, read anew when they change.
+//!
+//! The files are looked at when a ticket comes; the loop never wakes for it. So a new key is
+//! there before the first ticket under it is refused, and an old one is gone with its file.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use zeroize::Zeroizing;
+
+use crate::protocol::kerberos::crypto::Enctype;
+use crate::protocol::kerberos::keytab::{self, Entry, Keytab};
+use crate::protocol::kerberos::{self};
+
+/// Largest keytab in bytes: some thousand keys.
+const LARGEST: u64 = 1 << 20;
+
+/// Keys from files.
+#[derive(Debug)]
+pub struct Keytabs {
+    files: Vec<PathBuf>,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    keytab: Rc<Keytab>,
+    /// What the files looked like when they were read, in their order.
+    stamps: Vec<Option<Stamp>>,
+}
+
+/// What tells whether a file has changed; one that was replaced has another inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    /// Of its contents or its place: no program sets that back.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl Keytabs {
+    /// Reads all files. Logs a warning for each that others on this machine can read.
+    ///
+    /// # Errors
+    /// A file cannot be read, is no keytab, or has no key.
+    pub fn load(files: &[PathBuf]) -> Result<Self, Error> {
+        let stamps = files.iter().map(|file| Stamp::of(file)).collect();
+        let keytab = Rc::new(read(files)?);
+        log::info!("keytab: {keytab}");
+        Ok(Self {
+            files: files.to_vec(),
+            state: RefCell::new(State { keytab, stamps }),
+        })
+    }
+
+    /// Takes files that have changed; a bad one keeps the old keys.
+    fn look(&self, state: &mut State) {
+        let stamps: Vec<_> = self.files.iter().map(|file| Stamp::of(file)).collect();
+        if stamps == state.stamps {
+            return;
+        }
+        state.stamps = stamps;
+        match read(&self.files) {
+            Ok(keytab) => {
+                log::info!("keytab has changed: {keytab}");
+                state.keytab = Rc::new(keytab);
+            }
+            Err(why) => log::error!("--keytab {why}; the keys stay as they were"),
+        }
+    }
+}
+
+impl kerberos::Keytabs for Keytabs {
+    fn current(&self) -> Rc<Keytab> {
+        let mut state = self.state.borrow_mut();
+        self.look(&mut state);
+        Rc::clone(&state.keytab)
+    }
+}
+
+/// All keys of some files. Logs a warning for each file that others on this machine can read.
+///
+/// # Errors
+/// A file cannot be read, is no keytab, or has no key.
+pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
+    let mut all = Keytab::default();
+    for path in files {
+        let error = |reason| Error {
+            file: path.clone(),
+            reason,
+        };
+        let metadata = fs::metadata(path).map_err(|why| error(Reason::Read(why)))?;
+        if metadata.size() > LARGEST {
+            return Err(error(Reason::TooLarge(metadata.size())));
+        }
+        if metadata.mode() & 0o004 != 0 {
+            let file = path.display();
+            log::warn!(
+                "{file} can be read by everyone on this machine, and its keys open everything: \
+                 chmod o-r {file}"
+            );
+        }
+        #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
+        let bytes = fs::read(path).map_err(|why| error(Reason::Read(why)))?;
+        let bytes = Zeroizing::new(bytes);
+        let keytab = Keytab::parse(&bytes).map_err(|why| error(Reason::Parse(why)))?;
+        if keytab.is_empty() {
+            return Err(error(Reason::Empty));
+        }
+        all.extend(keytab);
+    }
+    Ok(all)
+}
+
+/// Why no host may get in with these keys, if so, and what to do; `rc4` as it is allowed.
+#[must_use]
+pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
+    let is_rc4 = |entry: &Entry| entry.key.enctype() == Enctype::Rc4Hmac;
+    let is_asked_for = |entry: &Entry| {
+        let class = entry.principal.split('/').next().unwrap_or_default();
+        ["HTTP", "HOST", "WSMAN"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(class))
+    };
+    if !rc4 && keytab.entries.iter().all(is_rc4) {
+        Some(
+            "it has RC4 keys only, and such tickets are refused; let the account use AES \
+             (msDS-SupportedEncryptionTypes 24, new password) and export its keys anew \
+             (ktpass -crypto All), or give --kerberos-rc4",
+        )
+    } else if !keytab.entries.iter().any(is_asked_for) {
+        Some(
+            "it has no key of HTTP/NAME, which is what hosts ask for; export that one (ktpass \
+             -princ HTTP/NAME@REALM, msktutil --service HTTP, or net ads keytab add HTTP)",
+        )
+    } else {
+        None
+    }
+}
+
+/// Why a keytab cannot be used.
+#[derive(Debug)]
+pub struct Error {
+    file: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Read(io::Error),
+    TooLarge(u64),
+    Parse(keytab::Error),
+    Empty,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        match &self.reason {
+            Reason::Read(error) if error.kind() == io::ErrorKind::NotFound => write!(
+                f,
+                "{file}: no such file; export the key of HTTP/NAME-OF-THIS-COLLECTOR to it \
+                 (ktpass, msktutil or net ads keytab)"
+            ),
+            Reason::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
+                f,
+                "{file}: {error}; let the user that this relay runs as read it, and nobody else"
+            ),
+            Reason::Read(error) => write!(f, "{file}: {error}"),
+            Reason::TooLarge(size) => {
+                write!(f, "{file}: {size} bytes, a keytab has {LARGEST} at most")
+            }
+            Reason::Parse(error) => write!(f, "{file}: {error}"),
+            Reason::Empty => write!(
+                f,
+                "{file}: no key that could be used; export the key of \
+                 HTTP/NAME-OF-THIS-COLLECTOR with AES to it"
+            ),
+        }
+    }
+}
+
+// No `source`: the text above says all, for logs that print only that.
+impl std::error::Error for Error {}

@@ -1,0 +1,5 @@
+//! The files that an administrator writes.
+
+pub mod accounts;
+pub mod keytabs;
+pub mod subscriptions;

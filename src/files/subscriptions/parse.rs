@@ -1,0 +1,326 @@
+//! One subscription file to one [`Subscription`].
+
+mod delivery;
+mod event_query;
+
+use std::borrow::Cow;
+
+use crate::base::xml::{Node, trimmed_text as text_of};
+
+use super::{Error, Foreign};
+use crate::protocol::wsman::subscribe::EVENT_LOG;
+use crate::protocol::wsman::text::trim;
+use crate::protocol::wsman::xml::Skeleton;
+use crate::protocol::wsman::{ContentFormat, Subscription};
+use crate::windows::query;
+use crate::windows::sddl::SecurityDescriptor;
+
+const EVENT_QUERY: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
+const NAMESPACE: &str = "http://schemas.microsoft.com/2006/03/windows/events/subscription";
+
+/// Longest name in characters: it is shown, compared and stored.
+pub(super) const MAX_NAME: usize = 256;
+
+/// A subscription and what about its file should be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// What the file asks for, disabled or expired though it may be.
+    pub subscription: Subscription,
+    /// What is ignored or not enforced, a line each.
+    pub notices: Vec<String>,
+}
+
+/// Reads the text of a subscription file; `file` is its name for messages.
+///
+/// ```
+/// let text = r#"<Subscription
+///     xmlns="http://schemas.microsoft.com/2006/03/windows/events/subscription">
+///   <SubscriptionId>Logons</SubscriptionId>
+///   <SubscriptionType>SourceInitiated</SubscriptionType>
+///   <Query><![CDATA[<QueryList><Query Id="0">
+///     <Select Path="Security">*[System[EventID=4624]]</Select>
+///   </Query></QueryList>]]></Query>
+/// </Subscription>"#;
+/// let parsed = wecrelay::files::subscriptions::parse(text, "logons.xml")?;
+/// assert_eq!(parsed.subscription.name, "Logons");
+/// # Ok::<(), wecrelay::files::subscriptions::Error>(())
+/// ```
+///
+/// # Errors
+/// XML that is not well-formed, elements that are missing, and values that
+/// cannot be used or done, with line, element and what is allowed.
+pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
+    let malformed = |reason| Error::Xml {
+        file: file.to_owned(),
+        reason,
+    };
+    let foreign = |what| Error::Foreign {
+        file: file.to_owned(),
+        what,
+    };
+    if let Some(what) = Foreign::of_text(text) {
+        return Err(foreign(what));
+    }
+    let skeleton = Skeleton::whole(text).map_err(malformed)?;
+    let document = skeleton.document().map_err(malformed)?;
+    let root = document.root_element();
+    let reader = File { name: file };
+    if let Some(what) = Foreign::of_root(root.tag_name().name()) {
+        return Err(foreign(what));
+    }
+    if !root.has_tag_name((NAMESPACE, "Subscription")) {
+        let name = root.tag_name();
+        let value = format!("{{{}}}{}", name.namespace().unwrap_or(""), name.name());
+        let allowed = "must be Subscription with xmlns=\
+                       \"http://schemas.microsoft.com/2006/03/windows/events/subscription\"";
+        return Err(reader.value(root, "the root element", &value, allowed));
+    }
+    let mut parsed = Parsed {
+        subscription: reader.base(root, &skeleton)?,
+        notices: Vec::new(),
+    };
+    let findings = query::lint(&parsed.subscription.query);
+    let findings = findings.into_iter().map(|found| format!("{file}: {found}"));
+    parsed.notices.extend(findings);
+    reader.take_delivery(root, &mut parsed)?;
+    reader.take_options(root, &mut parsed.subscription)?;
+    reader.take_access(root, &mut parsed)?;
+    reader.note_ignored(root, &mut parsed.notices);
+    Ok(parsed)
+}
+
+struct File<'a> {
+    name: &'a str,
+}
+
+impl File<'_> {
+    /// Name and query, and what must not be collector-initiated.
+    fn base(&self, root: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Subscription, Error> {
+        const NAME: &str = "must name the subscription, with at most 256 characters";
+        const TYPE: &str = "must be SourceInitiated: sources come to this collector, \
+                            it cannot go to them";
+        let id = self.need(root, "SubscriptionId", NAME)?;
+        let name = text_of(id);
+        if name.is_empty() || name.chars().count() > MAX_NAME {
+            return Err(self.value(id, "SubscriptionId", &name, NAME));
+        }
+        let kind = self.need(root, "SubscriptionType", TYPE)?;
+        if !text_of(kind).eq_ignore_ascii_case("SourceInitiated") {
+            return Err(self.value(kind, "SubscriptionType", &text_of(kind), TYPE));
+        }
+        let query = self.query(root, skeleton)?;
+        let format = match child(root, "ContentFormat") {
+            Some(node) => self.content_format(node)?,
+            None => ContentFormat::RenderedText,
+        };
+        Ok(Subscription::new(&name, &query, format))
+    }
+
+    fn content_format(&self, node: Node<'_, '_>) -> Result<ContentFormat, Error> {
+        match text_of(node).to_ascii_lowercase().as_str() {
+            "events" => Ok(ContentFormat::Events),
+            "renderedtext" | "" => Ok(ContentFormat::RenderedText),
+            _ => {
+                let allowed = "must be Events or RenderedText";
+                Err(self.value(node, "ContentFormat", &text_of(node), allowed))
+            }
+        }
+    }
+
+    fn take_options(
+        &self,
+        root: Node<'_, '_>,
+        subscription: &mut Subscription,
+    ) -> Result<(), Error> {
+        let given = |name| child(root, name).filter(|node| !text_of(*node).is_empty());
+        subscription.description = given("Description").map(|node| text_of(node).into_owned());
+        if let Some(node) = given("Enabled") {
+            subscription.enabled = self.boolean(node, "Enabled")?;
+        }
+        if let Some(node) = given("ReadExistingEvents") {
+            subscription.read_existing = self.boolean(node, "ReadExistingEvents")?;
+        }
+        let locale = child(root, "Locale").and_then(|node| node.attribute("Language"));
+        let locale = locale.map(trim).filter(|language| !language.is_empty());
+        subscription.locale = locale.map(str::to_owned);
+        if let Some(node) = given("Expires") {
+            let allowed = "must be a time such as 2030-12-31T23:59:59Z";
+            let expires = humantime::parse_rfc3339_weak(&text_of(node));
+            let expires =
+                expires.map_err(|_| self.value(node, "Expires", &text_of(node), allowed))?;
+            subscription.expires = Some(expires);
+        }
+        Ok(())
+    }
+
+    fn boolean(&self, node: Node<'_, '_>, element: &'static str) -> Result<bool, Error> {
+        match text_of(node).to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            other => Err(self.value(node, element, other, "must be true or false")),
+        }
+    }
+
+    fn take_access(&self, root: Node<'_, '_>, parsed: &mut Parsed) -> Result<(), Error> {
+        let access = &mut parsed.subscription.access;
+        let domain = child(root, "AllowedSourceDomainComputers");
+        if let Some(domain) = domain.filter(|node| !text_of(*node).is_empty()) {
+            let descriptor: Result<SecurityDescriptor, _> = text_of(domain).parse();
+            let descriptor = descriptor.map_err(|reason| Error::Access {
+                file: self.name.to_owned(),
+                line: line_of(domain),
+                reason,
+            })?;
+            if descriptor.is_for_nobody() || descriptor.dacl.is_none() {
+                let (file, line, words) = (self.name, line_of(domain), descriptor.explain());
+                parsed.notices.push(format!(
+                    "{file}:{line}: AllowedSourceDomainComputers: {words}"
+                ));
+            }
+            access.domain_computers = Some(descriptor);
+        }
+        if let Some(others) = child(root, "AllowedSourceNonDomainComputers") {
+            access.allowed_issuers = list(others, "AllowedIssuerCAList", "IssuerCA");
+            access.allowed_subjects = list(others, "AllowedSubjectList", "Subject");
+            access.denied_subjects = list(others, "DeniedSubjectList", "Subject");
+        }
+        Ok(())
+    }
+
+    /// Elements without effect here in one line; those not known, and those
+    /// that stand there twice, a line each.
+    fn note_ignored(&self, root: Node<'_, '_>, notices: &mut Vec<String>) {
+        let file = self.name;
+        let mut ignored = Vec::new();
+        let mut seen = Vec::new();
+        for node in root.children().filter(Node::is_element) {
+            let (name, line) = (node.tag_name().name(), line_of(node));
+            if seen.contains(&name) {
+                notices.push(format!(
+                    "{file}:{line}: {name} once more: only the first counts"
+                ));
+            } else if let Some(why) = without_effect(name, &text_of(node)) {
+                ignored.push(format!("{name} ({why})"));
+            } else if !KNOWN.contains(&name) {
+                notices.push(format!("{file}:{line}: {name} is not known here: ignored"));
+            }
+            seen.push(name);
+        }
+        if !ignored.is_empty() {
+            notices.push(format!(
+                "{file}: without effect here: {}",
+                ignored.join(", ")
+            ));
+        }
+    }
+
+    pub(super) fn need<'a, 'input>(
+        &self,
+        parent: Node<'a, 'input>,
+        element: &'static str,
+        allowed: &'static str,
+    ) -> Result<Node<'a, 'input>, Error> {
+        child(parent, element).ok_or_else(|| Error::Missing {
+            file: self.name.to_owned(),
+            line: line_of(parent),
+            element,
+            allowed,
+        })
+    }
+
+    pub(super) fn value(
+        &self,
+        node: Node<'_, '_>,
+        element: &'static str,
+        value: &str,
+        allowed: &'static str,
+    ) -> Error {
+        self.value_at(line_of(node), element, value, allowed)
+    }
+
+    pub(super) fn value_at(
+        &self,
+        line: u32,
+        element: &'static str,
+        value: &str,
+        allowed: &'static str,
+    ) -> Error {
+        /// Enough to recognise it; a query may be very long.
+        const SHOWN: usize = 80;
+        Error::Value {
+            file: self.name.to_owned(),
+            line,
+            element,
+            value: value.chars().take(SHOWN).collect(),
+            allowed,
+        }
+    }
+}
+
+const KNOWN: [&str; 24] = [
+    "SubscriptionId",
+    "SubscriptionType",
+    "Description",
+    "Enabled",
+    "Uri",
+    "ConfigurationMode",
+    "Delivery",
+    "Expires",
+    "Query",
+    "Dialect",
+    "ReadExistingEvents",
+    "TransportName",
+    "TransportPort",
+    "ContentFormat",
+    "Locale",
+    "LogFile",
+    "PublisherName",
+    "HostName",
+    "EventSources",
+    "CredentialsType",
+    "CommonUserName",
+    "CommonPassword",
+    "AllowedSourceDomainComputers",
+    "AllowedSourceNonDomainComputers",
+];
+
+/// Why an element of Windows' format has no effect, if it asks for something
+/// else than Windows does by itself.
+fn without_effect(name: &str, text: &str) -> Option<&'static str> {
+    let (default, why) = match name {
+        "Uri" => (EVENT_LOG, "events come from the event log"),
+        "Dialect" => (EVENT_QUERY, "queries are QueryList elements"),
+        "TransportName" => ("http", "sources use the address that they were given"),
+        "TransportPort" => ("", "sources use the port that they were given"),
+        "HostName" => ("", "the address comes from --hostname or from the source"),
+        "LogFile" => ("ForwardedEvents", "events go to the outputs"),
+        "PublisherName" => (
+            "Microsoft-Windows-EventCollector",
+            "events go to the outputs",
+        ),
+        "CredentialsType" => ("Default", "sources authenticate themselves"),
+        "CommonUserName" | "CommonPassword" => ("", "sources authenticate themselves"),
+        "EventSources" => ("", "sources come by themselves"),
+        _ => return None,
+    };
+    let asks = !text.is_empty() && !text.eq_ignore_ascii_case(default);
+    asks.then_some(why)
+}
+
+fn list(parent: Node<'_, '_>, holder: &str, item: &str) -> Vec<String> {
+    let items = child(parent, holder);
+    let items = items.iter().flat_map(Node::children);
+    let items = items.filter(|node| node.has_tag_name((NAMESPACE, item)));
+    let texts = items.map(text_of).filter(|text| !text.is_empty());
+    texts.map(Cow::into_owned).collect()
+}
+
+fn child<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+    parent
+        .children()
+        .find(|node| node.has_tag_name((NAMESPACE, name)))
+}
+
+fn line_of(node: Node<'_, '_>) -> u32 {
+    node.document().text_pos_at(node.range().start).row
+}

@@ -1,0 +1,193 @@
+//! How fast an output delivers: bytes confirmed while some were on the way, over the last
+//! seconds. An output that has nothing to do is not slow.
+
+use crate::base::clock::Now;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What a measure is made of.
+const SLICE: Duration = Duration::from_secs(1);
+/// How long a slice counts: long enough for a receiver that reads in gulps, short enough
+/// to learn within a source's patience that it has become slow.
+const WINDOW: Duration = Duration::from_secs(30);
+/// The slices that tell how it goes just now.
+const RECENT: Duration = Duration::from_secs(5);
+/// For how long an output has to be at work before a host is sent away because of how slow
+/// it is: a receiver may stop for a moment.
+const EVIDENCE: Duration = Duration::from_secs(10);
+/// The shortest time that bytes are taken to have needed: what arrives at once says that
+/// the receiver is fast, not how fast.
+const LEAST_BUSY: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    began: Instant,
+    bytes: u64,
+    busy: Duration,
+}
+
+/// A measured rate, sans-IO.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    slices: VecDeque<Slice>,
+    /// Up to when the time is accounted for, while something is on the way.
+    busy_since: Option<Instant>,
+}
+
+impl Rate {
+    /// `bytes` more were confirmed; `is_busy`: whether others are still on the way.
+    pub(super) fn note(&mut self, now: Now, bytes: u64, is_busy: bool) {
+        let now = now.monotonic;
+        let busy = self.busy_since.map(|since| now.duration_since(since));
+        self.busy_since = is_busy.then_some(now);
+        if busy.is_none() && bytes == 0 {
+            return;
+        }
+        let is_over = |slice: &Slice| now >= slice.began + SLICE;
+        if self.slices.back().is_none_or(is_over) {
+            while self.slices.front().is_some_and(|s| now >= s.began + WINDOW) {
+                self.slices.pop_front();
+            }
+            self.slices.push_back(Slice {
+                began: now,
+                bytes: 0,
+                busy: Duration::ZERO,
+            });
+        }
+        if let Some(slice) = self.slices.back_mut() {
+            slice.bytes += bytes;
+            slice.busy += busy.unwrap_or_default();
+        }
+    }
+
+    /// Bytes a second, once it is sure that this is all that the output takes: as the better
+    /// of the whole window and its end tells, so that a receiver that has recovered is not
+    /// held to how it was.
+    pub(super) fn proven(&self, now: Now) -> Option<u64> {
+        let (_, busy) = self.sum(now, WINDOW);
+        let rates = [WINDOW, RECENT].map(|window| self.over(now, window));
+        rates
+            .into_iter()
+            .max()
+            .flatten()
+            .filter(|_| busy >= EVIDENCE)
+    }
+
+    /// Bytes a second of the last seconds, where enough has happened in them to tell.
+    pub(super) fn recent(&self, now: Now) -> Option<u64> {
+        self.over(now, RECENT).or_else(|| self.over(now, WINDOW))
+    }
+
+    fn over(&self, now: Now, window: Duration) -> Option<u64> {
+        let (bytes, busy) = self.sum(now, window);
+        if bytes == 0 && busy < SLICE {
+            return None;
+        }
+        let micros = busy.max(LEAST_BUSY).as_micros();
+        let rate = u128::from(bytes) * 1_000_000 / micros.max(1);
+        Some(u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes confirmed, and for how long there were some to confirm.
+    fn sum(&self, now: Now, window: Duration) -> (u64, Duration) {
+        let now = now.monotonic;
+        let counted = self.slices.iter().rev();
+        let counted = counted.take_while(|slice| now < slice.began + window);
+        let running = self.busy_since.map(|since| now.duration_since(since));
+        let begin = (0, running.unwrap_or_default());
+        let (bytes, busy) = counted.fold(begin, |(bytes, busy), slice| {
+            (bytes + slice.bytes, busy + slice.busy)
+        });
+        // A slice may hold a silence that is longer than the window.
+        (bytes, busy.min(window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn start() -> Now {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        let monotonic = Instant::now();
+        let wall = SystemTime::UNIX_EPOCH;
+        Now { monotonic, wall }
+    }
+
+    /// Confirms `bytes` each `millis` for so many times, with others always on the way.
+    fn flow(rate: &mut Rate, mut now: Now, bytes: u64, millis: u64, times: u64) -> Now {
+        rate.note(now, 0, true);
+        for _ in 0..times {
+            now = now + Duration::from_millis(millis);
+            rate.note(now, bytes, true);
+        }
+        now
+    }
+
+    #[test]
+    fn nothing_is_known_before_anything_was_on_the_way() {
+        let (mut rate, now) = (Rate::default(), start());
+        assert_eq!(rate.recent(now), None);
+        rate.note(now, 0, true);
+        let soon = now + (SLICE - Duration::from_millis(1));
+        assert_eq!(rate.recent(soon), None);
+        assert_eq!(rate.recent(now + SLICE), Some(0), "it takes nothing");
+        let soon = now + (EVIDENCE - Duration::from_millis(1));
+        assert_eq!(rate.proven(soon), None);
+        assert_eq!(rate.proven(now + EVIDENCE), Some(0), "it is sure");
+    }
+
+    #[test]
+    fn idle_time_does_not_count() {
+        let (mut rate, mut now) = (Rate::default(), start());
+        for _ in 0..10 {
+            rate.note(now, 0, true);
+            now = now + Duration::from_millis(100);
+            rate.note(now, 50_000, false);
+            now = now + Duration::from_millis(900);
+        }
+        assert_eq!(rate.recent(now), Some(500_000));
+        assert_eq!(rate.proven(now), None, "nobody waits for long");
+    }
+
+    #[test]
+    fn gulps_are_evened_out() {
+        let mut rate = Rate::default();
+        let now = flow(&mut rate, start(), 3_000_000, 6_000, 5);
+        let measured = rate.over(now, WINDOW).unwrap();
+        assert!((400_000..=625_000).contains(&measured), "{measured}");
+    }
+
+    #[test]
+    fn a_receiver_that_stops_is_slow_soon_and_stands_still_after_the_window() {
+        let mut rate = Rate::default();
+        let now = flow(&mut rate, start(), 100_000, 100, 300);
+        assert_eq!(rate.recent(now), Some(1_000_000));
+        assert!(rate.recent(now + RECENT).unwrap() < 100_000);
+        assert!(rate.proven(now + Duration::from_secs(10)).unwrap() > 500_000);
+        assert_eq!(rate.proven(now + WINDOW), Some(0));
+    }
+
+    #[test]
+    fn one_that_recovers_is_believed_at_once() {
+        let mut rate = Rate::default();
+        let now = flow(&mut rate, start(), 1_000, 1_000, 30);
+        let now = flow(&mut rate, now, 1_000_000, 1_000, 5);
+        assert!(rate.proven(now).unwrap() >= 800_000);
+    }
+
+    #[test]
+    fn what_is_confirmed_at_once_is_not_infinitely_fast() {
+        let (mut rate, now) = (Rate::default(), start());
+        rate.note(now, 100_000, false);
+        assert_eq!(rate.recent(now), Some(5_000_000));
+    }
+
+    #[test]
+    fn little_is_kept() {
+        let mut rate = Rate::default();
+        flow(&mut rate, start(), 1, 10, 100_000);
+        assert!(rate.slices.len() <= 31, "{}", rate.slices.len());
+    }
+}

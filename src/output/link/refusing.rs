@@ -1,0 +1,198 @@
+//! What becomes of messages that the receiver does not take: tried again, then by
+//! `refused=` of the output handed back to their host, dropped, or kept in a file.
+
+use super::Link;
+use super::suspects::{News, RefusedEvent, Strike, Suspects};
+use crate::base::clock::Now;
+use crate::output::Refused;
+use crate::output::queue::{BatchId, Position, Queue};
+use crate::syslog::{EventName, framing};
+use std::time::Instant;
+
+/// Refused events that are told of an output.
+const SHOWN: usize = 10;
+
+/// The refused messages of one output.
+#[derive(Debug)]
+pub(super) struct Refusing {
+    policy: Refused,
+    /// Whether sources wait for the output.
+    required: bool,
+    label: String,
+    pub(super) suspects: Suspects,
+    /// Batches that are to be handed back.
+    failed: Vec<BatchId>,
+    /// Messages that are to be appended to the file.
+    filing: Vec<Position>,
+    /// Whether the file could not be written last time.
+    unwritable: bool,
+    /// Messages that were refused for good and dropped.
+    pub(super) dropped: u64,
+    /// Those that were put into the file.
+    pub(super) filed: u64,
+}
+
+impl Refusing {
+    pub(super) fn new(policy: Refused, required: bool, label: &str) -> Self {
+        Self {
+            policy,
+            required,
+            label: label.to_owned(),
+            suspects: Suspects::default(),
+            failed: Vec::new(),
+            filing: Vec::new(),
+            unwritable: false,
+            dropped: 0,
+            filed: 0,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let times = [self.suspects.poll_timeout(), self.suspects.sweep_at()];
+        times.into_iter().flatten().min()
+    }
+
+    /// The receiver did not take a message that is on the way.
+    pub(super) fn strike(
+        &mut self,
+        now: Now,
+        position: Position,
+        strike: &Strike,
+        queue: &mut Queue,
+        delivered: &mut Vec<BatchId>,
+    ) {
+        let Some(message) = queue.message(position) else {
+            self.suspects.let_go(position);
+            return;
+        };
+        let verdict = self.suspects.strike(now, message, strike);
+        self.tell(verdict.news, message, strike.reason());
+        let is_filed = matches!(self.policy, Refused::File(_));
+        let is_awaited = queue.awaited_batch(position).is_some();
+        // Nobody waits: it is tried once, unless nothing says that it is to blame.
+        let is_wanted = is_filed || (is_awaited && self.required) || *strike == Strike::Ended;
+        if !verdict.for_good && is_wanted {
+            if verdict.waits {
+                self.suspects.postpone(now, position, message);
+            }
+            return;
+        }
+        match &self.policy {
+            Refused::File(_) => {
+                self.suspects.let_go(position);
+                self.filing.push(position);
+            }
+            Refused::Retry if self.required => self.fail(position, queue),
+            Refused::Drop | Refused::Retry => {
+                self.dropped += u64::from(is_awaited);
+                self.let_go(position, queue, delivered);
+            }
+        }
+    }
+
+    /// The host of a message keeps it, and the rest of its batch.
+    fn fail(&mut self, position: Position, queue: &mut Queue) {
+        if let Some(batch) = queue.awaited_batch(position) {
+            queue.cancel(batch);
+            self.failed.push(batch);
+        }
+        self.let_go(position, queue, &mut Vec::new());
+    }
+
+    pub(super) fn let_go(
+        &mut self,
+        position: Position,
+        queue: &mut Queue,
+        delivered: &mut Vec<BatchId>,
+    ) {
+        self.suspects.let_go(position);
+        queue.let_go(position, delivered);
+    }
+
+    fn tell(&self, news: News, message: &[u8], reason: &str) {
+        let label = &self.label;
+        let effect = match &self.policy {
+            Refused::Retry if self.required => {
+                "its host keeps it and is told to come later (503), other hosts are not held up; \
+                 see ?refused="
+            }
+            Refused::Retry | Refused::Drop => "it is dropped if that stays so",
+            Refused::File(_) => "it goes to the file of ?refused= if that stays so",
+        };
+        match news {
+            News::Name => {
+                let name = EventName::read(message);
+                log::warn!(
+                    "output {label}: the receiver refuses an event of {name}: {reason}; {effect}"
+                );
+            }
+            News::More => log::warn!(
+                "output {label}: the receiver refuses more events; the status page has the latest"
+            ),
+            News::Old => {
+                let name = EventName::read(message);
+                log::debug!("output {label}: refused again: {name}: {reason}");
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Batches with a message that is refused for good: they have left the queue, and
+    /// their hosts are to be told to come later.
+    pub fn take_refused(&mut self) -> Vec<BatchId> {
+        std::mem::take(&mut self.refusing.failed)
+    }
+
+    /// Batches that were delivered by the passing of time or the end of a connection.
+    pub fn take_delivered(&mut self) -> Vec<BatchId> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Lines for the file of refused messages; [`Link::handle_filed`] follows.
+    #[must_use]
+    pub fn lines_to_file(&self) -> Option<Vec<u8>> {
+        if self.refusing.filing.is_empty() {
+            return None;
+        }
+        let mut lines = Vec::new();
+        for &position in &self.refusing.filing {
+            if let Some(message) = self.queue.message(position) {
+                framing::push_line(message, &mut lines);
+            }
+        }
+        Some(lines)
+    }
+
+    /// Those lines are on disk, or could not be put there: then their hosts keep the events.
+    pub fn handle_filed(&mut self, now: Now, error: Option<&str>, delivered: &mut Vec<BatchId>) {
+        let refusing = &mut self.refusing;
+        let label = &refusing.label;
+        let positions = std::mem::take(&mut refusing.filing);
+        match error {
+            Some(error) if !std::mem::replace(&mut refusing.unwritable, true) => log::error!(
+                "output {label}: the file for refused events cannot be written: {error}; their \
+                 hosts keep them until it can"
+            ),
+            None if std::mem::take(&mut refusing.unwritable) => {
+                log::info!("output {label}: the file for refused events is written again");
+            }
+            _ => {}
+        }
+        for position in positions {
+            if error.is_some() {
+                refusing.fail(position, &mut self.queue);
+            } else {
+                refusing.filed += 1;
+                refusing.let_go(position, &mut self.queue, delivered);
+            }
+        }
+        self.fill(now);
+    }
+
+    /// The events that the receiver refuses, the latest first.
+    #[must_use]
+    pub fn refused_events(&self) -> Vec<RefusedEvent> {
+        self.refusing.suspects.latest(SHOWN)
+    }
+}

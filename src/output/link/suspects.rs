@@ -1,0 +1,336 @@
+//! Messages that the receiver refuses, passes over, or ends its session for: how often,
+//! when they are sent again, and whose they are.
+//!
+//! One is *refused for good* after [`STRIKES`]. Strikes belong to the text of a message, so
+//! that the repeat of its host goes on where the last batch ended.
+
+use super::LONGEST_PAUSE;
+use crate::base::clock::Now;
+use crate::output::queue::Position;
+use crate::syslog::EventName;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often a message is tried before it counts as refused for good: a receiver may
+/// have a bad moment.
+pub(super) const STRIKES: u32 = 3;
+/// First pause before such a message is sent again; doubles with each strike.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// How many of them are on the way at a time: an eighth of the window, so that those that
+/// are never answered leave the rest of it to others.
+pub(super) const FLYING_MAX: usize = 16;
+/// How many may wait to be sent again. More than that, and it is the receiver that is
+/// broken: nothing new is sent before it takes some.
+pub(super) const WAITING_MAX: usize = 4096;
+/// Messages that are remembered: as many as are told of, and some for those whose hosts
+/// come again.
+const CASES_MAX: usize = 1024;
+/// A message that was not seen for so long is forgotten: its host has gone, or its event.
+const MEMORY: Duration = Duration::from_secs(900);
+/// Bytes of a message that tell it from all others.
+const FRONT: usize = 512;
+/// Events that the log names before it points to the status page.
+const NAMED_MAX: usize = 16;
+
+/// What the receiver did with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Strike {
+    /// It answered with something other than 200.
+    Refused(String),
+    /// It answered later ones.
+    PassedOver,
+    /// It ended the session.
+    Ended,
+}
+
+impl Strike {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Refused(why) => why,
+            Self::PassedOver => "never answered, while later messages are",
+            Self::Ended => "the receiver ends the session when it comes",
+        }
+    }
+}
+
+/// One refused event, as the status page tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEvent {
+    /// Whose it is.
+    pub name: EventName,
+    /// What the receiver said last.
+    pub reason: String,
+    /// How often.
+    pub times: u32,
+    /// When first.
+    pub since: SystemTime,
+    /// When last.
+    pub last: SystemTime,
+}
+
+/// What a strike comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// It is refused for good; else it is to be sent again.
+    pub(super) for_good: bool,
+    /// It is to wait while others are sent.
+    pub(super) waits: bool,
+    /// How the log takes it.
+    pub(super) news: News,
+}
+
+/// How the log takes a strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The event is to be named.
+    Name,
+    /// So many were named that it is said once that there are more.
+    More,
+    /// Known.
+    Old,
+}
+
+#[derive(Debug)]
+struct Case {
+    event: RefusedEvent,
+    last: Instant,
+    told: bool,
+    /// How many messages the receiver had accepted at the first strike.
+    accepted: u64,
+}
+
+/// The suspects of one output. It outlasts connections.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    cases: HashMap<u64, Case>,
+    /// Those on the way, by position: their case.
+    flying: BTreeMap<u64, u64>,
+    /// Those that wait to be sent again, by position: when, and their case.
+    waiting: BTreeMap<u64, (Instant, u64)>,
+    /// The same by time.
+    due: BTreeSet<(Instant, u64)>,
+    /// None is sent before: on a new connection others come first.
+    not_before: Option<Instant>,
+    /// When cases are forgotten.
+    sweep: Option<Instant>,
+    named: usize,
+    /// Messages that the receiver has accepted.
+    accepted: u64,
+    /// Strikes since the start.
+    pub(super) strikes: u64,
+}
+
+impl Suspects {
+    /// Whether there is none: the usual state.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// Whether so many wait that nothing new is to be sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX
+    }
+
+    /// Whether a message waits to be sent again by itself.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        !self.waiting.is_empty() && self.waiting.contains_key(&position.0)
+    }
+
+    /// A message that is to be sent again now, if it is time for one.
+    pub(super) fn next_due(&self, now: Now) -> Option<Position> {
+        let &(_, position) = self.due.first()?;
+        let is_due = self.poll_timeout().is_some_and(|at| at <= now.monotonic);
+        is_due.then_some(Position(position))
+    }
+
+    /// A session begins: what may have ended the last one shall not be its first message.
+    pub(super) fn handle_opened(&mut self, now: Now) {
+        self.not_before = Some(now.monotonic + FIRST_RETRY);
+    }
+
+    /// When there may be one.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let may = self.flying.len() < FLYING_MAX;
+        let first = self.due.first().filter(|_| may).map(|(at, _)| *at);
+        first.max(first.and(self.not_before))
+    }
+
+    /// When [`Suspects::sweep`] is due.
+    pub(super) fn sweep_at(&self) -> Option<Instant> {
+        self.sweep
+    }
+
+    /// A message is on the way, for the first time or again.
+    pub(super) fn note_sent(&mut self, position: Position, message: &[u8]) {
+        if self.cases.is_empty() {
+            return;
+        }
+        let key = hash(message);
+        if self.cases.contains_key(&key) {
+            self.let_go(position);
+            self.flying.insert(position.0, key);
+        }
+    }
+
+    /// It needs not be sent again.
+    pub(super) fn let_go(&mut self, position: Position) {
+        self.flying.remove(&position.0);
+        if let Some((at, _)) = self.waiting.remove(&position.0) {
+            self.due.remove(&(at, position.0));
+        }
+    }
+
+    /// The receiver has accepted a message.
+    pub(super) fn note_accepted(&mut self, position: Position) {
+        self.accepted += 1;
+        if self.cases.is_empty() {
+            return;
+        }
+        let waiting = self.waiting.get(&position.0).map(|(_, case)| case);
+        if let Some(case) = self.flying.get(&position.0).or(waiting) {
+            self.cases.remove(case);
+        }
+        self.let_go(position);
+        self.calm();
+    }
+
+    fn calm(&mut self) {
+        if self.cases.is_empty() {
+            self.named = 0;
+            self.sweep = None;
+        }
+    }
+
+    /// The messages that were on the way when the session ended, and were suspects.
+    pub(super) fn take_flying(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.flying).into_keys().collect()
+    }
+
+    /// One more strike against a message.
+    pub(super) fn strike(&mut self, now: Now, message: &[u8], strike: &Strike) -> Verdict {
+        self.strikes += 1;
+        let key = hash(message);
+        if !self.cases.contains_key(&key) {
+            self.make_room();
+        }
+        let accepted = self.accepted;
+        let case = self.cases.entry(key).or_insert_with(|| Case {
+            event: RefusedEvent {
+                name: EventName::read(message),
+                reason: String::new(),
+                times: 0,
+                since: now.wall,
+                last: now.wall,
+            },
+            last: now.monotonic,
+            told: false,
+            accepted,
+        });
+        case.event.times += 1;
+        case.event.last = now.wall;
+        strike.reason().clone_into(&mut case.event.reason);
+        case.last = now.monotonic;
+        let ended = *strike == Strike::Ended;
+        // A receiver that falls over whatever comes has a trouble of its own.
+        let for_good = case.event.times >= STRIKES && (!ended || accepted > case.accepted);
+        // The first end of a session says nothing about the message that waited then.
+        let is_worth_it = case.event.times > 1 || !ended;
+        let tells = is_worth_it && !case.told;
+        case.told |= is_worth_it;
+        self.sweep.get_or_insert(now.monotonic + MEMORY);
+        Verdict {
+            for_good,
+            waits: is_worth_it,
+            news: self.news(tells),
+        }
+    }
+
+    fn news(&mut self, tells: bool) -> News {
+        if !tells {
+            return News::Old;
+        }
+        self.named += 1;
+        match self.named {
+            named if named <= NAMED_MAX => News::Name,
+            named if named == NAMED_MAX + 1 => News::More,
+            _ => News::Old,
+        }
+    }
+
+    /// A message is to be sent again after a pause that fits its strikes.
+    pub(super) fn postpone(&mut self, now: Now, position: Position, message: &[u8]) {
+        let key = hash(message);
+        let times = self.cases.get(&key).map_or(1, |case| case.event.times);
+        let doubled = 1_u32
+            .checked_shl(times.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let pause = FIRST_RETRY.saturating_mul(doubled).min(LONGEST_PAUSE);
+        self.wait(now.monotonic + pause, position, key);
+    }
+
+    /// The first that is due is not to be sent before this.
+    pub(super) fn put_off(&mut self, until: Instant) {
+        if let Some(&(_, position)) = self.due.first()
+            && let Some(&(_, key)) = self.waiting.get(&position)
+        {
+            self.wait(until, Position(position), key);
+        }
+    }
+
+    fn wait(&mut self, until: Instant, position: Position, key: u64) {
+        self.let_go(position);
+        self.waiting.insert(position.0, (until, key));
+        self.due.insert((until, position.0));
+    }
+
+    fn make_room(&mut self) {
+        if self.cases.len() < CASES_MAX {
+            return;
+        }
+        let oldest = self.cases.iter().min_by_key(|(_, case)| case.last);
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            self.cases.remove(&key);
+        }
+    }
+
+    /// Forgets what was not seen for long.
+    pub(super) fn sweep(&mut self, now: Now) {
+        if self.sweep.is_none_or(|at| now.monotonic < at) {
+            return;
+        }
+        self.cases
+            .retain(|_, case| now.monotonic < case.last + MEMORY);
+        let first = self.cases.values().map(|case| case.last + MEMORY).min();
+        self.sweep = first;
+        self.calm();
+    }
+
+    /// The refused events, the latest first.
+    pub(super) fn latest(&self, count: usize) -> Vec<RefusedEvent> {
+        let told = self.cases.values().filter(|case| case.told);
+        let mut cases: Vec<_> = told.collect();
+        cases.sort_by_key(|case| std::cmp::Reverse(case.last));
+        let cases = cases.into_iter().take(count);
+        cases.map(|case| case.event.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+impl Suspects {
+    pub(super) fn flying(&self) -> usize {
+        self.flying.len()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// By the front of a message, where the time, the host and the number of its event stand.
+fn hash(message: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.len().hash(&mut hasher);
+    message.get(..FRONT).unwrap_or(message).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,433 @@
+//! What waits for one output: order, what is on the wire, what to send again.
+//!
+//! A [`Queue`] holds the frames of batches in the order in which they are sent.
+//! For a stream it knows up to which byte the peer's TCP has taken them, and
+//! after an unclean end it starts over with the last delivered frames (the
+//! replay window), because what the peer's TCP has taken its application may
+//! never have read (`tcp`). With RELP, which needs no such window, each message is
+//! confirmed by itself, in any order; a [`Position`] names it, and a batch leaves as soon
+//! as its last one is, whatever those before it wait for.
+//!
+//! ```
+//! use std::rc::Rc;
+//! use wecrelay::output::queue::{BatchId, Frames, Queue};
+//!
+//! let mut queue = Queue::new(0);
+//! queue.push(BatchId(1), Rc::new(Frames { bytes: b"5 hello".to_vec(), ends: vec![7] }));
+//! let written = queue.next_bytes().map_or(0, <[u8]>::len);
+//! queue.handle_written(written);
+//! let mut delivered = Vec::new();
+//! queue.confirm_all_but(0, &mut delivered);
+//! assert_eq!(delivered, [BatchId(1)]);
+//! ```
+
+mod entry;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{BatchId, Frames, Left, Position};
+
+use entry::{Entry, Standing};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// The bounded queue of one output, sans-IO.
+#[derive(Debug)]
+pub struct Queue {
+    /// Delivered entries first, then those on the wire, then the unsent.
+    entries: VecDeque<Entry>,
+    /// The entry that is being written.
+    cursor: usize,
+    /// Bytes of that entry already written.
+    offset: usize,
+    /// How many entries at the front this connection has confirmed; never past the cursor.
+    confirmed: usize,
+    /// Bytes written on this connection beyond those entries.
+    unconfirmed: usize,
+    /// All bytes written on this connection.
+    written: u64,
+    /// The position of the next message that is queued.
+    next: u64,
+    /// All bytes written on any connection.
+    total: u64,
+    /// All messages of delivered entries.
+    delivered: u64,
+    /// Bytes of delivered entries.
+    kept: usize,
+    /// Bytes that are not delivered.
+    backlog: usize,
+    /// Those of them that are of our own log.
+    own: usize,
+    /// Bytes that are not written on this connection, repeats of delivered ones too.
+    unsent: usize,
+    /// All bytes that were confirmed on any connection.
+    taken: u64,
+    /// Size of the replay window in bytes.
+    replay: usize,
+    /// Whether each message is confirmed by itself.
+    by_message: bool,
+}
+
+impl Queue {
+    /// An empty queue that keeps at least the last `replay` delivered bytes.
+    #[must_use]
+    pub fn new(replay: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            cursor: 0,
+            offset: 0,
+            confirmed: 0,
+            unconfirmed: 0,
+            written: 0,
+            next: 0,
+            total: 0,
+            delivered: 0,
+            kept: 0,
+            backlog: 0,
+            unsent: 0,
+            taken: 0,
+            own: 0,
+            replay,
+            by_message: false,
+        }
+    }
+
+    /// An empty queue whose messages are confirmed one by one.
+    #[must_use]
+    pub fn by_message() -> Self {
+        Self {
+            by_message: true,
+            ..Self::new(0)
+        }
+    }
+
+    /// Appends a batch.
+    pub fn push(&mut self, batch: BatchId, frames: Rc<Frames>) {
+        self.append(Standing::Awaited(batch), frames);
+    }
+
+    /// Appends messages of our own log, which no source waits for.
+    pub fn push_own(&mut self, frames: Rc<Frames>) {
+        self.own += frames.bytes.len();
+        self.append(Standing::Own, frames);
+    }
+
+    fn append(&mut self, standing: Standing, frames: Rc<Frames>) {
+        self.backlog += frames.bytes.len();
+        self.unsent += frames.bytes.len();
+        let first = self.next;
+        self.next += u64::try_from(frames.ends.len()).unwrap_or(0);
+        self.entries.push_back(Entry {
+            first,
+            unanswered: frames.ends.len(),
+            answered: Vec::new(),
+            is_incomplete: false,
+            frames,
+            standing,
+        });
+    }
+
+    /// Bytes that are not delivered yet, on the wire or not.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog
+    }
+
+    /// Those of them that are of our own log.
+    #[must_use]
+    pub fn own(&self) -> usize {
+        self.own
+    }
+
+    /// Bytes written on this connection that are not confirmed yet.
+    #[must_use]
+    pub fn unconfirmed(&self) -> usize {
+        self.unconfirmed
+    }
+
+    /// All bytes written on this connection.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Bytes that are not written on this connection.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Bytes confirmed since the start, repeats too; of a stream, whole batches.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What to write next on a stream.
+    #[must_use]
+    pub fn next_bytes(&self) -> Option<&[u8]> {
+        let entry = self.entries.get(self.cursor)?;
+        entry.frames.bytes.get(self.offset..)
+    }
+
+    /// The next message to send as a datagram.
+    #[must_use]
+    pub fn next_datagram(&self) -> Option<&[u8]> {
+        self.entries.get(self.cursor)?.message(self.offset)
+    }
+
+    /// The position of what is sent next.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        let entry = self.entries.get(self.cursor);
+        Position(entry.map_or(self.next, |entry| {
+            entry.first + u64::try_from(entry.number(self.offset)).unwrap_or(0)
+        }))
+    }
+
+    /// A message that is not confirmed.
+    #[must_use]
+    pub fn message(&self, position: Position) -> Option<&[u8]> {
+        let (index, number) = self.find(position)?;
+        self.entries.get(index)?.message_of(number)
+    }
+
+    /// The batch of such a message, if its source still waits for it.
+    #[must_use]
+    pub fn awaited_batch(&self, position: Position) -> Option<BatchId> {
+        let (index, _) = self.find(position)?;
+        match self.entries.get(index)?.standing {
+            Standing::Awaited(batch) => Some(batch),
+            Standing::Abandoned(_) | Standing::Own | Standing::Delivered => None,
+        }
+    }
+
+    /// The entry that holds a message, and which of its messages it is.
+    fn find(&self, position: Position) -> Option<(usize, usize)> {
+        let after = self.entries.partition_point(|e| e.first <= position.0);
+        let index = after.checked_sub(1)?;
+        let entry = self.entries.get(index)?;
+        let number = usize::try_from(position.0 - entry.first).ok()?;
+        let is_answered = entry.answered.get(number).is_some_and(|answered| *answered);
+        (number < entry.frames.ends.len() && !is_answered).then_some((index, number))
+    }
+
+    /// The message at `position` will not be delivered. A batch whose source waits goes on
+    /// without it; one that is abandoned will never be there as a whole.
+    pub fn let_go(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
+        let place = self.find(position);
+        if let Some(entry) = place.and_then(|(index, _)| self.entries.get_mut(index)) {
+            entry.is_incomplete |= matches!(entry.standing, Standing::Abandoned(_));
+        }
+        self.confirm_message(position, delivered);
+    }
+
+    /// The message at `position` is confirmed. A batch whose last message this was is
+    /// delivered, and leaves.
+    pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
+        let Some((index, number)) = self.find(position) else {
+            return;
+        };
+        let is_written = position < self.position();
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        entry.answer(number);
+        let size = entry.message_of(number).map_or(0, <[u8]>::len);
+        self.taken += u64::try_from(size).unwrap_or(0);
+        if is_written {
+            self.unconfirmed -= size;
+        } else {
+            self.skip_answered();
+        }
+        self.release(index, delivered);
+    }
+
+    /// Lets an entry go if each of its messages is confirmed.
+    fn release(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
+        if self.entries.get(index).is_none_or(|e| e.unanswered > 0) {
+            return;
+        }
+        self.settle(index, delivered);
+        if let Some(entry) = self.entries.remove(index) {
+            self.kept -= entry.len();
+            self.unsent -= if index > self.cursor { entry.len() } else { 0 };
+            self.cursor -= usize::from(index < self.cursor);
+        }
+    }
+
+    /// Bytes written since the start, repeats too.
+    #[must_use]
+    pub fn total_written(&self) -> u64 {
+        self.total
+    }
+
+    /// Messages delivered since the start, each counted once.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The first batch that a source waits for.
+    #[must_use]
+    pub fn oldest(&self) -> Option<BatchId> {
+        self.entries.iter().find_map(|entry| match entry.standing {
+            Standing::Awaited(batch) => Some(batch),
+            Standing::Abandoned(_) | Standing::Own | Standing::Delivered => None,
+        })
+    }
+
+    /// `count` bytes of what was offered have been written.
+    pub fn handle_written(&mut self, count: usize) {
+        self.total += u64::try_from(count).unwrap_or(0);
+        self.written += u64::try_from(count).unwrap_or(0);
+        self.unconfirmed += count;
+        self.advance(count);
+        self.skip_answered();
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.offset += count;
+        self.unsent -= count;
+        while let Some(entry) = self.entries.get(self.cursor) {
+            if self.offset < entry.len() {
+                break;
+            }
+            self.offset -= entry.len();
+            self.cursor += 1;
+        }
+    }
+
+    /// Messages that were confirmed on an earlier connection are not sent again.
+    fn skip_answered(&mut self) {
+        while let Some(entry) = self.entries.get(self.cursor)
+            && let Some(length) = entry.answered_length(self.offset)
+        {
+            self.advance(length);
+        }
+    }
+
+    /// Everything written on this connection is confirmed but the last
+    /// `unacknowledged` bytes. Batches that this delivers are appended to `delivered`;
+    /// a batch is delivered as a whole or not at all.
+    pub fn confirm_all_but(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
+        while self.confirmed < self.cursor {
+            let Some(entry) = self.entries.get(self.confirmed) else {
+                break;
+            };
+            let size = entry.len();
+            if self.unconfirmed < size + unacknowledged {
+                break;
+            }
+            self.settle(self.confirmed, delivered);
+            self.confirmed += 1;
+            self.unconfirmed -= size;
+            self.taken += u64::try_from(size).unwrap_or(0);
+        }
+        self.trim();
+    }
+
+    /// An entry is delivered, if it was not before.
+    fn settle(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        match std::mem::replace(&mut entry.standing, Standing::Delivered) {
+            Standing::Delivered => return,
+            Standing::Abandoned(_) if entry.is_incomplete => {}
+            Standing::Awaited(batch) | Standing::Abandoned(batch) => delivered.push(batch),
+            Standing::Own => self.own -= entry.len(),
+        }
+        self.backlog -= entry.len();
+        self.kept += entry.len();
+        self.delivered += u64::try_from(entry.frames.ends.len()).unwrap_or(0);
+    }
+
+    /// The connection ended other than by us after everything was confirmed:
+    /// the next one starts with the replay window, then what was not delivered.
+    pub fn rewind(&mut self) {
+        self.cursor = 0;
+        self.offset = 0;
+        self.confirmed = 0;
+        self.unconfirmed = 0;
+        self.written = 0;
+        self.drop_abandoned();
+        self.unsent = self.entries.iter().map(Entry::len).sum();
+        self.skip_answered();
+    }
+
+    /// The source of `batch` no longer waits. The batch leaves the queue unless
+    /// a part of it is on the wire; of that one, messages that are confirmed one by one
+    /// and not sent yet leave. If all of it arrives after all, it counts as delivered like
+    /// any other. Answers how far it got if it was still to be delivered.
+    pub fn cancel(&mut self, batch: BatchId) -> Option<Left> {
+        let awaited = |entry: &Entry| entry.standing == Standing::Awaited(batch);
+        let index = self.entries.iter().position(awaited)?;
+        let is_under_way = index < self.cursor || (index == self.cursor && self.offset > 0);
+        let entry = self.entries.get_mut(index)?;
+        let confirmed = entry.answered.clone();
+        if is_under_way {
+            entry.standing = Standing::Abandoned(batch);
+            if self.by_message {
+                self.drop_unsent(index);
+            }
+        } else {
+            let size = entry.len();
+            self.entries.remove(index);
+            self.backlog -= size;
+            self.unsent -= size;
+            self.skip_answered();
+        }
+        Some(Left {
+            is_under_way,
+            confirmed,
+        })
+    }
+
+    /// The source of the batch `old`, which it was told to send again, has done so while
+    /// the first frames are still on the wire: now `new` waits for them.
+    pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
+        let abandoned =
+            |entry: &&mut Entry| entry.standing == Standing::Abandoned(old) && !entry.is_incomplete;
+        let entry = self.entries.iter_mut().find(abandoned);
+        entry
+            .map(|entry| entry.standing = Standing::Awaited(new))
+            .is_some()
+    }
+
+    /// What of an abandoned entry is not sent needs no confirmation.
+    fn drop_unsent(&mut self, index: usize) {
+        let (cursor, offset) = (self.cursor, self.offset);
+        if let Some(entry) = self.entries.get_mut(index).filter(|_| index == cursor) {
+            for number in entry.number(offset)..entry.frames.ends.len() {
+                entry.is_incomplete |= entry.answer(number);
+            }
+            self.skip_answered();
+        }
+        self.release(index, &mut Vec::new());
+    }
+
+    fn drop_abandoned(&mut self) {
+        let backlog = &mut self.backlog;
+        self.entries.retain(|entry| {
+            let stays = !matches!(entry.standing, Standing::Abandoned(_));
+            if !stays {
+                *backlog -= entry.len();
+            }
+            stays
+        });
+    }
+
+    /// Lets go of delivered entries that the replay window does not need.
+    fn trim(&mut self) {
+        while self.confirmed > 0
+            && let Some(first) = self.entries.front()
+            && self.kept >= self.replay + first.len()
+        {
+            self.kept -= first.len();
+            self.confirmed -= 1;
+            self.cursor -= 1;
+            self.entries.pop_front();
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What one `--output` URL says: where messages go and how.
+//!
+//! ```
+//! use wecrelay::output::{Settings, Target};
+//!
+//! let settings = Settings::parse("udp://192.0.2.1?required=no")?;
+//! assert_eq!(settings.target, Target::Udp { host: "192.0.2.1".into(), port: 514 });
+//! assert!(!settings.required);
+//! # Ok::<(), wecrelay::output::Error>(())
+//! ```
+
+mod authority;
+mod error;
+mod relative_path;
+mod url_parameters;
+
+use std::path::PathBuf;
+
+use crate::syslog::framing::Framing;
+use crate::syslog::{Escape, StructuredData, Style};
+
+pub use authority::{Authority, is_host_name};
+pub use error::Error;
+pub use relative_path::anchored;
+use url_parameters::Choices;
+
+/// Smallest `max=`, in bytes: every receiver must accept this much (RFC 5424 6.1).
+pub const LEAST_MAX: usize = 480;
+/// Largest message over UDP, in bytes: 65535 less the IPv4 and UDP headers. Also the
+/// default there.
+pub const UDP_MAX: usize = 65_507;
+/// Default `max=` of a datagram `unix:` output, in bytes: well under Linux's default
+/// send buffer of 208 KiB, which a longer datagram would never fit into.
+pub const UNIX_DATAGRAM_MAX: usize = 128 * 1024;
+/// Default `max=` over RELP, in bytes: more ends the session at receivers that were not
+/// told otherwise.
+pub const RELP_MAX: usize = 128 * 1024;
+/// Default `replay=` of `tcp:` and `tls:`, in bytes: more than a receiver's socket buffer holds
+/// unread (Linux grows it to 6 MiB by itself).
+pub const REPLAY: usize = 8 * 1024 * 1024;
+/// Largest `replay=`, in bytes: it is kept in memory.
+pub const MOST_REPLAY: usize = 1024 * 1024 * 1024;
+
+/// One output, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where messages go.
+    pub target: Target,
+    /// How messages are told apart there.
+    pub framing: Framing,
+    /// Longest message in bytes, without framing; longer ones are cut.
+    pub max: Option<usize>,
+    /// The form of MSG where control characters are concerned.
+    pub escape: Escape,
+    /// How much structured data a message may have.
+    pub data: StructuredData,
+    /// Whether a batch waits for this output before it is acknowledged.
+    pub required: bool,
+    /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
+    pub replay: usize,
+    /// What becomes of messages that the receiver refuses for good; of RELP only.
+    pub refused: Refused,
+    /// How the connection is secured, if it is.
+    pub tls: Option<Tls>,
+    /// The URL as given, for logs.
+    pub label: String,
+}
+
+/// What becomes of a message that the receiver refuses for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    /// Its host keeps it and its batch, and comes again.
+    #[default]
+    Retry,
+    /// It counts as delivered.
+    Drop,
+    /// It is appended to this file, and counts as delivered once it is on disk.
+    File(PathBuf),
+}
+
+/// How a connection is secured. The files are PEM and not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Name or address that the receiver's certificate must be for.
+    pub name: String,
+    /// The authorities that may have signed it; `None` for those the system trusts.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate with its chain, if the receiver wants one.
+    pub certificate: Option<PathBuf>,
+    /// Its private key; `None` if that stands in the same file.
+    pub key: Option<PathBuf>,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Datagrams to a host (RFC 5426).
+    Udp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// A TCP connection (RFC 6587), or one with TLS (RFC 5425).
+    Tcp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// RELP, over TCP or TLS.
+    Relp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+    },
+    /// A Unix domain socket.
+    Unix {
+        /// The socket, made by the receiver.
+        path: PathBuf,
+        /// A stream socket, else a datagram socket.
+        stream: bool,
+    },
+    /// A file that is appended to.
+    File {
+        /// The file, created if missing.
+        path: PathBuf,
+        /// Delivered means on disk (fdatasync), else in the kernel's cache.
+        sync: bool,
+    },
+    /// Standard output.
+    Stdout,
+}
+
+impl Target {
+    /// Host and port of a receiver that has an address.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Udp { host, port } | Self::Tcp { host, port } | Self::Relp { host, port } => {
+                Some((host, *port))
+            }
+            Self::Unix { .. } | Self::File { .. } | Self::Stdout => None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a URL of `--output` with the settings after its `?`.
+    ///
+    /// # Errors
+    /// Whatever is not understood, with what is allowed; nothing is guessed.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| Error::scheme(url))?;
+        let scheme = Scheme::parse(scheme)?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let choices = Choices::parse(scheme, query)?;
+        let target = scheme.target(place, &choices)?;
+        Ok(Self {
+            framing: framing(&target, &choices)?,
+            max: choices.max.or_else(|| default_max(&target)),
+            escape: choices.escape.unwrap_or_default(),
+            data: choices.data.unwrap_or_default(),
+            required: choices.required.unwrap_or(true),
+            replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
+            tls: scheme
+                .is_secured()
+                .then(|| choices.tls(&target))
+                .transpose()?,
+            refused: choices.refused.unwrap_or_default(),
+            target,
+            label: url.to_owned(),
+        })
+    }
+
+    /// How messages are written for it.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        Style {
+            control: self.framing.control_characters(),
+            escape: self.escape,
+            data: self.data,
+            max: self.max,
+        }
+    }
+}
+
+/// The word before the colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Udp,
+    Tcp,
+    Tls,
+    Relp,
+    RelpTls,
+    Unix,
+    File,
+    Stdout,
+}
+
+impl Scheme {
+    /// All of them, for messages.
+    const WORDS: [&'static str; 8] = [
+        "udp", "tcp", "tls", "relp", "relp+tls", "unix", "file", "stdout",
+    ];
+
+    fn parse(word: &str) -> Result<Self, Error> {
+        match word.to_ascii_lowercase().as_str() {
+            "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            "tls" => Ok(Self::Tls),
+            "relp" => Ok(Self::Relp),
+            "relp+tls" => Ok(Self::RelpTls),
+            "unix" => Ok(Self::Unix),
+            "file" => Ok(Self::File),
+            "stdout" => Ok(Self::Stdout),
+            _ => Err(Error::scheme(word)),
+        }
+    }
+
+    fn is_secured(self) -> bool {
+        matches!(self, Self::Tls | Self::RelpTls)
+    }
+
+    /// The names of the settings it knows.
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Udp | Self::Stdout => &["escape", "max", "required", "sd"],
+            Self::Relp => &["escape", "max", "refused", "required", "sd"],
+            Self::Tcp => &["escape", "framing", "max", "replay", "required", "sd"],
+            Self::Tls => &[
+                "ca", "cert", "escape", "key", "max", "name", "replay", "required", "sd",
+            ],
+            Self::RelpTls => &[
+                "ca", "cert", "escape", "key", "max", "name", "refused", "required", "sd",
+            ],
+            Self::Unix => &["escape", "framing", "max", "required", "sd", "type"],
+            Self::File => &["escape", "max", "required", "sd", "sync"],
+        }
+    }
+
+    fn target(self, place: &str, choices: &Choices) -> Result<Target, Error> {
+        match self {
+            Self::Udp => host_and_port(place, 514).map(|(host, port)| Target::Udp { host, port }),
+            Self::Tcp => host_and_port(place, 601).map(|(host, port)| Target::Tcp { host, port }),
+            Self::Tls => host_and_port(place, 6514).map(|(host, port)| Target::Tcp { host, port }),
+            Self::Relp | Self::RelpTls => {
+                host_and_port(place, 2514).map(|(host, port)| Target::Relp { host, port })
+            }
+            Self::Unix => Ok(Target::Unix {
+                path: path("unix", place)?,
+                stream: choices.stream.unwrap_or(false),
+            }),
+            Self::File => Ok(Target::File {
+                path: path("file", place)?,
+                sync: choices.sync.unwrap_or(false),
+            }),
+            Self::Stdout if place.is_empty() => Ok(Target::Stdout),
+            Self::Stdout => Err(Error::StdoutPlace(place.to_owned())),
+        }
+    }
+}
+
+fn host_and_port(place: &str, default: u16) -> Result<(String, u16), Error> {
+    let place = place.strip_prefix("//").ok_or(Error::Slashes)?;
+    let authority = Authority::parse(place.strip_suffix('/').unwrap_or(place))?;
+    match authority.port {
+        Some(0) => Err(Error::Port("0".to_owned())),
+        port => Ok((authority.host, port.unwrap_or(default))),
+    }
+}
+
+/// `PATH` or `///PATH`; `//HOST/PATH` names another host and is refused.
+fn path(scheme: &'static str, place: &str) -> Result<PathBuf, Error> {
+    let path = match place.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => return Err(Error::Path(scheme)),
+        None => place,
+    };
+    if path.is_empty() || path.contains('\0') {
+        return Err(Error::Path(scheme));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
+    let default = match target {
+        Target::Udp { .. } | Target::Unix { stream: false, .. } => {
+            return match choices.framing {
+                Some(_) => Err(Error::DatagramFraming),
+                None => Ok(Framing::Datagram),
+            };
+        }
+        // RELP has frames of its own around them.
+        Target::Relp { .. } => Framing::Datagram,
+        Target::Tcp { .. } => Framing::OctetCounting,
+        Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,
+    };
+    Ok(choices.framing.unwrap_or(default))
+}
+
+fn default_max(target: &Target) -> Option<usize> {
+    match target {
+        Target::Udp { .. } => Some(UDP_MAX),
+        Target::Relp { .. } => Some(RELP_MAX),
+        Target::Unix { stream: false, .. } => Some(UNIX_DATAGRAM_MAX),
+        _ => None,
+    }
+}
+
+fn default_replay(target: &Target) -> usize {
+    match target {
+        Target::Tcp { .. } => REPLAY,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,466 @@
+//! Sealed bodies, `multipart/encrypted` (MS-WSMV 2.2.9.1), as Windows writes them.
+//!
+//! Not quite MIME: no blank line ends the headers of a part, and no line end
+//! comes before the closing delimiter. The data may hold any bytes, a delimiter
+//! too, so the parts are read from the front and the delimiter from the end.
+
+use std::fmt;
+use std::io::Write;
+use std::ops::Range;
+
+use super::content_type::{find, parse_parameters};
+use super::{ContentType, is};
+use crate::base::wire::Charset;
+
+#[cfg(test)]
+mod tests;
+
+/// The type of a body that is sealed as a whole.
+const ONE: &str = "multipart/encrypted";
+/// The type of a body that is sealed in pieces.
+const SEVERAL: &str = "multipart/x-multi-encrypted";
+
+/// The longest security token, in bytes. NTLM has 16, Kerberos about 60; above
+/// it a line end in place of the size cannot be taken for one.
+pub const MAX_TOKEN: usize = 1024;
+
+/// The longest that the headers of one part may be, in bytes; Windows' have
+/// some 140.
+const MAX_PART_HEADERS: usize = 4096;
+
+/// The most pairs of parts in one body: of 16 KiB each, more than any envelope has.
+const MAX_PAIRS: usize = 2048;
+
+/// The type of the part with the data.
+const OCTETS: &str = "application/octet-stream";
+
+/// The boundary that Windows uses and some clients insist on.
+const BOUNDARY: &str = "Encrypted Boundary";
+
+/// Who sealed a body: the scheme of the `Authorization` header that began it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Scheme `Negotiate`, whatever is inside it.
+    Spnego,
+    /// Scheme `Kerberos`.
+    Kerberos,
+}
+
+impl Mechanism {
+    /// The `protocol` parameter, which is the type of the first part as well.
+    #[must_use]
+    pub fn protocol(self) -> &'static str {
+        match self {
+            Self::Spnego => "application/HTTP-SPNEGO-session-encrypted",
+            Self::Kerberos => "application/HTTP-Kerberos-session-encrypted",
+        }
+    }
+
+    /// The mechanism of that protocol, compared without case.
+    #[must_use]
+    pub fn from_protocol(protocol: &str) -> Option<Self> {
+        let all = [Self::Spnego, Self::Kerberos];
+        all.into_iter().find(|m| is(m.protocol(), protocol))
+    }
+}
+
+/// How a sealed body is written; an answer takes after its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Who sealed it.
+    pub mechanism: Mechanism,
+    /// The charset of the text inside.
+    pub charset: Charset,
+    /// Whether a tab comes before the headers of its parts. MS-WSMV 2.2.9.1.1 has it, and
+    /// pywinrm and pypsrp look for it; Windows' own forwarder has none.
+    pub tab: bool,
+}
+
+impl Style {
+    /// As Windows' forwarder writes.
+    #[must_use]
+    pub fn windows(mechanism: Mechanism, charset: Charset) -> Self {
+        Self {
+            mechanism,
+            charset,
+            tab: false,
+        }
+    }
+}
+
+/// Where the pieces of a sealed body are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// How it is written.
+    pub style: Style,
+    /// Bytes of the text before sealing, after any compression. The caller
+    /// compares it with what unsealing gives.
+    pub length: usize,
+    /// The security token (signature), as a range of the body.
+    pub token: Range<usize>,
+    /// The sealed data, as a range of the body.
+    pub data: Range<usize>,
+}
+
+/// Why a body is not a sealed body. Offsets are in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The content type is not `multipart/encrypted`.
+    NotEncrypted,
+    /// The protocol is absent or none that we know; CredSSP is none.
+    UnknownProtocol,
+    /// The content type names no boundary.
+    NoBoundary,
+    /// A delimiter is not where it should be.
+    MissingDelimiter {
+        /// Where it should be.
+        offset: usize,
+    },
+    /// The first part is not of the protocol that the content type names.
+    OtherProtocol {
+        /// Where the part begins.
+        offset: usize,
+    },
+    /// The part with the data does not say that it is `application/octet-stream`.
+    NoOctetStream {
+        /// Where the part begins.
+        offset: usize,
+    },
+    /// The headers of a part do not end within the limit.
+    PartHeadersTooLong {
+        /// Where the part begins.
+        offset: usize,
+    },
+    /// `OriginalContent` or its length is absent, or no number.
+    MalformedLength,
+    /// The length is more than there is sealed data.
+    WrongLength {
+        /// What the header says, in bytes.
+        declared: usize,
+        /// How much data there is, in bytes.
+        present: usize,
+    },
+    /// The size of the token is absent, above the limit, or more than there is.
+    MalformedToken {
+        /// Where the size is.
+        offset: usize,
+    },
+    /// The body does not end with the closing delimiter.
+    MissingEnd,
+    /// More pairs of parts than any client makes.
+    TooManyPairs,
+    /// The parts do not all name one charset.
+    MixedPairs,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEncrypted => f.write_str("content type is not multipart/encrypted"),
+            Self::UnknownProtocol => f.write_str("unknown protocol of multipart/encrypted"),
+            Self::NoBoundary => f.write_str("multipart/encrypted without boundary"),
+            Self::MissingDelimiter { offset } => {
+                write!(f, "no multipart delimiter at byte {offset}")
+            }
+            Self::OtherProtocol { offset } => write!(
+                f,
+                "the part at byte {offset} is not of the protocol of its multipart/encrypted"
+            ),
+            Self::NoOctetStream { offset } => write!(
+                f,
+                "the part at byte {offset} is not Content-Type: application/octet-stream"
+            ),
+            Self::PartHeadersTooLong { offset } => {
+                write!(f, "headers of the part at byte {offset} are too long")
+            }
+            Self::MalformedLength => f.write_str("no valid length of the original content"),
+            Self::WrongLength { declared, present } => write!(
+                f,
+                "original content of {declared} bytes in {present} bytes of sealed data"
+            ),
+            Self::MalformedToken { offset } => {
+                write!(f, "no valid security token at byte {offset}")
+            }
+            Self::MissingEnd => f.write_str("no closing multipart delimiter"),
+            Self::TooManyPairs => write!(f, "more than {MAX_PAIRS} sealed parts in one body"),
+            Self::MixedPairs => f.write_str("sealed parts of different charsets in one body"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Finds token and data in a sealed body, so that they can be unsealed in place.
+///
+/// Takes what clients other than Windows write too: white space before part
+/// headers, blank lines after them, bare LF, a space after the dashes of a
+/// delimiter, a missing or present last line end.
+pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
+    if !content_type.is(ONE) {
+        return Err(Error::NotEncrypted);
+    }
+    let (mechanism, boundary) = parameters(content_type)?;
+    let mut cursor = Cursor { body, at: 0 };
+    let (length, style) = original_content(&mut cursor, boundary, mechanism)?;
+    cursor.delimiter(boundary)?;
+    cursor.data_headers()?;
+    let token = cursor.token()?;
+    let data = token.end..end_of_data(body, token.end, boundary)?;
+    if length > data.len() {
+        let (declared, present) = (length, data.len());
+        return Err(Error::WrongLength { declared, present });
+    }
+    Ok(Sealed {
+        style,
+        length,
+        token,
+        data,
+    })
+}
+
+/// Whether a body of this type is sealed, in one part or in several.
+#[must_use]
+pub fn is_sealed(content_type: &ContentType) -> bool {
+    content_type.is(ONE) || content_type.is(SEVERAL)
+}
+
+/// As [`parse`]; takes a body of several parts too (`multipart/x-multi-encrypted`,
+/// MS-WSMV 2.2.9.1.3), each of which has a token of its own. Unsealed in their order
+/// and joined they are the text.
+///
+/// Such parts hold as many bytes as their length says, as the data may hold anything.
+pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>, Error> {
+    if !content_type.is(SEVERAL) {
+        return parse(content_type, body).map(|sealed| vec![sealed]);
+    }
+    let (mechanism, boundary) = parameters(content_type)?;
+    let mut cursor = Cursor { body, at: 0 };
+    let mut pairs: Vec<Sealed> = Vec::new();
+    while !cursor.is_end(boundary) {
+        if pairs.len() == MAX_PAIRS {
+            return Err(Error::TooManyPairs);
+        }
+        let (length, style) = original_content(&mut cursor, boundary, mechanism)?;
+        let charset = |pair: &Sealed| pair.style.charset;
+        if pairs
+            .first()
+            .is_some_and(|first| charset(first) != style.charset)
+        {
+            return Err(Error::MixedPairs);
+        }
+        cursor.delimiter(boundary)?;
+        cursor.data_headers()?;
+        let token = cursor.token()?;
+        let data = cursor.data(token.end, length)?;
+        pairs.push(Sealed {
+            style,
+            length,
+            token,
+            data,
+        });
+    }
+    match pairs.is_empty() {
+        true => Err(Error::MissingDelimiter { offset: 0 }),
+        false => Ok(pairs),
+    }
+}
+
+/// Mechanism and boundary, which both kinds of sealed bodies name.
+fn parameters(content_type: &ContentType) -> Result<(Mechanism, &str), Error> {
+    let protocol = content_type.protocol();
+    let mechanism = protocol.and_then(Mechanism::from_protocol);
+    let boundary = content_type.boundary().filter(|b| !b.is_empty());
+    let mechanism = mechanism.ok_or(Error::UnknownProtocol)?;
+    Ok((mechanism, boundary.ok_or(Error::NoBoundary)?))
+}
+
+/// The `Content-Type` of a body that [`emit`] writes.
+#[must_use]
+pub fn content_type(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Spnego => {
+            "multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\";boundary=\"Encrypted Boundary\""
+        }
+        Mechanism::Kerberos => {
+            "multipart/encrypted;protocol=\"application/HTTP-Kerberos-session-encrypted\";boundary=\"Encrypted Boundary\""
+        }
+    }
+}
+
+/// Appends a sealed body to `out`, byte for byte as Windows writes it but for the style.
+///
+/// `length` is that of the text before sealing, in bytes. A token is far below
+/// 4 GiB, so its size always fits.
+pub fn emit(style: Style, length: usize, token: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    out.reserve(256 + token.len() + data.len());
+    let (protocol, charset) = (style.mechanism.protocol(), style.charset.name());
+    let tab = if style.tab { "\t" } else { "" };
+    // Writing to a Vec cannot fail.
+    let _ = write!(
+        out,
+        "--{BOUNDARY}\r\n{tab}Content-Type: {protocol}\r\n\
+         {tab}OriginalContent: type=application/soap+xml;charset={charset};Length={length}\r\n\
+         --{BOUNDARY}\r\n{tab}Content-Type: {OCTETS}\r\n"
+    );
+    out.extend(u32::try_from(token.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(token);
+    out.extend_from_slice(data);
+    let _ = write!(out, "--{BOUNDARY}--\r\n");
+}
+
+/// The first part: what `OriginalContent` says of length and charset.
+fn original_content(
+    cursor: &mut Cursor<'_>,
+    boundary: &str,
+    mechanism: Mechanism,
+) -> Result<(usize, Style), Error> {
+    cursor.delimiter(boundary)?;
+    let start = cursor.at;
+    let tab = cursor.rest().starts_with(b"\t");
+    let (mut original, mut protocol) = (None, None);
+    while !cursor.rest().starts_with(b"--") {
+        let line = cursor.line();
+        let line = line.filter(|_| cursor.at - start <= MAX_PART_HEADERS);
+        let line = line.ok_or(Error::PartHeadersTooLong { offset: start })?;
+        match header(line) {
+            Some((name, value)) if is(name, "OriginalContent") => {
+                original = original.or_else(|| Some(parse_parameters(value)));
+            }
+            Some((name, value)) if is(name, "Content-Type") => {
+                protocol = protocol.or_else(|| Mechanism::from_protocol(value));
+            }
+            _ => {}
+        }
+    }
+    if protocol != Some(mechanism) {
+        return Err(Error::OtherProtocol { offset: start });
+    }
+    let parameters = original.ok_or(Error::MalformedLength)?;
+    let length = find(&parameters, "length").and_then(decimal);
+    let charset = find(&parameters, "charset").and_then(Charset::from_name);
+    let length = length.ok_or(Error::MalformedLength)?;
+    let style = Style {
+        mechanism,
+        charset: charset.unwrap_or_default(),
+        tab,
+    };
+    Ok((length, style))
+}
+
+fn header(line: &[u8]) -> Option<(&str, &str)> {
+    let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+    Some((name.trim(), value.trim()))
+}
+
+fn decimal(text: &str) -> Option<usize> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Where the closing delimiter begins; it is the last thing in the body.
+fn end_of_data(body: &[u8], start: usize, boundary: &str) -> Result<usize, Error> {
+    let after = body.get(start..).unwrap_or_default();
+    let rest = strip_line_end(after).strip_suffix(b"--");
+    let rest = rest.and_then(|r| r.strip_suffix(boundary.as_bytes()));
+    let dashes: [&[u8]; 2] = [b"--", b"-- "];
+    let mut ends = dashes.iter().filter_map(|d| rest?.strip_suffix(*d));
+    let data = ends.next().ok_or(Error::MissingEnd)?;
+    Ok(start + data.len())
+}
+
+fn strip_line_end(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+/// Reads the lines of a body from the front.
+struct Cursor<'a> {
+    body: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn rest(&self) -> &'a [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next line without its end and without white space in front.
+    fn line(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest();
+        let searched = rest.get(..MAX_PART_HEADERS).unwrap_or(rest);
+        let end = memchr::memchr(b'\n', searched)? + 1;
+        self.at += end;
+        Some(strip_line_end(rest.get(..end)?).trim_ascii_start())
+    }
+
+    fn delimiter(&mut self, boundary: &str) -> Result<(), Error> {
+        let offset = self.at;
+        let name = self.line().and_then(|line| line.strip_prefix(b"--"));
+        match name {
+            Some(name) if name.trim_ascii() == boundary.as_bytes() => Ok(()),
+            _ => Err(Error::MissingDelimiter { offset }),
+        }
+    }
+
+    /// The headers of the second part: lines that begin as headers do, since nothing
+    /// else tells them from the size of the token.
+    fn data_headers(&mut self) -> Result<(), Error> {
+        const START: &[u8] = b"Content-";
+        let offset = self.at;
+        let mut is_data = false;
+        loop {
+            let start = self.rest().trim_ascii_start().get(..START.len());
+            let is_header = start.is_some_and(|start| start.eq_ignore_ascii_case(START));
+            let Some(line) = is_header.then(|| self.line()).flatten() else {
+                break;
+            };
+            is_data |= header(line)
+                .is_some_and(|(name, value)| is(name, "Content-Type") && is(value, OCTETS));
+        }
+        is_data.then_some(()).ok_or(Error::NoOctetStream { offset })
+    }
+
+    /// The token, after its size; a blank line may come before that.
+    fn token(&mut self) -> Result<Range<usize>, Error> {
+        let offset = self.at;
+        let token = self.sized_token().or_else(|| {
+            let blank = self.line()?.is_empty();
+            blank.then(|| self.sized_token()).flatten()
+        });
+        token.ok_or(Error::MalformedToken { offset })
+    }
+
+    /// The data of one of several parts: as many bytes as its length says.
+    fn data(&mut self, start: usize, length: usize) -> Result<Range<usize>, Error> {
+        let present = self.body.len().saturating_sub(start);
+        if length > present {
+            let declared = length;
+            return Err(Error::WrongLength { declared, present });
+        }
+        self.at = start + length;
+        // Before a delimiter comes nothing, or a line end.
+        let rest = self.rest();
+        let line_end = [b"\r\n".as_slice(), b"\n"];
+        let next = line_end.iter().find_map(|end| rest.strip_prefix(*end));
+        if let Some(next) = next {
+            self.at = self.body.len() - next.len();
+        }
+        Ok(start..start + length)
+    }
+
+    /// Whether the closing delimiter is here, and nothing after it.
+    fn is_end(&self, boundary: &str) -> bool {
+        let rest = strip_line_end(self.rest()).strip_suffix(b"--");
+        let name = rest.and_then(|rest| rest.strip_prefix(b"--"));
+        name.is_some_and(|name| name.trim_ascii() == boundary.as_bytes())
+    }
+
+    /// The token here, if four bytes here can be its size.
+    fn sized_token(&self) -> Option<Range<usize>> {
+        let (size, rest) = self.rest().split_first_chunk()?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+        let start = self.at + 4;
+        (size <= MAX_TOKEN.min(rest.len())).then_some(start..start + size)
+    }
+}

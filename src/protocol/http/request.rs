@@ -1,0 +1,421 @@
+//! An incremental decoder: bytes as they arrive in, whole requests out.
+
+use super::chunked::Chunked;
+use super::{Error, Head, Limits, Method, Request, is, trim};
+
+/// How much of a body is allocated before it arrives, in bytes: the claim of a
+/// `Content-Length` costs its sender nothing. A usual batch fits, and is not moved.
+const AHEAD: usize = 256 * 1024;
+
+/// How far the request that is being received has come, for deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing of a request is here.
+    Idle,
+    /// The head is incomplete.
+    Head,
+    /// The body is incomplete, or nobody has asked for the request yet.
+    Body,
+}
+
+/// Decodes the requests of one connection.
+///
+/// Feed what arrives, then poll until there is nothing more. An error is final.
+/// An idle decoder owns no heap memory.
+///
+/// ```
+/// use wecrelay::protocol::http::{Limits, Method, request::Decoder};
+/// let mut decoder = Decoder::new(Limits::default());
+/// decoder.feed(b"POST /wsman HTTP/1.1\r\nContent-Length: 2\r\n\r\n<");
+/// assert_eq!(decoder.poll(), Ok(None));
+/// decoder.feed(b">POST");
+/// let request = decoder.poll().unwrap().unwrap();
+/// assert_eq!((request.head.method, request.body), (Method::Post, b"<>".to_vec()));
+/// assert_eq!(decoder.buffered(), 4);
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    pending: Pending,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// `scanned` bytes of what is pending hold no end of the head.
+    Head {
+        scanned: usize,
+    },
+    /// Boxed: most connections wait for a head.
+    Body(Box<Incoming>),
+    Failed(Error),
+}
+
+impl Decoder {
+    /// A decoder at the start of a connection.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            pending: Pending::default(),
+            state: State::Head { scanned: 0 },
+        }
+    }
+
+    /// Takes what has arrived. What goes beyond the current request is kept for
+    /// the next: stop reading while there is a request that is not yet answered.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let rest = match &mut self.state {
+            State::Failed(_) => return,
+            State::Body(incoming) if self.pending.rest().is_empty() => incoming.take(bytes),
+            State::Head { scanned: 0 } if self.pending.rest().is_empty() => {
+                return self.feed_start(bytes);
+            }
+            State::Body(_) | State::Head { .. } => bytes,
+        };
+        self.pending.push(rest);
+    }
+
+    /// Takes the start of a request; what of its body came along needs no detour.
+    fn feed_start(&mut self, bytes: &[u8]) {
+        let head = bytes.get(..self.limits.head).unwrap_or(bytes);
+        let end = head_end(head, &mut 0).unwrap_or(bytes.len());
+        let (head, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        self.pending.push(head);
+        if rest.is_empty() {
+            return;
+        }
+        if let Err(error) = self.start(0) {
+            return self.fail(error);
+        }
+        let rest = match &mut self.state {
+            State::Body(incoming) => incoming.take(rest),
+            State::Head { .. } | State::Failed(_) => rest,
+        };
+        self.pending.push(rest);
+    }
+
+    /// The next request, once it is whole. Call again after each request.
+    #[must_use = "a request is given once"]
+    pub fn poll(&mut self) -> Result<Option<Request>, Error> {
+        let result = self.advance();
+        if let Err(error) = result {
+            self.fail(error);
+        }
+        result
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.state = State::Failed(error);
+        self.pending = Pending::default();
+    }
+
+    /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before it sends
+    /// the body: true once a request. Ask after `poll` gave no request.
+    pub fn expects_continue(&mut self) -> bool {
+        match &mut self.state {
+            State::Body(incoming) => std::mem::take(&mut incoming.expects_continue),
+            State::Head { .. } | State::Failed(_) => false,
+        }
+    }
+
+    /// How far the current request has come. Blank lines are no request.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match &self.state {
+            State::Body(_) => Progress::Body,
+            State::Head { .. } if self.pending.rest().is_empty() => Progress::Idle,
+            State::Head { .. } => Progress::Head,
+            State::Failed(_) => Progress::Idle,
+        }
+    }
+
+    /// Bytes held for the current request and those behind it.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        let body = match &self.state {
+            State::Body(incoming) => incoming.body.len(),
+            State::Head { .. } | State::Failed(_) => 0,
+        };
+        self.pending.rest().len() + body
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending_capacity(&self) -> usize {
+        self.pending.bytes.capacity()
+    }
+
+    #[cfg(test)]
+    pub(super) fn body_capacity(&self) -> usize {
+        match &self.state {
+            State::Body(incoming) => incoming.body.capacity(),
+            State::Head { .. } | State::Failed(_) => 0,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Request>, Error> {
+        if let State::Head { scanned } = self.state {
+            self.start(scanned)?;
+        }
+        match &mut self.state {
+            State::Head { .. } => return Ok(None),
+            State::Failed(error) => return Err(*error),
+            State::Body(incoming) => {
+                let (consumed, done) = incoming.decode(self.pending.rest(), &self.limits)?;
+                self.pending.consume(consumed);
+                if !done {
+                    return Ok(None);
+                }
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Head { scanned: 0 }) {
+            State::Body(incoming) => {
+                let Incoming { head, body, .. } = *incoming;
+                Ok(Some(Request { head, body }))
+            }
+            State::Head { .. } | State::Failed(_) => Ok(None),
+        }
+    }
+
+    /// Parses the head if it is complete.
+    fn start(&mut self, mut scanned: usize) -> Result<(), Error> {
+        if scanned == 0 {
+            self.pending.skip_blank_lines();
+            check_first(self.pending.rest())?;
+        }
+        let rest = self.pending.rest();
+        let within = rest.get(..self.limits.head).unwrap_or(rest);
+        if let Some(end) = head_end(within, &mut scanned) {
+            let head = parse_head(rest.get(..end).unwrap_or(rest), &self.limits)?;
+            let incoming = Incoming::new(head, &self.limits)?;
+            self.pending.consume(end);
+            self.state = State::Body(Box::new(incoming));
+        } else if within.len() == self.limits.head {
+            return Err(too_long(within));
+        } else {
+            self.state = State::Head { scanned };
+        }
+        Ok(())
+    }
+}
+
+/// What cannot become a request is told from its first byte: its sender may wait for us.
+fn check_first(bytes: &[u8]) -> Result<(), Error> {
+    /// The type of a TLS record that holds a handshake.
+    const HANDSHAKE: u8 = 22;
+    match bytes.first() {
+        Some(&HANDSHAKE) => Err(Error::Tls),
+        Some(byte) if !byte.is_ascii_graphic() => Err(Error::MalformedHead {
+            reason: "no HTTP from its first byte",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A request whose head is known.
+#[derive(Debug)]
+struct Incoming {
+    head: Head,
+    body: Vec<u8>,
+    framing: Framing,
+    expects_continue: bool,
+}
+
+#[derive(Debug)]
+enum Framing {
+    /// A known length in bytes.
+    Sized(usize),
+    Chunked(Chunked),
+}
+
+impl Incoming {
+    fn new(head: Head, limits: &Limits) -> Result<Self, Error> {
+        let framing = framing(&head, limits)?;
+        let expects = head.tokens("expect").any(|t| is(t, "100-continue"));
+        Ok(Self {
+            expects_continue: expects && head.minor > 0,
+            head,
+            body: Vec::new(),
+            framing,
+        })
+    }
+
+    /// Takes bytes without a detour if the length is known; gives back the rest.
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Framing::Sized(length) = self.framing else {
+            return bytes;
+        };
+        let missing = length.saturating_sub(self.body.len());
+        let (mine, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.reserve(mine.len(), length);
+        self.body.extend_from_slice(mine);
+        rest
+    }
+
+    /// Room for `more` bytes and some ahead, doubling what has arrived.
+    fn reserve(&mut self, more: usize, length: usize) {
+        let (present, needed) = (self.body.len(), self.body.len() + more);
+        if needed > self.body.capacity() {
+            let wanted = (needed + AHEAD).max(present * 2).min(length);
+            self.body.reserve_exact(wanted.saturating_sub(present));
+        }
+    }
+
+    /// How many of `bytes` belong to the body, and whether it is complete.
+    fn decode(&mut self, bytes: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
+        match &mut self.framing {
+            Framing::Sized(length) => {
+                let length = *length;
+                let rest = self.take(bytes);
+                Ok((bytes.len() - rest.len(), self.body.len() == length))
+            }
+            Framing::Chunked(chunked) => {
+                let step = chunked.decode(bytes, &mut self.body, limits)?;
+                Ok((step.consumed, step.done))
+            }
+        }
+    }
+}
+
+/// RFC 9112 6.3, refusing all that two readers could understand differently.
+fn framing(head: &Head, limits: &Limits) -> Result<Framing, Error> {
+    let coded = head.header("transfer-encoding").is_some();
+    match content_length(head)? {
+        Some(_) if coded => Err(Error::LengthWithCoding),
+        None if coded => {
+            let mut codings = head.tokens("transfer-encoding");
+            let chunked = codings.next().is_some_and(|t| is(t, "chunked"));
+            if !chunked || codings.next().is_some() || head.minor == 0 {
+                return Err(Error::UnsupportedCoding);
+            }
+            Ok(Framing::Chunked(Chunked::new()))
+        }
+        Some(length) if length > limits.body => {
+            let limit = limits.body;
+            Err(Error::BodyTooLong { limit })
+        }
+        length => Ok(Framing::Sized(length.unwrap_or(0))),
+    }
+}
+
+/// The one length that all `Content-Length` headers agree on, in bytes.
+fn content_length(head: &Head) -> Result<Option<usize>, Error> {
+    let mut agreed = None;
+    for value in head.headers_named("content-length") {
+        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Error::MalformedLength);
+        }
+        // More digits than fit mean a body that is too long.
+        let length = value.parse().unwrap_or(usize::MAX);
+        if agreed.is_some_and(|other| other != length) {
+            return Err(Error::MalformedLength);
+        }
+        agreed = Some(length);
+    }
+    Ok(agreed)
+}
+
+/// Where the head ends: after an empty line, whose CR may be missing.
+///
+/// `scanned` tells where to go on when more has arrived.
+fn head_end(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
+    while let Some(at) = memchr::memchr(b'\n', bytes.get(*scanned..)?) {
+        let next = *scanned + at + 1;
+        match bytes.get(next..)? {
+            [b'\n', ..] => return Some(next + 1),
+            [b'\r', b'\n', ..] => return Some(next + 2),
+            [] | [b'\r'] => {
+                *scanned = next - 1;
+                return None;
+            }
+            _ => *scanned = next,
+        }
+    }
+    *scanned = bytes.len();
+    None
+}
+
+fn too_long(head: &[u8]) -> Error {
+    let limit = head.len();
+    if head.contains(&b'\n') {
+        Error::HeadTooLong { limit }
+    } else {
+        Error::TargetTooLong { limit }
+    }
+}
+
+/// Parses a head that ends with the first empty line.
+fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
+    let mut lines = vec![httparse::EMPTY_HEADER; limits.headers];
+    let mut parsed = httparse::Request::new(&mut lines);
+    let status = parsed.parse(bytes).map_err(|e| malformed(e, limits))?;
+    let (method, target) = (parsed.method, parsed.path);
+    let whole = status == httparse::Status::Complete(bytes.len());
+    let (true, Some(method), Some(target)) = (whole, method, target) else {
+        let reason = "incomplete head";
+        return Err(Error::MalformedHead { reason });
+    };
+    Ok(Head {
+        method: Method::from_name(method),
+        target: target.to_owned(),
+        minor: parsed.version.unwrap_or(0),
+        headers: parsed.headers.iter().map(owned).collect(),
+    })
+}
+
+fn owned(header: &httparse::Header<'_>) -> (String, String) {
+    let value = String::from_utf8_lossy(header.value);
+    (header.name.to_owned(), trim(&value).to_owned())
+}
+
+fn malformed(error: httparse::Error, limits: &Limits) -> Error {
+    let reason = match error {
+        httparse::Error::TooManyHeaders => {
+            let limit = limits.headers;
+            return Error::TooManyHeaders { limit };
+        }
+        httparse::Error::Version => return Error::UnsupportedVersion,
+        httparse::Error::HeaderName => "invalid header name",
+        httparse::Error::HeaderValue => "invalid header value",
+        httparse::Error::NewLine => "invalid line end",
+        httparse::Error::Token | httparse::Error::Status => "invalid request line",
+    };
+    Error::MalformedHead { reason }
+}
+
+/// Bytes that no state has taken yet.
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// How many of `bytes` are used up; less than all of them, or zero.
+    at: usize,
+}
+
+impl Pending {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Appends, after moving what is left to the front once that is the lesser part.
+    fn push(&mut self, bytes: &[u8]) {
+        if self.at > self.bytes.len() / 2 {
+            self.bytes.drain(..self.at);
+            self.at = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at += count;
+        if self.at >= self.bytes.len() {
+            *self = Self::default();
+        }
+    }
+
+    /// Clients may send blank lines before a request (RFC 9112 2.2).
+    fn skip_blank_lines(&mut self) {
+        let blank = |b: &&u8| matches!(**b, b'\r' | b'\n');
+        let count = self.rest().iter().take_while(blank).count();
+        self.consume(count);
+    }
+}

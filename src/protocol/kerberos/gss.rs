@@ -1,0 +1,161 @@
+//! The frame around the messages (RFC 2743 3.1, RFC 4121 4.1), and what GSS-API
+//! puts into the checksum of an authenticator (RFC 4121 4.1.1).
+
+use super::Error;
+use crate::base::wire::der::element;
+
+/// Contents of the object identifier 1.2.840.113554.1.2.2.
+const OID: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
+/// The same with Microsoft's number, 1.2.840.48018.1.2.2.
+const OID_MICROSOFT: &[u8] = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
+
+const FRAME: u8 = 0x60;
+const TAG_OID: u8 = 0x06;
+/// `[APPLICATION 14]`: an AP-REQ without a frame.
+const AP_REQ: u8 = 0x6e;
+
+/// What a message inside a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    ApReq,
+    ApRep,
+    Error,
+}
+
+impl Kind {
+    const fn token_id(self) -> [u8; 2] {
+        match self {
+            Self::ApReq => [1, 0],
+            Self::ApRep => [2, 0],
+            Self::Error => [3, 0],
+        }
+    }
+}
+
+/// How a source wraps its messages: it is answered in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// In a GSS frame with this object identifier.
+    Framed(&'static [u8]),
+    /// Not at all.
+    Bare,
+}
+
+impl Framing {
+    /// Takes the frame off an AP-REQ.
+    pub(super) fn split(token: &[u8]) -> Result<(Self, &[u8]), Error> {
+        if token.first() == Some(&AP_REQ) {
+            return Ok((Self::Bare, token));
+        }
+        let (oid, inner) = mechanism(token).ok_or(Error::Frame)?;
+        let request = inner.strip_prefix(&Kind::ApReq.token_id());
+        Ok((Self::Framed(oid), request.ok_or(Error::Frame)?))
+    }
+
+    /// Puts our message into the same frame.
+    pub(super) fn wrap(self, kind: Kind, message: &[u8]) -> Vec<u8> {
+        let Self::Framed(oid) = self else {
+            return message.to_vec();
+        };
+        let mut inner = element(TAG_OID, oid);
+        inner.extend(kind.token_id());
+        inner.extend(message);
+        element(FRAME, &inner)
+    }
+}
+
+/// Whether a token is a Kerberos message, with a frame or without, and not SPNEGO or NTLM.
+#[must_use]
+pub fn is_token(token: &[u8]) -> bool {
+    token.first() == Some(&AP_REQ) || mechanism(token).is_some()
+}
+
+/// What is in a frame of Kerberos. Its length must fit; none sends the indefinite form.
+fn mechanism(token: &[u8]) -> Option<(&'static [u8], &[u8])> {
+    let inner = contents(token.strip_prefix(&[FRAME])?)?;
+    let rest = inner.strip_prefix(&[TAG_OID])?;
+    let (length, rest) = rest.split_first()?;
+    let (oid, rest) = rest.split_at_checked(usize::from(*length))?;
+    let known = [OID, OID_MICROSOFT].into_iter().find(|known| *known == oid);
+    Some((known?, rest))
+}
+
+/// Strips a definite length that says how much follows.
+fn contents(bytes: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = bytes.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x84 => {
+            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
+            let push = |sum: usize, octet: &u8| sum << 8 | usize::from(*octet);
+            (octets.iter().fold(0, push), rest)
+        }
+        _ => return None,
+    };
+    (length == rest.len()).then_some(rest)
+}
+
+/// Bits of the context flags.
+pub(super) mod flags {
+    pub(in super::super) const MUTUAL: u32 = 2;
+    pub(in super::super) const CONFIDENTIALITY: u32 = 0x10;
+    pub(in super::super) const INTEGRITY: u32 = 0x20;
+    /// A third message would follow, as DCE RPC has it.
+    pub(in super::super) const DCE_STYLE: u32 = 0x1000;
+}
+
+/// Number of the checksum that GSS-API uses for its own ends.
+pub(super) const CHECKSUM: i64 = 0x8003;
+
+/// Channel bindings (MD5) and flags; delegated credentials may follow and are left.
+pub(super) struct Wishes {
+    pub(super) bindings: [u8; 16],
+    pub(super) flags: u32,
+}
+
+impl Wishes {
+    pub(super) fn parse(checksum: &[u8]) -> Option<Self> {
+        let (length, rest) = checksum.split_first_chunk()?;
+        let (bindings, rest) = rest.split_first_chunk()?;
+        let (flags, _) = rest.split_first_chunk()?;
+        (*length == 16_u32.to_le_bytes()).then_some(Self {
+            bindings: *bindings,
+            flags: u32::from_le_bytes(*flags),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_comes_off_and_goes_on_again() {
+        for oid in [OID, OID_MICROSOFT] {
+            for size in [0, 100, 200, 70_000] {
+                let framing = Framing::Framed(oid);
+                let message = vec![7; size];
+                let token = framing.wrap(Kind::ApReq, &message);
+                assert!(is_token(&token));
+                assert_eq!(Framing::split(&token), Ok((framing, &message[..])));
+                for cut in 0..token.len().min(40) {
+                    assert_eq!(Framing::split(&token[..cut]), Err(Error::Frame));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bare_message_stays_bare() {
+        let (framing, inner) = Framing::split(b"\x6e\x01\x02").unwrap();
+        assert_eq!((framing, inner), (Framing::Bare, &b"\x6e\x01\x02"[..]));
+        assert_eq!(framing.wrap(Kind::ApRep, b"x"), b"x");
+    }
+
+    #[test]
+    fn other_mechanisms_and_kinds_are_refused() {
+        assert!(!is_token(b"\x60\x08\x06\x06\x2b\x06\x01\x05\x05\x02"));
+        let answer = Framing::Framed(OID).wrap(Kind::Error, b"x");
+        assert_eq!(Framing::split(&answer), Err(Error::Frame));
+    }
+}

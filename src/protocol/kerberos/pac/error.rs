@@ -1,0 +1,108 @@
+//! Why a PAC is not believed.
+
+use std::fmt;
+
+use super::MAX_SIDS;
+use super::ndr;
+use crate::protocol::kerberos::crypto::Enctype;
+
+/// Why a PAC is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// It, or one of its buffers, ends early or lies outside.
+    Truncated(&'static str),
+    /// Of a version that is not 0.
+    Version(u32),
+    /// More buffers than may be.
+    Buffers(u32),
+    /// A buffer that must be there is not.
+    Missing(&'static str),
+    /// The logon information is no NDR.
+    Encoding(&'static str),
+    /// More groups than an account can have.
+    Groups(u32),
+    /// The logon information names no domain, or no account.
+    NoAccount,
+    /// It was made for another ticket: its name.
+    Name {
+        /// In the PAC.
+        pac: String,
+        /// In the ticket.
+        ticket: String,
+    },
+    /// Its account is another one than the ticket's client.
+    Account {
+        /// In the PAC.
+        pac: String,
+        /// In the ticket.
+        ticket: String,
+    },
+    /// It was made for another ticket: seconds since 1970.
+    Time {
+        /// In the PAC.
+        pac: i64,
+        /// In the ticket.
+        ticket: i64,
+    },
+    /// Two places name different accounts.
+    Contradiction,
+    /// The server signature is not of the kind that goes with the ticket's key.
+    SignatureKind {
+        /// Number of its checksum type.
+        found: i32,
+        /// How the ticket is encrypted.
+        enctype: Enctype,
+    },
+    /// The server signature is wrong.
+    Signature,
+}
+
+impl From<ndr::Error> for Error {
+    fn from(error: ndr::Error) -> Self {
+        match error {
+            ndr::Error::Truncated(_) => Self::Truncated("logon information"),
+            ndr::Error::Header => Self::Encoding("a header of another format"),
+            ndr::Error::Count => Self::Encoding("two counts of one list differ"),
+            ndr::Error::TooMany(count) => Self::Groups(count),
+            ndr::Error::Null => Self::Encoding("a pointer to nothing"),
+            ndr::Error::Sid(_) => Self::Encoding("something else than a SID"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated(what) => write!(f, "{what} cut short"),
+            Self::Version(version) => write!(f, "version {version}, only 0 is known"),
+            Self::Buffers(count) => write!(f, "{count} buffers"),
+            Self::Missing(what) => write!(f, "no {what}"),
+            Self::Encoding(what) => write!(f, "logon information with {what}"),
+            Self::Groups(count) => write!(
+                f,
+                "an account in {count} groups, at most {MAX_SIDS} are taken, as by Windows"
+            ),
+            Self::NoAccount => write!(f, "logon information that names no account"),
+            Self::Name { pac, ticket } => {
+                write!(f, "made for {pac:?}, but the ticket is of {ticket:?}")
+            }
+            Self::Account { pac, ticket } => {
+                write!(f, "of the account {pac:?}, but the ticket is of {ticket:?}")
+            }
+            Self::Time { pac, ticket } => write!(
+                f,
+                "made for a logon at {pac}, but the ticket's was at {ticket} (seconds since 1970)"
+            ),
+            Self::Contradiction => write!(f, "two different accounts in it"),
+            Self::SignatureKind { found, enctype } => write!(
+                f,
+                "a server signature of type {found}, where {} goes with {enctype}",
+                enctype.checksum_type()
+            ),
+            Self::Signature => write!(f, "a server signature that does not fit"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,10 @@
+//! The protocols that are spoken, sans-IO: bytes in, values out, and back.
+
+pub mod http;
+pub mod kerberos;
+pub mod ntlm;
+pub mod proxy;
+pub mod relp;
+pub mod sldc;
+pub mod spnego;
+pub mod wsman;

@@ -1,0 +1,149 @@
+//! The list of attributes in TargetInfo and in NTLMv2 responses (MS-NLMP 2.2.2.1).
+
+use crate::base::wire::{self, Reader};
+use crate::protocol::ntlm::layout::ParseError;
+
+/// Most pairs in one list; Windows knows eleven kinds, each at most once.
+pub const MAX_AV_PAIRS: usize = 64;
+
+/// Bit of the `Flags` pair: the AUTHENTICATE message carries a MIC.
+pub const AV_MIC_PRESENT: u32 = 2;
+
+/// One attribute. Text is UTF-16LE on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AvPair {
+    /// Id 1: NetBIOS name of the server.
+    NbComputerName(String),
+    /// Id 2: NetBIOS name of its domain, or its own name.
+    NbDomainName(String),
+    /// Id 3: fully qualified name of the server.
+    DnsComputerName(String),
+    /// Id 4: DNS name of its domain.
+    DnsDomainName(String),
+    /// Id 5: DNS name of the forest.
+    DnsTreeName(String),
+    /// Id 6: bits set by the source, see [`AV_MIC_PRESENT`].
+    Flags(u32),
+    /// Id 7: FILETIME, units of 100 ns since 1601.
+    Timestamp(u64),
+    /// Id 9: service principal name that the source means to talk to.
+    TargetName(String),
+    /// Id 10: MD5 of the channel bindings; zero for none.
+    ChannelBindings([u8; 16]),
+    /// Any other id, value as it came.
+    Other(u16, Vec<u8>),
+}
+
+/// An ordered list of attributes, without its end mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AvPairs(pub Vec<AvPair>);
+
+impl AvPairs {
+    /// Reads pairs up to the end mark; what follows that is left alone.
+    pub fn parse(data: &[u8]) -> Result<Self, ParseError> {
+        let mut reader = Reader::new(data);
+        let mut pairs = Vec::new();
+        loop {
+            let at = reader.offset();
+            let (id, length) = (reader.u16()?, reader.u16()?);
+            let value = reader.bytes(usize::from(length))?;
+            if id == 0 {
+                return Ok(Self(pairs));
+            }
+            if pairs.len() == MAX_AV_PAIRS {
+                return Err(ParseError::TooManyPairs { offset: at });
+            }
+            pairs.push(AvPair::parse(id, value).ok_or(ParseError::Pair { id, offset: at })?);
+        }
+    }
+
+    /// Appends the pairs and the end mark. A value over 65,535 bytes is cut.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        for pair in &self.0 {
+            pair.emit(out);
+        }
+        out.extend([0; 4]);
+    }
+
+    /// Value of the `Flags` pair, 0 without one.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        let flags = |pair: &AvPair| match pair {
+            AvPair::Flags(flags) => Some(*flags),
+            _ => None,
+        };
+        self.0.iter().find_map(flags).unwrap_or(0)
+    }
+
+    /// Value of the `Timestamp` pair, in units of 100 ns since 1601.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<u64> {
+        self.0.iter().find_map(|pair| match pair {
+            AvPair::Timestamp(time) => Some(*time),
+            _ => None,
+        })
+    }
+
+    /// Value of the `TargetName` pair.
+    #[must_use]
+    pub fn target_name(&self) -> Option<&str> {
+        self.0.iter().find_map(|pair| match pair {
+            AvPair::TargetName(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// MD5 of the channel bindings; none when absent or sixteen zero bytes.
+    #[must_use]
+    pub fn channel_bindings(&self) -> Option<[u8; 16]> {
+        self.0.iter().find_map(|pair| match pair {
+            AvPair::ChannelBindings(hash) if *hash != [0; 16] => Some(*hash),
+            _ => None,
+        })
+    }
+}
+
+impl AvPair {
+    fn parse(id: u16, value: &[u8]) -> Option<Self> {
+        let text = || {
+            value
+                .len()
+                .is_multiple_of(2)
+                .then(|| wire::from_utf16(value))
+        };
+        Some(match id {
+            1 => Self::NbComputerName(text()?),
+            2 => Self::NbDomainName(text()?),
+            3 => Self::DnsComputerName(text()?),
+            4 => Self::DnsDomainName(text()?),
+            5 => Self::DnsTreeName(text()?),
+            6 => Self::Flags(u32::from_le_bytes(value.try_into().ok()?)),
+            7 => Self::Timestamp(u64::from_le_bytes(value.try_into().ok()?)),
+            9 => Self::TargetName(text()?),
+            10 => Self::ChannelBindings(value.try_into().ok()?),
+            _ => Self::Other(id, value.to_vec()),
+        })
+    }
+
+    fn emit(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::NbComputerName(name) => put(out, 1, &wire::utf16(name)),
+            Self::NbDomainName(name) => put(out, 2, &wire::utf16(name)),
+            Self::DnsComputerName(name) => put(out, 3, &wire::utf16(name)),
+            Self::DnsDomainName(name) => put(out, 4, &wire::utf16(name)),
+            Self::DnsTreeName(name) => put(out, 5, &wire::utf16(name)),
+            Self::Flags(flags) => put(out, 6, &flags.to_le_bytes()),
+            Self::Timestamp(time) => put(out, 7, &time.to_le_bytes()),
+            Self::TargetName(name) => put(out, 9, &wire::utf16(name)),
+            Self::ChannelBindings(hash) => put(out, 10, hash),
+            Self::Other(id, value) => put(out, *id, value),
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, id: u16, value: &[u8]) {
+    let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
+    out.extend(id.to_le_bytes());
+    out.extend(length.to_le_bytes());
+    out.extend(value.iter().take(usize::from(length)));
+}

@@ -1,0 +1,363 @@
+//! The three NTLM messages (MS-NLMP 2.2.1): `parse` and `emit`.
+//!
+//! ```
+//! use wecrelay::protocol::ntlm::messages::Negotiate;
+//! assert!(Negotiate::parse(b"NTLMSSP\0\x01\0\0\0\x01\0\0\0").is_ok());
+//! assert!(Negotiate::parse(b"NTLMSSP\0\x03\0\0\0\x01\0\0\0").is_err());
+//! ```
+
+use crate::base::wire::{self, Reader, Truncated};
+use crate::protocol::ntlm::layout::{Field, Payload, SIGNATURE, lowest_offset, open, start};
+
+pub use crate::protocol::ntlm::av_pairs::{AV_MIC_PRESENT, AvPair, AvPairs, MAX_AV_PAIRS};
+pub use crate::protocol::ntlm::flags::Flags;
+pub use crate::protocol::ntlm::layout::{MAX_MESSAGE, MAX_NAME, ParseError};
+
+/// The type of an NTLM message (1, 2, 3), or none if it is no such message.
+#[must_use]
+pub fn message_type(message: &[u8]) -> Option<u32> {
+    let mut reader = Reader::new(message.strip_prefix(SIGNATURE)?);
+    reader.u32().ok()
+}
+
+/// Windows version, for debugging only (MS-NLMP 2.2.2.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Major number.
+    pub major: u8,
+    /// Minor number.
+    pub minor: u8,
+    /// Build number.
+    pub build: u16,
+    /// Revision of NTLMSSP, 15 since Windows Server 2003.
+    pub revision: u8,
+}
+
+impl Version {
+    /// Windows 10 1903, a version that every peer has met.
+    pub const WINDOWS_10: Self = Self {
+        major: 10,
+        minor: 0,
+        build: 18362,
+        revision: 15,
+    };
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        let (major, minor, build) = (reader.u8()?, reader.u8()?, reader.u16()?);
+        let [_, _, _, revision] = reader.array()?;
+        Ok(Self {
+            major,
+            minor,
+            build,
+            revision,
+        })
+    }
+
+    fn emit(self) -> [u8; 8] {
+        let [low, high] = self.build.to_le_bytes();
+        [self.major, self.minor, low, high, 0, 0, 0, self.revision]
+    }
+}
+
+/// The source's first message (MS-NLMP 2.2.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiate {
+    /// What the source can do.
+    pub flags: Flags,
+    /// Domain in an unknown code page; empty unless its flag is set.
+    pub domain: Vec<u8>,
+    /// Workstation in an unknown code page; empty unless its flag is set.
+    pub workstation: Vec<u8>,
+    /// Version, if the flag is set and there is room.
+    pub version: Option<Version>,
+}
+
+impl Negotiate {
+    /// Takes 16 bytes (flags only), 32 (names), 40 (version) and more.
+    pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
+        let mut reader = open(message, 1)?;
+        let flags = Flags::from_bits(reader.u32()?);
+        let mut names = [Field::default(); 2];
+        if !reader.rest().is_empty() {
+            names = [
+                Field::parse(&mut reader, "DomainName")?,
+                Field::parse(&mut reader, "Workstation")?,
+            ];
+        }
+        let [domain, workstation] = names;
+        // Nobody needs them, and clients leave rubbish in their fields.
+        let named = |flag, field: Field| match flags.contains(flag) {
+            true => field.bytes(message, NEGOTIATE_HEADER).unwrap_or_default(),
+            false => &[],
+        };
+        Ok(Self {
+            flags,
+            domain: named(Flags::OEM_DOMAIN_SUPPLIED, domain).to_vec(),
+            workstation: named(Flags::OEM_WORKSTATION_SUPPLIED, workstation).to_vec(),
+            version: optional_version(flags, &mut reader),
+        })
+    }
+
+    /// The message, 40 bytes and the names.
+    #[must_use]
+    pub fn emit(&self) -> Vec<u8> {
+        let mut payload = Payload::new(40);
+        let mut out = start(1);
+        out.extend(self.flags.bits().to_le_bytes());
+        if self.domain.is_empty() && self.workstation.is_empty() {
+            out.extend([0; 16]);
+        } else {
+            out.extend(payload.push(&self.domain));
+            out.extend(payload.push(&self.workstation));
+        }
+        out.extend(self.version.map_or([0; 8], Version::emit));
+        payload.append_to(out)
+    }
+}
+
+/// The collector's answer (MS-NLMP 2.2.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// What both sides can do.
+    pub flags: Flags,
+    /// Fresh random bytes.
+    pub server_challenge: [u8; 8],
+    /// NetBIOS name of the collector.
+    pub target_name: String,
+    /// Names and time of the collector; empty if not sent.
+    pub target_info: AvPairs,
+    /// Version, if the flag is set and there is room.
+    pub version: Option<Version>,
+}
+
+impl Challenge {
+    /// Takes messages with and without the version field.
+    pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
+        let mut reader = open(message, 2)?;
+        let target_name = Field::parse(&mut reader, "TargetName")?;
+        let flags = Flags::from_bits(reader.u32()?);
+        let server_challenge = reader.array()?;
+        reader.bytes(8)?;
+        let target_info = Field::parse(&mut reader, "TargetInfo")?;
+        let lowest = lowest_offset(message, &[target_name, target_info]);
+        if lowest < 56 {
+            reader = Reader::new(&[]);
+        }
+        Ok(Self {
+            flags,
+            server_challenge,
+            target_name: target_name.text(message, CHALLENGE_HEADER, flags)?,
+            target_info: match target_info.bytes(message, CHALLENGE_HEADER)? {
+                [] => AvPairs::default(),
+                list => AvPairs::parse(list)?,
+            },
+            version: optional_version(flags, &mut reader),
+        })
+    }
+
+    /// The message as Windows lays it out: 56 bytes, TargetName, TargetInfo.
+    #[must_use]
+    pub fn emit(&self) -> Vec<u8> {
+        let mut payload = Payload::new(56);
+        let mut out = start(2);
+        let target_name = match self.flags.contains(Flags::UNICODE) {
+            true => wire::utf16(&self.target_name),
+            false => self.target_name.clone().into_bytes(),
+        };
+        out.extend(payload.push(&target_name));
+        out.extend(self.flags.bits().to_le_bytes());
+        out.extend(self.server_challenge);
+        out.extend([0; 8]);
+        let mut info = Vec::new();
+        if !self.target_info.0.is_empty() {
+            self.target_info.emit(&mut info);
+        }
+        out.extend(payload.push(&info));
+        out.extend(self.version.map_or([0; 8], Version::emit));
+        payload.append_to(out)
+    }
+}
+
+/// The source's proof (MS-NLMP 2.2.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticate {
+    /// What the session uses.
+    pub flags: Flags,
+    /// LmChallengeResponse as it came.
+    pub lm_response: Vec<u8>,
+    /// NtChallengeResponse.
+    pub response: NtResponse,
+    /// Domain of the account, as the source wrote it.
+    pub domain: String,
+    /// User name; empty in a null session.
+    pub user: String,
+    /// What the source calls itself; a claim.
+    pub workstation: String,
+    /// The session key, encrypted.
+    pub encrypted_session_key: Option<[u8; 16]>,
+    /// Version, if the flag is set and there is room.
+    pub version: Option<Version>,
+    /// Checksum over all three messages, if there is room.
+    pub mic: Option<[u8; 16]>,
+}
+
+/// What proves the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NtResponse {
+    /// Nothing: a null session, or LM only.
+    Absent,
+    /// 24 bytes of DES: NTLMv1, with or without extended session security.
+    V1([u8; 24]),
+    /// NTLMv2.
+    V2(V2Response),
+}
+
+/// An NTLMv2 response (MS-NLMP 2.2.2.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct V2Response {
+    /// NTProofStr, the HMAC over the server challenge and `temp`.
+    pub proof: [u8; 16],
+    /// Version, time, client challenge and attributes, byte for byte as signed.
+    pub temp: Vec<u8>,
+    /// The attributes within `temp`.
+    pub pairs: AvPairs,
+}
+
+/// Where the MIC lies in an AUTHENTICATE message that has one.
+pub const MIC_OFFSET: usize = 72;
+
+impl Authenticate {
+    /// Takes messages with and without version and MIC; the lowest payload
+    /// offset tells how long the header is.
+    pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
+        let mut reader = open(message, 3)?;
+        let lm = Field::parse(&mut reader, "LmChallengeResponse")?;
+        let nt = Field::parse(&mut reader, "NtChallengeResponse")?;
+        let domain = Field::parse(&mut reader, "DomainName")?;
+        let user = Field::parse(&mut reader, "UserName")?;
+        let workstation = Field::parse(&mut reader, "Workstation")?;
+        let key = Field::parse(&mut reader, "EncryptedRandomSessionKey")?;
+        let flags = Flags::from_bits(reader.u32()?);
+        let lowest = lowest_offset(message, &[lm, nt, domain, user, workstation, key]);
+        let head = message.get(..lowest).unwrap_or_default();
+        let version = head.get(64..72).map(Reader::new);
+        Ok(Self {
+            flags,
+            lm_response: lm.bytes(message, AUTHENTICATE_HEADER)?.to_vec(),
+            response: NtResponse::parse(nt.bytes(message, AUTHENTICATE_HEADER)?)?,
+            domain: domain.text(message, AUTHENTICATE_HEADER, flags)?,
+            user: user.text(message, AUTHENTICATE_HEADER, flags)?,
+            workstation: workstation.text(message, AUTHENTICATE_HEADER, flags)?,
+            encrypted_session_key: session_key(key.bytes(message, AUTHENTICATE_HEADER)?)?,
+            version: version.and_then(|mut reader| optional_version(flags, &mut reader)),
+            mic: head
+                .get(MIC_OFFSET..)
+                .and_then(|mic| mic.first_chunk())
+                .copied(),
+        })
+    }
+
+    /// The message in the field order of Windows: domain, user, workstation,
+    /// responses, key.
+    #[must_use]
+    pub fn emit(&self) -> Vec<u8> {
+        let header = match (self.mic, self.version) {
+            (Some(_), _) => 88,
+            (None, Some(_)) => 72,
+            (None, None) => 64,
+        };
+        let mut payload = Payload::new(header);
+        let domain = payload.push(&wire::utf16(&self.domain));
+        let user = payload.push(&wire::utf16(&self.user));
+        let workstation = payload.push(&wire::utf16(&self.workstation));
+        let lm = payload.push(&self.lm_response);
+        let nt = payload.push(&self.response.emit());
+        let key = payload.push(self.encrypted_session_key.as_ref().map_or(&[], |key| key));
+        let mut out = start(3);
+        out.extend([lm, nt, domain, user, workstation, key].concat());
+        out.extend(self.flags.bits().to_le_bytes());
+        if header > 64 {
+            out.extend(self.version.map_or([0; 8], Version::emit));
+        }
+        out.extend(self.mic.iter().flatten());
+        payload.append_to(out)
+    }
+}
+
+impl NtResponse {
+    fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        match bytes.len() {
+            0 => return Ok(Self::Absent),
+            24 => {}
+            _ => return V2Response::parse(bytes).map(Self::V2),
+        }
+        Ok(bytes.try_into().map_or(Self::Absent, Self::V1))
+    }
+
+    fn emit(&self) -> Vec<u8> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::V1(response) => response.to_vec(),
+            Self::V2(response) => [&response.proof, response.temp.as_slice()].concat(),
+        }
+    }
+}
+
+impl V2Response {
+    /// `temp` for these values (MS-NLMP 3.3.2); `time` in 100 ns since 1601.
+    #[must_use]
+    pub fn temp(time: u64, client_challenge: [u8; 8], pairs: &AvPairs) -> Vec<u8> {
+        let mut temp = vec![1, 1, 0, 0, 0, 0, 0, 0];
+        temp.extend(time.to_le_bytes());
+        temp.extend(client_challenge);
+        temp.extend([0; 4]);
+        pairs.emit(&mut temp);
+        temp.extend([0; 4]);
+        temp
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        let wrong = || ParseError::Length {
+            name: "NtChallengeResponse",
+            length: bytes.len(),
+        };
+        let (proof, temp) = bytes.split_first_chunk().ok_or_else(wrong)?;
+        let (fixed, list) = temp.split_first_chunk::<28>().ok_or_else(wrong)?;
+        let [kind, highest, ..] = *fixed;
+        if [kind, highest] != [1, 1] {
+            return Err(ParseError::ResponseVersion {
+                found: [kind, highest],
+            });
+        }
+        Ok(Self {
+            proof: *proof,
+            temp: temp.to_vec(),
+            pairs: AvPairs::parse(list)?,
+        })
+    }
+}
+
+/// Sizes of the fixed parts that every sender writes, in bytes.
+const NEGOTIATE_HEADER: u32 = 32;
+const CHALLENGE_HEADER: u32 = 48;
+const AUTHENTICATE_HEADER: u32 = 64;
+
+fn optional_version(flags: Flags, reader: &mut Reader<'_>) -> Option<Version> {
+    flags
+        .contains(Flags::VERSION)
+        .then(|| Version::parse(reader).ok())?
+}
+
+fn session_key(bytes: &[u8]) -> Result<Option<[u8; 16]>, ParseError> {
+    match (bytes, bytes.try_into()) {
+        ([], _) => Ok(None),
+        (_, Ok(key)) => Ok(Some(key)),
+        _ => Err(ParseError::Length {
+            name: "EncryptedRandomSessionKey",
+            length: bytes.len(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! NTLM, the collector's side: two messages in, one out, then a [`Session`].
+//!
+//! Sans-IO: time and random bytes are arguments. Refused always: messages without
+//! extended session security or 128-bit keys, and LM alone (MS-NLMP 3.2.5).
+//!
+//! ```
+//! use wecrelay::protocol::ntlm::{Accounts, ExpectNegotiate, Known, Rules, Server, initiator};
+//!
+//! struct Nobody;
+//! impl Accounts for Nobody {
+//!     fn find(&self, _user: &str, _domain: &str) -> Option<Known> {
+//!         None
+//!     }
+//! }
+//!
+//! let (negotiate, source) = initiator::start(initiator::Client::anonymous("SOURCE01"));
+//! let server = Server::from_hostname("collector.example.test");
+//! let (challenge, expect) = ExpectNegotiate::sealed().handle(&negotiate, &server, [7; 8], 0)?;
+//! let (authenticate, _) = source.handle(&challenge, &initiator::Nonces::default(), 0)?;
+//! let rules = Rules { anonymous: true, ..Rules::default() };
+//! let established = expect.handle(&authenticate, &Nobody, &rules)?;
+//! assert_eq!(established.account.workstation(), "SOURCE01");
+//! # Ok::<(), wecrelay::protocol::ntlm::Error>(())
+//! ```
+
+pub mod crypto;
+pub mod initiator;
+pub mod letter_case;
+pub mod messages;
+
+mod acceptor;
+mod av_pairs;
+mod flags;
+mod layout;
+mod rc4;
+mod sealing;
+
+use std::fmt;
+
+use self::crypto::{Direction, Key, NtHash, SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
+use self::messages::{Authenticate, AvPair, AvPairs, Flags, NtResponse, ParseError};
+
+pub use self::acceptor::{
+    Established, ExpectAuthenticate, ExpectNegotiate, ExpectVerdict, MAX_NEGOTIATE, Progress,
+    Question,
+};
+
+/// Where accounts come from.
+pub trait Accounts {
+    /// The account that a source means by these names, as it is known here.
+    fn find(&self, user: &str, domain: &str) -> Option<Known>;
+}
+
+/// An account that is known here.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its name, whatever a source calls it.
+    pub name: Name,
+    /// Its secret.
+    pub hash: NtHash,
+}
+
+/// The name of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Its domain; `None` where it has none.
+    pub domain: Option<String>,
+    /// The account within it.
+    pub user: String,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.domain {
+            Some(domain) => write!(f, "{domain}\\{}", self.user),
+            None => f.write_str(&self.user),
+        }
+    }
+}
+
+/// What is allowed on one connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Take null sessions.
+    pub anonymous: bool,
+    /// Take NTLMv1 answers, always with extended session security.
+    pub ntlmv1: bool,
+    /// Accounts that are not ours may be those of a domain that can be asked.
+    pub domain: bool,
+    /// MD5 of this connection's channel bindings; compared when a source sends some.
+    pub channel_bindings: Option<[u8; 16]>,
+}
+
+/// Our own names, as sources get to see them in the challenge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Server {
+    /// NetBIOS name: upper case, at most 15 characters.
+    pub computer: String,
+    /// NetBIOS name of the domain; in a workgroup the computer's own.
+    pub domain: String,
+    /// Host name as in DNS.
+    pub dns_computer: String,
+    /// DNS domain; without one the host name.
+    pub dns_domain: String,
+}
+
+impl Server {
+    /// Names derived from a host name, as a machine in a workgroup gives them.
+    #[must_use]
+    pub fn from_hostname(hostname: &str) -> Self {
+        let (label, parent) = hostname.split_once('.').unwrap_or((hostname, hostname));
+        let computer: String = label.to_uppercase().chars().take(15).collect();
+        Self {
+            domain: computer.clone(),
+            computer,
+            dns_computer: hostname.to_owned(),
+            dns_domain: parent.to_owned(),
+        }
+    }
+
+    /// TargetInfo in the order of Windows. The time makes sources use it and add a MIC.
+    fn target_info(&self, filetime: u64) -> AvPairs {
+        AvPairs(vec![
+            AvPair::NbDomainName(self.domain.clone()),
+            AvPair::NbComputerName(self.computer.clone()),
+            AvPair::DnsDomainName(self.dns_domain.clone()),
+            AvPair::DnsComputerName(self.dns_computer.clone()),
+            AvPair::Timestamp(filetime),
+        ])
+    }
+}
+
+/// Who came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// A null session: no identity, and no secrecy from those who saw the handshake.
+    Anonymous {
+        /// What the source calls itself; a claim.
+        workstation: String,
+    },
+    /// An account whose password was proven.
+    User {
+        /// User name as the source wrote it.
+        user: String,
+        /// Domain as the source wrote it.
+        domain: String,
+        /// What the source calls itself; a claim.
+        workstation: String,
+    },
+}
+
+impl Account {
+    /// `DOMAIN\user`, `user` without a domain, empty for a null session.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Anonymous { .. } => String::new(),
+            Self::User { user, domain, .. } if domain.is_empty() => user.clone(),
+            Self::User { user, domain, .. } => format!("{domain}\\{user}"),
+        }
+    }
+
+    /// The parts of that name: `user@domain` is the other way to write one with its domain.
+    #[must_use]
+    pub fn typed(&self) -> Name {
+        let (user, domain) = match self {
+            Self::Anonymous { .. } => ("", ""),
+            Self::User { user, domain, .. } => (user.as_str(), domain.as_str()),
+        };
+        let (user, domain) = match user.rsplit_once('@').filter(|_| domain.is_empty()) {
+            Some((user, domain)) => (user, domain),
+            None => (user, domain),
+        };
+        Name {
+            domain: (!domain.is_empty()).then(|| domain.to_owned()),
+            user: user.to_owned(),
+        }
+    }
+
+    /// What the source calls itself; a claim.
+    #[must_use]
+    pub fn workstation(&self) -> &str {
+        match self {
+            Self::Anonymous { workstation } | Self::User { workstation, .. } => workstation,
+        }
+    }
+
+    fn claimed(message: &Authenticate) -> Self {
+        let workstation = message.workstation.clone();
+        if message.user.is_empty() && message.response == NtResponse::Absent {
+            return Self::Anonymous { workstation };
+        }
+        Self::User {
+            user: message.user.clone(),
+            domain: message.domain.clone(),
+            workstation,
+        }
+    }
+}
+
+/// For logs: names with control characters are no NTLM messages, so these are clean.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous { workstation } => write!(f, "workstation '{workstation}'"),
+            Self::User { workstation, .. } => {
+                write!(f, "account '{}', workstation '{workstation}'", self.name())
+            }
+        }
+    }
+}
+
+/// Why a source was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No account of that name.
+    UnknownAccount,
+    /// The account exists, the proof is wrong.
+    WrongPassword,
+    /// A null session where [`Rules::anonymous`] is off.
+    AnonymousNotAllowed,
+    /// An NTLMv1 answer where [`Rules::ntlmv1`] is off.
+    Ntlmv1NotAllowed,
+    /// An answer to the LM challenge only.
+    LmOnly,
+    /// The checksum over the handshake is wrong, or absent though announced.
+    BadMic,
+    /// The source speaks over another TLS connection than ours.
+    ChannelBindings,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownAccount => "unknown account",
+            Self::WrongPassword => "wrong password",
+            Self::AnonymousNotAllowed => "anonymous (null session) not allowed",
+            Self::Ntlmv1NotAllowed => "NTLMv1 not allowed",
+            Self::LmOnly => "LM response only",
+            Self::BadMic => "bad MIC: the handshake was changed on its way",
+            Self::ChannelBindings => "channel bindings of another TLS connection",
+        })
+    }
+}
+
+/// Why the exchange ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A token that is no NTLM message.
+    Malformed(ParseError),
+    /// The peer lacks, or cleared, a flag that is required.
+    Missing(Flags),
+    /// The peer asks for something refused.
+    Unsupported(Flags),
+    /// A well-formed answer that is not good enough.
+    Denied {
+        /// What was wrong.
+        reason: Reason,
+        /// Who the source said it was.
+        claimed: Account,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "malformed NTLM message: {error}"),
+            Self::Missing(flag) => write!(f, "source does not offer {flag}"),
+            Self::Unsupported(flag) => write!(f, "source wants {flag}, which is not supported"),
+            Self::Denied { reason, claimed } => write!(f, "{reason} ({claimed})"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Malformed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// Both directions of an established session.
+#[derive(Debug)]
+pub struct Session {
+    sealer: Sealer,
+    unsealer: Unsealer,
+}
+
+impl Session {
+    fn collector(key: &Key, flags: Flags) -> Self {
+        Self {
+            sealer: Sealer::new(key, flags, Direction::ServerToClient),
+            unsealer: Unsealer::new(key, flags, Direction::ClientToServer),
+        }
+    }
+
+    fn source(key: &Key, flags: Flags) -> Self {
+        Self {
+            sealer: Sealer::new(key, flags, Direction::ClientToServer),
+            unsealer: Unsealer::new(key, flags, Direction::ServerToClient),
+        }
+    }
+
+    /// Encrypts `data` in place and gives its signature, the security token.
+    pub fn seal(&mut self, data: &mut [u8]) -> [u8; SIGNATURE_SIZE] {
+        self.sealer.seal(data)
+    }
+
+    /// Decrypts `data` in place and verifies it. After a failure `data` is zero
+    /// and the connection must be closed.
+    pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
+        self.unsealer.unseal(token, data)
+    }
+
+    /// Signs the list of mechanisms (RFC 4178 5). The key stream of our direction
+    /// begins anew after it, the sequence goes on.
+    pub fn sign_mechanisms(&mut self, list: &[u8]) -> [u8; SIGNATURE_SIZE] {
+        let mic = self.sealer.sign(list);
+        self.sealer.restart_cipher();
+        mic
+    }
+
+    /// Verifies the peer's signature of the list of mechanisms, as [`Self::sign_mechanisms`].
+    pub fn verify_mechanisms(&mut self, mic: &[u8], list: &[u8]) -> Result<(), UnsealError> {
+        self.unsealer.verify(mic, list)?;
+        self.unsealer.restart_cipher();
+        Ok(())
+    }
+}

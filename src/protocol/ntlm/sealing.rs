@@ -1,0 +1,224 @@
+//! Signing and sealing of messages, one state a direction (MS-NLMP 3.4).
+
+use std::fmt;
+
+use hmac::{Hmac, Mac};
+use md5::Md5;
+
+use crate::protocol::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key, sign_key};
+use crate::protocol::ntlm::flags::Flags;
+use crate::protocol::ntlm::rc4::Rc4;
+
+/// Size of a signature, which is the security token of a sealed message, in bytes.
+pub const SIGNATURE_SIZE: usize = 16;
+
+/// Why a sealed message is not taken. The connection is lost after any of these:
+/// the key stream cannot be found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsealError {
+    /// The token has not [`SIGNATURE_SIZE`] bytes.
+    Length {
+        /// Its size in bytes.
+        found: usize,
+    },
+    /// The token's version is not 1.
+    Version {
+        /// Version that came.
+        found: u32,
+    },
+    /// A message repeated, skipped or out of order.
+    Sequence {
+        /// Number that should come.
+        expected: u32,
+        /// Number that came.
+        found: u32,
+    },
+    /// The contents were changed, or the keys differ.
+    Checksum,
+    /// An earlier message failed.
+    Lost,
+}
+
+impl fmt::Display for UnsealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { found } => {
+                write!(f, "signature of {found} bytes instead of {SIGNATURE_SIZE}")
+            }
+            Self::Version { found } => write!(f, "signature of version {found} instead of 1"),
+            Self::Sequence { expected, found } => {
+                write!(f, "sealed message {found} instead of {expected}")
+            }
+            Self::Checksum => f.write_str("checksum of a sealed message is wrong"),
+            Self::Lost => f.write_str("an earlier sealed message was refused"),
+        }
+    }
+}
+
+impl std::error::Error for UnsealError {}
+
+/// Signs and seals the messages of one direction (MS-NLMP 3.4.3, 3.4.4.2).
+#[derive(Debug)]
+pub struct Sealer(Stream);
+
+impl Sealer {
+    /// Begins with message 0.
+    #[must_use]
+    pub fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
+        Self(Stream::new(session_key, flags, direction))
+    }
+
+    /// Encrypts `data` in place and gives its signature.
+    pub fn seal(&mut self, data: &mut [u8]) -> [u8; SIGNATURE_SIZE] {
+        let checksum = self.0.checksum(data);
+        self.0.cipher.apply_keystream(data);
+        self.0.signature(checksum)
+    }
+
+    /// Signs `data`, which goes in the clear.
+    pub fn sign(&mut self, data: &[u8]) -> [u8; SIGNATURE_SIZE] {
+        let checksum = self.0.checksum(data);
+        self.0.signature(checksum)
+    }
+
+    /// Begins the key stream anew; the sequence goes on. SPNEGO wants that
+    /// after its mechListMIC (MS-SPNG 3.3.5.1).
+    pub fn restart_cipher(&mut self) {
+        self.0.restart_cipher();
+    }
+}
+
+/// Verifies and unseals the messages of one direction, strictly in order.
+#[derive(Debug)]
+pub struct Unsealer {
+    stream: Stream,
+    lost: bool,
+}
+
+impl Unsealer {
+    /// Begins with message 0.
+    #[must_use]
+    pub fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
+        let stream = Stream::new(session_key, flags, direction);
+        Self {
+            stream,
+            lost: false,
+        }
+    }
+
+    /// Decrypts `data` in place and verifies its signature `token`.
+    ///
+    /// On failure `data` is cleared, as it is not to be trusted, and every
+    /// further call fails with [`UnsealError::Lost`].
+    pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
+        let result = self.open(token, data);
+        if result.is_err() {
+            self.lost = true;
+            data.fill(0);
+        }
+        result
+    }
+
+    /// Verifies the signature of `data`, which came in the clear.
+    pub fn verify(&mut self, token: &[u8], data: &[u8]) -> Result<(), UnsealError> {
+        let token = self.expect(token);
+        let checked = token.and_then(|token| self.compare(&token, data));
+        self.lost |= checked.is_err();
+        checked
+    }
+
+    /// As [`Sealer::restart_cipher`].
+    pub fn restart_cipher(&mut self) {
+        self.stream.restart_cipher();
+    }
+
+    fn open(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
+        let token = self.expect(token)?;
+        self.stream.cipher.apply_keystream(data);
+        self.compare(&token, data)
+    }
+
+    /// What can be told before any decryption.
+    fn expect(&self, token: &[u8]) -> Result<[u8; SIGNATURE_SIZE], UnsealError> {
+        if self.lost {
+            return Err(UnsealError::Lost);
+        }
+        let found = token.len();
+        let token: [u8; SIGNATURE_SIZE] = token
+            .try_into()
+            .map_err(|_| UnsealError::Length { found })?;
+        let [a, b, c, d, .., w, x, y, z] = token;
+        let (version, sequence) = (u32::from_le_bytes([a, b, c, d]), [w, x, y, z]);
+        if version != 1 {
+            return Err(UnsealError::Version { found: version });
+        }
+        let (found, expected) = (u32::from_le_bytes(sequence), self.stream.sequence);
+        if found != expected {
+            return Err(UnsealError::Sequence { expected, found });
+        }
+        Ok(token)
+    }
+
+    fn compare(&mut self, token: &[u8; 16], plain: &[u8]) -> Result<(), UnsealError> {
+        let checksum = self.stream.checksum(plain);
+        let expected = self.stream.signature(checksum);
+        let same = equal(&expected, token);
+        same.then_some(()).ok_or(UnsealError::Checksum)
+    }
+}
+
+/// Key stream, checksum key and sequence number of one direction.
+struct Stream {
+    /// HMAC with the key already in it, cloned for each message.
+    keyed: Hmac<Md5>,
+    cipher: Rc4,
+    seal_key: Key,
+    sequence: u32,
+    /// With key exchange, checksums are encrypted too.
+    key_exchange: bool,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Stream");
+        debug.field("sequence", &self.sequence);
+        debug.field("keys", &"redacted").finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
+        let seal_key = seal_key(session_key, flags, direction);
+        Self {
+            keyed: keyed(&sign_key(session_key, direction)),
+            cipher: rc4(&seal_key),
+            seal_key,
+            sequence: 0,
+            key_exchange: flags.contains(Flags::KEY_EXCH),
+        }
+    }
+
+    fn restart_cipher(&mut self) {
+        self.cipher = rc4(&self.seal_key);
+    }
+
+    fn checksum(&self, plain: &[u8]) -> [u8; 8] {
+        let mut mac = self.keyed.clone();
+        mac.update(&self.sequence.to_le_bytes());
+        mac.update(plain);
+        let digest: [u8; 16] = mac.finalize().into_bytes().into();
+        let [a, b, c, d, e, f, g, h, ..] = digest;
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// The token with this checksum; takes key stream, so only after the data.
+    fn signature(&mut self, mut checksum: [u8; 8]) -> [u8; SIGNATURE_SIZE] {
+        if self.key_exchange {
+            self.cipher.apply_keystream(&mut checksum);
+        }
+        let [a, b, c, d, e, f, g, h] = checksum;
+        let [w, x, y, z] = self.sequence.to_le_bytes();
+        self.sequence = self.sequence.wrapping_add(1);
+        [1, 0, 0, 0, a, b, c, d, e, f, g, h, w, x, y, z]
+    }
+}

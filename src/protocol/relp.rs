@@ -1,0 +1,324 @@
+//! The sending side of RELP, the Reliable Event Logging Protocol, as librelp and
+//! rsyslog's `imrelp` speak it (version 0).
+//!
+//! A [`Client`] lives as long as one connection. Its messages carry a key of the
+//! caller's by which the answers name them: a message is delivered when it is
+//! [`Answer::Accepted`]; whether one that is [`Answer::Refused`] is sent again is the
+//! caller's choice. One that the receiver passes over, while it answers later ones, is
+//! handed back by [`Client::poll_overdue`]. When the connection ends, everything without
+//! an answer has to be sent on the next one.
+//!
+//! ```
+//! use wecrelay::protocol::relp::{Answer, Client};
+//!
+//! let mut client = Client::new();
+//! assert!(client.outgoing().starts_with(b"1 open "));
+//! let mut answers = Vec::new();
+//! client.handle(b"1 rsp 21 200 OK\nrelp_version=0\n", &mut answers)?;
+//! client.send(7, std::time::Instant::now(), b"<13>1 - - - - - -");
+//! client.handle(b"2 rsp 6 200 OK\n", &mut answers)?;
+//! assert_eq!(answers, [Answer::Opened, Answer::Accepted(7)]);
+//! # Ok::<(), wecrelay::protocol::relp::Error>(())
+//! ```
+
+mod frame;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use frame::{DATA_MAX, Frame, REPLY_MAX, parse};
+
+use frame::{Reply, emit};
+use std::fmt;
+use std::time::Instant;
+use window::Window;
+
+/// Messages that may be without an answer at the same time, as in librelp.
+pub const WINDOW: usize = 128;
+/// Bytes waiting to be written after which no more messages are framed: enough for
+/// a large write, and little to hold twice.
+const OUTGOING_ENOUGH: usize = 64 * 1024;
+/// Longest text of the receiver's that is repeated in errors, in bytes.
+const QUOTE_MAX: usize = 100;
+
+/// Why a connection cannot go on: the receiver broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// No frame, from this byte of it on.
+    Syntax(usize),
+    /// A frame with so many bytes of data.
+    TooLong(usize),
+    /// An answer that does not begin with three digits.
+    Status(String),
+    /// An answer to a transaction that is not open.
+    Unasked(u32),
+    /// A command that only a client may send.
+    Command(String),
+    /// The receiver refused the session.
+    Denied(String),
+    /// The answer to `open` names no version.
+    NoVersion,
+    /// The receiver takes no syslog messages, but these commands.
+    NoSyslog(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(at) => write!(f, "what came is no RELP, from byte {at} of a frame on"),
+            Self::TooLong(length) => {
+                write!(
+                    f,
+                    "RELP frame with {length} bytes, more than {REPLY_MAX}, came"
+                )
+            }
+            Self::Status(text) => write!(f, "RELP answer without a status came: \"{text}\""),
+            Self::Unasked(number) => {
+                write!(
+                    f,
+                    "RELP answer to transaction {number} came, which is not open"
+                )
+            }
+            Self::Command(command) => write!(f, "RELP command \"{command}\" came unexpectedly"),
+            Self::Denied(status) => write!(f, "receiver refuses the RELP session: {status}"),
+            Self::NoVersion => write!(f, "receiver names no RELP version"),
+            Self::NoSyslog(commands) => {
+                write!(
+                    f,
+                    "receiver takes no syslog messages over RELP, only \"{commands}\""
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What the receiver has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The session is open: messages may be sent.
+    Opened,
+    /// The message of this key is delivered.
+    Accepted(u64),
+    /// The message of this key is not, with the receiver's reason; its place is free.
+    Refused(u64, String),
+    /// The receiver is about to close the connection: it takes nothing more.
+    Closing,
+    /// The receiver has answered our `close`.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Opening(u32),
+    Open,
+    Closing(u32),
+    Ended,
+}
+
+/// One session, sans-IO.
+#[derive(Debug)]
+pub struct Client {
+    state: State,
+    /// The transactions that were begun.
+    window: Window,
+    outgoing: Vec<u8>,
+    /// Bytes of `outgoing` that have been written.
+    written: usize,
+    /// The start of a frame that has not come wholly.
+    held: Vec<u8>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    /// A session that begins with `open`.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut client = Self {
+            state: State::Ended,
+            window: Window::default(),
+            outgoing: Vec::new(),
+            written: 0,
+            held: Vec::new(),
+        };
+        let offers = concat!(
+            "relp_version=0\nrelp_software=wecrelay,",
+            env!("CARGO_PKG_VERSION"),
+            "\ncommands=syslog"
+        );
+        client.state = State::Opening(client.start("open", offers.as_bytes()));
+        client
+    }
+
+    /// What to write next; empty when there is nothing.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.outgoing.get(self.written..).unwrap_or_default()
+    }
+
+    /// `count` bytes of [`Client::outgoing`] have been written.
+    pub fn handle_written(&mut self, count: usize) {
+        self.written = (self.written + count).min(self.outgoing.len());
+        if self.written == self.outgoing.len() {
+            self.outgoing.clear();
+            self.written = 0;
+        }
+    }
+
+    /// Whether [`Client::send`] may be called.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state == State::Open && self.window.waiting() < WINDOW && self.is_flowing()
+    }
+
+    fn is_flowing(&self) -> bool {
+        self.outgoing().len() < OUTGOING_ENOUGH
+    }
+
+    /// Sends a message; call it only when there is room. `key` must be unlike that
+    /// of any other message that waits for an answer.
+    pub fn send(&mut self, key: u64, now: Instant, message: &[u8]) {
+        self.start("syslog", message);
+        self.window.open(key, now);
+    }
+
+    /// The key of a message that was sent at `before` or earlier and has no answer, while a
+    /// later one has: the receiver passed it over. Its place is free then; an answer
+    /// that comes nevertheless still counts.
+    pub fn poll_overdue(&mut self, before: Instant) -> Option<u64> {
+        self.window.give_up(before)
+    }
+
+    /// When the first of those that were passed over was sent.
+    #[must_use]
+    pub fn oldest_overtaken(&self) -> Option<Instant> {
+        self.window.oldest_overtaken()
+    }
+
+    /// The keys of the messages without an answer, in the order in which they were sent.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
+        self.window.keys()
+    }
+
+    /// Whether the receiver owes an answer.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.state != State::Open || self.window.waiting() > 0
+    }
+
+    /// Ends the session: the receiver will answer, and [`Answer::Closed`] follows.
+    pub fn close(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Closing(self.start("close", &[]));
+        }
+    }
+
+    /// Takes in what the receiver has sent, and appends what it says to `answers`.
+    ///
+    /// # Errors
+    /// The receiver broke the protocol: the connection is to be closed.
+    pub fn handle(&mut self, bytes: &[u8], answers: &mut Vec<Answer>) -> Result<(), Error> {
+        if self.held.is_empty() {
+            let used = self.handle_frames(bytes, answers)?;
+            self.held.extend(bytes.iter().skip(used));
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(bytes);
+        let used = self.handle_frames(&held, answers)?;
+        held.drain(..used);
+        self.held = held;
+        Ok(())
+    }
+
+    /// Takes in the whole frames at the start of `bytes`, and gives their length.
+    fn handle_frames(&mut self, bytes: &[u8], answers: &mut Vec<Answer>) -> Result<usize, Error> {
+        let mut used = 0;
+        while let Some((frame, length)) = parse(bytes.get(used..).unwrap_or_default())? {
+            self.handle_frame(frame, answers)?;
+            used += length;
+        }
+        Ok(used)
+    }
+
+    fn handle_frame(&mut self, frame: Frame<'_>, answers: &mut Vec<Answer>) -> Result<(), Error> {
+        match (frame.command, frame.transaction) {
+            (b"rsp", number) => answers.push(self.handle_reply(number, frame.data)?),
+            (b"serverclose", _) if self.state != State::Ended => {
+                self.state = State::Ended;
+                answers.push(Answer::Closing);
+            }
+            // A hint that we do not know is for others.
+            (b"serverclose", _) | (_, 0) => {}
+            (command, _) => return Err(Error::Command(printable(command))),
+        }
+        Ok(())
+    }
+
+    fn handle_reply(&mut self, number: u32, data: &[u8]) -> Result<Answer, Error> {
+        match self.state {
+            State::Opening(open) if open == number => self.handle_offers(data),
+            State::Closing(close) if close == number => {
+                self.state = State::Ended;
+                Ok(Answer::Closed)
+            }
+            _ => self.handle_verdict(number, data),
+        }
+    }
+
+    fn handle_offers(&mut self, data: &[u8]) -> Result<Answer, Error> {
+        let reply = Reply::parse(data)?;
+        if !reply.good {
+            return Err(Error::Denied(printable(reply.status)));
+        }
+        let mut has_version = false;
+        for line in reply.data.split(|&byte| byte == b'\n') {
+            has_version |= line.starts_with(b"relp_version=");
+            let Some(commands) = line.strip_prefix(b"commands=") else {
+                continue;
+            };
+            if !commands.split(|&byte| byte == b',').any(|c| c == b"syslog") {
+                return Err(Error::NoSyslog(printable(commands)));
+            }
+        }
+        if !has_version {
+            return Err(Error::NoVersion);
+        }
+        self.state = State::Open;
+        Ok(Answer::Opened)
+    }
+
+    fn handle_verdict(&mut self, number: u32, data: &[u8]) -> Result<Answer, Error> {
+        let key = self.window.answer(number).ok_or(Error::Unasked(number))?;
+        let reply = Reply::parse(data)?;
+        Ok(match reply.good {
+            true => Answer::Accepted(key),
+            false => Answer::Refused(key, printable(reply.status)),
+        })
+    }
+
+    /// Begins a transaction and gives its number.
+    fn start(&mut self, command: &str, data: &[u8]) -> u32 {
+        self.outgoing.drain(..self.written);
+        self.written = 0;
+        let number = self.window.begin();
+        emit(number, command, data, &mut self.outgoing);
+        number
+    }
+}
+
+/// The start of a text of the receiver's, fit for a log.
+fn printable(text: &[u8]) -> String {
+    let text = text.get(..QUOTE_MAX).unwrap_or(text);
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! SLDC (ECMA-321), the `Content-Encoding: SLDC` of event sources.
+//!
+//! A bit stream, most significant bit first, over a history of 1024 bytes. The
+//! standard addresses the history by absolute position; here the output itself
+//! is the history, and a position is turned into a distance back from its end.
+
+use std::fmt;
+
+mod bits;
+mod encode;
+mod output;
+#[cfg(test)]
+mod ring;
+#[cfg(test)]
+mod tests;
+
+use bits::Bits;
+pub use encode::encode;
+use output::Output;
+
+/// Size of the history in bytes (ECMA-321); positions wrap at it.
+const HISTORY: usize = 1024;
+
+/// The longest copy, in bytes (ECMA-321).
+const MAX_MATCH: usize = 271;
+
+/// Bits of a control symbol: the prefix and a code of four bits.
+const CONTROL_WIDTH: u32 = 13;
+
+/// Bits of the longest symbol, a copy of 32 bytes or more.
+const LONGEST_SYMBOL: u32 = 23;
+
+/// Why a body is not a valid SLDC record. Offsets are in bits from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Data or an end of record came before a scheme was chosen.
+    NoScheme {
+        /// Offset of the symbol.
+        bit: usize,
+    },
+    /// A control symbol that ECMA-321 reserves.
+    Reserved {
+        /// The four bits of the symbol.
+        code: u8,
+        /// Offset of the symbol.
+        bit: usize,
+    },
+    /// The body ended before an end of record.
+    Truncated {
+        /// Offset of the symbol that is incomplete.
+        bit: usize,
+    },
+    /// The record expands beyond the cap.
+    TooLong {
+        /// The cap in bytes.
+        cap: usize,
+    },
+    /// The length after the record is not the length of what came out.
+    WrongLength {
+        /// What the trailer says, in bytes.
+        declared: u32,
+        /// What the record held, in bytes.
+        actual: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoScheme { bit } => write!(f, "sldc data before any scheme, at bit {bit}"),
+            Self::Reserved { code, bit } => {
+                write!(f, "reserved sldc control symbol {code:04b} at bit {bit}")
+            }
+            Self::Truncated { bit } => write!(f, "sldc record ends early, at bit {bit}"),
+            Self::TooLong { cap } => write!(f, "sldc record expands to more than {cap} bytes"),
+            Self::WrongLength { declared, actual } => write!(
+                f,
+                "sldc record holds {actual} bytes where its trailer says {declared}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Whether a body labelled SLDC is plain text all the same, as the `End` message is.
+///
+/// A byte order mark or `<` never begins a record, which starts with nine ones
+/// and a code that selects a scheme.
+#[must_use]
+pub fn is_plain(data: &[u8]) -> bool {
+    let starts: [&[u8]; 5] = [b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"<", b"\0<"];
+    starts.iter().any(|start| data.starts_with(start))
+}
+
+/// Expands one record to at most `cap` bytes.
+///
+/// What comes after the end of record does not count. Windows appends the length of the
+/// text there, in four bytes, little-endian; where just that follows it is checked.
+///
+/// ```
+/// let packed = wecrelay::protocol::sldc::encode(b"to be or not to be");
+/// assert_eq!(wecrelay::protocol::sldc::decode(&packed, 100).unwrap(), b"to be or not to be");
+/// assert!(wecrelay::protocol::sldc::decode(&packed, 10).is_err());
+/// ```
+pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
+    let mut bits = Bits::new(data);
+    let mut output = Output::new(data, cap);
+    let mut scheme = None;
+    loop {
+        let code = match scheme {
+            None => first_control(&mut bits)?,
+            Some(Scheme::Lempel) => expand_copies(&mut bits, &mut output)?,
+            Some(Scheme::PassThrough) => expand_bytes(&mut bits, &mut output)?,
+        };
+        match code {
+            0b0001 => scheme = Some(Scheme::Lempel),
+            0b0010 => scheme = Some(Scheme::PassThrough),
+            0b0101 => scheme = Some(output.reset(Scheme::Lempel)),
+            0b0110 => scheme = Some(output.reset(Scheme::PassThrough)),
+            0b0100 if scheme.is_some() => break,
+            0b0100 => return Err(bits.no_scheme(CONTROL_WIDTH)),
+            // Flush, file mark, end marker: nothing for a decoder.
+            0b0000 | 0b0011 | 0b1111 => {}
+            _ => return Err(bits.reserved(code)),
+        }
+    }
+    output.finish(bits.trailer())
+}
+
+#[derive(Clone, Copy)]
+enum Scheme {
+    /// Scheme 1: literals and copies from the history.
+    Lempel,
+    /// Scheme 2: bytes as they are, FF followed by a zero bit.
+    PassThrough,
+}
+
+fn first_control(bits: &mut Bits<'_>) -> Result<u8, Error> {
+    bits.refill();
+    if bits.is_control() {
+        bits.control()
+    } else if bits.valid < 9 {
+        Err(bits.truncated())
+    } else {
+        Err(bits.no_scheme(0))
+    }
+}
+
+/// Scheme 1 up to the next control symbol, whose code it returns.
+///
+/// A refill is good for two copies, and each refill waits for a load.
+fn expand_copies(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
+    loop {
+        bits.refill();
+        output.make_room()?;
+        if let Some(code) = expand_symbol(bits, output)? {
+            return Ok(code);
+        }
+        if bits.valid >= LONGEST_SYMBOL
+            && let Some(code) = expand_symbol(bits, output)?
+        {
+            return Ok(code);
+        }
+    }
+}
+
+#[inline(always)]
+fn expand_symbol(bits: &mut Bits<'_>, output: &mut Output) -> Result<Option<u8>, Error> {
+    if bits.buffer >> 63 == 0 {
+        let count = bits.literals()?;
+        output.push_literals(bits.buffer, count);
+        bits.skip(9 * count);
+    } else if bits.is_control() {
+        return bits.control().map(Some);
+    } else {
+        let (position, length) = bits.copy()?;
+        output.copy(position, length);
+    }
+    Ok(None)
+}
+
+/// Scheme 2 up to the next control symbol, whose code it returns.
+fn expand_bytes(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
+    loop {
+        bits.refill();
+        output.make_room()?;
+        if bits.is_control() {
+            return bits.control();
+        }
+        let byte = low_byte(bits.buffer >> 56);
+        bits.take(if byte == 0xff { 9 } else { 8 })?;
+        output.push(byte);
+    }
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
+/// Widens; saturates only where `usize` is smaller than 64 bits.
+fn usize_from(value: impl TryInto<usize>) -> usize {
+    value.try_into().unwrap_or(usize::MAX)
+}

@@ -1,0 +1,192 @@
+//! What a delivery holds: batches of events, and the reason of an end
+//! (DSP0226 10.2.9, MS-WSMV 2.2.4).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::base::xml::{Node, piece, text as text_of};
+
+use super::Error;
+use super::soap::{child, ns};
+use super::text;
+use super::xml::{self, Skeleton};
+
+/// One event as the source sent it: XML text, not looked into.
+///
+/// It may hold CR LF and references to characters that XML forbids, which only
+/// its own parser can judge; forbidden characters themselves are replaced already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEvent<'a> {
+    /// The text, usually `<Event xmlns='...'>...</Event>`; may be cut off.
+    pub xml: Cow<'a, str>,
+    /// Whether U+FFFD stands in it for what the source sent and XML forbids.
+    pub repaired: bool,
+}
+
+impl<'a> RawEvent<'a> {
+    fn new(xml: Cow<'a, str>) -> Self {
+        let repaired = text::has_forbidden(&xml);
+        let xml = if repaired {
+            let replacement = char::REPLACEMENT_CHARACTER
+                .encode_utf8(&mut [0; 4])
+                .to_owned();
+            Cow::Owned(xml.replace(text::is_forbidden, &replacement))
+        } else {
+            xml
+        };
+        Self { xml, repaired }
+    }
+
+    /// The event of an envelope that was rid of what XML forbids before it was read. One
+    /// that had U+FFFD of its own counts too: the two can no longer be told apart.
+    pub(super) fn of_cleaned(mut self) -> Self {
+        self.repaired |= self.xml.contains(char::REPLACEMENT_CHARACTER);
+        self
+    }
+
+    /// The event with a text of its own.
+    #[must_use]
+    pub fn into_owned(self) -> RawEvent<'static> {
+        let xml = Cow::Owned(self.xml.into_owned());
+        let repaired = self.repaired;
+        RawEvent { xml, repaired }
+    }
+}
+
+/// Namespace of an event itself, which stands in the batch without a frame of its own.
+const EVENT: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
+
+/// All that a batch holds: events in CDATA, or as elements where CDATA was not asked for.
+///
+/// An Ack says that they are delivered, so nothing is passed over: not events in a frame of
+/// another namespace or without any, not what has another name.
+///
+/// # Errors
+/// A body that is no batch.
+pub(super) fn parse<'a>(
+    body: Node<'_, '_>,
+    skeleton: &Skeleton<'a>,
+) -> Result<Vec<RawEvent<'a>>, Error> {
+    let mut events = Vec::new();
+    let mut is_batch = false;
+    for part in body.children() {
+        match part.tag_name().name() {
+            "Events" => {
+                part.children()
+                    .for_each(|item| push_item(&mut events, item, skeleton));
+                is_batch = true;
+            }
+            "Event" => {
+                push_item(&mut events, part, skeleton);
+                is_batch = true;
+            }
+            _ if is_blank(part) => {}
+            name => return Err(Error::NoBatch(shorten(name))),
+        }
+    }
+    is_batch.then_some(events).ok_or(Error::Missing("w:Events"))
+}
+
+/// Comments, instructions, white space.
+fn is_blank(node: Node<'_, '_>) -> bool {
+    match piece(node) {
+        Some(text) => text::trim(text).is_empty(),
+        None => !node.is_element(),
+    }
+}
+
+fn push_item<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
+    if item.has_tag_name((ns::WSMAN, "Event")) {
+        push_events(events, item, skeleton);
+    } else if let Some(text) = piece(item) {
+        if !is_blank(item) {
+            events.push(RawEvent::new(Cow::Owned(text::trim(text).to_owned())));
+        }
+    } else if item.tag_name().name() == "Event" && !is_event(item) {
+        push_events(events, item, skeleton);
+    } else if item.has_children() || item.attributes().len() > 0 {
+        events.push(RawEvent::new(skeleton.standalone(item)));
+    }
+}
+
+/// Whether an element called Event is the event itself, not the frame of one.
+fn is_event(node: Node<'_, '_>) -> bool {
+    let is_system = |child: Node<'_, '_>| child.tag_name().name() == "System";
+    node.tag_name().namespace() == Some(EVENT) || node.children().any(is_system)
+}
+
+fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
+    let mut inline = item.children().filter(Node::is_element).peekable();
+    if inline.peek().is_none() {
+        return push_text(events, xml::content(skeleton.source_of(item)));
+    }
+    events.extend(inline.map(|event| RawEvent::new(skeleton.standalone(event))));
+    let texts = skeleton.beside_elements(item);
+    texts.into_iter().for_each(|text| push_text(events, text));
+}
+
+fn push_text<'a>(events: &mut Vec<RawEvent<'a>>, content: &'a str) {
+    let text = text::join(content);
+    if text.is_empty() {
+        return;
+    }
+    // Joining resolves references, and has U+FFFD for those that XML forbids.
+    let joined = matches!(text, Cow::Owned(_)) && matches!(text::clean(content), Cow::Owned(_));
+    let event = RawEvent::new(text);
+    events.push(if joined { event.of_cleaned() } else { event });
+}
+
+/// Why a source gave a subscription up: a trouble report, not a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionEnd {
+    /// A URI such as `.../eventing/SourceCancelling`.
+    pub status: String,
+    /// The Windows error, if one is named: 5004 and 1818 point at missing
+    /// rights to read a channel, 1717 comes with a shutdown.
+    pub code: Option<u32>,
+    /// The source's own words; may be empty.
+    pub message: String,
+}
+
+impl SubscriptionEnd {
+    /// Longest message kept, in bytes: it goes into one log line.
+    pub const MAX_MESSAGE: usize = 1024;
+
+    pub(super) fn parse(end: Node<'_, '_>) -> Self {
+        let status = child(end, ns::EVENTING, "Status").map(text_of);
+        let fault = child(end, ns::WSMAN_FAULT, "WSManFault");
+        let code = fault.and_then(|fault| fault.attribute("Code"));
+        Self {
+            status: shorten(text::trim(&status.unwrap_or_default())),
+            code: code.and_then(|code| code.parse().ok()),
+            message: fault.map(all_text).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for SubscriptionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status.rsplit('/').next().unwrap_or_default();
+        write!(f, "{status}")?;
+        if let Some(code) = self.code {
+            write!(f, ", error {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ", {:?}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// All texts below `node`, one space between them.
+pub(super) fn all_text(node: Node<'_, '_>) -> String {
+    let words = node.descendants().filter_map(piece).map(text::trim);
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    shorten(&words.join(" "))
+}
+
+fn shorten(text: &str) -> String {
+    let fits = |at: &usize| text.is_char_boundary(*at);
+    let end = (0..=SubscriptionEnd::MAX_MESSAGE.min(text.len())).rfind(fits);
+    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,228 @@
+//! WS-Management as spoken by Windows event forwarding (MS-WSMV, DSP0226):
+//! what a source says, and what the collector answers.
+//!
+//! [`parse`] reads a source's envelope. [`enumerate_response`], [`ack`] and
+//! [`fault()`] write the answers; [`source`] plays the other side.
+
+pub mod enumerate;
+pub mod events;
+pub mod fault;
+pub mod soap;
+pub mod source;
+pub mod subscribe;
+pub mod text;
+pub mod xml;
+
+use std::fmt;
+
+pub use enumerate::{Answer, Offer, enumerate_response};
+pub use events::{RawEvent, SubscriptionEnd};
+pub use fault::{Fault, Subcode, fault};
+pub use soap::{Header, ack};
+pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Policy, Profile, Subscription};
+
+use soap::{Envelope, ns};
+
+/// Action URIs (MS-WSMV 3.1.4.1, DSP0226 10).
+pub mod action {
+    /// A source asks for its subscriptions.
+    pub const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
+    /// The collector's answer to [`ENUMERATE`].
+    pub const ENUMERATE_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/EnumerateResponse";
+    /// Inside an [`ENUMERATE_RESPONSE`], one for each subscription.
+    pub const SUBSCRIBE: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe";
+    /// A sign of life without events.
+    pub const HEARTBEAT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Heartbeat";
+    /// A batch of events; also the delivery mode of a subscription.
+    pub const EVENTS: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Events";
+    /// Attribute of each event within a batch.
+    pub const EVENT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Event";
+    /// The collector has the batch, or heard the heartbeat.
+    pub const ACK: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Ack";
+    /// A source ends a subscription, with a reason.
+    pub const SUBSCRIPTION_END: &str =
+        "http://schemas.xmlsoap.org/ws/2004/08/eventing/SubscriptionEnd";
+    /// A source is done with an operation.
+    pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
+    /// Faults of WS-Management.
+    pub const FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
+    /// Faults of WS-Addressing.
+    pub const ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
+}
+
+/// The address of whoever asked: answers go back on the same connection.
+pub const ANONYMOUS: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
+
+/// What a source sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Who asks, and what the answer must refer to.
+    pub header: Header,
+    /// What is asked or told.
+    pub body: Body<'a>,
+}
+
+/// The content of a source's envelope, chosen by its action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// Wants its subscriptions: [`enumerate_response`].
+    Enumerate,
+    /// Lives, has no events: [`ack`].
+    Heartbeat,
+    /// A batch, to be answered with [`ack`] once it is delivered.
+    Events(Vec<RawEvent<'a>>),
+    /// Gives a subscription up, with the reason: HTTP 204, no body.
+    SubscriptionEnd(SubscriptionEnd),
+    /// Done with an operation: HTTP 204, no body.
+    End,
+    /// An action that is none of a collector's business; it stands in the header.
+    Unknown,
+}
+
+impl Message<'_> {
+    fn into_owned(self) -> Message<'static> {
+        let body = match self.body {
+            Body::Events(events) => {
+                Body::Events(events.into_iter().map(RawEvent::into_owned).collect())
+            }
+            Body::Enumerate => Body::Enumerate,
+            Body::Heartbeat => Body::Heartbeat,
+            Body::SubscriptionEnd(end) => Body::SubscriptionEnd(end),
+            Body::End => Body::End,
+            Body::Unknown => Body::Unknown,
+        };
+        let header = self.header;
+        Message { header, body }
+    }
+}
+
+/// Reads a source's envelope.
+///
+/// Characters that XML forbids cost a second pass, not the batch: they become
+/// U+FFFD. Events borrow from `text` wherever they stand there in one piece.
+///
+/// ```
+/// let text = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
+///     xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"><s:Header>
+///     <a:Action>http://schemas.microsoft.com/wbem/wsman/1/wsman/End</a:Action>
+///     <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body/></s:Envelope>"#;
+/// let message = wecrelay::protocol::wsman::parse(text)?;
+/// assert_eq!(message.body, wecrelay::protocol::wsman::Body::End);
+/// # Ok::<(), wecrelay::protocol::wsman::Error>(())
+/// ```
+///
+/// # Errors
+/// Text that is not XML or no SOAP envelope, a header that every message must
+/// have, a document type declaration, or a limit of [`xml`] or [`soap`].
+pub fn parse(text: &str) -> Result<Message<'_>, Error> {
+    let error = match parse_once(text) {
+        Err(error @ Error::Xml(crate::base::xml::Error::Malformed(_))) => error,
+        result => return result,
+    };
+    match text::clean(text) {
+        std::borrow::Cow::Owned(cleaned) => {
+            let mut message = parse_once(&cleaned)?.into_owned();
+            if let Body::Events(events) = message.body {
+                let events = events.into_iter().map(RawEvent::of_cleaned);
+                message.body = Body::Events(events.collect());
+            }
+            Ok(message)
+        }
+        std::borrow::Cow::Borrowed(_) => Err(error),
+    }
+}
+
+fn parse_once(text: &str) -> Result<Message<'_>, Error> {
+    let skeleton = xml::Skeleton::scan(text)?;
+    let document = skeleton.document()?;
+    let envelope = Envelope::of(&document)?;
+    let header = Header::parse(envelope.header, &skeleton)?;
+    let body = match header.action.as_str() {
+        action::ENUMERATE => Body::Enumerate,
+        action::HEARTBEAT => match events::parse(envelope.body, &skeleton) {
+            Ok(events) if !events.is_empty() => Body::Events(events),
+            Ok(_) | Err(Error::Missing(_)) => Body::Heartbeat,
+            Err(error) => return Err(error),
+        },
+        action::EVENTS => Body::Events(events::parse(envelope.body, &skeleton)?),
+        action::SUBSCRIPTION_END => {
+            let end = soap::child(envelope.body, ns::EVENTING, "SubscriptionEnd")
+                .ok_or(Error::Missing("SubscriptionEnd"))?;
+            Body::SubscriptionEnd(SubscriptionEnd::parse(end))
+        }
+        action::END => Body::End,
+        _ => Body::Unknown,
+    };
+    Ok(Message { header, body })
+}
+
+/// Why an envelope was not taken. Offsets are bytes from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not well-formed, or over a limit of [`xml::LIMITS`].
+    Xml(crate::base::xml::Error),
+    /// The root is no SOAP 1.2 envelope with one header and one body.
+    NotEnvelope,
+    /// An element that the message must have.
+    Missing(&'static str),
+    /// The body of a batch holds something else; its name.
+    NoBatch(String),
+    /// A header text over [`soap::MAX_HEADER_TEXT`].
+    HeaderTooLong(&'static str),
+    /// An answer that does not refer to our message.
+    Unrelated {
+        /// The `RelatesTo` it has.
+        relates_to: String,
+    },
+    /// An answer with another action than the one expected.
+    UnexpectedAction(String),
+    /// The collector answered with this fault.
+    Faulted(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Xml(reason) => reason.fmt(f),
+            Self::NotEnvelope => f.write_str("no SOAP 1.2 envelope with one header and one body"),
+            Self::Missing(name) => write!(f, "no {name}"),
+            Self::NoBatch(name) => {
+                write!(
+                    f,
+                    "the body holds {name:?}, where w:Events with the events should be"
+                )
+            }
+            Self::HeaderTooLong(name) => {
+                write!(f, "{name} longer than {} bytes", soap::MAX_HEADER_TEXT)
+            }
+            Self::Unrelated { relates_to } => {
+                write!(
+                    f,
+                    "answer relates to {relates_to:?}, which is not our message"
+                )
+            }
+            Self::UnexpectedAction(action) => write!(f, "unexpected action {action:?}"),
+            Self::Faulted(reason) => write!(f, "fault: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Xml(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl From<crate::base::xml::Error> for Error {
+    fn from(error: crate::base::xml::Error) -> Self {
+        Self::Xml(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

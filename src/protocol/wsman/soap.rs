@@ -1,0 +1,289 @@
+//! The envelope: namespaces, header, and the shapes that every answer shares
+//! (SOAP 1.2, WS-Addressing 2004/08, MS-WSMV 2.2.4).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::base::xml::{self, Document, Node};
+use uuid::Uuid;
+
+use super::text::{Escaped, trim};
+use super::xml::Skeleton;
+use super::{ANONYMOUS, Error, action};
+
+/// Longest text of a header, in bytes: addresses and ids are far shorter, and
+/// some come back in our answers.
+pub const MAX_HEADER_TEXT: usize = 4096;
+
+/// Longest bookmark, in bytes: about 500 channels.
+pub const MAX_BOOKMARK: usize = 64 * 1024;
+
+/// Namespace URIs.
+pub mod ns {
+    /// SOAP 1.2 envelope.
+    pub const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
+    /// WS-Addressing.
+    pub const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
+    /// WS-Eventing.
+    pub const EVENTING: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing";
+    /// WS-Enumeration.
+    pub const ENUMERATION: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
+    /// WS-Management.
+    pub const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
+    /// Microsoft's headers for WS-Management.
+    pub const WSMAN_MS: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
+    /// CIM binding, which sources declare and never use.
+    pub const CIM_BINDING: &str = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd";
+    /// The name a source gives itself.
+    pub const MACHINE_ID: &str = "http://schemas.microsoft.com/wbem/wsman/1/machineid";
+    /// A subscription inside an enumeration.
+    pub const SUBSCRIPTION: &str = "http://schemas.microsoft.com/wbem/wsman/1/subscription";
+    /// WS-Policy.
+    pub const POLICY: &str = "http://schemas.xmlsoap.org/ws/2002/12/policy";
+    /// How to authenticate, inside a policy.
+    pub const AUTHENTICATION: &str = "http://schemas.microsoft.com/wbem/wsman/1/authentication";
+    /// Details of a fault.
+    pub const WSMAN_FAULT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault";
+    /// `xsi:nil`.
+    pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+}
+
+/// What the headers of a source's envelope say. Texts are trimmed but for
+/// those that come back byte for byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// What is wanted, a URI of [`action`].
+    pub action: String,
+    /// Comes back as `RelatesTo`, exactly as sent.
+    pub message_id: String,
+    /// The address under which the source knows us.
+    pub to: Option<String>,
+    /// Where the answer goes; always [`ANONYMOUS`] with Windows.
+    pub reply_to: Option<String>,
+    /// Comes back in the answer, exactly as sent.
+    pub operation_id: Option<String>,
+    /// The source's name for itself: a claim.
+    pub machine_id: Option<String>,
+    /// The subscription's identifier, as we gave it out.
+    pub identifier: Option<String>,
+    /// The XML of the bookmark as sent, at most [`MAX_BOOKMARK`] bytes.
+    pub bookmark: Option<String>,
+    /// How long the source waits for our answer.
+    pub operation_timeout: Option<Duration>,
+    /// Largest answer the source takes, in bytes.
+    pub max_envelope_size: Option<u32>,
+    /// Whether an [`ack`] is awaited.
+    pub ack_requested: bool,
+    /// The source's language.
+    pub locale: Option<String>,
+}
+
+impl Header {
+    /// Reads the children of `s:Header`; the first of each name counts.
+    ///
+    /// # Errors
+    /// No `Action`, no `MessageID`, or a text over [`MAX_HEADER_TEXT`].
+    pub fn parse(header: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Self, Error> {
+        let mut parsed = Self::default();
+        for node in header.children().filter(Node::is_element) {
+            parsed.take_header(node, skeleton)?;
+        }
+        if parsed.action.is_empty() {
+            return Err(Error::Missing("Action"));
+        }
+        if parsed.message_id.is_empty() {
+            return Err(Error::Missing("MessageID"));
+        }
+        Ok(parsed)
+    }
+
+    fn take_header(&mut self, node: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<(), Error> {
+        let name = node.tag_name();
+        match (name.namespace().unwrap_or_default(), name.name()) {
+            (ns::ADDRESSING, "Action") if self.action.is_empty() => {
+                self.action = trim(&text(node, "Action")?).to_owned();
+            }
+            (ns::ADDRESSING, "MessageID") if self.message_id.is_empty() => {
+                self.message_id = text(node, "MessageID")?.into_owned();
+            }
+            (ns::ADDRESSING, "To") => fill(&mut self.to, node, "To")?,
+            (ns::ADDRESSING, "ReplyTo") => {
+                let address = child(node, ns::ADDRESSING, "Address").unwrap_or(node);
+                fill(&mut self.reply_to, address, "ReplyTo")?;
+            }
+            (ns::WSMAN_MS, "OperationID") if self.operation_id.is_none() => {
+                self.operation_id = Some(text(node, "OperationID")?.into_owned());
+            }
+            (ns::MACHINE_ID, "MachineID") => fill(&mut self.machine_id, node, "MachineID")?,
+            (ns::EVENTING, "Identifier") => fill(&mut self.identifier, node, "Identifier")?,
+            (ns::WSMAN, name) => self.take_wsman(name, node, skeleton)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_wsman(
+        &mut self,
+        name: &str,
+        node: Node<'_, '_>,
+        skeleton: &Skeleton<'_>,
+    ) -> Result<(), Error> {
+        match name {
+            "AckRequested" => self.ack_requested = true,
+            "Bookmark" if self.bookmark.is_none() => self.bookmark = bookmark(node, skeleton),
+            "OperationTimeout" => {
+                self.operation_timeout = parse_duration(trim(&text(node, "OperationTimeout")?));
+            }
+            "MaxEnvelopeSize" => {
+                self.max_envelope_size = trim(&text(node, "MaxEnvelopeSize")?).parse().ok();
+            }
+            "Locale" => {
+                let lang = node.attribute(("http://www.w3.org/XML/1998/namespace", "lang"));
+                self.locale = lang.map(str::to_owned);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn fill(slot: &mut Option<String>, node: Node<'_, '_>, name: &'static str) -> Result<(), Error> {
+    let text = text(node, name)?;
+    let text = trim(&text);
+    if slot.is_none() && !text.is_empty() {
+        *slot = Some(text.to_owned());
+    }
+    Ok(())
+}
+
+fn text<'a>(node: Node<'a, '_>, name: &'static str) -> Result<Cow<'a, str>, Error> {
+    let text = xml::text(node);
+    if text.len() > MAX_HEADER_TEXT {
+        return Err(Error::HeaderTooLong(name));
+    }
+    Ok(text)
+}
+
+/// The one element inside `w:Bookmark`, as sent; `None` if it is not usable.
+fn bookmark(node: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Option<String> {
+    let mut elements = node.children().filter(Node::is_element);
+    let (first, second) = (elements.next()?, elements.next());
+    let xml = skeleton.standalone(first);
+    (second.is_none() && xml.len() <= MAX_BOOKMARK).then(|| xml.into_owned())
+}
+
+/// Header and body of an envelope.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a, 'input> {
+    pub(super) header: Node<'a, 'input>,
+    pub(super) body: Node<'a, 'input>,
+}
+
+impl<'a, 'input> Envelope<'a, 'input> {
+    pub(super) fn of(document: &'a Document<'input>) -> Result<Self, Error> {
+        let root = document.root_element();
+        if !root.has_tag_name((ns::SOAP, "Envelope")) {
+            return Err(Error::NotEnvelope);
+        }
+        let part = |name| {
+            let mut parts = root.children().filter(|c| c.has_tag_name((ns::SOAP, name)));
+            // Nothing of a second one would be looked at.
+            let only = parts.next().filter(|_| parts.next().is_none());
+            only.ok_or(Error::NotEnvelope)
+        };
+        let (header, body) = (part("Header")?, part("Body")?);
+        Ok(Self { header, body })
+    }
+}
+
+/// The first child element of that name.
+pub(super) fn child<'a, 'input>(
+    node: Node<'a, 'input>,
+    namespace: &str,
+    name: &str,
+) -> Option<Node<'a, 'input>> {
+    node.children()
+        .find(|child| child.has_tag_name((namespace, name)))
+}
+
+/// Reads an `xs:duration`; a year counts as 365 days, a month as 30.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
+        Some((_, "")) => return None,
+        Some((days, time)) => (days, time),
+        None if text.len() == 1 => return None,
+        None => (text.strip_prefix('P')?, ""),
+    };
+    const DAY: f64 = 86_400.0;
+    let days = sum_units(days, &[('Y', 365.0 * DAY), ('M', 30.0 * DAY), ('D', DAY)])?;
+    let time = sum_units(time, &[('H', 3600.0), ('M', 60.0), ('S', 1.0)])?;
+    Duration::try_from_secs_f64(days + time).ok()
+}
+
+/// Adds up numbers with their units, each unit at most once and in order.
+fn sum_units(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
+    let mut total = 0.0;
+    for (unit, seconds) in units {
+        if let Some((number, rest)) = text.split_once(*unit) {
+            let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+                && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+            let number: f64 = number.parse().ok().filter(|_| is_number)?;
+            total += number * seconds;
+            text = rest;
+        }
+    }
+    text.is_empty().then_some(total)
+}
+
+/// Writes a duration as Windows does: `PT3600.000S`.
+#[must_use]
+pub fn emit_duration(duration: Duration) -> String {
+    format!("PT{}.{:03}S", duration.as_secs(), duration.subsec_millis())
+}
+
+/// An id as WS-Addressing messages carry it: `uuid:` and capital letters.
+#[must_use]
+pub fn urn(id: Uuid) -> String {
+    format!("uuid:{id:X}")
+}
+
+/// The answer to heartbeats and delivered batches
+/// (MS-WSMV 3.1.4.1.30). It means: delivered, and the bookmark is stored.
+#[must_use]
+pub fn ack(request: &Header, message_id: Uuid) -> String {
+    let (s, a, w, p) = (ns::SOAP, ns::ADDRESSING, ns::WSMAN, ns::WSMAN_MS);
+    let (action, id) = (action::ACK, urn(message_id));
+    let (operation, to, relates_to) = (operation(request), to(request), relates_to(request));
+    format!(
+        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:w=\"{w}\" \
+         xmlns:p=\"{p}\"><s:Header><a:Action>{action}</a:Action><a:MessageID>{id}</a:MessageID>\
+         {operation}{to}{relates_to}</s:Header><s:Body></s:Body></s:Envelope>"
+    )
+}
+
+/// The operation of the request, given back; nothing if it named none.
+pub(super) fn operation(request: &Header) -> String {
+    let mut out = String::new();
+    if let Some(id) = &request.operation_id {
+        let id = Escaped(id);
+        let written = write!(
+            out,
+            "<p:OperationID s:mustUnderstand=\"false\">{id}</p:OperationID>\
+             <p:SequenceId>1</p:SequenceId>"
+        );
+        debug_assert!(written.is_ok(), "a String takes all");
+    }
+    out
+}
+
+pub(super) fn to(request: &Header) -> String {
+    let address = Escaped(request.reply_to.as_deref().unwrap_or(ANONYMOUS));
+    format!("<a:To>{address}</a:To>")
+}
+
+pub(super) fn relates_to(request: &Header) -> String {
+    let id = Escaped(&request.message_id);
+    format!("<a:RelatesTo>{id}</a:RelatesTo>")
+}

@@ -1,0 +1,161 @@
+//! Text in XML: joined from its pieces, rid of what XML forbids, escaped.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memchr;
+
+use crate::base::wire::{self, contains};
+
+pub use crate::base::wire::{has_forbidden, is_forbidden};
+
+pub(super) const CDATA_START: &str = "<![CDATA[";
+pub(super) const CDATA_END: &str = "]]>";
+
+/// The characters of `content`: text unescaped, CDATA as it is, comments left
+/// out, white space at both ends trimmed. Borrowed where it is one piece.
+///
+/// `content` is part of a well-formed document and holds no element.
+#[must_use]
+pub fn join(content: &str) -> Cow<'_, str> {
+    let content = trim(content);
+    let section = content
+        .strip_prefix(CDATA_START)
+        .and_then(|rest| rest.strip_suffix(CDATA_END));
+    match section {
+        Some(text) if !contains(text, CDATA_END) => Cow::Borrowed(trim(text)),
+        None if !content.contains(['<', '&']) => Cow::Borrowed(content),
+        _ => Cow::Owned(trim(&join_pieces(content)).to_owned()),
+    }
+}
+
+fn join_pieces(mut rest: &str) -> String {
+    let mut joined = String::with_capacity(rest.len());
+    while let Some((text, markup)) = rest.find('<').and_then(|at| rest.split_at_checked(at)) {
+        push_unescaped(&mut joined, text);
+        rest = if let Some(section) = markup.strip_prefix(CDATA_START) {
+            let (text, after) = section.split_once(CDATA_END).unwrap_or((section, ""));
+            joined.push_str(text);
+            after
+        } else if let Some(comment) = markup.strip_prefix("<!--") {
+            comment.split_once("-->").map_or("", |(_, after)| after)
+        } else if let Some(instruction) = markup.strip_prefix("<?") {
+            instruction.split_once("?>").map_or("", |(_, after)| after)
+        } else {
+            markup.split_once('>').map_or("", |(_, after)| after)
+        };
+    }
+    push_unescaped(&mut joined, rest);
+    joined
+}
+
+fn push_unescaped(out: &mut String, mut rest: &str) {
+    while let Some((text, reference)) = rest.split_once('&') {
+        out.push_str(text);
+        let (name, after) = reference.split_once(';').unwrap_or((reference, ""));
+        match referred(name) {
+            Some(character) => out.push(character),
+            None => out.push(char::REPLACEMENT_CHARACTER),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+}
+
+fn referred(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => referred_code(name.strip_prefix('#')?).filter(|c| !is_forbidden(*c)),
+    }
+}
+
+fn referred_code(digits: &str) -> Option<char> {
+    let code = match digits.strip_prefix('x') {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    code.ok().and_then(char::from_u32)
+}
+
+/// White space of XML trimmed at both ends; other spaces are data.
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    wire::trim(text)
+}
+
+/// `text` with forbidden characters and references to them replaced by U+FFFD.
+///
+/// Windows puts them into events, raw and as `&#x5;`, and no parser takes them.
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let mut cleaned = String::new();
+    let mut copied = 0;
+    for (at, character) in text.char_indices() {
+        let length = match character {
+            '&' => forbidden_reference(text.get(at..).unwrap_or_default()),
+            _ if is_forbidden(character) => Some(character.len_utf8()),
+            _ => None,
+        };
+        if let Some(length) = length {
+            cleaned.push_str(text.get(copied..at).unwrap_or_default());
+            cleaned.push(char::REPLACEMENT_CHARACTER);
+            copied = at.saturating_add(length);
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    cleaned.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(cleaned)
+}
+
+/// Length of the reference at the front of `text` if XML forbids what it names.
+fn forbidden_reference(text: &str) -> Option<usize> {
+    /// `&#x0010ffff;` is 12 long; more zeros than that are an attack.
+    const LONGEST: usize = 24;
+    let end = memchr(b';', text.as_bytes().get(..LONGEST.min(text.len()))?)?;
+    let digits = text.get(..end)?.strip_prefix("&#")?;
+    let (numerals, radix) = match digits.strip_prefix('x') {
+        Some(hex) => (hex, 16),
+        None => (digits, 10),
+    };
+    let is_number = !numerals.is_empty() && numerals.chars().all(|c| c.is_digit(radix));
+    let allowed = referred_code(digits).is_some_and(|c| !is_forbidden(c));
+    (is_number && !allowed).then_some(end.saturating_add(1))
+}
+
+/// Displays text escaped for element content and attribute values.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\r') || is_forbidden(c);
+        let mut rest = self.0;
+        while let Some((text, from)) = rest.find(special).and_then(|at| rest.split_at_checked(at)) {
+            let mut characters = from.chars();
+            f.write_str(text)?;
+            f.write_str(characters.next().map_or("", escape))?;
+            rest = characters.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+fn escape(character: char) -> &'static str {
+    match character {
+        '&' => "&amp;",
+        '<' => "&lt;",
+        '>' => "&gt;",
+        '"' => "&quot;",
+        '\r' => "&#13;",
+        _ => "\u{fffd}",
+    }
+}
+
+#[cfg(test)]
+mod tests;

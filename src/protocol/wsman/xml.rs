@@ -1,0 +1,181 @@
+//! Envelopes as XML: limits checked, large events left where they are.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::Error;
+use super::text::Escaped;
+use crate::base::xml::{Document, Limits, Node, Outline, walk_tag};
+
+/// Most markup of a source's envelope, and of our answers.
+pub const LIMITS: Limits = Limits {
+    // Genuine envelopes with inline events stay below 20; the tree's users recurse
+    // nowhere, but later readers may.
+    depth: 64,
+    attributes: 64,
+    // Genuine ones have 8 at a place, those of other clients up to 20.
+    namespaces: 32,
+    // An inline batch that fills 512,000 bytes has about 30,000.
+    nodes: 1_000_000,
+    reserved: 1_000_000,
+};
+
+/// Open elements around an event's text: Envelope, Body, Events, Event.
+const EVENT_DEPTH: usize = 4;
+
+/// A document whose limits are checked, without the text of large events.
+#[derive(Debug)]
+pub struct Skeleton<'a> {
+    outline: Outline<'a>,
+}
+
+impl<'a> Skeleton<'a> {
+    /// Checks the limits of `source` in one pass over its markup.
+    ///
+    /// # Errors
+    /// A document type declaration, or a limit exceeded. What is not well-formed is left
+    /// for [`Skeleton::document`] to report.
+    pub fn scan(source: &'a str) -> Result<Self, Error> {
+        let outline = Outline::scan(source, &LIMITS, EVENT_DEPTH)?;
+        Ok(Self { outline })
+    }
+
+    /// The same of a file, whose texts all stay.
+    ///
+    /// # Errors
+    /// As [`Skeleton::scan`].
+    pub fn whole(source: &'a str) -> Result<Self, Error> {
+        let outline = Outline::scan(source, &Limits::FILE, 0)?;
+        Ok(Self { outline })
+    }
+
+    /// The tree of the skeleton.
+    ///
+    /// # Errors
+    /// Not well-formed, with the reader's reason.
+    pub fn document(&self) -> Result<Document<'_>, Error> {
+        Ok(self.outline.document()?)
+    }
+
+    /// The source text of a node, cut text included.
+    #[must_use]
+    pub fn source_of(&self, node: Node<'_, '_>) -> &'a str {
+        self.outline.source_of(node)
+    }
+
+    /// What stands in an element beside the elements in it, piece by piece.
+    pub(super) fn beside_elements(&self, node: Node<'_, '_>) -> Vec<&'a str> {
+        let whole = self.outline.range_of(node);
+        let source = self.source_of(node);
+        let front = walk_tag(source.as_bytes(), |_| {}).unwrap_or(source.len());
+        let start = whole.start.saturating_add(front);
+        let mut at = start;
+        let mut pieces = Vec::new();
+        for child in node.children().filter(Node::is_element) {
+            let range = self.outline.range_of(child);
+            pieces.push(self.outline.between(at..range.start));
+            at = range.end;
+        }
+        let end = start.saturating_add(content(source).len());
+        pieces.push(self.outline.between(at..end));
+        pieces
+    }
+
+    /// Like [`Skeleton::source_of`], with the namespace declarations that the
+    /// element inherits and uses, so that it can stand alone.
+    #[must_use]
+    pub fn standalone(&self, node: Node<'_, '_>) -> Cow<'a, str> {
+        let source = self.source_of(node);
+        let inherited = inherited_namespaces(node);
+        if inherited.is_empty() {
+            return Cow::Borrowed(source);
+        }
+        let name = source
+            .find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+            .unwrap_or(source.len());
+        let (name, rest) = source.split_at_checked(name).unwrap_or((source, ""));
+        Cow::Owned([name, &inherited, rest].concat())
+    }
+}
+
+/// The declarations of the parent that names in `node` use and nothing within it repeats.
+fn inherited_namespaces(node: Node<'_, '_>) -> String {
+    let mut declarations = String::new();
+    let Some(parent) = node.parent() else {
+        return declarations;
+    };
+    let used = used_prefixes(node);
+    for namespace in parent.namespaces() {
+        let prefix = namespace.name();
+        let is_used = used.contains(prefix.unwrap_or_default());
+        if is_used && prefix != Some("xml") && !namespace.uri().is_empty() {
+            let name = prefix.map_or_else(String::new, |prefix| format!(":{prefix}"));
+            let uri = Escaped(namespace.uri());
+            declarations.push_str(&format!(" xmlns{name}=\"{uri}\""));
+        }
+    }
+    declarations
+}
+
+/// Prefixes of the names of elements and attributes in `node` that are declared outside of
+/// it; the empty one is that of elements without.
+fn used_prefixes<'d>(node: Node<'_, 'd>) -> BTreeSet<&'d str> {
+    let text = node.document().input_text();
+    let mut used = BTreeSet::new();
+    // Declarations of the elements around, each list with the end of its element.
+    let mut around: Vec<(usize, Vec<&str>)> = Vec::new();
+    for element in node.descendants().filter(Node::is_element) {
+        let range = element.range();
+        around.retain(|(end, _)| *end >= range.end);
+        let tag = text.get(range.clone()).unwrap_or_default();
+        around.push((range.end, declared(tag)));
+        let name = tag.get(1..).unwrap_or_default();
+        let end = name.find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/');
+        let own = prefix(name.get(..end.unwrap_or(name.len())).unwrap_or_default());
+        let attributes = element.attributes();
+        let attributes = attributes.map(|a| text.get(a.range_qname()).unwrap_or_default());
+        // An attribute without a prefix is in no namespace.
+        let attributes = attributes.filter(|name| name.contains(':')).map(prefix);
+        for prefix in attributes.chain([own]) {
+            if !around
+                .iter()
+                .any(|(_, declared)| declared.contains(&prefix))
+            {
+                used.insert(prefix);
+            }
+        }
+    }
+    used
+}
+
+fn prefix(name: &str) -> &str {
+    name.split_once(':').map_or("", |(prefix, _)| prefix)
+}
+
+/// The prefixes that a start tag declares itself.
+fn declared(tag: &str) -> Vec<&str> {
+    let mut declared = Vec::new();
+    walk_tag(tag.as_bytes(), |attribute| {
+        let text = std::str::from_utf8(attribute).unwrap_or_default();
+        let name = text.split('=').next().unwrap_or_default().trim_ascii_end();
+        // Before the first one stands the name of the element.
+        let name = name.rsplit(|c: char| c.is_ascii_whitespace()).next();
+        match name.unwrap_or_default().split_once(':') {
+            Some(("xmlns", prefix)) => declared.push(prefix),
+            None if name == Some("xmlns") => declared.push(""),
+            _ => {}
+        }
+    });
+    declared
+}
+
+/// What stands between the start tag and the end tag of an element.
+#[must_use]
+pub fn content(element: &str) -> &str {
+    let start = walk_tag(element.as_bytes(), |_| {}).unwrap_or(element.len());
+    let end = element.rfind("</").unwrap_or(element.len());
+    element.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! The processes of `--ntlm-helper`: their pipes, their ends.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the loop is where the clock is, and the probe comes before it"
+)]
+
+mod process;
+
+use crate::auth::ntlm_helper::protocol::{self, Decoder};
+use crate::auth::ntlm_helper::{ANSWER_TIME, Pool, Settings, Task};
+use crate::base::clock::Now;
+use crate::collector::{Collector, ConnId, Input};
+use crate::server::ntlm_helpers::process::{Process, kill_group};
+use crate::store::Store;
+use mio::{Events, Poll, Registry, Token};
+use std::fmt;
+use std::io;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+/// The first token of the first process; each has some.
+pub(super) const HELPERS: usize = 0x8000;
+/// Tokens of one process: a pipe each.
+const TOKENS: usize = 4;
+/// How often processes that should be gone are looked after.
+const REAP_TIME: Duration = Duration::from_millis(100);
+/// How long those have whose input was closed.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
+/// The same when the relay ends.
+const END_TIME: Duration = Duration::from_millis(500);
+
+/// Why `--ntlm-helper` was refused.
+#[derive(Debug)]
+pub enum HelperError {
+    /// No process.
+    Start(io::Error),
+    /// It ends instead of answering.
+    Ended,
+    /// It does not answer.
+    Silent,
+    /// It answers something else.
+    Protocol(protocol::Error),
+    /// The system has no event queue for us.
+    System(io::Error),
+}
+
+impl fmt::Display for HelperError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const HINT: &str = "allowed is what speaks ntlm-server-1, for example \
+             ntlm_auth --helper-protocol=ntlm-server-1";
+        match self {
+            Self::Start(error) => f.write_str(&start_failure(error)),
+            Self::Ended => write!(f, "ends at once; {HINT}"),
+            Self::Silent => write!(f, "says nothing; {HINT}"),
+            Self::Protocol(error) => write!(f, "sends {error}; {HINT}"),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HelperError {}
+
+fn start_failure(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such program".to_owned(),
+        _ => format!("cannot be run: {error}"),
+    }
+}
+
+/// Runs the helper once and looks whether it speaks the protocol. Nobody is asked for.
+///
+/// # Errors
+/// It cannot be run, or is something else.
+pub fn probe(settings: &Settings) -> Result<(), HelperError> {
+    let mut poll = Poll::new().map_err(HelperError::System)?;
+    let process = Process::start(&settings.command, poll.registry(), Token(0));
+    let mut process = process.map_err(HelperError::Start)?;
+    process.send(protocol::PROBE);
+    let answer = await_answer(&mut poll, &mut process);
+    let mut child = process.kill();
+    // It was killed, so that this does not last.
+    let _ = child.wait();
+    answer
+}
+
+fn await_answer(poll: &mut Poll, process: &mut Process) -> Result<(), HelperError> {
+    let mut decoder = Decoder::default();
+    let mut events = Events::with_capacity(8);
+    let until = Instant::now() + ANSWER_TIME;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(HelperError::Silent);
+        }
+        match poll.poll(&mut events, Some(left)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(HelperError::System(error));
+            }
+            _ => {}
+        }
+        let is_open = process.turn(|bytes| decoder.feed(bytes));
+        match decoder.poll() {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) if is_open => {}
+            Ok(None) => return Err(HelperError::Ended),
+            Err(error) => return Err(HelperError::Protocol(error)),
+        }
+    }
+}
+
+/// The pool with its processes.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    settings: Settings,
+    pool: Pool<ConnId>,
+    processes: Vec<Option<Process>>,
+    /// Those that should be gone, and when they are killed if they are not.
+    ending: Vec<(Child, Instant)>,
+}
+
+impl Helpers {
+    pub(super) fn new(now: Now, settings: Settings) -> Self {
+        Self {
+            pool: Pool::new(now, settings.size),
+            processes: (0..settings.size).map(|_| None).collect(),
+            ending: Vec::new(),
+            settings,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self, now: Now) -> Option<Instant> {
+        let has_more = |process: &Process| process.has_more();
+        let reap = (!self.ending.is_empty()).then(|| now.monotonic + REAP_TIME);
+        let more = self.processes.iter().flatten().any(has_more);
+        let more = more.then_some(now.monotonic);
+        self.pool
+            .poll_timeout()
+            .into_iter()
+            .chain(reap)
+            .chain(more)
+            .min()
+    }
+
+    pub(super) fn ask(&mut self, now: Now, collector: &Collector, id: ConnId) {
+        if let Some(question) = collector.question(id) {
+            self.pool.ask(now, id, &question);
+        }
+    }
+
+    pub(super) fn restart(&mut self, now: Now) {
+        self.pool.restart(now);
+    }
+
+    /// A pipe of some process is ready.
+    pub(super) fn handle_event(&mut self, now: Now, token: usize) {
+        self.turn(now, token.wrapping_sub(HELPERS) / TOKENS);
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.reap(now.monotonic);
+        for index in 0..self.processes.len() {
+            let process = self.processes.get(index).and_then(Option::as_ref);
+            if process.is_some_and(Process::has_more) {
+                self.turn(now, index);
+            }
+        }
+        self.pool.handle_timeout(now);
+    }
+
+    fn reap(&mut self, now: Instant) {
+        self.ending.retain_mut(|(child, until)| {
+            if *until <= now {
+                kill_group(child);
+            }
+            matches!(child.try_wait(), Ok(None))
+        });
+    }
+
+    fn turn(&mut self, now: Now, index: usize) {
+        let Some(Some(process)) = self.processes.get_mut(index) else {
+            return;
+        };
+        let pool = &mut self.pool;
+        let is_open = process.turn(|bytes| pool.handle_received(now, index, bytes));
+        if !is_open {
+            self.kill(now, index);
+            self.pool.handle_ended(now, index, "has ended");
+        }
+    }
+
+    /// Does what the pool wants. Answers whether there was anything.
+    pub(super) fn drain(
+        &mut self,
+        now: Now,
+        registry: &Registry,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) -> bool {
+        let mut any = false;
+        while let Some(task) = self.pool.poll_task() {
+            any = true;
+            match task {
+                Task::Start(index) => self.start(now, registry, index),
+                Task::Send(index, lines) => {
+                    if let Some(Some(process)) = self.processes.get_mut(index) {
+                        process.send(&lines);
+                    }
+                    self.turn(now, index);
+                }
+                Task::Close(index) => {
+                    let process = self.processes.get_mut(index).and_then(Option::take);
+                    let until = now.monotonic + CLOSE_TIME;
+                    self.ending.extend(process.map(|p| (p.close(), until)));
+                }
+                Task::Kill(index) => self.kill(now, index),
+                Task::Answer(id, verdict) => {
+                    collector.handle(now, &Input::Judged(id, &verdict), store);
+                }
+            }
+        }
+        any
+    }
+
+    fn start(&mut self, now: Now, registry: &Registry, index: usize) {
+        let token = Token(HELPERS + index * TOKENS);
+        let Some(place) = self.processes.get_mut(index) else {
+            return;
+        };
+        match Process::start(&self.settings.command, registry, token) {
+            Ok(process) => {
+                *place = Some(process);
+                self.pool.handle_started(now, index);
+            }
+            Err(error) => self.pool.handle_ended(now, index, &start_failure(&error)),
+        }
+    }
+
+    fn kill(&mut self, now: Now, index: usize) {
+        let process = self.processes.get_mut(index).and_then(Option::take);
+        self.ending
+            .extend(process.map(|p| (p.kill(), now.monotonic)));
+    }
+
+    /// Closes the input of all processes and waits for their end, which is not long.
+    pub(super) fn end(mut self, poll: &mut Poll, events: &mut Events) {
+        let until = Instant::now() + END_TIME;
+        let processes = self.processes.iter_mut().filter_map(Option::take);
+        self.ending.extend(processes.map(|p| (p.close(), until)));
+        self.ending.iter_mut().for_each(|(_, end)| *end = until);
+        while !self.ending.is_empty() && Instant::now() < until {
+            self.reap(Instant::now());
+            // Nothing else is waited for; an error only makes this shorter.
+            let _ = poll.poll(events, Some(Duration::from_millis(10)));
+        }
+        for (mut child, _) in self.ending {
+            kill_group(&child);
+            let _ = child.wait();
+        }
+    }
+}

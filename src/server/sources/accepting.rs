@@ -1,0 +1,245 @@
+//! When connections are accepted: as many as there are descriptors for, less those that
+//! outputs, the state folder, a reload and those who watch need. Without that reserve an
+//! output that is lost while hosts hold all descriptors could never come back.
+
+use crate::base::clock::Now;
+use crate::collector::{Admission, Input};
+use crate::server::Error;
+use crate::server::Listener;
+use crate::server::Server;
+use mio::net::TcpStream;
+use rustix::process::{Resource, getrlimit};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Of each output: its connection, the next one, the question for its name, a file.
+const OF_OUTPUT: usize = 4;
+/// Of each process of `--ntlm-helper`: three pipes, as many ends while it starts.
+const OF_HELPER: usize = 6;
+/// Of a reload, which reads one file after the other, and of the state folder.
+const OF_FILES: usize = 8;
+/// What no arithmetic takes away: a relay with too few descriptors still serves some.
+const AT_LEAST: usize = 4;
+/// Connections accepted in one turn.
+const SHARE: usize = 256;
+/// How long room has to last until it is said to be there again.
+const CALM: Duration = Duration::from_secs(5);
+/// How often a change of what is short is told.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// Who else needs descriptors.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Reserve {
+    /// Open already, before the first connection.
+    in_use: usize,
+    kept: usize,
+}
+
+impl Reserve {
+    pub(in crate::server) fn new(outputs: usize, helpers: usize, visitors: usize) -> Self {
+        let kept = outputs * OF_OUTPUT + helpers * OF_HELPER + visitors + OF_FILES;
+        let listed = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
+        // The listing itself is one.
+        let in_use = listed.map_or(0, |count| count.saturating_sub(1));
+        Self { in_use, kept }
+    }
+
+    /// How many connections a limit leaves.
+    fn room(self, limit: Option<u64>) -> usize {
+        let limit = limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX));
+        let room = limit.saturating_sub(self.in_use + self.kept);
+        room.max(AT_LEAST)
+    }
+}
+
+/// Whether connections cannot be accepted, for the log.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Trouble {
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    since: Instant,
+    last: Instant,
+    /// What was said, and when.
+    said: String,
+    said_at: Instant,
+}
+
+impl Trouble {
+    /// It is so at this moment; what there is to say.
+    fn note(&mut self, now: Now, what: &str) -> Option<String> {
+        let now = now.monotonic;
+        match &mut self.current {
+            None => {
+                self.current = Some(Current {
+                    since: now,
+                    last: now,
+                    said: what.to_owned(),
+                    said_at: now,
+                });
+                Some(what.to_owned())
+            }
+            Some(current) => {
+                current.last = now;
+                if current.said == what || now < current.said_at + SAID_EVERY {
+                    return None;
+                }
+                current.said_at = now;
+                current.said = what.to_owned();
+                Some(what.to_owned())
+            }
+        }
+    }
+
+    /// Whether it has been over for a while; for how long it was so.
+    fn end(&mut self, now: Now) -> Option<Duration> {
+        let current = self.current.as_ref()?;
+        if now.monotonic < current.last + CALM {
+            return None;
+        }
+        let lasted = current.last.duration_since(current.since);
+        self.current = None;
+        Some(lasted)
+    }
+
+    pub(in crate::server) fn is_on(&self) -> bool {
+        self.current.is_some()
+    }
+
+    pub(in crate::server) fn poll_timeout(&self) -> Option<Instant> {
+        self.current.as_ref().map(|current| current.last + CALM)
+    }
+}
+
+impl Server {
+    /// Takes the limit as it is now: somebody may have changed it.
+    pub(in crate::server) fn measure_room(&mut self) {
+        let room = self.reserve.room(getrlimit(Resource::Nofile).current);
+        self.collector.set_connection_room(room);
+    }
+
+    pub(in crate::server) fn accept(&mut self, now: Now) -> Result<(), Error> {
+        if self.stopping.is_some() {
+            return Ok(());
+        }
+        if self.trouble.is_on() {
+            self.measure_room();
+        }
+        let mut listeners = std::mem::take(&mut self.listeners);
+        let accepted = listeners
+            .iter_mut()
+            .try_for_each(|listener| self.accept_from(now, listener));
+        self.listeners = listeners;
+        if let Some(lasted) = self.trouble.end(now) {
+            let seconds = lasted.as_secs();
+            log::info!("there is room for connections again after {seconds} s");
+        }
+        accepted
+    }
+
+    fn accept_from(&mut self, now: Now, listener: &mut Listener) -> Result<(), Error> {
+        for _ in 0..SHARE {
+            if !listener.may_accept(now) {
+                break;
+            }
+            match self.collector.make_room(now, listener.is_secure()) {
+                Admission::Free => {}
+                Admission::Made => {
+                    self.note_full(now);
+                    // At once, so that a descriptor is free for the next one.
+                    self.drain_collector(now)?;
+                }
+                Admission::Full => {
+                    listener.wait(now);
+                    self.note_full(now);
+                    break;
+                }
+            }
+            match listener.accept() {
+                Ok(None) => break,
+                Ok(Some((stream, address))) => {
+                    self.take_in(now, stream, address, listener.is_secure());
+                }
+                Err(error) => {
+                    listener.wait(now);
+                    let why = format!("connections cannot be accepted: {error}; hosts wait");
+                    self.tell_trouble(now, &why);
+                    self.measure_room();
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, now: Now, stream: TcpStream, address: IpAddr, is_secure: bool) {
+        let tls = self.tls.as_ref().filter(|_| is_secure);
+        let has_handshake = tls.is_some();
+        let Some(id) = self.sources.insert(self.poll.registry(), stream, tls) else {
+            return;
+        };
+        self.handle(now, &Input::Accepted(id, address));
+        if has_handshake {
+            self.collector.expect_handshake(now, id);
+        }
+        self.sources.note_proxy(id, self.collector.awaits_proxy(id));
+    }
+
+    fn note_full(&mut self, now: Now) {
+        let room = self.collector.connection_room();
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+        let why = format!(
+            "connections cannot be accepted as they come: there is room for {room}, and the \
+             oldest that are not authenticated go for new ones, or these wait (limit of open files: {limit}, some of which are kept for outputs, files and \
+             those who watch; LimitNOFILE= of the unit raises it)"
+        );
+        self.tell_trouble(now, &why);
+    }
+
+    fn tell_trouble(&mut self, now: Now, why: &str) {
+        if let Some(why) = self.trouble.note(now, why) {
+            log::error!("{why}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_is_kept_whatever_the_limit() {
+        let reserve = Reserve {
+            in_use: 20,
+            kept: 30,
+        };
+        assert_eq!(reserve.room(Some(64)), 14);
+        assert_eq!(reserve.room(Some(54)), 4);
+        assert_eq!(reserve.room(Some(10)), AT_LEAST);
+        assert_eq!(reserve.room(None), usize::MAX - 50);
+        let one = Reserve::new(1, 0, 16);
+        assert_eq!(Reserve::new(2, 0, 16).kept, one.kept + OF_OUTPUT);
+        assert_eq!(Reserve::new(1, 2, 16).kept, one.kept + 2 * OF_HELPER);
+        assert!(one.in_use >= 3, "standard streams: {}", one.in_use);
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_begins_changes_and_ends() {
+        let start = crate::server::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.end(at(0)), None);
+        assert_eq!(trouble.note(at(0), "a").as_deref(), Some("a"));
+        assert_eq!(trouble.note(at(60), "a"), None);
+        assert_eq!(trouble.note(at(61), "b").as_deref(), Some("b"));
+        assert_eq!(trouble.note(at(62), "a"), None, "told too lately");
+        assert_eq!(trouble.note(at(71), "a").as_deref(), Some("a"));
+        assert_eq!(trouble.end(at(75)), None);
+        assert_eq!(trouble.end(at(76)), Some(Duration::from_secs(71)));
+        assert!(!trouble.is_on() && trouble.end(at(100)).is_none());
+        assert_eq!(trouble.note(at(101), "a").as_deref(), Some("a"));
+    }
+}

@@ -1,0 +1,283 @@
+//! The sockets of the sources.
+
+pub(crate) mod accepting;
+pub(crate) mod listener;
+mod stream;
+
+use crate::base::clock::Now;
+use crate::collector::{Collector, ConnId, Input};
+use crate::connection::RefusalKind;
+use crate::server::SOURCES;
+use crate::server::sources::stream::{Buffers, Reading, Stream};
+use crate::store::Store;
+use crate::tls;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+/// When a silent source is asked whether it is still there: one that was switched
+/// off should not hold its connection until the idle time.
+const KEEPALIVE: Duration = Duration::from_secs(600);
+/// Bytes read from one source before the others have their turn.
+const READ_SHARE: usize = 256 << 10;
+
+#[derive(Debug)]
+struct Socket {
+    stream: Stream,
+    /// A PROXY header comes before all else.
+    awaits_proxy: bool,
+    /// There may be something to read: no read has said otherwise since the last event.
+    readable: bool,
+    /// The peer has ended its side: read up to the end, for no event will tell again.
+    ended: bool,
+    /// It stands in the line of those to be read.
+    queued: bool,
+    shut_down: bool,
+}
+
+/// All sources' sockets, and which of them may have something to read.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// Boxed: the table has up to twice as many places as sockets.
+    sockets: HashMap<ConnId, Box<Socket>>,
+    ready: VecDeque<ConnId>,
+    next: u64,
+    buffers: Buffers,
+}
+
+impl Sources {
+    /// Whether some source may have something to read.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes in an accepted connection; with an acceptor it is inside TLS.
+    pub(super) fn insert(
+        &mut self,
+        registry: &Registry,
+        mut stream: TcpStream,
+        tls: Option<&tls::Acceptor>,
+    ) -> Option<ConnId> {
+        let id = ConnId(self.next);
+        let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);
+        self.next += 1;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = registry.register(&mut stream, token, interest);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        let prepared = registered
+            .and_then(|()| stream.set_nodelay(true))
+            .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+        let stream = prepared.and_then(|()| match tls {
+            Some(acceptor) => Stream::tls(stream, acceptor),
+            None => Ok(Stream::Plain(stream)),
+        });
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                log::debug!("a connection is gone before it began: {error}");
+                return None;
+            }
+        };
+        let socket = Socket {
+            stream,
+            awaits_proxy: false,
+            readable: false,
+            ended: false,
+            queued: false,
+            shut_down: false,
+        };
+        self.sockets.insert(id, Box::new(socket));
+        Some(id)
+    }
+
+    /// Whether a PROXY header is to come on that connection.
+    pub(super) fn note_proxy(&mut self, id: ConnId, is_proxied: bool) {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.awaits_proxy = is_proxied;
+        }
+    }
+
+    pub(super) fn note_event(&mut self, number: usize, event: &mio::event::Event) {
+        let Ok(number) = u64::try_from(number) else {
+            return;
+        };
+        let id = ConnId(number);
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        socket.ended |= event.is_read_closed() || event.is_error();
+        let unblocked = event.is_writable() && socket.stream.reads_by_writing();
+        socket.readable |= event.is_readable() || unblocked || socket.ended;
+        self.queue(id);
+    }
+
+    /// Puts a source in the line of those to be read (and, if it has something, written).
+    fn queue(&mut self, id: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&id)
+            && !socket.queued
+        {
+            socket.queued = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Reads from every source in the line once, as long as the collector takes it.
+    pub(super) fn read_ready(
+        &mut self,
+        now: Now,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) {
+        for _ in 0..self.ready.len() {
+            if !collector.is_reading(now) {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                continue;
+            };
+            socket.queued = false;
+            self.send(now, id, collector, store);
+            if collector.wants_input(id) {
+                self.read(now, id, collector, store);
+            }
+        }
+    }
+
+    /// Reads from a source up to its share, as long as the collector takes it.
+    fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+        let mut share = READ_SHARE;
+        while share > 0 && collector.wants_input(id) {
+            match self.read_chunk(now, id, collector, store) {
+                Some(count) => share = share.saturating_sub(count),
+                None => return,
+            }
+        }
+        self.queue(id);
+    }
+
+    /// Reads a chunk: how many bytes, if there may be more.
+    fn read_chunk(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) -> Option<usize> {
+        let socket = self.sockets.get_mut(&id)?;
+        if !socket.readable {
+            return None;
+        }
+        if socket.awaits_proxy {
+            return self.read_proxy(now, id, collector, store);
+        }
+        match socket.stream.read(&mut self.buffers) {
+            Ok(Reading::Bytes([])) => self.end(now, id, collector, store),
+            Ok(Reading::Secured(secured)) => {
+                collector.handle(now, &Input::Secured(id, &secured), store);
+                return Some(0);
+            }
+            Ok(Reading::Refused(why)) => {
+                let refused = Input::Refused(id, RefusalKind::Tls, &why);
+                collector.handle(now, &refused, store);
+                return Some(0);
+            }
+            Ok(Reading::Bytes(bytes)) => {
+                let count = bytes.len();
+                socket.readable = socket.ended || socket.stream.may_have_more(count);
+                let more = socket.readable;
+                collector.handle(now, &Input::Received(id, bytes), store);
+                return more.then_some(count);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
+            Err(_) => self.end(now, id, collector, store),
+        }
+        None
+    }
+
+    /// Reads the PROXY header, if it is there as a whole; answers as [`Self::read_chunk`].
+    fn read_proxy(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) -> Option<usize> {
+        let socket = self.sockets.get_mut(&id)?;
+        match socket.stream.read_proxy() {
+            Ok(Ok(Some(header))) => {
+                socket.awaits_proxy = false;
+                collector.handle(now, &Input::Proxied(id, header.source), store);
+                return Some(header.size);
+            }
+            Ok(Ok(None)) if socket.ended => self.end(now, id, collector, store),
+            Ok(Ok(None)) => socket.readable = false,
+            Ok(Err(error)) => {
+                self.sockets.remove(&id);
+                let why = error.to_string();
+                collector.handle(now, &Input::Refused(id, RefusalKind::Proxy, &why), store);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
+            Err(_) => self.end(now, id, collector, store),
+        }
+        None
+    }
+
+    fn end(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+        self.sockets.remove(&id);
+        collector.handle(now, &Input::Ended(id), store);
+    }
+
+    /// Writes what the collector has for a source, as far as there is room.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        collector: &mut Collector,
+        store: &mut dyn Store,
+    ) {
+        if collector.outgoing(id).is_empty() {
+            return;
+        }
+        loop {
+            let bytes = collector.outgoing(id);
+            if bytes.is_empty() {
+                break;
+            }
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                return;
+            };
+            match socket.stream.write(bytes) {
+                Ok(count) => collector.handle(now, &Input::Sent(id, count), store),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.end(now, id, collector, store),
+            }
+        }
+        // An answer was given: what the source sent meanwhile may be read now.
+        if self.sockets.get(&id).is_some_and(|socket| socket.readable) {
+            self.queue(id);
+        }
+    }
+
+    /// Ends the sending side.
+    pub(super) fn shut_down(&mut self, id: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&id)
+            && !std::mem::replace(&mut socket.shut_down, true)
+        {
+            socket.stream.shut_down();
+        }
+    }
+
+    /// Closes a connection that the collector has forgotten.
+    pub(super) fn remove(&mut self, id: ConnId) {
+        self.sockets.remove(&id);
+    }
+}

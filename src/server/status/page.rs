@@ -1,0 +1,239 @@
+//! The status page, and what it shows: `/` and `/status.json`.
+
+use crate::base::clock::Now;
+use crate::collector::Collector;
+use crate::hosts::{Host, Moment, State};
+use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
+use crate::protocol::http::Response;
+use crate::server::status::Answer;
+use crate::windows::remedies;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const PAGE: &str = include_str!("page.html");
+/// Hosts that are told, those with trouble first: the loop must not be held for long.
+const HOSTS: usize = 20_000;
+/// Refusals that are told, the last ones.
+const REFUSALS: usize = 100;
+
+/// The answer to `/status.json`; those who come together share the text.
+pub(super) fn answer(body: Rc<Vec<u8>>) -> Answer {
+    let head = guarded(Response::empty(200), "application/json");
+    Answer { head, body }
+}
+
+/// The answer to `/`. Its style and script are allowed by their hashes, and nothing else
+/// is: a host's name that got into the page as HTML could still do nothing.
+pub(super) fn page() -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash_of("style"),
+        hash_of("script")
+    );
+    let response = Response::with_body(200, PAGE.as_bytes().to_vec());
+    guarded(response, "text/html; charset=utf-8").header("Content-Security-Policy", policy)
+}
+
+fn guarded(response: Response, kind: &str) -> Response {
+    response
+        .header("Content-Type", kind)
+        .header("Cache-Control", "no-store")
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Referrer-Policy", "no-referrer")
+        .header("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+/// Of the text within an element of the page, as CSP Level 3 2.3.1 writes it.
+fn hash_of(element: &str) -> String {
+    let (begin, end) = (format!("<{element}>"), format!("</{element}>"));
+    let text = PAGE
+        .split_once(&begin)
+        .and_then(|(_, rest)| rest.split_once(&end));
+    let text = text.map_or("", |(text, _)| text);
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
+}
+
+/// Arrays rather than objects where there are many: `page.html` knows the order.
+pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Vec<u8> {
+    let counters = &snapshot.counters;
+    let at = collector.moment(now);
+    let subscriptions = collector.subscriptions().iter().map(|subscription| {
+        let events = counters.subscriptions.get(&subscription.name);
+        json!([
+            subscription.name,
+            subscription.description,
+            subscription.enabled,
+            events.copied().unwrap_or(0)
+        ])
+    });
+    let ends = snapshot.ends.iter();
+    let mut status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "now": moment(now.wall),
+        "started": snapshot.started,
+        "troubles": collector.troubles(),
+        "connections": snapshot.connections,
+        "events": counters.events,
+        "batches": counters.batches,
+        "bytes": counters.received_bytes,
+        "unavailable": counters.unavailable,
+        "refused": counters.refusals.values().sum::<u64>(),
+        "oldest": snapshot.oldest.map(|age| age.as_secs_f64()),
+        "outputs": snapshot.outputs.iter().map(output).collect::<Value>(),
+        "subscriptions": subscriptions.collect::<Value>(),
+        "ends": ends.map(|(what, end)| json!([what, seconds(*end)])).collect::<Value>(),
+        "refusals": refusals(collector),
+        "remedies": remedies(collector),
+    })
+    .to_string()
+    .into_bytes();
+    // The object goes on with what there may be much of.
+    status.pop();
+    hosts(&mut status, at, collector);
+    status.push(b'}');
+    status
+}
+
+fn output(facts: &OutputFacts) -> Value {
+    json!([
+        facts.label,
+        facts.up,
+        facts.required,
+        facts.backlog,
+        facts.written,
+        facts.dropped,
+        facts.delivered,
+        facts.oldest.map(|age| age.as_secs_f64()),
+        facts.trouble,
+        facts.refused_events.iter().map(refused).collect::<Value>()
+    ])
+}
+
+fn refused(event: &RefusedFacts) -> Value {
+    json!([
+        event.event,
+        event.reason,
+        event.times,
+        seconds(event.since),
+        seconds(event.last)
+    ])
+}
+
+fn refusals(collector: &Collector) -> Value {
+    let mut refusals: Vec<_> = collector.hosts().refusals().collect();
+    refusals.sort_unstable_by_key(|refusal| std::cmp::Reverse(refusal.last));
+    let told = refusals.into_iter().take(REFUSALS).map(|refusal| {
+        json!([
+            refusal.last,
+            refusal.count,
+            refusal.address,
+            refusal.kind,
+            refusal.status,
+            refusal.reason,
+            refusal.method,
+            refusal.identity
+        ])
+    });
+    told.collect()
+}
+
+/// What to do about each kind of refusal that there was: in words, on the host, and
+/// where the host says more.
+fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
+    let kinds = collector.hosts().refusals().map(|r| r.kind.as_str());
+    kinds
+        .filter_map(|kind| Some((kind, remedies::refusal(kind)?)))
+        .map(|(kind, it)| (kind, (it.remedy, it.on_host, it.look)))
+        .collect()
+}
+
+/// Texts that many hosts share are told once: hosts have their numbers.
+#[derive(Default)]
+struct Texts(BTreeMap<String, usize>);
+
+impl Texts {
+    fn number(&mut self, text: &str) -> usize {
+        if let Some(number) = self.0.get(text) {
+            return *number;
+        }
+        let number = self.0.len();
+        self.0.insert(text.to_owned(), number);
+        number
+    }
+
+    fn in_order(&self) -> Vec<&str> {
+        let mut texts: Vec<_> = self.0.iter().collect();
+        texts.sort_unstable_by_key(|(_, number)| **number);
+        texts.into_iter().map(|(text, _)| text.as_str()).collect()
+    }
+}
+
+fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
+    let hosts = collector.hosts().iter();
+    let mut hosts: Vec<_> = hosts.map(|host| (host.state(at), host)).collect();
+    let counts = State::ALL.map(|state| {
+        let count = hosts.iter().filter(|(of, _)| *of == state).count();
+        (state.name(), count)
+    });
+    out.extend(b",\"states\":");
+    write(out, &counts);
+    let omitted = hosts.len().saturating_sub(HOSTS);
+    if omitted > 0 {
+        hosts.sort_unstable_by_key(|(state, _)| std::cmp::Reverse(*state));
+        hosts.truncate(HOSTS);
+    }
+    let mut texts = Texts::default();
+    out.extend(b",\"hosts\":[");
+    for (index, (state, host)) in hosts.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, &row(host, state, at, &mut texts));
+    }
+    out.extend(b"],\"texts\":");
+    write(out, &texts.in_order());
+    out.extend(format!(",\"omitted\":{omitted}").bytes());
+}
+
+fn row<'h>(host: &'h Host, state: State, at: Moment, texts: &mut Texts) -> impl Serialize + 'h {
+    let subscriptions = host.subscriptions.iter();
+    let subscriptions: Vec<_> = subscriptions.map(|s| texts.number(&s.name)).collect();
+    (
+        &host.machine,
+        &host.identity,
+        host.address,
+        state.name(),
+        host.last_seen,
+        host.last_event(),
+        host.events(),
+        host.lag(at.now),
+        host.missing(),
+        host.first_seen,
+        texts.number(&host.method),
+        subscriptions,
+        host.why(at).map(|why| texts.number(&why)),
+    )
+}
+
+/// Writing to a Vec cannot fail, and no value here is beyond JSON.
+fn write(out: &mut Vec<u8>, value: &impl Serialize) {
+    let _ = serde_json::to_writer(out, value);
+}
+
+/// As exact as rates need it.
+fn moment(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,79 @@
+//! System calls for which no safe crate has a wrapper; the only unsafe code.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Bytes written to a TCP socket that its peer's TCP has not acknowledged
+/// (`SIOCOUTQ`, tcp(7)).
+pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the borrow's life, and the kernel
+    // writes one c_int to the address, which is that of a live c_int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Has the C library keep memory that was freed, up to a bound: the buffers of one batch
+/// serve the next. Otherwise their pages go back to the kernel after each batch and come
+/// again as page faults, which costs a third of the time of a batch. Other C libraries
+/// than GNU's have no such setting.
+pub(crate) fn keep_freed_memory() {
+    /// Larger pieces, in bytes, have a mapping of their own and leave with it: more than
+    /// the buffers of nearly all batches.
+    #[cfg(target_env = "gnu")]
+    const OWN_MAPPING: libc::c_int = 4 << 20;
+    /// Free bytes at the end of the heap that may stay.
+    #[cfg(target_env = "gnu")]
+    const KEPT: libc::c_int = 16 << 20;
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets two numbers of the allocator, under its own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
+}
+
+/// Whether the kernel takes its clock for synchronised (adjtimex(2), `TIME_ERROR`).
+pub(crate) fn is_clock_synchronised() -> io::Result<bool> {
+    // SAFETY: all fields of timex are integers, for which zeros are values; with modes 0
+    // the kernel changes nothing, and it writes to the address of a live timex only.
+    let state = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        libc::adjtimex(&raw mut timex)
+    };
+    match state {
+        -1 => Err(io::Error::last_os_error()),
+        state => Ok(state != libc::TIME_ERROR),
+    }
+}
+
+/// The name of an address (getnameinfo(3)); none if it has none.
+pub(crate) fn name_of(address: SocketAddr) -> Option<String> {
+    /// `NI_MAXHOST` of the C library.
+    const LONGEST: libc::socklen_t = 1025;
+    let address = socket2::SockAddr::from(address);
+    let mut name = vec![0_u8; usize::try_from(LONGEST).ok()?];
+    // SAFETY: both addresses are those of live buffers of the lengths beside them, and the
+    // name is written within its buffer, with a zero at its end.
+    let failed = unsafe {
+        libc::getnameinfo(
+            address.as_ptr().cast(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            LONGEST,
+            std::ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    if failed != 0 {
+        return None;
+    }
+    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
+    Some(name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,32 @@
+//! A query for people: a line for each clause.
+
+use super::clauses;
+use crate::base::xml::{self, Limits};
+
+/// What a query takes and leaves, a line for each clause; none where it cannot be read.
+///
+/// ```
+/// let query = "<QueryList><Query Id='0' Path='Security'><Select>*</Select>\
+///              <Suppress>*[System[EventID=5156]]</Suppress></Query></QueryList>";
+/// assert_eq!(
+///     wecrelay::windows::query::describe(query),
+///     ["takes from Security: *", "leaves of Security: *[System[EventID=5156]]"]
+/// );
+/// ```
+#[must_use]
+pub fn describe(query: &str) -> Vec<String> {
+    let Ok(document) = xml::parse(query, &Limits::FILE) else {
+        return Vec::new();
+    };
+    let queries = clauses::queries(&document);
+    let line = |clause: &clauses::Clause<'_>| {
+        let what = if clause.suppresses {
+            "leaves of"
+        } else {
+            "takes from"
+        };
+        let expression: Vec<_> = clause.expression.split_whitespace().collect();
+        format!("{what} {}: {}", clause.channel, expression.join(" "))
+    };
+    queries.iter().flatten().map(line).collect()
+}

@@ -1,0 +1,195 @@
+//! What is wrong with a query.
+
+use super::clauses::{self, Clause};
+use super::xpath::Expression;
+use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
+use crate::base::xml::{self, Limits};
+
+/// Looks at a `QueryList`; nothing is found where all is well.
+///
+/// ```
+/// let findings = wecrelay::windows::query::lint(
+///     "<QueryList><Query Id='0' Path='Security'>\
+///      <Select>*[System[EventId=4624]]</Select></Query></QueryList>",
+/// );
+/// assert_eq!(
+///     findings[0].what,
+///     "Security: System has no EventId (did you mean EventID?)"
+/// );
+/// ```
+#[must_use]
+pub fn lint(query: &str) -> Vec<Finding> {
+    let document = match xml::parse(query, &Limits::FILE) {
+        Ok(document) => document,
+        Err(error) => return vec![malformed(&error, query)],
+    };
+    let queries = clauses::queries(&document);
+    let mut findings = Vec::new();
+    for clauses in &queries {
+        for clause in clauses {
+            lint_clause(clause, &mut findings);
+        }
+        lint_suppressed(clauses, &mut findings);
+    }
+    lint_channels(query, &mut findings);
+    findings.sort_by_key(|finding| finding.line);
+    findings
+}
+
+fn finding(line: u32, what: String) -> Finding {
+    Finding {
+        line,
+        what,
+        instead: None,
+    }
+}
+
+fn malformed(error: &xml::Error, query: &str) -> Finding {
+    let what = format!("{error} (in CDATA, < of an expression is written &lt;)");
+    finding(error.line(query), what)
+}
+
+fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
+    let mut find = |what: String| {
+        findings.push(finding(clause.line, format!("{}: {what}", clause.channel)));
+    };
+    if let Some(path) = clause.blank_path {
+        find(format!(
+            "Path={path:?} has blanks at an end: hosts look for a channel of just that name; \
+             write Path={:?}",
+            path.trim()
+        ));
+    }
+    if is_direct(clause.channel) {
+        find(
+            "by its name an analytic or debug channel: hosts cannot forward these (error 15009); \
+             choose the Admin or Operational channel of the same provider"
+                .to_owned(),
+        );
+    }
+    let expression = match Expression::parse(&clause.expression) {
+        Ok(expression) => expression,
+        Err(error) => {
+            find(format!("column {}: {}", error.column, error.what));
+            return;
+        }
+    };
+    names::unknown(&expression).into_iter().for_each(&mut find);
+    values::lint(clause, &expression, &mut find);
+    let comparisons = expression.comparisons();
+    if comparisons > MAX_COMPARISONS {
+        let instead = split(clause, &expression);
+        let what = format!(
+            "{}: {comparisons} comparisons in one expression, hosts take about \
+             {MAX_COMPARISONS} and match nothing beyond",
+            clause.channel
+        );
+        findings.push(Finding {
+            line: clause.line,
+            what,
+            instead,
+        });
+    }
+}
+
+/// Whether a channel is of the kinds that only local tools read. What kind it is stands in
+/// its provider's manifest, on the host; its last word follows the custom of Windows' own.
+fn is_direct(channel: &str) -> bool {
+    const KINDS: [&str; 6] = [
+        "analytic",
+        "analytical",
+        "debug",
+        "diagnostic",
+        "trace",
+        "tracing",
+    ];
+    let Some((_, name)) = channel.rsplit_once('/') else {
+        return false;
+    };
+    let last_word = name.rsplit(|c: char| !c.is_alphanumeric()).next();
+    last_word.is_some_and(|word| KINDS.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
+}
+
+/// The same clause in several, each within the limit; `None` where no alternative is
+/// long enough to be split.
+fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
+    let mut longest: Option<(&Expression, &[Expression])> = None;
+    expression.visit(&mut |part| {
+        if let Expression::Or(terms) = part
+            && longest.is_none_or(|(_, found)| terms.len() > found.len())
+        {
+            longest = Some((part, terms));
+        }
+    });
+    let (target, terms) = longest?;
+    let rest = expression.comparisons() - target.comparisons();
+    let room = MAX_COMPARISONS.checked_sub(rest)?;
+    let element = if clause.suppresses {
+        "Suppress"
+    } else {
+        "Select"
+    };
+    let mut clauses = Vec::new();
+    for part in parts(terms, room)? {
+        let expression = expression.with_terms(target, part).to_string();
+        clauses.push(format!(
+            "<{element} Path=\"{}\">{}</{element}>",
+            escape(clause.channel),
+            escape(&expression)
+        ));
+    }
+    Some(clauses.join("\n"))
+}
+
+/// `terms` in runs of at most `room` comparisons, about equally long.
+fn parts(terms: &[Expression], room: usize) -> Option<Vec<&[Expression]>> {
+    let total: usize = terms.iter().map(Expression::comparisons).sum();
+    let count = total.div_ceil(room.max(1));
+    let fair = total.div_ceil(count.max(1));
+    let mut parts = Vec::new();
+    let mut rest = terms;
+    while !rest.is_empty() {
+        let mut sum = 0;
+        let fits = |term: &&Expression| {
+            let before = sum;
+            sum += term.comparisons();
+            before < fair && sum <= room
+        };
+        let taken = rest.iter().take_while(fits).count();
+        let (part, after) = rest.split_at_checked(taken).filter(|_| taken > 0)?;
+        parts.push(part);
+        rest = after;
+    }
+    Some(parts)
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A Suppress acts within its own Query only.
+fn lint_suppressed(clauses: &[Clause<'_>], findings: &mut Vec<Finding>) {
+    for clause in clauses.iter().filter(|clause| clause.suppresses) {
+        let selects = |other: &Clause<'_>| {
+            !other.suppresses && other.channel.eq_ignore_ascii_case(clause.channel)
+        };
+        if !clauses.iter().any(selects) {
+            let what = format!(
+                "{}: Suppress acts within its own Query, which selects nothing of this channel",
+                clause.channel
+            );
+            findings.push(finding(clause.line, what));
+        }
+    }
+}
+
+fn lint_channels(query: &str, findings: &mut Vec<Finding>) {
+    let channels = clauses::channels(query).len();
+    if channels > MAX_CHANNELS {
+        let what = format!(
+            "{channels} channels, a host takes {MAX_CHANNELS}: make several subscriptions of it"
+        );
+        findings.push(finding(1, what));
+    }
+}

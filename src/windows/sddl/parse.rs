@@ -1,0 +1,410 @@
+//! The text of a security descriptor to the descriptor (MS-DTYP 2.5.1.1).
+//!
+//! What Windows' own converter takes beyond the grammar is taken too: blanks between the
+//! parts, small letters, the parts in any order.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use super::names::{self, Trustee};
+use super::{Ace, Acl, Effect, SecurityDescriptor};
+use crate::windows::sid::{self, Sid};
+
+/// Longest text in bytes; an access list in binary may have 64 KiB.
+pub const MAX_LENGTH: usize = 256 * 1024;
+
+/// Why a text is no security descriptor, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Character, from 1.
+    pub at: usize,
+    /// What is wrong there.
+    pub reason: Reason,
+}
+
+/// What is wrong with a security descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Over [`MAX_LENGTH`].
+    TooLong,
+    /// Not one of `O:`, `G:`, `D:` and `S:`.
+    Part(String),
+    /// One of them again.
+    Twice(char),
+    /// A flag of a list.
+    AclFlag(String),
+    /// Entries beside `NO_ACCESS_CONTROL`.
+    NullWithEntries,
+    /// An entry has no closing bracket.
+    Open,
+    /// An entry has not six fields.
+    Fields(usize),
+    /// Not a kind of entry.
+    Kind(String),
+    /// A kind of entry that is not evaluated here.
+    Conditional(String),
+    /// A kind of entry that belongs in the other list.
+    WrongList(String),
+    /// A flag of an entry.
+    Flag(String),
+    /// A right.
+    Right(String),
+    /// A GUID.
+    Guid(String),
+    /// A GUID in an entry that has no object.
+    NoObject,
+    /// An alias.
+    Trustee(String),
+    /// A SID.
+    Sid(sid::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at character {}: ", self.at)?;
+        match &self.reason {
+            Reason::TooLong => write!(f, "longer than {MAX_LENGTH} bytes"),
+            Reason::Part(text) => write!(f, "{text:?} where O:, G:, D: or S: should stand"),
+            Reason::Twice(part) => write!(f, "{part}: stands there twice"),
+            Reason::AclFlag(text) => {
+                write!(
+                    f,
+                    "{text:?} is no flag of a list: P, AR, AI, NO_ACCESS_CONTROL"
+                )
+            }
+            Reason::NullWithEntries => write!(f, "entries after NO_ACCESS_CONTROL"),
+            Reason::Open => write!(f, "this entry has no closing bracket"),
+            Reason::Fields(count) => write!(
+                f,
+                "an entry of {count} fields: six are needed, \
+                 (kind;flags;rights;object;inherited object;account)"
+            ),
+            Reason::Kind(text) => write!(f, "{text:?} is no kind of entry: A, D, OA, OD"),
+            Reason::Conditional(text) => write!(
+                f,
+                "entries of kind {text} depend on claims, which are not evaluated here: \
+                 name groups in A and D entries instead"
+            ),
+            Reason::WrongList(text) => write!(f, "{text} does not belong in this list"),
+            Reason::Flag(text) => write!(
+                f,
+                "{text:?} is no flag of an entry: OI, CI, NP, IO, ID, CR, SA, FA"
+            ),
+            Reason::Right(text) => write!(
+                f,
+                "{text:?} is no right: GA, GR, GW, GX, another two letters, or a number"
+            ),
+            Reason::Guid(text) => write!(f, "{text:?} is no GUID"),
+            Reason::NoObject => write!(f, "a GUID needs an entry of kind OA or OD"),
+            Reason::Trustee(text) => write!(
+                f,
+                "{text:?} is neither an alias such as DC nor a SID such as S-1-5-21-1-2-3-1105"
+            ),
+            Reason::Sid(error) => write!(f, "no SID: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl FromStr for SecurityDescriptor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let whole = Span { text, at: 0 };
+        if text.len() > MAX_LENGTH {
+            return Err(whole.wrong(Reason::TooLong));
+        }
+        let mut descriptor = Self::default();
+        let mut seen = String::new();
+        let mut rest = whole.trim();
+        while !rest.text.is_empty() {
+            let (name, value, after) = rest.next_part()?;
+            if seen.contains(name) {
+                return Err(rest.wrong(Reason::Twice(name)));
+            }
+            seen.push(name);
+            match name {
+                'O' => descriptor.owner = value.trustee().map(Some)?,
+                'G' => descriptor.group = value.trustee().map(Some)?,
+                'D' => descriptor.dacl = value.acl(List::Access)?,
+                // Auditing decides nothing; it is read so that mistakes show.
+                _ => value.acl(List::Audit).map(|_| ())?,
+            }
+            rest = after;
+        }
+        Ok(descriptor)
+    }
+}
+
+/// Which list an entry stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    Access,
+    Audit,
+}
+
+/// A piece of the text, and where it begins.
+#[derive(Clone, Copy)]
+struct Span<'a> {
+    text: &'a str,
+    /// Bytes before it.
+    at: usize,
+}
+
+impl<'a> Span<'a> {
+    fn wrong(self, reason: Reason) -> Error {
+        // Only the parts that are quoted can have other than ASCII, and they come last.
+        Error {
+            at: self.at + 1,
+            reason,
+        }
+    }
+
+    /// As much of it as fits into a message.
+    fn shown(self) -> String {
+        const SHOWN: usize = 40;
+        self.text.chars().take(SHOWN).collect()
+    }
+
+    fn trim(self) -> Self {
+        let text = self.text.trim_start();
+        let at = self.at + self.text.len() - text.len();
+        Self {
+            text: text.trim_end(),
+            at,
+        }
+    }
+
+    /// Divides it after `length` bytes.
+    fn split(self, length: usize) -> (Self, Self) {
+        let (head, tail) = self
+            .text
+            .split_at_checked(length)
+            .unwrap_or((self.text, ""));
+        let tail = Self {
+            text: tail,
+            at: self.at + head.len(),
+        };
+        let head = Self { text: head, ..self };
+        (head, tail)
+    }
+
+    /// The next of `O:`, `G:`, `D:`, `S:`, its value, and what follows.
+    fn next_part(self) -> Result<(char, Self, Self), Error> {
+        let (head, tail) = self.split(2);
+        let name = match head.text.to_ascii_uppercase().as_str() {
+            "O:" => 'O',
+            "G:" => 'G',
+            "D:" => 'D',
+            "S:" => 'S',
+            _ => return Err(self.wrong(Reason::Part(self.shown()))),
+        };
+        let (value, after) = tail.split(tail.value_length());
+        Ok((name, value.trim(), after.trim()))
+    }
+
+    /// Bytes until the next part's letter. Colons in brackets belong to conditions.
+    fn value_length(self) -> usize {
+        let mut depth = 0_usize;
+        for (index, c) in self.text.char_indices() {
+            match c {
+                '(' => depth += 1,
+                ')' => depth = depth.saturating_sub(1),
+                ':' if depth == 0 => return index.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.text.len()
+    }
+
+    fn acl(self, list: List) -> Result<Option<Acl>, Error> {
+        let flags = self.text.find('(').unwrap_or(self.text.len());
+        let (flags, mut rest) = self.split(flags);
+        let Some(mut acl) = flags.trim().acl_flags()? else {
+            return match rest.text.is_empty() {
+                true => Ok(None),
+                false => Err(rest.wrong(Reason::NullWithEntries)),
+            };
+        };
+        while !rest.text.is_empty() {
+            let (entry, after) = rest.bracketed()?;
+            acl.entries.extend(entry.ace(list)?);
+            rest = after.trim();
+        }
+        Ok(Some(acl))
+    }
+
+    /// A list without entries; `None` for a null one.
+    fn acl_flags(self) -> Result<Option<Acl>, Error> {
+        let mut acl = Acl::default();
+        let mut rest = self;
+        while !rest.text.is_empty() {
+            let names = ["NO_ACCESS_CONTROL", "AR", "AI", "P"];
+            let begins = |name: &&&str| {
+                let head = rest.text.get(..name.len());
+                head.is_some_and(|head| head.eq_ignore_ascii_case(name))
+            };
+            let name = *names.iter().find(begins).unwrap_or(&"");
+            match name {
+                "NO_ACCESS_CONTROL" => return Ok(None),
+                "AR" => acl.inherit_required = true,
+                "AI" => acl.inherited = true,
+                "P" => acl.protected = true,
+                _ => return Err(rest.wrong(Reason::AclFlag(rest.shown()))),
+            }
+            rest = rest.split(name.len()).1.trim();
+        }
+        Ok(Some(acl))
+    }
+
+    /// What stands in the brackets that it begins with, and what follows them.
+    fn bracketed(self) -> Result<(Self, Self), Error> {
+        if !self.text.starts_with('(') {
+            return Err(self.wrong(Reason::Part(self.shown())));
+        }
+        let mut depth = 0_usize;
+        for (index, c) in self.text.char_indices() {
+            match c {
+                '(' => depth += 1,
+                ')' if depth == 1 => {
+                    let (entry, after) = self.split(index);
+                    return Ok((entry.split(1).1, after.split(1).1));
+                }
+                ')' => depth -= 1,
+                _ => {}
+            }
+        }
+        Err(self.wrong(Reason::Open))
+    }
+
+    /// An entry; `None` for one that only audits.
+    fn ace(self, list: List) -> Result<Option<Ace>, Error> {
+        let fields = self.fields();
+        let (kind, is_object) = match fields.first() {
+            Some(kind) => kind.kind(list)?,
+            None => (None, false),
+        };
+        let [_, flags, rights, object, inherited, account] = *fields else {
+            return Err(self.wrong(Reason::Fields(fields.len())));
+        };
+        let (object, inherited_object) = (object.guid()?, inherited.guid()?);
+        if !is_object && (object.is_some() || inherited_object.is_some()) {
+            return Err(self.wrong(Reason::NoObject));
+        }
+        let (flags, trustee) = (flags.flags()?, account.trustee()?);
+        let Some(effect) = kind else {
+            return Ok(None);
+        };
+        Ok(Some(Ace {
+            effect,
+            flags,
+            rights: rights.rights()?,
+            object: is_object.then_some((object, inherited_object)),
+            trustee,
+        }))
+    }
+
+    fn fields(self) -> Vec<Self> {
+        let mut fields = Vec::new();
+        let mut rest = self;
+        while let Some(end) = rest.text.find(';') {
+            let (field, after) = rest.split(end);
+            fields.push(field.trim());
+            rest = after.split(1).1;
+        }
+        fields.push(rest.trim());
+        fields
+    }
+
+    /// What an entry does, and whether it is for a part of an object.
+    fn kind(self, list: List) -> Result<(Option<Effect>, bool), Error> {
+        let kind = self.text.to_ascii_uppercase();
+        let (effect, is_object) = match kind.as_str() {
+            "A" => (Some(Effect::Allow), false),
+            "D" => (Some(Effect::Deny), false),
+            "OA" => (Some(Effect::Allow), true),
+            "OD" => (Some(Effect::Deny), true),
+            "AU" | "AL" | "ML" | "SP" | "TL" | "FL" => (None, false),
+            "OU" | "OL" => (None, true),
+            "XA" | "XD" | "XU" | "ZA" | "RA" => {
+                return Err(self.wrong(Reason::Conditional(kind)));
+            }
+            _ => return Err(self.wrong(Reason::Kind(self.shown()))),
+        };
+        match effect.is_some() == (list == List::Access) {
+            true => Ok((effect, is_object)),
+            false => Err(self.wrong(Reason::WrongList(kind))),
+        }
+    }
+
+    /// Its pairs of letters.
+    fn pairs(self) -> impl Iterator<Item = Self> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let pair;
+            let length = rest.text.chars().take(2).map(char::len_utf8).sum();
+            (pair, rest) = rest.split(length);
+            rest = rest.trim();
+            (!pair.text.is_empty()).then_some(pair)
+        })
+    }
+
+    fn flags(self) -> Result<u8, Error> {
+        self.pairs().try_fold(0, |flags, pair| {
+            let flag = names::flag(pair.text);
+            let flag = flag.ok_or_else(|| pair.wrong(Reason::Flag(self.shown())))?;
+            Ok(flags | flag)
+        })
+    }
+
+    /// A number, or pairs of letters.
+    fn rights(self) -> Result<u32, Error> {
+        if self.text.starts_with(|c: char| c.is_ascii_digit()) {
+            return mask(self.text).ok_or_else(|| self.wrong(Reason::Right(self.shown())));
+        }
+        self.pairs().try_fold(0, |rights, pair| {
+            let right = names::right(pair.text);
+            let right = right.ok_or_else(|| pair.wrong(Reason::Right(pair.shown())))?;
+            Ok(rights | right)
+        })
+    }
+
+    fn guid(self) -> Result<Option<Uuid>, Error> {
+        if self.text.is_empty() {
+            return Ok(None);
+        }
+        let guid = Uuid::try_parse(self.text).map(Some);
+        guid.map_err(|_| self.wrong(Reason::Guid(self.shown())))
+    }
+
+    fn trustee(self) -> Result<Trustee, Error> {
+        let starts = self.text.get(..2);
+        if starts.is_some_and(|starts| starts.eq_ignore_ascii_case("S-")) {
+            let sid: Result<Sid, _> = self.text.parse();
+            return sid
+                .map(Trustee::Sid)
+                .map_err(|error| self.wrong(Reason::Sid(error)));
+        }
+        let known = Trustee::from_alias(self.text);
+        known.ok_or_else(|| self.wrong(Reason::Trustee(self.shown())))
+    }
+}
+
+/// A mask as a number: hex, octal with a leading 0, or decimal.
+fn mask(text: &str) -> Option<u32> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let octal = text.strip_prefix('0').filter(|digits| !digits.is_empty());
+    let (digits, radix) = match (hex, octal) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) => (digits, 8),
+        (None, None) => (text, 10),
+    };
+    let is_number = digits.chars().all(|c| c.is_digit(radix));
+    u32::from_str_radix(digits, radix)
+        .ok()
+        .filter(|_| is_number)
+}
