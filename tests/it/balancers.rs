@@ -1,0 +1,155 @@
+//! The balancers of docs/high-availability.md, as they stand there, before two relays: hosts
+//! keep their addresses, and go on at the second when the first is down.
+
+use crate::support::{
+    Process, Relay, Source, TempDir, free_port, lines_of, numbered_event, wait_for,
+};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+/// Where a host sits.
+const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
+/// The block of the manual under this heading, with these places put elsewhere; each must
+/// stand in it.
+fn manual(heading: &str, places: &[(&str, &str)]) -> String {
+    let text = include_str!("../../docs/high-availability.md");
+    let (_, text) = text.split_once(&format!("### {heading}\n\n")).unwrap();
+    let lines = text
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("    "));
+    let mut block = lines.map(|line| format!("{line}\n")).collect::<String>();
+    for (from, to) in places {
+        assert!(block.contains(from), "{heading} has no {from}");
+        block = block.replace(from, to);
+    }
+    block
+}
+
+/// Two relays at one port of two addresses.
+struct Pair {
+    one: Relay,
+    two: Relay,
+    files: [String; 2],
+    // Removed after the processes have ended.
+    _dirs: [TempDir; 2],
+}
+
+impl Pair {
+    fn start(port: u16, metrics: u16) -> Self {
+        let dirs = [TempDir::new(), TempDir::new()];
+        let files = dirs.each_ref().map(|dir| dir.file("events"));
+        let start = |index: usize, address: &str| {
+            let listen = format!("http://{address}:{port}");
+            let (output, metrics) = (
+                format!("file:{}", files[index]),
+                format!("{address}:{metrics}"),
+            );
+            let flags = [
+                "--listen",
+                &listen,
+                "--metrics",
+                &metrics,
+                "--output",
+                &output,
+                "--allow-unencrypted",
+                "--proxy-protocol",
+                "127.0.0.1",
+            ];
+            Relay::start(&dirs[index], &flags)
+        };
+        let (one, two) = (start(0, "127.0.0.11"), start(1, "127.0.0.12"));
+        Self {
+            one,
+            two,
+            files,
+            _dirs: dirs,
+        }
+    }
+
+    /// Hosts come through the balancer at `front`, before and after the first relay ends,
+    /// which the balancer says in its log if it watches.
+    fn serve(mut self, front: u16, balancer: &mut Process, gone: Option<&str>) {
+        wait_for("the balancer", || {
+            assert!(balancer.is_running(), "it ended: {}", balancer.log());
+            TcpStream::connect(("127.0.0.1", front)).ok()
+        });
+        let mut first = Source::new(front, "ws-07.example.test").from(HOST);
+        let offer = first.subscribe();
+        assert!(first.deliver(&offer, &[numbered_event(0)], 1));
+        assert_eq!(sequences(&self.files[0]), [0]);
+        assert!(self.one.process.terminate().success());
+        if let Some(words) = gone {
+            balancer.wait_for_log(words);
+        }
+        let mut again = Source::new(front, "ws-07.example.test").from(HOST);
+        let offer = again.subscribe();
+        assert!(again.deliver(&offer, &[numbered_event(1)], 1));
+        assert_eq!(sequences(&self.files[1]), [1]);
+        assert!(self.two.process.is_running());
+    }
+}
+
+/// The numbers of the events in a file, all of which came from the host's own address.
+fn sequences(file: &str) -> Vec<usize> {
+    let lines = lines_of(&std::fs::read(file).unwrap());
+    for line in &lines {
+        assert_eq!(line.value("origin", "ip"), HOST.to_string());
+    }
+    lines.iter().map(crate::support::Line::sequence).collect()
+}
+
+#[test]
+fn haproxy_watches_the_relays_and_turns_to_the_second() {
+    let (dir, front, port, metrics) = (TempDir::new(), free_port(), free_port(), free_port());
+    let pair = Pair::start(port, metrics);
+    let places = [
+        ("bind :5985", format!("bind 127.0.0.1:{front}")),
+        ("bind :5986", format!("bind 127.0.0.1:{}", free_port())),
+        ("192.0.2.11:5985", format!("127.0.0.11:{port}")),
+        ("192.0.2.12:5985", format!("127.0.0.12:{port}")),
+        ("192.0.2.11:5986", format!("127.0.0.11:{port}")),
+        ("192.0.2.12:5986", format!("127.0.0.12:{port}")),
+        (
+            "check port 9598 inter 5s",
+            format!("check port {metrics} inter 100ms"),
+        ),
+    ];
+    let places = places.each_ref().map(|(from, to)| (*from, to.as_str()));
+    std::fs::write(dir.file("conf"), manual("HAProxy", &places)).unwrap();
+    let program = "/usr/sbin/haproxy";
+    assert!(Path::new(program).exists(), "no haproxy: run scripts/peers");
+    let mut command = Command::new(program);
+    command.args(["-db", "-f", &dir.file("conf")]);
+    pair.serve(
+        front,
+        &mut Process::start(command),
+        Some("Server wecrelay/one is DOWN"),
+    );
+}
+
+#[test]
+fn nginx_turns_to_the_second_relay_when_the_first_is_gone() {
+    let (dir, front, port) = (TempDir::new(), free_port(), free_port());
+    let pair = Pair::start(port, free_port());
+    let places = [
+        ("192.0.2.11:5986", format!("127.0.0.11:{port}")),
+        ("192.0.2.12:5986", format!("127.0.0.12:{port}")),
+        ("listen 5986", format!("listen 127.0.0.1:{front}")),
+    ];
+    let places = places.each_ref().map(|(from, to)| (*from, to.as_str()));
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/nginx/usr");
+    let program = format!("{root}/sbin/nginx");
+    assert!(Path::new(&program).exists(), "no nginx: run scripts/peers");
+    let config = format!(
+        "load_module {root}/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\npid {};\n\
+         error_log stderr;\nevents {{}}\n{}",
+        dir.file("pid"),
+        manual("nginx", &places)
+    );
+    std::fs::write(dir.file("conf"), config).unwrap();
+    let mut command = Command::new(program);
+    command.args(["-c", &dir.file("conf"), "-e", "stderr"]);
+    pair.serve(front, &mut Process::start(command), None);
+}

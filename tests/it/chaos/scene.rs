@@ -1,0 +1,424 @@
+//! Hosts, a relay, and what breaks around them.
+
+use super::held::Held;
+use crate::support::{
+    COLLECTOR, Clock, Fault, Issued, Ledger, Plan, Player, Proxy, Random, Relay, SmallDisk, Tally,
+    TempDir, Use,
+};
+use rustix::process::{Resource, Signal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long hosts wait for an answer; a stalled receiver has to bring a 503 before.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
+/// More than the relay needs for what these tests send, in kB: 64 MiB may wait for
+/// an output, 8 MiB are kept to be sent again.
+const MEMORY: u64 = 250_000;
+/// How wrong the relay's clock may be, in seconds: certificates stay valid.
+const WRONG: u64 = 12 * 3600;
+
+#[derive(Clone, Copy)]
+enum RelayFault {
+    Kill,
+    End,
+    FullDisk,
+    FileLimit,
+    NoDescriptors,
+    Clock,
+    Reload,
+    UnreadLog,
+}
+
+/// A deck to draw from, so that everything comes up in every eleven.
+const RELAY_FAULTS: [RelayFault; 11] = [
+    RelayFault::Kill,
+    RelayFault::Kill,
+    RelayFault::Kill,
+    RelayFault::End,
+    RelayFault::FullDisk,
+    RelayFault::FileLimit,
+    RelayFault::NoDescriptors,
+    RelayFault::Clock,
+    RelayFault::Clock,
+    RelayFault::Reload,
+    RelayFault::UnreadLog,
+];
+
+/// What lasts for a while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Disk,
+    Limit(Resource, Option<u64>),
+    Reader,
+}
+
+/// Hosts that send through proxies to a relay, over http and https, and what has been
+/// broken so far.
+pub(crate) struct Scene {
+    name: &'static str,
+    began: Instant,
+    pub(crate) random: Random,
+    arguments: Vec<String>,
+    pub(crate) relay: Option<Relay>,
+    pub(crate) clock: Clock,
+    disk: SmallDisk,
+    root: Issued,
+    /// In front of the http and the https listener.
+    sources: [Proxy; 2],
+    ledger: Arc<Ledger>,
+    hosts: Vec<JoinHandle<(u32, u32)>>,
+    stop: Arc<AtomicBool>,
+    deck: Vec<RelayFault>,
+    lacks: Held<Lack>,
+    broken: BTreeMap<&'static str, u64>,
+    memory: u64,
+    pub(crate) dir: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn start(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
+        let mut scene = Self::empty(name, output);
+        scene.start_hosts();
+        scene
+    }
+
+    /// One without hosts.
+    pub(crate) fn empty(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
+        let seed = setting("SEED", 1);
+        println!("chaos {name}: seed {seed}");
+        let mut random = Random::new(seed);
+        let dir = TempDir::new();
+        let root = Issued::root("hosts");
+        let output = output(&dir);
+        let arguments = arguments(&dir, &root, output);
+        let (clock, disk) = (Clock::new(&dir), SmallDisk::mount(&dir.file("state")));
+        let relay = start_relay([0, 0], &dir, &arguments, &clock);
+        let sources = [relay.port(), relay.secure_port()].map(|port| {
+            let proxy = Proxy::to(port);
+            proxy.plan(source_faults(random.fork()));
+            proxy
+        });
+        Self {
+            name,
+            began: Instant::now(),
+            random,
+            arguments,
+            relay: Some(relay),
+            clock,
+            disk,
+            root,
+            sources,
+            ledger: Arc::default(),
+            hosts: Vec::new(),
+            stop: Arc::default(),
+            deck: Vec::new(),
+            lacks: Held::new(),
+            broken: BTreeMap::new(),
+            memory: 0,
+            dir,
+        }
+    }
+
+    fn start_hosts(&mut self) {
+        self.note("dead name of another output");
+        let pause = setting("PAUSE", 20);
+        for number in 1..=u32::try_from(setting("HOSTS", 12)).unwrap() {
+            let mut random = self.random.fork();
+            let is_secure = number.is_multiple_of(2);
+            let proxy = &self.sources[usize::from(is_secure)];
+            let mut player = Player::new(number, proxy.port(), random.fork(), TIMEOUT);
+            if is_secure {
+                player = player.secured(&self.root);
+            }
+            let (stop, ledger) = (Arc::clone(&self.stop), Arc::clone(&self.ledger));
+            self.hosts.push(thread::spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    let until = player.acknowledged + 50;
+                    player.deliver_all(until, &ledger, &stop);
+                    thread::sleep(random.millis(0..pause + 1));
+                }
+                (player.number, player.acknowledged)
+            }));
+        }
+    }
+
+    pub(crate) fn is_enough(&self, rounds: u64) -> bool {
+        let dead = self.hosts.iter().any(JoinHandle::is_finished);
+        let acknowledged = self.ledger.acknowledged.load(Ordering::Relaxed);
+        if rounds.is_multiple_of(20) {
+            let seconds = self.began.elapsed().as_secs();
+            println!(
+                "chaos {}: {acknowledged} events so far, {seconds} s",
+                self.name
+            );
+        }
+        dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 2000))
+    }
+
+    /// Nothing of the relay's own is broken any more; hosts stop, each after an Ack.
+    /// Gives their numbers and last records.
+    pub(crate) fn join_hosts(&mut self) -> Vec<(u32, u32)> {
+        self.mend_relay();
+        self.sources.iter().for_each(Proxy::calm);
+        self.stop.store(true, Ordering::SeqCst);
+        let ended = self.hosts.drain(..).map(JoinHandle::join);
+        ended.collect::<Result<_, _>>().expect("a host panicked")
+    }
+
+    /// The relay, which must not have ended by itself.
+    pub(crate) fn relay(&mut self) -> &mut Relay {
+        let relay = self.relay.as_mut().unwrap();
+        assert!(relay.process.is_running(), "the relay ended by itself");
+        relay
+    }
+
+    pub(crate) fn note(&mut self, what: &'static str) {
+        *self.broken.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn broken(&self, what: &str) -> u64 {
+        self.broken.get(what).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn wait(&mut self, millis: std::ops::Range<u64>) {
+        self.wait_and(millis, || {});
+    }
+
+    /// Waits, ends what lasts no longer, and calls `look` again and again meanwhile.
+    pub(crate) fn wait_and(&mut self, millis: std::ops::Range<u64>, mut look: impl FnMut()) {
+        let until = Instant::now() + self.random.millis(millis);
+        loop {
+            look();
+            while let Some(lack) = self.lacks.take_due() {
+                self.end_lack(lack);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// How long a fault comes after the last: longer in long runs, which want events
+    /// to get through in between.
+    pub(crate) fn between(&self) -> std::ops::Range<u64> {
+        100..600 + setting("CALM", 300)
+    }
+
+    /// Something happens to the relay or its machine; nothing that receivers have
+    /// not read is lost by it. Some of it lasts, over what comes next.
+    pub(crate) fn break_relay(&mut self) {
+        self.wait(self.between());
+        self.break_now();
+    }
+
+    pub(crate) fn break_now(&mut self) {
+        self.memory = self.memory.max(self.relay().memory());
+        match self.random.draw(&mut self.deck, &RELAY_FAULTS) {
+            RelayFault::Kill => self.end_and_restart(Signal::KILL, "SIGKILL"),
+            RelayFault::End => self.end_and_restart(Signal::TERM, "SIGTERM"),
+            RelayFault::FullDisk => self.fill_disk(),
+            RelayFault::FileLimit => self.limit(Resource::Fsize, 4096, "file size limit"),
+            RelayFault::NoDescriptors => self.limit(Resource::Nofile, 5, "no file descriptors"),
+            RelayFault::Clock => self.jump(),
+            RelayFault::Reload => {
+                self.note("SIGHUP");
+                self.relay().process.signal(Signal::HUP);
+            }
+            RelayFault::UnreadLog => self.leave_log(),
+        }
+    }
+
+    /// The relay's limits end with it; a full disk is made room on, for it could not
+    /// be started.
+    pub(crate) fn end_and_restart(&mut self, signal: Signal, name: &'static str) {
+        self.note(name);
+        let mut relay = self.relay.take().unwrap();
+        relay.process.signal(signal);
+        let status = relay.process.wait();
+        relay.process.leave_log(false);
+        assert_eq!(status.success(), signal == Signal::TERM, "{status}");
+        self.lacks.forget(|_| true);
+        self.disk.free();
+        self.wait(0..300);
+        let ports = [relay.port(), relay.secure_port()];
+        self.relay = Some(start_relay(ports, &self.dir, &self.arguments, &self.clock));
+    }
+
+    fn fill_disk(&mut self) {
+        let time = self.random.millis(200..1500);
+        if self.disk.is_mounted() && self.lacks.hold(Lack::Disk, time) {
+            self.note("disk full");
+            self.disk.fill();
+        }
+    }
+
+    /// Takes the running relay's means away for a while.
+    fn limit(&mut self, resource: Resource, current: u64, name: &'static str) {
+        let time = self.random.millis(200..1000);
+        let before = self.relay().limit(resource, Some(current));
+        if before != Some(current) && self.lacks.hold(Lack::Limit(resource, before), time) {
+            self.note(name);
+        }
+    }
+
+    /// Nobody reads the log for a while.
+    fn leave_log(&mut self) {
+        let time = self.random.millis(1000..8000);
+        if self.lacks.hold(Lack::Reader, time) {
+            self.note("log unread");
+            self.relay().process.leave_log(true);
+        }
+    }
+
+    fn end_lack(&mut self, lack: Lack) {
+        match lack {
+            Lack::Reader => self.relay().process.leave_log(false),
+            Lack::Disk => self.disk.free(),
+            Lack::Limit(resource, before) => drop(self.relay().limit(resource, before)),
+        }
+    }
+
+    /// The relay's wall clock goes wrong, backwards or forwards.
+    fn jump(&mut self) {
+        self.note("clock jump");
+        let seconds = i64::try_from(self.random.below(2 * WRONG)).unwrap();
+        self.clock.set(seconds - i64::try_from(WRONG).unwrap());
+    }
+
+    pub(crate) fn mend_relay(&mut self) {
+        while let Some(lack) = self.lacks.take_any() {
+            self.end_lack(lack);
+        }
+    }
+
+    pub(crate) fn end_relay(&mut self) {
+        self.mend_relay();
+        let status = self.relay().process.terminate();
+        assert!(status.success(), "{status}");
+    }
+
+    /// The invariant.
+    pub(crate) fn check(&self, tally: &Tally, hosts: &[(u32, u32)], outputs: Option<&Proxy>) {
+        self.check_arrivals(tally, hosts, outputs);
+        assert_eq!(tally.out_of_order(), [], "out of order");
+    }
+
+    /// The same where the receiver itself takes messages out of order.
+    pub(crate) fn check_arrivals(
+        &self,
+        tally: &Tally,
+        hosts: &[(u32, u32)],
+        outputs: Option<&Proxy>,
+    ) {
+        let lost: usize = hosts
+            .iter()
+            .map(|&(host, last)| tally.missing(host, last).len())
+            .sum();
+        self.report(tally, lost, outputs);
+        assert_eq!(tally.errors(), Vec::<String>::new(), "bad messages");
+        for &(host, last) in hosts {
+            let missing = tally.missing(host, last);
+            assert!(
+                missing.is_empty(),
+                "host {host}: acknowledged, yet missing: {missing:?}"
+            );
+        }
+        assert!(self.memory < MEMORY, "the relay took {} kB", self.memory);
+    }
+
+    /// `scripts/soak` adds up the lines with `=`.
+    fn report(&self, tally: &Tally, lost: usize, outputs: Option<&Proxy>) {
+        let name = self.name;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let ledger = &self.ledger;
+        println!(
+            "chaos {name}: events={} batches={} lost={lost} repeats={} seconds={}",
+            count(&ledger.acknowledged),
+            count(&ledger.batches),
+            tally.arrivals() - tally.distinct(),
+            self.began.elapsed().as_secs(),
+        );
+        println!(
+            "chaos {name}: hosts: {} bookmarks taken up, {} exchanges failed, {} answered 503; \
+             the relay's memory: {} kB at most",
+            count(&ledger.resumed),
+            count(&ledger.failed),
+            count(&ledger.unavailable),
+            self.memory,
+        );
+        let mut faults: BTreeMap<String, u64> = BTreeMap::new();
+        let sides = [("http", &self.sources[0]), ("https", &self.sources[1])];
+        let sides = sides
+            .into_iter()
+            .chain(outputs.map(|proxy| ("output", proxy)));
+        for (side, proxy) in sides {
+            for (kind, count) in proxy.struck_by_kind() {
+                faults.insert(format!("{side} {kind}"), count);
+            }
+        }
+        faults.extend(self.broken.iter().map(|(what, n)| ((*what).to_owned(), *n)));
+        for (fault, count) in faults {
+            println!("fault {name}: {fault}={count}");
+        }
+    }
+}
+
+fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
+    let server = root.issue(COLLECTOR, Use::Server, 100);
+    let (certificate, key) = server.write(dir, "collector");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (authority, _) = root.write(dir, "root");
+    let channel = "Microsoft-Windows-Sysmon/Operational".to_owned();
+    let pairs = [
+        // It fills the pipe of the log soon when nobody reads it.
+        ("--verbose", String::new()),
+        // A name that nobody knows, of an output that nobody waits for.
+        (
+            "--output",
+            "tcp://dead.name.invalid:601?required=no".to_owned(),
+        ),
+        ("--output", output),
+        ("--channel", channel),
+        ("--message", "xml".to_owned()),
+        ("--tls-cert", certificate),
+        ("--tls-key", key),
+        ("--client-ca", authority),
+    ];
+    let pairs = pairs.into_iter();
+    pairs
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .filter(|argument| !argument.is_empty())
+        .collect()
+}
+
+fn start_relay(ports: [u16; 2], dir: &TempDir, arguments: &[String], clock: &Clock) -> Relay {
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    Relay::start_on_both(ports, dir, &arguments, clock)
+}
+
+/// Every other connection of a host breaks somewhere.
+fn source_faults(mut random: Random) -> impl FnMut() -> Plan + Send {
+    move || {
+        if random.one_in(2) {
+            return Plan::NONE;
+        }
+        Plan {
+            fault: Fault::any(&mut random),
+            at: random.below(200_000),
+        }
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    let name = format!("WECRELAY_CHAOS_{name}");
+    std::env::var(&name).map_or(default, |text| {
+        let number = text.parse();
+        number.unwrap_or_else(|_| panic!("{name}={text} is no number"))
+    })
+}

@@ -1,0 +1,48 @@
+//! The tests of the real binary, in one program: a module a subject.
+//!
+//! `cargo test --test it` runs them all, `cargo test --test it relp::` those of one subject.
+//! Those that need more than `scripts/peers` installs are ignored here, and named with the
+//! script that runs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    reason = "test code may panic and use the clock, files and sockets"
+)]
+
+mod balancers;
+mod bookmarks;
+mod ca;
+mod chaos;
+mod check;
+mod contrib;
+mod doctor_hosts;
+mod flags;
+mod http;
+mod kerberos;
+mod lifecycle;
+mod log;
+mod metrics;
+mod ntlm_helper;
+mod outputs;
+mod own_log;
+mod passwords;
+mod privileges;
+mod receivers;
+mod recipes;
+mod relp;
+mod rsyslog;
+mod samba;
+mod send;
+mod signals;
+mod sources;
+mod syslog_ng;
+mod systemd;
+mod tls_in;
+mod tls_out;
+mod vectors;
+
+#[path = "../support/mod.rs"]
+mod support;
