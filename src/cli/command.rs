@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, DoctorOptions, ShellKind, SourcesOptions, WindowsOptions};
+use super::{CaOptions, CheckOptions, DoctorOptions, HostsOptions, ShellKind, WindowsOptions};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -35,7 +35,8 @@ pub enum Command {
     ///
     /// Reads the state folder, while the relay runs (which writes it every five seconds) and
     /// after. Exit code 2: there is no such folder, or it holds no hosts.
-    Sources(SourcesOptions),
+    #[command(visible_alias = "sources")]
+    Hosts(HostsOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
     /// Takes the flags of the relay, and fits them: policy string, rights, services and

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use zeroize::Zeroizing;
 
 pub use crate::cli::PasswdOptions as Options;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::accounts::{self, Account};
 
 /// Longest password taken, in UTF-16 units: Windows takes no more.
@@ -58,14 +59,12 @@ pub enum Error {
     Write(io::Error),
 }
 
-impl Error {
-    /// The exit code: 2 for a bad argument, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         if matches!(self, Self::Account(_)) {
-            2
+            USAGE
         } else {
-            1
+            RUNNING
         }
     }
 }

@@ -5,6 +5,7 @@ mod offers;
 
 use crate::auth;
 use crate::collector::Settings;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
@@ -68,11 +69,12 @@ pub enum Error {
     Server(server::Error),
 }
 
-impl Error {
-    /// Whether flags or files are at fault, found before anything listened.
-    #[must_use]
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Server(_))
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Server(_) => RUNNING,
+            _ => USAGE,
+        }
     }
 }
 

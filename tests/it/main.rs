@@ -20,6 +20,7 @@ mod check;
 mod contrib;
 mod doctor_hosts;
 mod flags;
+mod hosts;
 mod http;
 mod kerberos;
 mod lifecycle;
@@ -37,7 +38,7 @@ mod rsyslog;
 mod samba;
 mod send;
 mod signals;
-mod sources;
+
 mod syslog_ng;
 mod systemd;
 mod tls_in;

@@ -1,5 +1,6 @@
 //! Why the authority did not do what it was asked.
 
+use crate::commands::{Failure, RUNNING, USAGE};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,13 +26,13 @@ impl Error {
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::File(path.to_owned(), error)
     }
+}
 
-    /// The exit code: 2 for what can be mended by the caller, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) | Self::Content(..) => 2,
-            Self::File(..) | Self::Print(_) | Self::Library(_) => 1,
+            Self::Refused(_) | Self::Content(..) => USAGE,
+            Self::File(..) | Self::Print(_) | Self::Library(_) => RUNNING,
         }
     }
 }

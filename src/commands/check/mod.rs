@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::commands::probe;
 use crate::commands::run::{self, Plan};
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::{Config, Listener};
 use crate::output;
 use crate::server;
@@ -29,13 +30,11 @@ pub enum Error {
     Findings(usize),
 }
 
-impl Error {
-    /// The exit code of the process.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Start(_) => 2,
-            Self::Findings(_) => 1,
+            Self::Start(_) => USAGE,
+            Self::Findings(_) => RUNNING,
         }
     }
 }

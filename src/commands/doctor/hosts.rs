@@ -209,6 +209,6 @@ fn list(names: Vec<String>) -> String {
     let shown: Vec<_> = names.into_iter().take(NAMES).collect();
     match more {
         0 => shown.join(", "),
-        more => format!("{}, and {more} more (wecrelay sources)", shown.join(", ")),
+        more => format!("{}, and {more} more (wecrelay hosts)", shown.join(", ")),
     }
 }

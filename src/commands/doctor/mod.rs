@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use crate::cli::DoctorOptions;
 use crate::commands::run;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::Config;
 use crate::windows::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
 
@@ -27,13 +28,11 @@ pub enum Error {
     Unknown(String),
 }
 
-impl Error {
-    /// The exit code of the process.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Findings(_) => 1,
-            Self::Unknown(_) => 2,
+            Self::Findings(_) => RUNNING,
+            Self::Unknown(_) => USAGE,
         }
     }
 }

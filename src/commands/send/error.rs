@@ -2,6 +2,7 @@
 
 use crate::client;
 use crate::commands::passwd;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::accounts;
 use crate::protocol::wsman;
 use crate::tls;
@@ -46,10 +47,8 @@ pub enum Error {
     Thread(io::Error),
 }
 
-impl Error {
-    /// The exit code: 2 for a bad flag or file, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::File(..)
             | Self::NoEvents(_)
@@ -58,8 +57,8 @@ impl Error {
             | Self::Password(_)
             | Self::Session(client::Error::Address(_))
             | Self::Tls(_)
-            | Self::NotHttps => 2,
-            _ => 1,
+            | Self::NotHttps => USAGE,
+            _ => RUNNING,
         }
     }
 }

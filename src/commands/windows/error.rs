@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::HostKind;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::keytabs;
 use crate::tls;
 
@@ -35,14 +36,12 @@ pub enum Error {
     Write(PathBuf, io::Error),
 }
 
-impl Error {
-    /// The exit code that fits.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         if matches!(self, Self::Write(..)) {
-            1
+            RUNNING
         } else {
-            2
+            USAGE
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of hosts, in tables of its own; read also while a relay runs.
 //!
 //! A host is one JSON document under its key: what is told of a host will grow, and nobody
-//! searches in it but `wecrelay sources`, which reads all of them.
+//! searches in it but `wecrelay hosts`, which reads all of them.
 
 use std::collections::HashSet;
 use std::io;

@@ -43,7 +43,7 @@ pub const SILENT: Remedy = Remedy {
 pub const LOST: Remedy = Remedy {
     meaning: "it is heard of no more",
     remedy: "see whether it is on, has network, and its WinRM service runs; forget those that \
-             are gone: wecrelay sources --prune 90d",
+             are gone: wecrelay hosts --prune 90d",
     on_host: &["Get-Service WinRM", "Test-WSMan COLLECTOR"],
     look: "event 105 of Microsoft-Windows-Forwarding/Operational",
 };

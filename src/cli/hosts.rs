@@ -1,12 +1,12 @@
-//! The flags of `wecrelay sources`.
+//! The flags of `wecrelay hosts`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// The arguments of `wecrelay sources`.
+/// The arguments of `wecrelay hosts`.
 #[derive(Args, Clone, Debug)]
-pub struct SourcesOptions {
+pub struct HostsOptions {
     /// The relay's state folder
     ///
     /// Default: the first of $STATE_DIRECTORY, else ./wecrelay-state.

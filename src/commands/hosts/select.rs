@@ -1,6 +1,6 @@
 //! Which hosts are asked for.
 
-use crate::cli::SourcesOptions;
+use crate::cli::HostsOptions;
 use crate::hosts::{Host, Moment, Refusal};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    pub(super) fn new(options: &'a SourcesOptions) -> Self {
+    pub(super) fn new(options: &'a HostsOptions) -> Self {
         Self {
             state: options.state_is.as_deref(),
             subscription: options.subscription.as_deref(),

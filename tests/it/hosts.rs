@@ -1,4 +1,4 @@
-//! `wecrelay sources` beside a relay that runs, and after it.
+//! `wecrelay hosts` beside a relay that runs, and after it.
 
 use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn a_folder_that_may_not_be_read_is_told_from_one_without_hosts() {
     assert!(relay.process.terminate().success());
     let state = dir.file("state");
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o000)).unwrap();
-    for command in ["sources", "doctor"] {
+    for command in ["hosts", "doctor"] {
         let output = as_nobody(&[command, "--state", &state]);
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
@@ -283,7 +283,7 @@ fn send(dir: &TempDir, relay: &Relay, machine: &str, records: &[usize]) {
 }
 
 fn sources(dir: &TempDir, arguments: &[&str]) -> Output {
-    run(&[&["sources", "--state", &dir.file("state")], arguments].concat())
+    run(&[&["hosts", "--state", &dir.file("state")], arguments].concat())
 }
 
 fn said(output: &Output) -> String {

@@ -1,4 +1,4 @@
-//! `wecrelay sources`: the hosts that are known, how they are, and why.
+//! `wecrelay hosts`: the hosts that are known, how they are, and why.
 //!
 //! Read from the state folder, so that it works while the relay runs and after.
 
@@ -14,7 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::words::count;
-use crate::cli::SourcesOptions;
+use crate::cli::HostsOptions;
+use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config;
 use crate::hosts::{Host, Moment, Refusal, Saved, State};
 use crate::store;
@@ -34,13 +35,11 @@ pub enum Error {
     Print(io::Error),
 }
 
-impl Error {
-    /// The exit code of the process.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::NoState(_) | Self::Age(_) => 2,
-            Self::Store(_) | Self::Print(_) => 1,
+            Self::NoState(_) | Self::Age(_) => USAGE,
+            Self::Store(_) | Self::Print(_) => RUNNING,
         }
     }
 }
@@ -97,7 +96,7 @@ impl<'a> View<'a> {
 ///
 /// # Errors
 /// The folder holds no state or cannot be read; the age; standard output.
-pub fn run(options: &SourcesOptions) -> Result<(), Error> {
+pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let age = options.prune.as_deref();
     let age = age.map(|text| config::age(text).ok_or_else(|| Error::Age(text.to_owned())));
     let age = age.transpose()?;
