@@ -7,6 +7,7 @@
 
 mod condition;
 mod memory;
+pub mod postgres;
 mod room;
 pub mod sqlite;
 

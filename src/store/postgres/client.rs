@@ -1,0 +1,363 @@
+//! The database as one thing: several servers, one of which takes changes; lost connections,
+//! back-off, time-outs, and requests that are sent again.
+
+use super::connection::{Connection, Event};
+use super::error::{Failure, Kind};
+use super::request::{Request, Rows};
+use super::url::{Place, Settings};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// Wait after the first round of servers in vain; it doubles.
+const BACK_OFF: Duration = Duration::from_millis(250);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long an answer may take beyond the time of its statements: a commit that waits for a
+/// standby, and the way.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How often a transaction that stood in the way of another is tried again at once.
+const AT_ONCE: u32 = 10;
+
+/// What is to be done for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Connect to this place.
+    Connect(usize),
+    /// Begin TLS with it.
+    Secure(usize),
+    /// Close the connection.
+    Close,
+}
+
+/// Names a request.
+pub type Ticket = u64;
+
+#[derive(Debug)]
+enum Stage {
+    /// No connection until then.
+    Waits(Instant),
+    /// It has to be there by then.
+    Connects(Instant),
+    /// Requests can be sent.
+    Open,
+}
+
+struct Pending {
+    ticket: Ticket,
+    request: Request,
+    tries: u32,
+}
+
+/// A client of one database.
+pub struct Client {
+    settings: Settings,
+    /// For each place.
+    passwords: Vec<Option<Zeroizing<String>>>,
+    /// The place of the present connection, or of the next one.
+    place: usize,
+    /// Places of this round that were tried in vain.
+    tried: usize,
+    stage: Stage,
+    connection: Option<Connection>,
+    tasks: VecDeque<Task>,
+    queue: VecDeque<Pending>,
+    /// The one that was sent, and by when it has its answer.
+    sent: Option<(Pending, Instant)>,
+    /// Nothing is sent before.
+    hold: Option<Instant>,
+    done: VecDeque<(Ticket, Result<Rows, Failure>)>,
+    back_off: Duration,
+    /// What was worst in this round.
+    worst: Option<Failure>,
+    trouble: Option<Failure>,
+}
+
+impl Client {
+    /// Connects as soon as time is handled.
+    ///
+    /// `password` has those of each place.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        settings: Settings,
+        password: impl Fn(&Place) -> Option<Zeroizing<String>>,
+    ) -> Self {
+        let passwords = settings.places.iter().map(password).collect();
+        Self {
+            settings,
+            passwords,
+            place: 0,
+            tried: 0,
+            stage: Stage::Waits(now),
+            connection: None,
+            tasks: VecDeque::new(),
+            queue: VecDeque::new(),
+            sent: None,
+            hold: None,
+            done: VecDeque::new(),
+            back_off: BACK_OFF,
+            worst: None,
+            trouble: None,
+        }
+    }
+
+    /// Where it connects to.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Asks something. It is sent again until it has an answer: it must do no harm if it was
+    /// done already.
+    pub fn submit(&mut self, now: Instant, ticket: Ticket, request: Request) {
+        let tries = 0;
+        self.queue.push_back(Pending {
+            ticket,
+            request,
+            tries,
+        });
+        self.send_next(now);
+    }
+
+    /// An answer. The only failures are of [`Kind::Data`]: others are waited out.
+    #[must_use]
+    pub fn poll_done(&mut self) -> Option<(Ticket, Result<Rows, Failure>)> {
+        self.done.pop_front()
+    }
+
+    /// The next thing to do; ask after each call that takes `now`.
+    #[must_use]
+    pub fn poll_task(&mut self) -> Option<Task> {
+        self.tasks.pop_front()
+    }
+
+    /// What is to be written.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.connection.as_ref().map_or(&[], Connection::outgoing)
+    }
+
+    /// That much of it was written.
+    pub fn note_sent(&mut self, count: usize) {
+        if let Some(connection) = &mut self.connection {
+            connection.sent(count);
+        }
+    }
+
+    /// Whether requests can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// Why nothing works now.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Failure> {
+        self.trouble.as_ref()
+    }
+
+    /// When [`Client::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let (Stage::Waits(at) | Stage::Connects(at)) = self.stage else {
+            let answer = self.sent.as_ref().map(|(_, until)| *until);
+            let hold = self
+                .hold
+                .filter(|_| self.sent.is_none() && !self.queue.is_empty());
+            return answer.into_iter().chain(hold).min();
+        };
+        Some(at)
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Waits(at) if now >= at => {
+                self.stage = Stage::Connects(now + self.settings.connect_timeout);
+                self.tasks.push_back(Task::Connect(self.place));
+            }
+            Stage::Connects(until) if now >= until => {
+                let seconds = self.settings.connect_timeout.as_secs();
+                let says = format!("no connection within {seconds} s");
+                self.lose(now, Failure::new(Kind::Down, &self.name(), says));
+            }
+            Stage::Open => {
+                if self.sent.as_ref().is_some_and(|(_, until)| now >= *until) {
+                    let says = "no answer in time";
+                    self.lose(now, Failure::new(Kind::Slow, &self.name(), says));
+                }
+            }
+            Stage::Waits(_) | Stage::Connects(_) => {}
+        }
+        self.send_next(now);
+    }
+
+    /// The socket is connected.
+    pub fn handle_connected(&mut self) {
+        let password = self.passwords.get(self.place).cloned().flatten();
+        let is_local = matches!(self.settings.places.get(self.place), Some(Place::Unix(..)));
+        let settings = self.settings.clone();
+        self.connection = Some(Connection::new(self.name(), settings, password, is_local));
+    }
+
+    /// TLS is there; `end_point`: the hash of the server's certificate (RFC 5929 4.1).
+    pub fn handle_secured(&mut self, end_point: Option<Vec<u8>>) {
+        if let Some(connection) = &mut self.connection {
+            connection.secured(end_point);
+        }
+    }
+
+    /// The connection could not be made, or has ended.
+    pub fn handle_failed(&mut self, now: Instant, kind: Kind, says: &str) {
+        let is_idle = self.is_open() && self.sent.is_none();
+        if is_idle {
+            log::debug!("PostgreSQL at {}: {says}", self.name());
+            self.close();
+            self.stage = Stage::Waits(now);
+            return;
+        }
+        self.lose(now, Failure::new(kind, &self.name(), says));
+    }
+
+    /// Bytes have come.
+    pub fn handle_received(&mut self, now: Instant, bytes: &[u8]) {
+        if let Some(connection) = &mut self.connection {
+            connection.received(bytes);
+        }
+        loop {
+            let polled = self.connection.as_mut().map(Connection::poll);
+            match polled {
+                Some(Ok(Some(event))) => self.take(now, event),
+                Some(Ok(None)) | None => break,
+                Some(Err(failure)) => self.lose(now, failure),
+            }
+        }
+        self.send_next(now);
+    }
+
+    fn take(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Secure => self.tasks.push_back(Task::Secure(self.place)),
+            Event::Open => {
+                self.stage = Stage::Open;
+                self.tried = 0;
+                self.worst = None;
+                // What a request met stays until one works.
+                if self.hold.is_none() {
+                    self.trouble = None;
+                }
+            }
+            Event::Answered(answer) => {
+                let Some((pending, _)) = self.sent.take() else {
+                    return;
+                };
+                match answer {
+                    Ok(rows) => {
+                        self.trouble = None;
+                        self.hold = None;
+                        self.back_off = BACK_OFF;
+                        self.done.push_back((pending.ticket, Ok(rows)));
+                    }
+                    Err(failure) => self.retry(now, pending, failure),
+                }
+            }
+        }
+    }
+
+    fn retry(&mut self, now: Instant, mut pending: Pending, failure: Failure) {
+        pending.tries += 1;
+        if failure.kind == Kind::Data {
+            self.done.push_back((pending.ticket, Err(failure)));
+            return;
+        }
+        let is_at_once = failure.kind == Kind::Again && pending.tries < AT_ONCE;
+        self.queue.push_front(pending);
+        if failure.ends_connection() {
+            return self.lose(now, failure);
+        }
+        if !is_at_once {
+            self.hold = Some(now + self.next_wait());
+            self.trouble = Some(failure);
+        }
+    }
+
+    /// This connection is of no use: another server, or the same later.
+    fn lose(&mut self, now: Instant, failure: Failure) {
+        log::debug!("{failure}");
+        let was_open = self.is_open();
+        self.close();
+        if let Some((mut pending, _)) = self.sent.take() {
+            pending.tries += 1;
+            self.queue.push_front(pending);
+        }
+        if was_open {
+            // The same server first: it may only have been restarted.
+            self.stage = Stage::Waits(now);
+            self.trouble = Some(failure);
+            return;
+        }
+        if self
+            .worst
+            .as_ref()
+            .is_none_or(|worst| rank(worst) < rank(&failure))
+        {
+            self.worst = Some(failure);
+        }
+        self.tried += 1;
+        self.place = (self.place + 1) % self.settings.places.len().max(1);
+        let wait = if self.tried < self.settings.places.len() {
+            Duration::ZERO
+        } else {
+            self.tried = 0;
+            self.trouble = self.worst.take();
+            self.next_wait()
+        };
+        self.stage = Stage::Waits(now + wait);
+    }
+
+    fn close(&mut self) {
+        self.connection = None;
+        // A task for the connection that is closed would meet the next one.
+        self.tasks.clear();
+        self.tasks.push_back(Task::Close);
+    }
+
+    fn next_wait(&mut self) -> Duration {
+        let wait = self.back_off;
+        self.back_off = (wait * 2).min(LONGEST_WAIT);
+        wait
+    }
+
+    fn send_next(&mut self, now: Instant) {
+        let is_held = self.hold.is_some_and(|until| now < until);
+        while !is_held && self.is_open() && self.sent.is_none() {
+            let (Some(pending), Some(connection)) = (self.queue.pop_front(), &mut self.connection)
+            else {
+                return;
+            };
+            let timeout = self.settings.statement_timeout;
+            match connection.send(&pending.request, timeout) {
+                Ok(()) => self.sent = Some((pending, now + timeout + MARGIN)),
+                Err(failure) => self.done.push_back((pending.ticket, Err(failure))),
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        let place = self.settings.places.get(self.place);
+        place.map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// How much a failure tells: that one of several servers is a standby is as it should be.
+fn rank(failure: &Failure) -> u8 {
+    match failure.kind {
+        Kind::ReadOnly => 0,
+        Kind::Down | Kind::Slow => 1,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests;

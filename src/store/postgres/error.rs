@@ -1,0 +1,230 @@
+//! Why the database does not do what is asked, and what to do about it.
+
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::ErrorResponseBody;
+use std::fmt;
+
+/// What is wrong, as far as the remedy depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Nobody answers, or the connection has ended.
+    Down,
+    /// It takes too long.
+    Slow,
+    /// The password is wrong, or there is none.
+    Password,
+    /// The server does not let this account in from here.
+    Refused,
+    /// It asks for the password in a way that gives it away.
+    Method,
+    /// There is no such database.
+    NoDatabase,
+    /// The account may not do that.
+    Rights,
+    /// It takes no changes.
+    ReadOnly,
+    /// The tables are not there, or not as they should be.
+    NoTables,
+    /// A later wecrelay made the tables.
+    Newer,
+    /// It speaks no TLS.
+    NoTls,
+    /// Its certificate, or ours, does not do.
+    Certificate,
+    /// It has no room left on its disk.
+    Full,
+    /// It has too many connections.
+    Crowded,
+    /// Two transactions stood in each other's way: the same works again.
+    Again,
+    /// It does not take this row.
+    Data,
+    /// What it says is none of its protocol.
+    Protocol,
+    /// Something else.
+    Other,
+}
+
+/// Why the database does not do what is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub kind: Kind,
+    /// Which server, as in the URL.
+    pub place: String,
+    /// What it says, or what happened.
+    pub says: String,
+}
+
+impl Failure {
+    /// Something that happened at a server.
+    #[must_use]
+    pub fn new(kind: Kind, place: &str, says: impl Into<String>) -> Self {
+        Self {
+            kind,
+            place: place.to_owned(),
+            says: says.into(),
+        }
+    }
+
+    /// Whether asking again on this connection is of no use.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Down | Kind::Protocol | Kind::ReadOnly | Kind::Certificate
+        )
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, place, says } = self;
+        write!(f, "PostgreSQL at {place}: {says}")?;
+        let remedy = remedy(*kind);
+        if !remedy.is_empty() {
+            write!(f, "; {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+fn remedy(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Down => "is it running, and does a firewall let this machine through?",
+        Kind::Slow => "look for locks and for a standby that it waits for (pg_stat_activity)",
+        Kind::Password => {
+            "set the password with ALTER ROLE, and give it here in a file that passfile= names or in PGPASSWORD"
+        }
+        Kind::Refused => "let the account in from this machine in pg_hba.conf",
+        Kind::Method => {
+            "use scram-sha-256: set password_encryption, set the password anew, and name it in pg_hba.conf"
+        }
+        Kind::NoDatabase => "make it with CREATE DATABASE, or name another one in the URL",
+        Kind::Rights => {
+            "grant SELECT, INSERT, UPDATE and DELETE on its tables to the account; \"wecrelay store schema\" prints both"
+        }
+        Kind::ReadOnly => "name all servers in the URL, so that the primary is found",
+        Kind::NoTables => {
+            "make the tables with what \"wecrelay store schema\" prints, or let the account make them"
+        }
+        Kind::Newer => "use that version, or another database",
+        Kind::NoTls => {
+            "turn TLS on there (ssl = on), or say sslmode=disable if the network between is yours"
+        }
+        Kind::Certificate => {
+            "sslrootcert= names the authority, and the certificate has to be for the name in the URL"
+        }
+        Kind::Full => "make room on its disk",
+        Kind::Crowded => "raise max_connections, or put pgbouncer between",
+        Kind::Protocol => "is that the port of PostgreSQL?",
+        Kind::Again | Kind::Data | Kind::Other => "",
+    }
+}
+
+/// What a server says is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) code: String,
+    pub(super) is_fatal: bool,
+    says: String,
+}
+
+impl Complaint {
+    pub(super) fn read(body: &ErrorResponseBody) -> Self {
+        let mut complaint = Self::default();
+        let mut fields = body.fields();
+        // Whatever comes after a broken field cannot be read.
+        while let Ok(Some(field)) = fields.next() {
+            let value = String::from_utf8_lossy(field.value_bytes());
+            match field.type_() {
+                b'C' => complaint.code = value.into_owned(),
+                b'M' => complaint.says = value.chars().take(500).collect(),
+                // Never translated, unlike S, and known since 9.6.
+                b'V' => complaint.is_fatal = value != "ERROR",
+                b'S' if matches!(&*value, "FATAL" | "PANIC") => complaint.is_fatal = true,
+                _ => {}
+            }
+        }
+        complaint
+    }
+
+    pub(super) fn at(self, place: &str) -> Failure {
+        let kind = self.kind();
+        Failure::new(kind, place, format!("{} ({})", self.says, self.code))
+    }
+
+    /// By its SQLSTATE (appendix A of the manual).
+    fn kind(&self) -> Kind {
+        let kind = match self.code.as_str() {
+            "28P01" => Kind::Password,
+            "28000" => Kind::Refused,
+            "3D000" => Kind::NoDatabase,
+            "42501" => Kind::Rights,
+            "25006" => Kind::ReadOnly,
+            "42P01" | "42703" | "42P10" | "3F000" => Kind::NoTables,
+            "53100" => Kind::Full,
+            "53300" => Kind::Crowded,
+            "57014" | "55P03" => Kind::Slow,
+            "40001" | "40P01" => Kind::Again,
+            // pgbouncer says all with one code.
+            "08P01" if self.says.contains("no such user") => Kind::Password,
+            "08P01" if self.says.contains("password authentication failed") => Kind::Password,
+            "08P01" if self.says.contains("no such database") => Kind::NoDatabase,
+            code => match code.get(..2) {
+                Some("08" | "57") => Kind::Down,
+                Some("22" | "23" | "54") => Kind::Data,
+                _ => Kind::Other,
+            },
+        };
+        match kind {
+            Kind::Other | Kind::Slow if self.is_fatal => Kind::Down,
+            kind => kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(code: &str, says: &str) -> Kind {
+        let complaint = Complaint {
+            code: code.into(),
+            is_fatal: false,
+            says: says.into(),
+        };
+        complaint.kind()
+    }
+
+    #[test]
+    fn a_code_is_told_by_itself_or_by_its_class() {
+        for (code, expected) in [
+            ("28P01", Kind::Password),
+            ("3D000", Kind::NoDatabase),
+            ("42501", Kind::Rights),
+            ("25006", Kind::ReadOnly),
+            ("42P01", Kind::NoTables),
+            ("53100", Kind::Full),
+            ("57P01", Kind::Down),
+            ("08006", Kind::Down),
+            ("40P01", Kind::Again),
+            ("22021", Kind::Data),
+            ("XX000", Kind::Other),
+            ("", Kind::Other),
+        ] {
+            assert_eq!(kind(code, "words"), expected, "{code}");
+        }
+        assert_eq!(kind("08P01", "no such database: a"), Kind::NoDatabase);
+    }
+
+    #[test]
+    fn each_text_ends_with_what_to_do() {
+        let failure = Failure::new(Kind::NoDatabase, "db.example:5432", "no \"a\" (3D000)");
+        let text = "PostgreSQL at db.example:5432: no \"a\" (3D000); make it with CREATE DATABASE, \
+                    or name another one in the URL";
+        assert_eq!(failure.to_string(), text);
+    }
+}
