@@ -97,6 +97,18 @@ impl Stored {
         xml
     }
 
+    /// What is further of the two in each channel.
+    #[must_use]
+    pub fn furthest(mut self, other: &Self) -> Self {
+        for held in &other.held {
+            let own = self.find(&held.position.channel);
+            if own.is_none_or(|own| own.position.record < held.position.record) {
+                self.set(held.position.clone(), held.is_weak);
+            }
+        }
+        self
+    }
+
     /// Lets a channel stand no further than `record`.
     pub fn lower(&mut self, channel: &str, record: u64) {
         let is_same = |held: &&mut Held| held.position.channel.eq_ignore_ascii_case(channel);

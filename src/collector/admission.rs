@@ -7,7 +7,7 @@
 
 use super::batches::Batch;
 use super::had::{Lack, Whose};
-use super::{Collector, ConnId, OutputId, Timer};
+use super::{Collector, ConnId, OutputId, Timer, who};
 use crate::base::clock::Now;
 use crate::connection::Answer;
 use crate::output::link::{CAPACITY, Link};
@@ -83,6 +83,12 @@ impl Collector {
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
         self.timers.insert((batch.until, Timer::Batch(id)));
+        // Its row is read while outputs have the events.
+        if let Some(mark) = &batch.mark {
+            let former = || who::former_keys(&mark.identity, &mark.key);
+            self.ledger.want_since(&mark.key, batch.since, former);
+            self.ledger.read();
+        }
         let needs_nothing = self.needs_nothing(&batch);
         let can_begin = self.waiting.is_empty() && self.is_flowing(now);
         if needs_nothing || can_begin {

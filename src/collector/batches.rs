@@ -1,12 +1,10 @@
 //! A batch from its frames to its Ack: delivered by all outputs, its bookmark
 //! committed, acknowledged; or handed back by 503.
 
-use super::bookmarks::Outcome;
 use super::had::Whose;
-use super::known::Before;
 use super::setbacks::{self, Who};
 use super::waiting::Place;
-use super::{Collector, ConnId, OutputId, Timer, seconds};
+use super::{Collector, ConnId, OutputId, Timer};
 use crate::auth::Identity;
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
@@ -14,7 +12,7 @@ use crate::connection::Answer;
 use crate::hosts;
 use crate::output::queue::{BatchId, Frames};
 use crate::protocol::wsman::{self, Header};
-use crate::store::{Stamp, Store};
+use crate::store::Ticket;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -37,6 +35,8 @@ pub(super) struct Mark {
     /// Whose it is.
     pub(super) identity: Rc<Identity>,
     pub(super) bookmark: Bookmark,
+    /// Another relay has written since the host came here.
+    pub(super) has_raced: bool,
     pub(super) facts: BatchFacts,
     pub(super) rules: bookmark::Rules,
     /// Where it comes from.
@@ -71,6 +71,8 @@ pub(super) struct Batch {
     pub(super) header: Header,
     pub(super) mark: Option<Mark>,
     pub(super) events: usize,
+    /// Its bookmark has to be known as of then.
+    pub(super) since: Ticket,
     /// Name of the subscription that it answers.
     pub(super) subscription: String,
     /// Whose it is in the table of hosts, and for which subscription.
@@ -131,107 +133,13 @@ impl Collector {
         }
     }
 
-    /// Commits the bookmarks of all batches that were delivered since the last
-    /// call, in one transaction, and acknowledges them. Call it once a turn.
-    pub fn commit(&mut self, now: Now, store: &mut dyn Store) {
-        if self.delivered.is_empty() {
-            return;
-        }
-        let ids = std::mem::take(&mut self.delivered);
-        let taken = ids.into_iter();
-        let taken = taken.filter_map(|id| Some((id, self.take_batch(id)?)));
-        let (ids, mut batches): (Vec<_>, Vec<_>) = taken.unzip();
-        let marks = batches.iter_mut().map(|batch| batch.mark.take());
-        let marks: Vec<_> = marks.collect();
-        self.watch_for_clones(now, &batches, &marks);
-        let stamp = Stamp {
-            wall: seconds(now),
-            ran: self.known.hosts.ran(),
-            network: None,
-        };
-        match self.bookmarks.record(&marks, stamp, store) {
-            Ok(mut recorded) => {
-                let counts = self.bookmarks.note(&marks, &mut recorded);
-                self.counters.bookmarks_aside += counts.aside;
-                self.counters.bookmarks_crowded += counts.crowded;
-                if std::mem::take(&mut self.commit_failing) {
-                    log::info!("bookmarks are stored again");
-                    self.disarm_probe();
-                }
-                let settled = ids
-                    .into_iter()
-                    .zip(&batches)
-                    .zip(marks.into_iter().zip(recorded));
-                for ((id, batch), (mark, outcome)) in settled {
-                    self.settle_batch(now, (id, batch), mark, outcome);
-                }
-            }
-            Err(error) => {
-                store.rollback();
-                if !std::mem::replace(&mut self.commit_failing, true) {
-                    log::error!("{error}; batches are handed back to their sources until it works");
-                }
-                self.arm_probe(now);
-                for (id, batch) in ids.iter().zip(&batches) {
-                    self.note_had(now, *id, batch);
-                    self.hand_back(now, batch);
-                }
-            }
-        }
-        self.bookmarks.note_condition(store);
-        self.begin_waiting(now);
-    }
-
-    fn watch_for_clones(&mut self, now: Now, batches: &[Batch], marks: &[Option<Mark>]) {
-        for (batch, mark) in batches.iter().zip(marks) {
-            let is_open = |conn| self.connections.contains_key(&conn);
-            let known = batch
-                .host
-                .as_ref()
-                .and_then(|(key, _)| self.known.hosts.get(key));
-            let were_two = known.is_some_and(|host| host.clones.is_some());
-            if let Some(mark) = mark
-                && let Some(two) = self
-                    .bookmarks
-                    .watch(now, batch.conn, mark, were_two, is_open)
-                && let Some((host, _)) = &batch.host
-            {
-                self.counters.clones += 1;
-                self.known
-                    .hosts
-                    .note_clones(host, seconds(now), two.addresses);
-            }
-        }
-    }
-
-    /// Answers a batch, with what came of its bookmark.
-    fn settle_batch(
-        &mut self,
-        now: Now,
-        (id, batch): (BatchId, &Batch),
-        mark: Option<Mark>,
-        outcome: Option<Option<Outcome>>,
-    ) {
-        let Some(outcome) = outcome else {
-            self.note_had(now, id, batch);
-            return self.hand_back(now, batch);
-        };
-        let before = mark.zip(outcome).map(|(mark, outcome)| Before {
-            stored: outcome.before,
-            facts: mark.facts,
-        });
-        self.setbacks.note_acknowledged(batch.who().as_ref());
-        self.note_acknowledged(now, batch, before);
-        self.acknowledge(now, batch);
-    }
-
-    fn take_batch(&mut self, id: BatchId) -> Option<Batch> {
+    pub(super) fn take_batch(&mut self, id: BatchId) -> Option<Batch> {
         let batch = self.batches.remove(&id)?;
         self.timers.remove(&(batch.until, Timer::Batch(id)));
         Some(batch)
     }
 
-    fn acknowledge(&mut self, now: Now, batch: &Batch) {
+    pub(super) fn acknowledge(&mut self, now: Now, batch: &Batch) {
         self.counters.batches += 1;
         let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
         self.counters.events += events;
@@ -244,7 +152,7 @@ impl Collector {
         self.answer(now, batch.conn, &Answer::Envelope(200, &ack));
     }
 
-    fn hand_back(&mut self, now: Now, batch: &Batch) {
+    pub(super) fn hand_back(&mut self, now: Now, batch: &Batch) {
         self.counters.unavailable += 1;
         self.answer(now, batch.conn, &Answer::Empty(503));
     }
@@ -263,6 +171,7 @@ impl Collector {
             self.note_had(now, id, &batch);
         }
         self.delivered.retain(|delivered| *delivered != id);
+        self.pending.retain(|pending| *pending != id);
         log::debug!(
             "batch of {} events not delivered in time: handed back",
             batch.events
@@ -271,7 +180,7 @@ impl Collector {
     }
 
     /// Remembers which outputs have what of a batch that is handed back.
-    fn note_had(&mut self, now: Now, id: BatchId, batch: &Batch) {
+    pub(super) fn note_had(&mut self, now: Now, id: BatchId, batch: &Batch) {
         for index in 0..self.links.len() {
             let left = self.links.get_mut(index).and_then(|l| l.cancel(now, id));
             let Some(frames) = self.frames_for(batch, OutputId(index)) else {

@@ -1,18 +1,15 @@
 //! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
 
+use super::ConnId;
 use super::batches::Mark;
 use super::clones::{Clones, Two};
-use super::{ConnId, who};
 use crate::base::clock::Now;
-use crate::bookmark::{self, Judgement, Reason, Stored, judge};
-use crate::store::{self, Change, Condition, Error, Owner, Room, Stamp, Store, Usage};
+use crate::bookmark::{self, Bookmark, Judgement, Reason, Stored, judge};
+use crate::store::{Condition, Error, Owner, Room, Usage};
 use std::collections::HashSet;
 
 /// Sources that are remembered, so that one which stays as it is gets one warning.
 const TOLD: usize = 10_000;
-/// Batches that one turn is tried again without, since their rows cannot be written. More
-/// than that, the disk is bad.
-const LEFT_OUT: usize = 16;
 
 /// What is known of bookmarks beside the store.
 #[derive(Debug, Default)]
@@ -24,9 +21,9 @@ pub(super) struct Bookmarks {
     clones: Clones,
 }
 
-/// What came of the batches of a turn, in their order: `None` for one that is to be handed
-/// back, since its row cannot be written.
-pub(super) type Recorded = Vec<Option<Option<Outcome>>>;
+/// What came of a bookmark, what replaces the stored one, and what is kept aside, with the
+/// reason.
+pub(super) type Judged = (Outcome, Option<Stored>, Option<(Bookmark, String)>);
 
 /// What came of one bookmark.
 #[derive(Debug)]
@@ -47,17 +44,23 @@ pub(super) struct Counts {
 }
 
 impl Bookmarks {
-    /// Counts what the store holds. Without it everything has room.
-    pub(super) fn count(&mut self, store: &mut dyn Store) {
-        match store.usage() {
+    /// Takes what the store holds. Without it everything has room.
+    pub(super) fn note_counted(&mut self, usage: Result<Vec<(Owner, Usage)>, Error>) {
+        match usage {
             Ok(usage) => self.room = Room::new(usage),
             Err(error) => log::error!("bookmarks cannot be counted: {error}"),
         }
     }
 
-    /// Takes note of how the store is, at the end of a turn.
-    pub(super) fn note_condition(&mut self, store: &dyn Store) {
-        self.condition = store.condition();
+    /// Takes note of how the store is.
+    pub(super) fn note_condition(&mut self, condition: Condition) {
+        if condition.trouble != self.condition.trouble {
+            match &condition.trouble {
+                Some(trouble) => log::error!("{trouble}; nothing is acknowledged until that ends"),
+                None => log::info!("the state can be written again"),
+            }
+        }
+        self.condition = condition;
     }
 
     pub(super) fn condition(&self) -> &Condition {
@@ -90,75 +93,37 @@ impl Bookmarks {
         Some(two)
     }
 
-    /// Stores the bookmarks of a turn in one transaction.
-    ///
-    /// # Errors
-    /// None of them was stored.
-    pub(super) fn record(
-        &mut self,
-        marks: &[Option<Mark>],
-        stamp: Stamp,
-        store: &mut dyn Store,
-    ) -> Result<Recorded, Error> {
-        let mut left_out = HashSet::new();
-        loop {
-            match self.try_record(marks, &left_out, stamp, store) {
-                Ok(recorded) => return store.commit().map(|()| recorded),
-                Err((at, error)) if error.is_of_one_row() && left_out.len() < LEFT_OUT => {
-                    store.rollback();
-                    left_out.insert(at);
-                }
-                Err((_, error)) => return Err(error),
-            }
-        }
-    }
-
-    fn try_record(
-        &mut self,
-        marks: &[Option<Mark>],
-        left_out: &HashSet<usize>,
-        stamp: Stamp,
-        store: &mut dyn Store,
-    ) -> Result<Recorded, (usize, Error)> {
-        let mut recorded = Vec::with_capacity(marks.len());
-        for (at, mark) in marks.iter().enumerate() {
-            recorded.push(match mark {
-                _ if left_out.contains(&at) => None,
-                None => Some(None),
-                Some(mark) => {
-                    let outcome = self.put(mark, stamp, store);
-                    Some(Some(outcome.map_err(|error| (at, error))?))
-                }
-            });
-        }
-        Ok(recorded)
-    }
-
-    fn put(&mut self, mark: &Mark, stamp: Stamp, store: &mut dyn Store) -> Result<Outcome, Error> {
+    /// What becomes of a bookmark where `before` is stored: what replaces that, if anything,
+    /// and what is kept aside, with the reason.
+    pub(super) fn judge(&mut self, mark: &Mark, before: Option<Stored>) -> Judged {
         let Mark { key, facts, .. } = mark;
-        let before = store::adopt(store, key, || who::former_keys(&mark.identity, key))?;
         let judgement = judge(before.as_ref(), &mark.bookmark, facts, mark.rules);
-        let Judgement { stored, refused } = judgement;
-        let network = key.identity().is_none().then_some(mark.network);
-        let stamp = Stamp { network, ..stamp };
+        let Judgement {
+            mut stored,
+            mut refused,
+        } = judgement;
+        if mark.has_raced
+            && let Some(before) = &before
+        {
+            refused.clear();
+            stored = stored.map(|stored| stored.furthest(before));
+            stored = stored.filter(|stored| stored != before);
+        }
         let mut outcome = Outcome {
             before,
             refused,
             grown: None,
             is_crowded: false,
         };
-        if let Some(stored) = stored
-            && let Some(mut stored) = self.fit(mark, stored, &mut outcome)
-        {
+        let fitting = stored.and_then(|stored| self.fit(mark, stored, &mut outcome));
+        let latest = fitting.map(|mut stored| {
             let before = outcome.before.as_ref();
             self.clones.hold_back(key, &mut stored, before);
-            store.put(key, Change::Latest(&stored), stamp)?;
-        }
-        if !outcome.refused.is_empty() {
-            let reason = words(&outcome.refused);
-            store.put(key, Change::Aside(&mark.bookmark, &reason), stamp)?;
-        }
-        Ok(outcome)
+            stored
+        });
+        let is_refused = !outcome.refused.is_empty();
+        let aside = is_refused.then(|| (mark.bookmark.clone(), words(&outcome.refused)));
+        (outcome, latest, aside)
     }
 
     /// What of a bookmark there is room for.
@@ -183,27 +148,26 @@ impl Bookmarks {
         before.map(|before| stored.without_new(before))
     }
 
-    /// Says and counts what has become of a turn.
-    pub(super) fn note(&mut self, marks: &[Option<Mark>], recorded: &mut Recorded) -> Counts {
+    /// It lasts, and takes room.
+    pub(super) fn note_grown(&mut self, outcome: &mut Outcome) {
+        if let Some((owner, more)) = outcome.grown.take() {
+            self.room.note(owner, more);
+        }
+    }
+
+    /// Says and counts what has become of a bookmark.
+    pub(super) fn note(&mut self, mark: &Mark, outcome: &Outcome) -> Counts {
         let mut counts = Counts::default();
-        for (mark, outcome) in marks.iter().zip(recorded) {
-            let (Some(mark), Some(Some(outcome))) = (mark, outcome) else {
-                continue;
-            };
-            if let Some((owner, more)) = outcome.grown.take() {
-                self.room.note(owner, more);
-            }
-            if outcome.is_crowded {
-                counts.crowded += 1;
-                self.say_crowded(mark);
-            }
-            match outcome.refused.is_empty() {
-                true if self.told.is_empty() => {}
-                true => drop(self.told.remove(&mark.key)),
-                false => {
-                    counts.aside += 1;
-                    self.say_aside(mark, &outcome.refused);
-                }
+        if outcome.is_crowded {
+            counts.crowded += 1;
+            self.say_crowded(mark);
+        }
+        match outcome.refused.is_empty() {
+            true if self.told.is_empty() => {}
+            true => drop(self.told.remove(&mark.key)),
+            false => {
+                counts.aside += 1;
+                self.say_aside(mark, &outcome.refused);
             }
         }
         counts

@@ -6,7 +6,6 @@ use crate::auth::Secured;
 use crate::base::clock::Now;
 use crate::connection::{Answer, Connection, Event, Refusal, RefusalKind};
 use crate::metrics::Outcome;
-use crate::store::Store;
 use rand::Rng;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
@@ -23,6 +22,7 @@ impl Collector {
             connection,
             armed: None,
             buffered: 0,
+            since: self.ledger.mark(),
             is_handshaking: false,
         };
         self.connections.insert(id, Box::new(slot));
@@ -75,13 +75,7 @@ impl Collector {
         }
     }
 
-    pub(super) fn handle_received(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        bytes: &[u8],
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn handle_received(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
         let last_hold = self.last_hold(now);
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
@@ -91,44 +85,32 @@ impl Collector {
             slot.connection.note_unread(since, until);
         }
         slot.connection.handle_received(now, bytes);
-        self.advance(now, id, store);
+        self.advance(now, id);
         self.relieve(now, id);
     }
 
-    pub(super) fn handle_sent(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        count: usize,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn handle_sent(&mut self, now: Now, id: ConnId, count: usize) {
         let Some(slot) = self.connections.get_mut(&id) else {
             return;
         };
         slot.connection.handle_written(now, count);
         if slot.connection.outgoing().is_empty() {
-            self.advance(now, id, store);
+            self.advance(now, id);
         }
     }
 
     /// Handles all requests of a connection that can be handled now.
-    pub(super) fn advance(&mut self, now: Now, id: ConnId, store: &mut dyn Store) {
+    pub(super) fn advance(&mut self, now: Now, id: ConnId) {
         while let Some(event) = self.poll_connection(now, id) {
-            self.handle_event(now, id, event, store);
+            self.handle_event(now, id, event);
         }
         self.settle(now, id);
     }
 
-    pub(super) fn handle_event(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        event: Event,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn handle_event(&mut self, now: Now, id: ConnId, event: Event) {
         self.note_authentication(now, id);
         match event {
-            Event::Message(message) => self.handle_message(now, id, &message, store),
+            Event::Message(message) => self.handle_message(now, id, &message),
             Event::Ask => self.ask(now, id),
             Event::Refused(refusal) => self.note_refusal(now, id, &refusal),
         }
@@ -195,6 +177,7 @@ impl Collector {
             self.room.remove(id);
             self.disarm(id, slot.armed);
             self.guesses.forget(id);
+            self.take_question(id);
         }
     }
 

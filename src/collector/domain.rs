@@ -7,7 +7,6 @@ use crate::auth::Verdict;
 use crate::base::clock::Now;
 use crate::connection::Event;
 use crate::protocol::ntlm::Question;
-use crate::store::Store;
 
 impl Collector {
     /// What the domain is to be asked of a source; none if the source has gone.
@@ -49,21 +48,15 @@ impl Collector {
         }
     }
 
-    pub(super) fn handle_judged(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        verdict: &Verdict,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn handle_judged(&mut self, now: Now, id: ConnId, verdict: &Verdict) {
         self.note_domain(verdict);
         let asked = self.guesses.answered(id);
         if let Some(slot) = self.connections.get_mut(&id) {
             let rules = &self.settings.rules;
             if let Some(event) = slot.connection.handle_verdict(now, verdict.clone(), rules) {
-                self.handle_event(now, id, event, store);
+                self.handle_event(now, id, event);
             }
-            self.advance(now, id, store);
+            self.advance(now, id);
         } else if let (Verdict::Refused(_), Some(guess)) = (verdict, asked) {
             // Whoever guesses need not wait for the answer to have it counted.
             self.guesses.fail(&guess);

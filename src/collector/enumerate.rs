@@ -1,44 +1,48 @@
 //! The answer to Enumerate: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
+use super::known::Known;
+use super::questions::Question;
 use super::requests::new_uuid;
 use super::who::Source;
-use super::{Collector, known, seconds, sources, who};
+use super::{Collector, Settings, known, seconds, sources};
 use crate::base::clock::Now;
+use crate::bookmark::Key;
 use crate::connection::{Answer, Message};
 use crate::protocol::wsman::{self, Header, Offer, Policy, Subscription};
-use crate::store::{self, Store};
 use rand::Rng;
 
 impl Collector {
-    pub(super) fn handle_enumerate(
-        &mut self,
-        now: Now,
-        source: &Source,
-        header: &Header,
-        message: &Message,
-        store: &mut dyn Store,
-    ) {
-        let base = self.address_for(source, header, message);
-        let current = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
-        let all = &self.settings.subscriptions;
-        let is_settled = self.known.is_settled(now, &source.sender(header));
-        let wanted: Vec<_> = all
-            .iter()
-            .filter(current)
-            .filter(|s| is_settled || !known::is_for_reports(s))
-            .filter(|s| source.refusal_among(s, all).is_none())
-            .collect();
-        let found = wanted
-            .iter()
-            .map(|s| stored_bookmark(source, s, header, store));
-        let bookmarks: Vec<_> = match found.collect() {
-            Ok(bookmarks) => bookmarks,
-            Err(error) => {
-                log::error!("{error}");
-                return self.answer(now, source.conn, &Answer::Empty(503));
-            }
+    /// Where the bookmarks of these stand.
+    pub(super) fn bookmark_keys(&self, now: Now, source: &Source, header: &Header) -> Vec<Key> {
+        let wanted = wanted(&self.settings, &self.known, now, (source, header));
+        let keys = wanted
+            .into_iter()
+            .map(|subscription| source.key(subscription.id(), header));
+        keys.flatten().collect()
+    }
+
+    /// Answers a host whose bookmarks are known.
+    pub(super) fn answer_enumerate(&mut self, now: Now, question: &Question) {
+        let Question {
+            source,
+            header,
+            base,
+            found,
+            ..
+        } = question;
+        let mut wanted = wanted(&self.settings, &self.known, now, (source, header));
+        // What a reload has brought since it asked comes with its next question.
+        wanted.retain(|s| match source.key(s.id(), header) {
+            Ok(key) => found.contains_key(&key),
+            Err(_) => true,
+        });
+        let bookmark = |subscription: &&Subscription| {
+            let key = source.key(subscription.id(), header).ok()?;
+            let stored = found.get(&key)?.as_ref()?;
+            stored.offer(subscription.read_existing)
         };
+        let bookmarks: Vec<_> = wanted.iter().map(bookmark).collect();
         let address = (base.as_str(), &source.policy());
         let answer = enumerate_response(header, &wanted, &bookmarks, address, &mut self.random);
         if !answer.left_out.is_empty() {
@@ -70,7 +74,7 @@ impl Collector {
             );
             let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
             self.sources
-                .note_enumerated(now, name, (address, sid), &base, heartbeat);
+                .note_enumerated(now, name, (address, sid), base, heartbeat);
         }
         self.answer(now, source.conn, &Answer::Envelope(200, &answer.xml));
     }
@@ -106,7 +110,12 @@ impl Collector {
     }
 
     /// Scheme, host and port by which this source reaches us.
-    fn address_for(&self, source: &Source, header: &Header, message: &Message) -> String {
+    pub(super) fn address_for(
+        &self,
+        source: &Source,
+        header: &Header,
+        message: &Message,
+    ) -> String {
         let (scheme, usual) = if source.is_secure {
             ("https", "5986")
         } else {
@@ -123,6 +132,23 @@ impl Collector {
             .unwrap_or(usual);
         format!("{scheme}://{hostname}:{port}")
     }
+}
+
+/// The subscriptions that a host gets.
+fn wanted<'s>(
+    settings: &'s Settings,
+    known: &Known,
+    now: Now,
+    (source, header): (&Source, &Header),
+) -> Vec<&'s Subscription> {
+    let current = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
+    let all = &settings.subscriptions;
+    let is_settled = known.is_settled(now, &source.sender(header));
+    let offered = all.iter().filter(current);
+    offered
+        .filter(|s| is_settled || !known::is_for_reports(s))
+        .filter(|s| source.refusal_among(s, all).is_none())
+        .collect()
 }
 
 fn enumerate_response(
@@ -144,20 +170,6 @@ fn enumerate_response(
         })
         .collect();
     wsman::enumerate_response(header, &offers, &mut || new_uuid(random))
-}
-
-fn stored_bookmark(
-    source: &Source,
-    subscription: &Subscription,
-    header: &Header,
-    store: &mut dyn Store,
-) -> Result<Option<String>, store::Error> {
-    let Ok(key) = source.key(subscription.id(), header) else {
-        return Ok(None);
-    };
-    let former = who::former_keys(&source.identity, &key);
-    let stored = store::find(store, &key, former)?;
-    Ok(stored.and_then(|stored| stored.offer(subscription.read_existing)))
 }
 
 /// The host and port of an http URL.

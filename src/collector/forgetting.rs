@@ -6,7 +6,7 @@ use super::Collector;
 use crate::base::clock::Now;
 use crate::bookmark;
 use crate::hosts;
-use crate::store::Store;
+use crate::store::Job;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -45,47 +45,57 @@ impl Forgetting {
         std::mem::take(&mut self.hosts)
     }
 
+    /// Bookmarks were forgotten.
+    pub(super) fn note_gone(&mut self, count: usize) {
+        if let Some(walk) = &mut self.walk {
+            walk.bookmarks += count;
+        }
+    }
+
     /// They could not be stored.
     pub(super) fn put_back(&mut self, mut hosts: Vec<Rc<hosts::Key>>) {
         self.hosts.append(&mut hosts);
     }
 }
 
+/// What is old among bookmarks that were looked at.
+pub(super) struct Walked {
+    pub(super) gone: Vec<bookmark::Key>,
+    /// Of hosts that still come.
+    pub(super) kept: Vec<bookmark::Key>,
+    pub(super) is_last: bool,
+}
+
 impl Collector {
-    /// Forgets some of what is old. Answers whether nothing is left for now.
-    pub(super) fn forget_some(&mut self, now: Now, store: &mut dyn Store) -> bool {
-        let Some(age) = self.settings.forget_after else {
-            return true;
-        };
-        if self.known.forgetting.walk.is_none() {
-            if self
-                .known
-                .forgetting
-                .next
-                .is_some_and(|next| now.monotonic < next)
-            {
-                return true;
+    /// What to look at next, if there is anything.
+    pub(super) fn next_walk(&mut self, now: Now) -> Option<Job> {
+        let age = self.settings.forget_after?;
+        let forgetting = &mut self.known.forgetting;
+        if forgetting.walk.is_none() {
+            if forgetting.next.is_some_and(|next| now.monotonic < next) {
+                return None;
             }
             let every = (age / 10).clamp(*EVERY.start(), *EVERY.end());
-            self.known.forgetting.next = Some(now.monotonic + every);
+            forgetting.next = Some(now.monotonic + every);
             let old = self.known.hosts.forget(age.as_secs());
-            self.known.forgetting.walk = Some(Walk {
+            forgetting.walk = Some(Walk {
                 hosts: old.len(),
                 ..Walk::default()
             });
-            self.known.forgetting.hosts.extend(old);
+            forgetting.hosts.extend(old);
         }
-        let is_done = self.walk_on(age.as_secs(), store);
-        if is_done && let Some(walk) = self.known.forgetting.walk.take() {
-            self.say_forgotten(&walk, age, store);
-        }
-        is_done
+        let after = forgetting.walk.as_ref()?.after.clone();
+        Some(Job::Walk(after, AT_ONCE))
     }
 
-    fn say_forgotten(&mut self, walk: &Walk, age: Duration, store: &mut dyn Store) {
-        if walk.bookmarks > 0 {
-            self.bookmarks.count(store);
-        }
+    /// Answers whether bookmarks are to be counted anew.
+    pub(super) fn say_forgotten(&mut self) -> bool {
+        let (Some(walk), Some(age)) = (
+            self.known.forgetting.walk.take(),
+            self.settings.forget_after,
+        ) else {
+            return false;
+        };
         if walk.hosts > 0 || walk.bookmarks > 0 {
             log::info!(
                 "{} hosts and {} bookmarks forgotten: not heard of for {} h in which the relay \
@@ -95,39 +105,31 @@ impl Collector {
                 age.as_secs() / 3600
             );
         }
+        walk.bookmarks > 0
     }
 
-    /// Looks at the next bookmarks. Answers whether there are no more.
-    fn walk_on(&mut self, age: u64, store: &mut dyn Store) -> bool {
-        let Some(walk) = &mut self.known.forgetting.walk else {
-            return true;
-        };
-        let found = match store.walk(walk.after.as_ref(), AT_ONCE) {
-            Ok(found) => found,
-            Err(error) => {
-                log::debug!("old bookmarks cannot be looked for: {error}");
-                return true;
-            }
-        };
+    /// Sorts out what is old of the next bookmarks.
+    pub(super) fn sort_walked(&mut self, found: Vec<(bookmark::Key, u64)>) -> Walked {
         let is_last = found.len() < AT_ONCE;
-        walk.after = found.last().map(|(key, _)| key.clone());
+        if let Some(walk) = &mut self.known.forgetting.walk {
+            walk.after = found.last().map(|(key, _)| key.clone());
+        }
+        let age = self
+            .settings
+            .forget_after
+            .map_or(u64::MAX, |age| age.as_secs());
         let ran = self.known.hosts.ran();
         let old = found.into_iter();
         let old = old.filter(|(_, last)| ran.saturating_sub(*last) > age);
         let (kept, gone): (Vec<_>, Vec<_>) = old
             .map(|(key, _)| key)
             .partition(|key| self.is_in_use(key, age));
-        if !kept.is_empty() || !gone.is_empty() {
-            match store.sift(&gone, &kept, ran) {
-                Ok(()) => {
-                    if let Some(walk) = &mut self.known.forgetting.walk {
-                        walk.bookmarks += gone.len();
-                    }
-                }
-                Err(error) => log::debug!("old bookmarks are not forgotten: {error}"),
-            }
+        gone.iter().for_each(|key| self.ledger.forget(key));
+        Walked {
+            gone,
+            kept,
+            is_last,
         }
-        is_last
     }
 
     /// Whether the host of a bookmark still comes for its subscription. A quiet log moves no

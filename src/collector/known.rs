@@ -10,23 +10,17 @@ use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Stored};
 use crate::connection::Refusal;
 use crate::event;
-use crate::hosts::{self, Asked, Changes, Pulse, Report, Sender};
+use crate::hosts::{self, Asked, Report, Sender};
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use crate::protocol::wsman::{Header, RawEvent, Subscription, SubscriptionEnd};
-use crate::store::Store;
 use crate::windows::query;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How often hosts that have changed are stored.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// Seconds after which a host is asked how its forwarding goes.
 const SETTLED: u64 = 600;
-/// How many hosts are stored in one turn: sources wait meanwhile.
-const SAVED_AT_ONCE: usize = 200;
 
 /// What a batch found and brought; without a bookmark there is none of it.
 pub(super) struct Before {
@@ -43,10 +37,6 @@ pub(super) struct Known {
     reporting: Vec<Uuid>,
     running: Running,
     pub(super) forgetting: Forgetting,
-    save_at: Instant,
-    /// When it was stored last, and whether that fails.
-    saved: Option<Instant>,
-    save_failing: bool,
 }
 
 impl Known {
@@ -57,9 +47,6 @@ impl Known {
             reporting: reporting(settings),
             running: Running::new(now),
             forgetting: Forgetting::new(),
-            save_at: now.monotonic,
-            saved: None,
-            save_failing: false,
         }
     }
 
@@ -70,6 +57,11 @@ impl Known {
             self.hosts.shift(by);
         }
         self.hosts.set_ran(self.running.seconds(now));
+    }
+
+    /// Relays have run for so long with this state.
+    pub(super) fn go_on_from(&mut self, now: Now, ran: u64) {
+        self.running.go_on_from(now, ran);
     }
 
     /// Whether a host has come for so long that it is asked for reports. Who has just come
@@ -122,89 +114,6 @@ pub(super) fn asked(subscription: &Subscription) -> Asked<'_> {
 }
 
 impl Collector {
-    /// Takes what the store knows of hosts. Without it they are known when they come.
-    pub fn load_hosts(&mut self, store: &mut dyn Store) {
-        match store.load_hosts() {
-            Ok(saved) => {
-                self.known.running.go_on_from(saved.pulse.ran);
-                self.known.hosts.load(saved);
-            }
-            Err(error) => log::error!("what was known of hosts cannot be read: {error}"),
-        }
-        self.bookmarks.count(store);
-        self.bookmarks.note_condition(store);
-    }
-
-    /// When [`Collector::save_hosts`] has something to do.
-    #[must_use]
-    pub fn save_due(&self) -> Instant {
-        self.known.save_at
-    }
-
-    /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
-    pub fn save_hosts(&mut self, now: Now, store: &mut dyn Store) {
-        self.known.tick(now);
-        let is_done = self.save_some(now, store, false);
-        let is_done = self.forget_some(now, store) && is_done;
-        self.bookmarks.note_condition(store);
-        // A relay at rest writes seldom, so that disks may sleep.
-        self.known.save_at = match is_done {
-            true => now.monotonic + SAVE_EVERY,
-            false => now.monotonic,
-        };
-    }
-
-    /// Stores all hosts that have changed, and that the relay stops.
-    pub fn save_all_hosts(&mut self, now: Now, store: &mut dyn Store) {
-        while !self.save_some(now, store, true) {}
-    }
-
-    /// Answers whether nothing is left for now.
-    fn save_some(&mut self, now: Now, store: &mut dyn Store, is_stopped: bool) -> bool {
-        let written = seconds(now);
-        let pulse = Duration::from_secs(Pulse::EVERY);
-        let saved = self.known.saved;
-        let is_quiet = saved.is_some_and(|saved| now.monotonic < saved + pulse) && !is_stopped;
-        let mut forgotten = self.known.hosts.make_room();
-        forgotten.append(&mut self.known.forgetting.take_hosts());
-        if is_quiet && forgotten.is_empty() && !self.known.hosts.is_dirty() {
-            return true;
-        }
-        let keys = self.known.hosts.take_dirty(SAVED_AT_ONCE);
-        let refusals = self.known.hosts.take_refusals();
-        let changes = Changes {
-            hosts: keys
-                .iter()
-                .filter_map(|key| self.known.hosts.get(key))
-                .collect(),
-            forgotten: forgotten.clone(),
-            refusals,
-            pulse: Pulse {
-                ran: self.known.hosts.ran(),
-                started: self.known.hosts.up_since(),
-                written,
-                is_stopped,
-            },
-        };
-        match store.save_hosts(&changes) {
-            Ok(()) => {
-                self.known.saved = Some(now.monotonic);
-                if std::mem::take(&mut self.known.save_failing) {
-                    log::info!("hosts are stored again");
-                }
-                !self.known.hosts.is_dirty()
-            }
-            Err(error) => {
-                self.known.hosts.put_back(&keys);
-                self.known.forgetting.put_back(forgotten);
-                if !std::mem::replace(&mut self.known.save_failing, true) {
-                    log::error!("what is known of hosts is not stored, events go on: {error}");
-                }
-                true
-            }
-        }
-    }
-
     pub(super) fn note_acknowledged(&mut self, now: Now, batch: &Batch, before: Option<Before>) {
         let Some((key, subscription)) = &batch.host else {
             return;

@@ -3,8 +3,9 @@
 //! What happens goes in by [`Collector::handle`]; what is to be done comes out
 //! by [`Collector::poll_output`]. One turn of the event loop is: handle all
 //! that is ready, drain the outputs, write to the [`Link`]s, call
-//! [`Collector::commit`] once, drain again, sleep until
-//! [`Collector::poll_timeout`].
+//! [`Collector::commit`] once, give the store what [`Collector::poll_job`] has, drain again,
+//! sleep until [`Collector::poll_timeout`] or until the store answers, which goes in by
+//! [`Collector::handle_answer`]. Nothing here waits for the store.
 //!
 //! A batch goes one way: message, events, frames, [`Link`] queues, delivered by
 //! all, bookmark committed, Ack. A source that has gone meanwhile changes
@@ -14,7 +15,9 @@ mod admission;
 mod batches;
 mod bookmarks;
 mod bounds;
+mod chores;
 mod clones;
+mod committing;
 mod computer;
 mod connections;
 mod domain;
@@ -24,10 +27,12 @@ mod forms;
 mod guesses;
 mod had;
 mod known;
+mod ledger;
 mod links;
 mod own;
 mod pressure;
 mod principals;
+mod questions;
 mod repeats;
 mod requests;
 mod room;
@@ -48,17 +53,21 @@ use crate::output;
 use crate::output::link::{Link, Task};
 use crate::output::queue::BatchId;
 use crate::protocol::wsman::subscribe::Subscription;
-use crate::store::Store;
+use crate::store::Ticket;
 use crate::syslog::Mapping;
 use admission::Probe;
 use batches::Batch;
 use bookmarks::Bookmarks;
+use chores::Chores;
+use committing::Committing;
 use forms::Form;
 use guesses::Guesses;
 use had::Had;
 use ipnet::IpNet;
 use known::Known;
+use ledger::Ledger;
 use pressure::Pressure;
+use questions::Questions;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
@@ -167,6 +176,7 @@ pub enum Output {
 enum Timer {
     Connection(ConnId),
     Batch(BatchId),
+    Question(ConnId),
     Probe,
     Sweep,
 }
@@ -176,6 +186,8 @@ struct Slot {
     connection: Connection,
     armed: Option<Instant>,
     buffered: usize,
+    /// What is asked of the store since it came has at least this ticket.
+    since: Ticket,
     /// Its TLS handshake is not done.
     is_handshaking: bool,
 }
@@ -190,7 +202,15 @@ pub struct Collector {
     form_of_link: Vec<usize>,
     batches: HashMap<BatchId, Batch>,
     next_batch: u64,
+    /// Those that are delivered since the last [`Collector::commit`].
     delivered: Vec<BatchId>,
+    /// Those that wait for the store.
+    pending: Vec<BatchId>,
+    committing: Committing,
+    ledger: Ledger,
+    chores: Chores,
+    /// Hosts that wait for the store to answer them.
+    questions: Questions,
     waiting: Waiting,
     turns: Turns,
     had: Had,
@@ -242,6 +262,11 @@ impl Collector {
             batches: HashMap::new(),
             next_batch: 0,
             delivered: Vec::new(),
+            pending: Vec::new(),
+            committing: Committing::default(),
+            ledger: Ledger::default(),
+            chores: Chores::new(now),
+            questions: Questions::default(),
             waiting: Waiting::default(),
             turns: Turns::default(),
             had: Had::default(),
@@ -308,17 +333,17 @@ impl Collector {
     }
 
     /// Takes in what has happened.
-    pub fn handle(&mut self, now: Now, input: &Input<'_>, store: &mut dyn Store) {
+    pub fn handle(&mut self, now: Now, input: &Input<'_>) {
         self.known.tick(now);
         match *input {
             Input::Accepted(id, address) => self.handle_accepted(now, id, address),
             Input::Secured(id, secured) => self.handle_secured(now, id, secured),
             Input::Proxied(id, source) => self.handle_proxied(now, id, source),
             Input::Refused(id, kind, why) => self.handle_refused(now, id, kind, why),
-            Input::Received(id, bytes) => self.handle_received(now, id, bytes, store),
-            Input::Sent(id, count) => self.handle_sent(now, id, count, store),
+            Input::Received(id, bytes) => self.handle_received(now, id, bytes),
+            Input::Sent(id, count) => self.handle_sent(now, id, count),
             Input::Ended(id) => self.forget(id),
-            Input::Judged(id, verdict) => self.handle_judged(now, id, verdict, store),
+            Input::Judged(id, verdict) => self.handle_judged(now, id, verdict),
             Input::Timeout => self.handle_timeout(now),
             ref of_output => self.handle_output(now, of_output),
         }
@@ -338,12 +363,6 @@ impl Collector {
                 output => return Some(output),
             }
         }
-    }
-
-    /// Whether [`Collector::commit`] has something to do.
-    #[must_use]
-    pub fn wants_commit(&self) -> bool {
-        !self.delivered.is_empty()
     }
 
     /// When [`Input::Timeout`] is due.
@@ -375,6 +394,7 @@ impl Collector {
     pub fn is_finished(&self) -> bool {
         let mut slots = self.connections.values();
         self.batches.is_empty()
+            && self.questions.is_empty()
             && self.required().all(Link::is_idle)
             && slots.all(|slot| slot.connection.outgoing().is_empty())
     }
@@ -403,6 +423,7 @@ impl Collector {
             match timer {
                 Timer::Connection(id) => self.time_out_connection(now, id),
                 Timer::Batch(id) => self.hand_back_late(now, id),
+                Timer::Question(id) => self.time_out_question(now, id),
                 // Whatever comes next tries.
                 Timer::Probe => {}
                 Timer::Sweep => self.sweep(now),
@@ -419,6 +440,7 @@ impl Collector {
         self.setbacks.sweep(now);
         self.turns.sweep(now);
         self.had.sweep(now);
+        self.ledger.sweep(now);
         self.shed(now);
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{self, Event};
 use crate::hosts;
 use crate::output::queue::Frames;
 use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
-use crate::store::{self, Store};
+use crate::store;
 use crate::syslog::{self, Origin, framing};
 use rand::Rng;
 use std::rc::Rc;
@@ -31,13 +31,7 @@ impl From<String> for Unformatted {
 }
 
 impl Collector {
-    pub(super) fn handle_message(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        message: &Message,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn handle_message(&mut self, now: Now, conn: ConnId, message: &Message) {
         let Some(slot) = self.connections.get(&conn) else {
             return;
         };
@@ -47,6 +41,7 @@ impl Collector {
         let address = slot.connection.address();
         let source = Source {
             conn,
+            since: slot.since,
             address,
             is_admitted: self.settings.principals.admits(identity),
             identity: Rc::clone(identity),
@@ -60,7 +55,7 @@ impl Collector {
         let header = parsed.header;
         log::debug!("source {}: {}", source.describe(&header), header.action);
         match parsed.body {
-            Body::Enumerate => self.handle_enumerate(now, &source, &header, message, store),
+            Body::Enumerate => self.handle_enumerate(now, source, header, message),
             Body::Heartbeat => self.handle_heartbeat(now, &source, &header, &message.target),
             Body::Events(events) => {
                 self.handle_events(now, &source, header, &events, message);
@@ -192,6 +187,7 @@ impl Collector {
             header,
             mark,
             events: events.len(),
+            since: source.since,
             subscription: name,
             host,
             address: source.address,
@@ -225,6 +221,7 @@ impl Collector {
                 key,
                 identity: Rc::clone(&source.identity),
                 bookmark,
+                has_raced: false,
                 facts,
                 rules: bookmark::Rules {
                     is_proved: !source.identity.method.is_anonymous(),

@@ -26,9 +26,11 @@ impl Running {
         }
     }
 
-    /// Relays have run for so long before this one.
-    pub(super) fn go_on_from(&mut self, before: u64) {
-        self.before = before;
+    /// Relays have run for so long in all, if that is more than is known here.
+    pub(super) fn go_on_from(&mut self, now: Now, ran: u64) {
+        self.before = self
+            .before
+            .max(ran.saturating_sub(self.elapsed(now).as_secs()));
     }
 
     /// Seconds that relays have run in all.

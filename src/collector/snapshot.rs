@@ -83,7 +83,7 @@ impl Collector {
             troubles.push("bookmarks cannot be stored".to_owned());
         }
         if let Some(trouble) = &self.bookmarks.condition().trouble {
-            troubles.push(format!("state folder: {trouble}"));
+            troubles.push(trouble.clone());
         }
         for output in self.links.iter().filter(|l| l.settings().required) {
             let facts = output.facts();

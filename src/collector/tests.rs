@@ -18,3 +18,4 @@ mod receiver;
 mod room;
 mod state;
 mod stopping;
+mod store;

@@ -8,6 +8,7 @@ use crate::auth::{Certificate, Identity, Method, Subject};
 use crate::bookmark;
 use crate::hosts::Sender;
 use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
+use crate::store::Ticket;
 use crate::windows::sddl::Verdict;
 use std::fmt;
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ use uuid::Uuid;
 /// Who a message is from.
 pub(super) struct Source {
     pub(super) conn: ConnId,
+    /// When it connected.
+    pub(super) since: Ticket,
     pub(super) address: IpAddr,
     pub(super) identity: Rc<Identity>,
     /// It may have what no list of accounts keeps from it.
@@ -206,6 +209,7 @@ mod tests {
         });
         identity.token = token.map(Rc::new);
         Source {
+            since: 0,
             conn: ConnId(1),
             address: IpAddr::from([192, 0, 2, 7]),
             identity: Rc::new(identity),

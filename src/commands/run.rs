@@ -173,7 +173,7 @@ pub fn run(
         connectors,
         settings,
         helper: config.ntlm_helper.clone(),
-        store: Box::new(store),
+        store: local(store),
         own: own.map(|log| (log, sender(config))),
         reload: Box::new(reload),
     })
@@ -196,6 +196,16 @@ fn hostname(config: &Config) -> String {
 fn nodename() -> String {
     let system = rustix::system::uname();
     system.nodename().to_string_lossy().into_owned()
+}
+
+/// The store, with what is done beside it.
+fn local(store: Sqlite) -> server::Local {
+    let (mut reader, mut tidy) = (store.reader(), store.checkpoints());
+    server::Local {
+        store: Box::new(store),
+        reader: Box::new(move |lookups| reader.read(lookups)),
+        tidy: Box::new(move || tidy.run()),
+    }
 }
 
 /// Tries the helper, and takes the state folder.

@@ -1,15 +1,14 @@
 //! What of the hosts is stored, and how the relay is as the state folder knows it.
 
 use super::{Host, Key, Moment, Refusal};
-use std::rc::Rc;
 
 /// What is to be stored at once.
 #[derive(Clone, Debug)]
-pub struct Changes<'a> {
+pub struct Changes {
     /// Hosts that have changed.
-    pub hosts: Vec<&'a Host>,
+    pub hosts: Vec<Host>,
     /// Hosts to forget.
-    pub forgotten: Vec<Rc<Key>>,
+    pub forgotten: Vec<Key>,
     /// All refusals, if they have changed.
     pub refusals: Option<Vec<Refusal>>,
     /// When this is, and how the relay is.

@@ -227,6 +227,11 @@ impl Page<'_> {
                 c.bookmarks_aside,
             ),
             (
+                "bookmark_conflicts",
+                "Bookmarks that another relay had written meanwhile, and that were judged again",
+                c.bookmark_conflicts,
+            ),
+            (
                 "clones",
                 "Names that turned out to be of two hosts, whose record ids take turns",
                 c.clones,

@@ -40,6 +40,8 @@ pub struct Counters {
     pub bookmark_events: u64,
     /// Bookmarks that the guard kept aside.
     pub bookmarks_aside: u64,
+    /// Bookmarks that another relay had written meanwhile: they were judged again.
+    pub bookmark_conflicts: u64,
     /// Names that turned out to be of two hosts.
     pub clones: u64,
     /// Bookmarks that were not stored since their senders have their most.

@@ -6,6 +6,7 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
+mod keeper;
 mod ntlm_helpers;
 pub(crate) mod outputs;
 mod own_log;
@@ -13,6 +14,7 @@ mod signals;
 mod sources;
 mod status;
 
+pub use keeper::{Local, Reader};
 pub use ntlm_helpers::{HelperError, probe as probe_helper};
 pub use sources::listener::{Listener, bind, try_bind};
 pub use status::bind_status;
@@ -23,11 +25,11 @@ use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::output::Settings as OutputSettings;
 use crate::output::link::Task;
 use crate::output::own_log::OwnLog;
-use crate::store::Store;
 use crate::syslog::Sender;
 use crate::system::resolver::Resolver;
 use crate::system::systemd::Notifier;
 use crate::tls::{self, Connector};
+use keeper::Keeper;
 use mio::{Events, Poll, Token, Waker};
 use ntlm_helpers::{HELPERS, Helpers};
 use outputs::socket::OutputSocket;
@@ -113,7 +115,7 @@ pub struct Setup {
     /// Who is asked about accounts of the domain.
     pub helper: Option<ntlm_helper::Settings>,
     /// Where bookmarks are kept.
-    pub store: Box<dyn Store>,
+    pub store: Local,
     /// What is logged, if it goes to the outputs too, and who says it.
     pub own: Option<(OwnLog, Sender)>,
     /// What SIGHUP does.
@@ -132,7 +134,7 @@ struct Server {
     outputs: Vec<OutputSocket>,
     helpers: Option<Helpers>,
     collector: Collector,
-    store: Box<dyn Store>,
+    keeper: Keeper,
     reload: Reload,
     stopping: Option<Instant>,
     /// The last word is said.
@@ -169,7 +171,9 @@ pub fn run(setup: Setup) -> Result<(), Error> {
     if let Some(helpers) = server.helpers.take() {
         helpers.end(&mut server.poll, &mut events);
     }
-    server.collector.save_all_hosts(now(), &mut *server.store);
+    server.collector.save_all_hosts(now());
+    server.await_store();
+    server.keeper.end();
     server.say_farewell();
     Ok(())
 }
@@ -210,8 +214,8 @@ impl Server {
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
         let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
-        let mut store = setup.store;
-        collector.load_hosts(&mut *store);
+        collector.load();
+        let keeper = Keeper::start(setup.store, Arc::clone(&waker))?;
         let helpers = setup.helper.as_ref().map_or(0, |helper| helper.size);
         let visitors = status.as_ref().map_or(0, Status::places);
         let reserve = Reserve::new(setup.outputs.len(), helpers, visitors);
@@ -229,7 +233,7 @@ impl Server {
             outputs: sockets,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
             collector,
-            store,
+            keeper,
             reload: setup.reload,
             stopping: None,
             farewell: false,
@@ -241,6 +245,7 @@ impl Server {
             trouble: Trouble::default(),
         };
         server.measure_room();
+        server.await_store();
         Ok(server)
     }
 
@@ -271,8 +276,7 @@ impl Server {
         self.note_ends(now);
         self.notifier.alive(now);
         self.serve_status(now);
-        self.sources
-            .read_ready(now, &mut self.collector, &mut *self.store);
+        self.sources.read_ready(now, &mut self.collector);
         self.handle(now, &Input::Timeout);
         if let Some(helpers) = &mut self.helpers {
             helpers.handle_timeout(now);
@@ -280,11 +284,17 @@ impl Server {
         self.drain(now)?;
         self.send_own_log(now);
         self.write_outputs(now)?;
-        self.collector.commit(now, &mut *self.store);
+        self.collector.commit(now);
+        self.ask_store();
         self.drain(now)?;
         // After the answers are on their way.
-        if now.monotonic >= self.collector.save_due() {
-            self.collector.save_hosts(now, &mut *self.store);
+        if self
+            .collector
+            .save_due()
+            .is_some_and(|due| now.monotonic >= due)
+        {
+            self.collector.save_hosts(now);
+            self.ask_store();
         }
         Ok(())
     }
@@ -307,7 +317,7 @@ impl Server {
             .collector
             .poll_timeout()
             .into_iter()
-            .chain([self.collector.save_due()])
+            .chain(self.collector.save_due())
             .chain(self.stopping)
             .chain(accepting.filter(|_| !is_stopping))
             .chain(ends)
@@ -319,13 +329,16 @@ impl Server {
     }
 
     fn handle(&mut self, now: Now, input: &Input<'_>) {
-        self.collector.handle(now, input, &mut *self.store);
+        self.collector.handle(now, input);
     }
 
     fn dispatch(&mut self, now: Now, event: &mio::event::Event) -> Result<(), Error> {
         match event.token() {
             SIGNALS => self.handle_signals(now),
-            WAKER => self.handle_resolved(now),
+            WAKER => {
+                self.handle_resolved(now);
+                self.handle_answers(now);
+            }
             Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
             Token(token) if token >= OUTPUTS => {
                 return self.handle_output(now, token - OUTPUTS, event);
@@ -362,12 +375,7 @@ impl Server {
     fn drain(&mut self, now: Now) -> Result<(), Error> {
         self.drain_collector(now)?;
         while let Some(helpers) = &mut self.helpers
-            && helpers.drain(
-                now,
-                self.poll.registry(),
-                &mut self.collector,
-                &mut *self.store,
-            )
+            && helpers.drain(now, self.poll.registry(), &mut self.collector)
         {
             self.drain_collector(now)?;
         }
@@ -378,8 +386,7 @@ impl Server {
         while let Some(output) = self.collector.poll_output() {
             match output {
                 Output::Send(id) => {
-                    self.sources
-                        .send(now, id, &mut self.collector, &mut *self.store);
+                    self.sources.send(now, id, &mut self.collector);
                 }
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),

@@ -17,6 +17,8 @@ pub struct Memory {
     commits: usize,
     hosts: Saved,
     damaged: Vec<Key>,
+    /// How often each row was written, where several relays write.
+    generations: Option<HashMap<Key, u64>>,
     condition: Condition,
 }
 
@@ -25,6 +27,15 @@ impl Memory {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store for several relays, of which one may write what another has read.
+    #[must_use]
+    pub fn of_many() -> Self {
+        Self {
+            generations: Some(HashMap::new()),
+            ..Self::default()
+        }
     }
 
     /// Lets the next `count` commits fail that have something to commit.
@@ -96,6 +107,11 @@ impl Store for Memory {
         Ok(self.find(key).and_then(|entry| entry.latest.clone()))
     }
 
+    fn generation(&mut self, key: &Key) -> Result<Option<u64>, Error> {
+        let generations = self.generations.as_ref();
+        Ok(generations.map(|known| known.get(key).copied().unwrap_or(0)))
+    }
+
     fn put(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error> {
         if self.failed {
             return Err(Error::TurnFailed);
@@ -143,6 +159,9 @@ impl Store for Memory {
             });
         }
         for (key, entry) in self.turn.drain() {
+            if let Some(generations) = &mut self.generations {
+                *generations.entry(key.clone()).or_default() += 1;
+            }
             match entry {
                 Some(entry) => self.lasting.insert(key, entry),
                 None => self.lasting.remove(&key),
@@ -157,7 +176,7 @@ impl Store for Memory {
         self.failed = false;
     }
 
-    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+    fn save_hosts(&mut self, changes: &Changes) -> Result<(), Error> {
         let Saved {
             hosts,
             refusals,
@@ -165,11 +184,11 @@ impl Store for Memory {
         } = &mut self.hosts;
         let changed = |host: &Host| {
             let key = hosts::Key::of(host);
-            let forgotten = changes.forgotten.iter().any(|k| **k == key);
+            let forgotten = changes.forgotten.contains(&key);
             forgotten || changes.hosts.iter().any(|h| hosts::Key::of(h) == key)
         };
         hosts.retain(|host| !changed(host));
-        hosts.extend(changes.hosts.iter().copied().cloned());
+        hosts.extend(changes.hosts.iter().cloned());
         if let Some(changed) = &changes.refusals {
             refusals.clone_from(changed);
         }

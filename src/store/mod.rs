@@ -6,6 +6,7 @@
 //! is none: one damaged row costs that row.
 
 mod condition;
+mod job;
 mod memory;
 pub mod postgres;
 mod room;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use self::condition::Condition;
+pub use self::job::{Answer, Done, Found, Job, Lookup, Ticket, Write, Wrote, perform};
 pub use self::memory::Memory;
 pub use self::room::{
     OF_ALL, OF_IDENTITY, OF_NETWORK, Owner, Room, Usage, WITHOUT_EVENTS, network,
@@ -32,6 +34,14 @@ pub trait Store {
     /// # Errors
     /// The store cannot be read.
     fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error>;
+
+    /// How often the row of `key` was written; `None` where nobody else can write.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn generation(&mut self, _key: &Key) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
 
     /// Adds a change to this turn.
     ///
@@ -62,7 +72,7 @@ pub trait Store {
     ///
     /// # Errors
     /// None of it was stored.
-    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error>;
+    fn save_hosts(&mut self, changes: &Changes) -> Result<(), Error>;
 
     /// What is known of hosts.
     ///
@@ -137,46 +147,6 @@ pub struct Aside {
     pub reason: String,
 }
 
-/// The bookmark of a source: its own, else the one under a name that an earlier version had
-/// for it. Only looks.
-///
-/// # Errors
-/// Those of [`Store::bookmark`].
-pub fn find(
-    store: &mut dyn Store,
-    key: &Key,
-    former: impl IntoIterator<Item = Key>,
-) -> Result<Option<Stored>, Error> {
-    let mut found = store.bookmark(key)?;
-    for former in former {
-        if found.is_none() {
-            found = store.bookmark(&former)?;
-        }
-    }
-    Ok(found)
-}
-
-/// The bookmark of a source, which makes what stands under a `former` name of it its own.
-///
-/// # Errors
-/// Those of [`Store::bookmark`] and [`Store::rename`].
-pub fn adopt(
-    store: &mut dyn Store,
-    key: &Key,
-    former: impl FnOnce() -> Vec<Key>,
-) -> Result<Option<Stored>, Error> {
-    let stored = store.bookmark(key)?;
-    if stored.is_some() {
-        return Ok(stored);
-    }
-    for former in former() {
-        if store.rename(&former, key)? {
-            return store.bookmark(key);
-        }
-    }
-    Ok(None)
-}
-
 /// Why the store cannot be opened or used. Each names the file or folder.
 #[derive(Debug)]
 pub enum Error {
@@ -237,6 +207,8 @@ pub enum Error {
         /// What it says.
         error: rusqlite::Error,
     },
+    /// The database that relays share.
+    Postgres(postgres::Failure),
     /// Something in this turn failed before.
     TurnFailed,
 }
@@ -277,6 +249,7 @@ impl fmt::Display for Error {
                 write!(f, "state folder {}: {detail}", folder.display())
             }
             Self::Database { file, error } => write!(f, "{}: {error}", file.display()),
+            Self::Postgres(failure) => write!(f, "{failure}"),
             Self::TurnFailed => f.write_str("an earlier change of this turn failed"),
         }
     }

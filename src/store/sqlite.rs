@@ -1,5 +1,6 @@
 //! The store of a single relay: one SQLite database in the state folder.
 
+mod beside;
 mod bookmarks;
 mod damage;
 mod files;
@@ -8,10 +9,13 @@ mod known;
 mod salvage;
 mod schema;
 
+pub use beside::{Checkpoints, Reader};
 pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
 pub use known::{Known, known};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -38,6 +42,8 @@ pub struct Sqlite {
     file: PathBuf,
     turn: Turn,
     damage: Damage,
+    /// Told to those beside: how often the files were replaced.
+    replaced: Arc<AtomicU64>,
     /// Why the files are not those of the folder, if that could not be mended.
     gone: Option<String>,
     /// Locked as long as the database is open; the last field, so released last.
@@ -75,9 +81,26 @@ impl Sqlite {
             file,
             turn: Turn::Clean,
             damage,
+            replaced: Arc::default(),
             gone: None,
             files,
         })
+    }
+
+    /// What reads on a thread of its own.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(&self.file, &self.replaced)
+    }
+
+    /// What brings changes into the database on a thread of its own.
+    #[must_use]
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(&self.file, &self.replaced)
+    }
+
+    fn note_replaced(&self) {
+        self.replaced.fetch_add(1, Ordering::Release);
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -126,6 +149,7 @@ impl Sqlite {
         match self.damage.mend(&fault, damaged, &self.file) {
             Ok(connection) => {
                 self.connection = connection;
+                self.note_replaced();
                 self.files.remember();
             }
             Err(error) => log::error!("{error}"),
@@ -207,6 +231,7 @@ impl Sqlite {
         drop(std::mem::replace(&mut self.connection, none));
         salvage::remove_beside(&self.file)?;
         self.connection = start(&self.file)?;
+        self.note_replaced();
         self.files.remember();
         Ok(())
     }
@@ -277,7 +302,7 @@ impl Store for Sqlite {
         self.mend();
     }
 
-    fn save_hosts(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+    fn save_hosts(&mut self, changes: &Changes) -> Result<(), Error> {
         if self.turn != Turn::Clean {
             return Err(Error::TurnFailed);
         }
@@ -310,7 +335,10 @@ impl Store for Sqlite {
         Condition {
             damaged: self.damage.rows(),
             notice: self.damage.notice(),
-            trouble: self.gone.clone(),
+            trouble: self
+                .gone
+                .as_ref()
+                .map(|gone| format!("state folder: {gone}")),
         }
     }
 }

@@ -368,15 +368,15 @@ fn hosts_come_back_and_the_forgotten_do_not() {
             ran: 4,
         };
         let changes = Changes {
-            hosts: table.iter().collect(),
+            hosts: table.iter().cloned().collect(),
             forgotten: vec![],
             refusals: None,
             pulse,
         };
         store.save_hosts(&changes).unwrap();
         let again = Changes {
-            hosts: vec![table.get(&kept).unwrap()],
-            forgotten: vec![hosts::Key::new(None, "a").into()],
+            hosts: vec![table.get(&kept).unwrap().clone()],
+            forgotten: vec![hosts::Key::new(None, "a")],
             ..changes
         };
         store.save_hosts(&again).unwrap();
@@ -410,31 +410,41 @@ fn what_stands_under_a_former_name_is_found_once_and_rewritten() {
         let (new, former) = (key(1), key(2));
         put(store, &former, 7).unwrap();
         store.commit().unwrap();
-        let found = find(store, &new, [key(4), former.clone()]).unwrap();
-        assert_eq!(found, Some(stored(7)));
+        let names = vec![key(4), former.clone()];
+        let found = look_up(store, &new, &names);
+        assert_eq!(found.stored, Some(stored(7)));
+        assert_eq!(found.former, Some(former.clone()));
         assert_eq!(position(store, &former), Some(7), "only looked at");
 
-        let names = || vec![key(4), former.clone()];
-        let record = |store: &mut dyn Store| {
-            let adopted = adopt(store, &new, names).unwrap();
-            assert_eq!(adopted, Some(stored(7)));
-            put(store, &new, 9).unwrap();
+        let row = Write {
+            key: new.clone(),
+            generation: 0,
+            former: found.former,
+            latest: Some(stored(9)),
+            aside: None,
+            network: None,
         };
-        record(store);
-        // Until it is committed nothing has happened.
-        store.rollback();
-        assert_eq!(position(store, &former), Some(7));
-        record(store);
-        store.commit().unwrap();
+        let job = Job::Write(vec![row], Stamp::default());
+        let wrote = perform(store, 1, job).done;
+        assert!(matches!(wrote, Done::Written(Ok(wrote)) if wrote == [Wrote::Done]));
         assert_eq!(position(store, &former), None);
         assert_eq!(position(store, &new), Some(9));
 
         // Later nothing is taken over any more.
         put(store, &former, 3).unwrap();
-        let adopted = adopt(store, &new, || panic!("looked for")).unwrap();
-        assert_eq!(adopted, Some(stored(9)));
+        store.commit().unwrap();
+        let found = look_up(store, &new, &names);
+        assert_eq!((found.stored, found.former), (Some(stored(9)), None));
         assert_eq!(position(store, &former), Some(3));
     });
+}
+
+fn look_up(store: &mut dyn Store, key: &Key, former: &[Key]) -> Found {
+    let (key, former) = (key.clone(), former.to_vec());
+    match perform(store, 1, Job::Read(vec![Lookup { key, former }])).done {
+        Done::Read(found) => found.unwrap().remove(0),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ use wecrelay::protocol::ntlm::{self, Server};
 use wecrelay::protocol::wsman::source::{Offered, Sender};
 use wecrelay::protocol::wsman::{ContentFormat, Subscription};
 use wecrelay::protocol::{sldc, wsman};
-use wecrelay::store::Memory;
+use wecrelay::store::{Memory, perform};
 use wecrelay::syslog::{Mapping, MessageKind, Origin, Style};
 use wecrelay::{event, output, syslog};
 
@@ -234,7 +234,7 @@ impl Pair {
     }
 
     fn handle(&mut self, input: &Input<'_>) {
-        self.collector.handle(self.now, input, &mut self.store);
+        self.collector.handle(self.now, input);
     }
 
     /// Sends an envelope and turns the loop until the reply is there.
@@ -269,7 +269,11 @@ impl Pair {
         while let Some(size) = next(&self.collector) {
             self.handle(&Input::Written(OutputId(0), size));
         }
-        self.collector.commit(self.now, &mut self.store);
+        self.collector.commit(self.now);
+        while let Some((ticket, job)) = self.collector.poll_job() {
+            let answer = perform(&mut self.store, ticket, job);
+            self.collector.handle_answer(self.now, answer);
+        }
     }
 }
 

@@ -77,6 +77,9 @@ impl Chaos {
             8 => self.reach(),
             9 => self.recover(),
             10 => self.acknowledge_some(),
+            11 => self.pair.is_store_slow = true,
+            12 => self.pair.is_store_slow = false,
+            13..=15 => self.answer_store(),
             _ => {}
         }
         for index in 0..HOSTS {
@@ -166,6 +169,19 @@ impl Chaos {
         self.pair.outputs[index].reach = ways[self.below(4)];
     }
 
+    /// The store answers something that it was asked, in no order, or loses its answer.
+    fn answer_store(&mut self) {
+        let count = self.pair.jobs.len();
+        if count == 0 {
+            return;
+        }
+        let index = self.below(count);
+        match self.below(3) {
+            0 => self.pair.lose_answer(index),
+            _ => self.pair.answer_job(index),
+        }
+    }
+
     fn cut_source(&mut self) {
         let index = self.below(HOSTS);
         let sender = &mut self.senders[index];
@@ -231,7 +247,8 @@ impl Chaos {
     /// A source that was switched off knows only what it is told. Answers whether
     /// there was an answer.
     fn enumerate(&mut self, index: usize) -> bool {
-        if self.pair.fuel.is_some() || !self.pair.collector.is_reading(self.pair.now) {
+        let is_slow = self.pair.is_store_slow || self.pair.fuel.is_some();
+        if is_slow || !self.pair.collector.is_reading(self.pair.now) {
             return false;
         }
         let sender = &mut self.senders[index];
@@ -251,7 +268,8 @@ impl Chaos {
         assert_eq!(waiting.count(), collector.waiting.len());
         let held = collector.connections.values().map(|slot| slot.buffered);
         assert_eq!(held.sum::<usize>(), collector.room.bytes().0);
-        let causes = collector.connections.len() + collector.batches.len() + 1;
+        let questions = collector.questions.len();
+        let causes = collector.connections.len() + collector.batches.len() + questions + 1;
         let causes = causes + collector.probe.timers();
         assert!(collector.timers.len() <= causes, "a timer without a cause");
     }
@@ -265,6 +283,7 @@ impl Chaos {
             output.fails_after = None;
         }
         self.pair.store.fail_commits(0);
+        self.pair.is_store_slow = false;
         self.pair.fuel = None;
     }
 

@@ -145,9 +145,9 @@ fn clones_are_told_and_remembered_by_the_next_relay() {
     let at = pair.collector.moment(pair.now);
     let why = pair.collector.hosts().iter().next().unwrap().why(at);
     assert!(why.unwrap().contains("two hosts have this name"));
-    pair.collector.save_all_hosts(pair.now, &mut pair.store);
+    pair.save_all_hosts();
     pair.restart();
-    pair.collector.load_hosts(&mut pair.store);
+    pair.load();
     let mut second = pair.host(NAME);
     pair.post(&mut second, 9010..=9019);
     assert_eq!(pair.answer(&second), Some(200));

@@ -135,16 +135,30 @@ impl Pair {
     /// Asks for the subscription on a connection of its own.
     #[track_caller]
     pub(super) fn enumerate(&mut self, host: &mut Host) {
-        let message = self.new_uuid();
-        let conn = self.connect_client(host, MANAGER);
-        let to = "http://collector.example.com:5985/wsman/SubscriptionManager/WEC";
-        self.call(conn, &source::enumerate(&host.sender(to, message)));
+        let conn = self.start_enumerate(host);
+        let message = self.peer(conn).message;
         let reply = self.peer(conn).replies.pop().unwrap();
         let text = reply.text.unwrap();
         let mut offers = source::parse_enumerate_response(&text, message).unwrap();
         assert_eq!(offers.len(), 1);
         host.offered = offers.pop();
         self.close(conn);
+    }
+
+    /// Asks for the subscription, and waits for nothing.
+    #[track_caller]
+    pub(super) fn start_enumerate(&mut self, host: &Host) -> ConnId {
+        let message = self.new_uuid();
+        let conn = self.connect_client(host, MANAGER);
+        let to = "http://collector.example.com:5985/wsman/SubscriptionManager/WEC";
+        self.peer(conn).message = message;
+        self.call(conn, &source::enumerate(&host.sender(to, message)));
+        conn
+    }
+
+    /// The status of the last answer on a connection, if it has come.
+    pub(super) fn status(&mut self, conn: ConnId) -> Option<u16> {
+        Some(self.peer(conn).replies.pop()?.status)
     }
 
     /// Sends an envelope, and what follows from it.

@@ -15,11 +15,11 @@ use crate::output::{self, Target};
 use crate::protocol::ntlm::Server;
 use crate::protocol::ntlm::initiator::{Client, Nonces};
 use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
-use crate::store::Memory;
+use crate::store::{Answer, Done, Error, Job, Memory, Ticket, perform};
 use crate::syslog::Mapping;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -72,6 +72,10 @@ pub(super) struct Pair {
     pub(super) now: Now,
     pub(super) collector: Collector,
     pub(super) store: Memory,
+    /// What the store was asked and has not answered.
+    pub(super) jobs: VecDeque<(Ticket, Job)>,
+    /// The store answers when the test says so.
+    pub(super) is_store_slow: bool,
     pub(super) outputs: Vec<Receiver>,
     pub(super) peers: BTreeMap<ConnId, Peer>,
     pub(super) random: StdRng,
@@ -104,6 +108,8 @@ impl Pair {
             now,
             collector: Collector::new(now, settings, urls.clone(), [7; 32]),
             store: Memory::new(),
+            jobs: VecDeque::new(),
+            is_store_slow: false,
             outputs: urls.iter().map(|_| Receiver::default()).collect(),
             peers: BTreeMap::new(),
             random: StdRng::seed_from_u64(seed),
@@ -119,7 +125,7 @@ impl Pair {
 
     /// The relay is killed and started again with the same state folder.
     pub(super) fn restart(&mut self) {
-        crate::store::Store::rollback(&mut self.store);
+        self.jobs.clear();
         self.fuel = None;
         self.peers
             .values_mut()
@@ -142,7 +148,7 @@ impl Pair {
             return;
         }
         self.fuel = self.fuel.map(|fuel| fuel - 1);
-        self.collector.handle(self.now, input, &mut self.store);
+        self.collector.handle(self.now, input);
     }
 
     fn commit(&mut self) {
@@ -151,7 +157,79 @@ impl Pair {
         }
         self.fuel = self.fuel.map(|fuel| fuel - 1);
         self.happened += u64::from(self.collector.wants_commit());
-        self.collector.commit(self.now, &mut self.store);
+        self.collector.commit(self.now);
+        self.ask_store();
+    }
+
+    /// Takes what the collector asks the store; does it, unless the store is slow.
+    pub(super) fn ask_store(&mut self) {
+        loop {
+            while let Some(asked) = self.collector.poll_job() {
+                self.jobs.push_back(asked);
+                self.happened += 1;
+            }
+            if self.is_store_slow || self.is_killed() || self.jobs.is_empty() {
+                return;
+            }
+            self.answer_job(0);
+        }
+    }
+
+    /// The store does one of the jobs, and answers.
+    pub(super) fn answer_job(&mut self, index: usize) {
+        let Some((ticket, job)) = self.jobs.remove(index) else {
+            return;
+        };
+        let answer = perform(&mut self.store, ticket, job);
+        self.give_answer(answer);
+    }
+
+    /// The store does one of the jobs, and its answer is lost.
+    pub(super) fn lose_answer(&mut self, index: usize) {
+        let Some((ticket, job)) = self.jobs.remove(index) else {
+            return;
+        };
+        let mut answer = perform(&mut self.store, ticket, job);
+        let lost = || Error::Busy {
+            file: "memory".into(),
+        };
+        answer.done = match answer.done {
+            Done::Read(_) => Done::Read(Err(lost())),
+            Done::Written(_) => Done::Written(Err(lost())),
+            done => done,
+        };
+        self.give_answer(answer);
+    }
+
+    fn give_answer(&mut self, answer: Answer) {
+        if self.is_killed() {
+            return;
+        }
+        self.fuel = self.fuel.map(|fuel| fuel - 1);
+        self.happened += 1;
+        self.collector.handle_answer(self.now, answer);
+        while let Some(asked) = self.collector.poll_job() {
+            self.jobs.push_back(asked);
+        }
+    }
+
+    /// Reads what the store knows, as at the start.
+    pub(super) fn load(&mut self) {
+        self.collector.load();
+        self.ask_store();
+    }
+
+    /// Saves what has changed, as the loop does it when it is due.
+    pub(super) fn save_hosts(&mut self) {
+        self.collector.save_hosts(self.now);
+        self.ask_store();
+    }
+
+    /// Saves all, as the loop does it at its end.
+    pub(super) fn save_all_hosts(&mut self) {
+        self.collector.save_all_hosts(self.now);
+        self.ask_store();
+        assert!(!self.collector.awaits_store());
     }
 
     /// One turn of the loop. Answers whether anything happened.

@@ -21,7 +21,7 @@ fn states(pair: &Pair) -> Vec<State> {
 /// Saves what has changed, as the loop does it when it is due.
 fn save(pair: &mut Pair) {
     for _ in 0..100 {
-        pair.collector.save_hosts(pair.now, &mut pair.store);
+        pair.save_hosts();
     }
 }
 
@@ -63,7 +63,7 @@ fn what_is_wrong_with_the_state_is_told() {
     pair.store.set_condition(Condition {
         damaged: 3,
         notice: Some("3 rows".into()),
-        trouble: Some("it is gone".into()),
+        trouble: Some("state folder: it is gone".into()),
     });
     pair.post(&mut host, 1..=1);
     let snapshot = pair.collector.snapshot(pair.now);
@@ -195,10 +195,10 @@ fn times_ahead_in_the_store_count_as_now_at_the_next_start() {
     set_clock(&mut pair, 1_000_000_000);
     let mut host = pair.host("a.example.com");
     pair.post(&mut host, 1..=1);
-    pair.collector.save_all_hosts(pair.now, &mut pair.store);
+    pair.save_all_hosts();
     set_clock(&mut pair, -1_000_000_000);
     pair.restart();
-    pair.collector.load_hosts(&mut pair.store);
+    pair.load();
     pair.advance(seconds(DAY));
     assert_eq!(states(&pair), [State::Lost]);
 }
@@ -216,10 +216,10 @@ fn after(days: u64, restarts: bool) -> Pair {
     for _ in 0..days {
         // While it is down nothing ages, nor when the clock is set.
         if restarts {
-            pair.collector.save_all_hosts(pair.now, &mut pair.store);
+            pair.save_all_hosts();
             pair.now = pair.now + seconds(100 * DAY);
             pair.restart();
-            pair.collector.load_hosts(&mut pair.store);
+            pair.load();
             set_clock(&mut pair, 1_000_000);
         }
         pair.hang_up(&mut quiet);

@@ -11,7 +11,6 @@ use crate::auth::ntlm_helper::{ANSWER_TIME, Pool, Settings, Task};
 use crate::base::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::server::ntlm_helpers::process::{Process, kill_group};
-use crate::store::Store;
 use mio::{Events, Poll, Registry, Token};
 use std::fmt;
 use std::io;
@@ -195,7 +194,6 @@ impl Helpers {
         now: Now,
         registry: &Registry,
         collector: &mut Collector,
-        store: &mut dyn Store,
     ) -> bool {
         let mut any = false;
         while let Some(task) = self.pool.poll_task() {
@@ -215,7 +213,7 @@ impl Helpers {
                 }
                 Task::Kill(index) => self.kill(now, index),
                 Task::Answer(id, verdict) => {
-                    collector.handle(now, &Input::Judged(id, &verdict), store);
+                    collector.handle(now, &Input::Judged(id, &verdict));
                 }
             }
         }

@@ -9,7 +9,6 @@ use crate::collector::{Collector, ConnId, Input};
 use crate::connection::RefusalKind;
 use crate::server::SOURCES;
 use crate::server::sources::stream::{Buffers, Reading, Stream};
-use crate::store::Store;
 use crate::tls;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -125,12 +124,7 @@ impl Sources {
     }
 
     /// Reads from every source in the line once, as long as the collector takes it.
-    pub(super) fn read_ready(
-        &mut self,
-        now: Now,
-        collector: &mut Collector,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn read_ready(&mut self, now: Now, collector: &mut Collector) {
         for _ in 0..self.ready.len() {
             if !collector.is_reading(now) {
                 return;
@@ -142,18 +136,18 @@ impl Sources {
                 continue;
             };
             socket.queued = false;
-            self.send(now, id, collector, store);
+            self.send(now, id, collector);
             if collector.wants_input(id) {
-                self.read(now, id, collector, store);
+                self.read(now, id, collector);
             }
         }
     }
 
     /// Reads from a source up to its share, as long as the collector takes it.
-    fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+    fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector) {
         let mut share = READ_SHARE;
         while share > 0 && collector.wants_input(id) {
-            match self.read_chunk(now, id, collector, store) {
+            match self.read_chunk(now, id, collector) {
                 Some(count) => share = share.saturating_sub(count),
                 None => return,
             }
@@ -162,87 +156,69 @@ impl Sources {
     }
 
     /// Reads a chunk: how many bytes, if there may be more.
-    fn read_chunk(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        collector: &mut Collector,
-        store: &mut dyn Store,
-    ) -> Option<usize> {
+    fn read_chunk(&mut self, now: Now, id: ConnId, collector: &mut Collector) -> Option<usize> {
         let socket = self.sockets.get_mut(&id)?;
         if !socket.readable {
             return None;
         }
         if socket.awaits_proxy {
-            return self.read_proxy(now, id, collector, store);
+            return self.read_proxy(now, id, collector);
         }
         match socket.stream.read(&mut self.buffers) {
-            Ok(Reading::Bytes([])) => self.end(now, id, collector, store),
+            Ok(Reading::Bytes([])) => self.end(now, id, collector),
             Ok(Reading::Secured(secured)) => {
-                collector.handle(now, &Input::Secured(id, &secured), store);
+                collector.handle(now, &Input::Secured(id, &secured));
                 return Some(0);
             }
             Ok(Reading::Refused(why)) => {
                 let refused = Input::Refused(id, RefusalKind::Tls, &why);
-                collector.handle(now, &refused, store);
+                collector.handle(now, &refused);
                 return Some(0);
             }
             Ok(Reading::Bytes(bytes)) => {
                 let count = bytes.len();
                 socket.readable = socket.ended || socket.stream.may_have_more(count);
                 let more = socket.readable;
-                collector.handle(now, &Input::Received(id, bytes), store);
+                collector.handle(now, &Input::Received(id, bytes));
                 return more.then_some(count);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
-            Err(_) => self.end(now, id, collector, store),
+            Err(_) => self.end(now, id, collector),
         }
         None
     }
 
     /// Reads the PROXY header, if it is there as a whole; answers as [`Self::read_chunk`].
-    fn read_proxy(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        collector: &mut Collector,
-        store: &mut dyn Store,
-    ) -> Option<usize> {
+    fn read_proxy(&mut self, now: Now, id: ConnId, collector: &mut Collector) -> Option<usize> {
         let socket = self.sockets.get_mut(&id)?;
         match socket.stream.read_proxy() {
             Ok(Ok(Some(header))) => {
                 socket.awaits_proxy = false;
-                collector.handle(now, &Input::Proxied(id, header.source), store);
+                collector.handle(now, &Input::Proxied(id, header.source));
                 return Some(header.size);
             }
-            Ok(Ok(None)) if socket.ended => self.end(now, id, collector, store),
+            Ok(Ok(None)) if socket.ended => self.end(now, id, collector),
             Ok(Ok(None)) => socket.readable = false,
             Ok(Err(error)) => {
                 self.sockets.remove(&id);
                 let why = error.to_string();
-                collector.handle(now, &Input::Refused(id, RefusalKind::Proxy, &why), store);
+                collector.handle(now, &Input::Refused(id, RefusalKind::Proxy, &why));
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => socket.readable = false,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Some(0),
-            Err(_) => self.end(now, id, collector, store),
+            Err(_) => self.end(now, id, collector),
         }
         None
     }
 
-    fn end(&mut self, now: Now, id: ConnId, collector: &mut Collector, store: &mut dyn Store) {
+    fn end(&mut self, now: Now, id: ConnId, collector: &mut Collector) {
         self.sockets.remove(&id);
-        collector.handle(now, &Input::Ended(id), store);
+        collector.handle(now, &Input::Ended(id));
     }
 
     /// Writes what the collector has for a source, as far as there is room.
-    pub(super) fn send(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        collector: &mut Collector,
-        store: &mut dyn Store,
-    ) {
+    pub(super) fn send(&mut self, now: Now, id: ConnId, collector: &mut Collector) {
         if collector.outgoing(id).is_empty() {
             return;
         }
@@ -255,10 +231,10 @@ impl Sources {
                 return;
             };
             match socket.stream.write(bytes) {
-                Ok(count) => collector.handle(now, &Input::Sent(id, count), store),
+                Ok(count) => collector.handle(now, &Input::Sent(id, count)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => return self.end(now, id, collector, store),
+                Err(_) => return self.end(now, id, collector),
             }
         }
         // An answer was given: what the source sent meanwhile may be read now.

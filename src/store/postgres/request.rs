@@ -18,6 +18,10 @@ pub enum Value {
     Int(i64),
     /// A text.
     Text(String),
+    /// A boolean.
+    Bool(bool),
+    /// A uuid.
+    Uuid(Uuid),
     /// An array of uuid.
     Uuids(Vec<Uuid>),
     /// An array of boolean.
@@ -45,6 +49,8 @@ impl Value {
         match self {
             Self::Int(_) => INT8,
             Self::Text(_) => TEXT,
+            Self::Bool(_) => BOOL,
+            Self::Uuid(_) => UUID,
             Self::Uuids(_) => UUIDS,
             Self::Bools(_) => BOOLS,
             Self::Ints(_) => INT8S,
@@ -56,6 +62,8 @@ impl Value {
         match self {
             Self::Int(value) => out.put_i64(*value),
             Self::Text(value) => out.put_slice(value.as_bytes()),
+            Self::Bool(value) => out.put_u8(u8::from(*value)),
+            Self::Uuid(value) => out.put_slice(value.as_bytes()),
             Self::Uuids(values) => {
                 return array(UUID, values, out, |value, out| {
                     out.put_slice(value.as_bytes());

@@ -50,7 +50,7 @@ const AT_ONCE: usize = 200;
 /// What a relay gets between two of them.
 const PAUSE: Duration = Duration::from_millis(10);
 
-pub(super) fn save(connection: &mut Connection, changes: &Changes<'_>) -> rusqlite::Result<()> {
+pub(super) fn save(connection: &mut Connection, changes: &Changes) -> rusqlite::Result<()> {
     let turn = connection.transaction()?;
     for host in &changes.hosts {
         let key = Key::of(host);

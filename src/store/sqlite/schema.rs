@@ -55,6 +55,8 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
+    // That is done beside it: see Checkpoints.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let missing: String = match version(connection)? {
         0 => format!("{BOOKMARKS} {} {AGES}", hosts::SCHEMA),
         1 => format!("{} {AGES}", hosts::SCHEMA),

@@ -38,7 +38,7 @@ impl Folder {
         }
         store.commit().unwrap();
         let changes = Changes {
-            hosts: table.iter().collect(),
+            hosts: table.iter().cloned().collect(),
             forgotten: vec![],
             refusals: None,
             pulse: Pulse::default(),

@@ -15,17 +15,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::base::clock::Now;
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::client::{Endpoint, Reply, Session};
 use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use wecrelay::connection::{Limits, Rules};
 use wecrelay::output::link::Task;
 use wecrelay::protocol::ntlm::{Accounts, Server, initiator};
-use wecrelay::client::{Endpoint, Reply, Session};
-use wecrelay::store::Memory;
-use wecrelay::syslog::Mapping;
-use wecrelay::base::wire::{self, Charset};
 use wecrelay::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use wecrelay::protocol::wsman::{self, Body};
 use wecrelay::protocol::{http, sldc};
+use wecrelay::store::{Memory, perform};
+use wecrelay::syslog::Mapping;
 use wecrelay::{auth, event, output};
 
 const SOURCE: ConnId = ConnId(1);
@@ -148,10 +148,14 @@ impl Relay {
     }
 
     fn handle(&mut self, input: &Input<'_>) {
-        self.collector.handle(self.now, input, &mut self.store);
+        self.collector.handle(self.now, input);
         // Each step may make work for the others; an endless loop is a finding.
         while self.drain() | self.write() | self.collector.wants_commit() {
-            self.collector.commit(self.now, &mut self.store);
+            self.collector.commit(self.now);
+            while let Some((ticket, job)) = self.collector.poll_job() {
+                let answer = perform(&mut self.store, ticket, job);
+                self.collector.handle_answer(self.now, answer);
+            }
         }
     }
 
@@ -176,7 +180,7 @@ impl Relay {
                     continue;
                 }
             };
-            self.collector.handle(self.now, &input, &mut self.store);
+            self.collector.handle(self.now, &input);
         }
         busy
     }
@@ -189,7 +193,7 @@ impl Relay {
         };
         self.written.extend_from_slice(&bytes);
         let input = Input::Written(id, bytes.len());
-        self.collector.handle(self.now, &input, &mut self.store);
+        self.collector.handle(self.now, &input);
         true
     }
 }

@@ -1,0 +1,220 @@
+//! What is known of the store's rows, and what is asked of the store.
+//!
+//! Rows are remembered as they were last read or written. Whoever comes on a new connection may
+//! have been at another relay meanwhile: its rows are read again; those that were read or
+//! written since it came are known. One read and one write are under way at a time: what comes meanwhile is gathered,
+//! so that a slow store gets fewer and larger jobs.
+
+use crate::base::clock::Now;
+use crate::bookmark::{Key, Stored};
+use crate::store::{Found, Job, Lookup, Stamp, Ticket, Write};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Positions that are remembered in all rows, some hundred bytes each.
+const MOST: usize = 300_000;
+/// How long a row is remembered that is not used: another relay may have it by then.
+const KEPT: Duration = Duration::from_secs(900);
+/// Keys that are read at once.
+const READ_AT_ONCE: usize = 1000;
+
+/// A row as it was last read or written.
+#[derive(Debug)]
+struct Row {
+    found: Found,
+    /// The job that told of it.
+    told_by: Ticket,
+    /// The ticket from which on a read knows of it.
+    since: Ticket,
+    used: Instant,
+}
+
+/// What is known of the store's rows, and what is asked of it.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    rows: HashMap<Key, Row>,
+    positions: usize,
+    /// Keys to read, with former ones.
+    wanted: HashMap<Key, Vec<Key>>,
+    reading: Option<(Ticket, Vec<Key>)>,
+    writing: Option<Ticket>,
+    next: Ticket,
+    jobs: VecDeque<(Ticket, Job)>,
+}
+
+impl Ledger {
+    /// The next job for the store.
+    pub(super) fn poll_job(&mut self) -> Option<(Ticket, Job)> {
+        self.jobs.pop_front()
+    }
+
+    /// Asks the store something of which nothing is noted here.
+    pub(super) fn ask(&mut self, job: Job) -> Ticket {
+        self.next += 1;
+        self.jobs.push_back((self.next, job));
+        self.next
+    }
+
+    /// The row of a key, if it is known.
+    pub(super) fn row(&mut self, now: Now, key: &Key) -> Option<&Found> {
+        let row = self.rows.get_mut(key)?;
+        row.used = now.monotonic;
+        Some(&row.found)
+    }
+
+    /// What is asked from now on has at least this ticket.
+    pub(super) fn mark(&self) -> Ticket {
+        self.next + 1
+    }
+
+    /// Whether a row is known as it was at that mark or later.
+    pub(super) fn knows(&self, key: &Key, mark: Ticket) -> bool {
+        self.rows.get(key).is_some_and(|row| row.told_by >= mark)
+    }
+
+    /// A row is to be read. Answers from which ticket on a read tells of it.
+    pub(super) fn want(&mut self, key: &Key, former: impl FnOnce() -> Vec<Key>) -> Ticket {
+        if !self.wanted.contains_key(key) {
+            self.wanted.insert(key.clone(), former());
+        }
+        self.mark()
+    }
+
+    /// The same for one that is to be known as of that mark, unless it is.
+    pub(super) fn want_since(
+        &mut self,
+        key: &Key,
+        mark: Ticket,
+        former: impl FnOnce() -> Vec<Key>,
+    ) {
+        let is_read = |(ticket, keys): &(Ticket, Vec<Key>)| *ticket >= mark && keys.contains(key);
+        if !self.knows(key, mark) && !self.reading.as_ref().is_some_and(is_read) {
+            self.want(key, former);
+        }
+    }
+
+    /// Reads what is wanted, unless something is being read.
+    pub(super) fn read(&mut self) {
+        if self.reading.is_some() || self.wanted.is_empty() {
+            return;
+        }
+        let mut keys: Vec<_> = self.wanted.keys().cloned().collect();
+        // In the order of the table, and the same in each run.
+        keys.sort_unstable();
+        keys.truncate(READ_AT_ONCE);
+        let lookups = keys.iter().map(|key| Lookup {
+            key: key.clone(),
+            former: self.wanted.remove(key).unwrap_or_default(),
+        });
+        let job = Job::Read(lookups.collect());
+        let ticket = self.ask(job);
+        self.reading = Some((ticket, keys));
+    }
+
+    /// The keys that were read, if this is the answer.
+    pub(super) fn take_read(&mut self, ticket: Ticket) -> Option<Vec<Key>> {
+        let (_, keys) = self.reading.take_if(|(asked, _)| *asked == ticket)?;
+        Some(keys)
+    }
+
+    /// A row was read. Answers what is known of it now: what was written since the read was
+    /// asked for is newer.
+    pub(super) fn note_found(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        key: &Key,
+        found: Found,
+    ) -> Found {
+        match self.rows.get(key) {
+            Some(row) if row.since > ticket => row.found.clone(),
+            _ => {
+                self.keep(now, ticket, key, found.clone());
+                found
+            }
+        }
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    pub(super) fn write(&mut self, rows: Vec<Write>, stamp: Stamp) {
+        let ticket = self.ask(Job::Write(rows, stamp));
+        self.writing = Some(ticket);
+    }
+
+    /// Whether this is the answer to the write under way.
+    pub(super) fn take_written(&mut self, ticket: Ticket) -> bool {
+        self.writing.take_if(|asked| *asked == ticket).is_some()
+    }
+
+    /// A row was written.
+    pub(super) fn note_written(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        key: &Key,
+        stored: Option<Stored>,
+    ) {
+        let generation = self.rows.get(key).map_or(0, |row| row.found.generation);
+        let found = Found {
+            stored,
+            generation: generation + 1,
+            former: None,
+        };
+        self.keep(now, ticket, key, found);
+    }
+
+    /// The row is not as it was thought to be.
+    pub(super) fn forget(&mut self, key: &Key) {
+        if let Some(row) = self.rows.remove(key) {
+            self.positions -= weight(&row.found);
+        }
+    }
+
+    fn keep(&mut self, now: Now, told_by: Ticket, key: &Key, found: Found) {
+        self.forget(key);
+        self.positions += weight(&found);
+        let row = Row {
+            found,
+            told_by,
+            since: self.mark(),
+            used: now.monotonic,
+        };
+        self.rows.insert(key.clone(), row);
+    }
+
+    /// Forgets rows that were not used for long, and more where there are too many.
+    pub(super) fn sweep(&mut self, now: Now) {
+        let mut kept = KEPT;
+        loop {
+            self.rows.retain(|_, row| {
+                let stays = now.monotonic < row.used + kept;
+                if !stays {
+                    self.positions -= weight(&row.found);
+                }
+                stays
+            });
+            if self.positions <= MOST || kept.is_zero() {
+                break;
+            }
+            kept = if kept < Duration::from_secs(1) {
+                Duration::ZERO
+            } else {
+                kept / 2
+            };
+        }
+        if self.rows.is_empty() {
+            self.rows.shrink_to_fit();
+        }
+    }
+}
+
+/// What a row costs, in positions.
+fn weight(found: &Found) -> usize {
+    1 + found
+        .stored
+        .as_ref()
+        .map_or(0, |stored| stored.held().len())
+}

@@ -1,0 +1,210 @@
+//! The store, on threads of its own: the loop never waits for it.
+//!
+//! What changes something is done in order by one thread; what is only read, by another one,
+//! so that it need not wait for a disk.
+
+use super::Server;
+use crate::base::clock::Now;
+use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
+use mio::Waker;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Writes after which is looked whether there is much to tidy up.
+const TIDY_EVERY: u32 = 16;
+/// How long the last answers are waited for.
+const LAST: Duration = Duration::from_secs(30);
+
+/// Reads without the thread that writes; `None` where that has to look.
+pub type Reader = Box<dyn FnMut(&[Lookup]) -> Option<Vec<Found>> + Send>;
+
+/// A store on this machine.
+pub struct Local {
+    /// The store itself.
+    pub store: Box<dyn Store + Send>,
+    /// Beside it.
+    pub reader: Reader,
+    /// What is to be done now and then, and may take long.
+    pub tidy: Box<dyn FnMut() + Send>,
+}
+
+type Jobs = Sender<(Ticket, Job)>;
+
+/// The threads, and the way to them.
+pub(super) struct Keeper {
+    /// Dropped first: that ends the threads.
+    lanes: Option<Lanes>,
+    answers: Receiver<Answer>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Lanes {
+    writes: Jobs,
+    reads: Jobs,
+}
+
+/// Where answers go.
+#[derive(Clone)]
+struct Replies {
+    answers: Sender<Answer>,
+    waker: Arc<Waker>,
+}
+
+impl Replies {
+    /// Answers whether anybody still listens.
+    fn send(&self, answer: Answer) -> bool {
+        let is_heard = self.answers.send(answer).is_ok();
+        if is_heard && let Err(error) = self.waker.wake() {
+            log::error!("the loop cannot be woken: {error}");
+        }
+        is_heard
+    }
+}
+
+impl Server {
+    /// Gives the store what the collector has for it.
+    pub(super) fn ask_store(&mut self) {
+        while let Some((ticket, job)) = self.collector.poll_job() {
+            self.keeper.submit(ticket, job);
+        }
+    }
+
+    pub(super) fn handle_answers(&mut self, now: Now) {
+        while let Some(answer) = self.keeper.poll_answer() {
+            self.collector.handle_answer(now, answer);
+        }
+    }
+
+    /// Before the first turn and after the last one there is nothing but the store.
+    pub(super) fn await_store(&mut self) {
+        self.ask_store();
+        while self.collector.awaits_store() {
+            let Some(answer) = self.keeper.wait_answer() else {
+                log::error!("the store does not answer");
+                return;
+            };
+            self.collector.handle_answer(super::now(), answer);
+            self.ask_store();
+        }
+    }
+}
+
+impl Keeper {
+    /// Starts the threads of a store on this machine.
+    pub(super) fn start(local: Local, waker: Arc<Waker>) -> io::Result<Self> {
+        let (answers, receiver) = channel();
+        let replies = Replies { answers, waker };
+        let (writes, write_jobs) = channel();
+        let (reads, read_jobs) = channel();
+        let (tidy, tidy_asked) = sync_channel(1);
+        let Local {
+            store,
+            reader,
+            tidy: mut tidy_up,
+        } = local;
+        let forward = writes.clone();
+        let (of_writes, of_reads) = (replies.clone(), replies);
+        let threads = vec![
+            spawn("store", move || {
+                serve(store, &write_jobs, &of_writes, &tidy);
+            })?,
+            spawn("store-read", move || {
+                serve_reads(reader, &read_jobs, &of_reads, &forward);
+            })?,
+            spawn("store-tidy", move || {
+                tidy_asked.iter().for_each(|()| tidy_up());
+            })?,
+        ];
+        Ok(Self {
+            lanes: Some(Lanes { writes, reads }),
+            answers: receiver,
+            threads,
+        })
+    }
+
+    pub(super) fn submit(&self, ticket: Ticket, job: Job) {
+        let Some(lanes) = &self.lanes else {
+            return;
+        };
+        let lane = if job.is_read() {
+            &lanes.reads
+        } else {
+            &lanes.writes
+        };
+        if lane.send((ticket, job)).is_err() {
+            log::error!("the store's thread has ended");
+        }
+    }
+
+    pub(super) fn poll_answer(&self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Waits for an answer, where there is nothing else to do.
+    pub(super) fn wait_answer(&self) -> Option<Answer> {
+        self.answers.recv_timeout(LAST).ok()
+    }
+
+    /// Lets the store be closed.
+    pub(super) fn end(&mut self) {
+        self.lanes = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the store has failed");
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn serve(
+    mut store: Box<dyn Store + Send>,
+    jobs: &Receiver<(Ticket, Job)>,
+    replies: &Replies,
+    tidy: &SyncSender<()>,
+) {
+    let mut writes = 0_u32;
+    for (ticket, job) in jobs {
+        let answer = perform(&mut *store, ticket, job);
+        if !replies.send(answer) {
+            return;
+        }
+        writes = writes.wrapping_add(1);
+        if writes.is_multiple_of(TIDY_EVERY) {
+            // One that is asked already is enough.
+            let _ = tidy.try_send(());
+        }
+    }
+}
+
+fn serve_reads(
+    mut reader: Reader,
+    jobs: &Receiver<(Ticket, Job)>,
+    replies: &Replies,
+    forward: &Jobs,
+) {
+    for (ticket, job) in jobs {
+        let found = match &job {
+            Job::Read(lookups) => reader(lookups),
+            _ => None,
+        };
+        let is_heard = match found {
+            // How the store is, the thread that writes will say.
+            Some(found) => replies.send(Answer {
+                ticket,
+                done: Done::Read(Ok(found)),
+                condition: None,
+            }),
+            None => forward.send((ticket, job)).is_ok(),
+        };
+        if !is_heard {
+            return;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Beside the connection that writes: one that reads, and one that brings the changes from the
+//! write-ahead log into the database. Neither waits for a commit, nor a commit for them.
+
+use super::bookmarks::{self, Read};
+use super::connect;
+use crate::bookmark::Key;
+use crate::store::{Found, Lookup};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of the write-ahead log from which on it is brought into the database: SQLite's own
+/// 1,000 pages.
+const MUCH: u64 = 4 << 20;
+
+/// A further connection to a database whose files may be replaced.
+#[derive(Debug)]
+struct Beside {
+    file: PathBuf,
+    replaced: Arc<AtomicU64>,
+    open: Option<(u64, Connection)>,
+}
+
+impl Beside {
+    fn new(file: &Path, replaced: &Arc<AtomicU64>) -> Self {
+        Self {
+            file: file.to_owned(),
+            replaced: Arc::clone(replaced),
+            open: None,
+        }
+    }
+
+    /// A connection to the files as they are now.
+    fn connection(&mut self) -> rusqlite::Result<&Connection> {
+        let now = self.replaced.load(Ordering::Acquire);
+        let connection = match self.open.take() {
+            Some((opened, connection)) if opened == now => connection,
+            _ => open(&self.file)?,
+        };
+        Ok(&self.open.insert((now, connection)).1)
+    }
+}
+
+fn open(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(file)?;
+    // What lies beside the database is the store's own.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// Reads bookmarks.
+#[derive(Debug)]
+pub struct Reader(Beside);
+
+impl Reader {
+    pub(super) fn new(file: &Path, replaced: &Arc<AtomicU64>) -> Self {
+        Self(Beside::new(file, replaced))
+    }
+
+    /// What is found; `None` where there is any trouble, which the store itself has to see.
+    pub fn read(&mut self, lookups: &[Lookup]) -> Option<Vec<Found>> {
+        let found = self.try_read(lookups);
+        if found.is_none() {
+            self.0.open = None;
+        }
+        found
+    }
+
+    fn try_read(&mut self, lookups: &[Lookup]) -> Option<Vec<Found>> {
+        let before = self.0.replaced.load(Ordering::Acquire);
+        let connection = self.0.connection().ok()?;
+        // One view for all of them, and one lock.
+        let view = connection.unchecked_transaction().ok()?;
+        let found = lookups.iter().map(|lookup| find(&view, lookup));
+        let found = found.collect::<Option<Vec<_>>>()?;
+        drop(view);
+        (self.0.replaced.load(Ordering::Acquire) == before).then_some(found)
+    }
+}
+
+fn find(connection: &Connection, lookup: &Lookup) -> Option<Found> {
+    let mut found = Found::default();
+    let keys = std::iter::once(&lookup.key).chain(&lookup.former);
+    for key in keys {
+        if let Some(stored) = read(connection, key)? {
+            found.stored = Some(stored);
+            found.former = (*key != lookup.key).then(|| key.clone());
+            break;
+        }
+    }
+    Some(found)
+}
+
+/// The outer `None`: it cannot be read.
+fn read(connection: &Connection, key: &Key) -> Option<Option<crate::bookmark::Stored>> {
+    match bookmarks::read(connection, key) {
+        Ok(Read::Stored(stored)) => Some(Some(stored)),
+        Ok(Read::None) => Some(None),
+        Ok(Read::Damaged(_)) | Err(_) => None,
+    }
+}
+
+/// Brings changes into the database.
+#[derive(Debug)]
+pub struct Checkpoints(Beside);
+
+impl Checkpoints {
+    pub(super) fn new(file: &Path, replaced: &Arc<AtomicU64>) -> Self {
+        Self(Beside::new(file, replaced))
+    }
+
+    /// Does it where there is much. What fails now is done the next time, and by the store
+    /// itself when it is closed.
+    pub fn run(&mut self) {
+        let mut log = self.0.file.clone().into_os_string();
+        log.push("-wal");
+        let length = std::fs::metadata(log).map_or(0, |log| log.len());
+        if length < MUCH {
+            return;
+        }
+        let done = self.0.connection().and_then(|connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+        });
+        if let Err(error) = done {
+            log::debug!("{}: no checkpoint: {error}", self.0.file.display());
+            self.0.open = None;
+        }
+    }
+}
