@@ -100,7 +100,17 @@ const ROOMS: &[Room] = &[
     room(
         "store",
         &["bookmark", "hosts"],
-        &["log", "rusqlite", "serde", "serde_json", "uuid"],
+        &[
+            "bytes",
+            "fallible_iterator",
+            "log",
+            "postgres_protocol",
+            "rusqlite",
+            "serde",
+            "serde_json",
+            "uuid",
+            "zeroize",
+        ],
     ),
     room(
         "collector",
