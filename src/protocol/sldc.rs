@@ -94,9 +94,9 @@ pub fn is_plain(data: &[u8]) -> bool {
     starts.iter().any(|start| data.starts_with(start))
 }
 
-/// Expands one record to at most `cap` bytes.
+/// Expands a record, and those that follow it, to at most `cap` bytes.
 ///
-/// What comes after the end of record does not count. Windows appends the length of the
+/// Else what comes after the end of record does not count. Windows appends the length of the
 /// text there, in four bytes, little-endian; where just that follows it is checked.
 ///
 /// ```
@@ -119,7 +119,8 @@ pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
             0b0010 => scheme = Some(Scheme::PassThrough),
             0b0101 => scheme = Some(output.reset(Scheme::Lempel)),
             0b0110 => scheme = Some(output.reset(Scheme::PassThrough)),
-            0b0100 if scheme.is_some() => break,
+            0b0100 if scheme.is_some() && !bits.next_record() => break,
+            0b0100 if scheme.is_some() => scheme = None,
             0b0100 => return Err(bits.no_scheme(CONTROL_WIDTH)),
             // Flush, file mark, end marker: nothing for a decoder.
             0b0000 | 0b0011 | 0b1111 => {}

@@ -33,6 +33,7 @@ const COUNTS: [CountClass; 16] = {
 ///
 /// Bits of `buffer` below `valid` are zero or already those of `data` that
 /// follow, so that a refill may set them again.
+#[derive(Clone)]
 pub(super) struct Bits<'a> {
     pub(super) buffer: u64,
     pub(super) valid: u32,
@@ -144,11 +145,42 @@ impl<'a> Bits<'a> {
     /// control symbol (flush, End Marker) of another encoder. None where anything else follows.
     pub(super) fn trailer(&self) -> Option<u32> {
         let (gap, length) = self.after_record().split_last_chunk::<4>()?;
-        let pad = self.valid % 8;
-        let is_padded = pad == 0 || self.buffer >> (64 - pad) == 0;
-        let is_gap = is_padded && matches!(gap, [] | [0]);
+        let is_gap = self.is_padded() && matches!(gap, [] | [0]);
         let is_other = matches!(length, [0, 0, 0, 0] | [0xff, 0x80..=0xff, ..]);
         (is_gap && !is_other).then(|| u32::from_le_bytes(*length))
+    }
+
+    /// Whether zero bits fill up the byte in which the record ended.
+    fn is_padded(&self) -> bool {
+        let pad = self.valid % 8;
+        pad == 0 || self.buffer >> (64 - pad) == 0
+    }
+
+    /// Goes to the record that follows this one, if there is any: after pads, flushes and
+    /// file marks a symbol that selects a scheme. The five bytes of Windows are none.
+    pub(super) fn next_record(&mut self) -> bool {
+        const TRAILER: usize = 5;
+        let after = self.after_record();
+        if after.len() <= TRAILER {
+            return false;
+        }
+        let mut next = self.clone();
+        if self.is_padded() {
+            let pads = after.iter().take_while(|&&byte| byte == 0).count();
+            (next.buffer, next.valid) = (0, 0);
+            next.data = after.get(pads..).unwrap_or_default();
+        }
+        let start = next.clone();
+        loop {
+            next.refill();
+            match next.is_control().then(|| next.control()) {
+                Some(Ok(0b0000 | 0b0011)) => {}
+                Some(Ok(0b0001 | 0b0010 | 0b0101 | 0b0110)) => break,
+                _ => return false,
+            }
+        }
+        *self = start;
+        true
     }
 
     #[cold]

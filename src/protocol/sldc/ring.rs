@@ -22,10 +22,16 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
             match code {
                 1 | 2 => scheme = code,
                 5 | 6 => (ring, place, scheme) = ([0; HISTORY], 0, code - 4),
-                4 => {
-                    at += 13;
-                    break;
-                }
+                4 => match next_record(data, &bits, at + 13) {
+                    Some(next) => {
+                        (at, scheme) = (next, 0);
+                        continue;
+                    }
+                    None => {
+                        at += 13;
+                        break;
+                    }
+                },
                 0 | 3 | 15 => {}
                 _ => {
                     let code = u8::try_from(code).unwrap();
@@ -85,4 +91,26 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
         }),
         _ => Ok(out),
     }
+}
+
+/// Where another record begins after the one that ends here.
+fn next_record(data: &[u8], bits: &[u8], end: usize) -> Option<usize> {
+    let aligned = end.next_multiple_of(8);
+    let after = data.get(aligned / 8..)?;
+    if after.len() <= 5 {
+        return None;
+    }
+    let start = match bits.get(end..aligned)?.iter().all(|bit| *bit == 0) {
+        true => aligned + 8 * after.iter().take_while(|byte| **byte == 0).count(),
+        false => end,
+    };
+    let mut symbols = bits.get(start..)?.chunks_exact(13);
+    let scheme = symbols.find(|symbol| {
+        !matches!(symbol, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+            && !matches!(symbol, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1])
+    })?;
+    let (prefix, code) = scheme.split_at(9);
+    let begins = [[0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 0]];
+    let is_control = prefix.iter().all(|bit| *bit == 1);
+    (is_control && begins.iter().any(|begin| begin == code)).then_some(start)
 }

@@ -309,3 +309,43 @@ fn only_a_length_of_windows_form_is_checked() {
         assert_eq!(with(b"\x01", length + 1, b"").as_deref(), Ok(text));
     }
 }
+
+/// A record may be followed by another one: its text is not lost.
+#[test]
+fn records_that_follow_are_expanded_too() {
+    const FLUSH: &str = "111111111 0000";
+    const MARKER: &str = "111111111 1111";
+    let first = [RESET_1, &literal(b'a').repeat(4), END].concat();
+    // A copy of what the first one held, since the history goes on.
+    let second = [SCHEME_1, "1 00 0000000000", &literal(b'b').repeat(3), END].concat();
+    let both = |between: &str, pads: usize, more: &[u8]| {
+        let mut packed = match between {
+            "" => record(&[&first]),
+            symbols => record(&[&first, symbols]),
+        };
+        packed.resize(packed.len() + pads, 0);
+        packed.extend(record(&[&second]));
+        packed.extend(more);
+        assert_eq!(decode(&packed, 99), ring::decode(&packed, 99));
+        decode(&packed, 99)
+    };
+    for pads in 0..9 {
+        assert_eq!(both("", pads, b"").unwrap(), b"aaaaaabbb", "{pads}");
+        assert_eq!(both("", pads, &[9, 0, 0, 0]).unwrap(), b"aaaaaabbb");
+        let (declared, actual) = (4, 9);
+        let wrong = Error::WrongLength { declared, actual };
+        assert_eq!(both("", pads, &[4, 0, 0, 0]), Err(wrong));
+    }
+    // Nothing counts after an End Marker.
+    assert_eq!(both(MARKER, 0, b"").unwrap(), b"aaaa");
+    let unaligned = record(&[&first, FLUSH, &second]);
+    assert_eq!(decode(&unaligned, 99).unwrap(), b"aaaaaabbb");
+    assert_eq!(ring::decode(&unaligned, 99).unwrap(), b"aaaaaabbb");
+    // One that is cut is an error, not less text.
+    let cut = &unaligned[..unaligned.len() - 3];
+    assert!(matches!(decode(cut, 99), Err(Error::Truncated { .. })));
+    // A length of Windows may look like the beginning of a record.
+    let mut packed = record(&[RESET_1, &literal(b'x'), END]);
+    packed.extend([0, 0xff, 0xa8, 0x01, 0x00]);
+    assert_eq!(decode(&packed, 99).unwrap(), b"x");
+}
