@@ -1,7 +1,7 @@
 //! What a finished handshake tells of the client.
 
+use super::end_point;
 use crate::auth::{self, Certificate, Secured};
-use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
@@ -13,8 +13,8 @@ use std::net::IpAddr;
 /// # Errors
 /// A certificate that names nobody.
 pub fn client(ssl: &SslRef) -> Result<Secured, String> {
-    let bindings = ssl.certificate().and_then(|own| end_point(own).ok());
-    let bindings = bindings.map(|hash| auth::channel_bindings(&hash));
+    let end_point = ssl.certificate().and_then(end_point::of);
+    let bindings = end_point.map(|hash| auth::channel_bindings(&hash));
     let certificate = ssl.peer_certificate();
     let certificate = certificate.map(|certificate| identify(ssl, &certificate));
     Ok(Secured {
@@ -43,23 +43,6 @@ fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> 
         name,
         issuer: hex(&issuer),
     })
-}
-
-/// `tls-server-end-point` (RFC 5929 4.1): the hash of our certificate by the
-/// algorithm of its signature, SHA-256 where that is MD5 or SHA-1.
-pub(super) fn end_point(own: &X509Ref) -> Result<Vec<u8>, ErrorStack> {
-    let algorithm = own
-        .signature_algorithm()
-        .object()
-        .nid()
-        .signature_algorithms();
-    let digest = algorithm.map_or(Nid::SHA256, |found| found.digest);
-    let digest = match digest {
-        Nid::MD5 | Nid::SHA1 | Nid::UNDEF => Nid::SHA256,
-        other => other,
-    };
-    let digest = MessageDigest::from_nid(digest).unwrap_or_else(MessageDigest::sha256);
-    Ok(own.digest(digest)?.to_vec())
 }
 
 /// The names that a certificate is for, in lower case: DNS names, else the common name.

@@ -1,6 +1,6 @@
 //! Our side as a host: what `wecrelay send` connects with.
 
-use super::{Error, client, pem};
+use super::{Error, end_point, pem};
 use crate::auth;
 use openssl::pkcs12::Pkcs12;
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslStream};
@@ -71,7 +71,7 @@ impl Dialer {
         let stream = self.connector.connect(host, stream);
         let stream = stream.map_err(|error| explain(&error.to_string(), host))?;
         let theirs = stream.ssl().peer_certificate();
-        let end_point = theirs.and_then(|theirs| client::end_point(&theirs).ok());
+        let end_point = theirs.and_then(|theirs| end_point::of(&theirs));
         Ok((stream, end_point.map(|hash| auth::channel_bindings(&hash))))
     }
 }

@@ -163,12 +163,12 @@ fn extension<'a>(element: &AnyRef<'a>) -> Option<Extension<'a>> {
 }
 
 /// The elements of the sequence that these bytes begin with.
-fn sequence(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+pub(super) fn sequence(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let whole = AnyRef::from_der(bytes).ok()?;
     (whole.tag() == Tag::Sequence).then(|| elements(whole.value()))?
 }
 
-fn elements(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+pub(super) fn elements(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let mut reader = SliceReader::new(bytes).ok()?;
     let mut found = Vec::new();
     while !reader.is_finished() {

@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod connector;
 mod connectors;
 mod dialer;
+mod end_point;
 pub(crate) mod explain;
 mod facts;
 pub(crate) mod foreign;

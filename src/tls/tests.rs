@@ -305,15 +305,68 @@ fn a_wildcard_stands_for_one_label() {
 #[test]
 fn the_end_point_is_hashed_as_the_certificate_is_signed() {
     let key = ec_key();
-    for (signature, length) in [
-        (MessageDigest::sha256(), 32),
-        (MessageDigest::sha384(), 48),
+    for (signature, expected) in [
+        (MessageDigest::sha256(), MessageDigest::sha256()),
+        (MessageDigest::sha384(), MessageDigest::sha384()),
         // RFC 5929 4.1: not with what is broken.
-        (MessageDigest::sha1(), 32),
+        (MessageDigest::sha1(), MessageDigest::sha256()),
     ] {
         let mut builder = unsigned("a", &key, NOW, NOW + DAY);
         builder.sign(&key, signature).unwrap();
-        let hash = client::end_point(&builder.build()).unwrap();
-        assert_eq!(hash.len(), length);
+        let certificate = builder.build();
+        let hash = certificate.digest(expected).unwrap().to_vec();
+        assert_eq!(end_point::of(&certificate), Some(hash));
     }
+}
+
+/// A self-signed certificate of OpenSSL's own program.
+fn made_with(flags: &[&str]) -> X509 {
+    let mut command = std::process::Command::new("openssl");
+    command.args([
+        "req",
+        "-x509",
+        "-nodes",
+        "-subj",
+        "/CN=a",
+        "-keyout",
+        "/dev/null",
+    ]);
+    let made = command.args(flags).output().expect("openssl");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    X509::from_pem(&made.stdout).unwrap()
+}
+
+#[test]
+fn the_parameters_of_a_pss_signature_name_the_hash_of_the_end_point() {
+    let pss = ["-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"];
+    for (flag, expected) in [
+        ("-sha256", MessageDigest::sha256()),
+        ("-sha384", MessageDigest::sha384()),
+        ("-sha512", MessageDigest::sha512()),
+        // The default of the parameters, which then are left out.
+        ("-sha1", MessageDigest::sha256()),
+    ] {
+        let certificate = made_with(&[&pss[..], &[flag]].concat());
+        let hash = certificate.digest(expected).unwrap().to_vec();
+        assert_eq!(end_point::of(&certificate), Some(hash), "{flag}");
+    }
+}
+
+#[test]
+fn a_signature_without_a_hash_of_its_own_has_no_end_point_and_check_says_so() {
+    let certificate = made_with(&["-newkey", "ed25519"]);
+    assert_eq!(end_point::of(&certificate), None);
+    let why = weakness::unbound(&certificate).unwrap();
+    assert!(
+        why.contains("ED25519") && why.contains("channel bindings"),
+        "{why}"
+    );
+    assert_eq!(
+        weakness::unbound(&made_with(&["-newkey", "rsa:2048"])),
+        None
+    );
 }

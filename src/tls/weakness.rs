@@ -1,7 +1,7 @@
 //! What makes a certificate useless that OpenSSL reads without a word, or refuses in words
 //! that name no file.
 
-use super::{Error, Files, client, facts, pem};
+use super::{Error, Files, client, end_point, facts, pem};
 use openssl::pkey::Id;
 use openssl::x509::X509;
 use std::path::Path;
@@ -18,7 +18,8 @@ pub fn weaknesses(files: &Files) -> Result<Vec<String>, Error> {
     for (path, _) in &files.pairs {
         let chain = pem::certificates("--tls-cert", path)?;
         let leaf = chain.first().into_iter();
-        let weak = leaf.filter_map(|leaf| of_our_own(leaf).or_else(|| purpose(leaf)));
+        let weak = |leaf| of_our_own(leaf).or_else(|| purpose(leaf));
+        let weak = leaf.filter_map(|leaf| weak(leaf).or_else(|| unbound(leaf)));
         found.extend(weak.map(|why| at("--tls-cert", path, &why)));
     }
     if let Some(path) = &files.client_ca {
@@ -75,6 +76,20 @@ fn purpose(leaf: &X509) -> Option<String> {
         format!(
             "{name} is not for server authentication, so that no host connects; get one with the \
              purpose 1.3.6.1.5.5.7.3.1 (serverAuth)"
+        )
+    })
+}
+
+/// The algorithm, where hosts and we have nothing to bind to (RFC 5929 4.1).
+pub(super) fn unbound(certificate: &X509) -> Option<String> {
+    let algorithm = certificate.signature_algorithm().object().nid();
+    let algorithm = algorithm.long_name().unwrap_or("an unknown algorithm");
+    let name = client::display(certificate.subject_name());
+    end_point::of(certificate).is_none().then(|| {
+        format!(
+            "{name} is signed with {algorithm}, for which channel bindings are not defined \
+             (tls-server-end-point): NTLM and Kerberos count only with sealed bodies; get one \
+             that is signed with SHA-256"
         )
     })
 }

@@ -1,0 +1,46 @@
+//! `tls-server-end-point` (RFC 5929 4.1): what a certificate gives to channel bindings.
+
+use super::list::{elements, sequence};
+use der::asn1::ObjectIdentifier;
+use der::{Tag, TagNumber, Tagged};
+use openssl::asn1::Asn1Object;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::x509::X509Ref;
+
+/// The hash of the certificate by the algorithm of its signature, SHA-256 where that is MD5
+/// or SHA-1. None where it has no hash of its own, as Ed25519: then it is not defined.
+pub(super) fn of(certificate: &X509Ref) -> Option<Vec<u8>> {
+    let algorithm = certificate.signature_algorithm().object().nid();
+    let digest = match algorithm {
+        Nid::RSASSAPSS => hash_of_pss(&certificate.to_der().ok()?)?,
+        other => other.signature_algorithms()?.digest,
+    };
+    let digest = match digest {
+        Nid::MD5 | Nid::SHA1 => Nid::SHA256,
+        other => other,
+    };
+    let hash = certificate.digest(MessageDigest::from_nid(digest)?).ok()?;
+    Some(hash.to_vec())
+}
+
+/// The hash that the parameters of RSASSA-PSS name, SHA-1 where they name none (RFC 4055 3.1).
+fn hash_of_pss(certificate: &[u8]) -> Option<Nid> {
+    let parts = sequence(certificate)?;
+    let algorithm = elements(parts.get(1)?.value())?;
+    let Some(parameters) = algorithm.get(1) else {
+        return Some(Nid::SHA1);
+    };
+    let tag = Tag::ContextSpecific {
+        constructed: true,
+        number: TagNumber(0),
+    };
+    let fields = elements(parameters.value())?;
+    let Some(hash) = fields.iter().find(|field| field.tag() == tag) else {
+        return Some(Nid::SHA1);
+    };
+    let hash = sequence(hash.value())?;
+    let id: ObjectIdentifier = hash.first()?.decode_as().ok()?;
+    let nid = Asn1Object::from_str(&id.to_string()).ok()?.nid();
+    (nid != Nid::UNDEF).then_some(nid)
+}
