@@ -10,7 +10,6 @@ mod fast;
 mod general;
 mod remains;
 mod repair;
-pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +18,7 @@ use crate::base::xml::{self, Limits};
 use std::borrow::Cow;
 use std::fmt;
 
-pub use repair::{FORBIDDEN, and_forbidden, replace_forbidden};
+pub use repair::{FORBIDDEN, and_forbidden};
 
 /// Namespace of event XML.
 pub const NAMESPACE: &str = "http://schemas.microsoft.com/win/2004/08/events/event";

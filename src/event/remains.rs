@@ -1,9 +1,9 @@
 //! What can still be told of an event that cannot be read: its `System`, which comes first
 //! and is short.
 
-use super::repair::replace_forbidden;
-use super::scan::{Segment, segments};
 use super::{Event, general};
+use crate::base::xml::replace_forbidden;
+use crate::base::xml::scan::{Segment, segments};
 
 /// Longest `System` that is looked at, in bytes; real ones have about 1,000.
 const MAX_SYSTEM: usize = 64 * 1024;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::xml::scan;
 
 const HEAD: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>";
 

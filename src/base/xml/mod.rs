@@ -6,8 +6,10 @@
 //! deals with in linear time too. `tests/layers.rs` and `scripts/clippy.toml` see to it
 //! that nobody goes around them.
 
+mod forbidden;
 mod gate;
 mod outline;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ use std::fmt;
 
 use crate::base::wire::trim;
 
+pub use forbidden::replace_forbidden;
 pub use outline::Outline;
 pub use roxmltree::{Attribute, Document, Error as Syntax, Node, StringStorage};
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::base::xml::{Node, piece, text as text_of};
+use crate::base::xml::{Node, piece, replace_forbidden, text as text_of};
 
 use super::Error;
 use super::soap::{child, ns};
@@ -131,7 +131,8 @@ fn push_text<'a>(events: &mut Vec<RawEvent<'a>>, content: &'a str) {
         return;
     }
     // Joining resolves references, and has U+FFFD for those that XML forbids.
-    let joined = matches!(text, Cow::Owned(_)) && matches!(text::clean(content), Cow::Owned(_));
+    let replaced = || matches!(replace_forbidden(content), Cow::Owned(_));
+    let joined = matches!(text, Cow::Owned(_)) && replaced();
     let event = RawEvent::new(text);
     events.push(if joined { event.of_cleaned() } else { event });
 }

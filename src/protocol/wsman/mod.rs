@@ -120,7 +120,7 @@ pub fn parse(text: &str) -> Result<Message<'_>, Error> {
         Err(error @ Error::Xml(crate::base::xml::Error::Malformed(_))) => error,
         result => return result,
     };
-    match text::clean(text) {
+    match crate::base::xml::replace_forbidden(text) {
         std::borrow::Cow::Owned(cleaned) => {
             let mut message = parse_once(&cleaned)?.into_owned();
             if let Body::Events(events) = message.body {

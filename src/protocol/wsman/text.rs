@@ -1,9 +1,7 @@
-//! Text in XML: joined from its pieces, rid of what XML forbids, escaped.
+//! Text in XML: joined from its pieces, escaped.
 
 use std::borrow::Cow;
 use std::fmt;
-
-use memchr::memchr;
 
 use crate::base::wire::{self, contains};
 
@@ -85,47 +83,6 @@ fn referred_code(digits: &str) -> Option<char> {
 #[must_use]
 pub fn trim(text: &str) -> &str {
     wire::trim(text)
-}
-
-/// `text` with forbidden characters and references to them replaced by U+FFFD.
-///
-/// Windows puts them into events, raw and as `&#x5;`, and no parser takes them.
-#[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    let mut cleaned = String::new();
-    let mut copied = 0;
-    for (at, character) in text.char_indices() {
-        let length = match character {
-            '&' => forbidden_reference(text.get(at..).unwrap_or_default()),
-            _ if is_forbidden(character) => Some(character.len_utf8()),
-            _ => None,
-        };
-        if let Some(length) = length {
-            cleaned.push_str(text.get(copied..at).unwrap_or_default());
-            cleaned.push(char::REPLACEMENT_CHARACTER);
-            copied = at.saturating_add(length);
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    cleaned.push_str(text.get(copied..).unwrap_or_default());
-    Cow::Owned(cleaned)
-}
-
-/// Length of the reference at the front of `text` if XML forbids what it names.
-fn forbidden_reference(text: &str) -> Option<usize> {
-    /// `&#x0010ffff;` is 12 long; more zeros than that are an attack.
-    const LONGEST: usize = 24;
-    let end = memchr(b';', text.as_bytes().get(..LONGEST.min(text.len()))?)?;
-    let digits = text.get(..end)?.strip_prefix("&#")?;
-    let (numerals, radix) = match digits.strip_prefix('x') {
-        Some(hex) => (hex, 16),
-        None => (digits, 10),
-    };
-    let is_number = !numerals.is_empty() && numerals.chars().all(|c| c.is_digit(radix));
-    let allowed = referred_code(digits).is_some_and(|c| !is_forbidden(c));
-    (is_number && !allowed).then_some(end.saturating_add(1))
 }
 
 /// Displays text escaped for element content and attribute values.

@@ -44,7 +44,7 @@ fn check_event(event: &Cow<'_, str>, text: &str) {
 
 fn clean(text: &str) -> String {
     let cleaned = match text::has_forbidden(text) {
-        true => text::clean(text),
+        true => Cow::Owned(text.replace(text::is_forbidden, "\u{fffd}")),
         false => Cow::Borrowed(text),
     };
     text::trim(&cleaned).to_owned()
