@@ -162,12 +162,11 @@ def sealed_delivery(relay: Relay, **options):
 
 def visible(text: str) -> str:
     """Control characters as a line-framed output shows them."""
-    text = text.replace("\r\n", "\n")
-    names = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    names = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
     def show(match):
         return names.get(match.group(), f"\\u{ord(match.group()):04x}")
-    return re.sub("[\x00-\x1f\x7f-\x9f]", show, text)
+    return re.sub("[\x00-\x1f\x7f-\x9f\\\\]", show, text)
 
 
 def undone(text: str) -> str:

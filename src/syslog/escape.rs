@@ -7,19 +7,20 @@ use crate::base::wire::find;
 use super::{ControlCharacters, Escape, Style};
 
 /// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes.
-pub(super) fn push_value(out: &mut Vec<u8>, value: &str, control: ControlCharacters) {
-    match control {
-        ControlCharacters::Keep => push_kept(out, value),
-        ControlCharacters::Escape => push_visible(out, value, Form::Value),
+pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {
+    let undone = style.escape == Escape::Reversible;
+    match style.control {
+        ControlCharacters::Keep => push_escaped(out, value, Kept),
+        ControlCharacters::Escape => push_escaped(out, value, Value { undone }),
     }
 }
 
 /// Appends text of `MSG`.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
-    match (style.control, style.escape) {
-        (ControlCharacters::Keep, _) => out.extend_from_slice(text.as_bytes()),
-        (ControlCharacters::Escape, Escape::Reversible) => push_visible(out, text, Form::Text),
-        (ControlCharacters::Escape, Escape::Version01) => push_visible(out, text, Form::Text01),
+    let undone = style.escape == Escape::Reversible;
+    match style.control {
+        ControlCharacters::Keep => out.extend_from_slice(text.as_bytes()),
+        ControlCharacters::Escape => push_escaped(out, text, Text { undone }),
     }
 }
 
@@ -27,19 +28,124 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
 pub(super) fn push_line(out: &mut Vec<u8>, text: &str, style: &Style) {
     match style.escape {
         Escape::Reversible => push_text(out, text, style),
-        Escape::Version01 => push_visible(out, text, Form::Text01),
+        Escape::Version01 => push_escaped(out, text, Text { undone: false }),
     }
 }
 
-/// Where visible control characters stand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// In a PARAM-VALUE, which has escapes of its own.
-    Value,
-    /// In text, so that they can be undone.
-    Text,
-    /// In text of version 0.1.
-    Text01,
+/// Up to seven bytes that are written for a character, and how many.
+pub(super) type Piece = [u8; 8];
+
+/// A piece of this text.
+pub(super) const fn piece(text: &[u8]) -> Piece {
+    match *text {
+        [a] => [a, 0, 0, 0, 0, 0, 0, 1],
+        [a, b] => [a, b, 0, 0, 0, 0, 0, 2],
+        [a, b, c] => [a, b, c, 0, 0, 0, 0, 3],
+        [a, b, c, d] => [a, b, c, d, 0, 0, 0, 4],
+        [a, b, c, d, e] => [a, b, c, d, e, 0, 0, 5],
+        [a, b, c, d, e, f] => [a, b, c, d, e, f, 0, 6],
+        [a, b, c, d, e, f, g] => [a, b, c, d, e, f, g, 7],
+        _ => [0; 8],
+    }
+}
+
+/// How characters are written that may not stand as they are.
+pub(super) trait Form: Copy {
+    /// Whether such a character may begin with this byte of UTF-8: one of ASCII, or a C1
+    /// control, which begins with 0xC2.
+    fn is_special(self, byte: u8) -> bool;
+
+    /// What is written for it, where `next` follows.
+    fn piece(self, c: char, next: Option<u8>) -> Piece;
+
+    /// The first such byte.
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        find(bytes, |byte| self.is_special(byte))
+    }
+}
+
+/// Appends `text` in this form.
+pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
+    let mut rest = text.as_bytes();
+    while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(plain);
+        rest = push_dense(out, special, form);
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends from a special byte on, one by one, until a few plain ones stand together:
+/// texts may have nothing but special ones. Gives what is left.
+fn push_dense<'t>(out: &mut Vec<u8>, bytes: &'t [u8], form: impl Form) -> &'t [u8] {
+    const FEW: usize = 4;
+    let (mut rest, mut plain) = (bytes, 0);
+    while plain < FEW {
+        let Some((&byte, after)) = rest.split_first() else {
+            break;
+        };
+        if form.is_special(byte) {
+            let (piece, length) = first_piece(rest, form);
+            push_piece(out, piece);
+            rest = rest.get(length..).unwrap_or_default();
+            plain = 0;
+        } else {
+            out.push(byte);
+            rest = after;
+            plain += 1;
+        }
+    }
+    rest
+}
+
+/// What is written for the special byte at the front, and how many bytes it stands for.
+fn first_piece(bytes: &[u8], form: impl Form) -> (Piece, usize) {
+    match *bytes {
+        [0xC2, second @ 0x80..=0x9F, ..] => (form.piece(char::from(second), None), 2),
+        [0xC2, ..] => (piece(&[0xC2]), 1),
+        [byte, ref rest @ ..] => (form.piece(char::from(byte), rest.first().copied()), 1),
+        [] => (piece(b""), 0),
+    }
+}
+
+fn push_piece(out: &mut Vec<u8>, piece: Piece) {
+    // All eight bytes in one go, as their number is known then.
+    out.extend_from_slice(&piece);
+    let unused = piece.len().saturating_sub(length_of(piece));
+    out.truncate(out.len().saturating_sub(unused));
+}
+
+fn length_of([.., length]: Piece) -> usize {
+    usize::from(length)
+}
+
+/// How many bytes of `text`, whole characters, have at most `room` bytes in this form; and
+/// how many these are.
+pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize) {
+    let bytes = text.as_bytes();
+    let (mut at, mut written) = (0_usize, 0_usize);
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let plain = form.find(rest).unwrap_or(rest.len());
+        if written.saturating_add(plain) > room {
+            let end = at.saturating_add(room.saturating_sub(written));
+            let end = (0..=end).rev().find(|&end| text.is_char_boundary(end));
+            return (end.unwrap_or(0), room);
+        }
+        (at, written) = (at.saturating_add(plain), written.saturating_add(plain));
+        let special = rest.get(plain..).unwrap_or_default();
+        let (piece, length) = first_piece(special, form);
+        if written.saturating_add(length_of(piece)) > room {
+            break;
+        }
+        (at, written) = (
+            at.saturating_add(length),
+            written.saturating_add(length_of(piece)),
+        );
+    }
+    // The first byte of a letter may have been the last that fits.
+    match text.is_char_boundary(at) {
+        true => (at, written),
+        false => (at.saturating_sub(1), written.saturating_sub(1)),
+    }
 }
 
 /// Whether a control character may begin with this byte of UTF-8. C1 controls
@@ -48,77 +154,113 @@ pub(super) fn may_be_control(byte: u8) -> bool {
     (byte < b' ') | (byte == 0x7F) | (byte == 0xC2)
 }
 
-/// Whether the character is C0, DEL or C1 (Unicode category Cc).
-pub(super) fn is_control(c: char) -> bool {
-    c.is_control()
-}
+/// A value whose control characters stay.
+#[derive(Clone, Copy)]
+struct Kept;
 
-fn push_kept(out: &mut Vec<u8>, value: &str) {
-    let mut rest = value.as_bytes();
-    while let Some(at) = memchr3(b'"', b'\\', b']', rest) {
-        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, b""));
-        out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else {
-            return;
-        };
-        out.extend_from_slice(&[b'\\', *byte]);
-        rest = after;
+impl Form for Kept {
+    fn is_special(self, byte: u8) -> bool {
+        matches!(byte, b'"' | b'\\' | b']')
     }
-    out.extend_from_slice(rest);
+
+    fn piece(self, c: char, _: Option<u8>) -> Piece {
+        [b'\\', low_byte(c), 0, 0, 0, 0, 0, 2]
+    }
+
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        memchr3(b'"', b'\\', b']', bytes)
+    }
 }
 
-/// Control characters become visible; in a value its three specials are escaped
-/// too, and each backslash that we add is doubled.
-fn push_visible(out: &mut Vec<u8>, text: &str, form: Form) {
-    let (value, undone) = (form == Form::Value, form == Form::Text);
-    let special = |byte: u8| {
-        may_be_control(byte)
-            | ((form != Form::Text01) & (byte == b'\\'))
-            | (value & ((byte == b'"') | (byte == b']')))
-    };
-    let mut rest = text;
-    while let Some((plain, tail)) =
-        find(rest.as_bytes(), special).and_then(|at| rest.split_at_checked(at))
-    {
-        out.extend_from_slice(plain.as_bytes());
-        let mut characters = tail.chars();
-        let Some(c) = characters.next() else { return };
-        rest = characters.as_str();
-        if is_control(c) {
-            if c == '\r' && rest.starts_with('\n') && !undone {
-                continue;
+/// A value whose control characters become visible, each of our backslashes doubled as
+/// its own are.
+#[derive(Clone, Copy)]
+struct Value {
+    /// Whether a receiver can undo it: backslashes of the value itself are then escaped
+    /// as in text, before the rules of values are applied.
+    undone: bool,
+}
+
+impl Form for Value {
+    fn is_special(self, byte: u8) -> bool {
+        may_be_control(byte) | (byte == b'\\') | (byte == b'"') | (byte == b']')
+    }
+
+    fn piece(self, c: char, next: Option<u8>) -> Piece {
+        match c {
+            '\\' if self.undone => piece(br"\\\\"),
+            '\\' | '"' | ']' => Kept.piece(c, next),
+            '\r' if next == Some(b'\n') && !self.undone => piece(b""),
+            '\n' => piece(br"\\n"),
+            '\r' => piece(br"\\r"),
+            '\t' => piece(br"\\t"),
+            c => {
+                let [high, low] = hex(c);
+                [b'\\', b'\\', b'u', b'0', b'0', high, low, 7]
             }
-            push_control(out, c, if value { "\\\\" } else { "\\" });
-            continue;
         }
-        if c.is_ascii() {
-            out.push(b'\\');
-        }
-        push_character(out, c);
-    }
-    out.extend_from_slice(rest.as_bytes());
-}
-
-/// Appends the visible form of a control character, after `backslash`.
-fn push_control(out: &mut Vec<u8>, c: char, backslash: &str) {
-    out.extend_from_slice(backslash.as_bytes());
-    match c {
-        '\n' => out.push(b'n'),
-        '\r' => out.push(b'r'),
-        '\t' => out.push(b't'),
-        c => push_code(out, c),
     }
 }
 
-/// Appends `u0085` and the like; controls have codes below 256.
-pub(super) fn push_code(out: &mut Vec<u8>, c: char) {
-    const HEX: [u8; 16] = *b"0123456789abcdef";
-    let code = u8::try_from(c).unwrap_or(0);
-    let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    out.extend_from_slice(&[b'u', b'0', b'0', digit(code >> 4), digit(code & 15)]);
+/// Text whose control characters become visible.
+#[derive(Clone, Copy)]
+struct Text {
+    /// Whether a receiver can undo it.
+    undone: bool,
 }
 
-/// Appends one character as UTF-8.
-pub(super) fn push_character(out: &mut Vec<u8>, c: char) {
-    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+impl Form for Text {
+    fn is_special(self, byte: u8) -> bool {
+        may_be_control(byte) | (self.undone & (byte == b'\\'))
+    }
+
+    fn piece(self, c: char, next: Option<u8>) -> Piece {
+        match c {
+            '\\' => piece(br"\\"),
+            '\r' if next == Some(b'\n') && !self.undone => piece(b""),
+            '\n' => piece(br"\n"),
+            '\r' => piece(br"\r"),
+            '\t' => piece(br"\t"),
+            c => code(c),
+        }
+    }
+}
+
+/// `\u0085` and the like; controls have codes below 256.
+pub(super) fn code(c: char) -> Piece {
+    let [high, low] = hex(c);
+    [b'\\', b'u', b'0', b'0', high, low, 0, 6]
+}
+
+fn hex(c: char) -> [u8; 2] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let code = low_byte(c);
+    [digit(code >> 4), digit(code & 15)]
+}
+
+fn low_byte(c: char) -> u8 {
+    u8::try_from(c).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_text_has_the_length_that_was_measured() {
+        let text = "C:\\a \"b\"]\r\n\t\u{85}é\u{a0}😀\u{7f}end\n";
+        let written = |text: &str| {
+            let mut out = Vec::new();
+            push_escaped(&mut out, text, Value { undone: true });
+            out.len()
+        };
+        for room in 0..=written(text) + 3 {
+            let (end, length) = measure(text, room, Value { undone: true });
+            let part = text.get(..end).expect("whole characters");
+            assert!(written(part) <= length && length <= room, "{room}");
+            // Nothing more would fit.
+            let next = text[end..].chars().next().map_or(0, char::len_utf8);
+            assert!(next == 0 || written(&text[..end + next]) > room, "{room}");
+        }
+    }
 }

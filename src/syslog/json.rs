@@ -4,20 +4,27 @@
 //! their names in event XML (numbers as numbers), `UserDataName`, `TimestampFrom`,
 //! `System` (facts without a name of their own here), `EventData` (a name that
 //! repeats has an array), `Message`, `LevelName`, `TaskName`, `OpcodeName`,
-//! `KeywordNames`, `ProviderName`, `ChannelName`, `Culture`, `Repaired`, and
-//! `Collector` (what we know of the source). An event that could not be read has
-//! `Malformed` and `Raw`, and of the others what its `System` tells.
+//! `KeywordNames`, `ProviderName`, `ChannelName`, `Culture`, `Repaired`,
+//! `Collector` (what we know of the source), and `Truncated` (the names of members
+//! that are not whole). An event that could not be read has `Malformed` and `Raw`,
+//! and of the others what its `System` tells.
 
 use std::collections::HashMap;
 
-use crate::base::wire::find;
 use crate::event::{Event, Pair};
 
 use super::ControlCharacters;
-use super::escape::{is_control, may_be_control, push_character, push_code};
+use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
 use super::facts::{RECEPTION, facts};
 use super::rfc5424::{Message, push_address};
 use super::timestamp;
+use super::truncate::fair_length;
+
+/// Most bytes for the names of what is not whole, and their part of the room.
+const MAX_NAMES: usize = 2000;
+const SHARE_OF_NAMES: usize = 8;
+/// What stands around the names, and the count of those left out.
+const AROUND_NAMES: usize = "\"Truncated\":[],\"+4294967295\"".len();
 
 /// Values up to which names are compared with each other; hashed beyond.
 const FEW: usize = 48;
@@ -37,67 +44,82 @@ const NUMBERS: [&str; 9] = [
 
 /// Appends the object.
 pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>) {
-    push_cut(out, message, usize::MAX, usize::MAX);
+    Object::new(out, message, usize::MAX).push(message);
 }
 
 /// Appends the object with its longest values cut so that it has at most
 /// `room` bytes; nothing, and false, if that cannot be.
 pub(super) fn push_within(out: &mut Vec<u8>, message: &Message<'_, '_>, room: usize) -> bool {
     let start = out.len();
-    let mut fits = |cut: usize| {
-        out.truncate(start);
-        push_cut(out, message, cut, start.saturating_add(room));
-        out.len().saturating_sub(start) <= room
-    };
-    if !fits(0) {
-        out.truncate(start);
+    let limit = start.saturating_add(room);
+    // Without values first, to know how much they may have.
+    let mut object = Object::new(out, message, limit);
+    object.cut = 0;
+    object.push(message);
+    let lengths = object.lengths;
+    let length = out.len().saturating_sub(start);
+    out.truncate(start);
+    let Some(left) = room.checked_sub(length) else {
         return false;
-    }
-    // The longest cut that fits, to a sixteenth.
-    let (mut good, mut bad) = (0, room);
-    while bad.saturating_sub(good) > 1 + good / 16 {
-        let middle = good.midpoint(bad);
-        if fits(middle) {
-            good = middle;
-        } else {
-            bad = middle;
-        }
-    }
-    fits(good)
-}
-
-/// Appends the object, values cut to `cut` bytes; stops when past `limit`.
-fn push_cut(out: &mut Vec<u8>, message: &Message<'_, '_>, cut: usize, limit: usize) {
-    let mut object = Object {
-        out,
-        control: message.style.control,
-        cut,
-        limit,
     };
-    object.open();
-    object.fact("Uid", message.uid.as_str());
-    match message.event {
-        Ok(event) => object.event(event),
-        Err(malformed) => {
-            object.fact("Malformed", &malformed.to_string());
-            object.event(&malformed.system);
-            object.value("Raw", message.xml);
-        }
-    }
-    object.fact("Repaired", message.repaired());
-    object.collector(message);
-    object.close();
+    // As little as that holds no name, and `Truncated` in `event@` tells of the cut.
+    let for_names = (left / SHARE_OF_NAMES).min(MAX_NAMES);
+    let mut object = Object::new(out, message, limit);
+    object.cut = fair_length(lengths, left.saturating_sub(for_names));
+    object.for_names = for_names;
+    object.push(message);
+    true
 }
 
 /// A writer of members.
 struct Object<'o> {
     out: &'o mut Vec<u8>,
-    control: ControlCharacters,
+    form: Quoted,
+    /// Longest value, in bytes as written.
     cut: usize,
+    /// Where the object must have ended: it can be left off beyond.
     limit: usize,
+    /// What values have as they are written, each up to the room that there is.
+    lengths: Vec<usize>,
+    /// Names of what is not whole, within so many bytes, and how many others there are.
+    names: Vec<u8>,
+    for_names: usize,
+    unnamed: usize,
 }
 
-impl Object<'_> {
+impl<'o> Object<'o> {
+    /// Values are whole, until `cut` says otherwise.
+    fn new(out: &'o mut Vec<u8>, message: &Message<'_, '_>, limit: usize) -> Self {
+        let all = message.style.control == ControlCharacters::Escape;
+        Self {
+            out,
+            form: Quoted { all },
+            cut: usize::MAX,
+            limit,
+            lengths: Vec::new(),
+            names: Vec::new(),
+            for_names: 0,
+            unnamed: 0,
+        }
+    }
+
+    fn push(&mut self, message: &Message<'_, '_>) {
+        self.open();
+        self.fact("Uid", message.uid.as_str());
+        match message.event {
+            Ok(event) => self.event(event),
+            Err(malformed) => {
+                self.fact("Malformed", &malformed.to_string());
+                self.event(&malformed.system);
+                self.value("Raw", message.xml);
+            }
+        }
+        self.fact("Repaired", message.repaired());
+        self.collector(message);
+        self.truncated();
+        self.close();
+    }
+
     fn open(&mut self) {
         self.out.push(b'{');
     }
@@ -148,8 +170,8 @@ impl Object<'_> {
         self.fact("TaskName", &rendering.task);
         self.fact("OpcodeName", &rendering.opcode);
         if !rendering.keywords.is_empty() {
-            self.name("KeywordNames");
-            self.array(rendering.keywords.iter().map(|keyword| &**keyword));
+            let keywords = rendering.keywords.iter().map(|keyword| &**keyword);
+            self.array("KeywordNames", keywords);
         }
         self.fact("ProviderName", &rendering.provider);
         self.fact("ChannelName", &rendering.channel);
@@ -171,6 +193,7 @@ impl Object<'_> {
         self.fact("Auth", origin.auth);
         self.fact("ComputerMismatch", origin.computer_mismatch);
         self.close();
+        self.out.push(b',');
     }
 
     /// A member that is an object of these pairs, unless there are none.
@@ -214,8 +237,7 @@ impl Object<'_> {
                 self.value(name, value);
             } else {
                 let later = later.map(|(_, value)| &**value);
-                self.name(name);
-                self.array(std::iter::once(&**value).chain(later));
+                self.array(name, std::iter::once(&**value).chain(later));
             }
         }
     }
@@ -230,10 +252,7 @@ impl Object<'_> {
             match values.remove(&**name).as_deref() {
                 None => {}
                 Some([value]) => self.value(name, value),
-                Some(several) => {
-                    self.name(name);
-                    self.array(several.iter().copied());
-                }
+                Some(several) => self.array(name, several.iter().copied()),
             }
             if self.out.len() > self.limit {
                 return;
@@ -263,60 +282,106 @@ impl Object<'_> {
     /// A member with a value of the event, which may be cut.
     fn value(&mut self, name: &str, value: &str) {
         self.name(name);
-        self.string(cut(value, self.cut));
+        if !self.cut_string(value) {
+            self.note(name);
+        }
         self.out.push(b',');
     }
 
-    fn array<'v>(&mut self, values: impl Iterator<Item = &'v str>) {
+    fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>) {
+        self.name(name);
         self.out.push(b'[');
+        let mut whole = true;
         for value in values {
-            self.string(cut(value, self.cut));
+            whole &= self.cut_string(value);
             self.out.push(b',');
             if self.out.len() > self.limit {
                 break;
             }
         }
+        if !whole {
+            self.note(name);
+        }
         self.drop_comma();
         self.out.extend_from_slice(b"],");
     }
 
-    fn string(&mut self, text: &str) {
-        let all = self.control == ControlCharacters::Escape;
-        // JSON itself lets DEL and C1 stand (RFC 8259 7).
-        let special = |byte: u8| {
-            (byte < b' ') | (byte == b'"') | (byte == b'\\') | (all & may_be_control(byte))
-        };
-        self.out.push(b'"');
-        let mut rest = text;
-        while let Some((plain, tail)) =
-            find(rest.as_bytes(), special).and_then(|at| rest.split_at_checked(at))
-        {
-            self.out.extend_from_slice(plain.as_bytes());
-            let mut characters = tail.chars();
-            let Some(c) = characters.next() else { break };
-            rest = characters.as_str();
-            push_escaped(self.out, c);
+    /// The names of what is not whole, as the last member.
+    fn truncated(&mut self) {
+        let unsaid = self.unnamed == 0 || self.for_names < AROUND_NAMES;
+        if self.names.is_empty() && unsaid {
+            return;
         }
-        self.out.extend_from_slice(rest.as_bytes());
+        self.name("Truncated");
+        self.out.push(b'[');
+        self.out.extend_from_slice(&self.names);
+        if self.unnamed > 0 {
+            let more = format!("\"+{}\"", self.unnamed);
+            self.out.extend_from_slice(more.as_bytes());
+        }
+        self.drop_comma();
+        self.out.extend_from_slice(b"],");
+    }
+
+    /// Notes that this member is not whole.
+    fn note(&mut self, name: &str) {
+        let start = self.names.len();
+        self.names.push(b'"');
+        push_escaped(&mut self.names, name, self.form);
+        self.names.extend_from_slice(b"\",");
+        if self.names.len().saturating_add(AROUND_NAMES) > self.for_names {
+            self.names.truncate(start);
+            self.unnamed += 1;
+        }
+    }
+
+    /// A string with as much of the text as it may have; whether that is all.
+    fn cut_string(&mut self, text: &str) -> bool {
+        if self.cut == usize::MAX {
+            self.string(text);
+            return true;
+        }
+        if self.cut == 0 {
+            let room = self.limit.saturating_sub(self.out.len());
+            // One more says that it is too long.
+            let (_, length) = measure(text, room.saturating_add(1), self.form);
+            self.lengths.push(length);
+        }
+        let (end, _) = measure(text, self.cut, self.form);
+        self.string(text.get(..end).unwrap_or_default());
+        end == text.len()
+    }
+
+    fn string(&mut self, text: &str) {
+        self.out.push(b'"');
+        push_escaped(self.out, text, self.form);
         self.out.push(b'"');
     }
 }
 
-/// Appends a character that may not stand in a string as it is, or should not.
-fn push_escaped(out: &mut Vec<u8>, c: char) {
-    match c {
-        '"' => out.extend_from_slice(br#"\""#),
-        '\\' => out.extend_from_slice(br"\\"),
-        '\n' => out.extend_from_slice(br"\n"),
-        '\r' => out.extend_from_slice(br"\r"),
-        '\t' => out.extend_from_slice(br"\t"),
-        '\u{8}' => out.extend_from_slice(br"\b"),
-        '\u{c}' => out.extend_from_slice(br"\f"),
-        c if is_control(c) => {
-            out.push(b'\\');
-            push_code(out, c);
+/// A string of JSON.
+#[derive(Clone, Copy)]
+struct Quoted {
+    /// Whether DEL and C1 are escaped too, which JSON itself lets stand (RFC 8259 7).
+    all: bool,
+}
+
+impl Form for Quoted {
+    fn is_special(self, byte: u8) -> bool {
+        (byte < b' ') | (byte == b'"') | (byte == b'\\') | (self.all & may_be_control(byte))
+    }
+
+    fn piece(self, c: char, _: Option<u8>) -> Piece {
+        match c {
+            '"' => piece(br#"\""#),
+            '\\' => piece(br"\\"),
+            '\n' => piece(br"\n"),
+            '\r' => piece(br"\r"),
+            '\t' => piece(br"\t"),
+            '\u{8}' => piece(br"\b"),
+            '\u{c}' => piece(br"\f"),
+            c => code(c),
         }
-        c => push_character(out, c),
     }
 }
 
@@ -347,31 +412,15 @@ fn may_repeat(pairs: &[Pair<'_>]) -> bool {
     })
 }
 
-/// At most `length` bytes of the text, on a character boundary.
-fn cut(text: &str, length: usize) -> &str {
-    if text.len() <= length {
-        return text;
-    }
-    let ends = (0..=length).rev();
-    ends.take(4)
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn string(text: &str, control: ControlCharacters) -> String {
-        let mut out = Vec::new();
-        let (cut, limit) = (usize::MAX, usize::MAX);
-        Object {
-            out: &mut out,
-            control,
-            cut,
-            limit,
-        }
-        .string(text);
+        let all = control == ControlCharacters::Escape;
+        let mut out = b"\"".to_vec();
+        push_escaped(&mut out, text, Quoted { all });
+        out.push(b'"');
         String::from_utf8(out).unwrap()
     }
 
@@ -383,7 +432,7 @@ mod tests {
                 let expected = serde_json::to_string(&text).unwrap();
                 assert_eq!(string(&text, ControlCharacters::Keep), expected);
                 let visible = string(&text, ControlCharacters::Escape);
-                assert!(!visible.contains(is_control), "{visible:?}");
+                assert!(!visible.contains(char::is_control), "{visible:?}");
                 assert_eq!(serde_json::from_str::<String>(&visible).unwrap(), text);
             }
         }

@@ -8,7 +8,7 @@ use super::escape::push_value;
 use super::names::Numbered;
 use super::rfc5424::{Marks, Message};
 use super::truncate::{TRUNCATED, cut, fair_length};
-use super::{MessageKind, push_number, text};
+use super::{MessageKind, Style, push_number, text};
 
 /// Longest value, in bytes as written.
 pub(super) const MAX_VALUE: usize = 31_999;
@@ -32,17 +32,17 @@ const TRUNCATED_ROOM: usize = MAX_NAMES + 64;
 /// A shorter value found in a rendered text may stand there for something else.
 const SURELY_THE_SAME: usize = 1000;
 
-/// Whether structured data of so many bytes and parameters (without the facts that have
-/// names of ours) may be too much for a receiver.
-pub(super) fn may_exceed(bytes: usize, params: usize) -> bool {
-    bytes > MAX_VALUE || params > MAX_PARAMS - ORIGIN_PARAMS - MOST_FACTS
+/// Whether so many parameters (without the facts that have names of ours) may be too many
+/// for a receiver. Up to the longest value, structured data of any shape is fine.
+pub(super) fn may_be_too_many(params: usize) -> bool {
+    params > MAX_PARAMS - ORIGIN_PARAMS - MOST_FACTS
 }
 
 /// One parameter with its whole value.
 struct Param {
     name: String,
     value: String,
-    /// The value as it is written.
+    /// The value as it is written, or more of that than there is room for.
     escaped: Vec<u8>,
     /// Bytes of it that go out; `None` for a parameter that is left out.
     kept: Option<usize>,
@@ -63,7 +63,8 @@ pub(super) fn push(
     out: &mut Vec<u8>,
 ) -> Marks {
     let event = out.len();
-    let marks = push_within(message, start, origin, MAX_DATA, out);
+    let mut params = (facts_of(message), values_of(message));
+    let marks = push_within(message, &mut params, (start, origin), MAX_DATA, out);
     let max = message.style.max.unwrap_or(usize::MAX);
     let over = out.len().saturating_sub(start).saturating_sub(max);
     let data = marks.message.saturating_sub(marks.data);
@@ -73,43 +74,44 @@ pub(super) fn push(
     }
     out.truncate(event);
     let structured = marks.message.saturating_sub(origin);
-    push_within(message, start, origin, structured.saturating_sub(over), out)
+    let room = structured.saturating_sub(over);
+    push_within(message, &mut params, (start, origin), room, out)
 }
 
+/// Writes them for a message that stands in `out` from `start`, its element `origin` from
+/// `origin`.
 fn push_within(
     message: &Message<'_, '_>,
-    start: usize,
-    origin: usize,
+    (facts, values): &mut (Vec<Param>, Vec<Param>),
+    (start, origin): (usize, usize),
     room: usize,
     out: &mut Vec<u8>,
 ) -> Marks {
     let event = out.len();
-    let mut facts = facts_of(message);
-    let mut values = values_of(message);
     let params = MAX_PARAMS - ORIGIN_PARAMS - 1;
     let kept_facts = facts.len().min(params - values.len().min(DATA_SHARE));
     let used = event.saturating_sub(origin).saturating_add(TRUNCATED_ROOM);
     let room = room.saturating_sub(used);
-    let facts_length = fit(&mut facts, kept_facts, room.min(MAX_FACTS));
+    let facts_length = fit(facts, kept_facts, room.min(MAX_FACTS));
     fit(
-        &mut values,
+        values,
         params - kept_facts,
         room.saturating_sub(facts_length),
     );
 
     message.push_element(out, b"[event@");
-    push_params(&facts, out);
-    let truncated = push_truncated(&facts, &values, out);
+    push_params(facts, out);
+    let truncated = push_truncated(facts, values, out);
     out.push(b']');
     let data = out.len();
     if values.iter().any(|param| param.kept.is_some()) {
         message.push_element(out, b"[data@");
-        push_params(&values, out);
+        push_params(values, out);
         out.push(b']');
     }
     let end = out.len();
     message.push_msg(out);
-    push_missing(message, &facts, &values, end, out);
+    push_missing(message, facts, values, end, out);
     Marks {
         start,
         event,
@@ -140,7 +142,7 @@ fn values_of(message: &Message<'_, '_>) -> Vec<Param> {
 
 fn param(message: &Message<'_, '_>, name: String, value: &str) -> Param {
     let mut escaped = Vec::new();
-    push_value(&mut escaped, value, message.style.control);
+    push_value(&mut escaped, front(value), message.style);
     let (value, kept) = (value.to_owned(), None);
     Param {
         name,
@@ -148,6 +150,13 @@ fn param(message: &Message<'_, '_>, name: String, value: &str) -> Param {
         escaped,
         kept,
     }
+}
+
+/// As much of a value as may go out, and a little more: escapes make none shorter.
+fn front(value: &str) -> &str {
+    let mut ends = MAX_VALUE + 1..=value.len();
+    let end = ends.find(|&end| value.is_char_boundary(end));
+    end.and_then(|end| value.get(..end)).unwrap_or(value)
 }
 
 /// Keeps the first `count` parameters, their longest values cut to one length so that the
@@ -206,7 +215,7 @@ fn push_truncated(
             out.push(b' ');
         }
         // Of the characters that a value escapes, a name may have the backslash.
-        push_value(out, &param.name, super::ControlCharacters::Keep);
+        push_value(out, &param.name, &Style::default());
     }
     if unnamed > 0 {
         out.extend_from_slice(b" +");

@@ -110,7 +110,7 @@ pub enum MessageKind {
 pub struct Style {
     /// What happens to control characters.
     pub control: ControlCharacters,
-    /// The form of `MSG` where control characters are concerned.
+    /// The form of values and `MSG` where control characters are concerned.
     pub escape: Escape,
     /// How much structured data may be.
     pub data: StructuredData,
@@ -126,29 +126,28 @@ pub enum ControlCharacters {
     Keep,
     /// They become visible, for receivers that end a message at a line end:
     ///
-    /// | character | in text | in values of structured data |
-    /// |---|---|---|
-    /// | LF | `\n` | `\n` |
-    /// | CR LF | `\r\n` | `\n` |
-    /// | CR alone | `\r` | `\r` |
-    /// | tab | `\t` | `\t` |
-    /// | other C0, DEL, C1 | `\u0000` and so on | the same |
-    /// | backslash | `\\` | itself |
+    /// | character | becomes |
+    /// |---|---|
+    /// | LF | `\n` |
+    /// | CR | `\r` |
+    /// | tab | `\t` |
+    /// | other C0, DEL, C1 | `\u0000` and so on |
+    /// | backslash | `\\` |
     ///
-    /// In structured data each backslash is doubled on the wire, as RFC 5424
-    /// 6.3.3 asks, so a receiver reads the same `\n`. In XML they become
+    /// In structured data each of these backslashes is doubled once more on the wire, as
+    /// RFC 5424 6.3.3 asks, so a receiver reads the same `\n`. In XML they become
     /// references, such as `&#10;`, and in JSON the escapes of JSON.
     Escape,
 }
 
-/// The form of `MSG` where control characters are concerned.
+/// The form of values and `MSG` where control characters are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Escape {
-    /// Escapes of text can be undone, and line ends that may stay do stay.
+    /// Escapes can be undone, and line ends that may stay do stay.
     #[default]
     Reversible,
-    /// That of version 0.1: in text CR LF becomes `\n` and a backslash itself; XML, and
-    /// values that stand for a rendered text, are one line everywhere.
+    /// That of version 0.1: CR LF becomes `\n` and a backslash itself; XML, and values of
+    /// `MSG` that stand for a rendered text, are one line everywhere.
     Version01,
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::escape::push_value;
 use super::rfc5424::{MAX_HOSTNAME, push_word};
 use super::truncate::{MIN_LENGTH, cut_characters};
-use super::{ControlCharacters, Facility, FacilityRule, Mapping, Severity, push_number};
+use super::{Facility, FacilityRule, Mapping, Severity, Style, push_number};
 
 /// Who we are in messages of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn write_own(
     out.extend_from_slice(b" wecrelay ");
     push_number(out, u64::from(sender.process));
     out.extend_from_slice(b" - [origin software=\"wecrelay\" swVersion=\"");
-    push_value(out, mapping.version, ControlCharacters::Keep);
+    push_value(out, mapping.version, &Style::default());
     out.extend_from_slice(b"\"] ");
     if mapping.bom {
         out.extend_from_slice("\u{feff}".as_bytes());

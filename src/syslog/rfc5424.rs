@@ -13,8 +13,8 @@ use crate::event::{Event, Malformed, Pair};
 use super::escape::{push_text, push_value};
 use super::names::{Numbered, Seen, are_one, push_name};
 use super::{
-    ControlCharacters, Mapping, MessageKind, Origin, Severity, StructuredData, Style, Written,
-    json, limits, push_number, text, timestamp, truncate, xml,
+    Mapping, MessageKind, Origin, Severity, StructuredData, Style, Written, json, limits,
+    push_number, text, timestamp, truncate, xml,
 };
 
 /// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
@@ -111,14 +111,17 @@ impl Message<'_, '_> {
         let origin = out.len();
         self.push_origin(out);
         let event = out.len();
-        self.push_event(out);
+        if self.may_have_too_many() {
+            return limits::push(self, start, origin, out);
+        }
+        let end = self.end_of_data(origin);
+        let is_within = self.push_event(end, out);
         let data = out.len();
-        self.push_data(out);
-        let message = out.len();
-        if self.exceeds(message.saturating_sub(origin)) {
+        if !(is_within && self.push_data(end, out)) {
             out.truncate(event);
             return limits::push(self, start, origin, out);
         }
+        let message = out.len();
         self.push_msg(out);
         Marks {
             start,
@@ -129,11 +132,20 @@ impl Message<'_, '_> {
         }
     }
 
-    /// Whether structured data of so many bytes may be more than it should.
-    fn exceeds(&self, bytes: usize) -> bool {
+    /// Whether there may be more parameters than receivers bear.
+    fn may_have_too_many(&self) -> bool {
         let event = self.facts();
         let params = event.data.len().saturating_add(event.extra.len());
-        self.style.data == StructuredData::Bounded && limits::may_exceed(bytes, params)
+        self.style.data == StructuredData::Bounded && limits::may_be_too_many(params)
+    }
+
+    /// Where structured data that begins at `origin` must have ended, to be within limits
+    /// without a closer look.
+    fn end_of_data(&self, origin: usize) -> usize {
+        match self.style.data {
+            StructuredData::Bounded => origin.saturating_add(limits::MAX_VALUE),
+            StructuredData::Whole => usize::MAX,
+        }
     }
 
     fn push_header(&self, out: &mut Vec<u8>) {
@@ -165,40 +177,53 @@ impl Message<'_, '_> {
         out.extend_from_slice(b"[origin ip=\"");
         push_address(out, self.origin.address);
         out.extend_from_slice(b"\" software=\"wecrelay\" swVersion=\"");
-        push_value(out, self.mapping.version, ControlCharacters::Keep);
+        push_value(out, self.mapping.version, &Style::default());
         out.extend_from_slice(b"\"]");
     }
 
-    fn push_event(&self, out: &mut Vec<u8>) {
+    /// Appends `event@`; false, and perhaps not all of it, if it goes beyond `end`.
+    fn push_event(&self, end: usize, out: &mut Vec<u8>) -> bool {
         self.push_element(out, b"[event@");
+        let mut is_within = true;
         self.each_fact(|name, value| {
-            out.push(b' ');
-            out.extend_from_slice(name.as_bytes());
-            self.push_param_value(out, value);
+            is_within &= out.len().saturating_add(value.len()) < end;
+            if is_within {
+                out.push(b' ');
+                out.extend_from_slice(name.as_bytes());
+                self.push_param_value(out, value);
+            }
         });
         out.push(b']');
+        is_within && out.len() <= end
     }
 
-    fn push_data(&self, out: &mut Vec<u8>) {
-        let Ok(event) = self.event else { return };
+    /// Appends `data@`, likewise.
+    fn push_data(&self, end: usize, out: &mut Vec<u8>) -> bool {
+        let Ok(event) = self.event else { return true };
         if event.data.is_empty() {
-            return;
+            return true;
         }
         let start = out.len();
         self.push_element(out, b"[data@");
         let mut seen = Seen::new();
         for (place, (name, value)) in event.data.iter().enumerate() {
+            // No value is shorter as it is written.
+            if out.len().saturating_add(value.len()) >= end {
+                return false;
+            }
             out.push(b' ');
             let written = out.len();
             push_name(out, name);
             let may_repeat = seen.note(out.get(written..).unwrap_or_default());
             if may_repeat && repeats(&event.data, place) {
                 out.truncate(start);
-                return self.push_numbered(out, &event.data);
+                self.push_numbered(out, &event.data);
+                return out.len() <= end;
             }
             self.push_param_value(out, value);
         }
         out.push(b']');
+        out.len() <= end
     }
 
     /// `data@` where names repeat.
@@ -220,7 +245,7 @@ impl Message<'_, '_> {
 
     fn push_param_value(&self, out: &mut Vec<u8>, value: &str) {
         out.extend_from_slice(b"=\"");
-        push_value(out, value, self.style.control);
+        push_value(out, value, self.style);
         out.push(b'"');
     }
 

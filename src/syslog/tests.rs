@@ -146,10 +146,11 @@ fn visible(text: &str) -> String {
         '\n' => "\\n".to_owned(),
         '\r' => "\\r".to_owned(),
         '\t' => "\\t".to_owned(),
+        '\\' => "\\\\".to_owned(),
         c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
         c => c.to_string(),
     };
-    text.replace("\r\n", "\n").chars().map(escape).collect()
+    text.chars().map(escape).collect()
 }
 
 #[test]

@@ -9,10 +9,10 @@
 use memchr::memchr2;
 
 use crate::base::wire::{find, trim};
-use crate::event::scan::{Segment, segments};
+use crate::base::xml::scan::{Segment, segments};
 
-use super::escape::{is_control, may_be_control, push_character, push_text};
-use super::{ControlCharacters, Escape, Style, push_number};
+use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
+use super::{ControlCharacters, Escape, Style};
 
 /// Appends `xml`, which must be well-formed to keep its meaning.
 pub(super) fn push(out: &mut Vec<u8>, xml: &str, style: &Style) {
@@ -28,22 +28,7 @@ pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
     match (style.control, style.escape) {
         (_, Escape::Version01) => push_text(out, text, style),
         (ControlCharacters::Keep, _) => out.extend_from_slice(text.as_bytes()),
-        (ControlCharacters::Escape, _) => {
-            let mut rest = text;
-            while let Some((plain, tail)) =
-                next_special(rest, style.control).and_then(|at| rest.split_at_checked(at))
-            {
-                out.extend_from_slice(plain.as_bytes());
-                let mut characters = tail.chars();
-                let Some(c) = characters.next() else { return };
-                rest = characters.as_str();
-                match is_control(c) {
-                    true => push_reference(out, c),
-                    false => push_character(out, c),
-                }
-            }
-            out.extend_from_slice(rest.as_bytes());
-        }
+        (ControlCharacters::Escape, _) => push_escaped(out, text, Broken),
     }
 }
 
@@ -100,7 +85,9 @@ fn next_line_feed(text: &str, start: usize) -> Option<(usize, usize)> {
 
 /// Appends `xml` on one line.
 fn push_line(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
-    if next_special(xml, control).is_none() {
+    let all = control == ControlCharacters::Escape;
+    let form = |place| Line { place, all };
+    if form(Place::Text).find(xml.as_bytes()).is_none() {
         out.extend_from_slice(xml.as_bytes());
         return;
     }
@@ -108,22 +95,39 @@ fn push_line(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
     for segment in segments(xml) {
         depth = depth_after(segment, depth);
         match segment {
-            Segment::Text(text) if depth > 0 => push_piece(out, text, control, push_reference),
-            Segment::CData(text) => push_piece(out, text, control, |out, c| {
-                // No references there: leave the section, and come back.
-                out.extend_from_slice(b"]]>");
-                push_reference(out, c);
-                out.extend_from_slice(b"<![CDATA[");
-            }),
-            Segment::Tag(tag) => push_piece(out, tag, control, |out, c| match c {
-                '\t' | '\n' => out.push(b' '),
-                c => push_reference(out, c),
-            }),
+            Segment::Text(text) if depth > 0 => push_escaped(out, text, form(Place::Text)),
+            Segment::CData(text) => push_section(out, text, form(Place::Text)),
+            Segment::Tag(tag) => push_escaped(out, tag, form(Place::Tag)),
             Segment::Text(text) | Segment::Other(text) => {
-                push_piece(out, text, control, |out, _| out.push(b' '));
+                push_escaped(out, text, form(Place::Outside));
             }
         }
     }
+}
+
+/// Appends a CDATA section. It has no references: what needs one stands between two.
+fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
+    let mut rest = section;
+    while let Some((plain, tail)) = form
+        .find(rest.as_bytes())
+        .and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(plain.as_bytes());
+        let is_plain = |c: char| !c.is_control() || (!form.all && !matches!(c, '\n' | '\r'));
+        let end = tail.find(is_plain).unwrap_or(tail.len());
+        // It may have been the first byte of a letter.
+        let end = end.max(tail.chars().next().map_or(1, char::len_utf8));
+        let (special, after) = tail.split_at_checked(end).unwrap_or((tail, ""));
+        if special.starts_with(is_plain) {
+            out.extend_from_slice(special.as_bytes());
+        } else {
+            out.extend_from_slice(b"]]>");
+            push_escaped(out, special, form);
+            out.extend_from_slice(b"<![CDATA[");
+        }
+        rest = after;
+    }
+    out.extend_from_slice(rest.as_bytes());
 }
 
 /// Open elements after this piece.
@@ -135,44 +139,69 @@ fn depth_after(segment: Segment<'_>, depth: usize) -> usize {
     }
 }
 
-/// Appends `text`, its line ends made line feeds and then, like other control
-/// characters if they are to be escaped, given to `push`.
-fn push_piece(
-    out: &mut Vec<u8>,
-    text: &str,
-    control: ControlCharacters,
-    push: impl Fn(&mut Vec<u8>, char),
-) {
-    let mut rest = text;
-    while let Some((plain, tail)) =
-        next_special(rest, control).and_then(|at| rest.split_at_checked(at))
-    {
-        out.extend_from_slice(plain.as_bytes());
-        let mut characters = tail.chars();
-        let Some(c) = characters.next() else { return };
-        rest = characters.as_str();
-        match c {
-            '\r' if rest.starts_with('\n') => {}
-            '\r' => push(out, '\n'),
-            c if is_control(c) => push(out, c),
-            c => push_character(out, c),
+/// Where a piece of XML stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Between tags.
+    Text,
+    /// Within a tag, where a reader takes a raw line end or tab for a space.
+    Tag,
+    /// In comments and outside the root.
+    Outside,
+}
+
+/// XML on one line: line ends are made line feeds, and then references or spaces, like
+/// other control characters if `all` are to be escaped.
+#[derive(Clone, Copy)]
+struct Line {
+    place: Place,
+    all: bool,
+}
+
+impl Form for Line {
+    fn is_special(self, byte: u8) -> bool {
+        (byte == b'\n') | (byte == b'\r') | (self.all & may_be_control(byte))
+    }
+
+    fn piece(self, c: char, next: Option<u8>) -> Piece {
+        match (self.place, c) {
+            (_, '\r') if next == Some(b'\n') => piece(b""),
+            (Place::Text, '\r') => reference('\n'),
+            (Place::Tag, '\t' | '\n' | '\r') | (Place::Outside, _) => piece(b" "),
+            (_, c) => reference(c),
         }
     }
-    out.extend_from_slice(rest.as_bytes());
-}
 
-fn next_special(text: &str, control: ControlCharacters) -> Option<usize> {
-    match control {
-        ControlCharacters::Keep => memchr2(b'\n', b'\r', text.as_bytes()),
-        ControlCharacters::Escape => find(text.as_bytes(), may_be_control),
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        match self.all {
+            true => find(bytes, may_be_control),
+            false => memchr2(b'\n', b'\r', bytes),
+        }
     }
 }
 
-fn push_reference(out: &mut Vec<u8>, c: char) {
-    if c == '\n' {
-        return out.extend_from_slice(b"&#10;");
+/// Text that is no XML: each control character by itself.
+#[derive(Clone, Copy)]
+struct Broken;
+
+impl Form for Broken {
+    fn is_special(self, byte: u8) -> bool {
+        may_be_control(byte)
     }
-    out.extend_from_slice(b"&#");
-    push_number(out, u64::from(u32::from(c)));
-    out.push(b';');
+
+    fn piece(self, c: char, _: Option<u8>) -> Piece {
+        reference(c)
+    }
+}
+
+/// `&#10;` and the like; controls have codes below 160.
+fn reference(c: char) -> Piece {
+    let code = u8::try_from(c).unwrap_or(0);
+    let digit = |value: u8| b'0' + value % 10;
+    let (tens, units) = (digit(code / 10), digit(code));
+    match code {
+        0..10 => [b'&', b'#', units, b';', 0, 0, 0, 4],
+        10..100 => [b'&', b'#', tens, units, b';', 0, 0, 5],
+        _ => [b'&', b'#', digit(code / 100), tens, units, b';', 0, 6],
+    }
 }

@@ -82,7 +82,10 @@ impl Sample {
         for (name, value) in self.data {
             let expected = match line_ends {
                 LineEnds::Kept => (*value).to_owned(),
-                LineEnds::Escaped => value.replace('\n', "\\n").replace('\t', "\\t"),
+                LineEnds::Escaped => {
+                    let value = value.replace('\\', "\\\\");
+                    value.replace('\n', "\\n").replace('\t', "\\t")
+                }
             };
             let got = record.value("data", name).unwrap_or_default();
             assert_eq!(got, expected, "{name} of {record:#?}");

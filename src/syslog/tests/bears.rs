@@ -398,7 +398,7 @@ fn undone(line: &str) -> String {
 }
 
 #[test]
-fn escapes_of_text_can_be_undone() {
+fn escapes_of_values_and_text_can_be_undone() {
     let odd = [
         "C:\\new\\test",
         "C:\new\test",
@@ -421,11 +421,9 @@ fn escapes_of_text_can_be_undone() {
             &xml,
             &style(ControlCharacters::Escape, None),
         );
-        let msg = read(&line).msg.unwrap();
-        assert_eq!(
-            undone(&msg),
-            format!("Prov 4625 p={}", text.replace('\u{1f}', ""))
-        );
+        let (parsed, text) = (read(&line), text.replace('\u{1f}', ""));
+        assert_eq!(undone(parsed.values("data@32473", "p")[0]), text);
+        assert_eq!(undone(&parsed.msg.unwrap()), format!("Prov 4625 p={text}"));
         let broken = format!("<Event>{text}");
         let line = write_as(
             MessageKind::Text,
@@ -496,6 +494,12 @@ fn the_form_of_version_0_1_is_kept_on_demand() {
         };
         let parsed = read(&write_as(kind, &event(SYSTEM, body), &style));
         assert_eq!(parsed.msg.as_deref(), Some(expected));
+        let value = match control {
+            ControlCharacters::Escape => "C:\\new\\ntest",
+            ControlCharacters::Keep => "C:\\new\ntest",
+        };
+        let held = parsed.values("data@32473", "p");
+        assert!(held.iter().all(|held| *held == value), "{held:?}");
     }
     let style = Style {
         escape: Escape::Version01,
@@ -505,6 +509,64 @@ fn the_form_of_version_0_1_is_kept_on_demand() {
         .msg
         .unwrap();
     assert!(msg.contains(">C:\\new&#10;test<"), "{msg}");
+}
+
+#[test]
+fn json_names_what_the_maximum_cut() {
+    let (long, message) = ("\n\"é".repeat(20_000), "m".repeat(30_000));
+    let pairs = [("Short", "s"), ("Script", &*long), ("Other", "o")];
+    let rendered =
+        format!("<RenderingInfo Culture='x'><Message>{message}</Message></RenderingInfo>");
+    let body = [data(&pairs), rendered].concat();
+    let xml = event(SYSTEM, &body);
+    for control in CONTROLS {
+        for max in [45_000, 65_000, 120_000] {
+            let line = write_as(MessageKind::Json, &xml, &style(control, Some(max)));
+            assert!(line.len() <= max && line.len() > max / 2, "{}", line.len());
+            let json = read(&line).msg.unwrap();
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let cut: &[_] = match max {
+                120_000 => &["Script"],
+                _ => &["Script", "Message"],
+            };
+            assert_eq!(json["Truncated"], serde_json::json!(cut), "{max}");
+            let text = |at: &str| json.pointer(at).unwrap().as_str().unwrap().to_owned();
+            assert_eq!(text("/EventData/Short"), "s");
+            assert_eq!(text("/EventData/Other"), "o");
+            assert!(long.starts_with(&text("/EventData/Script")));
+            assert!(message.starts_with(&text("/Message")));
+        }
+    }
+    let whole = write_as(MessageKind::Json, &xml, &Style::default());
+    assert!(!read(&whole).msg.unwrap().contains("\"Truncated\""));
+}
+
+#[test]
+fn json_counts_the_names_that_it_has_no_room_for() {
+    let names: Vec<_> = (0..150).map(|i| format!("Name{i:03}")).collect();
+    let value = "v".repeat(100);
+    let pairs: Vec<_> = names.iter().map(|name| (&**name, &*value)).collect();
+    let xml = event(SYSTEM, &data(&pairs));
+    let whole = write_as(MessageKind::Json, &xml, &Style::default());
+    let max = whole.len() - 5_000;
+    let line = write_as(
+        MessageKind::Json,
+        &xml,
+        &style(ControlCharacters::Keep, Some(max)),
+    );
+    let json = read(&line).msg.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let said = json["Truncated"].as_array().unwrap();
+    let (more, named) = said.split_last().unwrap();
+    let more: usize = more
+        .as_str()
+        .unwrap()
+        .strip_prefix('+')
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(named.len() > 10 && named.len() + more == 150, "{said:?}");
+    assert_eq!(named[0], "Name000");
 }
 
 #[test]
