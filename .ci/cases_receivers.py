@@ -1,11 +1,16 @@
 """Every recipe of `contrib` in the real daemon, fed with the events of the reference folder:
 each field of each event is in what the daemon writes."""
 
+import datetime
+import functools
+import http.server
 import json
 import os
 import re
 import socket
 import subprocess
+import tempfile
+import threading
 from pathlib import Path
 
 import wefsource as wef
@@ -19,10 +24,116 @@ PEERS = HERE / "target" / "peers"
 RSYSLOG = "/usr/sbin/rsyslogd"
 SYSLOG_NG = PEERS / "syslog-ng" / "run"
 
-# Recipe: the output that feeds it, and where it puts things.
-JSON = {"sd": ("sd",), "provider": ("provider",), "process": ("process_id",), "message": ("message",)}
+# Recipe: the output that feeds it, and what comes out.
 RECIPES = {"rsyslog/wecrelay-json.conf": ("relp", "json"), "syslog-ng/wecrelay-json.conf": ("tcp", "json"),
-           "rsyslog/wecrelay-relp.conf": ("relp", "log"), "syslog-ng/wecrelay-files.conf": ("tcp", "log")}
+           "rsyslog/wecrelay-relp.conf": ("relp", "log"), "syslog-ng/wecrelay-files.conf": ("tcp", "log"),
+           "rsyslog/wecrelay-tls.conf": ("tls", "log"), "syslog-ng/wecrelay-tls.conf": ("tls", "log"),
+           "rsyslog/wecrelay-elastic.conf": ("relp", "elastic"), "syslog-ng/wecrelay-elastic.conf": ("tcp", "elastic"),
+           "syslog-ng/wecrelay-splunk.conf": ("tcp", "splunk"), "syslog-ng/wecrelay-loki.conf": ("tcp", "loki")}
+# Where a recipe posts to, as it is shipped.
+URLS = {"elastic": "http://127.0.0.1:9200/logs-windows-default/_bulk",
+        "splunk": "https://127.0.0.1:8088/services/collector/event",
+        "loki": "http://127.0.0.1:3100/loki/api/v1/push"}
+
+
+@functools.cache
+def certificates() -> Path:
+    """An authority, the receiver's certificate and the relay's."""
+    folder = Path(tempfile.mkdtemp(prefix="wecrelay-receivers-"))
+
+    def make(name, *more):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "30", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *more],
+                       cwd=folder, check=True, stderr=subprocess.DEVNULL)
+    make("ca")
+    for name, alternative in (("server", "IP:127.0.0.1"), ("relay.example.com", "DNS:relay.example.com")):
+        make(name, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE",
+             "-addext", f"subjectAltName={alternative}")
+    return folder
+
+
+class Sink:
+    """An HTTP server that is content with everything."""
+
+    def __init__(self):
+        self.bodies, self.lock = [], threading.Lock()
+        sink = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                with sink.lock:
+                    sink.bodies.append((self.path, body.decode("utf-8")))
+                self.answer()
+
+            def do_GET(self):
+                self.answer()
+
+            do_HEAD = do_GET
+
+            def answer(self):
+                text = b'{"errors":false,"items":[],"text":"Success","code":0}'
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def documents(self, form: str) -> list:
+        with self.lock:
+            bodies = list(self.bodies)
+        if form == "elastic":
+            lines = [parsed(line) for _, body in bodies for line in body.split("\n") if line]
+            pairs = list(zip(lines[::2], lines[1::2]))
+            for action, document in pairs:
+                need(action["create"]["_id"] == document["winlog"]["event@32473"]["Uid"], f"{action}")
+            return [of_elastic(document) for _, document in pairs]
+        if form == "splunk":
+            return [of_splunk(parsed(line)) for _, body in bodies for line in body.split("\n") if line]
+        return [of_loki(stream) for _, body in bodies for stream in parsed(body)["streams"]]
+
+    def clear(self):
+        with self.lock:
+            self.bodies.clear()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def of_elastic(document: dict) -> dict:
+    """A document as the recipes for files have it; syslog-ng nests what has a dot."""
+    def member(name):
+        first, _, second = name.partition(".")
+        return document.get(name, document.get(first, {}).get(second))
+    return {"@timestamp": document["@timestamp"], "provider": member("event.provider"),
+            "process_id": member("process.pid"), "message": document["message"], "sd": document["winlog"]}
+
+
+def of_splunk(document: dict) -> dict:
+    event = document["event"]
+    return {"@timestamp": iso(document["time"].partition(".")), "provider": event["provider"],
+            "process_id": event["process_id"], "message": event["message"], "sd": event}
+
+
+def of_loki(stream: dict) -> dict:
+    (stamp, line), = stream["values"]
+    return {"@timestamp": iso((stamp[:-9], ".", stamp[-9:-3])), **parsed(line)}
+
+
+def iso(parts: tuple) -> str:
+    seconds, _, micros = parts
+    return f"{datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc):%Y-%m-%dT%H:%M:%S}.{micros}Z"
 
 
 def free_port() -> int:
@@ -32,13 +143,14 @@ def free_port() -> int:
 
 
 class Daemon:
-    """A recipe as it is shipped, but for port and folder."""
+    """A recipe as it is shipped, but for ports, files and folders."""
 
     def __init__(self, folder: Path, recipe: str):
         self.port, self.out = free_port(), folder / "windows"
+        self.kind, self.form = RECIPES[recipe]
+        self.sink = Sink() if self.form in URLS else None
         text = (HERE / "contrib" / recipe).read_text(encoding="utf-8")
-        for before, after in ((r'port="2514"', f'port="{self.port}"'), ("port(601)", f"port({self.port})"),
-                              ("/var/log/windows", str(self.out))):
+        for before, after in self.places(folder):
             text = text.replace(before, after)
         config = folder / "daemon.conf"
         if recipe.startswith("rsyslog"):
@@ -51,6 +163,28 @@ class Daemon:
         config.write_text(text, encoding="utf-8")
         self.log = open(folder / "daemon.log", "wb")
         self.process = subprocess.Popen([str(word) for word in command], stdout=self.log, stderr=self.log)
+
+    def places(self, folder: Path):
+        yield from ((f'port="{port}"', f'port="{self.port}"') for port in (2514, 6514))
+        yield from ((f"port({port})", f"port({self.port})") for port in (601, 6514))
+        yield "/var/log/windows", str(self.out)
+        if self.kind == "tls":
+            for daemon in ("rsyslog.d", "syslog-ng"):
+                yield f"/etc/{daemon}/tls", str(certificates())
+        if self.sink:
+            path = "/" + URLS[self.form].split("/", 3)[3]
+            yield URLS[self.form], f"http://127.0.0.1:{self.sink.port}{path}"
+            yield 'serverport="9200"', f'serverport="{self.sink.port}"'
+            yield from ((spool, str(folder)) for spool in ("/var/spool/rsyslog", "/var/lib/syslog-ng"))
+            # The file of the queue is laid out at once in its full size.
+            yield "disk-buf-size(4294967296)", "disk-buf-size(10485760)"
+
+    def output(self) -> str:
+        address = f"127.0.0.1:{self.port}"
+        if self.kind == "tls":
+            own = certificates() / "relay.example.com"
+            return f"tls://{address}?ca={certificates()}/ca.pem&cert={own}.pem&key={own}.key&max=512K"
+        return f"tcp://{address}?max=512K" if self.kind == "tcp" else f"relp://{address}?max=256K"
 
     def __enter__(self):
         def answers():
@@ -68,12 +202,28 @@ class Daemon:
         self.process.kill()
         self.process.wait()
         self.log.close()
+        if self.sink:
+            self.sink.close()
         if exc[0] is None:
             need(alive, f"the daemon died with {self.process.returncode}")
 
     def text(self) -> str:
         files = sorted(self.out.glob("*")) if self.out.exists() else []
         return "".join(path.read_text(encoding="utf-8", errors="strict") for path in files)
+
+    def documents(self) -> list:
+        if self.sink:
+            return self.sink.documents(self.form)
+        text = self.text()
+        # The last line may not be whole yet.
+        return [parsed(line) for line in text[:text.rfind("\n") + 1].split("\n") if line]
+
+    def clear(self):
+        if self.sink:
+            self.sink.clear()
+        for out in self.out.glob("*"):
+            with open(out, "r+b") as file:      # the daemons append
+                file.truncate(0)
 
 
 def events_of(path: Path) -> list:
@@ -170,25 +320,23 @@ def check_json(document: dict, facts: dict, values: list, where: str) -> None:
 
 
 def feed(folder: Path, recipe: str, message: str, paths: list) -> None:
-    kind, form = RECIPES[recipe]
     with Daemon(folder, recipe) as daemon:
-        output = f"{kind}://127.0.0.1:{daemon.port}?max=512K" if kind == "tcp" else \
-            f"relp://127.0.0.1:{daemon.port}?max=256K"
-        with Relay(folder, "--output", output, "--message", message) as relay:
+        with Relay(folder, "--output", daemon.output(), "--message", message) as relay:
             for path in paths:
                 events = events_of(path)
                 source = AsSent(relay.options(honour_max_envelope=False))
                 for subscription in source.enumerate():
                     source.deliver(subscription, events)
-                check_file(daemon, form, path, events)
+                check_file(daemon, path, events)
+                daemon.clear()
 
 
-def check_file(daemon: Daemon, form: str, path: Path, events: list) -> None:
-    if form == "json":
+def check_file(daemon: Daemon, path: Path, events: list) -> None:
+    if daemon.form != "log":
         def all_there():
-            text = daemon.text()
-            return text if text.count("\n") >= len(events) else None
-        documents = [parsed(line) for line in wait_for(f"{len(events)} lines", all_there).split("\n") if line]
+            documents = daemon.documents()
+            return documents if len(documents) >= len(events) else None
+        documents = wait_for(f"{len(events)} documents", all_there)
         need(len(documents) == len(events), f"{path.name}: {len(documents)} documents, {len(events)} events")
         uids = [document["sd"]["event@32473"]["Uid"] for document in documents]
         for number, event in enumerate(events):
@@ -208,9 +356,6 @@ def check_file(daemon: Daemon, form: str, path: Path, events: list) -> None:
             for value in (expected[1] if expected else []):
                 word = max(re.findall(r"[^\x00-\x1f\x7f-\x9f\\\"\]]+", value) or [""], key=len)
                 need(word in text, f"{path.name}, event {number}: no {word[:200]!r}")
-    for out in daemon.out.glob("*"):
-        with open(out, "r+b") as file:      # the daemons append
-            file.truncate(0)
 
 
 def parsed(line: str) -> dict:
