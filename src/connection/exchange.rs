@@ -79,8 +79,22 @@ impl Connection {
                 self.phase = Phase::Answering(form);
                 Some(Event::Message(message))
             }
+            Err(refusal) if refusal.kind == RefusalKind::Binding => {
+                Some(self.demand_bindings(now, form, refusal, rules))
+            }
             Err(refusal) => Some(self.refuse_and_close(now, refusal)),
         }
+    }
+
+    /// Lets a source begin once more: pywinrm sends its first ticket before it knows our
+    /// certificate, and binds to it after a 401.
+    fn demand_bindings(&mut self, now: Now, form: Form, refusal: Refusal, rules: &Rules) -> Event {
+        self.failures += 1;
+        self.established = None;
+        self.token = None;
+        let keep_alive = form.keep_alive && self.failures < ATTEMPTS;
+        self.respond(now, Form { keep_alive, ..form }, offer(&rules.auth));
+        Event::Refused(refusal)
     }
 
     /// Lets an authenticated request through; answers all others.
@@ -259,7 +273,7 @@ impl Connection {
              else who carries its logon here; {remedy}"
         );
         let method = who.method.as_str();
-        Some(Refusal::new(RefusalKind::Binding, 403, reason).of(method))
+        Some(Refusal::new(RefusalKind::Binding, 401, reason).of(method))
     }
 
     /// Body to envelope: unseal, decompress, decode.

@@ -66,6 +66,8 @@ pub(super) trait Form: Copy {
 
 /// Appends `text` in this form.
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
+    #[cfg(test)]
+    walked::add(text.len());
     let mut rest = text.as_bytes();
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         out.extend_from_slice(plain);
@@ -128,6 +130,8 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
         if written.saturating_add(plain) > room {
             let end = at.saturating_add(room.saturating_sub(written));
             let end = (0..=end).rev().find(|&end| text.is_char_boundary(end));
+            #[cfg(test)]
+            walked::add(end.unwrap_or(0));
             return (end.unwrap_or(0), room);
         }
         (at, written) = (at.saturating_add(plain), written.saturating_add(plain));
@@ -141,6 +145,8 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
             written.saturating_add(length_of(piece)),
         );
     }
+    #[cfg(test)]
+    walked::add(at);
     // The first byte of a letter may have been the last that fits.
     match text.is_char_boundary(at) {
         true => (at, written),
@@ -240,6 +246,23 @@ fn hex(c: char) -> [u8; 2] {
 
 fn low_byte(c: char) -> u8 {
     u8::try_from(c).unwrap_or(0)
+}
+
+/// How many bytes were gone through, for tests: time follows from it.
+#[cfg(test)]
+pub(super) mod walked {
+    use std::cell::Cell;
+
+    thread_local!(static WALKED: Cell<usize> = const { Cell::new(0) });
+
+    pub(in crate::syslog) fn add(bytes: usize) {
+        WALKED.set(WALKED.get() + bytes);
+    }
+
+    /// Those since the last call.
+    pub(in crate::syslog) fn take() -> usize {
+        WALKED.replace(0)
+    }
 }
 
 #[cfg(test)]

@@ -622,3 +622,33 @@ fn events_without_a_record_id_are_told_apart_by_their_text() {
     assert_eq!(uid("first"), uid("first"));
     assert_ne!(uid("first"), uid("second"));
 }
+
+/// Texts of nothing but what is escaped cost most: each is gone through a few times, however
+/// it is cut, so that a MiB stays far under 20 ms.
+#[test]
+fn dense_texts_are_gone_through_a_few_times_only() {
+    use super::super::escape::walked;
+    let shapes = ["\n", "\u{85}", "\"", "\\", "&quot;", "a\\", "é\n"];
+    for shape in shapes {
+        let text = shape.repeat(120_000 / shape.len());
+        let one = data(&[("a", &text)]);
+        let few = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let parts = few.map(|name| (name, &text[..shape.len() * (15_000 / shape.len())]));
+        let rendered = format!("<RenderingInfo><Message>{text}</Message></RenderingInfo>");
+        let bodies = [one, data(&parts), rendered, format!("<EventData>{text}")];
+        for (body, kind) in bodies.iter().flat_map(|b| KINDS.map(|kind| (b, kind))) {
+            for control in CONTROLS {
+                for max in [None, Some(45_000), Some(110_000)] {
+                    walked::take();
+                    write_as(kind, &event(SYSTEM, body), &style(control, max));
+                    let most = 65_000 + text.len() * if max.is_some() { 5 } else { 2 };
+                    let walked = walked::take();
+                    assert!(
+                        walked < most,
+                        "{shape:?} {kind:?} {control:?} {max:?}: {walked}"
+                    );
+                }
+            }
+        }
+    }
+}
