@@ -186,7 +186,7 @@ impl Client {
     /// of any other message that waits for an answer.
     pub fn send(&mut self, key: u64, now: Instant, message: &[u8]) {
         self.start("syslog", message);
-        self.window.open(key, now);
+        self.window.open(key, now, message.len());
     }
 
     /// The key of a message that was sent at `before` or earlier and has no answer, while a
@@ -205,6 +205,19 @@ impl Client {
     /// The keys of the messages without an answer, in the order in which they were sent.
     pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
         self.window.keys()
+    }
+
+    /// How many these are.
+    #[must_use]
+    pub fn waiting_count(&self) -> usize {
+        self.window.waiting()
+    }
+
+    /// Bytes of those that the receiver has not come to: they were sent after the last one
+    /// that it has answered.
+    #[must_use]
+    pub fn bytes_ahead(&self) -> usize {
+        self.window.ahead()
     }
 
     /// Whether the receiver owes an answer.

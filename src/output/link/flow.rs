@@ -8,13 +8,11 @@ use super::{Link, Phase};
 use crate::base::clock::Now;
 use std::time::Duration;
 
-/// Bytes given to an output that has not shown how fast it is: a large batch.
-const FIRST: usize = 256 << 10;
-/// What any output is given, however slow: a small batch or two, so that it need not wait
-/// for us. At less than 2 kB/s even that is late.
-const LEAST: usize = 64 << 10;
 /// What no output needs more of at a time: twice what Linux lets a socket hold.
 const MOST: usize = 8 << 20;
+/// Messages that a RELP receiver that has stopped may owe answers, half of its window: it
+/// may be that it never answers these, and others show that.
+const UNANSWERED: usize = 64;
 
 impl Link {
     /// Whether it can be given another batch: it works, and has less to do than it can do
@@ -22,22 +20,26 @@ impl Link {
     /// how fast it is now.
     #[must_use]
     pub fn has_room(&self, now: Now) -> bool {
-        let held = self.held();
-        matches!(self.phase, Phase::Up) && (held == 0 || held < self.share(now))
+        let is_up = matches!(self.phase, Phase::Up);
+        is_up && (self.takes_probe(now) || self.held() < self.share(now))
     }
 
     /// How long it will take to deliver what it has and `more` bytes, as far as can be told.
     #[must_use]
     pub fn delay(&self, now: Now, more: usize) -> Option<Duration> {
-        if !matches!(self.phase, Phase::Up) {
-            return None;
-        }
-        let bytes = u64::try_from(self.held() + more).unwrap_or(u64::MAX);
-        match self.rate.proven(now)? {
-            0 if self.held() == 0 => None,
-            0 => Some(Duration::MAX),
-            rate => Some(Duration::from_millis(bytes.saturating_mul(1000) / rate)),
-        }
+        let time = self.time_for(now, self.held() + more);
+        let is_stuck = matches!(self.phase, Phase::Up) && !self.takes_probe(now);
+        let takes_nothing = || is_stuck && self.rate.proven(now) == Some(0);
+        time.or_else(|| takes_nothing().then_some(Duration::MAX))
+    }
+
+    /// How long it needs for so many bytes, while it takes any.
+    #[must_use]
+    pub fn time_for(&self, now: Now, bytes: usize) -> Option<Duration> {
+        let is_up = matches!(self.phase, Phase::Up);
+        let rate = self.rate.proven(now).filter(|rate| is_up && *rate > 0)?;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Some(Duration::from_millis(bytes.saturating_mul(1000) / rate))
     }
 
     /// Bytes a second that it has delivered lately, while it had some to deliver.
@@ -58,32 +60,38 @@ impl Link {
         self.held() == 0
     }
 
-    /// Bytes that it is to send yet, or that are on the way. With RELP what is not sent: its window bounds the rest,
-    /// in which a message that the receiver refuses may stay for long.
+    /// Whether it is given a batch whatever its rate is: to see whether it takes that.
+    fn takes_probe(&self, now: Now) -> bool {
+        let held = self.held();
+        let Some(session) = self.session.as_ref().filter(|_| held > 0) else {
+            return held == 0;
+        };
+        let has_few = self.queue.unsent() == 0 && session.unanswered() < UNANSWERED;
+        has_few && self.rate.is_stalled(now, held)
+    }
+
+    /// Bytes that it is to send yet, or that are on the way. A message that a RELP receiver
+    /// refuses and that waits to be sent again is neither, nor is one that it passed over.
     fn held(&self) -> usize {
-        match self.session {
-            Some(_) => self.queue.unsent(),
-            None => self.queue.unsent() + self.queue.unconfirmed(),
-        }
+        let on_the_way = match &self.session {
+            Some(session) => session.bytes_ahead(),
+            None => self.queue.unconfirmed(),
+        };
+        self.queue.unsent() + on_the_way
     }
 
     /// Bytes that it delivers in a second.
     fn share(&self, now: Now) -> usize {
-        let rate = self.rate.recent(now);
-        match rate {
-            None => FIRST,
-            // What it has already is the probe.
-            Some(0) => 0,
-            Some(rate) => usize::try_from(rate).unwrap_or(MOST).clamp(LEAST, MOST),
-        }
+        // Where nothing is known, what it has already is the probe.
+        let rate = self.rate.recent(now).unwrap_or(0);
+        usize::try_from(rate).unwrap_or(MOST).min(MOST)
     }
 
     /// Takes note of what is delivered: `progress` counts the bytes.
     pub(super) fn note_progress(&mut self, now: Now, progress: u64) {
         let bytes = progress.saturating_sub(self.progress);
         self.progress = progress;
-        let has_more = self.queue.unsent() + self.queue.unconfirmed() > 0;
-        let is_busy = has_more && matches!(self.phase, Phase::Up);
+        let is_busy = self.held() > 0 && matches!(self.phase, Phase::Up);
         self.rate.note(now, bytes, is_busy);
     }
 }

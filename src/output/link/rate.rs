@@ -26,12 +26,42 @@ struct Slice {
     busy: Duration,
 }
 
+impl Slice {
+    /// Its bytes and their time; no more than its share where it holds a silence that is
+    /// longer than the window.
+    fn within(&self, window: Duration) -> (u64, Duration) {
+        if self.busy <= window {
+            return (self.bytes, self.busy);
+        }
+        let bytes = u128::from(self.bytes) * window.as_micros() / self.busy.as_micros();
+        (u64::try_from(bytes).unwrap_or(u64::MAX), window)
+    }
+}
+
 /// A measured rate, sans-IO.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     slices: VecDeque<Slice>,
     /// Up to when the time is accounted for, while something is on the way.
     busy_since: Option<Instant>,
+    /// How much was confirmed at the last time.
+    last: u64,
+}
+
+/// What came of some time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    bytes: u64,
+    /// How long something was on the way before the last bytes were confirmed.
+    busy: Duration,
+    /// And since then.
+    running: Duration,
+}
+
+impl Sum {
+    fn time(self) -> Duration {
+        self.busy + self.running
+    }
 }
 
 impl Rate {
@@ -58,13 +88,16 @@ impl Rate {
             slice.bytes += bytes;
             slice.busy += busy.unwrap_or_default();
         }
+        if bytes > 0 {
+            self.last = bytes;
+        }
     }
 
     /// Bytes a second, once it is sure that this is all that the output takes: as the better
     /// of the whole window and its end tells, so that a receiver that has recovered is not
     /// held to how it was.
     pub(super) fn proven(&self, now: Now) -> Option<u64> {
-        let (_, busy) = self.sum(now, WINDOW);
+        let busy = self.sum(now, WINDOW).time();
         let rates = [WINDOW, RECENT].map(|window| self.over(now, window));
         rates
             .into_iter()
@@ -78,29 +111,54 @@ impl Rate {
         self.over(now, RECENT).or_else(|| self.over(now, WINDOW))
     }
 
-    fn over(&self, now: Now, window: Duration) -> Option<u64> {
-        let (bytes, busy) = self.sum(now, window);
-        if bytes == 0 && busy < SLICE {
-            return None;
-        }
-        let micros = busy.max(LEAST_BUSY).as_micros();
-        let rate = u128::from(bytes) * 1_000_000 / micros.max(1);
-        Some(u64::try_from(rate).unwrap_or(u64::MAX))
+    /// Whether nothing was confirmed for much longer than so many bytes should need.
+    pub(super) fn is_stalled(&self, now: Now, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let rate = self.over(now, WINDOW).filter(|rate| *rate > 0);
+        let expected = rate.map_or(0, |rate| bytes.saturating_mul(1000) / rate);
+        let patience = Duration::from_millis(expected.saturating_mul(2));
+        let patience = patience.clamp(RECENT, WINDOW);
+        let sum = self.sum(now, patience);
+        sum.bytes == 0 && sum.time() >= patience
     }
 
-    /// Bytes confirmed, and for how long there were some to confirm.
-    fn sum(&self, now: Now, window: Duration) -> (u64, Duration) {
+    fn over(&self, now: Now, window: Duration) -> Option<u64> {
+        let sum = self.sum(now, window);
+        match sum.bytes {
+            0 if sum.time() < SLICE => None,
+            0 => Some(0),
+            // Of what is on the way now as much may have arrived as was confirmed last.
+            bytes => {
+                let at_most = per_second(bytes + self.last, sum.time());
+                Some(per_second(bytes, sum.busy).min(at_most))
+            }
+        }
+    }
+
+    fn sum(&self, now: Now, window: Duration) -> Sum {
         let now = now.monotonic;
         let counted = self.slices.iter().rev();
         let counted = counted.take_while(|slice| now < slice.began + window);
         let running = self.busy_since.map(|since| now.duration_since(since));
-        let begin = (0, running.unwrap_or_default());
-        let (bytes, busy) = counted.fold(begin, |(bytes, busy), slice| {
-            (bytes + slice.bytes, busy + slice.busy)
-        });
-        // A slice may hold a silence that is longer than the window.
-        (bytes, busy.min(window))
+        let begin = Sum {
+            running: running.unwrap_or_default().min(window),
+            ..Sum::default()
+        };
+        counted.fold(begin, |sum, slice| {
+            let (bytes, busy) = slice.within(window);
+            Sum {
+                bytes: sum.bytes + bytes,
+                busy: sum.busy + busy,
+                ..sum
+            }
+        })
     }
+}
+
+fn per_second(bytes: u64, time: Duration) -> u64 {
+    let micros = time.max(LEAST_BUSY).as_micros();
+    let rate = u128::from(bytes) * 1_000_000 / micros.max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -167,6 +225,29 @@ mod tests {
         assert!(rate.recent(now + RECENT).unwrap() < 100_000);
         assert!(rate.proven(now + Duration::from_secs(10)).unwrap() > 500_000);
         assert_eq!(rate.proven(now + WINDOW), Some(0));
+    }
+
+    #[test]
+    fn one_that_is_slow_has_not_stopped() {
+        let mut rate = Rate::default();
+        let now = flow(&mut rate, start(), 1_000, 10_000, 6);
+        assert!(!rate.is_stalled(now + Duration::from_secs(6), 1_000));
+        assert!(rate.is_stalled(now + Duration::from_secs(6), 100));
+        assert!(rate.is_stalled(now + WINDOW, 1_000));
+        let mut idle = Rate::default();
+        idle.note(now, 1_000, false);
+        assert!(!idle.is_stalled(now + WINDOW, 0));
+    }
+
+    #[test]
+    fn what_is_confirmed_seldom_is_measured_at_any_time() {
+        let mut rate = Rate::default();
+        let mut now = flow(&mut rate, start(), 10_000, 25_000, 3);
+        for _ in 0..24 {
+            now = now + Duration::from_secs(1);
+            let measured = rate.proven(now).unwrap();
+            assert!((380..=420).contains(&measured), "{measured}");
+        }
     }
 
     #[test]

@@ -55,6 +55,16 @@ impl Session {
         self.client.outgoing()
     }
 
+    /// Messages that the receiver owes an answer.
+    pub(super) fn unanswered(&self) -> usize {
+        self.client.waiting_count()
+    }
+
+    /// Bytes of those that it has not come to.
+    pub(super) fn bytes_ahead(&self) -> usize {
+        self.client.bytes_ahead()
+    }
+
     pub(super) fn handle_written(&mut self, count: usize) {
         self.client.handle_written(count);
     }

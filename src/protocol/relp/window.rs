@@ -22,6 +22,7 @@ const GIVEN_UP_MAX: usize = 1024;
 struct Sent {
     key: u64,
     at: Instant,
+    size: usize,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(super) struct Window {
     given_up: BTreeMap<u64, u64>,
     /// Messages in `row` and `aside`.
     waiting: usize,
+    /// Bytes of those that were sent after the last one that is answered.
+    ahead: usize,
     /// The last message, by serial, that is answered.
     answered: u64,
 }
@@ -45,6 +48,12 @@ impl Window {
     /// Messages that wait for an answer.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Bytes of messages that the receiver has not come to: they were sent after the last
+    /// one that it has answered.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
@@ -65,11 +74,12 @@ impl Window {
         number(self.begun)
     }
 
-    /// The transaction that was begun last carries this message.
-    pub(super) fn open(&mut self, key: u64, at: Instant) {
+    /// The transaction that was begun last carries this message of `size` bytes.
+    pub(super) fn open(&mut self, key: u64, at: Instant, size: usize) {
         if let Some(last) = self.row.back_mut() {
-            *last = Some(Sent { key, at });
+            *last = Some(Sent { key, at, size });
             self.waiting += 1;
+            self.ahead += size;
         }
     }
 
@@ -79,9 +89,9 @@ impl Window {
         if let Some(key) = self.given_up.remove(&serial) {
             return Some(key);
         }
-        let sent = self.take(serial)?;
-        self.answered = self.answered.max(serial);
-        Some(sent.key)
+        self.sent(serial)?;
+        self.pass(serial);
+        Some(self.take(serial)?.key)
     }
 
     /// The last transaction that had this number.
@@ -99,6 +109,22 @@ impl Window {
     fn first(&self) -> u64 {
         let length = u64::try_from(self.row.len()).unwrap_or(u64::MAX);
         (self.begun + 1).saturating_sub(length)
+    }
+
+    fn sent(&self, serial: u64) -> Option<&Sent> {
+        match serial.checked_sub(self.first()) {
+            Some(place) => self.row.get(usize::try_from(place).ok()?)?.as_ref(),
+            None => self.aside.get(&serial),
+        }
+    }
+
+    /// The receiver has come as far as this message.
+    fn pass(&mut self, serial: u64) {
+        while self.answered < serial {
+            self.answered += 1;
+            let size = self.sent(self.answered).map_or(0, |sent| sent.size);
+            self.ahead -= size;
+        }
     }
 
     fn take(&mut self, serial: u64) -> Option<Sent> {
@@ -154,6 +180,7 @@ impl Window {
     pub(super) fn skip_to(&mut self, begun: u64) {
         *self = Self {
             begun,
+            answered: begun,
             ..Self::default()
         };
     }
@@ -184,7 +211,7 @@ mod tests {
         let sent: Vec<u32> = (0..5)
             .map(|key| {
                 let number = window.begin();
-                window.open(key, at);
+                window.open(key, at, 10);
                 number
             })
             .collect();
@@ -204,10 +231,10 @@ mod tests {
         let mut window = Window::default();
         let at = start();
         let never = window.begin();
-        window.open(7, at);
+        window.open(7, at, 10);
         for key in 100..100_000 {
             let number = window.begin();
-            window.open(key, at);
+            window.open(key, at, 10);
             assert_eq!(window.answer(number), Some(key));
             assert!(window.row.len() <= ROW && window.aside.len() <= 1);
         }
@@ -223,7 +250,7 @@ mod tests {
         let later = at + Duration::from_secs(1);
         let numbers = [(1, at), (2, at), (3, later)].map(|(key, at)| {
             let number = window.begin();
-            window.open(key, at);
+            window.open(key, at, 10);
             number
         });
         assert_eq!(window.give_up(later), None, "none is answered yet");
@@ -249,9 +276,9 @@ mod tests {
         let mut numbers = Vec::new();
         for key in 0..=u64::try_from(GIVEN_UP_MAX).unwrap() {
             numbers.push(window.begin());
-            window.open(key, at);
+            window.open(key, at, 10);
             let next = window.begin();
-            window.open(key, at);
+            window.open(key, at, 10);
             window.answer(next);
             assert_eq!(window.give_up(at), Some(key));
         }
@@ -259,5 +286,23 @@ mod tests {
         assert_eq!(window.answer(numbers[0]), None);
         assert_eq!(window.answer(numbers[1]), Some(1));
         assert_eq!(window.waiting(), 0);
+    }
+
+    #[test]
+    fn the_receiver_has_come_as_far_as_its_last_answer() {
+        let (mut window, at) = (Window::default(), start());
+        for (key, size) in [(1, 10), (2, 200), (3, 3_000)] {
+            window.begin();
+            window.open(key, at, size);
+        }
+        assert_eq!(window.ahead(), 3_210);
+        window.answer(2);
+        assert_eq!(window.ahead(), 3_000, "the first is passed over");
+        window.answer(1);
+        assert_eq!(window.ahead(), 3_000);
+        window.answer(3);
+        assert_eq!((window.ahead(), window.waiting()), (0, 0));
+        window.answer(3);
+        assert_eq!(window.ahead(), 0);
     }
 }
