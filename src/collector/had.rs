@@ -237,3 +237,168 @@ fn union(a: &[u64], b: &[u64]) -> Vec<u64> {
         all.push(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    const OUTPUT: usize = 0;
+
+    fn start() -> Now {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        let monotonic = Instant::now();
+        let wall = SystemTime::UNIX_EPOCH;
+        Now { monotonic, wall }
+    }
+
+    fn whose(name: &str) -> Whose {
+        (Rc::new(Key::new(None, name)), Uuid::nil())
+    }
+
+    fn prints(had: &Had, messages: &[&str]) -> Prints {
+        let mut frames = Frames {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        };
+        for message in messages {
+            frames.bytes.extend_from_slice(message.as_bytes());
+            frames.ends.push(frames.bytes.len());
+        }
+        had.prints(&frames)
+    }
+
+    #[test]
+    fn what_is_unknown_is_sent() {
+        let had = Had::default();
+        let who = whose("a");
+        assert!(!had.knows(&who));
+        let prints = prints(&had, &["one", "two"]);
+        assert_eq!(had.lack(&who, OUTPUT, &prints), Lack::All);
+    }
+
+    #[test]
+    fn only_what_an_output_lacks_is_sent_to_it() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let all = prints(&had, &["one", "two", "three"]);
+        had.note_has(now, &who, OUTPUT, &all, Some(&[true, false, true]));
+        assert!(had.knows(&who));
+        assert_eq!(had.lack(&who, OUTPUT, &all), Lack::Some(vec![1]));
+        let more = prints(&had, &["three", "four", "one"]);
+        assert_eq!(had.lack(&who, OUTPUT, &more), Lack::Some(vec![1]));
+        let others = prints(&had, &["four", "five"]);
+        assert_eq!(had.lack(&who, OUTPUT, &others), Lack::All);
+        assert_eq!(had.lack(&who, OUTPUT + 1, &all), Lack::All);
+        assert_eq!(had.lack(&whose("b"), OUTPUT, &all), Lack::All);
+        let elsewhere = (Rc::clone(&who.0), Uuid::max());
+        assert_eq!(had.lack(&elsewhere, OUTPUT, &all), Lack::All);
+        had.note_has(now, &who, OUTPUT, &all, None);
+        assert_eq!(had.lack(&who, OUTPUT, &all), Lack::Nothing);
+    }
+
+    #[test]
+    fn equal_messages_count_as_often_as_they_were_delivered() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let one = prints(&had, &["same"]);
+        had.note_has(now, &who, OUTPUT, &one, None);
+        had.note_has(now, &who, OUTPUT, &one, None);
+        let twice = prints(&had, &["same", "same"]);
+        let lack = had.lack(&who, OUTPUT, &twice);
+        assert_eq!(lack, Lack::Some(vec![1]), "the same message came again");
+        had.note_has(now, &who, OUTPUT, &twice, None);
+        assert_eq!(had.lack(&who, OUTPUT, &twice), Lack::Nothing);
+        assert_eq!(had.count, 2);
+    }
+
+    #[test]
+    fn a_batch_on_the_wire_is_waited_for_and_counts_once_it_has_arrived() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let all = prints(&had, &["one", "two"]);
+        let batch = BatchId(7);
+        had.note_under_way(now, &who, OUTPUT, (batch, all.clone()));
+        assert_eq!(had.lack(&who, OUTPUT, &all), Lack::UnderWay(batch));
+        let grown = prints(&had, &["one", "two", "three"]);
+        let lack = had.lack(&who, OUTPUT, &grown);
+        assert_eq!(lack, Lack::All, "it is not known yet whether it arrives");
+        had.note_late(now, OUTPUT + 1, batch);
+        assert_eq!(had.lack(&who, OUTPUT, &all), Lack::UnderWay(batch));
+        had.note_late(now, OUTPUT, batch);
+        assert_eq!(had.lack(&who, OUTPUT, &all), Lack::Nothing);
+        assert_eq!(had.lack(&who, OUTPUT, &grown), Lack::Some(vec![2]));
+        had.note_late(now, OUTPUT, BatchId(8));
+        assert_eq!(had.count, 2);
+    }
+
+    #[test]
+    fn a_batch_may_be_on_the_wire_to_several_outputs() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let all = prints(&had, &["one"]);
+        let batch = BatchId(7);
+        for output in [0, 1] {
+            had.note_under_way(now, &who, output, (batch, all.clone()));
+        }
+        had.note_late(now, 0, batch);
+        assert_eq!(had.lack(&who, 1, &all), Lack::UnderWay(batch));
+        had.note_late(now, 1, batch);
+        assert_eq!(had.lack(&who, 1, &all), Lack::Nothing);
+        assert!(had.under_way.is_empty());
+    }
+
+    #[test]
+    fn the_batch_that_was_on_the_wire_last_counts() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let (old, new) = (prints(&had, &["one"]), prints(&had, &["one", "two"]));
+        had.note_under_way(now, &who, OUTPUT, (BatchId(1), old.clone()));
+        had.note_under_way(now, &who, OUTPUT, (BatchId(2), new.clone()));
+        had.note_late(now, OUTPUT, BatchId(1));
+        assert_eq!(had.lack(&who, OUTPUT, &old), Lack::All);
+        assert_eq!(had.lack(&who, OUTPUT, &new), Lack::UnderWay(BatchId(2)));
+        assert_eq!((had.count, had.under_way.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_host_that_goes_on_leaves_nothing_behind() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let all = prints(&had, &["one", "two"]);
+        had.note_has(now, &who, 0, &all, None);
+        had.note_under_way(now, &who, 1, (BatchId(7), all.clone()));
+        had.forget(&who);
+        assert!(!had.knows(&who));
+        had.note_late(now, 1, BatchId(7));
+        assert!(!had.knows(&who));
+        assert_eq!((had.count, had.under_way.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_not_sent_again_for_long_is_forgotten() {
+        let (mut had, now) = (Had::default(), start());
+        let (gone, here) = (whose("gone"), whose("here"));
+        let all = prints(&had, &["one"]);
+        had.note_has(now, &gone, OUTPUT, &all, None);
+        had.note_has(now, &here, OUTPUT, &all, None);
+        let later = now + KEPT / 2;
+        had.sweep(later);
+        assert!(had.knows(&gone));
+        had.touch(later, &here);
+        had.sweep(now + KEPT);
+        assert!(!had.knows(&gone));
+        assert!(had.knows(&here), "it came again, in vain");
+    }
+
+    #[test]
+    fn no_more_than_the_bound_is_remembered() {
+        let (mut had, now, who) = (Had::default(), start(), whose("a"));
+        let many = Prints((0..1 << 19).collect());
+        had.note_has(now, &who, 0, &many, None);
+        had.note_under_way(now, &who, 1, (BatchId(1), many.clone()));
+        assert_eq!(had.count, MOST);
+        let other = whose("b");
+        let one = prints(&had, &["one"]);
+        had.note_has(now, &other, 0, &one, None);
+        had.note_under_way(now, &other, 0, (BatchId(2), one.clone()));
+        assert_eq!(had.lack(&other, 0, &one), Lack::All, "it is sent twice");
+        had.forget(&who);
+        had.note_has(now, &other, 0, &one, None);
+        assert_eq!(had.lack(&other, 0, &one), Lack::Nothing);
+    }
+}
