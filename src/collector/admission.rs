@@ -9,7 +9,6 @@ use super::batches::Batch;
 use super::had::{Lack, Whose};
 use super::{Collector, ConnId, OutputId, Timer, who};
 use crate::base::clock::Now;
-use crate::connection::Answer;
 use crate::output::link::{CAPACITY, Link};
 use crate::output::queue::{BatchId, Frames};
 use std::rc::Rc;
@@ -70,12 +69,10 @@ impl Collector {
     }
 
     /// A batch is handed back before anything of it is formatted.
-    pub(super) fn shed_on_arrival(&mut self, now: Now, conn: ConnId, who: &Whose) {
-        self.turns.keep(now, &who.0);
+    pub(super) fn shed_on_arrival(&mut self, now: Now, conn: ConnId, who: &Whose, until: Instant) {
         self.counters.shed += 1;
-        self.counters.unavailable += 1;
         self.note_late_outputs(now);
-        self.answer(now, conn, &Answer::Empty(503));
+        self.send_away(now, conn, who, until);
     }
 
     /// Begins a batch, or lets it wait.
@@ -90,8 +87,7 @@ impl Collector {
             self.ledger.read();
         }
         let needs_nothing = self.needs_nothing(&batch);
-        let can_begin = self.waiting.is_empty() && self.is_flowing(now);
-        if needs_nothing || can_begin {
+        if needs_nothing || self.can_begin_at_once(now, &batch) {
             return self.begin(now, id, batch);
         }
         let place = (self.turns.place(now, &batch.whose.0), id);
@@ -99,7 +95,15 @@ impl Collector {
         batch.place = Some(place);
         self.waiting.insert(place, batch.size());
         self.batches.insert(id, batch);
+        self.begin_waiting(now);
         self.shed(now);
+    }
+
+    /// Whether a batch has room and time, and nobody's turn is before its own.
+    fn can_begin_at_once(&self, now: Now, batch: &Batch) -> bool {
+        self.waiting.is_empty()
+            && self.is_flowing(now)
+            && !self.is_late(now, batch.size(), batch.until)
     }
 
     /// Whether all required outputs have the batch already.
@@ -187,24 +191,47 @@ impl Collector {
         place.is_some()
     }
 
-    /// Begins what waits, as far as there is room.
+    /// Begins what waits, as far as there is room. What cannot arrive in time is handed back.
     pub(super) fn begin_waiting(&mut self, now: Now) {
-        while let Some(((_, id), size)) = self.waiting.first()
+        while let Some(((_, first), _)) = self.waiting.first()
             && self.is_flowing(now)
         {
-            let until = self
-                .batches
-                .get(&id)
-                .map_or(now.monotonic, |batch| batch.until);
-            // One that may be too late is begun where that costs nobody else: it shows how
-            // fast the outputs are, and if it is late, it need not be sent again.
-            let is_probe = self.waiting.len() == 1 && self.required().all(Link::is_at_rest);
-            if self.is_late(now, size, until) && !is_probe {
-                self.shed_batch(now, id);
-            } else if let Some(batch) = self.batches.remove(&id) {
+            // Where all are late, the first is begun if that costs nobody else: it shows how
+            // fast the outputs are, and need not be sent again when its host comes again.
+            let is_probe = || self.required().all(Link::is_at_rest).then_some(first);
+            let next = self.first_in_time(now).or_else(is_probe);
+            while let Some(((_, late), _)) = self.waiting.first()
+                && next != Some(late)
+            {
+                self.shed_batch(now, late);
+            }
+            if let Some(id) = next
+                && let Some(batch) = self.batches.remove(&id)
+            {
                 self.begin(now, id, batch);
             }
         }
+    }
+
+    /// The first in the order of turns that can arrive in time, or that never could.
+    fn first_in_time(&self, now: Now) -> Option<BatchId> {
+        let can_begin = |id: &BatchId| {
+            let batch = self.batches.get(id);
+            batch.is_none_or(|batch| {
+                !self.is_late(now, batch.size(), batch.until) || self.is_too_large(now, batch)
+            })
+        };
+        self.waiting.iter().find(can_begin)
+    }
+
+    /// Whether a batch would be late even if its host were alone: it has its turn like any
+    /// other, and counts when it comes again.
+    fn is_too_large(&self, now: Now, batch: &Batch) -> bool {
+        let times = self.required();
+        let times = times.filter_map(|link| link.time_for(now, batch.size()));
+        times
+            .max()
+            .is_some_and(|time| time > batch.until - batch.began)
     }
 
     /// Hands back batches whose turn would come too late, or that find no room; but the
@@ -213,10 +240,8 @@ impl Collector {
         while self.waiting.len() > 1
             && let Some(((_, id), _)) = self.waiting.last()
         {
-            let until = self
-                .batches
-                .get(&id)
-                .map_or(now.monotonic, |batch| batch.until);
+            let batch = self.batches.get(&id);
+            let until = batch.map_or(now.monotonic, |batch| batch.until);
             if !self.is_too_much(now, 0, until) {
                 break;
             }
@@ -225,8 +250,14 @@ impl Collector {
     }
 
     fn shed_batch(&mut self, now: Now, id: BatchId) {
+        let Some(mut batch) = self.take_batch(id) else {
+            return;
+        };
         self.counters.shed += 1;
-        self.hand_back_late(now, id);
+        self.leave_waiting(&mut batch);
+        self.note_late_outputs(now);
+        self.had.touch(now, &batch.whose);
+        self.send_away(now, batch.conn, &batch.whose, batch.until);
     }
 
     /// The state cannot be written: until it can, one batch at a time shows whether it

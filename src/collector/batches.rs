@@ -165,7 +165,7 @@ impl Collector {
         };
         if self.leave_waiting(&mut batch) {
             self.note_late_outputs(now);
-            self.turns.keep(now, &batch.whose.0);
+            self.turns.note_refused(now, &batch.whose.0);
             self.had.touch(now, &batch.whose);
         } else {
             self.note_had(now, id, &batch);

@@ -24,6 +24,7 @@ impl Collector {
             buffered: 0,
             since: self.ledger.mark(),
             is_handshaking: false,
+            refused_at: None,
         };
         self.connections.insert(id, Box::new(slot));
         self.place(now, id);
@@ -176,6 +177,7 @@ impl Collector {
         if let Some(slot) = self.connections.remove(&id) {
             self.room.remove(id);
             self.disarm(id, slot.armed);
+            self.disarm_refusal(id, slot.refused_at);
             self.guesses.forget(id);
             self.take_question(id);
         }

@@ -20,6 +20,7 @@ mod clones;
 mod committing;
 mod computer;
 mod connections;
+mod dispersal;
 mod domain;
 mod enumerate;
 mod forgetting;
@@ -177,6 +178,7 @@ enum Timer {
     Connection(ConnId),
     Batch(BatchId),
     Question(ConnId),
+    Refusal(ConnId),
     Probe,
     Sweep,
 }
@@ -190,6 +192,8 @@ struct Slot {
     since: Ticket,
     /// Its TLS handshake is not done.
     is_handshaking: bool,
+    /// When it is told to send its batch again.
+    refused_at: Option<Instant>,
 }
 
 /// The collector as a state machine.
@@ -215,8 +219,8 @@ pub struct Collector {
     turns: Turns,
     had: Had,
     probe: Probe,
-    /// One for each connection and batch, the probe's and the sweep's: none outlives its
-    /// cause.
+    /// One for each connection, refusal and batch, the probe's and the sweep's: none outlives
+    /// its cause.
     timers: BTreeSet<(Instant, Timer)>,
     outputs: VecDeque<Output>,
     sources: Sources,
@@ -385,6 +389,7 @@ impl Collector {
             if let Some(slot) = self.connections.get_mut(&id) {
                 slot.connection.refuse_further(now);
                 self.settle(now, id);
+                self.send_refusal(now, id);
             }
         }
     }
@@ -424,6 +429,7 @@ impl Collector {
                 Timer::Connection(id) => self.time_out_connection(now, id),
                 Timer::Batch(id) => self.hand_back_late(now, id),
                 Timer::Question(id) => self.time_out_question(now, id),
+                Timer::Refusal(id) => self.send_refusal(now, id),
                 // Whatever comes next tries.
                 Timer::Probe => {}
                 Timer::Sweep => self.sweep(now),

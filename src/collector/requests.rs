@@ -168,7 +168,7 @@ impl Collector {
         }
         let (timeout, until) = time_of(now, message.began, &header);
         if self.would_shed(now, &whose, message.text.len(), until) {
-            return self.shed_on_arrival(now, source.conn, &whose);
+            return self.shed_on_arrival(now, source.conn, &whose, until);
         }
         let (frames, facts) = match self.format_batch(now, source, id, &header, events) {
             Ok(formatted) => formatted,

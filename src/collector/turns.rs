@@ -29,6 +29,8 @@ struct Turn {
     asks: Option<Instant>,
     /// Its batches that wait.
     waiting: usize,
+    /// Whether it was told to come again, since its last turn and before that.
+    refused: [bool; 2],
     seen: Instant,
 }
 
@@ -47,8 +49,19 @@ impl Turns {
         turn.map_or(now.monotonic, |turn| turn.since)
     }
 
+    /// The host is told to come again. Answers whether that is new for it.
+    pub(super) fn note_refused(&mut self, now: Now, host: &Rc<Key>) -> bool {
+        self.keep(now, host);
+        let Some(turn) = self.hosts.get_mut(host) else {
+            return false;
+        };
+        let is_new = turn.refused == [false; 2];
+        turn.refused[0] = true;
+        is_new
+    }
+
     /// The host has to wait: its place is kept.
-    pub(super) fn keep(&mut self, now: Now, host: &Rc<Key>) {
+    fn keep(&mut self, now: Now, host: &Rc<Key>) {
         let seen = now.monotonic;
         if let Some(turn) = self.hosts.get_mut(host) {
             turn.seen = seen;
@@ -58,6 +71,7 @@ impl Turns {
                 since: seen,
                 asks: Some(seen),
                 waiting: 0,
+                refused: [false; 2],
                 seen,
             };
             self.hosts.insert(Rc::clone(host), turn);
@@ -93,6 +107,7 @@ impl Turns {
         let earliest = now.checked_sub(gain).unwrap_or(now);
         turn.since = (turn.since + self.usual).clamp(earliest, now + gain);
         turn.seen = now;
+        turn.refused = [false, turn.refused[0]];
     }
 
     /// Forgets hosts that have not come for long.
@@ -173,6 +188,19 @@ mod tests {
         turns.keep(now, &host("more"));
         assert_eq!(turns.place(later, &host("more")), later.monotonic);
         assert_eq!(turns.hosts.len(), MOST);
+    }
+
+    #[test]
+    fn it_is_new_to_be_refused_for_whom_it_did_not_happen_in_two_turns() {
+        let (mut turns, now) = (Turns::default(), start());
+        let a = host("a");
+        assert!(turns.note_refused(now, &a));
+        assert!(!turns.note_refused(now, &a));
+        turns.note_served(now, &a);
+        assert!(!turns.note_refused(now, &a), "each turn is like that");
+        turns.note_served(now, &a);
+        turns.note_served(now, &a);
+        assert!(turns.note_refused(now, &a));
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Waiting {
             .map(|(place, size)| (*place, *size))
     }
 
+    /// Batches in the order of turns.
+    pub(super) fn iter(&self) -> impl Iterator<Item = BatchId> {
+        self.order.keys().map(|(_, id)| *id)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

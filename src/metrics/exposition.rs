@@ -248,7 +248,7 @@ impl Page<'_> {
             ),
             (
                 "shed_batches",
-                "Those answered at once, because outputs could not have delivered them in time",
+                "Those handed back unsent, because outputs could not have delivered them in time",
                 c.shed,
             ),
             (

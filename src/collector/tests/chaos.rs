@@ -268,9 +268,11 @@ impl Chaos {
         assert_eq!(waiting.count(), collector.waiting.len());
         let held = collector.connections.values().map(|slot| slot.buffered);
         assert_eq!(held.sum::<usize>(), collector.room.bytes().0);
+        let slots = collector.connections.values();
+        let refusals = slots.filter(|slot| slot.refused_at.is_some()).count();
         let questions = collector.questions.len();
         let causes = collector.connections.len() + collector.batches.len() + questions + 1;
-        let causes = causes + collector.probe.timers();
+        let causes = causes + collector.probe.timers() + refusals;
         assert!(collector.timers.len() <= causes, "a timer without a cause");
     }
 

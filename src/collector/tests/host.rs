@@ -236,6 +236,15 @@ impl Pair {
         Some(status)
     }
 
+    /// The status of a host's answer, which is to come within some seconds.
+    #[track_caller]
+    pub(super) fn answer_within(&mut self, host: &Host, time: Duration) -> Option<u16> {
+        (0..time.as_secs()).find_map(|_| {
+            self.advance(seconds(1));
+            self.answer(host)
+        })
+    }
+
     /// The host goes away from its connection.
     pub(super) fn hang_up(&mut self, host: &mut Host) {
         if let Some(conn) = host.conn.take() {
