@@ -1,8 +1,6 @@
 //! Escapes for values of structured data and for `MSG`.
 
-use memchr::memchr3;
-
-use crate::base::wire::find;
+use crate::base::wire::{any_from, find};
 
 use super::{ControlCharacters, Escape, Style};
 
@@ -68,6 +66,13 @@ pub(super) trait Form: Copy {
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
     #[cfg(test)]
     walked::add(text.len());
+    // Most have nothing special.
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    if !any_from(out, start, |byte| form.is_special(byte)) {
+        return;
+    }
+    out.truncate(start);
     let mut rest = text.as_bytes();
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         out.extend_from_slice(plain);
@@ -166,15 +171,11 @@ struct Kept;
 
 impl Form for Kept {
     fn is_special(self, byte: u8) -> bool {
-        matches!(byte, b'"' | b'\\' | b']')
+        (byte == b'"') | (byte == b'\\') | (byte == b']')
     }
 
     fn piece(self, c: char, _: Option<u8>) -> Piece {
         [b'\\', low_byte(c), 0, 0, 0, 0, 0, 2]
-    }
-
-    fn find(self, bytes: &[u8]) -> Option<usize> {
-        memchr3(b'"', b'\\', b']', bytes)
     }
 }
 

@@ -4,7 +4,6 @@ use crate::event::{self, Event};
 
 use super::names::Numbered;
 use super::rfc5424::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
-use super::timestamp;
 
 /// Names of ours in `event@`: an event cannot bring one of them itself.
 const NAMES: [&str; 38] = [
@@ -75,7 +74,7 @@ impl Message<'_, '_> {
         fact("Auth", origin.auth);
         fact("ComputerMismatch", origin.computer_mismatch);
         fact("Repaired", self.repaired());
-        unlike_header(event, &mut fact);
+        unlike_header(event, self.time, &mut fact);
         facts(event)
             .into_iter()
             .for_each(|(name, value)| fact(name, value));
@@ -103,14 +102,14 @@ impl Message<'_, '_> {
 }
 
 /// What the header had to change or leave out.
-fn unlike_header(event: &Event<'_>, fact: &mut impl FnMut(&'static str, &str)) {
+fn unlike_header(event: &Event<'_>, time: Option<&str>, fact: &mut impl FnMut(&'static str, &str)) {
     if !is_word(&event.computer, MAX_HOSTNAME) {
         fact("Computer", &event.computer);
     }
     if !is_word(&event.event_id, MAX_MSGID) {
         fact("EventID", &event.event_id);
     }
-    if timestamp::without_zone(&event.time_created).is_none() {
+    if time.is_none() {
         fact("SystemTime", &event.time_created);
         fact("TimestampFrom", RECEPTION);
     }

@@ -17,7 +17,6 @@ use super::ControlCharacters;
 use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
 use super::facts::{RECEPTION, facts};
 use super::rfc5424::{Message, push_address};
-use super::timestamp;
 use super::truncate::fair_length;
 
 /// Most bytes for the names of what is not whole, and their part of the room.
@@ -107,10 +106,10 @@ impl<'o> Object<'o> {
         self.open();
         self.fact("Uid", message.uid.as_str());
         match message.event {
-            Ok(event) => self.event(event),
+            Ok(event) => self.event(event, message.time),
             Err(malformed) => {
                 self.fact("Malformed", &malformed.to_string());
-                self.event(&malformed.system);
+                self.event(&malformed.system, message.time);
                 self.value("Raw", message.xml);
             }
         }
@@ -136,7 +135,7 @@ impl<'o> Object<'o> {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>) {
+    fn event(&mut self, event: &Event<'_>, time: Option<&str>) {
         let head = [
             ("EventID", &event.event_id),
             ("Provider", &event.provider),
@@ -151,7 +150,7 @@ impl<'o> Object<'o> {
         facts(event)
             .into_iter()
             .for_each(|(name, value)| self.fact(name, value));
-        if timestamp::without_zone(&event.time_created).is_none() {
+        if time.is_none() {
             self.fact("TimestampFrom", RECEPTION);
         }
         self.pairs("System", &event.extra);
@@ -197,7 +196,7 @@ impl<'o> Object<'o> {
     }
 
     /// A member that is an object of these pairs, unless there are none.
-    fn pairs(&mut self, name: &str, pairs: &[Pair<'_>]) {
+    fn pairs(&mut self, name: &'static str, pairs: &[Pair<'_>]) {
         if pairs.is_empty() {
             return;
         }
@@ -260,13 +259,21 @@ impl<'o> Object<'o> {
         }
     }
 
-    fn name(&mut self, name: &str) {
+    /// A name of ours, which has nothing to escape.
+    fn name(&mut self, name: &'static str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A name of the event.
+    fn foreign_name(&mut self, name: &str) {
         self.string(name);
         self.out.push(b':');
     }
 
     /// A short member of ours, unless it is empty.
-    fn fact(&mut self, name: &str, value: &str) {
+    fn fact(&mut self, name: &'static str, value: &str) {
         if value.is_empty() {
             return;
         }
@@ -281,7 +288,7 @@ impl<'o> Object<'o> {
 
     /// A member with a value of the event, which may be cut.
     fn value(&mut self, name: &str, value: &str) {
-        self.name(name);
+        self.foreign_name(name);
         if !self.cut_string(value) {
             self.note(name);
         }
@@ -289,7 +296,7 @@ impl<'o> Object<'o> {
     }
 
     fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>) {
-        self.name(name);
+        self.foreign_name(name);
         self.out.push(b'[');
         let mut whole = true;
         for value in values {
@@ -387,9 +394,15 @@ impl Form for Quoted {
 
 /// Whether this is a number as JSON writes it, of 64 bits.
 fn is_number(text: &str) -> bool {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = text == "0" || !text.starts_with('0');
-    digits && plain && text.parse::<u64>().is_ok()
+    // Any number of so many digits fits.
+    const SHORT: usize = 19;
+    match text.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+            text.len() <= SHORT || text.parse::<u64>().is_ok()
+        }
+        _ => false,
+    }
 }
 
 /// Whether a name may come twice; names seldom do, and this finds it out faster than

@@ -5,9 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::base::wire::any_from;
 use crate::event::Pair;
-
-use super::rfc5424::all;
 
 /// Longest SD-NAME (RFC 5424 6).
 const MAX_SD_NAME: usize = 32;
@@ -17,10 +16,12 @@ const MAX_SD_NAME: usize = 32;
 /// which it writes `%5B`.
 pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
     if name.is_empty() {
-        out.push(b'_');
-    } else if name.len() <= MAX_SD_NAME && all(name, is_name_byte) {
-        out.extend_from_slice(name.as_bytes());
-    } else {
+        return out.push(b'_');
+    }
+    let start = out.len();
+    out.extend_from_slice(name.as_bytes());
+    if name.len() > MAX_SD_NAME || any_from(out, start, |byte| !is_name_byte(byte)) {
+        out.truncate(start);
         out.extend(mapped(name));
     }
 }
@@ -32,7 +33,10 @@ fn mapped(name: &str) -> impl Iterator<Item = u8> {
 }
 
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() & !matches!(byte, b'=' | b']' | b'"' | b'.' | b'[')
+    // One by one: many are compared at a time.
+    let is_other =
+        (byte == b'=') | (byte == b']') | (byte == b'"') | (byte == b'.') | (byte == b'[');
+    byte.is_ascii_graphic() & !is_other
 }
 
 /// Whether two names are one when they are written.

@@ -71,6 +71,7 @@ pub fn write_message(
         origin,
         style,
         uid,
+        time: timestamp::without_zone(&facts(event).time_created),
     };
     let marks = message.push(out);
     match style.max.map(|max| max.max(truncate::MIN_LENGTH)) {
@@ -89,6 +90,8 @@ pub(super) struct Message<'m, 'a> {
     pub(super) origin: &'m Origin<'m>,
     pub(super) style: &'m Style,
     pub(super) uid: Uid,
+    /// TIMESTAMP, if the event has a time that it can hold.
+    pub(super) time: Option<&'m str>,
 }
 
 /// Where the parts of a written message begin in the output.
@@ -162,14 +165,32 @@ impl Message<'_, '_> {
             (Err(_), "") => self.origin.machine_id,
             (_, computer) => computer,
         };
-        push_event_header(out, event, computer, self.origin);
+        self.push_words(out, event, computer);
     }
 
     /// The event, or what is left of one that could not be read.
     pub(super) fn facts(&self) -> &Event<'_> {
-        match self.event {
-            Ok(event) => event,
-            Err(malformed) => &malformed.system,
+        facts(self.event)
+    }
+
+    /// TIMESTAMP to MSGID, each with a space after it.
+    fn push_words(&self, out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
+        match self.time {
+            Some(time) => {
+                out.extend_from_slice(time.as_bytes());
+                out.extend_from_slice(b"Z ");
+            }
+            None => push_reception(out, self.origin),
+        }
+        let words = [
+            (computer, MAX_HOSTNAME),
+            (&*event.provider, MAX_APP_NAME),
+            (&*event.process_id, MAX_PROCID),
+            (&*event.event_id, MAX_MSGID),
+        ];
+        for (word, limit) in words {
+            push_word(out, word, limit);
+            out.push(b' ');
         }
     }
 
@@ -288,24 +309,11 @@ fn repeats(data: &[Pair<'_>], place: usize) -> bool {
     before.len() > limits::MAX_PARAMS || before.iter().any(|(other, _)| are_one(other, name))
 }
 
-/// TIMESTAMP to MSGID, each with a space after it.
-fn push_event_header(out: &mut Vec<u8>, event: &Event<'_>, computer: &str, origin: &Origin<'_>) {
-    match timestamp::without_zone(&event.time_created) {
-        Some(time) => {
-            out.extend_from_slice(time.as_bytes());
-            out.extend_from_slice(b"Z ");
-        }
-        None => push_reception(out, origin),
-    }
-    let words = [
-        (computer, MAX_HOSTNAME),
-        (&*event.provider, MAX_APP_NAME),
-        (&*event.process_id, MAX_PROCID),
-        (&*event.event_id, MAX_MSGID),
-    ];
-    for (word, limit) in words {
-        push_word(out, word, limit);
-        out.push(b' ');
+/// The event, or what is left of one that could not be read.
+fn facts<'e, 'a>(event: &'e Result<Event<'a>, Malformed>) -> &'e Event<'a> {
+    match event {
+        Ok(event) => event,
+        Err(malformed) => &malformed.system,
     }
 }
 
