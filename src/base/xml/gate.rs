@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memchr3, memmem};
 
 use super::{Error, Limits};
 
-const CDATA_START: &str = "<![CDATA[";
+pub(super) const CDATA_START: &str = "<![CDATA[";
 
 /// Most different declarations of namespaces in all: the reader keeps them sorted, each
 /// new one moves the others.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::gate::{self, Scanner};
+use super::gate::{self, CDATA_START, Scanner, walk_tag};
 use super::{Document, Error, Limits, Node, read};
 
 /// Shorter sections are not worth a cut, and header texts stay whole.
@@ -81,6 +81,23 @@ impl<'a> Outline<'a> {
     #[must_use]
     pub fn between(&self, range: Range<usize>) -> &'a str {
         self.source.get(range).unwrap_or_default()
+    }
+
+    /// The text of an element that holds nothing but one section, where that was left out.
+    #[must_use]
+    pub fn section(&self, node: Node<'_, '_>) -> Option<&'a str> {
+        let Range { start, end } = node.range();
+        let number = self.cuts.partition_point(|cut| cut.at < start);
+        let cut = self.cuts.get(number)?;
+        let front = self.text.get(start..cut.at)?;
+        let back = self.text.get(cut.at..end)?;
+        let tag = front.strip_suffix(CDATA_START)?;
+        let is_alone = walk_tag(tag.as_bytes(), |_| {}) == Some(tag.len())
+            && back.strip_prefix("]]></")?.find('<').is_none();
+        let before = number.checked_sub(1).and_then(|last| self.cuts.get(last));
+        let start = before.map_or(0, |cut| cut.removed).checked_add(cut.at)?;
+        let end = cut.removed.checked_add(cut.at)?;
+        is_alone.then(|| self.between(start..end))
     }
 
     fn source_offset(&self, offset: usize) -> usize {

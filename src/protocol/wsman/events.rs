@@ -116,6 +116,14 @@ fn is_event(node: Node<'_, '_>) -> bool {
 }
 
 fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
+    // Nearly all come so.
+    if let Some(section) = skeleton.section(item) {
+        let text = text::trim(section);
+        if !text.is_empty() {
+            events.push(RawEvent::new(Cow::Borrowed(text)));
+        }
+        return;
+    }
     let mut inline = item.children().filter(Node::is_element).peekable();
     if inline.peek().is_none() {
         return push_text(events, xml::content(skeleton.source_of(item)));

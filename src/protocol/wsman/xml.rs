@@ -63,6 +63,11 @@ impl<'a> Skeleton<'a> {
         self.outline.source_of(node)
     }
 
+    /// The text of an element that holds nothing but one large section.
+    pub(super) fn section(&self, node: Node<'_, '_>) -> Option<&'a str> {
+        self.outline.section(node)
+    }
+
     /// What stands in an element beside the elements in it, piece by piece.
     pub(super) fn beside_elements(&self, node: Node<'_, '_>) -> Vec<&'a str> {
         let whole = self.outline.range_of(node);

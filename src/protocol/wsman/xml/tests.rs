@@ -26,6 +26,35 @@ fn large_sections_leave_the_skeleton_and_come_back_from_the_source() {
 }
 
 #[test]
+fn a_large_section_that_is_alone_is_found_without_a_search() {
+    let big = "x<y ]] > ".repeat(100);
+    let section = format!("<![CDATA[{big}]]>");
+    let others = [
+        "<![CDATA[short]]>".to_owned(),
+        format!("2{section}"),
+        format!("{section} "),
+        format!("{section}{section}"),
+        format!("<!-- c -->{section}"),
+        format!("{section}<!-- c -->"),
+        format!("<e/>{section}"),
+        format!("{section}<e/>"),
+        format!("<e>{section}</e>"),
+    ];
+    for other in others {
+        let text = in_event(&format!(
+            "{section}</d><d>{other}</d><d a='>'>{section}</d><d>{other}"
+        ));
+        let skeleton = Skeleton::scan(&text).unwrap();
+        let document = skeleton.document().unwrap();
+        let events = document.descendants().filter(|n| n.has_tag_name("d"));
+        let found: Vec<_> = events.map(|event| skeleton.section(event)).collect();
+        let big = Some(big.as_str());
+        assert_eq!(found, [big, None, big, None], "{other}");
+        assert_eq!(skeleton.section(document.root_element()), None);
+    }
+}
+
+#[test]
 fn a_file_keeps_its_large_sections() {
     let big = "x".repeat(1000);
     let text = in_event(&format!("<![CDATA[{big}]]>"));
