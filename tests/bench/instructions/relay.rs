@@ -4,6 +4,7 @@ use crate::BATCH;
 use crate::load::Load;
 use crate::profile::Costs;
 use crate::support::{Process, StreamSink, TempDir};
+use std::path::Path;
 use std::process::Command;
 
 /// Runs `binary` with so many batches of the load, and reads what that took.
@@ -42,5 +43,10 @@ pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {
     let status = relay.terminate();
     assert!(status.success(), "{status}: {}", relay.log());
     let text = std::fs::read_to_string(&profile).unwrap();
+    if let Ok(folder) = std::env::var("PROFILES") {
+        let name = Path::new(binary).file_name().unwrap().to_string_lossy();
+        let kept = format!("{name}, {}, {batches} batches", load.name());
+        std::fs::copy(&profile, Path::new(&folder).join(kept)).unwrap();
+    }
     Costs::read(&text, binary)
 }
