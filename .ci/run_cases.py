@@ -7,6 +7,7 @@ import cases_auth                               # noqa: F401
 import cases_kerberos                           # noqa: F401
 import cases_tls                                # noqa: F401
 import cases_wire                               # noqa: F401
+import cases_paging                             # noqa: F401
 import cases_events                             # noqa: F401
 import cases_broken                             # noqa: F401
 import cases_outputs                            # noqa: F401

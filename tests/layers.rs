@@ -50,8 +50,8 @@ const ROOMS: &[Room] = &[
         "protocol",
         &["base", "windows"],
         &[
-            "aes", "cbc", "der", "des", "hmac", "httparse", "httpdate", "md4", "md5", "memchr",
-            "rand", "rc4", "sha1", "sha2", "subtle", "uuid", "zeroize",
+            "aes", "base64", "cbc", "der", "des", "hmac", "httparse", "httpdate", "md4", "md5",
+            "memchr", "rand", "rc4", "sha1", "sha2", "subtle", "uuid", "zeroize",
         ],
     ),
     room("event", &["base"], &["memchr"]),

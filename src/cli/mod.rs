@@ -297,7 +297,9 @@ pub struct RelayOptions {
     /// Subscription file, or folder of them (*.xml)
     ///
     /// Repeatable. The XML is the one that "wecutil gs NAME /f:xml" prints and
-    /// "wecutil cs FILE" reads. Default: see --channel.
+    /// "wecutil cs FILE" reads. Hosts get as many as there are, in several answers
+    /// if need be; "wecrelay check" says how large they are together. Default: see
+    /// --channel.
     ///
     /// Example: --subscription /etc/wecrelay/subscriptions
     #[arg(short, long, value_name = "PATH", help_heading = "Events")]

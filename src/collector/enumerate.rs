@@ -1,82 +1,203 @@
-//! The answer to Enumerate: which subscriptions a source gets, where to deliver
+//! The answers to Enumerate and Pull: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
-use super::known::Known;
+use super::paging::Walk;
 use super::questions::Question;
 use super::requests::new_uuid;
 use super::who::Source;
-use super::{Collector, Settings, known, seconds, sources};
+use super::{Collector, known, seconds, sources};
 use crate::base::clock::Now;
 use crate::bookmark::Key;
-use crate::connection::{Answer, Message};
-use crate::protocol::wsman::{self, Header, Offer, Policy, Subscription};
-use rand::Rng;
+use crate::connection::{Answer, Message, Refusal, RefusalKind};
+use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
+use crate::protocol::wsman::subscribe::EARLIEST;
+use crate::protocol::wsman::{Context, Header, Offer, Policy, Subcode, Subscription};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Which of its subscriptions a host asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Wants {
+    /// Where an earlier answer ended; none: from the beginning on.
+    pub(super) after: Option<Context>,
+    pub(super) portion: Portion,
+}
+
+/// Some of the subscriptions of a source, as an answer.
+struct Filled {
+    page: Page,
+    /// How long it may be silent, if it goes on from bookmarks.
+    heartbeat: Option<Duration>,
+}
 
 impl Collector {
-    /// Where the bookmarks of these stand.
-    pub(super) fn bookmark_keys(&self, now: Now, source: &Source, header: &Header) -> Vec<Key> {
-        let wanted = wanted(&self.settings, &self.known, now, (source, header));
-        let keys = wanted
-            .into_iter()
-            .map(|subscription| source.key(subscription.id(), header));
+    /// Where the bookmarks stand of those that may be in the answer.
+    pub(super) fn bookmark_keys(
+        &self,
+        walk: &Walk,
+        (source, header): (&Source, &Header),
+        portion: Portion,
+    ) -> Vec<Key> {
+        let mut room = pages::room(header, portion);
+        let rest = walk.wanted.iter().skip(walk.position);
+        let subscriptions = rest.filter_map(|place| self.settings.subscriptions.get(*place));
+        let fitting = subscriptions.take_while(|subscription| room.takes(subscription));
+        let keys = fitting.map(|subscription| source.key(subscription.id(), header));
         keys.flatten().collect()
     }
 
     /// Answers a host whose bookmarks are known.
     pub(super) fn answer_enumerate(&mut self, now: Now, question: &Question) {
-        let Question {
-            source,
-            header,
-            base,
-            found,
-            ..
-        } = question;
-        let mut wanted = wanted(&self.settings, &self.known, now, (source, header));
-        // What a reload has brought since it asked comes with its next question.
-        wanted.retain(|s| match source.key(s.id(), header) {
-            Ok(key) => found.contains_key(&key),
-            Err(_) => true,
-        });
-        let bookmark = |subscription: &&Subscription| {
-            let key = source.key(subscription.id(), header).ok()?;
-            let stored = found.get(&key)?.as_ref()?;
-            stored.offer(subscription.read_existing)
+        let Question { source, header, .. } = question;
+        let after = question.wants.after;
+        let Some(mut walk) = self.walk(now, source, header, after) else {
+            return self.refuse_context(now, source, header);
         };
-        let bookmarks: Vec<_> = wanted.iter().map(bookmark).collect();
-        let address = (base.as_str(), &source.policy());
-        let answer = enumerate_response(header, &wanted, &bookmarks, address, &mut self.random);
-        if !answer.left_out.is_empty() {
-            log::warn!(
-                "source {}: takes only {} bytes, left out: {}; shorter queries are the remedy",
-                source.describe(header),
-                header.max_envelope_size.unwrap_or_default(),
-                answer.left_out.join(", "),
-            );
+        let filled = self.fill(now, question, &mut walk);
+        if after.is_some() {
+            if filled.is_ok() && walk.context(now).is_none() {
+                self.paging.end(walk.enumeration);
+            }
+            return self.answer_page(now, question, &walk, filled);
         }
-        // A source that goes on from a bookmark may have nothing to say before its heartbeat.
-        let goes_on = bookmarks.iter().any(Option::is_some);
-        let heartbeat = wanted.iter().map(|s| s.heartbeat).min();
-        let heartbeat = heartbeat.filter(|_| goes_on);
         self.counters.enumerations += 1;
-        if wanted.is_empty() {
+        if walk.wanted.is_empty() {
             self.explain_refusal(now, source, header);
             if !source.is_admitted {
                 return self.answer(now, source.conn, &Answer::Empty(403));
             }
-        } else {
-            let offered: Vec<_> = wanted.iter().map(|s| known::asked(s)).collect();
-            let patience = sources::patience(heartbeat);
-            self.known.hosts.note_enumerated(
-                seconds(now),
-                &source.sender(header),
-                &offered,
-                patience,
-            );
-            let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
-            self.sources
-                .note_enumerated(now, name, (address, sid), base, heartbeat);
+        } else if let Ok(filled) = &filled {
+            self.note_enumerated(now, question, &walk, filled.heartbeat);
         }
-        self.answer(now, source.conn, &Answer::Envelope(200, &answer.xml));
+        self.answer_page(now, question, &walk, filled);
+    }
+
+    pub(super) fn handle_release(
+        &mut self,
+        now: Now,
+        source: &Source,
+        header: &Header,
+        context: Option<Context>,
+    ) {
+        let walk = context.and_then(|context| self.walk(now, source, header, Some(context)));
+        let Some(walk) = walk else {
+            return self.refuse_context(now, source, header);
+        };
+        self.paging.end(walk.enumeration);
+        let answer = pages::release_response(header, self.new_uuid());
+        self.answer(now, source.conn, &Answer::Envelope(200, &answer));
+    }
+
+    pub(super) fn refuse_context(&mut self, now: Now, source: &Source, header: &Header) {
+        let who = source.describe(header);
+        let reason = format!(
+            "{who}: goes on with an enumeration that is over, too old, or of other subscriptions \
+             than there are now; it begins anew by itself"
+        );
+        let subcode = Subcode::InvalidEnumerationContext;
+        self.fault(now, source.conn, Some(header), subcode, &reason);
+    }
+
+    /// Takes as many subscriptions into an answer as it may hold; or says why it holds none
+    /// though there are some, as an empty list would be the end of all for the source.
+    fn fill(&mut self, now: Now, question: &Question, walk: &mut Walk) -> Result<Filled, String> {
+        let limit = question.header.max_envelope_size.unwrap_or_default();
+        let page = Page::new(&question.header, question.wants.portion, self.new_uuid());
+        let too_small = |what| format!("MaxEnvelopeSize {limit} is too small for {what}");
+        let mut page = page.ok_or_else(|| too_small("any answer"))?;
+        let policy = question.source.policy();
+        let (mut too_large, mut heartbeat, mut goes_on) = (Vec::new(), None, false);
+        while let Some(&place) = walk.wanted.get(walk.position) {
+            let Some(subscription) = self.settings.subscriptions.get(place) else {
+                break;
+            };
+            // What a reload has brought since it asked comes with its next Pull.
+            let Some(bookmark) = stored_bookmark(question, subscription) else {
+                break;
+            };
+            let to = (&*question.base, &policy);
+            let mut new_id = || new_uuid(&mut self.random);
+            match push(
+                &mut page,
+                subscription,
+                to,
+                bookmark.as_deref(),
+                &mut new_id,
+            ) {
+                Fit::Taken => {
+                    goes_on |= bookmark.is_some();
+                    let shortest = heartbeat.unwrap_or(subscription.heartbeat);
+                    heartbeat = Some(shortest.min(subscription.heartbeat));
+                }
+                Fit::Full => break,
+                Fit::TooLarge(octets) => too_large.push((subscription.name.clone(), octets)),
+                Fit::TooLong => {
+                    let name = &subscription.name;
+                    return Err(format!("MaxCharacters is too small for {name:?}"));
+                }
+            }
+            walk.position += 1;
+        }
+        for (name, octets) in &too_large {
+            self.note_too_large(now, question, name, *octets);
+        }
+        if page.is_empty() && !too_large.is_empty() && too_large.len() == walk.wanted.len() {
+            return Err(too_small("every subscription"));
+        }
+        let heartbeat = heartbeat.filter(|_| goes_on);
+        Ok(Filled { page, heartbeat })
+    }
+
+    fn note_too_large(&mut self, now: Now, question: &Question, name: &str, octets: usize) {
+        let who = question.source.describe(&question.header);
+        let reason = format!(
+            "{who}: cannot be given subscription {name:?}, which takes {octets} bytes: more than \
+             the MaxEnvelopeSize of the host; split its query"
+        );
+        let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
+        self.note_refusal(now, question.source.conn, &refusal);
+    }
+
+    fn answer_page(
+        &mut self,
+        now: Now,
+        question: &Question,
+        walk: &Walk,
+        filled: Result<Filled, String>,
+    ) {
+        let Question { source, header, .. } = question;
+        match filled {
+            Ok(filled) => {
+                let xml = filled.page.finish(walk.context(now).as_ref());
+                self.answer(now, source.conn, &Answer::Envelope(200, &xml));
+            }
+            Err(why) => {
+                let reason = format!("{}: {why}", source.describe(header));
+                let limit = Subcode::EncodingLimit;
+                self.fault(now, source.conn, Some(header), limit, &reason);
+            }
+        }
+    }
+
+    /// A source that goes on from a bookmark may have nothing to say before its heartbeat.
+    fn note_enumerated(
+        &mut self,
+        now: Now,
+        question: &Question,
+        walk: &Walk,
+        heartbeat: Option<Duration>,
+    ) {
+        let Question { source, header, .. } = question;
+        let all = &self.settings.subscriptions;
+        let wanted = walk.wanted.iter().filter_map(|place| all.get(*place));
+        let offered: Vec<_> = wanted.map(known::asked).collect();
+        let patience = sources::patience(heartbeat);
+        let sender = source.sender(header);
+        let hosts = &mut self.known.hosts;
+        hosts.note_enumerated(seconds(now), &sender, &offered, patience);
+        let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
+        self.sources
+            .note_enumerated(now, name, (address, sid), &question.base, heartbeat);
     }
 
     /// Says once why a source gets nothing at all.
@@ -134,42 +255,39 @@ impl Collector {
     }
 }
 
-/// The subscriptions that a host gets.
-fn wanted<'s>(
-    settings: &'s Settings,
-    known: &Known,
-    now: Now,
-    (source, header): (&Source, &Header),
-) -> Vec<&'s Subscription> {
-    let current = |s: &&Subscription| s.expires.is_none_or(|at| now.wall < at);
-    let all = &settings.subscriptions;
-    let is_settled = known.is_settled(now, &source.sender(header));
-    let offered = all.iter().filter(current);
-    offered
-        .filter(|s| is_settled || !known::is_for_reports(s))
-        .filter(|s| source.refusal_among(s, all).is_none())
-        .collect()
+/// Adds a subscription to an answer, if there is room for it.
+fn push(
+    page: &mut Page,
+    subscription: &Subscription,
+    (base, policy): (&str, &Policy),
+    bookmark: Option<&str>,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Fit {
+    let url = format!("{base}/wsman/subscriptions/{}", subscription.id());
+    let offer = Offer {
+        subscription,
+        url: &url,
+        policy,
+        bookmark,
+    };
+    match page.push(&offer, new_id) {
+        // Its bookmark has grown. A host that has it goes on as before, and for one that
+        // has not, repeats are better than none of it.
+        Fit::TooLarge(_) if bookmark.is_some() => {
+            let bookmark = Some(EARLIEST);
+            page.push(&Offer { bookmark, ..offer }, new_id)
+        }
+        fit => fit,
+    }
 }
 
-fn enumerate_response(
-    header: &Header,
-    wanted: &[&Subscription],
-    bookmarks: &[Option<String>],
-    (base, policy): (&str, &Policy),
-    random: &mut impl Rng,
-) -> wsman::Answer {
-    let url = |s: &&Subscription| format!("{base}/wsman/subscriptions/{}", s.id());
-    let urls: Vec<_> = wanted.iter().map(url).collect();
-    let parts = wanted.iter().zip(&urls).zip(bookmarks);
-    let offers: Vec<_> = parts
-        .map(|((subscription, url), bookmark)| Offer {
-            subscription,
-            url,
-            policy,
-            bookmark: bookmark.as_deref(),
-        })
-        .collect();
-    wsman::enumerate_response(header, &offers, &mut || new_uuid(random))
+/// The bookmark to go on from, if there is one; none where that was not asked for.
+fn stored_bookmark(question: &Question, subscription: &Subscription) -> Option<Option<String>> {
+    let Ok(key) = question.source.key(subscription.id(), &question.header) else {
+        return Some(None);
+    };
+    let stored = question.found.get(&key)?.as_ref();
+    Some(stored.and_then(|stored| stored.offer(subscription.read_existing)))
 }
 
 /// The host and port of an http URL.

@@ -31,6 +31,7 @@ mod known;
 mod ledger;
 mod links;
 mod own;
+mod paging;
 mod pressure;
 mod principals;
 mod questions;
@@ -67,6 +68,7 @@ use had::Had;
 use ipnet::IpNet;
 use known::Known;
 use ledger::Ledger;
+use paging::Paging;
 use pressure::Pressure;
 use questions::Questions;
 use rand::SeedableRng;
@@ -225,6 +227,7 @@ pub struct Collector {
     outputs: VecDeque<Output>,
     sources: Sources,
     known: Known,
+    paging: Paging,
     bookmarks: Bookmarks,
     repeats: Repeats,
     guesses: Guesses,
@@ -254,6 +257,7 @@ impl Collector {
         let (forms, form_of_link) = forms::of(&outputs);
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
         let known = Known::new(now, &settings);
+        let paging = Paging::new(&settings);
         Self {
             settings,
             connections: HashMap::new(),
@@ -279,6 +283,7 @@ impl Collector {
             outputs: VecDeque::new(),
             sources: Sources::default(),
             known,
+            paging,
             bookmarks: Bookmarks::default(),
             repeats: Repeats::default(),
             guesses: Guesses::new(now),
@@ -297,6 +302,7 @@ impl Collector {
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
         self.known.replace_settings(&settings);
+        self.paging.replace_settings(&settings);
         self.settings = settings;
         self.sources.forget_refused();
     }

@@ -2,6 +2,7 @@
 //! stand in the store when it asks, whichever relay has written them.
 
 use super::batches::time_of;
+use super::enumerate::Wants;
 use super::who::Source;
 use super::{Collector, ConnId, Timer, who};
 use crate::base::clock::Now;
@@ -16,6 +17,7 @@ use std::time::Instant;
 pub(super) struct Question {
     pub(super) source: Source,
     pub(super) header: Header,
+    pub(super) wants: Wants,
     /// By which address it reaches us.
     pub(super) base: String,
     /// When it is told to come again.
@@ -97,17 +99,21 @@ impl Questions {
 }
 
 impl Collector {
-    /// A host asks for its subscriptions: its bookmarks are read first.
+    /// A host asks for subscriptions: their bookmarks are read first.
     pub(super) fn handle_enumerate(
         &mut self,
         now: Now,
         source: Source,
         header: Header,
         message: &Message,
+        wants: Wants,
     ) {
+        let Some(walk) = self.walk(now, &source, &header, wants.after) else {
+            return self.refuse_context(now, &source, &header);
+        };
         let base = self.address_for(&source, &header, message);
         let (_, until) = time_of(now, message.began, &header);
-        let keys = self.bookmark_keys(now, &source, &header);
+        let keys = self.bookmark_keys(&walk, (&source, &header), wants.portion);
         let want = |key: Key| {
             let former = || who::former_keys(&source.identity, &key);
             let ticket = self.ledger.want(&key, former);
@@ -117,6 +123,7 @@ impl Collector {
         let question = Question {
             source,
             header,
+            wants,
             base,
             until,
             missing,

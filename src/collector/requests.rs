@@ -1,6 +1,7 @@
-//! What a source asks: Enumerate, Heartbeat, Events, SubscriptionEnd, End.
+//! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
 use super::batches::{Batch, Mark, Outputs, time_of};
+use super::enumerate::Wants;
 use super::who::Source;
 use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds, setbacks};
 use crate::base::clock::Now;
@@ -55,7 +56,19 @@ impl Collector {
         let header = parsed.header;
         log::debug!("source {}: {}", source.describe(&header), header.action);
         match parsed.body {
-            Body::Enumerate => self.handle_enumerate(now, source, header, message),
+            Body::Enumerate(portion) => {
+                let wants = Wants {
+                    after: None,
+                    portion,
+                };
+                self.handle_enumerate(now, source, header, message, wants);
+            }
+            Body::Pull(Some(context), portion) => {
+                let after = Some(context);
+                self.handle_enumerate(now, source, header, message, Wants { after, portion });
+            }
+            Body::Pull(None, _) => self.refuse_context(now, &source, &header),
+            Body::Release(context) => self.handle_release(now, &source, &header, context),
             Body::Heartbeat => self.handle_heartbeat(now, &source, &header, &message.target),
             Body::Events(events) => {
                 self.handle_events(now, &source, header, &events, message);
@@ -83,7 +96,7 @@ impl Collector {
         }
     }
 
-    fn fault(
+    pub(super) fn fault(
         &mut self,
         now: Now,
         conn: ConnId,

@@ -11,6 +11,7 @@ mod goodput;
 mod host;
 mod messages;
 mod outputs;
+mod paging;
 mod pair;
 mod peer;
 mod proxied;

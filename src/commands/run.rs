@@ -1,7 +1,10 @@
 //! From a checked [`Config`] to a running relay: files are read, the store and the
 //! listeners are opened, and the event loop takes over.
 
+mod answers;
 mod offers;
+
+pub use answers::too_large;
 
 use crate::auth;
 use crate::collector::Settings;
@@ -14,6 +17,7 @@ use crate::files::subscriptions;
 use crate::output::own_log::OwnLog;
 use crate::protocol::kerberos::{self, Replays};
 use crate::protocol::ntlm;
+use crate::protocol::wsman::pages::Survey;
 use crate::protocol::wsman::subscribe::Subscription;
 use crate::server;
 use crate::server::Reloaded;
@@ -140,6 +144,7 @@ pub fn run(
     // Of all keytabs that there will be: a reload must not open the door to replays.
     let replays = Rc::default();
     let Reloaded { settings, tls } = load(config, &replays)?;
+    answers::warn_of_too_large(&answers::measure(config, &settings.subscriptions));
     let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
     // Whoever becomes somebody else does so with the ports bound, and writes after that.
     let early = config.account.is_none().then(|| open(config));
@@ -158,7 +163,9 @@ pub fn run(
     let store = early.map_or_else(|| open(config), Ok)?;
     let mut channels = offers::channels(&settings.subscriptions);
     let reload = move || {
-        let loaded = load(&again()?, &replays).map_err(|error| error.to_string())?;
+        let config = again()?;
+        let loaded = load(&config, &replays).map_err(|error| error.to_string())?;
+        answers::warn_of_too_large(&answers::measure(&config, &loaded.settings.subscriptions));
         let now = offers::channels(&loaded.settings.subscriptions);
         offers::warn_of_added(&channels, &now);
         channels = now;
@@ -263,6 +270,8 @@ fn is_absent(error: &io::Error) -> bool {
 pub struct Plan {
     /// The subscriptions to offer.
     pub subscriptions: Vec<Subscription>,
+    /// What a host is sent that gets all of them.
+    pub answers: Survey,
     /// How each output is secured.
     pub connectors: Vec<Option<tls::Connector>>,
 }
@@ -274,6 +283,7 @@ pub struct Plan {
 pub fn plan(config: &Config) -> Result<Plan, Error> {
     let Reloaded { settings, .. } = load(config, &Rc::default())?;
     Ok(Plan {
+        answers: answers::measure(config, &settings.subscriptions),
         subscriptions: settings.subscriptions,
         connectors: tls::connectors(&config.outputs).map_err(Error::Output)?,
     })

@@ -222,8 +222,8 @@ impl Pair {
         pair.handle(&Input::Accepted(ConnId(1), ADDRESS));
         pair.handle(&Input::Timeout);
         let text = pair.call(&wsman::source::enumerate(&sender(URL)));
-        let offered = wsman::source::parse_enumerate_response(&text, Uuid::nil()).unwrap();
-        pair.subscription = offered.into_iter().next();
+        let page = wsman::source::parse_enumerate_response(&text, Uuid::nil()).unwrap();
+        pair.subscription = page.offered.into_iter().next();
         pair
     }
 

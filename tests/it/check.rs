@@ -24,6 +24,57 @@ fn subscription(sddl: &str) -> String {
 }
 
 #[test]
+fn subscriptions_that_fill_several_answers_are_measured() {
+    let dir = TempDir::new();
+    let folder = dir.file("subscriptions");
+    fs::create_dir(&folder).unwrap();
+    let write = |number: usize, padding: usize| {
+        let text = subscription("O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)")
+            .replace("Logons", &format!("Logons {number}"))
+            .replace(
+                "<Query Id",
+                &format!("<!--{}--><Query Id", "x".repeat(padding)),
+            );
+        fs::write(format!("{folder}/{number}.xml"), text).unwrap();
+    };
+    (0..60).for_each(|number| write(number, 6000));
+    let check = || {
+        let flags = [
+            "--anonymous",
+            "192.0.2.0/24",
+            "--no-self-reports",
+            "--state",
+        ];
+        let state = dir.file("state");
+        let more = [
+            &*state,
+            "--subscription",
+            &folder,
+            "--listen",
+            "http://127.0.0.1:0",
+        ];
+        let output = run(&[&["check"], &flags[..], &more[..]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = check();
+    assert_eq!(code, Some(0), "{text}");
+    let line = text.lines().find(|line| line.contains("(Pull)")).unwrap();
+    let line = line.replace(|c: char| c.is_ascii_digit(), "");
+    assert_eq!(line, "  to a host that gets all:  kB, in  answers (Pull)");
+    assert!(text.contains(" kB, in 3 answers"), "{text}");
+    write(60, 300_000);
+    let (code, text) = check();
+    assert_eq!(code, Some(1), "{text}");
+    let finding = text.lines().find(|line| line.contains("finding:")).unwrap();
+    assert!(finding.starts_with("    finding: it takes 6"), "{finding}");
+    assert!(
+        text.contains(" kB, in 3 answers"),
+        "the rest as before: {text}"
+    );
+}
+
+#[test]
 fn what_would_run_is_said_in_words_and_nothing_is_done() {
     let dir = TempDir::new();
     // A port that is taken is no matter: nothing listens.

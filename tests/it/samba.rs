@@ -113,7 +113,9 @@ impl Host<'_> {
         let text = source::enumerate(&self.sender(&url, message));
         let (status, answer) = self.post(&url, &text);
         assert_eq!(status, 200, "{}: {}", self.name, relay.process.log());
-        source::parse_enumerate_response(&answer, message).unwrap()
+        source::parse_enumerate_response(&answer, message)
+            .unwrap()
+            .offered
     }
 
     /// Delivers one event to a subscription; the status of the answer.

@@ -466,11 +466,13 @@ fn check_tokens(session: &Value) {
 
 fn check_capture(name: &str, message: &wsman::Message<'_>) {
     let fits = match &message.body {
-        wsman::Body::Enumerate => name.contains("enumerate"),
+        wsman::Body::Enumerate(_) => name.contains("enumerate"),
         wsman::Body::Heartbeat => name.contains("heartbeat"),
         wsman::Body::Events(events) => name.contains("events") && !events.is_empty(),
         wsman::Body::SubscriptionEnd(_) => name.contains("subscription-end"),
         wsman::Body::End => name.contains("source-end"),
+        wsman::Body::Pull(..) => name.contains("pull"),
+        wsman::Body::Release(_) => name.contains("release"),
         wsman::Body::Unknown => false,
     };
     assert!(fits, "{name}: {:?}", message.body);

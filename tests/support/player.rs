@@ -159,8 +159,8 @@ impl Player {
         });
         self.connection = None;
         match talk {
-            Ok(mut offered) => {
-                self.resume(offered.remove(0));
+            Ok(mut page) => {
+                self.resume(page.offered.remove(0));
                 ledger.resumed.fetch_add(1, Ordering::Relaxed);
                 Talk::Acknowledged
             }

@@ -139,9 +139,9 @@ impl Pair {
         let message = self.peer(conn).message;
         let reply = self.peer(conn).replies.pop().unwrap();
         let text = reply.text.unwrap();
-        let mut offers = source::parse_enumerate_response(&text, message).unwrap();
-        assert_eq!(offers.len(), 1);
-        host.offered = offers.pop();
+        let mut page = source::parse_enumerate_response(&text, message).unwrap();
+        assert_eq!((page.offered.len(), page.context), (1, None));
+        host.offered = page.offered.pop();
         self.close(conn);
     }
 

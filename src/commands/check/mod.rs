@@ -69,7 +69,10 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     }
     report.begin("offers");
     for subscription in &plan.subscriptions {
-        offers::describe(&config.state, subscription, &mut report);
+        offers::describe(&config.state, subscription, &plan.answers, &mut report);
+    }
+    if let Some(line) = offers::pages(&plan.answers) {
+        report.line(1, &line);
     }
     report.begin("sends to");
     outputs(config, &plan, probe, &mut report);

@@ -4,13 +4,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Report, known};
+use crate::commands::run;
+use crate::protocol::wsman::pages::Survey;
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use crate::protocol::wsman::{Access, ContentFormat, Subscription};
 use crate::store::sqlite::Known;
 use crate::windows::query;
 
 /// A subscription and, further in, who may have it and what it takes.
-pub(super) fn describe(state: &Path, subscription: &Subscription, report: &mut Report) {
+pub(super) fn describe(
+    state: &Path,
+    subscription: &Subscription,
+    answers: &Survey,
+    report: &mut Report,
+) {
     let channels = query::channels(&subscription.query);
     report.line(
         1,
@@ -30,10 +37,21 @@ pub(super) fn describe(state: &Path, subscription: &Subscription, report: &mut R
     for finding in query::lint(&subscription.query) {
         report.finding(2, &finding.to_string());
     }
+    let mut too_large = answers.too_large.iter();
+    if let Some((_, octets)) = too_large.find(|(name, _)| *name == subscription.name) {
+        report.finding(2, &format!("it {}", run::too_large(*octets)));
+    }
     let known = known(state, subscription.id());
     if let Some(line) = known.and_then(|known| history(&channels, &known)) {
         report.line(2, &line);
     }
+}
+
+/// What a host is sent that gets them all, where that is more than one answer.
+pub(super) fn pages(answers: &Survey) -> Option<String> {
+    let Survey { pages, octets, .. } = answers;
+    let size = octets.div_ceil(1000);
+    (*pages > 1).then(|| format!("to a host that gets all: {size} kB, in {pages} answers (Pull)"))
 }
 
 /// The bookmark of a host says nothing of a channel that is new to it, so the host begins

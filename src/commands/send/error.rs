@@ -39,6 +39,8 @@ pub enum Error {
     Answer(wsman::Error),
     /// The collector answered with that status.
     Status(&'static str, u16),
+    /// The collector announces more subscriptions and sends none.
+    NoProgress,
     /// No subscription of that name among those.
     NoSubscription(Option<String>, Vec<String>),
     /// No random bytes.
@@ -94,6 +96,12 @@ impl fmt::Display for Error {
                  only, give one with --cert and --key, or --pfx; else its log says why"
             ),
             Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
+            Self::NoProgress => {
+                write!(
+                    f,
+                    "the collector announces more subscriptions and sends none"
+                )
+            }
             Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),
             Self::NoSubscription(Some(name), offered) => {
                 let offered = offered.join(", ");

@@ -19,6 +19,9 @@ use uuid::Uuid;
 /// How long an answer is waited for: what we ask the collector to keep to.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The request for further subscriptions, as errors name it.
+const PULL: &str = "Pull";
+
 /// Who a host is, besides its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Manner {
@@ -151,16 +154,37 @@ impl Host {
         nonces
     }
 
-    /// Asks for the subscriptions, on a connection of its own.
+    /// Asks for the subscriptions, on a connection of its own. An enumeration that the
+    /// collector gives up between two answers, as after a reload, is begun once more.
     pub(super) fn enumerate(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
+        match self.enumerate_once(url) {
+            Err(Error::Status(PULL, 400 | 500)) => self.enumerate_once(url),
+            result => result,
+        }
+    }
+
+    fn enumerate_once(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
         self.manager = Endpoint::parse(url)?.host().to_owned();
         let mut connection = self.connect(url, false)?;
         let nonces = self.nonces();
         let sender = self.sender(url);
-        let (message, operation) = (sender.message, sender.operation);
+        let (message, mut operation) = (sender.message, sender.operation);
         let envelope = wsman::source::enumerate(&sender);
         let text = connection.ask("Enumerate", &envelope, &nonces)?;
-        let offered = wsman::source::parse_enumerate_response(&text, message)?;
+        let mut page = wsman::source::parse_enumerate_response(&text, message)?;
+        let mut offered = page.offered;
+        while let Some(context) = page.context {
+            let sender = self.sender(url);
+            let message = sender.message;
+            operation = sender.operation;
+            let envelope = wsman::source::pull(&sender, &context);
+            let text = connection.ask(PULL, &envelope, &nonces)?;
+            page = wsman::source::parse_pull_response(&text, message)?;
+            if page.offered.is_empty() && page.context.is_some() {
+                return Err(Error::NoProgress);
+            }
+            offered.append(&mut page.offered);
+        }
         let end = wsman::source::end(new_uuid(&mut self.random), operation);
         connection.call(&end, &nonces)?;
         Ok(offered)

@@ -1,19 +1,16 @@
-//! The answer to Enumerate: the subscriptions of one source, each a Subscribe
-//! envelope (MS-WSMV 3.1.4.1.29). Element order is that of Windows collectors.
+//! A subscription as an item of an answer to Enumerate: a Subscribe envelope
+//! (MS-WSMV 3.1.4.1.29). Element order is that of Windows collectors.
 
 use std::fmt::Write as _;
 
 use uuid::Uuid;
 
-use super::soap::{emit_duration, ns, operation, relates_to, to, urn};
-use super::subscribe::{EARLIEST, EVENT_LOG, MAX_ENVELOPE_SIZE, Policy, Subscription};
+use super::soap::{emit_duration, ns, urn};
+use super::subscribe::{EARLIEST, EVENT_LOG, Policy, Subscription};
 use super::text::Escaped;
-use super::{ANONYMOUS, Header, action};
+use super::{ANONYMOUS, action};
 
 const QUERY_DIALECT: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
-
-/// Room for an answer without subscriptions, and for its encoding.
-const ANSWER_OVERHEAD: usize = 4096;
 
 /// A subscription as one source gets it.
 #[derive(Clone, Copy, Debug)]
@@ -35,66 +32,12 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// An answer to Enumerate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The envelope.
-    pub xml: String,
-    /// Names of subscriptions that did not fit into the size which the source
-    /// takes. It would drop them: fewer or shorter queries are the remedy.
-    pub left_out: Vec<String>,
-}
-
-/// Answers Enumerate (MS-WSMV 3.1.4.1.29). `new_id` gives random ids, three for
-/// each offer and one more.
-#[must_use]
-pub fn enumerate_response(
-    request: &Header,
-    offers: &[Offer<'_>],
+/// One item of an answer; `new_id` gives two random ids.
+pub(super) fn push_subscription(
+    out: &mut String,
+    offer: &Offer<'_>,
     new_id: &mut dyn FnMut() -> Uuid,
-) -> Answer {
-    let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
-    let mut room = usize::try_from(largest)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(ANSWER_OVERHEAD);
-    let mut xml = response_head(request, new_id());
-    let mut left_out = Vec::new();
-    for offer in offers {
-        let start = xml.len();
-        push_subscription(&mut xml, offer, new_id);
-        match room.checked_sub(utf16_size(xml.get(start..).unwrap_or_default())) {
-            Some(rest) => room = rest,
-            None => {
-                xml.truncate(start);
-                left_out.push(offer.subscription.name.clone());
-            }
-        }
-    }
-    xml.push_str("</w:Items><w:EndOfSequence/></n:EnumerateResponse></s:Body></s:Envelope>");
-    Answer { xml, left_out }
-}
-
-fn utf16_size(text: &str) -> usize {
-    text.chars()
-        .map(char::len_utf16)
-        .sum::<usize>()
-        .saturating_mul(2)
-}
-
-fn response_head(request: &Header, message_id: Uuid) -> String {
-    let (s, a, n) = (ns::SOAP, ns::ADDRESSING, ns::ENUMERATION);
-    let (w, p) = (ns::WSMAN, ns::WSMAN_MS);
-    let (action, id) = (action::ENUMERATE_RESPONSE, urn(message_id));
-    let (operation, to, relates_to) = (operation(request), to(request), relates_to(request));
-    format!(
-        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:n=\"{n}\" \
-         xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:Action>{action}</a:Action>\
-         <a:MessageID>{id}</a:MessageID>{to}{operation}{relates_to}</s:Header><s:Body>\
-         <n:EnumerateResponse><n:EnumerationContext></n:EnumerationContext><w:Items>"
-    )
-}
-
-fn push_subscription(out: &mut String, offer: &Offer<'_>, new_id: &mut dyn FnMut() -> Uuid) {
+) {
     let (m, subscription) = (ns::SUBSCRIPTION, offer.subscription);
     let version = urn(subscription.version(offer.url, offer.policy));
     push(

@@ -21,6 +21,8 @@ pub enum Subcode {
     InternalError,
     /// Valid, but not supported here.
     UnsupportedFeature,
+    /// The place where an enumeration was to go on is none, or no longer.
+    InvalidEnumerationContext,
     /// No such action.
     ActionNotSupported,
     /// An addressing header is missing or wrong.
@@ -30,18 +32,19 @@ pub enum Subcode {
 }
 
 impl Subcode {
-    /// HTTP status that goes with it: 400, or 500 where the fault is ours.
+    /// HTTP status that goes with it: 400, or 500 where the fault is ours or, by
+    /// WS-Enumeration, called so.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::InternalError => 500,
+            Self::InternalError | Self::InvalidEnumerationContext => 500,
             _ => 400,
         }
     }
 
     fn code(self) -> &'static str {
         match self {
-            Self::InternalError => "s:Receiver",
+            Self::InternalError | Self::InvalidEnumerationContext => "s:Receiver",
             _ => "s:Sender",
         }
     }
@@ -53,6 +56,7 @@ impl Subcode {
             Self::EncodingLimit => "w:EncodingLimit",
             Self::InternalError => "w:InternalError",
             Self::UnsupportedFeature => "w:UnsupportedFeature",
+            Self::InvalidEnumerationContext => "n:InvalidEnumerationContext",
             Self::ActionNotSupported => "a:ActionNotSupported",
             Self::InvalidMessageInformationHeader => "a:InvalidMessageInformationHeader",
             Self::DestinationUnreachable => "a:DestinationUnreachable",
@@ -60,10 +64,10 @@ impl Subcode {
     }
 
     fn action(self) -> &'static str {
-        if self.name().starts_with("a:") {
-            action::ADDRESSING_FAULT
-        } else {
-            action::FAULT
+        match self.name().split(':').next() {
+            Some("a") => action::ADDRESSING_FAULT,
+            Some("n") => action::ENUMERATION_FAULT,
+            _ => action::FAULT,
         }
     }
 
@@ -75,6 +79,7 @@ impl Subcode {
             Self::EncodingLimit => 0x8033_8035,
             Self::InternalError => 1359,
             Self::UnsupportedFeature => 0x8033_8042,
+            Self::InvalidEnumerationContext => 0x8033_801b,
             Self::ActionNotSupported => 0x8033_8013,
             Self::InvalidMessageInformationHeader => 0x8033_800f,
             Self::DestinationUnreachable => 0x8033_8012,
@@ -97,6 +102,7 @@ pub struct Fault<'a> {
 #[must_use]
 pub fn fault(request: Option<&Header>, message_id: Uuid, fault: &Fault<'_>) -> String {
     let (s, a, w, f) = (ns::SOAP, ns::ADDRESSING, ns::WSMAN, ns::WSMAN_FAULT);
+    let n = ns::ENUMERATION;
     let (subcode, id) = (fault.subcode, urn(message_id));
     let to = to(request.unwrap_or(&Header::default()));
     let relates_to = request.map(relates_to).unwrap_or_default();
@@ -104,8 +110,8 @@ pub fn fault(request: Option<&Header>, message_id: Uuid, fault: &Fault<'_>) -> S
     let (action, code, name) = (subcode.action(), subcode.code(), subcode.name());
     let windows = subcode.windows_code();
     format!(
-        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:w=\"{w}\">\
-         <s:Header><a:Action>{action}</a:Action><a:MessageID>{id}</a:MessageID>{to}{relates_to}\
+        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:n=\"{n}\" \
+         xmlns:w=\"{w}\"><s:Header><a:Action>{action}</a:Action><a:MessageID>{id}</a:MessageID>{to}{relates_to}\
          </s:Header><s:Body><s:Fault><s:Code><s:Value>{code}</s:Value><s:Subcode>\
          <s:Value>{name}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang=\"en-US\">\
          {reason}</s:Text></s:Reason><s:Detail><f:WSManFault xmlns:f=\"{f}\" Code=\"{windows}\" \

@@ -1,12 +1,15 @@
 //! WS-Management as spoken by Windows event forwarding (MS-WSMV, DSP0226):
 //! what a source says, and what the collector answers.
 //!
-//! [`parse`] reads a source's envelope. [`enumerate_response`], [`ack`] and
-//! [`fault()`] write the answers; [`source`] plays the other side.
+//! [`parse`] reads a source's envelope. [`Page`], [`ack`] and [`fault()`] write the
+//! answers; [`source`] plays the other side.
 
+mod asked;
+pub mod context;
 pub mod enumerate;
 pub mod events;
 pub mod fault;
+pub mod pages;
 pub mod soap;
 pub mod source;
 pub mod subscribe;
@@ -15,9 +18,11 @@ pub mod xml;
 
 use std::fmt;
 
-pub use enumerate::{Answer, Offer, enumerate_response};
+pub use context::{Context, ListDigest};
+pub use enumerate::Offer;
 pub use events::{RawEvent, SubscriptionEnd};
 pub use fault::{Fault, Subcode, fault};
+pub use pages::{Fit, Page, Portion};
 pub use soap::{Header, ack};
 pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Policy, Profile, Subscription};
 
@@ -30,6 +35,16 @@ pub mod action {
     /// The collector's answer to [`ENUMERATE`].
     pub const ENUMERATE_RESPONSE: &str =
         "http://schemas.xmlsoap.org/ws/2004/09/enumeration/EnumerateResponse";
+    /// A source asks for more subscriptions.
+    pub const PULL: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Pull";
+    /// The collector's answer to [`PULL`].
+    pub const PULL_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/PullResponse";
+    /// A source wants no more subscriptions.
+    pub const RELEASE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Release";
+    /// The collector's answer to [`RELEASE`].
+    pub const RELEASE_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/ReleaseResponse";
     /// Inside an [`ENUMERATE_RESPONSE`], one for each subscription.
     pub const SUBSCRIBE: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe";
     /// A sign of life without events.
@@ -47,6 +62,8 @@ pub mod action {
     pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
     /// Faults of WS-Management.
     pub const FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
+    /// Faults of WS-Enumeration.
+    pub const ENUMERATION_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault";
     /// Faults of WS-Addressing.
     pub const ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
 }
@@ -66,8 +83,12 @@ pub struct Message<'a> {
 /// The content of a source's envelope, chosen by its action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// Wants its subscriptions: [`enumerate_response`].
-    Enumerate,
+    /// Wants its subscriptions: a [`Page`] of them.
+    Enumerate(Portion),
+    /// Wants those that come after a place, where that is one: a further [`Page`].
+    Pull(Option<Context>, Portion),
+    /// Wants no more of them: [`pages::release_response`].
+    Release(Option<Context>),
     /// Lives, has no events: [`ack`].
     Heartbeat,
     /// A batch, to be answered with [`ack`] once it is delivered.
@@ -86,7 +107,9 @@ impl Message<'_> {
             Body::Events(events) => {
                 Body::Events(events.into_iter().map(RawEvent::into_owned).collect())
             }
-            Body::Enumerate => Body::Enumerate,
+            Body::Enumerate(portion) => Body::Enumerate(portion),
+            Body::Pull(context, portion) => Body::Pull(context, portion),
+            Body::Release(context) => Body::Release(context),
             Body::Heartbeat => Body::Heartbeat,
             Body::SubscriptionEnd(end) => Body::SubscriptionEnd(end),
             Body::End => Body::End,
@@ -139,7 +162,12 @@ fn parse_once(text: &str) -> Result<Message<'_>, Error> {
     let envelope = Envelope::of(&document)?;
     let header = Header::parse(envelope.header, &skeleton)?;
     let body = match header.action.as_str() {
-        action::ENUMERATE => Body::Enumerate,
+        action::ENUMERATE => Body::Enumerate(asked::enumerate(envelope.body)),
+        action::PULL => {
+            let (context, portion) = asked::pull(envelope.body)?;
+            Body::Pull(context, portion)
+        }
+        action::RELEASE => Body::Release(asked::release(envelope.body)?),
         action::HEARTBEAT => match events::parse(envelope.body, &skeleton) {
             Ok(events) if !events.is_empty() => Body::Events(events),
             Ok(_) | Err(Error::Missing(_)) => Body::Heartbeat,

@@ -67,11 +67,34 @@ impl Sender<'_> {
 /// Asks for the subscriptions.
 #[must_use]
 pub fn enumerate(sender: &Sender<'_>) -> String {
-    let resource = format!("<w:ResourceURI s:mustUnderstand=\"true\">{MANAGER}</w:ResourceURI>");
-    let header = sender.header(&resource, action::ENUMERATE);
     let body = "<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements>\
                 </n:Enumerate>";
-    envelope("sanwpb", &header, body)
+    to_manager(sender, action::ENUMERATE, body)
+}
+
+/// Asks for those that come after the ones of an answer with that [`Page::context`].
+#[must_use]
+pub fn pull(sender: &Sender<'_>, context: &str) -> String {
+    let context = Escaped(context);
+    let body = format!(
+        "<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext>\
+         <n:MaxElements>32000</n:MaxElements></n:Pull>"
+    );
+    to_manager(sender, action::PULL, &body)
+}
+
+/// Wants no more of them.
+#[must_use]
+pub fn release(sender: &Sender<'_>, context: &str) -> String {
+    let context = Escaped(context);
+    let body =
+        format!("<n:Release><n:EnumerationContext>{context}</n:EnumerationContext></n:Release>");
+    to_manager(sender, action::RELEASE, &body)
+}
+
+fn to_manager(sender: &Sender<'_>, action: &str, body: &str) -> String {
+    let resource = format!("<w:ResourceURI s:mustUnderstand=\"true\">{MANAGER}</w:ResourceURI>");
+    envelope("sanwpb", &sender.header(&resource, action), body)
 }
 
 /// A sign of life; `reference` as [`Offered::reference`] has it.
@@ -196,23 +219,71 @@ pub struct Offered {
     pub bookmark: Option<String>,
 }
 
+/// Some of the subscriptions that a collector offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The subscriptions.
+    pub offered: Vec<Offered>,
+    /// What to [`pull`] the next ones with, if there are more.
+    pub context: Option<String>,
+}
+
 /// Reads the answer to [`enumerate`].
 ///
 /// # Errors
 /// An answer to another message, a fault, or a subscription without what it
 /// needs; and all that [`super::parse`] refuses.
-pub fn parse_enumerate_response(text: &str, message: Uuid) -> Result<Vec<Offered>, Error> {
+pub fn parse_enumerate_response(text: &str, message: Uuid) -> Result<Page, Error> {
+    let expected = (action::ENUMERATE_RESPONSE, "EnumerateResponse", ns::WSMAN);
+    parse_page(text, message, expected)
+}
+
+/// Reads the answer to [`pull`].
+///
+/// # Errors
+/// The same.
+pub fn parse_pull_response(text: &str, message: Uuid) -> Result<Page, Error> {
+    let expected = (action::PULL_RESPONSE, "PullResponse", ns::ENUMERATION);
+    parse_page(text, message, expected)
+}
+
+/// Both answers have their items and their end in namespaces of their own.
+fn parse_page(
+    text: &str,
+    message: Uuid,
+    (action, name, namespace): (&str, &'static str, &str),
+) -> Result<Page, Error> {
     let skeleton = Skeleton::scan(text)?;
     let document = skeleton.document()?;
-    let body = answer_body(&document, &skeleton, action::ENUMERATE_RESPONSE, message)?;
-    let items = child(body, ns::ENUMERATION, "EnumerateResponse")
-        .and_then(|response| child(response, ns::WSMAN, "Items"))
-        .ok_or(Error::Missing("Items"))?;
-    items
-        .children()
+    let body = answer_body(&document, &skeleton, action, message)?;
+    let response = need(body, ns::ENUMERATION, name)?;
+    let is_last = child(response, namespace, "EndOfSequence").is_some();
+    let context = child(response, ns::ENUMERATION, "EnumerationContext");
+    let context = context.map(|context| trimmed_text(context).into_owned());
+    let context = context.filter(|context| !is_last && !context.is_empty());
+    let items = match (
+        child(response, namespace, "Items"),
+        is_last || context.is_some(),
+    ) {
+        (None, false) => return Err(Error::Missing("Items")),
+        (items, _) => items,
+    };
+    let items = items.into_iter().flat_map(|items| items.children());
+    let offered = items
         .filter(|item| item.has_tag_name((ns::SUBSCRIPTION, "Subscription")))
         .map(|item| offered(item, &skeleton))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Page { offered, context })
+}
+
+/// Whether `text` is the answer to our [`release`].
+///
+/// # Errors
+/// Anything else, a fault with its reason.
+pub fn check_release_response(text: &str, message: Uuid) -> Result<(), Error> {
+    let skeleton = Skeleton::scan(text)?;
+    let document = skeleton.document()?;
+    answer_body(&document, &skeleton, action::RELEASE_RESPONSE, message).map(|_| ())
 }
 
 /// Whether `text` is the Ack of our `message`.

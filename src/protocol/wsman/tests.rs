@@ -55,7 +55,11 @@ fn envelope(headers: &str, body: &str) -> String {
 fn an_enumerate_is_read_with_all_its_headers() {
     let text = source::enumerate(&sender());
     let Message { header, body } = parse(&text).unwrap();
-    assert_eq!(body, Body::Enumerate);
+    let portion = Portion {
+        elements: Some(32_000),
+        characters: None,
+    };
+    assert_eq!(body, Body::Enumerate(portion));
     assert_eq!(header.action, action::ENUMERATE);
     assert_eq!(
         header.message_id,
@@ -334,7 +338,8 @@ fn an_ack_is_only_good_for_its_own_message() {
     assert_eq!(source::check_ack(&answer, ID), Ok(()));
     let other = source::check_ack(&answer, Uuid::from_u128(9));
     assert!(matches!(other, Err(Error::Unrelated { .. })));
-    let no_ack = enumerate_response(&header, &[], &mut Uuid::nil).xml;
+    let page = Page::new(&header, Portion::default(), Uuid::nil()).unwrap();
+    let no_ack = page.finish(None);
     let refused = source::check_ack(&no_ack, ID);
     assert!(matches!(refused, Err(Error::UnexpectedAction(_))));
 }
@@ -357,6 +362,12 @@ fn faults_name_subcode_reason_and_windows_error() {
             "w:UnsupportedFeature",
             400,
             "2150858818",
+        ),
+        (
+            Subcode::InvalidEnumerationContext,
+            "n:InvalidEnumerationContext",
+            500,
+            "2150858779",
         ),
         (
             Subcode::ActionNotSupported,
@@ -392,6 +403,7 @@ fn faults_name_subcode_reason_and_windows_error() {
         let relates = format!("<a:RelatesTo>{}</a:RelatesTo>", header.message_id);
         assert!(text.contains(&relates));
         assert_eq!(text.contains("addressing/fault"), name.starts_with("a:"));
+        assert_eq!(text.contains("enumeration/fault"), name.starts_with("n:"));
         assert_eq!(text.contains("s:Receiver"), status == 500);
         // For that a source would cancel its subscription (MS-WSMV 3.1.4.1.30.2).
         assert!(!text.contains("DeliveryRefused"), "{text}");
@@ -456,9 +468,13 @@ fn offers(subscription: &Subscription, bookmark: Option<&str>) -> Vec<Offered> {
         next += 1;
         Uuid::from_u128(next)
     };
-    let answer = enumerate_response(&header, &[offer, offer], &mut new_id);
-    assert_eq!(answer.left_out, Vec::<String>::new());
-    let mut offers = source::parse_enumerate_response(&answer.xml, ID).unwrap();
+    let mut page = Page::new(&header, Portion::default(), new_id()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(page.push(&offer, &mut new_id), Fit::Taken);
+    }
+    let read = source::parse_enumerate_response(&page.finish(None), ID).unwrap();
+    assert_eq!(read.context, None);
+    let mut offers = read.offered;
     assert_eq!(offers.pop().as_ref(), offers.first());
     assert_eq!(next, 5);
     offers
@@ -593,30 +609,6 @@ fn each_issuer_is_an_alternative() {
         )
     };
     assert_eq!(out, all("4AB167DF") + &all("96509772"));
-}
-
-#[test]
-fn subscriptions_that_do_not_fit_are_named() {
-    let mut header = parse(&source::enumerate(&sender())).unwrap().header;
-    header.max_envelope_size = Some(4096 + 9000);
-    let small = subscription();
-    let mut large = subscription();
-    large.name = "large".into();
-    large.query = "x".repeat(10_000);
-    let policy = mutual();
-    let offer = |subscription| Offer {
-        subscription,
-        url: URL,
-        policy: &policy,
-        bookmark: None,
-    };
-    let all = [offer(&large), offer(&small)];
-    let answer = enumerate_response(&header, &all, &mut Uuid::nil);
-    assert_eq!(answer.left_out, ["large"]);
-    let read = source::parse_enumerate_response(&answer.xml, ID).unwrap();
-    assert_eq!(read.len(), 1);
-    let none = enumerate_response(&header, &[], &mut Uuid::nil).xml;
-    assert_eq!(source::parse_enumerate_response(&none, ID), Ok(vec![]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ const CAPI2: &str = "Microsoft-Windows-CAPI2/Operational, and System, source Sch
 const KERBEROS: &str = "System, source Security-Kerberos";
 
 /// By number, as event 105 or 102 and faults have it.
-pub const WINRM_CODES: [(u32, Remedy); 23] = [
+pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         1396,
         Remedy {
@@ -112,6 +112,27 @@ pub const WINRM_CODES: [(u32, Remedy); 23] = [
             remedy: "the host must reach the list that the certificate names (CRL distribution point), or the certificate must name none, as those of wecrelay ca",
             on_host: &["certutil -verify -urlfetch RELAY.cer"],
             look: CAPI2,
+        },
+    ),
+    (
+        0x8033_801B,
+        Remedy {
+            meaning: "the list of subscriptions has changed, or more than a minute has passed, before the host had fetched all of it",
+            remedy: "nothing: the host asks anew within Refresh",
+            on_host: &[],
+            look: FORWARDING,
+        },
+    ),
+    (
+        0x8033_8035,
+        Remedy {
+            meaning: "the host takes less of an answer than a single subscription needs, or a batch has too many events",
+            remedy: "raise MaxEnvelopeSizekb on the host, or split the query: wecrelay check names a subscription that is too large",
+            on_host: &[
+                "winrm get winrm/config",
+                "winrm set winrm/config '@{MaxEnvelopeSizekb=\"500\"}'",
+            ],
+            look: FORWARDING,
         },
     ),
     (

@@ -109,8 +109,8 @@ impl Host<'_> {
         let (to, message) = self.sender();
         let envelope = source::enumerate(&sender(&to, message));
         let answer = self.connect(false).ask(&envelope);
-        let offered = source::parse_enumerate_response(&answer, message).unwrap();
-        offered.into_iter().next().expect("a subscription")
+        let page = source::parse_enumerate_response(&answer, message).unwrap();
+        page.offered.into_iter().next().expect("a subscription")
     }
 
     fn deliver(&mut self, offered: &Offered, batches: usize) {

@@ -6,13 +6,14 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
-use wecrelay::bookmark::Bookmark;
 use wecrelay::base::wire::{self, Charset};
+use wecrelay::bookmark::Bookmark;
 use wecrelay::protocol::wsman::source::{self, Sender};
 use wecrelay::protocol::wsman::subscribe::ContentFormat;
 use wecrelay::protocol::wsman::xml::Skeleton;
 use wecrelay::protocol::wsman::{
-    self, Body, Fault, Header, Message, Offer, Policy, Profile, Subcode, Subscription, text,
+    self, Body, Context, Fault, Fit, Header, ListDigest, Message, Offer, Page, Policy, Portion,
+    Profile, Subcode, Subscription, pages, text,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -28,7 +29,24 @@ fuzz_target!(|data: &[u8]| {
                     .collect::<Vec<_>>(),
             );
         }
-        answer(&header);
+        let portion = match body {
+            Body::Enumerate(portion) => portion,
+            Body::Pull(context, portion) => {
+                context.iter().for_each(check_context);
+                portion
+            }
+            Body::Release(context) => {
+                context.iter().for_each(check_context);
+                relates(&pages::release_response(&header, Uuid::nil()), &header);
+                Portion::default()
+            }
+            _ => Portion::default(),
+        };
+        answer(&header, portion);
+    }
+    if let Some(context) = Context::parse(&text) {
+        assert_eq!(context.to_text(), text, "two texts for one context");
+        check_context(&context);
     }
     arrive(&[&clean(&text)]);
 });
@@ -75,7 +93,13 @@ fn sender() -> Sender<'static> {
     }
 }
 
-fn answer(header: &Header) {
+/// What a source made up is a place in no list, and comes back as it came.
+fn check_context(context: &Context) {
+    assert!(!context.is_in(&ListDigest::of(&["ws1.example.test"])));
+    assert_eq!(Context::parse(&context.to_text()), Some(*context));
+}
+
+fn answer(header: &Header, portion: Portion) {
     let fault = Fault {
         subcode: Subcode::SchemaValidationError,
         reason: &header.action,
@@ -101,18 +125,38 @@ fn answer(header: &Header) {
         },
         bookmark: bookmark.as_deref(),
     };
-    let answer = wsman::enumerate_response(header, &[offer], &mut Uuid::nil);
-    relates(&answer.xml, header);
+    let place = Context::new(1, 2, 3, &ListDigest::of(&[]));
+    if let Some(mut page) = Page::new(header, portion, Uuid::nil()) {
+        for _ in 0..3 {
+            page.push(&offer, &mut Uuid::nil);
+        }
+        let answer = page.finish(Some(&place));
+        relates(&answer, header);
+        let most = header.max_envelope_size.unwrap_or(512_000);
+        for charset in [Charset::Utf8, Charset::Utf16] {
+            let size = wire::encode_text(&answer, charset).len();
+            assert!(
+                u32::try_from(size).unwrap() <= most,
+                "{size} bytes of {most}"
+            );
+        }
+    }
     let related = Header {
         message_id: format!("uuid:{}", Uuid::nil()),
         max_envelope_size: None,
         ..header.clone()
     };
-    let answer = wsman::enumerate_response(&related, &[offer], &mut Uuid::nil);
-    let offered = source::parse_enumerate_response(&answer.xml, Uuid::nil()).unwrap();
-    let returned = offered
-        .first()
-        .and_then(|offered| offered.bookmark.as_deref());
+    let mut page = Page::new(&related, Portion::default(), Uuid::nil()).unwrap();
+    assert_eq!(page.push(&offer, &mut Uuid::nil), Fit::Taken);
+    let answer = page.finish(Some(&place));
+    let read = match header.action == wsman::action::PULL {
+        true => source::parse_pull_response(&answer, Uuid::nil()),
+        false => source::parse_enumerate_response(&answer, Uuid::nil()),
+    };
+    let read = read.unwrap();
+    assert_eq!(read.context, Some(place.to_text()));
+    let returned = read.offered.first();
+    let returned = returned.and_then(|offered| offered.bookmark.as_deref());
     assert_eq!(returned, offer.bookmark, "the bookmark that came back");
 }
 

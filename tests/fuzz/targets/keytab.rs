@@ -27,7 +27,9 @@ fn check(keytab: &Keytab, data: &[u8]) {
         let Lookup::Keys(keys) = keytab.find(&name, Some(entry.kvno), enctype) else {
             panic!("{name} is lost");
         };
-        let same = |key: &&wecrelay::protocol::kerberos::crypto::Key| key.as_bytes() == entry.key.as_bytes();
+        let same = |key: &&wecrelay::protocol::kerberos::crypto::Key| {
+            key.as_bytes() == entry.key.as_bytes()
+        };
         assert!(keys.iter().any(same));
     }
 }

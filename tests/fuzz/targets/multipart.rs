@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wecrelay::base::wire::Charset;
 use wecrelay::protocol::http::ContentType;
 use wecrelay::protocol::http::multipart::{self, MAX_TOKEN, Mechanism, Sealed, Style};
-use wecrelay::base::wire::Charset;
 
 // The first line is the Content-Type, the rest the body.
 fuzz_target!(|data: &[u8]| {

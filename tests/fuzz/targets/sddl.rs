@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wecrelay::base::wire::Reader;
 use wecrelay::windows::sddl::{SecurityDescriptor, Token, Verdict};
 use wecrelay::windows::sid::Sid;
-use wecrelay::base::wire::Reader;
 
 fuzz_target!(|text: &str| {
     if let Ok(sid) = text.parse::<Sid>() {

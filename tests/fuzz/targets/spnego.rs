@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::protocol::spnego::{MAX_MECHANISMS, MAX_TOKEN, Mechanism, NegTokenInit, Negotiation, Token};
+use wecrelay::protocol::spnego::{
+    MAX_MECHANISMS, MAX_TOKEN, Mechanism, NegTokenInit, Negotiation, Token,
+};
 
 fuzz_target!(|data: &[u8]| match Token::parse(data) {
     Err(_) => {}

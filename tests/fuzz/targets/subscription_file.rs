@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 use wecrelay::files::subscriptions::{self, Parsed};
-use wecrelay::protocol::wsman::{self, Header, Offer, Policy, Profile, source};
+use wecrelay::protocol::wsman::{Fit, Header, Offer, Page, Policy, Portion, Profile, source};
 
 fuzz_target!(|text: &str| {
     let Ok(Parsed { subscription, .. }) = subscriptions::parse(text, "fuzz.xml") else {
@@ -25,11 +25,12 @@ fuzz_target!(|text: &str| {
         policy: &policy,
         bookmark: None,
     };
-    let answer = wsman::enumerate_response(&header, &[offer], &mut Uuid::nil);
-    assert!(answer.left_out.is_empty());
-    let offered = source::parse_enumerate_response(&answer.xml, Uuid::nil()).unwrap();
-    let [offered] = &offered[..] else {
-        panic!("{} subscriptions", offered.len());
+    let mut page = Page::new(&header, Portion::default(), Uuid::nil()).unwrap();
+    assert_eq!(page.push(&offer, &mut Uuid::nil), Fit::Taken);
+    let answer = page.finish(None);
+    let read = source::parse_enumerate_response(&answer, Uuid::nil()).unwrap();
+    let [offered] = &read.offered[..] else {
+        panic!("{} subscriptions", read.offered.len());
     };
     assert_eq!(offered.name, subscription.name);
     assert_eq!(offered.content_format, subscription.content_format);

@@ -7,10 +7,10 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use wecrelay::protocol::wsman::xml::Skeleton;
 use wecrelay::base::xml::{self, Limits};
 use wecrelay::event;
 use wecrelay::protocol::wsman;
+use wecrelay::protocol::wsman::xml::Skeleton;
 
 const SMALL: usize = 64 * 1024;
 const TIMES: usize = 4;

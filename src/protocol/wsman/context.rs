@@ -1,0 +1,209 @@
+//! Where an enumeration goes on: what a source hands back to Pull the next answer.
+//!
+//! The context is all there is of an enumeration, so that the next Pull may come on
+//! another connection, or to another collector with the same subscriptions. It grants
+//! nothing: what a source gets always follows from who it proved to be on the connection
+//! of its Pull. A digest therefore is enough, and no secret is needed: it tells the
+//! contexts of another list, another source or another program from ours.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use sha2::{Digest, Sha256};
+
+/// How long a source may take to its next Pull, as long as with Windows (MS-WSMV
+/// 3.1.4.1.36). The clocks of two collectors may differ by as much.
+pub const LIFETIME: Duration = Duration::from_secs(60);
+
+/// The first byte: the form of what follows, and what a digest is made for.
+const FORM: u8 = 1;
+/// Bytes before the digest, and with it.
+const FACTS: usize = 1 + 8 + 4 + 8;
+const SIZE: usize = FACTS + 16;
+
+/// Names what an enumeration goes through: a source and its subscriptions. Whoever
+/// comes to another list has to begin anew, or would lose a subscription.
+#[derive(Clone, Debug)]
+pub struct ListDigest(Sha256);
+
+impl ListDigest {
+    /// The list of the source of that name, without a subscription yet.
+    #[must_use]
+    pub fn of(source: &[&str]) -> Self {
+        let mut list = Self(Sha256::new_with_prefix(b"wecrelay enumeration"));
+        source.iter().for_each(|name| list.add(name.as_bytes()));
+        list
+    }
+
+    /// One more subscription, or what tells it from others.
+    pub fn add(&mut self, bytes: &[u8]) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.0.update(length.to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn over(&self, facts: &[u8]) -> [u8; SIZE - FACTS] {
+        let mut state = self.0.clone();
+        state.update(facts);
+        let mut digest = [0; SIZE - FACTS];
+        let whole = state.finalize();
+        digest
+            .iter_mut()
+            .zip(whole)
+            .for_each(|(to, from)| *to = from);
+        digest
+    }
+}
+
+/// A place in an enumeration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Names the enumeration: random.
+    pub enumeration: u64,
+    /// How many subscriptions of the list have been gone through.
+    pub position: u32,
+    /// When it was given out, in seconds since 1970.
+    pub issued: u64,
+    digest: [u8; SIZE - FACTS],
+}
+
+impl Context {
+    /// A place in that list.
+    #[must_use]
+    pub fn new(enumeration: u64, position: u32, issued: u64, list: &ListDigest) -> Self {
+        let mut context = Self {
+            enumeration,
+            position,
+            issued,
+            digest: [0; SIZE - FACTS],
+        };
+        context.digest = list.over(&context.facts());
+        context
+    }
+
+    /// Reads what [`Context::to_text`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; SIZE] = BASE64.decode(text).ok()?.try_into().ok()?;
+        let (form, rest) = bytes.split_first()?;
+        let (enumeration, rest) = rest.split_first_chunk()?;
+        let (position, rest) = rest.split_first_chunk()?;
+        let (issued, digest) = rest.split_first_chunk()?;
+        (*form == FORM).then_some(Self {
+            enumeration: u64::from_be_bytes(*enumeration),
+            position: u32::from_be_bytes(*position),
+            issued: u64::from_be_bytes(*issued),
+            digest: digest.try_into().ok()?,
+        })
+    }
+
+    /// As a source gets it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        BASE64.encode([&self.facts()[..], &self.digest].concat())
+    }
+
+    /// Whether it is a place in that list.
+    #[must_use]
+    pub fn is_in(&self, list: &ListDigest) -> bool {
+        self.digest == list.over(&self.facts())
+    }
+
+    /// Whether it is too old, or from a clock that is not ours.
+    #[must_use]
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.issued.abs_diff(now) > LIFETIME.as_secs()
+    }
+
+    fn facts(&self) -> [u8; FACTS] {
+        let fields = [
+            &[FORM][..],
+            &self.enumeration.to_be_bytes(),
+            &self.position.to_be_bytes(),
+            &self.issued.to_be_bytes(),
+        ];
+        let mut facts = [0; FACTS];
+        let bytes = fields.into_iter().flatten();
+        facts
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(source: &[&str], versions: &[&str]) -> ListDigest {
+        let mut list = ListDigest::of(source);
+        versions
+            .iter()
+            .for_each(|version| list.add(version.as_bytes()));
+        list
+    }
+
+    #[test]
+    fn a_context_comes_back_as_it_was() {
+        let list = list(&["a"], &["1", "2"]);
+        let context = Context::new(u64::MAX, 3, 1_800_000_000, &list);
+        let text = context.to_text();
+        assert_eq!(text.len(), 50);
+        assert_eq!(Context::parse(&text), Some(context));
+        assert!(context.is_in(&list));
+        for bad in [
+            "",
+            "uuid:1",
+            &text[1..],
+            &format!("{text}A"),
+            &format!("B{}", &text[1..]),
+        ] {
+            assert_eq!(Context::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_is_good_for_its_own_list_and_place_only() {
+        let mine = list(&["a", "b"], &["1", "2"]);
+        let context = Context::new(1, 3, 9, &mine);
+        let others = [
+            list(&["a", "c"], &["1", "2"]),
+            list(&["ab", ""], &["1", "2"]),
+            list(&["a", "b"], &["1", "3"]),
+            list(&["a", "b"], &["2", "1"]),
+            list(&["a", "b"], &["1"]),
+        ];
+        for other in &others {
+            assert!(!context.is_in(other));
+        }
+        for moved in [
+            Context {
+                position: 4,
+                ..context
+            },
+            Context {
+                issued: 10,
+                ..context
+            },
+            Context {
+                enumeration: 2,
+                ..context
+            },
+        ] {
+            assert!(!moved.is_in(&mine));
+        }
+    }
+
+    #[test]
+    fn it_ends_after_a_minute() {
+        let context = Context::new(1, 1, 1000, &list(&[], &[]));
+        assert!(!context.is_expired(1000) && !context.is_expired(1060));
+        assert!(context.is_expired(1061), "too old");
+        assert!(
+            !context.is_expired(940) && context.is_expired(939),
+            "from a clock ahead"
+        );
+    }
+}

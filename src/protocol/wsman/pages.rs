@@ -1,0 +1,267 @@
+//! The answers to Enumerate and Pull (MS-WSMV 3.1.4.8 and 3.1.4.9, DSP0226 8): the
+//! subscriptions of one source, in as many answers as its limits ask for.
+
+use uuid::Uuid;
+
+use super::context::Context;
+use super::enumerate::{Offer, push_subscription};
+use super::soap::{ns, operation, relates_to, to, urn};
+use super::subscribe::{MAX_ENVELOPE_SIZE, Subscription};
+use super::{Header, action};
+
+/// Who takes less gets a fault (MS-WSMV 3.1.4.1.7).
+const LEAST_ENVELOPE_SIZE: u32 = 8192;
+
+/// Room for what stands around the items below the header, and for the seal.
+const FRAME: usize = 2048;
+
+/// Bytes of a subscription without its query, at least.
+const LEAST: usize = 5000;
+
+/// How much a source asks for at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Portion {
+    /// Subscriptions at most.
+    pub elements: Option<u32>,
+    /// Characters at most of all subscriptions together.
+    pub characters: Option<u32>,
+}
+
+/// What became of a subscription for which there should be room in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It is in.
+    Taken,
+    /// It belongs into the next answer.
+    Full,
+    /// No answer that the source takes would hold it; that many bytes would.
+    TooLarge(usize),
+    /// It has more characters than the source asks for.
+    TooLong,
+}
+
+/// An answer that is being filled.
+#[derive(Clone, Debug)]
+pub struct Page {
+    is_pull: bool,
+    head: String,
+    items: String,
+    /// Bytes of all around the items.
+    frame: usize,
+    used: usize,
+    characters: usize,
+    elements: u32,
+    /// Bytes at most, and of one subscription alone.
+    limit: usize,
+    largest: usize,
+    portion: Portion,
+}
+
+impl Page {
+    /// An answer to `request`, which is an Enumerate or a Pull; none if the source takes
+    /// too little for any.
+    #[must_use]
+    pub fn new(request: &Header, portion: Portion, message_id: Uuid) -> Option<Self> {
+        let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
+        let is_pull = request.action == action::PULL;
+        let head = head(request, is_pull, message_id);
+        let frame = FRAME + octets(&head);
+        let page = Self {
+            is_pull,
+            items: String::new(),
+            frame,
+            used: frame,
+            characters: 0,
+            elements: 0,
+            limit: size(largest.min(MAX_ENVELOPE_SIZE)),
+            largest: size(largest),
+            portion,
+            head,
+        };
+        (largest >= LEAST_ENVELOPE_SIZE && frame < page.limit).then_some(page)
+    }
+
+    /// Whether it holds no subscription yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds a subscription if there is room; `new_id` gives random ids.
+    pub fn push(&mut self, offer: &Offer<'_>, new_id: &mut dyn FnMut() -> Uuid) -> Fit {
+        let asked = self.portion.elements.map_or(u32::MAX, |most| most.max(1));
+        if self.elements >= asked {
+            return Fit::Full;
+        }
+        let start = self.items.len();
+        push_subscription(&mut self.items, offer, new_id);
+        let fit = self.take(start);
+        if fit != Fit::Taken {
+            self.items.truncate(start);
+        }
+        fit
+    }
+
+    /// Counts what was added from `start` on, if there is room for it.
+    fn take(&mut self, start: usize) -> Fit {
+        let added = self.items.get(start..).unwrap_or_default();
+        let (octets, characters) = (octets(added), self.characters + added.chars().count());
+        if self.frame + octets > self.largest {
+            return Fit::TooLarge(self.frame + octets);
+        }
+        let asked = self.portion.characters.map_or(usize::MAX, size);
+        match (start == 0, characters <= asked) {
+            (true, false) => return Fit::TooLong,
+            (false, false) => return Fit::Full,
+            // One that is larger than usual comes alone, if the source takes it.
+            (false, true) if self.used + octets > self.limit => return Fit::Full,
+            (_, true) => {}
+        }
+        self.used += octets;
+        self.characters = characters;
+        self.elements += 1;
+        Fit::Taken
+    }
+
+    /// The envelope; `more` is where the enumeration goes on if this is not all.
+    #[must_use]
+    pub fn finish(self, more: Option<&Context>) -> String {
+        let Self { head, items, .. } = self;
+        let context = more.map(Context::to_text).unwrap_or_default();
+        let (name, prefix) = if self.is_pull {
+            ("PullResponse", 'n')
+        } else {
+            ("EnumerateResponse", 'w')
+        };
+        let context = match (self.is_pull, more) {
+            (true, None) => String::new(),
+            _ => format!("<n:EnumerationContext>{context}</n:EnumerationContext>"),
+        };
+        let end = match more {
+            None => format!("<{prefix}:EndOfSequence/>"),
+            Some(_) => String::new(),
+        };
+        format!(
+            "{head}<n:{name}>{context}<{prefix}:Items>{items}</{prefix}:Items>{end}</n:{name}>\
+             </s:Body></s:Envelope>"
+        )
+    }
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Bytes of a text in the larger one of the encodings that a source may ask for.
+fn octets(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len().saturating_mul(2);
+    }
+    let size = |c: char| c.len_utf8().max(2 * c.len_utf16());
+    text.chars().map(size).sum()
+}
+
+/// Counts how many subscriptions may fit into an answer, whatever their bookmarks.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    octets: usize,
+    elements: u32,
+    /// What is larger is left out.
+    largest: usize,
+}
+
+/// Room in the answer to a source.
+#[must_use]
+pub fn room(request: &Header, portion: Portion) -> Room {
+    let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
+    Room {
+        octets: size(largest.min(MAX_ENVELOPE_SIZE)),
+        elements: portion.elements.unwrap_or(u32::MAX).max(1),
+        largest: size(largest),
+    }
+}
+
+impl Room {
+    /// Whether there is any left before this one; it may be larger than what is left.
+    pub fn takes(&mut self, subscription: &Subscription) -> bool {
+        let has_room = self.octets > 0 && self.elements > 0;
+        let least = octets(&subscription.query) + LEAST;
+        if least <= self.largest {
+            self.octets = self.octets.saturating_sub(least);
+            self.elements = self.elements.saturating_sub(1);
+        }
+        has_room
+    }
+}
+
+fn head(request: &Header, is_pull: bool, message_id: Uuid) -> String {
+    let action = if is_pull {
+        action::PULL_RESPONSE
+    } else {
+        action::ENUMERATE_RESPONSE
+    };
+    response_head(request, action, message_id)
+}
+
+/// The answer to Release.
+#[must_use]
+pub fn release_response(request: &Header, message_id: Uuid) -> String {
+    let head = response_head(request, action::RELEASE_RESPONSE, message_id);
+    format!("{head}</s:Body></s:Envelope>")
+}
+
+fn response_head(request: &Header, action: &str, message_id: Uuid) -> String {
+    let (s, a, n) = (ns::SOAP, ns::ADDRESSING, ns::ENUMERATION);
+    let (w, p) = (ns::WSMAN, ns::WSMAN_MS);
+    let id = urn(message_id);
+    let (operation, to, relates_to) = (operation(request), to(request), relates_to(request));
+    format!(
+        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:n=\"{n}\" \
+         xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:Action>{action}</a:Action>\
+         <a:MessageID>{id}</a:MessageID>{to}{operation}{relates_to}</s:Header><s:Body>"
+    )
+}
+
+/// What the answers to a source that gets all of some subscriptions come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Answers: Enumerate, then Pulls.
+    pub pages: usize,
+    /// Bytes of all answers.
+    pub octets: usize,
+    /// What is too large for a source with Windows' own limit, and the bytes it would need.
+    pub too_large: Vec<(String, usize)>,
+}
+
+/// Counts the answers to a source that takes as much as Windows does by default.
+#[must_use]
+pub fn survey(offers: &[Offer<'_>]) -> Survey {
+    let request = Header::default();
+    let begin = || Page::new(&request, Portion::default(), Uuid::nil());
+    let mut survey = Survey::default();
+    let mut page = begin();
+    for offer in offers {
+        let mut fit = page.as_mut().map(|page| page.push(offer, &mut Uuid::nil));
+        if fit == Some(Fit::Full) {
+            survey.note(page);
+            page = begin();
+            fit = page.as_mut().map(|page| page.push(offer, &mut Uuid::nil));
+        }
+        if let Some(Fit::TooLarge(octets)) = fit {
+            let name = offer.subscription.name.clone();
+            survey.too_large.push((name, octets));
+        }
+    }
+    survey.note(page);
+    survey
+}
+
+impl Survey {
+    fn note(&mut self, page: Option<Page>) {
+        self.pages += 1;
+        self.octets += page.map_or(0, |page| octets(&page.finish(None)));
+    }
+}
+
+#[cfg(test)]
+mod tests;
