@@ -71,6 +71,7 @@ fn run(
         Some(Command::Hosts(hosts)) => commands::hosts::run(hosts)?,
         Some(Command::Send(send)) => commands::send::run(send)?,
         Some(Command::Ca(ca)) => commands::ca::run(ca)?,
+        Some(Command::Store(store)) => commands::store::run(store)?,
         Some(Command::Passwd(passwd)) => commands::passwd::run(passwd)?,
         Some(Command::Completions(options)) => commands::completions::run(options)?,
         None => {

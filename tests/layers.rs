@@ -190,6 +190,7 @@ const ROOMS: &[Room] = &[
             "system",
             "auth",
             "output",
+            "store",
             "collector",
             "tls",
             "cli",

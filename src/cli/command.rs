@@ -3,7 +3,9 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use super::{CaOptions, CheckOptions, DoctorOptions, HostsOptions, ShellKind, WindowsOptions};
+use super::{
+    CaOptions, CheckOptions, DoctorOptions, HostsOptions, ShellKind, StoreOptions, WindowsOptions,
+};
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
@@ -53,6 +55,8 @@ pub enum Command {
     /// --user; for a try, to test a set-up, or as load. Prints what was
     /// acknowledged.
     Send(SendOptions),
+    /// Move what the relay remembers to or from PostgreSQL, or print the tables for it
+    Store(StoreOptions),
     /// Make a line for the file of --users
     ///
     /// Asks for the password twice on the terminal, or reads it from the first

@@ -13,6 +13,25 @@ pub struct StateOptions {
     /// (set by systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
+    /// Keep bookmarks and hosts in a PostgreSQL database, which several relays may share
+    ///
+    /// Hosts may then come to any of the relays at any time. The tables are made if they are
+    /// missing and the account may make them; else by what "wecrelay store schema" prints.
+    /// After the question mark: sslmode (disable, require, verify-ca, or the default
+    /// verify-full), sslrootcert, sslcert, sslkey, passfile, channel_binding, connect_timeout
+    /// and statement_timeout in seconds, target_session_attrs, host (for the folder of a
+    /// socket), port. The password stands in the file of passfile= (as libpq has it) or in
+    /// $PGPASSWORD. --state is not used then.
+    ///
+    /// Example: --store
+    /// 'postgresql://wecrelay@db1.example.com,db2.example.com/wecrelay?passfile=/etc/wecrelay/pgpass'
+    #[arg(long, value_name = "URL", help_heading = "Relay")]
+    pub store: Option<String>,
+    /// The name of this relay among those that share the database of --store
+    ///
+    /// Default: the machine's. Several relays on one machine need a name each.
+    #[arg(long, value_name = "NAME", requires = "store", help_heading = "Relay")]
+    pub relay_name: Option<String>,
     /// Forget hosts and bookmarks that were not heard of for so long
     ///
     /// A number with s, m, h, d or w; or never. Counted in time that the relay runs, so that

@@ -3,12 +3,14 @@
 pub mod ca;
 pub mod check;
 pub mod completions;
+pub mod database;
 pub mod doctor;
 pub mod hosts;
 pub mod passwd;
 pub mod probe;
 pub mod run;
 pub mod send;
+pub mod store;
 pub mod windows;
 
 mod words;

@@ -8,7 +8,7 @@ pub use answers::too_large;
 
 use crate::auth;
 use crate::collector::Settings;
-use crate::commands::{Failure, RUNNING, USAGE};
+use crate::commands::{Failure, RUNNING, USAGE, database};
 use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
@@ -20,8 +20,8 @@ use crate::protocol::ntlm;
 use crate::protocol::wsman::pages::Survey;
 use crate::protocol::wsman::subscribe::Subscription;
 use crate::server;
-use crate::server::Reloaded;
 use crate::server::Setup;
+use crate::server::{Local, Opened, Reloaded};
 use crate::store;
 use crate::store::sqlite::Sqlite;
 use crate::syslog::Sender;
@@ -57,6 +57,8 @@ pub enum Error {
     NoDigestLine(PathBuf),
     /// The state folder.
     Store(store::Error),
+    /// The database of `--store`.
+    Database(database::Error),
     /// The helper for accounts of the domain.
     Helper(String, server::HelperError),
     /// An output's certificates.
@@ -112,6 +114,7 @@ impl fmt::Display for Error {
                 file.display()
             ),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Database(error) => write!(f, "--store: {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
@@ -180,7 +183,7 @@ pub fn run(
         connectors,
         settings,
         helper: config.ntlm_helper.clone(),
-        store: local(store),
+        store,
         own: own.map(|log| (log, sender(config))),
         reload: Box::new(reload),
     })
@@ -205,23 +208,29 @@ fn nodename() -> String {
     system.nodename().to_string_lossy().into_owned()
 }
 
-/// The store, with what is done beside it.
-fn local(store: Sqlite) -> server::Local {
+/// The state folder, with what is done beside its store.
+fn local(store: Sqlite) -> Local {
     let (mut reader, mut tidy) = (store.reader(), store.checkpoints());
-    server::Local {
+    Local {
         store: Box::new(store),
         reader: Box::new(move |lookups| reader.read(lookups)),
         tidy: Box::new(move || tidy.run()),
     }
 }
 
-/// Tries the helper, and takes the state folder.
-fn open(config: &Config) -> Result<Sqlite, Error> {
+/// Tries the helper, and takes the state folder or the database.
+fn open(config: &Config) -> Result<Opened, Error> {
     if let Some(helper) = &config.ntlm_helper {
         let refused = |error| Error::Helper(helper.command.join(" "), error);
         server::probe_helper(helper).map_err(refused)?;
     }
-    Sqlite::open(&config.state).map_err(Error::Store)
+    if let Some(settings) = &config.store {
+        let database = database::open(settings, config.relay_name.as_deref());
+        let database = database.map_err(Error::Database)?;
+        return Ok(Opened::Database(Box::new(database)));
+    }
+    let store = Sqlite::open(&config.state).map_err(Error::Store)?;
+    Ok(Opened::Local(local(store)))
 }
 
 fn watch(address: SocketAddr) -> Result<TcpListener, Error> {

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use ipnet::IpNet;
 
 use crate::output;
+use crate::store::postgres;
 use crate::syslog::Facility;
 use crate::system::privileges;
 
@@ -33,6 +34,8 @@ pub enum Error {
         /// How many keys.
         keys: usize,
     },
+    /// `--store` with what is no URL of a database.
+    Store(postgres::UrlError),
     /// `--forget-after` with what is no age.
     ForgetAfter(String),
     /// `--allow-password-without-tls` without `--basic` and `--digest`.
@@ -144,6 +147,7 @@ impl fmt::Display for Error {
             Self::NoPassword => f.write_str(
                 "--allow-password-without-tls: nothing to allow; it goes with --basic and --digest",
             ),
+            Self::Store(error) => write!(f, "--store: {error}"),
             Self::ForgetAfter(text) => write!(
                 f,
                 "--forget-after {text}: allowed is an age with s, m, h, d or w, such as 90d, or never"

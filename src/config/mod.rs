@@ -21,6 +21,7 @@ use crate::auth::ntlm_helper;
 use crate::cli::{BindingsKind, MessageKind, MismatchKind, RelayOptions};
 use crate::collector::{ComputerRule, Mismatch, PrincipalRule};
 use crate::output::{self, is_host_name};
+use crate::store::postgres;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
 use crate::system::privileges::Account;
 use crate::tls;
@@ -80,6 +81,10 @@ pub struct Config {
     pub mapping: Mapping,
     /// Folder of bookmarks.
     pub state: PathBuf,
+    /// The database that is used in its place.
+    pub store: Option<postgres::Settings>,
+    /// Our name among those that share it, if one was given.
+    pub relay_name: Option<String>,
     /// After how long hosts and bookmarks are forgotten; `None`: never.
     pub forget_after: Option<Duration>,
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
@@ -153,6 +158,8 @@ impl Config {
                 options.memory.state.as_deref(),
                 environment.state_directory.as_deref(),
             ),
+            store: store(options.memory.store.as_deref())?,
+            relay_name: options.memory.relay_name.clone(),
             forget_after: forget_after(&options.memory.forget_after)?,
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
             self_reports: !options.reports.no_self_reports,
@@ -377,6 +384,12 @@ fn forget_after(text: &str) -> Result<Option<Duration>, Error> {
     let age = age(text).filter(|age| *age > 0);
     let age = age.ok_or_else(|| Error::ForgetAfter(text.to_owned()))?;
     Ok(Some(Duration::from_secs(age)))
+}
+
+/// The database of `--store`.
+fn store(url: Option<&str>) -> Result<Option<postgres::Settings>, Error> {
+    let settings = url.map(postgres::Settings::parse).transpose();
+    settings.map_err(Error::Store)
 }
 
 /// The state folder, by its flag, by systemd's variable, or the usual one.

@@ -4,6 +4,7 @@
 //! so that it need not wait for a disk.
 
 use super::Server;
+use super::database::Database;
 use crate::base::clock::Now;
 use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 use mio::Waker;
@@ -31,6 +32,14 @@ pub struct Local {
     pub tidy: Box<dyn FnMut() + Send>,
 }
 
+/// Where bookmarks and hosts are kept.
+pub enum Opened {
+    /// On this machine.
+    Local(Local),
+    /// In a database that relays share.
+    Database(Box<Database>),
+}
+
 type Jobs = Sender<(Ticket, Job)>;
 
 /// The threads, and the way to them.
@@ -41,21 +50,41 @@ pub(super) struct Keeper {
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Lanes {
+pub(super) struct Lanes {
     writes: Jobs,
     reads: Jobs,
+    /// What wakes the threads, where they wait for more than jobs.
+    wakers: Vec<Arc<Waker>>,
+}
+
+impl Lanes {
+    pub(super) fn new(writes: Jobs, reads: Jobs, wakers: Vec<Arc<Waker>>) -> Self {
+        Self {
+            writes,
+            reads,
+            wakers,
+        }
+    }
+
+    fn wake(&self) {
+        for waker in &self.wakers {
+            if let Err(error) = waker.wake() {
+                log::error!("a thread of the store cannot be woken: {error}");
+            }
+        }
+    }
 }
 
 /// Where answers go.
 #[derive(Clone)]
-struct Replies {
+pub(super) struct Replies {
     answers: Sender<Answer>,
     waker: Arc<Waker>,
 }
 
 impl Replies {
     /// Answers whether anybody still listens.
-    fn send(&self, answer: Answer) -> bool {
+    pub(super) fn send(&self, answer: Answer) -> bool {
         let is_heard = self.answers.send(answer).is_ok();
         if is_heard && let Err(error) = self.waker.wake() {
             log::error!("the loop cannot be woken: {error}");
@@ -93,33 +122,16 @@ impl Server {
 }
 
 impl Keeper {
-    /// Starts the threads of a store on this machine.
-    pub(super) fn start(local: Local, waker: Arc<Waker>) -> io::Result<Self> {
+    /// Starts the threads of a store.
+    pub(super) fn start(opened: Opened, waker: Arc<Waker>) -> io::Result<Self> {
         let (answers, receiver) = channel();
         let replies = Replies { answers, waker };
-        let (writes, write_jobs) = channel();
-        let (reads, read_jobs) = channel();
-        let (tidy, tidy_asked) = sync_channel(1);
-        let Local {
-            store,
-            reader,
-            tidy: mut tidy_up,
-        } = local;
-        let forward = writes.clone();
-        let (of_writes, of_reads) = (replies.clone(), replies);
-        let threads = vec![
-            spawn("store", move || {
-                serve(store, &write_jobs, &of_writes, &tidy);
-            })?,
-            spawn("store-read", move || {
-                serve_reads(reader, &read_jobs, &of_reads, &forward);
-            })?,
-            spawn("store-tidy", move || {
-                tidy_asked.iter().for_each(|()| tidy_up());
-            })?,
-        ];
+        let (lanes, threads) = match opened {
+            Opened::Local(local) => start_local(local, replies)?,
+            Opened::Database(database) => database.start(&replies)?,
+        };
         Ok(Self {
-            lanes: Some(Lanes { writes, reads }),
+            lanes: Some(lanes),
             answers: receiver,
             threads,
         })
@@ -134,8 +146,9 @@ impl Keeper {
         } else {
             &lanes.writes
         };
-        if lane.send((ticket, job)).is_err() {
-            log::error!("the store's thread has ended");
+        match lane.send((ticket, job)) {
+            Ok(()) => lanes.wake(),
+            Err(_) => log::error!("the store's thread has ended"),
         }
     }
 
@@ -150,7 +163,11 @@ impl Keeper {
 
     /// Lets the store be closed.
     pub(super) fn end(&mut self) {
-        self.lanes = None;
+        // Woken when there will be no more jobs; what wakes them lasts until they have ended.
+        let wakers = self.lanes.take().map(|lanes| lanes.wakers);
+        for waker in wakers.iter().flatten() {
+            drop(waker.wake());
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 log::error!("a thread of the store has failed");
@@ -159,7 +176,32 @@ impl Keeper {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+fn start_local(local: Local, replies: Replies) -> io::Result<(Lanes, Vec<JoinHandle<()>>)> {
+    let (writes, write_jobs) = channel();
+    let (reads, read_jobs) = channel();
+    let (tidy, tidy_asked) = sync_channel(1);
+    let Local {
+        store,
+        reader,
+        tidy: mut tidy_up,
+    } = local;
+    let forward = writes.clone();
+    let (of_writes, of_reads) = (replies.clone(), replies);
+    let threads = vec![
+        spawn("store", move || {
+            serve(store, &write_jobs, &of_writes, &tidy);
+        })?,
+        spawn("store-read", move || {
+            serve_reads(reader, &read_jobs, &of_reads, &forward);
+        })?,
+        spawn("store-tidy", move || {
+            tidy_asked.iter().for_each(|()| tidy_up());
+        })?,
+    ];
+    Ok((Lanes::new(writes, reads, Vec::new()), threads))
+}
+
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 

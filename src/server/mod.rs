@@ -6,6 +6,7 @@
     reason = "the loop is where the clock and sockets are"
 )]
 
+mod database;
 mod keeper;
 mod ntlm_helpers;
 pub(crate) mod outputs;
@@ -14,7 +15,8 @@ mod signals;
 mod sources;
 mod status;
 
-pub use keeper::{Local, Reader};
+pub use database::{Database, MakeClient};
+pub use keeper::{Local, Opened, Reader};
 pub use ntlm_helpers::{HelperError, probe as probe_helper};
 pub use sources::listener::{Listener, bind, try_bind};
 pub use status::bind_status;
@@ -115,7 +117,7 @@ pub struct Setup {
     /// Who is asked about accounts of the domain.
     pub helper: Option<ntlm_helper::Settings>,
     /// Where bookmarks are kept.
-    pub store: Local,
+    pub store: Opened,
     /// What is logged, if it goes to the outputs too, and who says it.
     pub own: Option<(OwnLog, Sender)>,
     /// What SIGHUP does.

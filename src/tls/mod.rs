@@ -7,6 +7,7 @@
 mod client;
 pub(crate) mod connector;
 mod connectors;
+mod database;
 mod dialer;
 mod end_point;
 pub(crate) mod explain;
@@ -22,6 +23,7 @@ mod weakness;
 pub use client::client;
 pub use connector::Connector;
 pub use connectors::{OutputError, PemError, connectors};
+pub use database::{DatabaseFiles, DatabaseTls, ToDatabase};
 pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
 pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};

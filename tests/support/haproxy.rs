@@ -39,6 +39,28 @@ impl Haproxy {
             .unwrap();
             ports.push(port);
         }
+        Self::run(dir, &config, ports)
+    }
+
+    /// Gives each connection to the next of several relays that is there.
+    #[track_caller]
+    pub(crate) fn balance(relays: &[u16]) -> Self {
+        let installed = Path::new(PROGRAM).exists();
+        assert!(installed, "haproxy is not installed: run scripts/peers");
+        let port = free_port();
+        let mut config = format!(
+            "global\n    maxconn 2000\ndefaults\n    mode tcp\n    timeout connect 1s\n    \
+             timeout client 60s\n    timeout server 60s\n    retries 5\n    option redispatch 1\n\
+             listen relays\n    bind 127.0.0.1:{port}\n    balance roundrobin\n"
+        );
+        for (number, relay) in relays.iter().enumerate() {
+            writeln!(config, "    server relay{number} 127.0.0.1:{relay}").unwrap();
+        }
+        Self::run(TempDir::new(), &config, vec![port])
+    }
+
+    #[track_caller]
+    fn run(dir: TempDir, config: &str, ports: Vec<u16>) -> Self {
         std::fs::write(dir.file("haproxy.cfg"), config).unwrap();
         let mut command = Command::new(PROGRAM);
         command.args(["-db", "-f", &dir.file("haproxy.cfg")]);

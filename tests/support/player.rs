@@ -120,6 +120,16 @@ impl Player {
         self.offered = None;
     }
 
+    /// It closes its connection, and goes on with another one.
+    pub(crate) fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
+    /// Whether it knows where to deliver.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.offered.is_some()
+    }
+
     /// One exchange: a subscription, a sign of life or a batch.
     pub(crate) fn step(&mut self, last: u32, ledger: &Ledger) -> Talk {
         let talk = if self.offered.is_none() {

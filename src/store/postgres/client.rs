@@ -102,6 +102,13 @@ impl Client {
         }
     }
 
+    /// The server that it is connected to, or will be.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let place = self.settings.places.get(self.place);
+        place.map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Where it connects to.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -130,6 +137,12 @@ impl Client {
     #[must_use]
     pub fn poll_task(&mut self) -> Option<Task> {
         self.tasks.pop_front()
+    }
+
+    /// Whether there is something to do.
+    #[must_use]
+    pub fn has_task(&self) -> bool {
+        !self.tasks.is_empty()
     }
 
     /// What is to be written.
@@ -342,11 +355,6 @@ impl Client {
                 Err(failure) => self.done.push_back((pending.ticket, Err(failure))),
             }
         }
-    }
-
-    fn name(&self) -> String {
-        let place = self.settings.places.get(self.place);
-        place.map(ToString::to_string).unwrap_or_default()
     }
 }
 

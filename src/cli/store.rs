@@ -1,0 +1,45 @@
+//! The command about where the relay remembers.
+
+use clap::{Args, Subcommand};
+
+/// The arguments of `wecrelay store`.
+#[derive(Args, Clone, Debug)]
+pub struct StoreOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What can be done with where the relay remembers.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Print the tables that --store needs, and the least rights of its account
+    ///
+    /// For those who let no program make tables: run it with psql as the owner of the
+    /// database.
+    Schema,
+    /// Copy bookmarks and hosts from one store to another
+    ///
+    /// Each is a state folder, or a postgresql:// URL as --store takes it. Stop the relays that
+    /// use them before. The second must hold no bookmarks. The age of what is copied begins
+    /// anew (see --forget-after).
+    ///
+    /// Example: wecrelay store copy /var/lib/wecrelay postgresql://wecrelay@db.example.com/wecrelay
+    Copy(StoreCopyOptions),
+}
+
+/// The arguments of `wecrelay store copy`.
+#[derive(Args, Clone, Debug)]
+pub struct StoreCopyOptions {
+    /// The store to copy
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    /// The store to copy to
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// The relay whose hosts are copied, and whose they become
+    ///
+    /// Default: the machine's name, as for --relay-name of the relay.
+    #[arg(long, value_name = "NAME")]
+    pub relay_name: Option<String>,
+}

@@ -1,0 +1,95 @@
+//! The database of `--store`: its files are read, and the first connection is made.
+
+use crate::commands::{Failure, USAGE};
+use crate::server::{Database, MakeClient};
+use crate::store::postgres::{self, Client, Place, Settings, TlsMode, passfile};
+use crate::tls::{self, DatabaseFiles, DatabaseTls};
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Why the database cannot be used.
+#[derive(Debug)]
+pub enum Error {
+    /// The file of passwords.
+    Passfile(PathBuf, String),
+    /// A file of certificates or keys.
+    Tls(tls::Error),
+    /// What the database says.
+    Postgres(postgres::Failure),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passfile(path, why) => write!(f, "passfile {}: {why}", path.display()),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Postgres(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        USAGE
+    }
+}
+
+/// Connects, and makes the tables where they are missing. `relay`: our name there; else the
+/// machine's.
+///
+/// # Errors
+/// The files or the database, with what to do.
+pub(super) fn open(settings: &Settings, relay: Option<&str>) -> Result<Database, Error> {
+    let make = make_client(settings)?;
+    let machine = || {
+        let system = rustix::system::uname();
+        system.nodename().to_string_lossy().into_owned()
+    };
+    let relay = relay.map_or_else(machine, str::to_owned);
+    Database::open(make, connector(settings)?, relay).map_err(Error::Postgres)
+}
+
+fn connector(settings: &Settings) -> Result<Option<DatabaseTls>, Error> {
+    if settings.tls == TlsMode::Disable {
+        return Ok(None);
+    }
+    let files = DatabaseFiles {
+        authorities: settings.authorities.clone(),
+        pair: settings.certificate.clone().zip(settings.key.clone()),
+        is_verified: settings.tls != TlsMode::Require,
+        is_name_verified: settings.tls == TlsMode::VerifyFull,
+    };
+    DatabaseTls::load(&files).map(Some).map_err(Error::Tls)
+}
+
+fn make_client(settings: &Settings) -> Result<MakeClient, Error> {
+    let text = settings.passfile.as_deref().map(read).transpose()?;
+    let variable = std::env::var("PGPASSWORD").ok().map(Zeroizing::new);
+    let settings = settings.clone();
+    Ok(Box::new(move |now| {
+        let password = |place: &Place| {
+            let found = text
+                .as_ref()
+                .and_then(|text| passfile::find(text, place, &settings));
+            found.map(Zeroizing::new).or_else(|| variable.clone())
+        };
+        Client::new(now, settings.clone(), password)
+    }))
+}
+
+/// Others may not read it, as libpq wants it.
+#[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
+fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let wrong = |why: String| Error::Passfile(path.to_owned(), why);
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
+    if metadata.mode() & 0o077 != 0 {
+        let remedy = "others may read it; chmod 600 it, and give it to the relay's user";
+        return Err(wrong(remedy.to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Ok(Zeroizing::new(text))
+}

@@ -1,0 +1,182 @@
+//! `wecrelay store copy`: bookmarks and hosts from one store to another.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Error;
+use crate::cli::StoreCopyOptions;
+use crate::commands::database;
+use crate::commands::words::count;
+use crate::hosts::{Changes, Pulse, Saved};
+use crate::server::Database;
+use crate::store::postgres::Settings;
+use crate::store::sqlite::Sqlite;
+use crate::store::{self, Done, Job, Lookup, Stamp, Write, perform};
+
+/// Bookmarks that are copied at once.
+const AT_ONCE: usize = 500;
+
+/// One of the two.
+enum Side {
+    Folder(Box<Sqlite>),
+    Database(Box<Database>),
+}
+
+struct Named {
+    name: String,
+    side: Side,
+}
+
+impl Named {
+    fn open(name: &str, relay: Option<&str>) -> Result<Self, Error> {
+        let side = if Settings::is_url(name) {
+            let settings = Settings::parse(name);
+            let settings = settings.map_err(|error| Error::Url(name.to_owned(), error))?;
+            let opened = database::open(&settings, relay);
+            let opened = opened.map_err(|error| Error::Database(name.to_owned(), error))?;
+            Side::Database(Box::new(opened))
+        } else {
+            let opened = Sqlite::open(Path::new(name));
+            let opened = opened.map_err(|error| Error::Store(name.to_owned(), error))?;
+            Side::Folder(Box::new(opened))
+        };
+        let name = name.to_owned();
+        Ok(Self { name, side })
+    }
+
+    fn ask(&mut self, job: Job) -> Result<Done, Error> {
+        let done = match &mut self.side {
+            Side::Folder(store) => Ok(perform(&mut **store, 0, job).done),
+            Side::Database(database) => database.perform(&job).map_err(store::Error::Postgres),
+        };
+        done.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: store::Error) -> Error {
+        Error::Store(self.name.clone(), error)
+    }
+
+    fn load(&mut self) -> Result<Saved, Error> {
+        match self.ask(Job::LoadHosts)? {
+            Done::HostsLoaded(saved) => saved.map_err(|error| self.failed(error)),
+            _ => Ok(Saved::default()),
+        }
+    }
+
+    fn rows(&mut self) -> Result<u64, Error> {
+        match self.ask(Job::Count)? {
+            Done::Counted(usage) => {
+                let usage = usage.map_err(|error| self.failed(error))?;
+                Ok(usage.iter().map(|(_, usage)| usage.rows).sum())
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+/// Answers what to print.
+pub(super) fn run(options: &StoreCopyOptions) -> Result<String, Error> {
+    let relay = options.relay_name.as_deref();
+    let is_there = Path::new(&options.from).join("wecrelay.db").exists();
+    if !Settings::is_url(&options.from) && !is_there {
+        return Err(Error::NoState(options.from.clone().into()));
+    }
+    let mut from = Named::open(&options.from, relay)?;
+    let mut to = Named::open(&options.to, relay)?;
+    let there = to.rows()?;
+    if there > 0 {
+        return Err(Error::NotEmpty(options.to.clone(), there));
+    }
+    let (saved, known) = (from.load()?, to.load()?);
+    // Both count from here on.
+    let ran = saved.pulse.ran.max(known.pulse.ran);
+    let hosts = saved.hosts.len();
+    copy_hosts(saved, ran, &mut to)?;
+    let bookmarks = copy_bookmarks(ran, &mut from, &mut to)?;
+    Ok(format!(
+        "copied {} and {}\n",
+        count(bookmarks, "bookmark"),
+        count(hosts, "host")
+    ))
+}
+
+fn copy_hosts(saved: Saved, ran: u64, to: &mut Named) -> Result<(), Error> {
+    let mut changes = Changes {
+        hosts: Vec::new(),
+        forgotten: Vec::new(),
+        refusals: Some(saved.refusals),
+        pulse: Pulse {
+            ran,
+            is_stopped: true,
+            ..saved.pulse
+        },
+    };
+    let mut rest = saved.hosts.into_iter().peekable();
+    loop {
+        changes.hosts = rest.by_ref().take(AT_ONCE).collect();
+        if let Done::HostsSaved(done) = to.ask(Job::SaveHosts(changes.clone()))? {
+            done.map_err(|error| to.failed(error))?;
+        }
+        changes.refusals = None;
+        if rest.peek().is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn copy_bookmarks(ran: u64, from: &mut Named, to: &mut Named) -> Result<usize, Error> {
+    let stamp = Stamp {
+        wall: now(),
+        ran,
+        network: None,
+    };
+    let (mut after, mut copied) = (None, 0);
+    loop {
+        let Done::Walked(keys) = from.ask(Job::Walk(after.take(), AT_ONCE))? else {
+            return Ok(copied);
+        };
+        let keys = keys.map_err(|error| from.failed(error))?;
+        let is_last = keys.len() < AT_ONCE;
+        after = keys.last().map(|(key, _)| key.clone());
+        let lookups: Vec<_> = keys
+            .into_iter()
+            .map(|(key, _)| Lookup {
+                key,
+                former: Vec::new(),
+            })
+            .collect();
+        let Done::Read(found) = from.ask(Job::Read(lookups.clone()))? else {
+            return Ok(copied);
+        };
+        let found = found.map_err(|error| from.failed(error))?;
+        let rows = lookups
+            .into_iter()
+            .zip(found)
+            .filter_map(|(lookup, found)| {
+                Some(Write {
+                    key: lookup.key,
+                    generation: 0,
+                    former: None,
+                    latest: Some(found.stored?),
+                    aside: None,
+                    network: None,
+                })
+            });
+        let rows: Vec<_> = rows.collect();
+        copied += rows.len();
+        if !rows.is_empty()
+            && let Done::Written(wrote) = to.ask(Job::Write(rows, stamp))?
+        {
+            wrote.map_err(|error| to.failed(error))?;
+        }
+        if is_last {
+            return Ok(copied);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command, not the loop")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}

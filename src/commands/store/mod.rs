@@ -1,0 +1,74 @@
+//! `wecrelay store`: where the relay remembers.
+
+mod copy;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::cli::{StoreCommand, StoreOptions};
+use crate::commands::{Failure, RUNNING, USAGE, database};
+use crate::store;
+use crate::store::postgres::{UrlError, tables};
+
+/// Why it was not done.
+#[derive(Debug)]
+pub enum Error {
+    /// A URL that is none.
+    Url(String, UrlError),
+    /// There is no state in the folder.
+    NoState(PathBuf),
+    /// There is something in the other one already.
+    NotEmpty(String, u64),
+    /// A database.
+    Database(String, database::Error),
+    /// A store.
+    Store(String, store::Error),
+    /// Standard output.
+    Print(io::Error),
+}
+
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Url(..) | Self::NoState(_) | Self::NotEmpty(..) | Self::Database(..) => USAGE,
+            Self::Store(..) | Self::Print(_) => RUNNING,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(name, error) => write!(f, "{name}: {error}"),
+            Self::NoState(folder) => {
+                let folder = folder.display();
+                write!(f, "{folder}: no relay has run with this folder")
+            }
+            Self::NotEmpty(name, rows) => write!(
+                f,
+                "{name} holds {rows} bookmarks already; nothing was copied: name an empty one"
+            ),
+            Self::Database(_, error) => write!(f, "{error}"),
+            Self::Store(name, error) => write!(f, "{name}: {error}"),
+            Self::Print(error) => write!(f, "standard output: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Does it.
+///
+/// # Errors
+/// Why not.
+pub fn run(options: &StoreOptions) -> Result<(), Error> {
+    let text = match &options.command {
+        StoreCommand::Schema => tables::schema(),
+        StoreCommand::Copy(copy) => copy::run(copy)?,
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::Print)
+}

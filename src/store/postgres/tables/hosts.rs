@@ -1,0 +1,148 @@
+//! What relays know of hosts: each relay has rows of its own, so that none writes what another
+//! one knows better.
+
+use super::super::request::{Rows, Statement, Unexpected, Value};
+use super::{from_sql, statement, to_sql};
+use crate::hosts::{Changes, Key, Pulse, Saved};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const PUT: &str = "\
+    INSERT INTO wecrelay_host (relay, authenticated, identity, machine, last_seen, facts) \
+    SELECT $1, a, i, m, s, f FROM unnest($2, $3, $4, $5, $6) AS n (a, i, m, s, f) \
+    ON CONFLICT (authenticated, identity, machine, relay) \
+    DO UPDATE SET last_seen = excluded.last_seen, facts = excluded.facts";
+
+const FORGET: &str = "\
+    DELETE FROM wecrelay_host h USING unnest($2, $3, $4) AS k (a, i, m) \
+    WHERE h.relay = $1 AND h.authenticated = k.a AND h.identity = k.i AND h.machine = k.m";
+
+const FORGET_REFUSALS: &str = "DELETE FROM wecrelay_refusal WHERE relay = $1";
+
+const PUT_REFUSALS: &str = "\
+    INSERT INTO wecrelay_refusal (relay, number, facts) \
+    SELECT $1, n, f FROM unnest($2) WITH ORDINALITY AS r (f, n)";
+
+const BEAT: &str = "\
+    INSERT INTO wecrelay_relay (relay, started, written, stopped) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (relay) DO UPDATE SET started = excluded.started, written = excluded.written, \
+    stopped = excluded.stopped";
+
+// The time that relays have run is that of the one which has run for longest: they run at once.
+const RUN: &str = "UPDATE wecrelay_state SET ran = greatest(ran, $1) RETURNING ran";
+
+const HOSTS: &str = "SELECT facts FROM wecrelay_host WHERE relay = $1";
+const REFUSALS: &str = "SELECT facts FROM wecrelay_refusal WHERE relay = $1";
+const RELAY: &str = "SELECT started, written, stopped FROM wecrelay_relay WHERE relay = $1";
+const RAN: &str = "SELECT ran FROM wecrelay_state";
+
+/// The last statement answers with the time that relays have run.
+pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
+    let relay = || Value::Text(relay.to_owned());
+    let mut statements = Vec::new();
+    if !changes.hosts.is_empty() {
+        let keys: Vec<_> = changes.hosts.iter().map(Key::of).collect();
+        let mut values = vec![relay()];
+        values.extend(columns(keys.iter()));
+        let seen = changes.hosts.iter().map(|host| to_sql(host.last_seen));
+        values.push(Value::Ints(seen.collect()));
+        values.push(documents(&changes.hosts));
+        statements.push(statement(PUT, values));
+    }
+    if !changes.forgotten.is_empty() {
+        let mut values = vec![relay()];
+        values.extend(columns(changes.forgotten.iter()));
+        statements.push(statement(FORGET, values));
+    }
+    if let Some(refusals) = &changes.refusals {
+        statements.push(statement(FORGET_REFUSALS, vec![relay()]));
+        statements.push(statement(PUT_REFUSALS, vec![relay(), documents(refusals)]));
+    }
+    let Pulse {
+        started,
+        written,
+        is_stopped,
+        ran,
+    } = changes.pulse;
+    let pulse = vec![
+        relay(),
+        Value::Int(to_sql(started)),
+        Value::Int(to_sql(written)),
+        Value::Bool(is_stopped),
+    ];
+    statements.push(statement(BEAT, pulse));
+    statements.push(statement(RUN, vec![Value::Int(to_sql(ran))]));
+    statements
+}
+
+/// The hosts' columns, as an array each.
+fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
+    let identity = |key: &Key| Some(key.identity.clone().unwrap_or_default());
+    vec![
+        Value::Bools(keys.clone().map(|key| key.identity.is_some()).collect()),
+        Value::Texts(keys.clone().map(identity).collect()),
+        Value::Texts(keys.map(|key| Some(key.machine.clone())).collect()),
+    ]
+}
+
+/// What PostgreSQL cannot hold is left out: a zero, which no host means.
+fn documents<T: Serialize>(documents: &[T]) -> Value {
+    let text = |document: &T| {
+        let text = serde_json::to_string(document).unwrap_or_default();
+        Some(text.replace("\\u0000", ""))
+    };
+    Value::Texts(documents.iter().map(text).collect())
+}
+
+pub(super) fn ran(rows: &Rows) -> Result<u64, Unexpected> {
+    let row = rows.last().and_then(|rows| rows.first());
+    Ok(from_sql(row.ok_or(Unexpected)?.int(0)?))
+}
+
+pub(super) fn load(relay: &str) -> Vec<Statement> {
+    let own = |text| statement(text, vec![Value::Text(relay.to_owned())]);
+    vec![
+        own(HOSTS),
+        own(REFUSALS),
+        own(RELAY),
+        statement(RAN, vec![]),
+    ]
+}
+
+pub(super) fn loaded(rows: &Rows, damaged: &mut u64) -> Result<Saved, Unexpected> {
+    let [hosts, refusals, relay, _] = rows.as_slice() else {
+        return Err(Unexpected);
+    };
+    let mut pulse = Pulse {
+        ran: ran(rows)?,
+        ..Pulse::default()
+    };
+    if let Some(row) = relay.first() {
+        pulse.started = from_sql(row.int(0)?);
+        pulse.written = from_sql(row.int(1)?);
+        pulse.is_stopped = row.bool(2)?;
+    }
+    Ok(Saved {
+        hosts: parsed(hosts, damaged)?,
+        refusals: parsed(refusals, damaged)?,
+        pulse,
+    })
+}
+
+/// Those that can be read; what a damaged one said comes again from its host.
+fn parsed<T: DeserializeOwned>(
+    rows: &[super::super::request::Row],
+    damaged: &mut u64,
+) -> Result<Vec<T>, Unexpected> {
+    let mut documents = Vec::with_capacity(rows.len());
+    for row in rows {
+        match serde_json::from_str(row.text(0)?.unwrap_or_default()) {
+            Ok(document) => documents.push(document),
+            Err(error) => {
+                *damaged += 1;
+                log::warn!("what was known of a host cannot be read: {error}");
+            }
+        }
+    }
+    Ok(documents)
+}

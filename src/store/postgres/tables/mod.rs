@@ -1,0 +1,80 @@
+//! The tables in the database, and what jobs become there.
+
+mod bookmarks;
+mod hosts;
+mod schema;
+
+pub use schema::{Question, SCHEMA_VERSION, create, is_there, schema, version};
+
+use super::request::{Request, Row, Rows, Statement, Unexpected, Value};
+use crate::bookmark::Key;
+use crate::store::{Done, Job};
+use uuid::Uuid;
+
+/// What a job asks of the database. `relay`: our name.
+#[must_use]
+pub fn request(relay: &str, job: &Job) -> Request {
+    Request::Statements(match job {
+        Job::Read(lookups) => vec![bookmarks::read(lookups)],
+        Job::Write(rows, stamp) => bookmarks::write(rows, *stamp),
+        Job::SaveHosts(changes) => hosts::save(relay, changes),
+        Job::LoadHosts => hosts::load(relay),
+        Job::Count => vec![bookmarks::count()],
+        Job::Walk(after, count) => vec![bookmarks::walk(after.as_ref(), *count)],
+        Job::Sift(gone, kept, ran) => bookmarks::sift(gone, kept, *ran),
+    })
+}
+
+/// What the rows say to a job; counts rows that cannot be read in `damaged`.
+///
+/// # Errors
+/// They are not those of our tables.
+pub fn done(job: &Job, rows: &Rows, damaged: &mut u64) -> Result<Done, Unexpected> {
+    let first = rows.first().ok_or(Unexpected)?;
+    Ok(match job {
+        Job::Read(lookups) => Done::Read(Ok(bookmarks::found(lookups, first, damaged)?)),
+        Job::Write(writes, _) => Done::Written(Ok(bookmarks::wrote(writes, first)?)),
+        Job::SaveHosts(_) => Done::HostsSaved(Ok(hosts::ran(rows)?)),
+        Job::LoadHosts => Done::HostsLoaded(Ok(hosts::loaded(rows, damaged)?)),
+        Job::Count => Done::Counted(Ok(bookmarks::counted(first)?)),
+        Job::Walk(..) => Done::Walked(Ok(bookmarks::walked(first)?)),
+        Job::Sift(..) => Done::Sifted(Ok(())),
+    })
+}
+
+fn statement(text: &'static str, values: Vec<Value>) -> Statement {
+    Statement { text, values }
+}
+
+/// The key's columns, as an array each.
+fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
+    let identity = |key: &Key| Some(key.identity().unwrap_or_default().to_owned());
+    let machine = |key: &Key| Some(key.machine_id().to_owned());
+    vec![
+        Value::Uuids(keys.clone().map(Key::subscription).collect()),
+        Value::Bools(keys.clone().map(|key| key.identity().is_some()).collect()),
+        Value::Texts(keys.clone().map(identity).collect()),
+        Value::Texts(keys.map(machine).collect()),
+    ]
+}
+
+/// The key in the first four columns; none where no source could have it.
+fn key(row: &Row) -> Result<Option<Key>, Unexpected> {
+    let (subscription, is_authenticated): (Uuid, bool) = (row.uuid(0)?, row.bool(1)?);
+    let identity = row.text(2)?.ok_or(Unexpected)?;
+    let machine = row.text(3)?.ok_or(Unexpected)?;
+    let key = match is_authenticated {
+        true => Key::authenticated(subscription, identity, machine),
+        false => Key::anonymous(subscription, machine),
+    };
+    Ok(key.ok())
+}
+
+/// PostgreSQL's integers have a sign; times end far below it.
+fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

@@ -1,0 +1,83 @@
+//! TLS towards the database that relays share.
+
+use super::{Error, end_point, pem};
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+/// Whom we trust there, and who we are.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFiles {
+    /// Authorities of its certificate, PEM; else those of the system.
+    pub authorities: Option<PathBuf>,
+    /// Our certificate and key, PEM.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// Whether its certificate has to be of an authority.
+    pub is_verified: bool,
+    /// Whether it has to be for the name by which we reach it.
+    pub is_name_verified: bool,
+}
+
+/// Connects to the database.
+pub struct DatabaseTls {
+    connector: SslConnector,
+    is_name_verified: bool,
+}
+
+/// A connection, and the hash of the server's certificate (RFC 5929 4.1).
+pub type ToDatabase<S> = (SslStream<S>, Option<Vec<u8>>);
+
+impl DatabaseTls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The first one that cannot be read or does not fit, and why.
+    pub fn load(files: &DatabaseFiles) -> Result<Self, Error> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        if let Some(path) = &files.authorities {
+            // Only these: the system's many are not asked as well.
+            builder.set_cert_store(openssl::x509::store::X509StoreBuilder::new()?.build());
+            for authority in pem::certificates("sslrootcert", path)? {
+                builder.cert_store_mut().add_cert(authority)?;
+            }
+        }
+        if let Some((certificate, key)) = &files.pair {
+            let chain = pem::certificates("sslcert", certificate)?;
+            let key = pem::private_key("sslkey", key, certificate, &chain)?;
+            let mut chain = chain.into_iter();
+            if let Some(own) = chain.next() {
+                builder.set_certificate(&own)?;
+            }
+            for issuer in chain {
+                builder.add_extra_chain_cert(issuer)?;
+            }
+            builder.set_private_key(&key)?;
+        }
+        if !files.is_verified {
+            builder.set_verify(SslVerifyMode::NONE);
+        }
+        Ok(Self {
+            connector: builder.build(),
+            is_name_verified: files.is_name_verified,
+        })
+    }
+
+    /// Does the handshake with a server of that name.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn connect<S: Read + Write + std::fmt::Debug>(
+        &self,
+        host: &str,
+        stream: S,
+    ) -> Result<ToDatabase<S>, String> {
+        let configured = self.connector.configure();
+        let configured = configured.map_err(|error| error.to_string())?;
+        let configured = configured.verify_hostname(self.is_name_verified);
+        let connected = configured.connect(host, stream);
+        let stream = connected.map_err(|error| format!("TLS: {error}"))?;
+        let theirs = stream.ssl().peer_certificate();
+        let end_point = theirs.and_then(|theirs| end_point::of(&theirs));
+        Ok((stream, end_point))
+    }
+}

@@ -1,0 +1,150 @@
+//! Several relays with one state: hosts go to any of them, relays and the database are killed,
+//! and nothing that was acknowledged is lost.
+
+use crate::support::{
+    Haproxy, Ledger, Player, Postgres, Random, Receiver, Relay, Tally, TempDir, wait_for_long,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+const RELAYS: usize = 3;
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How much is done; scripts/soak asks for more.
+fn setting(name: &str, usual: u32) -> u32 {
+    let text = std::env::var(format!("WECRELAY_RELAYS_{name}"));
+    text.map_or(usual, |text| text.parse().unwrap())
+}
+
+struct Scene {
+    postgres: Postgres,
+    tally: Arc<Tally>,
+    receiver: Receiver,
+    dirs: Vec<TempDir>,
+    relays: Vec<Relay>,
+    random: Random,
+    ledger: Arc<Ledger>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let tally = Arc::<Tally>::default();
+        let receiver = Receiver::start(&tally);
+        let mut scene = Self {
+            postgres: Postgres::start(),
+            tally,
+            receiver,
+            dirs: (0..RELAYS).map(|_| TempDir::new()).collect(),
+            relays: Vec::new(),
+            random: Random::new(u64::from(setting("SEED", 1))),
+            ledger: Arc::default(),
+            stop: Arc::default(),
+        };
+        for number in 0..RELAYS {
+            let relay = scene.relay(number, 0);
+            scene.relays.push(relay);
+        }
+        scene
+    }
+
+    fn relay(&self, number: usize, port: u16) -> Relay {
+        let output = format!("tcp://127.0.0.1:{}", self.receiver.port());
+        let (url, name) = (self.postgres.url(), format!("relay-{number}"));
+        let arguments = [
+            "--output",
+            &output,
+            "--channel",
+            "Microsoft-Windows-Sysmon/Operational",
+            "--store",
+            &url,
+            "--relay-name",
+            &name,
+        ];
+        Relay::start_on(port, &self.dirs[number], &arguments)
+    }
+
+    /// Hosts that change their relay with each connection, and their connection often.
+    fn hosts(&mut self, port: u16, hosts: u32, last: u32) -> Vec<JoinHandle<Player>> {
+        let all = (1..=hosts).map(|number| {
+            let mut player = Player::new(number, port, self.random.fork(), TIMEOUT);
+            let mut random = self.random.fork();
+            let (stop, ledger) = (Arc::clone(&self.stop), Arc::clone(&self.ledger));
+            thread::spawn(move || {
+                while player.acknowledged < last && !stop.load(Ordering::SeqCst) {
+                    let until = (player.acknowledged + 100).min(last);
+                    player.deliver_all(until, &ledger, &stop);
+                    player.hang_up();
+                    thread::sleep(random.millis(0..20));
+                }
+                player
+            })
+        });
+        all.collect()
+    }
+
+    fn kill_relay(&mut self) {
+        let number = usize::try_from(self.random.below(3)).unwrap();
+        let port = self.relays[number].port();
+        self.relays[number].process.kill();
+        thread::sleep(self.random.millis(0..200));
+        self.relays[number] = self.relay(number, port);
+    }
+
+    fn kill_database(&mut self) {
+        self.postgres.kill();
+        thread::sleep(self.random.millis(0..1000));
+        self.postgres.restart();
+    }
+}
+
+#[test]
+fn hosts_come_to_any_relay_while_relays_and_the_database_are_killed() {
+    let mut scene = Scene::start();
+    let ports: Vec<_> = scene.relays.iter().map(Relay::port).collect();
+    let balancer = Haproxy::balance(&ports);
+    let (hosts, events) = (setting("HOSTS", 30), setting("EVENTS", 30_000));
+    let last = events / hosts;
+    let players = scene.hosts(balancer.port(0), hosts, last);
+    let (kills, outages) = (setting("KILLS", 4), setting("OUTAGES", 1));
+    for round in 1..=kills + outages {
+        let due = u64::from(events) * u64::from(round) / u64::from(kills + outages + 1);
+        wait_for_long("more Acks", || {
+            let acknowledged = scene.ledger.acknowledged.load(Ordering::Relaxed);
+            (acknowledged >= due).then_some(())
+        });
+        match round % (kills / outages.max(1) + 1) {
+            0 => scene.kill_database(),
+            _ => scene.kill_relay(),
+        }
+    }
+    wait_for_long("all Acks", || {
+        players.iter().all(JoinHandle::is_finished).then_some(())
+    });
+    scene.stop.store(true, Ordering::SeqCst);
+    let mut players: Vec<_> = players
+        .into_iter()
+        .map(|player| player.join().unwrap())
+        .collect();
+    for player in &mut players {
+        assert_eq!(player.acknowledged, last, "host {}", player.number);
+        assert_eq!(scene.tally.missing(player.number, last), [0_u32; 0]);
+        // Its bookmark is at its end, whoever is asked.
+        player.restart();
+        wait_for_long("an answer", || {
+            player.step(last, &scene.ledger);
+            player.is_subscribed().then_some(())
+        });
+        assert_eq!(player.acknowledged, last);
+    }
+    let (arrivals, distinct) = (scene.tally.arrivals(), scene.tally.distinct());
+    assert_eq!(distinct, usize::try_from(last * hosts).unwrap());
+    let repeats = (arrivals - distinct) as f64 / distinct as f64 * 100.0;
+    println!(
+        "{distinct} events, {repeats:.2} % repeats, {:?}",
+        scene.ledger
+    );
+    assert_eq!(scene.tally.errors(), [""; 0]);
+}

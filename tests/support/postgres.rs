@@ -1,0 +1,286 @@
+//! A real PostgreSQL, and a real pgbouncer before it.
+
+use super::{Pair, Process, TempDir, free_port, wait_for};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The account of relays, and its password.
+pub(crate) const USER: &str = "wecrelay";
+const PASSWORD: &str = "it's a: secret\\";
+/// Neither program runs as root: nobody does it, as Debian has it.
+const NOBODY: u32 = 65534;
+
+/// A running server with the database `wec`, which has no tables of ours.
+pub(crate) struct Postgres {
+    dir: TempDir,
+    port: u16,
+    programs: PathBuf,
+    process: Option<Process>,
+}
+
+impl Postgres {
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With TLS by this certificate.
+    #[track_caller]
+    pub(crate) fn start_secure(own: &Pair) -> Self {
+        let read = |file: &str| std::fs::read(file).unwrap();
+        let (certificate, key) = (read(&own.certificate), read(&own.key));
+        let postgres =
+            Self::prepared("ssl = on\nssl_cert_file = 'own.pem'\nssl_key_file = 'own.key'\n");
+        for (name, bytes) in [("own.pem", certificate), ("own.key", key)] {
+            let file = postgres.dir.file(&format!("data/{name}"));
+            std::fs::write(&file, bytes).unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+            give_away(Path::new(&file));
+        }
+        postgres.up()
+    }
+
+    /// With further lines of postgresql.conf.
+    #[track_caller]
+    pub(crate) fn start_with(settings: &str) -> Self {
+        Self::prepared(settings).up()
+    }
+
+    fn prepared(settings: &str) -> Self {
+        let programs = newest_programs();
+        let dir = TempDir::new();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        give_away(dir.path());
+        let port = free_port();
+        let mut init = unprivileged(&programs.join("initdb"));
+        init.args([
+            "-D",
+            &dir.file("data"),
+            "-U",
+            "owner",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ])
+        .args([
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--no-sync",
+        ])
+        .current_dir(dir.path());
+        done(init.output().unwrap(), "initdb");
+        let config = format!(
+            "{}listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
+             fsync = off\nlogging_collector = off\n{settings}",
+            std::fs::read_to_string(dir.file("data/postgresql.conf")).unwrap(),
+            dir.path().display()
+        );
+        std::fs::write(dir.file("data/postgresql.conf"), config).unwrap();
+        Self {
+            dir,
+            port,
+            programs,
+            process: None,
+        }
+    }
+
+    #[track_caller]
+    fn up(mut self) -> Self {
+        self.restart();
+        let password = PASSWORD.replace('\'', "''");
+        self.sql_in(
+            "postgres",
+            &format!("CREATE ROLE {USER} LOGIN PASSWORD '{password}'"),
+        );
+        self.sql_in("postgres", "CREATE DATABASE wec");
+        self.sql("GRANT CREATE ON SCHEMA public TO wecrelay");
+        let line = format!(
+            "*:*:*:{USER}:{}\n",
+            PASSWORD.replace('\\', "\\\\").replace(':', "\\:")
+        );
+        self.write_secret("pgpass", &line);
+        self
+    }
+
+    /// Starts it again.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        let mut command = unprivileged(&self.programs.join("postgres"));
+        command
+            .args(["-D", &self.dir.file("data")])
+            .current_dir(self.dir.path());
+        let mut process = Process::start(command);
+        process.wait_for_log("database system is ready to accept connections");
+        self.process = Some(process);
+    }
+
+    /// SIGKILL for all of its processes.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+        // Its children notice that it has gone, and go as well.
+        let lock = self.dir.file("data/postmaster.pid");
+        wait_for("the end of PostgreSQL's processes", || {
+            let fresh = std::net::TcpListener::bind(("127.0.0.1", self.port));
+            fresh.is_ok().then_some(())
+        });
+        let _ = std::fs::remove_file(lock);
+    }
+
+    /// SIGINT: a fast shutdown.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.signal(rustix::process::Signal::INT);
+        process.wait();
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its socket.
+    pub(crate) fn folder(&self) -> String {
+        self.dir.path().display().to_string()
+    }
+
+    /// A file that only we read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) -> String {
+        let file = self.dir.file(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+        file
+    }
+
+    /// For `--store`, without TLS.
+    pub(crate) fn url(&self) -> String {
+        self.url_on(self.port, "sslmode=disable")
+    }
+
+    /// The same through another port, with any settings.
+    pub(crate) fn url_on(&self, port: u16, settings: &str) -> String {
+        let passfile = self.dir.file("pgpass");
+        format!("postgresql://{USER}@127.0.0.1:{port}/wec?passfile={passfile}&{settings}")
+    }
+
+    /// Runs statements as the owner of the server; answers what they say.
+    #[track_caller]
+    pub(crate) fn sql(&self, text: &str) -> String {
+        self.sql_in("wec", text)
+    }
+
+    #[track_caller]
+    fn sql_in(&self, database: &str, text: &str) -> String {
+        let mut command = Command::new(self.programs.join("psql"));
+        command
+            .args([
+                "-h",
+                &self.folder(),
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "owner",
+            ])
+            .args(["-d", database, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text]);
+        done(command.output().unwrap(), text)
+    }
+}
+
+/// A running pgbouncer in transaction mode.
+pub(crate) struct Pgbouncer {
+    _process: Process,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Pgbouncer {
+    const PROGRAM: &str = "/usr/sbin/pgbouncer";
+
+    #[track_caller]
+    pub(crate) fn start(postgres: &Postgres) -> Self {
+        let installed = Path::new(Self::PROGRAM).exists();
+        assert!(installed, "pgbouncer is not installed: run scripts/peers");
+        let (dir, port) = (TempDir::new(), free_port());
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        give_away(dir.path());
+        // Two connections for all relays: each transaction may get another one.
+        let config = format!(
+            "[databases]\nwec = host=127.0.0.1 port={} dbname=wec pool_size=2\n[pgbouncer]\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
+             server_round_robin = 1\nlogfile =\npidfile =\n",
+            postgres.port,
+            dir.file("users.txt")
+        );
+        std::fs::write(dir.file("pgbouncer.ini"), config).unwrap();
+        std::fs::write(
+            dir.file("users.txt"),
+            format!("\"{USER}\" \"{PASSWORD}\"\n"),
+        )
+        .unwrap();
+        let mut command = unprivileged(Path::new(Self::PROGRAM));
+        command
+            .arg(dir.file("pgbouncer.ini"))
+            .current_dir(dir.path());
+        let mut process = Process::start(command);
+        process.wait_for_log("process up");
+        Self {
+            _process: process,
+            port,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Where Debian has the newest version.
+fn newest_programs() -> PathBuf {
+    let all = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let versions = all.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let version: u32 = path.file_name()?.to_str()?.parse().ok()?;
+        path.join("bin/postgres")
+            .exists()
+            .then_some((version, path.join("bin")))
+    });
+    let newest = versions.max();
+    newest
+        .expect("PostgreSQL is not installed: run scripts/peers")
+        .1
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn unprivileged(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn give_away(path: &Path) {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+#[track_caller]
+fn done(output: Output, what: &str) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {said}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
