@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::auth::domain::{self, Asked, Within};
 use crate::auth::kerberos::{self, Proven};
+use crate::auth::scheme::Scheme;
 use crate::auth::{Bindings, Error, Identity, Policy, Step, Verdict};
 use crate::protocol::ntlm::{
     self, ExpectAuthenticate, ExpectNegotiate, Progress, Question, messages,
@@ -124,31 +125,6 @@ impl Acceptor {
                 .unwrap_or_else(Step::Deny),
             _ => Step::Deny(Error::OutOfTurn),
         }
-    }
-}
-
-/// The words that we answer to.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Scheme {
-    Negotiate,
-    Ntlm,
-    Kerberos,
-}
-
-impl Scheme {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Negotiate => "Negotiate",
-            Self::Ntlm => "NTLM",
-            Self::Kerberos => "Kerberos",
-        }
-    }
-
-    /// A whole header value.
-    pub(super) fn value(self, token: &[u8]) -> String {
-        let mut value = format!("{} ", self.word());
-        BASE64.encode_string(token, &mut value);
-        value
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::auth::acceptor::Scheme;
+use crate::auth::scheme::Scheme;
 use crate::auth::ties::{self, Shown};
 use crate::auth::{Error, Identity, Policy, SecurityContext, Step};
 use crate::protocol::ntlm::crypto::Key;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::auth::acceptor::Scheme;
+use crate::auth::scheme::Scheme;
 use crate::auth::ties::{self, Shown};
 use crate::auth::{Error, Identity, Policy, Protocol, SecurityContext, Step};
 use crate::protocol::kerberos::{Accepted, Refused, Rules, Session};

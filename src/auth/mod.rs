@@ -16,6 +16,7 @@ mod kerberos;
 mod nonces;
 pub mod ntlm_helper;
 mod passwords;
+mod scheme;
 mod ties;
 
 use std::fmt;

@@ -1,8 +1,6 @@
 //! What codes and states mean, and what to do.
 
-use super::record::Ended;
-use super::reports::Reported;
-use super::state::Cause;
+use super::record::{Clones, Ended, Refused, Reported};
 use crate::windows::remedies;
 
 /// Likely causes where a host fetches its subscriptions and sends nothing.
@@ -11,6 +9,23 @@ const SILENT: &str = "it got its subscriptions and has sent nothing since: it ca
     read its logs (group Event Log Readers, then a reboot)";
 /// The same where it is heard of no more.
 const LOST: &str = "not heard from: off, without network, or its WinRM service is stopped";
+
+/// Why a host is not well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause<'h> {
+    /// No subscription is for it.
+    Refused(&'h Refused),
+    /// Two hosts have its name.
+    Clones(&'h Clones),
+    /// It ended a subscription.
+    Ended(&'h Ended),
+    /// It has reported trouble itself.
+    Reported(&'h Reported),
+    /// It fetches its subscriptions, and sends nothing.
+    Silent,
+    /// It is heard of no more.
+    Lost,
+}
 
 /// Why a host is not well, in words.
 pub(super) fn cause(cause: Cause<'_>) -> String {

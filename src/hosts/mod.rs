@@ -15,11 +15,12 @@ mod state;
 mod times;
 
 pub use cause::cause;
-pub use record::{Clones, Ended, Followed, Gaps, Host, Refused};
+pub use explain::Cause;
+pub use record::{Clones, Ended, Followed, Gaps, Host, Refused, Reported};
 pub use refusals::{MOST_REFUSALS, Refusal};
-pub use reports::{CHANNEL, Report, Reported};
+pub use reports::{CHANNEL, Report};
 pub use saved::{Changes, Pulse, Saved};
-pub use state::{Cause, Moment, State};
+pub use state::{Moment, State};
 
 use crate::bookmark::{BatchFacts, Stored};
 use record::{follow, shorten};

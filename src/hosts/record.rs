@@ -1,7 +1,6 @@
 //! What is known of one host.
 
 use super::Asked;
-use super::reports::Reported;
 use crate::bookmark::Runs;
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use serde::{Deserialize, Serialize};
@@ -317,4 +316,22 @@ pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Follo
     let followed = &mut host.subscriptions[at];
     followed.heartbeat = asked.heartbeat;
     followed
+}
+
+/// A trouble that a host has reported, and has not reported as over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// When it did so last, by its clock.
+    pub at: u64,
+    /// The event: 101 and 102 speak of a subscription, 105 and 107 of a collector's address.
+    pub event: u16,
+    /// The subscription or the address.
+    pub subject: String,
+    /// The Windows error, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Its words.
+    pub text: String,
+    /// How often.
+    pub count: u64,
 }

@@ -1,31 +1,12 @@
 //! What hosts say themselves of their forwarding, in a log of theirs that is forwarded too.
 
-use super::record::{Host, shorten, unix};
-use serde::{Deserialize, Serialize};
+use super::record::{Host, Reported, shorten, unix};
 
 /// The log in which a host says how its forwarding goes.
 pub const CHANNEL: &str = "Microsoft-Windows-Forwarding/Operational";
 
 /// Reports of one host that are kept.
 const MOST: usize = 8;
-
-/// A trouble that a host has reported, and has not reported as over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reported {
-    /// When it did so last, by its clock.
-    pub at: u64,
-    /// The event: 101 and 102 speak of a subscription, 105 and 107 of a collector's address.
-    pub event: u16,
-    /// The subscription or the address.
-    pub subject: String,
-    /// The Windows error, if it named one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u32>,
-    /// Its words.
-    pub text: String,
-    /// How often.
-    pub count: u64,
-}
 
 /// An event of that log.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,7 @@
 //! How a host is, judged by its heartbeat interval.
 
-use super::explain;
-use super::record::{Clones, Ended, Followed, Host, Refused};
-use super::reports::Reported;
+use super::explain::{self, Cause};
+use super::record::{Clones, Followed, Host, Reported};
 
 /// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
 const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
@@ -152,21 +151,4 @@ impl Host {
                 _ => None,
             })
     }
-}
-
-/// Why a host is not well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause<'h> {
-    /// No subscription is for it.
-    Refused(&'h Refused),
-    /// Two hosts have its name.
-    Clones(&'h Clones),
-    /// It ended a subscription.
-    Ended(&'h Ended),
-    /// It has reported trouble itself.
-    Reported(&'h Reported),
-    /// It fetches its subscriptions, and sends nothing.
-    Silent,
-    /// It is heard of no more.
-    Lost,
 }

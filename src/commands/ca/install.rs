@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Error;
-use super::desk::Paths;
 use super::files::{self, SECRET};
 use super::index::{Index, Kind};
+use super::paths::Paths;
 
 /// Copies authority, revocation list and server certificates with their keys; says what
 /// is to be done then. The authority's own key stays where it is.

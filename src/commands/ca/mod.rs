@@ -11,6 +11,7 @@ mod files;
 mod index;
 mod install;
 mod names;
+mod paths;
 mod pfx;
 mod report;
 mod windows;

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use openssl::x509::{X509, X509Crl};
 
-use super::desk::Paths;
 use super::index::{Index, Kind, State};
+use super::paths::Paths;
 use super::windows::{self, Facts};
 use super::{Error, authority, files, names};
 use crate::cli::{ManagerOptions, PolicyOptions};

@@ -12,8 +12,6 @@ use der::{Decode, Encode, Sequence};
 
 pub use self::fields::{Application, Flags, Number, Octets, Text};
 
-use super::principal::escape;
-
 /// `pvno` of every message.
 pub const VERSION: Number = Number(5);
 /// `msg-type` of an AP-REQ.
@@ -335,4 +333,16 @@ pub struct KrbErrorBody {
     /// Not used.
     #[asn1(context_specific = "12", optional = "true")]
     pub e_data: Option<Octets>,
+}
+
+/// What could be mistaken for a separator gets a backslash before it.
+pub(super) fn escape(f: &mut fmt::Formatter<'_>, component: &str) -> fmt::Result {
+    for c in component.chars() {
+        match c {
+            '\\' | '/' | '@' => write!(f, "\\{c}")?,
+            c if c.is_control() => write!(f, "{}", c.escape_default())?,
+            c => write!(f, "{c}")?,
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::messages::{PrincipalName, Text};
+use super::messages::{PrincipalName, Text, escape};
 
 /// A name within a realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +45,4 @@ impl fmt::Display for Principal {
         }
         write!(f, "@{}", self.realm)
     }
-}
-
-/// What could be mistaken for a separator gets a backslash before it.
-pub(super) fn escape(f: &mut fmt::Formatter<'_>, component: &str) -> fmt::Result {
-    for c in component.chars() {
-        match c {
-            '\\' | '/' | '@' => write!(f, "\\{c}")?,
-            c if c.is_control() => write!(f, "{}", c.escape_default())?,
-            c => write!(f, "{c}")?,
-        }
-    }
-    Ok(())
 }

@@ -1,10 +1,7 @@
 //! The list of attributes in TargetInfo and in NTLMv2 responses (MS-NLMP 2.2.2.1).
 
 use crate::base::wire::{self, Reader};
-use crate::protocol::ntlm::layout::ParseError;
-
-/// Most pairs in one list; Windows knows eleven kinds, each at most once.
-pub const MAX_AV_PAIRS: usize = 64;
+use crate::protocol::ntlm::layout::{MAX_AV_PAIRS, ParseError};
 
 /// Bit of the `Flags` pair: the AUTHENTICATE message carries a MIC.
 pub const AV_MIC_PRESENT: u32 = 2;

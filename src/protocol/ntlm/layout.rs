@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::base::wire::{self, Reader, Truncated};
-use crate::protocol::ntlm::av_pairs::MAX_AV_PAIRS;
 use crate::protocol::ntlm::flags::Flags;
+
+/// Most pairs in one list; Windows knows eleven kinds, each at most once.
+pub const MAX_AV_PAIRS: usize = 64;
 
 /// Longest message in bytes: all offsets of a response stay below 64 KiB.
 pub const MAX_MESSAGE: usize = 64 * 1024;

@@ -9,9 +9,9 @@
 use crate::base::wire::{self, Reader, Truncated};
 use crate::protocol::ntlm::layout::{Field, Payload, SIGNATURE, lowest_offset, open, start};
 
-pub use crate::protocol::ntlm::av_pairs::{AV_MIC_PRESENT, AvPair, AvPairs, MAX_AV_PAIRS};
+pub use crate::protocol::ntlm::av_pairs::{AV_MIC_PRESENT, AvPair, AvPairs};
 pub use crate::protocol::ntlm::flags::Flags;
-pub use crate::protocol::ntlm::layout::{MAX_MESSAGE, MAX_NAME, ParseError};
+pub use crate::protocol::ntlm::layout::{MAX_AV_PAIRS, MAX_MESSAGE, MAX_NAME, ParseError};
 
 /// The type of an NTLM message (1, 2, 3), or none if it is no such message.
 #[must_use]

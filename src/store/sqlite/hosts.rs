@@ -19,23 +19,6 @@ use crate::bookmark;
 use crate::hosts::{Changes, Host, Key, Pulse, Saved};
 use crate::store::Error;
 
-/// The tables that version 2 has added.
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE host (
-        authenticated INTEGER NOT NULL,
-        identity TEXT NOT NULL,
-        machine TEXT NOT NULL,
-        last_seen INTEGER NOT NULL,
-        facts TEXT NOT NULL,
-        PRIMARY KEY (authenticated, identity, machine)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE refusal (facts TEXT NOT NULL) STRICT;
-    CREATE TABLE relay (
-        started INTEGER NOT NULL,
-        written INTEGER NOT NULL,
-        stopped INTEGER NOT NULL
-    ) STRICT;";
-
 const PUT: &str = "
     INSERT INTO host (authenticated, identity, machine, last_seen, facts)
     VALUES (?1, ?2, ?3, ?4, ?5)

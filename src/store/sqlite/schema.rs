@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{explain, hosts};
+use super::explain;
 use crate::store::Error;
 
 /// Version of the tables, kept in the database's `user_version`.
@@ -26,6 +26,23 @@ const BOOKMARKS: &str = "
         updated INTEGER NOT NULL,
         PRIMARY KEY (subscription, authenticated, identity, machine_id)
     ) STRICT, WITHOUT ROWID;";
+
+/// The tables that version 2 has added.
+const HOSTS: &str = "
+    CREATE TABLE host (
+        authenticated INTEGER NOT NULL,
+        identity TEXT NOT NULL,
+        machine TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        facts TEXT NOT NULL,
+        PRIMARY KEY (authenticated, identity, machine)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusal (facts TEXT NOT NULL) STRICT;
+    CREATE TABLE relay (
+        started INTEGER NOT NULL,
+        written INTEGER NOT NULL,
+        stopped INTEGER NOT NULL
+    ) STRICT;";
 
 /// What version 3 has added: ages in seconds that relays have run, which begin at nothing for
 /// all that is there already, and who answers for a source without identity.
@@ -58,8 +75,8 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // That is done beside it: see Checkpoints.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let missing: String = match version(connection)? {
-        0 => format!("{BOOKMARKS} {} {AGES}", hosts::SCHEMA),
-        1 => format!("{} {AGES}", hosts::SCHEMA),
+        0 => format!("{BOOKMARKS} {} {AGES}", HOSTS),
+        1 => format!("{} {AGES}", HOSTS),
         2 => AGES.to_owned(),
         _ => return Ok(()),
     };

@@ -1,0 +1,54 @@
+//! Where the files of an authority are.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::index::Kind;
+
+/// Where things are.
+pub(super) struct Paths(PathBuf);
+
+impl Paths {
+    pub(super) fn of(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.0.join("ca.pem")
+    }
+
+    pub(super) fn key(&self) -> PathBuf {
+        self.0.join("ca.key")
+    }
+
+    pub(super) fn list(&self) -> PathBuf {
+        self.0.join("crl.pem")
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.0.join("index.txt")
+    }
+
+    /// A file of what was issued: folder by kind, name, and this ending.
+    pub(super) fn issued(&self, kind: Kind, name: &str, ending: &str) -> PathBuf {
+        let folder = match kind {
+            Kind::Server => "servers",
+            Kind::Host => "hosts",
+        };
+        // Colons of IPv6 addresses are unwelcome in names of files.
+        let name = name.replace(':', "-");
+        self.0.join(folder).join(format!("{name}.{ending}"))
+    }
+
+    /// That there is an authority.
+    pub(super) fn need_authority(&self) -> Result<(), Error> {
+        if self.index().exists() {
+            return Ok(());
+        }
+        let dir = self.0.display();
+        Err(Error::Refused(format!(
+            "there is no authority in {dir}: make one with wecrelay ca init --dir {dir}, or give \
+             --dir of one"
+        )))
+    }
+}
