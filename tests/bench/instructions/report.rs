@@ -57,9 +57,10 @@ impl Row {
     /// Our own code and all, in per cent of another's.
     fn percent(&self, base: &Self) -> (f64, f64) {
         let own = |row: &Self| row.costs.of_owner(Owner::Relay);
+        // The quotient first: of a row and itself it is exactly 1.
         (
-            100.0 * own(self) / own(base),
-            100.0 * self.costs.total() / base.costs.total(),
+            100.0 * (own(self) / own(base)),
+            100.0 * (self.costs.total() / base.costs.total()),
         )
     }
 }
