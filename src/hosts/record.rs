@@ -85,6 +85,9 @@ pub struct Followed {
     /// TimeCreated of the newest event, by the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_created: Option<u64>,
+    /// The same as it was told, whatever the relay's clock was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_created: Option<u64>,
     /// When the last heartbeat came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat: Option<u64>,
@@ -208,6 +211,7 @@ impl Followed {
             last_event: None,
             first_created: None,
             last_created: None,
+            told_created: None,
             last_heartbeat: None,
             events: 0,
             gaps: Vec::new(),
@@ -242,12 +246,29 @@ impl Followed {
                 (None, oldest) => oldest.map(|oldest| unix(oldest).min(now)),
                 (first, _) => first,
             };
-            let newest = runs.newest.map(|newest| unix(newest).min(now));
-            self.last_created = self.last_created.max(newest);
+            if let Some(newest) = runs.newest.map(unix) {
+                self.note_created(now, newest);
+            }
             if let Some(channel) = whole {
                 self.note_gaps(now, &runs, before, channel);
             }
         }
+    }
+
+    fn note_created(&mut self, now: u64, newest: u64) {
+        self.last_created = self.last_created.max(Some(newest.min(now)));
+        // One from the future does not stay: the host's clock may have been set since.
+        let before = self.told_created.filter(|told| *told <= now);
+        self.told_created = before.max(Some(newest));
+    }
+
+    /// The relay's clock was set, and its times with it. What came while it was ahead seemed
+    /// old, and is as old as its host says.
+    pub(super) fn review_created(&mut self) {
+        let told = self
+            .told_created
+            .filter(|told| Some(*told) <= self.last_event);
+        self.last_created = self.last_created.max(told);
     }
 
     fn note_gaps(&mut self, now: u64, runs: &Runs, before: Option<u64>, channel: String) {

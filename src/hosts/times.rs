@@ -1,7 +1,7 @@
 //! Times and ages in the table, which neither a jump of the clock nor a relay that was down
 //! may change.
 
-use super::{Host, Key, Table};
+use super::{Followed, Host, Key, Table};
 use std::rc::Rc;
 
 impl Host {
@@ -40,6 +40,8 @@ impl Table {
         self.refusals.each_time(shift);
         for row in self.rows.values_mut() {
             row.host.each_time(shift);
+            let followed = row.host.subscriptions.iter_mut();
+            followed.for_each(Followed::review_created);
         }
         let keys: Vec<_> = self.rows.keys().cloned().collect();
         keys.iter().for_each(|key| self.set_dirty(key));

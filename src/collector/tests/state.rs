@@ -178,6 +178,31 @@ fn states_and_lags_survive_a_clock_that_is_set() {
 }
 
 #[test]
+fn what_came_while_the_clock_was_ahead_is_not_old_for_ever() {
+    const YEARS: i64 = 3650 * 86_400;
+    let mut pair = Pair::new(&["tcp://receiver"]);
+    let lag = |pair: &Pair| {
+        let at = pair.collector.moment(pair.now);
+        pair.collector.hosts().iter().next().unwrap().lag(at.now)
+    };
+    pair.advance(seconds(1));
+    set_clock(&mut pair, YEARS);
+    pair.advance(seconds(1));
+    let mut host = pair.host("a.example.com");
+    pair.post(&mut host, 1..=1);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert!(lag(&pair) > Some(300_000_000));
+    // Further astray, then back.
+    for by in [-2 * YEARS, YEARS] {
+        set_clock(&mut pair, by);
+        pair.advance(seconds(1));
+    }
+    assert!(lag(&pair) < Some(10), "{:?}", lag(&pair));
+    pair.advance(seconds(500));
+    assert!((500..510).contains(&lag(&pair).unwrap()));
+}
+
+#[test]
 fn one_event_from_the_future_does_not_blind_the_lag() {
     let mut pair = Pair::new(&["tcp://receiver"]);
     let mut host = pair.host("a.example.com");
