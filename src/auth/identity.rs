@@ -48,7 +48,7 @@ pub struct Identity {
     /// What its bookmarks are kept under.
     key: String,
     /// Names under which 0.1 kept its bookmarks.
-    former: Vec<String>,
+    former: Rc<[String]>,
 }
 
 impl Identity {
@@ -75,7 +75,7 @@ impl Identity {
     pub fn account(account: ntlm::Name, method: Method, claimed: String) -> Self {
         let name = account.to_string();
         Self {
-            former: vec![claimed],
+            former: [claimed].into(),
             ..Self::new(Subject::Account(account), method, name, None)
         }
     }
@@ -84,7 +84,7 @@ impl Identity {
     #[must_use]
     pub fn domain_account(claimed: &Account) -> Self {
         let name = claimed.name();
-        let former = vec![name.clone()];
+        let former = [name.clone()].into();
         let account = claimed.typed();
         let subject = Subject::DomainAccount(account);
         // NTLM does not tell the groups of an account.
@@ -119,7 +119,7 @@ impl Identity {
             (None, _) => false,
         };
         Self {
-            former,
+            former: former.into(),
             is_machine,
             ..Self::new(subject, Method::Kerberos, name, Some(token))
         }
@@ -135,7 +135,7 @@ impl Identity {
             method,
             token: token.map(Rc::new),
             is_machine: true,
-            former: Vec::new(),
+            former: [].into(),
         }
     }
 
@@ -152,9 +152,9 @@ impl Identity {
         &self.key
     }
 
-    /// Names under which earlier versions kept its bookmarks.
+    /// Names under which earlier versions kept its bookmarks, and knew the host.
     #[must_use]
-    pub fn former(&self) -> &[String] {
+    pub fn former(&self) -> &Rc<[String]> {
         &self.former
     }
 }

@@ -604,7 +604,7 @@ fn who_an_account_is_does_not_depend_on_what_a_client_calls_its_domain() {
     let identity = Identity::ntlm(&forged, Some(line.clone()));
     assert_eq!(identity.name, "ws7");
     assert_eq!(identity.key(), "account:ws7");
-    assert_eq!(identity.former(), ["X\\host/dc01.example/\\WS7"]);
+    assert_eq!(**identity.former(), ["X\\host/dc01.example/\\WS7"]);
     let by_digest = Identity::account(line, Method::Digest, "ws7".into());
     assert_eq!(by_digest.key(), identity.key());
     // Of another kind with the same name.

@@ -72,6 +72,7 @@ impl Source {
             address: self.address,
             method: method.as_str(),
             sid: self.identity.sid().map(|sid| sid.to_string()),
+            former: Rc::clone(self.identity.former()),
         }
     }
 

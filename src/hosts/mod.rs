@@ -73,6 +73,8 @@ pub struct Sender {
     pub method: &'static str,
     /// The SID of its account in a domain.
     pub sid: Option<String>,
+    /// Names by which earlier versions knew it.
+    pub former: Rc<[String]>,
 }
 
 /// A subscription as far as the table needs it.
@@ -98,6 +100,8 @@ pub struct Table {
     rows: HashMap<Rc<Key>, Row>,
     dirty: VecDeque<Rc<Key>>,
     refusals: Refusals,
+    /// Keys that hosts have left for new ones, and that are still stored.
+    left: Vec<Rc<Key>>,
     up_since: u64,
     /// Seconds that relays have run with this state.
     ran: u64,
@@ -323,15 +327,17 @@ impl Table {
         }
     }
 
-    /// Makes room, if there was none for a new host. Answers the hosts to forget.
+    /// Makes room, if there was none for a new host. Answers the keys to forget, those too
+    /// that hosts have left for new ones.
     pub fn make_room(&mut self) -> Vec<Rc<Key>> {
+        let mut gone = std::mem::take(&mut self.left);
         if !std::mem::take(&mut self.is_crowded) {
-            return Vec::new();
+            return gone;
         }
         let mut ages: Vec<_> = self.rows.values().map(|row| row.host.last_seen).collect();
         let some = ages.len() / 20;
         let (_, &mut limit, _) = match ages.len() {
-            0 => return Vec::new(),
+            0 => return gone,
             _ => ages.select_nth_unstable(some),
         };
         let old = self.rows.iter().filter(|(_, r)| r.host.last_seen <= limit);
@@ -339,13 +345,14 @@ impl Table {
         for key in &old {
             self.rows.remove(key);
         }
-        old
+        gone.extend(old);
+        gone
     }
 
     /// Whether something is to be stored.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || self.refusals.is_dirty
+        !self.dirty.is_empty() || !self.left.is_empty() || self.refusals.is_dirty
     }
 
     /// What was taken to be stored was not: it counts as changed again.
@@ -380,17 +387,14 @@ impl Table {
         let key = Key::new(sender.identity.as_deref(), &sender.machine);
         let key = match self.rows.get_key_value(&key) {
             Some((known, _)) => Rc::clone(known),
-            None if self.rows.len() >= MOST_HOSTS => {
-                self.is_crowded = true;
-                return None;
-            }
-            None => {
-                let key = Rc::new(key);
-                let host = new_host(now, sender);
-                let is_dirty = false;
-                self.rows.insert(Rc::clone(&key), Row { host, is_dirty });
-                key
-            }
+            None => match self.take_former(&key, sender) {
+                Some(host) => self.insert(key, host),
+                None if self.rows.len() >= MOST_HOSTS => {
+                    self.is_crowded = true;
+                    return None;
+                }
+                None => self.insert(key, new_host(now, sender)),
+            },
         };
         let row = self.rows.get_mut(&key)?;
         let host = &mut row.host;
@@ -406,6 +410,33 @@ impl Table {
         act(host);
         self.set_dirty(&key);
         Some(key)
+    }
+
+    fn insert(&mut self, key: Key, host: Host) -> Rc<Key> {
+        let key = Rc::new(key);
+        let is_dirty = false;
+        self.rows.insert(Rc::clone(&key), Row { host, is_dirty });
+        key
+    }
+
+    /// What is known of a new host under a name that an earlier version had for it: it would
+    /// be told as another one that is silent.
+    fn take_former(&mut self, key: &Key, sender: &Sender) -> Option<Host> {
+        let former = sender.former.iter();
+        let former = former.map(|name| Key::new(Some(name), &key.machine));
+        // Whoever came by that name since the start has it still.
+        let is_left = |key: &Key| {
+            let row = self.rows.get(key);
+            row.is_some_and(|row| row.host.last_seen < self.up_since)
+        };
+        let former = former.filter(|former| former != key).find(is_left)?;
+        let (left, row) = self.rows.remove_entry(&former)?;
+        self.left.push(left);
+        let identity = sender.identity.clone();
+        Some(Host {
+            identity,
+            ..row.host
+        })
     }
 
     fn set_dirty(&mut self, key: &Rc<Key>) {

@@ -18,6 +18,7 @@ fn sender() -> Sender {
         address: [192, 0, 2, 7].into(),
         method: "kerberos",
         sid: None,
+        former: [].into(),
     }
 }
 
@@ -295,4 +296,52 @@ fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
     assert_eq!(state(&table, 301), State::Silent);
     table.note_heartbeat(302, &sender(), &asked());
     assert_eq!(state(&table, 303), State::Alive);
+}
+
+#[test]
+fn a_host_of_a_former_name_goes_on_under_its_new_one() {
+    let former = Sender {
+        identity: Some("ACME\\WEB1$".into()),
+        ..sender()
+    };
+    let mut before = Table::new(0);
+    before.note_events(5, &former, &asked()).unwrap();
+    let hosts: Vec<_> = before.iter().cloned().collect();
+    let mut table = Table::new(100);
+    table.load(Saved {
+        hosts,
+        ..Saved::default()
+    });
+    let renamed = Sender {
+        former: ["ACME\\web1$".to_owned()].into(),
+        ..sender()
+    };
+    // What calls itself otherwise is another host.
+    let other = Sender {
+        machine: "web2".into(),
+        ..renamed.clone()
+    };
+    table.note_heartbeat(110, &other, &asked());
+    assert!(table.make_room().is_empty());
+    let key = table.note_events(120, &renamed, &asked()).unwrap();
+    assert_eq!(table.len(), 2);
+    let host = table.get(&key).unwrap();
+    assert_eq!((host.first_seen, host.last_seen), (5, 120));
+    assert_eq!(host.identity, renamed.identity);
+    // The store has it under the new key only.
+    assert!(table.is_dirty());
+    let gone = table.make_room();
+    assert_eq!(
+        gone,
+        [Rc::new(Key::new(
+            former.identity.as_deref(),
+            &former.machine
+        ))]
+    );
+    assert!(table.take_dirty(9).contains(&key));
+    // One that came by that name since the start keeps it.
+    table.note_events(130, &former, &asked());
+    table.note_events(140, &renamed, &asked());
+    assert_eq!(table.len(), 3);
+    assert!(table.make_room().is_empty());
 }

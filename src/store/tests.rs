@@ -352,6 +352,7 @@ fn hosts_come_back_and_the_forgotten_do_not() {
             address: [192, 0, 2, 7].into(),
             method: "anonymous",
             sid: None,
+            former: [].into(),
         };
         let mut table = Table::new(5);
         let asked = Asked {

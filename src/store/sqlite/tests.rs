@@ -92,6 +92,7 @@ fn sender(number: u64) -> Sender {
         address: [192, 0, 2, 7].into(),
         method: "anonymous",
         sid: None,
+        former: [].into(),
     }
 }
 
