@@ -115,6 +115,7 @@ impl Session {
         }
         result?;
         self.answer_by = None;
+        desk.refusing.suspects.handle_answered();
         self.send_suspects(now, desk);
         self.fill(now, desk.queue, desk.refusing);
         Ok(outcome)
@@ -141,8 +142,13 @@ impl Session {
                 continue;
             }
             let message = desk.queue.message(position).unwrap_or_default();
-            // No room, or not its turn yet on this connection: a moment later is soon enough.
-            if !self.client.has_room() || desk.queue.position() <= position {
+            // Before others: while many wait, there never is room that is left over.
+            if !self.client.has_room() {
+                desk.refusing.suspects.wait_for_room();
+                break;
+            }
+            // Not its turn yet on this connection: a moment later is soon enough.
+            if desk.queue.position() <= position {
                 desk.refusing.suspects.put_off(now.monotonic + FIRST_RETRY);
                 break;
             }

@@ -112,6 +112,8 @@ pub(super) struct Suspects {
     due: BTreeSet<(Instant, u64)>,
     /// None is sent before: on a new connection others come first.
     not_before: Option<Instant>,
+    /// Whether one is due and found the window full: it has the next place in it.
+    is_next: bool,
     /// When cases are forgotten.
     sweep: Option<Instant>,
     named: usize,
@@ -140,17 +142,32 @@ impl Suspects {
     /// A message that is to be sent again now, if it is time for one.
     pub(super) fn next_due(&self, now: Now) -> Option<Position> {
         let &(_, position) = self.due.first()?;
-        let is_due = self.poll_timeout().is_some_and(|at| at <= now.monotonic);
+        let is_due = self.due_at().is_some_and(|at| at <= now.monotonic);
         is_due.then_some(Position(position))
     }
 
     /// A session begins: what may have ended the last one shall not be its first message.
     pub(super) fn handle_opened(&mut self, now: Now) {
         self.not_before = Some(now.monotonic + FIRST_RETRY);
+        self.is_next = false;
+    }
+
+    /// The window is full: nothing is to be done before the receiver has answered.
+    pub(super) fn wait_for_room(&mut self) {
+        self.is_next = true;
+    }
+
+    /// The receiver has answered.
+    pub(super) fn handle_answered(&mut self) {
+        self.is_next = false;
     }
 
     /// When there may be one.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.due_at().filter(|_| !self.is_next)
+    }
+
+    fn due_at(&self) -> Option<Instant> {
         let may = self.flying.len() < FLYING_MAX;
         let first = self.due.first().filter(|_| may).map(|(at, _)| *at);
         first.max(first.and(self.not_before))

@@ -3,6 +3,7 @@
 use super::super::session::PASSED_OVER_TIME;
 use super::super::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
 use super::*;
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 /// How the receiver treats a message.
@@ -159,6 +160,41 @@ fn a_message_that_is_never_answered_holds_up_nobody() {
     let pushed = usize::try_from(scene.next - 1).unwrap();
     assert_eq!(others(&scene), pushed);
     assert!(scene.link.is_idle());
+}
+
+#[test]
+fn a_message_is_sent_again_though_the_window_is_always_full() {
+    for bad in [Way::Refuse, Way::Skip] {
+        let mut scene = scene("relp://h");
+        scene.open();
+        scene.push(1);
+        let way = poisoned(bad);
+        let mut read = VecDeque::new();
+        let time = PASSED_OVER_TIME * 4;
+        let end = scene.now.monotonic + time;
+        while scene.now.monotonic < end {
+            scene.wait(Duration::from_millis(50));
+            scene.link.handle_timeout(scene.now);
+            scene.take_judged();
+            scene.push(relp::WINDOW);
+            scene.flow();
+            read.extend(scene.commands());
+            // It never keeps up.
+            let now: Vec<_> = read.drain(..relp::WINDOW / 2).collect();
+            for (number, _, message) in now {
+                match way(&message) {
+                    Way::Accept => scene.receive(format!("{number} rsp 6 200 OK\n").as_bytes()),
+                    Way::Refuse => scene.receive(format!("{number} rsp 7 500 bad\n").as_bytes()),
+                    _ => None,
+                };
+                scene.take_judged();
+                scene.flow();
+                read.extend(scene.commands());
+            }
+        }
+        assert_eq!(scene.failed, [0]);
+        assert_eq!(scene.link.facts().refused, u64::from(STRIKES));
+    }
 }
 
 #[test]
