@@ -6,6 +6,7 @@ mod speaks;
 mod tls_probe;
 
 use crate::base::visible::visible;
+use crate::output::link::{Dial, Step};
 use crate::output::{Settings, Target};
 use crate::protocol::relp::{self, Answer, Client};
 use crate::syslog::framing::Framing;
@@ -14,14 +15,12 @@ use crate::tls::connector::{Connector, Progress, Secured};
 use speaks::Speaks;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long each step may take, as for the relay itself.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a receiver may take to refuse our certificate after a TLS 1.3 handshake.
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -49,28 +48,17 @@ fn attempt(
 ) -> Result<(), String> {
     match &settings.target {
         Target::Udp { host, port } => {
-            resolve(host, *port, facts)?;
+            let place = (host.as_str(), *port);
+            let dial = Dial::new(Some(place));
+            resolve(place, dial.look_up_time(), facts)?;
             facts.push("UDP does not tell whether anybody listens".to_owned());
             Ok(())
         }
-        Target::Tcp { host, port } => {
+        Target::Tcp { host, port } | Target::Relp { host, port } => {
             let place = (host.as_str(), *port);
-            let mut line = open(settings, connector, place, facts)?;
-            match line {
-                Line::Plain(_) if settings.framing == Framing::OctetCounting => {
-                    drop(line);
-                    wait(place, facts)
-                }
-                _ => line.settle(),
-            }
-        }
-        Target::Relp { host, port } => {
-            let place = (host.as_str(), *port);
-            let line = open(settings, connector, place, facts)?;
-            let plain = matches!(line, Line::Plain(_));
-            greet(line, facts).map_err(|why| match plain {
-                true => with_what_speaks(why, place),
-                false => why,
+            let mut dial = Dial::new(Some(place));
+            try_each(&mut dial, place, facts, |way, facts| {
+                reach(settings, connector, way, facts)
             })
         }
         Target::Unix { path, stream } => {
@@ -89,9 +77,78 @@ fn attempt(
     }
 }
 
-fn resolve(host: &str, port: u16, facts: &mut Vec<String>) -> Result<Vec<SocketAddr>, String> {
+/// One address, and how long each step towards it may take.
+#[derive(Clone, Copy)]
+struct Way {
+    address: SocketAddr,
+    time: Duration,
+    /// Whether a name led to it.
+    is_named: bool,
+}
+
+/// Looks up and goes from address to address as the relay itself does, until one is good.
+fn try_each(
+    dial: &mut Dial,
+    place: (&str, u16),
+    facts: &mut Vec<String>,
+    mut reach: impl FnMut(Way, &mut Vec<String>) -> Result<(), String>,
+) -> Result<(), String> {
+    let is_named = place.0.parse::<IpAddr>().is_err();
+    let mut step = dial.go_on();
+    if step == Step::LookUp {
+        let found = resolve(place, dial.look_up_time(), facts)?;
+        dial.handle_resolved(&found);
+        step = dial.next_known();
+    }
+    while let Step::Connect(address) = step {
+        let time = dial.step_time();
+        let way = Way {
+            address,
+            time,
+            is_named,
+        };
+        let Err(why) = reach(way, facts) else {
+            let others = dial.reasons();
+            facts.extend(others.map(|others| format!("passed over for this address: {others}")));
+            return Ok(());
+        };
+        if !dial.handle_failed(&why) {
+            return Err(dial.reasons().unwrap_or(why));
+        }
+        step = dial.go_on();
+    }
+    Err(format!("{} has no address", place.0))
+}
+
+/// Whether one address would take events.
+fn reach(
+    settings: &Settings,
+    connector: Option<&Connector>,
+    way: Way,
+    facts: &mut Vec<String>,
+) -> Result<(), String> {
+    let mut line = open(settings, connector, way, facts)?;
+    let is_plain = matches!(line, Line::Plain(_));
+    match settings.target {
+        Target::Relp { .. } => greet(line, facts).map_err(|why| match is_plain {
+            true => with_what_speaks(why, way),
+            false => why,
+        }),
+        _ if is_plain && settings.framing == Framing::OctetCounting => {
+            drop(line);
+            wait(way, facts)
+        }
+        _ => line.settle(),
+    }
+}
+
+fn resolve(
+    (host, port): (&str, u16),
+    time: Duration,
+    facts: &mut Vec<String>,
+) -> Result<Vec<SocketAddr>, String> {
     let begun = Instant::now();
-    let found = resolver::lookup(host, port)
+    let found = resolver::lookup_within(host, port, time)
         .map_err(|error| format!("{host} has no address: {error}; see DNS and /etc/hosts"))?;
     let addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();
     if addresses != [host] {
@@ -104,23 +161,22 @@ fn resolve(host: &str, port: u16, facts: &mut Vec<String>) -> Result<Vec<SocketA
     Ok(found)
 }
 
-fn connect((host, port): (&str, u16), facts: &mut Vec<String>) -> Result<TcpStream, String> {
-    let mut failures = Vec::new();
-    for address in resolve(host, port, facts)? {
-        let begun = Instant::now();
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                facts.push(format!("{address} answers ({})", took(begun)));
-                let limited = stream
-                    .set_read_timeout(Some(PATIENCE))
-                    .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
-                limited.map_err(|error| error.to_string())?;
-                return Ok(stream);
-            }
-            Err(error) => failures.push(format!("{address}: {}", unreachable(&error))),
+fn connect(way: Way, facts: &mut Vec<String>) -> Result<TcpStream, String> {
+    let Way { address, time, .. } = way;
+    let begun = Instant::now();
+    match TcpStream::connect_timeout(&address, time) {
+        Ok(stream) => {
+            facts.push(format!("{address} answers ({})", took(begun)));
+            let limited = stream
+                .set_read_timeout(Some(time))
+                .and_then(|()| stream.set_write_timeout(Some(time)));
+            limited.map_err(|error| error.to_string())?;
+            Ok(stream)
         }
+        // Where a name has led here, the address is told anyway.
+        Err(error) if way.is_named => Err(unreachable(&error)),
+        Err(error) => Err(format!("{address}: {}", unreachable(&error))),
     }
-    Err(failures.join("; "))
 }
 
 fn unreachable(error: &io::Error) -> String {
@@ -140,27 +196,27 @@ fn unreachable(error: &io::Error) -> String {
 fn open(
     settings: &Settings,
     connector: Option<&Connector>,
-    place: (&str, u16),
+    way: Way,
     facts: &mut Vec<String>,
 ) -> Result<Line, String> {
-    let stream = connect(place, facts)?;
+    let stream = connect(way, facts)?;
     let (Some(connector), Some(tls)) = (connector, &settings.tls) else {
         return Ok(Line::Plain(stream));
     };
     // Whoever is refused below is shown first: names and dates say why.
     facts.extend(tls_probe::look(tls, stream));
-    let stream = connect(place, &mut Vec::new())?;
+    let stream = connect(way, &mut Vec::new())?;
     let begun = Instant::now();
     let socket = stream.try_clone().map_err(|error| error.to_string())?;
-    let secured = secure(connector, stream, begun);
-    let secured = secured.map_err(|why| with_what_speaks(why, place))?;
+    let secured = secure(connector, stream, begun, way.time);
+    let secured = secured.map_err(|why| with_what_speaks(why, way))?;
     facts.push(format!("it is accepted for {} ({})", tls.name, took(begun)));
     Ok(Line::Tls(Box::new(secured), socket))
 }
 
 /// Whether what listens waits for messages, and does not speak something else.
-fn wait(place: (&str, u16), facts: &mut Vec<String>) -> Result<(), String> {
-    match what_speaks(place) {
+fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), String> {
+    match speaks::find(way.address, way.time) {
         None => Ok(()),
         Some(Speaks::Waits) => {
             facts.push("it waits for messages".to_owned());
@@ -170,28 +226,28 @@ fn wait(place: (&str, u16), facts: &mut Vec<String>) -> Result<(), String> {
     }
 }
 
-fn what_speaks((host, port): (&str, u16)) -> Option<Speaks> {
-    let addresses = resolver::lookup(host, port).ok()?;
-    addresses.into_iter().find_map(speaks::find)
-}
-
 /// A failure, and what listens there instead, if that can be told.
-fn with_what_speaks(why: String, place: (&str, u16)) -> String {
-    match what_speaks(place) {
+fn with_what_speaks(why: String, way: Way) -> String {
+    match speaks::find(way.address, way.time) {
         None | Some(Speaks::Closes) => why,
         Some(speaks) => format!("{why}; {speaks}"),
     }
 }
 
 /// The relay's own handshake, on a socket that blocks.
-fn secure(connector: &Connector, stream: TcpStream, begun: Instant) -> Result<Secured, String> {
+fn secure(
+    connector: &Connector,
+    stream: TcpStream,
+    begun: Instant,
+    time: Duration,
+) -> Result<Secured, String> {
     let text = |error: io::Error| error.to_string();
     let stream = mio::net::TcpStream::from_std(stream);
     let mut progress = connector.connect(begun, stream).map_err(text)?;
     loop {
         match progress {
             Progress::Done(secured) => return Ok(secured),
-            Progress::Pending(handshake) if begun.elapsed() < PATIENCE => {
+            Progress::Pending(handshake) if begun.elapsed() < time => {
                 progress = handshake.resume(Instant::now()).map_err(text)?;
             }
             Progress::Pending(_) => {
@@ -330,3 +386,6 @@ fn file(path: &Path, facts: &mut Vec<String>) -> Result<(), String> {
 fn took(begun: Instant) -> String {
     format!("{} ms", begun.elapsed().as_millis())
 }
+
+#[cfg(test)]
+mod tests;

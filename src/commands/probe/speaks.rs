@@ -1,6 +1,5 @@
 //! Which protocol a port speaks: RELP, TLS, HTTP, or one that waits in silence, as syslog does.
 
-use super::PATIENCE;
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,9 +45,9 @@ impl fmt::Display for Speaks {
     }
 }
 
-/// Finds it out, by a connection for each question; `None` if there is no connection.
-pub(super) fn find(address: SocketAddr) -> Option<Speaks> {
-    let begun = ask(address, BEGUN)?;
+/// Finds it out, by a connection for each question; `None` if there is no connection in time.
+pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
+    let begun = ask(address, time, BEGUN)?;
     let known = [Speaks::Tls, Speaks::Http, Speaks::Relp];
     let told = |said: &[u8]| known.into_iter().find(|speaks| speaks.says(said));
     match begun {
@@ -62,7 +61,7 @@ pub(super) fn find(address: SocketAddr) -> Option<Speaks> {
         (Speaks::Tls, TLS),
         (Speaks::Http, HTTP),
     ] {
-        if let Some(Said::Bytes(bytes)) = ask(address, question)
+        if let Some(Said::Bytes(bytes)) = ask(address, time, question)
             && speaks.says(&bytes)
         {
             return Some(speaks);
@@ -101,8 +100,8 @@ enum Said {
     Closed,
 }
 
-fn ask(address: SocketAddr, question: &[u8]) -> Option<Said> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+fn ask(address: SocketAddr, time: Duration, question: &[u8]) -> Option<Said> {
+    let mut stream = TcpStream::connect_timeout(&address, time).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
     stream.set_write_timeout(Some(ANSWER)).ok()?;
     if stream.write_all(question).is_err() {
@@ -141,7 +140,7 @@ mod tests {
                 }
             }
         });
-        find(address)
+        find(address, Duration::from_secs(10))
     }
 
     #[test]

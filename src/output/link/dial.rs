@@ -25,7 +25,7 @@ const REASONS: usize = 4;
 
 /// What is to be done to get on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// Open what has no address.
     Open,
     /// Ask for the addresses of the name.
@@ -38,7 +38,7 @@ pub(super) enum Step {
 
 /// The way to one receiver.
 #[derive(Debug)]
-pub(super) struct Dial {
+pub struct Dial {
     /// The name to be asked for, if it has one.
     name: Option<String>,
     /// Its addresses, as they were answered last.
@@ -60,7 +60,8 @@ pub(super) struct Dial {
 
 impl Dial {
     /// The way to a host, or to something without an address.
-    pub(super) fn new(place: Option<(&str, u16)>) -> Self {
+    #[must_use]
+    pub fn new(place: Option<(&str, u16)>) -> Self {
         let address = place.and_then(|(host, port)| {
             let ip: IpAddr = host.parse().ok()?;
             Some(SocketAddr::new(ip, port))
@@ -80,7 +81,7 @@ impl Dial {
     }
 
     /// Goes on with the round, or begins one.
-    pub(super) fn next(&mut self) -> Step {
+    pub fn go_on(&mut self) -> Step {
         if let Some(address) = self.rest.pop_front() {
             self.current = Some(address);
             return Step::Connect(address);
@@ -98,7 +99,7 @@ impl Dial {
     }
 
     /// Begins a round with the addresses that are known.
-    pub(super) fn next_known(&mut self) -> Step {
+    pub fn next_known(&mut self) -> Step {
         self.begin();
         match self.rest.pop_front() {
             Some(address) => {
@@ -110,7 +111,7 @@ impl Dial {
     }
 
     /// Fills a round with the addresses that are known.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.reasons.clear();
         let failed = self.known.iter().position(|a| Some(*a) == self.failed);
         let first = failed.map_or(0, |place| place + 1);
@@ -119,12 +120,13 @@ impl Dial {
     }
 
     /// Whether an address is known.
-    pub(super) fn is_known(&self) -> bool {
+    #[must_use]
+    pub fn is_known(&self) -> bool {
         !self.known.is_empty()
     }
 
     /// An answer has come, in time or late. Answers whether it tells something new.
-    pub(super) fn handle_resolved(&mut self, addresses: &[SocketAddr]) -> bool {
+    pub fn handle_resolved(&mut self, addresses: &[SocketAddr]) -> bool {
         self.asking = false;
         let mut found = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -141,7 +143,8 @@ impl Dial {
     }
 
     /// How long to wait for the answer.
-    pub(super) fn look_up_time(&self) -> Duration {
+    #[must_use]
+    pub fn look_up_time(&self) -> Duration {
         if self.known.is_empty() {
             LOOK_UP_TIME
         } else {
@@ -150,7 +153,8 @@ impl Dial {
     }
 
     /// How long each step towards the current address may take.
-    pub(super) fn step_time(&self) -> Duration {
+    #[must_use]
+    pub fn step_time(&self) -> Duration {
         if self.known.len() < 2 {
             return OPENING_TIME;
         }
@@ -160,7 +164,7 @@ impl Dial {
 
     /// The current address is no good. Answers whether another one is to be tried at once;
     /// else the round is over.
-    pub(super) fn handle_failed(&mut self, reason: &str) -> bool {
+    pub fn handle_failed(&mut self, reason: &str) -> bool {
         let Some(address) = self.current.take() else {
             self.note(reason.to_owned());
             return false;
@@ -184,12 +188,13 @@ impl Dial {
     }
 
     /// Why the addresses of this round failed, those that did.
-    pub(super) fn reasons(&self) -> Option<String> {
+    #[must_use]
+    pub fn reasons(&self) -> Option<String> {
         (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
     }
 
     /// The current address is good; the round is over.
-    pub(super) fn handle_up(&mut self) {
+    pub fn handle_up(&mut self) {
         self.rest.clear();
         self.reasons.clear();
         self.fruitless = 0;
@@ -197,12 +202,14 @@ impl Dial {
     }
 
     /// The current address, if there is another one to tell it from.
-    pub(super) fn told_address(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn told_address(&self) -> Option<SocketAddr> {
         self.current.filter(|_| self.known.len() > 1)
     }
 
     /// The name to be asked for.
-    pub(super) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
 }
@@ -218,7 +225,7 @@ mod tests {
 
     /// The ports that one round tries until it is over.
     fn round(dial: &mut Dial) -> Vec<u16> {
-        let mut step = dial.next();
+        let mut step = dial.go_on();
         if step == Step::LookUp {
             step = dial.next_known();
         }
@@ -228,7 +235,7 @@ mod tests {
             if !dial.handle_failed("no") {
                 break;
             }
-            step = dial.next();
+            step = dial.go_on();
         }
         tried
     }
@@ -236,11 +243,11 @@ mod tests {
     #[test]
     fn each_address_is_tried_and_the_next_one_first_after_a_failure() {
         let mut dial = Dial::new(Some(("log.example", 601)));
-        assert_eq!(dial.next(), Step::LookUp);
+        assert_eq!(dial.go_on(), Step::LookUp);
         assert!(dial.handle_resolved(&addresses(&[1, 2, 1, 3])));
         assert_eq!(dial.next_known(), Step::Connect(addresses(&[1])[0]));
         assert!(dial.handle_failed("no"));
-        assert_eq!(dial.next(), Step::Connect(addresses(&[2])[0]));
+        assert_eq!(dial.go_on(), Step::Connect(addresses(&[2])[0]));
         dial.handle_up();
         // The good one ends later: its successor comes first, all come.
         assert!(!dial.handle_failed("ended"));
@@ -256,25 +263,25 @@ mod tests {
     #[test]
     fn an_address_needs_no_question_and_has_all_the_time() {
         let mut dial = Dial::new(Some(("192.0.2.1", 601)));
-        assert_eq!(dial.next(), Step::Connect(addresses(&[601])[0]));
+        assert_eq!(dial.go_on(), Step::Connect(addresses(&[601])[0]));
         assert_eq!(dial.step_time(), OPENING_TIME);
         assert!(!dial.handle_failed("no"));
         assert_eq!(dial.reasons().as_deref(), Some("no"));
-        assert_eq!(dial.next(), Step::Connect(addresses(&[601])[0]));
-        assert_eq!(Dial::new(None).next(), Step::Open);
+        assert_eq!(dial.go_on(), Step::Connect(addresses(&[601])[0]));
+        assert_eq!(Dial::new(None).go_on(), Step::Open);
     }
 
     #[test]
     fn only_one_question_is_under_way() {
         let mut dial = Dial::new(Some(("log.example", 601)));
-        assert_eq!(dial.next(), Step::LookUp);
+        assert_eq!(dial.go_on(), Step::LookUp);
         assert_eq!(dial.look_up_time(), LOOK_UP_TIME);
         for _ in 0..3 {
-            assert_eq!(dial.next(), Step::Wait);
+            assert_eq!(dial.go_on(), Step::Wait);
         }
         assert!(dial.handle_resolved(&addresses(&[1])));
         assert_eq!(dial.look_up_time(), FRESH_TIME);
-        assert_eq!(dial.next(), Step::LookUp);
+        assert_eq!(dial.go_on(), Step::LookUp);
         // No answer, or none with an address: what was known stays.
         assert!(!dial.handle_resolved(&[]));
         assert_eq!(dial.next_known(), Step::Connect(addresses(&[1])[0]));

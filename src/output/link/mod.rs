@@ -22,7 +22,7 @@ mod trouble;
 use crate::base::clock::Now;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
 use crate::output::{Settings, Target};
-use dial::Dial;
+pub use dial::{Dial, Step};
 use rate::Rate;
 use refusing::Refusing;
 use session::{Desk, Outcome, Session};

@@ -1,14 +1,14 @@
 //! From a closed output to an open one: look its name up, try its addresses, greet.
 
-use super::dial::{OPENING_TIME, Step};
-use super::{LONGEST_PAUSE, Link, Phase, Task};
+use super::dial::OPENING_TIME;
+use super::{LONGEST_PAUSE, Link, Phase, Step, Task};
 use crate::base::clock::Now;
 use std::net::SocketAddr;
 
 impl Link {
     /// It is time for the next step.
     pub(super) fn go_on(&mut self, now: Now) -> Option<Task> {
-        let step = self.dial.next();
+        let step = self.dial.go_on();
         self.take_step(now, step)
     }
 

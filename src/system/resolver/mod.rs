@@ -23,6 +23,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
 
 /// A question: the host name, the port.
 type Question = (String, u16);
@@ -72,6 +73,22 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = stub::lookup(host).map_err(io::Error::other)?;
     let found = found.into_iter().map(|ip| SocketAddr::new(ip, port));
     Ok(stub::reachable_first(found.collect()))
+}
+
+/// The same, waited for no longer than `time`.
+///
+/// # Errors
+/// As [`lookup`], and where there is no answer by then.
+pub fn lookup_within(host: &str, port: u16, time: Duration) -> io::Result<Vec<SocketAddr>> {
+    let (answering, answer) = mpsc::channel();
+    let name = host.to_owned();
+    let work = move || drop(answering.send(lookup(&name, port)));
+    thread::Builder::new().name("resolver".into()).spawn(work)?;
+    let late = |_| {
+        let text = format!("no answer from the name server within {} s", time.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    };
+    answer.recv_timeout(time).unwrap_or_else(late)
 }
 
 /// The addresses of `HOST:PORT`, as [`lookup`] finds them.

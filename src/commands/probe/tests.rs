@@ -1,0 +1,97 @@
+//! From address to address, with real sockets: where a name would lead.
+
+use super::*;
+use std::net::TcpListener;
+use std::thread;
+
+/// A server that answers the first bytes of each connection so; an empty answer is none.
+fn server(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || serve(stream, answer));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: TcpStream, answer: &[u8]) {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+        if stream.write_all(answer).is_err() {
+            return;
+        }
+    }
+}
+
+const RELP: &[u8] = b"1 rsp 37 200 OK\nrelp_version=0\ncommands=syslog\n";
+
+/// What a probe of a name with these addresses says, and how long each step may take.
+fn probed(url: &str, addresses: &[SocketAddr]) -> (Probe, Vec<Duration>) {
+    let settings = Settings::parse(url).unwrap();
+    let place = ("log.example", 601);
+    let mut dial = Dial::new(Some(place));
+    assert_eq!(dial.go_on(), Step::LookUp);
+    dial.handle_resolved(addresses);
+    dial.begin();
+    let (mut facts, mut times) = (Vec::new(), Vec::new());
+    let outcome = try_each(&mut dial, place, &mut facts, |way, facts| {
+        times.push(way.time);
+        reach(&settings, None, way, facts)
+    });
+    let failure = outcome.err();
+    (Probe { facts, failure }, times)
+}
+
+#[test]
+fn the_next_address_is_tried_where_one_does_not_speak_as_it_should() {
+    let good = server(RELP);
+    let other = server(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let (found, times) = probed("relp://log.example", &[other, good]);
+    assert_eq!(found.failure, None, "{found:?}");
+    assert_eq!(times, [Duration::from_secs(3); 2]);
+    let last = found.facts.last().unwrap();
+    assert!(
+        last.starts_with(&format!("passed over for this address: {other}: ")),
+        "{last}"
+    );
+    assert!(last.contains("a web server (HTTP)"), "{last}");
+}
+
+#[test]
+fn an_address_that_refuses_or_is_silent_is_passed_over_in_time() {
+    let good = server(RELP);
+    // Nothing listens where a listener has just been.
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let silent = server(b"");
+    let (found, _) = probed("relp://log.example", &[gone, silent, good]);
+    assert_eq!(found.failure, None, "{found:?}");
+    let last = found.facts.last().unwrap();
+    for expected in ["nothing listens there", "no answer in RELP", "write tcp://"] {
+        assert!(last.contains(expected), "{expected}: {last}");
+    }
+}
+
+#[test]
+fn where_no_address_is_good_each_is_told() {
+    let other = server(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (found, _) = probed("tcp://log.example", &[gone, other]);
+    let failure = found.failure.unwrap();
+    let gone = format!("{gone}: Connection refused");
+    assert!(failure.contains(&gone), "{failure}");
+    assert!(
+        failure.contains(&format!("{other}: no syslog over TCP: ")),
+        "{failure}"
+    );
+    // The only address has the time that the relay gives it.
+    let (_, times) = probed("tcp://log.example", &[other]);
+    assert_eq!(times, [Duration::from_secs(10)]);
+}
