@@ -34,6 +34,7 @@ mod postgres;
 mod privileges;
 mod receivers;
 mod recipes;
+mod refused;
 mod relays;
 mod relp;
 mod rsyslog;

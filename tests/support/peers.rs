@@ -230,13 +230,18 @@ input(type="imtcp" address="127.0.0.1" port="PORT" ruleset="in")
     }
 
     pub(crate) fn relp() -> Server {
-        Self::with(
-            "",
+        Self::relp_of("256k")
+    }
+
+    /// RELP for messages up to that size: at a longer one it ends the session.
+    pub(crate) fn relp_of(size: &str) -> Server {
+        let input = format!(
             r#"
 module(load="imrelp" ruleset="in")
-input(type="imrelp" address="127.0.0.1" port="PORT" maxDataSize="256k")
-"#,
-        )
+input(type="imrelp" address="127.0.0.1" port="PORT" maxDataSize="{size}" oversizeMode="abort")
+"#
+        );
+        Self::with("", &input)
     }
 
     /// RELP with TLS; clients must have a certificate of `authority` for `peer`.

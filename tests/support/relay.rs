@@ -1,6 +1,6 @@
 //! The binary under test.
 
-use super::{Clock, Process, Source, TempDir};
+use super::{Clock, NameServer, Process, Source, TempDir};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::process::{Command, Output};
 
@@ -47,17 +47,18 @@ impl Relay {
         }
     }
 
-    /// Starts it on http and https, with a clock of its own.
+    /// Starts it on http and https, with a clock and a name server of its own.
     #[track_caller]
     pub(crate) fn start_on_both(
         [port, secure_port]: [u16; 2],
         dir: &TempDir,
         arguments: &[&str],
-        clock: &Clock,
+        (clock, names): (&Clock, &NameServer),
     ) -> Self {
         let secure = format!("https://127.0.0.1:{secure_port}");
         let mut command = open_command(port, dir, arguments);
         command.args(["--listen", &secure]);
+        let mut command = names.rule(command);
         clock.rule(&mut command);
         let mut process = Process::start(command);
         let line = process.wait_for_log("listening on http://127.0.0.1:");
@@ -94,6 +95,18 @@ impl Relay {
             .args(relay.get_args())
             .current_dir(dir.path())
             .env_remove("RUST_LOG");
+        Self::started(command)
+    }
+
+    /// Starts it on a free port with something in its environment.
+    #[track_caller]
+    pub(crate) fn start_with(
+        dir: &TempDir,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = open_command(0, dir, arguments);
+        command.envs(environment.iter().copied());
         Self::started(command)
     }
 

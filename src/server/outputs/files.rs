@@ -1,7 +1,7 @@
 //! Files, named pipes and standard output as outputs.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -48,14 +48,30 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     Ok(Opened::Regular(file))
 }
 
-/// Appends lines to a file, and waits until they are on disk.
+/// Appends lines to a file, and waits until they are on disk, with the file's name.
 pub(super) fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     match open(path)? {
         Opened::Regular(mut file) => {
             file.write_all(lines)?;
-            file.sync_all()
+            file.sync_all()?;
+            sync_name(path)
         }
         Opened::Pipe(_) => Err(io::Error::other("a pipe keeps nothing; name a file")),
+    }
+}
+
+/// A file that is new may be gone after a power cut unless its folder is on disk, too.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Not every file system can, nor may we read every folder that we write to.
+        Err(error)
+            if [ErrorKind::InvalidInput, ErrorKind::PermissionDenied].contains(&error.kind()) =>
+        {
+            Ok(())
+        }
+        result => result,
     }
 }
 

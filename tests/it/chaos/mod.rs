@@ -1,7 +1,8 @@
 //! Everything breaks at random points while hosts send, over http and https: connections
 //! on both sides, the receiver, which is slow or refuses messages too, the relay itself, its
-//! disk, its file descriptors, its clock; nobody reads its log, and the name of a second
-//! output is known to nobody. What was acknowledged must have arrived, in order apart from repeats.
+//! disk, its database, its file descriptors, its clock; nobody reads its log, the name of a
+//! second output is known to nobody, and nobody answers about that of a third.
+//! What was acknowledged must have arrived, in order apart from repeats.
 //!
 //! The short form runs as it is. `scripts/soak` runs the long one, by environment:
 //! `WECRELAY_CHAOS_EVENTS` (at least so many), `_ROUNDS` (at least so often does
@@ -14,4 +15,5 @@ mod held;
 mod refused;
 mod relp;
 mod scene;
+mod state;
 mod tcp;

@@ -1,9 +1,10 @@
 //! Hosts, a relay, and what breaks around them.
 
 use super::held::Held;
+use super::state::State;
 use crate::support::{
-    COLLECTOR, Clock, Fault, Issued, Ledger, Plan, Player, Proxy, Random, Relay, SmallDisk, Tally,
-    TempDir, Use,
+    COLLECTOR, Clock, Fault, Issued, Ledger, NameServer, Plan, Player, Proxy, Random, Relay,
+    SmallDisk, Tally, TempDir, Use,
 };
 use rustix::process::{Resource, Signal};
 use std::collections::BTreeMap;
@@ -30,10 +31,12 @@ enum RelayFault {
     Clock,
     Reload,
     UnreadLog,
+    DamagedRow,
+    DeletedState,
 }
 
-/// A deck to draw from, so that everything comes up in every eleven.
-const RELAY_FAULTS: [RelayFault; 11] = [
+/// A deck to draw from, so that everything comes up in every thirteen.
+const RELAY_FAULTS: [RelayFault; 13] = [
     RelayFault::Kill,
     RelayFault::Kill,
     RelayFault::Kill,
@@ -45,6 +48,8 @@ const RELAY_FAULTS: [RelayFault; 11] = [
     RelayFault::Clock,
     RelayFault::Reload,
     RelayFault::UnreadLog,
+    RelayFault::DamagedRow,
+    RelayFault::DeletedState,
 ];
 
 /// What lasts for a while.
@@ -65,6 +70,8 @@ pub(crate) struct Scene {
     pub(crate) relay: Option<Relay>,
     pub(crate) clock: Clock,
     disk: SmallDisk,
+    names: NameServer,
+    state: State,
     root: Issued,
     /// In front of the http and the https listener.
     sources: [Proxy; 2],
@@ -95,12 +102,14 @@ impl Scene {
         let output = output(&dir);
         let arguments = arguments(&dir, &root, output);
         let (clock, disk) = (Clock::new(&dir), SmallDisk::mount(&dir.file("state")));
-        let relay = start_relay([0, 0], &dir, &arguments, &clock);
+        let names = NameServer::start(&dir);
+        let relay = start_relay([0, 0], &dir, &arguments, (&clock, &names));
         let sources = [relay.port(), relay.secure_port()].map(|port| {
             let proxy = Proxy::to(port);
             proxy.plan(source_faults(random.fork()));
             proxy
         });
+        let state = State::new(&dir, sources[0].port(), random.fork());
         Self {
             name,
             began: Instant::now(),
@@ -109,6 +118,8 @@ impl Scene {
             relay: Some(relay),
             clock,
             disk,
+            names,
+            state,
             root,
             sources,
             ledger: Arc::default(),
@@ -124,6 +135,9 @@ impl Scene {
 
     fn start_hosts(&mut self) {
         self.note("dead name of another output");
+        if self.names.is_asked() {
+            self.note("silent name server of another output");
+        }
         let pause = setting("PAUSE", 20);
         for number in 1..=u32::try_from(setting("HOSTS", 12)).unwrap() {
             let mut random = self.random.fork();
@@ -230,12 +244,18 @@ impl Scene {
                 self.relay().process.signal(Signal::HUP);
             }
             RelayFault::UnreadLog => self.leave_log(),
+            RelayFault::DamagedRow => self.damage_row(),
+            RelayFault::DeletedState => self.delete_state(),
         }
     }
 
     /// The relay's limits end with it; a full disk is made room on, for it could not
     /// be started.
     pub(crate) fn end_and_restart(&mut self, signal: Signal, name: &'static str) {
+        self.end_and(signal, name, |_| {});
+    }
+
+    fn end_and(&mut self, signal: Signal, name: &'static str, act: impl FnOnce(&mut Self)) {
         self.note(name);
         let mut relay = self.relay.take().unwrap();
         relay.process.signal(signal);
@@ -245,8 +265,29 @@ impl Scene {
         self.lacks.forget(|_| true);
         self.disk.free();
         self.wait(0..300);
+        act(self);
         let ports = [relay.port(), relay.secure_port()];
-        self.relay = Some(start_relay(ports, &self.dir, &self.arguments, &self.clock));
+        let machine = (&self.clock, &self.names);
+        self.relay = Some(start_relay(ports, &self.dir, &self.arguments, machine));
+    }
+
+    /// One row of the database is damaged at the next start, and costs its host only.
+    fn damage_row(&mut self) {
+        self.state.play();
+        self.end_and(Signal::KILL, "SIGKILL", |scene| {
+            if scene.state.damage_row() {
+                scene.note("row of the state damaged");
+            }
+        });
+        self.state.play();
+    }
+
+    /// Somebody deletes the database under the running relay, and nothing else is broken
+    /// until that has written it anew.
+    fn delete_state(&mut self) {
+        self.mend_relay();
+        self.note("state deleted");
+        self.state.delete();
     }
 
     fn fill_disk(&mut self) {
@@ -383,6 +424,11 @@ fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
             "--output",
             "tcp://dead.name.invalid:601?required=no".to_owned(),
         ),
+        // One about which the name server never answers.
+        (
+            "--output",
+            "tcp://silent.name.test:601?required=no".to_owned(),
+        ),
         ("--output", output),
         ("--channel", channel),
         ("--message", "xml".to_owned()),
@@ -397,9 +443,14 @@ fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
         .collect()
 }
 
-fn start_relay(ports: [u16; 2], dir: &TempDir, arguments: &[String], clock: &Clock) -> Relay {
+fn start_relay(
+    ports: [u16; 2],
+    dir: &TempDir,
+    arguments: &[String],
+    machine: (&Clock, &NameServer),
+) -> Relay {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    Relay::start_on_both(ports, dir, &arguments, clock)
+    Relay::start_on_both(ports, dir, &arguments, machine)
 }
 
 /// Every other connection of a host breaks somewhere.
