@@ -12,7 +12,7 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a source that is let in has been at rest before it may have to go: longer than
 /// it is between two batches.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(5);
 /// How long a request is behind its slowest pace when it counts as stalled.
 const STALLED: Duration = Duration::from_secs(2);
 

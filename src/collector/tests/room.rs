@@ -199,7 +199,7 @@ fn null_sessions_of_one_address_share_a_full_room_by_turns() {
     let first: Vec<_> = (0..8)
         .map(|number| null_session(&mut pair, &format!("host{number}")))
         .collect();
-    pair.advance(seconds(29));
+    pair.advance(seconds(4));
     let now = pair.now;
     assert_eq!(pair.collector.make_room(now, false), Admission::Full);
     pair.advance(seconds(1));
