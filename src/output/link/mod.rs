@@ -368,8 +368,10 @@ impl Link {
         }
         self.note_refusing(now);
         if outcome.closing || outcome.closed {
-            // By its own will: no message is to blame.
-            self.session = None;
+            // rsyslog says so too before it ends a session because of a message.
+            if outcome.closed {
+                self.session = None;
+            }
             self.handle_failed(now, "the receiver closed the RELP session");
             return Some(Task::Close);
         }

@@ -15,6 +15,8 @@ enum Way {
     Skip,
     /// Ends the session on reading it.
     End,
+    /// Says before that it does, as rsyslog does where a message is too long for it.
+    Close,
 }
 
 impl Scene {
@@ -27,6 +29,11 @@ impl Scene {
                 Way::End => {
                     self.link
                         .handle_failed(self.now, "the receiver closed the connection");
+                    self.take_judged();
+                    return false;
+                }
+                Way::Close => {
+                    self.receive(b"0 serverclose 0\n");
                     self.take_judged();
                     return false;
                 }
@@ -216,17 +223,16 @@ fn a_late_answer_still_counts() {
 
 #[test]
 fn a_message_that_ends_each_session_is_found_among_others() {
-    let mut scene = scene("relp://h");
-    scene.open();
-    scene.push_text(&["good", "0.0"]);
-    scene.live(Duration::from_secs(60), |message| match message {
-        "0.0" => Way::End,
-        _ => Way::Accept,
-    });
-    assert_eq!(scene.failed, [0]);
-    assert!(scene.sessions <= 6, "{} sessions", scene.sessions);
-    let pushed = usize::try_from(scene.next - 1).unwrap();
-    assert_eq!(others(&scene), pushed);
+    for way in [Way::End, Way::Close] {
+        let mut scene = scene("relp://h");
+        scene.open();
+        scene.push_text(&["good", "0.0"]);
+        scene.live(Duration::from_secs(60), poisoned(way));
+        assert_eq!(scene.failed, [0]);
+        assert!(scene.sessions <= 6, "{} sessions", scene.sessions);
+        let pushed = usize::try_from(scene.next - 1).unwrap();
+        assert_eq!(others(&scene), pushed);
+    }
 }
 
 #[test]
