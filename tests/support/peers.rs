@@ -241,7 +241,8 @@ module(load="imrelp" ruleset="in")
 input(type="imrelp" address="127.0.0.1" port="PORT" maxDataSize="{size}" oversizeMode="abort")
 "#
         );
-        Self::with("", &input)
+        let end = format!("maxMessageSize=\"{size}\"");
+        Self::with(&end, &input)
     }
 
     /// RELP with TLS; clients must have a certificate of `authority` for `peer`.
@@ -278,9 +279,13 @@ input(type="imrelp" address="127.0.0.1" port="PORT" tls="on" tls.caCert="{}" tls
 /// Without a queue in memory: what is confirmed is in the file.
 fn rsyslog_config(dir: &TempDir, globals: &str, input: &str) -> String {
     let work = dir.path().display();
+    let size = match globals.contains("maxMessageSize") {
+        true => "",
+        false => "maxMessageSize=\"256k\"",
+    };
     format!(
         r#"
-global(workDirectory="{work}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off"
+global(workDirectory="{work}" {size} parser.escapeControlCharactersOnReceive="off"
     {globals})
 module(load="mmpstrucdata")
 template(name="json" type="list") {{
