@@ -1,11 +1,12 @@
 //! A receiver that is slower than the hosts, from as fast as them to a hundredth: what is
 //! delivered is acknowledged, and each host has its turn.
 //!
-//! `cargo test goodput -- --nocapture` prints the figures.
+//! `scripts/bench goodput` prints the figures.
 
 use super::host::Host;
 use super::pair::{Pair, seconds};
 use super::receiver::Pace;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 const HOSTS: usize = 20;
@@ -52,6 +53,14 @@ struct Slow {
     senders: Vec<Sender>,
 }
 
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, _) = self.url.split_once(':').unwrap();
+        let retry = self.retry.as_secs();
+        write!(f, "{scheme:<6}{:>5}{retry:>7} s", self.ratio)
+    }
+}
+
 #[derive(Debug)]
 struct Figures {
     /// Batches acknowledged for each that was delivered.
@@ -72,6 +81,18 @@ fn batch_size() -> u32 {
     let before = pair.outputs[0].written();
     pair.post(&mut host, 1..=1);
     u32::try_from(pair.outputs[0].written() - before).unwrap()
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            goodput,
+            used,
+            fairness,
+            longest,
+        } = self;
+        write!(f, "{goodput:>14.2}{used:>7.2}{fairness:>7.2}{longest:>9.2}")
+    }
 }
 
 impl Slow {
@@ -168,7 +189,7 @@ fn check(url: &'static str, ratios: &[u32]) {
         for retry in [10, 60].map(seconds) {
             let case = Case { url, ratio, retry };
             let figures = Slow::new(case).run();
-            println!("{case:?}: {figures:.2?}");
+            println!("goodput: {case}{figures}");
             assert!(figures.goodput >= 0.9, "{case:?}: {figures:?}");
             assert!(figures.used >= 0.85, "{case:?}: {figures:?}");
             assert!(figures.fairness >= 0.9, "{case:?}: {figures:?}");
@@ -208,7 +229,6 @@ fn a_batch_that_takes_longer_than_its_host_waits_has_its_turn_too() {
     let mut slow = Slow::new(case);
     slow.senders[0].host.padding = 20 * PADDING;
     let figures = slow.run();
-    println!("{case:?}, one with large batches: {figures:.2?}");
     assert!(figures.goodput >= 0.9, "{figures:?}");
     let others: u32 = slow.senders[1..].iter().map(|s| s.turns).sum();
     let mean = others / u32::try_from(HOSTS - 1).unwrap();
