@@ -31,6 +31,8 @@ enum Chore {
 pub(super) struct Chores {
     now: Option<(Ticket, Chore)>,
     next: Instant,
+    /// How often hosts that have changed are stored.
+    every: Duration,
     /// When hosts were stored last, and whether that fails.
     saved: Option<Instant>,
     is_failing: bool,
@@ -51,6 +53,7 @@ impl Chores {
         Self {
             now: None,
             next: now.monotonic,
+            every: SAVE_EVERY,
             saved: None,
             is_failing: false,
             end: End::None,
@@ -63,6 +66,11 @@ impl Collector {
     /// they come.
     pub fn load(&mut self) {
         self.start_chore(Job::LoadHosts, Chore::Load);
+    }
+
+    /// Stores hosts that have changed so often: where many relays write, seldom.
+    pub fn save_hosts_every(&mut self, every: Duration) {
+        self.chores.every = every;
     }
 
     /// When [`Collector::save_hosts`] has something to do.
@@ -200,7 +208,7 @@ impl Collector {
 
     fn look_for_old(&mut self, now: Now) {
         // A relay at rest writes seldom, so that disks may sleep.
-        self.chores.next = now.monotonic + SAVE_EVERY;
+        self.chores.next = now.monotonic + self.chores.every;
         if let Some(job) = self.next_walk(now) {
             self.start_chore(job, Chore::Walk);
         }

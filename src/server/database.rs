@@ -21,6 +21,8 @@ const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
 /// Bytes that are read at a time.
 const CHUNK: usize = 64 * 1024;
+/// How often hosts that have changed are stored: a row each.
+pub(super) const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How long the last jobs may take when the relay ends.
 const LAST: Duration = Duration::from_secs(10);
 

@@ -216,6 +216,9 @@ impl Server {
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
         let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        if matches!(setup.store, Opened::Database(_)) {
+            collector.save_hosts_every(database::SAVE_EVERY);
+        }
         collector.load();
         let keeper = Keeper::start(setup.store, Arc::clone(&waker))?;
         let helpers = setup.helper.as_ref().map_or(0, |helper| helper.size);
