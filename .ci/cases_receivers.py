@@ -183,7 +183,7 @@ class Daemon:
         address = f"127.0.0.1:{self.port}"
         if self.kind == "tls":
             own = certificates() / "relay.example.com"
-            return f"tls://{address}?ca={certificates()}/ca.pem&cert={own}.pem&key={own}.key&max=512K"
+            return f"tls://{address}?ca={certificates()}/ca.pem&cert={own}.pem&key={own}.key&max=256K"
         return f"tcp://{address}?max=512K" if self.kind == "tcp" else f"relp://{address}?max=256K"
 
     def __enter__(self):
