@@ -131,7 +131,12 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
     let bytes = text.as_bytes();
     let (mut at, mut written) = (0_usize, 0_usize);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let plain = form.find(rest).unwrap_or(rest.len());
+        // They may come in long runs.
+        let is_special = rest.first().is_some_and(|&byte| form.is_special(byte));
+        let plain = match is_special {
+            true => 0,
+            false => form.find(rest).unwrap_or(rest.len()),
+        };
         if written.saturating_add(plain) > room {
             let end = at.saturating_add(room.saturating_sub(written));
             let end = (0..=end).rev().find(|&end| text.is_char_boundary(end));

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr2;
+
 use crate::base::wire::{self, contains};
 
 pub use crate::base::wire::{has_forbidden, is_forbidden};
@@ -22,7 +24,7 @@ pub fn join(content: &str) -> Cow<'_, str> {
         .and_then(|rest| rest.strip_suffix(CDATA_END));
     match section {
         Some(text) if !contains(text, CDATA_END) => Cow::Borrowed(trim(text)),
-        None if !content.contains(['<', '&']) => Cow::Borrowed(content),
+        None if memchr2(b'<', b'&', content.as_bytes()).is_none() => Cow::Borrowed(content),
         _ => Cow::Owned(trim(&join_pieces(content)).to_owned()),
     }
 }
