@@ -150,13 +150,19 @@ impl Relay {
     fn handle(&mut self, input: &Input<'_>) {
         self.collector.handle(self.now, input);
         // Each step may make work for the others; an endless loop is a finding.
-        while self.drain() | self.write() | self.collector.wants_commit() {
-            self.collector.commit(self.now);
-            while let Some((ticket, job)) = self.collector.poll_job() {
-                let answer = perform(&mut self.store, ticket, job);
-                self.collector.handle_answer(self.now, answer);
-            }
+        while self.drain() | self.write() | self.remember() {}
+    }
+
+    /// Does what the store is asked, at once.
+    fn remember(&mut self) -> bool {
+        let mut busy = self.collector.wants_commit();
+        self.collector.commit(self.now);
+        while let Some((ticket, job)) = self.collector.poll_job() {
+            let answer = perform(&mut self.store, ticket, job);
+            self.collector.handle_answer(self.now, answer);
+            busy = true;
         }
+        busy
     }
 
     fn drain(&mut self) -> bool {
