@@ -197,7 +197,8 @@ impl Collector {
             && self.is_flowing(now)
         {
             // Where all are late, the first is begun if that costs nobody else: it shows how
-            // fast the outputs are, and need not be sent again when its host comes again.
+            // fast the outputs are, and need not be sent again when its host comes again. So
+            // does one that takes longer than its host waits: none stays behind it.
             let is_probe = || self.required().all(Link::is_at_rest).then_some(first);
             let next = self.first_in_time(now).or_else(is_probe);
             while let Some(((_, late), _)) = self.waiting.first()
@@ -213,25 +214,13 @@ impl Collector {
         }
     }
 
-    /// The first in the order of turns that can arrive in time, or that never could.
+    /// The first in the order of turns that can arrive in time.
     fn first_in_time(&self, now: Now) -> Option<BatchId> {
-        let can_begin = |id: &BatchId| {
+        let is_in_time = |id: &BatchId| {
             let batch = self.batches.get(id);
-            batch.is_none_or(|batch| {
-                !self.is_late(now, batch.size(), batch.until) || self.is_too_large(now, batch)
-            })
+            batch.is_none_or(|batch| !self.is_late(now, batch.size(), batch.until))
         };
-        self.waiting.iter().find(can_begin)
-    }
-
-    /// Whether a batch would be late even if its host were alone: it has its turn like any
-    /// other, and counts when it comes again.
-    fn is_too_large(&self, now: Now, batch: &Batch) -> bool {
-        let times = self.required();
-        let times = times.filter_map(|link| link.time_for(now, batch.size()));
-        times
-            .max()
-            .is_some_and(|time| time > batch.until - batch.began)
+        self.waiting.iter().find(is_in_time)
     }
 
     /// Hands back batches whose turn would come too late, or that find no room; but the

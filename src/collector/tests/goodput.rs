@@ -224,7 +224,7 @@ fn a_batch_that_takes_longer_than_its_host_waits_has_its_turn_too() {
     let case = Case {
         url: "tcp://receiver?replay=0",
         ratio: 30,
-        retry: seconds(60),
+        retry: seconds(10),
     };
     let mut slow = Slow::new(case);
     slow.senders[0].host.padding = 20 * PADDING;

@@ -27,19 +27,15 @@ impl Link {
     /// How long it will take to deliver what it has and `more` bytes, as far as can be told.
     #[must_use]
     pub fn delay(&self, now: Now, more: usize) -> Option<Duration> {
-        let time = self.time_for(now, self.held() + more);
-        let is_stuck = matches!(self.phase, Phase::Up) && !self.takes_probe(now);
-        let takes_nothing = || is_stuck && self.rate.proven(now) == Some(0);
-        time.or_else(|| takes_nothing().then_some(Duration::MAX))
-    }
-
-    /// How long it needs for so many bytes, while it takes any.
-    #[must_use]
-    pub fn time_for(&self, now: Now, bytes: usize) -> Option<Duration> {
-        let is_up = matches!(self.phase, Phase::Up);
-        let rate = self.rate.proven(now).filter(|rate| is_up && *rate > 0)?;
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(bytes.saturating_mul(1000) / rate))
+        if !matches!(self.phase, Phase::Up) {
+            return None;
+        }
+        let bytes = u64::try_from(self.held() + more).unwrap_or(u64::MAX);
+        match self.rate.proven(now)? {
+            0 if self.takes_probe(now) => None,
+            0 => Some(Duration::MAX),
+            rate => Some(Duration::from_millis(bytes.saturating_mul(1000) / rate)),
+        }
     }
 
     /// Bytes a second that it has delivered lately, while it had some to deliver.
