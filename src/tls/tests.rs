@@ -284,6 +284,31 @@ fn a_chain_the_wrong_way_round_is_told() {
     assert!(refusal.contains("must come first"), "{refusal}");
 }
 
+/// AD CS writes the path of the account in the directory, others turn it round.
+#[test]
+fn the_common_name_that_counts_is_the_one_nearest_to_the_host() {
+    let key = ec_key();
+    let path = [
+        ("DC", "example"),
+        ("DC", "corp"),
+        ("CN", "Computers"),
+        ("CN", "WS9"),
+    ];
+    let place = [("C", "DE"), ("O", "Example"), ("CN", "WS9")];
+    let reversed = |parts: &[(&'static str, &'static str)]| parts.iter().rev().copied().collect();
+    let subjects: [Vec<_>; 4] = [path.into(), reversed(&path), place.into(), reversed(&place)];
+    for parts in subjects {
+        let mut subject = X509NameBuilder::new().unwrap();
+        for (kind, value) in &parts {
+            subject.append_entry_by_text(kind, value).unwrap();
+        }
+        let mut builder = unsigned("a", &key, NOW, NOW + DAY);
+        builder.set_subject_name(&subject.build()).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        assert_eq!(client::names(&builder.build()), ["ws9"], "{parts:?}");
+    }
+}
+
 #[test]
 fn names_are_the_dns_names_or_else_the_common_name() {
     let key = ec_key();

@@ -284,6 +284,35 @@ fn policy_and_script_name_the_authority_and_the_collector() {
     let script = std::fs::read_to_string(desk.file("hosts/ws1.example.com.ps1")).unwrap();
     assert_eq!(desk.ca(&["policy", "ws1.example.com"]), script);
     assert!(script.contains(policy.trim()), "{script}");
+    // A host that sees a subscription before the restart sends its whole Security log.
+    assert_stages(&script);
+}
+
+#[test]
+fn scripts_for_hosts_end_before_the_restart_and_subscribe_after_it() {
+    let form = ["windows", "--form", "powershell"];
+    let flags = ["--hostname", COLLECTOR, "--anonymous", "192.0.2.0/24"];
+    let output = run(&[&form[..], &flags].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_stages(&String::from_utf8_lossy(&output.stdout));
+}
+
+/// Rights first, then an end if a restart is due, and the subscription last.
+fn assert_stages(script: &str) {
+    let calls = ["Add-Reader", "Stop-BeforeRestart", "Set-Manager"];
+    let last = calls.map(|call| {
+        let lines = script.lines().map(str::trim_start);
+        lines
+            .enumerate()
+            .filter(|(_, line)| line.contains(call))
+            .map(|(at, _)| at)
+            .last()
+    });
+    let [Some(rights), Some(end), Some(subscription)] = last else {
+        panic!("not all of {calls:?} in {script}");
+    };
+    assert!(rights < end && end < subscription, "{script}");
 }
 
 #[test]
