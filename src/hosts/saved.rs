@@ -39,11 +39,18 @@ impl Pulse {
         !self.is_stopped && now.abs_diff(self.written) <= 3 * Self::EVERY
     }
 
+    /// Whether a relay has run and was heard of no more. Before the first write nobody can
+    /// tell: the relay has just started, or there was none.
+    #[must_use]
+    pub const fn is_gone(&self, now: u64) -> bool {
+        self.written != 0 && !self.is_beating(now)
+    }
+
     /// When to ask how hosts are: where the relay does not run, as of when it did.
     #[must_use]
     pub const fn moment(&self, now: u64) -> Moment {
         Moment {
-            now: if self.is_beating(now) {
+            now: if !self.is_gone(now) {
                 now
             } else {
                 self.written

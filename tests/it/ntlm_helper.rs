@@ -77,7 +77,8 @@ fn the_real_program_lets_an_account_in_and_its_key_seals() {
     }
     let lines = written(&dir);
     assert_eq!(lines.len(), 8);
-    for (line, account) in lines.iter().zip(["WINDOMAIN\\WIN10$"; 4]) {
+    // On lines, a backslash of a value is doubled.
+    for (line, account) in lines.iter().zip(["WINDOMAIN\\\\WIN10$"; 4]) {
         assert_eq!(line.value("event", "Auth"), "ntlm-domain", "{line:?}");
         assert_eq!(line.value("event", "Identity"), account, "{line:?}");
     }

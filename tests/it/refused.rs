@@ -11,7 +11,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
+/// A message that is never answered is tried three times, for ten seconds each.
+const VERDICT: Duration = Duration::from_secs(90);
 /// The event that is not taken.
 const POISON: usize = 666_666;
 const WAYS: [Verdict; 3] = [Verdict::Refuse, Verdict::PassOver, Verdict::End];
@@ -91,7 +94,7 @@ fn deliver_beside(relay: &Relay, is_done: &Arc<AtomicBool>) -> thread::JoinHandl
             let reply = source.try_deliver(&offer, &events(numbers), 1).unwrap();
             assert_eq!(reply.status, 200, "{}", reply.head);
             batches += 1;
-            thread::sleep(std::time::Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
         batches
     })
@@ -100,6 +103,7 @@ fn deliver_beside(relay: &Relay, is_done: &Arc<AtomicBool>) -> thread::JoinHandl
 /// Delivers the poison between two others, and gives the status of the answer.
 fn deliver_poison(source: &mut Source) -> u16 {
     let offer = source.subscribe();
+    source.wait_for_answers(VERDICT);
     let events = events([900_001, POISON, 900_002]);
     source.try_deliver(&offer, &events, 1).unwrap().status
 }

@@ -6,6 +6,7 @@ use super::connect_from;
 use hmac::{Hmac, KeyInit, Mac};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
 const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman";
@@ -157,6 +158,12 @@ impl Source {
             self.disconnect();
         }
         reply
+    }
+
+    /// Waits so long for each answer on this connection.
+    pub(crate) fn wait_for_answers(&mut self, time: Duration) {
+        let stream = self.stream.as_ref().unwrap();
+        stream.set_read_timeout(Some(time)).unwrap();
     }
 
     pub(crate) fn disconnect(&mut self) {

@@ -30,7 +30,7 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let at = saved.pulse.moment(now);
-    if !saved.pulse.is_beating(now) {
+    if saved.pulse.is_gone(now) {
         let ago = age(now.saturating_sub(at.now));
         report.say(format_args!("the relay does not run; this is of {ago} ago"));
     }

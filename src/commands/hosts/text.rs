@@ -23,7 +23,7 @@ pub(super) fn print(
 ) -> io::Result<()> {
     let pulse = saved.pulse;
     let at = pulse.moment(now);
-    if !pulse.is_beating(now) {
+    if pulse.is_gone(now) {
         let ago = age(now.saturating_sub(pulse.written));
         writeln!(
             out,
