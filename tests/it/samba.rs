@@ -369,7 +369,8 @@ fn machine_accounts_come_over_ntlm_too() {
     }
     let events = fs::read_to_string(dir.file("events")).unwrap();
     for account in accounts {
-        let identity = format!("Identity=\"{}\"", account.replace('\\', "\\\\"));
+        // On lines a backslash of a value is doubled, and then escaped (RFC 5424 6.3.3).
+        let identity = format!("Identity=\"{}\"", account.replace('\\', &"\\".repeat(4)));
         assert_eq!(events.matches(&identity).count(), 4, "{events}");
     }
     assert_eq!(events.matches("Auth=\"ntlm-domain\"").count(), 12);

@@ -2,7 +2,7 @@
 //! test runs with `--allow-unencrypted`). It knows which batches were
 //! acknowledged, which `wecrelay send` keeps to itself.
 
-use super::connect_from;
+use super::{PATIENCE, connect_from};
 use hmac::{Hmac, KeyInit, Mac};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -160,12 +160,6 @@ impl Source {
         reply
     }
 
-    /// Waits so long for each answer on this connection.
-    pub(crate) fn wait_for_answers(&mut self, time: Duration) {
-        let stream = self.stream.as_ref().unwrap();
-        stream.set_read_timeout(Some(time)).unwrap();
-    }
-
     pub(crate) fn disconnect(&mut self) {
         self.stream = None;
     }
@@ -185,7 +179,11 @@ impl Source {
 
     /// Opens a connection; gives the token that goes with its first message.
     fn connect(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
-        self.stream = Some(connect_from(self.address, self.port)?);
+        let stream = connect_from(self.address, self.port)?;
+        // The relay may take the whole time that it was given.
+        let time = Duration::from_secs(self.timeout.into());
+        stream.set_read_timeout(Some(time + PATIENCE))?;
+        self.stream = Some(stream);
         let negotiate = negotiate_message();
         let reply = self.exchange(path, Some(&negotiate), b"")?;
         let challenge = reply
