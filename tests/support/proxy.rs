@@ -237,6 +237,8 @@ struct Pair {
     /// Bytes from the client that went on to the server.
     carried: AtomicU64,
     dead: AtomicBool,
+    /// Whether the server has ended its side.
+    answered: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -255,6 +257,7 @@ fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) {
         counted: Mutex::new(Plan::NONE),
         carried: AtomicU64::new(0),
         dead: AtomicBool::new(false),
+        answered: AtomicBool::new(false),
         shared: Arc::clone(shared),
     });
     shared.open.lock().unwrap().push(Arc::downgrade(&pair));
@@ -292,6 +295,9 @@ impl Pair {
         }
         // The other direction may go on, as TCP allows.
         let _ = to.shutdown(Shutdown::Write);
+        if !up {
+            self.answered.store(true, Ordering::SeqCst);
+        }
     }
 
     fn lives(&self) -> bool {
@@ -368,20 +374,23 @@ impl Pair {
         }
     }
 
-    /// Reads away what the client sends, for as long as it does.
+    /// Reads away what the client sends, but no more than its socket may hold: however long
+    /// the server takes to notice, what is destroyed is less than a replay window.
     fn discard(&self) {
-        let mut scrap = [0; 4096];
-        while self.lives() {
+        let (mut scrap, mut left) = ([0; 4096], BUFFER);
+        while self.lives() && left > 0 {
             match (&self.client).read(&mut scrap) {
                 Err(error) if is_tick(&error) => {
-                    // The server may have ended its side, and the other direction with it.
                     if self.client.peer_addr().is_err() {
                         return;
                     }
                 }
                 Ok(0) | Err(_) => return,
-                Ok(_) => {}
+                Ok(count) => left = left.saturating_sub(count),
             }
+        }
+        while self.lives() && !self.answered.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
         }
     }
 
