@@ -50,11 +50,7 @@ impl Pulse {
     #[must_use]
     pub const fn moment(&self, now: u64) -> Moment {
         Moment {
-            now: if !self.is_gone(now) {
-                now
-            } else {
-                self.written
-            },
+            now: if self.is_gone(now) { self.written } else { now },
             up_since: self.started,
         }
     }

@@ -1,9 +1,8 @@
 //! What the loop does when it gets a signal: read files anew, stop.
 
 use crate::base::clock::Now;
-use crate::server::Reloaded;
-use crate::server::Server;
 use crate::server::outputs::socket::OutputSocket;
+use crate::server::{Reloaded, Server};
 use crate::tls;
 use signal_hook::consts::{SIGHUP, SIGXFSZ};
 use std::time::Duration;

@@ -44,14 +44,7 @@ impl DatabaseTls {
         if let Some((certificate, key)) = &files.pair {
             let chain = pem::certificates("sslcert", certificate)?;
             let key = pem::private_key("sslkey", key, certificate, &chain)?;
-            let mut chain = chain.into_iter();
-            if let Some(own) = chain.next() {
-                builder.set_certificate(&own)?;
-            }
-            for issuer in chain {
-                builder.add_extra_chain_cert(issuer)?;
-            }
-            builder.set_private_key(&key)?;
+            pem::present(&mut builder, chain, &key)?;
         }
         if !files.is_verified {
             builder.set_verify(SslVerifyMode::NONE);

@@ -42,14 +42,7 @@ impl Dialer {
         if let Some((certificate, key)) = &files.pair {
             let chain = pem::certificates("--cert", certificate)?;
             let key = pem::private_key("--key", key, certificate, &chain)?;
-            let mut chain = chain.into_iter();
-            if let Some(own) = chain.next() {
-                builder.set_certificate(&own)?;
-            }
-            for issuer in chain {
-                builder.add_extra_chain_cert(issuer)?;
-            }
-            builder.set_private_key(&key)?;
+            pem::present(&mut builder, chain, &key)?;
         }
         if let Some((path, password)) = &files.pfx {
             take_pfx(&mut builder, path, password)?;
@@ -90,11 +83,8 @@ fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> R
     let (Some(certificate), Some(key)) = (file.cert, file.pkey) else {
         return Err(wrong("it holds no certificate with its private key"));
     };
-    builder.set_certificate(&certificate)?;
-    builder.set_private_key(&key)?;
-    for issuer in file.ca.into_iter().flatten() {
-        builder.add_extra_chain_cert(issuer)?;
-    }
+    let issuers = file.ca.into_iter().flatten();
+    pem::present(builder, std::iter::once(certificate).chain(issuers), &key)?;
     Ok(())
 }
 

@@ -229,14 +229,7 @@ fn context(
     builder.set_alpn_select_callback(|_, offered| {
         select_next_proto(b"\x08http/1.1", offered).ok_or(AlpnError::NOACK)
     });
-    let mut chain = chain.into_iter();
-    if let Some(leaf) = chain.next() {
-        builder.set_certificate(&leaf)?;
-    }
-    for intermediate in chain {
-        builder.add_extra_chain_cert(intermediate)?;
-    }
-    builder.set_private_key(key)?;
+    pem::present(builder, chain, key)?;
     match clients {
         Some(clients) => clients.ask(builder)?,
         None => builder.set_verify(SslVerifyMode::NONE),

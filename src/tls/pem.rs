@@ -2,7 +2,8 @@
 
 use super::{Error, foreign};
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{PKey, PKeyRef, Private};
+use openssl::ssl::SslContextBuilder;
 use openssl::x509::{X509, X509Crl};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -60,6 +61,22 @@ pub(super) fn private_key(
     }
     note_mode(flag, path);
     Ok(key)
+}
+
+/// Gives the other side a certificate, which comes first, and those of its issuers.
+pub(super) fn present(
+    builder: &mut SslContextBuilder,
+    chain: impl IntoIterator<Item = X509>,
+    key: &PKeyRef<Private>,
+) -> Result<(), ErrorStack> {
+    let mut chain = chain.into_iter();
+    if let Some(own) = chain.next() {
+        builder.set_certificate(&own)?;
+    }
+    for issuer in chain {
+        builder.add_extra_chain_cert(issuer)?;
+    }
+    builder.set_private_key(key)
 }
 
 /// Why a key does not fit a chain; it may fit another certificate than the first.

@@ -1,8 +1,7 @@
 //! Ports and outputs, tried by real connections.
 
 use super::{Finding, Report};
-use crate::commands::probe;
-use crate::commands::probe::ask;
+use crate::commands::probe::{self, ask};
 use crate::commands::run::Plan;
 use crate::config::{Config, Listener};
 

@@ -4,9 +4,7 @@
 
 use crate::base::clock::Now;
 use crate::collector::{Admission, Input};
-use crate::server::Error;
-use crate::server::Listener;
-use crate::server::Server;
+use crate::server::{Error, Listener, Server};
 use mio::net::TcpStream;
 use rustix::process::{Resource, getrlimit};
 use std::net::IpAddr;

@@ -156,20 +156,19 @@ impl AesCipher {
     }
 
     fn encrypt_pieces(&self, pieces: &mut Pieces<'_>) {
-        let Pieces {
-            first,
-            middle,
-            last,
-        } = pieces;
-        let iv = Iv::default();
-        if middle.is_empty() {
-            return self.aes.encrypt(iv, first.as_mut_slice(), last);
-        }
-        let iv = self.aes.encrypt_chain(iv, std::slice::from_mut(first));
-        self.aes.encrypt(iv, middle, last);
+        self.run_pieces(pieces, Aes::encrypt_chain, Aes::encrypt);
     }
 
     fn decrypt_pieces(&self, pieces: &mut Pieces<'_>) {
+        self.run_pieces(pieces, Aes::decrypt_chain, Aes::decrypt);
+    }
+
+    fn run_pieces(
+        &self,
+        pieces: &mut Pieces<'_>,
+        chain: fn(&Aes, Iv, &mut [[u8; BLOCK]]) -> Iv,
+        end: fn(&Aes, Iv, &mut [u8], &mut [u8; BLOCK]),
+    ) {
         let Pieces {
             first,
             middle,
@@ -177,10 +176,10 @@ impl AesCipher {
         } = pieces;
         let iv = Iv::default();
         if middle.is_empty() {
-            return self.aes.decrypt(iv, first.as_mut_slice(), last);
+            return end(&self.aes, iv, first.as_mut_slice(), last);
         }
-        let iv = self.aes.decrypt_chain(iv, std::slice::from_mut(first));
-        self.aes.decrypt(iv, middle, last);
+        let iv = chain(&self.aes, iv, std::slice::from_mut(first));
+        end(&self.aes, iv, middle, last);
     }
 
     /// Encrypts `plain` with the confounder before it.
