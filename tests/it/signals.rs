@@ -177,44 +177,62 @@ fn sigterm_under_load_loses_and_repeats_nothing() {
     assert_eq!(tally.arrivals(), tally.distinct(), "repeats");
 }
 
+/// A relay with one batch on its way to a receiver that takes nothing.
+struct Stuck {
+    relay: Relay,
+    /// Whether the batch was acknowledged.
+    waiting: thread::JoinHandle<bool>,
+    _sink: StreamSink,
+    _dir: TempDir,
+}
+
+impl Stuck {
+    fn start() -> Self {
+        let dir = TempDir::new();
+        let sink = StreamSink::stalled();
+        let mut relay = Relay::start(
+            &dir,
+            &["-v", "--output", &sink.url(), "--allow-unencrypted"],
+        );
+        let mut source = relay.source(MACHINE);
+        let offer = source.subscribe();
+        let waiting = thread::spawn(move || source.deliver(&offer, &[large_event(7)], 7));
+        relay.process.wait_for_log(BATCH);
+        Self {
+            relay,
+            waiting,
+            _sink: sink,
+            _dir: dir,
+        }
+    }
+}
+
 #[test]
 fn sigterm_ends_in_time_though_the_receiver_is_stuck() {
-    let dir = TempDir::new();
-    let sink = StreamSink::stalled();
-    let mut relay = Relay::start(
-        &dir,
-        &["-v", "--output", &sink.url(), "--allow-unencrypted"],
-    );
-    let mut source = relay.source(MACHINE);
-    let offer = source.subscribe();
-    let waiting = thread::spawn(move || source.deliver(&offer, &[large_event(7)], 7));
-    relay.process.wait_for_log(BATCH);
+    let mut stuck = Stuck::start();
     let began = Instant::now();
-    assert_eq!(relay.process.terminate().code(), Some(0));
+    assert_eq!(stuck.relay.process.terminate().code(), Some(0));
     let time = began.elapsed();
     assert!(time > Duration::from_secs(8), "ended after {time:?}");
     assert!(time < Duration::from_secs(14), "ended after {time:?}");
-    assert!(!waiting.join().unwrap(), "acknowledged, yet not delivered");
+    assert!(
+        !stuck.waiting.join().unwrap(),
+        "acknowledged, yet not delivered"
+    );
 }
 
 #[test]
 fn a_second_sigterm_ends_at_once() {
-    let dir = TempDir::new();
-    let sink = StreamSink::stalled();
-    let mut relay = Relay::start(
-        &dir,
-        &["-v", "--output", &sink.url(), "--allow-unencrypted"],
-    );
-    let mut source = relay.source(MACHINE);
-    let offer = source.subscribe();
-    let waiting = thread::spawn(move || source.deliver(&offer, &[large_event(7)], 7));
-    relay.process.wait_for_log(BATCH);
+    let mut stuck = Stuck::start();
     let began = Instant::now();
-    relay.process.signal(Signal::TERM);
-    relay.process.wait_for_log("stopping");
-    assert_eq!(relay.process.terminate().code(), Some(0));
+    stuck.relay.process.signal(Signal::TERM);
+    stuck.relay.process.wait_for_log("stopping");
+    assert_eq!(stuck.relay.process.terminate().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(!waiting.join().unwrap(), "acknowledged, yet not delivered");
+    assert!(
+        !stuck.waiting.join().unwrap(),
+        "acknowledged, yet not delivered"
+    );
 }
 
 #[test]

@@ -116,6 +116,18 @@ fn keys_that_are_never_taken_are_told() {
     assert!(SERVICE.ends_with("localhost"));
 }
 
+/// The flags of an https listener.
+fn secured<'a>(listen: &'a str, certificate: &'a str, key: &'a str) -> [&'a str; 6] {
+    [
+        "--listen",
+        listen,
+        "--tls-cert",
+        certificate,
+        "--tls-key",
+        key,
+    ]
+}
+
 #[test]
 fn certificates_that_hosts_would_not_take_are_told() {
     let dir = TempDir::new();
@@ -124,14 +136,7 @@ fn certificates_that_hosts_would_not_take_are_told() {
     let examine = |own: &Issued, ca: &Issued, more: &[&str]| {
         let (certificate, key) = own.write(&dir, "own");
         let (ca, _) = ca.write(&dir, "ca");
-        let flags = [
-            "--listen",
-            &listen,
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-        ];
+        let flags = secured(&listen, &certificate, &key);
         let (text, code) = doctor(&[&flags, &["--client-ca", &ca][..], more].concat());
         assert_eq!(code, Some(1), "{text}");
         text
@@ -160,14 +165,7 @@ fn certificates_that_hosts_would_not_take_are_told() {
     // An old one, and a key of another: the relay would not start.
     let authority = Authority::new("old");
     let old = authority.issue_expired(&["localhost"]);
-    let flags = [
-        "--listen",
-        &listen,
-        "--tls-cert",
-        &old.certificate,
-        "--tls-key",
-        &old.key,
-    ];
+    let flags = secured(&listen, &old.certificate, &old.key);
     let (text, _) = doctor(&[&flags[..], &["--anonymous", "192.0.2.1"]].concat());
     assert_all(
         &text,
@@ -179,14 +177,7 @@ fn certificates_that_hosts_would_not_take_are_told() {
     );
     let (certificate, _) = good.write(&dir, "mine");
     let (_, key) = other.write(&dir, "other");
-    let flags = [
-        "--listen",
-        &listen,
-        "--tls-cert",
-        &certificate,
-        "--tls-key",
-        &key,
-    ];
+    let flags = secured(&listen, &certificate, &key);
     let (text, _) = doctor(&[&flags[..], &["--anonymous", "192.0.2.1"]].concat());
     assert_all(&text, &["this is not the key of"]);
 }
@@ -199,14 +190,7 @@ fn an_old_revocation_list_is_told() {
     let (ca, _) = root.write(&dir, "ca");
     let crl = root.revoke(&dir, &own.certificate);
     let listen = format!("https://127.0.0.1:{}", free_port());
-    let flags = [
-        "--listen",
-        &listen,
-        "--tls-cert",
-        &certificate,
-        "--tls-key",
-        &key,
-    ];
+    let flags = secured(&listen, &certificate, &key);
     let all = [&flags[..], &["--client-ca", &ca, "--crl", &crl]].concat();
     let (text, _) = doctor(&all);
     assert_all(&text, &["revocation list of CN=Root, good until 20"]);
