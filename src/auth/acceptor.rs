@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::auth::domain::{self, Asked, Within};
 use crate::auth::kerberos::{self, Proven};
+use crate::auth::ntlm_domain::{self, Asked, Within};
 use crate::auth::scheme::Scheme;
 use crate::auth::{Bindings, Error, Identity, Policy, Step, Verdict};
 use crate::protocol::ntlm::{
@@ -303,7 +303,8 @@ impl<'a> Turn<'a> {
                 let known = established.known.clone();
                 let identity = Identity::ntlm(&established.account, known);
                 let is_secure = self.tls.is_some();
-                let step = domain::accept(identity, *established, within, self.policy, is_secure)?;
+                let step =
+                    ntlm_domain::accept(identity, *established, within, self.policy, is_secure)?;
                 Ok((State::Start, step))
             }
             Progress::Ask(expect) => {

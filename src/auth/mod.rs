@@ -8,12 +8,12 @@
 mod acceptor;
 mod basic;
 pub mod digest;
-mod domain;
 mod error;
 mod guess;
 mod identity;
 mod kerberos;
 mod nonces;
+mod ntlm_domain;
 pub mod ntlm_helper;
 mod passwords;
 mod scheme;
@@ -31,9 +31,9 @@ use crate::protocol::ntlm;
 
 pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
 pub use self::digest::{Algorithm, Ha1};
-pub use self::domain::Verdict;
 pub use self::error::{Error, UNBOUND};
 pub use self::identity::{Identity, Subject};
+pub use self::ntlm_domain::Verdict;
 pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 pub use self::ties::{Bindings, Unbound};
 

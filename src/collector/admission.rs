@@ -7,7 +7,7 @@
 
 use super::batches::Batch;
 use super::had::{Lack, Whose};
-use super::{Collector, ConnId, OutputId, Timer, who};
+use super::{Collector, ConnId, OutputId, Timer, access};
 use crate::base::clock::Now;
 use crate::output::link::{CAPACITY, Link};
 use crate::output::queue::{BatchId, Frames};
@@ -82,7 +82,7 @@ impl Collector {
         self.timers.insert((batch.until, Timer::Batch(id)));
         // Its row is read while outputs have the events.
         if let Some(mark) = &batch.mark {
-            let former = || who::former_keys(&mark.identity, &mark.key);
+            let former = || access::former_keys(&mark.identity, &mark.key);
             self.ledger.want_since(&mark.key, batch.since, former);
             self.ledger.read();
         }
@@ -136,7 +136,7 @@ impl Collector {
         batch: &'b Batch,
         output: OutputId,
     ) -> Option<&'b Rc<Frames>> {
-        let frames = batch.frames.get(*self.form_of_link.get(output.0)?)?;
+        let frames = batch.frames.get(*self.encoding_of_link.get(output.0)?)?;
         (!frames.ends.is_empty()).then_some(frames)
     }
 

@@ -9,7 +9,7 @@
 use super::batches::{Batch, Mark};
 use super::bookmarks::Outcome;
 use super::known::Before;
-use super::{Collector, seconds, who};
+use super::{Collector, access, seconds};
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::output::queue::BatchId;
@@ -136,7 +136,7 @@ impl Collector {
             if self.ledger.knows(&mark.key, since) {
                 ready.push(id);
             } else {
-                let former = || who::former_keys(&mark.identity, &mark.key);
+                let former = || access::former_keys(&mark.identity, &mark.key);
                 self.ledger.want_since(&mark.key, since, former);
                 self.pending.push(id);
             }

@@ -243,7 +243,7 @@ impl Collector {
         match refusal.kind {
             // One line said so for all sources.
             RefusalKind::Domain => log::debug!("source {address}: {}", refusal.reason),
-            _ => self.repeats.warn(now, address, refusal),
+            _ => self.refusal_log.warn(now, address, refusal),
         }
     }
 

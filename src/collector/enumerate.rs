@@ -1,10 +1,10 @@
 //! The answers to Enumerate and Pull: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
+use super::access::Source;
 use super::paging::Walk;
 use super::questions::Question;
 use super::requests::new_uuid;
-use super::who::Source;
 use super::{Collector, known, seconds, sources};
 use crate::base::clock::Now;
 use crate::bookmark::Key;

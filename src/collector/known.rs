@@ -1,10 +1,10 @@
 //! What happens, told to the table of hosts, and the table to the store.
 
+use super::access::Source;
 use super::batches::Batch;
 use super::forgetting::Forgetting;
 use super::requests::subscription_of;
 use super::running::Running;
-use super::who::Source;
 use super::{Collector, ConnId, Settings, seconds};
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Stored};

@@ -11,6 +11,7 @@
 //! all, bookmark committed, Ack. A source that has gone meanwhile changes
 //! nothing but that no Ack is sent.
 
+mod access;
 mod admission;
 mod batches;
 mod bookmarks;
@@ -21,21 +22,21 @@ mod committing;
 mod computer;
 mod connections;
 mod dispersal;
-mod domain;
+mod encodings;
 mod enumerate;
 mod forgetting;
-mod forms;
 mod guesses;
 mod had;
 mod known;
 mod ledger;
 mod links;
-mod own;
+mod ntlm_domain;
+mod own_log;
 mod paging;
 mod pressure;
 mod principals;
 mod questions;
-mod repeats;
+mod refusal_log;
 mod requests;
 mod room;
 mod running;
@@ -45,7 +46,6 @@ mod sources;
 mod squeeze;
 mod turns;
 mod waiting;
-mod who;
 
 use crate::auth::{Secured, Verdict};
 use crate::base::clock::Now;
@@ -62,7 +62,7 @@ use batches::Batch;
 use bookmarks::Bookmarks;
 use chores::Chores;
 use committing::Committing;
-use forms::Form;
+use encodings::Encoding;
 use guesses::Guesses;
 use had::Had;
 use ipnet::IpNet;
@@ -73,7 +73,7 @@ use pressure::Pressure;
 use questions::Questions;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use repeats::Repeats;
+use refusal_log::RefusalLog;
 use room::Room;
 use setbacks::Setbacks;
 use sources::Sources;
@@ -204,8 +204,8 @@ pub struct Collector {
     /// Boxed: the table has up to twice as many places as connections.
     connections: HashMap<ConnId, Box<Slot>>,
     links: Vec<Link>,
-    forms: Vec<Form>,
-    form_of_link: Vec<usize>,
+    encodings: Vec<Encoding>,
+    encoding_of_link: Vec<usize>,
     batches: HashMap<BatchId, Batch>,
     next_batch: u64,
     /// Those that are delivered since the last [`Collector::commit`].
@@ -229,7 +229,7 @@ pub struct Collector {
     known: Known,
     paging: Paging,
     bookmarks: Bookmarks,
-    repeats: Repeats,
+    refusal_log: RefusalLog,
     guesses: Guesses,
     /// Hosts with a batch that a receiver refuses.
     setbacks: Setbacks,
@@ -254,7 +254,7 @@ impl Collector {
         outputs: Vec<output::Settings>,
         seed: [u8; 32],
     ) -> Self {
-        let (forms, form_of_link) = forms::of(&outputs);
+        let (encodings, encoding_of_link) = encodings::of(&outputs);
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
         let known = Known::new(now, &settings);
         let paging = Paging::new(&settings);
@@ -265,8 +265,8 @@ impl Collector {
                 .into_iter()
                 .map(|output| Link::new(output, now))
                 .collect(),
-            forms,
-            form_of_link,
+            encodings,
+            encoding_of_link,
             batches: HashMap::new(),
             next_batch: 0,
             delivered: Vec::new(),
@@ -285,7 +285,7 @@ impl Collector {
             known,
             paging,
             bookmarks: Bookmarks::default(),
-            repeats: Repeats::default(),
+            refusal_log: RefusalLog::default(),
             guesses: Guesses::new(now),
             setbacks: Setbacks::default(),
             pressure: Pressure::Released,
@@ -448,7 +448,7 @@ impl Collector {
         self.guesses.sweep(now);
         self.ask_waiting(now);
         self.counters.silent_sources += self.sources.report_silent(now);
-        self.repeats.sweep(now);
+        self.refusal_log.sweep(now);
         self.setbacks.sweep(now);
         self.turns.sweep(now);
         self.had.sweep(now);

@@ -4,7 +4,7 @@
 //! enumeration is over, and that only so that one that was given back is gone as it should:
 //! what drops out of that, or another relay does not know, brings an answer once more.
 
-use super::who::Source;
+use super::access::Source;
 use super::{Collector, Settings, known, seconds};
 use crate::base::clock::Now;
 use crate::protocol::wsman::{Context, Header, ListDigest, Subscription};

@@ -1,10 +1,10 @@
 //! Hosts that ask for their subscriptions wait for their bookmarks: each gets those that
 //! stand in the store when it asks, whichever relay has written them.
 
+use super::access::Source;
 use super::batches::time_of;
 use super::enumerate::Wants;
-use super::who::Source;
-use super::{Collector, ConnId, Timer, who};
+use super::{Collector, ConnId, Timer, access};
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::connection::{Answer, Message};
@@ -115,7 +115,7 @@ impl Collector {
         let (_, until) = time_of(now, message.began, &header);
         let keys = self.bookmark_keys(&walk, (&source, &header), wants.portion);
         let want = |key: Key| {
-            let former = || who::former_keys(&source.identity, &key);
+            let former = || access::former_keys(&source.identity, &key);
             let ticket = self.ledger.want(&key, former);
             (key, ticket)
         };

@@ -1,9 +1,9 @@
 //! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
+use super::access::Source;
 use super::batches::{Batch, Mark, Outputs, time_of};
 use super::enumerate::Wants;
-use super::who::Source;
-use super::{Collector, ConnId, Form, Mismatch, bounds, known, seconds, setbacks};
+use super::{Collector, ConnId, Encoding, Mismatch, bounds, known, seconds, setbacks};
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -252,7 +252,7 @@ impl Collector {
         }
     }
 
-    /// Writes all events of a batch in every form that an output wants. Refuses one with
+    /// Writes all events of a batch in every encoding that an output wants. Refuses one with
     /// events of other hosts where that is asked for.
     fn format_batch(
         &mut self,
@@ -285,11 +285,11 @@ impl Collector {
         let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&source.identity)?)));
         let expected = rule.map(|(_, host)| host.to_string()).unwrap_or_default();
         let mut facts = BatchFacts::new();
-        let empty = |_: &Form| Frames {
+        let empty = |_: &Encoding| Frames {
             bytes: Vec::with_capacity(size),
             ends: Vec::with_capacity(events.len()),
         };
-        let mut frames: Vec<_> = self.forms.iter().map(empty).collect();
+        let mut frames: Vec<_> = self.encodings.iter().map(empty).collect();
         for raw in events {
             let event = event::parse(&raw.xml);
             let mut origin = origin;
@@ -319,10 +319,10 @@ impl Collector {
                 }
                 origin.computer_mismatch = &expected;
             }
-            for (form, frames) in self.forms.iter().zip(&mut frames) {
+            for (encoding, frames) in self.encodings.iter().zip(&mut frames) {
                 let cut = push_message(
                     &self.settings.mapping,
-                    *form,
+                    *encoding,
                     &raw.xml,
                     &event,
                     &origin,
@@ -390,14 +390,14 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
 
 fn push_message(
     mapping: &syslog::Mapping,
-    form: Form,
+    encoding: Encoding,
     raw: &str,
     event: &Result<Event<'_>, event::Malformed>,
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
-    let written = framing::write_frame(form.framing, &mut frames.bytes, |out| {
-        syslog::write_message(mapping, raw, event, origin, &form.style, out)
+    let written = framing::write_frame(encoding.framing, &mut frames.bytes, |out| {
+        syslog::write_message(mapping, raw, event, origin, &encoding.style, out)
     });
     frames.ends.push(frames.bytes.len());
     written.truncated > 0

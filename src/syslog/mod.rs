@@ -12,7 +12,7 @@ mod json;
 mod limits;
 mod named;
 mod names;
-mod own;
+mod own_log;
 mod rfc5424;
 mod text;
 mod timestamp;
@@ -30,7 +30,7 @@ use crate::base::wire::push_number;
 use crate::event::Event;
 
 pub use named::EventName;
-pub use own::{Line, Sender, write_own};
+pub use own_log::{Line, Sender, write_own};
 pub use rfc5424::write_message;
 pub use truncate::MIN_LENGTH;
 

@@ -1,5 +1,5 @@
 mod bears;
-mod own;
+mod own_log;
 mod reader;
 
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! What a certificate says of itself, for people and for commands.
 
-use super::{Error, client, pem, terms};
+use super::{Error, client, pem, validity};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKeyRef, Public};
@@ -48,8 +48,8 @@ impl Facts {
             issuer: client::display(certificate.issuer_name()),
             names: client::names(certificate),
             thumbprint: client::hex(&thumbprint),
-            begin: terms::time(certificate.not_before()),
-            end: terms::time(certificate.not_after()),
+            begin: validity::time(certificate.not_before()),
+            end: validity::time(certificate.not_after()),
             is_authority: is_authority(certificate),
             is_root: is_issued_by(certificate, certificate),
             serves: serves(certificate),
@@ -110,7 +110,7 @@ pub fn certificates(flag: &'static str, path: &Path) -> Result<Vec<Facts>, Error
 pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
     let found = pem::revocation_lists(path)?;
     let facts = found.iter().map(|list| {
-        let end = list.next_update().and_then(terms::time);
+        let end = list.next_update().and_then(validity::time);
         (client::display(list.issuer_name()), end)
     });
     Ok(facts.collect())

@@ -17,7 +17,7 @@ mod list;
 mod pem;
 mod refusal;
 mod revocation;
-mod terms;
+mod validity;
 mod weakness;
 
 pub use client::client;
@@ -47,7 +47,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
-use terms::Terms;
+use validity::Validity;
 
 /// The files that TLS needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl From<ErrorStack> for Error {
 /// What handshakes are done with.
 pub struct Acceptor {
     context: SslContext,
-    terms: Terms,
+    validity: Validity,
     names: Vec<String>,
 }
 
@@ -109,8 +109,8 @@ impl Acceptor {
     /// The first file that cannot be read or does not fit, and why; one of our own
     /// certificates that is not valid at `now`.
     pub fn load(files: &Files, now: SystemTime) -> Result<Self, Error> {
-        let mut terms = Terms::default();
-        let clients = Clients::load(files, &mut terms)?;
+        let mut validity = Validity::default();
+        let clients = Clients::load(files, &mut validity)?;
         for weakness in weaknesses(files)? {
             log::warn!("{weakness}");
         }
@@ -118,9 +118,9 @@ impl Acceptor {
         let mut all_names = Vec::new();
         for (certificate, key) in &files.pairs {
             let chain = pem::certificates("--tls-cert", certificate)?;
-            terms::need_valid(certificate, &chain, now)?;
+            validity::need_valid(certificate, &chain, now)?;
             weakness::need_strong(certificate, &chain)?;
-            terms.add_certificates("--tls-cert", certificate, &chain);
+            validity.add_certificates("--tls-cert", certificate, &chain);
             let key = pem::private_key("--tls-key", key, certificate, &chain)?;
             let names = chain.first().map(|leaf| client::names(leaf));
             all_names.extend(names.iter().flatten().cloned());
@@ -141,7 +141,7 @@ impl Acceptor {
         first.set_servername_callback(move |ssl, _| choose(ssl, &names, &others));
         Ok(Self {
             context: first.build().into_context(),
-            terms,
+            validity,
             names: all_names,
         })
     }
@@ -165,13 +165,13 @@ impl Acceptor {
     /// What ends when: flag, file and name of each certificate and revocation list.
     #[must_use]
     pub fn ends(&self) -> Vec<(String, SystemTime)> {
-        self.terms.ends()
+        self.validity.ends()
     }
 
     /// Logs which certificates and revocation lists have ended or soon will; to be
     /// called at the start and daily.
     pub fn log_ends(&self, now: SystemTime) {
-        for (level, line) in self.terms.due(now) {
+        for (level, line) in self.validity.due(now) {
             log::log!(level, "{line}");
         }
     }
@@ -244,16 +244,16 @@ struct Clients {
 }
 
 impl Clients {
-    fn load(files: &Files, terms: &mut Terms) -> Result<Option<Self>, Error> {
+    fn load(files: &Files, validity: &mut Validity) -> Result<Option<Self>, Error> {
         let Some(path) = &files.client_ca else {
             return Ok(None);
         };
         let authorities = pem::certificates("--client-ca", path)?;
-        terms.add_certificates("--client-ca", path, &authorities);
+        validity.add_certificates("--client-ca", path, &authorities);
         let read = |path: &PathBuf| Revocation::read(path, &authorities, files.crl_partial);
         let revocation = files.crl.as_ref().map(read).transpose()?;
         if let (Some(path), Some(revocation)) = (&files.crl, &revocation) {
-            terms.add_lists(path, revocation.lists());
+            validity.add_lists(path, revocation.lists());
             let unlisted = revocation.unlisted();
             unlisted.iter().for_each(|line| log::warn!("{line}"));
         }

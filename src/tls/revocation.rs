@@ -4,7 +4,7 @@
 //! in part, and does not tell which list is at fault; so chains are checked here.
 
 use super::list::{self, Kind, Scope};
-use super::{Error, client, pem, terms};
+use super::{Error, client, pem, validity};
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -204,7 +204,7 @@ impl Revocation {
 
     fn out_of_time(&self, issuer: &X509Ref, list: &X509Crl, now: SystemTime) -> Verdict {
         let begin = list.last_update();
-        if terms::time(begin).is_some_and(|begin| begin > now) {
+        if validity::time(begin).is_some_and(|begin| begin > now) {
             let why = format!("is not valid before {begin}");
             return self.unknown(
                 issuer,
@@ -231,10 +231,10 @@ impl Revocation {
 }
 
 fn is_current(list: &X509Crl, now: SystemTime) -> bool {
-    let begun = terms::time(list.last_update()).is_none_or(|begin| begin <= now);
+    let begun = validity::time(list.last_update()).is_none_or(|begin| begin <= now);
     // Without a next one there is no end (RFC 5280 wants one).
     let next = list.next_update();
-    begun && next.is_none_or(|end| terms::time(end).is_some_and(|end| now <= end))
+    begun && next.is_none_or(|end| validity::time(end).is_some_and(|end| now <= end))
 }
 
 /// Whether this authority has signed the list. Two may have one name: the signature tells

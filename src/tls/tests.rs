@@ -180,9 +180,9 @@ fn ends_are_told_from_thirty_days_before_on() {
         client_ca: Some(folder.write("ca.pem", &own.to_pem().unwrap())),
         ..folder.pair(&own, &key.private_key_to_pem_pkcs8().unwrap())
     };
-    let terms = Acceptor::load(&files, now()).unwrap().terms;
-    assert_eq!(terms.due(now() + days(10)), []);
-    let due = terms.due(now() + days(10) + Duration::from_secs(1));
+    let validity = Acceptor::load(&files, now()).unwrap().validity;
+    assert_eq!(validity.due(now() + days(10)), []);
+    let due = validity.due(now() + days(10) + Duration::from_secs(1));
     assert_eq!(due.len(), 2, "{due:?}");
     assert!(due.iter().all(|(level, line)| *level == Level::Warn
         && line.contains("CN=a.example.com expires on 2026-02-10T00:00:00Z")));
@@ -191,7 +191,7 @@ fn ends_are_told_from_thirty_days_before_on() {
         .map(|(_, line)| line.split(' ').next().unwrap())
         .collect();
     assert_eq!(flags, ["--client-ca", "--tls-cert"]);
-    let due = terms.due(now() + days(41));
+    let due = validity.due(now() + days(41));
     assert!(
         due.iter()
             .all(|(level, line)| *level == Level::Error && line.contains("has expired on"))

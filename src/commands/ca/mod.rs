@@ -5,7 +5,7 @@
 //! its lock. The list is written before the files: what is not in it cannot be revoked.
 
 mod authority;
-mod desk;
+mod authority_folder;
 mod error;
 mod files;
 mod index;
@@ -23,7 +23,7 @@ pub use error::Error;
 
 use crate::cli::CaCommand;
 pub use crate::cli::CaOptions as Options;
-use desk::Desk;
+use authority_folder::AuthorityFolder;
 
 /// Does what was asked for, and prints what was made and what to do with it.
 ///
@@ -35,11 +35,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let now = SystemTime::now();
     let dir = &options.dir;
     let said = match &options.command {
-        CaCommand::Init(init) => desk::init(dir, init, now)?,
-        CaCommand::Server(server) => Desk::open(dir)?.server(server, now)?,
-        CaCommand::Host(host) => Desk::open(dir)?.hosts(host, now)?,
-        CaCommand::Revoke(revoke) => Desk::open(dir)?.revoke(revoke, now)?,
-        CaCommand::Crl(crl) => Desk::open(dir)?.list_anew(crl, now)?,
+        CaCommand::Init(init) => authority_folder::init(dir, init, now)?,
+        CaCommand::Server(server) => AuthorityFolder::open(dir)?.server(server, now)?,
+        CaCommand::Host(host) => AuthorityFolder::open(dir)?.hosts(host, now)?,
+        CaCommand::Revoke(revoke) => AuthorityFolder::open(dir)?.revoke(revoke, now)?,
+        CaCommand::Crl(crl) => AuthorityFolder::open(dir)?.list_anew(crl, now)?,
         CaCommand::List => report::list(dir, now)?,
         CaCommand::Policy(policy) => report::policy(dir, policy, now)?,
     };

@@ -4,8 +4,8 @@
 //! certificates. Nothing is listened on or stored, and no event is sent. What is wrong ends it
 //! as it would end the start; what is found beside that is printed where it belongs.
 
+mod access;
 mod offers;
-mod who;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -59,12 +59,12 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     let plan = run::plan(config).map_err(Error::Start)?;
     let mut report = Report::default();
     report.part("listens on", config.listeners.iter().map(listener));
-    report.part("lets in", who::methods(config).map_err(Error::Start)?);
-    let own = who::own_certificates(config).map_err(Error::Start)?;
+    report.part("lets in", access::methods(config).map_err(Error::Start)?);
+    let own = access::own_certificates(config).map_err(Error::Start)?;
     if !own.is_empty() {
         report.part("shows as its certificate", own);
     }
-    for finding in who::findings(config).map_err(Error::Start)? {
+    for finding in access::findings(config).map_err(Error::Start)? {
         report.finding(1, &finding);
     }
     report.begin("offers");

@@ -9,7 +9,8 @@ mod dial;
 mod facts;
 mod flow;
 mod opening;
-mod own;
+mod outage;
+mod own_log;
 mod rate;
 mod refusing;
 mod session;
@@ -17,12 +18,12 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod trouble;
 
 use crate::base::clock::Now;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
 use crate::output::{Settings, Target};
 pub use dial::{Dial, Step};
+use outage::Outage;
 use rate::Rate;
 use refusing::Refusing;
 use session::{Desk, Outcome, Session};
@@ -30,7 +31,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 pub use suspects::RefusedEvent;
-use trouble::Trouble;
 
 /// Bytes that may wait for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;
@@ -106,9 +106,9 @@ pub struct Link {
     refusing: Refusing,
     /// Batches that were delivered without a call that tells so.
     settled: Vec<BatchId>,
-    failing: Trouble,
-    refused: Trouble,
-    late: Trouble,
+    failing: Outage,
+    refused: Outage,
+    late: Outage,
     /// Messages dropped because a best effort output was full.
     dropped: u64,
     /// Messages of our own log that found no room and were not told of.
@@ -139,9 +139,9 @@ impl Link {
             pause: FIRST_PAUSE,
             look: None,
             session: None,
-            failing: Trouble::default(),
-            refused: Trouble::default(),
-            late: Trouble::default(),
+            failing: Outage::default(),
+            refused: Outage::default(),
+            late: Outage::default(),
             dropped: 0,
             own_lost: 0,
         }

@@ -1,6 +1,6 @@
 mod measuring;
 mod opening;
-mod own;
+mod own_log;
 mod refused;
 
 use super::dial::OPENING_TIME;
@@ -418,7 +418,7 @@ fn the_pause_before_the_next_attempt_grows_until_something_is_delivered() {
 fn a_trouble_is_over_only_after_some_calm() {
     let mut scene = scene("tcp://h");
     let second = Duration::from_secs(1);
-    let mut trouble = Trouble::default();
+    let mut trouble = Outage::default();
     assert!(trouble.ease(scene.now));
     assert!(trouble.begin(scene.now));
     for _ in 0..3 {

@@ -1,6 +1,6 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
-use super::{Desk, FIRST_PAUSE, Link, Phase, Session, Task, Trouble};
+use super::{Desk, FIRST_PAUSE, Link, Outage, Phase, Session, Task};
 use crate::base::clock::Now;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ impl Link {
                 let look = self.look.map(|(at, _)| at);
                 let session = self.session.as_ref().and_then(Session::poll_timeout);
                 let troubles = [&self.failing, &self.refused, &self.late];
-                let troubles = troubles.into_iter().filter_map(Trouble::poll_timeout);
+                let troubles = troubles.into_iter().filter_map(Outage::poll_timeout);
                 let refusing = self.refusing.poll_timeout();
                 troubles.chain(look).chain(session).chain(refusing).min()
             }

@@ -11,7 +11,7 @@ const CALM: Duration = Duration::from_secs(5);
 const CAUSES: usize = 4;
 
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct Outage {
     since: Option<Instant>,
     /// Since when all seems well.
     calm: Option<Instant>,
@@ -19,7 +19,7 @@ pub(super) struct Trouble {
     causes: Vec<String>,
 }
 
-impl Trouble {
+impl Outage {
     /// It happened (again). Answers whether it is new.
     pub(super) fn begin(&mut self, now: Now) -> bool {
         self.calm = None;

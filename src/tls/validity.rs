@@ -12,7 +12,7 @@ const NOTICE: Duration = Duration::from_secs(30 * 86_400);
 
 /// What ends, and when.
 #[derive(Debug, Default)]
-pub(super) struct Terms(Vec<Term>);
+pub(super) struct Validity(Vec<Term>);
 
 #[derive(Debug)]
 struct Term {
@@ -23,7 +23,7 @@ struct Term {
     then: &'static str,
 }
 
-impl Terms {
+impl Validity {
     pub(super) fn add_certificates(&mut self, flag: &str, path: &Path, certificates: &[X509]) {
         let then = match flag {
             "--client-ca" => "hosts with its certificates are refused",

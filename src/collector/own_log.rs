@@ -1,6 +1,6 @@
 //! The relay's own log on its way to the outputs.
 
-use super::{Collector, Form};
+use super::{Collector, Encoding};
 use crate::base::clock::Now;
 use crate::output::queue::Frames;
 use crate::syslog::framing;
@@ -11,15 +11,24 @@ impl Collector {
     /// Queues a message of the relay's own log at every output that has room for it.
     pub fn push_own(&mut self, now: Now, sender: &Sender, line: &Line) {
         let mapping = &self.settings.mapping;
-        let frames = |form| Rc::new(frames(mapping, form, sender, line));
-        let of_form: Vec<_> = self.forms.iter().map(|form| frames(*form)).collect();
-        for (link, index) in self.links.iter_mut().zip(&self.form_of_link) {
-            let (Some(form), Some(frames)) = (self.forms.get(*index), of_form.get(*index)) else {
+        let frames = |encoding| Rc::new(frames(mapping, encoding, sender, line));
+        let of_encoding: Vec<_> = self
+            .encodings
+            .iter()
+            .map(|encoding| frames(*encoding))
+            .collect();
+        for (link, index) in self.links.iter_mut().zip(&self.encoding_of_link) {
+            let (Some(encoding), Some(frames)) =
+                (self.encodings.get(*index), of_encoding.get(*index))
+            else {
                 continue;
             };
             if let Some(count) = link.take_own_lost() {
                 let gap = gap(now, count);
-                link.push_own(now, &Rc::new(self::frames(mapping, *form, sender, &gap)));
+                link.push_own(
+                    now,
+                    &Rc::new(self::frames(mapping, *encoding, sender, &gap)),
+                );
             }
             link.push_own(now, frames);
         }
@@ -35,10 +44,10 @@ fn gap(now: Now, count: u64) -> Line {
     }
 }
 
-fn frames(mapping: &Mapping, form: Form, sender: &Sender, line: &Line) -> Frames {
+fn frames(mapping: &Mapping, encoding: Encoding, sender: &Sender, line: &Line) -> Frames {
     let mut frames = Frames::default();
-    framing::write_frame(form.framing, &mut frames.bytes, |out| {
-        write_own(mapping, sender, line, form.style.max, out);
+    framing::write_frame(encoding.framing, &mut frames.bytes, |out| {
+        write_own(mapping, sender, line, encoding.style.max, out);
     });
     frames.ends.push(frames.bytes.len());
     frames

@@ -18,7 +18,7 @@ use crate::cli::{CrlOptions, HostOptions, InitOptions, RevokeOptions, ServerOpti
 use crate::commands::passwd;
 
 /// The folder, locked, and what is in it.
-pub(super) struct Desk {
+pub(super) struct AuthorityFolder {
     paths: Paths,
     authority: Authority,
     index: Index,
@@ -46,25 +46,25 @@ pub(super) fn init(dir: &Path, options: &InitOptions, now: SystemTime) -> Result
     let authority = Authority::make(&options.name, options.key, options.days, now)?;
     files::replace(&paths.key(), SECRET, &authority.key_pem()?)?;
     files::replace(&paths.certificate(), OPEN, &authority.certificate.to_pem()?)?;
-    let mut desk = Desk {
+    let mut folder = AuthorityFolder {
         index: Index::new(paths.index()),
         paths,
         authority,
         _lock: lock,
     };
-    desk.write_list(365, now)?;
+    folder.write_list(365, now)?;
     // Last: the authority is there when its list of certificates is.
-    desk.index.write()?;
+    folder.index.write()?;
     Ok(format!(
         "made {}, {} and {}\nnext: wecrelay ca server COLLECTOR-NAME --dir {}\n",
-        desk.paths.certificate().display(),
-        desk.paths.key().display(),
-        desk.paths.list().display(),
+        folder.paths.certificate().display(),
+        folder.paths.key().display(),
+        folder.paths.list().display(),
         dir.display()
     ))
 }
 
-impl Desk {
+impl AuthorityFolder {
     pub(super) fn open(dir: &Path) -> Result<Self, Error> {
         let paths = Paths::of(dir);
         paths.need_authority()?;

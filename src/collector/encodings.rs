@@ -6,25 +6,25 @@ use crate::syslog::framing::Framing;
 
 /// One way to write messages, shared by the outputs that want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub(super) struct Encoding {
     pub(super) framing: Framing,
     pub(super) style: Style,
 }
 
-/// All forms, and which of them each output wants.
-pub(super) fn of(outputs: &[output::Settings]) -> (Vec<Form>, Vec<usize>) {
-    let mut forms = Vec::new();
+/// All encodings, and which of them each output wants.
+pub(super) fn of(outputs: &[output::Settings]) -> (Vec<Encoding>, Vec<usize>) {
+    let mut encodings = Vec::new();
     let mut of_link = Vec::new();
     for output in outputs {
-        let form = Form {
+        let encoding = Encoding {
             framing: output.framing,
             style: output.style(),
         };
-        let known = forms.iter().position(|f| *f == form);
-        of_link.push(known.unwrap_or(forms.len()));
+        let known = encodings.iter().position(|f| *f == encoding);
+        of_link.push(known.unwrap_or(encodings.len()));
         if known.is_none() {
-            forms.push(form);
+            encodings.push(encoding);
         }
     }
-    (forms, of_link)
+    (encodings, of_link)
 }

@@ -31,7 +31,7 @@ struct Seen {
 
 /// Which refusals have been logged lately.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
+pub(super) struct RefusalLog {
     seen: HashMap<IpAddr, Faults>,
     remembered: usize,
 }
@@ -44,7 +44,7 @@ struct Faults {
     others: Option<Seen>,
 }
 
-impl Repeats {
+impl RefusalLog {
     /// Logs a refusal as a warning, or only counts it where the like of it was logged before.
     pub(super) fn warn(&mut self, now: Now, address: IpAddr, refusal: &Refusal) {
         let Refusal {
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn another_reason_and_another_account_are_news() {
-        let (mut repeats, now) = (Repeats::default(), start());
-        let mut is_news = |reason, account| repeats.is_news(now, HERE, fault(reason, account));
+        let (mut log, now) = (RefusalLog::default(), start());
+        let mut is_news = |reason, account| log.is_news(now, HERE, fault(reason, account));
         assert!(is_news("wrong password", Some("a")));
         assert!(!is_news("wrong password", Some("a")));
         assert!(is_news("wrong password", Some("b")));
@@ -157,35 +157,32 @@ mod tests {
 
     #[test]
     fn what_an_address_can_write_is_bounded_and_ends_with_a_count() {
-        let (mut repeats, now) = (Repeats::default(), start());
+        let (mut log, now) = (RefusalLog::default(), start());
         let news = (0..1000).filter(|number| {
-            repeats.is_news(
+            log.is_news(
                 now,
                 HERE,
                 fault("unknown account", Some(&number.to_string())),
             )
         });
         assert_eq!(news.count(), OF_ADDRESS);
-        assert_eq!(repeats.remembered, OF_ADDRESS);
+        assert_eq!(log.remembered, OF_ADDRESS);
         let later = Now {
             monotonic: now.monotonic + QUIET_TIME,
             ..now
         };
-        repeats.sweep(later);
-        assert_eq!((repeats.remembered, repeats.seen.len()), (0, 0));
-        assert!(repeats.is_news(later, HERE, fault("unknown account", Some("1"))));
+        log.sweep(later);
+        assert_eq!((log.remembered, log.seen.len()), (0, 0));
+        assert!(log.is_news(later, HERE, fault("unknown account", Some("1"))));
     }
 
     #[test]
     fn a_flood_of_addresses_is_bounded() {
-        let (mut repeats, now) = (Repeats::default(), start());
+        let (mut log, now) = (RefusalLog::default(), start());
         for number in 0..20_000 {
             let address = Ipv4Addr::from(number).into();
-            repeats.is_news(now, address, fault("no token", None));
+            log.is_news(now, address, fault("no token", None));
         }
-        assert_eq!(
-            (repeats.remembered, repeats.seen.len()),
-            (REMEMBERED, REMEMBERED)
-        );
+        assert_eq!((log.remembered, log.seen.len()), (REMEMBERED, REMEMBERED));
     }
 }
