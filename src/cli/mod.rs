@@ -21,6 +21,7 @@ mod output;
 mod password;
 mod proxy;
 mod reports;
+mod sharing;
 mod state;
 mod store;
 mod verbosity;
@@ -45,6 +46,7 @@ pub use kinds::{BindingsKind, LogFormat, MessageKind, MismatchKind, ShellKind};
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;
+pub use sharing::SharingOptions;
 pub use state::StateOptions;
 pub use store::{StoreCommand, StoreCopyOptions, StoreOptions};
 pub use verbosity::Verbosity;
@@ -285,6 +287,10 @@ pub struct RelayOptions {
     /// Load balancers.
     #[command(flatten)]
     pub proxy: ProxyOptions,
+
+    /// Several relays.
+    #[command(flatten)]
+    pub sharing: SharingOptions,
 
     /// The relay's name in the addresses that hosts push to
     ///

@@ -242,6 +242,8 @@ pub struct Collector {
     commit_failing: bool,
     domain_failing: bool,
     stopping: bool,
+    /// It will stop soon, which whoever asks is told.
+    is_ending: bool,
 }
 
 impl Collector {
@@ -296,6 +298,7 @@ impl Collector {
             commit_failing: false,
             domain_failing: false,
             stopping: false,
+            is_ending: false,
         }
     }
 
@@ -387,8 +390,14 @@ impl Collector {
         links.chain(hold).chain(timer).min()
     }
 
+    /// The relay will stop soon: whoever asks is told, and hosts are served as before.
+    pub fn announce_end(&mut self) {
+        self.is_ending = true;
+    }
+
     /// No new requests; what is in flight is finished.
     pub fn stop(&mut self, now: Now) {
+        self.announce_end();
         self.stopping = true;
         let ids: Vec<_> = self.connections.keys().copied().collect();
         for id in ids {

@@ -76,7 +76,7 @@ impl Collector {
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
-        if self.stopping {
+        if self.is_ending {
             troubles.push("the relay is stopping".to_owned());
         }
         if self.commit_failing {

@@ -185,6 +185,7 @@ pub fn run(
         store,
         own: own.map(|log| (log, sender(config))),
         reload: Box::new(reload),
+        drain_delay: config.drain_delay,
     })
     .map_err(Error::Server)
 }
@@ -253,7 +254,7 @@ fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::L
         let scheme = if secure { "https" } else { "http" };
         let passed = inherited.and_then(|index| sockets.get_mut(index)?.take());
         let listener = match passed.map_or_else(
-            || server::bind(address, secure),
+            || server::bind(address, secure, config.reuse_port),
             |socket| Ok(server::Listener::new(socket, secure)),
         ) {
             Ok(listener) => listener,

@@ -36,6 +36,8 @@ pub enum Error {
     },
     /// `--store` with what is no URL of a database.
     Store(postgres::UrlError),
+    /// `--drain-delay` with what is no time, or too long.
+    DrainDelay(String),
     /// `--forget-after` with what is no age.
     ForgetAfter(String),
     /// `--allow-password-without-tls` without `--basic` and `--digest`.
@@ -148,6 +150,10 @@ impl fmt::Display for Error {
                 "--allow-password-without-tls: nothing to allow; it goes with --basic and --digest",
             ),
             Self::Store(error) => write!(f, "--store: {error}"),
+            Self::DrainDelay(text) => write!(
+                f,
+                "--drain-delay {text}: allowed is a time with s or m from 0s to 10m, such as 10s"
+            ),
             Self::ForgetAfter(text) => write!(
                 f,
                 "--forget-after {text}: allowed is an age with s, m, h, d or w, such as 90d, or never"

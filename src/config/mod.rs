@@ -35,6 +35,9 @@ pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
 pub const LONGEST_CHANNEL: usize = 255;
 /// Where the state is without `--state` and `$STATE_DIRECTORY`.
 const STATE: &str = "wecrelay-state";
+/// How long a balancer that asks /readyz every few seconds has to notice.
+const DRAIN: Duration = Duration::from_secs(10);
+const LONGEST_DRAIN: Duration = Duration::from_secs(600);
 
 /// What the relay is to do.
 #[derive(Clone, Debug)]
@@ -87,6 +90,10 @@ pub struct Config {
     pub relay_name: Option<String>,
     /// After how long hosts and bookmarks are forgotten; `None`: never.
     pub forget_after: Option<Duration>,
+    /// Whether other relays may listen on the same ports.
+    pub reuse_port: bool,
+    /// How long balancers have to notice that the relay ends.
+    pub drain_delay: Duration,
     /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
     /// as the source called us.
     pub hostname: Option<String>,
@@ -161,6 +168,8 @@ impl Config {
             store: store(options.memory.store.as_deref())?,
             relay_name: options.memory.relay_name.clone(),
             forget_after: forget_after(&options.memory.forget_after)?,
+            reuse_port: options.sharing.reuse_port,
+            drain_delay: drain_delay(options)?,
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
             self_reports: !options.reports.no_self_reports,
             log_to_outputs: options.reports.log_to_outputs,
@@ -384,6 +393,17 @@ fn forget_after(text: &str) -> Result<Option<Duration>, Error> {
     let age = age(text).filter(|age| *age > 0);
     let age = age.ok_or_else(|| Error::ForgetAfter(text.to_owned()))?;
     Ok(Some(Duration::from_secs(age)))
+}
+
+/// Only a balancer has to notice, and only by `--metrics`.
+fn drain_delay(options: &RelayOptions) -> Result<Duration, Error> {
+    let Some(text) = &options.sharing.drain_delay else {
+        let has_balancer = !options.proxy.proxy_protocol.is_empty() && options.metrics.is_some();
+        return Ok(if has_balancer { DRAIN } else { Duration::ZERO });
+    };
+    let delay = age(text).map(Duration::from_secs);
+    let delay = delay.filter(|delay| *delay <= LONGEST_DRAIN);
+    delay.ok_or_else(|| Error::DrainDelay(text.to_owned()))
 }
 
 /// The database of `--store`.

@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod ending;
 mod keeper;
 mod ntlm_helpers;
 pub(crate) mod outputs;
@@ -31,6 +32,7 @@ use crate::syslog::Sender;
 use crate::system::resolver::Resolver;
 use crate::system::systemd::Notifier;
 use crate::tls::{self, Connector};
+use ending::Ending;
 use keeper::Keeper;
 use mio::{Events, Poll, Token, Waker};
 use ntlm_helpers::{HELPERS, Helpers};
@@ -122,6 +124,8 @@ pub struct Setup {
     pub own: Option<(OwnLog, Sender)>,
     /// What SIGHUP does.
     pub reload: Reload,
+    /// How long balancers have to notice that the relay ends.
+    pub drain_delay: Duration,
 }
 
 struct Server {
@@ -138,7 +142,7 @@ struct Server {
     collector: Collector,
     keeper: Keeper,
     reload: Reload,
-    stopping: Option<Instant>,
+    ending: Ending,
     /// The last word is said.
     farewell: bool,
     own: Option<(OwnLog, Sender)>,
@@ -240,7 +244,7 @@ impl Server {
             collector,
             keeper,
             reload: setup.reload,
-            stopping: None,
+            ending: Ending::new(setup.drain_delay),
             farewell: false,
             own: setup.own,
             notifier: Notifier::new(now()),
@@ -255,15 +259,15 @@ impl Server {
     }
 
     fn is_done(&mut self) -> bool {
-        let Some(until) = self.stopping else {
+        if !self.ending.is_finishing() {
             return false;
-        };
+        }
         let now = now();
         let finished = self.collector.is_finished() && self.has_said_all();
         if finished {
             self.collector.close_outputs(now);
         }
-        (finished && self.collector.are_outputs_closed()) || now.monotonic >= until
+        (finished && self.collector.are_outputs_closed()) || self.ending.is_over(now)
     }
 
     /// One turn: read all that is ready, write to the outputs, commit once, answer.
@@ -277,6 +281,7 @@ impl Server {
         for event in &*events {
             self.dispatch(now, event)?;
         }
+        self.go_on_ending(now);
         self.accept(now)?;
         self.note_ends(now);
         self.notifier.alive(now);
@@ -309,12 +314,12 @@ impl Server {
         let busy = self.collector.wants_commit()
             || self.has_own_log()
             || (reading && self.sources.has_ready())
-            || (self.stopping.is_none() && self.listeners.iter().any(Listener::is_ready))
+            || self.listeners.iter().any(Listener::is_ready)
             || (0..self.outputs.len()).any(|index| self.has_work(index));
         if busy {
             return Some(Duration::ZERO);
         }
-        let is_stopping = self.stopping.is_some();
+        let is_finishing = self.ending.is_finishing();
         let paused = self.listeners.iter().filter_map(Listener::resumes_at);
         let accepting = paused.chain(self.trouble.poll_timeout());
         let ends = self.tls.as_ref().map(|_| self.ends_at);
@@ -323,8 +328,8 @@ impl Server {
             .poll_timeout()
             .into_iter()
             .chain(self.collector.save_due())
-            .chain(self.stopping)
-            .chain(accepting.filter(|_| !is_stopping))
+            .chain(self.ending.poll_timeout())
+            .chain(accepting.filter(|_| !is_finishing))
             .chain(ends)
             .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
             .chain(self.notifier.due())

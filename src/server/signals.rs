@@ -1,14 +1,11 @@
 //! What the loop does when it gets a signal: read files anew, stop.
 
 use crate::base::clock::Now;
+use crate::server::ending::Step;
 use crate::server::outputs::socket::OutputSocket;
 use crate::server::{Reloaded, Server};
 use crate::tls;
-use signal_hook::consts::{SIGHUP, SIGXFSZ};
-use std::time::Duration;
-
-/// Time for batches in flight after SIGTERM.
-const STOP_TIME: Duration = Duration::from_secs(10);
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGXFSZ};
 
 impl Server {
     pub(super) fn handle_signals(&mut self, now: Now) {
@@ -18,16 +15,42 @@ impl Server {
                 self.handle_reload(now);
             } else if signal == SIGXFSZ {
                 log::debug!("a file is as large as this process may make it");
-            } else if self.stopping.is_none() {
-                log::info!("stopping: finishing batches in flight");
-                self.stopping = Some(now.monotonic + STOP_TIME);
-                self.notifier.stopping();
-                self.listeners.clear();
-                self.collector.stop(now);
             } else {
-                self.stopping = Some(now.monotonic);
+                // Whoever types Ctrl-C does not want to wait for a balancer.
+                self.handle_end(now, signal == SIGTERM);
             }
         }
+    }
+
+    fn handle_end(&mut self, now: Now, is_patient: bool) {
+        let longest = self.ending.longest();
+        match self.ending.request(now, is_patient) {
+            Step::Announce => {
+                log::info!(
+                    "stopping: /readyz answers 503, and hosts are served until balancers had time to notice"
+                );
+                self.notifier.stopping(longest);
+                self.collector.announce_end();
+            }
+            Step::Finish => {
+                self.notifier.stopping(longest);
+                self.finish(now);
+            }
+            Step::Abandon => log::info!("stopping at once"),
+        }
+    }
+
+    /// Takes nobody in any more, when balancers had time to notice.
+    pub(super) fn go_on_ending(&mut self, now: Now) {
+        if self.ending.handle_timeout(now) {
+            self.finish(now);
+        }
+    }
+
+    fn finish(&mut self, now: Now) {
+        log::info!("stopping: finishing batches in flight");
+        self.listeners.clear();
+        self.collector.stop(now);
     }
 
     fn handle_reload(&mut self, now: Now) {

@@ -103,10 +103,12 @@ impl Notifier {
         }
     }
 
-    /// Batches in flight are being finished.
-    pub fn stopping(&self) {
+    /// The end has begun, and takes at most so long, whatever `TimeoutStopSec=` says.
+    pub fn stopping(&self, longest: Duration) {
+        let longest = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
         notify(&[
             NotifyState::Stopping,
+            NotifyState::ExtendTimeoutUsec(longest),
             NotifyState::Status("finishing batches in flight"),
         ]);
     }

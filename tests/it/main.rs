@@ -19,6 +19,7 @@ mod chaos;
 mod check;
 mod contrib;
 mod doctor_hosts;
+mod draining;
 mod flags;
 mod hosts;
 mod http;

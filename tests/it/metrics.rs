@@ -20,8 +20,7 @@ impl Watched {
         let mut all = vec!["--metrics", "127.0.0.1:0"];
         all.extend(arguments);
         let mut relay = Relay::start(dir, &all);
-        let line = relay.process.wait_for_log("metrics on http://127.0.0.1:");
-        let port = line.rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
+        let port = relay.metrics_port();
         Self { relay, port }
     }
 
@@ -41,7 +40,7 @@ impl Watched {
     }
 
     fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+        Relay::get(self.port, path)
     }
 
     fn value(&self, metric: &str) -> Option<f64> {

@@ -45,16 +45,30 @@ impl Haproxy {
     /// Gives each connection to the next of several relays that is there.
     #[track_caller]
     pub(crate) fn balance(relays: &[u16]) -> Self {
+        Self::spread(relays.iter().map(|relay| format!("127.0.0.1:{relay}")), "")
+    }
+
+    /// The same, but only to those whose `/readyz` says so: ports of hosts and of metrics.
+    #[track_caller]
+    pub(crate) fn balance_ready(relays: &[(u16, u16)]) -> Self {
+        let servers = relays.iter().map(|(relay, metrics)| {
+            format!("127.0.0.1:{relay} check port {metrics} inter 500ms fall 2 rise 1")
+        });
+        Self::spread(servers, "    option httpchk GET /readyz\n")
+    }
+
+    #[track_caller]
+    fn spread(servers: impl Iterator<Item = String>, options: &str) -> Self {
         let installed = Path::new(PROGRAM).exists();
         assert!(installed, "haproxy is not installed: run scripts/peers");
         let port = free_port();
         let mut config = format!(
             "global\n    maxconn 2000\ndefaults\n    mode tcp\n    timeout connect 1s\n    \
              timeout client 60s\n    timeout server 60s\n    retries 5\n    option redispatch 1\n\
-             listen relays\n    bind 127.0.0.1:{port}\n    balance roundrobin\n"
+             listen relays\n    bind 127.0.0.1:{port}\n    balance roundrobin\n{options}"
         );
-        for (number, relay) in relays.iter().enumerate() {
-            writeln!(config, "    server relay{number} 127.0.0.1:{relay}").unwrap();
+        for (number, server) in servers.enumerate() {
+            writeln!(config, "    server relay{number} {server}").unwrap();
         }
         Self::run(TempDir::new(), &config, vec![port])
     }

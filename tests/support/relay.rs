@@ -1,7 +1,9 @@
 //! The binary under test.
 
-use super::{Clock, NameServer, Process, Source, TempDir};
+use super::{Clock, NameServer, PATIENCE, Process, Source, TempDir};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
@@ -128,6 +130,24 @@ impl Relay {
 
     pub(crate) fn secure_port(&self) -> u16 {
         self.secure_port
+    }
+
+    /// The port of `--metrics`.
+    #[track_caller]
+    pub(crate) fn metrics_port(&mut self) -> u16 {
+        let line = self.process.wait_for_log("metrics on http://127.0.0.1:");
+        line.rsplit([':', '/']).nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The whole answer of those who watch at that port.
+    pub(crate) fn get(port: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     pub(crate) fn url(&self) -> String {

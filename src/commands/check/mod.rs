@@ -58,7 +58,13 @@ impl std::error::Error for Error {}
 pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     let plan = run::plan(config).map_err(Error::Start)?;
     let mut report = Report::default();
-    report.part("listens on", config.listeners.iter().map(listener));
+    report.part(
+        "listens on",
+        config
+            .listeners
+            .iter()
+            .map(|l| listener(l, config.reuse_port)),
+    );
     report.part("lets in", access::methods(config).map_err(Error::Start)?);
     let own = access::own_certificates(config).map_err(Error::Start)?;
     if !own.is_empty() {
@@ -119,12 +125,12 @@ impl Report {
     }
 }
 
-fn listener(listener: &Listener) -> String {
+fn listener(listener: &Listener, is_shared: bool) -> String {
     let scheme = if listener.secure { "https" } else { "http" };
     let address = listener.address;
     let how = match (listener.inherited, listener.optional) {
         (Some(_), _) => ", passed by the service manager".to_owned(),
-        (None, optional) => match server::try_bind(address) {
+        (None, optional) => match server::try_bind(address, is_shared) {
             Ok(()) => ", free".to_owned(),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 ", in use now, perhaps by a relay that runs".to_owned()

@@ -119,7 +119,7 @@ impl Server {
     }
 
     pub(in crate::server) fn accept(&mut self, now: Now) -> Result<(), Error> {
-        if self.stopping.is_some() {
+        if self.ending.is_finishing() {
             return Ok(());
         }
         if self.trouble.is_on() {

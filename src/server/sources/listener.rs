@@ -26,9 +26,9 @@ pub struct Listener {
 /// Binds a socket, without waiting for the leftovers of an earlier run.
 ///
 /// An IPv6 socket takes IPv6 only, so that both can be bound. What comes in on a
-/// `secure` one is inside TLS.
-pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
-    let socket = bound(address)?;
+/// `secure` one is inside TLS. `is_shared`: other relays of the same user may listen there too.
+pub fn bind(address: SocketAddr, secure: bool, is_shared: bool) -> io::Result<Listener> {
+    let socket = bound(address, is_shared)?;
     socket.listen(BACKLOG)?;
     Ok(Listener::new(socket.into(), secure))
 }
@@ -37,17 +37,19 @@ pub fn bind(address: SocketAddr, secure: bool) -> io::Result<Listener> {
 ///
 /// # Errors
 /// Why it would not.
-pub fn try_bind(address: SocketAddr) -> io::Result<()> {
-    bound(address).map(drop)
+pub fn try_bind(address: SocketAddr, is_shared: bool) -> io::Result<()> {
+    bound(address, is_shared).map(drop)
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+fn bound(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    // Linux gives each connection to one of those that listen (socket(7)).
+    socket.set_reuse_port(is_shared)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

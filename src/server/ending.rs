@@ -1,0 +1,134 @@
+//! How the loop comes to its end: first balancers have time to notice, then what is in flight
+//! is finished, within bounds.
+
+use crate::base::clock::Now;
+use std::time::{Duration, Instant};
+
+/// Time for batches in flight.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Running,
+    /// Hosts are served as before, and whoever asks is told that this ends.
+    Announced(Instant),
+    /// Nobody new is taken in.
+    Finishing(Instant),
+}
+
+/// What a signal changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Tell whoever asks.
+    Announce,
+    /// Take nobody in any more.
+    Finish,
+    /// Finish nothing.
+    Abandon,
+}
+
+/// Whether and how the loop ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    stage: Stage,
+    /// How long balancers have to notice.
+    delay: Duration,
+}
+
+impl Ending {
+    pub(super) const fn new(delay: Duration) -> Self {
+        let stage = Stage::Running;
+        Self { stage, delay }
+    }
+
+    /// The longest that the end may take.
+    pub(super) fn longest(&self) -> Duration {
+        self.delay + FINISH
+    }
+
+    /// Someone wants an end; a second time, at once. `is_patient`: balancers get their time.
+    pub(super) fn request(&mut self, now: Now, is_patient: bool) -> Step {
+        match self.stage {
+            Stage::Running if is_patient && !self.delay.is_zero() => {
+                self.stage = Stage::Announced(now.monotonic + self.delay);
+                Step::Announce
+            }
+            Stage::Running => self.finish(now),
+            Stage::Announced(_) | Stage::Finishing(_) => {
+                self.stage = Stage::Finishing(now.monotonic);
+                Step::Abandon
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Now) -> Step {
+        self.stage = Stage::Finishing(now.monotonic + FINISH);
+        Step::Finish
+    }
+
+    /// Answers whether the balancers' time has just run out.
+    pub(super) fn handle_timeout(&mut self, now: Now) -> bool {
+        let is_due = matches!(self.stage, Stage::Announced(until) if now.monotonic >= until);
+        if is_due {
+            self.finish(now);
+        }
+        is_due
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Running => None,
+            Stage::Announced(until) | Stage::Finishing(until) => Some(until),
+        }
+    }
+
+    /// Whether nobody new is taken in.
+    pub(super) const fn is_finishing(&self) -> bool {
+        matches!(self.stage, Stage::Finishing(_))
+    }
+
+    /// Whether what is in flight has had its time.
+    pub(super) fn is_over(&self, now: Now) -> bool {
+        matches!(self.stage, Stage::Finishing(until) if now.monotonic >= until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(7);
+
+    #[test]
+    fn balancers_have_their_time_before_anything_is_refused() {
+        let start = crate::server::now();
+        let mut ending = Ending::new(DELAY);
+        assert_eq!(ending.poll_timeout(), None);
+        assert_eq!(ending.request(start, true), Step::Announce);
+        assert!(!ending.is_finishing() && !ending.handle_timeout(start));
+        assert_eq!(ending.poll_timeout(), Some(start.monotonic + DELAY));
+        let later = start + DELAY;
+        assert!(ending.handle_timeout(later) && ending.is_finishing());
+        assert!(!ending.handle_timeout(later), "said once");
+        assert!(!ending.is_over(later) && ending.is_over(start + ending.longest()));
+    }
+
+    #[test]
+    fn the_second_request_ends_at_once_at_any_stage() {
+        let now = crate::server::now();
+        for delay in [Duration::ZERO, DELAY] {
+            let mut ending = Ending::new(delay);
+            ending.request(now, true);
+            assert_eq!(ending.request(now, true), Step::Abandon);
+            assert!(ending.is_over(now));
+        }
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_or_has_no_balancer_waits_for_none() {
+        let now = crate::server::now();
+        assert_eq!(Ending::new(DELAY).request(now, false), Step::Finish);
+        assert_eq!(Ending::new(Duration::ZERO).request(now, true), Step::Finish);
+    }
+}
