@@ -94,6 +94,41 @@ for _quirk in sorted(wef.QUIRKS):
                                                    sldc=True))
 
 
+def resumes(folder, version, flags, auth="tls-cert", host="win10", **over):
+    """Each batch on a connection of its own: all but the first take up a session, or none do."""
+    events = load("security.xml", 6)
+    with sink(tcp=0, framing="octet") as receiver:
+        with SecureRelay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}", *flags) as relay:
+            report = wef.Report()
+            options = relay.options(host=host, auth=auth, reconnect="fresh", batch=2, tls_resume=True,
+                                    tls_max=version, **over)
+            wef.run(options, events, rep=report)
+            need(not report.warnings, f"warnings: {report.warnings}")
+            stats = report.stats
+            offered = 0 if "--no-tls-resume" in flags else stats["tls_handshakes"] - 1
+            need(stats["tls_handshakes"] > 3 and stats["tls_resumed"] == offered, f"{dict(stats)}")
+        for record in no_violations(receiver, len(events)):
+            sd = next(value for key, value in record["sd"].items() if key.startswith("event@"))
+            need(sd["Auth"] == [auth], f"Auth is {sd.get('Auth')}")
+            if auth == "tls-cert":
+                need(sd["Identity"] == [f"{host}.windomain.local"], f"Identity is {sd.get('Identity')}")
+
+
+for _version in ("1.2", "1.3"):
+    case(f"tls: sessions are taken up again, TLS {_version}")(functools.partial(
+        resumes, version=_version, flags=()))
+    case(f"tls: no session is taken up, TLS {_version}")(functools.partial(
+        resumes, version=_version, flags=("--no-tls-resume",)))
+
+
+@case("tls: account by NTLM in a session taken up again, TLS 1.2", version="1.2")
+@case("tls: account by NTLM in a session taken up again, TLS 1.3", version="1.3")
+def account_resumes(folder, version):
+    # With channel bindings, which the relay requires.
+    users = users_file(folder, alice=PASSWORD)
+    resumes(folder, version, ("--users", users), auth="ntlm", user="alice", password=PASSWORD)
+
+
 @case("tls: a stranger's certificate is refused and explained")
 def stranger(folder):
     with SecureRelay(folder) as relay:

@@ -221,6 +221,14 @@ pub struct RelayOptions {
     #[arg(long, requires = "crl", help_heading = "Sources")]
     pub crl_partial: bool,
 
+    /// Have each TLS connection of a host begin with a whole handshake
+    ///
+    /// Default: a host may take up the session of an earlier connection, for half a day, with
+    /// what is in its ticket, whose keys are in the relay's memory only. Its certificate is
+    /// judged as of now, and a change of --client-ca, --crl or --tls-cert ends all sessions.
+    #[arg(long, requires = "tls_cert", help_heading = "Sources")]
+    pub no_tls_resume: bool,
+
     /// Also take NTLMv1 answers (with extended session security)
     ///
     /// Needs --users or --ntlm-helper. Default: only NTLMv2. A domain may refuse them all

@@ -250,6 +250,7 @@ fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tl
             client_ca: options.client_ca.clone(),
             crl: options.crl.clone(),
             crl_partial: options.crl_partial,
+            no_resume: options.no_tls_resume,
         })),
     }
 }

@@ -1,6 +1,10 @@
 //! System calls for which no safe crate has a wrapper; the only unsafe code.
 #![allow(unsafe_code)]
 
+use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::ssl::SslContextBuilder;
+use openssl::x509::{X509, X509StoreContextRef};
+use openssl_sys::{SSL_CTX, X509_STORE_CTX, X509_up_ref};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -76,4 +80,51 @@ pub(crate) fn name_of(address: SocketAddr) -> Option<String> {
     }
     let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
     Some(name.to_string_lossy().into_owned())
+}
+
+/// Judges the certificates that peers show in a handshake.
+pub(crate) trait Judge {
+    /// Whether the handshake goes on with that certificate; if not, the context has the
+    /// error, which becomes the alert. [`X509StoreContextRef::verify_cert`] is OpenSSL's own
+    /// judgment.
+    fn judge(context: &mut X509StoreContextRef, shown: &X509) -> bool;
+}
+
+/// Has a [`Judge`] decide, in place of OpenSSL alone
+/// (`SSL_CTX_set_cert_verify_callback(3)`).
+pub(crate) fn judge_by<J: Judge>(builder: &mut SslContextBuilder) {
+    // SAFETY: the builder's context is live; the callback has the type that OpenSSL asks
+    // for, lives as long as the program, and does not use its argument.
+    unsafe {
+        SSL_CTX_set_cert_verify_callback(builder.as_ptr(), raw_judge::<J>, std::ptr::null_mut());
+    }
+}
+
+extern "C" fn raw_judge<J: Judge>(
+    context: *mut X509_STORE_CTX,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: OpenSSL lends the context for the time of the call, to nobody else. The
+    // certificate belongs to it; one more reference keeps it as long as the `X509` lives.
+    let shown = unsafe {
+        let shown = X509_STORE_CTX_get0_cert(context);
+        if shown.is_null() {
+            return 0;
+        }
+        X509_up_ref(shown);
+        X509::from_ptr(shown)
+    };
+    // SAFETY: as above.
+    let context = unsafe { X509StoreContextRef::from_ptr_mut(context) };
+    libc::c_int::from(J::judge(context, &shown))
+}
+
+// What the crate openssl-sys leaves out of libssl and libcrypto.
+unsafe extern "C" {
+    fn SSL_CTX_set_cert_verify_callback(
+        context: *mut SSL_CTX,
+        callback: extern "C" fn(*mut X509_STORE_CTX, *mut libc::c_void) -> libc::c_int,
+        argument: *mut libc::c_void,
+    );
+    fn X509_STORE_CTX_get0_cert(context: *const X509_STORE_CTX) -> *mut openssl_sys::X509;
 }

@@ -1,29 +1,40 @@
 //! What a finished handshake tells of the client.
 
-use super::end_point;
-use crate::auth::{self, Certificate, Secured};
+use super::{generation, refusal};
+use crate::auth::{Certificate, Secured};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
-use openssl::x509::{X509NameRef, X509Ref};
+use openssl::x509::{X509, X509NameRef, X509Ref};
 use std::net::IpAddr;
+use std::time::SystemTime;
 
-/// What a finished handshake tells of the client.
+/// What a finished handshake tells of the client, also where it took up a session of an
+/// earlier one: then the certificate of that one is judged as of `now`.
 ///
 /// # Errors
-/// A certificate that names nobody.
-pub fn client(ssl: &SslRef) -> Result<Secured, String> {
-    let end_point = ssl.certificate().and_then(end_point::of);
-    let bindings = end_point.map(|hash| auth::channel_bindings(&hash));
-    let certificate = ssl.peer_certificate();
-    let certificate = certificate.map(|certificate| identify(ssl, &certificate));
+/// A certificate that names nobody, or one that no longer lets its host in.
+pub fn client(ssl: &SslRef, now: SystemTime) -> Result<Secured, String> {
+    let site = generation::site(ssl).ok_or("TLS: the connection has no settings")?;
+    let identify = |certificate: X509| {
+        let verdict = refusal::verified(ssl).or_else(|| site.verdicts().find(&certificate, now));
+        match verdict {
+            Some(verdict) => verdict.identity.clone(),
+            None => Err(refusal::ended(&certificate, now)),
+        }
+    };
+    let certificate = ssl.peer_certificate().map(identify);
     Ok(Secured {
         certificate: certificate.transpose()?,
-        bindings,
+        bindings: site.bindings(),
     })
 }
 
-fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> {
+/// Whom a certificate names that was verified; its chain begins with it.
+///
+/// # Errors
+/// It names nobody.
+pub(super) fn identify(certificate: &X509Ref, chain: &[&X509Ref]) -> Result<Certificate, String> {
     let name = host_name(certificate).or_else(|| names(certificate).into_iter().next());
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         let whose = describe(certificate);
@@ -32,11 +43,9 @@ fn identify(ssl: &SslRef, certificate: &X509Ref) -> Result<Certificate, String> 
              host one with its name as the common name"
         ));
     };
-    let issuer = ssl.verified_chain().and_then(|chain| {
-        // A certificate that stands in the bundle itself may be trusted without one.
-        let issuer = chain.get(1).or_else(|| chain.get(0))?;
-        issuer.digest(MessageDigest::sha1()).ok()
-    });
+    // A certificate that stands in the bundle itself may be trusted without one.
+    let issuer = chain.get(1).or_else(|| chain.first());
+    let issuer = issuer.and_then(|issuer| issuer.digest(MessageDigest::sha1()).ok());
     let issuer = issuer.ok_or("the client certificate was not verified")?;
     Ok(Certificate {
         former: first_common_name(certificate).filter(|first| *first != name),

@@ -1,10 +1,12 @@
 //! TLS towards the sources: our certificates, theirs, and who issued them.
 //!
-//! An [`Acceptor`] is made of files and never changes; a reload makes a new one.
+//! An [`Acceptor`] is made of files, and a reload makes a new one. Sessions can be taken up
+//! again within a generation of it (`generation`).
 //! Windows sends its certificate without intermediates, so chains are completed
 //! from the bundle of `--client-ca`.
 
 mod client;
+mod clients;
 pub(crate) mod connector;
 mod connectors;
 mod database;
@@ -13,11 +15,13 @@ mod end_point;
 pub(crate) mod explain;
 mod facts;
 pub(crate) mod foreign;
+mod generation;
 mod list;
 mod pem;
 mod refusal;
 mod revocation;
 mod validity;
+mod verdicts;
 mod weakness;
 
 pub use client::client;
@@ -32,17 +36,10 @@ pub use pem::lists_in;
 pub use refusal::failure;
 pub use weakness::weaknesses;
 
+use clients::Clients;
+use generation::{Generation, Pair, Parts};
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKeyRef, Private};
-use openssl::ssl::{
-    AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAcceptorBuilder, SslContext,
-    SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode,
-    select_next_proto,
-};
-use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509PurposeId};
-use revocation::Revocation;
+use openssl::ssl::Ssl;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +57,8 @@ pub struct Files {
     pub crl: Option<PathBuf>,
     /// An authority without a list has revoked nothing; else none of its certificates counts.
     pub crl_partial: bool,
+    /// Each connection has a whole handshake.
+    pub no_resume: bool,
 }
 
 /// Why TLS cannot be offered.
@@ -96,7 +95,8 @@ impl From<ErrorStack> for Error {
 
 /// What handshakes are done with.
 pub struct Acceptor {
-    context: SslContext,
+    parts: Parts,
+    generation: Generation,
     validity: Validity,
     names: Vec<String>,
 }
@@ -114,7 +114,7 @@ impl Acceptor {
         for weakness in weaknesses(files)? {
             log::warn!("{weakness}");
         }
-        let mut contexts = Vec::new();
+        let mut pairs = Vec::new();
         let mut all_names = Vec::new();
         for (certificate, key) in &files.pairs {
             let chain = pem::certificates("--tls-cert", certificate)?;
@@ -122,38 +122,34 @@ impl Acceptor {
             weakness::need_strong(certificate, &chain)?;
             validity.add_certificates("--tls-cert", certificate, &chain);
             let key = pem::private_key("--tls-key", key, certificate, &chain)?;
-            let names = chain.first().map(|leaf| client::names(leaf));
-            all_names.extend(names.iter().flatten().cloned());
-            all_names.extend(
-                chain
-                    .first()
-                    .iter()
-                    .flat_map(|leaf| client::addresses(leaf)),
-            );
-            let context = context(chain, &key, clients.as_ref())?;
-            contexts.push((names.unwrap_or_default(), context));
+            let leaf = chain.first();
+            let names = leaf.map(|leaf| client::names(leaf)).unwrap_or_default();
+            all_names.extend(names.iter().cloned());
+            all_names.extend(leaf.iter().flat_map(|leaf| client::addresses(leaf)));
+            pairs.push(Pair { chain, key, names });
         }
-        let mut contexts = contexts.into_iter();
-        let (names, mut first) = contexts.next().ok_or(Error::NoCertificate)?;
-        let others: Vec<_> = contexts
-            .map(|(names, context)| (names, context.build().into_context()))
-            .collect();
-        first.set_servername_callback(move |ssl, _| choose(ssl, &names, &others));
+        let parts = Parts {
+            pairs,
+            clients: clients.map(Arc::new),
+            resume: !files.no_resume,
+        };
         Ok(Self {
-            context: first.build().into_context(),
+            generation: Generation::begin(&parts, now)?,
+            parts,
             validity,
             names: all_names,
         })
     }
 
-    /// The server's side of a new connection.
+    /// The server's side of a connection that is new at `now`.
     ///
     /// # Errors
     /// OpenSSL has no memory.
-    pub fn start(&self) -> Result<Ssl, ErrorStack> {
-        let mut ssl = Ssl::new(&self.context)?;
-        refusal::prepare(&mut ssl)?;
-        Ok(ssl)
+    pub fn start(&mut self, now: SystemTime) -> Result<Ssl, Error> {
+        if self.generation.is_over(now) {
+            self.generation = Generation::begin(&self.parts, now)?;
+        }
+        Ok(self.generation.start()?)
     }
 
     /// The names and addresses that our certificates are for, perhaps `*.example.com`.
@@ -183,102 +179,11 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// Takes the certificate that has the name which the client asks for, else the first.
-fn choose(
-    ssl: &mut SslRef,
-    first: &[String],
-    others: &[(Vec<String>, SslContext)],
-) -> Result<(), SniError> {
-    let Some(asked) = ssl
-        .servername(NameType::HOST_NAME)
-        .map(str::to_ascii_lowercase)
-    else {
-        return Ok(());
-    };
-    let is_named = |names: &[String]| names.iter().any(|name| fits(name, &asked));
-    if is_named(first) {
-        return Ok(());
-    }
-    match others.iter().find(|(names, _)| is_named(names)) {
-        Some((_, context)) => ssl
-            .set_ssl_context(context)
-            .map_err(|_| SniError::ALERT_FATAL),
-        None => Ok(()),
-    }
-}
-
 /// Whether a certificate's name, perhaps `*.example.com`, is for this host.
 fn fits(name: &str, host: &str) -> bool {
     match name.strip_prefix("*.") {
         Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest == parent),
         None => name == host,
-    }
-}
-
-fn context(
-    chain: Vec<X509>,
-    key: &PKeyRef<Private>,
-    clients: Option<&Clients>,
-) -> Result<SslAcceptorBuilder, Error> {
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
-    let builder: &mut SslContextBuilder = &mut acceptor;
-    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
-    builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);
-    builder.set_num_tickets(0)?;
-    builder.set_mode(SslMode::RELEASE_BUFFERS);
-    builder.set_alpn_select_callback(|_, offered| {
-        select_next_proto(b"\x08http/1.1", offered).ok_or(AlpnError::NOACK)
-    });
-    pem::present(builder, chain, key)?;
-    match clients {
-        Some(clients) => clients.ask(builder)?,
-        None => builder.set_verify(SslVerifyMode::NONE),
-    }
-    Ok(acceptor)
-}
-
-/// Who issues client certificates, and which of these are revoked.
-struct Clients {
-    authorities: Vec<X509>,
-    revocation: Option<Arc<Revocation>>,
-}
-
-impl Clients {
-    fn load(files: &Files, validity: &mut Validity) -> Result<Option<Self>, Error> {
-        let Some(path) = &files.client_ca else {
-            return Ok(None);
-        };
-        let authorities = pem::certificates("--client-ca", path)?;
-        validity.add_certificates("--client-ca", path, &authorities);
-        let read = |path: &PathBuf| Revocation::read(path, &authorities, files.crl_partial);
-        let revocation = files.crl.as_ref().map(read).transpose()?;
-        if let (Some(path), Some(revocation)) = (&files.crl, &revocation) {
-            validity.add_lists(path, revocation.lists());
-            let unlisted = revocation.unlisted();
-            unlisted.iter().for_each(|line| log::warn!("{line}"));
-        }
-        Ok(Some(Self {
-            authorities,
-            revocation: revocation.map(Arc::new),
-        }))
-    }
-
-    /// Asks clients for a certificate; they may go on without one, to authenticate otherwise.
-    fn ask(&self, builder: &mut SslContextBuilder) -> Result<(), Error> {
-        let mut store = X509StoreBuilder::new()?;
-        for authority in &self.authorities {
-            builder.add_client_ca(authority)?;
-            store.add_cert(authority.clone())?;
-        }
-        store.set_purpose(X509PurposeId::SSL_CLIENT)?;
-        // An intermediate of the bundle is trusted as it stands there.
-        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-        builder.set_cert_store(store.build());
-        let revocation = self.revocation.clone();
-        builder.set_verify_callback(SslVerifyMode::PEER, move |ok, context| {
-            refusal::verify(ok, context, revocation.as_deref())
-        });
-        Ok(())
     }
 }
 

@@ -1,21 +1,31 @@
 //! Why a handshake failed, and what to do about it.
 
-use super::client;
-use super::revocation::{Revocation, Verdict};
+use super::revocation::Verdict as Listed;
+use super::verdicts::Verdict;
+use super::{client, validity};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
-use openssl::x509::{X509StoreContext, X509StoreContextRef, X509VerifyResult};
-use std::sync::{Mutex, OnceLock};
+use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
-/// What a handshake notes of the certificate that it refused: after it, that is gone.
+/// What a handshake notes of the certificate that it judged: of one that was refused nothing
+/// else is left after it.
 #[derive(Default)]
-struct Note {
-    /// Whose it was.
-    whose: String,
-    /// Why, where that was our own judgement and not OpenSSL's.
-    why: Option<String>,
+pub(super) enum Note {
+    /// None was judged.
+    #[default]
+    Nothing,
+    /// It lets its host in.
+    Verified(Arc<Verdict>),
+    /// It was refused.
+    Refused {
+        /// Whose it was.
+        whose: String,
+        /// Why, where that was our own judgment and not OpenSSL's.
+        why: Option<String>,
+    },
 }
 
 type Place = Index<Ssl, Mutex<Note>>;
@@ -23,6 +33,10 @@ type Place = Index<Ssl, Mutex<Note>>;
 /// OpenSSL gives indices out once a process, and never takes them back.
 static PLACE: OnceLock<Place> = OnceLock::new();
 
+/// `X509_V_ERR_CERT_NOT_YET_VALID`.
+const NOT_YET_VALID: i32 = 9;
+/// `X509_V_ERR_CERT_HAS_EXPIRED`.
+const EXPIRED: i32 = 10;
 /// `X509_V_ERR_CERT_REVOKED`.
 const REVOKED: i32 = 23;
 
@@ -39,47 +53,60 @@ pub(super) fn prepare(ssl: &mut Ssl) -> Result<(), ErrorStack> {
     Ok(())
 }
 
-/// OpenSSL's judgement of a certificate in a chain; the last word, when all else is right,
-/// is that of the revocation lists.
-pub(super) fn verify(
-    ok: bool,
-    context: &mut X509StoreContextRef,
-    revocation: Option<&Revocation>,
-) -> bool {
-    let whose = context.current_cert().map(client::describe);
-    let whose = whose.unwrap_or_default();
-    if !ok {
-        note(context, Note { whose, why: None });
-        return false;
-    }
-    // The host's certificate comes last.
-    let Some(revocation) = revocation.filter(|_| context.error_depth() == 0) else {
-        return true;
-    };
-    #[expect(clippy::disallowed_methods, reason = "a handshake is of this moment")]
-    let now = SystemTime::now();
-    let chain: Vec<_> = context.chain().into_iter().flatten().collect();
-    let (whose, why) = match revocation.check(&chain, now) {
-        Ok(()) => return true,
-        Err(Verdict::Revoked(whose)) => {
-            (whose, format!("certificate revoked: {}", remedy(REVOKED)))
-        }
-        Err(Verdict::Unknown(why)) => (whose, why),
+/// What is noted of a certificate that the revocation lists keep out.
+pub(super) fn listed(shown: &X509Ref, listed: Listed) -> Note {
+    let (whose, why) = match listed {
+        Listed::Revoked(whose) => (whose, format!("certificate revoked: {}", remedy(REVOKED))),
+        Listed::Unknown(why) => (client::describe(shown), why),
     };
     let why = Some(why);
-    note(context, Note { whose, why });
-    context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
-    false
+    Note::Refused { whose, why }
 }
 
-fn note(context: &X509StoreContextRef, note: Note) {
-    let ssl = X509StoreContext::ssl_idx()
-        .ok()
-        .and_then(|index| context.ex_data(index));
-    let place = PLACE.get().copied();
-    let place = place.and_then(|place| ssl?.ex_data(place));
-    if let Some(Ok(mut place)) = place.map(Mutex::lock) {
-        *place = note;
+/// The connection that a certificate is judged for.
+pub(super) fn connection(context: &X509StoreContextRef) -> Option<&SslRef> {
+    let index = X509StoreContext::ssl_idx().ok()?;
+    context.ex_data(index)
+}
+
+pub(super) fn note(context: &X509StoreContextRef, note: Note) {
+    if let Some(ssl) = connection(context) {
+        replace(ssl, note);
+    }
+}
+
+fn replace(ssl: &SslRef, note: Note) -> Option<Note> {
+    let place = ssl.ex_data(*PLACE.get()?)?;
+    Some(std::mem::replace(&mut *place.lock().ok()?, note))
+}
+
+/// What was found of the certificate in this very handshake, to be asked for once.
+pub(super) fn verified(ssl: &SslRef) -> Option<Arc<Verdict>> {
+    match replace(ssl, Note::Nothing)? {
+        Note::Verified(verdict) => Some(verdict),
+        _ => None,
+    }
+}
+
+/// Why a session is refused whose certificate has no verdict that holds.
+pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> String {
+    let whose = client::describe(certificate);
+    let is_over = validity::time(certificate.not_after()).is_none_or(|end| end < now);
+    let is_early = validity::time(certificate.not_before()).is_some_and(|begin| now < begin);
+    match (is_over, is_early) {
+        (true, _) => format!(
+            "client certificate {whose}: certificate has expired: {}",
+            remedy(EXPIRED)
+        ),
+        (_, true) => format!(
+            "client certificate {whose}: certificate is not yet valid: {}",
+            remedy(NOT_YET_VALID)
+        ),
+        // Its issuer, which came along with it then, has expired.
+        _ => format!(
+            "client certificate {whose}: what its session began with no longer holds: the host \
+             has to begin a new one"
+        ),
     }
 }
 
@@ -88,9 +115,10 @@ fn note(context: &X509StoreContextRef, note: Note) {
 pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
     let verified = ssl.verify_result();
     if verified != X509VerifyResult::OK {
-        let place = PLACE.get().and_then(|place| ssl.ex_data(*place));
-        let note = place.and_then(|place| Some(std::mem::take(&mut *place.lock().ok()?)));
-        let Note { whose, why } = note.unwrap_or_default();
+        let (whose, why) = match replace(ssl, Note::Nothing) {
+            Some(Note::Refused { whose, why }) => (whose, why),
+            _ => (String::new(), None),
+        };
         let why = why.unwrap_or_else(|| {
             format!("{}: {}", verified.error_string(), remedy(verified.as_raw()))
         });
@@ -114,8 +142,8 @@ fn remedy(code: i32) -> &'static str {
         2 | 18..=21 => {
             "if its hosts may come in, add the issuer's certificate to --client-ca and send SIGHUP"
         }
-        9 => "compare the clocks of issuer, host and relay",
-        10 => "renew it; --client-ca must know the issuer of the new one",
+        NOT_YET_VALID => "compare the clocks of issuer, host and relay",
+        EXPIRED => "renew it; --client-ca must know the issuer of the new one",
         REVOKED => "give the host a new one of an authority in --client-ca, or mend --crl",
         26 => {
             "it must be for Client Authentication (1.3.6.1.5.5.7.3.2); give the host one that is, \

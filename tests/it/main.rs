@@ -47,6 +47,7 @@ mod syslog_ng;
 mod systemd;
 mod tls_in;
 mod tls_out;
+mod tls_resume;
 mod vectors;
 
 #[path = "../support/mod.rs"]

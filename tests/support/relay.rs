@@ -28,17 +28,19 @@ impl Relay {
     /// Starts it on https, with nothing but `arguments` to let anyone in.
     #[track_caller]
     pub(crate) fn start_secure(dir: &TempDir, arguments: &[&str]) -> Self {
-        let mut command = Command::new(BINARY);
-        command
-            .args([
-                "--listen",
-                "https://127.0.0.1:0",
-                "--state",
-                &dir.file("state"),
-            ])
-            .args(arguments)
-            .current_dir(dir.path())
-            .env_remove("RUST_LOG");
+        Self::started_secure(secure_command(dir, arguments))
+    }
+
+    /// The same with a clock of its own.
+    #[track_caller]
+    pub(crate) fn start_secure_by(clock: &Clock, dir: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = secure_command(dir, arguments);
+        clock.rule(&mut command);
+        Self::started_secure(command)
+    }
+
+    #[track_caller]
+    fn started_secure(command: Command) -> Self {
         let mut process = Process::start(command);
         let line = process.wait_for_log("listening on https://127.0.0.1:");
         let port = port_in(&line);
@@ -178,6 +180,18 @@ impl Relay {
     pub(crate) fn source(&self, machine: &str) -> Source {
         Source::new(self.port, machine)
     }
+}
+
+/// The command that starts it on https, with nothing but `arguments` to let anyone in.
+fn secure_command(dir: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command
+        .args(["--listen", "https://127.0.0.1:0"])
+        .args(["--state", &dir.file("state")])
+        .args(arguments)
+        .current_dir(dir.path())
+        .env_remove("RUST_LOG");
+    command
 }
 
 /// A relay on http, open to null sessions.

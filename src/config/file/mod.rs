@@ -22,7 +22,7 @@ pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
 /// What SIGHUP takes from the file; all else waits for a restart.
-const RELOADED: [&str; 28] = [
+const RELOADED: [&str; 29] = [
     "allow-password-without-tls",
     "allow-unencrypted",
     "anonymous",
@@ -43,6 +43,7 @@ const RELOADED: [&str; 28] = [
     "keytab",
     "message",
     "no-self-reports",
+    "no-tls-resume",
     "ntlmv1",
     "principal",
     "realm",

@@ -173,9 +173,10 @@ impl Server {
     }
 
     fn take_in(&mut self, now: Now, stream: TcpStream, address: IpAddr, is_secure: bool) {
-        let tls = self.tls.as_ref().filter(|_| is_secure);
+        let tls = self.tls.as_mut().filter(|_| is_secure);
         let has_handshake = tls.is_some();
-        let Some(id) = self.sources.insert(self.poll.registry(), stream, tls) else {
+        let registry = self.poll.registry();
+        let Some(id) = self.sources.insert(now, registry, stream, tls) else {
             return;
         };
         self.handle(now, &Input::Accepted(id, address));

@@ -56,9 +56,10 @@ impl Sources {
     /// Takes in an accepted connection; with an acceptor it is inside TLS.
     pub(super) fn insert(
         &mut self,
+        now: Now,
         registry: &Registry,
         mut stream: TcpStream,
-        tls: Option<&tls::Acceptor>,
+        tls: Option<&mut tls::Acceptor>,
     ) -> Option<ConnId> {
         let id = ConnId(self.next);
         let token = Token(usize::try_from(self.next).ok()?.checked_add(SOURCES)?);
@@ -70,7 +71,7 @@ impl Sources {
             .and_then(|()| stream.set_nodelay(true))
             .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
         let stream = prepared.and_then(|()| match tls {
-            Some(acceptor) => Stream::tls(stream, acceptor),
+            Some(acceptor) => Stream::tls(now, stream, acceptor),
             None => Ok(Stream::Plain(stream)),
         });
         let stream = match stream {
@@ -164,7 +165,7 @@ impl Sources {
         if socket.awaits_proxy {
             return self.read_proxy(now, id, collector);
         }
-        match socket.stream.read(&mut self.buffers) {
+        match socket.stream.read(now, &mut self.buffers) {
             Ok(Reading::Bytes([])) => self.end(now, id, collector),
             Ok(Reading::Secured(secured)) => {
                 collector.handle(now, &Input::Secured(id, &secured));

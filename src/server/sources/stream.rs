@@ -2,8 +2,9 @@
 //! handled here, the callers only read and write.
 
 use crate::auth::Secured;
+use crate::base::clock::Now;
 use crate::protocol::proxy;
-use crate::tls;
+use crate::tls::{self, Acceptor};
 use mio::net::TcpStream;
 use openssl::ssl::{ErrorCode, SslStream};
 use std::io::{self, ErrorKind, Read, Write};
@@ -64,13 +65,13 @@ pub(super) enum Reading<'a> {
 
 impl Stream {
     /// The server's side of TLS on a new connection.
-    pub(super) fn tls(socket: TcpStream, acceptor: &tls::Acceptor) -> io::Result<Self> {
+    pub(super) fn tls(now: Now, socket: TcpStream, acceptor: &mut Acceptor) -> io::Result<Self> {
         let wire = Wire {
             socket,
             lent: None,
             is_heard: false,
         };
-        let stream = SslStream::new(acceptor.start()?, wire)?;
+        let stream = SslStream::new(acceptor.start(now.wall).map_err(io::Error::other)?, wire)?;
         Ok(Self::Tls(Box::new(Tls {
             stream,
             established: false,
@@ -118,12 +119,16 @@ impl Stream {
     }
 
     /// Reads what is there, up to a chunk.
-    pub(super) fn read<'a>(&mut self, buffers: &'a mut Buffers) -> io::Result<Reading<'a>> {
+    pub(super) fn read<'a>(
+        &mut self,
+        now: Now,
+        buffers: &'a mut Buffers,
+    ) -> io::Result<Reading<'a>> {
         let count = match self {
             Self::Plain(socket) => socket.read(&mut buffers.clear)?,
             Self::Tls(tls) if tls.failed => tls.read_raw(buffers)?,
             Self::Tls(tls) if tls.established => tls.read(buffers)?,
-            Self::Tls(tls) => return tls.shake_hands(),
+            Self::Tls(tls) => return tls.shake_hands(now),
         };
         let clear = buffers.clear.get(..count).unwrap_or_default();
         Ok(Reading::Bytes(clear))
@@ -187,7 +192,7 @@ impl Tls {
         Ok(opened)
     }
 
-    fn shake_hands(&mut self) -> io::Result<Reading<'static>> {
+    fn shake_hands(&mut self, now: Now) -> io::Result<Reading<'static>> {
         if let Err(error) = self.stream.accept() {
             if is_waiting(&error) {
                 return Err(ErrorKind::WouldBlock.into());
@@ -201,7 +206,7 @@ impl Tls {
             };
         }
         self.established = true;
-        Ok(match tls::client(self.stream.ssl()) {
+        Ok(match tls::client(self.stream.ssl(), now.wall) {
             Ok(secured) => Reading::Secured(secured),
             Err(why) => Reading::Refused(why),
         })

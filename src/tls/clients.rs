@@ -1,0 +1,134 @@
+//! Who issues client certificates, and which of these let their hosts in.
+
+use super::refusal::{self, Note};
+use super::revocation::{Revocation, Verdict as Listed};
+use super::validity::{self, Validity};
+use super::verdicts::{Verdict, Verdicts};
+use super::{Error, Files, client, generation, pem};
+use crate::system::sys::{self, Judge};
+use openssl::ssl::{SslContextBuilder, SslVerifyMode};
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContextRef, X509VerifyResult};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Who issues client certificates, and which of these are revoked.
+pub(super) struct Clients {
+    authorities: Vec<X509>,
+    revocation: Option<Revocation>,
+}
+
+impl Clients {
+    pub(super) fn load(files: &Files, validity: &mut Validity) -> Result<Option<Self>, Error> {
+        let Some(path) = &files.client_ca else {
+            return Ok(None);
+        };
+        let authorities = pem::certificates("--client-ca", path)?;
+        validity.add_certificates("--client-ca", path, &authorities);
+        let read = |path: &PathBuf| Revocation::read(path, &authorities, files.crl_partial);
+        let revocation = files.crl.as_ref().map(read).transpose()?;
+        if let (Some(path), Some(revocation)) = (&files.crl, &revocation) {
+            validity.add_lists(path, revocation.lists());
+            let unlisted = revocation.unlisted();
+            unlisted.iter().for_each(|line| log::warn!("{line}"));
+        }
+        Ok(Some(Self {
+            authorities,
+            revocation,
+        }))
+    }
+
+    /// Asks clients for a certificate; they may go on without one, to authenticate otherwise.
+    pub(super) fn ask(&self, builder: &mut SslContextBuilder) -> Result<(), Error> {
+        let mut store = X509StoreBuilder::new()?;
+        for authority in &self.authorities {
+            builder.add_client_ca(authority)?;
+            store.add_cert(authority.clone())?;
+        }
+        store.set_purpose(X509PurposeId::SSL_CLIENT)?;
+        // An intermediate of the bundle is trusted as it stands there.
+        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        builder.set_cert_store(store.build());
+        builder.set_verify(SslVerifyMode::PEER);
+        sys::judge_by::<Verification>(builder);
+        Ok(())
+    }
+
+    /// When the authorities and lists begin or cease to count: between two of these moments a
+    /// verdict on a certificate can change only with the certificate's own dates.
+    pub(super) fn turns(&self) -> impl Iterator<Item = SystemTime> {
+        let authorities = self.authorities.iter();
+        let authorities = authorities.flat_map(|authority| {
+            let (begin, end) = (authority.not_before(), authority.not_after());
+            [validity::time(begin), after(validity::time(end))]
+        });
+        let lists = self.revocation.iter().flat_map(Revocation::lists);
+        let lists = lists.flat_map(|list| {
+            let end = list.next_update().and_then(validity::time);
+            [validity::time(list.last_update()), after(end)]
+        });
+        authorities.chain(lists).flatten()
+    }
+
+    /// What the lists say of a chain that is right otherwise.
+    fn look_up(&self, chain: &[&X509Ref], now: SystemTime) -> Result<(), Listed> {
+        let revocation = self.revocation.as_ref();
+        revocation.map_or(Ok(()), |lists| lists.check(chain, now))
+    }
+}
+
+/// The first moment after a last one.
+fn after(last: Option<SystemTime>) -> Option<SystemTime> {
+    last?.checked_add(Duration::from_nanos(1))
+}
+
+/// Judges the certificate of a client: as it was judged before in this generation, else by
+/// OpenSSL, and last by the revocation lists.
+struct Verification;
+
+impl Judge for Verification {
+    fn judge(context: &mut X509StoreContextRef, shown: &X509) -> bool {
+        let found = refusal::connection(context).and_then(generation::site);
+        let Some((clients, verdicts)) = found.and_then(generation::Site::clients) else {
+            return false;
+        };
+        #[expect(clippy::disallowed_methods, reason = "a handshake is of this moment")]
+        let now = SystemTime::now();
+        match verify(&clients, &verdicts, context, shown, now) {
+            Ok(verdict) => {
+                refusal::note(context, Note::Verified(verdict));
+                context.set_error(X509VerifyResult::OK);
+                true
+            }
+            Err(note) => {
+                refusal::note(context, note);
+                false
+            }
+        }
+    }
+}
+
+fn verify(
+    clients: &Clients,
+    verdicts: &Verdicts,
+    context: &mut X509StoreContextRef,
+    shown: &X509,
+    now: SystemTime,
+) -> Result<Arc<Verdict>, Note> {
+    if let Some(verdict) = verdicts.find(shown, now) {
+        return Ok(verdict);
+    }
+    if !context.verify_cert().is_ok_and(|good| good) {
+        let whose = context.current_cert().unwrap_or(shown);
+        let whose = client::describe(whose);
+        return Err(Note::Refused { whose, why: None });
+    }
+    let chain: Vec<_> = context.chain().into_iter().flatten().collect();
+    if let Err(listed) = clients.look_up(&chain, now) {
+        context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
+        return Err(refusal::listed(shown, listed));
+    }
+    Ok(verdicts.add(shown, &chain))
+}

@@ -1,0 +1,190 @@
+//! The contexts that handshakes are done with, for as long as what they rest on is the same.
+//!
+//! A generation ends with a reload, when an authority or a revocation list begins or ceases
+//! to count, and after half a day. Its sessions end with it: OpenSSL makes keys for the
+//! tickets of each context, at random, and has them in memory only. So a ticket is worth
+//! something to the generation that gave it, and to no other relay.
+
+use super::clients::Clients;
+use super::verdicts::Verdicts;
+use super::{Error, end_point, pem, refusal};
+use crate::auth;
+use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAcceptorBuilder, SslContext,
+    SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode,
+    select_next_proto,
+};
+use openssl::x509::X509;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+/// Longest life of a generation, and so of the keys of its tickets, and of a session however
+/// often it is renewed.
+const LIFE: Duration = Duration::from_secs(12 * 3600);
+/// How far the clock may be set back without a new generation.
+const SET_BACK: Duration = Duration::from_secs(300);
+/// Whose sessions may be taken up again: ours.
+const SESSIONS_OF: &[u8] = b"wecrelay";
+
+/// What contexts are made of.
+pub(super) struct Parts {
+    /// One for each certificate of ours; the first is for clients that name no host.
+    pub(super) pairs: Vec<Pair>,
+    pub(super) clients: Option<Arc<Clients>>,
+    /// Clients may take up sessions again.
+    pub(super) resume: bool,
+}
+
+/// A certificate of ours, with those of its issuers.
+pub(super) struct Pair {
+    pub(super) chain: Vec<X509>,
+    pub(super) key: PKey<Private>,
+    pub(super) names: Vec<String>,
+}
+
+pub(super) struct Generation {
+    context: SslContext,
+    verdicts: Arc<Verdicts>,
+    begin: SystemTime,
+    /// The first moment that it is not for.
+    end: SystemTime,
+}
+
+impl Generation {
+    pub(super) fn begin(parts: &Parts, now: SystemTime) -> Result<Self, Error> {
+        let verdicts = Arc::new(Verdicts::default());
+        let contexts = parts.pairs.iter().map(|pair| {
+            let context = context(parts, pair, Arc::clone(&verdicts))?;
+            Ok((pair.names.clone(), context))
+        });
+        let contexts: Result<Vec<_>, Error> = contexts.collect();
+        let mut contexts = contexts?.into_iter();
+        let (names, mut first) = contexts.next().ok_or(Error::NoCertificate)?;
+        let others: Vec<_> = contexts
+            .map(|(names, context)| (names, context.build().into_context()))
+            .collect();
+        first.set_servername_callback(move |ssl, _| choose(ssl, &names, &others));
+        let turns = parts.clients.iter().flat_map(|clients| clients.turns());
+        let (past, future): (Vec<_>, Vec<_>) = turns.partition(|turn| *turn <= now);
+        let begin = past.into_iter().chain(now.checked_sub(SET_BACK)).max();
+        let end = future.into_iter().chain(now.checked_add(LIFE)).min();
+        Ok(Self {
+            context: first.build().into_context(),
+            verdicts,
+            begin: begin.unwrap_or(now),
+            end: end.unwrap_or(now),
+        })
+    }
+
+    pub(super) fn is_over(&self, now: SystemTime) -> bool {
+        !(self.begin..self.end).contains(&now) || self.verdicts.is_full()
+    }
+
+    /// The server's side of a new connection.
+    pub(super) fn start(&self) -> Result<Ssl, ErrorStack> {
+        let mut ssl = Ssl::new(&self.context)?;
+        refusal::prepare(&mut ssl)?;
+        Ok(ssl)
+    }
+}
+
+/// What the handshakes of a context need beside it.
+pub(super) struct Site {
+    /// MD5 of the channel bindings of its certificate.
+    bindings: Option<[u8; 16]>,
+    clients: Option<Arc<Clients>>,
+    verdicts: Arc<Verdicts>,
+}
+
+impl Site {
+    pub(super) fn bindings(&self) -> Option<[u8; 16]> {
+        self.bindings
+    }
+
+    pub(super) fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
+    }
+
+    pub(super) fn clients(&self) -> Option<(Arc<Clients>, Arc<Verdicts>)> {
+        let clients = self.clients.as_ref()?;
+        Some((Arc::clone(clients), Arc::clone(&self.verdicts)))
+    }
+}
+
+/// OpenSSL gives indices out once a process, and never takes them back.
+static PLACE: OnceLock<Index<SslContext, Site>> = OnceLock::new();
+
+/// What belongs to the context of a connection, which the name that the client asks for has
+/// chosen.
+pub(super) fn site(ssl: &SslRef) -> Option<&Site> {
+    ssl.ssl_context().ex_data(*PLACE.get()?)
+}
+
+fn context(
+    parts: &Parts,
+    pair: &Pair,
+    verdicts: Arc<Verdicts>,
+) -> Result<SslAcceptorBuilder, Error> {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    let builder: &mut SslContextBuilder = &mut acceptor;
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    builder.set_session_id_context(SESSIONS_OF)?;
+    builder.set_options(SslOptions::NO_RENEGOTIATION);
+    if parts.resume {
+        builder.set_num_tickets(1)?;
+    } else {
+        builder.set_options(SslOptions::NO_TICKET);
+        builder.set_num_tickets(0)?;
+    }
+    builder.set_mode(SslMode::RELEASE_BUFFERS);
+    builder.set_alpn_select_callback(|_, offered| {
+        select_next_proto(b"\x08http/1.1", offered).ok_or(AlpnError::NOACK)
+    });
+    pem::present(builder, pair.chain.iter().cloned(), &pair.key)?;
+    match &parts.clients {
+        Some(clients) => clients.ask(builder)?,
+        None => builder.set_verify(SslVerifyMode::NONE),
+    }
+    let end_point = pair.chain.first().and_then(|leaf| end_point::of(leaf));
+    let site = Site {
+        bindings: end_point.map(|hash| auth::channel_bindings(&hash)),
+        clients: parts.clients.clone(),
+        verdicts,
+    };
+    let place = match PLACE.get() {
+        Some(place) => *place,
+        None => {
+            let new = SslContext::new_ex_index()?;
+            *PLACE.get_or_init(|| new)
+        }
+    };
+    builder.set_ex_data(place, site);
+    Ok(acceptor)
+}
+
+/// Takes the certificate that has the name which the client asks for, else the first.
+fn choose(
+    ssl: &mut SslRef,
+    first: &[String],
+    others: &[(Vec<String>, SslContext)],
+) -> Result<(), SniError> {
+    let Some(asked) = ssl
+        .servername(NameType::HOST_NAME)
+        .map(str::to_ascii_lowercase)
+    else {
+        return Ok(());
+    };
+    let is_named = |names: &[String]| names.iter().any(|name| super::fits(name, &asked));
+    if is_named(first) {
+        return Ok(());
+    }
+    match others.iter().find(|(names, _)| is_named(names)) {
+        Some((_, context)) => ssl
+            .set_ssl_context(context)
+            .map_err(|_| SniError::ALERT_FATAL),
+        None => Ok(()),
+    }
+}
