@@ -14,6 +14,7 @@
 //! SOAP           protocol::wsman            Message { header, body }
 //! event          event                      Event, from each event's XML
 //! RFC 5424       syslog                     frames in the form that each output wants
+//! record         record                     the same for outputs that speak no syslog
 //! queue          output::queue, ::link      waits for an output, written by server::outputs
 //! delivered      output::link               in the output's own sense
 //! committed      store                      the host's bookmark, one transaction a turn
@@ -29,7 +30,8 @@
 //! outside crates of its row in `tests/layers.rs`, which checks both:
 //!
 //! 1. [`base`]: bytes, text, XML, time; [`windows`]: Microsoft's own formats; [`protocol`]:
-//!    what is spoken; [`event`], [`syslog`], [`bookmark`]; [`system`]: the system below;
+//!    what is spoken; [`event`], [`syslog`], [`record`],
+//!    [`bookmark`]; [`system`]: the system below;
 //! 2. machines: [`auth`], [`connection`], [`hosts`], [`metrics`], [`output`], [`client`],
 //!    [`store`], [`collector`];
 //! 3. effects: [`files`], [`tls`], [`store::sqlite`], [`server`];
@@ -65,6 +67,7 @@ pub mod hosts;
 pub mod metrics;
 pub mod output;
 pub mod protocol;
+pub mod record;
 pub mod server;
 pub mod store;
 pub mod syslog;

@@ -60,6 +60,7 @@ const ROOMS: &[Room] = &[
         &["base", "event"],
         &["humantime", "memchr", "sha1", "uuid"],
     ),
+    room("record", &["protocol", "event", "syslog"], &["humantime"]),
     room("bookmark", &["base"], &["uuid"]),
     room(
         "system",
@@ -96,7 +97,7 @@ const ROOMS: &[Room] = &[
     room("metrics", &["connection"], &["prometheus_client"]),
     room(
         "output",
-        &["base", "protocol", "syslog", "metrics"],
+        &["base", "protocol", "syslog", "record", "metrics"],
         &["log"],
     ),
     room("client", &["base", "protocol"], &["base64", "httparse"]),
@@ -123,6 +124,7 @@ const ROOMS: &[Room] = &[
             "protocol",
             "event",
             "syslog",
+            "record",
             "bookmark",
             "auth",
             "connection",

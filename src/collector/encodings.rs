@@ -1,12 +1,15 @@
 //! The ways to write messages that the outputs want.
 
 use crate::output;
+use crate::record;
 use crate::syslog::Style;
 use crate::syslog::framing::Framing;
 
 /// One way to write messages, shared by the outputs that want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Encoding {
+    /// A record, else a syslog message.
+    pub(super) record: Option<record::Kind>,
     pub(super) framing: Framing,
     pub(super) style: Style,
 }
@@ -17,6 +20,7 @@ pub(super) fn of(outputs: &[output::Settings]) -> (Vec<Encoding>, Vec<usize>) {
     let mut of_link = Vec::new();
     for output in outputs {
         let encoding = Encoding {
+            record: output.record,
             framing: output.framing,
             style: output.style(),
         };

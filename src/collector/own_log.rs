@@ -3,6 +3,7 @@
 use super::{Collector, Encoding};
 use crate::base::clock::Now;
 use crate::output::queue::Frames;
+use crate::record;
 use crate::syslog::framing;
 use crate::syslog::{Line, Mapping, Sender, Severity, write_own};
 use std::rc::Rc;
@@ -46,9 +47,13 @@ fn gap(now: Now, count: u64) -> Line {
 
 fn frames(mapping: &Mapping, encoding: Encoding, sender: &Sender, line: &Line) -> Frames {
     let mut frames = Frames::default();
-    framing::write_frame(encoding.framing, &mut frames.bytes, |out| {
-        write_own(mapping, sender, line, encoding.style.max, out);
-    });
+    let out = &mut frames.bytes;
+    match encoding.record {
+        None => framing::write_frame(encoding.framing, out, |out| {
+            write_own(mapping, sender, line, encoding.style.max, out);
+        }),
+        Some(kind) => record::write_own(kind, mapping, sender, line, out),
+    }
     frames.ends.push(frames.bytes.len());
     frames
 }

@@ -11,6 +11,7 @@ use crate::event::{self, Event};
 use crate::hosts;
 use crate::output::queue::Frames;
 use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
+use crate::record;
 use crate::store;
 use crate::syslog::{self, Origin, framing};
 use rand::Rng;
@@ -396,9 +397,17 @@ fn push_message(
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
-    let written = framing::write_frame(encoding.framing, &mut frames.bytes, |out| {
-        syslog::write_message(mapping, raw, event, origin, &encoding.style, out)
-    });
+    let Encoding { framing, style, .. } = encoding;
+    let out = &mut frames.bytes;
+    let written = match encoding.record {
+        None => framing::write_frame(framing, out, |out| {
+            syslog::write_message(mapping, raw, event, origin, &style, out)
+        }),
+        Some(kind) => {
+            record::write_event(kind, mapping, raw, event, origin, &style, out);
+            syslog::Written::default()
+        }
+    };
     frames.ends.push(frames.bytes.len());
     written.truncated > 0
 }

@@ -3,6 +3,7 @@
 pub mod http;
 pub mod kerberos;
 pub mod ntlm;
+pub mod otlp;
 pub mod proxy;
 pub mod relp;
 pub mod sldc;

@@ -2,6 +2,7 @@
 
 use crate::event::{self, Event};
 
+use super::Origin;
 use super::names::Numbered;
 use super::rfc5424::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
 
@@ -91,13 +92,19 @@ impl Message<'_, '_> {
 
     /// What was done to the event's text, in words; empty if nothing was.
     pub(super) fn repaired(&self) -> &'static str {
-        let repaired = self.facts().repaired.as_ref();
-        let reason = repaired.map_or("", |repaired| repaired.reason);
-        if self.origin.repaired {
-            event::and_forbidden(reason)
-        } else {
-            reason
-        }
+        repaired(self.facts(), self.origin)
+    }
+}
+
+/// What was done to the event's text, in words; empty if nothing was.
+#[must_use]
+pub fn repaired(event: &Event<'_>, origin: &Origin<'_>) -> &'static str {
+    let repaired = event.repaired.as_ref();
+    let reason = repaired.map_or("", |repaired| repaired.reason);
+    if origin.repaired {
+        event::and_forbidden(reason)
+    } else {
+        reason
     }
 }
 

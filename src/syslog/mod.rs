@@ -29,9 +29,10 @@ use std::time::SystemTime;
 use crate::base::wire::push_number;
 use crate::event::Event;
 
+pub use facts::repaired;
 pub use named::EventName;
 pub use own_log::{Line, Sender, write_own};
-pub use rfc5424::write_message;
+pub use rfc5424::{Uid, uid, write_body, write_message};
 pub use truncate::MIN_LENGTH;
 
 /// How events become messages; the same for all events of a relay.

@@ -22,6 +22,24 @@ pub struct EventName {
 }
 
 impl EventName {
+    /// A name of these parts.
+    #[must_use]
+    pub fn new(
+        computer: &str,
+        subscription: &str,
+        channel: &str,
+        record_id: &str,
+        uid: &str,
+    ) -> Self {
+        Self {
+            computer: printable(computer),
+            subscription: printable(subscription),
+            channel: printable(channel),
+            record_id: printable(record_id),
+            uid: printable(uid),
+        }
+    }
+
     /// Reads a message of RFC 5424 without its framing.
     ///
     /// ```

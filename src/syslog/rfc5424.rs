@@ -82,6 +82,39 @@ pub fn write_message(
     }
 }
 
+/// Appends what [`write_message`] puts into `MSG`, whole and without a byte order mark, for
+/// records that have a field for it. `uid` is that of [`uid`].
+pub fn write_body(
+    uid: Uid,
+    mapping: &Mapping,
+    xml: &str,
+    event: &Result<Event<'_>, Malformed>,
+    origin: &Origin<'_>,
+    style: &Style,
+    out: &mut Vec<u8>,
+) {
+    let message = Message {
+        mapping,
+        xml,
+        event,
+        origin,
+        style,
+        uid,
+        time: timestamp::without_zone(&facts(event).time_created),
+    };
+    message.push_text(out);
+}
+
+/// The `Uid` of an event, as [`write_message`] has it. `scratch` is used and left as it was.
+pub fn uid(
+    xml: &str,
+    event: &Result<Event<'_>, Malformed>,
+    origin: &Origin<'_>,
+    scratch: &mut Vec<u8>,
+) -> Uid {
+    Uid::new(xml, event, origin, scratch)
+}
+
 /// All that goes into one message.
 pub(super) struct Message<'m, 'a> {
     pub(super) mapping: &'m Mapping,
@@ -274,6 +307,14 @@ impl Message<'_, '_> {
     pub(super) fn push_msg(&self, out: &mut Vec<u8>) {
         let start = self.start_msg(out);
         let text_start = out.len();
+        self.push_text(out);
+        if out.len() == text_start {
+            out.truncate(start);
+        }
+    }
+
+    /// The text of MSG.
+    fn push_text(&self, out: &mut Vec<u8>) {
         match (self.event, self.mapping.message) {
             (_, MessageKind::Json) => json::push(out, self),
             (Err(_), MessageKind::Text) => push_text(out, self.xml, self.style),
@@ -284,9 +325,6 @@ impl Message<'_, '_> {
                 let xml = repaired.map_or(self.xml, |repaired| &repaired.xml);
                 xml::push(out, xml, self.style);
             }
-        }
-        if out.len() == text_start {
-            out.truncate(start);
         }
     }
 
@@ -373,8 +411,9 @@ pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// The text of a UUID.
-pub(super) struct Uid([u8; uuid::fmt::Hyphenated::LENGTH]);
+/// The number of an event: the text of a UUID.
+#[derive(Clone, Copy, Debug)]
+pub struct Uid([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl Uid {
     /// `scratch` is used and left as it was.
@@ -408,7 +447,9 @@ impl Uid {
         Self(text)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -13,6 +13,7 @@ mod outage;
 mod own_log;
 mod rate;
 mod refusing;
+mod relp;
 mod session;
 mod suspects;
 #[cfg(test)]
@@ -26,7 +27,7 @@ pub use dial::{Dial, Step};
 use outage::Outage;
 use rate::Rate;
 use refusing::Refusing;
-use session::{Desk, Outcome, Session};
+use session::{Desk, End, Outcome, Session};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -100,8 +101,8 @@ pub struct Link {
     reached: bool,
     pause: Duration,
     look: Option<(Instant, Duration)>,
-    /// RELP on the open connection.
-    session: Option<Session>,
+    /// The protocol, where the receiver confirms messages.
+    session: Option<Box<dyn Session>>,
     /// What its receiver does not take, over all connections.
     refusing: Refusing,
     /// Batches that were delivered without a call that tells so.
@@ -119,12 +120,12 @@ impl Link {
     /// A link that wants to be opened at once.
     #[must_use]
     pub fn new(settings: Settings, now: Now) -> Self {
-        let by_message = matches!(settings.target, Target::Relp { .. });
+        let session = session::of(&settings);
         let refused = settings.refused.clone();
         Self {
-            queue: match by_message {
-                true => Queue::by_message(),
-                false => Queue::new(settings.replay),
+            queue: match session {
+                Some(_) => Queue::by_message(),
+                None => Queue::new(settings.replay),
             },
             refusing: Refusing::new(refused, settings.required, &settings.label),
             settled: Vec::new(),
@@ -138,7 +139,7 @@ impl Link {
             },
             pause: FIRST_PAUSE,
             look: None,
-            session: None,
+            session,
             failing: Outage::default(),
             refused: Outage::default(),
             late: Outage::default(),
@@ -216,11 +217,11 @@ impl Link {
 
     /// The output is open; what [`Link::next_bytes`] offers may be written.
     pub fn handle_opened(&mut self, now: Now) {
-        if !matches!(self.settings.target, Target::Relp { .. }) {
+        if self.session.as_mut().is_none_or(|s| s.handle_connected()) {
             self.handle_up(now);
+            self.fill(now);
             return;
         }
-        self.session = Some(Session::new());
         self.phase = Phase::Greeting {
             until: now.monotonic + self.dial.step_time(),
         };
@@ -236,6 +237,11 @@ impl Link {
     /// Opening failed, or the open output ended. What was not delivered, and the
     /// replay window before it, is sent again.
     pub fn handle_failed(&mut self, now: Now, reason: &str) {
+        self.handle_end(now, &End::of(reason));
+    }
+
+    fn handle_end(&mut self, now: Now, end: &End) {
+        let reason = &end.reason;
         match self.phase {
             Phase::Down { .. } | Phase::Closed => return,
             Phase::Closing { .. } => {
@@ -245,7 +251,7 @@ impl Link {
             _ => {}
         }
         if self.try_next(now, reason) {
-            self.session = None;
+            self.reset_session();
             return;
         }
         let reasons = self.dial.reasons();
@@ -253,7 +259,7 @@ impl Link {
         self.end_session(now);
         self.queue.rewind();
         self.look = None;
-        self.pause(now);
+        self.pause(now, end.pause);
         if self.is_measured() {
             self.progress = 0;
         }
@@ -262,7 +268,7 @@ impl Link {
 
     /// A session that was open may have ended because of a message.
     fn end_session(&mut self, now: Now) {
-        if let Some(session) = self.session.take()
+        if let Some(session) = &mut self.session
             && matches!(self.phase, Phase::Up)
         {
             let mut desk = Desk {
@@ -272,12 +278,20 @@ impl Link {
             };
             session.handle_ended(now, &mut desk);
         }
+        self.reset_session();
     }
 
-    /// Everything is delivered, and nothing will follow: a RELP session is closed.
+    fn reset_session(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.reset();
+        }
+    }
+
+    /// Everything is delivered, and nothing will follow: a session is closed.
     pub fn close(&mut self, now: Now) {
-        if let (Phase::Up, Some(session)) = (self.phase, &mut self.session) {
-            session.close();
+        if let (Phase::Up, Some(session)) = (self.phase, &mut self.session)
+            && session.close()
+        {
             self.phase = Phase::Closing {
                 until: now.monotonic + CLOSING_TIME,
             };
@@ -325,7 +339,7 @@ impl Link {
         }
     }
 
-    /// A RELP session takes from the queue what it has room for.
+    /// A session takes from the queue what it has room for.
     fn fill(&mut self, now: Now) {
         if let Some(session) = &mut self.session {
             session.fill(now, &mut self.queue, &mut self.refusing);
@@ -339,7 +353,7 @@ impl Link {
         bytes: &[u8],
         delivered: &mut Vec<BatchId>,
     ) -> Option<Task> {
-        // Only RELP listens to what comes back.
+        // The others do not listen to what comes back.
         let session = self.session.as_mut()?;
         let before = self.queue.backlog();
         let mut desk = Desk {
@@ -352,8 +366,8 @@ impl Link {
         self.note_progress(now, self.queue.taken());
         match result {
             Ok(outcome) => self.handle_outcome(now, outcome),
-            Err(error) => {
-                self.handle_failed(now, &error.to_string());
+            Err(end) => {
+                self.handle_end(now, &end);
                 Some(Task::Close)
             }
         }
@@ -367,15 +381,12 @@ impl Link {
             self.pause = FIRST_PAUSE;
         }
         self.note_refusing(now);
-        if outcome.closing || outcome.closed {
-            // rsyslog says so too before it ends a session because of a message.
-            if outcome.closed {
-                self.session = None;
-            }
-            self.handle_failed(now, "the receiver closed the RELP session");
-            return Some(Task::Close);
+        let end = outcome.end?;
+        if outcome.is_closed {
+            self.reset_session();
         }
-        None
+        self.handle_end(now, &end);
+        Some(Task::Close)
     }
 
     fn note_refusing(&mut self, now: Now) {

@@ -4,6 +4,7 @@ use super::dial::OPENING_TIME;
 use super::{LONGEST_PAUSE, Link, Phase, Step, Task};
 use crate::base::clock::Now;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl Link {
     /// It is time for the next step.
@@ -134,10 +135,10 @@ impl Link {
         }
     }
 
-    /// Puts the next attempt off.
-    pub(super) fn pause(&mut self, now: Now) {
+    /// Puts the next attempt off, for no less than the receiver asks for.
+    pub(super) fn pause(&mut self, now: Now, asked: Option<Duration>) {
         self.phase = Phase::Down {
-            until: now.monotonic + self.pause,
+            until: now.monotonic + asked.map_or(self.pause, |asked| asked.max(self.pause)),
         };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }

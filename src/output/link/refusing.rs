@@ -6,7 +6,7 @@ use super::suspects::{News, RefusedEvent, Strike, Suspects};
 use crate::base::clock::Now;
 use crate::output::Refused;
 use crate::output::queue::{BatchId, Position, Queue};
-use crate::syslog::{EventName, framing};
+use crate::record;
 use std::time::Instant;
 
 /// Refused events that are told of an output.
@@ -121,7 +121,7 @@ impl Refusing {
         };
         match news {
             News::Name => {
-                let name = EventName::read(message);
+                let name = record::name(message);
                 log::warn!(
                     "output {label}: the receiver refuses an event of {name}: {reason}; {effect}"
                 );
@@ -130,7 +130,7 @@ impl Refusing {
                 "output {label}: the receiver refuses more events; the status page has the latest"
             ),
             News::Old => {
-                let name = EventName::read(message);
+                let name = record::name(message);
                 log::debug!("output {label}: refused again: {name}: {reason}");
             }
         }
@@ -158,7 +158,7 @@ impl Link {
         let mut lines = Vec::new();
         for &position in &self.refusing.filing {
             if let Some(message) = self.queue.message(position) {
-                framing::push_line(message, &mut lines);
+                record::push_line(message, &mut lines);
             }
         }
         Some(lines)

@@ -7,6 +7,7 @@
 use super::LONGEST_PAUSE;
 use crate::base::clock::Now;
 use crate::output::queue::Position;
+use crate::record;
 use crate::syslog::EventName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -234,7 +235,7 @@ impl Suspects {
         let accepted = self.accepted;
         let case = self.cases.entry(key).or_insert_with(|| Case {
             event: RefusedEvent {
-                name: EventName::read(message),
+                name: record::name(message),
                 reason: String::new(),
                 times: 0,
                 since: now.wall,

@@ -1,6 +1,6 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
-use super::{Desk, FIRST_PAUSE, Link, Outage, Phase, Session, Task};
+use super::{Desk, FIRST_PAUSE, Link, Outage, Phase, Task};
 use crate::base::clock::Now;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ impl Link {
             Phase::Closed => None,
             Phase::Up => {
                 let look = self.look.map(|(at, _)| at);
-                let session = self.session.as_ref().and_then(Session::poll_timeout);
+                let session = self.session.as_ref().and_then(|s| s.poll_timeout());
                 let troubles = [&self.failing, &self.refused, &self.late];
                 let troubles = troubles.into_iter().filter_map(Outage::poll_timeout);
                 let refusing = self.refusing.poll_timeout();

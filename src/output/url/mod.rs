@@ -16,6 +16,7 @@ mod url_parameters;
 
 use std::path::PathBuf;
 
+use crate::record;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, StructuredData, Style};
 
@@ -46,6 +47,8 @@ pub const MOST_REPLAY: usize = 1024 * 1024 * 1024;
 pub struct Settings {
     /// Where messages go.
     pub target: Target,
+    /// What is sent instead of syslog messages, if it is something else.
+    pub record: Option<record::Kind>,
     /// How messages are told apart there.
     pub framing: Framing,
     /// Longest message in bytes, without framing; longer ones are cut.
@@ -169,6 +172,7 @@ impl Settings {
                 .then(|| choices.tls(&target))
                 .transpose()?,
             refused: choices.refused.unwrap_or_default(),
+            record: None,
             target,
             label: url.to_owned(),
         })

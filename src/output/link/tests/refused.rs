@@ -1,6 +1,6 @@
 //! Messages that the receiver refuses, passes over, or ends the session for.
 
-use super::super::session::PASSED_OVER_TIME;
+use super::super::relp::PASSED_OVER_TIME;
 use super::super::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
 use super::*;
 use std::collections::VecDeque;

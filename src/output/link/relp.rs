@@ -1,0 +1,209 @@
+//! RELP on a connection: which messages are on the way, which the receiver has
+//! passed over, and when a silent receiver is given up.
+
+use super::refusing::Refusing;
+use super::session::{Desk, End, Outcome, Session};
+use super::suspects::{FIRST_RETRY, Strike};
+use crate::base::clock::Now;
+use crate::output::queue::{Position, Queue};
+use crate::protocol::relp::{Answer, Client};
+use std::time::{Duration, Instant};
+
+/// A receiver that owes answers and says nothing for so long is given up, as by librelp.
+const ANSWER_TIME: Duration = Duration::from_secs(90);
+/// A message that has no answer by then, while a later one has, will not get one:
+/// receivers answer in order, as fast as they take messages in.
+pub(super) const PASSED_OVER_TIME: Duration = Duration::from_secs(10);
+
+const CLOSED: &str = "the receiver closed the RELP session";
+
+/// A RELP client and what it needs of time.
+#[derive(Debug, Default)]
+pub(super) struct Relp {
+    /// The session on the open connection.
+    client: Option<Client>,
+    /// When the receiver is given up, while it owes answers.
+    answer_by: Option<Instant>,
+}
+
+impl Session for Relp {
+    /// The session is open when the receiver has answered.
+    fn handle_connected(&mut self) -> bool {
+        self.client = Some(Client::new());
+        false
+    }
+
+    fn outgoing(&self) -> &[u8] {
+        self.client.as_ref().map_or(&[], Client::outgoing)
+    }
+
+    fn unanswered(&self) -> usize {
+        self.client.as_ref().map_or(0, Client::waiting_count)
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.client.as_ref().map_or(0, Client::bytes_ahead)
+    }
+
+    fn handle_written(&mut self, count: usize) {
+        if let Some(client) = &mut self.client {
+            client.handle_written(count);
+        }
+    }
+
+    fn close(&mut self) -> bool {
+        if let Some(client) = &mut self.client {
+            client.close();
+        }
+        self.client.is_some()
+    }
+
+    /// Takes messages from the queue as far as the window allows.
+    fn fill(&mut self, now: Now, queue: &mut Queue, refusing: &mut Refusing) {
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        let suspects = &mut refusing.suspects;
+        while client.has_room() && !suspects.is_full() {
+            let position = queue.position();
+            let Some(message) = queue.next_datagram() else {
+                break;
+            };
+            let size = message.len();
+            // One that waits since the last connection is sent when it is due.
+            if !suspects.holds(position) {
+                client.send(position.0, now.monotonic, message);
+                suspects.note_sent(position, message);
+            }
+            queue.handle_written(size);
+        }
+        if client.is_waiting() {
+            self.answer_by.get_or_insert(now.monotonic + ANSWER_TIME);
+        } else {
+            self.answer_by = None;
+        }
+    }
+
+    /// The receiver has sent something.
+    fn handle_received(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        desk: &mut Desk<'_>,
+    ) -> Result<Outcome, End> {
+        let Some(client) = &mut self.client else {
+            return Ok(Outcome::default());
+        };
+        let mut answers = Vec::new();
+        let result = client.handle(bytes, &mut answers);
+        let mut outcome = Outcome::default();
+        for answer in answers {
+            handle_answer(now, answer, desk, &mut outcome);
+        }
+        result.map_err(|error| End::of(error.to_string()))?;
+        self.answer_by = None;
+        desk.refusing.suspects.handle_answered();
+        self.send_suspects(now, desk);
+        self.fill(now, desk.queue, desk.refusing);
+        Ok(outcome)
+    }
+
+    /// Time has passed: what was passed over is a suspect, and suspects that are due are
+    /// sent again.
+    fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>) {
+        let before = now.monotonic.checked_sub(PASSED_OVER_TIME);
+        if let (Some(before), Some(client)) = (before, &mut self.client) {
+            while let Some(key) = client.poll_overdue(before) {
+                strike(now, key, &Strike::PassedOver, desk);
+            }
+        }
+        self.send_suspects(now, desk);
+        self.fill(now, desk.queue, desk.refusing);
+    }
+
+    /// The connection is gone. The receiver may have ended it because of a message: one
+    /// that is a suspect and was on the way, else the first that it owes an answer.
+    fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) {
+        let mut blamed: Vec<u64> = desk.refusing.suspects.take_flying();
+        if blamed.is_empty() {
+            blamed.extend(
+                self.client
+                    .as_ref()
+                    .and_then(|client| client.waiting().next()),
+            );
+        }
+        for key in blamed {
+            strike(now, key, &Strike::Ended, desk);
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    fn is_overdue(&self, now: Now) -> bool {
+        self.answer_by.is_some_and(|at| now.monotonic >= at)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let passed_over = self.client.as_ref().and_then(Client::oldest_overtaken);
+        let passed_over = passed_over.map(|at| at + PASSED_OVER_TIME);
+        self.answer_by.into_iter().chain(passed_over).min()
+    }
+}
+
+impl Relp {
+    /// Sends again what is due; what nobody waits for any more is let go.
+    fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        while let Some(position) = desk.refusing.suspects.next_due(now) {
+            if desk.queue.awaited_batch(position).is_none() {
+                let refusing = &mut *desk.refusing;
+                refusing.let_go(position, desk.queue, desk.delivered);
+                continue;
+            }
+            let message = desk.queue.message(position).unwrap_or_default();
+            // Before others: while many wait, there never is room that is left over.
+            if !client.has_room() {
+                desk.refusing.suspects.wait_for_room();
+                break;
+            }
+            // Not its turn yet on this connection: a moment later is soon enough.
+            if desk.queue.position() <= position {
+                desk.refusing.suspects.put_off(now.monotonic + FIRST_RETRY);
+                break;
+            }
+            client.send(position.0, now.monotonic, message);
+            desk.refusing.suspects.note_sent(position, message);
+        }
+    }
+}
+
+fn handle_answer(now: Now, answer: Answer, desk: &mut Desk<'_>, outcome: &mut Outcome) {
+    match answer {
+        Answer::Opened => {
+            desk.refusing.suspects.handle_opened(now);
+            outcome.opened = true;
+        }
+        // rsyslog says so too before it ends a session because of a message.
+        Answer::Closing => outcome.end = Some(End::of(CLOSED)),
+        Answer::Closed => {
+            outcome.end = Some(End::of(CLOSED));
+            outcome.is_closed = true;
+        }
+        Answer::Accepted(key) => {
+            outcome.accepted = true;
+            desk.refusing.suspects.note_accepted(Position(key));
+            desk.queue.confirm_message(Position(key), desk.delivered);
+        }
+        Answer::Refused(key, why) => strike(now, key, &Strike::Refused(why), desk),
+    }
+}
+
+fn strike(now: Now, key: u64, strike: &Strike, desk: &mut Desk<'_>) {
+    let position = Position(key);
+    desk.refusing
+        .strike(now, position, strike, desk.queue, desk.delivered);
+}
