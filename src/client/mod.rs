@@ -207,7 +207,11 @@ impl Session {
 
     /// Sends an envelope; the reply to the last one must have come.
     pub fn call(&mut self, envelope: &str) {
-        let mut plain = wire::encode_text(envelope, Charset::Utf16);
+        self.call_encoded(wire::encode_text(envelope, Charset::Utf16));
+    }
+
+    /// The same for an envelope that is in UTF-16 already.
+    pub fn call_encoded(&mut self, mut plain: Vec<u8>) {
         if self.compress {
             plain = sldc::encode(&plain);
         }

@@ -1,0 +1,41 @@
+//! The load generator of the benchmarks: many Windows hosts, a receiver, and the check
+//! that nothing acknowledged is missing. It connects to loopback addresses only.
+//!
+//! `cargo build --release --example wecload` builds it; `scripts/bench` and
+//! `scripts/loss-test` do that themselves.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a measurement has sockets, files and a clock"
+)]
+
+mod batch;
+mod connection;
+mod host;
+mod load;
+mod options;
+mod process;
+mod ranges;
+mod sink;
+mod verify;
+
+use clap::Parser;
+use options::{Command, Options};
+use std::process::ExitCode;
+
+/// What ends the program: a text for people.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let ended = match Options::parse().command {
+        Command::Load(options) => load::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Sink(options) => sink::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Verify(options) => verify::run(&options),
+    };
+    ended.unwrap_or_else(|why| {
+        eprintln!("wecload: {why}");
+        ExitCode::from(2)
+    })
+}
