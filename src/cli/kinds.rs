@@ -12,6 +12,16 @@ pub enum MessageKind {
     Xml,
     /// One JSON object
     Json,
+    /// One JSON object with Winlogbeat's fields (Elastic Common Schema)
+    Ecs,
+    /// One flat JSON object with the fields of NXLog's im_msvistalog
+    Nxlog,
+    /// Tab-separated fields of the Snare agent, MSWinEventLog
+    Snare,
+    /// Common Event Format of ArcSight
+    Cef,
+    /// Log Event Extended Format of QRadar
+    Leef,
 }
 
 /// Whether logons inside TLS must be bound to it.

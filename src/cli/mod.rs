@@ -338,10 +338,12 @@ pub struct RelayOptions {
     #[arg(short, long, value_name = "URL", long_help = output::HELP, help_heading = "Events")]
     pub output: Vec<String>,
 
-    /// What the MSG part of a message holds
+    /// What the MSG part of a message holds, unless an output says otherwise
     ///
-    /// Structured data has the event's fields in each case. With text, hosts are
-    /// asked to render the message text, which about doubles what they send.
+    /// With text, xml and json, structured data has the event's fields too; the others are
+    /// layouts that products for security events read without a parser of your own. Hosts are
+    /// asked to render the message text, which about doubles what they send, only if some
+    /// output has text, ecs, nxlog or snare.
     #[arg(
         long,
         value_name = "KIND",

@@ -30,6 +30,13 @@ max=BYTES cuts longer messages; K and M may follow the number; at least 480, def
 required=no makes the output a best effort: it never holds hosts back, and what it \
 cannot take is dropped and counted. Default: yes.
 
+message=text, xml, json, ecs, nxlog, snare, cef or leef: what MSG holds; see --message, whose \
+value is the default.
+
+header=rfc5424, rfc3164 or none: what stands before MSG. rfc3164 is the older header, its time \
+in UTC; without a header a message is its MSG, such as one JSON object a line. Default: rfc3164 \
+with snare, cef and leef, else rfc5424.
+
 framing=octet or framing=lf (tcp, unix streams): count before each message, or line end \
 after it. Default: octet with tcp, lf with unix.
 
@@ -49,8 +56,8 @@ socket holds unread. Default 8M, 0 for none.
 
 sd=bounded keeps structured data within what rsyslog and syslog-ng bear: values under \
 32,000 bytes, all of it under 65,000, at most 240 parameters. What does not fit is named \
-in Truncated, and whole in MSG. sd=whole is for receivers that bear more. Default: \
-bounded.
+in Truncated, and whole in MSG. sd=whole is for receivers that bear more. sd=none leaves \
+all structured data out. Default: none with ecs, nxlog, snare, cef and leef, else bounded.
 
 escape=reversible doubles backslashes in text where control characters have to be \
 escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line ends stay \

@@ -50,7 +50,7 @@ fn frames(mapping: &Mapping, encoding: Encoding, sender: &Sender, line: &Line) -
     let out = &mut frames.bytes;
     match encoding.record {
         None => framing::write_frame(encoding.framing, out, |out| {
-            write_own(mapping, sender, line, encoding.style.max, out);
+            write_own(mapping, sender, line, &encoding.style, out);
         }),
         Some(kind) => record::write_own(kind, mapping, sender, line, out),
     }

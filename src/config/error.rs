@@ -74,6 +74,8 @@ pub enum Error {
         /// What is wrong with it.
         source: output::Error,
     },
+    /// `--log-to-outputs`, and an output whose messages have no header.
+    LogWithoutHeader(String),
     /// Two outputs to one place.
     SameOutput {
         /// The earlier value.
@@ -177,6 +179,12 @@ impl fmt::Display for Error {
             Self::Listen { url, .. } | Self::Resolve { url, .. } => write!(f, "--listen {url}"),
             Self::Output { url, .. } => write!(f, "--output {url}"),
             Self::Twice { flag, value } => write!(f, "{flag} {value}: given twice"),
+            Self::LogWithoutHeader(url) => write!(
+                f,
+                "--output {url}: the relay's own log, which --log-to-outputs sends there, has no \
+                 form without a header; say header=rfc5424 or header=rfc3164, or leave \
+                 --log-to-outputs out"
+            ),
             Self::SameOutput { first, second } => write!(
                 f,
                 "--output {second}: goes to the same place as {first}, so every event would be there \

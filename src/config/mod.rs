@@ -107,6 +107,15 @@ pub struct Config {
     pub account: Option<Account>,
 }
 
+impl Config {
+    /// Whether hosts are asked for the rendered text: some output needs it.
+    #[must_use]
+    pub fn wants_rendering(&self) -> bool {
+        let mut outputs = self.outputs.iter();
+        outputs.any(|output| output.message.needs_rendering())
+    }
+}
+
 /// What the process was started with beside its flags.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -140,7 +149,7 @@ impl Config {
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
-            outputs: outputs(&options.output)?,
+            outputs: outputs(options)?,
             subscriptions: options.subscription.clone(),
             channels: channels(options)?,
             anonymous: networks("--anonymous", &options.anonymous)?,
@@ -255,23 +264,46 @@ fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tl
     }
 }
 
-fn outputs(urls: &[String]) -> Result<Vec<output::Settings>, Error> {
+fn outputs(options: &RelayOptions) -> Result<Vec<output::Settings>, Error> {
+    let urls: &[String] = &options.output;
+    let message = message(options.message);
     let mut outputs: Vec<output::Settings> = Vec::new();
     let default = ["stdout:".to_owned()];
-    for url in if urls.is_empty() { &default } else { urls } {
-        let settings = output::Settings::parse(url).map_err(|source| Error::Output {
-            url: url.clone(),
-            source,
-        })?;
+    for url in if urls.is_empty() {
+        default.as_slice()
+    } else {
+        urls
+    } {
+        let settings =
+            output::Settings::parse_with(url, message).map_err(|source| Error::Output {
+                url: url.clone(),
+                source,
+            })?;
         if let Some(first) = outputs.iter().find(|other| same_place(other, &settings)) {
             return Err(Error::SameOutput {
                 first: first.label.clone(),
                 second: url.clone(),
             });
         }
+        if options.reports.log_to_outputs && settings.header == syslog::Header::None {
+            return Err(Error::LogWithoutHeader(url.clone()));
+        }
         outputs.push(settings);
     }
     Ok(outputs)
+}
+
+fn message(kind: MessageKind) -> syslog::MessageKind {
+    match kind {
+        MessageKind::Text => syslog::MessageKind::Text,
+        MessageKind::Xml => syslog::MessageKind::Xml,
+        MessageKind::Json => syslog::MessageKind::Json,
+        MessageKind::Ecs => syslog::MessageKind::Ecs,
+        MessageKind::Nxlog => syslog::MessageKind::Nxlog,
+        MessageKind::Snare => syslog::MessageKind::Snare,
+        MessageKind::Cef => syslog::MessageKind::Cef,
+        MessageKind::Leef => syslog::MessageKind::Leef,
+    }
 }
 
 /// Two outputs to one place would write every event there twice.
@@ -352,11 +384,6 @@ fn metrics(text: &str) -> Result<SocketAddr, Error> {
 fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {
     Ok(Mapping {
         facility: facility(&options.facility)?,
-        message: match options.message {
-            MessageKind::Text => syslog::MessageKind::Text,
-            MessageKind::Xml => syslog::MessageKind::Xml,
-            MessageKind::Json => syslog::MessageKind::Json,
-        },
         enterprise: options.enterprise.get(),
         bom: options.bom,
         ..Mapping::default()

@@ -73,7 +73,6 @@ fn the_defaults_are_those_of_the_manual() {
     assert!(!config.ntlmv1 && !config.allow_unencrypted);
     let mapping = Mapping {
         facility: FacilityRule::Auto,
-        message: syslog::MessageKind::Text,
         enterprise: 32473,
         bom: false,
         version: env!("CARGO_PKG_VERSION"),
@@ -417,4 +416,21 @@ fn hosts_are_forgotten_after_three_months_or_as_it_is_said() {
         let error = forget_after(wrong).unwrap_err().to_string();
         assert!(error.contains("such as 90d, or never"), "{error}");
     }
+}
+
+#[test]
+fn texts_are_asked_for_only_if_an_output_needs_them() {
+    assert!(check("").wants_rendering());
+    assert!(!check("--message json").wants_rendering());
+    assert!(!check("--output tcp://h?message=cef --output stdout:?message=xml").wants_rendering());
+    assert!(
+        check("--message xml --output stdout: --output tcp://h?message=snare").wants_rendering()
+    );
+}
+
+#[test]
+fn the_own_log_has_no_form_without_a_header() {
+    let refused = refusal("--log-to-outputs --output stdout:?message=ecs&header=none");
+    assert!(refused.contains("say header=rfc5424"), "{refused}");
+    check("--log-to-outputs --output stdout:?message=ecs");
 }

@@ -13,11 +13,11 @@ use std::collections::HashMap;
 
 use crate::event::{Event, Pair};
 
-use super::ControlCharacters;
 use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
 use super::facts::{RECEPTION, facts};
 use super::rfc5424::{Message, push_address};
 use super::truncate::fair_length;
+use super::{ControlCharacters, push_number};
 
 /// Most bytes for the names of what is not whole, and their part of the room.
 const MAX_NAMES: usize = 2000;
@@ -46,15 +46,34 @@ pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>) {
     Object::new(out, message, usize::MAX).push(message);
 }
 
+/// Appends an object with the members that `write` gives it.
+pub(super) fn push_as(
+    out: &mut Vec<u8>,
+    message: &Message<'_, '_>,
+    write: impl Fn(&mut Object<'_>),
+) {
+    write(&mut Object::new(out, message, usize::MAX));
+}
+
 /// Appends the object with its longest values cut so that it has at most
 /// `room` bytes; nothing, and false, if that cannot be.
 pub(super) fn push_within(out: &mut Vec<u8>, message: &Message<'_, '_>, room: usize) -> bool {
+    push_as_within(out, message, room, |object| object.push(message))
+}
+
+/// The same for an object of other members.
+pub(super) fn push_as_within(
+    out: &mut Vec<u8>,
+    message: &Message<'_, '_>,
+    room: usize,
+    write: impl Fn(&mut Object<'_>),
+) -> bool {
     let start = out.len();
     let limit = start.saturating_add(room);
     // Without values first, to know how much they may have.
     let mut object = Object::new(out, message, limit);
     object.cut = 0;
-    object.push(message);
+    write(&mut object);
     let lengths = object.lengths;
     let length = out.len().saturating_sub(start);
     out.truncate(start);
@@ -66,12 +85,12 @@ pub(super) fn push_within(out: &mut Vec<u8>, message: &Message<'_, '_>, room: us
     let mut object = Object::new(out, message, limit);
     object.cut = fair_length(lengths, left.saturating_sub(for_names));
     object.for_names = for_names;
-    object.push(message);
+    write(&mut object);
     true
 }
 
 /// A writer of members.
-struct Object<'o> {
+pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
     form: Quoted,
     /// Longest value, in bytes as written.
@@ -119,12 +138,12 @@ impl<'o> Object<'o> {
         self.close();
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.out.push(b'{');
     }
 
     /// Each member has left a comma.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.drop_comma();
         self.out.push(b'}');
     }
@@ -177,7 +196,7 @@ impl<'o> Object<'o> {
         self.fact("Culture", &rendering.culture);
     }
 
-    fn collector(&mut self, message: &Message<'_, '_>) {
+    pub(super) fn collector(&mut self, message: &Message<'_, '_>) {
         let origin = message.origin;
         self.name("Collector");
         self.open();
@@ -196,12 +215,24 @@ impl<'o> Object<'o> {
     }
 
     /// A member that is an object of these pairs, unless there are none.
-    fn pairs(&mut self, name: &'static str, pairs: &[Pair<'_>]) {
+    pub(super) fn pairs(&mut self, name: &'static str, pairs: &[Pair<'_>]) {
         if pairs.is_empty() {
             return;
         }
+        self.object(name, |object| object.members(pairs));
+    }
+
+    /// A member that is an object of what `write` gives it.
+    pub(super) fn object(&mut self, name: &'static str, write: impl FnOnce(&mut Self)) {
         self.name(name);
         self.open();
+        write(self);
+        self.close();
+        self.out.push(b',');
+    }
+
+    /// A member for each pair; several of one name are an array.
+    pub(super) fn members(&mut self, pairs: &[Pair<'_>]) {
         if !may_repeat(pairs) {
             self.distinct_pairs(pairs);
         } else if pairs.len() <= FEW {
@@ -209,7 +240,36 @@ impl<'o> Object<'o> {
         } else {
             self.many_pairs(pairs);
         }
-        self.close();
+    }
+
+    /// A member that is a number where the value is one.
+    pub(super) fn number(&mut self, name: &'static str, value: &str) {
+        if is_number(value) {
+            self.name(name);
+            self.out.extend_from_slice(value.as_bytes());
+            self.out.push(b',');
+        } else {
+            self.fact(name, value);
+        }
+    }
+
+    /// A string of ours that `write` appends, which has nothing to escape.
+    pub(super) fn written(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        self.out.push(b'"');
+        write(self.out);
+        self.out.extend_from_slice(b"\",");
+    }
+
+    /// When the event happened, or was received if it does not say.
+    pub(super) fn time(&mut self, name: &'static str, message: &Message<'_, '_>) {
+        self.written(name, |out| message.push_time(out));
+    }
+
+    /// A member that is a number of ours.
+    pub(super) fn count(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        push_number(self.out, value);
         self.out.push(b',');
     }
 
@@ -260,7 +320,7 @@ impl<'o> Object<'o> {
     }
 
     /// A name of ours, which has nothing to escape.
-    fn name(&mut self, name: &'static str) {
+    pub(super) fn name(&mut self, name: &'static str) {
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -273,7 +333,7 @@ impl<'o> Object<'o> {
     }
 
     /// A short member of ours, unless it is empty.
-    fn fact(&mut self, name: &'static str, value: &str) {
+    pub(super) fn fact(&mut self, name: &'static str, value: &str) {
         if value.is_empty() {
             return;
         }
@@ -287,7 +347,7 @@ impl<'o> Object<'o> {
     }
 
     /// A member with a value of the event, which may be cut.
-    fn value(&mut self, name: &str, value: &str) {
+    pub(super) fn value(&mut self, name: &str, value: &str) {
         self.foreign_name(name);
         if !self.cut_string(value) {
             self.note(name);
@@ -295,7 +355,7 @@ impl<'o> Object<'o> {
         self.out.push(b',');
     }
 
-    fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>) {
+    pub(super) fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>) {
         self.foreign_name(name);
         self.out.push(b'[');
         let mut whole = true;
@@ -314,7 +374,7 @@ impl<'o> Object<'o> {
     }
 
     /// The names of what is not whole, as the last member.
-    fn truncated(&mut self) {
+    pub(super) fn truncated(&mut self) {
         let unsaid = self.unnamed == 0 || self.for_names < AROUND_NAMES;
         if self.names.is_empty() && unsaid {
             return;
@@ -359,7 +419,7 @@ impl<'o> Object<'o> {
         end == text.len()
     }
 
-    fn string(&mut self, text: &str) {
+    pub(super) fn string(&mut self, text: &str) {
         self.out.push(b'"');
         push_escaped(self.out, text, self.form);
         self.out.push(b'"');

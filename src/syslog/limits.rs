@@ -234,7 +234,7 @@ fn push_missing(
     start: usize,
     out: &mut Vec<u8>,
 ) {
-    let (Ok(event), MessageKind::Text) = (message.event, message.mapping.message) else {
+    let (Ok(event), MessageKind::Text) = (message.event, message.style.message) else {
         return;
     };
     let rendered = text::rendered(event);

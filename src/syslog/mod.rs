@@ -6,14 +6,18 @@
 
 pub mod framing;
 
+mod civil;
 mod escape;
 mod facts;
 mod json;
+mod layout;
 mod limits;
 mod named;
 mod names;
 mod own_log;
+mod plain;
 mod rfc5424;
+mod sample;
 mod text;
 mod timestamp;
 mod truncate;
@@ -33,15 +37,14 @@ pub use facts::repaired;
 pub use named::EventName;
 pub use own_log::{Line, Sender, write_own};
 pub use rfc5424::{Uid, uid, write_body, write_message};
+pub use sample::sample;
 pub use truncate::MIN_LENGTH;
 
-/// How events become messages; the same for all events of a relay.
+/// How events become messages; the same for all outputs of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Which facility a message gets.
     pub facility: FacilityRule,
-    /// What `MSG` holds.
-    pub message: MessageKind,
     /// Private enterprise number in our SD-IDs (`event@32473`).
     pub enterprise: u32,
     /// Whether `MSG` begins with the UTF-8 byte order mark, as RFC 5424 6.4
@@ -55,7 +58,6 @@ impl Default for Mapping {
     fn default() -> Self {
         Self {
             facility: FacilityRule::Auto,
-            message: MessageKind::Text,
             // Reserved for documentation (RFC 5612).
             enterprise: 32473,
             bom: false,
@@ -104,11 +106,99 @@ pub enum MessageKind {
     Xml,
     /// One JSON object with everything.
     Json,
+    /// One JSON object with the fields of Winlogbeat (Elastic Common Schema).
+    Ecs,
+    /// One flat JSON object with the fields of NXLog's `im_msvistalog`.
+    Nxlog,
+    /// The tab-separated fields of the Snare agent.
+    Snare,
+    /// ArcSight's Common Event Format.
+    Cef,
+    /// QRadar's Log Event Extended Format.
+    Leef,
+}
+
+impl MessageKind {
+    /// All of them by the names that they have in settings.
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("text", Self::Text),
+        ("xml", Self::Xml),
+        ("json", Self::Json),
+        ("ecs", Self::Ecs),
+        ("nxlog", Self::Nxlog),
+        ("snare", Self::Snare),
+        ("cef", Self::Cef),
+        ("leef", Self::Leef),
+    ];
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut known = Self::NAMES.iter();
+        known.find_map(|(known, kind)| (*known == name).then_some(*kind))
+    }
+
+    /// Whether receivers expect the text that the host renders; the other kinds have it
+    /// where it is there.
+    #[must_use]
+    pub fn needs_rendering(self) -> bool {
+        matches!(self, Self::Text | Self::Ecs | Self::Nxlog | Self::Snare)
+    }
+
+    /// What stands before it unless something else is asked for: products that read Snare,
+    /// CEF and LEEF expect the older header.
+    #[must_use]
+    pub fn default_header(self) -> Header {
+        match self {
+            Self::Snare | Self::Cef | Self::Leef => Header::Rfc3164,
+            Self::Text | Self::Xml | Self::Json | Self::Ecs | Self::Nxlog => Header::Rfc5424,
+        }
+    }
+
+    /// How much structured data stands before it unless something else is asked for: a
+    /// layout of another product has everything itself, and its readers know no structured
+    /// data.
+    #[must_use]
+    pub fn default_data(self) -> StructuredData {
+        match self {
+            Self::Text | Self::Xml | Self::Json => StructuredData::Bounded,
+            Self::Ecs | Self::Nxlog | Self::Snare | Self::Cef | Self::Leef => StructuredData::None,
+        }
+    }
+}
+
+/// What stands before `MSG`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID` and structured data.
+    #[default]
+    Rfc5424,
+    /// `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG: `, the time in UTC.
+    Rfc3164,
+    /// Nothing: a message is its `MSG`.
+    None,
+}
+
+impl Header {
+    /// The header of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "rfc5424" => Some(Self::Rfc5424),
+            "rfc3164" => Some(Self::Rfc3164),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
 }
 
 /// How an output wants its messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
+    /// What `MSG` holds.
+    pub message: MessageKind,
+    /// What stands before it.
+    pub header: Header,
     /// What happens to control characters.
     pub control: ControlCharacters,
     /// The form of values and `MSG` where control characters are concerned.
@@ -161,6 +251,8 @@ pub enum StructuredData {
     Bounded,
     /// Whatever the event has.
     Whole,
+    /// None: `-`.
+    None,
 }
 
 /// Which facility a message gets.

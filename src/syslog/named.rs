@@ -40,7 +40,8 @@ impl EventName {
         }
     }
 
-    /// Reads a message of RFC 5424 without its framing.
+    /// Reads a message without its framing: of RFC 5424; of RFC 3164 the host alone; without
+    /// a header nothing.
     ///
     /// ```
     /// use wecrelay::syslog::EventName;
@@ -51,7 +52,7 @@ impl EventName {
     #[must_use]
     pub fn read(message: &[u8]) -> Self {
         let text = String::from_utf8_lossy(message);
-        let computer = text.split(' ').nth(2).unwrap_or_default();
+        let computer = computer(&text);
         // Within the element: a value cannot hold the quote and bracket that end it.
         let element = text.split_once("[event@").map_or("", |(_, rest)| rest);
         let element = element
@@ -94,6 +95,18 @@ impl fmt::Display for EventName {
     }
 }
 
+/// HOSTNAME of a header, which begins with PRI.
+fn computer(text: &str) -> &str {
+    /// `Mmm dd hh:mm:ss `, of one length.
+    const TIMESTAMP: usize = 16;
+    let header = text.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    let host = header.and_then(|(_, rest)| match rest.strip_prefix("1 ") {
+        Some(words) => words.split(' ').nth(1),
+        None => rest.get(TIMESTAMP..)?.split(' ').next(),
+    });
+    host.unwrap_or_default()
+}
+
 /// A PARAM-VALUE up to its quote (RFC 5424 6.3.3).
 fn unescaped(text: &str) -> String {
     let mut value = String::new();
@@ -129,6 +142,25 @@ mod tests {
             name.to_string(),
             "ws-7.bench (subscription all, channel A\"B, EventRecordID 9, Uid ab12)"
         );
+    }
+
+    #[test]
+    fn another_header_names_the_host_at_least() {
+        let names = [
+            (
+                "<14>Mar  4 13:54:16 ws-7.bench CEF:0|a [event@1 b]",
+                "ws-7.bench",
+            ),
+            (
+                "<14>1 2026-01-01T00:00:00Z ws-7.bench p 4 4624 - x",
+                "ws-7.bench",
+            ),
+            ("{\"host\":{\"name\":\"x\"}}", "an unnamed host"),
+            ("MSWinEventLog\t1\tSecurity", "an unnamed host"),
+        ];
+        for (message, name) in names {
+            assert_eq!(EventName::read(message.as_bytes()).to_string(), name);
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
+use super::civil::Moment;
 use super::escape::push_value;
 use super::rfc5424::{MAX_HOSTNAME, push_word};
 use super::truncate::{MIN_LENGTH, cut_characters};
-use super::{Facility, FacilityRule, Mapping, Severity, Style, push_number};
+use super::{Facility, FacilityRule, Header, Mapping, Severity, Style, push_number};
 
 /// Who we are in messages of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,15 +30,29 @@ pub struct Line {
 
 /// Appends one SYSLOG-MSG of our own, without framing (RFC 5424 6): APP-NAME is
 /// `wecrelay`, PROCID our process, the facility `daemon` unless all messages have one.
-/// The text is cut where the message would have more than `max` bytes.
+/// With the older header it is `wecrelay[PROCESS]: `, without one the text alone.
+/// The text is cut where the message would have more than `style.max` bytes.
 pub fn write_own(
     mapping: &Mapping,
     sender: &Sender,
     line: &Line,
-    max: Option<usize>,
+    style: &Style,
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
+    match style.header {
+        Header::Rfc5424 => push_rfc5424(mapping, sender, line, out),
+        Header::Rfc3164 => push_rfc3164(mapping, sender, line, out),
+        Header::None => {}
+    }
+    let written = out.len().saturating_sub(start);
+    let room = style.max.map_or(usize::MAX, |max| {
+        max.max(MIN_LENGTH).saturating_sub(written)
+    });
+    out.extend_from_slice(cut_characters(line.text.as_bytes(), room));
+}
+
+fn push_priority(mapping: &Mapping, line: &Line, out: &mut Vec<u8>) {
     let facility = match mapping.facility {
         FacilityRule::Auto => Facility::DAEMON,
         FacilityRule::Fixed(facility) => facility,
@@ -45,7 +60,12 @@ pub fn write_own(
     let priority = facility.code() * 8 + line.severity.code();
     out.push(b'<');
     push_number(out, u64::from(priority));
-    out.extend_from_slice(b">1 ");
+    out.push(b'>');
+}
+
+fn push_rfc5424(mapping: &Mapping, sender: &Sender, line: &Line, out: &mut Vec<u8>) {
+    push_priority(mapping, line, out);
+    out.extend_from_slice(b"1 ");
     let time = humantime::format_rfc3339_micros(line.time);
     out.extend_from_slice(time.to_string().as_bytes());
     out.push(b' ');
@@ -58,9 +78,14 @@ pub fn write_own(
     if mapping.bom {
         out.extend_from_slice("\u{feff}".as_bytes());
     }
-    let written = out.len().saturating_sub(start);
-    let room = max.map_or(usize::MAX, |max| {
-        max.max(MIN_LENGTH).saturating_sub(written)
-    });
-    out.extend_from_slice(cut_characters(line.text.as_bytes(), room));
+}
+
+fn push_rfc3164(mapping: &Mapping, sender: &Sender, line: &Line, out: &mut Vec<u8>) {
+    push_priority(mapping, line, out);
+    Moment::at(line.time).push_rfc3164(out);
+    out.push(b' ');
+    push_word(out, &sender.hostname, MAX_HOSTNAME);
+    out.extend_from_slice(b" wecrelay[");
+    push_number(out, u64::from(sender.process));
+    out.extend_from_slice(b"]: ");
 }

@@ -13,8 +13,8 @@ use crate::event::{Event, Malformed, Pair};
 use super::escape::{push_text, push_value};
 use super::names::{Numbered, Seen, are_one, push_name};
 use super::{
-    Mapping, MessageKind, Origin, Severity, StructuredData, Style, Written, json, limits,
-    push_number, text, timestamp, truncate, xml,
+    Header, Mapping, MessageKind, Origin, Severity, StructuredData, Style, Written, json, layout,
+    limits, plain, push_number, text, timestamp, truncate, xml,
 };
 
 /// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
@@ -73,6 +73,9 @@ pub fn write_message(
         uid,
         time: timestamp::without_zone(&facts(event).time_created),
     };
+    if style.header != Header::Rfc5424 || style.data == StructuredData::None {
+        return plain::push(&message, out);
+    }
     let marks = message.push(out);
     match style.max.map(|max| max.max(truncate::MIN_LENGTH)) {
         Some(max) if out.len().saturating_sub(start) > max => {
@@ -102,7 +105,7 @@ pub fn write_body(
         uid,
         time: timestamp::without_zone(&facts(event).time_created),
     };
-    message.push_text(out);
+    message.push_content(out);
 }
 
 /// The `Uid` of an event, as [`write_message`] has it. `scratch` is used and left as it was.
@@ -180,11 +183,19 @@ impl Message<'_, '_> {
     fn end_of_data(&self, origin: usize) -> usize {
         match self.style.data {
             StructuredData::Bounded => origin.saturating_add(limits::MAX_VALUE),
-            StructuredData::Whole => usize::MAX,
+            StructuredData::Whole | StructuredData::None => usize::MAX,
         }
     }
 
-    fn push_header(&self, out: &mut Vec<u8>) {
+    pub(super) fn push_header(&self, out: &mut Vec<u8>) {
+        let event = self.facts();
+        self.push_priority(out);
+        out.extend_from_slice(b"1 ");
+        self.push_words(out, event, self.computer());
+    }
+
+    /// PRI with its brackets.
+    pub(super) fn push_priority(&self, out: &mut Vec<u8>) {
         let event = self.facts();
         let facility = self.mapping.facility.facility(Some(event));
         let severity = Severity::of(event);
@@ -193,12 +204,16 @@ impl Message<'_, '_> {
             out,
             u64::from(facility.code()) * 8 + u64::from(severity.code()),
         );
-        out.extend_from_slice(b">1 ");
-        let computer = match (self.event, &*event.computer) {
+        out.push(b'>');
+    }
+
+    /// The host that the event is of; for one that could not be read, perhaps the one that
+    /// sent it.
+    pub(super) fn computer(&self) -> &str {
+        match (self.event, &*self.facts().computer) {
             (Err(_), "") => self.origin.machine_id,
             (_, computer) => computer,
-        };
-        self.push_words(out, event, computer);
+        }
     }
 
     /// The event, or what is left of one that could not be read.
@@ -208,13 +223,8 @@ impl Message<'_, '_> {
 
     /// TIMESTAMP to MSGID, each with a space after it.
     fn push_words(&self, out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
-        match self.time {
-            Some(time) => {
-                out.extend_from_slice(time.as_bytes());
-                out.extend_from_slice(b"Z ");
-            }
-            None => push_reception(out, self.origin),
-        }
+        self.push_time(out);
+        out.push(b' ');
         let words = [
             (computer, MAX_HOSTNAME),
             (&*event.provider, MAX_APP_NAME),
@@ -224,6 +234,18 @@ impl Message<'_, '_> {
         for (word, limit) in words {
             push_word(out, word, limit);
             out.push(b' ');
+        }
+    }
+
+    /// TIMESTAMP. Where the event has no time it is when it was received: RFC 5424 (6.2.3)
+    /// wants one wherever there is a clock, and some receivers drop a message without one.
+    pub(super) fn push_time(&self, out: &mut Vec<u8>) {
+        match self.time {
+            Some(time) => {
+                out.extend_from_slice(time.as_bytes());
+                out.push(b'Z');
+            }
+            None => push_reception_time(out, self.origin),
         }
     }
 
@@ -307,15 +329,15 @@ impl Message<'_, '_> {
     pub(super) fn push_msg(&self, out: &mut Vec<u8>) {
         let start = self.start_msg(out);
         let text_start = out.len();
-        self.push_text(out);
+        self.push_content(out);
         if out.len() == text_start {
             out.truncate(start);
         }
     }
 
-    /// The text of MSG.
-    fn push_text(&self, out: &mut Vec<u8>) {
-        match (self.event, self.mapping.message) {
+    /// What MSG holds.
+    pub(super) fn push_content(&self, out: &mut Vec<u8>) {
+        match (self.event, self.style.message) {
             (_, MessageKind::Json) => json::push(out, self),
             (Err(_), MessageKind::Text) => push_text(out, self.xml, self.style),
             (Err(_), MessageKind::Xml) => xml::push_broken(out, self.xml, self.style),
@@ -325,6 +347,7 @@ impl Message<'_, '_> {
                 let xml = repaired.map_or(self.xml, |repaired| &repaired.xml);
                 xml::push(out, xml, self.style);
             }
+            (_, kind) => layout::push(out, self, kind),
         }
     }
 
@@ -355,9 +378,8 @@ fn facts<'e, 'a>(event: &'e Result<Event<'a>, Malformed>) -> &'e Event<'a> {
     }
 }
 
-/// When the event was received, and a space: RFC 5424 (6.2.3) wants a TIMESTAMP wherever
-/// there is a clock, and some receivers drop a message without one.
-fn push_reception(out: &mut Vec<u8>, origin: &Origin<'_>) {
+/// When the event was received.
+pub(super) fn push_reception_time(out: &mut Vec<u8>, origin: &Origin<'_>) {
     let start = out.len();
     let received = origin.received.max(SystemTime::UNIX_EPOCH);
     // Writing fails for years of five digits only.
@@ -365,7 +387,6 @@ fn push_reception(out: &mut Vec<u8>, origin: &Origin<'_>) {
         out.truncate(start);
         out.push(b'-');
     }
-    out.push(b' ');
 }
 
 /// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.

@@ -95,39 +95,34 @@ fn write(
     max: Option<usize>,
     control: ControlCharacters,
 ) -> (Vec<u8>, usize) {
-    let mapping = Mapping {
+    let style = Style {
         message: kind,
-        ..Mapping::default()
+        ..style(control, max)
     };
-    write_with(&mapping, xml, max, control)
+    write_with(&Mapping::default(), xml, &style)
 }
 
-fn write_with(
-    mapping: &Mapping,
-    xml: &str,
-    max: Option<usize>,
-    control: ControlCharacters,
-) -> (Vec<u8>, usize) {
+fn write_with(mapping: &Mapping, xml: &str, style: &Style) -> (Vec<u8>, usize) {
     let mut out = b"before".to_vec();
-    let written = write_message(
-        mapping,
-        xml,
-        &parse(xml),
-        &origin(),
-        &style(control, max),
-        &mut out,
-    );
+    let written = write_message(mapping, xml, &parse(xml), &origin(), style, &mut out);
     (out.split_off(6), written.truncated)
 }
 
 /// The message in this style, default settings apart from that.
 fn write_as(kind: MessageKind, xml: &str, style: &Style) -> Vec<u8> {
-    let mapping = Mapping {
+    let style = Style {
         message: kind,
-        ..Mapping::default()
+        ..*style
     };
     let mut out = Vec::new();
-    write_message(&mapping, xml, &parse(xml), &origin(), style, &mut out);
+    write_message(
+        &Mapping::default(),
+        xml,
+        &parse(xml),
+        &origin(),
+        &style,
+        &mut out,
+    );
     out
 }
 
@@ -162,16 +157,16 @@ fn the_account_of_a_domain_goes_along() {
     };
     let xml = event(SYSTEM, "");
     let keep = ControlCharacters::Keep;
-    let mapping = Mapping {
+    let style = Style {
         message: MessageKind::Json,
-        ..Mapping::default()
+        ..style(keep, None)
     };
     write_message(
-        &mapping,
+        &Mapping::default(),
         &xml,
         &parse(&xml),
         &origin,
-        &style(keep, None),
+        &style,
         &mut out,
     );
     let line = String::from_utf8(out).unwrap();
@@ -568,10 +563,10 @@ fn the_byte_order_mark_is_whole_or_absent() {
         ..Mapping::default()
     };
     let xml = &samples()[2];
-    let (whole, _) = write_with(&mapping, xml, None, ControlCharacters::Keep);
+    let (whole, _) = write_with(&mapping, xml, &style(ControlCharacters::Keep, None));
     assert!(read(&whole).msg.unwrap().starts_with("\u{FEFF}Failed"));
     for max in whole.len() - 60..whole.len() {
-        let (message, _) = write_with(&mapping, xml, Some(max), ControlCharacters::Keep);
+        let (message, _) = write_with(&mapping, xml, &style(ControlCharacters::Keep, Some(max)));
         let msg = read(&message).msg;
         assert!(msg.is_none_or(|msg| msg.starts_with('\u{FEFF}') && msg.len() > 3));
     }
@@ -658,7 +653,7 @@ fn the_facility_goes_by_channel_or_is_fixed() {
     };
     let other = SYSTEM.replace("Security<", "System<");
     let priority = |mapping: &Mapping, system: &str| {
-        read(&write_with(mapping, &event(system, ""), None, ControlCharacters::Keep).0).priority
+        read(&write_with(mapping, &event(system, ""), &Style::default()).0).priority
     };
     assert_eq!(priority(&Mapping::default(), SYSTEM), 84);
     assert_eq!(priority(&Mapping::default(), &other), 12);
@@ -694,18 +689,17 @@ fn a_malformed_event_has_what_its_system_tells() {
     let malformed = parse(&xml);
     assert!(malformed.is_err());
     let write = |kind| {
-        let mapping = Mapping {
+        let style = Style {
             message: kind,
-            ..Mapping::default()
+            ..style(ControlCharacters::Keep, None)
         };
         let mut out = Vec::new();
-        let keep = ControlCharacters::Keep;
         write_message(
-            &mapping,
+            &Mapping::default(),
             &xml,
             &malformed,
             &origin(),
-            &style(keep, None),
+            &style,
             &mut out,
         );
         out

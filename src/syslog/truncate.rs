@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use super::rfc5424::{Marks, Message};
-use super::{MessageKind, Written, json, push_number};
+use super::{MessageKind, Written, json, layout, push_number};
 
 /// The least maximum, in bytes; smaller ones count as this. Every receiver
 /// takes as much (RFC 5424 6.1).
@@ -178,13 +178,29 @@ fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u
     let text = msg.get(intro..).unwrap_or_default();
     let room = room.saturating_sub(intro);
     let text_start = rest.len();
-    if message.mapping.message == MessageKind::Json {
-        json::push_within(rest, message, room);
-    } else {
-        rest.extend_from_slice(cut_characters(text, room));
-    }
+    push_content_within(message, text, room, rest);
     if rest.len() == text_start {
         rest.truncate(start);
+    }
+}
+
+/// What MSG holds, which is `content`, within `room`; nothing where its form leaves no way.
+pub(super) fn push_content_within(
+    message: &Message<'_, '_>,
+    content: &[u8],
+    room: usize,
+    out: &mut Vec<u8>,
+) {
+    match message.style.message {
+        MessageKind::Text | MessageKind::Xml => {
+            out.extend_from_slice(cut_characters(content, room));
+        }
+        MessageKind::Json => {
+            json::push_within(out, message, room);
+        }
+        kind => {
+            layout::push_within(out, message, kind, room);
+        }
     }
 }
 

@@ -141,9 +141,10 @@ impl Bench {
     }
 
     fn write(&self, events: &[String], message: MessageKind) {
-        let mapping = Mapping {
+        let mapping = Mapping::default();
+        let style = Style {
             message,
-            ..Mapping::default()
+            ..Style::default()
         };
         let origin = Origin {
             address: ADDRESS,
@@ -161,7 +162,7 @@ impl Bench {
         self.report(&format!("write as {message:?}"), || {
             out.clear();
             for (xml, event) in &parsed {
-                syslog::write_message(&mapping, xml, event, &origin, &Style::default(), &mut out);
+                syslog::write_message(&mapping, xml, event, &origin, &style, &mut out);
             }
             black_box(&out);
         });
@@ -211,9 +212,9 @@ impl Pair {
             monotonic: Instant::now(),
             wall: SystemTime::now(),
         };
-        let outputs = vec![output::Settings::parse("stdout:").unwrap()];
+        let outputs = vec![output::Settings::parse_with("stdout:", message).unwrap()];
         let mut pair = Self {
-            collector: Collector::new(now, settings(message), outputs, [7; 32]),
+            collector: Collector::new(now, settings(), outputs, [7; 32]),
             store: Memory::new(),
             session: Session::new(Endpoint::parse(URL).unwrap(), Client::anonymous("BENCH")),
             subscription: None,
@@ -277,7 +278,7 @@ impl Pair {
     }
 }
 
-fn settings(message: MessageKind) -> Settings {
+fn settings() -> Settings {
     let policy = Policy {
         anonymous: vec!["127.0.0.0/8".parse().unwrap()],
         accounts: Rc::new(Users::default()),
@@ -298,10 +299,7 @@ fn settings(message: MessageKind) -> Settings {
             limits: Limits::default(),
         },
         subscriptions: vec![Subscription::quick(&[], ContentFormat::Events)],
-        mapping: Mapping {
-            message,
-            ..Mapping::default()
-        },
+        mapping: Mapping::default(),
         hostname: None,
         computers: None,
         principals: wecrelay::collector::PrincipalRule::default(),

@@ -98,8 +98,17 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
     ]);
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (before, sample) = said.split_once("    such as: ").unwrap();
+    let (sample, after) = sample.split_once('\n').unwrap();
+    let start = "<84>1 2026-01-31T09:30:00.123456Z ws1.example.com Microsoft-Windows-Security-Auditing 640 4625 [origin";
+    assert!(sample.starts_with(start), "{sample}");
+    assert!(
+        sample.ends_with("] An account failed to log on."),
+        "{sample}"
+    );
     assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
+        [before, after].concat(),
         format!(
             "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
              lets in:\n  hosts of 192.0.2.0/24 without a credential\n\

@@ -20,6 +20,7 @@ use crate::config::{Config, Listener};
 use crate::output;
 use crate::server;
 use crate::store::sqlite;
+use crate::syslog;
 
 /// Why a check does not end well.
 #[derive(Debug)]
@@ -148,6 +149,8 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
     }
     for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
         report.line(1, &destination(output));
+        let sample = syslog::sample(&config.mapping, &output.style(), config.wants_rendering());
+        report.line(2, &format!("such as: {sample}"));
         if !probe {
             continue;
         }

@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::files::subscriptions;
 use crate::hosts;
 use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
-use crate::syslog::MessageKind;
 use crate::windows::query;
 use std::collections::BTreeMap;
 
@@ -46,11 +45,11 @@ fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> R
     Ok(())
 }
 
-/// Without rendering, events are half the size, and only the text needs it.
+/// Without rendering, events are half the size, and only some outputs need the text.
 fn rendering(config: &Config) -> ContentFormat {
-    match config.mapping.message {
-        MessageKind::Text => ContentFormat::RenderedText,
-        MessageKind::Xml | MessageKind::Json => ContentFormat::Events,
+    match config.wants_rendering() {
+        true => ContentFormat::RenderedText,
+        false => ContentFormat::Events,
     }
 }
 

@@ -126,7 +126,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ),
         (
             "\n\nmessage = 'yaml'",
-            ":3: invalid value 'yaml' for '--message <KIND>' [possible values: text, xml, json]",
+            ":3: invalid value 'yaml' for '--message <KIND>' [possible values: text, xml, json, ecs,",
         ),
         ("a = 1\na = 2", ":2: no TOML: duplicate key"),
         ("listen = ", ":1: no TOML: "),

@@ -63,6 +63,8 @@ pub enum Error {
     },
     /// A framing for an output that sends datagrams.
     DatagramFraming,
+    /// Structured data where no header can have it.
+    DataWithoutHeader,
     /// A private key without its certificate.
     KeyAlone,
 }
@@ -141,6 +143,10 @@ impl fmt::Display for Error {
             Self::DatagramFraming => {
                 f.write_str("framing= is for streams; with unix, add type=stream")
             }
+            Self::DataWithoutHeader => f.write_str(
+                "sd= is for header=rfc5424, the only one with structured data; leave sd= out, or \
+                 say header=rfc5424 (snare, cef and leef have rfc3164 by default)",
+            ),
             Self::KeyAlone => {
                 f.write_str("key= needs cert=, the certificate that the key belongs to")
             }

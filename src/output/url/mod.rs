@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use crate::record;
 use crate::syslog::framing::Framing;
-use crate::syslog::{Escape, StructuredData, Style};
+use crate::syslog::{Escape, Header, MessageKind, StructuredData, Style};
 
 pub use authority::{Authority, is_host_name};
 pub use error::Error;
@@ -53,6 +53,10 @@ pub struct Settings {
     pub framing: Framing,
     /// Longest message in bytes, without framing; longer ones are cut.
     pub max: Option<usize>,
+    /// What MSG holds.
+    pub message: MessageKind,
+    /// What stands before MSG.
+    pub header: Header,
     /// The form of MSG where control characters are concerned.
     pub escape: Escape,
     /// How much structured data a message may have.
@@ -155,16 +159,31 @@ impl Settings {
     /// # Errors
     /// Whatever is not understood, with what is allowed; nothing is guessed.
     pub fn parse(url: &str) -> Result<Self, Error> {
+        Self::parse_with(url, MessageKind::default())
+    }
+
+    /// The same; MSG holds `message` unless the URL says otherwise.
+    ///
+    /// # Errors
+    /// Whatever is not understood, with what is allowed; nothing is guessed.
+    pub fn parse_with(url: &str, message: MessageKind) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once(':').ok_or_else(|| Error::scheme(url))?;
         let scheme = Scheme::parse(scheme)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let choices = Choices::parse(scheme, query)?;
         let target = scheme.target(place, &choices)?;
+        let message = choices.message.unwrap_or(message);
+        let header = choices.header.unwrap_or(message.default_header());
+        if choices.data.is_some() && header != Header::Rfc5424 {
+            return Err(Error::DataWithoutHeader);
+        }
         Ok(Self {
+            message,
+            header,
             framing: framing(&target, &choices)?,
             max: choices.max.or_else(|| default_max(&target)),
             escape: choices.escape.unwrap_or_default(),
-            data: choices.data.unwrap_or_default(),
+            data: choices.data.unwrap_or(message.default_data()),
             required: choices.required.unwrap_or(true),
             replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
             tls: scheme
@@ -182,6 +201,8 @@ impl Settings {
     #[must_use]
     pub fn style(&self) -> Style {
         Style {
+            message: self.message,
+            header: self.header,
             control: self.framing.control_characters(),
             escape: self.escape,
             data: self.data,
@@ -230,17 +251,27 @@ impl Scheme {
     /// The names of the settings it knows.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Udp | Self::Stdout => &["escape", "max", "required", "sd"],
-            Self::Relp => &["escape", "max", "refused", "required", "sd"],
-            Self::Tcp => &["escape", "framing", "max", "replay", "required", "sd"],
+            Self::Udp | Self::Stdout => &["escape", "header", "max", "message", "required", "sd"],
+            Self::Relp => &[
+                "escape", "header", "max", "message", "refused", "required", "sd",
+            ],
+            Self::Tcp => &[
+                "escape", "framing", "header", "max", "message", "replay", "required", "sd",
+            ],
             Self::Tls => &[
-                "ca", "cert", "escape", "key", "max", "name", "replay", "required", "sd",
+                "ca", "cert", "escape", "header", "key", "max", "message", "name", "replay",
+                "required", "sd",
             ],
             Self::RelpTls => &[
-                "ca", "cert", "escape", "key", "max", "name", "refused", "required", "sd",
+                "ca", "cert", "escape", "header", "key", "max", "message", "name", "refused",
+                "required", "sd",
             ],
-            Self::Unix => &["escape", "framing", "max", "required", "sd", "type"],
-            Self::File => &["escape", "max", "required", "sd", "sync"],
+            Self::Unix => &[
+                "escape", "framing", "header", "max", "message", "required", "sd", "type",
+            ],
+            Self::File => &[
+                "escape", "header", "max", "message", "required", "sd", "sync",
+            ],
         }
     }
 

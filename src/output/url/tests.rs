@@ -191,9 +191,50 @@ fn an_unknown_setting_is_refused_with_what_there_is() {
     assert!(text.contains("did you mean \"required=\"?"), "{text}");
     let text = refusal("udp://h?replay=1M");
     assert!(
-        text.ends_with("allowed are escape, max, required, sd"),
+        text.ends_with("allowed are escape, header, max, message, required, sd"),
         "{text}"
     );
+}
+
+#[test]
+fn each_output_chooses_what_its_messages_hold() {
+    let style = |url: &str| {
+        let style = Settings::parse_with(url, MessageKind::Json)
+            .unwrap()
+            .style();
+        (style.message, style.header, style.data)
+    };
+    let (bounded, none) = (StructuredData::Bounded, StructuredData::None);
+    let (new, old) = (Header::Rfc5424, Header::Rfc3164);
+    assert_eq!(style("tcp://h"), (MessageKind::Json, new, bounded));
+    assert_eq!(
+        style("tcp://h?message=text"),
+        (MessageKind::Text, new, bounded)
+    );
+    assert_eq!(style("relp://h?message=ecs"), (MessageKind::Ecs, new, none));
+    assert_eq!(style("udp://h?message=cef"), (MessageKind::Cef, old, none));
+    let url = "file:/f?message=leef&header=rfc5424&sd=bounded";
+    assert_eq!(style(url), (MessageKind::Leef, new, bounded));
+    let url = "unix:/s?message=nxlog&header=none";
+    assert_eq!(style(url), (MessageKind::Nxlog, Header::None, none));
+    assert_eq!(style("stdout:?sd=none"), (MessageKind::Json, new, none));
+}
+
+#[test]
+fn what_no_message_can_hold_is_refused() {
+    assert!(
+        refusal("tcp://h?message=gelf")
+            .ends_with("allowed is text, xml, json, ecs, nxlog, snare, cef or leef")
+    );
+    assert!(refusal("tcp://h?header=rfc3195").ends_with("allowed is rfc5424, rfc3164 or none"));
+    assert!(refusal("tcp://h?mesage=ecs").contains("did you mean \"message=\"?"));
+    for url in [
+        "tcp://h?header=none&sd=whole",
+        "tcp://h?message=cef&sd=bounded",
+        "udp://h?sd=none&header=rfc3164",
+    ] {
+        assert!(refusal(url).contains("sd= is for header=rfc5424"), "{url}");
+    }
 }
 
 #[test]

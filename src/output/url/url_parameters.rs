@@ -7,7 +7,7 @@ use super::{
 };
 use crate::protocol::relp;
 use crate::syslog::framing::Framing;
-use crate::syslog::{Escape, StructuredData};
+use crate::syslog::{Escape, Header, MessageKind, StructuredData};
 
 /// What was said; `None` where nothing was.
 #[derive(Default)]
@@ -15,7 +15,9 @@ pub(super) struct Choices {
     pub(super) data: Option<StructuredData>,
     pub(super) escape: Option<Escape>,
     pub(super) framing: Option<Framing>,
+    pub(super) header: Option<Header>,
     pub(super) max: Option<usize>,
+    pub(super) message: Option<MessageKind>,
     pub(super) required: Option<bool>,
     pub(super) replay: Option<usize>,
     pub(super) stream: Option<bool>,
@@ -65,6 +67,8 @@ impl Choices {
         let fresh = match name {
             "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
+            "header" => put(&mut self.header, header(value)?),
+            "message" => put(&mut self.message, message(value)?),
             "max" => put(&mut self.max, max(scheme, value)?),
             "replay" => put(&mut self.replay, bytes(name, value, 0, Some(MOST_REPLAY))?),
             "required" => put(&mut self.required, yes_or_no(name, value)?),
@@ -110,8 +114,19 @@ fn structured_data(value: &str) -> Result<StructuredData, Error> {
     match value {
         "bounded" => Ok(StructuredData::Bounded),
         "whole" => Ok(StructuredData::Whole),
-        _ => Err(Error::value("sd", value, "bounded or whole")),
+        "none" => Ok(StructuredData::None),
+        _ => Err(Error::value("sd", value, "bounded, whole or none")),
     }
+}
+
+fn message(value: &str) -> Result<MessageKind, Error> {
+    let allowed = "text, xml, json, ecs, nxlog, snare, cef or leef";
+    MessageKind::from_name(value).ok_or_else(|| Error::value("message", value, allowed))
+}
+
+fn header(value: &str) -> Result<Header, Error> {
+    let allowed = "rfc5424, rfc3164 or none";
+    Header::from_name(value).ok_or_else(|| Error::value("header", value, allowed))
 }
 
 fn stream(value: &str) -> Result<bool, Error> {

@@ -21,7 +21,8 @@ fn line(text: &str) -> Line {
 
 fn written(mapping: &Mapping, sender: &Sender, line: &Line, max: Option<usize>) -> (usize, Parsed) {
     let mut out = Vec::new();
-    write_own(mapping, sender, line, max, &mut out);
+    let style = style(ControlCharacters::Keep, max);
+    write_own(mapping, sender, line, &style, &mut out);
     (out.len(), reader::read(&out).unwrap())
 }
 
@@ -36,7 +37,7 @@ fn a_message_of_our_own_says_who_we_are() {
         &mapping,
         &sender("relay.example"),
         &line("output x: gone"),
-        None,
+        &Style::default(),
         &mut out,
     );
     assert_eq!(
@@ -44,6 +45,29 @@ fn a_message_of_our_own_says_who_we_are() {
         "<28>1 2023-11-14T22:13:20.000042Z relay.example wecrelay 4711 - \
          [origin software=\"wecrelay\" swVersion=\"1.2.3\"] output x: gone"
     );
+}
+
+#[test]
+fn it_has_the_header_of_the_output() {
+    let written = |header| {
+        let style = Style {
+            header,
+            ..Style::default()
+        };
+        let mut out = Vec::new();
+        let sender = sender("relay.example");
+        write_own(
+            &Mapping::default(),
+            &sender,
+            &line("gone"),
+            &style,
+            &mut out,
+        );
+        String::from_utf8(out).unwrap()
+    };
+    let old = "<28>Nov 14 22:13:20 relay.example wecrelay[4711]: gone";
+    assert_eq!(written(Header::Rfc3164), old);
+    assert_eq!(written(Header::None), "gone");
 }
 
 #[test]

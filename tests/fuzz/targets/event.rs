@@ -63,10 +63,6 @@ fn write(
     max: Option<usize>,
     framing: Framing,
 ) -> (Vec<u8>, usize) {
-    let mapping = Mapping {
-        message: kind,
-        ..Mapping::default()
-    };
     let origin = Origin {
         account_sid: "S-1-5-21-1-2-3-1104",
         address: [192, 0, 2, 7].into(),
@@ -80,13 +76,14 @@ fn write(
     };
     let control = framing.control_characters();
     let style = Style {
+        message: kind,
         control,
         max,
         ..Style::default()
     };
     let mut out = Vec::new();
     let written = write_frame(framing, &mut out, |out| {
-        write_message(&mapping, xml, event, &origin, &style, out)
+        write_message(&Mapping::default(), xml, event, &origin, &style, out)
     });
     (unframe(framing, out, control), written.truncated)
 }

@@ -1,0 +1,138 @@
+//! `leef`: QRadar's Log Event Extended Format, version 2.0.
+//!
+//! Source: "IBM QRadar DSM guide: LEEF event components, predefined LEEF event attributes"
+//! (IBM).
+//!
+//! `LEEF:2.0|Microsoft|Windows|OUR VERSION|EVENTID|x09|KEY=VALUE<tab>KEY=VALUE...`
+//!
+//! LEEF has no escapes: each control character of a value is a blank, so that a tab always
+//! ends one; the first `=` ends a key. A bar in the header is a blank.
+//!
+//! The table of fields is in `docs/layouts.md`.
+
+use super::keys::{self, Known, ValueForm};
+use super::line::{Blanked, Line};
+use super::standard::{self, Kind};
+use crate::event::Event;
+use crate::syslog::civil::Moment;
+use crate::syslog::escape::{Form, Piece, may_be_control, piece};
+use crate::syslog::facts::facts;
+use crate::syslog::rfc5424::Message;
+use crate::syslog::text;
+
+const KNOWN: [Known; 4] = [
+    known("TargetUserName", "usrName", ValueForm::Text),
+    known("TargetDomainName", "domain", ValueForm::Text),
+    known("IpAddress", "src", ValueForm::Address),
+    known("IpPort", "srcPort", ValueForm::Port),
+];
+
+/// Keys that an event cannot bring itself: those of ours, and those of LEEF that a receiver
+/// would take for facts.
+const RESERVED: [&str; 17] = [
+    "devTime",
+    "devTimeFormat",
+    "cat",
+    "sev",
+    "identHostName",
+    "identSrc",
+    "accountName",
+    "dst",
+    "dstPort",
+    "proto",
+    "realm",
+    "resource",
+    "role",
+    "policy",
+    "url",
+    "groupID",
+    "isLoginEvent",
+];
+
+const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known {
+    Known { name, key, form }
+}
+
+/// Appends the line.
+pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
+    let event = message.facts();
+    line.raw("LEEF:2.0|Microsoft|Windows|");
+    line.fact(message.mapping.version, Prefix);
+    line.raw("|");
+    line.fact(&event.event_id, Prefix);
+    line.raw("|x09|devTime=");
+    line.write(|out| Moment::of(message).push_milliseconds(out));
+    push_facts(line, message, event);
+    keys::each(event, &KNOWN, &RESERVED, |key, text| value(line, key, text));
+    keys::each_of_source(message, |key, text| fact(line, key, text));
+    if line.is_cut() {
+        fact(line, "Truncated", "yes");
+    }
+    match message.event {
+        Ok(event) => value(line, "msg", text::rendered(event).unwrap_or_default()),
+        Err(malformed) => {
+            fact(line, "Malformed", &malformed.to_string());
+            value(line, "msg", message.xml);
+        }
+    }
+}
+
+fn push_facts(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>) {
+    let severity = match Kind::of(event) {
+        Kind::Critical => "10",
+        Kind::Error => "8",
+        Kind::AuditFailure => "6",
+        Kind::Warning => "5",
+        Kind::AuditSuccess => "3",
+        Kind::Information => "2",
+        Kind::Verbose => "1",
+    };
+    fact(line, "cat", &event.channel);
+    fact(line, "sev", severity);
+    fact(line, "identHostName", message.computer());
+    fact(line, "Provider", &event.provider);
+    fact(line, "RecordID", &event.record_id);
+    fact(line, "ProcessID", &event.process_id);
+    fact(
+        line,
+        "outcome",
+        standard::outcome(event).unwrap_or_default(),
+    );
+    facts(event)
+        .into_iter()
+        .for_each(|(name, value)| fact(line, name, value));
+}
+
+/// A short fact, unless it is empty.
+fn fact(line: &mut Line<'_>, key: &str, text: &str) {
+    if !text.is_empty() {
+        line.raw("\t");
+        line.raw(key);
+        line.raw("=");
+        line.fact(text, Blanked);
+    }
+}
+
+/// A value of the event, which may be cut, unless it is empty.
+fn value(line: &mut Line<'_>, key: &str, text: &str) {
+    if !text.is_empty() {
+        line.raw("\t");
+        line.raw(key);
+        line.raw("=");
+        line.value(text, Blanked);
+    }
+}
+
+/// Text between bars.
+#[derive(Clone, Copy)]
+struct Prefix;
+
+impl Form for Prefix {
+    fn is_special(self, byte: u8) -> bool {
+        may_be_control(byte) | (byte == b'|')
+    }
+
+    fn piece(self, _: char, _: Option<u8>) -> Piece {
+        piece(b" ")
+    }
+}

@@ -1,0 +1,56 @@
+//! One message as an output would get it, to be shown to people.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
+use super::{ControlCharacters, Mapping, Origin, Style, write_message};
+use crate::event::{self, NAMESPACE};
+
+/// `System` and values of the event: a logon that failed.
+const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing' \
+    Guid='{54849625-5478-4994-A5BA-3E3B0328C30D}'/><EventID>4625</EventID><Version>0</Version>\
+    <Level>0</Level><Task>12544</Task><Opcode>0</Opcode><Keywords>0x8010000000000000</Keywords>\
+    <TimeCreated SystemTime='2026-01-31T09:30:00.1234567Z'/><EventRecordID>1001</EventRecordID>\
+    <Correlation/><Execution ProcessID='640' ThreadID='4588'/><Channel>Security</Channel>\
+    <Computer>ws1.example.com</Computer><Security/></System><EventData>\
+    <Data Name='TargetUserName'>alice</Data><Data Name='TargetDomainName'>EXAMPLE</Data>\
+    <Data Name='Status'>0xc000006d</Data><Data Name='LogonType'>3</Data>\
+    <Data Name='IpAddress'>192.0.2.44</Data><Data Name='IpPort'>50123</Data></EventData>";
+/// What the host adds where it is asked for the text.
+const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account failed to log on.\
+    </Message><Level>Information</Level><Task>Logon</Task><Opcode>Info</Opcode>\
+    <Channel>Security</Channel><Provider>Microsoft Windows security auditing.</Provider>\
+    <Keywords><Keyword>Audit Failure</Keyword></Keywords></RenderingInfo>";
+
+/// The message of a made-up event in this style, control characters visible; hosts render
+/// its text if `rendered`.
+#[must_use]
+pub fn sample(mapping: &Mapping, style: &Style, rendered: bool) -> String {
+    let rendering = if rendered { RENDERING } else { "" };
+    let xml = format!("<Event xmlns='{NAMESPACE}'>{EVENT}{rendering}</Event>");
+    let origin = Origin {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        machine_id: "ws1.example.com",
+        identity: "EXAMPLE\\WS1$",
+        account_sid: "",
+        auth: "kerberos",
+        subscription: "example",
+        computer_mismatch: "",
+        repaired: false,
+        received: SystemTime::UNIX_EPOCH,
+    };
+    let style = Style {
+        control: ControlCharacters::Escape,
+        ..*style
+    };
+    let mut out = Vec::new();
+    write_message(
+        mapping,
+        &xml,
+        &event::parse(&xml),
+        &origin,
+        &style,
+        &mut out,
+    );
+    String::from_utf8_lossy(&out).replace('\t', "<tab>")
+}
