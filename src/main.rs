@@ -69,6 +69,7 @@ fn run(
             commands::windows::run(&config, windows)?;
         }
         Some(Command::Hosts(hosts)) => commands::hosts::run(hosts)?,
+        Some(Command::Health(health)) => commands::health::run(health)?,
         Some(Command::Send(send)) => commands::send::run(send)?,
         Some(Command::Ca(ca)) => commands::ca::run(ca)?,
         Some(Command::Store(store)) => commands::store::run(store)?,

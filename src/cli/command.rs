@@ -4,7 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use super::{
-    CaOptions, CheckOptions, DoctorOptions, HostsOptions, ShellKind, StoreOptions, WindowsOptions,
+    CaOptions, CheckOptions, DoctorOptions, HealthOptions, HostsOptions, ShellKind, StoreOptions,
+    WindowsOptions,
 };
 use clap::{Args, Subcommand};
 
@@ -39,6 +40,15 @@ pub enum Command {
     /// after. Exit code 2: there is no such folder, or it holds no hosts.
     #[command(visible_alias = "sources")]
     Hosts(HostsOptions),
+    /// Check that a running relay is healthy, for the health check of a container
+    ///
+    /// Requests /healthz, or /readyz with --ready, at the address of --metrics, and prints the
+    /// answer. Gives up after 3 s.
+    ///
+    /// Exit code 0: healthy. 1: no answer, or not ready, with the reasons. 2: not an address.
+    ///
+    /// Example: wecrelay health --ready 127.0.0.1:9598
+    Health(HealthOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
     /// Takes the flags of the relay, and fits them: policy string, rights, services and

@@ -14,6 +14,7 @@ mod bindings;
 mod ca;
 mod command;
 mod file;
+mod health;
 mod hosts;
 mod kerberos;
 mod kinds;
@@ -40,6 +41,7 @@ pub use ca::{
 };
 pub use command::{Command, CompletionsOptions, PasswdOptions, SendOptions};
 pub use file::FileOption;
+pub use health::HealthOptions;
 pub use hosts::HostsOptions;
 pub use kerberos::KerberosOptions;
 pub use kinds::{BindingsKind, LogFormat, MessageKind, MismatchKind, ShellKind};

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod database;
 pub mod doctor;
+pub mod health;
 pub mod hosts;
 pub mod passwd;
 pub mod probe;

@@ -419,12 +419,12 @@ fn ask(dir: &TempDir, ca: &str, port: u16, host: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// The commands of the README from the authority to the revocation, as they stand there.
+/// The commands of docs/certificates.md from the authority to the revocation, as they stand there.
 fn steps() -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let begin = readme.find("    wecrelay ca init").unwrap();
-    let end = readme.find("`wecrelay ca list` says").unwrap();
-    let lines = readme[begin..end].lines();
+    let chapter = include_str!("../../docs/certificates.md");
+    let begin = chapter.find("    wecrelay ca init").unwrap();
+    let end = chapter.find("`wecrelay ca list` shows").unwrap();
+    let lines = chapter[begin..end].lines();
     let commands = lines.filter_map(|line| line.strip_prefix("    "));
     let is_ours = |line: &&str| {
         ["wecrelay ca ", "sudo "]

@@ -2,7 +2,8 @@
 //! watches can slow the relay.
 
 use crate::support::{
-    PATIENCE, Prometheus, Relay, StreamSink, TempDir, promtool, run, send_samples, wait_for,
+    PATIENCE, Prometheus, Relay, StreamSink, TempDir, free_port, promtool, run, send_samples,
+    wait_for,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -459,4 +460,41 @@ fn a_port_alone_or_one_in_use_is_refused() {
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(said.contains("--metrics") && said.contains(says), "{said}");
     }
+}
+
+#[test]
+fn health_asks_a_relay_that_runs() {
+    let dir = TempDir::new();
+    let full = format!("tcp://127.0.0.1:{}", free_port());
+    let watched = Watched::start(&dir, &["--output", &full]);
+    let address = format!("127.0.0.1:{}", watched.port);
+    let health = |arguments: &[&str]| {
+        let output = run(&[&["health"], arguments].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), text, error)
+    };
+    assert_eq!(health(&[&address]), (0, "ok\n".to_owned(), String::new()));
+
+    // Nothing listens at its output.
+    wait_for("a relay that is not ready", || {
+        let (code, _, error) = health(&["--ready", &address]);
+        (code == 1 && error.contains("not ready (503): ") && error.contains(&full)).then_some(())
+    });
+
+    let (code, _, error) = health(&["127.0.0.1"]);
+    assert!(
+        code == 2 && error.contains("ADDRESS:PORT"),
+        "{code} {error}"
+    );
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    let (code, _, error) = health(&[&nowhere]);
+    assert!(code == 1 && error.contains("--metrics"), "{code} {error}");
+    // The port for hosts is not that of --metrics.
+    let other = format!("127.0.0.1:{}", watched.relay.port());
+    let (code, _, error) = health(&[&other]);
+    assert!(
+        code == 1 && error.contains("does not answer as a relay"),
+        "{code} {error}"
+    );
 }
