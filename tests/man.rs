@@ -43,6 +43,82 @@ fn the_options_are_those_of_the_command_line() {
 }
 
 #[test]
+fn the_list_of_flags_is_that_of_the_command_line() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md");
+    let fresh = flags();
+    if std::env::var_os("UPDATE_MAN").is_some() {
+        std::fs::write(file, fresh).unwrap();
+        return;
+    }
+    assert!(
+        std::fs::read_to_string(file).unwrap() == fresh,
+        "docs/flags.md is not what src/cli says; UPDATE_MAN=1 cargo test --test man writes it"
+    );
+}
+
+/// All commands with their flags, as Markdown.
+fn flags() -> String {
+    let mut relay = Options::command();
+    relay.build();
+    let mut out = "# All flags\n\nGenerated from the definitions of the flags, as \
+        `wecrelay(8)` is. Every flag of the relay is also a key of its configuration file, \
+        without the dashes: `wecrelay.toml(5)`.\n"
+        .to_owned();
+    list(&relay, &relay, "wecrelay", &mut out);
+    out
+}
+
+fn list(relay: &clap::Command, command: &clap::Command, name: &str, out: &mut String) {
+    writeln!(out, "\n## {name}\n").unwrap();
+    let about = command.get_long_about().or(command.get_about());
+    writeln!(out, "{}", markdown(about)).unwrap();
+    let command = match name {
+        "wecrelay" => command.clone(),
+        _ => without_those_of(relay, command.clone()),
+    };
+    for argument in command.get_arguments().filter(|found| !found.is_hide_set()) {
+        if ["help", "version"].contains(&argument.get_id().as_str()) {
+            continue;
+        }
+        let values = argument.get_possible_values();
+        let values: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+        let help = argument.get_long_help().or(argument.get_help());
+        // It shows the value names, but not the short form.
+        let short = argument.get_short().map(|short| format!("-{short}, "));
+        let plain = argument.clone().short(None).to_string();
+        writeln!(out, "\n### `{}{plain}`\n", short.unwrap_or_default()).unwrap();
+        writeln!(out, "{}", markdown(help)).unwrap();
+        if !values.is_empty() && !values.contains(&"true") {
+            writeln!(out, "\nPossible values: `{}`.", values.join("`, `")).unwrap();
+        }
+        let defaults = argument.get_default_values().iter();
+        let defaults: Vec<_> = defaults.map(|value| value.to_string_lossy()).collect();
+        if !defaults.is_empty() && argument.get_action().takes_values() {
+            writeln!(out, "\nDefault: `{}`.", defaults.join(" ")).unwrap();
+        }
+    }
+    for below in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
+        list(relay, below, &format!("{name} {}", below.get_name()), out);
+    }
+}
+
+/// Text of a terminal, with nothing in it that Markdown would take for markup.
+fn markdown(text: Option<&clap::builder::StyledStr>) -> String {
+    let text = text.map(ToString::to_string).unwrap_or_default();
+    let mut out = String::new();
+    for c in text.trim_end().chars() {
+        if "\\`*_[]<>".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[test]
 fn the_title_has_the_version() {
     for (_, page) in PAGES {
         let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();

@@ -216,7 +216,7 @@ impl Error {
                 "look at the account, and at event 4776 of the domain controller, or add it to the file of --users"
             }
             Self::DomainUnavailable { .. } => {
-                "`wbinfo -P` must reach a domain controller; the host comes again by itself"
+                "`wbinfo -P` must reach a domain controller; the host retries"
             }
             Self::Unseal(_) | Self::Unwrap(_) => {
                 "the connection is closed and the host begins anew"

@@ -9,15 +9,15 @@ use super::BindingsKind;
 pub struct BindingOptions {
     /// Whether NTLM and Kerberos logons on https must be bound to their TLS connection
     ///
-    /// require: such a logon counts only with the channel bindings of this very connection
-    /// (RFC 5929), as Windows, pywinrm and pypsrp send them, or as long as bodies are sealed.
-    /// Null sessions, Basic, Digest and client certificates are not concerned.
+    /// require: a logon is accepted only with the channel bindings of its connection (RFC 5929),
+    /// which Windows, pywinrm and pypsrp send, or as long as bodies are sealed. Null sessions,
+    /// Basic, Digest and client certificates are not affected.
     ///
-    /// none: channel bindings are not looked at. For clients that cannot send any, such as
-    /// curl's NTLM, and where a proxy ends TLS and begins it anew.
+    /// none: channel bindings are ignored. For clients that cannot send them, such as curl's
+    /// NTLM, and for proxies that terminate TLS.
     ///
-    /// Danger of none: whoever lures a host to himself can carry its logon here, and send
-    /// events in its name.
+    /// Danger of none: an attacker who lures a host to his own server can relay its logon, and
+    /// send events in its name.
     #[arg(
         long,
         value_name = "WHAT",

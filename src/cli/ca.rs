@@ -10,14 +10,14 @@ pub struct CaOptions {
     /// What to do.
     #[command(subcommand)]
     pub command: CaCommand,
-    /// Folder of the authority: its key, its list of certificates, and what it issued
+    /// Folder of the authority: its key, its list of certificates, and the certificates
     #[arg(long, value_name = "DIR", default_value = "wecrelay-ca", global = true)]
     pub dir: PathBuf,
-    /// Also copy what the relay reads into this folder of its own
+    /// Also copy the files that the relay reads into this folder
     ///
-    /// ca.pem, crl.pem, and the collector's certificates with their keys, readable by the
-    /// owner of the folder alone. Needs root where that is another user. The relay reads
-    /// them on SIGHUP (systemctl reload wecrelay).
+    /// ca.pem, crl.pem, and the collector's certificates with their keys, readable by the owner
+    /// of the folder only. Needs root if that is another user. The relay reads them on SIGHUP
+    /// (systemctl reload wecrelay).
     ///
     /// Example: sudo wecrelay ca revoke ws1.example.com --install /etc/wecrelay/tls
     #[arg(long, value_name = "DIR", global = true)]
@@ -27,30 +27,30 @@ pub struct CaOptions {
 /// What the authority does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum CaCommand {
-    /// Make the authority: ca.pem, ca.key and an empty crl.pem
+    /// Create the authority: ca.pem, ca.key and an empty crl.pem
     ///
-    /// Danger: whoever has ca.key can make certificates for any host. It need not be
-    /// on the collector, which reads ca.pem and crl.pem only.
+    /// Danger: anyone who has ca.key can create certificates for any host. It does not have to
+    /// be on the collector, which reads ca.pem and crl.pem only.
     Init(InitOptions),
-    /// Make the collector's certificate: servers/NAME.pem and servers/NAME.key
+    /// Create the collector's certificate: servers/NAME.pem and servers/NAME.key
     Server(ServerOptions),
-    /// Make certificates for Windows hosts, each with a script that sets the host up
+    /// Create certificates for Windows hosts, each with a script that sets up the host
     ///
-    /// In hosts/: NAME.pfx (certificate and key), NAME.password, NAME.pem (certificate
-    /// only) and NAME.ps1. Bring the .pfx and the .ps1 to the host and run the script
-    /// there as administrator; it asks for the password. With -Undo it removes the
-    /// certificates and the subscription manager again.
+    /// In hosts/: NAME.pfx (certificate and key), NAME.password, NAME.pem (certificate only)
+    /// and NAME.ps1. Copy the .pfx and the .ps1 to the host and run the script there as
+    /// administrator; it asks for the password. With -Undo it removes the certificates and the
+    /// subscription manager.
     Host(HostOptions),
-    /// Revoke a certificate, and write crl.pem anew
+    /// Revoke a certificate, and write a new crl.pem
     ///
-    /// The relay must get the new list: with --install, then SIGHUP.
+    /// The relay needs the new list: use --install, then SIGHUP.
     Revoke(RevokeOptions),
-    /// Write crl.pem anew
+    /// Write a new crl.pem
     ///
-    /// Must be done before the list ends: after that no host gets in. The relay must get
-    /// the new list: with --install, then SIGHUP.
+    /// Required before the list expires: after that all hosts are rejected. The relay needs the
+    /// new list: use --install, then SIGHUP.
     Crl(CrlOptions),
-    /// List the certificates: state, end, kind, serial, names
+    /// List the certificates: state, expiry, kind, serial number, names
     List,
     /// Print the subscription manager for the group policy, with the authority's thumbprint
     ///
@@ -86,9 +86,9 @@ pub struct ServerOptions {
     /// Server 2012 R2 without updates has no strong cipher for RSA.
     #[arg(long, value_name = "KIND", value_enum, default_value = "p256")]
     pub key: KeyKind,
-    /// Make a new one although there is one
+    /// Create a new one even if there is one
     ///
-    /// The old one stays valid until its end or until it is revoked.
+    /// The old one stays valid until it expires or is revoked.
     #[arg(long)]
     pub renew: bool,
 }
@@ -108,14 +108,14 @@ pub struct HostOptions {
     /// Encryption of the .pfx
     #[arg(long, value_name = "KIND", value_enum, default_value = "3des")]
     pub pfx: PfxKind,
-    /// Take the password of the .pfx from the first line of this file
+    /// Read the password of the .pfx from the first line of this file
     ///
     /// Default: a random one, written to hosts/NAME.password.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Make new ones although there are some
+    /// Create new ones even if there are some
     ///
-    /// The old ones stay valid until their end or until they are revoked.
+    /// The old ones stay valid until they expire or are revoked.
     #[arg(long)]
     pub renew: bool,
     /// Where the script points the host to.

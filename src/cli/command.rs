@@ -12,32 +12,31 @@ use clap::{Args, Subcommand};
 /// What people do around the relay.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Verify all flags and files, and say what the relay would do with them
+    /// Verify all flags and files, and show what the relay would do with them
     ///
-    /// Takes the flags of the relay. Prints where it listens and whether that is free, who
-    /// gets in, its certificates, which subscriptions with which queries it offers to whom,
-    /// what is wrong with the queries, and where events go. Nothing is listened on or stored,
-    /// and no event is sent.
+    /// Takes the flags of the relay. Prints where it would listen and whether that is free, which
+    /// hosts are allowed, its certificates, the subscriptions and their queries, problems in the
+    /// queries, and the outputs. It does not listen, store, or send anything.
     ///
-    /// Exit code 0: it would start, and nothing was found. 1: it would start, but a query
-    /// has a finding, or with --probe an output does not answer as it should. 2: it would
-    /// not start.
+    /// Exit code 0: the relay would start, and nothing was found. 1: it would start, but a query
+    /// has a problem, or with --probe an output does not answer correctly. 2: it would not
+    /// start.
     Check(Box<CheckOptions>),
-    /// Look for what keeps events from coming, and say what to do about it
+    /// Find out why events do not arrive, and what to do about it
     ///
-    /// Takes the flags of the relay that runs. Looks at clock, names in DNS, the keytab,
-    /// certificates, ports and what answers there, outputs and the state folder. For each
-    /// finding it says why that matters, what to do, what to type on the Windows host, and
-    /// which event of which log to look at there. Nothing is changed, and no event is sent.
+    /// Takes the flags of the running relay. Checks the clock, names in DNS, the keytab,
+    /// certificates, ports and what answers there, outputs and the state folder. Each finding
+    /// has its reason, the remedy, the commands to run on the Windows host, and the event to
+    /// look for in which log there. Changes nothing, and sends no event.
     ///
-    /// Exit code 0: nothing stops events. 1: something does. 2: flags that are no flags.
+    /// Exit code 0: nothing stops events. 1: something does. 2: the flags are invalid.
     ///
     /// Example: wecrelay doctor --config /etc/wecrelay.toml ws-07.example.com
     Doctor(Box<DoctorOptions>),
-    /// Show the hosts: how each of them is, what it has sent, what is missing, and why
+    /// Show the hosts: the state of each, what it has sent, what is missing, and why
     ///
-    /// Reads the state folder, while the relay runs (which writes it every five seconds) and
-    /// after. Exit code 2: there is no such folder, or it holds no hosts.
+    /// Reads the state folder, during a run of the relay (which writes it every five seconds) and
+    /// after it. Exit code 2: the folder does not exist, or has no hosts.
     #[command(visible_alias = "sources")]
     Hosts(HostsOptions),
     /// Check that a running relay is healthy, for the health check of a container
@@ -51,31 +50,29 @@ pub enum Command {
     Health(HealthOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
-    /// Takes the flags of the relay, and fits them: policy string, rights, services and
-    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and what
-    /// undoes it. The relay's name is that of --hostname, or else of --listen, of the
+    /// Takes the flags of the relay. Prints what fits them: policy string, rights, services and
+    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and a script
+    /// that undoes it. The relay's name is that of --hostname, or else of --listen, of the
     /// certificate or of the keytab.
     ///
     /// Example: wecrelay windows --form powershell --hostname collector.example.com
     /// --keytab /etc/wecrelay/collector.keytab
     Windows(Box<WindowsOptions>),
-    /// Play Windows hosts: fetch a subscription and push events to a collector
+    /// Simulate Windows hosts: fetch a subscription and push events to a collector
     ///
-    /// Works against any collector that lets null sessions in, or the account of
-    /// --user; for a try, to test a set-up, or as load. Prints what was
-    /// acknowledged.
+    /// Works with any collector that allows null sessions, or the account of --user; for a first
+    /// try, to test a set-up, or as load. Prints what was acknowledged.
     Send(SendOptions),
-    /// Move what the relay remembers to or from PostgreSQL, or print the tables for it
+    /// Copy the relay's state to or from PostgreSQL, or print the tables for it
     Store(StoreOptions),
-    /// Make a line for the file of --users
+    /// Print a line for the file of --users
     ///
-    /// Asks for the password twice on the terminal, or reads it from the first
-    /// line of standard input if that is not a terminal. The line goes to standard
-    /// output.
+    /// Asks for the password twice on the terminal, or reads it from the first line of standard
+    /// input if that is not a terminal. The line goes to standard output.
     Passwd(PasswdOptions),
-    /// Make certificates for hosts without a domain: a small authority
+    /// Create certificates for hosts without a domain: a small certificate authority
     ///
-    /// In this order: init, server, host. None of them overwrites what it did not make.
+    /// In this order: init, server, host. None of them overwrites files that it did not create.
     Ca(CaOptions),
     /// Print the completions for a shell
     ///
@@ -117,13 +114,13 @@ pub struct SendOptions {
     /// At most this many events in one batch
     #[arg(long, value_name = "N", default_value = "50")]
     pub batch: NonZeroU32,
-    /// The name that the played host gives itself (MachineID)
+    /// Name of the simulated host (MachineID)
     #[arg(long, value_name = "NAME", default_value = "sender.example.com")]
     pub machine: String,
-    /// How many hosts to play, each with connections of its own
+    /// How many hosts to simulate, each with its own connections
     ///
-    /// With more than one they are called NAME-0001 and so on, after --machine, and
-    /// share --count and --rate.
+    /// With more than one they are called NAME-0001 and so on, after --machine, and share --count
+    /// and --rate.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hosts: NonZeroU32,
     /// Push to the subscription of this name
@@ -137,21 +134,21 @@ pub struct SendOptions {
     /// input if that is not a terminal.
     #[arg(long, value_name = "[DOMAIN\\]USER", group = "secret")]
     pub user: Option<String>,
-    /// Take the password of --user or --pfx from the first line of this file
+    /// Read the password of --user or --pfx from the first line of this file
     #[arg(long, value_name = "FILE", requires = "secret")]
     pub password_file: Option<PathBuf>,
-    /// Certificate of the played host (PEM), for https
+    /// Certificate of the simulated host (PEM), for https
     ///
-    /// As "wecrelay ca host" makes it, with the issuers behind it if there are intermediate
-    /// ones. Without --user nothing else is shown.
+    /// As "wecrelay ca host" creates it, followed by intermediate issuers if there are any.
+    /// Without --user it is the only credential.
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
     /// Private key of --cert (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Certificate and key of the played host in one file (PKCS #12), for https
+    /// Certificate and key of the simulated host in one file (PKCS #12), for https
     ///
-    /// Its password is taken as that of --user is.
+    /// Its password is read like that of --user.
     #[arg(long, value_name = "FILE", group = "secret", conflicts_with = "cert")]
     pub pfx: Option<PathBuf>,
     /// Authorities of the collector's certificate (PEM), for https
@@ -167,17 +164,17 @@ pub struct SendOptions {
 /// The arguments of `wecrelay passwd`.
 #[derive(Args, Clone, Debug)]
 pub struct PasswdOptions {
-    /// Make the line that --digest needs, with hashes for SHA-256 and MD5
+    /// Print the line that --digest needs, with hashes for SHA-256 and MD5
     ///
-    /// Hosts are shown the realm when they are asked for a password: 1 to 255 ASCII
-    /// characters without colon, quote and backslash. All Digest lines of a file must be
-    /// of one realm. The account is to be written exactly as hosts will write it.
+    /// Hosts see the realm when they are asked for a password: 1 to 255 ASCII characters without
+    /// colon, quote and backslash. All Digest lines of a file must have the same realm. Write
+    /// the account exactly as hosts will write it.
     ///
     /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
     #[arg(long, value_name = "REALM")]
     pub digest: Option<String>,
 
-    /// The account; without DOMAIN it fits any domain
+    /// The account; without DOMAIN it matches any domain
     #[arg(value_name = "[DOMAIN\\]USER")]
     pub account: String,
 }

@@ -7,12 +7,12 @@ use clap::Args;
 /// Where more flags stand.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FileOption {
-    /// Take flags from this file too: wecrelay.toml(5)
+    /// Read flags from this file: wecrelay.toml(5)
     ///
-    /// TOML; each key is the name of a flag without its dashes, such as output =
-    /// ["tcp://127.0.0.1:601"]. A flag that is given on the command line replaces what the
-    /// file says of it, also if it is repeatable. Relative paths in the file begin at its
-    /// folder. SIGHUP reads it anew. Default: none.
+    /// TOML; each key is the name of a flag without dashes, such as output =
+    /// ["tcp://127.0.0.1:601"]. A flag on the command line replaces its value in the file, even
+    /// if it is repeatable. Relative paths in the file start at its folder. SIGHUP reads it
+    /// again. Default: none.
     ///
     /// Example: --config /etc/wecrelay/wecrelay.toml
     #[arg(long, value_name = "FILE", help_heading = "Relay")]

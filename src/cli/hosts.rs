@@ -31,21 +31,20 @@ pub struct HostsOptions {
     /// Only hosts that have this subscription
     #[arg(long, value_name = "NAME")]
     pub subscription: Option<String>,
-    /// Forget the hosts that were not heard of for so long: 90d, 12h, 30m
+    /// Forget hosts that have been inactive for this long: 90d, 12h, 30m
     ///
-    /// With other filters, only those of them. Bookmarks stay, so that a host that comes
-    /// back goes on where it was. A relay that runs forgets them for good at its next start.
+    /// Combined with other filters, only those that match. Bookmarks stay, so that a host that
+    /// returns resumes where it was. A running relay forgets them at its next start.
     #[arg(long, value_name = "AGE")]
     pub prune: Option<String>,
     /// With --prune: forget their bookmarks too
     ///
-    /// Those of all subscriptions that there ever were; without other filters also bookmarks
-    /// of that age whose host is not known any more. A host that comes back is asked anew: it
-    /// sends from its present end, or its whole log if the subscription says
-    /// ReadExistingEvents.
+    /// Those of all subscriptions, past ones included; without other filters also bookmarks of
+    /// that age whose host is unknown. A host that returns starts like a new one: at the present
+    /// end of its log, or with the whole log if the subscription has ReadExistingEvents.
     #[arg(long, requires = "prune")]
     pub with_bookmarks: bool,
-    /// Only hosts whose name, identity or address is this; * stands for anything
+    /// Only hosts with this name, identity or address; * matches any characters
     #[arg(value_name = "HOST")]
     pub host: Option<String>,
 }

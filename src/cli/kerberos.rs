@@ -7,24 +7,24 @@ use clap::Args;
 /// Hosts of a domain.
 #[derive(Args, Clone, Debug, Default)]
 pub struct KerberosOptions {
-    /// Let hosts of a domain in by Kerberos: file with the keys of this collector
+    /// Allow hosts of a domain by Kerberos: keytab with the keys of this collector
     ///
-    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the
-    /// key of HTTP/NAME, where NAME is the collector's in the hosts' policy (docs/kerberos.md).
-    /// Read anew when it changes; a bad one then keeps the keys as they were. Only accounts of
-    /// machines come in by it, unless --principal, --realm or a subscription's list of
-    /// accounts says otherwise. Default: none.
+    /// Repeatable. A keytab, as ktpass, msktutil and "net ads keytab" write it, with the key of
+    /// HTTP/NAME, where NAME is the collector in the hosts' policy (docs/kerberos.md). Read
+    /// again when it changes; if it is invalid then, the old keys stay. Only machine accounts
+    /// are allowed, unless --principal, --realm or a subscription's list of accounts allows
+    /// others. Default: none.
     ///
-    /// Danger: whoever has the key can play this collector to all hosts, and any host to
-    /// it. Keep the file readable by the relay only.
+    /// Danger: anyone who has the key can impersonate this collector to all hosts, and any host
+    /// to this collector. Make the file readable by the relay only.
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub keytab: Vec<PathBuf>,
 
-    /// Also let this principal in, though it is no machine: NAME@REALM
+    /// Also allow this principal, which is not a machine: NAME@REALM
     ///
-    /// Repeatable. For service accounts and people; as in Identity of their events. * stands
-    /// for any characters, ? for one, case does not matter. A subscription that has a list of
-    /// accounts (AllowedSourceDomainComputers) goes by that alone. Default: none.
+    /// Repeatable. For service accounts and users; as in Identity of their events. * matches any
+    /// characters, ? matches one, case is ignored. A subscription with a list of accounts
+    /// (AllowedSourceDomainComputers) uses that list only. Default: none.
     ///
     /// Example: --principal 'svc-forwarder@EXAMPLE.COM' --principal 'host/*@EXAMPLE.COM'
     #[arg(
@@ -35,13 +35,13 @@ pub struct KerberosOptions {
     )]
     pub principal: Vec<String>,
 
-    /// Also let everybody of this Kerberos realm in, not only machines
+    /// Also allow every principal of this Kerberos realm, not only machines
     ///
-    /// Repeatable. A subscription that has a list of accounts
-    /// (AllowedSourceDomainComputers) goes by that alone. Default: none.
+    /// Repeatable. A subscription with a list of accounts (AllowedSourceDomainComputers) uses
+    /// that list only. Default: none.
     ///
-    /// Danger: each user of the realm can then send events; with --require-computer-match at
-    /// least none of other hosts.
+    /// Danger: every user of the realm can then send events; with --require-computer-match at
+    /// least not those of other hosts.
     ///
     /// Example: --realm EXAMPLE.COM
     #[arg(
@@ -52,10 +52,10 @@ pub struct KerberosOptions {
     )]
     pub realm: Vec<String>,
 
-    /// Also take Kerberos tickets that are encrypted with RC4
+    /// Also accept Kerberos tickets that are encrypted with RC4
     ///
-    /// Danger: an RC4 key is the account's NT hash: from one recorded ticket an attacker
-    /// guesses the password offline and fast, and what RC4 seals is weakly protected.
+    /// Danger: an RC4 key is the account's NT hash: an attacker who recorded one ticket can
+    /// guess the password offline and fast, and RC4 protects sealed data poorly.
     #[arg(long, requires = "keytab", help_heading = "Sources")]
     pub kerberos_rc4: bool,
 }

@@ -55,15 +55,14 @@ pub use verbosity::Verbosity;
 pub use verify::{CheckOptions, DoctorOptions};
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
-/// Take the events that Windows hosts forward and hand them to a syslog server.
+/// Collect events that Windows hosts forward, and send them to a syslog server.
 ///
-/// wecrelay is a Windows Event Collector: hosts are told its address by group
-/// policy, fetch subscriptions from it and push their events. Each event
-/// becomes one RFC 5424 message. A batch is acknowledged to its host only after
-/// every output has delivered it.
+/// wecrelay is a Windows Event Collector: hosts get its address from group policy, fetch
+/// subscriptions from it, and push their events. Each event becomes one RFC 5424 message.
+/// A batch is acknowledged to its host only after every output has delivered it.
 ///
-/// Every way of getting in is off until a flag turns it on: give at least one
-/// of --keytab, --anonymous, --users, --ntlm-helper and --client-ca.
+/// All authentication methods are off by default: enable at least one of --keytab,
+/// --anonymous, --users, --ntlm-helper and --client-ca.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "wecrelay",
@@ -88,24 +87,23 @@ pub struct Options {
 pub struct RelayOptions {
     /// Address to listen on: http://ADDR[:PORT] or https://ADDR[:PORT]
     ///
-    /// Repeatable. The port is 5985, for https 5986, if left out; port 0 takes a
-    /// free one, which is logged. https needs --tls-cert and --tls-key. IPv6 addresses
-    /// stand in brackets. A name is resolved once, at the start, and all its addresses
-    /// are listened on. Default: port 5985 on 0.0.0.0 and, where the system has IPv6,
-    /// on [::].
+    /// Repeatable. The default port is 5985, for https 5986; port 0 selects a free one, which
+    /// is logged. https needs --tls-cert and --tls-key. Write IPv6 addresses in brackets. A
+    /// name is resolved once, at startup, and the relay listens on all its addresses. Default:
+    /// port 5985 on 0.0.0.0 and, where the system has IPv6, on [::].
     ///
     /// Example: --listen http://192.0.2.10:5985 --listen 'http://[2001:db8::10]'
     #[arg(short, long, value_name = "URL", help_heading = "Sources")]
     pub listen: Vec<String>,
 
-    /// Let hosts of this network in without a credential: ADDRESS[/BITS]
+    /// Allow hosts of this network without credentials: ADDRESS[/BITS]
     ///
-    /// Repeatable; a bare address is one host. Such hosts use an NTLM null
-    /// session, as Windows hosts outside a domain do. Default: none.
+    /// Repeatable; an address without BITS is one host. Such hosts use an NTLM null session,
+    /// as Windows hosts outside a domain do. Default: none.
     ///
-    /// Danger: a null session gives neither identity nor secrecy. Whoever can send
-    /// from such an address can forge events of any host; whoever recorded a
-    /// session's handshake can read it. Such events are marked
+    /// Danger: a null session provides neither authentication nor confidentiality. Anyone who
+    /// can send from such an address can forge events of any host; anyone who recorded a
+    /// session's handshake can decrypt the session. Such events are marked
     /// Auth="ntlm-anonymous".
     ///
     /// Example: --anonymous 192.0.2.0/24 --anonymous 2001:db8::7
@@ -116,13 +114,13 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub kerberos: KerberosOptions,
 
-    /// File of the accounts that hosts may authenticate with (NTLM)
+    /// File of accounts that hosts can authenticate with (NTLM)
     ///
-    /// One account a line, hashed; "wecrelay passwd" makes such lines. They are for
-    /// NTLM, and with --basic and --digest for these too. Default: none.
+    /// One account per line, hashed; "wecrelay passwd" prints such lines. With --basic and
+    /// --digest they are used for these methods, too. Default: none.
     ///
-    /// Danger: the hash of a line is as good as its password for getting in.
-    /// Keep the file readable by the relay only.
+    /// Danger: a hash in this file is equivalent to its password. Make the file readable by
+    /// the relay only.
     ///
     /// Example: --users /etc/wecrelay/users
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
@@ -132,24 +130,24 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub passwords: PasswordOptions,
 
-    /// Have accounts of the domain verified by this command (NTLM)
+    /// Command that verifies domain accounts (NTLM)
     ///
-    /// Accounts that are not in --users are asked of it, in the protocol ntlm-server-1 of
-    /// Samba's ntlm_auth(1): winbind, joined to the domain, asks a domain controller. The
-    /// relay must be in the group that may open winbind's privileged pipe (on Debian
-    /// winbindd_priv). Words are split at blanks; quotes and backslashes hold them
-    /// together as in a shell, which is not involved. The command is tried at the start,
-    /// is started again when it ends, and anew on SIGHUP. Default: none.
+    /// Used for accounts that are not in --users. The command speaks the protocol ntlm-server-1
+    /// of Samba's ntlm_auth(1): winbind, joined to the domain, asks a domain controller. The
+    /// relay must be in the group that can open winbind's privileged pipe (on Debian
+    /// winbindd_priv). Words are split at blanks; quotes and backslashes work as in a shell,
+    /// but no shell is involved. The command is tested at startup, and restarted when it ends
+    /// and on SIGHUP. Default: none.
     ///
-    /// While the domain cannot be asked, its hosts get 401 and come again; that is logged.
+    /// While the domain is unavailable, its hosts get 401 and retry; this is logged.
     ///
     /// Example: --ntlm-helper 'ntlm_auth --helper-protocol=ntlm-server-1'
     #[arg(long, value_name = "COMMAND", help_heading = "Sources")]
     pub ntlm_helper: Option<String>,
 
-    /// How many processes of --ntlm-helper run: 1 to 64
+    /// Number of --ntlm-helper processes: 1 to 64
     ///
-    /// Each verifies one account at a time, within 10 s; more accounts wait.
+    /// Each verifies one account at a time, within 10 s; further accounts wait.
     #[arg(
         long,
         value_name = "N",
@@ -160,11 +158,11 @@ pub struct RelayOptions {
     )]
     pub ntlm_helpers: u8,
 
-    /// Certificate chain of https listeners (PEM), the host's own first
+    /// Certificate chain of https listeners (PEM), the relay's own certificate first
     ///
-    /// Repeatable, with a --tls-key each: a client gets the one that has the name it
-    /// asks for, or else the first. It must be valid now; from 30 days before its end
-    /// on, that is logged daily. SIGHUP reads it anew.
+    /// Repeatable, with one --tls-key each: a client gets the certificate for the name that it
+    /// requests, or else the first. It must be valid; from 30 days before it expires, a warning
+    /// is logged daily. SIGHUP reads it again.
     ///
     /// Example: --tls-cert /etc/wecrelay/collector.pem --tls-key /etc/wecrelay/collector.key
     #[arg(
@@ -175,10 +173,10 @@ pub struct RelayOptions {
     )]
     pub tls_cert: Vec<PathBuf>,
 
-    /// Private key of the --tls-cert in the same place (PEM, without a password)
+    /// Private key of the --tls-cert in the same position (PEM, without a password)
     ///
-    /// Danger: whoever has the key can play this collector to the hosts. Keep the file
-    /// readable by the relay only.
+    /// Danger: anyone who has the key can impersonate this collector. Make the file readable by
+    /// the relay only.
     #[arg(
         long,
         value_name = "FILE",
@@ -187,13 +185,13 @@ pub struct RelayOptions {
     )]
     pub tls_key: Vec<PathBuf>,
 
-    /// Let hosts in by client certificates that these authorities issued (PEM)
+    /// Allow hosts with client certificates issued by these authorities (PEM)
     ///
-    /// The file may hold several authorities, with the intermediate ones that Windows
-    /// does not send. A certificate must be for client authentication; its common
-    /// name, or else its first DNS name, is the host's identity. Hosts without one may
-    /// still come by --anonymous or --users. Only on https listeners. SIGHUP reads it
-    /// anew. Default: no client certificates.
+    /// The file can hold several authorities, including the intermediate ones that Windows does
+    /// not send. A certificate must be for client authentication; its common name, or else its
+    /// first DNS name, is the host's identity. Hosts without one can still use --anonymous or
+    /// --users. On https listeners only. SIGHUP reads it again. Default: no client
+    /// certificates.
     #[arg(
         long,
         value_name = "FILE",
@@ -204,9 +202,10 @@ pub struct RelayOptions {
 
     /// Revocation lists of the authorities in --client-ca (PEM)
     ///
-    /// Nobody of an authority gets in whose list is missing or has expired; start and check
-    /// name it. A root in --client-ca needs its list too. Lists must be complete: parts by
-    /// reason, indirect ones and lone deltas are refused. SIGHUP reads it anew.
+    /// Hosts of an authority whose list is missing or expired are rejected; the startup log and
+    /// "wecrelay check" name it. A root in --client-ca needs a list, too. Lists must be
+    /// complete: lists for some reasons only, indirect lists, and deltas without their base are
+    /// errors. SIGHUP reads it again.
     #[arg(
         long,
         value_name = "FILE",
@@ -215,29 +214,29 @@ pub struct RelayOptions {
     )]
     pub crl: Option<PathBuf>,
 
-    /// Let certificates in that no list of --crl covers
+    /// Allow certificates of authorities without a list in --crl
     ///
-    /// An expired list still keeps its hosts out. SIGHUP reads it anew.
+    /// Hosts of an authority with an expired list are still rejected. SIGHUP reads it again.
     ///
-    /// Danger: nobody can be kept out whose authority has no list.
+    /// Danger: no host of an authority without a list can be revoked.
     #[arg(long, requires = "crl", help_heading = "Sources")]
     pub crl_partial: bool,
 
-    /// Have each TLS connection of a host begin with a whole handshake
+    /// Require a full TLS handshake for each connection of a host
     ///
-    /// Default: a host may take up the session of an earlier connection, for half a day, with
-    /// what is in its ticket, whose keys are in the relay's memory only. Its certificate is
-    /// judged as of now, and a change of --client-ca, --crl or --tls-cert ends all sessions.
+    /// Default: a host can resume the session of an earlier connection for half a day, with a
+    /// ticket whose keys are in the relay's memory only. Its certificate is checked as of now,
+    /// and a change of --client-ca, --crl or --tls-cert ends all sessions.
     #[arg(long, requires = "tls_cert", help_heading = "Sources")]
     pub no_tls_resume: bool,
 
-    /// Also take NTLMv1 answers (with extended session security)
+    /// Also accept NTLMv1 (with extended session security)
     ///
-    /// Needs --users or --ntlm-helper. Default: only NTLMv2. A domain may refuse them all
-    /// the same.
+    /// Needs --users or --ntlm-helper. Default: NTLMv2 only. A domain can still reject all of
+    /// them.
     ///
-    /// Danger: from one recorded NTLMv1 logon an attacker with rented hardware
-    /// computes the account's hash (single DES), and can then log on as it anywhere.
+    /// Danger: from one recorded NTLMv1 logon an attacker with rented hardware computes the
+    /// account's hash (single DES), and can then log on as that account anywhere.
     #[arg(long, help_heading = "Sources")]
     pub ntlmv1: bool,
 
@@ -245,30 +244,30 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub bindings: BindingOptions,
 
-    /// Also take bodies that are not sealed, after authentication
+    /// Also accept unsealed bodies after authentication
     ///
-    /// Default: on http listeners a body that is not sealed is refused.
+    /// Default: on http listeners an unsealed body is rejected.
     ///
-    /// Danger: an attacker between host and relay can read, change and add events:
-    /// without sealing, authentication vouches for nothing that follows it.
+    /// Danger: an attacker between host and relay can read, change and add events: without
+    /// sealing, authentication protects nothing that follows it.
     #[arg(long, help_heading = "Sources")]
     pub allow_unencrypted: bool,
 
-    /// Only take events whose Computer is the authenticated host
+    /// Accept only events whose Computer is the authenticated host
     ///
-    /// Accounts, principals and certificates are compared with Computer by the host's name,
-    /// without case, and by its domain where both sides name one: the account
-    /// DOM\WIN10$, the principal WIN10$@DOM.EXAMPLE and a certificate for
-    /// win10.dom.example may send events of WIN10.dom.example or WIN10. A host whose DNS
-    /// domain is not its realm has to be exempt. Default: Computer is not looked at.
+    /// Accounts, principals and certificates are compared with Computer by host name, ignoring
+    /// case, and by domain where both have one: the account DOM\WIN10$, the principal
+    /// WIN10$@DOM.EXAMPLE and a certificate for win10.dom.example can send events of
+    /// WIN10.dom.example or WIN10. Exempt hosts whose DNS domain differs from their realm.
+    /// Default: Computer is not checked.
     ///
-    /// refuse (also with no value): a batch with an event of another host is answered 403,
-    /// whole, and logged. The source keeps it and sends it again, so nothing is lost; but it
-    /// gets no further until it is exempt, or its log has gone on. That concerns a host that
-    /// was renamed, too. Null sessions have no identity: --anonymous does not go with it.
+    /// refuse (also without a value): a batch with an event of another host is answered 403 as a
+    /// whole, and logged. The host keeps it and retries, so nothing is lost; but it is stuck
+    /// until it is exempt or its log has wrapped. This includes hosts that were renamed. Null
+    /// sessions have no identity: --anonymous cannot be combined with it.
     ///
-    /// mark: such an event goes out with ComputerMismatch="HOST", the authenticated host. Those
-    /// of null sessions are not compared; they have Auth="ntlm-anonymous".
+    /// mark: such an event is forwarded with ComputerMismatch="HOST", the authenticated host.
+    /// Events of null sessions are not compared; they have Auth="ntlm-anonymous".
     #[arg(
         long,
         value_name = "WHAT",
@@ -280,10 +279,10 @@ pub struct RelayOptions {
     )]
     pub require_computer_match: Option<MismatchKind>,
 
-    /// An identity that may send events of other hosts, such as a collector between
+    /// Identity that can send events of other hosts, such as an intermediate collector
     ///
-    /// Repeatable. As in Identity of its events; * stands for any characters, ? for one,
-    /// case does not matter.
+    /// Repeatable. As in Identity of its events; * matches any characters, ? matches one, case
+    /// is ignored.
     ///
     /// Example: --computer-exempt 'WEC01$@DOM.EXAMPLE' --computer-exempt 'wec*.dom.example'
     #[arg(
@@ -302,22 +301,20 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub sharing: SharingOptions,
 
-    /// The relay's name in the addresses that hosts push to
+    /// Name of the relay in the addresses that hosts push to
     ///
-    /// A host name or an IP address that the hosts can reach, without scheme and
-    /// port. Default: the name by which the host itself came, from the To header
-    /// of its request.
+    /// A host name or an IP address that hosts can reach, without scheme and port. Default: the
+    /// name that the host used, from the To header of its request.
     ///
     /// Example: --hostname collector.example.com
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub hostname: Option<String>,
 
-    /// Subscription file, or folder of them (*.xml)
+    /// Subscription file, or folder of such files (*.xml)
     ///
-    /// Repeatable. The XML is the one that "wecutil gs NAME /f:xml" prints and
-    /// "wecutil cs FILE" reads. Hosts get as many as there are, in several answers
-    /// if need be; "wecrelay check" says how large they are together. Default: see
-    /// --channel.
+    /// Repeatable. The XML is what "wecutil gs NAME /f:xml" prints and "wecutil cs FILE" reads.
+    /// Hosts get all subscriptions, in several answers if necessary; "wecrelay check" shows
+    /// their size. Default: see --channel.
     ///
     /// Example: --subscription /etc/wecrelay/subscriptions
     #[arg(short, long, value_name = "PATH", help_heading = "Events")]
@@ -325,8 +322,8 @@ pub struct RelayOptions {
 
     /// Subscribe to all events of a channel
     ///
-    /// Repeatable, and may stand beside --subscription. Default, if neither is
-    /// given: Application, Security, Setup and System.
+    /// Repeatable, and can be combined with --subscription. Default without either:
+    /// Application, Security, Setup and System.
     ///
     /// Example: --channel Security --channel Microsoft-Windows-Sysmon/Operational
     #[arg(short, long, value_name = "NAME", help_heading = "Events")]
@@ -379,7 +376,7 @@ pub struct RelayOptions {
 
     /// Put the UTF-8 byte order mark before MSG
     ///
-    /// RFC 5424 asks for it, yet most receivers show it as text. Default: no mark.
+    /// RFC 5424 requires it, but most receivers show it as text. Default: no mark.
     #[arg(long, help_heading = "Events")]
     pub bom: bool,
 
@@ -387,30 +384,30 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub memory: StateOptions,
 
-    /// Show a status page, metrics and health over HTTP at this address: ADDRESS:PORT
+    /// Serve a status page, metrics and health over HTTP at this address: ADDRESS:PORT
     ///
-    /// GET / is a page for people: hosts and how they are, outputs, refusals. /metrics is
-    /// for Prometheus; /healthz answers while the relay lives, /readyz while events can be
-    /// delivered, else it says what is in the way. The page wants to be asked by an address
-    /// or a name of this machine, that of --hostname included. Default: none.
+    /// GET / is the status page: hosts and their state, outputs, refusals. /metrics is for
+    /// Prometheus; /healthz answers while the relay runs; /readyz answers 200 while events can
+    /// be delivered, else 503 with the reasons. The page must be requested by an address or a
+    /// name of this machine, or the name of --hostname. Default: none.
     ///
-    /// Danger: whoever reaches the address can read it, without authentication. It names
-    /// hosts with their accounts and addresses, subscriptions and outputs, no events.
+    /// Danger: there is no authentication. The page shows hosts with their accounts and
+    /// addresses, subscriptions and outputs, but no events.
     ///
     /// Example: --metrics 127.0.0.1:9598
     #[arg(long, value_name = "ADDR", help_heading = "Relay")]
     pub metrics: Option<String>,
 
-    /// Become this user after the ports are bound; only root can
+    /// Run as this user after binding the ports; needs root
     ///
-    /// With the user's groups. Files that the relay rereads (--users, certificates,
-    /// subscriptions) must be readable by the user too, or SIGHUP keeps the old ones; a
-    /// missing --state folder is made for the user. Under systemd, User= or DynamicUser=
-    /// does the same. Default: stay who we are.
+    /// With the user's groups. Files that the relay reads again (--users, certificates,
+    /// subscriptions) must be readable by the user, or SIGHUP keeps the old ones; a missing
+    /// --state folder is created for the user. Under systemd, use User= or DynamicUser=
+    /// instead. Default: keep the current user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub user: Option<String>,
 
-    /// Become a member of this group after the ports are bound; only root can
+    /// Run as this group after binding the ports; needs root
     ///
     /// Default: the group of --user.
     #[arg(long, value_name = "NAME", help_heading = "Relay")]

@@ -2,7 +2,7 @@
 
 /// A paragraph each kind and setting.
 pub(super) const HELP: &str = "\
-Where events go: udp, tcp, tls, relp, unix, file or stdout
+Where to send events: udp, tcp, tls, relp, unix, file or stdout
 
 Repeatable: a batch must be delivered to every output before it is acknowledged. \
 Default: stdout:
@@ -28,7 +28,7 @@ max=BYTES cuts longer messages; K and M may follow the number; at least 480, def
 65507 with udp, 128K with relp and unix datagrams, else no limit.
 
 required=no makes the output a best effort: it never holds hosts back, and what it \
-cannot take is dropped and counted. Default: yes.
+cannot accept is dropped and counted. Default: yes.
 
 message=text, xml, json, ecs, nxlog, snare, cef or leef: what MSG holds; see --message, whose \
 value is the default.
@@ -47,7 +47,7 @@ name=NAME (tls, relp+tls): the host name or address that the receiver's certific
 be for. Default: HOST.
 
 cert=FILE and key=FILE (tls, relp+tls): our own certificate with its chain, and its \
-private key if that stands in another file, both in PEM. SIGHUP reads the files anew, \
+private key if that stands in another file, both in PEM. SIGHUP reads the files again, \
 for the next connection.
 
 replay=BYTES (tcp, tls): how much of what was sent is kept and sent again after a \
@@ -64,7 +64,7 @@ escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line en
 as they are. escape=0.1 is the form of version 0.1. Default: reversible.
 
 refused=retry, drop or file:PATH (relp, relp+tls): what becomes of an event that the \
-receiver refuses for good: its host keeps it and comes again later, it is dropped and \
+receiver refuses for good: its host keeps it and retries later, it is dropped and \
 counted, or it is appended to a file. Other hosts are not held up by it. Default: retry.
 
 type=stream (unix): a stream socket. Default: datagram.

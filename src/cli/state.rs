@@ -7,10 +7,10 @@ use clap::Args;
 /// Where bookmarks and hosts are kept, and for how long.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StateOptions {
-    /// Folder for bookmarks: how far each host has been read
+    /// State folder: bookmarks and hosts
     ///
-    /// Created if missing; used by one relay at a time. Default: $STATE_DIRECTORY
-    /// (set by systemd), else ./wecrelay-state.
+    /// Created if missing; used by one relay at a time. Default: $STATE_DIRECTORY (set by
+    /// systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
     /// Keep bookmarks and hosts in a PostgreSQL database, which several relays may share
@@ -27,17 +27,18 @@ pub struct StateOptions {
     /// 'postgresql://wecrelay@db1.example.com,db2.example.com/wecrelay?passfile=/etc/wecrelay/pgpass'
     #[arg(long, value_name = "URL", help_heading = "Relay")]
     pub store: Option<String>,
-    /// The name of this relay among those that share the database of --store
+    /// Name of this relay among those that share the database of --store
     ///
-    /// Default: the machine's. Several relays on one machine need a name each.
+    /// Default: the machine's name. Several relays on one machine need different names.
     #[arg(long, value_name = "NAME", requires = "store", help_heading = "Relay")]
     pub relay_name: Option<String>,
-    /// Forget hosts and bookmarks that were not heard of for so long
+    /// Forget hosts and bookmarks that have been inactive for this long
     ///
-    /// A number with s, m, h, d or w; or never. Counted in time that the relay runs, so that
-    /// neither a long rest nor a wrong clock makes anything old. A host that comes back after
-    /// that begins anew: at its present end, or with its whole log if the subscription says
-    /// ReadExistingEvents. Bookmarks of subscriptions that are gone are forgotten too.
+    /// A number with s, m, h, d or w; or never. Only time while the relay runs counts, so that
+    /// neither a long outage nor a wrong clock makes anything old. A host that returns after
+    /// that starts like a new one: at the present end of its log, or with the whole log if the
+    /// subscription has ReadExistingEvents. Bookmarks of deleted subscriptions are forgotten,
+    /// too.
     #[arg(
         long,
         value_name = "AGE",

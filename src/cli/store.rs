@@ -13,9 +13,9 @@ pub struct StoreOptions {
 /// What can be done with where the relay remembers.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Print the tables that --store needs, and the least rights of its account
+    /// Print the tables that --store needs, and the minimal rights of its account
     ///
-    /// For those who let no program make tables: run it with psql as the owner of the
+    /// For sites where programs must not create tables: run it with psql as the owner of the
     /// database.
     Schema,
     /// Copy bookmarks and hosts from one store to another

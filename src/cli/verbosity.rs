@@ -8,8 +8,8 @@ use clap::{ArgAction, Args};
 pub struct Verbosity {
     /// Log more: -v each request, -vv the structure of messages
     ///
-    /// Repeatable. Secrets are never logged. Without -v and -q the variable
-    /// RUST_LOG decides, else info.
+    /// Repeatable. Secrets are never logged. Without -v and -q the variable RUST_LOG applies,
+    /// else info.
     #[arg(
         short,
         long,

@@ -10,10 +10,10 @@ pub struct CheckOptions {
     /// Those of the relay.
     #[command(flatten)]
     pub relay: RelayOptions,
-    /// Also connect to each output, and say what answers there
+    /// Also connect to each output, and report what answers
     ///
-    /// DNS, the time it takes, TLS with the receiver's certificate and whether it is
-    /// accepted, and what a RELP receiver offers. No event is sent.
+    /// DNS, the time it takes, TLS with the receiver's certificate and whether it is accepted,
+    /// and what a RELP receiver offers. No event is sent.
     #[arg(long, help_heading = "Check")]
     pub probe: bool,
 }
@@ -24,7 +24,7 @@ pub struct DoctorOptions {
     /// Those of the relay.
     #[command(flatten)]
     pub relay: RelayOptions,
-    /// Only say what this means: an event id of the host's forwarder, an error code, a refusal
+    /// Only explain this: an event id of the host's forwarder, an error code, a refusal
     ///
     /// Event ids are those of Microsoft-Windows-Forwarding/Operational, 100 to 107; codes are
     /// decimal, or hexadecimal after 0x; refusals as the relay counts them, such as
@@ -36,7 +36,7 @@ pub struct DoctorOptions {
         help_heading = "Doctor"
     )]
     pub explain: Option<String>,
-    /// The host that sends nothing: it is looked up too
+    /// The host that sends nothing: also resolve and check this name or address
     #[arg(value_name = "HOST")]
     pub host: Option<String>,
 }

@@ -18,7 +18,7 @@ pub struct WindowsOptions {
         help_heading = "Windows"
     )]
     pub form: WindowsForm,
-    /// For which hosts, where the flags let in several kinds of them
+    /// Kind of hosts, if the flags allow several
     #[arg(
         long = "for",
         value_name = "HOSTS",
@@ -64,20 +64,20 @@ pub struct WindowsOptions {
 /// Forms of the Windows side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WindowsForm {
-    /// To be read: all that a host needs, for each kind of host that the flags let in
+    /// Steps to read: everything that a host needs, for each kind of host that the flags allow
     #[default]
     Overview,
     /// The policy "Configure target Subscription Manager" alone
     Policy,
     /// A registry file
     Reg,
-    /// A script that sets a host up
+    /// A script that sets up a host
     Powershell,
     /// A device configuration for Intune, as Microsoft Graph takes it (JSON)
     Intune,
     /// A playbook for Ansible
     Ansible,
-    /// A script that takes back what the one of powershell has changed
+    /// A script that undoes what the one of powershell changed
     Undo,
 }
 

@@ -71,7 +71,7 @@ impl Collector {
                 if !std::mem::replace(&mut self.domain_failing, true) {
                     log::error!(
                         "accounts of the domain cannot be verified: {why}; their hosts get 401 and \
-                         come again by themselves (look with `wbinfo -P`)"
+                         retry (test with `wbinfo -P`)"
                     );
                 }
             }

@@ -405,7 +405,7 @@ fn accounts(path: &Path) -> Result<Users, Error> {
     if users.is_empty() && users.realm().is_none() {
         let path = path.display();
         log::warn!(
-            "--users {path}: no account in it, so it lets nobody in; \
+            "--users {path}: no account in it, so no host can authenticate with it; \
              add one: wecrelay passwd 'DOMAIN\\USER' >>{path}"
         );
     }

@@ -140,7 +140,7 @@ pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
 fn remedy(code: i32) -> &'static str {
     match code {
         2 | 18..=21 => {
-            "if its hosts may come in, add the issuer's certificate to --client-ca and send SIGHUP"
+            "to allow its hosts, add the issuer's certificate to --client-ca and send SIGHUP"
         }
         NOT_YET_VALID => "compare the clocks of issuer, host and relay",
         EXPIRED => "renew it; --client-ca must know the issuer of the new one",

@@ -117,7 +117,7 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
              takes from Security: *\n  \"wecrelay-self-reports\": \
              Microsoft-Windows-Forwarding/Operational\n    ours: hosts say how their forwarding \
-             goes; off with --no-self-reports\n    for everyone who gets in\n    \
+             goes; off with --no-self-reports\n    for every authenticated host\n    \
              events with text, from now on, within 30s, a sign of life every 1h\n    \
              takes from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
@@ -146,7 +146,7 @@ fn a_mistake_in_an_access_list_is_named_with_its_place() {
     }
 }
 
-/// The sample lets nobody in, says so, and starts once one flag is added.
+/// The sample enables no method, which is an error, and starts once one flag is added.
 #[test]
 fn the_sample_file_runs_with_one_flag_more() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/wecrelay.toml");

@@ -268,7 +268,7 @@ fn a_captured_token_does_not_let_in_again() {
     let captured = attempt.authorization.unwrap();
     let reply = send_header(&relay, &captured);
     assert_eq!(reply.status, 401, "{}", reply.head);
-    let line = refusal(&mut relay, "was here before");
+    let line = refusal(&mut relay, "was replayed");
     assert!(line.contains("WIN10$@EXAMPLE.TEST"), "{line}");
     assert_eq!(curl(&kdc, &relay).status, 200, "a fresh one does");
     // A reload must not forget what was seen.

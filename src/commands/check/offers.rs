@@ -119,7 +119,7 @@ fn access(access: &Access) -> impl Iterator<Item = String> {
         .needs_certificate()
         .then(|| "nobody without a certificate".to_owned());
     let everyone = match (&domain, &certificates) {
-        (None, None) => Some("for everyone who gets in".to_owned()),
+        (None, None) => Some("for every authenticated host".to_owned()),
         (Some(_), None) => Some("certificates and others without such an account: all".to_owned()),
         (_, Some(_)) => None,
     };
@@ -138,7 +138,7 @@ mod tests {
     fn access_is_told_in_words() {
         let mut asked = Access::default();
         let told = |asked: &Access| access(asked).collect::<Vec<_>>();
-        assert_eq!(told(&asked), ["for everyone who gets in"]);
+        assert_eq!(told(&asked), ["for every authenticated host"]);
         asked.denied_subjects = vec!["bad.example".into()];
         assert_eq!(
             told(&asked),

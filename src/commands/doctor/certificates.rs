@@ -136,7 +136,7 @@ fn list(issuer: &str, end: Option<SystemTime>, now: SystemTime, report: &mut Rep
     report.find(Finding {
         stops: end < now,
         what: format!("--crl: the list of {issuer} is good until {day} only"),
-        why: "after that nobody with a certificate of it gets in".to_owned(),
+        why: "after that all hosts with its certificates are rejected".to_owned(),
         remedy: "get a new list (wecrelay ca crl, or the authority's), put it there, send SIGHUP"
             .to_owned(),
         on_host: Vec::new(),

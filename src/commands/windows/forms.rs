@@ -167,8 +167,8 @@ pub(super) fn ansible(target: &Target) -> String {
     registry(&mut text, title, POLICY_KEY, &number, &manager);
     text.push_str(
         "      when: not readers.changed or restart_hosts\n      \
-         notify: The policy is read anew\n  \
-         handlers:\n    - name: The policy is read anew\n      \
+         notify: Apply the policy\n  \
+         handlers:\n    - name: Apply the policy\n      \
          ansible.windows.win_command: gpupdate /target:computer /force\n",
     );
     text

@@ -267,7 +267,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Replay { client } => {
-                write!(f, "Kerberos authenticator of {client} was here before")
+                write!(f, "Kerberos authenticator of {client} was replayed")
             }
             Self::Checksum => {
                 f.write_str("Kerberos authenticator is without the checksum of GSS-API")

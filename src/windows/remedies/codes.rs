@@ -179,7 +179,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         0x8033_8008,
         Remedy {
             meaning: "the subscription is closed already, as after a restart",
-            remedy: "nothing: the host comes again within Refresh",
+            remedy: "nothing: the host subscribes again within Refresh",
             on_host: &["Restart-Service WinRM"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },

@@ -118,7 +118,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         0x8033_801B,
         Remedy {
             meaning: "the list of subscriptions has changed, or more than a minute has passed, before the host had fetched all of it",
-            remedy: "nothing: the host asks anew within Refresh",
+            remedy: "nothing: the host retries within Refresh",
             on_host: &[],
             look: FORWARDING,
         },
@@ -147,7 +147,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_80E5,
         Remedy {
-            meaning: "with this way in, the host would need a user name and password: it has neither Kerberos nor a certificate for the relay",
+            meaning: "with this authentication method, the host would need a user name and password: it has neither Kerberos nor a certificate for the relay",
             remedy: "in a domain, have the relay's full name in the policy, with HTTP/NAME registered; outside, use HTTPS with client certificates",
             on_host: &["klist get HTTP/COLLECTOR", "winrm get winrm/config/client"],
             look: FORWARDING,
