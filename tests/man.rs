@@ -81,7 +81,10 @@ fn list(relay: &clap::Command, command: &clap::Command, name: &str, out: &mut St
             continue;
         }
         let values = argument.get_possible_values();
-        let values: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+        let values: Vec<_> = values
+            .iter()
+            .map(clap::builder::PossibleValue::get_name)
+            .collect();
         let help = argument.get_long_help().or(argument.get_help());
         // It shows the value names, but not the short form.
         let short = argument.get_short().map(|short| format!("-{short}, "));
