@@ -345,7 +345,25 @@ pub fn has_forbidden(text: &str) -> bool {
 /// Appends `text` as UTF-16LE, without a byte order mark.
 pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len().saturating_mul(2));
-    out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Most text is ASCII for long stretches, which needs no decoding.
+        let stretch = match rest.is_ascii() {
+            true => None,
+            false => rest.bytes().position(|byte| !byte.is_ascii()),
+        };
+        let (ascii, after) = rest.split_at(stretch.unwrap_or(rest.len()));
+        let start = out.len();
+        out.resize(start + 2 * ascii.len(), 0);
+        let units = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(2);
+        for (unit, byte) in units.zip(ascii.bytes()) {
+            unit.copy_from_slice(&[byte, 0]);
+        }
+        let next = after.bytes().position(|byte| byte.is_ascii());
+        let (other, after) = after.split_at(next.unwrap_or(after.len()));
+        out.extend(other.encode_utf16().flat_map(u16::to_le_bytes));
+        rest = after;
+    }
 }
 
 /// `text` as UTF-16LE, without a byte order mark.
@@ -394,6 +412,26 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utf16_is_the_same_whatever_stands_beside_ascii() {
+        for text in [
+            "",
+            "a",
+            "\u{e4}",
+            "ab\u{e4}",
+            "\u{e4}ab",
+            "a\u{1f600}\u{e4}b\u{0}c\u{20ac}",
+        ] {
+            for times in [1, 3, 50] {
+                let text = text.repeat(times);
+                let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+                let mut out = b"x".to_vec();
+                push_utf16(&mut out, &text);
+                assert_eq!(out.get(1..), Some(&*units.collect::<Vec<_>>()), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn a_reader_never_goes_past_the_end() {
