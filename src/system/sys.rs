@@ -22,6 +22,43 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// Has the kernel say by an error event of a TCP socket that its peer has acknowledged all of
+/// a write (`SO_TIMESTAMPING` with `SOF_TIMESTAMPING_TX_ACK`). The messages behind these
+/// events wait in the error queue, see [`take_acknowledgments`].
+pub(crate) fn tell_acknowledgments(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // Without the bytes themselves, which would count as received.
+    let flags: libc::c_uint = libc::SOF_TIMESTAMPING_TX_ACK
+        | libc::SOF_TIMESTAMPING_SOFTWARE
+        | libc::SOF_TIMESTAMPING_OPT_ID
+        | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+    let size = libc::socklen_t::try_from(size_of_val(&flags)).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open for the borrow's life, and the kernel reads one c_uint
+    // from the address, which is that of a live c_uint.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPING,
+            (&raw const flags).cast(),
+            size,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Empties the error queue of a socket; answers whether there was something in it.
+pub(crate) fn take_acknowledgments(socket: BorrowedFd<'_>) -> bool {
+    let socket = socket2::SockRef::from(&socket);
+    let mut taken = false;
+    while socket.recv_with_flags(&mut [], libc::MSG_ERRQUEUE).is_ok() {
+        taken = true;
+    }
+    taken
+}
+
 /// Has the C library keep memory that was freed, up to a bound: the buffers of one batch
 /// serve the next. Otherwise their pages go back to the kernel after each batch and come
 /// again as page faults, which costs a third of the time of a batch. Other C libraries
@@ -127,4 +164,52 @@ unsafe extern "C" {
         argument: *mut libc::c_void,
     );
     fn X509_STORE_CTX_get0_cert(context: *const X509_STORE_CTX) -> *mut openssl_sys::X509;
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic and has sockets"
+)]
+mod tests {
+    use super::*;
+    use mio::{Events, Interest, Poll, Token};
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    #[test]
+    fn an_event_tells_what_the_peer_has_acknowledged() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut ours = mio::net::TcpStream::from_std(ours);
+        let mut poll = Poll::new().unwrap();
+        let interest = Interest::READABLE;
+        poll.registry()
+            .register(&mut ours, Token(0), interest)
+            .unwrap();
+        tell_acknowledgments(ours.as_fd()).unwrap();
+        assert!(!take_acknowledgments(ours.as_fd()));
+        for _ in 0..3 {
+            ours.write_all(b"some bytes").unwrap();
+            theirs.read_exact(&mut [0; 10]).unwrap();
+            let mut events = Events::with_capacity(4);
+            let mut told = false;
+            for _ in 0..100 {
+                poll.poll(&mut events, Some(Duration::from_millis(100)))
+                    .unwrap();
+                told = events.iter().any(mio::event::Event::is_error);
+                if told {
+                    break;
+                }
+            }
+            assert!(told && take_acknowledgments(ours.as_fd()));
+            assert_eq!(unacknowledged(ours.as_fd()).unwrap(), 0);
+            assert!(ours.take_error().unwrap().is_none());
+            assert!(!take_acknowledgments(ours.as_fd()));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use native_tls::{HandshakeError, MidHandshakeTlsStream, TlsConnector, TlsStream}
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// Most bytes in one TLS record (RFC 8446 5.1): one is written at a time.
@@ -170,6 +170,11 @@ impl Secured {
             }
         }
         Ok(usize::try_from(self.plain - self.acknowledged).unwrap_or(usize::MAX))
+    }
+
+    /// The socket below.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.wire().stream.as_fd()
     }
 
     /// Tells the receiver that this is the end (close_notify, RFC 5425 4.4).

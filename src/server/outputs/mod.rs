@@ -97,7 +97,8 @@ impl Server {
             self.note_opening(now, index, opening);
             return Ok(());
         }
-        let ended = event.is_read_closed() || event.is_error();
+        let is_told = event.is_error() && socket.take_acknowledgments();
+        let ended = event.is_read_closed() || (event.is_error() && !is_told);
         socket.readable |= event.is_readable() || ended;
         if socket.is_stdout() && event.is_error() {
             return Err(Error::StdoutClosed);

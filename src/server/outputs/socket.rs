@@ -241,6 +241,10 @@ impl OutputSocket {
     fn start(&mut self, now: Instant, stream: TcpStream) -> io::Result<Opening> {
         stream.set_nodelay(true)?;
         notice_a_dead_peer(&stream)?;
+        if let Err(error) = sys::tell_acknowledgments(stream.as_fd()) {
+            // Then the link looks for them from time to time.
+            log::debug!("{}: no events for acknowledgments: {error}", self.label());
+        }
         let Some(connector) = &self.connector else {
             self.state = State::Open(Channel::Tcp(stream));
             self.beginning = Beginning::default();
@@ -282,6 +286,15 @@ impl OutputSocket {
         match &mut self.state {
             State::Open(Channel::Tls(secured)) => secured.send().map(drop),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether an error event only tells that the peer has acknowledged something.
+    pub(super) fn take_acknowledgments(&mut self) -> bool {
+        match &self.state {
+            State::Open(Channel::Tcp(stream)) => sys::take_acknowledgments(stream.as_fd()),
+            State::Open(Channel::Tls(secured)) => sys::take_acknowledgments(secured.socket()),
+            _ => false,
         }
     }
 
