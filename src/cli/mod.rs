@@ -224,9 +224,9 @@ pub struct RelayOptions {
 
     /// Require a full TLS handshake for each connection of a host
     ///
-    /// Default: a host can resume the session of an earlier connection for half a day, with a
-    /// ticket whose keys are in the relay's memory only. Its certificate is checked as of now,
-    /// and a change of --client-ca, --crl or --tls-cert ends all sessions.
+    /// Default: a host can resume the session of an earlier connection for half a day at most.
+    /// Sessions are in the relay's memory only, up to 20,000. The host's certificate is
+    /// checked as of now, and a reload ends all sessions.
     #[arg(long, requires = "tls_cert", help_heading = "Sources")]
     pub no_tls_resume: bool,
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use foreign_types::{ForeignType, ForeignTypeRef};
-use openssl::ssl::SslContextBuilder;
+use openssl::ssl::{SslContextBuilder, SslContextRef};
 use openssl::x509::{X509, X509StoreContextRef};
 use openssl_sys::{SSL_CTX, X509_STORE_CTX, X509_up_ref};
 use std::io;
@@ -156,8 +156,16 @@ extern "C" fn raw_judge<J: Judge>(
     libc::c_int::from(J::judge(context, &shown))
 }
 
+/// Forgets all sessions of a context: none of them can be taken up again.
+pub(crate) fn forget_sessions(context: &SslContextRef) {
+    // SAFETY: the context is live, and has a lock of its own for its sessions. A time of 0
+    // means all of them.
+    unsafe { SSL_CTX_flush_sessions(context.as_ptr(), 0) };
+}
+
 // What the crate openssl-sys leaves out of libssl and libcrypto.
 unsafe extern "C" {
+    fn SSL_CTX_flush_sessions(context: *mut SSL_CTX, time: libc::c_long);
     fn SSL_CTX_set_cert_verify_callback(
         context: *mut SSL_CTX,
         callback: extern "C" fn(*mut X509_STORE_CTX, *mut libc::c_void) -> libc::c_int,

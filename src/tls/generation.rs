@@ -1,14 +1,16 @@
 //! The contexts that handshakes are done with, for as long as what they rest on is the same.
 //!
 //! A generation ends with a reload, when an authority or a revocation list begins or ceases
-//! to count, and after half a day. Its sessions end with it: OpenSSL makes keys for the
-//! tickets of each context, at random, and has them in memory only. So a ticket is worth
-//! something to the generation that gave it, and to no other relay.
+//! to count, and after half a day. Its sessions end with it: they are kept in the memory of
+//! its context, and what a client gets is their number at random, in place of a ticket with
+//! all that is in one. Tickets would need keys to be kept and changed, and OpenSSL parses
+//! the client's certificate anew for each ticket that it gives or takes.
 
 use super::clients::Clients;
 use super::verdicts::Verdicts;
 use super::{Error, end_point, pem, refusal};
 use crate::auth;
+use crate::system::sys;
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::pkey::{PKey, Private};
@@ -21,11 +23,13 @@ use openssl::x509::X509;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// Longest life of a generation, and so of the keys of its tickets, and of a session however
-/// often it is renewed.
+/// Longest life of a generation, and so of a session, however often it is renewed.
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 /// How far the clock may be set back without a new generation.
 const SET_BACK: Duration = Duration::from_secs(300);
+/// Most sessions that are kept, each with 1 to 8 kB; the oldest go first. OpenSSL also forgets
+/// those that nobody has taken up for two hours.
+const MOST_SESSIONS: i32 = 20_000;
 /// Whose sessions may be taken up again: ours.
 const SESSIONS_OF: &[u8] = b"wecrelay";
 
@@ -91,6 +95,13 @@ impl Generation {
     }
 }
 
+impl Drop for Generation {
+    /// Connections that stand keep the context, perhaps for days, but not its sessions.
+    fn drop(&mut self) {
+        sys::forget_sessions(&self.context);
+    }
+}
+
 /// What the handshakes of a context need beside it.
 pub(super) struct Site {
     /// MD5 of the channel bindings of its certificate.
@@ -130,13 +141,14 @@ fn context(
 ) -> Result<SslAcceptorBuilder, Error> {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     let builder: &mut SslContextBuilder = &mut acceptor;
-    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
-    builder.set_session_id_context(SESSIONS_OF)?;
-    builder.set_options(SslOptions::NO_RENEGOTIATION);
+    builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);
     if parts.resume {
+        builder.set_session_cache_mode(SslSessionCacheMode::SERVER);
+        builder.set_session_cache_size(MOST_SESSIONS);
+        builder.set_session_id_context(SESSIONS_OF)?;
         builder.set_num_tickets(1)?;
     } else {
-        builder.set_options(SslOptions::NO_TICKET);
+        builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         builder.set_num_tickets(0)?;
     }
     builder.set_mode(SslMode::RELEASE_BUFFERS);

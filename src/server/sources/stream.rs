@@ -6,7 +6,7 @@ use crate::base::clock::Now;
 use crate::protocol::proxy;
 use crate::tls::{self, Acceptor};
 use mio::net::TcpStream;
-use openssl::ssl::{ErrorCode, SslStream};
+use openssl::ssl::{ErrorCode, ShutdownState, SslStream};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
@@ -210,6 +210,17 @@ impl Tls {
             Ok(secured) => Reading::Secured(secured),
             Err(why) => Reading::Refused(why),
         })
+    }
+}
+
+impl Drop for Tls {
+    /// Hosts leave without close_notify, and OpenSSL would then forget their session. It may
+    /// be taken up all the same (RFC 5246 7.2.1); after an alert OpenSSL has forgotten it.
+    fn drop(&mut self) {
+        if self.established {
+            self.stream
+                .set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
+        }
     }
 }
 
