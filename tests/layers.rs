@@ -44,7 +44,7 @@ const fn room(
 
 /// The rooms, lowest first.
 const ROOMS: &[Room] = &[
-    room("base", &[], &["memchr", "roxmltree"]),
+    room("base", &[], &["memchr", "roxmltree", "wide"]),
     room("windows", &["base"], &["strsim", "uuid"]),
     room(
         "protocol",

@@ -1,6 +1,7 @@
 //! What everything stands on: bytes, text, XML, time.
 
 pub mod clock;
+pub mod lanes;
 pub mod visible;
 pub mod wire;
 pub mod xml;

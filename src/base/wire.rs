@@ -8,6 +8,8 @@ pub mod der;
 use std::borrow::Cow;
 use std::fmt;
 
+use super::lanes::{ByteClass, Lanes, any};
+
 /// A structure ended before its last field: offset in bytes where more was needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncated {
@@ -272,66 +274,28 @@ pub fn contains(text: &str, needle: &str) -> bool {
     })
 }
 
-/// Bytes that are looked at together.
-const BLOCK: usize = 16;
-
-/// All ones for each byte that `special` says yes to. Without branches, so that the compiler
-/// takes the block at once.
-#[inline]
-fn marks(block: &[u8; BLOCK], special: impl Fn(u8) -> bool) -> u128 {
-    let mut marks = [0; BLOCK];
-    for (mark, byte) in marks.iter_mut().zip(block) {
-        *mark = if special(*byte) { 0xff } else { 0 };
-    }
-    u128::from_le_bytes(marks)
-}
-
-/// Position of the first byte that `special` says yes to: quick where that is near. Where
-/// there may be none in a long text, [`any_from`] is quicker.
-#[inline]
-pub fn find(bytes: &[u8], special: impl Fn(u8) -> bool) -> Option<usize> {
-    let (blocks, rest) = bytes.as_chunks();
-    let mut start = 0;
-    for block in blocks {
-        let marks = marks(block, &special);
-        if marks != 0 {
-            let at = usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0);
-            return Some(start + at);
-        }
-        start += BLOCK;
-    }
-    let at = rest.iter().position(|byte| special(*byte))?;
-    Some(start + at)
-}
-
-/// Whether `special` says yes to any byte from `start` on. Quick for short ends of long
-/// texts: the first block may begin before `start`.
-#[inline]
-#[must_use]
-pub fn any_from(bytes: &[u8], start: usize, special: impl Fn(u8) -> bool) -> bool {
-    let (front, blocks) = bytes.get(start..).unwrap_or_default().as_rchunks();
-    if blocks.iter().any(|block| marks(block, &special) != 0) {
-        return true;
-    }
-    let end = start.saturating_add(front.len());
-    match bytes.get(..end).and_then(|bytes| bytes.last_chunk()) {
-        Some(_) if front.is_empty() => false,
-        Some(block) => marks(block, special) >> (8 * (BLOCK - front.len())) != 0,
-        None => front.iter().any(|byte| special(*byte)),
-    }
-}
-
 /// Whether XML 1.0 forbids this character, raw and as a reference.
 #[must_use]
 pub fn is_forbidden(character: char) -> bool {
     matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// Controls, and the first byte of U+F000 to U+FFFF.
+#[derive(Clone, Copy)]
+struct MaybeForbidden;
+
+impl ByteClass for MaybeForbidden {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.at_most(b' ' - 1) | bytes.is(0xef)
+    }
+}
+
 /// Whether `text` holds a forbidden character (references are not looked at). Runs over every
 /// event, most of which have nothing that may be one.
 #[must_use]
 pub fn has_forbidden(text: &str) -> bool {
-    if !any_from(text.as_bytes(), 0, |byte| (byte < b' ') | (byte == 0xef)) {
+    if !any(text.as_bytes(), MaybeForbidden) {
         return false;
     }
     let (mut control, mut maybe_noncharacter) = (false, false);
@@ -486,23 +450,6 @@ mod tests {
                     text.contains(needle),
                     "{needle:?} in {text:?}"
                 );
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_of_several_is_found_wherever_it_is() {
-        let special = |byte: u8| byte == b'x';
-        for length in 0..50 {
-            let mut bytes = vec![b'.'; length];
-            assert_eq!(find(&bytes, special), None);
-            for at in (0..length).rev() {
-                bytes[at] = b'x';
-                assert_eq!(find(&bytes, special), Some(at));
-                for start in 0..=length {
-                    bytes[at + 1..].fill(b'.');
-                    assert_eq!(any_from(&bytes, start, special), start <= at);
-                }
             }
         }
     }

@@ -13,7 +13,8 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use super::{Event, Rendering, trimmed, unnamed};
-use crate::base::wire::{find, is_forbidden, trim};
+use crate::base::lanes::{ByteClass, Lanes, find};
+use crate::base::wire::{is_forbidden, trim};
 
 /// Values of an event that this reader takes, and keywords, well under what the general
 /// one does.
@@ -252,13 +253,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn attribute_value(&mut self) -> Option<&'a str> {
-        let special = |byte: u8| {
-            (byte < b' ') | (byte == b'\'') | (byte == b'&') | (byte == b'<') | (byte == 0xef)
-        };
         let bytes = self.rest.as_bytes();
         let mut end = 0;
         loop {
-            end += find(bytes.get(end..)?, special)?;
+            end += find(bytes.get(end..)?, InAttribute)?;
             match bytes.get(end..)? {
                 [b'\'', ..] => break,
                 [0xef, next @ ..] if !ends_noncharacter(next) => end += 1,
@@ -304,13 +302,10 @@ impl<'a> Cursor<'a> {
 
     /// Length of the text up to a tag, a reference or a return.
     fn plain_text(&self) -> Option<usize> {
-        let special = |byte: u8| {
-            (byte < b' ') | (byte == b'<') | (byte == b'&') | (byte == b']') | (byte == 0xef)
-        };
         let bytes = self.rest.as_bytes();
         let mut end = 0;
         loop {
-            end += find(bytes.get(end..)?, special)?;
+            end += find(bytes.get(end..)?, InText)?;
             match bytes.get(end..)? {
                 [b'<' | b'&' | b'\r', ..] => return Some(end),
                 // XML forbids it in text.
@@ -362,6 +357,30 @@ impl<'a> Cursor<'a> {
         };
         self.take(length)?;
         Some(c)
+    }
+}
+
+/// What may end or spoil the value of an attribute.
+#[derive(Clone, Copy)]
+struct InAttribute;
+
+impl ByteClass for InAttribute {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let markup = bytes.is(b'\'') | bytes.is(b'&') | bytes.is(b'<');
+        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
+    }
+}
+
+/// What may end or spoil text.
+#[derive(Clone, Copy)]
+struct InText;
+
+impl ByteClass for InText {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let markup = bytes.is(b'<') | bytes.is(b'&') | bytes.is(b']');
+        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
     }
 }
 

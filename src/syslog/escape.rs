@@ -1,6 +1,6 @@
 //! Escapes for values of structured data and for `MSG`.
 
-use crate::base::wire::{any_from, find};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain};
 
 use super::{ControlCharacters, Escape, Style};
 
@@ -48,32 +48,37 @@ pub(super) const fn piece(text: &[u8]) -> Piece {
 }
 
 /// How characters are written that may not stand as they are.
-pub(super) trait Form: Copy {
-    /// Whether such a character may begin with this byte of UTF-8: one of ASCII, or a C1
-    /// control, which begins with 0xC2.
-    fn is_special(self, byte: u8) -> bool;
-
+///
+/// Its class is the bytes of UTF-8 with which such a character may begin: those of ASCII,
+/// or 0xC2, with which C1 controls begin.
+pub(super) trait Form: ByteClass {
     /// What is written for it, where `next` follows.
     fn piece(self, c: char, next: Option<u8>) -> Piece;
 
     /// The first such byte.
     fn find(self, bytes: &[u8]) -> Option<usize> {
-        find(bytes, |byte| self.is_special(byte))
+        find(bytes, self)
     }
 }
 
 /// Appends `text` in this form.
+#[inline(always)]
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
     #[cfg(test)]
     walked::add(text.len());
     // Most have nothing special.
     let start = out.len();
-    out.extend_from_slice(text.as_bytes());
-    if !any_from(out, start, |byte| form.is_special(byte)) {
-        return;
+    if !push_plain(out, text.as_bytes(), form) {
+        out.truncate(start);
+        push_special(out, text.as_bytes(), form);
     }
-    out.truncate(start);
-    let mut rest = text.as_bytes();
+}
+
+/// The same where there is something special. By itself, so that its registers are not
+/// saved for those that have nothing.
+#[inline(never)]
+fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
+    let mut rest = text;
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         out.extend_from_slice(plain);
         rest = push_dense(out, special, form);
@@ -90,7 +95,7 @@ fn push_dense<'t>(out: &mut Vec<u8>, bytes: &'t [u8], form: impl Form) -> &'t [u
         let Some((&byte, after)) = rest.split_first() else {
             break;
         };
-        if form.is_special(byte) {
+        if form.has(byte) {
             let (piece, length) = first_piece(rest, form);
             push_piece(out, piece);
             rest = rest.get(length..).unwrap_or_default();
@@ -132,7 +137,7 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
     let (mut at, mut written) = (0_usize, 0_usize);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         // They may come in long runs.
-        let is_special = rest.first().is_some_and(|&byte| form.is_special(byte));
+        let is_special = rest.first().is_some_and(|&byte| form.has(byte));
         let plain = match is_special {
             true => 0,
             false => form.find(rest).unwrap_or(rest.len()),
@@ -166,19 +171,23 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
 
 /// Whether a control character may begin with this byte of UTF-8. C1 controls
 /// begin with 0xC2, as do U+00A0 to U+00BF.
-pub(super) fn may_be_control(byte: u8) -> bool {
-    (byte < b' ') | (byte == 0x7F) | (byte == 0xC2)
+#[inline(always)]
+pub(super) fn may_be_control<L: Lanes>(bytes: L) -> L::Mask {
+    bytes.at_most(b' ' - 1) | bytes.is(0x7F) | bytes.is(0xC2)
 }
 
 /// A value whose control characters stay.
 #[derive(Clone, Copy)]
 struct Kept;
 
-impl Form for Kept {
-    fn is_special(self, byte: u8) -> bool {
-        (byte == b'"') | (byte == b'\\') | (byte == b']')
+impl ByteClass for Kept {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.is(b'"') | bytes.is(b'\\') | bytes.is(b']')
     }
+}
 
+impl Form for Kept {
     fn piece(self, c: char, _: Option<u8>) -> Piece {
         [b'\\', low_byte(c), 0, 0, 0, 0, 0, 2]
     }
@@ -193,11 +202,14 @@ struct Value {
     undone: bool,
 }
 
-impl Form for Value {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte) | (byte == b'\\') | (byte == b'"') | (byte == b']')
+impl ByteClass for Value {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes) | Kept.of(bytes)
     }
+}
 
+impl Form for Value {
     fn piece(self, c: char, next: Option<u8>) -> Piece {
         match c {
             '\\' if self.undone => piece(br"\\\\"),
@@ -221,11 +233,14 @@ struct Text {
     undone: bool,
 }
 
-impl Form for Text {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte) | (self.undone & (byte == b'\\'))
+impl ByteClass for Text {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes) | bytes.is(b'\\').only_if(self.undone)
     }
+}
 
+impl Form for Text {
     fn piece(self, c: char, next: Option<u8>) -> Piece {
         match c {
             '\\' => piece(br"\\"),

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 
+use crate::base::lanes::{ByteClass, Lanes, Mask};
 use crate::event::{Event, Pair};
 
 use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
@@ -433,11 +434,15 @@ struct Quoted {
     all: bool,
 }
 
-impl Form for Quoted {
-    fn is_special(self, byte: u8) -> bool {
-        (byte < b' ') | (byte == b'"') | (byte == b'\\') | (self.all & may_be_control(byte))
+impl ByteClass for Quoted {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let plain = bytes.at_most(b' ' - 1) | bytes.is(b'"') | bytes.is(b'\\');
+        plain | may_be_control(bytes).only_if(self.all)
     }
+}
 
+impl Form for Quoted {
     fn piece(self, c: char, _: Option<u8>) -> Piece {
         match c {
             '"' => piece(br#"\""#),

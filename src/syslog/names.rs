@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::wire::any_from;
+use crate::base::lanes::{ByteClass, Lanes, push_plain};
 use crate::event::Pair;
 
 /// Longest SD-NAME (RFC 5424 6).
@@ -19,24 +19,29 @@ pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
         return out.push(b'_');
     }
     let start = out.len();
-    out.extend_from_slice(name.as_bytes());
-    if name.len() > MAX_SD_NAME || any_from(out, start, |byte| !is_name_byte(byte)) {
+    if !push_plain(out, name.as_bytes(), NoName) || name.len() > MAX_SD_NAME {
         out.truncate(start);
         out.extend(mapped(name));
     }
 }
 
 fn mapped(name: &str) -> impl Iterator<Item = u8> {
-    let byte = |c| u8::try_from(c).ok().filter(|&byte| is_name_byte(byte));
+    let byte = |c| u8::try_from(c).ok().filter(|&byte| !NoName.has(byte));
     let characters = name.chars().take(MAX_SD_NAME);
     characters.map(move |c| byte(c).unwrap_or(b'_'))
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    // One by one: many are compared at a time.
-    let is_other =
-        (byte == b'=') | (byte == b']') | (byte == b'"') | (byte == b'.') | (byte == b'[');
-    byte.is_ascii_graphic() & !is_other
+/// Bytes that may not stand in a name.
+#[derive(Clone, Copy)]
+struct NoName;
+
+impl ByteClass for NoName {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let others =
+            bytes.is(b'=') | bytes.is(b']') | bytes.is(b'"') | bytes.is(b'.') | bytes.is(b'[');
+        bytes.at_most(b' ') | bytes.at_least(0x7F) | others
+    }
 }
 
 /// Whether two names are one when they are written.

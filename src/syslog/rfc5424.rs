@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use crate::base::lanes::{ByteClass, Lanes, any, push_plain, push_short};
 use crate::event::{Event, Malformed, Pair};
 
 use super::escape::{push_text, push_value};
@@ -265,7 +266,7 @@ impl Message<'_, '_> {
             is_within &= out.len().saturating_add(value.len()) < end;
             if is_within {
                 out.push(b' ');
-                out.extend_from_slice(name.as_bytes());
+                push_short(out, name.as_bytes());
                 self.push_param_value(out, value);
             }
         });
@@ -391,23 +392,29 @@ pub(super) fn push_reception_time(out: &mut Vec<u8>, origin: &Origin<'_>) {
 
 /// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.
 pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
+    let start = out.len();
     if word.is_empty() {
         out.push(b'-');
-    } else if is_word(word, limit) {
-        out.extend_from_slice(word.as_bytes());
-    } else {
+    } else if !push_plain(out, word.as_bytes(), NotGraphic) || word.len() > limit {
+        out.truncate(start);
         push_mapped(out, word, limit, |c| c.is_ascii_graphic());
     }
 }
 
 /// Whether a word can stand in the header as it is.
 pub(super) fn is_word(word: &str, limit: usize) -> bool {
-    word.len() <= limit && all(word, |byte| byte.is_ascii_graphic())
+    word.len() <= limit && !any(word.as_bytes(), NotGraphic)
 }
 
-/// Whether `fit` says yes to all bytes; no early exit, so that many are taken at a time.
-pub(super) fn all(text: &str, fit: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(true, |all, byte| all & fit(byte))
+/// All but PRINTUSASCII.
+#[derive(Clone, Copy)]
+struct NotGraphic;
+
+impl ByteClass for NotGraphic {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.at_most(b' ') | bytes.at_least(0x7F)
+    }
 }
 
 /// Up to `limit` characters, `_` for those that are not fit; these must be ASCII.

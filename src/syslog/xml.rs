@@ -8,7 +8,8 @@
 
 use memchr::memchr2;
 
-use crate::base::wire::{find, trim};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find};
+use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
 
 use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
@@ -158,11 +159,14 @@ struct Line {
     all: bool,
 }
 
-impl Form for Line {
-    fn is_special(self, byte: u8) -> bool {
-        (byte == b'\n') | (byte == b'\r') | (self.all & may_be_control(byte))
+impl ByteClass for Line {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.is(b'\n') | bytes.is(b'\r') | may_be_control(bytes).only_if(self.all)
     }
+}
 
+impl Form for Line {
     fn piece(self, c: char, next: Option<u8>) -> Piece {
         match (self.place, c) {
             (_, '\r') if next == Some(b'\n') => piece(b""),
@@ -174,7 +178,7 @@ impl Form for Line {
 
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self.all {
-            true => find(bytes, may_be_control),
+            true => find(bytes, self),
             false => memchr2(b'\n', b'\r', bytes),
         }
     }
@@ -184,11 +188,14 @@ impl Form for Line {
 #[derive(Clone, Copy)]
 struct Broken;
 
-impl Form for Broken {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte)
+impl ByteClass for Broken {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes)
     }
+}
 
+impl Form for Broken {
     fn piece(self, c: char, _: Option<u8>) -> Piece {
         reference(c)
     }

@@ -39,6 +39,30 @@ pub(super) struct Scanner<'a, 'l> {
     declarations: HashSet<&'a [u8]>,
     last_declaration: &'a [u8],
     cdata_end: memmem::Finder<'static>,
+    /// Where the last section ended.
+    section_end: Option<usize>,
+    frame: Frame<'a>,
+}
+
+/// What stands between the texts of two sections.
+#[derive(Clone, Copy, Default)]
+struct Frame<'a> {
+    text: &'a [u8],
+    /// Whether it ends one element and begins another one like it.
+    is_one_element: bool,
+    /// What it added to the counts of these names. Known once it has repeated.
+    nodes: usize,
+    comparisons: usize,
+}
+
+/// A CDATA section.
+pub(super) struct Section {
+    /// Where its text lies.
+    pub(super) text: Range<usize>,
+    /// Elements that are open there.
+    pub(super) depth: usize,
+    /// The element is like the one before it, which held nothing but a section.
+    pub(super) repeats: bool,
 }
 
 /// What a start tag brings.
@@ -63,15 +87,14 @@ impl<'a, 'l> Scanner<'a, 'l> {
             declarations: HashSet::new(),
             last_declaration: b"",
             cdata_end: memmem::Finder::new("]]>"),
+            section_end: None,
+            frame: Frame::default(),
         }
     }
 
-    /// Checks all limits but [`Limits::reserved`] in one pass. `section` gets where the
-    /// text of each CDATA section lies, and how many elements are open there.
-    pub(super) fn scan(
-        mut self,
-        section: &mut dyn FnMut(Range<usize>, usize),
-    ) -> Result<(), Error> {
+    /// Checks all limits but [`Limits::reserved`] in one pass. `section` gets each CDATA
+    /// section.
+    pub(super) fn scan(mut self, section: &mut dyn FnMut(Section)) -> Result<(), Error> {
         while let Some(found) = memchr(b'<', self.rest(self.at)) {
             let at = self.at.saturating_add(found);
             self.step(at, section)?;
@@ -87,11 +110,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
         self.source.as_bytes().get(at..).unwrap_or_default()
     }
 
-    fn step(
-        &mut self,
-        at: usize,
-        section: &mut dyn FnMut(Range<usize>, usize),
-    ) -> Result<(), Error> {
+    fn step(&mut self, at: usize, section: &mut dyn FnMut(Section)) -> Result<(), Error> {
         let rest = self.rest(at);
         if let [_, b'/', ..] = rest {
             self.close(at);
@@ -101,7 +120,9 @@ impl<'a, 'l> Scanner<'a, 'l> {
         match rest {
             [_, b'?', ..] => self.at = end_of(rest, 2, "?>", at),
             _ if rest.starts_with(b"<!--") => self.at = end_of(rest, 4, "-->", at),
-            _ if rest.starts_with(CDATA_START.as_bytes()) => self.pass_section(at, section),
+            _ if rest.starts_with(CDATA_START.as_bytes()) => {
+                return self.pass_sections(at, section);
+            }
             _ if rest.starts_with(b"<!DOCTYPE") => return Err(Error::Dtd { offset: at }),
             [_, b'!', ..] => self.at = at.saturating_add(2),
             _ => return self.open(at),
@@ -177,15 +198,92 @@ impl<'a, 'l> Scanner<'a, 'l> {
         self.namespaces = self.namespaces.saturating_sub(declared);
     }
 
-    fn pass_section(&mut self, at: usize, section: &mut dyn FnMut(Range<usize>, usize)) {
+    /// Passes a section, and those that follow it in the same frame: nearly all of a batch
+    /// lies in them.
+    fn pass_sections(&mut self, at: usize, section: &mut dyn FnMut(Section)) -> Result<(), Error> {
         let start = at.saturating_add(CDATA_START.len());
-        let Some(length) = self.cdata_end.find(self.rest(start)) else {
-            self.at = self.source.len();
-            return;
-        };
-        self.at = start.saturating_add(length);
-        section(start..self.at, self.open.len());
+        let repeats = self.note_frame(start);
+        self.at = start;
+        loop {
+            let Some(length) = self.cdata_end.find(self.rest(self.at)) else {
+                self.at = self.source.len();
+                return Ok(());
+            };
+            let text = self.at..self.at.saturating_add(length);
+            self.at = text.end;
+            self.section_end = Some(text.end);
+            let depth = self.open.len();
+            section(Section {
+                text,
+                depth,
+                repeats,
+            });
+            if !repeats || !self.rest(self.at).starts_with(self.frame.text) {
+                return Ok(());
+            }
+            self.count_frame()?;
+        }
     }
+
+    /// Looks at what stands before the section that starts here; whether it is what stood
+    /// before the last one.
+    fn note_frame(&mut self, start: usize) -> bool {
+        let end = self.section_end.unwrap_or(start);
+        let text = self.source.as_bytes().get(end..start).unwrap_or_default();
+        let repeats = self.frame.is_one_element && text == self.frame.text;
+        if repeats {
+            // Its first time may have ended an element with other namespaces.
+            self.frame.nodes = self.nodes.saturating_sub(self.frame.nodes);
+            self.frame.comparisons = self.comparisons.saturating_sub(self.frame.comparisons);
+        } else {
+            self.frame = Frame {
+                text,
+                is_one_element: is_one_element(text),
+                nodes: self.nodes,
+                comparisons: self.comparisons,
+            };
+        }
+        repeats
+    }
+
+    /// Takes the frame for as much as it was the last time.
+    fn count_frame(&mut self) -> Result<(), Error> {
+        let offset = self.at;
+        self.nodes = self.nodes.saturating_add(self.frame.nodes);
+        self.comparisons = self.comparisons.saturating_add(self.frame.comparisons);
+        self.at = self.at.saturating_add(self.frame.text.len());
+        if self.nodes > self.limits.nodes {
+            let most = self.limits.nodes;
+            return Err(Error::Nodes { most });
+        }
+        if self.comparisons > self.most_comparisons {
+            return Err(Error::Dense { offset });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a frame is the end of one element and the start of another of the same name:
+/// `]]></a><a b="c"><![CDATA[`. Repeated, it gives well-formed elements that are all alike.
+fn is_one_element(frame: &[u8]) -> bool {
+    let elements = frame
+        .strip_prefix(b"]]></")
+        .and_then(|rest| rest.strip_suffix(CDATA_START.as_bytes()));
+    let Some((end, start)) = elements.and_then(|tags| {
+        let at = memchr(b'>', tags)?;
+        tags.split_at_checked(at.saturating_add(1))
+    }) else {
+        return false;
+    };
+    let name = end.strip_suffix(b">").unwrap_or_default();
+    let rest = start
+        .strip_prefix(b"<")
+        .and_then(|start| start.strip_prefix(name));
+    let is_same_name = rest.is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
+    is_same_name
+        && !name.is_empty()
+        && walk_tag(start, |_| {}) == Some(start.len())
+        && !start.ends_with(b"/>")
 }
 
 /// Refuses text for which the reader would reserve too much: one place for each `<` and `=`.

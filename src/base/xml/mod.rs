@@ -64,7 +64,7 @@ impl Limits {
 /// # Errors
 /// A limit exceeded, a document type declaration, or text that is not well-formed.
 pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, Error> {
-    gate::Scanner::new(text, limits).scan(&mut |_, _| {})?;
+    gate::Scanner::new(text, limits).scan(&mut |_| {})?;
     gate::check_reserved(text, limits)?;
     read(text)
 }

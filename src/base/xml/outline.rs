@@ -1,22 +1,28 @@
 //! A document without the text of its large sections.
 //!
-//! In a batch that is nearly everything, and none of the envelope's business.
+//! In a batch that is nearly everything, and none of the envelope's business. Nor are the
+//! elements around them, which are all alike: the tree has one for many.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::gate::{self, CDATA_START, Scanner, walk_tag};
+use super::gate::{self, CDATA_START, Scanner, Section, walk_tag};
 use super::{Document, Error, Limits, Node, read};
 
 /// Shorter sections are not worth a cut, and header texts stay whole.
 pub(super) const MIN_CUT: usize = 256;
 
 /// A document that passed the gate, without the text of large CDATA sections.
+///
+/// Of elements that are alike and hold one such section each the tree has only some; which
+/// stand for others, [`Outline::sections`] and [`Outline::sources_of`] tell.
 #[derive(Debug)]
 pub struct Outline<'a> {
     source: &'a str,
     pub(super) text: Cow<'a, str>,
     cuts: Vec<Cut>,
+    /// The sections that were cut.
+    sections: Vec<Range<usize>>,
 }
 
 /// From `at` in the outline on, the source is `removed` bytes further.
@@ -24,6 +30,61 @@ pub struct Outline<'a> {
 struct Cut {
     at: usize,
     removed: usize,
+    /// How many sections have been cut up to here.
+    sections: usize,
+}
+
+/// An outline as it is made.
+struct Outliner<'a> {
+    outline: Outline<'a>,
+    depth: usize,
+    /// Up to where the source is in the outline, or cut.
+    copied: usize,
+    /// Cut sections up to the last one whose elements follow each other and are alike, but
+    /// perhaps the first.
+    alike: usize,
+}
+
+impl<'a> Outliner<'a> {
+    fn section(&mut self, section: Section) {
+        let Section {
+            text,
+            depth,
+            repeats,
+        } = section;
+        if depth != self.depth || text.len() < MIN_CUT {
+            self.alike = 0;
+            return;
+        }
+        self.alike = if repeats { self.alike + 1 } else { 1 };
+        let Outline {
+            source,
+            text: outline,
+            cuts,
+            sections,
+        } = &mut self.outline;
+        // What ends the last one is not known yet: it is the one before it that can stand
+        // for another.
+        if self.alike > 2
+            && let [.., before, last] = cuts.as_mut_slice()
+        {
+            before.sections = last.sections;
+            before.removed = self.copied.saturating_sub(before.at);
+            last.removed = text.end.saturating_sub(last.at);
+            last.sections = last.sections.saturating_add(1);
+        } else {
+            let piece = source.get(self.copied..text.start).unwrap_or_default();
+            outline.to_mut().push_str(piece);
+            let at = outline.len();
+            cuts.push(Cut {
+                at,
+                removed: text.end.saturating_sub(at),
+                sections: sections.len().saturating_add(1),
+            });
+        }
+        self.copied = text.end;
+        sections.push(text);
+    }
 }
 
 impl<'a> Outline<'a> {
@@ -34,26 +95,28 @@ impl<'a> Outline<'a> {
     /// A document type declaration, or a limit exceeded. What is not well-formed is left
     /// for [`Outline::document`] to report.
     pub fn scan(source: &'a str, limits: &Limits, depth: usize) -> Result<Self, Error> {
-        let mut outline = String::new();
-        let mut cuts = Vec::new();
-        let mut copied = 0;
-        Scanner::new(source, limits).scan(&mut |section, open| {
-            if open == depth && section.len() >= MIN_CUT {
-                outline.push_str(source.get(copied..section.start).unwrap_or_default());
-                copied = section.end;
-                let at = outline.len();
-                let removed = copied.saturating_sub(at);
-                cuts.push(Cut { at, removed });
-            }
-        })?;
-        let text = if cuts.is_empty() {
-            Cow::Borrowed(source)
-        } else {
-            outline.push_str(source.get(copied..).unwrap_or_default());
-            Cow::Owned(outline)
+        let mut outliner = Outliner {
+            outline: Outline {
+                source,
+                text: Cow::Borrowed(""),
+                cuts: Vec::new(),
+                sections: Vec::new(),
+            },
+            depth,
+            copied: 0,
+            alike: 0,
         };
-        gate::check_reserved(&text, limits)?;
-        Ok(Self { source, text, cuts })
+        Scanner::new(source, limits).scan(&mut |section| outliner.section(section))?;
+        let copied = outliner.copied;
+        let mut outline = outliner.outline;
+        if outline.cuts.is_empty() {
+            outline.text = Cow::Borrowed(source);
+        } else {
+            let rest = source.get(copied..).unwrap_or_default();
+            outline.text.to_mut().push_str(rest);
+        }
+        gate::check_reserved(&outline.text, limits)?;
+        Ok(outline)
     }
 
     /// The tree of the outline.
@@ -83,9 +146,27 @@ impl<'a> Outline<'a> {
         self.source.get(range).unwrap_or_default()
     }
 
-    /// The text of an element that holds nothing but one section, where that was left out.
+    /// The texts of an element that holds nothing but one section, where that was left out:
+    /// of itself and of those that it stands for.
     #[must_use]
-    pub fn section(&self, node: Node<'_, '_>) -> Option<&'a str> {
+    pub fn sections(&self, node: Node<'_, '_>) -> Option<impl Iterator<Item = &'a str>> {
+        let (sections, ..) = self.only_section(node)?;
+        Some(sections.iter().map(|text| self.between(text.clone())))
+    }
+
+    /// The source text of a node, and of those that it stands for.
+    pub fn sources_of(&self, node: Node<'_, '_>) -> impl Iterator<Item = &'a str> {
+        let (sections, front, back) = self.only_section(node).unwrap_or_default();
+        let each = sections.iter().map(move |text| {
+            let end = text.end.saturating_add(back);
+            self.between(text.start.saturating_sub(front)..end)
+        });
+        each.chain(sections.is_empty().then(|| self.source_of(node)))
+    }
+
+    /// What was left out of an element that holds nothing but one section, and the lengths
+    /// of what stands in the element before and after it.
+    fn only_section(&self, node: Node<'_, '_>) -> Option<(&[Range<usize>], usize, usize)> {
         let Range { start, end } = node.range();
         let number = self.cuts.partition_point(|cut| cut.at < start);
         let cut = self.cuts.get(number)?;
@@ -95,9 +176,9 @@ impl<'a> Outline<'a> {
         let is_alone = walk_tag(tag.as_bytes(), |_| {}) == Some(tag.len())
             && back.strip_prefix("]]></")?.find('<').is_none();
         let before = number.checked_sub(1).and_then(|last| self.cuts.get(last));
-        let start = before.map_or(0, |cut| cut.removed).checked_add(cut.at)?;
-        let end = cut.removed.checked_add(cut.at)?;
-        is_alone.then(|| self.between(start..end))
+        let first = before.map_or(0, |cut| cut.sections);
+        let sections = self.sections.get(first..cut.sections)?;
+        is_alone.then_some((sections, front.len(), back.len()))
     }
 
     fn source_offset(&self, offset: usize) -> usize {

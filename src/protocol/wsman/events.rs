@@ -105,7 +105,7 @@ fn push_item<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &
     } else if item.tag_name().name() == "Event" && !is_event(item) {
         push_events(events, item, skeleton);
     } else if item.has_children() || item.attributes().len() > 0 {
-        events.push(RawEvent::new(skeleton.standalone(item)));
+        events.extend(skeleton.each_standalone(item).map(RawEvent::new));
     }
 }
 
@@ -117,18 +117,17 @@ fn is_event(node: Node<'_, '_>) -> bool {
 
 fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
     // Nearly all come so.
-    if let Some(section) = skeleton.section(item) {
-        let text = text::trim(section);
-        if !text.is_empty() {
-            events.push(RawEvent::new(Cow::Borrowed(text)));
-        }
+    if let Some(sections) = skeleton.sections(item) {
+        let texts = sections.map(text::trim).filter(|text| !text.is_empty());
+        events.extend(texts.map(|text| RawEvent::new(Cow::Borrowed(text))));
         return;
     }
     let mut inline = item.children().filter(Node::is_element).peekable();
     if inline.peek().is_none() {
         return push_text(events, xml::content(skeleton.source_of(item)));
     }
-    events.extend(inline.map(|event| RawEvent::new(skeleton.standalone(event))));
+    let inline = inline.flat_map(|event| skeleton.each_standalone(event));
+    events.extend(inline.map(RawEvent::new));
     let texts = skeleton.beside_elements(item);
     texts.into_iter().for_each(|text| push_text(events, text));
 }
@@ -199,3 +198,6 @@ fn shorten(text: &str) -> String {
     let end = (0..=SubscriptionEnd::MAX_MESSAGE.min(text.len())).rfind(fits);
     text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

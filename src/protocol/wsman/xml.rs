@@ -63,9 +63,10 @@ impl<'a> Skeleton<'a> {
         self.outline.source_of(node)
     }
 
-    /// The text of an element that holds nothing but one large section.
-    pub(super) fn section(&self, node: Node<'_, '_>) -> Option<&'a str> {
-        self.outline.section(node)
+    /// The text of an element that holds nothing but one large section, and the texts of
+    /// those like it that the tree does not have.
+    pub(super) fn sections(&self, node: Node<'_, '_>) -> Option<impl Iterator<Item = &'a str>> {
+        self.outline.sections(node)
     }
 
     /// What stands in an element beside the elements in it, piece by piece.
@@ -90,17 +91,26 @@ impl<'a> Skeleton<'a> {
     /// element inherits and uses, so that it can stand alone.
     #[must_use]
     pub fn standalone(&self, node: Node<'_, '_>) -> Cow<'a, str> {
-        let source = self.source_of(node);
-        let inherited = inherited_namespaces(node);
-        if inherited.is_empty() {
-            return Cow::Borrowed(source);
-        }
-        let name = source
-            .find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
-            .unwrap_or(source.len());
-        let (name, rest) = source.split_at_checked(name).unwrap_or((source, ""));
-        Cow::Owned([name, &inherited, rest].concat())
+        standalone(self.source_of(node), &inherited_namespaces(node))
     }
+
+    /// The same of a node and of those like it that the tree does not have.
+    pub(super) fn each_standalone(&self, node: Node<'_, '_>) -> impl Iterator<Item = Cow<'a, str>> {
+        let inherited = inherited_namespaces(node);
+        let sources = self.outline.sources_of(node);
+        sources.map(move |source| standalone(source, &inherited))
+    }
+}
+
+fn standalone<'a>(source: &'a str, inherited: &str) -> Cow<'a, str> {
+    if inherited.is_empty() {
+        return Cow::Borrowed(source);
+    }
+    let name = source
+        .find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+        .unwrap_or(source.len());
+    let (name, rest) = source.split_at_checked(name).unwrap_or((source, ""));
+    Cow::Owned([name, inherited, rest].concat())
 }
 
 /// The declarations of the parent that names in `node` use and nothing within it repeats.

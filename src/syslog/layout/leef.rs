@@ -13,6 +13,7 @@
 use super::keys::{self, Known, ValueForm};
 use super::line::{Blanked, Line};
 use super::standard::{self, Kind};
+use crate::base::lanes::{ByteClass, Lanes};
 use crate::event::Event;
 use crate::syslog::civil::Moment;
 use crate::syslog::escape::{Form, Piece, may_be_control, piece};
@@ -127,11 +128,14 @@ fn value(line: &mut Line<'_>, key: &str, text: &str) {
 #[derive(Clone, Copy)]
 struct Prefix;
 
-impl Form for Prefix {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte) | (byte == b'|')
+impl ByteClass for Prefix {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes) | bytes.is(b'|')
     }
+}
 
+impl Form for Prefix {
     fn piece(self, _: char, _: Option<u8>) -> Piece {
         piece(b" ")
     }

@@ -1,5 +1,6 @@
 //! A writer of lines, whose values can be cut.
 
+use crate::base::lanes::{ByteClass, Lanes};
 use crate::syslog::escape::{Form, Piece, may_be_control, measure, piece, push_escaped};
 use crate::syslog::truncate::fair_length;
 
@@ -87,11 +88,14 @@ pub(super) fn push_within(out: &mut Vec<u8>, room: usize, write: impl Fn(&mut Li
 #[derive(Clone, Copy)]
 pub(super) struct Blanked;
 
-impl Form for Blanked {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte)
+impl ByteClass for Blanked {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes)
     }
+}
 
+impl Form for Blanked {
     fn piece(self, _: char, _: Option<u8>) -> Piece {
         piece(b" ")
     }

@@ -8,6 +8,7 @@
 
 use super::line::{Blanked, Line};
 use super::standard::{self, Kind};
+use crate::base::lanes::{ByteClass, Lanes};
 use crate::event::Event;
 use crate::syslog::civil::Moment;
 use crate::syslog::escape::{Form, Piece, may_be_control, piece};
@@ -89,11 +90,14 @@ fn field(line: &mut Line<'_>, text: &str) {
 #[derive(Clone, Copy)]
 struct Sections;
 
-impl Form for Sections {
-    fn is_special(self, byte: u8) -> bool {
-        may_be_control(byte)
+impl ByteClass for Sections {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        may_be_control(bytes)
     }
+}
 
+impl Form for Sections {
     fn piece(self, c: char, next: Option<u8>) -> Piece {
         match c {
             '\n' => piece(b"  "),

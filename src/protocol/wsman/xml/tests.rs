@@ -47,11 +47,43 @@ fn a_large_section_that_is_alone_is_found_without_a_search() {
         let skeleton = Skeleton::scan(&text).unwrap();
         let document = skeleton.document().unwrap();
         let events = document.descendants().filter(|n| n.has_tag_name("d"));
-        let found: Vec<_> = events.map(|event| skeleton.section(event)).collect();
+        let only = |node| {
+            skeleton
+                .sections(node)
+                .map(|mut texts| texts.next().unwrap())
+        };
+        let found: Vec<_> = events.map(only).collect();
         let big = Some(big.as_str());
         assert_eq!(found, [big, None, big, None], "{other}");
-        assert_eq!(skeleton.section(document.root_element()), None);
+        assert!(skeleton.sections(document.root_element()).is_none());
     }
+}
+
+#[test]
+fn one_element_stands_for_those_like_it() {
+    let big = |n: usize| format!("{n}{}", "x".repeat(300));
+    let open = "</d><d a='>'><![CDATA[";
+    let texts: Vec<_> = (0..9).map(big).collect();
+    let middle = texts.join(&format!("]]>{open}"));
+    let text = in_event(&format!("<![CDATA[{middle}]]>{open}{}]]> ", big(9)));
+    let skeleton = Skeleton::scan(&text).unwrap();
+    let document = skeleton.document().unwrap();
+    let nodes = document.descendants().filter(|n| n.has_tag_name("d"));
+    let nodes: Vec<_> = nodes.collect();
+    let [first, others, last] = nodes[..] else {
+        panic!("{} elements", nodes.len());
+    };
+    let sections = |node| skeleton.sections(node).unwrap().collect::<Vec<_>>();
+    assert_eq!(sections(first), texts[..1]);
+    assert_eq!(sections(others), texts[1..]);
+    assert!(skeleton.sections(last).is_none());
+    let alone: Vec<_> = skeleton.each_standalone(others).collect();
+    assert_eq!(alone.len(), 8);
+    assert_eq!(alone[3], format!("<d a='>'><![CDATA[{}]]></d>", texts[4]));
+    assert_eq!(
+        content(skeleton.source_of(last)),
+        format!("<![CDATA[{}]]> ", big(9))
+    );
 }
 
 #[test]

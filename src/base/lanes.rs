@@ -1,0 +1,326 @@
+//! Bytes looked at sixteen at a time: finding special ones, and copying those that are not.
+//!
+//! Nearly all that an event costs is looking for a few bytes in short texts. The compiler
+//! makes vector instructions of a plain loop in one place and hundreds of scalar ones in
+//! another, so these are spelled out.
+
+use std::ops::BitOr;
+
+use wide::u8x16;
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
+
+/// Some of the 256 bytes.
+///
+/// ```
+/// use wecrelay::base::lanes::{ByteClass, Lanes, find};
+/// #[derive(Clone, Copy)]
+/// struct Quote;
+/// impl ByteClass for Quote {
+///     fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+///         bytes.is(b'"') | bytes.is(b'\'')
+///     }
+/// }
+/// assert_eq!(find(b"it's", Quote), Some(2));
+/// assert!(Quote.has(b'"'));
+/// ```
+pub trait ByteClass: Copy {
+    /// Which of these bytes belong to it.
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask;
+
+    /// Whether this byte belongs to it.
+    #[inline(always)]
+    fn has(self, byte: u8) -> bool {
+        self.of(byte)
+    }
+}
+
+/// One byte, or sixteen.
+pub trait Lanes: Copy {
+    /// Yes or no for each of them.
+    type Mask: Mask;
+
+    /// Whether it is this byte.
+    fn is(self, byte: u8) -> Self::Mask;
+    /// Whether it is this byte or a smaller one.
+    fn at_most(self, byte: u8) -> Self::Mask;
+    /// Whether it is this byte or a greater one.
+    fn at_least(self, byte: u8) -> Self::Mask;
+}
+
+/// Yes or no for each of some bytes.
+pub trait Mask: Copy + BitOr<Output = Self> {
+    /// The same, or no for all.
+    #[must_use]
+    fn only_if(self, condition: bool) -> Self;
+}
+
+impl Lanes for u8 {
+    type Mask = bool;
+
+    #[inline(always)]
+    fn is(self, byte: u8) -> bool {
+        self == byte
+    }
+
+    #[inline(always)]
+    fn at_most(self, byte: u8) -> bool {
+        self <= byte
+    }
+
+    #[inline(always)]
+    fn at_least(self, byte: u8) -> bool {
+        self >= byte
+    }
+}
+
+impl Mask for bool {
+    #[inline(always)]
+    fn only_if(self, condition: bool) -> Self {
+        self & condition
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Block(u8x16);
+
+#[derive(Clone, Copy)]
+struct Marks(u8x16);
+
+impl Lanes for Block {
+    type Mask = Marks;
+
+    #[inline(always)]
+    fn is(self, byte: u8) -> Marks {
+        Marks(self.0.simd_eq(u8x16::splat(byte)))
+    }
+
+    #[inline(always)]
+    fn at_most(self, byte: u8) -> Marks {
+        Marks(self.0.min(u8x16::splat(byte)).simd_eq(self.0))
+    }
+
+    #[inline(always)]
+    fn at_least(self, byte: u8) -> Marks {
+        Marks(self.0.max(u8x16::splat(byte)).simd_eq(self.0))
+    }
+}
+
+impl BitOr for Marks {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Mask for Marks {
+    #[inline(always)]
+    fn only_if(self, condition: bool) -> Self {
+        let all = if condition { u8::MAX } else { 0 };
+        Self(self.0 & u8x16::splat(all))
+    }
+}
+
+impl Marks {
+    const NONE: Self = Self(u8x16::splat(0));
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.0.to_bitmask()
+    }
+}
+
+#[inline(always)]
+fn marks(block: &[u8; BLOCK], class: impl ByteClass) -> Marks {
+    class.of(Block(u8x16::new(*block)))
+}
+
+/// Position of the first byte of this class.
+#[inline(always)]
+pub fn find(bytes: &[u8], class: impl ByteClass) -> Option<usize> {
+    let (blocks, rest) = bytes.as_chunks();
+    let mut start = 0;
+    for block in blocks {
+        let bits = marks(block, class).bits();
+        if bits != 0 {
+            return Some(start + first(bits));
+        }
+        start += BLOCK;
+    }
+    let at = rest.iter().position(|byte| class.has(*byte))?;
+    Some(start + at)
+}
+
+#[inline(always)]
+fn first(bits: u32) -> usize {
+    usize::try_from(bits.trailing_zeros()).unwrap_or(0)
+}
+
+/// Whether any byte is of this class. Quicker than [`find`] where nearly always none is.
+#[inline]
+#[must_use]
+pub fn any(bytes: &[u8], class: impl ByteClass) -> bool {
+    let (fours, rest) = bytes.as_chunks::<{ 4 * BLOCK }>();
+    for four in fours {
+        let (blocks, _) = four.as_chunks();
+        let all = blocks.iter().map(|block| marks(block, class));
+        if all.fold(Marks::NONE, BitOr::bitor).bits() != 0 {
+            return true;
+        }
+    }
+    find(rest, class).is_some()
+}
+
+/// Appends `bytes`; whether none of them is of this class, to which `0` must not belong.
+///
+/// Most values are shorter than two blocks: there a call of `memcpy`, and a second look at
+/// what was copied, cost more than the copy.
+#[inline(always)]
+pub fn push_plain(out: &mut Vec<u8>, bytes: &[u8], class: impl ByteClass) -> bool {
+    const FEW: usize = 4;
+    let (blocks, rest) = bytes.as_chunks();
+    if blocks.len() > FEW {
+        out.extend_from_slice(bytes);
+        return !any(bytes, class);
+    }
+    let mut found = Marks::NONE;
+    for block in blocks {
+        out.extend_from_slice(block);
+        found = found | marks(block, class);
+    }
+    let last = padded(rest);
+    push_front(out, &last, rest.len());
+    (found | marks(&last, class)).bits() == 0
+}
+
+/// Appends a few bytes.
+#[inline(always)]
+pub fn push_short(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for block in blocks {
+        out.extend_from_slice(block);
+    }
+    push_front(out, &padded(rest), rest.len());
+}
+
+/// Appends the first `length` bytes of a block: all of them, whose number the compiler
+/// knows, and then takes off the others.
+#[inline(always)]
+fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
+    out.extend_from_slice(block);
+    let unused = BLOCK.saturating_sub(length);
+    out.truncate(out.len().saturating_sub(unused));
+}
+
+/// Less than a block, filled up with `0`: two words that overlap hold all of it.
+#[inline(always)]
+fn padded(bytes: &[u8]) -> [u8; BLOCK] {
+    let length = bytes.len();
+    let (low, high) = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let last = u64::from_le_bytes(*last);
+            let rest = last.checked_shr(bits(BLOCK - length)).unwrap_or(0);
+            (u64::from_le_bytes(*first), rest)
+        }
+        _ => (short(bytes), 0),
+    };
+    let words = u128::from(low) | u128::from(high) << u64::BITS;
+    let pad = PADS.get(length).copied().unwrap_or(0);
+    (words | pad).to_le_bytes()
+}
+
+/// By length, what fills up a block.
+const PADS: [u128; BLOCK] = {
+    let mut pads = [u128::from_le_bytes([b'0'; BLOCK]); BLOCK];
+    let (mut rest, mut gone) = (pads.as_mut_slice(), 0_u32);
+    while let Some((pad, others)) = rest.split_first_mut() {
+        *pad = *pad >> gone << gone;
+        gone += 8;
+        rest = others;
+    }
+    pads
+};
+
+/// Less than eight bytes as a word.
+#[inline(always)]
+fn short(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last));
+        return u64::from(u32::from_le_bytes(*first)) | last << bits(bytes.len() - 4);
+    }
+    let byte = |byte: &u8| u64::from(*byte);
+    match bytes {
+        [a, b, c] => byte(a) | byte(b) << 8 | byte(c) << 16,
+        [a, b] => byte(a) | byte(b) << 8,
+        [a] => byte(a),
+        _ => 0,
+    }
+}
+
+/// Of so many bytes.
+#[inline(always)]
+fn bits(bytes: usize) -> u32 {
+    u32::try_from(8 * bytes).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct Class(bool);
+
+    impl ByteClass for Class {
+        fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+            bytes.is(b'"') | bytes.at_most(b'\n').only_if(self.0) | bytes.at_least(0xfe)
+        }
+    }
+
+    #[test]
+    fn one_byte_and_sixteen_belong_to_the_same_classes() {
+        for class in [Class(false), Class(true)] {
+            for byte in 0..=u8::MAX {
+                let is_special = byte == b'"' || byte >= 0xfe || (class.0 && byte <= b'\n');
+                assert_eq!(class.has(byte), is_special, "{byte}");
+                let block = [byte; 40];
+                assert_eq!(find(&block, class), is_special.then_some(0), "{byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_wherever_it_is() {
+        for length in 0..150 {
+            let mut bytes = vec![b'.'; length];
+            assert_eq!(find(&bytes, Class(true)), None);
+            assert!(!any(&bytes, Class(true)));
+            for at in (0..length).rev() {
+                bytes[at] = b'"';
+                assert_eq!(find(&bytes, Class(true)), Some(at));
+                bytes[at + 1..].fill(b'.');
+                assert!(any(&bytes, Class(true)));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_of_any_length_are_appended_and_looked_at() {
+        let text: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').cycle().take(150).collect();
+        for length in 0..text.len() {
+            let text = &text[..length];
+            let mut out = b"before".to_vec();
+            assert!(push_plain(&mut out, text, Class(true)));
+            push_short(&mut out, text);
+            assert_eq!(out, [b"before", text, text].concat());
+            for at in 0..length {
+                let mut bytes = text.to_vec();
+                bytes[at] = b'"';
+                assert!(!push_plain(&mut out, &bytes, Class(true)));
+                assert!(out.ends_with(&bytes));
+            }
+        }
+    }
+}
