@@ -195,14 +195,14 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     fn eat(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn expect(&mut self, prefix: &str) -> Option<()> {
         self.eat(prefix).then_some(())
     }
@@ -237,7 +237,7 @@ impl<'a> Cursor<'a> {
 
     /// The value of the attribute that may come here; empty if it does not. `start` is all
     /// that stands before the value.
-    #[inline]
+    #[inline(always)]
     fn attribute(&mut self, start: &str) -> Option<&'a str> {
         match self.eat(start) {
             true => self.attribute_value(),
@@ -246,7 +246,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The same without white space around it.
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, start: &str) -> Option<Cow<'a, str>> {
         self.attribute(start)
             .map(|value| Cow::Borrowed(trim(value)))
@@ -270,7 +270,7 @@ impl<'a> Cursor<'a> {
 
     /// The text of the element that may come here, without white space around it; empty if
     /// it does not.
-    #[inline]
+    #[inline(always)]
     fn element(&mut self, open: &str, close: &str) -> Option<Cow<'a, str>> {
         match self.eat(open) {
             true => self.content(close).map(trimmed),
@@ -279,7 +279,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text from the end of the start tag through the end tag.
-    #[inline]
+    #[inline(always)]
     fn content(&mut self, close: &str) -> Option<Cow<'a, str>> {
         if self.eat(">") {
             let text = self.text()?;

@@ -24,7 +24,7 @@ pub struct RawEvent<'a> {
 }
 
 impl<'a> RawEvent<'a> {
-    fn new(xml: Cow<'a, str>) -> Self {
+    pub(super) fn new(xml: Cow<'a, str>) -> Self {
         let repaired = text::has_forbidden(&xml);
         let xml = if repaired {
             let replacement = char::REPLACEMENT_CHARACTER

@@ -8,6 +8,7 @@ mod asked;
 pub mod context;
 pub mod enumerate;
 pub mod events;
+mod fast;
 pub mod fault;
 pub mod pages;
 pub mod soap;
@@ -139,6 +140,14 @@ impl Message<'_> {
 /// Text that is not XML or no SOAP envelope, a header that every message must
 /// have, a document type declaration, or a limit of [`xml`] or [`soap`].
 pub fn parse(text: &str) -> Result<Message<'_>, Error> {
+    match fast::read(text) {
+        Some(message) => Ok(message),
+        None => parse_generally(text),
+    }
+}
+
+/// Reads any envelope.
+fn parse_generally(text: &str) -> Result<Message<'_>, Error> {
     let error = match parse_once(text) {
         Err(error @ Error::Xml(crate::base::xml::Error::Malformed(_))) => error,
         result => return result,

@@ -1,0 +1,236 @@
+//! The fast reader: one pass over exactly the envelopes in which Windows delivers events and
+//! heartbeats (DSP0226 10.2.9, MS-WSMV 2.2.4).
+//!
+//! Whatever is otherwise, wrong or merely rare, gives `None`, and the general reader takes
+//! over. Where this one accepts, both give equal messages; the tests hold it to that. For
+//! small batches it takes a tenth of the general one's time.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use crate::base::lanes::{ByteClass, Lanes, find};
+use crate::base::wire::trim;
+
+use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
+use super::{Body, Message, RawEvent, action};
+
+/// Events of a batch that this reader takes: few enough to be within all limits of the
+/// general one, and more than Windows sends.
+const MOST: usize = 2000;
+
+const ROOT: &str = "<s:Envelope \
+    xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+    xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" \
+    xmlns:e=\"http://schemas.xmlsoap.org/ws/2004/08/eventing\" \
+    xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\" \
+    xmlns:p=\"http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd\"><s:Header>";
+const MACHINE_ID: &str = "<m:MachineID \
+    xmlns:m=\"http://schemas.microsoft.com/wbem/wsman/1/machineid\" s:mustUnderstand=\"false\">";
+const IDENTIFIER: &str =
+    "<e:Identifier xmlns:e=\"http://schemas.xmlsoap.org/ws/2004/08/eventing\">";
+const EVENT: &str =
+    "<w:Event Action=\"http://schemas.dmtf.org/wbem/wsman/1/wsman/Event\"><![CDATA[";
+const EVENT_END: &str = "]]></w:Event>";
+const END: &str = "</w:Events></s:Body></s:Envelope>";
+
+/// Reads a delivery of the usual shape.
+pub(super) fn read(text: &str) -> Option<Message<'_>> {
+    let mut reader = Reader { rest: text };
+    reader.expect(ROOT)?;
+    let header = reader.header()?;
+    reader.expect("<s:Body><w:Events>")?;
+    let events = reader.events()?;
+    let body = match header.action.as_str() {
+        action::HEARTBEAT if events.is_empty() => Body::Heartbeat,
+        action::HEARTBEAT | action::EVENTS => Body::Events(events),
+        _ => return None,
+    };
+    Some(Message { header, body })
+}
+
+/// What has not been read yet.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn eat(&mut self, prefix: &str) -> bool {
+        let rest = self.rest.strip_prefix(prefix);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, prefix: &str) -> Option<()> {
+        self.eat(prefix).then_some(())
+    }
+
+    /// The headers, each at most once, in any order.
+    fn header(&mut self) -> Option<Header> {
+        let mut header = Header::default();
+        while !self.eat("</s:Header>") {
+            self.one_header(&mut header)?;
+        }
+        let is_whole = !header.action.is_empty() && !header.message_id.is_empty();
+        is_whole.then_some(header)
+    }
+
+    fn one_header(&mut self, header: &mut Header) -> Option<()> {
+        if self.eat("<a:To>") {
+            self.fill(&mut header.to, "</a:To>")
+        } else if self.eat(MACHINE_ID) {
+            self.fill(&mut header.machine_id, "</m:MachineID>")
+        } else if self.eat("<a:ReplyTo><a:Address s:mustUnderstand=\"true\">") {
+            self.fill(&mut header.reply_to, "</a:Address></a:ReplyTo>")
+        } else if self.eat("<a:Action s:mustUnderstand=\"true\">") {
+            let action = trim(self.text("</a:Action>")?);
+            put(&mut header.action, action)
+        } else if self.eat("<a:MessageID>") {
+            let id = self.text("</a:MessageID>")?;
+            put(&mut header.message_id, id)
+        } else if self.eat(IDENTIFIER) {
+            self.fill(&mut header.identifier, "</e:Identifier>")
+        } else if self.eat("<w:") {
+            self.wsman_header(header)
+        } else if self.eat("<p:") {
+            self.microsoft_header(header)
+        } else {
+            None
+        }
+    }
+
+    /// A header of WS-Management.
+    fn wsman_header(&mut self, header: &mut Header) -> Option<()> {
+        if self.eat("MaxEnvelopeSize s:mustUnderstand=\"true\">") {
+            let size = trim(self.text("</w:MaxEnvelopeSize>")?).parse().ok()?;
+            put_first(&mut header.max_envelope_size, size)
+        } else if self.eat("Locale xml:lang=\"") {
+            let locale = self.value("\" s:mustUnderstand=\"false\" />")?;
+            put_first(&mut header.locale, locale.to_owned())
+        } else if self.eat("OperationTimeout>") {
+            let timeout = parse_duration(trim(self.text("</w:OperationTimeout>")?))?;
+            put_first(&mut header.operation_timeout, timeout)
+        } else if self.eat("Bookmark>") {
+            let bookmark = self.bookmark()?;
+            put_first(&mut header.bookmark, bookmark.to_owned())
+        } else {
+            header.ack_requested = true;
+            self.expect("AckRequested/>")
+        }
+    }
+
+    /// A header of Microsoft's: but for one these say nothing to a collector.
+    fn microsoft_header(&mut self, header: &mut Header) -> Option<()> {
+        if self.eat("OperationID s:mustUnderstand=\"false\">") {
+            let id = self.text("</p:OperationID>")?;
+            put_first(&mut header.operation_id, id.to_owned())
+        } else if self.eat("SessionId s:mustUnderstand=\"false\">") {
+            self.text("</p:SessionId>").map(drop)
+        } else if self.eat("SequenceId s:mustUnderstand=\"false\">") {
+            self.text("</p:SequenceId>").map(drop)
+        } else {
+            self.expect("DataLocale xml:lang=\"")?;
+            self.value("\" s:mustUnderstand=\"false\" />").map(drop)
+        }
+    }
+
+    fn fill(&mut self, slot: &mut Option<String>, close: &str) -> Option<()> {
+        let text = trim(self.text(close)?);
+        if text.is_empty() {
+            return None;
+        }
+        put_first(slot, text.to_owned())
+    }
+
+    /// The plain text before this end tag.
+    fn text(&mut self, close: &str) -> Option<&'a str> {
+        let end = find(self.rest.as_bytes(), NoText)?;
+        let (text, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        self.expect(close)?;
+        (text.len() <= MAX_HEADER_TEXT).then_some(text)
+    }
+
+    /// The plain value of an attribute before its closing quote and what follows.
+    fn value(&mut self, close: &str) -> Option<&'a str> {
+        let end = find(self.rest.as_bytes(), NoValue)?;
+        let (value, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        self.expect(close)?;
+        Some(value)
+    }
+
+    /// A list of bookmarks and the end of the element around it.
+    fn bookmark(&mut self) -> Option<&'a str> {
+        let start = self.rest;
+        self.expect("<BookmarkList>")?;
+        while self.eat("<Bookmark Channel=\"") {
+            self.value("\" RecordId=\"")?;
+            self.value("\"")?;
+            self.eat(" IsCurrent=\"true\"");
+            self.expect("/>")?;
+        }
+        self.expect("</BookmarkList>")?;
+        let length = start.len().checked_sub(self.rest.len())?;
+        self.expect("</w:Bookmark>")?;
+        start.get(..length).filter(|xml| xml.len() <= MAX_BOOKMARK)
+    }
+
+    /// The events and all that comes after them.
+    fn events(&mut self) -> Option<Vec<RawEvent<'a>>> {
+        let section_end = memmem::Finder::new(EVENT_END.get(..3)?);
+        let mut events = Vec::new();
+        while self.eat(EVENT) {
+            let end = section_end.find(self.rest.as_bytes())?;
+            let (text, rest) = self.rest.split_at_checked(end)?;
+            self.rest = rest;
+            self.expect(EVENT_END)?;
+            let event = RawEvent::new(Cow::Borrowed(trim(text)));
+            // What is forbidden may concern the other events, too.
+            if event.repaired || event.xml.is_empty() || events.len() >= MOST {
+                return None;
+            }
+            events.push(event);
+        }
+        self.expect(END)?;
+        self.rest.is_empty().then_some(events)
+    }
+}
+
+/// Sets what has not been set.
+fn put(slot: &mut String, value: &str) -> Option<()> {
+    let is_first = slot.is_empty();
+    value.clone_into(slot);
+    is_first.then_some(())
+}
+
+fn put_first<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
+}
+
+/// What ends text, or makes it other than plain.
+#[derive(Clone, Copy)]
+struct NoText;
+
+impl ByteClass for NoText {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let markup = bytes.is(b'<') | bytes.is(b'&') | bytes.is(b']');
+        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
+    }
+}
+
+/// The same of a value in double quotes.
+#[derive(Clone, Copy)]
+struct NoValue;
+
+impl ByteClass for NoValue {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let markup = bytes.is(b'"') | bytes.is(b'<') | bytes.is(b'&');
+        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
+    }
+}
+
+#[cfg(test)]
+mod tests;
