@@ -11,6 +11,9 @@ use wide::u8x16;
 /// Bytes that are looked at together.
 const BLOCK: usize = 16;
 
+/// Blocks up to which bytes are copied one by one.
+const FEW: usize = 4;
+
 /// Some of the 256 bytes.
 ///
 /// ```
@@ -180,7 +183,6 @@ pub fn any(bytes: &[u8], class: impl ByteClass) -> bool {
 /// what was copied, cost more than the copy.
 #[inline(always)]
 pub fn push_plain(out: &mut Vec<u8>, bytes: &[u8], class: impl ByteClass) -> bool {
-    const FEW: usize = 4;
     let (blocks, rest) = bytes.as_chunks();
     if blocks.len() > FEW {
         out.extend_from_slice(bytes);
@@ -196,10 +198,13 @@ pub fn push_plain(out: &mut Vec<u8>, bytes: &[u8], class: impl ByteClass) -> boo
     (found | marks(&last, class)).bits() == 0
 }
 
-/// Appends a few bytes.
+/// Appends bytes that are mostly few: see [`push_plain`].
 #[inline(always)]
 pub fn push_short(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    if blocks.len() > FEW {
+        return out.extend_from_slice(bytes);
+    }
     for block in blocks {
         out.extend_from_slice(block);
     }

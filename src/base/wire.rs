@@ -251,6 +251,7 @@ fn push_char(text: &mut Vec<u8>, char: char) {
 }
 
 /// Without white space, as XML means it, at both ends. Nearly always there is none.
+#[inline]
 #[must_use]
 pub fn trim(text: &str) -> &str {
     match text.as_bytes() {

@@ -252,20 +252,31 @@ impl<'a> Cursor<'a> {
             .map(|value| Cow::Borrowed(trim(value)))
     }
 
+    #[inline]
     fn attribute_value(&mut self) -> Option<&'a str> {
         let bytes = self.rest.as_bytes();
-        let mut end = 0;
-        loop {
-            end += find(bytes.get(end..)?, InAttribute)?;
-            match bytes.get(end..)? {
-                [b'\'', ..] => break,
-                [0xef, next @ ..] if !ends_noncharacter(next) => end += 1,
-                _ => return None,
-            }
-        }
+        let end = find(bytes, InAttribute)?;
+        let end = match bytes.get(end) {
+            Some(b'\'') => end,
+            _ => self.attribute_beyond(end)?,
+        };
         let value = self.take(end)?;
         self.expect("'")?;
         Some(value)
+    }
+
+    /// Length of a value with something special at `end`.
+    #[cold]
+    fn attribute_beyond(&self, mut end: usize) -> Option<usize> {
+        let bytes = self.rest.as_bytes();
+        loop {
+            match bytes.get(end..)? {
+                [b'\'', ..] => return Some(end),
+                [0xef, next @ ..] if !ends_noncharacter(next) => end += 1,
+                _ => return None,
+            }
+            end += find(bytes.get(end..)?, InAttribute)?;
+        }
     }
 
     /// The text of the element that may come here, without white space around it; empty if
@@ -291,8 +302,20 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text up to the next tag.
+    #[inline]
     fn text(&mut self) -> Option<Cow<'a, str>> {
-        let end = self.plain_text()?;
+        let bytes = self.rest.as_bytes();
+        let end = find(bytes, InText)?;
+        match bytes.get(end) {
+            Some(b'<') => self.take(end).map(Cow::Borrowed),
+            _ => self.text_beyond(end),
+        }
+    }
+
+    /// The same with something special at `end`.
+    #[cold]
+    fn text_beyond(&mut self, end: usize) -> Option<Cow<'a, str>> {
+        let end = self.plain_text(end)?;
         let text = self.take(end)?;
         match self.rest.starts_with('<') {
             true => Some(Cow::Borrowed(text)),
@@ -300,10 +323,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Length of the text up to a tag, a reference or a return.
-    fn plain_text(&self) -> Option<usize> {
+    /// Length of the text up to a tag, a reference or a return; `end` bytes of it are known
+    /// to be plain.
+    fn plain_text(&self, mut end: usize) -> Option<usize> {
         let bytes = self.rest.as_bytes();
-        let mut end = 0;
         loop {
             end += find(bytes.get(end..)?, InText)?;
             match bytes.get(end..)? {
@@ -338,7 +361,7 @@ impl<'a> Cursor<'a> {
                     return None;
                 }
             }
-            let plain = self.plain_text()?;
+            let plain = self.plain_text(0)?;
             text.push_str(self.take(plain)?);
         }
         Some(text)

@@ -321,6 +321,7 @@ fn unnamed(position: usize) -> Cow<'static, str> {
 }
 
 /// Without white space (as XML means it) at both ends.
+#[inline]
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(trim(text)),

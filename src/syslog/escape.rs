@@ -1,6 +1,6 @@
 //! Escapes for values of structured data and for `MSG`.
 
-use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
 
 use super::{ControlCharacters, Escape, Style};
 
@@ -80,33 +80,16 @@ pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
 fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
     let mut rest = text;
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
-        out.extend_from_slice(plain);
-        rest = push_dense(out, special, form);
-    }
-    out.extend_from_slice(rest);
-}
-
-/// Appends from a special byte on, one by one, until a few plain ones stand together:
-/// texts may have nothing but special ones. Gives what is left.
-fn push_dense<'t>(out: &mut Vec<u8>, bytes: &'t [u8], form: impl Form) -> &'t [u8] {
-    const FEW: usize = 4;
-    let (mut rest, mut plain) = (bytes, 0);
-    while plain < FEW {
-        let Some((&byte, after)) = rest.split_first() else {
-            break;
-        };
-        if form.has(byte) {
+        push_short(out, plain);
+        rest = special;
+        // Some texts have nothing but special ones.
+        while rest.first().is_some_and(|byte| form.has(*byte)) {
             let (piece, length) = first_piece(rest, form);
             push_piece(out, piece);
             rest = rest.get(length..).unwrap_or_default();
-            plain = 0;
-        } else {
-            out.push(byte);
-            rest = after;
-            plain += 1;
         }
     }
-    rest
+    push_short(out, rest);
 }
 
 /// What is written for the special byte at the front, and how many bytes it stands for.
