@@ -53,6 +53,7 @@ fn run(
     own: Option<OwnLog>,
 ) -> Result<(), Box<dyn Failure>> {
     match &options.command {
+        Some(Command::Init(setup)) => commands::init::run(setup)?,
         Some(Command::Check(check)) => {
             let Started { config, .. } = configuration(&check.relay)?;
             commands::check::run(&config, check.probe)?;

@@ -4,14 +4,26 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use super::{
-    CaOptions, CheckOptions, DoctorOptions, HealthOptions, HostsOptions, ShellKind, StoreOptions,
-    WindowsOptions,
+    CaOptions, CheckOptions, DoctorOptions, HealthOptions, HostsOptions, SetupOptions, ShellKind,
+    StoreOptions, WindowsOptions,
 };
 use clap::{Args, Subcommand};
 
 /// What people do around the relay.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Write a first configuration, check it, and print what to do on the Windows hosts
+    ///
+    /// Asks on the terminal for what no flag gives; otherwise --for and --hostname are
+    /// required. Writes wecrelay.toml with a comment on each key, and
+    /// subscriptions/logs.xml. Existing files stay, unless --force is given.
+    ///
+    /// Exit code 0: written, and checked if no key or certificate is missing. 1: a file cannot
+    /// be written, or the check has findings. 2: an answer is missing or invalid.
+    ///
+    /// Example: wecrelay init --for workgroup --hostname collector.example.com
+    /// --anonymous 192.0.2.0/24 /etc/wecrelay
+    Init(SetupOptions),
     /// Verify all flags and files, and show what the relay would do with them
     ///
     /// Takes the flags of the relay. Prints where it would listen and whether that is free, which

@@ -7,6 +7,7 @@ pub mod database;
 pub mod doctor;
 pub mod health;
 pub mod hosts;
+pub mod init;
 pub mod passwd;
 pub mod probe;
 pub mod run;

@@ -23,6 +23,7 @@ mod draining;
 mod flags;
 mod hosts;
 mod http;
+mod init;
 mod kerberos;
 mod lifecycle;
 mod log;

@@ -1,0 +1,168 @@
+//! `wecrelay init`: writes a first configuration, checks it, and prints what comes next.
+
+mod answers;
+mod templates;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Failure, RUNNING, USAGE, check, windows};
+use crate::cli::{Command, HostKind, SetupOptions};
+use crate::config::file::Arguments;
+use crate::config::{self, Config, Environment};
+use answers::Answers;
+
+/// Why there is no checked configuration.
+#[derive(Debug)]
+pub enum Error {
+    /// This flag is needed where nobody can be asked.
+    Missing(&'static str),
+    /// An answer cannot be used.
+    Answer(String),
+    /// A file exists already.
+    Exists(PathBuf),
+    /// A file cannot be written.
+    Write(PathBuf, io::Error),
+    /// The terminal.
+    Terminal(io::Error),
+    /// The written file cannot be read back.
+    File(config::file::Error),
+    /// The configuration is not valid.
+    Config(config::Error),
+    /// The check of the configuration.
+    Check(check::Error),
+    /// The steps for the hosts.
+    Windows(windows::Error),
+}
+
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Write(..) | Self::Terminal(_) => RUNNING,
+            Self::Check(error) => error.exit_code(),
+            _ => USAGE,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(flag) => write!(
+                f,
+                "{flag} is required, since standard input is not a terminal to ask on"
+            ),
+            Self::Answer(why) => f.write_str(why),
+            Self::Exists(path) => write!(
+                f,
+                "{} exists: choose another folder, or replace it with --force",
+                path.display()
+            ),
+            Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
+            Self::Terminal(error) => write!(f, "cannot ask on the terminal: {error}"),
+            Self::File(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Check(error) => error.fmt(f),
+            Self::Windows(error) => error.fmt(f),
+        }
+    }
+}
+
+// No `source`: the texts above are complete.
+impl std::error::Error for Error {}
+
+/// Asks for what the flags leave open, writes the files, and checks them.
+///
+/// # Errors
+/// A missing or unusable answer; a file that exists or cannot be written; what the check of
+/// the written configuration finds.
+pub fn run(options: &SetupOptions) -> Result<(), Error> {
+    let stdin = io::stdin();
+    let answers = match stdin.is_terminal() {
+        true => Answers::ask(options, &mut stdin.lock(), &mut io::stderr())?,
+        false => Answers::of_flags(options)?,
+    };
+    let folder = &options.folder;
+    let file = folder.join("wecrelay.toml");
+    let subscription = folder.join("subscriptions/logs.xml");
+    write(&file, &templates::configuration(&answers), options.force)?;
+    write(
+        &subscription,
+        &templates::subscription(&answers),
+        options.force,
+    )?;
+    for path in [&file, &subscription] {
+        print(&format!("wrote {}\n", path.display()))?;
+    }
+    let needed = templates::needed(&answers);
+    let missing = needed.iter().any(|name| !folder.join(name).exists());
+    if missing {
+        print(&templates::preparation(&answers, folder))?;
+        return print(&templates::later(&file));
+    }
+    print("\n== check\n")?;
+    let (config, command) = read(&["check"], &file)?;
+    if let Command::Check(_) = command {
+        check::run(&config, false).map_err(Error::Check)?;
+    }
+    print("\n== on the Windows hosts\n")?;
+    let (config, command) = read(&["windows"], &file)?;
+    if let Command::Windows(options) = command {
+        windows::run(&config, &options).map_err(Error::Windows)?;
+    }
+    print(&templates::start(&answers, &file))
+}
+
+/// The command with the flags of the written file.
+fn read(command: &[&str], file: &Path) -> Result<(Config, Command), Error> {
+    let mut given: Vec<OsString> = vec!["wecrelay".into()];
+    given.extend(command.iter().map(OsString::from));
+    given.extend(["--config".into(), file.as_os_str().to_owned()]);
+    let (options, _) = Arguments::parse(given).map_err(Error::File)?;
+    let environment = Environment {
+        state_directory: std::env::var_os("STATE_DIRECTORY"),
+        sockets: Vec::new(),
+    };
+    let command = options.command.ok_or(Error::Missing("a command"))?;
+    let relay = match &command {
+        Command::Check(check) => &check.relay,
+        Command::Windows(windows) => &windows.relay,
+        _ => &options.relay,
+    };
+    let config = Config::check(relay, &environment).map_err(Error::Config)?;
+    Ok((config, command))
+}
+
+fn write(path: &Path, text: &str, force: bool) -> Result<(), Error> {
+    let failed = |error| Error::Write(path.to_owned(), error);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut open = std::fs::OpenOptions::new();
+    match force {
+        true => open.write(true).create(true).truncate(true),
+        false => open.write(true).create_new(true),
+    };
+    let mut file = open.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => failed(error),
+    })?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Error::Terminal)
+}
+
+/// The flag value of a kind.
+fn name(kind: HostKind) -> &'static str {
+    match kind {
+        HostKind::Domain => "domain",
+        HostKind::Certificate => "certificate",
+        HostKind::Workgroup => "workgroup",
+    }
+}
