@@ -112,7 +112,7 @@ fn haproxy_watches_the_relays_and_turns_to_the_second() {
         ("192.0.2.11:5986", format!("127.0.0.11:{port}")),
         ("192.0.2.12:5986", format!("127.0.0.12:{port}")),
         (
-            "check port 9598 inter 5s",
+            "check port 9598 inter 2s",
             format!("check port {metrics} inter 100ms"),
         ),
     ];

@@ -159,7 +159,10 @@ fn bash_completes_commands_flags_and_values() {
     assert_eq!(completed(&dir, &["che"]), ["check"]);
     assert_eq!(completed(&dir, &["--anon"]), ["--anonymous"]);
     let kinds = completed(&dir, &["--message", ""]);
-    assert_eq!(kinds, ["text", "xml", "json"]);
+    let all = [
+        "text", "xml", "json", "ecs", "nxlog", "snare", "cef", "leef",
+    ];
+    assert_eq!(kinds, all);
     assert_eq!(completed(&dir, &["ca", "revo"]), ["revoke"]);
     assert_eq!(completed(&dir, &["send", "--sub"]), ["--subscription"]);
 }
