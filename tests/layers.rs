@@ -50,8 +50,9 @@ const ROOMS: &[Room] = &[
         "protocol",
         &["base", "windows"],
         &[
-            "aes", "base64", "cbc", "der", "des", "hmac", "httparse", "httpdate", "md4", "md5",
-            "memchr", "rand", "rc4", "sha1", "sha2", "subtle", "uuid", "zeroize",
+            "aes", "base64", "cbc", "crc32c", "der", "des", "flate2", "hmac", "httparse",
+            "httpdate", "lz4_flex", "md4", "md5", "memchr", "rand", "rc4", "ruzstd", "sha1",
+            "sha2", "subtle", "uuid", "zeroize",
         ],
     ),
     room("event", &["base"], &["memchr"]),
@@ -98,7 +99,7 @@ const ROOMS: &[Room] = &[
     room(
         "output",
         &["base", "protocol", "syslog", "record", "metrics"],
-        &["log"],
+        &["log", "sha2"],
     ),
     room("client", &["base", "protocol"], &["base64", "httparse"]),
     room(

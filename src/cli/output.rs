@@ -2,7 +2,7 @@
 
 /// A paragraph each kind and setting.
 pub(super) const HELP: &str = "\
-Where to send events: udp, tcp, tls, relp, unix, file or stdout
+Where to send events: udp, tcp, tls, relp, kafka, unix, file or stdout
 
 Repeatable: a batch must be delivered to every output before it is acknowledged. \
 Default: stdout:
@@ -16,6 +16,9 @@ tls://HOST[:6514] the same with TLS (RFC 5425)
 relp://HOST[:2514] and relp+tls://HOST[:2514] RELP, which confirms each event; rsyslog's \
 imrelp
 
+kafka://BROKER[:9092][,BROKER...]/TOPIC and kafka+tls://BROKER[:9092][,BROKER...]/TOPIC a topic of \
+a Kafka cluster, whose replicas confirm each event; the key is the host, the value one JSON object
+
 unix:PATH datagram socket, such as /dev/log
 
 file:PATH appended, one line an event
@@ -25,28 +28,35 @@ stdout: one line an event
 Settings follow after \"?\", joined by \"&\":
 
 max=BYTES cuts longer messages; K and M may follow the number; at least 480, default \
-65507 with udp, 128K with relp and unix datagrams, else no limit.
+65507 with udp, 128K with relp and unix datagrams, 1000000 with kafka, else no limit.
 
 required=no makes the output a best effort: it never holds hosts back, and what it \
 cannot accept is dropped and counted. Default: yes.
 
 message=text, xml, json, ecs, nxlog, snare, cef or leef: what MSG holds; see --message, whose \
-value is the default.
+value is the default; with kafka it is json.
 
 header=rfc5424, rfc3164 or none: what stands before MSG. rfc3164 is the older header, its time \
 in UTC; without a header a message is its MSG, such as one JSON object a line. Default: rfc3164 \
-with snare, cef and leef, else rfc5424.
+with snare, cef and leef, none with kafka, else rfc5424.
 
 framing=octet or framing=lf (tcp, unix streams): count before each message, or line end \
 after it. Default: octet with tcp, lf with unix.
 
-ca=FILE (tls, relp+tls): the authorities, in PEM, that the receiver's certificate may be \
+ca=FILE (tls, relp+tls, kafka+tls): the authorities, in PEM, that the receiver's certificate may be \
 from. Default: those that the system trusts.
 
-name=NAME (tls, relp+tls): the host name or address that the receiver's certificate must \
-be for. Default: HOST.
+name=NAME (tls, relp+tls, kafka+tls): the host name or address that the receiver's certificate must \
+be for. Default: HOST, with kafka that of each broker.
 
-cert=FILE and key=FILE (tls, relp+tls): our own certificate with its chain, and its \
+login=FILE (kafka, kafka+tls): the user on its first line, the password on its second.
+
+sasl=plain, scram-sha-256 or scram-sha-512 (kafka, kafka+tls): how that user logs in. plain needs \
+TLS, or cleartext=yes (kafka). Default: scram-sha-512.
+
+compress=none, gzip, lz4 or zstd (kafka, kafka+tls): how batches are compressed. Default: none.
+
+cert=FILE and key=FILE (tls, relp+tls, kafka+tls): our own certificate with its chain, and its \
 private key if that stands in another file, both in PEM. SIGHUP reads the files again, \
 for the next connection.
 
@@ -63,7 +73,7 @@ escape=reversible doubles backslashes in text where control characters have to b
 escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line ends stay \
 as they are. escape=0.1 is the form of version 0.1. Default: reversible.
 
-refused=retry, drop or file:PATH (relp, relp+tls): what becomes of an event that the \
+refused=retry, drop or file:PATH (relp, relp+tls, kafka, kafka+tls): what becomes of an event that the \
 receiver refuses for good: its host keeps it and retries later, it is dropped and \
 counted, or it is appended to a file. Other hosts are not held up by it. Default: retry.
 

@@ -35,6 +35,12 @@ impl Collector {
                     None
                 });
             }
+            Input::Broker(id, broker, event) => {
+                self.with_link(now, id, |link, delivered| {
+                    link.handle_broker(now, broker, event, delivered);
+                    None
+                });
+            }
             Input::Filed(id, error) => {
                 self.with_link(now, id, |link, delivered| {
                     link.handle_filed(now, error, delivered);

@@ -52,6 +52,7 @@ use crate::base::clock::Now;
 use crate::connection::{Connection, RefusalKind, Rules};
 use crate::metrics::Counters;
 use crate::output;
+use crate::output::kafka::{BrokerId, Event};
 use crate::output::link::{Link, Task};
 use crate::output::queue::BatchId;
 use crate::protocol::wsman::subscribe::Subscription;
@@ -71,8 +72,8 @@ use ledger::Ledger;
 use paging::Paging;
 use pressure::Pressure;
 use questions::Questions;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use refusal_log::RefusalLog;
 use room::Room;
 use setbacks::Setbacks;
@@ -153,6 +154,8 @@ pub enum Input<'a> {
     Written(OutputId, usize),
     /// The output's peer has yet to acknowledge that many of the written bytes.
     Measured(OutputId, usize),
+    /// Something has happened on an output's connection to a broker.
+    Broker(OutputId, BrokerId, Event<'a>),
     /// What the output's link wanted in its file of refused messages is on disk, or why not.
     Filed(OutputId, Option<&'a str>),
     /// Nothing but time has passed.
@@ -173,6 +176,8 @@ pub enum Output {
     Ask(ConnId),
     /// Something to do for an output.
     Link(OutputId, Task),
+    /// Something to do for an output's connection to a broker.
+    Broker(OutputId, BrokerId, Task),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -257,6 +262,7 @@ impl Collector {
         seed: [u8; 32],
     ) -> Self {
         let (encodings, encoding_of_link) = encodings::of(&outputs);
+        let mut random = StdRng::from_seed(seed);
         let sweep = (now.monotonic + SWEEP, Timer::Sweep);
         let known = Known::new(now, &settings);
         let paging = Paging::new(&settings);
@@ -265,7 +271,7 @@ impl Collector {
             connections: HashMap::new(),
             links: outputs
                 .into_iter()
-                .map(|output| Link::new(output, now))
+                .map(|output| Link::new(output, now).with_seed(now, || random.random()))
                 .collect(),
             encodings,
             encoding_of_link,
@@ -293,7 +299,7 @@ impl Collector {
             pressure: Pressure::Released,
             last_hold: None,
             room: Room::default(),
-            random: StdRng::from_seed(seed),
+            random,
             counters: Counters::default(),
             commit_failing: false,
             domain_failing: false,
@@ -367,6 +373,11 @@ impl Collector {
     /// The next thing to do; ask until there is none, after each call that takes `now`.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            let tasks = link.take_broker_tasks().into_iter();
+            let output = |(broker, task)| Output::Broker(OutputId(index), broker, task);
+            self.outputs.extend(tasks.map(output));
+        }
         loop {
             match self.outputs.pop_front()? {
                 // It has gone meanwhile, so that there will be no answer.

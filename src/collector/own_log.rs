@@ -52,7 +52,7 @@ fn frames(mapping: &Mapping, encoding: Encoding, sender: &Sender, line: &Line) -
         None => framing::write_frame(encoding.framing, out, |out| {
             write_own(mapping, sender, line, &encoding.style, out);
         }),
-        Some(kind) => record::write_own(kind, mapping, sender, line, out),
+        Some(kind) => record::write_own(kind, mapping, sender, line, &encoding.style, out),
     }
     frames.ends.push(frames.bytes.len());
     frames

@@ -403,10 +403,7 @@ fn push_message(
         None => framing::write_frame(framing, out, |out| {
             syslog::write_message(mapping, raw, event, origin, &style, out)
         }),
-        Some(kind) => {
-            record::write_event(kind, mapping, raw, event, origin, &style, out);
-            syslog::Written::default()
-        }
+        Some(kind) => record::write_event(kind, mapping, raw, event, origin, &style, out),
     };
     frames.ends.push(frames.bytes.len());
     written.truncated > 0

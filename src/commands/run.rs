@@ -13,8 +13,10 @@ use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
 use crate::files::keytabs::{self, Keytabs};
+use crate::files::login;
 use crate::files::subscriptions;
 use crate::output::own_log::OwnLog;
+use crate::output::{self, Target};
 use crate::protocol::kerberos::{self, Replays};
 use crate::protocol::ntlm;
 use crate::protocol::wsman::pages::Survey;
@@ -62,6 +64,8 @@ pub enum Error {
     Helper(String, server::HelperError),
     /// An output's certificates.
     Output(tls::OutputError),
+    /// An output's user and password.
+    Login(String, login::Error),
     /// The address of `--metrics`.
     Metrics(SocketAddr, io::Error),
     /// Becoming another user.
@@ -116,6 +120,7 @@ impl fmt::Display for Error {
             Self::Database(error) => write!(f, "--store: {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
+            Self::Login(label, error) => write!(f, "--output {label}: {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
@@ -148,6 +153,7 @@ pub fn run(
     let Reloaded { settings, tls } = load(config, &replays)?;
     answers::warn_of_too_large(&answers::measure(config, &settings.subscriptions));
     let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
+    let outputs = with_logins(&config.outputs)?;
     // Whoever becomes somebody else does so with the ports bound, and writes after that.
     let early = config.account.is_none().then(|| open(config));
     let early = early.transpose()?;
@@ -178,7 +184,7 @@ pub fn run(
         status,
         listeners,
         tls,
-        outputs: config.outputs.clone(),
+        outputs,
         connectors,
         settings,
         helper: config.ntlm_helper.clone(),
@@ -281,6 +287,8 @@ pub struct Plan {
     pub subscriptions: Vec<Subscription>,
     /// What a host is sent that gets all of them.
     pub answers: Survey,
+    /// Where events go, with what their files say.
+    pub outputs: Vec<output::Settings>,
     /// How each output is secured.
     pub connectors: Vec<Option<tls::Connector>>,
 }
@@ -294,8 +302,24 @@ pub fn plan(config: &Config) -> Result<Plan, Error> {
     Ok(Plan {
         answers: answers::measure(config, &settings.subscriptions),
         subscriptions: settings.subscriptions,
+        outputs: with_logins(&config.outputs)?,
         connectors: tls::connectors(&config.outputs).map_err(Error::Output)?,
     })
+}
+
+/// The outputs, with the users and passwords that their files hold.
+fn with_logins(outputs: &[output::Settings]) -> Result<Vec<output::Settings>, Error> {
+    let with_login = |output: &output::Settings| {
+        let mut output = output.clone();
+        if let Target::Kafka(topic) = &mut output.target
+            && let Some(path) = &topic.login_file
+        {
+            let wrong = |error| Error::Login(output.label.clone(), error);
+            topic.login = Some(login::load(path).map_err(wrong)?);
+        }
+        Ok(output)
+    };
+    outputs.iter().map(with_login).collect()
 }
 
 /// Reads all files that the configuration names.

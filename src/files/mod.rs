@@ -2,4 +2,5 @@
 
 pub mod accounts;
 pub mod keytabs;
+pub mod login;
 pub mod subscriptions;

@@ -202,6 +202,16 @@ impl Queue {
         }
     }
 
+    /// Whether a message is to be delivered: its source still waits for it, or it is of the
+    /// relay's own log.
+    #[must_use]
+    pub fn is_wanted(&self, position: Position) -> bool {
+        let entry = self
+            .find(position)
+            .and_then(|(index, _)| self.entries.get(index));
+        entry.is_some_and(|e| matches!(e.standing, Standing::Awaited(_) | Standing::Own))
+    }
+
     /// The entry that holds a message, and which of its messages it is.
     fn find(&self, position: Position) -> Option<(usize, usize)> {
         let after = self.entries.partition_point(|e| e.first <= position.0);

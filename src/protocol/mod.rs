@@ -1,6 +1,7 @@
 //! The protocols that are spoken, sans-IO: bytes in, values out, and back.
 
 pub mod http;
+pub mod kafka;
 pub mod kerberos;
 pub mod ntlm;
 pub mod otlp;

@@ -4,15 +4,14 @@
 //! A record waits in the queue of an output as a syslog message does. [`parse`] gives
 //! back its parts to the machine that sends it.
 
+mod kafka;
 mod otlp;
 #[cfg(test)]
 mod tests;
 
 use crate::event::{Event, Malformed};
-use crate::syslog::{self, EventName, Line, Mapping, Origin, Sender, Style, framing};
+use crate::syslog::{self, EventName, Line, Mapping, Origin, Sender, Style, Written, framing};
 
-/// The first byte of a record; no syslog message begins with it.
-const MARK: u8 = 0;
 /// Longest text of a head, in bytes: much more than any real one has.
 const TEXT_MAX: usize = 1024;
 
@@ -21,6 +20,24 @@ const TEXT_MAX: usize = 1024;
 pub enum Kind {
     /// A `LogRecord` of OTLP.
     Otlp,
+    /// A record of Kafka.
+    Kafka,
+}
+
+impl Kind {
+    /// The first byte of a record; no syslog message begins with one of them.
+    fn mark(self) -> u8 {
+        match self {
+            Self::Otlp => 0,
+            Self::Kafka => 1,
+        }
+    }
+
+    fn of(mark: u8) -> Option<Self> {
+        [Self::Otlp, Self::Kafka]
+            .into_iter()
+            .find(|kind| kind.mark() == mark)
+    }
 }
 
 /// What names a record.
@@ -39,12 +56,24 @@ pub struct Head<'a> {
 }
 
 /// A record as it waits in a queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// Which protocol it is for.
+    pub kind: Kind,
     /// What names it.
     pub head: Head<'a>,
     /// What is sent.
     pub payload: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// What of it is to be read by people.
+    fn text(&self) -> &'a [u8] {
+        match self.kind {
+            Kind::Otlp => self.payload,
+            Kind::Kafka => kafka::value(self.payload),
+        }
+    }
 }
 
 /// Appends an event as a record.
@@ -56,7 +85,7 @@ pub fn write_event(
     origin: &Origin<'_>,
     style: &Style,
     out: &mut Vec<u8>,
-) {
+) -> Written {
     let facts = match event {
         Ok(event) => event,
         Err(malformed) => &malformed.system,
@@ -72,26 +101,40 @@ pub fn write_event(
         subscription: origin.subscription,
         uid: uid.as_str(),
     };
-    push_head(out, &head);
+    push_head(kind, out, &head);
     match kind {
-        Kind::Otlp => otlp::push_event(out, mapping, xml, event, origin, style, uid),
+        Kind::Otlp => {
+            otlp::push_event(out, mapping, xml, event, origin, style, uid);
+            Written::default()
+        }
+        Kind::Kafka => kafka::push_event(out, &head, facts, |out| {
+            syslog::write_message(mapping, xml, event, origin, style, out)
+        }),
     }
 }
 
 /// Appends a line of our own log as a record.
-pub fn write_own(kind: Kind, mapping: &Mapping, sender: &Sender, line: &Line, out: &mut Vec<u8>) {
+pub fn write_own(
+    kind: Kind,
+    mapping: &Mapping,
+    sender: &Sender,
+    line: &Line,
+    style: &Style,
+    out: &mut Vec<u8>,
+) {
     let head = Head {
         host: &sender.hostname,
         ..Head::default()
     };
-    push_head(out, &head);
+    push_head(kind, out, &head);
     match kind {
         Kind::Otlp => otlp::push_own(out, mapping, sender, line),
+        Kind::Kafka => kafka::push_own(out, mapping, sender, line, style),
     }
 }
 
-fn push_head(out: &mut Vec<u8>, head: &Head<'_>) {
-    out.push(MARK);
+fn push_head(kind: Kind, out: &mut Vec<u8>, head: &Head<'_>) {
+    out.push(kind.mark());
     let texts = [
         head.host,
         head.channel,
@@ -125,8 +168,8 @@ pub fn parse(bytes: &[u8]) -> Option<Record<'_>> {
         rest = after;
         std::str::from_utf8(text).ok()
     };
-    let is_record = mark == MARK;
-    let head = is_record.then(|| {
+    let kind = Kind::of(mark)?;
+    let mut head = || {
         Some(Head {
             host: text()?,
             channel: text()?,
@@ -134,8 +177,10 @@ pub fn parse(bytes: &[u8]) -> Option<Record<'_>> {
             subscription: text()?,
             uid: text()?,
         })
-    })??;
+    };
+    let head = head()?;
     Some(Record {
+        kind,
         head,
         payload: rest,
     })
@@ -160,6 +205,6 @@ pub fn name(bytes: &[u8]) -> EventName {
 pub fn push_line(bytes: &[u8], out: &mut Vec<u8>) {
     match parse(bytes) {
         None => framing::push_line(bytes, out),
-        Some(record) => framing::push_line(record.payload, out),
+        Some(record) => framing::push_line(record.text(), out),
     }
 }

@@ -170,7 +170,14 @@ fn a_line_of_our_own_is_a_record() {
         text: "a line".to_owned(),
     };
     let mut out = Vec::new();
-    write_own(Kind::Otlp, &Mapping::default(), &sender, &line, &mut out);
+    write_own(
+        Kind::Otlp,
+        &Mapping::default(),
+        &sender,
+        &line,
+        &Style::default(),
+        &mut out,
+    );
     let record = parse(&out).unwrap();
     assert_eq!(record.head.host, "relay");
     let all = fields(record.payload);

@@ -36,6 +36,7 @@ use ending::Ending;
 use keeper::Keeper;
 use mio::{Events, Poll, Token, Waker};
 use ntlm_helpers::{HELPERS, Helpers};
+use outputs::brokers::Brokers;
 use outputs::socket::OutputSocket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
@@ -55,6 +56,8 @@ const LISTENERS: usize = 0x100;
 const STATUS: usize = 0x4000;
 /// The first output's token; the next ones follow.
 const OUTPUTS: usize = 0x1_0000;
+/// The first token of a connection to a broker; the next ones follow.
+const BROKERS: usize = 0x8_0000;
 /// The token of a source's connection is this and its number.
 const SOURCES: usize = 0x100_0000;
 
@@ -138,6 +141,7 @@ struct Server {
     /// When to look again at what ends soon.
     ends_at: Instant,
     outputs: Vec<OutputSocket>,
+    brokers: Brokers,
     helpers: Option<Helpers>,
     collector: Collector,
     keeper: Keeper,
@@ -240,6 +244,7 @@ impl Server {
             tls: setup.tls,
             ends_at: Instant::now() + ENDS_TIME,
             outputs: sockets,
+            brokers: Brokers::default(),
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
             collector,
             keeper,
@@ -315,7 +320,8 @@ impl Server {
             || self.has_own_log()
             || (reading && self.sources.has_ready())
             || self.listeners.iter().any(Listener::is_ready)
-            || (0..self.outputs.len()).any(|index| self.has_work(index));
+            || (0..self.outputs.len()).any(|index| self.has_work(index))
+            || self.has_broker_work();
         if busy {
             return Some(Duration::ZERO);
         }
@@ -350,6 +356,7 @@ impl Server {
                 self.handle_answers(now);
             }
             Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
+            Token(token) if token >= BROKERS => self.note_broker_event(now, token - BROKERS, event),
             Token(token) if token >= OUTPUTS => {
                 return self.handle_output(now, token - OUTPUTS, event);
             }
@@ -416,6 +423,9 @@ impl Server {
                     }
                 }
                 Output::Link(OutputId(index), Task::Measure) => self.measure(now, index)?,
+                Output::Broker(output, broker, task) => {
+                    self.serve_broker(now, output, broker, task);
+                }
             }
         }
         Ok(())

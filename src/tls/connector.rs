@@ -25,6 +25,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 const ALERT_MAX: usize = 64;
 
 /// Makes secured connections to one receiver.
+#[derive(Clone)]
 pub struct Connector {
     tls: TlsConnector,
     name: String,
@@ -54,6 +55,13 @@ impl Connector {
     pub(crate) fn new(tls: TlsConnector, settings: &Tls) -> Self {
         let name = settings.name.clone();
         Self { tls, name }
+    }
+
+    /// From now on it is for a receiver of this name.
+    pub(crate) fn name_receiver(&mut self, name: &str) {
+        // A zone is for the connection only; no certificate has one.
+        let name = name.split_once('%').map_or(name, |(address, _)| address);
+        name.clone_into(&mut self.name);
     }
 
     /// Begins a handshake on a connection that is there.

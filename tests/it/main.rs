@@ -24,6 +24,7 @@ mod flags;
 mod hosts;
 mod http;
 mod init;
+mod kafka;
 mod kerberos;
 mod lifecycle;
 mod log;

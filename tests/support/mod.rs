@@ -14,6 +14,7 @@
 mod certificates;
 mod haproxy;
 mod hard;
+mod kafka;
 mod kdc;
 mod machine;
 mod names;
@@ -36,6 +37,7 @@ mod tally;
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use haproxy::Haproxy;
 pub(crate) use hard::{Hard, MICROSECONDS, hard_events};
+pub(crate) use kafka::{KafkaReader, KafkaRecord, MockCluster, Tansu};
 pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use names::NameServer;

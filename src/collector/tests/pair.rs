@@ -400,6 +400,8 @@ impl Pair {
                 }
                 Output::Link(id, Task::Close) => self.outputs[id.0].is_open = false,
                 Output::Link(id, Task::Measure) => self.measure(id),
+                // No output of these has brokers.
+                Output::Broker(..) => {}
             }
         }
     }

@@ -147,7 +147,7 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
     if config.log_to_outputs {
         report.line(1, "(the relay's own log goes to each of them too)");
     }
-    for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
+    for (output, connector) in plan.outputs.iter().zip(&plan.connectors) {
         report.line(1, &destination(output));
         let sample = syslog::sample(&config.mapping, &output.style(), config.wants_rendering());
         report.line(2, &format!("such as: {sample}"));

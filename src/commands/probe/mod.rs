@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "it looks at sockets, in time")]
 
 pub mod ask;
+mod kafka;
 mod speaks;
 mod tls_probe;
 
@@ -61,6 +62,7 @@ fn attempt(
                 reach(settings, connector, way, facts)
             })
         }
+        Target::Kafka(topic) => kafka::attempt(settings, topic, connector, facts),
         Target::Unix { path, stream } => {
             let connected = match stream {
                 true => UnixStream::connect(path).map(drop),

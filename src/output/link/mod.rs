@@ -8,6 +8,7 @@
 mod dial;
 mod facts;
 mod flow;
+mod kafka_topic;
 mod opening;
 mod outage;
 mod own_log;
@@ -21,17 +22,19 @@ mod tests;
 mod timing;
 
 use crate::base::clock::Now;
+use crate::output::kafka::Producer;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
 use crate::output::{Settings, Target};
 pub use dial::{Dial, Step};
 use outage::Outage;
 use rate::Rate;
-use refusing::Refusing;
+pub(in crate::output) use refusing::Refusing;
 use session::{Desk, End, Outcome, Session};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 pub use suspects::RefusedEvent;
+pub(in crate::output) use suspects::Strike;
 
 /// Bytes that may wait for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;
@@ -103,6 +106,8 @@ pub struct Link {
     look: Option<(Instant, Duration)>,
     /// The protocol, where the receiver confirms messages.
     session: Option<Box<dyn Session>>,
+    /// The brokers of a Kafka topic.
+    topic: Option<Producer>,
     /// What its receiver does not take, over all connections.
     refusing: Refusing,
     /// Batches that were delivered without a call that tells so.
@@ -121,11 +126,12 @@ impl Link {
     #[must_use]
     pub fn new(settings: Settings, now: Now) -> Self {
         let session = session::of(&settings);
+        let by_message = session.is_some() || matches!(settings.target, Target::Kafka(_));
         let refused = settings.refused.clone();
         Self {
-            queue: match session {
-                Some(_) => Queue::by_message(),
-                None => Queue::new(settings.replay),
+            queue: match by_message {
+                true => Queue::by_message(),
+                false => Queue::new(settings.replay),
             },
             refusing: Refusing::new(refused, settings.required, &settings.label),
             settled: Vec::new(),
@@ -140,6 +146,7 @@ impl Link {
             pause: FIRST_PAUSE,
             look: None,
             session,
+            topic: None,
             failing: Outage::default(),
             refused: Outage::default(),
             late: Outage::default(),
@@ -339,8 +346,9 @@ impl Link {
         }
     }
 
-    /// A session takes from the queue what it has room for.
+    /// A session takes from the queue what it has room for, the brokers of a topic do.
     fn fill(&mut self, now: Now) {
+        self.fill_topic(now);
         if let Some(session) = &mut self.session {
             session.fill(now, &mut self.queue, &mut self.refusing);
         }

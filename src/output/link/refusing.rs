@@ -14,12 +14,12 @@ const SHOWN: usize = 10;
 
 /// The refused messages of one output.
 #[derive(Debug)]
-pub(super) struct Refusing {
+pub(in crate::output) struct Refusing {
     policy: Refused,
     /// Whether sources wait for the output.
     required: bool,
     label: String,
-    pub(super) suspects: Suspects,
+    pub(in crate::output) suspects: Suspects,
     /// Batches that are to be handed back.
     failed: Vec<BatchId>,
     /// Messages that are to be appended to the file.
@@ -47,13 +47,13 @@ impl Refusing {
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(in crate::output) fn poll_timeout(&self) -> Option<Instant> {
         let times = [self.suspects.poll_timeout(), self.suspects.sweep_at()];
         times.into_iter().flatten().min()
     }
 
     /// The receiver did not take a message that is on the way.
-    pub(super) fn strike(
+    pub(in crate::output) fn strike(
         &mut self,
         now: Now,
         position: Position,
@@ -99,7 +99,7 @@ impl Refusing {
         self.let_go(position, queue, &mut Vec::new());
     }
 
-    pub(super) fn let_go(
+    pub(in crate::output) fn let_go(
         &mut self,
         position: Position,
         queue: &mut Queue,

@@ -36,7 +36,7 @@ const NAMED_MAX: usize = 16;
 
 /// What the receiver did with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Strike {
+pub(in crate::output) enum Strike {
     /// It answered with something other than 200.
     Refused(String),
     /// It answered later ones.
@@ -103,7 +103,7 @@ struct Case {
 
 /// The suspects of one output. It outlasts connections.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(in crate::output) struct Suspects {
     cases: HashMap<u64, Case>,
     /// Those on the way, by position: their case.
     flying: BTreeMap<u64, u64>,
@@ -131,17 +131,17 @@ impl Suspects {
     }
 
     /// Whether so many wait that nothing new is to be sent.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::output) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING_MAX
     }
 
     /// Whether a message waits to be sent again by itself.
-    pub(super) fn holds(&self, position: Position) -> bool {
+    pub(in crate::output) fn holds(&self, position: Position) -> bool {
         !self.waiting.is_empty() && self.waiting.contains_key(&position.0)
     }
 
     /// A message that is to be sent again now, if it is time for one.
-    pub(super) fn next_due(&self, now: Now) -> Option<Position> {
+    pub(in crate::output) fn next_due(&self, now: Now) -> Option<Position> {
         let &(_, position) = self.due.first()?;
         let is_due = self.due_at().is_some_and(|at| at <= now.monotonic);
         is_due.then_some(Position(position))
@@ -180,7 +180,7 @@ impl Suspects {
     }
 
     /// A message is on the way, for the first time or again.
-    pub(super) fn note_sent(&mut self, position: Position, message: &[u8]) {
+    pub(in crate::output) fn note_sent(&mut self, position: Position, message: &[u8]) {
         if self.cases.is_empty() {
             return;
         }
@@ -200,7 +200,7 @@ impl Suspects {
     }
 
     /// The receiver has accepted a message.
-    pub(super) fn note_accepted(&mut self, position: Position) {
+    pub(in crate::output) fn note_accepted(&mut self, position: Position) {
         self.accepted += 1;
         if self.cases.is_empty() {
             return;

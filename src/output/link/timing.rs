@@ -8,6 +8,13 @@ impl Link {
     /// When [`Link::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if let Some(topic) = &self.topic {
+            let troubles = self.troubles();
+            return troubles
+                .chain(topic.poll_timeout())
+                .chain(self.refusing.poll_timeout())
+                .min();
+        }
         match self.phase {
             Phase::Down { until }
             | Phase::LookingUp { until }
@@ -18,17 +25,26 @@ impl Link {
             Phase::Up => {
                 let look = self.look.map(|(at, _)| at);
                 let session = self.session.as_ref().and_then(|s| s.poll_timeout());
-                let troubles = [&self.failing, &self.refused, &self.late];
-                let troubles = troubles.into_iter().filter_map(Outage::poll_timeout);
+                let troubles = self.troubles();
                 let refusing = self.refusing.poll_timeout();
                 troubles.chain(look).chain(session).chain(refusing).min()
             }
         }
     }
 
+    /// When each trouble may be over.
+    fn troubles(&self) -> impl Iterator<Item = Instant> {
+        let troubles = [&self.failing, &self.refused, &self.late];
+        troubles.into_iter().filter_map(Outage::poll_timeout)
+    }
+
     /// Time has passed; calls too early are harmless.
     pub fn handle_timeout(&mut self, now: Now) -> Option<Task> {
         if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
+            return None;
+        }
+        if self.topic.is_some() {
+            self.handle_topic_timeout(now);
             return None;
         }
         match self.phase {
@@ -70,7 +86,7 @@ impl Link {
     }
 
     /// Says that a trouble is over, when it is.
-    fn note_calm(&mut self, now: Now) {
+    pub(super) fn note_calm(&mut self, now: Now) {
         let label = &self.settings.label;
         if let Some(time) = self.failing.end(now) {
             log::info!("output {label}: open again after {} s", time.as_secs());

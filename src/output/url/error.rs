@@ -67,6 +67,12 @@ pub enum Error {
     DataWithoutHeader,
     /// A private key without its certificate.
     KeyAlone,
+    /// Not `BROKER[,BROKER]/TOPIC`.
+    Topic(String),
+    /// A mechanism of SASL without a user.
+    SaslAlone,
+    /// A password that would be sent so that everyone on the way can read it.
+    Cleartext,
 }
 
 impl Error {
@@ -100,7 +106,7 @@ impl fmt::Display for Error {
             Self::Scheme { found, nearest } => {
                 write!(f, "\"{found}\" is no kind of output")?;
                 did_you_mean(f, *nearest, ":")?;
-                f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp and relp+tls in the same way, unix:PATH, file:PATH and stdout:")
+                f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp and relp+tls in the same way, kafka://BROKER/TOPIC and kafka+tls, unix:PATH, file:PATH and stdout:")
             }
             Self::Slashes => {
                 f.write_str("two slashes must follow the colon, as in tcp://syslog.example.com:601")
@@ -146,6 +152,19 @@ impl fmt::Display for Error {
             Self::DataWithoutHeader => f.write_str(
                 "sd= is for header=rfc5424, the only one with structured data; leave sd= out, or \
                  say header=rfc5424 (snare, cef and leef have rfc3164 by default)",
+            ),
+            Self::Topic(place) => write!(
+                f,
+                "\"{place}\" does not end with a topic (letters, digits, dots, hyphens and \
+                 underscores, at most 249), as in kafka://k1.example.com:9092,k2.example.com/windows-events"
+            ),
+            Self::SaslAlone => f.write_str(
+                "sasl= needs login=, a file with the user on its first line and the password on \
+                 its second",
+            ),
+            Self::Cleartext => f.write_str(
+                "sasl=plain would send the password readable for everyone on the way: write \
+                 kafka+tls, choose sasl=scram-sha-512, or add cleartext=yes",
             ),
             Self::KeyAlone => {
                 f.write_str("key= needs cert=, the certificate that the key belongs to")

@@ -11,11 +11,13 @@
 
 mod authority;
 mod error;
+mod kafka_topic;
 mod relative_path;
 mod url_parameters;
 
 use std::path::PathBuf;
 
+use crate::output::kafka;
 use crate::record;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, Header, MessageKind, StructuredData, Style};
@@ -36,6 +38,9 @@ pub const UNIX_DATAGRAM_MAX: usize = 128 * 1024;
 /// Default `max=` over RELP, in bytes: more ends the session at receivers that were not
 /// told otherwise.
 pub const RELP_MAX: usize = 128 * 1024;
+/// Default and largest `max=` of `kafka:`, in bytes: with its key and headers a message of this
+/// size is within the default of brokers (`message.max.bytes`, 1,048,588).
+pub const KAFKA_MAX: usize = 1_000_000;
 /// Default `replay=` of `tcp:` and `tls:`, in bytes: more than a receiver's socket buffer holds
 /// unread (Linux grows it to 6 MiB by itself).
 pub const REPLAY: usize = 8 * 1024 * 1024;
@@ -122,6 +127,8 @@ pub enum Target {
         /// Port, not 0.
         port: u16,
     },
+    /// A topic of a Kafka cluster, over TCP or TLS.
+    Kafka(kafka::Settings),
     /// A Unix domain socket.
     Unix {
         /// The socket, made by the receiver.
@@ -148,7 +155,7 @@ impl Target {
             Self::Udp { host, port } | Self::Tcp { host, port } | Self::Relp { host, port } => {
                 Some((host, *port))
             }
-            Self::Unix { .. } | Self::File { .. } | Self::Stdout => None,
+            Self::Kafka(_) | Self::Unix { .. } | Self::File { .. } | Self::Stdout => None,
         }
     }
 }
@@ -172,8 +179,16 @@ impl Settings {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let choices = Choices::parse(scheme, query)?;
         let target = scheme.target(place, &choices)?;
-        let message = choices.message.unwrap_or(message);
-        let header = choices.header.unwrap_or(message.default_header());
+        // Whoever reads a topic wants all of an event, and no header of syslog.
+        let is_record = matches!(target, Target::Kafka(_));
+        let message = match is_record {
+            true => choices.message.unwrap_or(MessageKind::Json),
+            false => choices.message.unwrap_or(message),
+        };
+        let header = match is_record {
+            true => choices.header.unwrap_or(Header::None),
+            false => choices.header.unwrap_or(message.default_header()),
+        };
         if choices.data.is_some() && header != Header::Rfc5424 {
             return Err(Error::DataWithoutHeader);
         }
@@ -191,7 +206,7 @@ impl Settings {
                 .then(|| choices.tls(&target))
                 .transpose()?,
             refused: choices.refused.unwrap_or_default(),
-            record: None,
+            record: is_record.then_some(record::Kind::Kafka),
             target,
             label: url.to_owned(),
         })
@@ -219,6 +234,8 @@ enum Scheme {
     Tls,
     Relp,
     RelpTls,
+    Kafka,
+    KafkaTls,
     Unix,
     File,
     Stdout,
@@ -226,8 +243,17 @@ enum Scheme {
 
 impl Scheme {
     /// All of them, for messages.
-    const WORDS: [&'static str; 8] = [
-        "udp", "tcp", "tls", "relp", "relp+tls", "unix", "file", "stdout",
+    const WORDS: [&'static str; 10] = [
+        "udp",
+        "tcp",
+        "tls",
+        "relp",
+        "relp+tls",
+        "kafka",
+        "kafka+tls",
+        "unix",
+        "file",
+        "stdout",
     ];
 
     fn parse(word: &str) -> Result<Self, Error> {
@@ -237,6 +263,8 @@ impl Scheme {
             "tls" => Ok(Self::Tls),
             "relp" => Ok(Self::Relp),
             "relp+tls" => Ok(Self::RelpTls),
+            "kafka" => Ok(Self::Kafka),
+            "kafka+tls" => Ok(Self::KafkaTls),
             "unix" => Ok(Self::Unix),
             "file" => Ok(Self::File),
             "stdout" => Ok(Self::Stdout),
@@ -245,7 +273,7 @@ impl Scheme {
     }
 
     fn is_secured(self) -> bool {
-        matches!(self, Self::Tls | Self::RelpTls)
+        matches!(self, Self::Tls | Self::RelpTls | Self::KafkaTls)
     }
 
     /// The names of the settings it knows.
@@ -272,6 +300,23 @@ impl Scheme {
             Self::File => &[
                 "escape", "header", "max", "message", "required", "sd", "sync",
             ],
+            Self::Kafka => &[
+                "cleartext",
+                "compress",
+                "escape",
+                "header",
+                "login",
+                "max",
+                "message",
+                "refused",
+                "required",
+                "sasl",
+                "sd",
+            ],
+            Self::KafkaTls => &[
+                "ca", "cert", "compress", "escape", "header", "key", "login", "max", "message",
+                "name", "refused", "required", "sasl", "sd",
+            ],
         }
     }
 
@@ -282,6 +327,9 @@ impl Scheme {
             Self::Tls => host_and_port(place, 6514).map(|(host, port)| Target::Tcp { host, port }),
             Self::Relp | Self::RelpTls => {
                 host_and_port(place, 2514).map(|(host, port)| Target::Relp { host, port })
+            }
+            Self::Kafka | Self::KafkaTls => {
+                kafka_topic::settings(place, choices, self == Self::KafkaTls).map(Target::Kafka)
             }
             Self::Unix => Ok(Target::Unix {
                 path: path("unix", place)?,
@@ -328,7 +376,7 @@ fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
             };
         }
         // RELP has frames of its own around them.
-        Target::Relp { .. } => Framing::Datagram,
+        Target::Relp { .. } | Target::Kafka(_) => Framing::Datagram,
         Target::Tcp { .. } => Framing::OctetCounting,
         Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,
     };
@@ -339,6 +387,7 @@ fn default_max(target: &Target) -> Option<usize> {
     match target {
         Target::Udp { .. } => Some(UDP_MAX),
         Target::Relp { .. } => Some(RELP_MAX),
+        Target::Kafka(_) => Some(KAFKA_MAX),
         Target::Unix { stream: false, .. } => Some(UNIX_DATAGRAM_MAX),
         _ => None,
     }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::{
-    Authority, Error, LEAST_MAX, MOST_REPLAY, Refused, Scheme, Target, Tls, UDP_MAX, is_host_name,
+    Authority, Error, KAFKA_MAX, LEAST_MAX, MOST_REPLAY, Refused, Scheme, Target, Tls, UDP_MAX,
+    is_host_name,
 };
+use crate::protocol::kafka::{Compression, Mechanism};
 use crate::protocol::relp;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, Header, MessageKind, StructuredData};
@@ -23,6 +25,10 @@ pub(super) struct Choices {
     pub(super) stream: Option<bool>,
     pub(super) sync: Option<bool>,
     pub(super) refused: Option<Refused>,
+    pub(super) cleartext: Option<bool>,
+    pub(super) compression: Option<Compression>,
+    pub(super) login: Option<PathBuf>,
+    pub(super) mechanism: Option<Mechanism>,
     name: Option<String>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -65,6 +71,10 @@ impl Choices {
             return Err(Error::setting(name, allowed));
         };
         let fresh = match name {
+            "cleartext" => put(&mut self.cleartext, yes_or_no(name, value)?),
+            "compress" => put(&mut self.compression, compression(value)?),
+            "login" => put(&mut self.login, file(name, value)?),
+            "sasl" => put(&mut self.mechanism, mechanism(value)?),
             "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
             "header" => put(&mut self.header, header(value)?),
@@ -129,6 +139,19 @@ fn header(value: &str) -> Result<Header, Error> {
     Header::from_name(value).ok_or_else(|| Error::value("header", value, allowed))
 }
 
+fn compression(value: &str) -> Result<Compression, Error> {
+    let mut names = Compression::NAMES.iter();
+    let found = names.find_map(|(name, compression)| (*name == value).then_some(*compression));
+    found.ok_or_else(|| Error::value("compress", value, "none, gzip, lz4 or zstd"))
+}
+
+fn mechanism(value: &str) -> Result<Mechanism, Error> {
+    let mut names = Mechanism::NAMES.iter();
+    let found = names.find_map(|(name, mechanism)| (*name == value).then_some(*mechanism));
+    let allowed = "plain, scram-sha-256 or scram-sha-512";
+    found.ok_or_else(|| Error::value("sasl", value, allowed))
+}
+
 fn stream(value: &str) -> Result<bool, Error> {
     match value {
         "stream" => Ok(true),
@@ -165,7 +188,11 @@ fn server_name(value: &str) -> Result<String, Error> {
 
 fn file(name: &'static str, value: &str) -> Result<PathBuf, Error> {
     if value.is_empty() || value.contains('\0') {
-        return Err(Error::value(name, value, "the path of a PEM file"));
+        let allowed = match name {
+            "login" => "the path of a file",
+            _ => "the path of a PEM file",
+        };
+        return Err(Error::value(name, value, allowed));
     }
     Ok(PathBuf::from(value))
 }
@@ -182,6 +209,7 @@ fn max(scheme: Scheme, value: &str) -> Result<usize, Error> {
     let most = match scheme {
         Scheme::Udp => Some(UDP_MAX),
         Scheme::Relp | Scheme::RelpTls => Some(relp::DATA_MAX),
+        Scheme::Kafka | Scheme::KafkaTls => Some(KAFKA_MAX),
         _ => None,
     };
     bytes("max", value, LEAST_MAX, most)

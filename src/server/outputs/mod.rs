@@ -1,6 +1,7 @@
 //! The loop's side of the outputs: what their sockets tell goes to the collector,
 //! what the collector's links offer goes to their sockets.
 
+pub(super) mod brokers;
 mod early;
 mod files;
 pub(crate) mod socket;
@@ -9,7 +10,7 @@ use crate::base::clock::Now;
 use crate::collector::{Input, OutputId};
 use crate::output::Refused;
 use crate::output::link::Link;
-use crate::server::{Error, Server};
+use crate::server::{BROKERS, Error, Server};
 use socket::{Opening, Writing};
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +44,10 @@ impl Server {
 
     pub(super) fn handle_resolved(&mut self, now: Now) {
         while let Some((index, found)) = self.resolver.poll_answer() {
+            if let Some(asker) = index.checked_sub(BROKERS) {
+                self.handle_broker_resolved(now, asker, found);
+                continue;
+            }
             let id = OutputId(index);
             match found {
                 Ok(addresses) => self.handle(now, &Input::Resolved(id, Ok(&addresses))),
@@ -182,6 +187,7 @@ impl Server {
                 self.measure(now, index)?;
             }
         }
+        self.serve_brokers(now);
         Ok(())
     }
 

@@ -103,6 +103,24 @@ impl OutputSocket {
         }
     }
 
+    /// Another one for the same output.
+    pub(super) fn like(&self, token: Token) -> Self {
+        Self::new(token, self.settings.clone(), self.connector.clone())
+    }
+
+    pub(super) fn connector(&self) -> Option<&Connector> {
+        self.connector.as_ref()
+    }
+
+    /// Whose certificate the receiver must have from now on, unless the URL says so.
+    pub(super) fn name_receiver(&mut self, host: &str) {
+        if let (Some(connector), Some(tls)) = (&mut self.connector, &self.settings.tls)
+            && tls.name.is_empty()
+        {
+            connector.name_receiver(host);
+        }
+    }
+
     pub(in crate::server) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -144,7 +162,7 @@ impl OutputSocket {
     pub(super) fn open(&mut self, registry: &Registry) -> io::Result<Opening> {
         self.begin();
         let channel = match &self.settings.target {
-            Target::Tcp { .. } | Target::Relp { .. } | Target::Udp { .. } => {
+            Target::Tcp { .. } | Target::Relp { .. } | Target::Kafka(_) | Target::Udp { .. } => {
                 return Err(io::Error::other("it has an address, and none was chosen"));
             }
             Target::Unix { path, stream: true } => Channel::Unix(UnixStream::connect(path)?),

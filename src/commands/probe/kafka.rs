@@ -1,0 +1,181 @@
+//! Asks brokers as the relay does, without a message: versions, the user, the topic.
+
+use super::{Line, Way, connect, open, took, try_each};
+use crate::base::clock::Now;
+use crate::output::Settings;
+use crate::output::kafka::{self, Connection, Context, Reply};
+use crate::output::link::Dial;
+use crate::protocol::kafka::{Api, Metadata};
+use crate::tls::connector::Connector;
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Leaders that are connected to.
+const LEADERS: usize = 16;
+/// How long each of them may take.
+const LEADER_TIME: Duration = Duration::from_secs(5);
+
+/// Whether the topic would take events.
+pub(super) fn attempt(
+    settings: &Settings,
+    topic: &kafka::Settings,
+    connector: Option<&Connector>,
+    facts: &mut Vec<String>,
+) -> Result<(), String> {
+    let mut reasons = Vec::new();
+    for (host, port) in &topic.brokers {
+        let (settings, connector) = for_host(settings, connector, host);
+        let place = (host.as_str(), *port);
+        let mut found = None;
+        let tried = try_each(&mut Dial::new(Some(place)), place, facts, |way, facts| {
+            let line = open(&settings, connector.as_ref(), way, facts)?;
+            found = Some(ask(line, topic, facts)?);
+            Ok(())
+        });
+        match (tried, found) {
+            (Ok(()), Some(found)) => return judge(topic, &found, facts),
+            (tried, _) => reasons.extend(tried.err().map(|why| format!("{host}:{port}: {why}"))),
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+/// With TLS each broker has a certificate of its own.
+fn for_host(
+    settings: &Settings,
+    connector: Option<&Connector>,
+    host: &str,
+) -> (Settings, Option<Connector>) {
+    let (mut settings, mut connector) = (settings.clone(), connector.cloned());
+    if let (Some(tls), Some(connector)) = (&mut settings.tls, &mut connector)
+        && tls.name.is_empty()
+    {
+        host.clone_into(&mut tls.name);
+        connector.name_receiver(host);
+    }
+    (settings, connector)
+}
+
+fn ask(
+    mut line: Line,
+    topic: &kafka::Settings,
+    facts: &mut Vec<String>,
+) -> Result<Metadata, String> {
+    let begun = Instant::now();
+    let mut connection = Connection::new("", 0);
+    connection.handle_opened(now());
+    loop {
+        for reply in exchange(&mut line, &mut connection, topic)? {
+            match reply {
+                Reply::Up => {
+                    let user = topic.mechanism.zip(topic.login.as_ref());
+                    let user = user.map_or_else(String::new, |(mechanism, login)| {
+                        format!(", as {} ({})", login.user, mechanism.name())
+                    });
+                    facts.push(format!("Kafka{user} ({})", took(begun)));
+                    connection
+                        .version(Api::Produce)
+                        .map_err(|e| e.to_string())?;
+                    if connection.version(Api::InitProducerId).is_err() {
+                        facts.push("it knows no idempotent producers".to_owned());
+                    }
+                    let asked = connection.ask_metadata(now(), &topic.topic);
+                    asked.map_err(|error| error.to_string())?;
+                }
+                Reply::Metadata(found) => return Ok(found),
+                Reply::ProducerId(_) | Reply::Produced(_) => {}
+            }
+        }
+    }
+}
+
+/// Says what is to be said, and takes in what comes.
+fn exchange(
+    line: &mut Line,
+    connection: &mut Connection,
+    topic: &kafka::Settings,
+) -> Result<Vec<Reply>, String> {
+    while !connection.outgoing().is_empty() {
+        let count = line.write(connection.outgoing());
+        connection.handle_written(count.map_err(|error| error.to_string())?);
+    }
+    let mut buffer = [0; 16 * 1024];
+    let count = match line.read(&mut buffer) {
+        Ok(0) => {
+            return Err(
+                "the broker closed the connection instead of answering: does this listener want \
+                 TLS (kafka+tls), or SASL (?login=)?"
+                    .to_owned(),
+            );
+        }
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            return Err("no answer in Kafka: is this port a broker's, and without TLS?".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut random = [0; 32];
+    rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut random)
+        .map_err(|error| error.to_string())?;
+    let login = topic.mechanism.zip(topic.login.clone());
+    let context = Context {
+        topic: &topic.topic,
+        login: login.as_ref(),
+        random,
+    };
+    let bytes = buffer.get(..count).unwrap_or_default();
+    let replies = connection.handle_received(now(), bytes, &context);
+    replies.map_err(|error| error.to_string())
+}
+
+/// Whether the topic is there, and its leaders are.
+fn judge(topic: &kafka::Settings, found: &Metadata, facts: &mut Vec<String>) -> Result<(), String> {
+    let name = &topic.topic;
+    if !found.code.is_good() {
+        return Err(format!("topic {name}: {}", found.code));
+    }
+    let led = found.partitions.iter().filter(|p| p.leader >= 0);
+    let leaders: BTreeSet<_> = led.clone().map(|p| p.leader).collect();
+    let (count, led) = (found.partitions.len(), led.count());
+    facts.push(format!(
+        "topic {name}: {count} partitions, led by {} of {} brokers",
+        leaders.len(),
+        found.brokers.len()
+    ));
+    if led < count || count == 0 {
+        return Err(format!(
+            "topic {name}: {} of its partitions have no leader: are all brokers up?",
+            count - led
+        ));
+    }
+    let brokers = found.brokers.iter().filter(|b| leaders.contains(&b.id));
+    for broker in brokers.take(LEADERS) {
+        let port = u16::try_from(broker.port).unwrap_or(0);
+        let place = (broker.host.as_str(), port);
+        let mut seen = Vec::new();
+        let reached = try_each(
+            &mut Dial::new(Some(place)),
+            place,
+            &mut seen,
+            |way, facts| {
+                let time = way.time.min(LEADER_TIME);
+                connect(Way { time, ..way }, facts).map(drop)
+            },
+        );
+        reached.map_err(|why| {
+            format!(
+                "broker {} calls itself {}:{port} (advertised.listeners), and there: {why}",
+                broker.id, broker.host
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn now() -> Now {
+    Now {
+        monotonic: Instant::now(),
+        wall: SystemTime::now(),
+    }
+}

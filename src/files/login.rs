@@ -1,0 +1,80 @@
+//! The file of `?login=` of an output: the user on its first line, the password on its second.
+
+use crate::protocol::kafka::Login;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Permission bits of users who are neither owner nor group.
+const OTHERS: u32 = 0o007;
+
+/// Why there is no login in a file.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Read(PathBuf, io::Error),
+    /// It has not two lines with something on them, and nothing more.
+    Lines(PathBuf),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Lines(path) => write!(
+                f,
+                "{}: the user must stand on the first line, the password on the second, and \
+                 nothing after it",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads the file at `path`. Logs a warning if everyone on this machine can read it too.
+///
+/// # Errors
+/// The file cannot be read, or is not two lines.
+pub fn load(path: &Path) -> Result<Login, Error> {
+    let unreadable = |error| Error::Read(path.to_owned(), error);
+    let mode = fs::metadata(path).map_err(unreadable)?.mode();
+    if mode & OTHERS != 0 {
+        log::warn!("{}: everyone may read this password", path.display());
+    }
+    #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
+    parse(&text).ok_or_else(|| Error::Lines(path.to_owned()))
+}
+
+fn parse(text: &str) -> Option<Login> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.lines();
+    let (user, password) = (lines.next()?, lines.next()?);
+    let is_whole = !user.is_empty() && !password.is_empty() && lines.all(str::is_empty);
+    is_whole.then(|| Login {
+        user: user.to_owned(),
+        password: Zeroizing::new(password.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_are_taken_as_they_stand() {
+        for text in ["u\np w \n", "u\r\np w \r\n\r\n", "\u{feff}u\np w "] {
+            let login = parse(text).unwrap();
+            assert_eq!(login.user, "u");
+            assert_eq!(login.password.as_str(), "p w ");
+        }
+        for text in ["", "u", "u\n", "\np\n", "u\n\n", "u\np\nmore"] {
+            assert!(parse(text).is_none(), "{text:?}");
+        }
+    }
+}

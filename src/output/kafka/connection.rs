@@ -1,0 +1,490 @@
+//! The connection to one broker: from a name to requests and their answers.
+
+use crate::base::clock::Now;
+use crate::output::link::{Dial, Step, Task};
+use crate::protocol::kafka::{
+    ANSWER_MAX, Api, Code, Error, Login, Mechanism, Metadata, Produced, ProducerId, Sasl, Versions,
+    parse_produced, parse_producer_id, parse_sasl_authenticate, parse_sasl_handshake,
+    push_init_producer_id, push_metadata, push_request, push_sasl_authenticate,
+    push_sasl_handshake,
+};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// First pause before a broker is connected to again; doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// A broker that owes an answer and says nothing for so long is given up: more than it has
+/// itself for its replicas ([`PRODUCE_TIME`](super::PRODUCE_TIME)).
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not wanted.
+    Idle,
+    Down {
+        until: Instant,
+    },
+    LookingUp {
+        until: Instant,
+    },
+    /// `reached`: the broker has accepted the connection, and TLS begins.
+    Opening {
+        until: Instant,
+        reached: bool,
+    },
+    /// Connected; versions are asked for, and the user is authenticated.
+    Greeting {
+        until: Instant,
+    },
+    Up,
+}
+
+/// What an answer is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Versions,
+    Handshake,
+    Authenticate,
+    Metadata { version: i16 },
+    ProducerId,
+    Produce { version: i16 },
+}
+
+/// What a broker has answered.
+#[derive(Debug)]
+pub enum Reply {
+    /// Requests may be sent.
+    Up,
+    /// Brokers and leaders.
+    Metadata(Metadata),
+    /// A number for an idempotent producer, or why there is none.
+    ProducerId(Result<ProducerId, Code>),
+    /// What became of batches.
+    Produced(Vec<Produced>),
+}
+
+/// What answers are read with.
+pub struct Context<'a> {
+    /// The topic that metadata are of.
+    pub topic: &'a str,
+    /// How the user is authenticated, if one is.
+    pub login: Option<&'a (Mechanism, Login)>,
+    /// Bytes that nobody can know; used once.
+    pub random: [u8; 32],
+}
+
+/// One broker.
+#[derive(Debug)]
+pub struct Connection {
+    host: String,
+    port: u16,
+    dial: Dial,
+    phase: Phase,
+    pause: Duration,
+    /// Whether it leads a partition.
+    pub(super) is_leader: bool,
+    outgoing: Vec<u8>,
+    written: usize,
+    /// The start of an answer that has not come wholly.
+    held: Vec<u8>,
+    correlation: i32,
+    /// Requests without an answer; brokers answer in order.
+    waiting: VecDeque<(i32, Request)>,
+    answer_by: Option<Instant>,
+    versions: Versions,
+    sasl: Option<Sasl>,
+}
+
+impl Connection {
+    /// The way to a broker that is not connected to yet.
+    #[must_use]
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            dial: Dial::new(Some((host, port))),
+            phase: Phase::Idle,
+            pause: FIRST_PAUSE,
+            is_leader: false,
+            outgoing: Vec::new(),
+            written: 0,
+            held: Vec::new(),
+            correlation: 0,
+            waiting: VecDeque::new(),
+            answer_by: None,
+            versions: Versions::default(),
+            sasl: None,
+        }
+    }
+
+    pub(super) fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Whether it is neither up nor on the way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Down { .. })
+    }
+
+    /// Whether it was not wanted so far.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    /// Whether it may be begun now.
+    pub(super) fn may_begin(&self, now: Now) -> bool {
+        match self.phase {
+            Phase::Idle => true,
+            Phase::Down { until } => until <= now.monotonic,
+            _ => false,
+        }
+    }
+
+    /// Whether the broker owes an answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The version in which a request goes to this broker.
+    ///
+    /// # Errors
+    /// It has none that is known here.
+    pub fn version(&self, api: Api) -> Result<i16, Error> {
+        self.versions.of(api)
+    }
+
+    /// Takes the first step towards it, or the next one.
+    pub(super) fn begin(&mut self, now: Now) -> Option<Task> {
+        let step = self.dial.go_on();
+        self.take_step(now, step)
+    }
+
+    fn take_step(&mut self, now: Now, step: Step) -> Option<Task> {
+        match step {
+            Step::Connect(address) => {
+                self.phase = Phase::Opening {
+                    until: now.monotonic + self.dial.step_time(),
+                    reached: false,
+                };
+                Some(Task::Connect(address))
+            }
+            Step::LookUp | Step::Wait | Step::Open => {
+                self.phase = Phase::LookingUp {
+                    until: now.monotonic + self.dial.look_up_time(),
+                };
+                (step == Step::LookUp).then_some(Task::LookUp)
+            }
+        }
+    }
+
+    /// The addresses of its name, or why there are none, in time or late. An error is the
+    /// reason why it cannot be connected to.
+    pub(super) fn handle_resolved(
+        &mut self,
+        now: Now,
+        found: Result<&[SocketAddr], &str>,
+    ) -> Result<Option<Task>, String> {
+        self.dial.handle_resolved(found.unwrap_or_default());
+        if !matches!(self.phase, Phase::LookingUp { .. }) {
+            return Ok(None);
+        }
+        if !self.dial.is_known() {
+            let why = found.err().unwrap_or("the name has no address");
+            return Err(why.to_owned());
+        }
+        let step = self.dial.next_known();
+        Ok(self.take_step(now, step))
+    }
+
+    pub(super) fn handle_reached(&mut self, now: Now) {
+        if let Phase::Opening { until, reached } = &mut self.phase {
+            *until = now.monotonic + self.dial.step_time();
+            *reached = true;
+        }
+    }
+
+    /// It is connected: the broker says what it knows before anything else.
+    pub fn handle_opened(&mut self, now: Now) {
+        self.clear();
+        self.phase = Phase::Greeting {
+            until: now.monotonic + self.dial.step_time(),
+        };
+        self.send(now, Request::Versions, Api::ApiVersions, 0, |_| {});
+    }
+
+    fn clear(&mut self) {
+        self.outgoing.clear();
+        self.written = 0;
+        self.held.clear();
+        self.waiting.clear();
+        self.answer_by = None;
+        self.sasl = None;
+    }
+
+    /// It is gone, or was never there. Answers with the next step, if another address is
+    /// tried at once.
+    pub(super) fn handle_failed(&mut self, now: Now, reason: &str) -> Result<Option<Task>, String> {
+        let was_up = self.is_up();
+        let others = self.dial.handle_failed(reason);
+        self.clear();
+        if others && !was_up {
+            return Ok(self.begin(now));
+        }
+        let reasons = self.dial.reasons().unwrap_or_else(|| reason.to_owned());
+        self.phase = Phase::Down {
+            until: now.monotonic + self.pause,
+        };
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Err(reasons)
+    }
+
+    /// The broker has ended a connection on which nothing was asked for a while.
+    pub(super) fn handle_idle_end(&mut self) {
+        self.dial.handle_failed("closed");
+        self.clear();
+        self.phase = Phase::Idle;
+    }
+
+    /// The broker has done what it was asked for: it works.
+    pub(super) fn note_good(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// What to write next.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.outgoing.get(self.written..).unwrap_or_default()
+    }
+
+    /// `count` bytes of it were written.
+    pub fn handle_written(&mut self, count: usize) {
+        self.written = (self.written + count).min(self.outgoing.len());
+        if self.written == self.outgoing.len() {
+            self.outgoing.clear();
+            self.written = 0;
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
+        request: Request,
+        api: Api,
+        version: i16,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
+        push_request(&mut self.outgoing, api, version, self.correlation, write);
+        self.waiting.push_back((self.correlation, request));
+        self.answer_by.get_or_insert(now.monotonic + ANSWER_TIME);
+    }
+
+    /// Asks for brokers and leaders.
+    ///
+    /// # Errors
+    /// The broker cannot be asked.
+    pub fn ask_metadata(&mut self, now: Now, topic: &str) -> Result<(), Error> {
+        let version = self.version(Api::Metadata)?;
+        let request = Request::Metadata { version };
+        self.send(now, request, Api::Metadata, version, |out| {
+            push_metadata(out, topic);
+        });
+        Ok(())
+    }
+
+    pub(super) fn ask_producer_id(&mut self, now: Now) -> Result<(), Error> {
+        let version = self.version(Api::InitProducerId)?;
+        let api = Api::InitProducerId;
+        self.send(
+            now,
+            Request::ProducerId,
+            api,
+            version,
+            push_init_producer_id,
+        );
+        Ok(())
+    }
+
+    /// Sends batches; `write` appends the body.
+    pub(super) fn produce(
+        &mut self,
+        now: Now,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let version = self.version(Api::Produce)?;
+        self.send(
+            now,
+            Request::Produce { version },
+            Api::Produce,
+            version,
+            write,
+        );
+        Ok(())
+    }
+
+    /// Takes in what the broker has sent.
+    ///
+    /// # Errors
+    /// The broker breaks the protocol, or lets us not in.
+    pub fn handle_received(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Vec<Reply>, Error> {
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(bytes);
+        let mut replies = Vec::new();
+        let mut rest = held.as_slice();
+        while let Some((answer, after)) = split_answer(rest)? {
+            replies.extend(self.handle_answer(now, answer, context)?);
+            rest = after;
+        }
+        let used = held.len().saturating_sub(rest.len());
+        held.drain(..used);
+        self.held = held;
+        Ok(replies)
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Now,
+        answer: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Option<Reply>, Error> {
+        let Some((number, body)) = answer.split_first_chunk() else {
+            return Err(Error::Cut("a request", answer.len()));
+        };
+        let number = i32::from_be_bytes(*number);
+        let (due, request) = self.waiting.pop_front().ok_or(Error::Unasked)?;
+        if number != due {
+            return Err(Error::Correlation(number));
+        }
+        self.answer_by = self.is_waiting().then(|| now.monotonic + ANSWER_TIME);
+        Ok(match request {
+            Request::Versions => {
+                self.versions = Versions::parse(body)?;
+                self.handle_versions(now, context)?
+            }
+            Request::Handshake => {
+                parse_sasl_handshake(body)?;
+                self.authenticate(now, None)?
+            }
+            Request::Authenticate => {
+                let token = parse_sasl_authenticate(body)?;
+                self.authenticate(now, Some(token))?
+            }
+            Request::Metadata { version } => {
+                let found = Metadata::parse(body, version, context.topic)?;
+                Some(Reply::Metadata(found))
+            }
+            Request::ProducerId => Some(Reply::ProducerId(parse_producer_id(body)?)),
+            Request::Produce { version } => Some(Reply::Produced(parse_produced(body, version)?)),
+        })
+    }
+
+    fn handle_versions(&mut self, now: Now, context: &Context<'_>) -> Result<Option<Reply>, Error> {
+        let Some((mechanism, login)) = context.login else {
+            return Ok(Some(self.handle_up()));
+        };
+        let version = self.version(Api::SaslHandshake)?;
+        self.sasl = Some(Sasl::new(*mechanism, login.clone(), &context.random));
+        let api = Api::SaslHandshake;
+        self.send(now, Request::Handshake, api, version, |out| {
+            push_sasl_handshake(out, mechanism.name());
+        });
+        Ok(None)
+    }
+
+    fn authenticate(&mut self, now: Now, token: Option<&[u8]>) -> Result<Option<Reply>, Error> {
+        let version = self.version(Api::SaslAuthenticate)?;
+        let Some(sasl) = &mut self.sasl else {
+            return Ok(None);
+        };
+        let next = match token {
+            None => Some(sasl.first()),
+            Some(token) => sasl.answer(token)?,
+        };
+        let Some(message) = next else {
+            return Ok(Some(self.handle_up()));
+        };
+        let api = Api::SaslAuthenticate;
+        self.send(now, Request::Authenticate, api, version, |out| {
+            push_sasl_authenticate(out, &message);
+        });
+        Ok(None)
+    }
+
+    fn handle_up(&mut self) -> Reply {
+        self.sasl = None;
+        self.dial.handle_up();
+        self.phase = Phase::Up;
+        Reply::Up
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Down { until }
+            | Phase::LookingUp { until }
+            | Phase::Opening { until, .. }
+            | Phase::Greeting { until } => Some(until),
+            Phase::Up => self.answer_by,
+        }
+    }
+
+    /// Why it is given up now, if it is; a look-up that is late goes on with what is known.
+    pub(super) fn late_reason(&mut self, now: Now) -> Option<String> {
+        if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
+            return None;
+        }
+        let reason = match self.phase {
+            Phase::Idle | Phase::Down { .. } => return None,
+            Phase::LookingUp { .. } => {
+                let name = self.dial.name();
+                return Some(format!("no answer from the name server about {name} yet"));
+            }
+            Phase::Opening { reached: true, .. } => {
+                "no answer to the TLS handshake in time; does it speak TLS?"
+            }
+            Phase::Opening { .. } => "no connection in time",
+            Phase::Greeting { .. } => {
+                "the broker does not answer; is this port a broker's, and does the URL say kafkas \
+                 if it speaks TLS?"
+            }
+            Phase::Up => "the broker has stopped answering",
+        };
+        Some(reason.to_owned())
+    }
+
+    /// The step after a look-up that is late, if an address is known from before.
+    pub(super) fn step_over_look_up(&mut self, now: Now) -> Option<Task> {
+        if !matches!(self.phase, Phase::LookingUp { .. }) || !self.dial.is_known() {
+            return None;
+        }
+        let step = self.dial.next_known();
+        self.take_step(now, step)
+    }
+}
+
+/// One answer, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
+/// The first answer in `bytes` without its length, and what follows it.
+fn split_answer(bytes: &[u8]) -> Result<Option<Split<'_>>, Error> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Ok(None);
+    };
+    let length = i32::from_be_bytes(*length);
+    match usize::try_from(length) {
+        Ok(count) if (4..=ANSWER_MAX).contains(&count) => Ok(rest.split_at_checked(count)),
+        _ => Err(Error::Length(length)),
+    }
+}

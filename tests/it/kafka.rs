@@ -1,0 +1,197 @@
+//! To Kafka: a real broker (tansu), and librdkafka's mock cluster for what one broker in
+//! memory cannot show. Every event arrives, and those of a host in order.
+
+use crate::support::{
+    KafkaReader, KafkaRecord, LineEnds, MockCluster, Offer, Proxy, Record, Relay, Source, Tansu,
+    TempDir, assert_samples, free_port, numbered_event, parse_line, samples, send_samples,
+    wait_for,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+const MACHINE: &str = "ws-07.example.test";
+const BATCH: usize = 10;
+
+#[test]
+fn a_broker_gets_every_event_once_whatever_the_compression() {
+    let broker = Tansu::start(3, &[]);
+    let reader = KafkaReader::start(&broker.brokers(), &[]);
+    for (round, compression) in ["none", "gzip", "lz4", "zstd"].iter().enumerate() {
+        let dir = TempDir::new();
+        let output = format!(
+            "kafka://{}/events?compress={compression}&message=text&header=rfc5424",
+            broker.brokers()
+        );
+        let relay = Relay::start(&dir, &["--output", &output]);
+        send_samples(&relay);
+        let count = samples().len();
+        let records = reader.wait_for((round + 1) * count);
+        let records: Vec<_> = records.iter().skip(round * count).collect();
+        let lines: Vec<Record> = records.iter().map(|r| syslog_record(r)).collect();
+        assert_samples(&lines, LineEnds::Kept);
+        for (record, line) in records.iter().zip(&lines) {
+            assert_eq!(record.key, line.hostname, "{record:?}");
+            assert_eq!(record.headers["host"], line.hostname);
+            assert_eq!(record.headers.get("event_id").unwrap(), &line.message_id);
+        }
+    }
+}
+
+fn syslog_record(record: &KafkaRecord) -> Record {
+    Record::from(&parse_line(record.value.as_bytes()).unwrap())
+}
+
+#[test]
+fn nothing_is_lost_and_hosts_stay_in_order_while_the_broker_stops_and_connections_are_cut() {
+    let port = free_port();
+    let proxy = Proxy::to(port);
+    let broker = Tansu::start_behind(port, proxy.port(), 3, &[]);
+    let dir = TempDir::new();
+    let output = format!("kafka://127.0.0.1:{}/events", proxy.port());
+    let relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
+    let hosts: Vec<_> = (0..3).map(|n| format!("ws-{n}.example.test")).collect();
+    let mut sources: Vec<_> = hosts.iter().map(|host| subscribe(&relay, host)).collect();
+    for batch in 0..40 {
+        match batch % 10 {
+            3 => proxy.strike(crate::support::Fault::Cut),
+            5 => proxy.strike(crate::support::Fault::Reset),
+            8 => {
+                broker.signal(Signal::STOP);
+                std::thread::sleep(std::time::Duration::from_millis(700));
+                broker.signal(Signal::CONT);
+            }
+            _ => {}
+        }
+        for (host, (source, offer)) in hosts.iter().zip(&mut sources) {
+            deliver(source, offer, host, batch);
+        }
+    }
+    let reader = KafkaReader::start(&broker.brokers(), &[]);
+    check_all(&reader, &hosts, 40);
+}
+
+#[test]
+fn leaders_move_and_brokers_go_and_come_mock_cluster() {
+    let mut cluster = MockCluster::start(3, 4);
+    let dir = TempDir::new();
+    let output = format!("kafka://{}/events", cluster.brokers());
+    let relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
+    let hosts: Vec<_> = (0..4).map(|n| format!("ws-{n}.example.test")).collect();
+    let mut sources: Vec<_> = hosts.iter().map(|host| subscribe(&relay, host)).collect();
+    for batch in 0..40 {
+        match batch {
+            5 => (0..4).for_each(|p| cluster.command(&format!("leader {p} 2"))),
+            10 => (0..4).for_each(|p| cluster.command(&format!("leader {p} {}", p % 3 + 1))),
+            // Produce: not the leader, timed out, too few replicas, out of sequence.
+            15 => cluster.command("errors 0 6 7 19 20 45 5 3"),
+            // Metadata: not yet.
+            20 => {
+                cluster.command("errors 3 5 3");
+                cluster.command("leader 0 3");
+            }
+            25 => {
+                cluster.command("down 1");
+                (0..4).for_each(|p| cluster.command(&format!("leader {p} 2")));
+            }
+            30 => cluster.command("up 1"),
+            35 => {
+                cluster.command("down 2");
+                cluster.command("up 2");
+            }
+            _ => {}
+        }
+        for (host, (source, offer)) in hosts.iter().zip(&mut sources) {
+            deliver(source, offer, host, batch);
+        }
+    }
+    let reader = KafkaReader::start(cluster.brokers(), &[]);
+    check_all(&reader, &hosts, 40);
+}
+
+#[test]
+fn a_record_that_is_refused_does_not_hold_the_others_up_mock_cluster() {
+    let mut cluster = MockCluster::start(1, 1);
+    let dir = TempDir::new();
+    let file = dir.file("refused");
+    let output = format!("kafka://{}/events?refused=file:{file}", cluster.brokers());
+    let mut relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
+    let (mut source, offer) = subscribe(&relay, MACHINE);
+    relay.process.wait_for_log(": open");
+    // The batch of ten, then the parts that it is cut into: the first event alone is refused,
+    // three times.
+    cluster.command("errors 0 10 10 10 10 10 0 0 0 0 10 10");
+    deliver(&mut source, &offer, MACHINE, 0);
+    relay
+        .process
+        .wait_for_log("refuses an event of ws-07.example.test");
+    let refused = wait_for("the file of refused events", || {
+        std::fs::read_to_string(&file)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    assert_eq!(refused.lines().count(), 1, "{refused}");
+    let reader = KafkaReader::start(cluster.brokers(), &[]);
+    reader.wait_for(BATCH - 1);
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_an_outage_with_its_remedy() {
+    let broker = Tansu::start(0, &[]);
+    let dir = TempDir::new();
+    let output = format!("kafka://{}/events", broker.brokers());
+    let mut relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
+    relay.process.wait_for_log("make the topic first");
+    let (mut source, offer) = subscribe(&relay, MACHINE);
+    broker.administer(&["topic", "create", "events"]);
+    deliver(&mut source, &offer, MACHINE, 0);
+    let reader = KafkaReader::start(&broker.brokers(), &[]);
+    assert_eq!(reader.wait_for(BATCH).len(), BATCH);
+}
+
+/// Every event of each host, each in the order in which it was sent.
+#[track_caller]
+fn check_all(reader: &KafkaReader, hosts: &[String], batches: usize) {
+    let numbers = wait_for("every acknowledged event", || {
+        let mut numbers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for record in reader.records() {
+            let number = sequence(&record)?;
+            numbers.entry(record.key).or_default().push(number);
+        }
+        let is_whole = |host: &String| {
+            let mut of_host = numbers.get(host).cloned().unwrap_or_default();
+            of_host.sort_unstable();
+            of_host.dedup();
+            of_host.len() == batches * BATCH
+        };
+        hosts.iter().all(is_whole).then_some(numbers)
+    });
+    for (host, numbers) in numbers {
+        // A batch that came again begins anew; what is new of it comes in order.
+        let mut next = 0;
+        for number in numbers {
+            assert!(number <= next, "{host}: {number} before {next}");
+            next = next.max(number + 1);
+        }
+    }
+}
+
+/// The value of one JSON object.
+fn sequence(record: &KafkaRecord) -> Option<usize> {
+    let value: Value = serde_json::from_str(&record.value).unwrap();
+    value["EventData"]["Sequence"].as_str()?.parse().ok()
+}
+
+fn subscribe(relay: &Relay, host: &str) -> (Source, Offer) {
+    let mut source = relay.source(host);
+    let offer = source.subscribe();
+    (source, offer)
+}
+
+/// As Windows does: the same batch again until it is acknowledged.
+fn deliver(source: &mut Source, offer: &Offer, host: &str, batch: usize) {
+    let numbers = batch * BATCH..(batch + 1) * BATCH;
+    let of_host = |number| numbered_event(number).replace(MACHINE, host);
+    let events: Vec<String> = numbers.map(of_host).collect();
+    wait_for("an Ack", || source.deliver(offer, &events, 1).then_some(()));
+}

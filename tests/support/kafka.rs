@@ -1,0 +1,186 @@
+//! Kafka: a real broker, tansu with its storage in memory; librdkafka's mock cluster; and a
+//! reader of a topic, librdkafka's, too. `scripts/peers` installs them.
+
+use super::{Process, free_port, wait_for};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/kafka");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kafka_peer.py");
+
+fn program(name: &str) -> PathBuf {
+    let path = PathBuf::from(PEERS).join("bin").join(name);
+    let is_there = path.exists();
+    assert!(is_there, "no {}: run scripts/peers", path.display());
+    path
+}
+
+fn script(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("python"));
+    command.arg(SCRIPT).args(arguments);
+    command
+}
+
+/// A broker with one topic, `events`.
+pub(crate) struct Tansu {
+    port: u16,
+    process: Process,
+}
+
+impl Tansu {
+    /// It tells clients to come to the port that they are given.
+    pub(crate) fn start(partitions: usize, arguments: &[&str]) -> Self {
+        let port = free_port();
+        Self::start_behind(port, port, partitions, arguments)
+    }
+
+    /// It tells clients to come to the port `front`.
+    pub(crate) fn start_behind(
+        port: u16,
+        front: u16,
+        partitions: usize,
+        arguments: &[&str],
+    ) -> Self {
+        let url = |port| format!("tcp://127.0.0.1:{port}");
+        let mut command = Command::new(program("tansu"));
+        command.args(["--listener-url", &url(port)]);
+        command.args(["--advertised-listener-url", &url(front)]);
+        command.args(arguments);
+        let mut process = Process::start(command);
+        wait_for("the broker", || {
+            assert!(process.is_running(), "tansu ended: {}", process.log());
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        let broker = Self { port, process };
+        if partitions > 0 {
+            let partitions = partitions.to_string();
+            broker.administer(&["topic", "create", "events", "--partitions", &partitions]);
+        }
+        broker
+    }
+
+    #[track_caller]
+    pub(crate) fn administer(&self, arguments: &[&str]) {
+        let url = format!("tcp://127.0.0.1:{}", self.port);
+        let mut command = Command::new(program("tansu"));
+        let output = command.args(arguments).args(["--broker", &url]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+}
+
+/// Brokers that librdkafka plays, with one topic, `events`.
+pub(crate) struct MockCluster {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    brokers: String,
+}
+
+impl MockCluster {
+    pub(crate) fn start(brokers: usize, partitions: usize) -> Self {
+        let (brokers, partitions) = (brokers.to_string(), partitions.to_string());
+        let mut command = script(&["mock", &brokers, "events", &partitions]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let mut brokers = String::new();
+        answers.read_line(&mut brokers).unwrap();
+        assert!(!brokers.is_empty(), "no mock cluster: run scripts/peers");
+        Self {
+            commands: child.stdin.take().unwrap(),
+            child,
+            answers,
+            brokers: brokers.trim().to_owned(),
+        }
+    }
+
+    pub(crate) fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// See `kafka_peer.py`.
+    #[track_caller]
+    pub(crate) fn command(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.trim(), "done", "{command}");
+    }
+}
+
+impl Drop for MockCluster {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One record of a topic.
+#[derive(Debug)]
+pub(crate) struct KafkaRecord {
+    pub(crate) partition: i64,
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+impl KafkaRecord {
+    fn parse(line: &str) -> Option<Self> {
+        let record: Value = serde_json::from_str(line).ok()?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let headers = record["headers"].as_object()?.iter();
+        Some(Self {
+            partition: record["partition"].as_i64()?,
+            key: text(&record["key"]),
+            value: text(&record["value"]),
+            headers: headers
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
+        })
+    }
+}
+
+/// Reads all of a topic, as it comes.
+pub(crate) struct KafkaReader {
+    process: Process,
+}
+
+impl KafkaReader {
+    pub(crate) fn start(brokers: &str, settings: &[&str]) -> Self {
+        let arguments = [&["read", brokers, "events"], settings].concat();
+        let process = Process::start(script(&arguments));
+        Self { process }
+    }
+
+    pub(crate) fn records(&self) -> Vec<KafkaRecord> {
+        let output = String::from_utf8(self.process.output()).unwrap();
+        let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+        whole.lines().filter_map(KafkaRecord::parse).collect()
+    }
+
+    /// Waits for so many records, and gives all that came.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<KafkaRecord> {
+        wait_for(&format!("{count} records"), || {
+            let records = self.records();
+            (records.len() >= count).then_some(records)
+        })
+    }
+}
