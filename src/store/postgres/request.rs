@@ -157,11 +157,14 @@ impl Request {
             }
         }
         // What was given up while it waits for a standby would count as done.
-        frontend::query("SET LOCAL statement_timeout = 0; COMMIT", out)
+        frontend::query("SET LOCAL statement_timeout = 0", out)?;
+        // By itself: after an error all that stands before it is refused, and the transaction
+        // would stay open.
+        frontend::query("COMMIT", out)
     }
 
     /// How often the server says that it is ready again.
-    pub(super) const READY: u8 = 3;
+    pub(super) const READY: u8 = 4;
 
     /// How many statements have rows.
     pub(super) fn len(&self) -> usize {

@@ -66,6 +66,7 @@ fn transaction(middle: &[u8], end: &str) -> Vec<u8> {
         middle,
         &ready(b'T'),
         &complete("SET"),
+        &ready(b'T'),
         &complete(end),
         &ready(b'I'),
     ]
@@ -400,7 +401,8 @@ fn a_request_is_a_transaction_that_leaves_nothing_behind() {
         b"B\0\0\0\x1c\0\0\0\x01\0\x01\0\x01\0\0\0\x08\0\0\0\0\0\0\0\x07\0\x01\0\x01",
         b"E\0\0\0\x09\0\0\0\0\0",
         b"S\0\0\0\x04",
-        b"Q\0\0\0\x2cSET LOCAL statement_timeout = 0; COMMIT\0",
+        b"Q\0\0\0\x24SET LOCAL statement_timeout = 0\0",
+        b"Q\0\0\0\x0bCOMMIT\0",
     ];
     assert_eq!(played.take(), expected.concat());
     played.answer(&transaction(
