@@ -12,9 +12,20 @@ pub struct HostsOptions {
     /// Default: the first of $STATE_DIRECTORY, else ./wecrelay-state.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// The database of relays that share one, in place of a state folder: postgresql://...
+    ///
+    /// As for the relay, see wecrelay(8) --store. Counts of all relays add up.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["state", "prune"])]
+    pub store: Option<String>,
+    /// With --store: forget a relay that is gone for good, with what it knew of hosts
+    ///
+    /// Without this it is shown as gone until the relays' --forget-after is over. One that
+    /// runs is not forgotten.
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub forget_relay: Option<String>,
     /// Print one JSON object instead of a table
     ///
-    /// It has hosts, refusals, states and relay. Times are seconds since 1970-01-01 UTC.
+    /// It has hosts, refusals, states and relay, with --store also relays. Times are seconds since 1970-01-01 UTC.
     #[arg(long)]
     pub json: bool,
     /// Only hosts in this state

@@ -37,9 +37,10 @@ pub struct StoreCopyOptions {
     /// The store to copy to
     #[arg(value_name = "TO")]
     pub to: String,
-    /// The relay whose hosts are copied, and whose they become
+    /// The relay whose the hosts become, where they are copied to a database
     ///
-    /// Default: the machine's name, as for --relay-name of the relay.
+    /// Default: the machine's name, as for --relay-name of the relay. Out of a database the
+    /// hosts of all its relays are copied, as one.
     #[arg(long, value_name = "NAME")]
     pub relay_name: Option<String>,
 }

@@ -56,6 +56,7 @@ impl Bookmarks {
     pub(super) fn note_condition(&mut self, condition: Condition) {
         if condition.trouble != self.condition.trouble {
             match &condition.trouble {
+                Some(trouble) if self.condition.trouble.is_some() => log::debug!("now: {trouble}"),
                 Some(trouble) => log::error!("{trouble}; nothing is acknowledged until that ends"),
                 None => log::info!("the state can be written again"),
             }

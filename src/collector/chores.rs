@@ -16,11 +16,13 @@ const SAVED_AT_ONCE: usize = 200;
 
 /// What the store was asked for.
 #[derive(Debug)]
-enum Chore {
+pub(super) enum Chore {
     Load,
     Count,
     /// To store these, and to forget those.
     Save(Vec<Rc<hosts::Key>>, Vec<Rc<hosts::Key>>),
+    /// What other relays know.
+    Meet,
     Walk,
     /// To forget so many; whether they were the last.
     Sift(usize, bool),
@@ -59,6 +61,10 @@ impl Chores {
             end: End::None,
         }
     }
+
+    pub(super) fn save_every(&mut self, every: Duration) {
+        self.every = every;
+    }
 }
 
 impl Collector {
@@ -66,11 +72,6 @@ impl Collector {
     /// they come.
     pub fn load(&mut self) {
         self.start_chore(Job::LoadHosts, Chore::Load);
-    }
-
-    /// Stores hosts that have changed so often: where many relays write, seldom.
-    pub fn save_hosts_every(&mut self, every: Duration) {
-        self.chores.every = every;
     }
 
     /// When [`Collector::save_hosts`] has something to do.
@@ -106,7 +107,7 @@ impl Collector {
         is_loading || self.chores.end == End::Near
     }
 
-    fn start_chore(&mut self, job: Job, chore: Chore) {
+    pub(super) fn start_chore(&mut self, job: Job, chore: Chore) {
         let ticket = self.ledger.ask(job);
         self.chores.now = Some((ticket, chore));
     }
@@ -128,6 +129,7 @@ impl Collector {
             hosts: hosts.cloned().collect(),
             forgotten: forgotten.iter().map(|key| hosts::Key::clone(key)).collect(),
             refusals: self.known.hosts.take_refusals(),
+            relays_after: self.settings.forget_after.map(|age| age.as_secs()),
             pulse: Pulse {
                 ran: self.known.hosts.ran(),
                 started: self.known.hosts.up_since(),
@@ -158,6 +160,12 @@ impl Collector {
             (Chore::Count, Done::Counted(usage)) => self.bookmarks.note_counted(usage),
             (Chore::Save(keys, forgotten), Done::HostsSaved(saved)) => {
                 self.note_saved(now, saved, &keys, forgotten);
+            }
+            (Chore::Meet, Done::Met(met)) => {
+                let is_more = self.note_met(now, met) && self.chores.end == End::None;
+                if !(is_more && self.meet()) {
+                    self.seek_old(now);
+                }
             }
             (Chore::Walk, Done::Walked(found)) => self.note_walked(now, found),
             (Chore::Sift(count, is_last), Done::Sifted(sifted)) => {
@@ -209,6 +217,12 @@ impl Collector {
     fn look_for_old(&mut self, now: Now) {
         // A relay at rest writes seldom, so that disks may sleep.
         self.chores.next = now.monotonic + self.chores.every;
+        if !self.meet() {
+            self.seek_old(now);
+        }
+    }
+
+    fn seek_old(&mut self, now: Now) {
         if let Some(job) = self.next_walk(now) {
             self.start_chore(job, Chore::Walk);
         }

@@ -3,6 +3,7 @@
 use super::access::Source;
 use super::batches::Batch;
 use super::forgetting::Forgetting;
+use super::meeting::Meeting;
 use super::requests::subscription_of;
 use super::running::Running;
 use super::{Collector, ConnId, Settings, seconds};
@@ -31,6 +32,8 @@ pub(super) struct Before {
 /// The table of hosts, and when it is stored.
 pub(super) struct Known {
     pub(super) hosts: hosts::Table,
+    /// The other relays, where some share the store.
+    pub(super) meeting: Option<Meeting>,
     /// Channels that a subscription asks for whole.
     whole: HashMap<Uuid, Vec<String>>,
     /// Subscriptions by which hosts report how their forwarding goes.
@@ -43,6 +46,7 @@ impl Known {
     pub(super) fn new(now: Now, settings: &Settings) -> Self {
         Self {
             hosts: hosts::Table::new(seconds(now)),
+            meeting: None,
             whole: whole(settings),
             reporting: reporting(settings),
             running: Running::new(now),

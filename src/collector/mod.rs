@@ -30,6 +30,7 @@ mod had;
 mod known;
 mod ledger;
 mod links;
+mod meeting;
 mod ntlm_domain;
 mod own_log;
 mod paging;
@@ -467,7 +468,7 @@ impl Collector {
         self.timers.insert((now.monotonic + SWEEP, Timer::Sweep));
         self.guesses.sweep(now);
         self.ask_waiting(now);
-        self.counters.silent_sources += self.sources.report_silent(now);
+        self.report_silent(now);
         self.refusal_log.sweep(now);
         self.setbacks.sweep(now);
         self.turns.sweep(now);

@@ -2,7 +2,7 @@
 
 use super::{Collector, seconds};
 use crate::base::clock::Now;
-use crate::hosts::{self, Moment};
+use crate::hosts::{self, Life, Moment};
 use crate::metrics::{OutputFacts, Snapshot};
 use crate::protocol::wsman::Subscription;
 use std::time::Instant;
@@ -38,6 +38,9 @@ impl Collector {
             storing: !self.commit_failing && self.bookmarks.condition().trouble.is_none(),
             damaged_rows: self.bookmarks.condition().damaged,
             bookmarks: self.bookmarks.usage().rows,
+            relays: self
+                .fleet()
+                .map_or_else(Vec::new, |fleet| fleet.by_life(seconds(now))),
             ..Snapshot::default()
         }
     }
@@ -63,13 +66,20 @@ impl Collector {
     /// When to ask how hosts are, at this moment.
     #[must_use]
     pub fn moment(&self, now: Now) -> Moment {
-        self.hosts().moment(seconds(now))
+        self.overview().moment(seconds(now))
     }
 
     /// What an administrator should know though events go on, a line each.
     #[must_use]
-    pub fn notices(&self) -> Vec<String> {
-        self.bookmarks.condition().notice.iter().cloned().collect()
+    pub fn notices(&self, now: Now) -> Vec<String> {
+        let relays = self
+            .fleet()
+            .into_iter()
+            .flat_map(|f| f.relays(seconds(now)));
+        let gone = relays.filter(|relay| relay.life() == Life::Gone);
+        let gone = gone.map(|relay| format!("relay {} has gone", relay.name));
+        let notice = self.bookmarks.condition().notice.iter().cloned();
+        notice.chain(gone).collect()
     }
 
     /// Why events cannot be taken now, a line each; none when all is well.

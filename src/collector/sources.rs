@@ -128,15 +128,23 @@ impl Sources {
         }
     }
 
-    /// Logs, once each, the sources whose time to send something is over.
-    /// Answers how many there were.
-    pub(super) fn report_silent(&mut self, now: Now) -> u64 {
+    /// Logs, once each, the sources whose time to send something is over. `is_heard`: whether
+    /// another relay has heard of one within that time. Answers how many there were.
+    pub(super) fn report_silent(
+        &mut self,
+        now: Now,
+        is_heard: impl Fn(&SourceName, Duration) -> bool,
+    ) -> u64 {
         let mut count = 0;
         for (name, known) in &mut self.known {
             let State::Waiting { since, until, url } = &known.state else {
                 continue;
             };
             if now.monotonic < *until {
+                continue;
+            }
+            if is_heard(name, now.monotonic.duration_since(*since)) {
+                known.state = State::Active;
                 continue;
             }
             let minutes = now.monotonic.duration_since(*since).as_secs() / 60;

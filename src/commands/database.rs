@@ -53,6 +53,15 @@ pub(super) fn open(settings: &Settings, relay: Option<&str>) -> Result<Database,
     Database::open(make, connector(settings)?, relay).map_err(Error::Postgres)
 }
 
+/// The same for those who only look: no tables are made.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn look(settings: &Settings) -> Result<Database, Error> {
+    let make = make_client(settings)?;
+    Database::look(make, connector(settings)?, String::new()).map_err(Error::Postgres)
+}
+
 fn connector(settings: &Settings) -> Result<Option<DatabaseTls>, Error> {
     if settings.tls == TlsMode::Disable {
         return Ok(None);

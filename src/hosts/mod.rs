@@ -7,6 +7,8 @@
 
 mod cause;
 mod explain;
+mod fleet;
+mod merge;
 mod record;
 mod refusals;
 mod reports;
@@ -16,6 +18,7 @@ mod times;
 
 pub use cause::cause;
 pub use explain::Cause;
+pub use fleet::{Fleet, Inquiry, Life, Met, Overview, Peer, gather};
 pub use record::{Clones, Ended, Followed, Gaps, Host, Refused, Reported};
 pub use refusals::{MOST_REFUSALS, Refusal};
 pub use reports::{CHANNEL, Report};
@@ -124,6 +127,7 @@ impl Table {
         for mut host in saved.hosts {
             // Of a clock that was ahead.
             host.each_time(|time| *time = now.min(*time));
+            host.relay = None;
             let is_dirty = false;
             let key = Rc::new(Key::of(&host));
             self.rows.insert(key, Row { host, is_dirty });
@@ -455,6 +459,7 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         address: sender.address,
         method: sender.method.into(),
         sid: sender.sid.clone(),
+        relay: None,
         first_seen: now,
         last_seen: now,
         ran: 0,

@@ -30,6 +30,10 @@ pub struct Host {
     /// The SID of its account in a domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The relay that it came to last, where several share a store; none for the one that
+    /// says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
     /// When it came for the first time.
     pub first_seen: u64,
     /// When it came last, with whatever.

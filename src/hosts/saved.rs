@@ -1,6 +1,6 @@
 //! What of the hosts is stored, and how the relay is as the state folder knows it.
 
-use super::{Host, Key, Moment, Refusal};
+use super::{Host, Key, Moment, Peer, Refusal};
 
 /// What is to be stored at once.
 #[derive(Clone, Debug)]
@@ -11,6 +11,9 @@ pub struct Changes {
     pub forgotten: Vec<Key>,
     /// All refusals, if they have changed.
     pub refusals: Option<Vec<Refusal>>,
+    /// Forget relays that share the store and were not heard of for so many seconds, with what
+    /// they knew.
+    pub relays_after: Option<u64>,
     /// When this is, and how the relay is.
     pub pulse: Pulse,
 }
@@ -63,6 +66,8 @@ pub struct Saved {
     pub hosts: Vec<Host>,
     /// All refusals, in no order.
     pub refusals: Vec<Refusal>,
-    /// How the relay is.
+    /// How the relay is; of several, how they are as one.
     pub pulse: Pulse,
+    /// The relays that share the store, if they do.
+    pub relays: Vec<Peer>,
 }

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub accepting: bool,
     /// Sources by state.
     pub sources: Vec<(&'static str, usize)>,
+    /// Relays that share the store, by how they are; none where none does.
+    pub relays: Vec<(&'static str, usize)>,
     /// Each output.
     pub outputs: Vec<OutputFacts>,
     /// For how long the oldest batch has not been acknowledged; none if none waits.
@@ -119,7 +121,14 @@ impl Collector for Snapshot {
         )?;
         let sources = self.sources.iter();
         let sources = sources.map(|(state, count)| ([("state", *state)], *count));
-        page.gauges("sources", "Known sources by state", sources)?;
+        page.gauges("sources", "Known sources by state; of relays that share a store, each counts those that it has seen last", sources)?;
+        let relays = self.relays.iter();
+        let relays = relays.map(|(state, count)| ([("state", *state)], *count));
+        page.gauges(
+            "relays",
+            "Relays that share the store, ourselves too, by state: running, stopped in good order, gone",
+            relays,
+        )?;
         let ends = self.ends.iter();
         let ends = ends.map(|(what, end)| ([("what", what.as_str())], seconds(*end)));
         page.gauges(

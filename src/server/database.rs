@@ -1,26 +1,20 @@
 //! The database that relays share: two connections, each on a thread of its own, so that what
 //! is only read does not wait for a commit.
 
+mod line;
+
 use super::keeper::{Lanes, Replies, spawn};
-use crate::store::postgres::{Client, Failure, Kind, Place, Request, Rows, Shared, Task, tables};
-use crate::store::{Job, Ticket};
-use crate::system::resolver;
-use crate::tls::{DatabaseTls, SslStream};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use crate::hosts::{self, Inquiry, Peer, Saved};
+use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, tables};
+use crate::store::{Answer, Condition, Done, Job, Ticket};
+use crate::tls::DatabaseTls;
+use line::Line;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const SOCKET: Token = Token(0);
-const WAKER: Token = Token(1);
-/// Bytes that are read at a time.
-const CHUNK: usize = 64 * 1024;
 /// How often hosts that have changed are stored: a row each.
 pub(super) const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How long the last jobs may take when the relay ends.
@@ -48,23 +42,55 @@ impl Database {
         tls: Option<DatabaseTls>,
         relay: String,
     ) -> Result<Self, Failure> {
+        let mut database = Self::connected(make, tls, relay)?;
+        database.prepare(true)?;
+        Ok(database)
+    }
+
+    /// The same for those who only look: no tables are made.
+    ///
+    /// # Errors
+    /// As for [`Database::open`].
+    pub fn look(
+        make: MakeClient,
+        tls: Option<DatabaseTls>,
+        relay: String,
+    ) -> Result<Self, Failure> {
+        let mut database = Self::connected(make, tls, relay)?;
+        database.prepare(false)?;
+        Ok(database)
+    }
+
+    fn connected(
+        make: MakeClient,
+        tls: Option<DatabaseTls>,
+        relay: String,
+    ) -> Result<Self, Failure> {
         let client = make(Instant::now());
         let line = Line::new(tls.map(Arc::new))
             .map_err(|error| Failure::new(Kind::Other, "the event loop", error.to_string()))?;
-        let mut database = Self {
+        Ok(Self {
             make,
             client,
             line,
             relay,
-        };
-        database.prepare()?;
-        Ok(database)
+        })
     }
 
-    fn prepare(&mut self) -> Result<(), Failure> {
+    /// Our name among those that share it.
+    #[must_use]
+    pub fn relay(&self) -> &str {
+        &self.relay
+    }
+
+    fn prepare(&mut self, may_create: bool) -> Result<(), Failure> {
         let (request, read) = tables::is_there();
         let rows = self.ask(request)?;
-        if !read(&rows).unwrap_or(false) {
+        let is_there = read(&rows).unwrap_or(false);
+        if !is_there && !may_create {
+            return Err(self.failure(Kind::NoTables, "no relay has run with it"));
+        }
+        if !is_there {
             self.ask(tables::create())?;
         }
         let (request, read) = tables::version();
@@ -102,8 +128,16 @@ impl Database {
     }
 
     /// Does a job, as [`crate::store::perform`] does with a store on this machine.
-    pub fn perform(&mut self, job: &Job) -> Result<crate::store::Done, Failure> {
-        let rows = self.ask(tables::request(&self.relay, job))?;
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn perform(&mut self, job: &Job) -> Result<Done, Failure> {
+        let relay = self.relay.clone();
+        self.perform_as(&relay, job)
+    }
+
+    fn perform_as(&mut self, relay: &str, job: &Job) -> Result<Done, Failure> {
+        let rows = self.ask(tables::request(relay, job))?;
         tables::done(job, &rows, &mut 0).map_err(|_| {
             self.failure(
                 Kind::NoTables,
@@ -112,18 +146,58 @@ impl Database {
         })
     }
 
+    /// The relays that share it.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn relays(&mut self) -> Result<Vec<Peer>, Failure> {
+        match self.perform(&Job::Meet(Inquiry::default()))? {
+            Done::Met(Ok(met)) => Ok(met.relays),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What all of them know of hosts, as one.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn gather(&mut self, now: u64) -> Result<Saved, Failure> {
+        let relays = self.relays()?;
+        let mut each = Vec::with_capacity(relays.len());
+        for relay in &relays {
+            if let Done::HostsLoaded(Ok(saved)) = self.perform_as(&relay.name, &Job::LoadHosts)? {
+                each.push((relay.name.clone(), saved));
+            }
+        }
+        Ok(hosts::gather(relays, each, now))
+    }
+
+    /// Forgets a relay, with what it knew of hosts.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn forget_relay(&mut self, name: &str) -> Result<(), Failure> {
+        self.ask(tables::forget_relay(name)).map(drop)
+    }
+
     /// Starts the threads.
     pub(super) fn start(self, replies: &Replies) -> io::Result<(Lanes, Vec<JoinHandle<()>>)> {
-        let tls = self.line.tls.clone();
+        let tls = self.line.tls();
         let reader = (self.make)(Instant::now());
+        let conditions = Arc::default();
         let (mut wakers, mut lanes, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (name, client, line) in [
             ("store", self.client, self.line),
             ("store-read", reader, Line::new(tls)?),
         ] {
-            wakers.push(Arc::new(Waker::new(line.poll.registry(), WAKER)?));
+            wakers.push(Arc::new(line.waker()?));
             let (sender, jobs) = channel();
-            let (shared, replies) = (Shared::new(client, self.relay.clone()), replies.clone());
+            let shared = Shared::new(client, self.relay.clone());
+            let replies = Lane {
+                number: lanes.len(),
+                conditions: Arc::clone(&conditions),
+                replies: replies.clone(),
+            };
             threads.push(spawn(name, move || serve(shared, line, &jobs, &replies))?);
             lanes.push(sender);
         }
@@ -134,7 +208,34 @@ impl Database {
     }
 }
 
-fn serve(mut shared: Shared, mut line: Line, jobs: &Receiver<(Ticket, Job)>, replies: &Replies) {
+/// One of the two connections, and how both are: what works on one may not on the other.
+struct Lane {
+    number: usize,
+    conditions: Arc<Mutex<[Condition; 2]>>,
+    replies: Replies,
+}
+
+impl Lane {
+    /// Answers whether anybody still listens.
+    fn send(&self, mut answer: Answer) -> bool {
+        if let Some(own) = &mut answer.condition
+            && let Ok(mut all) = self.conditions.lock()
+        {
+            if let Some(known) = all.get_mut(self.number) {
+                known.clone_from(own);
+            }
+            let [writes, reads] = &*all;
+            *own = Condition {
+                trouble: writes.trouble.clone().or_else(|| reads.trouble.clone()),
+                notice: writes.notice.clone().or_else(|| reads.notice.clone()),
+                damaged: writes.damaged + reads.damaged,
+            };
+        }
+        self.replies.send(answer)
+    }
+}
+
+fn serve(mut shared: Shared, mut line: Line, jobs: &Receiver<(Ticket, Job)>, replies: &Lane) {
     let mut end = None;
     loop {
         let now = Instant::now();
@@ -162,282 +263,4 @@ fn serve(mut shared: Shared, mut line: Line, jobs: &Receiver<(Ticket, Job)>, rep
         let due = shared.client().poll_timeout();
         line.wait(due.into_iter().chain(end).min());
     }
-}
-
-/// A socket of either kind.
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Socket {
-    /// The first of its addresses that answers in time.
-    fn connect(place: &Place, timeout: Duration) -> io::Result<Self> {
-        let (host, port) = match place {
-            Place::Unix(folder, port) => {
-                let path = folder.join(format!(".s.PGSQL.{port}"));
-                return UnixStream::connect(path).map(Self::Unix);
-            }
-            Place::Tcp(host, port) => (host, *port),
-        };
-        let addresses: Vec<SocketAddr> = resolver::lookup(host, port)?;
-        let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
-        let share = timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(100))) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(Self::Tcp(stream));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Waits for up to that time at each read and write; `None`: not at all.
-    fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_nonblocking(patience.is_none())?;
-                stream.set_read_timeout(patience)?;
-                stream.set_write_timeout(patience)
-            }
-            Self::Unix(stream) => stream.set_nonblocking(patience.is_none()),
-        }
-    }
-
-    fn fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
-        }
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-enum Stream {
-    Plain(Socket),
-    Secured(Box<SslStream<Socket>>),
-}
-
-impl Stream {
-    fn socket(&self) -> &Socket {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Secured(stream) => stream.get_ref(),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            Self::Secured(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            Self::Secured(stream) => stream.write(bytes),
-        }
-    }
-}
-
-/// The connection of a client, and what wakes its thread.
-struct Line {
-    poll: Poll,
-    events: Events,
-    tls: Option<Arc<DatabaseTls>>,
-    stream: Option<Stream>,
-    chunk: Vec<u8>,
-}
-
-impl Line {
-    fn new(tls: Option<Arc<DatabaseTls>>) -> io::Result<Self> {
-        Ok(Self {
-            poll: Poll::new()?,
-            events: Events::with_capacity(8),
-            tls,
-            stream: None,
-            chunk: vec![0; CHUNK],
-        })
-    }
-
-    fn wait(&mut self, due: Option<Instant>) {
-        let timeout = due.map(|at| at.saturating_duration_since(Instant::now()));
-        if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && error.kind() != ErrorKind::Interrupted
-        {
-            log::error!("the thread of the store cannot wait: {error}");
-        }
-    }
-
-    /// Does all that can be done now.
-    fn work(&mut self, client: &mut Client) {
-        client.handle_timeout(Instant::now());
-        loop {
-            while let Some(task) = client.poll_task() {
-                self.run(client, task);
-            }
-            let is_any = self.write(client) | self.read(client);
-            if !is_any {
-                return;
-            }
-        }
-    }
-
-    fn run(&mut self, client: &mut Client, task: Task) {
-        let done = match task {
-            Task::Close => {
-                self.stream = None;
-                return;
-            }
-            Task::Connect(index) => self.connect(client, index),
-            Task::Secure(index) => self.secure(client, index),
-        };
-        if let Err((kind, says)) = done {
-            self.stream = None;
-            client.handle_failed(Instant::now(), kind, &says);
-        }
-    }
-
-    fn connect(&mut self, client: &mut Client, index: usize) -> Result<(), (Kind, String)> {
-        let settings = client.settings();
-        let Some(place) = settings.places.get(index) else {
-            return Ok(());
-        };
-        let socket =
-            Socket::connect(place, settings.connect_timeout).map_err(|error| down(&error))?;
-        self.put(Stream::Plain(socket))
-            .map_err(|error| down(&error))?;
-        client.handle_connected();
-        Ok(())
-    }
-
-    fn secure(&mut self, client: &mut Client, index: usize) -> Result<(), (Kind, String)> {
-        let settings = client.settings();
-        let (Some(Stream::Plain(socket)), Some(tls)) = (self.stream.take(), self.tls.clone())
-        else {
-            return Ok(());
-        };
-        let patience = settings.connect_timeout;
-        let host = match settings.places.get(index) {
-            Some(Place::Tcp(host, _)) => host.clone(),
-            _ => return Ok(()),
-        };
-        let _ = self.poll.registry().deregister(&mut SourceFd(&socket.fd()));
-        socket
-            .set_patience(Some(patience))
-            .map_err(|error| down(&error))?;
-        let secured = tls.connect(&host, socket);
-        let (stream, end_point) = secured.map_err(|says| (Kind::Certificate, says))?;
-        self.put(Stream::Secured(Box::new(stream)))
-            .map_err(|error| down(&error))?;
-        client.handle_secured(end_point);
-        Ok(())
-    }
-
-    fn put(&mut self, stream: Stream) -> io::Result<()> {
-        stream.socket().set_patience(None)?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let fd = stream.socket().fd();
-        self.poll
-            .registry()
-            .register(&mut SourceFd(&fd), SOCKET, interest)?;
-        self.stream = Some(stream);
-        Ok(())
-    }
-
-    /// Answers whether anything was written.
-    fn write(&mut self, client: &mut Client) -> bool {
-        let mut is_any = false;
-        while let Some(stream) = &mut self.stream
-            && !client.outgoing().is_empty()
-        {
-            match stream.write(client.outgoing()) {
-                Ok(count) => {
-                    is_any = true;
-                    client.note_sent(count);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.fail(client, &error);
-                    return true;
-                }
-            }
-        }
-        is_any
-    }
-
-    /// Answers whether anything was read.
-    fn read(&mut self, client: &mut Client) -> bool {
-        let mut is_any = false;
-        // What is to be done comes first: after the answer to it TLS may begin.
-        while let Some(stream) = &mut self.stream
-            && !client.has_task()
-        {
-            match stream.read(&mut self.chunk) {
-                Ok(0) => {
-                    self.fail(client, &ErrorKind::UnexpectedEof.into());
-                    return true;
-                }
-                Ok(count) => {
-                    is_any = true;
-                    let bytes = self.chunk.get(..count).unwrap_or_default();
-                    client.handle_received(Instant::now(), bytes);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.fail(client, &error);
-                    return true;
-                }
-            }
-        }
-        is_any
-    }
-
-    fn fail(&mut self, client: &mut Client, error: &io::Error) {
-        self.stream = None;
-        let text = error.to_string();
-        // With TLS 1.3 the server judges our certificate after the handshake.
-        let kind = if text.contains("alert") {
-            Kind::Certificate
-        } else {
-            Kind::Down
-        };
-        let says = match error.kind() {
-            ErrorKind::UnexpectedEof => "it has closed the connection".to_owned(),
-            _ => text,
-        };
-        client.handle_failed(Instant::now(), kind, &says);
-    }
-}
-
-fn down(error: &io::Error) -> (Kind, String) {
-    (Kind::Down, error.to_string())
 }

@@ -224,8 +224,8 @@ impl Server {
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
         let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
-        if matches!(setup.store, Opened::Database(_)) {
-            collector.save_hosts_every(database::SAVE_EVERY);
+        if let Opened::Database(database) = &setup.store {
+            collector.share_store(database::SAVE_EVERY, database.relay().to_owned());
         }
         collector.load();
         let keeper = Keeper::start(setup.store, Arc::clone(&waker))?;

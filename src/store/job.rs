@@ -3,7 +3,7 @@
 
 use super::{Change, Condition, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Bookmark, Key, Stored};
-use crate::hosts::{Changes, Saved};
+use crate::hosts::{Changes, Inquiry, Met, Saved};
 use std::net::IpAddr;
 
 /// Rows that one write is tried again without, since they cannot be written. More than that,
@@ -24,6 +24,8 @@ pub enum Job {
     SaveHosts(Changes),
     /// Read what is known of hosts.
     LoadHosts,
+    /// Read what other relays know of hosts.
+    Meet(Inquiry),
     /// Count bookmarks.
     Count,
     /// See [`Store::walk`].
@@ -36,7 +38,7 @@ impl Job {
     /// Whether it changes nothing, and need not wait for what does.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::Read(_))
+        matches!(self, Self::Read(_) | Self::Meet(_))
     }
 }
 
@@ -101,6 +103,8 @@ pub enum Done {
     HostsSaved(Result<u64, Error>),
     /// To [`Job::LoadHosts`].
     HostsLoaded(Result<Saved, Error>),
+    /// To [`Job::Meet`].
+    Met(Result<Met, Error>),
     /// To [`Job::Count`].
     Counted(Result<Vec<(Owner, Usage)>, Error>),
     /// To [`Job::Walk`].
@@ -135,6 +139,8 @@ pub fn perform(store: &mut dyn Store, ticket: Ticket, job: Job) -> Answer {
             Done::HostsSaved(store.save_hosts(&changes).map(|()| ran))
         }
         Job::LoadHosts => Done::HostsLoaded(store.load_hosts()),
+        // Nobody shares it.
+        Job::Meet(_) => Done::Met(Ok(Met::default())),
         Job::Count => Done::Counted(store.usage()),
         Job::Walk(after, count) => Done::Walked(store.walk(after.as_ref(), count)),
         Job::Sift(gone, kept, ran) => Done::Sifted(store.sift(&gone, &kept, ran)),

@@ -181,6 +181,7 @@ impl Store for Memory {
             hosts,
             refusals,
             pulse,
+            ..
         } = &mut self.hosts;
         let changed = |host: &Host| {
             let key = hosts::Key::of(host);

@@ -369,6 +369,7 @@ fn hosts_come_back_and_the_forgotten_do_not() {
             ran: 4,
         };
         let changes = Changes {
+            relays_after: None,
             hosts: table.iter().cloned().collect(),
             forgotten: vec![],
             refusals: None,

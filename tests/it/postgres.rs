@@ -157,6 +157,23 @@ fn what_is_wrong_at_the_start_is_told_with_its_remedy() {
     assert!(said.contains("takes no changes"), "{said}");
     postgres.sql("ALTER ROLE wecrelay RESET default_transaction_read_only");
 
+    postgres.sql("GRANT CREATE ON SCHEMA public TO wecrelay");
+    postgres.sql("ALTER ROLE wecrelay CONNECTION LIMIT 0");
+    let said = refused(&dir, &url);
+    assert!(
+        said.contains("53300") && said.contains("max_connections"),
+        "{said}"
+    );
+    postgres.sql("ALTER ROLE wecrelay CONNECTION LIMIT -1");
+    drop(start(0, &dir, &url, &[]));
+    let lock = postgres.lock("wecrelay_state");
+    let said = refused(&dir, &format!("{url}&statement_timeout=1"));
+    assert!(
+        said.contains("57014") && said.contains("look for locks"),
+        "{said}"
+    );
+    drop(lock);
+
     postgres.sql("SET password_encryption = 'md5'; ALTER ROLE wecrelay PASSWORD 'x'");
     let hba = std::path::Path::new(&postgres.folder()).join("data/pg_hba.conf");
     let lines = std::fs::read_to_string(&hba).unwrap();

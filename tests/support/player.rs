@@ -68,6 +68,10 @@ pub(crate) struct Player {
     pub(crate) acknowledged: u32,
     /// The last record that was ever sent.
     sent: u32,
+    /// Whether it begins at its present end, where it is given no bookmark.
+    is_from_end: bool,
+    /// It has yet to tell where it began (event 111).
+    owes_mark: bool,
 }
 
 impl Player {
@@ -86,7 +90,15 @@ impl Player {
             connection: None,
             acknowledged: 0,
             sent: 0,
+            is_from_end: false,
+            owes_mark: false,
         }
+    }
+
+    /// Without a bookmark it begins at its present end, as Windows does where a subscription
+    /// does not say `ReadExistingEvents`: what it has not delivered by then it never sends.
+    pub(crate) fn set_from_end(&mut self, is_from_end: bool) {
+        self.is_from_end = is_from_end;
     }
 
     /// The same over https, with a certificate of its own from `root`.
@@ -134,6 +146,8 @@ impl Player {
     pub(crate) fn step(&mut self, last: u32, ledger: &Ledger) -> Talk {
         let talk = if self.offered.is_none() {
             self.subscribe(ledger)
+        } else if self.owes_mark {
+            self.mark()
         } else if self.random.one_in(20) {
             self.heartbeat()
         } else {
@@ -181,7 +195,12 @@ impl Player {
     /// Goes on from the bookmark, which is never before what was acknowledged: a
     /// bookmark is committed before the Ack.
     fn resume(&mut self, offered: Offered) {
-        let record = offered.bookmark.as_deref().and_then(record_of).unwrap_or(0);
+        let record = offered.bookmark.as_deref().and_then(record_of);
+        self.owes_mark = self.is_from_end && record.is_none();
+        let record = match self.is_from_end {
+            true => record.unwrap_or(self.sent),
+            false => record.unwrap_or(0),
+        };
         assert!(
             (self.acknowledged..=self.sent).contains(&record),
             "host {}: bookmark {record}, but acknowledged up to {} and sent up to {}",
@@ -191,6 +210,37 @@ impl Player {
         );
         self.acknowledged = record;
         self.offered = Some(offered);
+    }
+
+    /// Event 111: the bookmark of where it begins.
+    fn mark(&mut self) -> Talk {
+        let Some(offered) = self.offered.clone() else {
+            return Talk::Failed;
+        };
+        let machine = host_name(self.number);
+        let event = format!(
+            "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
+             <Provider Name='Microsoft-Windows-EventForwarder'/><EventID>111</EventID>\
+             <TimeCreated SystemTime='2025-03-11T08:00:00.000Z'/><Computer>{machine}</Computer>\
+             </System><SubscriptionBookmarkEvent><SubscriptionId></SubscriptionId>\
+             </SubscriptionBookmarkEvent></Event>"
+        );
+        let bookmark = format!(
+            "<BookmarkList><Bookmark Channel=\"{CHANNEL}\" RecordId=\"{}\" IsCurrent=\"true\"/></BookmarkList>",
+            self.acknowledged
+        );
+        let sender = self.sender(&offered.notify_to, &machine);
+        let message = sender.message;
+        let events = std::iter::once(event.as_str());
+        let text = source::events(&sender, &offered.reference, Some(&bookmark), events);
+        let ack = |answer: &str| source::check_ack(answer, message).ok();
+        match self.exchange(&offered.notify_to, &text, ack) {
+            Ok(()) => {
+                self.owes_mark = false;
+                Talk::Acknowledged
+            }
+            Err(talk) => talk,
+        }
     }
 
     fn heartbeat(&mut self) -> Talk {

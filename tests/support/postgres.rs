@@ -107,12 +107,17 @@ impl Postgres {
     /// Starts it again.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
+        self.run("database system is ready to accept connections");
+    }
+
+    #[track_caller]
+    fn run(&mut self, ready: &str) {
         let mut command = unprivileged(&self.programs.join("postgres"));
         command
             .args(["-D", &self.dir.file("data")])
             .current_dir(self.dir.path());
         let mut process = Process::start(command);
-        process.wait_for_log("database system is ready to accept connections");
+        process.wait_for_log(ready);
         self.process = Some(process);
     }
 
@@ -164,6 +169,134 @@ impl Postgres {
     pub(crate) fn url_on(&self, port: u16, settings: &str) -> String {
         let passfile = self.dir.file("pgpass");
         format!("postgresql://{USER}@127.0.0.1:{port}/wec?passfile={passfile}&{settings}")
+    }
+
+    /// Gives the account another password than relays have, or theirs again.
+    pub(crate) fn set_password(&self, is_right: bool) {
+        let password = if is_right { PASSWORD } else { "other" }.replace('\'', "''");
+        self.sql(&format!("ALTER ROLE {USER} PASSWORD '{password}'"));
+    }
+
+    /// Ends the relays' connections.
+    pub(crate) fn disconnect(&self) {
+        self.sql(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{USER}'"
+        ));
+    }
+
+    /// Holds a table until the process ends.
+    pub(crate) fn lock(&self, table: &str) -> Process {
+        let text = format!("BEGIN; LOCK TABLE {table}; SELECT 'locked'; SELECT pg_sleep(600)");
+        let mut command = Command::new(self.programs.join("psql"));
+        let port = self.port.to_string();
+        command.args([
+            "-h",
+            &self.folder(),
+            "-p",
+            &port,
+            "-U",
+            "owner",
+            "-d",
+            "wec",
+        ]);
+        command.args(["-qAtX", "-c", &text]);
+        let process = Process::start(command);
+        let held = format!(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = '{table}'::regclass"
+        );
+        wait_for("the lock", || (self.sql(&held) == "1").then_some(()));
+        process
+    }
+
+    /// Puts another certificate in the place of the server's, and starts it anew.
+    pub(crate) fn replace_certificate(&mut self, own: &Pair) {
+        self.stop();
+        for (name, file) in [("own.pem", &own.certificate), ("own.key", &own.key)] {
+            std::fs::write(
+                self.dir.file(&format!("data/{name}")),
+                std::fs::read(file).unwrap(),
+            )
+            .unwrap();
+        }
+        self.restart();
+    }
+
+    /// A tablespace in a folder that only it uses.
+    pub(crate) fn move_to(&self, table: &str, folder: &str) {
+        give_away(Path::new(folder));
+        self.sql(&format!("CREATE TABLESPACE small LOCATION '{folder}'"));
+        self.sql(&format!("ALTER TABLE {table} SET TABLESPACE small"));
+    }
+
+    /// A standby of it, which has all that it commits.
+    #[track_caller]
+    pub(crate) fn standby(&self) -> Self {
+        let dir = TempDir::new();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        give_away(dir.path());
+        let port = free_port();
+        let mut copy = unprivileged(&self.programs.join("pg_basebackup"));
+        copy.args([
+            "-h",
+            &self.folder(),
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "owner",
+        ])
+        .args([
+            "-D",
+            &dir.file("data"),
+            "-R",
+            "-X",
+            "stream",
+            "--no-sync",
+            "-c",
+            "fast",
+        ])
+        .current_dir(dir.path());
+        done(copy.output().unwrap(), "pg_basebackup");
+        let config = format!(
+            "{}port = {port}\nunix_socket_directories = '{}'\n\
+             wal_retrieve_retry_interval = 200ms\n",
+            std::fs::read_to_string(dir.file("data/postgresql.conf")).unwrap(),
+            dir.path().display()
+        );
+        std::fs::write(dir.file("data/postgresql.conf"), config).unwrap();
+        let programs = self.programs.clone();
+        let mut standby = Self {
+            dir,
+            port,
+            programs,
+            process: None,
+        };
+        let passfile = std::fs::read(self.dir.file("pgpass")).unwrap();
+        standby.write_secret("pgpass", &String::from_utf8(passfile).unwrap());
+        standby.run("database system is ready to accept read-only connections");
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        wait_for("a synchronous standby", || {
+            (self.sql("SELECT sync_state FROM pg_stat_replication") == "sync").then_some(())
+        });
+        standby
+    }
+
+    /// From now on the standby takes changes.
+    pub(crate) fn promote(&self) {
+        self.sql_in("postgres", "SELECT pg_promote()");
+        // It waits for none itself.
+        self.sql_in(
+            "postgres",
+            "ALTER SYSTEM SET synchronous_standby_names = ''",
+        );
+        self.sql_in("postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// For `--store`: whichever of the two takes changes.
+    pub(crate) fn url_with(&self, other: &Self) -> String {
+        let url = self.url();
+        let place = format!("127.0.0.1:{}", self.port);
+        url.replace(&place, &format!("{place},127.0.0.1:{}", other.port))
     }
 
     /// Runs statements as the owner of the server; answers what they say.

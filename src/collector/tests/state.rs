@@ -72,10 +72,10 @@ fn what_is_wrong_with_the_state_is_told() {
         (3, false, false)
     );
     assert_eq!(pair.collector.troubles(), ["state folder: it is gone"]);
-    assert_eq!(pair.collector.notices(), ["3 rows"]);
+    assert_eq!(pair.collector.notices(pair.now), ["3 rows"]);
     pair.store.set_condition(Condition::default());
     save(&mut pair);
-    assert!(pair.collector.troubles().is_empty() && pair.collector.notices().is_empty());
+    assert!(pair.collector.troubles().is_empty() && pair.collector.notices(pair.now).is_empty());
 }
 
 #[test]

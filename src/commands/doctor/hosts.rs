@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Finding, Report};
+use crate::commands::database;
 use crate::commands::words::{age, count, plain};
 use crate::config::Config;
-use crate::hosts::{Cause, Host, Moment, Refusal, Saved, State, cause};
+use crate::hosts::{Cause, Host, Life, Moment, Refusal, Saved, State, cause};
+use crate::store::postgres::Settings;
 use crate::store::sqlite;
 use crate::windows::remedies::{self, FORWARDER_LOG, Remedy, hosts};
 
@@ -18,17 +20,14 @@ const NAMES: usize = 10;
 
 /// Reads the state folder, while the relay runs or after.
 pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, report: &mut Report) {
-    let folder = config.state.display();
-    let saved = match sqlite::read_hosts(&config.state) {
-        Ok(Some(saved)) => saved,
-        Ok(None) => {
-            return report.say(format_args!(
-                "{folder} knows of none: no relay has run with it yet"
-            ));
-        }
-        Err(error) => return report.find(unreadable(&error)),
-    };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let saved = match &config.store {
+        Some(settings) => shared(settings, now, report),
+        None => own(config, report),
+    };
+    let Some(saved) = saved else {
+        return;
+    };
     let at = saved.pulse.moment(now);
     if saved.pulse.is_gone(now) {
         let ago = age(now.saturating_sub(at.now));
@@ -39,6 +38,63 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     report.say(known(&hosts, at, name));
     refused(&saved, name, now, report);
     unwell(&hosts, at, name.is_some(), report);
+}
+
+/// Of the state folder.
+fn own(config: &Config, report: &mut Report) -> Option<Saved> {
+    let folder = config.state.display();
+    match sqlite::read_hosts(&config.state) {
+        Ok(None) => {
+            report.say(format_args!(
+                "{folder} knows of none: no relay has run with it yet"
+            ));
+            None
+        }
+        Ok(saved) => saved,
+        Err(error) => {
+            report.find(unreadable(&error));
+            None
+        }
+    }
+}
+
+/// Of the database that relays share; what is wrong with that, too.
+fn shared(settings: &Settings, now: u64, report: &mut Report) -> Option<Saved> {
+    let gathered = database::look(settings)
+        .and_then(|mut it| it.gather(now).map_err(database::Error::Postgres));
+    let saved = match gathered {
+        Ok(saved) => saved,
+        Err(error) => {
+            report.find(Finding {
+                stops: true,
+                what: format!("--store: {error}"),
+                why: "no batch is acknowledged before its bookmark is stored there".to_owned(),
+                remedy: "mend that; relays that run go on by themselves".to_owned(),
+                ..Finding::default()
+            });
+            return None;
+        }
+    };
+    for relay in &saved.relays {
+        let (name, heard) = (plain(&relay.name), age(relay.age));
+        match relay.life() {
+            Life::Gone => report.find(Finding {
+                what: format!("relay {name} has gone: it wrote last {heard} ago"),
+                why: "it was killed, its machine is off, or it cannot reach the database"
+                    .to_owned(),
+                remedy: format!(
+                    "see its machine and its log; if it is gone for good: wecrelay hosts --store \
+                     URL --forget-relay {name}"
+                ),
+                ..Finding::default()
+            }),
+            life => report.say(format_args!(
+                "relay {name}: {}, wrote {heard} ago",
+                life.name()
+            )),
+        }
+    }
+    Some(saved)
 }
 
 fn unreadable(error: &crate::store::Error) -> Finding {

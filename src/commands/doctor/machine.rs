@@ -41,7 +41,17 @@ pub(super) fn clock(config: &Config, report: &mut Report) {
 
 /// Bookmarks must be written before a batch is acknowledged.
 pub(super) fn state(config: &Config, report: &mut Report) {
-    let folder = &config.state;
+    if config.store.is_none() {
+        folder(&config.state, report);
+    }
+    let limit = getrlimit(Resource::Nofile).maximum;
+    report.say(format_args!(
+        "file descriptors that a process may have: {}; a connected host takes one or two",
+        limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string())
+    ));
+}
+
+fn folder(folder: &Path, report: &mut Report) {
     match std::fs::metadata(folder) {
         Ok(found) if found.is_dir() => examine(folder, found.uid(), report),
         Ok(_) => report.find(Finding {
@@ -56,11 +66,6 @@ pub(super) fn state(config: &Config, report: &mut Report) {
             folder.display()
         )),
     }
-    let limit = getrlimit(Resource::Nofile).maximum;
-    report.say(format_args!(
-        "file descriptors that a process may have: {}; a connected host takes one or two",
-        limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string())
-    ));
 }
 
 fn examine(folder: &Path, owner: u32, report: &mut Report) {

@@ -170,7 +170,10 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
     network::listeners(config, &mut report);
     heading("outputs");
     network::outputs(config, plan.as_ref().ok(), &mut report);
-    heading("state folder and limits");
+    heading(match config.store {
+        Some(_) => "limits",
+        None => "state folder and limits",
+    });
     machine::state(config, &mut report);
     heading("hosts");
     hosts::examine(config, options.host.as_deref(), now, &mut report);

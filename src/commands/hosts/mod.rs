@@ -13,12 +13,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::words::count;
+use super::database;
+use super::words::{count, plain};
 use crate::cli::HostsOptions;
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config;
-use crate::hosts::{Host, Moment, Refusal, Saved, State};
+use crate::hosts::{Host, Life, Moment, Peer, Refusal, Saved, State};
+use crate::server::Database;
 use crate::store;
+use crate::store::postgres::{Settings, UrlError};
 use crate::store::sqlite::{self, Old};
 use select::{Concerned, Filter};
 
@@ -31,6 +34,14 @@ pub enum Error {
     Age(String),
     /// The state folder.
     Store(store::Error),
+    /// A URL that is none.
+    Url(UrlError),
+    /// The database.
+    Database(database::Error),
+    /// No relay has that name.
+    NoRelay(String),
+    /// The relay to forget runs.
+    Running(String),
     /// Standard output.
     Print(io::Error),
 }
@@ -38,7 +49,12 @@ pub enum Error {
 impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoState(_) | Self::Age(_) => USAGE,
+            Self::NoState(_)
+            | Self::Age(_)
+            | Self::Url(_)
+            | Self::Database(_)
+            | Self::NoRelay(_)
+            | Self::Running(_) => USAGE,
             Self::Store(_) | Self::Print(_) => RUNNING,
         }
     }
@@ -50,7 +66,7 @@ impl fmt::Display for Error {
             Self::NoState(folder) => write!(
                 f,
                 "{} holds no hosts: no relay of this version has run with it; name the relay's \
-                 folder with --state",
+                 folder with --state, or their database with --store",
                 folder.display()
             ),
             Self::Age(text) => write!(
@@ -58,6 +74,10 @@ impl fmt::Display for Error {
                 "--prune {text:?}: an age is a number with s, m, h, d or w, such as 90d"
             ),
             Self::Store(error) => write!(f, "--state {error}"),
+            Self::Url(error) => write!(f, "--store: {error}"),
+            Self::Database(error) => write!(f, "--store: {error}"),
+            Self::NoRelay(name) => write!(f, "--forget-relay {name}: there is none of that name"),
+            Self::Running(name) => write!(f, "--forget-relay {name}: it runs; stop it before"),
             Self::Print(error) => write!(f, "cannot print: {error}"),
         }
     }
@@ -102,9 +122,20 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let age = age.transpose()?;
     let variable = std::env::var_os("STATE_DIRECTORY");
     let folder = config::state(options.state.as_deref(), variable.as_deref());
-    let saved = sqlite::read_hosts(&folder).map_err(Error::Store)?;
-    let mut saved = saved.ok_or_else(|| Error::NoState(folder.clone()))?;
     let now = now();
+    if let (Some(url), Some(relay)) = (&options.store, &options.forget_relay) {
+        return forget_relay(url, relay);
+    }
+    let mut saved = match &options.store {
+        Some(url) => {
+            let saved = open(url)?.gather(now);
+            saved.map_err(|error| Error::Database(database::Error::Postgres(error)))?
+        }
+        None => {
+            let saved = sqlite::read_hosts(&folder).map_err(Error::Store)?;
+            saved.ok_or_else(|| Error::NoState(folder.clone()))?
+        }
+    };
     let at = saved.pulse.moment(now);
     let filter = Filter::new(options);
     let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
@@ -131,6 +162,25 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     }
 }
 
+fn open(url: &str) -> Result<Database, Error> {
+    let settings = Settings::parse(url).map_err(Error::Url)?;
+    database::look(&settings).map_err(Error::Database)
+}
+
+fn forget_relay(url: &str, name: &str) -> Result<(), Error> {
+    let failed = |error| Error::Database(database::Error::Postgres(error));
+    let mut database = open(url)?;
+    let relays = database.relays().map_err(failed)?;
+    match relays.iter().find(|relay| relay.name == name) {
+        None => return Err(Error::NoRelay(name.to_owned())),
+        Some(relay) if relay.life() == Life::Running => {
+            return Err(Error::Running(name.to_owned()));
+        }
+        Some(_) => database.forget_relay(name).map_err(failed)?,
+    }
+    writeln!(io::stdout(), "relay {} forgotten", plain(name)).map_err(Error::Print)
+}
+
 fn prune<'a>(
     folder: &Path,
     hosts: impl Iterator<Item = &'a Host>,
@@ -155,9 +205,32 @@ fn prune<'a>(
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     relay: Relay,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    relays: Vec<Each<'a>>,
     states: serde_json::Map<String, serde_json::Value>,
     hosts: &'a [View<'a>],
     refusals: Vec<&'a Refusal>,
+}
+
+/// One of several relays.
+#[derive(Debug, Serialize)]
+struct Each<'a> {
+    name: &'a str,
+    state: &'static str,
+    started: u64,
+    /// Seconds since it wrote last.
+    age: u64,
+}
+
+impl<'a> From<&'a Peer> for Each<'a> {
+    fn from(relay: &'a Peer) -> Self {
+        Self {
+            name: &relay.name,
+            state: relay.life().name(),
+            started: relay.started,
+            age: relay.age,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -176,6 +249,7 @@ fn print_json(out: &mut impl Write, saved: &Saved, hosts: &[View<'_>], now: u64)
             started: saved.pulse.started,
             written: saved.pulse.written,
         },
+        relays: saved.relays.iter().map(Each::from).collect(),
         states: states.collect(),
         hosts,
         refusals: latest(&saved.refusals),

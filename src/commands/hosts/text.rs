@@ -23,14 +23,19 @@ pub(super) fn print(
 ) -> io::Result<()> {
     let pulse = saved.pulse;
     let at = pulse.moment(now);
+    print_relays(out, saved)?;
     if pulse.is_gone(now) {
         let ago = age(now.saturating_sub(pulse.written));
         writeln!(
             out,
-            "The relay does not run; this is how it was {ago} ago.\n"
+            "{} not run; this is how it was {ago} ago.\n",
+            match saved.relays.len() {
+                0 | 1 => "The relay does",
+                _ => "The relays do",
+            }
         )?;
     }
-    print_hosts(out, hosts, at)?;
+    print_hosts(out, (hosts, at), !saved.relays.is_empty())?;
     print_reasons(out, hosts)?;
     print_gaps(out, hosts, at)?;
     print_refusals(out, saved, at)?;
@@ -44,7 +49,26 @@ pub(super) fn print(
     writeln!(out, "{hosts}{colon}{states}; {events} events")
 }
 
-fn print_hosts(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Result<()> {
+/// Those that share a database.
+fn print_relays(out: &mut impl Write, saved: &Saved) -> io::Result<()> {
+    if saved.relays.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::default();
+    table.push(["RELAY", "STATE", "HEARD OF"].map(str::to_owned).to_vec());
+    for relay in &saved.relays {
+        let life = relay.life().name().to_owned();
+        table.push(vec![plain(&relay.name), life, age(relay.age)]);
+    }
+    table.print(out, &[2])?;
+    writeln!(out)
+}
+
+fn print_hosts(
+    out: &mut impl Write,
+    (hosts, at): (&[View<'_>], Moment),
+    has_relays: bool,
+) -> io::Result<()> {
     if hosts.is_empty() {
         return Ok(());
     }
@@ -62,14 +86,18 @@ fn print_hosts(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Resu
         "METHOD",
         "IDENTITY",
     ];
-    table.push(heads.map(str::to_owned).to_vec());
+    let relay = has_relays.then_some("RELAY");
+    table.push(heads.into_iter().chain(relay).map(str::to_owned).collect());
     for view in hosts {
+        let mut push = |followed| {
+            let mut cells = row(view, followed, at);
+            cells.extend(view.host.relay.as_deref().map(plain));
+            table.push(cells);
+        };
         if view.host.subscriptions.is_empty() {
-            table.push(row(view, None, at));
+            push(None);
         }
-        for followed in &view.host.subscriptions {
-            table.push(row(view, Some(followed), at));
-        }
+        view.host.subscriptions.iter().for_each(|it| push(Some(it)));
     }
     table.print(out, &NUMBERS)?;
     writeln!(out)

@@ -7,7 +7,7 @@ use super::Error;
 use crate::cli::StoreCopyOptions;
 use crate::commands::database;
 use crate::commands::words::count;
-use crate::hosts::{Changes, Pulse, Saved};
+use crate::hosts::{Changes, Host, Life, Pulse, Saved};
 use crate::server::Database;
 use crate::store::postgres::Settings;
 use crate::store::sqlite::Sqlite;
@@ -56,10 +56,29 @@ impl Named {
         Error::Store(self.name.clone(), error)
     }
 
+    /// Of a database, what all relays know.
     fn load(&mut self) -> Result<Saved, Error> {
+        if let Side::Database(database) = &mut self.side {
+            let saved = database.gather(now()).map_err(store::Error::Postgres);
+            return saved.map_err(|error| self.failed(error));
+        }
         match self.ask(Job::LoadHosts)? {
             Done::HostsLoaded(saved) => saved.map_err(|error| self.failed(error)),
             _ => Ok(Saved::default()),
+        }
+    }
+
+    /// A relay that runs would write on while we copy.
+    fn refuse_running(&mut self) -> Result<(), Error> {
+        let Side::Database(database) = &mut self.side else {
+            // The lock of the folder was taken.
+            return Ok(());
+        };
+        let relays = database.relays().map_err(store::Error::Postgres);
+        let relays = relays.map_err(|error| self.failed(error))?;
+        match relays.into_iter().find(|it| it.life() == Life::Running) {
+            Some(relay) => Err(Error::Running(self.name.clone(), relay)),
+            None => Ok(()),
         }
     }
 
@@ -83,6 +102,8 @@ pub(super) fn run(options: &StoreCopyOptions) -> Result<String, Error> {
     }
     let mut from = Named::open(&options.from, relay)?;
     let mut to = Named::open(&options.to, relay)?;
+    from.refuse_running()?;
+    to.refuse_running()?;
     let there = to.rows()?;
     if there > 0 {
         return Err(Error::NotEmpty(options.to.clone(), there));
@@ -105,13 +126,20 @@ fn copy_hosts(saved: Saved, ran: u64, to: &mut Named) -> Result<(), Error> {
         hosts: Vec::new(),
         forgotten: Vec::new(),
         refusals: Some(saved.refusals),
+        relays_after: None,
         pulse: Pulse {
             ran,
             is_stopped: true,
             ..saved.pulse
         },
     };
-    let mut rest = saved.hosts.into_iter().peekable();
+    let hosts = saved.hosts.into_iter();
+    let mut rest = hosts
+        .map(|host| Host {
+            relay: None,
+            ..host
+        })
+        .peekable();
     loop {
         changes.hosts = rest.by_ref().take(AT_ONCE).collect();
         if let Done::HostsSaved(done) = to.ask(Job::SaveHosts(changes.clone()))? {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::cli::{StoreCommand, StoreOptions};
 use crate::commands::{Failure, RUNNING, USAGE, database};
+use crate::hosts::Peer;
 use crate::store;
 use crate::store::postgres::{UrlError, tables};
 
@@ -20,6 +21,8 @@ pub enum Error {
     NoState(PathBuf),
     /// There is something in the other one already.
     NotEmpty(String, u64),
+    /// A relay runs with it.
+    Running(String, Peer),
     /// A database.
     Database(String, database::Error),
     /// A store.
@@ -31,7 +34,11 @@ pub enum Error {
 impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Url(..) | Self::NoState(_) | Self::NotEmpty(..) | Self::Database(..) => USAGE,
+            Self::Url(..)
+            | Self::NoState(_)
+            | Self::NotEmpty(..)
+            | Self::Running(..)
+            | Self::Database(..) => USAGE,
             Self::Store(..) | Self::Print(_) => RUNNING,
         }
     }
@@ -48,6 +55,12 @@ impl fmt::Display for Error {
             Self::NotEmpty(name, rows) => write!(
                 f,
                 "{name} holds {rows} bookmarks already; nothing was copied: name an empty one"
+            ),
+            Self::Running(name, relay) => write!(
+                f,
+                "{name}: relay {} runs with it, and wrote {} s ago; nothing was copied: stop it \
+                 (one that was killed counts as gone after a few minutes)",
+                relay.name, relay.age
             ),
             Self::Database(_, error) => write!(f, "{error}"),
             Self::Store(name, error) => write!(f, "{name}: {error}"),

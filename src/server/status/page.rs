@@ -2,7 +2,7 @@
 
 use crate::base::clock::Now;
 use crate::collector::Collector;
-use crate::hosts::{Host, Moment, State};
+use crate::hosts::{Fleet, Host, Moment, State};
 use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
 use crate::protocol::http::Response;
 use crate::server::status::Answer;
@@ -96,6 +96,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
     .into_bytes();
     // The object goes on with what there may be much of.
     status.pop();
+    relays(&mut status, now, collector);
     hosts(&mut status, at, collector);
     status.push(b'}');
     status
@@ -175,8 +176,24 @@ impl Texts {
     }
 }
 
+/// Name, state, since when, seconds since it wrote last, whether that is us.
+fn relays(out: &mut Vec<u8>, now: Now, collector: &Collector) {
+    let fleet = collector.fleet();
+    let relays = fleet.into_iter().flat_map(|fleet| {
+        let relays = fleet.relays(seconds(now.wall));
+        relays.map(|relay| {
+            let (life, is_own) = (relay.life().name(), relay.name == fleet.own());
+            (relay.name, life, relay.started, relay.age, is_own)
+        })
+    });
+    out.extend(b",\"relays\":");
+    write(out, &relays.collect::<Vec<_>>());
+}
+
 fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
-    let hosts = collector.hosts().iter();
+    let own = collector.fleet().map(Fleet::own);
+    let overview = collector.overview();
+    let hosts = overview.hosts();
     let mut hosts: Vec<_> = hosts.map(|host| (host.state(at), host)).collect();
     let counts = State::ALL.map(|state| {
         let count = hosts.iter().filter(|(of, _)| *of == state).count();
@@ -191,18 +208,25 @@ fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
     }
     let mut texts = Texts::default();
     out.extend(b",\"hosts\":[");
-    for (index, (state, host)) in hosts.into_iter().enumerate() {
+    for (index, (state, host)) in hosts.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write(out, &row(host, state, at, &mut texts));
+        let relay = host.relay.as_deref().or(own);
+        let relay = relay.map(|relay| texts.number(relay));
+        write(out, &row(host, (*state, at), relay, &mut texts));
     }
     out.extend(b"],\"texts\":");
     write(out, &texts.in_order());
     out.extend(format!(",\"omitted\":{omitted}").bytes());
 }
 
-fn row<'h>(host: &'h Host, state: State, at: Moment, texts: &mut Texts) -> impl Serialize + 'h {
+fn row<'h>(
+    host: &'h Host,
+    (state, at): (State, Moment),
+    relay: Option<usize>,
+    texts: &mut Texts,
+) -> impl Serialize + 'h {
     let subscriptions = host.subscriptions.iter();
     let subscriptions: Vec<_> = subscriptions.map(|s| texts.number(&s.name)).collect();
     (
@@ -219,6 +243,7 @@ fn row<'h>(host: &'h Host, state: State, at: Moment, texts: &mut Texts) -> impl 
         texts.number(&host.method),
         subscriptions,
         host.why(at).map(|why| texts.number(&why)),
+        relay,
     )
 }
 

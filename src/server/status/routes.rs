@@ -66,7 +66,11 @@ impl Server {
                 return page::answer(status.get(now, || Rc::new(write())));
             }
             "/metrics" => {
-                let count = || self.collector.hosts().by_state(self.collector.moment(now));
+                let count = || {
+                    self.collector
+                        .overview()
+                        .by_state(self.collector.moment(now))
+                };
                 let sources = self.watched.states.borrow_mut().get(now, count);
                 let snapshot = metrics::Snapshot {
                     sources,
@@ -78,7 +82,7 @@ impl Server {
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match self.collector.troubles() {
                 troubles if troubles.is_empty() => {
-                    let notices = self.collector.notices();
+                    let notices = self.collector.notices(now);
                     let lines: Vec<_> = ["ok".to_owned()].into_iter().chain(notices).collect();
                     text_page(200, PLAIN, lines.join("\n") + "\n")
                 }

@@ -153,7 +153,11 @@ impl Complaint {
 
     pub(super) fn at(self, place: &str) -> Failure {
         let kind = self.kind();
-        Failure::new(kind, place, format!("{} ({})", self.says, self.code))
+        let says = match kind {
+            Kind::Newer => "a later wecrelay has made its tables anew".to_owned(),
+            _ => format!("{} ({})", self.says, self.code),
+        };
+        Failure::new(kind, place, says)
     }
 
     /// By its SQLSTATE (appendix A of the manual).
@@ -169,6 +173,8 @@ impl Complaint {
             "53300" => Kind::Crowded,
             "57014" | "55P03" => Kind::Slow,
             "40001" | "40P01" => Kind::Again,
+            // By which a statement of ours asks for it: no other divides.
+            "22012" => Kind::Newer,
             // pgbouncer says all with one code.
             "08P01" if self.says.contains("no such user") => Kind::Password,
             "08P01" if self.says.contains("password authentication failed") => Kind::Password,
@@ -212,6 +218,7 @@ mod tests {
             ("08006", Kind::Down),
             ("40P01", Kind::Again),
             ("22021", Kind::Data),
+            ("22012", Kind::Newer),
             ("XX000", Kind::Other),
             ("", Kind::Other),
         ] {

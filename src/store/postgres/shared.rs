@@ -93,7 +93,8 @@ impl Shared {
 
     fn note_trouble(&mut self) {
         let trouble = self.client.trouble().map(Failure::to_string);
-        if trouble.is_some() == self.condition.trouble.is_some() {
+        // What it is may become clear later: the server ends our connection, then refuses us.
+        if trouble == self.condition.trouble {
             return;
         }
         self.condition.trouble = trouble;
@@ -180,6 +181,7 @@ fn failed(job: &Job, failure: Failure) -> Done {
         Job::Write(..) => Done::Written(Err(error)),
         Job::SaveHosts(_) => Done::HostsSaved(Err(error)),
         Job::LoadHosts => Done::HostsLoaded(Err(error)),
+        Job::Meet(_) => Done::Met(Err(error)),
         Job::Count => Done::Counted(Err(error)),
         Job::Walk(..) => Done::Walked(Err(error)),
         Job::Sift(..) => Done::Sifted(Err(error)),

@@ -93,6 +93,7 @@ pub(super) fn load(connection: &Connection, damage: &mut Damage) -> rusqlite::Re
         hosts: documents(connection, "SELECT facts FROM host", damage)?,
         refusals: documents(connection, "SELECT facts FROM refusal", damage)?,
         pulse: pulse.unwrap_or_default(),
+        ..Saved::default()
     })
 }
 

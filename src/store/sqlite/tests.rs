@@ -38,6 +38,7 @@ impl Folder {
         }
         store.commit().unwrap();
         let changes = Changes {
+            relays_after: None,
             hosts: table.iter().cloned().collect(),
             forgotten: vec![],
             refusals: None,
@@ -283,6 +284,7 @@ fn nothing_is_acknowledged_on_a_database_that_took_our_place() {
     }
     // Hosts are saved by a relay at rest too: that notices it as well.
     let changes = Changes {
+        relays_after: None,
         hosts: vec![],
         forgotten: vec![],
         refusals: None,

@@ -2,16 +2,16 @@
 //! one knows better.
 
 use super::super::request::{Rows, Statement, Unexpected, Value};
-use super::{from_sql, statement, to_sql};
+use super::{SCHEMA_VERSION, from_sql, statement, to_sql};
 use crate::hosts::{Changes, Key, Pulse, Saved};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const PUT: &str = "\
-    INSERT INTO wecrelay_host (relay, authenticated, identity, machine, last_seen, facts) \
-    SELECT $1, a, i, m, s, f FROM unnest($2, $3, $4, $5, $6) AS n (a, i, m, s, f) \
+    INSERT INTO wecrelay_host (relay, authenticated, identity, machine, last_seen, saved, facts) \
+    SELECT $1, a, i, m, s, extract(epoch FROM now())::bigint, f FROM unnest($2, $3, $4, $5, $6) AS n (a, i, m, s, f) \
     ON CONFLICT (authenticated, identity, machine, relay) \
-    DO UPDATE SET last_seen = excluded.last_seen, facts = excluded.facts";
+    DO UPDATE SET last_seen = excluded.last_seen, saved = excluded.saved, facts = excluded.facts";
 
 const FORGET: &str = "\
     DELETE FROM wecrelay_host h USING unnest($2, $3, $4) AS k (a, i, m) \
@@ -23,8 +23,17 @@ const PUT_REFUSALS: &str = "\
     INSERT INTO wecrelay_refusal (relay, number, facts) \
     SELECT $1, n, f FROM unnest($2) WITH ORDINALITY AS r (f, n)";
 
+// With what it knew: nobody else would ever forget it.
+const FORGET_RELAYS: &str = "\
+    WITH old AS (DELETE FROM wecrelay_relay \
+    WHERE written < extract(epoch FROM now())::bigint - $1 RETURNING relay), \
+    refusals AS (DELETE FROM wecrelay_refusal r USING old WHERE r.relay = old.relay) \
+    DELETE FROM wecrelay_host h USING old WHERE h.relay = old.relay";
+
+// By the clock of the database: those of relays may differ.
 const BEAT: &str = "\
-    INSERT INTO wecrelay_relay (relay, started, written, stopped) VALUES ($1, $2, $3, $4) \
+    INSERT INTO wecrelay_relay (relay, started, written, stopped) \
+    VALUES ($1, $2, extract(epoch FROM now())::bigint, $3) \
     ON CONFLICT (relay) DO UPDATE SET started = excluded.started, written = excluded.written, \
     stopped = excluded.stopped";
 
@@ -36,10 +45,25 @@ const REFUSALS: &str = "SELECT facts FROM wecrelay_refusal WHERE relay = $1";
 const RELAY: &str = "SELECT started, written, stopped FROM wecrelay_relay WHERE relay = $1";
 const RAN: &str = "SELECT ran FROM wecrelay_state";
 
+/// See [`super::forget_relay`].
+pub(super) fn forget_relay(name: &str) -> Vec<Statement> {
+    const ALL: [&str; 3] = [
+        "DELETE FROM wecrelay_host WHERE relay = $1",
+        FORGET_REFUSALS,
+        "DELETE FROM wecrelay_relay WHERE relay = $1",
+    ];
+    let one = |text| statement(text, vec![Value::Text(name.to_owned())]);
+    ALL.into_iter().map(one).collect()
+}
+
+// A later relay may have made the tables anew meanwhile: nothing is written any more.
+const GUARD: &str = "SELECT 1 / (CASE WHEN version > $1 THEN 0 ELSE 1 END) FROM wecrelay_state";
+
 /// The last statement answers with the time that relays have run.
 pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
     let relay = || Value::Text(relay.to_owned());
-    let mut statements = Vec::new();
+    let known = Value::Int(to_sql(SCHEMA_VERSION));
+    let mut statements = vec![statement(GUARD, vec![known])];
     if !changes.hosts.is_empty() {
         let keys: Vec<_> = changes.hosts.iter().map(Key::of).collect();
         let mut values = vec![relay()];
@@ -58,16 +82,18 @@ pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
         statements.push(statement(FORGET_REFUSALS, vec![relay()]));
         statements.push(statement(PUT_REFUSALS, vec![relay(), documents(refusals)]));
     }
+    if let Some(age) = changes.relays_after {
+        statements.push(statement(FORGET_RELAYS, vec![Value::Int(to_sql(age))]));
+    }
     let Pulse {
         started,
-        written,
         is_stopped,
         ran,
+        ..
     } = changes.pulse;
     let pulse = vec![
         relay(),
         Value::Int(to_sql(started)),
-        Value::Int(to_sql(written)),
         Value::Bool(is_stopped),
     ];
     statements.push(statement(BEAT, pulse));
@@ -126,6 +152,7 @@ pub(super) fn loaded(rows: &Rows, damaged: &mut u64) -> Result<Saved, Unexpected
         hosts: parsed(hosts, damaged)?,
         refusals: parsed(refusals, damaged)?,
         pulse,
+        ..Saved::default()
     })
 }
 

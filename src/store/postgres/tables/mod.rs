@@ -1,6 +1,7 @@
 //! The tables in the database, and what jobs become there.
 
 mod bookmarks;
+mod fleet;
 mod hosts;
 mod schema;
 
@@ -19,6 +20,7 @@ pub fn request(relay: &str, job: &Job) -> Request {
         Job::Write(rows, stamp) => bookmarks::write(rows, *stamp),
         Job::SaveHosts(changes) => hosts::save(relay, changes),
         Job::LoadHosts => hosts::load(relay),
+        Job::Meet(inquiry) => fleet::meet(relay, inquiry),
         Job::Count => vec![bookmarks::count()],
         Job::Walk(after, count) => vec![bookmarks::walk(after.as_ref(), *count)],
         Job::Sift(gone, kept, ran) => bookmarks::sift(gone, kept, *ran),
@@ -36,10 +38,17 @@ pub fn done(job: &Job, rows: &Rows, damaged: &mut u64) -> Result<Done, Unexpecte
         Job::Write(writes, _) => Done::Written(Ok(bookmarks::wrote(writes, first)?)),
         Job::SaveHosts(_) => Done::HostsSaved(Ok(hosts::ran(rows)?)),
         Job::LoadHosts => Done::HostsLoaded(Ok(hosts::loaded(rows, damaged)?)),
+        Job::Meet(inquiry) => Done::Met(Ok(fleet::met(inquiry, rows, damaged)?)),
         Job::Count => Done::Counted(Ok(bookmarks::counted(first)?)),
         Job::Walk(..) => Done::Walked(Ok(bookmarks::walked(first)?)),
         Job::Sift(..) => Done::Sifted(Ok(())),
     })
+}
+
+/// Forgets a relay, with what it knew of hosts.
+#[must_use]
+pub fn forget_relay(name: &str) -> Request {
+    Request::Statements(hosts::forget_relay(name))
 }
 
 fn statement(text: &'static str, values: Vec<Value>) -> Statement {

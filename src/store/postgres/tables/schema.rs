@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS wecrelay_host (
     identity text COLLATE "C" NOT NULL,
     machine text COLLATE "C" NOT NULL,
     last_seen bigint NOT NULL,
+    saved bigint NOT NULL,
     facts text NOT NULL,
     PRIMARY KEY (authenticated, identity, machine, relay)
 );

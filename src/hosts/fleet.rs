@@ -1,0 +1,386 @@
+//! The relays that share a store, and what the others of them know of hosts.
+//!
+//! A relay writes what it knows, and reads once a minute what the others have written since.
+
+use super::{Host, Key, MOST_HOSTS, Moment, Pulse, Saved, State, Table};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Rows that are asked for at once.
+const PAGE: usize = 500;
+/// Seconds without a beat after which a relay counts as gone: it writes once a minute.
+const GONE: u64 = 150;
+/// What is read again each time, in seconds: writes that were under way, and a slow one.
+const OVERLAP: u64 = 90;
+/// Rounds after which all is read again, so that what was deleted goes.
+const ROUNDS: u32 = 60;
+
+/// How a relay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It writes that it runs.
+    Running,
+    /// It has ended in good order.
+    Stopped,
+    /// It was heard of no more, without an end.
+    Gone,
+}
+
+impl Life {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Gone];
+
+    /// The name in tables and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// One of the relays that share a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name (`--relay-name`).
+    pub name: String,
+    /// Since when it ran, in seconds since 1970, by its clock.
+    pub started: u64,
+    /// Seconds since it wrote last, by the clock of the store.
+    pub age: u64,
+    /// Whether it ended then.
+    pub is_stopped: bool,
+}
+
+impl Peer {
+    /// How it is.
+    #[must_use]
+    pub const fn life(&self) -> Life {
+        match (self.is_stopped, self.age <= GONE) {
+            (true, _) => Life::Stopped,
+            (false, true) => Life::Running,
+            (false, false) => Life::Gone,
+        }
+    }
+}
+
+/// What is asked of the store about the other relays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inquiry {
+    /// Hosts behind this one, of that relay.
+    pub after: Option<(Key, String)>,
+    /// Only rows that were written since, by the clock of the store.
+    pub since: u64,
+    /// How many at most.
+    pub count: usize,
+}
+
+/// What the store answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// The time by the clock of the store.
+    pub now: u64,
+    /// All relays, ourselves too.
+    pub relays: Vec<Peer>,
+    /// Hosts of the others, each with its relay.
+    pub hosts: Vec<Host>,
+    /// The last one, where there may be more.
+    pub last: Option<(Key, String)>,
+}
+
+/// The relays, and the others' hosts.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    own: String,
+    relays: Vec<Peer>,
+    /// When the store told of them, by our clock.
+    met: u64,
+    /// A row for each other relay that knows the host.
+    others: HashMap<Key, Vec<Host>>,
+    rows: usize,
+    /// Read from the beginning, to take the place of the others.
+    fresh: Option<HashMap<Key, Vec<Host>>>,
+    next: Inquiry,
+    /// Where the next round begins.
+    since: u64,
+    rounds: u32,
+}
+
+impl Fleet {
+    /// `own`: our name.
+    #[must_use]
+    pub fn new(own: String) -> Self {
+        let mut fleet = Self {
+            own,
+            relays: Vec::new(),
+            met: 0,
+            others: HashMap::new(),
+            rows: 0,
+            fresh: None,
+            next: Inquiry::default(),
+            since: 0,
+            rounds: 0,
+        };
+        fleet.begin();
+        fleet
+    }
+
+    /// Our name.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        &self.own
+    }
+
+    /// What to ask next.
+    #[must_use]
+    pub fn inquiry(&self) -> Inquiry {
+        self.next.clone()
+    }
+
+    fn begin(&mut self) {
+        let is_whole = self.rounds.is_multiple_of(ROUNDS);
+        self.rounds = self.rounds.wrapping_add(1);
+        self.fresh = is_whole.then(HashMap::new);
+        self.rows = if is_whole { 0 } else { self.rows };
+        self.next = Inquiry {
+            after: None,
+            since: if is_whole { 0 } else { self.since },
+            count: PAGE,
+        };
+    }
+
+    /// Takes an answer. Answers whether there is more to ask now.
+    pub fn take(&mut self, now: u64, met: Met) -> bool {
+        if self.next.after.is_none() {
+            // As of the first page: what is written meanwhile comes with the next round.
+            self.since = met.now.saturating_sub(OVERLAP);
+            self.relays = met.relays;
+            self.met = now;
+        }
+        let table = self.fresh.as_mut().unwrap_or(&mut self.others);
+        for host in met.hosts {
+            let rows = table.entry(Key::of(&host)).or_default();
+            match rows.iter_mut().find(|row| row.relay == host.relay) {
+                Some(row) => *row = host,
+                None if self.rows < MOST_HOSTS => {
+                    self.rows += 1;
+                    rows.push(host);
+                }
+                None => {}
+            }
+        }
+        if met.last.is_some() {
+            self.next.after = met.last;
+            return true;
+        }
+        if let Some(fresh) = self.fresh.take() {
+            self.others = fresh;
+        }
+        self.begin();
+        false
+    }
+
+    /// The store could not be asked: the same again, later.
+    pub fn put_back(&mut self) {
+        self.rounds = 0;
+        self.begin();
+    }
+
+    /// The relays as they are now.
+    pub fn relays(&self, now: u64) -> impl Iterator<Item = Peer> {
+        let passed = now.saturating_sub(self.met);
+        self.relays.iter().map(move |relay| {
+            // We are here, whenever it was written.
+            let is_own = relay.name == self.own;
+            Peer {
+                age: if is_own { 0 } else { relay.age + passed },
+                is_stopped: relay.is_stopped && !is_own,
+                ..relay.clone()
+            }
+        })
+    }
+
+    /// How many are how.
+    #[must_use]
+    pub fn by_life(&self, now: u64) -> Vec<(&'static str, usize)> {
+        let lives: Vec<_> = self.relays(now).map(|relay| relay.life()).collect();
+        let count = |life: &Life| lives.iter().filter(|it| *it == life).count();
+        Life::ALL
+            .iter()
+            .map(|life| (life.name(), count(life)))
+            .collect()
+    }
+
+    /// Whether another relay has heard of a host within so many seconds.
+    #[must_use]
+    pub fn has_heard(&self, key: &Key, since: u64) -> bool {
+        let rows = self.others.get(key).into_iter().flatten();
+        let heard = rows.flat_map(|row| &row.subscriptions);
+        heard.filter_map(super::Followed::last_heard).max() >= Some(since)
+    }
+}
+
+/// The hosts as all relays together know them.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview<'a> {
+    own: &'a Table,
+    /// None where nobody shares our store.
+    fleet: Option<&'a Fleet>,
+}
+
+impl<'a> Overview<'a> {
+    pub(crate) const fn new(own: &'a Table, fleet: Option<&'a Fleet>) -> Self {
+        Self { own, fleet }
+    }
+
+    /// The moment at which to ask how hosts are: they have their time after a start of all
+    /// relays only.
+    #[must_use]
+    pub fn moment(&self, now: u64) -> Moment {
+        let relays = self.fleet.into_iter().flat_map(|fleet| fleet.relays(now));
+        let running = relays.filter(|relay| relay.life() == Life::Running);
+        let started = running.map(|relay| relay.started).min();
+        let own = self.own.up_since();
+        Moment {
+            now,
+            up_since: started.map_or(own, |started| started.min(own)),
+        }
+    }
+
+    fn others(&self, key: &Key) -> &'a [Host] {
+        let rows = self.fleet.and_then(|fleet| fleet.others.get(key));
+        rows.map_or(&[], Vec::as_slice)
+    }
+
+    /// Those that only others know.
+    fn strangers(&self) -> impl Iterator<Item = &'a [Host]> {
+        let own = self.own;
+        let others = self.fleet.into_iter().flat_map(|fleet| &fleet.others);
+        others
+            .filter(move |(key, _)| own.get(key).is_none())
+            .map(|(_, rows)| rows.as_slice())
+    }
+
+    /// All hosts, in no order. Without [`Host::relay`]: we have seen it last.
+    pub fn hosts(&self) -> impl Iterator<Item = Cow<'a, Host>> {
+        let this = *self;
+        let own = self.own.iter().map(move |host| {
+            let others = match this.fleet {
+                Some(_) => this.others(&Key::of(host)),
+                None => &[],
+            };
+            merged(host, others)
+        });
+        let strangers = self.strangers();
+        own.chain(strangers.filter_map(|rows| {
+            let (first, rest) = rows.split_first()?;
+            Some(merged(first, rest))
+        }))
+    }
+
+    /// How many hosts are in which state: those that we have seen last. So the numbers of all
+    /// relays add up; those of relays that do not run are counted by the first one that does.
+    #[must_use]
+    pub fn by_state(&self, at: Moment) -> Vec<(&'static str, usize)> {
+        let Some(fleet) = self.fleet else {
+            return self.own.by_state(at);
+        };
+        let running: Vec<_> = fleet
+            .relays(at.now)
+            .filter(|relay| relay.life() == Life::Running)
+            .map(|relay| relay.name)
+            .collect();
+        let is_deputy = running.iter().min().is_none_or(|first| *first == fleet.own);
+        let is_ours = |relay: Option<&String>| match relay {
+            None => true,
+            Some(relay) => is_deputy && !running.contains(relay),
+        };
+        let mut counts = HashMap::new();
+        let mut count = |rows: &mut dyn Iterator<Item = &Host>| {
+            let (mut last, mut state) = (None::<&Host>, None);
+            for row in rows {
+                // As its liveliest subscription, at whichever relay.
+                state = state.into_iter().chain([row.state(at)]).min();
+                last = match last {
+                    Some(last) if last.last_seen >= row.last_seen => Some(last),
+                    _ => Some(row),
+                };
+            }
+            if let (Some(last), Some(state)) = (last, state)
+                && is_ours(last.relay.as_ref())
+            {
+                *counts.entry(state).or_insert(0) += 1;
+            }
+        };
+        for host in self.own.iter() {
+            let others = self.others(&Key::of(host));
+            count(&mut std::iter::once(host).chain(others));
+        }
+        for rows in self.strangers() {
+            count(&mut rows.iter());
+        }
+        let count = |state: State| (state.name(), counts.get(&state).copied().unwrap_or(0));
+        State::ALL.into_iter().map(count).collect()
+    }
+}
+
+fn merged<'a>(host: &'a Host, others: &'a [Host]) -> Cow<'a, Host> {
+    let mut merged = Cow::Borrowed(host);
+    for other in others {
+        merged.to_mut().merge(other);
+    }
+    merged
+}
+
+/// What all relays have stored, as one, at this moment by our clock.
+#[must_use]
+pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: u64) -> Saved {
+    let mut hosts: HashMap<Key, Host> = HashMap::new();
+    let mut all = Saved::default();
+    let lives: HashMap<_, _> = relays
+        .iter()
+        .map(|it| (it.name.as_str(), it.life()))
+        .collect();
+    for (name, saved) in each {
+        let is_running = lives.get(name.as_str()) == Some(&Life::Running);
+        all.pulse = joined(all.pulse, saved.pulse, is_running.then_some(now));
+        all.refusals.extend(saved.refusals);
+        for mut host in saved.hosts {
+            host.relay = Some(name.clone());
+            match hosts.get_mut(&Key::of(&host)) {
+                Some(known) => known.merge(&host),
+                None => {
+                    hosts.insert(Key::of(&host), host);
+                }
+            }
+        }
+    }
+    all.hosts = hosts.into_values().collect();
+    all.relays = relays;
+    all
+}
+
+/// The relays as one: it runs since the first of those that run, or ended with the last.
+fn joined(all: Pulse, one: Pulse, runs: Option<u64>) -> Pulse {
+    let one = Pulse {
+        written: runs.unwrap_or(one.written),
+        is_stopped: runs.is_none(),
+        ..one
+    };
+    let ran = all.ran.max(one.ran);
+    let is_first = all.written == 0;
+    let joined = match (all.is_stopped, one.is_stopped) {
+        _ if is_first => one,
+        (false, true) => all,
+        (true, false) => one,
+        (false, false) if one.started < all.started => one,
+        (true, true) if one.written > all.written => one,
+        _ => all,
+    };
+    Pulse { ran, ..joined }
+}
+
+#[cfg(test)]
+mod tests;

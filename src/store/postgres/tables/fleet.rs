@@ -1,0 +1,82 @@
+//! The relays that share the tables, and what the others of them know of hosts.
+
+use super::super::request::{Row, Rows, Statement, Unexpected, Value};
+use super::{from_sql, statement, to_sql};
+use crate::hosts::{Host, Inquiry, Key, Met, Peer};
+
+const RELAYS: &str = "\
+    SELECT relay, started, stopped, extract(epoch FROM now())::bigint - written \
+    FROM wecrelay_relay ORDER BY relay";
+
+const NOW: &str = "SELECT extract(epoch FROM now())::bigint";
+
+// Along the primary key, page by page.
+const HOSTS: &str = "\
+    SELECT authenticated, identity, machine, relay, facts FROM wecrelay_host \
+    WHERE (authenticated, identity, machine, relay) > ($1, $2, $3, $4) \
+    AND relay <> $5 AND saved >= $6 \
+    ORDER BY authenticated, identity, machine, relay LIMIT $7";
+
+pub(super) fn meet(relay: &str, inquiry: &Inquiry) -> Vec<Statement> {
+    // Before all others: no relay has an empty name.
+    let none = (Key::new(None, ""), String::new());
+    let (key, after) = inquiry.after.as_ref().unwrap_or(&none);
+    let values = vec![
+        Value::Bool(key.identity.is_some()),
+        Value::Text(key.identity.clone().unwrap_or_default()),
+        Value::Text(key.machine.clone()),
+        Value::Text(after.clone()),
+        Value::Text(relay.to_owned()),
+        Value::Int(to_sql(inquiry.since)),
+        Value::Int(i64::try_from(inquiry.count).unwrap_or(i64::MAX)),
+    ];
+    vec![
+        statement(HOSTS, values),
+        statement(RELAYS, vec![]),
+        statement(NOW, vec![]),
+    ]
+}
+
+pub(super) fn met(inquiry: &Inquiry, rows: &Rows, damaged: &mut u64) -> Result<Met, Unexpected> {
+    let [hosts, relays, now] = rows.as_slice() else {
+        return Err(Unexpected);
+    };
+    let is_full = inquiry.count > 0 && hosts.len() >= inquiry.count;
+    let last = hosts.last().filter(|_| is_full).map(place).transpose()?;
+    let mut met = Met {
+        now: from_sql(now.first().ok_or(Unexpected)?.int(0)?),
+        last,
+        ..Met::default()
+    };
+    for row in relays {
+        met.relays.push(Peer {
+            name: row.text(0)?.unwrap_or_default().to_owned(),
+            started: from_sql(row.int(1)?),
+            is_stopped: row.bool(2)?,
+            age: from_sql(row.int(3)?),
+        });
+    }
+    for row in hosts {
+        match serde_json::from_str::<Host>(row.text(4)?.unwrap_or_default()) {
+            Ok(host) => met.hosts.push(Host {
+                relay: row.text(3)?.map(str::to_owned),
+                ..host
+            }),
+            // Its own relay says so, too.
+            Err(error) => {
+                *damaged += 1;
+                log::debug!("what another relay knows of a host cannot be read: {error}");
+            }
+        }
+    }
+    Ok(met)
+}
+
+fn place(row: &Row) -> Result<(Key, String), Unexpected> {
+    let identity = row.text(1)?.filter(|_| row.bool(0).unwrap_or(false));
+    let key = Key {
+        identity: identity.map(str::to_owned),
+        machine: row.text(2)?.unwrap_or_default().to_owned(),
+    };
+    Ok((key, row.text(3)?.unwrap_or_default().to_owned()))
+}
