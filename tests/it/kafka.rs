@@ -2,9 +2,9 @@
 //! memory cannot show. Every event arrives, and those of a host in order.
 
 use crate::support::{
-    KafkaReader, KafkaRecord, LineEnds, MockCluster, Offer, Proxy, Record, Relay, Source, Tansu,
-    TempDir, assert_samples, free_port, numbered_event, parse_line, samples, send_samples,
-    wait_for,
+    Authority, Haproxy, KafkaReader, KafkaRecord, LineEnds, MockCluster, Offer, Proxy, Record,
+    Relay, Source, Tansu, TempDir, assert_samples, free_port, numbered_event, parse_line, samples,
+    send_samples, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -147,6 +147,45 @@ fn a_topic_that_is_not_there_is_an_outage_with_its_remedy() {
     deliver(&mut source, &offer, MACHINE, 0);
     let reader = KafkaReader::start(&broker.brokers(), &[]);
     assert_eq!(reader.wait_for(BATCH).len(), BATCH);
+}
+
+#[test]
+fn brokers_are_verified_over_tls() {
+    let authority = Authority::new("broker authority");
+    let (port, front) = (free_port(), free_port());
+    let broker = Tansu::start_behind(port, front, 3, &[]);
+    let _tls = Haproxy::take_tls_off(front, port, &authority.issue(&["127.0.0.1"]));
+    let dir = TempDir::new();
+    let place = format!("127.0.0.1:{front}");
+    let ca = authority.file();
+    let output = format!("kafka+tls://{place}/events?ca={ca}");
+    let relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
+    let (mut source, offer) = subscribe(&relay, MACHINE);
+    deliver(&mut source, &offer, MACHINE, 0);
+    let location = format!("ssl.ca.location={ca}");
+    let reader = KafkaReader::start(&place, &["security.protocol=ssl", &location]);
+    assert_eq!(reader.wait_for(BATCH).len(), BATCH);
+    drop(broker);
+    let other = Authority::new("another authority");
+    let dir = TempDir::new();
+    let output = format!("kafka+tls://{place}/events?ca={}", other.file());
+    let mut relay = Relay::start(&dir, &["--output", &output]);
+    relay.process.wait_for_log("certificate");
+}
+
+#[test]
+fn a_login_that_the_broker_refuses_is_an_outage_that_names_the_setting() {
+    let broker = Tansu::start(0, &["--authentication"]);
+    let dir = TempDir::new();
+    let login = dir.file("login");
+    std::fs::write(&login, "nobody\nsecret\n").unwrap();
+    let output = format!("kafka://{}/events?login={login}", broker.brokers());
+    let mut relay = Relay::start(&dir, &["--output", &output]);
+    let line = relay
+        .process
+        .wait_for_log("does not accept user and password");
+    assert!(line.contains("?login="), "{line}");
+    assert!(!relay.process.log().contains("secret"));
 }
 
 /// Every event of each host, each in the order in which it was sent.

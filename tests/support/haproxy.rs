@@ -1,6 +1,6 @@
 //! A real HAProxy that passes TCP on to the relay.
 
-use super::{Process, TempDir, free_port, wait_for};
+use super::{Pair, Process, TempDir, free_port, wait_for};
 use std::fmt::Write;
 use std::net::TcpStream;
 use std::path::Path;
@@ -40,6 +40,23 @@ impl Haproxy {
             ports.push(port);
         }
         Self::run(dir, &config, ports)
+    }
+
+    /// Takes TLS on the port `front`, and passes what is in it on.
+    #[track_caller]
+    pub(crate) fn take_tls_off(front: u16, to: u16, own: &Pair) -> Self {
+        let installed = Path::new(PROGRAM).exists();
+        assert!(installed, "haproxy is not installed: run scripts/peers");
+        let dir = TempDir::new();
+        let pem = [&own.certificate, &own.key].map(|file| std::fs::read_to_string(file).unwrap());
+        std::fs::write(dir.file("own.pem"), pem.concat()).unwrap();
+        let config = format!(
+            "global\n    maxconn 100\ndefaults\n    mode tcp\n    timeout connect 5s\n    \
+             timeout client 60s\n    timeout server 60s\nlisten way\n    \
+             bind 127.0.0.1:{front} ssl crt {}\n    server receiver 127.0.0.1:{to}\n",
+            dir.file("own.pem")
+        );
+        Self::run(dir, &config, vec![front])
     }
 
     /// Gives each connection to the next of several relays that is there.

@@ -10,6 +10,8 @@ mod brokers;
 mod connection;
 mod partition;
 mod partitions;
+#[cfg(test)]
+mod tests;
 
 use crate::base::clock::Now;
 use crate::output::link::{Refusing, Task};

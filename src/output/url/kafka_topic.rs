@@ -55,3 +55,59 @@ fn is_topic(text: &str) -> bool {
     let is_named = !matches!(text, "" | "." | "..");
     is_named && text.len() <= LONGEST_TOPIC && text.chars().all(is_legal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Error, Settings as Output, Target};
+    use super::*;
+    use crate::protocol::kafka::Compression;
+    use crate::syslog::{Header, MessageKind};
+
+    fn topic(url: &str) -> Settings {
+        match Output::parse(url).map(|output| output.target) {
+            Ok(Target::Kafka(topic)) => topic,
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+
+    fn refusal(url: &str) -> Error {
+        Output::parse(url).err().unwrap_or_else(|| panic!("{url}"))
+    }
+
+    #[test]
+    fn brokers_topic_and_settings_are_read() {
+        let read = topic("kafka://k1,[2001:db8::1]:9093/win.events-1_x?compress=zstd");
+        let brokers = [("k1".to_owned(), 9092), ("2001:db8::1".to_owned(), 9093)];
+        assert_eq!(read.brokers, brokers);
+        assert_eq!(read.topic, "win.events-1_x");
+        assert_eq!(read.compression, Compression::Zstd);
+        assert_eq!(read.mechanism, None);
+        let read = topic("kafka+tls://k1/t?login=/f");
+        assert_eq!(read.mechanism, Some(Mechanism::ScramSha512));
+        let output = Output::parse("kafka://k1/t").unwrap();
+        assert_eq!(output.message, MessageKind::Json);
+        assert_eq!(output.header, Header::None);
+        let output = Output::parse("kafka+tls://k1/t?message=ecs&name=n").unwrap();
+        assert_eq!(output.message, MessageKind::Ecs);
+        assert_eq!(output.tls.unwrap().name, "n");
+    }
+
+    #[test]
+    fn what_is_no_topic_or_would_give_the_password_away_is_refused() {
+        for place in ["k1", "k1/", "k1/a/b", "k1/..", "k1/a b"] {
+            let error = refusal(&format!("kafka://{place}"));
+            assert!(matches!(error, Error::Topic(_)), "{place}: {error}");
+        }
+        let long = format!("kafka://k1/{}", "t".repeat(250));
+        assert!(matches!(refusal(&long), Error::Topic(_)));
+        assert!(matches!(refusal("kafka://k1:0/t"), Error::Port(_)));
+        assert!(matches!(refusal("kafka://,k1/t"), Error::Host(_)));
+        assert_eq!(refusal("kafka://k1/t?sasl=plain"), Error::SaslAlone);
+        let plain = "kafka://k1/t?sasl=plain&login=/f";
+        assert_eq!(refusal(plain), Error::Cleartext);
+        topic(&format!("{plain}&cleartext=yes"));
+        topic("kafka+tls://k1/t?sasl=plain&login=/f");
+        let text = refusal("kafka://k1/t?compress=snappy").to_string();
+        assert!(text.contains("none, gzip, lz4 or zstd"), "{text}");
+    }
+}
