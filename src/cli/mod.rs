@@ -335,7 +335,7 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub reports: ReportOptions,
 
-    /// Where to send events: udp, tcp, tls, relp, kafka, unix, file or stdout
+    /// Where to send events: udp, tcp, tls, relp, kafka, otlp, unix, file or stdout
     #[arg(short, long, value_name = "URL", long_help = output::HELP, help_heading = "Events")]
     pub output: Vec<String>,
 

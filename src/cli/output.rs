@@ -2,7 +2,7 @@
 
 /// A paragraph each kind and setting.
 pub(super) const HELP: &str = "\
-Where to send events: udp, tcp, tls, relp, kafka, unix, file or stdout
+Where to send events: udp, tcp, tls, relp, kafka, otlp, unix, file or stdout
 
 Repeatable: a batch must be delivered to every output before it is acknowledged. \
 Default: stdout:
@@ -18,6 +18,9 @@ imrelp
 
 kafka://BROKER[:9092][,BROKER...]/TOPIC and kafka+tls://BROKER[:9092][,BROKER...]/TOPIC a topic of \
 a Kafka cluster, whose replicas confirm each event; the key is the host, the value one JSON object
+
+otlp+http://HOST[:4318][/v1/logs] and otlp+https://HOST[:4318][/v1/logs] log records of \
+OpenTelemetry over OTLP/HTTP, whose receiver confirms each request
 
 unix:PATH datagram socket, such as /dev/log
 
@@ -43,10 +46,10 @@ with snare, cef and leef, none with kafka, else rfc5424.
 framing=octet or framing=lf (tcp, unix streams): count before each message, or line end \
 after it. Default: octet with tcp, lf with unix.
 
-ca=FILE (tls, relp+tls, kafka+tls): the authorities, in PEM, that the receiver's certificate may be \
+ca=FILE (tls, relp+tls, kafka+tls, otlp+https): the authorities, in PEM, that the receiver's certificate may be \
 from. Default: those that the system trusts.
 
-name=NAME (tls, relp+tls, kafka+tls): the host name or address that the receiver's certificate must \
+name=NAME (tls, relp+tls, kafka+tls, otlp+https): the host name or address that the receiver's certificate must \
 be for. Default: HOST, with kafka that of each broker.
 
 login=FILE (kafka, kafka+tls): the user on its first line, the password on its second.
@@ -54,9 +57,10 @@ login=FILE (kafka, kafka+tls): the user on its first line, the password on its s
 sasl=plain, scram-sha-256 or scram-sha-512 (kafka, kafka+tls): how that user logs in. plain needs \
 TLS, or cleartext=yes (kafka). Default: scram-sha-512.
 
-compress=none, gzip, lz4 or zstd (kafka, kafka+tls): how batches are compressed. Default: none.
+compress=none, gzip, lz4 or zstd (kafka, kafka+tls): how batches are compressed. Default: none. \
+compress=gzip or none (otlp): how requests are. Default: gzip.
 
-cert=FILE and key=FILE (tls, relp+tls, kafka+tls): our own certificate with its chain, and its \
+cert=FILE and key=FILE (tls, relp+tls, kafka+tls, otlp+https): our own certificate with its chain, and its \
 private key if that stands in another file, both in PEM. SIGHUP reads the files again, \
 for the next connection.
 
@@ -73,9 +77,12 @@ escape=reversible doubles backslashes in text where control characters have to b
 escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line ends stay \
 as they are. escape=0.1 is the form of version 0.1. Default: reversible.
 
-refused=retry, drop or file:PATH (relp, relp+tls, kafka, kafka+tls): what becomes of an event that the \
+refused=retry, drop or file:PATH (relp, relp+tls, kafka, kafka+tls, otlp): what becomes of an event that the \
 receiver refuses for good: its host keeps it and retries later, it is dropped and \
 counted, or it is appended to a file. Other hosts are not held up by it. Default: retry.
+
+headers=FILE (otlp): headers of requests, such as Authorization: Bearer TOKEN, a line each. \
+Others than its owner and group must not be able to read it. SIGHUP reads it anew.
 
 type=stream (unix): a stream socket. Default: datagram.
 

@@ -84,6 +84,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use turns::Turns;
 use waiting::Waiting;
+use zeroize::Zeroizing;
 
 pub use computer::{ComputerRule, Mismatch};
 pub use principals::PrincipalRule;
@@ -315,6 +316,13 @@ impl Collector {
         self.paging.replace_settings(&settings);
         self.settings = settings;
         self.sources.forget_refused();
+    }
+
+    /// What outputs make themselves known by, an item for each, has been read.
+    pub fn replace_secrets(&mut self, secrets: Vec<Zeroizing<String>>) {
+        for (link, secret) in self.links.iter_mut().zip(secrets) {
+            link.replace_secret(secret);
+        }
     }
 
     /// What has been counted so far.

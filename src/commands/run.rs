@@ -14,6 +14,7 @@ use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
 use crate::files::keytabs::{self, Keytabs};
 use crate::files::login;
+use crate::files::output_secrets;
 use crate::files::subscriptions;
 use crate::output::own_log::OwnLog;
 use crate::output::{self, Target};
@@ -35,6 +36,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
 /// How long a source may be silent beyond its longest heartbeat interval.
 const IDLE_MARGIN: Duration = Duration::from_secs(3600);
@@ -66,6 +68,8 @@ pub enum Error {
     Output(tls::OutputError),
     /// An output's user and password.
     Login(String, login::Error),
+    /// A file with what an output makes itself known by.
+    Secret(output_secrets::Error),
     /// The address of `--metrics`.
     Metrics(SocketAddr, io::Error),
     /// Becoming another user.
@@ -121,6 +125,7 @@ impl fmt::Display for Error {
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
             Self::Login(label, error) => write!(f, "--output {label}: {error}"),
+            Self::Secret(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
             }
@@ -150,7 +155,11 @@ pub fn run(
     let signals = server::catch_signals().map_err(Error::Server)?;
     // Of all keytabs that there will be: a reload must not open the door to replays.
     let replays = Rc::default();
-    let Reloaded { settings, tls } = load(config, &replays)?;
+    let Reloaded {
+        settings,
+        tls,
+        secrets,
+    } = load(config, &replays)?;
     answers::warn_of_too_large(&answers::measure(config, &settings.subscriptions));
     let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
     let outputs = with_logins(&config.outputs)?;
@@ -187,6 +196,7 @@ pub fn run(
         outputs,
         connectors,
         settings,
+        secrets,
         helper: config.ntlm_helper.clone(),
         store,
         own: own.map(|log| (log, sender(config))),
@@ -291,6 +301,8 @@ pub struct Plan {
     pub outputs: Vec<output::Settings>,
     /// How each output is secured.
     pub connectors: Vec<Option<tls::Connector>>,
+    /// What each output makes itself known by.
+    pub secrets: Vec<Zeroizing<String>>,
 }
 
 /// Reads and verifies all that a start would, without listening or touching the state.
@@ -298,12 +310,15 @@ pub struct Plan {
 /// # Errors
 /// What would end the start.
 pub fn plan(config: &Config) -> Result<Plan, Error> {
-    let Reloaded { settings, .. } = load(config, &Rc::default())?;
+    let Reloaded {
+        settings, secrets, ..
+    } = load(config, &Rc::default())?;
     Ok(Plan {
         answers: answers::measure(config, &settings.subscriptions),
         subscriptions: settings.subscriptions,
         outputs: with_logins(&config.outputs)?,
         connectors: tls::connectors(&config.outputs).map_err(Error::Output)?,
+        secrets,
     })
 }
 
@@ -333,7 +348,12 @@ fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Err
         tls.log_ends(now);
     }
     settings.rules.auth.names = names(config, tls.as_ref());
-    Ok(Reloaded { settings, tls })
+    let secrets = output_secrets::load(&config.outputs).map_err(Error::Secret)?;
+    Ok(Reloaded {
+        settings,
+        tls,
+        secrets,
+    })
 }
 
 /// What hosts may call us, where we were told of a name at all.

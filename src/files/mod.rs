@@ -3,4 +3,5 @@
 pub mod accounts;
 pub mod keytabs;
 pub mod login;
+pub mod output_secrets;
 pub mod subscriptions;

@@ -10,6 +10,8 @@ mod otlp;
 mod tests;
 
 use crate::event::{Event, Malformed};
+use crate::protocol::otlp::export::Export;
+use crate::protocol::otlp::json;
 use crate::syslog::{self, EventName, Line, Mapping, Origin, Sender, Style, Written, framing};
 
 /// Longest text of a head, in bytes: much more than any real one has.
@@ -66,13 +68,11 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
-impl<'a> Record<'a> {
-    /// What of it is to be read by people.
-    fn text(&self) -> &'a [u8] {
-        match self.kind {
-            Kind::Otlp => self.payload,
-            Kind::Kafka => kafka::value(self.payload),
-        }
+impl Record<'_> {
+    /// Adds one of OTLP to a request.
+    pub fn push_to(&self, export: &mut Export) {
+        let is_event = !self.head.uid.is_empty();
+        export.push(self.head.host, is_event, self.payload);
     }
 }
 
@@ -111,6 +111,17 @@ pub fn write_event(
             syslog::write_message(mapping, xml, event, origin, style, out)
         }),
     }
+}
+
+/// The record of a made-up event, as a line of a file; hosts render its text if `rendered`.
+#[must_use]
+pub fn sample(kind: Kind, mapping: &Mapping, style: &Style, rendered: bool) -> String {
+    let record = syslog::sample_of(rendered, |xml, event, origin, out| {
+        write_event(kind, mapping, xml, event, origin, style, out);
+    });
+    let mut line = Vec::new();
+    push_line(&record, &mut line);
+    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }
 
 /// Appends a line of our own log as a record.
@@ -201,10 +212,18 @@ pub fn name(bytes: &[u8]) -> EventName {
     }
 }
 
-/// Appends a record or a syslog message as one line of a file.
+/// Appends a record or a syslog message as one line of a file: a record of OTLP as a request
+/// in JSON.
 pub fn push_line(bytes: &[u8], out: &mut Vec<u8>) {
     match parse(bytes) {
         None => framing::push_line(bytes, out),
-        Some(record) => framing::push_line(record.text(), out),
+        Some(record) => match record.kind {
+            Kind::Kafka => framing::push_line(kafka::value(record.payload), out),
+            Kind::Otlp => {
+                let mut export = Export::default();
+                record.push_to(&mut export);
+                json::push_line(out, &export.finish(env!("CARGO_PKG_VERSION")));
+            }
+        },
     }
 }

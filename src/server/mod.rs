@@ -47,6 +47,7 @@ use status::routes::Watched;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
+use zeroize::Zeroizing;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -98,6 +99,8 @@ pub struct Reloaded {
     pub settings: Settings,
     /// What handshakes are done with from now on.
     pub tls: Option<tls::Acceptor>,
+    /// What outputs make themselves known by, an item for each.
+    pub secrets: Vec<Zeroizing<String>>,
 }
 
 /// Reads the files anew, or says why the old ones stay.
@@ -115,6 +118,8 @@ pub struct Setup {
     pub status: Option<std::net::TcpListener>,
     /// How each of them is secured, see [`tls::connectors`].
     pub connectors: Vec<Option<Connector>>,
+    /// What they make themselves known by, an item for each.
+    pub secrets: Vec<Zeroizing<String>>,
     /// What the collector is told to do.
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
@@ -224,6 +229,7 @@ impl Server {
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
         let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
+        collector.replace_secrets(setup.secrets);
         if let Opened::Database(database) = &setup.store {
             collector.share_store(database::SAVE_EVERY, database.relay().to_owned());
         }

@@ -58,8 +58,16 @@ impl Server {
         let connectors = tls::connectors(self.outputs.iter().map(OutputSocket::settings));
         let connectors = connectors.map_err(|error| format!("--output {error}"));
         match connectors.and_then(|connectors| Ok((connectors, (self.reload)()?))) {
-            Ok((connectors, Reloaded { settings, tls })) => {
+            Ok((
+                connectors,
+                Reloaded {
+                    settings,
+                    tls,
+                    secrets,
+                },
+            )) => {
                 self.collector.replace_settings(settings);
+                self.collector.replace_secrets(secrets);
                 self.tls = tls;
                 for (output, connector) in self.outputs.iter_mut().zip(connectors) {
                     output.replace_connector(connector);

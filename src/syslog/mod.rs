@@ -37,7 +37,7 @@ pub use facts::repaired;
 pub use named::EventName;
 pub use own_log::{Line, Sender, write_own};
 pub use rfc5424::{Uid, uid, write_body, write_message};
-pub use sample::sample;
+pub use sample::{sample, sample_of};
 pub use truncate::MIN_LENGTH;
 
 /// How events become messages; the same for all outputs of a relay.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
 use super::{ControlCharacters, Mapping, Origin, Style, write_message};
-use crate::event::{self, NAMESPACE};
+use crate::event::{self, Event, Malformed, NAMESPACE};
 
 /// `System` and values of the event: a logon that failed.
 const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing' \
@@ -26,6 +26,21 @@ const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account fail
 /// its text if `rendered`.
 #[must_use]
 pub fn sample(mapping: &Mapping, style: &Style, rendered: bool) -> String {
+    let style = Style {
+        control: ControlCharacters::Escape,
+        ..*style
+    };
+    let out = sample_of(rendered, |xml, event, origin, out| {
+        write_message(mapping, xml, event, origin, &style, out);
+    });
+    String::from_utf8_lossy(&out).replace('\t', "<tab>")
+}
+
+/// What `write` makes of that event.
+pub fn sample_of(
+    rendered: bool,
+    write: impl FnOnce(&str, &Result<Event<'_>, Malformed>, &Origin<'_>, &mut Vec<u8>),
+) -> Vec<u8> {
     let rendering = if rendered { RENDERING } else { "" };
     let xml = format!("<Event xmlns='{NAMESPACE}'>{EVENT}{rendering}</Event>");
     let origin = Origin {
@@ -39,18 +54,7 @@ pub fn sample(mapping: &Mapping, style: &Style, rendered: bool) -> String {
         repaired: false,
         received: SystemTime::UNIX_EPOCH,
     };
-    let style = Style {
-        control: ControlCharacters::Escape,
-        ..*style
-    };
     let mut out = Vec::new();
-    write_message(
-        mapping,
-        &xml,
-        &event::parse(&xml),
-        &origin,
-        &style,
-        &mut out,
-    );
-    String::from_utf8_lossy(&out).replace('\t', "<tab>")
+    write(&xml, &event::parse(&xml), &origin, &mut out);
+    out
 }

@@ -31,6 +31,7 @@ mod lifecycle;
 mod log;
 mod metrics;
 mod ntlm_helper;
+mod otlp;
 mod outages;
 mod outputs;
 mod own_log;

@@ -83,7 +83,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(config: impl Fn(&TempDir, u16) -> String, command: fn(&TempDir) -> Command) -> Self {
+    pub(super) fn start(
+        config: impl Fn(&TempDir, u16) -> String,
+        command: fn(&TempDir) -> Command,
+    ) -> Self {
         let dir = TempDir::new();
         let port = free_port();
         std::fs::write(dir.file("conf"), config(&dir, port)).unwrap();
@@ -104,6 +107,11 @@ impl Server {
             assert!(running, "the syslog server ended: {}", self.process.log());
             TcpStream::connect(("127.0.0.1", self.port)).ok()
         });
+    }
+
+    /// A file of its folder.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.dir.file(name)
     }
 
     pub(crate) fn port(&self) -> u16 {

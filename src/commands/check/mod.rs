@@ -18,6 +18,7 @@ use crate::commands::run::{self, Plan};
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::{Config, Listener};
 use crate::output;
+use crate::record;
 use crate::server;
 use crate::store::sqlite;
 use crate::syslog;
@@ -147,14 +148,20 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
     if config.log_to_outputs {
         report.line(1, "(the relay's own log goes to each of them too)");
     }
-    for (output, connector) in plan.outputs.iter().zip(&plan.connectors) {
+    let ways = plan.connectors.iter().zip(&plan.secrets);
+    for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
         report.line(1, &destination(output));
-        let sample = syslog::sample(&config.mapping, &output.style(), config.wants_rendering());
+        let (mapping, style, rendered) =
+            (&config.mapping, output.style(), config.wants_rendering());
+        let sample = match output.record {
+            Some(kind) => record::sample(kind, mapping, &style, rendered),
+            None => syslog::sample(mapping, &style, rendered),
+        };
         report.line(2, &format!("such as: {sample}"));
         if !probe {
             continue;
         }
-        let found = probe::probe(output, connector.as_ref());
+        let found = probe::probe(output, connector.as_ref(), secret);
         for fact in found.facts {
             report.line(2, &fact);
         }

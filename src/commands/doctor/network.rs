@@ -68,13 +68,14 @@ fn silent(url: &str, listener: &Listener, error: &std::io::Error, report: &mut R
     });
 }
 
-pub(super) fn outputs(config: &Config, plan: Option<&Plan>, report: &mut Report) {
+pub(super) fn outputs(plan: Option<&Plan>, report: &mut Report) {
     let Some(plan) = plan else {
         report.say("not tried, as the relay does not start");
         return;
     };
-    for (output, connector) in config.outputs.iter().zip(&plan.connectors) {
-        let found = probe::probe(output, connector.as_ref());
+    let ways = plan.connectors.iter().zip(&plan.secrets);
+    for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
+        let found = probe::probe(output, connector.as_ref(), secret);
         report.say(&output.label);
         for fact in found.facts {
             report.say(format_args!("  {fact}"));

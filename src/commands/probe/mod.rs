@@ -3,6 +3,7 @@
 
 pub mod ask;
 mod kafka;
+mod otlp;
 mod speaks;
 mod tls_probe;
 
@@ -21,6 +22,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// How long a receiver may take to refuse our certificate after a TLS 1.3 handshake.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -36,17 +38,27 @@ pub struct Probe {
 
 /// Connects to an output; blocks for some tens of seconds at most.
 #[must_use]
-pub fn probe(settings: &Settings, connector: Option<&Connector>) -> Probe {
+pub fn probe(
+    settings: &Settings,
+    connector: Option<&Connector>,
+    secret: &Zeroizing<String>,
+) -> Probe {
     let mut facts = Vec::new();
-    let failure = attempt(settings, connector, &mut facts).err();
+    let access = Access { connector, secret };
+    let failure = attempt(settings, access, &mut facts).err();
     Probe { facts, failure }
 }
 
-fn attempt(
-    settings: &Settings,
-    connector: Option<&Connector>,
-    facts: &mut Vec<String>,
-) -> Result<(), String> {
+/// How an output is reached.
+#[derive(Clone, Copy)]
+struct Access<'a> {
+    /// What makes connections secure, if they are to be.
+    connector: Option<&'a Connector>,
+    /// What the receiver knows us by.
+    secret: &'a Zeroizing<String>,
+}
+
+fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> Result<(), String> {
     match &settings.target {
         Target::Udp { host, port } => {
             let place = (host.as_str(), *port);
@@ -55,14 +67,16 @@ fn attempt(
             facts.push("UDP does not tell whether anybody listens".to_owned());
             Ok(())
         }
-        Target::Tcp { host, port } | Target::Relp { host, port } => {
+        Target::Tcp { host, port }
+        | Target::Relp { host, port }
+        | Target::Otlp { host, port, .. } => {
             let place = (host.as_str(), *port);
             let mut dial = Dial::new(Some(place));
             try_each(&mut dial, place, facts, |way, facts| {
-                reach(settings, connector, way, facts)
+                reach(settings, access, way, facts)
             })
         }
-        Target::Kafka(topic) => kafka::attempt(settings, topic, connector, facts),
+        Target::Kafka(topic) => kafka::attempt(settings, topic, access.connector, facts),
         Target::Unix { path, stream } => {
             let connected = match stream {
                 true => UnixStream::connect(path).map(drop),
@@ -125,13 +139,20 @@ fn try_each(
 /// Whether one address would take events.
 fn reach(
     settings: &Settings,
-    connector: Option<&Connector>,
+    access: Access<'_>,
     way: Way,
     facts: &mut Vec<String>,
 ) -> Result<(), String> {
-    let mut line = open(settings, connector, way, facts)?;
+    let mut line = open(settings, access.connector, way, facts)?;
     let is_plain = matches!(line, Line::Plain(_));
     match settings.target {
+        Target::Otlp { .. } => {
+            let said = otlp::export(line, &settings.target, access.secret, facts);
+            said.map_err(|why| match is_plain && !why.starts_with("HTTP ") {
+                true => with_what_speaks(why, way),
+                false => why,
+            })
+        }
         Target::Relp { .. } => greet(line, facts).map_err(|why| match is_plain {
             true => with_what_speaks(why, way),
             false => why,

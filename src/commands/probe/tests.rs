@@ -38,7 +38,11 @@ fn probed(url: &str, addresses: &[SocketAddr]) -> (Probe, Vec<Duration>) {
     let (mut facts, mut times) = (Vec::new(), Vec::new());
     let outcome = try_each(&mut dial, place, &mut facts, |way, facts| {
         times.push(way.time);
-        reach(&settings, None, way, facts)
+        let access = Access {
+            connector: None,
+            secret: &Zeroizing::default(),
+        };
+        reach(&settings, access, way, facts)
     });
     let failure = outcome.err();
     (Probe { facts, failure }, times)

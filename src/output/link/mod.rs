@@ -10,6 +10,7 @@ mod facts;
 mod flow;
 mod kafka_topic;
 mod opening;
+mod otlp;
 mod outage;
 mod own_log;
 mod rate;
@@ -35,6 +36,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 pub use suspects::RefusedEvent;
 pub(in crate::output) use suspects::Strike;
+use zeroize::Zeroizing;
 
 /// Bytes that may wait for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;
@@ -112,6 +114,8 @@ pub struct Link {
     refusing: Refusing,
     /// Batches that were delivered without a call that tells so.
     settled: Vec<BatchId>,
+    /// The last connection has ended as connections do.
+    is_usual: bool,
     failing: Outage,
     refused: Outage,
     late: Outage,
@@ -147,6 +151,7 @@ impl Link {
             look: None,
             session,
             topic: None,
+            is_usual: false,
             failing: Outage::default(),
             refused: Outage::default(),
             late: Outage::default(),
@@ -224,7 +229,11 @@ impl Link {
 
     /// The output is open; what [`Link::next_bytes`] offers may be written.
     pub fn handle_opened(&mut self, now: Now) {
-        if self.session.as_mut().is_none_or(|s| s.handle_connected()) {
+        if self
+            .session
+            .as_mut()
+            .is_none_or(|s| s.handle_connected(now))
+        {
             self.handle_up(now);
             self.fill(now);
             return;
@@ -244,11 +253,11 @@ impl Link {
     /// Opening failed, or the open output ended. What was not delivered, and the
     /// replay window before it, is sent again.
     pub fn handle_failed(&mut self, now: Now, reason: &str) {
-        self.handle_end(now, &End::of(reason));
+        self.handle_end(now, End::of(reason), true);
     }
 
-    fn handle_end(&mut self, now: Now, end: &End) {
-        let reason = &end.reason;
+    /// The same; the session may know better why a connection has ended, unless it was us.
+    fn handle_end(&mut self, now: Now, mut end: End, is_theirs: bool) {
         match self.phase {
             Phase::Down { .. } | Phase::Closed => return,
             Phase::Closing { .. } => {
@@ -257,16 +266,23 @@ impl Link {
             }
             _ => {}
         }
-        if self.try_next(now, reason) {
-            self.reset_session();
+        let better = self.end_session(now).filter(|_| is_theirs);
+        end = better.unwrap_or(end);
+        if !end.is_usual && self.try_next(now, &end.reason) {
             return;
         }
-        let reasons = self.dial.reasons();
-        self.tell_failure(now, reasons.as_deref().unwrap_or(reason));
-        self.end_session(now);
+        if end.is_usual {
+            self.is_usual = true;
+            self.phase = Phase::Down {
+                until: now.monotonic,
+            };
+        } else {
+            let reasons = self.dial.reasons();
+            self.tell_failure(now, reasons.as_ref().unwrap_or(&end.reason));
+            self.pause(now, end.pause);
+        }
         self.queue.rewind();
         self.look = None;
-        self.pause(now, end.pause);
         if self.is_measured() {
             self.progress = 0;
         }
@@ -274,7 +290,8 @@ impl Link {
     }
 
     /// A session that was open may have ended because of a message.
-    fn end_session(&mut self, now: Now) {
+    fn end_session(&mut self, now: Now) -> Option<End> {
+        let mut end = None;
         if let Some(session) = &mut self.session
             && matches!(self.phase, Phase::Up)
         {
@@ -283,9 +300,17 @@ impl Link {
                 refusing: &mut self.refusing,
                 delivered: &mut self.settled,
             };
-            session.handle_ended(now, &mut desk);
+            end = session.handle_ended(now, &mut desk);
         }
         self.reset_session();
+        end
+    }
+
+    /// The secrets of the output have been read.
+    pub fn replace_secret(&mut self, secret: Zeroizing<String>) {
+        if let Some(session) = &mut self.session {
+            session.replace_secret(secret);
+        }
     }
 
     fn reset_session(&mut self) {
@@ -375,7 +400,7 @@ impl Link {
         match result {
             Ok(outcome) => self.handle_outcome(now, outcome),
             Err(end) => {
-                self.handle_end(now, &end);
+                self.handle_end(now, end, false);
                 Some(Task::Close)
             }
         }
@@ -393,7 +418,7 @@ impl Link {
         if outcome.is_closed {
             self.reset_session();
         }
-        self.handle_end(now, &end);
+        self.handle_end(now, end, false);
         Some(Task::Close)
     }
 

@@ -107,7 +107,7 @@ impl Link {
 
     pub(super) fn tell_up(&mut self, now: Now) {
         let label = &self.settings.label;
-        let is_calm = self.failing.ease(now);
+        let is_calm = self.failing.ease(now) && !std::mem::take(&mut self.is_usual);
         match (self.dial.reasons(), self.dial.told_address()) {
             (Some(others), Some(address)) if is_calm => {
                 log::info!("output {label}: open, at {address} ({others})");

@@ -28,7 +28,7 @@ pub(super) struct Relp {
 
 impl Session for Relp {
     /// The session is open when the receiver has answered.
-    fn handle_connected(&mut self) -> bool {
+    fn handle_connected(&mut self, _: Now) -> bool {
         self.client = Some(Client::new());
         false
     }
@@ -123,7 +123,7 @@ impl Session for Relp {
 
     /// The connection is gone. The receiver may have ended it because of a message: one
     /// that is a suspect and was on the way, else the first that it owes an answer.
-    fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) {
+    fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) -> Option<End> {
         let mut blamed: Vec<u64> = desk.refusing.suspects.take_flying();
         if blamed.is_empty() {
             blamed.extend(
@@ -135,6 +135,7 @@ impl Session for Relp {
         for key in blamed {
             strike(now, key, &Strike::Ended, desk);
         }
+        None
     }
 
     fn reset(&mut self) {

@@ -3,6 +3,7 @@
 //! A session takes messages from the queue and tells the queue, by [`Desk`], which are
 //! confirmed and which are refused. It lives as long as its link, over all connections.
 
+use super::otlp::Otlp;
 use super::refusing::Refusing;
 use super::relp::Relp;
 use crate::base::clock::Now;
@@ -10,6 +11,7 @@ use crate::output::queue::{BatchId, Queue};
 use crate::output::{Settings, Target};
 use std::fmt;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// What the receiver's answers came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,13 +32,25 @@ pub(super) struct End {
     pub(super) reason: String,
     /// The receiver asks not to be connected to again before this time has passed.
     pub(super) pause: Option<Duration>,
+    /// It is no failure: the next connection is made at once.
+    pub(super) is_usual: bool,
 }
 
 impl End {
     pub(super) fn of(reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        let pause = None;
-        Self { reason, pause }
+        Self {
+            reason: reason.into(),
+            pause: None,
+            is_usual: false,
+        }
+    }
+
+    /// The receiver ends a connection that has done its work.
+    pub(super) fn usual() -> Self {
+        Self {
+            is_usual: true,
+            ..Self::of("the receiver closed the connection")
+        }
     }
 }
 
@@ -51,7 +65,7 @@ pub(super) struct Desk<'a> {
 pub(super) trait Session: fmt::Debug {
     /// The connection is there. Answers whether messages may be sent at once; else
     /// [`Outcome::opened`] says when.
-    fn handle_connected(&mut self) -> bool;
+    fn handle_connected(&mut self, now: Now) -> bool;
 
     /// What to write next; empty when there is nothing.
     fn outgoing(&self) -> &[u8];
@@ -77,11 +91,14 @@ pub(super) trait Session: fmt::Debug {
     fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>);
 
     /// The connection is gone on which the session was open: a message may be to blame.
-    /// [`Session::reset`] follows.
-    fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>);
+    /// [`Session::reset`] follows. Answers why, if it knows more of that than the socket.
+    fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) -> Option<End>;
 
     /// Forgets the connection.
     fn reset(&mut self);
+
+    /// The secrets of the output have been read, at the start or again.
+    fn replace_secret(&mut self, _secret: Zeroizing<String>) {}
 
     /// Nothing will follow. Answers whether the receiver will answer to that.
     fn close(&mut self) -> bool;
@@ -103,6 +120,7 @@ pub(super) trait Session: fmt::Debug {
 pub(super) fn of(settings: &Settings) -> Option<Box<dyn Session>> {
     match settings.target {
         Target::Relp { .. } => Some(Box::<Relp>::default()),
+        Target::Otlp { .. } => Some(Box::new(Otlp::new(settings))),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 mod measuring;
 mod opening;
+mod otlp;
 mod own_log;
 mod refused;
 

@@ -1,6 +1,6 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
-use super::{Desk, FIRST_PAUSE, Link, Outage, Phase, Task};
+use super::{Desk, End, FIRST_PAUSE, Link, Outage, Phase, Task};
 use crate::base::clock::Now;
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl Link {
     }
 
     fn give_up(&mut self, now: Now, reason: &str) -> Option<Task> {
-        self.handle_failed(now, reason);
+        self.handle_end(now, End::of(reason), false);
         Some(Task::Close)
     }
 

@@ -65,6 +65,8 @@ pub enum Error {
     DatagramFraming,
     /// Structured data where no header can have it.
     DataWithoutHeader,
+    /// Characters in the path of a URL that may not stand there.
+    UrlPath(String),
     /// A private key without its certificate.
     KeyAlone,
     /// Not `BROKER[,BROKER]/TOPIC`.
@@ -106,7 +108,7 @@ impl fmt::Display for Error {
             Self::Scheme { found, nearest } => {
                 write!(f, "\"{found}\" is no kind of output")?;
                 did_you_mean(f, *nearest, ":")?;
-                f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp and relp+tls in the same way, kafka://BROKER/TOPIC and kafka+tls, unix:PATH, file:PATH and stdout:")
+                f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp, relp+tls, otlp+http and otlp+https in the same way, kafka://BROKER/TOPIC and kafka+tls, unix:PATH, file:PATH and stdout:")
             }
             Self::Slashes => {
                 f.write_str("two slashes must follow the colon, as in tcp://syslog.example.com:601")
@@ -165,6 +167,11 @@ impl fmt::Display for Error {
             Self::Cleartext => f.write_str(
                 "sasl=plain would send the password readable for everyone on the way: write \
                  kafka+tls, choose sasl=scram-sha-512, or add cleartext=yes",
+            ),
+            Self::UrlPath(path) => write!(
+                f,
+                "\"{path}\" is no path of a URL: what is not ASCII, spaces and # stand there as \
+                 %20 and the like"
             ),
             Self::KeyAlone => {
                 f.write_str("key= needs cert=, the certificate that the key belongs to")

@@ -18,6 +18,8 @@ mod url_parameters;
 use std::path::PathBuf;
 
 use crate::output::kafka;
+use crate::protocol::otlp::endpoint::Endpoint;
+use crate::protocol::otlp::export;
 use crate::record;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, Header, MessageKind, StructuredData, Style};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub refused: Refused,
     /// How the connection is secured, if it is.
     pub tls: Option<Tls>,
+    /// A file with what the receiver wants to know us by, if it wants that.
+    pub secret: Option<PathBuf>,
     /// The URL as given, for logs.
     pub label: String,
 }
@@ -129,6 +133,17 @@ pub enum Target {
     },
     /// A topic of a Kafka cluster, over TCP or TLS.
     Kafka(kafka::Settings),
+    /// OTLP over HTTP/1.1, plain or with TLS.
+    Otlp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port, not 0.
+        port: u16,
+        /// The path of logs.
+        path: String,
+        /// Whether requests are compressed by gzip.
+        gzip: bool,
+    },
     /// A Unix domain socket.
     Unix {
         /// The socket, made by the receiver.
@@ -152,11 +167,34 @@ impl Target {
     #[must_use]
     pub fn place(&self) -> Option<(&str, u16)> {
         match self {
-            Self::Udp { host, port } | Self::Tcp { host, port } | Self::Relp { host, port } => {
-                Some((host, *port))
-            }
+            Self::Udp { host, port }
+            | Self::Tcp { host, port }
+            | Self::Relp { host, port }
+            | Self::Otlp { host, port, .. } => Some((host, *port)),
             Self::Kafka(_) | Self::Unix { .. } | Self::File { .. } | Self::Stdout => None,
         }
+    }
+}
+
+impl Target {
+    /// Where requests go, if that is how it is spoken to.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Otlp { path, gzip, .. } => Some(Endpoint::new(&self.authority()?, path, *gzip)),
+            _ => None,
+        }
+    }
+
+    /// Host and port as the header `Host` has them (RFC 9110 7.2): no zone, brackets around
+    /// an IPv6 address.
+    fn authority(&self) -> Option<String> {
+        let (host, port) = self.place()?;
+        let host = host.split_once('%').map_or(host, |(address, _)| address);
+        Some(match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        })
     }
 }
 
@@ -179,16 +217,17 @@ impl Settings {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let choices = Choices::parse(scheme, query)?;
         let target = scheme.target(place, &choices)?;
-        // Whoever reads a topic wants all of an event, and no header of syslog.
-        let is_record = matches!(target, Target::Kafka(_));
-        let message = match is_record {
-            true => choices.message.unwrap_or(MessageKind::Json),
-            false => choices.message.unwrap_or(message),
+        let record = record(&target);
+        // Whoever reads a topic wants all of an event.
+        let message = match record {
+            Some(record::Kind::Kafka) => choices.message.unwrap_or(MessageKind::Json),
+            Some(record::Kind::Otlp) | None => choices.message.unwrap_or(message),
         };
-        let header = match is_record {
-            true => choices.header.unwrap_or(Header::None),
-            false => choices.header.unwrap_or(message.default_header()),
-        };
+        // And no header of syslog, as in any record.
+        let header = choices.header.unwrap_or(match record {
+            Some(_) => Header::None,
+            None => message.default_header(),
+        });
         if choices.data.is_some() && header != Header::Rfc5424 {
             return Err(Error::DataWithoutHeader);
         }
@@ -206,7 +245,8 @@ impl Settings {
                 .then(|| choices.tls(&target))
                 .transpose()?,
             refused: choices.refused.unwrap_or_default(),
-            record: is_record.then_some(record::Kind::Kafka),
+            record,
+            secret: choices.secret.clone(),
             target,
             label: url.to_owned(),
         })
@@ -236,6 +276,8 @@ enum Scheme {
     RelpTls,
     Kafka,
     KafkaTls,
+    Otlp,
+    OtlpTls,
     Unix,
     File,
     Stdout,
@@ -243,7 +285,7 @@ enum Scheme {
 
 impl Scheme {
     /// All of them, for messages.
-    const WORDS: [&'static str; 10] = [
+    const WORDS: [&'static str; 12] = [
         "udp",
         "tcp",
         "tls",
@@ -251,6 +293,8 @@ impl Scheme {
         "relp+tls",
         "kafka",
         "kafka+tls",
+        "otlp+http",
+        "otlp+https",
         "unix",
         "file",
         "stdout",
@@ -265,6 +309,8 @@ impl Scheme {
             "relp+tls" => Ok(Self::RelpTls),
             "kafka" => Ok(Self::Kafka),
             "kafka+tls" => Ok(Self::KafkaTls),
+            "otlp+http" => Ok(Self::Otlp),
+            "otlp+https" => Ok(Self::OtlpTls),
             "unix" => Ok(Self::Unix),
             "file" => Ok(Self::File),
             "stdout" => Ok(Self::Stdout),
@@ -273,7 +319,14 @@ impl Scheme {
     }
 
     fn is_secured(self) -> bool {
-        matches!(self, Self::Tls | Self::RelpTls | Self::KafkaTls)
+        matches!(
+            self,
+            Self::Tls | Self::RelpTls | Self::KafkaTls | Self::OtlpTls
+        )
+    }
+
+    fn is_otlp(self) -> bool {
+        matches!(self, Self::Otlp | Self::OtlpTls)
     }
 
     /// The names of the settings it knows.
@@ -293,6 +346,11 @@ impl Scheme {
             Self::RelpTls => &[
                 "ca", "cert", "escape", "header", "key", "max", "message", "name", "refused",
                 "required", "sd",
+            ],
+            Self::Otlp => &["compress", "headers", "message", "refused", "required"],
+            Self::OtlpTls => &[
+                "ca", "cert", "compress", "headers", "key", "message", "name", "refused",
+                "required",
             ],
             Self::Unix => &[
                 "escape", "framing", "header", "max", "message", "required", "sd", "type",
@@ -331,6 +389,7 @@ impl Scheme {
             Self::Kafka | Self::KafkaTls => {
                 kafka_topic::settings(place, choices, self == Self::KafkaTls).map(Target::Kafka)
             }
+            Self::Otlp | Self::OtlpTls => otlp(place, choices),
             Self::Unix => Ok(Target::Unix {
                 path: path("unix", place)?,
                 stream: choices.stream.unwrap_or(false),
@@ -351,6 +410,36 @@ fn host_and_port(place: &str, default: u16) -> Result<(String, u16), Error> {
     match authority.port {
         Some(0) => Err(Error::Port("0".to_owned())),
         port => Ok((authority.host, port.unwrap_or(default))),
+    }
+}
+
+/// `//HOST[:PORT][/PATH]`.
+fn otlp(place: &str, choices: &Choices) -> Result<Target, Error> {
+    let rest = place.strip_prefix("//").ok_or(Error::Slashes)?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let (host, port) = host_and_port(&format!("//{authority}"), 4318)?;
+    let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if !path.bytes().all(is_fit) {
+        return Err(Error::UrlPath(path.to_owned()));
+    }
+    Ok(Target::Otlp {
+        host,
+        port,
+        path: match path {
+            "" | "/" => export::PATH.to_owned(),
+            path => path.to_owned(),
+        },
+        gzip: choices.gzip.unwrap_or(true),
+    })
+}
+
+/// What its protocol has instead of syslog messages.
+fn record(target: &Target) -> Option<record::Kind> {
+    match target {
+        Target::Otlp { .. } => Some(record::Kind::Otlp),
+        Target::Kafka(_) => Some(record::Kind::Kafka),
+        _ => None,
     }
 }
 
@@ -375,8 +464,8 @@ fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
                 None => Ok(Framing::Datagram),
             };
         }
-        // RELP has frames of its own around them.
-        Target::Relp { .. } | Target::Kafka(_) => Framing::Datagram,
+        // These have frames of their own around them.
+        Target::Relp { .. } | Target::Kafka(_) | Target::Otlp { .. } => Framing::Datagram,
         Target::Tcp { .. } => Framing::OctetCounting,
         Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,
     };

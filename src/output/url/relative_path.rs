@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The URL with its relative paths begun at `folder`: those of `file:` and `unix:`, and those
-/// of `ca=`, `cert=`, `key=` and `refused=file:`. What is no path, or no URL, stays as it is.
+/// of `ca=`, `cert=`, `key=`, `headers=` and `refused=file:`. What is no path, or no URL, stays as it is.
 ///
 /// ```
 /// use std::path::Path;
@@ -27,7 +27,7 @@ pub fn anchored(url: &str, folder: &Path) -> String {
         text.push(mark);
         mark = '&';
         match setting.split_once('=') {
-            Some((name @ ("ca" | "cert" | "key"), path)) => {
+            Some((name @ ("ca" | "cert" | "key" | "headers"), path)) => {
                 text.push_str(&format!("{name}={}", join(folder, path)));
             }
             Some(("refused", place)) if place.starts_with("file:") => {

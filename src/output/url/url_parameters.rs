@@ -29,6 +29,8 @@ pub(super) struct Choices {
     pub(super) compression: Option<Compression>,
     pub(super) login: Option<PathBuf>,
     pub(super) mechanism: Option<Mechanism>,
+    pub(super) gzip: Option<bool>,
+    pub(super) secret: Option<PathBuf>,
     name: Option<String>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -52,7 +54,9 @@ impl Choices {
             return Err(Error::KeyAlone);
         }
         let host = match target {
-            Target::Tcp { host, .. } | Target::Relp { host, .. } => host.as_str(),
+            Target::Tcp { host, .. } | Target::Relp { host, .. } | Target::Otlp { host, .. } => {
+                host.as_str()
+            }
             _ => "",
         };
         // A zone is for the connection only; no certificate has one.
@@ -72,8 +76,9 @@ impl Choices {
         };
         let fresh = match name {
             "cleartext" => put(&mut self.cleartext, yes_or_no(name, value)?),
+            "compress" if scheme.is_otlp() => put(&mut self.gzip, gzip(value)?),
             "compress" => put(&mut self.compression, compression(value)?),
-            "login" => put(&mut self.login, file(name, value)?),
+            "login" => put(&mut self.login, file(name, value, "the path of a file")?),
             "sasl" => put(&mut self.mechanism, mechanism(value)?),
             "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
@@ -86,9 +91,16 @@ impl Choices {
             "sd" => put(&mut self.data, structured_data(value)?),
             "sync" => put(&mut self.sync, yes_or_no(name, value)?),
             "name" => put(&mut self.name, server_name(value)?),
-            "ca" => put(&mut self.ca, file(name, value)?),
-            "cert" => put(&mut self.certificate, file(name, value)?),
-            "key" => put(&mut self.key, file(name, value)?),
+            "ca" => put(&mut self.ca, file(name, value, "the path of a PEM file")?),
+            "cert" => put(
+                &mut self.certificate,
+                file(name, value, "the path of a PEM file")?,
+            ),
+            "key" => put(&mut self.key, file(name, value, "the path of a PEM file")?),
+            "headers" => put(
+                &mut self.secret,
+                file(name, value, "the path of a file with headers")?,
+            ),
             _ => put(&mut self.stream, stream(value)?),
         };
         if fresh {
@@ -186,13 +198,17 @@ fn server_name(value: &str) -> Result<String, Error> {
     }
 }
 
-fn file(name: &'static str, value: &str) -> Result<PathBuf, Error> {
+fn gzip(value: &str) -> Result<bool, Error> {
+    match value {
+        "gzip" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(Error::value("compress", value, "gzip or none")),
+    }
+}
+
+fn file(name: &'static str, value: &str, kind: &'static str) -> Result<PathBuf, Error> {
     if value.is_empty() || value.contains('\0') {
-        let allowed = match name {
-            "login" => "the path of a file",
-            _ => "the path of a PEM file",
-        };
-        return Err(Error::value(name, value, allowed));
+        return Err(Error::value(name, value, kind));
     }
     Ok(PathBuf::from(value))
 }

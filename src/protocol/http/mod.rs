@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+pub mod answer;
 mod chunked;
 mod content_type;
 pub mod multipart;

@@ -7,6 +7,10 @@
 //!
 //! Field numbers are those of `opentelemetry/proto/{common,logs,resource}/v1`.
 
+pub mod endpoint;
+pub mod export;
+pub mod headers;
+pub mod json;
 pub mod wire;
 
 use wire::{field_len, push_bytes, push_integer, push_length};

@@ -162,7 +162,11 @@ impl OutputSocket {
     pub(super) fn open(&mut self, registry: &Registry) -> io::Result<Opening> {
         self.begin();
         let channel = match &self.settings.target {
-            Target::Tcp { .. } | Target::Relp { .. } | Target::Kafka(_) | Target::Udp { .. } => {
+            Target::Tcp { .. }
+            | Target::Relp { .. }
+            | Target::Kafka(_)
+            | Target::Otlp { .. }
+            | Target::Udp { .. } => {
                 return Err(io::Error::other("it has an address, and none was chosen"));
             }
             Target::Unix { path, stream: true } => Channel::Unix(UnixStream::connect(path)?),

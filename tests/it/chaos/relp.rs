@@ -1,11 +1,12 @@
-//! Over RELP to rsyslog: everything breaks at any time, one over the other, relay and
-//! receiver together too, for here nothing is acknowledged that rsyslog has not
-//! confirmed.
+//! Over RELP to rsyslog, and over OTLP: everything breaks at any time, one over the other,
+//! relay and receiver together too, for here nothing is acknowledged that the receiver has
+//! not confirmed.
 
 use super::held::Held;
 use super::scene::Scene;
 use crate::support::{
-    Authority, Fault, Plan, Proxy, Record, Rsyslog, Server, Tally, TempDir, wait_for_long,
+    Authority, Fault, OtlpReceiver, Plan, Proxy, Record, Rsyslog, Server, Tally, TempDir,
+    wait_for_long,
 };
 use rustix::process::Signal;
 
@@ -49,7 +50,7 @@ enum Absence {
 #[test]
 fn over_relp_nothing_acknowledged_is_lost_whatever_breaks() {
     let rsyslog = Rsyslog::relp();
-    Relp::start("relp", rsyslog, |_, port| {
+    Confirming::start("relp", rsyslog, |_, port| {
         format!("relp://127.0.0.1:{port}")
     })
     .run();
@@ -60,7 +61,7 @@ fn over_relp_with_tls_nothing_acknowledged_is_lost_whatever_breaks() {
     let authority = Authority::new("log authority");
     let rsyslog = Rsyslog::relp_tls(&authority, &authority.issue(&[RECEIVER]), RELAY);
     let own = authority.issue(&[RELAY]);
-    Relp::start("relp+tls", rsyslog, |_, port| {
+    Confirming::start("relp+tls", rsyslog, |_, port| {
         format!(
             "relp+tls://127.0.0.1:{port}?ca={}&cert={}&key={}&name={RECEIVER}",
             authority.file(),
@@ -71,21 +72,31 @@ fn over_relp_with_tls_nothing_acknowledged_is_lost_whatever_breaks() {
     .run();
 }
 
-struct Relp {
+#[test]
+fn over_otlp_nothing_acknowledged_is_lost_whatever_breaks() {
+    let receiver = OtlpReceiver::start();
+    Confirming::start("otlp", receiver, |_, port| {
+        format!("otlp+http://127.0.0.1:{port}")
+    })
+    .run();
+}
+
+/// A receiver that confirms, and what breaks around it.
+struct Confirming {
     scene: Scene,
-    rsyslog: Server,
+    receiver: Server,
     output: Proxy,
     deck: Vec<Break>,
     absences: Held<Absence>,
 }
 
-impl Relp {
+impl Confirming {
     fn start(
         name: &'static str,
-        rsyslog: Server,
+        receiver: Server,
         url: impl FnOnce(&TempDir, u16) -> String,
     ) -> Self {
-        let output = Proxy::to(rsyslog.port());
+        let output = Proxy::to(receiver.port());
         let mut scene = Scene::start(name, |dir| url(dir, output.port()));
         let mut random = scene.random.fork();
         // Every third connection to the receiver breaks somewhere.
@@ -98,7 +109,7 @@ impl Relp {
         });
         Self {
             scene,
-            rsyslog,
+            receiver,
             output,
             deck: Vec::new(),
             absences: Held::new(),
@@ -120,14 +131,14 @@ impl Relp {
         let between = self.scene.between();
         let Self {
             scene,
-            rsyslog,
+            receiver,
             output,
             absences,
             ..
         } = self;
         scene.wait_and(between, || {
             while let Some(absence) = absences.take_due() {
-                end_absence(absence, rsyslog, output);
+                end_absence(absence, receiver, output);
             }
         });
         match self.scene.random.draw(&mut self.deck, &BREAKS) {
@@ -149,8 +160,8 @@ impl Relp {
     fn kill_receiver(&mut self) {
         let time = self.scene.random.millis(0..1000);
         if self.absences.hold(Absence::Dead, time) {
-            self.scene.note("rsyslog killed");
-            self.rsyslog.kill();
+            self.scene.note("receiver killed");
+            self.receiver.kill();
             self.absences.forget(|absence| *absence == Absence::Stopped);
         }
     }
@@ -158,8 +169,8 @@ impl Relp {
     fn pause_receiver(&mut self) {
         let time = self.scene.random.millis(100..5000);
         if !self.absences.contains(&Absence::Dead) && self.absences.hold(Absence::Stopped, time) {
-            self.scene.note("rsyslog stopped for a while");
-            self.rsyslog.signal(Signal::STOP);
+            self.scene.note("receiver stopped for a while");
+            self.receiver.signal(Signal::STOP);
         }
     }
 
@@ -174,7 +185,7 @@ impl Relp {
 
     fn finish(mut self) {
         while let Some(absence) = self.absences.take_any() {
-            end_absence(absence, &mut self.rsyslog, &self.output);
+            end_absence(absence, &mut self.receiver, &self.output);
         }
         self.output.calm();
         let hosts = self.scene.join_hosts();
@@ -193,16 +204,16 @@ impl Relp {
     fn tally(&self) -> Tally {
         let tally = Tally::default();
         let connection = tally.open();
-        self.rsyslog
+        self.receiver
             .each_record(|record: Record| tally.note_record(connection, &record));
         tally
     }
 }
 
-fn end_absence(absence: Absence, rsyslog: &mut Server, output: &Proxy) {
+fn end_absence(absence: Absence, receiver: &mut Server, output: &Proxy) {
     match absence {
-        Absence::Dead => rsyslog.restart(),
-        Absence::Stopped => rsyslog.signal(Signal::CONT),
+        Absence::Dead => receiver.restart(),
+        Absence::Stopped => receiver.signal(Signal::CONT),
         Absence::Refusing => output.refuse(false),
     }
 }

@@ -1,0 +1,63 @@
+//! Files with what outputs make themselves known by to their receivers.
+
+use crate::output::Settings;
+use crate::protocol::otlp::headers;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Permission bits of users who are neither owner nor group.
+const OTHERS: u32 = 0o007;
+
+/// Which output cannot have its secret, and why.
+#[derive(Debug)]
+pub struct Error {
+    /// Its URL.
+    pub label: String,
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it, and what to do.
+    pub why: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.label, self.file.display(), self.why)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads the secrets of all outputs; an item for each output, empty where it has none.
+///
+/// # Errors
+/// The first output whose file cannot be used.
+pub fn load<'a>(
+    outputs: impl IntoIterator<Item = &'a Settings>,
+) -> Result<Vec<Zeroizing<String>>, Error> {
+    let load = |output: &Settings| {
+        let Some(path) = &output.secret else {
+            return Ok(Zeroizing::default());
+        };
+        let parsed =
+            read(path).and_then(|text| headers::parse(&text).map_err(|error| error.to_string()));
+        parsed.map_err(|why| Error {
+            label: output.label.clone(),
+            file: path.clone(),
+            why,
+        })
+    };
+    outputs.into_iter().map(load).collect()
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    if metadata.mode() & OTHERS != 0 {
+        return Err("everyone on this machine may read it: chmod o= it".to_owned());
+    }
+    #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Ok(Zeroizing::new(text))
+}

@@ -1,0 +1,365 @@
+//! Answers to requests of our own (RFC 9112): bytes as they arrive in, whole answers out.
+
+use super::chunked::Chunked;
+use super::{Error, Limits, is, trim};
+use std::time::{Duration, SystemTime};
+
+/// What an answer may cost us at most: a receiver says little.
+pub const LIMITS: Limits = Limits {
+    head: 32 * 1024,
+    body: 256 * 1024,
+    headers: 100,
+};
+/// The longest [`Answer::retry_after`]: a receiver that asks for more is asked before.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code, 200 to 599.
+    pub status: u16,
+    /// Names and values in order, values without surrounding spaces.
+    pub headers: Vec<(String, String)>,
+    /// The body, without transfer coding.
+    pub body: Vec<u8>,
+    /// Whether another request may follow on the connection.
+    pub keep_alive: bool,
+}
+
+impl Answer {
+    /// The first value of a header, whose name is compared without case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut named = self.headers.iter().filter(|(key, _)| is(key, name));
+        named.next().map(|(_, value)| value.as_str())
+    }
+
+    /// How long the receiver wants to be left alone (RFC 9110 10.2.3), up to
+    /// [`LONGEST_RETRY`]; `None` where it does not say that, or nothing that can be read.
+    #[must_use]
+    pub fn retry_after(&self, wall: SystemTime) -> Option<Duration> {
+        let value = self.header("retry-after")?;
+        let time = match value.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) if value.bytes().all(|byte| byte.is_ascii_digit()) => LONGEST_RETRY,
+            Err(_) => {
+                let until = httpdate::parse_http_date(value).ok()?;
+                until.duration_since(wall).unwrap_or_default()
+            }
+        };
+        Some(time.min(LONGEST_RETRY))
+    }
+}
+
+/// How a body ends.
+#[derive(Debug)]
+enum Body {
+    /// So many bytes are missing.
+    Counted(usize),
+    Chunked(Chunked),
+    /// With the connection.
+    UntilEnd,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    answer: Answer,
+    body: Body,
+}
+
+/// Decodes the answers on one connection, of which each follows its request. An error is
+/// final.
+///
+/// ```
+/// use wecrelay::protocol::http::answer::Decoder;
+/// let mut decoder = Decoder::default();
+/// decoder.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO");
+/// assert_eq!(decoder.poll(), Ok(None));
+/// decoder.feed(b"K");
+/// let answer = decoder.poll()?.unwrap();
+/// assert_eq!((answer.status, answer.body), (200, b"OK".to_vec()));
+/// # Ok::<(), wecrelay::protocol::http::answer::Malformed>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Decoder {
+    pending: Vec<u8>,
+    incoming: Option<Incoming>,
+}
+
+/// Why bytes are no answer that we take: the connection is to be closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed(String);
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl Decoder {
+    /// Takes what has arrived.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing has come since the last answer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.incoming.is_none()
+    }
+
+    /// The next answer, once it is whole; those of the class 1xx announce one only.
+    ///
+    /// # Errors
+    /// What came is no answer, or too large.
+    pub fn poll(&mut self) -> Result<Option<Answer>, Malformed> {
+        while self.incoming.is_none() {
+            if !self.take_head()? {
+                return Ok(None);
+            }
+        }
+        let is_whole = self.take_body()?;
+        Ok(is_whole.then(|| self.finish()).flatten())
+    }
+
+    /// The connection has ended as it should: so does an answer without a length.
+    pub fn handle_end(&mut self) -> Option<Answer> {
+        match &self.incoming.as_ref()?.body {
+            Body::UntilEnd => self.finish(),
+            Body::Counted(_) | Body::Chunked(_) => None,
+        }
+    }
+
+    fn finish(&mut self) -> Option<Answer> {
+        self.incoming.take().map(|incoming| incoming.answer)
+    }
+
+    /// Answers whether there was a head.
+    fn take_head(&mut self) -> Result<bool, Malformed> {
+        let mut headers = [httparse::EMPTY_HEADER; LIMITS.headers];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let size = match parsed.parse(&self.pending) {
+            Ok(httparse::Status::Complete(size)) if size <= LIMITS.head => size,
+            Ok(httparse::Status::Partial) if self.pending.len() <= LIMITS.head => {
+                return Ok(false);
+            }
+            Ok(_) => return Err(too_long("head", LIMITS.head)),
+            Err(error) => return Err(no_http(&self.pending, &error.to_string())),
+        };
+        let status = parsed.code.unwrap_or_default();
+        let header = |h: &httparse::Header<'_>| {
+            let value = String::from_utf8_lossy(h.value);
+            (h.name.to_owned(), trim(&value).to_owned())
+        };
+        let mut answer = Answer {
+            status,
+            headers: parsed.headers.iter().map(header).collect(),
+            ..Answer::default()
+        };
+        let minor = parsed.version.unwrap_or_default();
+        self.pending.drain(..size);
+        if status == 101 {
+            return Err(Malformed(
+                "HTTP 101 came, which nobody asked for".to_owned(),
+            ));
+        }
+        if (100..200).contains(&status) {
+            return Ok(!self.pending.is_empty());
+        }
+        let body = body_of(&answer)?;
+        answer.keep_alive = minor > 0 && !matches!(body, Body::UntilEnd) && !closes(&answer);
+        self.incoming = Some(Incoming { answer, body });
+        Ok(true)
+    }
+
+    /// Answers whether the body is whole.
+    fn take_body(&mut self) -> Result<bool, Malformed> {
+        let Some(Incoming { answer, body }) = &mut self.incoming else {
+            return Ok(false);
+        };
+        let chunk_error = |error: Error| match error {
+            Error::BodyTooLong { limit } => too_long("body", limit),
+            other => Malformed(format!("the answer is no HTTP: {other}")),
+        };
+        match body {
+            Body::Counted(left) => {
+                let count = self.pending.len().min(*left);
+                answer.body.extend(self.pending.drain(..count));
+                *left -= count;
+                Ok(*left == 0)
+            }
+            Body::Chunked(chunked) => {
+                let step = chunked.decode(&self.pending, &mut answer.body, &LIMITS);
+                let step = step.map_err(chunk_error)?;
+                self.pending.drain(..step.consumed);
+                Ok(step.done)
+            }
+            Body::UntilEnd => {
+                answer.body.append(&mut self.pending);
+                match answer.body.len() > LIMITS.body {
+                    true => Err(too_long("body", LIMITS.body)),
+                    false => Ok(false),
+                }
+            }
+        }
+    }
+}
+
+fn closes(answer: &Answer) -> bool {
+    let named = answer.headers.iter();
+    let mut named = named.filter(|(key, _)| is(key, "connection"));
+    named.any(|(_, value)| value.split(',').any(|word| is(trim(word), "close")))
+}
+
+/// RFC 9112 6.3.
+fn body_of(answer: &Answer) -> Result<Body, Malformed> {
+    if matches!(answer.status, 204 | 304) {
+        return Ok(Body::Counted(0));
+    }
+    if let Some(coding) = answer.header("transfer-encoding") {
+        return match is(coding, "chunked") {
+            true => Ok(Body::Chunked(Chunked::new())),
+            false => Err(Malformed(
+                "the answer has a transfer coding that was not asked for".to_owned(),
+            )),
+        };
+    }
+    let lengths = answer.headers.iter();
+    let mut lengths = lengths.filter(|(key, _)| is(key, "content-length"));
+    let Some((_, first)) = lengths.next() else {
+        return Ok(Body::UntilEnd);
+    };
+    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || lengths.any(|(_, other)| other != first) {
+        return Err(Malformed(
+            "the answer has a Content-Length that is no number".to_owned(),
+        ));
+    }
+    match first.parse::<usize>() {
+        Ok(length) if length <= LIMITS.body => Ok(Body::Counted(length)),
+        _ => Err(too_long("body", LIMITS.body)),
+    }
+}
+
+fn too_long(part: &str, limit: usize) -> Malformed {
+    Malformed(format!("the {part} of the answer is over {limit} bytes"))
+}
+
+fn no_http(bytes: &[u8], why: &str) -> Malformed {
+    // An alert of TLS 1.x.
+    let hint = match bytes {
+        [0x15, 3, ..] => "; the receiver speaks TLS: write https instead of http",
+        _ => "",
+    };
+    Malformed(format!("the answer is no HTTP: {why}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of these bytes, however they are cut.
+    fn answers(bytes: &[u8]) -> Result<Vec<Answer>, Malformed> {
+        let whole = pieces(bytes, bytes.len().max(1));
+        assert_eq!(pieces(bytes, 1), whole);
+        assert_eq!(pieces(bytes, 7), whole);
+        whole
+    }
+
+    fn pieces(bytes: &[u8], size: usize) -> Result<Vec<Answer>, Malformed> {
+        let mut decoder = Decoder::default();
+        let mut answers = Vec::new();
+        for piece in bytes.chunks(size) {
+            decoder.feed(piece);
+            while let Some(answer) = decoder.poll()? {
+                answers.push(answer);
+            }
+        }
+        answers.extend(decoder.handle_end());
+        Ok(answers)
+    }
+
+    #[test]
+    fn answers_have_bodies_of_all_kinds() {
+        let found = answers(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc\
+              HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1;x=y\r\nf\r\n0\r\n\
+              T: v\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: x, Close\r\n\r\n\
+              HTTP/1.0 400 Bad\r\n\r\nrest",
+        );
+        let found = found.unwrap();
+        let short = |answer: &Answer| {
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            (answer.status, body, answer.keep_alive)
+        };
+        let found: Vec<_> = found.iter().map(short).collect();
+        let expected = [
+            (200, "abc", true),
+            (503, "def", true),
+            (204, "", false),
+            (400, "rest", false),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(status, body, keeps)| (status, body.to_owned(), keeps))
+        );
+    }
+
+    #[test]
+    fn hostile_answers_are_refused() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(LIMITS.head));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
+        let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LIMITS.body + 1));
+        let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n";
+        let bad = [
+            "garbage\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "HTTP/1.1 101 Switching\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "SSH-2.0-x\r\n",
+            &long,
+            &many,
+            &endless,
+            chunk,
+        ];
+        for bytes in bad {
+            let front = &bytes[..bytes.len().min(60)];
+            let mut decoder = Decoder::default();
+            decoder.feed(bytes.as_bytes());
+            let found = loop {
+                match decoder.poll() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            assert!(found.is_some(), "{front}");
+        }
+        let alert = pieces(b"\x15\x03\x01\x00\x02\x02\x46", 1).unwrap_err();
+        assert!(!alert.to_string().is_empty());
+    }
+
+    #[test]
+    fn the_time_to_retry_is_read_in_both_forms() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let after = |value: &str| {
+            let answer = Answer {
+                headers: vec![("Retry-After".to_owned(), value.to_owned())],
+                ..Answer::default()
+            };
+            answer.retry_after(wall).map(|time| time.as_secs())
+        };
+        assert_eq!(after("7"), Some(7));
+        assert_eq!(after("99999999999999999999999"), Some(3600));
+        assert_eq!(after("Sun, 09 Sep 2001 01:46:50 GMT"), Some(10));
+        assert_eq!(after("Sat, 09 Sep 2000 01:46:50 GMT"), Some(0));
+        assert_eq!(after("soon"), None);
+        assert_eq!(Answer::default().retry_after(wall), None);
+    }
+}
