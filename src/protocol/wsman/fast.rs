@@ -197,9 +197,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Sets what has not been set.
+/// Sets what has not been set; an empty value could not be told from that.
 fn put(slot: &mut String, value: &str) -> Option<()> {
-    let is_first = slot.is_empty();
+    let is_first = slot.is_empty() && !value.is_empty();
     value.clone_into(slot);
     is_first.then_some(())
 }
