@@ -68,7 +68,7 @@ fn line_of_gap(form: LogFormat, count: u64) -> Vec<u8> {
     )]
     let now = humantime::format_rfc3339_millis(SystemTime::now());
     let what =
-        format!("{count} lines of this log are missing here: nobody read standard error in time");
+        format!("{count} lines of this log are missing here: standard error was not read in time");
     let line = match form {
         LogFormat::Json => format!(
             r#"{{"time":"{now}","level":"warning","target":"wecrelay","message":"{what}"}}"#

@@ -241,7 +241,7 @@ impl Error {
                     Method::Basic => "change that password, which was sent in clear; ",
                     _ => "",
                 };
-                format!("{shown}let the host come by https, or give --allow-password-without-tls")
+                format!("{shown}let the host use https, or give --allow-password-without-tls")
             }
             Self::Malformed(..) => "look at the client, or at a proxy before this collector".to_owned(),
             Self::UnknownAccount(Method::Digest, name) => format!(

@@ -57,6 +57,12 @@ pub use verbosity::Verbosity;
 pub use verify::{CheckOptions, DoctorOptions};
 pub use windows::{HostKind, WindowsForm, WindowsOptions};
 
+/// The enterprise number of whoever builds it: `WECRELAY_ENTERPRISE`, 1 to 4294967295.
+const ENTERPRISE: &str = match option_env!("WECRELAY_ENTERPRISE") {
+    Some(number) => number,
+    None => "32473",
+};
+
 /// Collect events that Windows hosts forward, and send them to a syslog server.
 ///
 /// wecrelay is a Windows Event Collector: hosts get its address from group policy, fetch
@@ -367,11 +373,12 @@ pub struct RelayOptions {
 
     /// Private enterprise number in the names of structured data (event@N, data@N)
     ///
-    /// The default is the number that RFC 5612 reserves for documentation.
+    /// The default is set when wecrelay is built; without a setting it is 32473, which RFC 5612
+    /// reserves for documentation.
     #[arg(
         long,
         value_name = "N",
-        default_value = "32473",
+        default_value = ENTERPRISE,
         help_heading = "Events"
     )]
     pub enterprise: NonZeroU32,

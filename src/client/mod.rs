@@ -68,7 +68,7 @@ impl fmt::Display for Error {
                     401 => "wrong account or password, or a null session that is not allowed",
                     403 => "it knows who this is, and does not let it in",
                     429 => "too many failed logons; it can be tried again after a minute",
-                    _ => "its log says why",
+                    _ => "see its log",
                 };
                 write!(f, "the collector refuses the logon with {status}: {why}")?;
                 match offers.is_empty() {

@@ -131,7 +131,7 @@ impl Source {
         };
         let remedy = match (token.account(), self.identity.method) {
             (Some(_), _) => "",
-            (None, Method::NtlmDomain) => ": NTLM does not tell them, Kerberos does",
+            (None, Method::NtlmDomain) => ": NTLM does not provide them, Kerberos does",
             (None, _) => {
                 ": its ticket has no PAC; clear NO_AUTH_DATA_REQUIRED (0x2000000) in the \
                  userAccountControl of our service account"
@@ -242,7 +242,7 @@ mod tests {
         assert!(source(Some(member())).refusal(&computers).is_none());
         let stranger = source(Some(Token::unknown()));
         let why = stranger.refusal(&computers).unwrap().to_string();
-        assert_eq!(why, "none of its SIDs is let in");
+        assert_eq!(why, "none of its SIDs is allowed");
         let banned = subscription("D:(D;;GA;;;S-1-5-21-1-2-3-1105)(A;;GA;;;DC)");
         let host = source(Some(member()));
         let why = host.refusal(&banned).unwrap().to_string();

@@ -115,13 +115,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMethod => f.write_str(
-                "nobody could get in: give --keytab FILE (Kerberos, for hosts of a domain), \
+                "no host could authenticate: give --keytab FILE (Kerberos, for hosts of a domain), \
                  --anonymous CIDR (hosts of that network, no credential), \
                  --users FILE (accounts), --ntlm-helper COMMAND (accounts of the domain), --client-ca \
                  FILE (certificates), or several of them; for example --anonymous 192.0.2.0/24",
             ),
             Self::Ntlmv1 => {
-                f.write_str("--ntlmv1: nobody could use it; allowed with --users or --ntlm-helper")
+                f.write_str("--ntlmv1: has no effect; it requires --users or --ntlm-helper")
             }
             Self::Computers => f.write_str(
                 "--require-computer-match=refuse: null sessions (--anonymous) have no identity to \

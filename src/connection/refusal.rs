@@ -82,7 +82,7 @@ impl Refusal {
     }
 
     pub(super) fn without_certificate() -> Self {
-        let reason = "came without a client certificate, and nothing else is let in here; the \
+        let reason = "no client certificate, and no other method is enabled here; the \
                       host needs one from an authority of --client-ca, with its private key \
                       readable by NETWORK SERVICE, and the authority named as IssuerCA= in its policy";
         Self::new(RefusalKind::Authentication, 403, reason)

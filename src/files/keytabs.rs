@@ -184,7 +184,7 @@ impl fmt::Display for Error {
             ),
             Reason::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
                 f,
-                "{file}: {error}; let the user that this relay runs as read it, and nobody else"
+                "{file}: {error}; let the user that this relay runs as read it, and no other user"
             ),
             Reason::Read(error) => write!(f, "{file}: {error}"),
             Reason::TooLarge(size) => {

@@ -85,7 +85,7 @@ impl Collector for Snapshot {
         page.outputs(&self.outputs)?;
         page.gauge(
             "ready",
-            "Whether events can be taken, as /readyz says",
+            "Whether events can be accepted, as /readyz reports",
             u64::from(self.ready),
         )?;
         page.gauge(
@@ -138,7 +138,7 @@ impl Collector for Snapshot {
         )?;
         page.counter(
             "log_lines_dropped",
-            "Lines of the log that were dropped since nobody read standard error in time",
+            "Lines of the log that were dropped since standard error was not read in time",
             self.process.log_lines_dropped,
         )?;
         page.gauges(

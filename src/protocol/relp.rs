@@ -66,7 +66,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(at) => write!(f, "what came is no RELP, from byte {at} of a frame on"),
+            Self::Syntax(at) => write!(
+                f,
+                "the data received is not RELP, from byte {at} of a frame on"
+            ),
             Self::TooLong(length) => {
                 write!(
                     f,

@@ -104,7 +104,7 @@ impl Database {
                 Err(self.failure(Kind::Newer, says))
             }
             Ok(found) if found == known => Ok(()),
-            _ => Err(self.failure(Kind::NoTables, "wecrelay_state does not tell its version")),
+            _ => Err(self.failure(Kind::NoTables, "wecrelay_state has no version")),
         }
     }
 

@@ -133,6 +133,6 @@ impl Notifier {
 fn notify(states: &[NotifyState<'_>]) {
     // Nobody to tell is the usual case; a manager that is gone cannot be told.
     if let Err(error) = sd_notify::notify(states) {
-        log::debug!("systemd could not be told: {error}");
+        log::debug!("systemd could not be notified: {error}");
     }
 }

@@ -97,7 +97,7 @@ fn explain(error: &str, host: &str) -> String {
     } else if error.contains("wrong version number") {
         "; it speaks no TLS there: is that the port for http?".to_owned()
     } else if error.contains("alert") {
-        "; the collector refuses the certificate of --cert or --pfx: its log says why".to_owned()
+        "; the collector refuses the certificate of --cert or --pfx: see its log".to_owned()
     } else {
         String::new()
     };

@@ -58,7 +58,7 @@ fn alerted(alert: &str) -> String {
         )
     } else if alert.contains("handshake failure") {
         format!(
-            "the receiver refuses the TLS handshake ({alert}); it may want a certificate (?cert=, ?key=), or other ciphers"
+            "the receiver refuses the TLS handshake ({alert}); it may require a certificate (?cert=, ?key=), or other ciphers"
         )
     } else if alert.contains("protocol version") {
         format!("the receiver speaks no TLS version from 1.2 on ({alert})")

@@ -221,7 +221,7 @@ impl Revocation {
         let name = client::display(issuer.subject_name());
         let path = self.path.display();
         let or = match why {
-            "is not there" => ", or start with --crl-partial to let in what no list covers",
+            "is not there" => ", or start with --crl-partial to allow what no list covers",
             _ => "",
         };
         Verdict::Unknown(format!(

@@ -56,7 +56,7 @@ fn of_an_authority(authority: &X509) -> Option<String> {
     let name = client::display(authority.subject_name());
     if !facts::is_authority(authority) {
         return Some(format!(
-            "{name} is no authority (CA:FALSE), so that it lets in nobody but itself; put the \
+            "{name} is no authority (CA:FALSE), so that it allows no certificate but itself; put the \
              certificate of the authority that issued it there"
         ));
     }

@@ -111,13 +111,13 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
         [before, after].concat(),
         format!(
             "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
-             lets in:\n  hosts of 192.0.2.0/24 without a credential\n\
+             allows:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; no \
              other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
              takes from Security: *\n  \"wecrelay-self-reports\": \
-             Microsoft-Windows-Forwarding/Operational\n    ours: hosts say how their forwarding \
-             goes; off with --no-self-reports\n    for every authenticated host\n    \
+             Microsoft-Windows-Forwarding/Operational\n    built in: hosts report on their \
+             forwarding; off with --no-self-reports\n    for every authenticated host\n    \
              events with text, from now on, within 30s, a sign of life every 1h\n    \
              takes from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
@@ -153,7 +153,7 @@ fn the_sample_file_runs_with_one_flag_more() {
     let output = run(&["check", "--config", file]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("nobody could get in"), "{error}");
+    assert!(error.contains("no host could authenticate"), "{error}");
     let output = run(&["check", "--config", file, "--anonymous", "192.0.2.0/24"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");

@@ -91,7 +91,7 @@ fn a_host_says_itself_what_is_wrong_and_a_refused_one_is_named() {
     assert_eq!(code, Some(0), "{text}");
     assert_all(
         &text,
-        &["hosts:\n  no host has come yet\n", "nothing found"],
+        &["hosts:\n  no host has connected yet\n", "nothing found"],
     );
     send(&dir, &relay, "web1.example.test", &report());
     stranger(&relay);

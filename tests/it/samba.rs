@@ -243,7 +243,7 @@ fn what_a_host_may_not_have_it_may_not_deliver_to() {
     assert_eq!(member.deliver(&offered[0]), 200);
     assert_eq!(domain.host("web2", &dir).deliver(&offered[0]), 403);
     let line = relay.process.wait_for_log("is not for this source");
-    assert!(line.ends_with("none of its SIDs is let in"), "{line}");
+    assert!(line.ends_with("none of its SIDs is allowed"), "{line}");
     assert_eq!(domain.host("web3", &dir).deliver(&offered[0]), 403);
     let events = fs::read_to_string(dir.file("events")).unwrap();
     assert_eq!(events.matches("AccountSid=").count(), 1, "{events}");
@@ -265,7 +265,7 @@ fn who_may_have_nothing_is_told_why_once() {
         "web2$@RELAY.TEST",
         &domain.sid("web2$"),
         "Domain Computers (S-1-5-21-",
-        "refused: \"web\" (none of its SIDs is let in)",
+        "refused: \"web\" (none of its SIDs is allowed)",
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }

@@ -158,7 +158,7 @@ fn nothing_is_acknowledged_while_the_receiver_refuses_our_certificate() {
             let receiver = Receiver::with_version(&own, Some(&authority), version);
             let output = output(receiver.port, &authority, &settings);
             let refusal = match (version, settings.is_empty()) {
-                (SslVersion::TLS1_2, true) => "it may want a certificate",
+                (SslVersion::TLS1_2, true) => "it may require a certificate",
                 _ => "does not accept our certificate",
             };
             assert_refused(&receiver, &output, refusal);

@@ -106,7 +106,7 @@ impl Answer {
             Self::Authenticated(None) => {
                 Verdict::Unavailable("the helper gives no user session key".to_owned())
             }
-            Self::Error(why) => Verdict::Unavailable(format!("the helper says: {why}")),
+            Self::Error(why) => Verdict::Unavailable(format!("the helper reports: {why}")),
             Self::Refused(why) if is_outage(&why) => Verdict::Unavailable(why),
             Self::Refused(why) if why.contains(WRONG_PASSWORD) => {
                 Verdict::Refused("wrong password".to_owned())
@@ -265,7 +265,7 @@ impl Draft {
                 Ok(Answer::Authenticated(key))
             }
             (Some(false), why, None) if self.key.is_none() => {
-                let why = why.unwrap_or_else(|| "the helper does not say why".to_owned());
+                let why = why.unwrap_or_else(|| "the helper gives no reason".to_owned());
                 Ok(Answer::Refused(why))
             }
             _ => Err(Error::Contradiction),

@@ -53,7 +53,7 @@ fn denied(to: &Path, error: Error) -> Error {
         Error::File(path, why) if why.kind() == std::io::ErrorKind::PermissionDenied => {
             let (path, to) = (path.display(), to.display());
             Error::Refused(format!(
-                "{path}: {why}: --install {to} wants root (sudo), or the owner of that folder"
+                "{path}: {why}: --install {to} needs root (sudo), or the owner of that folder"
             ))
         }
         other => other,

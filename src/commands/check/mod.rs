@@ -67,10 +67,10 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
             .iter()
             .map(|l| listener(l, config.reuse_port)),
     );
-    report.part("lets in", access::methods(config).map_err(Error::Start)?);
+    report.part("allows", access::methods(config).map_err(Error::Start)?);
     let own = access::own_certificates(config).map_err(Error::Start)?;
     if !own.is_empty() {
-        report.part("shows as its certificate", own);
+        report.part("presents the certificate", own);
     }
     for finding in access::findings(config).map_err(Error::Start)? {
         report.finding(1, &finding);

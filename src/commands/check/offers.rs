@@ -24,7 +24,7 @@ pub(super) fn describe(
         &format!("{:?}: {}", subscription.name, channels.join(", ")),
     );
     if subscription.name == SELF_REPORTS {
-        let why = "ours: hosts say how their forwarding goes; off with --no-self-reports";
+        let why = "built in: hosts report on their forwarding; off with --no-self-reports";
         report.line(2, why);
     }
     for line in access(&subscription.access) {
@@ -117,7 +117,7 @@ fn access(access: &Access) -> impl Iterator<Item = String> {
     };
     let only = access
         .needs_certificate()
-        .then(|| "nobody without a certificate".to_owned());
+        .then(|| "no host without a certificate".to_owned());
     let everyone = match (&domain, &certificates) {
         (None, None) => Some("for every authenticated host".to_owned()),
         (Some(_), None) => Some("certificates and others without such an account: all".to_owned()),
@@ -144,7 +144,7 @@ mod tests {
             told(&asked),
             [
                 "certificates: not for bad.example",
-                "nobody without a certificate"
+                "no host without a certificate"
             ]
         );
         asked.domain_computers = Some("O:NSG:NSD:(A;;GA;;;DC)".parse().unwrap());

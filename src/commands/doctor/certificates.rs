@@ -89,7 +89,7 @@ fn theirs(authority: &Facts, now: SystemTime, report: &mut Report) {
         report.find(Finding {
             stops: true,
             what: format!("--client-ca: {} is no authority", authority.subject),
-            why: "its basic constraints do not say CA, so nothing that it issued counts".to_owned(),
+            why: "its basic constraints lack CA, so nothing that it issued is valid".to_owned(),
             remedy:
                 "give the certificate of the authority that issued the hosts', not one of theirs"
                     .to_owned(),

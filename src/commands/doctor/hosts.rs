@@ -129,7 +129,7 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
     };
     let states: Vec<_> = State::ALL.into_iter().filter_map(with).collect();
     match (hosts, name) {
-        ([], None) => "no host has come yet".to_owned(),
+        ([], None) => "no host has connected yet".to_owned(),
         ([], Some(name)) => format!(
             "{} has never asked for its subscriptions: see its policy and its network; type \
              there: wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text",

@@ -16,7 +16,7 @@ const LITTLE: u64 = 64;
 /// Kerberos takes five minutes of difference, and certificates have dates.
 pub(super) fn clock(config: &Config, report: &mut Report) {
     match ask::is_clock_synchronised() {
-        Ok(true) => report.say("synchronised, as the kernel says"),
+        Ok(true) => report.say("synchronized, according to the kernel"),
         Ok(false) if !config.keytabs.is_empty() => {
             let on_host = report.typed(&["w32tm /query /status"]);
             report.find(Finding {
@@ -32,10 +32,10 @@ pub(super) fn clock(config: &Config, report: &mut Report) {
             });
         }
         Ok(false) => report.say(
-            "not synchronised, as the kernel says (a container or virtual machine may have its \
+            "not synchronized, according to the kernel (a container or virtual machine may have its \
              time from elsewhere); certificates have dates",
         ),
-        Err(error) => report.say(format_args!("the kernel does not tell: {error}")),
+        Err(error) => report.say(format_args!("the kernel does not report it: {error}")),
     }
 }
 

@@ -156,7 +156,7 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
             stops: true,
             what: format!("the relay does not start: {error}"),
             why: "flags and files are all read before anything listens".to_owned(),
-            remedy: "mend that file or flag; wecrelay check tells when it is right".to_owned(),
+            remedy: "correct that file or flag; verify it with wecrelay check".to_owned(),
             ..Finding::default()
         }),
     }

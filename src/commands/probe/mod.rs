@@ -64,7 +64,7 @@ fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> 
             let place = (host.as_str(), *port);
             let dial = Dial::new(Some(place));
             resolve(place, dial.look_up_time(), facts)?;
-            facts.push("UDP does not tell whether anybody listens".to_owned());
+            facts.push("UDP does not show whether a receiver listens".to_owned());
             Ok(())
         }
         Target::Tcp { host, port }

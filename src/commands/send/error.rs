@@ -93,7 +93,7 @@ impl fmt::Display for Error {
             Self::Status(what, 403) => write!(
                 f,
                 "{what} was answered with 403, we are not let in: where the collector takes certificates \
-                 only, give one with --cert and --key, or --pfx; else its log says why"
+                 only, give one with --cert and --key, or --pfx; else see its log"
             ),
             Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
             Self::NoProgress => {

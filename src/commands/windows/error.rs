@@ -74,7 +74,7 @@ impl fmt::Display for Error {
                 let kinds: Vec<_> = kinds.iter().map(|kind| word(*kind)).collect();
                 write!(
                     f,
-                    "for which hosts? the flags let in several kinds: give --for {}",
+                    "for which hosts? the flags allow several kinds: give --for {}",
                     kinds.join(" or --for ")
                 )
             }

@@ -86,7 +86,7 @@ pub(super) fn intune(target: &Target) -> String {
     }
     let own = match (&target.issuer, target.trusted) {
         (Some(_), _) => "each host needs its own certificate, whose key NETWORK SERVICE may read, ",
-        (None, true) => "WinRM has to be told to trust the collector (TrustedHosts), ",
+        (None, true) => "WinRM has to trust the collector (TrustedHosts), ",
         (None, false) => "",
     };
     let description = format!(

@@ -134,7 +134,7 @@ impl fmt::Display for Error {
                 let file = file.display();
                 write!(
                     f,
-                    "{file}: {account} stands in line {first} and again in line {second}"
+                    "{file}: {account} is in line {first} and again in line {second}"
                 )
             }
         }

@@ -113,7 +113,7 @@ fn access_lists_are_checked_with_their_place() {
         "{refusal}"
     );
     for (sddl, notice) in [
-        ("D:", "nobody may subscribe"),
+        ("D:", "no host may subscribe"),
         (
             "O:NSG:NS",
             "everyone may subscribe: there is no access list",

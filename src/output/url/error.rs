@@ -116,7 +116,7 @@ impl fmt::Display for Error {
             Self::Host(host) => write!(f, "\"{host}\" is not a host name or an IP address"),
             Self::Brackets(text) => write!(
                 f,
-                "\"{text}\" has several colons; an IPv6 address stands in brackets, as in [2001:db8::1]:601"
+                "\"{text}\" has several colons; write an IPv6 address in brackets, as in [2001:db8::1]:601"
             ),
             Self::Port(port) => write!(f, "\"{port}\" is not a port from 1 to 65535"),
             Self::Path(scheme) => write!(

@@ -126,7 +126,7 @@ impl Error {
             }
             Self::KeyVersion { service, .. } => {
                 return Some(format!(
-                    "export the key of {service} anew to the file of --keytab; after a change of \
+                    "export the key of {service} again to the file of --keytab; after a change of \
                      its password keep both versions there for a day"
                 ));
             }
@@ -138,7 +138,7 @@ impl Error {
             }
             Self::TicketKey { service, .. } => {
                 return Some(format!(
-                    "the keys in the keytab are not those of the domain: export them anew, and look \
+                    "the keys in the keytab are not those of the domain: export them again, and look \
                      with setspn -Q whether {service} is on one account only"
                 ));
             }
@@ -168,11 +168,11 @@ impl Error {
                 error: pac::Error::Signature | pac::Error::SignatureKind { .. },
                 ..
             } => {
-                "export the keys of this service anew; if it stays, look who else has them: \
+                "export the keys of this service again; if it persists, find out who else has them: \
                  tickets could be forged with them"
             }
             Self::Unprotected(_) => {
-                "let the client ask for mutual authentication and sealing, or come by https"
+                "let the client ask for mutual authentication and sealing, or use https"
             }
             _ => return None,
         };

@@ -266,7 +266,7 @@ impl fmt::Display for Error {
         match self {
             Self::Malformed(error) => write!(f, "malformed NTLM message: {error}"),
             Self::Missing(flag) => write!(f, "source does not offer {flag}"),
-            Self::Unsupported(flag) => write!(f, "source wants {flag}, which is not supported"),
+            Self::Unsupported(flag) => write!(f, "source requests {flag}, which is not supported"),
             Self::Denied { reason, claimed } => write!(f, "{reason} ({claimed})"),
         }
     }

@@ -50,7 +50,7 @@ impl fmt::Display for HelperError {
         match self {
             Self::Start(error) => f.write_str(&start_failure(error)),
             Self::Ended => write!(f, "ends at once; {HINT}"),
-            Self::Silent => write!(f, "says nothing; {HINT}"),
+            Self::Silent => write!(f, "does not answer; {HINT}"),
             Self::Protocol(error) => write!(f, "sends {error}; {HINT}"),
             Self::System(error) => error.fmt(f),
         }

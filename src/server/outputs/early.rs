@@ -41,7 +41,7 @@ impl Beginning {
             _ => "it may speak RELP (relp://) or TLS (tls://), or not let this address in",
         };
         Some(io::Error::other(format!(
-            "{error} right after the first bytes: {likely}; wecrelay check --probe tells more"
+            "{error} right after the first bytes: {likely}; see wecrelay check --probe"
         )))
     }
 }

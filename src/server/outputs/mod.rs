@@ -155,7 +155,7 @@ impl Server {
             return Err(Error::StdoutClosed);
         }
         if socket.is_datagram() && error.kind() == io::ErrorKind::ConnectionRefused {
-            log::debug!("{}: nobody receives there", socket.label());
+            log::debug!("{}: no receiver there", socket.label());
             if socket.is_udp() {
                 return Ok(());
             }

@@ -323,7 +323,7 @@ impl Connection {
             return Ok(None);
         }
         let Some(exchange) = self.exchanges.front_mut() else {
-            return Err(self.fail(Kind::Protocol, "an answer that nobody asked for"));
+            return Err(self.fail(Kind::Protocol, "an unexpected answer"));
         };
         match message {
             Message::BindComplete => exchange.rows.push(Vec::new()),

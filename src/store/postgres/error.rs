@@ -112,7 +112,7 @@ fn remedy(kind: Kind) -> &'static str {
         }
         Kind::Newer => "use that version, or another database",
         Kind::NoTls => {
-            "turn TLS on there (ssl = on), or say sslmode=disable if the network between is yours"
+            "turn TLS on there (ssl = on), or set sslmode=disable if the network between is trusted"
         }
         Kind::Certificate => {
             "sslrootcert= names the authority, and the certificate has to be for the name in the URL"

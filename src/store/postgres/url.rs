@@ -137,7 +137,7 @@ impl fmt::Display for Error {
                 "unknown setting {found:?}; there are: {}",
                 NAMES.join(", ")
             ),
-            Self::Value(name, found, allowed) => write!(f, "{name}={found}: say {allowed}"),
+            Self::Value(name, found, allowed) => write!(f, "{name}={found}: use {allowed}"),
             Self::Pair => f.write_str("sslcert= and sslkey= belong together"),
         }
     }

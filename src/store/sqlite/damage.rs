@@ -82,7 +82,7 @@ impl Damage {
         match salvage::rewrite(damaged, file) {
             Ok((aside, count)) => {
                 let notice = format!(
-                    "{} was damaged ({fault}) and is written anew with the {count} bookmarks that \
+                    "{} was damaged ({fault}) and is written again with the {count} bookmarks that \
                      could be read; {} is the damaged one: check the disk",
                     file.display(),
                     aside.display()
@@ -93,7 +93,7 @@ impl Damage {
             }
             Err(error) => {
                 let notice = format!(
-                    "{} is damaged ({fault}), and cannot be written anew: {error}",
+                    "{} is damaged ({fault}), and cannot be written again: {error}",
                     file.display()
                 );
                 log::error!("{notice}");

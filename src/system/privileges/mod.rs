@@ -48,7 +48,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(flag, name) => write!(f, "{flag} {name:?}: there is none of that name"),
+            Self::Unknown(flag, name) => write!(f, "{flag} {name:?}: does not exist"),
             Self::Lookup(flag, name, error) => write!(f, "{flag} {name:?}: {error}"),
             Self::NotRoot => write!(
                 f,

@@ -55,7 +55,7 @@ impl fmt::Display for Error {
                 f,
                 "no name server of /etc/resolv.conf answers; the last, {server}: {error}"
             ),
-            Self::Refused(server, code) => write!(f, "name server {server} says {code}"),
+            Self::Refused(server, code) => write!(f, "name server {server} answers {code}"),
         }
     }
 }

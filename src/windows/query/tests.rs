@@ -144,7 +144,7 @@ fn values_that_never_match_are_found() {
     let found = whats(&select("*[System[Channel='System']]"));
     assert!(found.concat().contains("asks for Channel=\"System\""));
     let found = whats(&select("*[System[EventID=1 or EventID=2 or EventID=1]]"));
-    assert_eq!(found, ["Security: EventID=1 stands there twice"]);
+    assert_eq!(found, ["Security: EventID=1 occurs twice"]);
 }
 
 #[test]

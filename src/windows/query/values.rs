@@ -121,7 +121,7 @@ fn lint_twice(expression: &Expression, find: &mut dyn FnMut(String)) {
             let is_twice = terms.iter().take(index).any(|earlier| earlier == term);
             if is_twice && !seen.contains(&term) {
                 seen.push(term);
-                find(format!("{term} stands there twice"));
+                find(format!("{term} occurs twice"));
             }
         }
     });

@@ -180,7 +180,7 @@ impl Parser<'_> {
             }
             ('&', _) => "write: and",
             ('|', _) => "write: or",
-            ('=', _) => "= stands once",
+            ('=', _) => "= occurs once",
             (_, word) if word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or") => {
                 "and, or are lower case"
             }

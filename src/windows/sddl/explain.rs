@@ -25,7 +25,7 @@ impl SecurityDescriptor {
             .partition(|ace| ace.concerns_subscribing());
         let mut sentences = sentences(&concern);
         sentences.push(match sentences.is_empty() {
-            true => "nobody may subscribe".to_owned(),
+            true => "no host may subscribe".to_owned(),
             false => "no other".to_owned(),
         });
         let effects = |effect| concern.iter().any(|ace| ace.effect == effect);
@@ -35,7 +35,7 @@ impl SecurityDescriptor {
         };
         let idle = idle
             .iter()
-            .map(|ace| format!("{ace} says nothing about subscribing"));
+            .map(|ace| format!("{ace} is not about subscribing"));
         sentences.extend(idle);
         format!("{order}{}", sentences.join("; "))
     }

@@ -134,7 +134,7 @@ impl fmt::Display for Verdict<'_> {
             Self::NoList => write!(f, "there is no list, everyone may have it"),
             Self::Allowed(ace) => write!(f, "{ace} lets {} in", ace.trustee.describe()),
             Self::Denied(ace) => write!(f, "{ace} keeps {} out", ace.trustee.describe()),
-            Self::NotNamed => write!(f, "none of its SIDs is let in"),
+            Self::NotNamed => write!(f, "none of its SIDs is allowed"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl fmt::Display for Error {
         match &self.reason {
             Reason::TooLong => write!(f, "longer than {MAX_LENGTH} bytes"),
             Reason::Part(text) => write!(f, "{text:?} where O:, G:, D: or S: should stand"),
-            Reason::Twice(part) => write!(f, "{part}: stands there twice"),
+            Reason::Twice(part) => write!(f, "{part}: occurs twice"),
             Reason::AclFlag(text) => {
                 write!(
                     f,

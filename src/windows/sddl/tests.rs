@@ -256,7 +256,7 @@ fn mistakes_are_named_with_their_place() {
             "X:(A)",
             "at character 1: \"X:(A)\" where O:, G:, D: or S: should stand",
         ),
-        ("O:NSO:NS", "at character 5: O: stands there twice"),
+        ("O:NSO:NS", "at character 5: O: occurs twice"),
         (
             "O:",
             "at character 3: \"\" is neither an alias such as DC nor a SID such as S-1-5-21-1-2-3-1105",
@@ -350,10 +350,10 @@ fn descriptors_are_explained_in_words() {
             "D:(A;;GA;;;AU)",
             "every domain account may subscribe; no other",
         ),
-        ("D:", "nobody may subscribe"),
+        ("D:", "no host may subscribe"),
         (
             "D:(A;;GW;;;WD)",
-            "nobody may subscribe; (A;;GW;;;WD) says nothing about subscribing",
+            "no host may subscribe; (A;;GW;;;WD) is not about subscribing",
         ),
         ("O:NS", "everyone may subscribe: there is no access list"),
     ] {

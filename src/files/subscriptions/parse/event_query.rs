@@ -61,7 +61,7 @@ impl File<'_> {
         let mut ids = Vec::new();
         for query in list.children().filter(Node::is_element) {
             if !query.has_tag_name("Query") {
-                let (name, allowed) = (query.tag_name().name(), "only Query may stand there");
+                let (name, allowed) = (query.tag_name().name(), "only Query is allowed there");
                 return Err(self.value_at(row(query), "QueryList", name, allowed));
             }
             let id = query.attribute("Id");
@@ -91,7 +91,7 @@ impl File<'_> {
                 "Select" => "Select",
                 "Suppress" => "Suppress",
                 other => {
-                    let allowed = "only Select and Suppress may stand there";
+                    let allowed = "only Select and Suppress are allowed there";
                     return Err(self.value_at(row(clause), "Query", other, allowed));
                 }
             };
