@@ -157,7 +157,7 @@ fn an_account_that_stands_there_twice_is_refused_naming_both_lines() {
     let error = users(&text).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "users: ACME\\host stands in line 1 and again in line 3"
+        "users: ACME\\host is in line 1 and again in line 3"
     );
 }
 

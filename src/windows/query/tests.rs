@@ -63,7 +63,7 @@ fn what_windows_does_not_have_is_named_with_its_place() {
         ("*[not(System)]", "3: Windows has no function not()"),
         (
             "*[System[EventID==1]]",
-            "'=' cannot stand here (= stands once)",
+            "'=' cannot stand here (= occurs once)",
         ),
         ("*[System[EventID=1 && Level=1]]", "(write: and)"),
         ("*[System[EventID=1 || Level=1]]", "(write: or)"),
