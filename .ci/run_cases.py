@@ -11,6 +11,7 @@ import cases_paging                             # noqa: F401
 import cases_events                             # noqa: F401
 import cases_broken                             # noqa: F401
 import cases_outputs                            # noqa: F401
+import cases_otlp                               # noqa: F401
 import cases_receivers                          # noqa: F401
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ use crate::support::{Issued, TempDir, Use, read_reply};
 use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 use uuid::Uuid;
 use wecrelay::base::wire::{self, Charset};
@@ -26,24 +27,50 @@ pub(crate) enum Load {
     NtlmText,
     /// The same compressed, messages as JSON.
     NtlmSldcJson,
+    /// The same, as records of OTLP.
+    NtlmSldcOtlp,
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 3] = [Self::TlsXml, Self::NtlmText, Self::NtlmSldcJson];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::TlsXml,
+        Self::NtlmText,
+        Self::NtlmSldcJson,
+        Self::NtlmSldcOtlp,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::TlsXml => "TLS, XML",
             Self::NtlmText => "NTLM, text",
             Self::NtlmSldcJson => "NTLM and SLDC, JSON",
+            Self::NtlmSldcOtlp => "NTLM and SLDC, OTLP",
         }
     }
 
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::TlsXml => "xml",
-            Self::NtlmText => "text",
+            Self::NtlmText | Self::NtlmSldcOtlp => "text",
             Self::NtlmSldcJson => "json",
+        }
+    }
+
+    /// Whether its bodies are compressed.
+    fn is_compressed(self) -> bool {
+        matches!(self, Self::NtlmSldcJson | Self::NtlmSldcOtlp)
+    }
+
+    /// Whether a relay knows the output: one of an older version may not.
+    pub(crate) fn is_known_to(self, binary: &str) -> bool {
+        let mut check = Command::new(binary);
+        check.args(["check", "--anonymous", "127.0.0.0/8", "--output"]);
+        match self {
+            Self::NtlmSldcOtlp => {
+                let checked = check.arg("otlp+http://127.0.0.1").output().unwrap();
+                checked.status.code() != Some(2)
+            }
+            _ => true,
         }
     }
 
@@ -63,7 +90,7 @@ impl Load {
                     format!("--tls-key={key}"),
                 ]
             }
-            Self::NtlmText | Self::NtlmSldcJson => vec![
+            Self::NtlmText | Self::NtlmSldcJson | Self::NtlmSldcOtlp => vec![
                 "--listen=http://127.0.0.1:0".to_owned(),
                 "--anonymous=127.0.0.0/8".to_owned(),
             ],
@@ -114,7 +141,7 @@ impl Host<'_> {
     }
 
     fn deliver(&mut self, offered: &Offered, batches: usize) {
-        let mut connection = self.connect(self.load == Load::NtlmSldcJson);
+        let mut connection = self.connect(self.load.is_compressed());
         let mut record = 0;
         for _ in 0..batches {
             let events: Vec<_> = (0..BATCH).map(|_| event(&mut record)).collect();

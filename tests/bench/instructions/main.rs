@@ -18,6 +18,7 @@ mod load;
 mod profile;
 mod relay;
 mod report;
+mod sink;
 mod stages;
 #[path = "../../support/mod.rs"]
 mod support;
@@ -58,6 +59,10 @@ fn main() -> ExitCode {
         }
         for binary in &arguments.binaries {
             eprintln!("instructions: {}: {binary}", load.name());
+            if !load.is_known_to(binary) {
+                eprintln!("instructions: left out: {binary} does not know this output");
+                continue;
+            }
             let costs = measure(binary, load);
             report.add(load.name(), binary, costs);
         }

@@ -3,7 +3,8 @@
 use crate::BATCH;
 use crate::load::Load;
 use crate::profile::Costs;
-use crate::support::{Process, StreamSink, TempDir};
+use crate::sink::Sink;
+use crate::support::{Process, TempDir};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +12,7 @@ use std::process::Command;
 pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {
     let dir = TempDir::new();
     let profile = dir.file("callgrind.out");
-    let sink = StreamSink::tcp();
+    let sink = Sink::start(load);
     let mut command = Command::new("valgrind");
     command
         .arg("--tool=callgrind")

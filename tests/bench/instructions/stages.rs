@@ -63,7 +63,7 @@ impl Stage {
             () if has(&["wire"]) => Self::Decode,
             () if is_gate || has(&["wsman", "bookmark"]) => Self::Envelope,
             () if has(&["event"]) => Self::Event,
-            () if has(&["syslog"]) => Self::Message,
+            () if has(&["syslog", "record", "otlp"]) => Self::Message,
             () if has(&["queue", "link", "output", "outputs"]) => Self::Write,
             () => Self::Other,
         })
