@@ -163,14 +163,14 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "tls",
-        &["system", "auth", "output"],
+        &["system", "auth", "output", "files"],
         &[
             "der",
             "humantime",
             "log",
             "mio",
-            "native_tls",
             "openssl",
+            "openssl_probe",
             "zeroize",
         ],
     ),

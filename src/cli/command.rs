@@ -165,7 +165,7 @@ pub struct SendOptions {
     pub pfx: Option<PathBuf>,
     /// Authorities of the collector's certificate (PEM), for https
     ///
-    /// Default: those that the system trusts.
+    /// Only these count then. Default: those that the system trusts.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Compress what is delivered (SLDC), where the subscription asks for it

@@ -47,7 +47,7 @@ framing=octet or framing=lf (tcp, unix streams): count before each message, or l
 after it. Default: octet with tcp, lf with unix.
 
 ca=FILE (tls, relp+tls, kafka+tls, otlp+https): the authorities, in PEM, that the receiver's certificate may be \
-from. Default: those that the system trusts.
+from; only these count then. Default: those that the system trusts.
 
 name=NAME (tls, relp+tls, kafka+tls, otlp+https): the host name or address that the receiver's certificate must \
 be for. Default: HOST, with kafka that of each broker.

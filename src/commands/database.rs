@@ -1,11 +1,12 @@
 //! The database of `--store`: its files are read, and the first connection is made.
 
 use crate::commands::{Failure, USAGE};
+use crate::files::secret;
 use crate::server::{Database, MakeClient};
 use crate::store::postgres::{self, Client, Place, Settings, TlsMode, passfile};
 use crate::tls::{self, DatabaseFiles, DatabaseTls};
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -91,14 +92,12 @@ fn make_client(settings: &Settings) -> Result<MakeClient, Error> {
 }
 
 /// Others may not read it, as libpq wants it.
-#[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
 fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
     let wrong = |why: String| Error::Passfile(path.to_owned(), why);
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
-    if metadata.mode() & 0o077 != 0 {
+    let failed = |error: io::Error| wrong(error.to_string());
+    if !secret::is_private(path).map_err(failed)? {
         let remedy = "others may read it; chmod 600 it, and give it to the relay's user";
         return Err(wrong(remedy.to_owned()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    Ok(Zeroizing::new(text))
+    secret::read_text(path, "it holds passwords").map_err(failed)
 }

@@ -11,8 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use zeroize::Zeroizing;
-
+use crate::files::secret;
 use crate::protocol::kerberos::crypto::Enctype;
 use crate::protocol::kerberos::keytab::{self, Entry, Keytab};
 use crate::protocol::kerberos::{self};
@@ -113,16 +112,8 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
         if metadata.size() > LARGEST {
             return Err(error(Reason::TooLarge(metadata.size())));
         }
-        if metadata.mode() & 0o004 != 0 {
-            let file = path.display();
-            log::warn!(
-                "{file} can be read by everyone on this machine, and its keys open everything: \
-                 chmod o-r {file}"
-            );
-        }
-        #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
-        let bytes = fs::read(path).map_err(|why| error(Reason::Read(why)))?;
-        let bytes = Zeroizing::new(bytes);
+        let bytes = secret::read(path, "its keys open everything");
+        let bytes = bytes.map_err(|why| error(Reason::Read(why)))?;
         let keytab = Keytab::parse(&bytes).map_err(|why| error(Reason::Parse(why)))?;
         if keytab.is_empty() {
             return Err(error(Reason::Empty));

@@ -1,15 +1,11 @@
 //! The file of `?login=` of an output: the user on its first line, the password on its second.
 
+use crate::files::secret;
 use crate::protocol::kafka::Login;
 use std::fmt;
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-/// Permission bits of users who are neither owner nor group.
-const OTHERS: u32 = 0o007;
 
 /// Why there is no login in a file.
 #[derive(Debug)]
@@ -42,12 +38,8 @@ impl std::error::Error for Error {}
 /// The file cannot be read, or is not two lines.
 pub fn load(path: &Path) -> Result<Login, Error> {
     let unreadable = |error| Error::Read(path.to_owned(), error);
-    let mode = fs::metadata(path).map_err(unreadable)?.mode();
-    if mode & OTHERS != 0 {
-        log::warn!("{}: everyone may read this password", path.display());
-    }
-    #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
+    let text = secret::read_text(path, "its password lets anyone log in");
+    let text = text.map_err(unreadable)?;
     parse(&text).ok_or_else(|| Error::Lines(path.to_owned()))
 }
 

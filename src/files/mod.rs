@@ -4,4 +4,5 @@ pub mod accounts;
 pub mod keytabs;
 pub mod login;
 pub mod output_secrets;
+pub mod secret;
 pub mod subscriptions;

@@ -1,15 +1,12 @@
 //! Files with what outputs make themselves known by to their receivers.
 
+use crate::files::secret;
 use crate::output::Settings;
 use crate::protocol::otlp::headers;
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-/// Permission bits of users who are neither owner nor group.
-const OTHERS: u32 = 0o007;
 
 /// Which output cannot have its secret, and why.
 #[derive(Debug)]
@@ -53,11 +50,9 @@ pub fn load<'a>(
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if metadata.mode() & OTHERS != 0 {
+    let failed = |error: io::Error| error.to_string();
+    if !secret::is_closed(path).map_err(failed)? {
         return Err("everyone on this machine may read it: chmod o= it".to_owned());
     }
-    #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Ok(Zeroizing::new(text))
+    secret::read_text(path, "it opens the receiver").map_err(failed)
 }

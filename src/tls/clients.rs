@@ -4,10 +4,9 @@ use super::refusal::{self, Note};
 use super::revocation::{Revocation, Verdict as Listed};
 use super::validity::{self, Validity};
 use super::verdicts::{Verdict, Verdicts};
-use super::{Error, Files, client, generation, pem};
+use super::{Error, Files, client, generation, outward, pem};
 use crate::system::sys::{self, Judge};
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
-use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContextRef, X509VerifyResult};
 use std::path::PathBuf;
@@ -42,10 +41,9 @@ impl Clients {
 
     /// Asks clients for a certificate; they may go on without one, to authenticate otherwise.
     pub(super) fn ask(&self, builder: &mut SslContextBuilder) -> Result<(), Error> {
-        let mut store = X509StoreBuilder::new()?;
+        let mut store = outward::store(&self.authorities)?;
         for authority in &self.authorities {
             builder.add_client_ca(authority)?;
-            store.add_cert(authority.clone())?;
         }
         store.set_purpose(X509PurposeId::SSL_CLIENT)?;
         // An intermediate of the bundle is trusted as it stands there.

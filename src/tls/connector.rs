@@ -4,8 +4,9 @@
 use crate::output::Tls;
 use crate::system::sys;
 use crate::tls::explain::explain;
+use crate::tls::fault::Fault;
 use mio::net::TcpStream;
-use native_tls::{HandshakeError, MidHandshakeTlsStream, TlsConnector, TlsStream};
+use openssl::ssl::{HandshakeError, MidHandshakeSslStream, SslConnector, SslStream};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -27,7 +28,7 @@ const ALERT_MAX: usize = 64;
 /// Makes secured connections to one receiver.
 #[derive(Clone)]
 pub struct Connector {
-    tls: TlsConnector,
+    tls: SslConnector,
     name: String,
 }
 
@@ -47,12 +48,12 @@ pub(crate) enum Progress {
 /// A handshake under way.
 #[derive(Debug)]
 pub(crate) struct Handshake {
-    stream: MidHandshakeTlsStream<Wire>,
+    stream: MidHandshakeSslStream<Wire>,
     name: String,
 }
 
 impl Connector {
-    pub(crate) fn new(tls: TlsConnector, settings: &Tls) -> Self {
+    pub(crate) fn new(tls: SslConnector, settings: &Tls) -> Self {
         let name = settings.name.clone();
         Self { tls, name }
     }
@@ -81,7 +82,7 @@ impl Handshake {
 
 fn progress(
     now: Instant,
-    result: Result<TlsStream<Wire>, HandshakeError<Wire>>,
+    result: Result<SslStream<Wire>, HandshakeError<Wire>>,
     name: String,
 ) -> io::Result<Progress> {
     match result {
@@ -90,8 +91,9 @@ fn progress(
             stream.get_mut().send()?;
             Ok(Progress::Pending(Handshake { stream, name }))
         }
-        Err(HandshakeError::Failure(error)) => {
-            Err(io::Error::other(explain(&error.to_string(), &name)))
+        Err(error) => {
+            let fault = Fault::of_handshake(&error);
+            Err(io::Error::other(explain(&fault, &name)))
         }
     }
 }
@@ -99,7 +101,7 @@ fn progress(
 /// A secured connection.
 #[derive(Debug)]
 pub(crate) struct Secured {
-    stream: TlsStream<Wire>,
+    stream: SslStream<Wire>,
     name: String,
     /// Bytes of ours that have been sealed.
     plain: u64,
@@ -112,7 +114,7 @@ pub(crate) struct Secured {
 }
 
 impl Secured {
-    fn new(now: Instant, mut stream: TlsStream<Wire>, name: String) -> io::Result<Self> {
+    fn new(now: Instant, mut stream: SslStream<Wire>, name: String) -> io::Result<Self> {
         let wire = stream.get_mut();
         wire.received = 0;
         wire.send()?;
@@ -187,9 +189,11 @@ impl Secured {
 
     /// Tells the receiver that this is the end (close_notify, RFC 5425 4.4).
     pub(crate) fn finish(&mut self) {
-        let ended = self.stream.shutdown().and_then(|()| self.send());
-        if let Err(error) = ended {
+        if let Err(error) = self.stream.shutdown() {
             log::debug!("no proper end of TLS: {error}");
+        }
+        if let Err(error) = self.send() {
+            log::debug!("the end of TLS is not written: {error}");
         }
         let _ = self.wire().stream.shutdown(Shutdown::Write);
     }
@@ -199,12 +203,9 @@ impl Secured {
     }
 
     fn explained(&self, error: io::Error) -> io::Error {
-        match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::Interrupted => error,
-            kind if error.raw_os_error().is_none() => {
-                io::Error::new(kind, explain(&error.to_string(), &self.name))
-            }
-            _ => error,
+        match Fault::of_stream(&error) {
+            Some(fault) => io::Error::new(error.kind(), explain(&fault, &self.name)),
+            None => error,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! TLS towards the database that relays share.
 
-use super::{Error, end_point, pem};
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use super::fault::Fault;
+use super::{Error, end_point, outward};
+use openssl::ssl::{SslConnector, SslStream, SslVerifyMode};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
 /// Whom we trust there, and who we are.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseFiles {
-    /// Authorities of its certificate, PEM; else those of the system.
+    /// Authorities of its certificate, PEM, instead of those of the system.
     pub authorities: Option<PathBuf>,
     /// Our certificate and key, PEM.
     pub pair: Option<(PathBuf, PathBuf)>,
@@ -33,19 +34,11 @@ impl DatabaseTls {
     /// # Errors
     /// The first one that cannot be read or does not fit, and why.
     pub fn load(files: &DatabaseFiles) -> Result<Self, Error> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-        if let Some(path) = &files.authorities {
-            // Only these: the system's many are not asked as well.
-            builder.set_cert_store(openssl::x509::store::X509StoreBuilder::new()?.build());
-            for authority in pem::certificates("sslrootcert", path)? {
-                builder.cert_store_mut().add_cert(authority)?;
-            }
-        }
-        if let Some((certificate, key)) = &files.pair {
-            let chain = pem::certificates("sslcert", certificate)?;
-            let key = pem::private_key("sslkey", key, certificate, &chain)?;
-            pem::present(&mut builder, chain, &key)?;
-        }
+        let authorities = files.authorities.as_deref();
+        let authorities = authorities.map(|path| ("sslrootcert", path));
+        let pair = files.pair.as_ref();
+        let pair = pair.map(|(certificate, key)| (("sslcert", &**certificate), ("sslkey", &**key)));
+        let mut builder = outward::connector(authorities, pair)?;
         if !files.is_verified {
             builder.set_verify(SslVerifyMode::NONE);
         }
@@ -58,17 +51,17 @@ impl DatabaseTls {
     /// Does the handshake with a server of that name.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// Why not.
     pub fn connect<S: Read + Write + std::fmt::Debug>(
         &self,
         host: &str,
         stream: S,
-    ) -> Result<ToDatabase<S>, String> {
+    ) -> Result<ToDatabase<S>, Fault> {
         let configured = self.connector.configure();
-        let configured = configured.map_err(|error| error.to_string())?;
+        let configured = configured.map_err(Fault::other)?;
         let configured = configured.verify_hostname(self.is_name_verified);
         let connected = configured.connect(host, stream);
-        let stream = connected.map_err(|error| format!("TLS: {error}"))?;
+        let stream = connected.map_err(|error| Fault::of_handshake(&error))?;
         let theirs = stream.ssl().peer_certificate();
         let end_point = theirs.and_then(|theirs| end_point::of(&theirs));
         Ok((stream, end_point))

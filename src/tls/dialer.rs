@@ -1,9 +1,11 @@
 //! Our side as a host: what `wecrelay send` connects with.
 
-use super::{Error, end_point, pem};
+use super::fault::{Fault, Kind};
+use super::{Error, end_point, outward, pem};
 use crate::auth;
+use crate::files::secret;
 use openssl::pkcs12::Pkcs12;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslStream};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslStream};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 /// Who a host is, and whom it trusts.
 #[derive(Clone, Debug, Default)]
 pub struct HostFiles {
-    /// Authorities of the collector's certificate, PEM; else those of the system.
+    /// Authorities of the collector's certificate, PEM, instead of those of the system.
     pub authorities: Option<PathBuf>,
     /// The host's certificate and key, PEM.
     pub pair: Option<(PathBuf, PathBuf)>,
@@ -33,17 +35,10 @@ impl Dialer {
     /// # Errors
     /// The first one that cannot be read or does not fit, and why.
     pub fn load(files: &HostFiles) -> Result<Self, Error> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-        if let Some(path) = &files.authorities {
-            for authority in pem::certificates("--ca", path)? {
-                builder.cert_store_mut().add_cert(authority)?;
-            }
-        }
-        if let Some((certificate, key)) = &files.pair {
-            let chain = pem::certificates("--cert", certificate)?;
-            let key = pem::private_key("--key", key, certificate, &chain)?;
-            pem::present(&mut builder, chain, &key)?;
-        }
+        let authorities = files.authorities.as_deref().map(|path| ("--ca", path));
+        let pair = files.pair.as_ref();
+        let pair = pair.map(|(certificate, key)| (("--cert", &**certificate), ("--key", &**key)));
+        let mut builder = outward::connector(authorities, pair)?;
         if let Some((path, password)) = &files.pfx {
             take_pfx(&mut builder, path, password)?;
         }
@@ -62,7 +57,7 @@ impl Dialer {
         stream: S,
     ) -> Result<Dialed<S>, String> {
         let stream = self.connector.connect(host, stream);
-        let stream = stream.map_err(|error| explain(&error.to_string(), host))?;
+        let stream = stream.map_err(|error| explain(&Fault::of_handshake(&error), host))?;
         let theirs = stream.ssl().peer_certificate();
         let end_point = theirs.and_then(|theirs| end_point::of(&theirs));
         Ok((stream, end_point.map(|hash| auth::channel_bindings(&hash))))
@@ -71,10 +66,8 @@ impl Dialer {
 
 fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> Result<(), Error> {
     let wrong = |why: &str| Error::Content("--pfx", path.to_owned(), why.to_owned());
-    #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
-    let bytes = std::fs::read(path);
+    let bytes = secret::read(path, "its key is that of this host");
     let bytes = bytes.map_err(|error| Error::Read("--pfx", path.to_owned(), error))?;
-    let bytes = Zeroizing::new(bytes);
     let file = Pkcs12::from_der(&bytes);
     let file = file
         .map_err(|_| wrong("no PKCS #12 file"))?
@@ -88,18 +81,19 @@ fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> R
     Ok(())
 }
 
-fn explain(error: &str, host: &str) -> String {
-    let remedy = if error.contains("certificate verify failed") {
-        format!(
-            "; the collector's certificate has to be for {host}, and of an authority that --ca names or \
-             the system trusts"
-        )
-    } else if error.contains("wrong version number") {
-        "; it speaks no TLS there: is that the port for http?".to_owned()
-    } else if error.contains("alert") {
-        "; the collector refuses the certificate of --cert or --pfx: see its log".to_owned()
-    } else {
-        String::new()
+fn explain(fault: &Fault, host: &str) -> String {
+    let remedy = match fault.kind {
+        Kind::Certificate(_) => format!(
+            "; the collector's certificate has to be for {host}, and of an authority that --ca names, or \
+             without --ca of one that the system trusts"
+        ),
+        Kind::Http | Kind::NotTls => {
+            "; it speaks no TLS there: is that the port for http?".to_owned()
+        }
+        Kind::Alert(_) if fault.refuses_our_certificate() => {
+            "; the collector refuses the certificate of --cert or --pfx: see its log".to_owned()
+        }
+        _ => String::new(),
     };
-    format!("TLS: {error}{remedy}")
+    format!("TLS: {fault}{remedy}")
 }

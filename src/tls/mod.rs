@@ -1,4 +1,5 @@
-//! TLS towards the sources: our certificates, theirs, and who issued them.
+//! TLS: towards hosts as a server, and towards receivers, the database and, as a played
+//! host, collectors as a client.
 //!
 //! An [`Acceptor`] is made of files, and a reload makes a new one. Sessions can be taken up
 //! again within a generation of it (`generation`).
@@ -14,9 +15,11 @@ mod dialer;
 mod end_point;
 pub(crate) mod explain;
 mod facts;
+mod fault;
 pub(crate) mod foreign;
 mod generation;
 mod list;
+mod outward;
 mod pem;
 mod refusal;
 mod revocation;
@@ -26,10 +29,11 @@ mod weakness;
 
 pub use client::client;
 pub use connector::Connector;
-pub use connectors::{OutputError, PemError, connectors};
+pub use connectors::{OutputError, connectors};
 pub use database::{DatabaseFiles, DatabaseTls, ToDatabase};
 pub use dialer::{Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
+pub use fault::{Fault, Kind as FaultKind};
 pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};
 pub use openssl::ssl::SslStream;
 pub use pem::lists_in;

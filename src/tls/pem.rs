@@ -1,23 +1,25 @@
 //! Certificates, keys and revocation lists from PEM files.
 
 use super::{Error, foreign};
+use crate::files::secret;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, PKeyRef, Private};
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::{X509, X509Crl};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use zeroize::Zeroizing;
 
-/// Permissions of others than a file's owner.
-const OTHERS: u32 = 0o077;
 const LIST_BEGIN: &str = "-----BEGIN X509 CRL-----";
 const LIST_END: &str = "-----END X509 CRL-----";
 
 /// All certificates of a file; at least one.
 pub(super) fn certificates(flag: &'static str, path: &Path) -> Result<Vec<X509>, Error> {
     let bytes = read(flag, path)?;
-    let found = X509::stack_from_pem(&bytes).unwrap_or_default();
+    let found = X509::stack_from_pem(&bytes).map_err(|error| {
+        let why = error.errors().first().and_then(|first| first.reason());
+        let why = why.unwrap_or("unreadable");
+        let why = format!("a certificate in it is broken: {why}");
+        Error::Content(flag, path.to_owned(), why)
+    })?;
     if found.is_empty() {
         let why = "no certificate in PEM (-----BEGIN CERTIFICATE-----)";
         return Err(missing(flag, path, why, &bytes));
@@ -42,7 +44,8 @@ pub(super) fn private_key(
     chain: &[X509],
 ) -> Result<PKey<Private>, Error> {
     let wrong = |why: String| Error::Content(flag, path.to_owned(), why);
-    let pem = Zeroizing::new(read(flag, path)?);
+    let pem = secret::read(path, "this key proves who the relay is");
+    let pem = pem.map_err(|error| Error::Read(flag, path.to_owned(), error))?;
     let mut asked = false;
     // Without a callback OpenSSL would ask the terminal for a password, and wait.
     let key = PKey::private_key_from_pem_callback(&pem, |_| {
@@ -59,7 +62,6 @@ pub(super) fn private_key(
     if !chain.first().is_some_and(fits) {
         return Err(wrong(foreign_key(certificate, chain.iter().any(fits))));
     }
-    note_mode(flag, path);
     Ok(key)
 }
 
@@ -89,18 +91,6 @@ fn foreign_key(certificate: &Path, is_within: bool) -> String {
         )
     } else {
         format!("this is not the key of {certificate}")
-    }
-}
-
-fn note_mode(flag: &str, path: &Path) {
-    let mode = std::fs::metadata(path).map_or(0, |found| found.mode());
-    if mode & OTHERS != 0 {
-        log::warn!(
-            "{flag} {}: others than its owner may use this private key (mode {:03o}): \
-             chmod 600 would keep them out",
-            path.display(),
-            mode & 0o777
-        );
     }
 }
 

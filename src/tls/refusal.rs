@@ -1,12 +1,13 @@
 //! Why a handshake failed, and what to do about it.
 
+use super::fault::{Fault, Kind};
 use super::revocation::Verdict as Listed;
 use super::verdicts::Verdict;
 use super::{client, validity};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
-use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
@@ -113,26 +114,18 @@ pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> String {
 /// Why a handshake failed, and what to do.
 #[must_use]
 pub fn failure(ssl: &SslRef, error: &openssl::ssl::Error) -> String {
-    let verified = ssl.verify_result();
-    if verified != X509VerifyResult::OK {
+    let fault = Fault::new(error, ssl.verify_result());
+    if let Kind::Certificate(code) = fault.kind {
         let (whose, why) = match replace(ssl, Note::Nothing) {
             Some(Note::Refused { whose, why }) => (whose, why),
             _ => (String::new(), None),
         };
-        let why = why.unwrap_or_else(|| {
-            format!("{}: {}", verified.error_string(), remedy(verified.as_raw()))
-        });
+        let why = why.unwrap_or_else(|| format!("{fault}: {}", remedy(code)));
         return format!("client certificate {whose}: {why}");
     }
-    let reason = error
-        .ssl_error()
-        .and_then(|stack| stack.errors().first()?.reason());
-    let Some(reason) = reason else {
-        return format!("TLS handshake: {error}");
-    };
-    match advice(reason) {
-        Some(advice) => format!("TLS handshake: {reason}: {advice}"),
-        None => format!("TLS handshake: {reason}"),
+    match advice(&fault) {
+        Some(advice) => format!("TLS handshake: {fault}: {advice}"),
+        None => format!("TLS handshake: {fault}"),
     }
 }
 
@@ -153,52 +146,24 @@ fn remedy(code: i32) -> &'static str {
     }
 }
 
-/// What to do about a handshake that ended for this reason of OpenSSL.
-fn advice(reason: &str) -> Option<&'static str> {
-    match reason {
-        "http request" => {
+fn advice(fault: &Fault) -> Option<&'static str> {
+    match fault.kind {
+        Kind::Http => {
             Some("this is plain HTTP: Server= in the host's policy must begin with https://")
         }
-        "wrong version number" => Some(
+        Kind::NotTls => Some(
             "this is no TLS: plain HTTP, or a PROXY header from an address that is not in \
              --proxy-protocol",
         ),
-        "unsupported protocol" | "version too low" => {
-            Some("the host offers only old versions of TLS: enable TLS 1.2 on it")
-        }
-        "no shared cipher" => Some(
+        Kind::Version => Some("the host offers only old versions of TLS: enable TLS 1.2 on it"),
+        Kind::Ciphers => Some(
             "the host offers only ciphers that are weak or do not fit our certificate: update \
              it, or give it an ECDSA certificate of ours (--tls-cert)",
         ),
-        _ if reason.contains("alert") && reason.contains("cert")
-            || reason.ends_with("unknown ca") =>
-        {
-            Some(
-                "the host does not trust our certificate: the authority of --tls-cert must be in \
-                 its Root store, and the name in Server= must be in the certificate",
-            )
-        }
+        Kind::Alert(_) if fault.refuses_our_certificate() => Some(
+            "the host does not trust our certificate: the authority of --tls-cert must be in \
+             its Root store, and the name in Server= must be in the certificate",
+        ),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn alerts_about_our_certificate_are_told_from_others() {
-        for reason in [
-            "tlsv1 alert unknown ca",
-            "sslv3 alert bad certificate",
-            "sslv3 alert certificate expired",
-        ] {
-            assert!(
-                advice(reason).is_some_and(|text| text.contains("--tls-cert")),
-                "{reason}"
-            );
-        }
-        assert_eq!(advice("tlsv1 alert internal error"), None);
-        assert_eq!(advice("length mismatch"), None);
     }
 }

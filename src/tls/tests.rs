@@ -34,12 +34,12 @@ fn days(count: u64) -> Duration {
     Duration::from_secs(count * DAY)
 }
 
-fn ec_key() -> PKey<Private> {
+pub(super) fn ec_key() -> PKey<Private> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
-fn unsigned(name: &str, key: &PKey<Private>, from: u64, to: u64) -> X509Builder {
+pub(super) fn unsigned(name: &str, key: &PKey<Private>, from: u64, to: u64) -> X509Builder {
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
     let subject = subject.build();
@@ -57,7 +57,7 @@ fn unsigned(name: &str, key: &PKey<Private>, from: u64, to: u64) -> X509Builder 
 }
 
 /// Valid from ten days before to forty days after [`NOW`].
-fn certificate(name: &str, alternatives: &[&str], key: &PKey<Private>) -> X509 {
+pub(super) fn certificate(name: &str, alternatives: &[&str], key: &PKey<Private>) -> X509 {
     let mut builder = unsigned(name, key, NOW - 10 * DAY, NOW + 40 * DAY);
     if !alternatives.is_empty() {
         let mut names = SubjectAlternativeName::new();

@@ -193,19 +193,19 @@ fn files_that_cannot_be_used_end_it_at_the_start() {
     std::fs::write(&broken, begin).unwrap();
     let wrong = [
         (format!("ca={}", dir.file("absent")), "No such file"),
-        (format!("ca={empty}"), "no PEM certificate in it"),
-        (format!("ca={broken}"), "not a certificate"),
+        (format!("ca={empty}"), "no certificate in PEM"),
+        (format!("ca={broken}"), "a certificate in it is broken"),
         (
             format!("cert={}", authority.file()),
-            "no PEM private key in it",
+            "no private key in PEM",
         ),
         (
             format!("cert={}&key={empty}", pair.certificate),
-            "no PEM private key in it",
+            "no private key in PEM",
         ),
         (
             format!("cert={}&key={}", pair.certificate, other.key),
-            "is not that of the first certificate in",
+            "this is not the key of",
         ),
         (
             format!("cert={}&key={}", locked.certificate, locked.key),

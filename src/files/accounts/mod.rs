@@ -20,14 +20,13 @@ mod error;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
 use crate::auth::{Algorithm, Credentials, Ha1};
+use crate::files::secret;
 use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::{Accounts, Known, Name, letter_case};
 
@@ -66,12 +65,8 @@ impl Users {
             file: path.to_owned(),
             error,
         };
-        let mode = fs::metadata(path).map_err(unreadable)?.mode();
-        if let Some(notice) = permission_notice(path, mode) {
-            log::warn!("{notice}");
-        }
-        #[expect(clippy::disallowed_methods, reason = "reading this file is the task")]
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
+        let text = secret::read_text(path, "its hashes are as good as passwords");
+        let text = text.map_err(unreadable)?;
         Self::parse(&text, path)
     }
 
@@ -328,17 +323,6 @@ fn parse_line(line: &str) -> Result<(Account, Secret), Reason> {
 fn is_name(name: &str) -> bool {
     let forbidden = |c: char| matches!(c, ':' | '\\') || c.is_control();
     !name.is_empty() && name.trim() == name && !name.contains(forbidden)
-}
-
-fn permission_notice(path: &Path, mode: u32) -> Option<String> {
-    let file = path.display();
-    let open = mode & 0o004 != 0;
-    open.then(|| {
-        format!(
-            "{file} can be read by everyone on this machine, and its hashes are as good as passwords: \
-             chmod o-r {file}"
-        )
-    })
 }
 
 #[cfg(test)]

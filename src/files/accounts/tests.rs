@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests write files")]
 
 use super::*;
+use std::fs;
 
 /// NT hash of "password".
 const PASSWORD: &str = "8846f7eaee8fb117ad06bdd830b7586c";
@@ -183,14 +184,6 @@ fn errors_say_what_is_allowed_and_show_no_secret() {
         debug.contains("redacted") && !debug.contains(PASSWORD),
         "{debug}"
     );
-}
-
-#[test]
-fn a_file_that_everyone_can_read_is_worth_a_notice() {
-    let notice = |mode| permission_notice(Path::new("users"), mode);
-    assert_eq!(notice(0o100_600), None);
-    assert_eq!(notice(0o100_640), None);
-    assert!(notice(0o100_644).unwrap().contains("chmod o-r users"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::store::postgres::{Client, Kind, Place, Task};
 use crate::system::resolver;
-use crate::tls::{DatabaseTls, SslStream};
+use crate::tls::{DatabaseTls, Fault, SslStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind, Read, Write};
@@ -215,7 +215,8 @@ impl Line {
             .set_patience(Some(patience))
             .map_err(|error| down(&error))?;
         let secured = tls.connect(&host, socket);
-        let (stream, end_point) = secured.map_err(|says| (Kind::Certificate, says))?;
+        let (stream, end_point) =
+            secured.map_err(|fault| (kind(&fault), format!("TLS: {fault}")))?;
         self.put(Stream::Secured(Box::new(stream)))
             .map_err(|error| down(&error))?;
         client.handle_secured(end_point);
@@ -285,16 +286,13 @@ impl Line {
 
     fn fail(&mut self, client: &mut Client, error: &io::Error) {
         self.stream = None;
-        let text = error.to_string();
         // With TLS 1.3 the server judges our certificate after the handshake.
-        let kind = if text.contains("alert") {
-            Kind::Certificate
-        } else {
-            Kind::Down
-        };
-        let says = match error.kind() {
-            ErrorKind::UnexpectedEof => "it has closed the connection".to_owned(),
-            _ => text,
+        let (kind, says) = match (Fault::of_stream(error), error.kind()) {
+            (Some(fault), _) => (kind(&fault), format!("TLS: {fault}")),
+            (None, ErrorKind::UnexpectedEof) => {
+                (Kind::Down, "it has closed the connection".to_owned())
+            }
+            (None, _) => down(error),
         };
         client.handle_failed(Instant::now(), kind, &says);
     }
@@ -302,4 +300,12 @@ impl Line {
 
 fn down(error: &io::Error) -> (Kind, String) {
     (Kind::Down, error.to_string())
+}
+
+fn kind(fault: &Fault) -> Kind {
+    if fault.is_of_certificate() {
+        Kind::Certificate
+    } else {
+        Kind::Down
+    }
 }

@@ -44,7 +44,7 @@ impl Stage {
     /// The stage of a file of ours: the first of these words in its path, after `src/`.
     pub(crate) fn of_file(path: &str) -> Option<Self> {
         // Only what sources send goes through TLS in these loads.
-        if path.contains("/openssl-") || path.contains("/native-tls-") {
+        if path.contains("/openssl-") {
             return Some(Self::TlsRead);
         }
         let (before, module) = path.rsplit_once("src/")?;
@@ -71,7 +71,7 @@ impl Stage {
 
     /// The stage of a function of ours: by the path of its module.
     pub(crate) fn of_function(name: &str) -> Option<Self> {
-        if name.starts_with("openssl::") || name.starts_with("native_tls::") {
+        if name.starts_with("openssl::") {
             return Some(Self::TlsRead);
         }
         let at = name.find("wecrelay::")?;
