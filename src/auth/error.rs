@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::auth::{Method, PasswordError, Unbound};
 use crate::protocol::kerberos;
-use crate::protocol::ntlm::crypto::UnsealError;
+use crate::protocol::ntlm::sealing::UnsealError;
 use crate::protocol::ntlm::{self, Reason};
 use crate::protocol::spnego::{self, Mechanism};
 

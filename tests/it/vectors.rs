@@ -15,8 +15,9 @@ use wecrelay::protocol::http::{ContentType, multipart};
 use wecrelay::protocol::kerberos::crypto::{self as kerberos_crypto, usage};
 use wecrelay::protocol::kerberos::keytab::{Entry, Keytab};
 use wecrelay::protocol::kerberos::messages as kerberos;
-use wecrelay::protocol::ntlm::crypto::{self, Direction, Key, NtHash, Sealer, Unsealer};
+use wecrelay::protocol::ntlm::crypto::{self, Direction, Key, NtHash};
 use wecrelay::protocol::ntlm::messages::{Authenticate, Challenge, Flags, NtResponse};
+use wecrelay::protocol::ntlm::sealing::{Sealer, Unsealer};
 use wecrelay::protocol::{sldc, spnego, wsman};
 use wecrelay::{auth, event};
 

@@ -18,8 +18,6 @@ use crate::protocol::ntlm::flags::Flags;
 use crate::protocol::ntlm::letter_case;
 use crate::protocol::ntlm::rc4::Rc4;
 
-pub use crate::protocol::ntlm::sealing::{SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
-
 /// A secret of 16 bytes: never printed, cleared on drop.
 #[derive(Clone)]
 pub struct Key([u8; 16]);

@@ -33,12 +33,13 @@ mod av_pairs;
 mod flags;
 mod layout;
 mod rc4;
-mod sealing;
+pub mod sealing;
 
 use std::fmt;
 
-use self::crypto::{Direction, Key, NtHash, SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
+use self::crypto::{Direction, Key, NtHash};
 use self::messages::{Authenticate, AvPair, AvPairs, Flags, NtResponse, ParseError};
+use self::sealing::{SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
 
 pub use self::acceptor::{
     Established, ExpectAuthenticate, ExpectNegotiate, ExpectVerdict, MAX_NEGOTIATE, Progress,

@@ -1,13 +1,11 @@
 //! A subscription as an item of an answer to Enumerate: a Subscribe envelope
 //! (MS-WSMV 3.1.4.1.29). Element order is that of Windows collectors.
 
-use std::fmt::Write as _;
-
 use uuid::Uuid;
 
 use super::soap::{emit_duration, ns, urn};
-use super::subscribe::{EARLIEST, EVENT_LOG, Policy, Subscription};
-use super::text::Escaped;
+use super::subscribe::{EARLIEST, EVENT_LOG, ID_NAMESPACE, Policy, Subscription};
+use super::text::{Escaped, push};
 use super::{ANONYMOUS, action};
 
 const QUERY_DIALECT: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
@@ -32,6 +30,23 @@ impl<'a> Offer<'a> {
     }
 }
 
+impl Subscription {
+    /// Tells sources whether something changed: made from all that a source
+    /// sees but its bookmark, so it is the same after a restart and elsewhere.
+    #[must_use]
+    pub fn version(&self, url: &str, policy: &Policy) -> Uuid {
+        let offer = Offer {
+            subscription: self,
+            url,
+            policy,
+            bookmark: None,
+        };
+        let mut visible = String::new();
+        push_envelope(&mut visible, &offer, "", &mut Uuid::nil);
+        Uuid::new_v5(&ID_NAMESPACE, visible.as_bytes())
+    }
+}
+
 /// One item of an answer; `new_id` gives two random ids.
 pub(super) fn push_subscription(
     out: &mut String,
@@ -51,7 +66,7 @@ pub(super) fn push_subscription(
 }
 
 /// The Subscribe envelope.
-pub(super) fn push_envelope(
+fn push_envelope(
     out: &mut String,
     offer: &Offer<'_>,
     bookmark: &str,
@@ -157,9 +172,4 @@ fn locale(subscription: &Subscription) -> String {
              <p:DataLocale xml:lang=\"{locale}\" s:mustUnderstand=\"false\" />"
         )
     })
-}
-
-pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "a String takes all");
 }

@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::enumerate::{Offer, push, push_envelope};
-use super::text::Escaped;
+use super::text::{Escaped, push};
 use crate::windows::sddl::SecurityDescriptor;
 
 /// The channels of every Windows host, taken where none is named.
@@ -28,7 +27,7 @@ const PROFILES: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/";
 
 /// Under this namespace ids are made from names and contents (RFC 9562 5.5):
 /// the same on every node and after each restart.
-const ID_NAMESPACE: Uuid = Uuid::from_u128(0x5f0c_7a1e_38d5_4c0e_9d65_b6b1_70c2_0f3a);
+pub(super) const ID_NAMESPACE: Uuid = Uuid::from_u128(0x5f0c_7a1e_38d5_4c0e_9d65_b6b1_70c2_0f3a);
 
 /// Whether sources add the text of a message to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,25 +218,16 @@ impl Subscription {
         }
     }
 
+    /// Whether it is the one that all hosts have which have another.
+    #[must_use]
+    pub fn is_for_reports(&self) -> bool {
+        self.name == SELF_REPORTS
+    }
+
     /// Names the subscription for good: bookmarks hang on it.
     #[must_use]
     pub fn id(&self) -> Uuid {
         Uuid::new_v5(&ID_NAMESPACE, self.name.as_bytes())
-    }
-
-    /// Tells sources whether something changed: made from all that a source
-    /// sees but its bookmark, so it is the same after a restart and elsewhere.
-    #[must_use]
-    pub fn version(&self, url: &str, policy: &Policy) -> Uuid {
-        let offer = Offer {
-            subscription: self,
-            url,
-            policy,
-            bookmark: None,
-        };
-        let mut visible = String::new();
-        push_envelope(&mut visible, &offer, "", &mut Uuid::nil);
-        Uuid::new_v5(&ID_NAMESPACE, visible.as_bytes())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write as _;
 
 use memchr::memchr2;
 
@@ -114,6 +115,12 @@ fn escape(character: char) -> &'static str {
         '\r' => "&#13;",
         _ => "\u{fffd}",
     }
+}
+
+/// Appends formatted text.
+pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {
+    let written = out.write_fmt(text);
+    debug_assert!(written.is_ok(), "a String takes all");
 }
 
 #[cfg(test)]
