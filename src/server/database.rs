@@ -3,7 +3,7 @@
 
 mod line;
 
-use super::keeper::{Lanes, Replies, spawn};
+use super::lanes::{Lanes, Replies, spawn};
 use crate::hosts::{self, Inquiry, Peer, Saved};
 use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, tables};
 use crate::store::{Answer, Condition, Done, Job, Ticket};

@@ -5,13 +5,14 @@
 
 use super::Server;
 use super::database::Database;
+use super::lanes::{Jobs, Lanes, Replies, spawn};
 use crate::base::clock::Now;
 use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 use mio::Waker;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Writes after which is looked whether there is much to tidy up.
@@ -40,57 +41,12 @@ pub enum Opened {
     Database(Box<Database>),
 }
 
-type Jobs = Sender<(Ticket, Job)>;
-
 /// The threads, and the way to them.
 pub(super) struct Keeper {
     /// Dropped first: that ends the threads.
     lanes: Option<Lanes>,
     answers: Receiver<Answer>,
     threads: Vec<JoinHandle<()>>,
-}
-
-pub(super) struct Lanes {
-    writes: Jobs,
-    reads: Jobs,
-    /// What wakes the threads, where they wait for more than jobs.
-    wakers: Vec<Arc<Waker>>,
-}
-
-impl Lanes {
-    pub(super) fn new(writes: Jobs, reads: Jobs, wakers: Vec<Arc<Waker>>) -> Self {
-        Self {
-            writes,
-            reads,
-            wakers,
-        }
-    }
-
-    fn wake(&self) {
-        for waker in &self.wakers {
-            if let Err(error) = waker.wake() {
-                log::error!("a thread of the store cannot be woken: {error}");
-            }
-        }
-    }
-}
-
-/// Where answers go.
-#[derive(Clone)]
-pub(super) struct Replies {
-    answers: Sender<Answer>,
-    waker: Arc<Waker>,
-}
-
-impl Replies {
-    /// Answers whether anybody still listens.
-    pub(super) fn send(&self, answer: Answer) -> bool {
-        let is_heard = self.answers.send(answer).is_ok();
-        if is_heard && let Err(error) = self.waker.wake() {
-            log::error!("the loop cannot be woken: {error}");
-        }
-        is_heard
-    }
 }
 
 impl Server {
@@ -125,7 +81,7 @@ impl Keeper {
     /// Starts the threads of a store.
     pub(super) fn start(opened: Opened, waker: Arc<Waker>) -> io::Result<Self> {
         let (answers, receiver) = channel();
-        let replies = Replies { answers, waker };
+        let replies = Replies::new(answers, waker);
         let (lanes, threads) = match opened {
             Opened::Local(local) => start_local(local, replies)?,
             Opened::Database(database) => database.start(&replies)?,
@@ -141,15 +97,7 @@ impl Keeper {
         let Some(lanes) = &self.lanes else {
             return;
         };
-        let lane = if job.is_read() {
-            &lanes.reads
-        } else {
-            &lanes.writes
-        };
-        match lane.send((ticket, job)) {
-            Ok(()) => lanes.wake(),
-            Err(_) => log::error!("the store's thread has ended"),
-        }
+        lanes.send(ticket, job);
     }
 
     pub(super) fn poll_answer(&self) -> Option<Answer> {
@@ -164,10 +112,7 @@ impl Keeper {
     /// Lets the store be closed.
     pub(super) fn end(&mut self) {
         // Woken when there will be no more jobs; what wakes them lasts until they have ended.
-        let wakers = self.lanes.take().map(|lanes| lanes.wakers);
-        for waker in wakers.iter().flatten() {
-            drop(waker.wake());
-        }
+        let _wakers = self.lanes.take().map(Lanes::close);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 log::error!("a thread of the store has failed");
@@ -199,10 +144,6 @@ fn start_local(local: Local, replies: Replies) -> io::Result<(Lanes, Vec<JoinHan
         })?,
     ];
     Ok((Lanes::new(writes, reads, Vec::new()), threads))
-}
-
-pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
 fn serve(

@@ -9,6 +9,7 @@
 mod database;
 mod ending;
 mod keeper;
+mod lanes;
 mod ntlm_helpers;
 pub(crate) mod outputs;
 mod own_log;
