@@ -3,8 +3,8 @@
 use crate::event::{self, Event};
 
 use super::Origin;
+use super::message::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
 use super::names::Numbered;
-use super::rfc5424::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
 
 /// Names of ours in `event@`: an event cannot bring one of them itself.
 const NAMES: [&str; 38] = [

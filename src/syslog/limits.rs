@@ -4,10 +4,10 @@
 //! all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is cut
 //! or left out, named in `Truncated`, and whole in `MSG`.
 
+use super::cut::{TRUNCATED, cut, fair_length};
 use super::escape::push_value;
+use super::message::{Marks, Message};
 use super::names::Numbered;
-use super::rfc5424::{Marks, Message};
-use super::truncate::{TRUNCATED, cut, fair_length};
 use super::{MessageKind, Style, push_number, text};
 
 /// Longest value, in bytes as written.

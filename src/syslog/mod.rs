@@ -7,11 +7,14 @@
 pub mod framing;
 
 mod civil;
+mod cut;
 mod escape;
 mod facts;
 mod json;
 mod layout;
 mod limits;
+mod message;
+mod msg;
 mod named;
 mod names;
 mod own_log;
@@ -33,12 +36,13 @@ use std::time::SystemTime;
 use crate::base::wire::push_number;
 use crate::event::Event;
 
+pub use cut::MIN_LENGTH;
 pub use facts::repaired;
+pub use message::Uid;
 pub use named::EventName;
 pub use own_log::{Line, Sender, write_own};
-pub use rfc5424::{Uid, uid, write_body, write_message};
+pub use rfc5424::{uid, write_body, write_message};
 pub use sample::{sample, sample_of};
-pub use truncate::MIN_LENGTH;
 
 /// How events become messages; the same for all outputs of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]

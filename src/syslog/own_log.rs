@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use super::civil::Moment;
+use super::cut::{MIN_LENGTH, cut_characters};
 use super::escape::push_value;
-use super::rfc5424::{MAX_HOSTNAME, push_word};
-use super::truncate::{MIN_LENGTH, cut_characters};
+use super::message::{MAX_HOSTNAME, push_word};
 use super::{Facility, FacilityRule, Header, Mapping, Severity, Style, push_number};
 
 /// Who we are in messages of our own.

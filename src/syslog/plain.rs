@@ -1,8 +1,9 @@
 //! Messages without structured data: the header that was asked for, and `MSG`.
 
 use super::civil::Moment;
-use super::rfc5424::{MAX_HOSTNAME, Message, push_word};
-use super::truncate::{MIN_LENGTH, cut_characters, push_content_within};
+use super::cut::{MIN_LENGTH, cut_characters};
+use super::message::{MAX_HOSTNAME, Message, push_word};
+use super::truncate::push_content_within;
 use super::{Header, MessageKind, Written};
 use crate::base::wire::trim;
 

@@ -4,15 +4,9 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::rfc5424::{Marks, Message};
+use super::cut::{TRUNCATED, cut, cut_characters, fair_length};
+use super::message::{Marks, Message};
 use super::{MessageKind, Written, json, layout, push_number};
-
-/// The least maximum, in bytes; smaller ones count as this. Every receiver
-/// takes as much (RFC 5424 6.1).
-pub const MIN_LENGTH: usize = 480;
-
-/// How the parameter begins that tells what is missing.
-pub(super) const TRUNCATED: &[u8] = b" Truncated=\"";
 
 /// Longest value kept when not even the names of all values fit.
 const SHORT_VALUE: usize = 64;
@@ -151,23 +145,6 @@ fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
     }
 }
 
-/// The length to which values must be cut so that together they have at most
-/// `room`, the short ones staying whole.
-pub(super) fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
-    lengths.sort_unstable();
-    let mut left = room;
-    let mut count = lengths.len();
-    for length in lengths {
-        let share = left / count.max(1);
-        if length > share {
-            return share;
-        }
-        left = left.saturating_sub(length);
-        count = count.saturating_sub(1);
-    }
-    usize::MAX
-}
-
 /// A space and as much of MSG as goes into `room`, if any; JSON stays JSON.
 fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u8>) {
     if msg.len() <= room {
@@ -202,26 +179,6 @@ pub(super) fn push_content_within(
             layout::push_within(out, message, kind, room);
         }
     }
-}
-
-/// At most `length` bytes of UTF-8, whole characters only.
-pub(super) fn cut_characters(text: &[u8], length: usize) -> &[u8] {
-    let mut end = length.min(text.len());
-    // Bytes of the form 10xxxxxx continue a character.
-    while text.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default()
-}
-
-/// At most `length` bytes of an escaped value, escapes whole.
-pub(super) fn cut(value: &[u8], length: usize) -> &[u8] {
-    if value.len() <= length {
-        return value;
-    }
-    let kept = cut_characters(value, length);
-    let backslashes = kept.iter().rev().take_while(|&&byte| byte == b'\\').count();
-    kept.get(..kept.len() - backslashes % 2).unwrap_or_default()
 }
 
 /// Where a parameter lies in its element.

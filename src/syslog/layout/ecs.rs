@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::standard;
 use crate::event::{Event, Pair};
 use crate::syslog::json::Object;
-use crate::syslog::rfc5424::{Message, push_reception_time};
+use crate::syslog::message::{Message, push_reception_time};
 
 /// Facts of `Execution` that traces have.
 const EXECUTION: [(&str, &str); 5] = [

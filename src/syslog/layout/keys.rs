@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::standard;
 use crate::event::Event;
-use crate::syslog::rfc5424::{Message, push_address};
+use crate::syslog::message::{Message, push_address};
 
 /// Keys of ours that the layouts have in common: an event cannot bring one itself.
 const OURS: [&str; 29] = [

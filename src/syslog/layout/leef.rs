@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::syslog::civil::Moment;
 use crate::syslog::escape::{Form, Piece, may_be_control, piece};
 use crate::syslog::facts::facts;
-use crate::syslog::rfc5424::Message;
+use crate::syslog::message::Message;
 use crate::syslog::text;
 
 const KNOWN: [Known; 4] = [

@@ -1,8 +1,8 @@
 //! A writer of lines, whose values can be cut.
 
 use crate::base::lanes::{ByteClass, Lanes};
+use crate::syslog::cut::fair_length;
 use crate::syslog::escape::{Form, Piece, may_be_control, measure, piece, push_escaped};
-use crate::syslog::truncate::fair_length;
 
 /// A line under way.
 pub(super) struct Line<'o> {

@@ -21,7 +21,7 @@ mod standard;
 
 use super::MessageKind;
 use super::json;
-use super::rfc5424::Message;
+use super::message::Message;
 use line::Line;
 
 /// Appends a message of this kind; the kinds that have a writer of their own give nothing.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::standard::{self, Kind};
 use crate::event::{Event, Pair};
 use crate::syslog::json::Object;
-use crate::syslog::rfc5424::{Message, push_reception_time};
+use crate::syslog::message::{Message, push_reception_time};
 
 /// Fields of ours: a value of the event cannot have their names.
 const FIELDS: [&str; 35] = [

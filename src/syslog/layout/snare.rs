@@ -12,7 +12,7 @@ use crate::base::lanes::{ByteClass, Lanes};
 use crate::event::Event;
 use crate::syslog::civil::Moment;
 use crate::syslog::escape::{Form, Piece, may_be_control, piece};
-use crate::syslog::rfc5424::Message;
+use crate::syslog::message::Message;
 use crate::syslog::text;
 
 /// Appends the record.

@@ -1,0 +1,239 @@
+//! What goes into one message, its header, and the words that it is made of.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use sha1::{Digest, Sha1};
+use uuid::Uuid;
+
+use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
+use crate::event::{Event, Malformed};
+
+use super::{Mapping, Origin, Severity, Style, push_number};
+
+/// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
+pub(super) const MAX_HOSTNAME: usize = 255;
+const MAX_APP_NAME: usize = 48;
+const MAX_PROCID: usize = 128;
+pub(super) const MAX_MSGID: usize = 32;
+
+/// Namespace of our `Uid`s, which are UUIDs of version 5.
+const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372_6c79);
+
+/// All that goes into one message.
+pub(super) struct Message<'m, 'a> {
+    pub(super) mapping: &'m Mapping,
+    pub(super) xml: &'m str,
+    pub(super) event: &'m Result<Event<'a>, Malformed>,
+    pub(super) origin: &'m Origin<'m>,
+    pub(super) style: &'m Style,
+    pub(super) uid: Uid,
+    /// TIMESTAMP, if the event has a time that it can hold.
+    pub(super) time: Option<&'m str>,
+}
+
+/// Where the parts of a written message begin in the output.
+pub(super) struct Marks {
+    pub(super) start: usize,
+    /// The element `event@`.
+    pub(super) event: usize,
+    /// The parameter `Truncated` at its end, if structured data is not whole.
+    pub(super) truncated: Option<Range<usize>>,
+    /// After the element `event@`: `data@` or the end of structured data.
+    pub(super) data: usize,
+    /// After structured data: a space and `MSG`, if there is one.
+    pub(super) message: usize,
+}
+
+impl Message<'_, '_> {
+    pub(super) fn push_header(&self, out: &mut Vec<u8>) {
+        let event = self.facts();
+        self.push_priority(out);
+        out.extend_from_slice(b"1 ");
+        self.push_words(out, event, self.computer());
+    }
+
+    /// PRI with its brackets.
+    pub(super) fn push_priority(&self, out: &mut Vec<u8>) {
+        let event = self.facts();
+        let facility = self.mapping.facility.facility(Some(event));
+        let severity = Severity::of(event);
+        out.push(b'<');
+        push_number(
+            out,
+            u64::from(facility.code()) * 8 + u64::from(severity.code()),
+        );
+        out.push(b'>');
+    }
+
+    /// The host that the event is of; for one that could not be read, perhaps the one that
+    /// sent it.
+    pub(super) fn computer(&self) -> &str {
+        match (self.event, &*self.facts().computer) {
+            (Err(_), "") => self.origin.machine_id,
+            (_, computer) => computer,
+        }
+    }
+
+    /// The event, or what is left of one that could not be read.
+    pub(super) fn facts(&self) -> &Event<'_> {
+        facts(self.event)
+    }
+
+    /// TIMESTAMP to MSGID, each with a space after it.
+    fn push_words(&self, out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
+        self.push_time(out);
+        out.push(b' ');
+        let words = [
+            (computer, MAX_HOSTNAME),
+            (&*event.provider, MAX_APP_NAME),
+            (&*event.process_id, MAX_PROCID),
+            (&*event.event_id, MAX_MSGID),
+        ];
+        for (word, limit) in words {
+            push_word(out, word, limit);
+            out.push(b' ');
+        }
+    }
+
+    /// TIMESTAMP. Where the event has no time it is when it was received: RFC 5424 (6.2.3)
+    /// wants one wherever there is a clock, and some receivers drop a message without one.
+    pub(super) fn push_time(&self, out: &mut Vec<u8>) {
+        match self.time {
+            Some(time) => {
+                out.extend_from_slice(time.as_bytes());
+                out.push(b'Z');
+            }
+            None => push_reception_time(out, self.origin),
+        }
+    }
+
+    /// The start of an element of ours.
+    pub(super) fn push_element(&self, out: &mut Vec<u8>, name: &[u8]) {
+        out.extend_from_slice(name);
+        push_number(out, u64::from(self.mapping.enterprise));
+    }
+
+    /// What comes between structured data and the text of MSG; gives its start.
+    pub(super) fn start_msg(&self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        out.push(b' ');
+        if self.mapping.bom {
+            out.extend_from_slice("\u{FEFF}".as_bytes());
+        }
+        start
+    }
+}
+
+/// The event, or what is left of one that could not be read.
+pub(super) fn facts<'e, 'a>(event: &'e Result<Event<'a>, Malformed>) -> &'e Event<'a> {
+    match event {
+        Ok(event) => event,
+        Err(malformed) => &malformed.system,
+    }
+}
+
+/// When the event was received.
+pub(super) fn push_reception_time(out: &mut Vec<u8>, origin: &Origin<'_>) {
+    let start = out.len();
+    let received = origin.received.max(SystemTime::UNIX_EPOCH);
+    // Writing fails for years of five digits only.
+    if write!(out, "{}", humantime::format_rfc3339_micros(received)).is_err() {
+        out.truncate(start);
+        out.push(b'-');
+    }
+}
+
+/// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.
+pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
+    let start = out.len();
+    if word.is_empty() {
+        out.push(b'-');
+    } else if !push_plain(out, word.as_bytes(), NotGraphic) || word.len() > limit {
+        out.truncate(start);
+        push_mapped(out, word, limit, |c| c.is_ascii_graphic());
+    }
+}
+
+/// Whether a word can stand in the header as it is.
+pub(super) fn is_word(word: &str, limit: usize) -> bool {
+    word.len() <= limit && !any(word.as_bytes(), NotGraphic)
+}
+
+/// All but PRINTUSASCII.
+#[derive(Clone, Copy)]
+struct NotGraphic;
+
+impl ByteClass for NotGraphic {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        bytes.at_most(b' ') | bytes.at_least(0x7F)
+    }
+}
+
+/// Up to `limit` characters, `_` for those that are not fit; these must be ASCII.
+fn push_mapped(out: &mut Vec<u8>, text: &str, limit: usize, fit: impl Fn(char) -> bool) {
+    let byte = |c: char| u8::try_from(c).ok().filter(|_| fit(c)).unwrap_or(b'_');
+    out.extend(text.chars().take(limit).map(byte));
+}
+
+/// An address; IPv4 within IPv6 as IPv4.
+pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                push_number(out, u64::from(octet));
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
+}
+
+/// The number of an event: the text of a UUID.
+#[derive(Clone, Copy, Debug)]
+pub struct Uid([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl Uid {
+    /// `scratch` is used and left as it was.
+    pub(super) fn new(
+        xml: &str,
+        event: &Result<Event<'_>, Malformed>,
+        origin: &Origin<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Self {
+        let start = scratch.len();
+        scratch.extend_from_slice(origin.machine_id.as_bytes());
+        let parts = match event {
+            Ok(event) if !event.record_id.is_empty() => {
+                [&*event.channel, &*event.record_id, &*event.time_created]
+            }
+            // Nothing else tells it from others of its time.
+            _ => [xml, "", ""],
+        };
+        for part in parts {
+            scratch.push(0);
+            scratch.extend_from_slice(part.as_bytes());
+        }
+        let hash = Sha1::new_with_prefix(UID_NAMESPACE.as_bytes())
+            .chain_update(scratch.get(start..).unwrap_or_default())
+            .finalize();
+        scratch.truncate(start);
+        let hash = hash.first_chunk().copied().unwrap_or_default();
+        let uuid = uuid::Builder::from_sha1_bytes(hash).into_uuid();
+        let mut text = [b'-'; uuid::fmt::Hyphenated::LENGTH];
+        uuid.hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
