@@ -2,10 +2,10 @@
 
 use super::ConnId;
 use super::computer::Host;
-use super::known::is_for_reports;
 use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method, Subject};
 use crate::bookmark;
+use crate::connection::{Refusal, RefusalKind};
 use crate::hosts::Sender;
 use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
 use crate::store::Ticket;
@@ -117,8 +117,8 @@ impl Source {
         subscription: &'s Subscription,
         all: &[Subscription],
     ) -> Option<NotFor<'s>> {
-        let gives = |other: &Subscription| !is_for_reports(other) && self.refusal(other).is_none();
-        if is_for_reports(subscription) && !all.iter().any(gives) {
+        let gives = |other: &Subscription| !other.is_for_reports() && self.refusal(other).is_none();
+        if subscription.is_for_reports() && !all.iter().any(gives) {
             return Some(NotFor::Alone);
         }
         self.refusal(subscription)
@@ -171,6 +171,39 @@ impl Source {
             bookmark::Key::anonymous(subscription, machine)
         } else {
             bookmark::Key::authenticated(subscription, self.identity.key(), machine)
+        }
+    }
+}
+
+/// The subscription that a message is for: that of the header, or of the path where no
+/// header names one.
+pub(super) fn subscription_of<'s>(
+    all: &'s [Subscription],
+    source: &Source,
+    header: &Header,
+    target: &str,
+) -> Result<&'s Subscription, Refusal> {
+    let by_header = header.identifier.as_deref();
+    let id = by_header.or_else(|| target.rsplit('/').next());
+    let id = id.map(|id| id.trim().trim_start_matches("uuid:"));
+    let id = id.and_then(|id| Uuid::parse_str(id).ok());
+    let who = source.describe(header);
+    match id.and_then(|id| all.iter().find(|s| s.id() == id)) {
+        Some(subscription) => match source.refusal_among(subscription, all) {
+            None => Ok(subscription),
+            Some(why) => {
+                let name = &subscription.name;
+                let reason = format!("{who}: subscription {name:?} is not for this source: {why}");
+                Err(Refusal::new(RefusalKind::Soap, 403, reason))
+            }
+        },
+        None => {
+            let identifier = by_header.unwrap_or("none");
+            let reason = format!(
+                "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
+                 source takes the current ones at its next refresh"
+            );
+            Err(Refusal::new(RefusalKind::Soap, 404, reason))
         }
     }
 }

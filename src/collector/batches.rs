@@ -118,6 +118,15 @@ impl Batch {
 }
 
 impl Collector {
+    /// A receiver refuses an event of a batch: its host keeps it, and waits.
+    pub(super) fn refuse_batch(&mut self, now: Now, id: BatchId) {
+        let who = self.batches.get(&id).and_then(Batch::who);
+        if let Some(who) = who {
+            self.setbacks.note_refused(now, who);
+        }
+        self.hand_back_late(now, id);
+    }
+
     /// One more output has delivered a batch.
     pub(super) fn note_delivered(&mut self, output: OutputId, required: bool, id: BatchId) {
         let Some(batch) = self.batches.get_mut(&id) else {

@@ -4,8 +4,7 @@
 use super::access::Source;
 use super::paging::Walk;
 use super::questions::Question;
-use super::requests::new_uuid;
-use super::{Collector, known, seconds, sources};
+use super::{Collector, known, new_uuid, seconds, sources};
 use crate::base::clock::Now;
 use crate::bookmark::Key;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
@@ -14,14 +13,6 @@ use crate::protocol::wsman::subscribe::EARLIEST;
 use crate::protocol::wsman::{Context, Header, Offer, Policy, Subcode, Subscription};
 use std::time::Duration;
 use uuid::Uuid;
-
-/// Which of its subscriptions a host asks for.
-#[derive(Clone, Copy)]
-pub(super) struct Wants {
-    /// Where an earlier answer ended; none: from the beginning on.
-    pub(super) after: Option<Context>,
-    pub(super) portion: Portion,
-}
 
 /// Some of the subscriptions of a source, as an answer.
 struct Filled {
@@ -203,7 +194,7 @@ impl Collector {
     /// Says once why a source gets nothing at all.
     fn explain_refusal(&mut self, now: Now, source: &Source, header: &Header) {
         let subscriptions = &self.settings.subscriptions;
-        let refused = subscriptions.iter().filter(|s| !known::is_for_reports(s));
+        let refused = subscriptions.iter().filter(|s| !s.is_for_reports());
         let refused = refused.filter_map(|subscription| {
             let why = source.refusal(subscription)?;
             Some(format!("{:?} ({why})", subscription.name))

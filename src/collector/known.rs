@@ -1,10 +1,9 @@
 //! What happens, told to the table of hosts, and the table to the store.
 
-use super::access::Source;
+use super::access::{Source, subscription_of};
 use super::batches::Batch;
 use super::forgetting::Forgetting;
 use super::meeting::Meeting;
-use super::requests::subscription_of;
 use super::running::Running;
 use super::{Collector, ConnId, Settings, seconds};
 use crate::base::clock::Now;
@@ -12,7 +11,6 @@ use crate::bookmark::{self, BatchFacts, Stored};
 use crate::connection::Refusal;
 use crate::event;
 use crate::hosts::{self, Asked, Report, Sender};
-use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use crate::protocol::wsman::{Header, RawEvent, Subscription, SubscriptionEnd};
 use crate::windows::query;
 use std::collections::HashMap;
@@ -101,11 +99,6 @@ fn reporting(settings: &Settings) -> Vec<Uuid> {
     };
     let subscriptions = settings.subscriptions.iter().filter(reports);
     subscriptions.map(Subscription::id).collect()
-}
-
-/// Whether it is the one that all hosts have which have another.
-pub(super) fn is_for_reports(subscription: &Subscription) -> bool {
-    subscription.name == SELF_REPORTS
 }
 
 /// What the table needs of a subscription.

@@ -46,6 +46,7 @@ mod snapshot;
 mod sources;
 mod squeeze;
 mod turns;
+mod uuids;
 mod waiting;
 
 use crate::auth::{Secured, Verdict};
@@ -83,6 +84,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use turns::Turns;
+use uuids::new_uuid;
 use waiting::Waiting;
 use zeroize::Zeroizing;
 

@@ -5,7 +5,7 @@
 //! what drops out of that, or another relay does not know, brings an answer once more.
 
 use super::access::Source;
-use super::{Collector, Settings, known, seconds};
+use super::{Collector, Settings, seconds};
 use crate::base::clock::Now;
 use crate::protocol::wsman::{Context, Header, ListDigest, Subscription};
 use rand::Rng;
@@ -108,7 +108,7 @@ impl Collector {
         let all = &self.settings.subscriptions;
         let is_for = |s: &Subscription| {
             s.expires.is_none_or(|at| now.wall < at)
-                && (is_settled || !known::is_for_reports(s))
+                && (is_settled || !s.is_for_reports())
                 && source.refusal_among(s, all).is_none()
         };
         let identity = sender.identity.unwrap_or_default();

@@ -3,15 +3,23 @@
 
 use super::access::Source;
 use super::batches::time_of;
-use super::enumerate::Wants;
 use super::{Collector, ConnId, Timer, access};
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::connection::{Answer, Message};
-use crate::protocol::wsman::Header;
+use crate::protocol::wsman::pages::Portion;
+use crate::protocol::wsman::{Context, Header};
 use crate::store::Ticket;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
+
+/// Which of its subscriptions a host asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Wants {
+    /// Where an earlier answer ended; none: from the beginning on.
+    pub(super) after: Option<Context>,
+    pub(super) portion: Portion,
+}
 
 /// A host that asks for its subscriptions.
 pub(super) struct Question {

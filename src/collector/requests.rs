@@ -1,20 +1,19 @@
 //! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
-use super::access::Source;
+use super::access::{Source, subscription_of};
 use super::batches::{Batch, Mark, Outputs, time_of};
-use super::enumerate::Wants;
-use super::{Collector, ConnId, Encoding, Mismatch, bounds, known, seconds, setbacks};
+use super::questions::Wants;
+use super::{Collector, ConnId, Encoding, Mismatch, bounds, known, new_uuid, seconds, setbacks};
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::event::{self, Event};
 use crate::hosts;
 use crate::output::queue::Frames;
-use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode, Subscription};
+use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode};
 use crate::record;
 use crate::store;
 use crate::syslog::{self, Origin, framing};
-use rand::Rng;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -126,7 +125,7 @@ impl Collector {
                 Ok(subscription) => subscription,
                 Err(refusal) => return self.turn_away(now, source, &refusal),
             };
-        let is_report = known::is_for_reports(subscription);
+        let is_report = subscription.is_for_reports();
         let asked = known::asked(subscription);
         self.known
             .hosts
@@ -164,7 +163,7 @@ impl Collector {
         };
         let (id, name) = (subscription.id(), subscription.name.clone());
         let asked = known::asked(subscription);
-        let is_report = known::is_for_reports(subscription);
+        let is_report = subscription.is_for_reports();
         let reads_existing = subscription.read_existing;
         let sender = source.sender(&header);
         let host = self.known.hosts.note_events(seconds(now), &sender, &asked);
@@ -343,39 +342,6 @@ impl Collector {
     }
 }
 
-/// The subscription that a message is for: that of the header, or of the path where no
-/// header names one.
-pub(super) fn subscription_of<'s>(
-    all: &'s [Subscription],
-    source: &Source,
-    header: &Header,
-    target: &str,
-) -> Result<&'s Subscription, Refusal> {
-    let by_header = header.identifier.as_deref();
-    let id = by_header.or_else(|| target.rsplit('/').next());
-    let id = id.map(|id| id.trim().trim_start_matches("uuid:"));
-    let id = id.and_then(|id| Uuid::parse_str(id).ok());
-    let who = source.describe(header);
-    match id.and_then(|id| all.iter().find(|s| s.id() == id)) {
-        Some(subscription) => match source.refusal_among(subscription, all) {
-            None => Ok(subscription),
-            Some(why) => {
-                let name = &subscription.name;
-                let reason = format!("{who}: subscription {name:?} is not for this source: {why}");
-                Err(Refusal::new(RefusalKind::Soap, 403, reason))
-            }
-        },
-        None => {
-            let identifier = by_header.unwrap_or("none");
-            let reason = format!(
-                "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
-                 source takes the current ones at its next refresh"
-            );
-            Err(Refusal::new(RefusalKind::Soap, 404, reason))
-        }
-    }
-}
-
 /// The source keeps the batch and sends it again until someone looks after it.
 fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str) -> Refusal {
     let who = source.describe(header);
@@ -425,12 +391,6 @@ fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
             bookmark::event_time(&event.time_created),
         );
     }
-}
-
-pub(super) fn new_uuid(random: &mut impl Rng) -> Uuid {
-    let mut bytes = [0; 16];
-    random.fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 fn subcode(error: &wsman::Error) -> Subcode {

@@ -1,11 +1,8 @@
 //! Hosts with a batch that a receiver refuses for good: they send it again and again, and
 //! each time only now and then one is let through to see whether it is taken by now.
 
-use super::Collector;
-use super::batches::Batch;
 use crate::base::clock::Now;
 use crate::hosts::Key;
-use crate::output::queue::BatchId;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -50,7 +47,7 @@ impl Setbacks {
         setback.is_some_and(|setback| now.monotonic < setback.until)
     }
 
-    fn note_refused(&mut self, now: Now, who: Who) {
+    pub(super) fn note_refused(&mut self, now: Now, who: Who) {
         let pause = match self.held.get(&who) {
             Some(setback) => (setback.pause * 2).min(LONGEST_PAUSE),
             None if self.held.len() >= MOST => return,
@@ -72,17 +69,6 @@ impl Setbacks {
     pub(super) fn sweep(&mut self, now: Now) {
         self.held
             .retain(|_, setback| now.monotonic < setback.until + MEMORY);
-    }
-}
-
-impl Collector {
-    /// A receiver refuses an event of a batch: its host keeps it, and waits.
-    pub(super) fn refuse_batch(&mut self, now: Now, id: BatchId) {
-        let who = self.batches.get(&id).and_then(Batch::who);
-        if let Some(who) = who {
-            self.setbacks.note_refused(now, who);
-        }
-        self.hand_back_late(now, id);
     }
 }
 
