@@ -1,4 +1,5 @@
-//! Who may import whom, where `unsafe` may stand, and how long a file may be.
+//! Who may import whom, between rooms and inside them, where `unsafe` may stand, and how long
+//! a file may be.
 //!
 //! Imports are read from the text of `src`: `crate::`, `super::` and, in the binary,
 //! `wecrelay::` paths outside comments and tests. [`ROOMS`] is the table; a change of
@@ -11,7 +12,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test may use files")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -321,6 +322,45 @@ fn the_table_of_rooms_points_downwards_and_holds_nothing_stale() {
     assert!(wrong.is_empty(), "above the room, or unused: {wrong:#?}");
 }
 
+/// A file and those in its folder, `a.rs` and `a/b.rs`, are one thing and may import each other.
+#[test]
+fn files_of_a_room_do_not_import_each_other_in_a_circle() {
+    let files = files();
+    let circles = circles(&files);
+    assert!(circles.is_empty(), "in a circle: {circles:#?}");
+}
+
+#[test]
+fn circles_are_found_over_several_files_and_in_all_forms_of_imports() {
+    let file = |name: &str, text: &str| File::new(name, text);
+    let circle = [
+        file("x/mod.rs", "mod a;\nmod b;\nmod c;\nuse a::A;"),
+        file(
+            "x/a.rs",
+            "use super::{\n    b::{self as other, B},\n    X,\n};",
+        ),
+        file("x/b.rs", "fn f() { crate::x::c::g() }"),
+        file("x/c/mod.rs", "mod d;"),
+        file("x/c/d.rs", "use super::super::a::A;"),
+    ];
+    assert_eq!(
+        circles(&circle),
+        Vec::<String>::new(),
+        "x::c does not import"
+    );
+    let mut closed = Vec::from(circle);
+    closed[3] = file("x/c/mod.rs", "mod d;\nuse super::a::A;");
+    assert_eq!(
+        circles(&closed),
+        ["x::a <-> x::b", "x::a <-> x::c", "x::b <-> x::c"]
+    );
+    assert_eq!(
+        paths("a::{b::{self, C as D}, e::F, G};"),
+        ["a::b::self", "a::b::C", "a::e::F", "a::G"]
+    );
+    assert_eq!(paths("a::b(c)"), ["a::b"]);
+}
+
 #[test]
 fn unsafe_stands_in_one_file_only() {
     for file in files().iter().filter(|file| file.name != UNSAFE) {
@@ -455,6 +495,52 @@ impl File {
         imports
     }
 
+    /// Its path as a module.
+    fn module(&self) -> String {
+        let name = self.name.trim_end_matches(".rs");
+        name.trim_end_matches("/mod").replace('/', "::")
+    }
+
+    /// The modules of its room that it names, but those that hold it or that it holds.
+    fn modules(&self, all: &BTreeSet<String>) -> BTreeSet<String> {
+        let own = self.module();
+        let mut found = BTreeSet::new();
+        for root in ["crate::", "super::"] {
+            for (at, _) in self.code.match_indices(root) {
+                let before = self.code.get(..at).unwrap_or_default();
+                if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                    continue;
+                }
+                let rest = self.code.get(at..).unwrap_or_default();
+                let ups = rest.len() - rest.trim_start_matches("super::").len();
+                let ups = ups / "super::".len();
+                let base: Vec<_> = own.split("::").collect();
+                let base = match ups {
+                    0 => &[][..],
+                    _ => base
+                        .get(..base.len().saturating_sub(ups))
+                        .unwrap_or_default(),
+                };
+                let rest = rest
+                    .trim_start_matches("super::")
+                    .trim_start_matches("crate::");
+                for path in paths(rest) {
+                    let path = base.iter().copied().chain(path.split("::"));
+                    found.extend(longest(&path.collect::<Vec<_>>(), all));
+                }
+            }
+        }
+        let holds = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with("::"));
+        let room = |module: &str| module.split("::").next().map(str::to_owned);
+        found.retain(|module| {
+            *module != own
+                && room(module) == room(&own)
+                && !holds(module, &own)
+                && !holds(&own, module)
+        });
+        found
+    }
+
     /// The outside crates that it names.
     fn crates(&self) -> BTreeSet<String> {
         let mut named = dependencies().to_vec();
@@ -474,6 +560,78 @@ impl File {
         let folders = self.name.matches('/').count();
         folders + usize::from(!self.name.ends_with("/mod.rs"))
     }
+}
+
+/// The pairs of files that import each other, directly or through others of their room.
+fn circles(files: &[File]) -> Vec<String> {
+    let modules: BTreeSet<String> = files.iter().map(File::module).collect();
+    let imported = |file: &File| (file.module(), file.modules(&modules));
+    let imports: BTreeMap<_, _> = files.iter().map(imported).collect();
+    let reach = |module: &str| {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![module.to_owned()]);
+        while let Some(module) = next.pop() {
+            for import in imports.get(&module).into_iter().flatten() {
+                if reached.insert(import.clone()) {
+                    next.push(import.clone());
+                }
+            }
+        }
+        reached
+    };
+    let reached: BTreeMap<_, _> = modules
+        .iter()
+        .map(|module| (module, reach(module)))
+        .collect();
+    let reaches = |a: &String, b: &String| reached.get(a).is_some_and(|all| all.contains(b));
+    let pairs = modules
+        .iter()
+        .flat_map(|a| modules.iter().map(move |b| (a, b)));
+    let pairs = pairs.filter(|(a, b)| a < b && reaches(a, b) && reaches(b, a));
+    pairs.map(|(a, b)| format!("{a} <-> {b}")).collect()
+}
+
+/// The longest beginning of a path that is a module.
+fn longest(path: &[&str], all: &BTreeSet<String>) -> Option<String> {
+    let beginnings = (1..=path.len()).rev();
+    let mut beginnings = beginnings.filter_map(|end| Some(path.get(..end)?.join("::")));
+    beginnings.find(|beginning| all.contains(beginning))
+}
+
+/// The paths of a path, or of all in its `{...}`.
+fn paths(text: &str) -> Vec<String> {
+    let (mut found, mut groups) = (Vec::new(), Vec::<String>::new());
+    let (mut path, mut has_ended) = (String::new(), false);
+    for c in text.chars() {
+        match c {
+            '{' => groups.push(path.clone()),
+            ',' | '}' if !groups.is_empty() => {
+                if !path.is_empty() && !path.ends_with("::") {
+                    found.push(std::mem::take(&mut path));
+                }
+                if c == '}' {
+                    groups.pop();
+                    path.clear();
+                } else {
+                    path = groups.last().cloned().unwrap_or_default();
+                }
+                has_ended = false;
+            }
+            c if c.is_alphanumeric() || matches!(c, '_' | ':') => {
+                if !has_ended {
+                    path.push(c);
+                }
+            }
+            c if c.is_whitespace() && !groups.is_empty() => {
+                has_ended = !path.is_empty() && !path.ends_with("::");
+            }
+            _ => break,
+        }
+        if groups.is_empty() && c == '}' {
+            break;
+        }
+    }
+    found.extend(Some(path).filter(|path| !path.is_empty()));
+    found
 }
 
 /// The first names of a path, or of each path of a `{...}` group, that are modules.

@@ -129,11 +129,9 @@ fn kind(error: &ssl::Error, verified: X509VerifyResult) -> Kind {
     };
     let errors = stack.errors().iter();
     let reasons = errors.filter(|error| error.library_code() == LIBRARY);
-    let kinds = reasons.map(|error| of_reason(error.reason_code(), verified));
-    kinds
-        .filter(|kind| *kind != Kind::Other)
-        .last()
-        .unwrap_or(Kind::Other)
+    let mut kinds = reasons.map(|error| of_reason(error.reason_code(), verified));
+    let known = kinds.rfind(|kind| *kind != Kind::Other);
+    known.unwrap_or(Kind::Other)
 }
 
 fn of_reason(reason: i32, verified: X509VerifyResult) -> Kind {

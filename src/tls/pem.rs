@@ -15,7 +15,10 @@ const LIST_END: &str = "-----END X509 CRL-----";
 pub(super) fn certificates(flag: &'static str, path: &Path) -> Result<Vec<X509>, Error> {
     let bytes = read(flag, path)?;
     let found = X509::stack_from_pem(&bytes).map_err(|error| {
-        let why = error.errors().first().and_then(|first| first.reason());
+        let why = error
+            .errors()
+            .first()
+            .and_then(openssl::error::Error::reason);
         let why = why.unwrap_or("unreadable");
         let why = format!("a certificate in it is broken: {why}");
         Error::Content(flag, path.to_owned(), why)

@@ -1,6 +1,7 @@
 //! Vectors of MS-NLMP 4.2: user `User`, domain `Domain`, password `Password`.
 
 use super::*;
+use crate::protocol::ntlm::sealing::{Sealer, UnsealError, Unsealer};
 
 const SERVER: [u8; 8] = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
 const CLIENT: [u8; 8] = [0xaa; 8];
