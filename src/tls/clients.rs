@@ -1,16 +1,12 @@
 //! Who issues client certificates, and which of these let their hosts in.
 
-use super::refusal::{self, Note};
 use super::revocation::{Revocation, Verdict as Listed};
 use super::validity::{self, Validity};
-use super::verdicts::{Verdict, Verdicts};
-use super::{Error, Files, client, generation, outward, pem};
-use crate::system::sys::{self, Judge};
+use super::{Error, Files, outward, pem};
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{X509, X509PurposeId, X509Ref};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Who issues client certificates, and which of these are revoked.
@@ -50,7 +46,6 @@ impl Clients {
         store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
         builder.set_cert_store(store.build());
         builder.set_verify(SslVerifyMode::PEER);
-        sys::judge_by::<Verification>(builder);
         Ok(())
     }
 
@@ -71,7 +66,7 @@ impl Clients {
     }
 
     /// What the lists say of a chain that is right otherwise.
-    fn look_up(&self, chain: &[&X509Ref], now: SystemTime) -> Result<(), Listed> {
+    pub(super) fn look_up(&self, chain: &[&X509Ref], now: SystemTime) -> Result<(), Listed> {
         let revocation = self.revocation.as_ref();
         revocation.map_or(Ok(()), |lists| lists.check(chain, now))
     }
@@ -80,53 +75,4 @@ impl Clients {
 /// The first moment after a last one.
 fn after(last: Option<SystemTime>) -> Option<SystemTime> {
     last?.checked_add(Duration::from_nanos(1))
-}
-
-/// Judges the certificate of a client: as it was judged before in this generation, else by
-/// OpenSSL, and last by the revocation lists.
-struct Verification;
-
-impl Judge for Verification {
-    fn judge(context: &mut X509StoreContextRef, shown: &X509) -> bool {
-        let found = refusal::connection(context).and_then(generation::site);
-        let Some((clients, verdicts)) = found.and_then(generation::Site::clients) else {
-            return false;
-        };
-        #[expect(clippy::disallowed_methods, reason = "a handshake is of this moment")]
-        let now = SystemTime::now();
-        match verify(&clients, &verdicts, context, shown, now) {
-            Ok(verdict) => {
-                refusal::note(context, Note::Verified(verdict));
-                context.set_error(X509VerifyResult::OK);
-                true
-            }
-            Err(note) => {
-                refusal::note(context, note);
-                false
-            }
-        }
-    }
-}
-
-fn verify(
-    clients: &Clients,
-    verdicts: &Verdicts,
-    context: &mut X509StoreContextRef,
-    shown: &X509,
-    now: SystemTime,
-) -> Result<Arc<Verdict>, Note> {
-    if let Some(verdict) = verdicts.find(shown, now) {
-        return Ok(verdict);
-    }
-    if !context.verify_cert().is_ok_and(|good| good) {
-        let whose = context.current_cert().unwrap_or(shown);
-        let whose = client::describe(whose);
-        return Err(Note::Refused { whose, why: None });
-    }
-    let chain: Vec<_> = context.chain().into_iter().flatten().collect();
-    if let Err(listed) = clients.look_up(&chain, now) {
-        context.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
-        return Err(refusal::listed(shown, listed));
-    }
-    Ok(verdicts.add(shown, &chain))
 }

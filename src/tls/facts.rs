@@ -1,6 +1,6 @@
 //! What a certificate says of itself, for people and for commands.
 
-use super::{Error, client, pem, validity};
+use super::{Error, names, pem, validity};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKeyRef, Public};
@@ -44,10 +44,10 @@ impl Facts {
         let thumbprint = certificate.digest(MessageDigest::sha1())?;
         let key = certificate.public_key();
         Ok(Self {
-            subject: client::display(certificate.subject_name()),
-            issuer: client::display(certificate.issuer_name()),
-            names: client::names(certificate),
-            thumbprint: client::hex(&thumbprint),
+            subject: names::display(certificate.subject_name()),
+            issuer: names::display(certificate.issuer_name()),
+            names: names::names(certificate),
+            thumbprint: names::hex(&thumbprint),
             begin: validity::time(certificate.not_before()),
             end: validity::time(certificate.not_after()),
             is_authority: is_authority(certificate),
@@ -111,7 +111,7 @@ pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
     let found = pem::revocation_lists(path)?;
     let facts = found.iter().map(|list| {
         let end = list.next_update().and_then(validity::time);
-        (client::display(list.issuer_name()), end)
+        (names::display(list.issuer_name()), end)
     });
     Ok(facts.collect())
 }

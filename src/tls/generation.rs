@@ -7,12 +7,13 @@
 //! the client's certificate anew for each ticket that it gives or takes.
 
 use super::clients::Clients;
+use super::site::{self, Site};
 use super::verdicts::Verdicts;
+use super::verification::Verification;
 use super::{Error, end_point, pem, refusal};
 use crate::auth;
 use crate::system::sys;
 use openssl::error::ErrorStack;
-use openssl::ex_data::Index;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAcceptorBuilder, SslContext,
@@ -20,7 +21,7 @@ use openssl::ssl::{
     select_next_proto,
 };
 use openssl::x509::X509;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Longest life of a generation, and so of a session, however often it is renewed.
@@ -102,38 +103,6 @@ impl Drop for Generation {
     }
 }
 
-/// What the handshakes of a context need beside it.
-pub(super) struct Site {
-    /// MD5 of the channel bindings of its certificate.
-    bindings: Option<[u8; 16]>,
-    clients: Option<Arc<Clients>>,
-    verdicts: Arc<Verdicts>,
-}
-
-impl Site {
-    pub(super) fn bindings(&self) -> Option<[u8; 16]> {
-        self.bindings
-    }
-
-    pub(super) fn verdicts(&self) -> &Verdicts {
-        &self.verdicts
-    }
-
-    pub(super) fn clients(&self) -> Option<(Arc<Clients>, Arc<Verdicts>)> {
-        let clients = self.clients.as_ref()?;
-        Some((Arc::clone(clients), Arc::clone(&self.verdicts)))
-    }
-}
-
-/// OpenSSL gives indices out once a process, and never takes them back.
-static PLACE: OnceLock<Index<SslContext, Site>> = OnceLock::new();
-
-/// What belongs to the context of a connection, which the name that the client asks for has
-/// chosen.
-pub(super) fn site(ssl: &SslRef) -> Option<&Site> {
-    ssl.ssl_context().ex_data(*PLACE.get()?)
-}
-
 fn context(
     parts: &Parts,
     pair: &Pair,
@@ -157,7 +126,10 @@ fn context(
     });
     pem::present(builder, pair.chain.iter().cloned(), &pair.key)?;
     match &parts.clients {
-        Some(clients) => clients.ask(builder)?,
+        Some(clients) => {
+            clients.ask(builder)?;
+            sys::judge_by::<Verification>(builder);
+        }
         None => builder.set_verify(SslVerifyMode::NONE),
     }
     let end_point = pair.chain.first().and_then(|leaf| end_point::of(leaf));
@@ -166,14 +138,7 @@ fn context(
         clients: parts.clients.clone(),
         verdicts,
     };
-    let place = match PLACE.get() {
-        Some(place) => *place,
-        None => {
-            let new = SslContext::new_ex_index()?;
-            *PLACE.get_or_init(|| new)
-        }
-    };
-    builder.set_ex_data(place, site);
+    site::set(builder, site)?;
     Ok(acceptor)
 }
 

@@ -19,12 +19,15 @@ mod fault;
 pub(crate) mod foreign;
 mod generation;
 mod list;
+mod names;
 mod outward;
 mod pem;
 mod refusal;
 mod revocation;
+mod site;
 mod validity;
 mod verdicts;
+mod verification;
 mod weakness;
 
 pub use client::client;
@@ -127,9 +130,9 @@ impl Acceptor {
             validity.add_certificates("--tls-cert", certificate, &chain);
             let key = pem::private_key("--tls-key", key, certificate, &chain)?;
             let leaf = chain.first();
-            let names = leaf.map(|leaf| client::names(leaf)).unwrap_or_default();
+            let names = leaf.map(|leaf| names::names(leaf)).unwrap_or_default();
             all_names.extend(names.iter().cloned());
-            all_names.extend(leaf.iter().flat_map(|leaf| client::addresses(leaf)));
+            all_names.extend(leaf.iter().flat_map(|leaf| names::addresses(leaf)));
             pairs.push(Pair { chain, key, names });
         }
         let parts = Parts {

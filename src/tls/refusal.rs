@@ -3,7 +3,7 @@
 use super::fault::{Fault, Kind};
 use super::revocation::Verdict as Listed;
 use super::verdicts::Verdict;
-use super::{client, validity};
+use super::{names, validity};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
@@ -58,7 +58,7 @@ pub(super) fn prepare(ssl: &mut Ssl) -> Result<(), ErrorStack> {
 pub(super) fn listed(shown: &X509Ref, listed: Listed) -> Note {
     let (whose, why) = match listed {
         Listed::Revoked(whose) => (whose, format!("certificate revoked: {}", remedy(REVOKED))),
-        Listed::Unknown(why) => (client::describe(shown), why),
+        Listed::Unknown(why) => (names::describe(shown), why),
     };
     let why = Some(why);
     Note::Refused { whose, why }
@@ -91,7 +91,7 @@ pub(super) fn verified(ssl: &SslRef) -> Option<Arc<Verdict>> {
 
 /// Why a session is refused whose certificate has no verdict that holds.
 pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> String {
-    let whose = client::describe(certificate);
+    let whose = names::describe(certificate);
     let is_over = validity::time(certificate.not_after()).is_none_or(|end| end < now);
     let is_early = validity::time(certificate.not_before()).is_some_and(|begin| now < begin);
     match (is_over, is_early) {

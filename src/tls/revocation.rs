@@ -4,7 +4,7 @@
 //! in part, and does not tell which list is at fault; so chains are checked here.
 
 use super::list::{self, Kind, Scope};
-use super::{Error, client, pem, validity};
+use super::{Error, names, pem, validity};
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -87,13 +87,13 @@ impl Revocation {
             "--crl {}: the list of {} is a delta, which is skipped: what was revoked after its \
              complete list counts only once that is renewed",
             self.path.display(),
-            client::display(name)
+            names::display(name)
         );
         Ok(())
     }
 
     fn refuse(&self, list: &X509Crl, why: &str) -> Error {
-        let name = client::display(list.issuer_name());
+        let name = names::display(list.issuer_name());
         let why = format!(
             "the list of {name} {why}: put the complete list of that authority there instead"
         );
@@ -115,7 +115,7 @@ impl Revocation {
         let line = |(_, authority): (usize, &X509)| {
             let (path, name) = (
                 self.path.display(),
-                client::display(authority.subject_name()),
+                names::display(authority.subject_name()),
             );
             match self.partial {
                 true => format!(
@@ -192,7 +192,7 @@ impl Revocation {
             matches!(status, CrlStatus::Revoked(_))
         };
         if current.iter().any(|list| revokes(&list.list)) {
-            return Err(Verdict::Revoked(client::describe(certificate)));
+            return Err(Verdict::Revoked(names::describe(certificate)));
         }
         match lists.first() {
             _ if !current.is_empty() => Ok(()),
@@ -218,7 +218,7 @@ impl Revocation {
     }
 
     fn unknown(&self, issuer: &X509Ref, why: &str, remedy: &str) -> Verdict {
-        let name = client::display(issuer.subject_name());
+        let name = names::display(issuer.subject_name());
         let path = self.path.display();
         let or = match why {
             "is not there" => ", or start with --crl-partial to allow what no list covers",

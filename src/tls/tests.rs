@@ -305,7 +305,7 @@ fn the_common_name_that_counts_is_the_one_nearest_to_the_host() {
         let mut builder = unsigned("a", &key, NOW, NOW + DAY);
         builder.set_subject_name(&subject.build()).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
-        assert_eq!(client::names(&builder.build()), ["ws9"], "{parts:?}");
+        assert_eq!(names::names(&builder.build()), ["ws9"], "{parts:?}");
     }
 }
 
@@ -313,9 +313,9 @@ fn the_common_name_that_counts_is_the_one_nearest_to_the_host() {
 fn names_are_the_dns_names_or_else_the_common_name() {
     let key = ec_key();
     let plain = certificate("A.example.com", &[], &key);
-    assert_eq!(client::names(&plain), ["a.example.com"]);
+    assert_eq!(names::names(&plain), ["a.example.com"]);
     let several = certificate("a", &["B.example.com", "*.example.net"], &key);
-    assert_eq!(client::names(&several), ["b.example.com", "*.example.net"]);
+    assert_eq!(names::names(&several), ["b.example.com", "*.example.net"]);
 }
 
 #[test]

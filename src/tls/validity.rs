@@ -1,6 +1,6 @@
 //! Until when certificates and revocation lists may be used.
 
-use super::{Error, client};
+use super::{Error, names};
 use log::Level;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::x509::{X509, X509Crl};
@@ -30,7 +30,7 @@ impl Validity {
             _ => "hosts do not connect",
         };
         for certificate in certificates {
-            let name = client::display(certificate.subject_name());
+            let name = names::display(certificate.subject_name());
             let what = format!("{flag} {}: {name}", path.display());
             self.add(what, certificate.not_after(), then);
         }
@@ -38,7 +38,7 @@ impl Validity {
 
     pub(super) fn add_lists<'a>(&mut self, path: &Path, lists: impl Iterator<Item = &'a X509Crl>) {
         for list in lists {
-            let name = client::display(list.issuer_name());
+            let name = names::display(list.issuer_name());
             let what = format!("--crl {}: the list of {name}", path.display());
             if let Some(end) = list.next_update() {
                 self.add(what, end, "hosts with its certificates are refused");
@@ -88,7 +88,7 @@ pub(super) fn need_valid(path: &Path, chain: &[X509], now: SystemTime) -> Result
     let Some(leaf) = chain.first() else {
         return Ok(());
     };
-    let name = client::display(leaf.subject_name());
+    let name = names::display(leaf.subject_name());
     let why = if time(leaf.not_after()).is_some_and(|end| end < now) {
         format!("{name} has expired on {}", leaf.not_after())
     } else if time(leaf.not_before()).is_some_and(|begin| now < begin) {

@@ -2,7 +2,7 @@
 //! handshake found is true of the next one, too, for as long as nothing that it rested on
 //! can have changed.
 
-use super::{client, validity};
+use super::{names, validity};
 use crate::auth::Certificate;
 use openssl::hash::MessageDigest;
 use openssl::x509::X509Ref;
@@ -61,7 +61,7 @@ impl Verdict {
         let begins = chain.iter().filter_map(|c| validity::time(c.not_before()));
         let ends = chain.iter().map(|c| validity::time(c.not_after()));
         Self {
-            identity: client::identify(shown, chain),
+            identity: names::identify(shown, chain),
             begin: begins.max().unwrap_or(SystemTime::UNIX_EPOCH),
             end: ends.min().flatten().unwrap_or(SystemTime::UNIX_EPOCH),
         }

@@ -1,7 +1,7 @@
 //! What makes a certificate useless that OpenSSL reads without a word, or refuses in words
 //! that name no file.
 
-use super::{Error, Files, client, end_point, facts, pem};
+use super::{Error, Files, end_point, facts, names, pem};
 use openssl::pkey::Id;
 use openssl::x509::X509;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn of_our_own(leaf: &X509) -> Option<String> {
 }
 
 fn of_an_authority(authority: &X509) -> Option<String> {
-    let name = client::display(authority.subject_name());
+    let name = names::display(authority.subject_name());
     if !facts::is_authority(authority) {
         return Some(format!(
             "{name} is no authority (CA:FALSE), so that it allows no certificate but itself; put the \
@@ -71,7 +71,7 @@ fn of_an_authority(authority: &X509) -> Option<String> {
 }
 
 fn purpose(leaf: &X509) -> Option<String> {
-    let name = client::display(leaf.subject_name());
+    let name = names::display(leaf.subject_name());
     (!facts::serves(leaf)).then(|| {
         format!(
             "{name} is not for server authentication, so that no host connects; get one with the \
@@ -84,7 +84,7 @@ fn purpose(leaf: &X509) -> Option<String> {
 pub(super) fn unbound(certificate: &X509) -> Option<String> {
     let algorithm = certificate.signature_algorithm().object().nid();
     let algorithm = algorithm.long_name().unwrap_or("an unknown algorithm");
-    let name = client::display(certificate.subject_name());
+    let name = names::display(certificate.subject_name());
     end_point::of(certificate).is_none().then(|| {
         format!(
             "{name} is signed with {algorithm}, for which channel bindings are not defined \
@@ -96,7 +96,7 @@ pub(super) fn unbound(certificate: &X509) -> Option<String> {
 
 fn weak_key(certificate: &X509) -> Option<String> {
     let key = certificate.public_key().ok()?;
-    let name = client::display(certificate.subject_name());
+    let name = names::display(certificate.subject_name());
     let (bits, is_weak) = (key.bits(), key.id() == Id::RSA && key.bits() < RSA_BITS);
     is_weak.then(|| format!("{name} has an RSA key of {bits} bits"))
 }
@@ -107,6 +107,6 @@ fn weak_signature(certificate: &X509) -> Option<String> {
     let is_weak = ["sha1", "md5"]
         .iter()
         .any(|weak| algorithm.to_ascii_lowercase().contains(weak));
-    let name = client::display(certificate.subject_name());
+    let name = names::display(certificate.subject_name());
     is_weak.then(|| format!("{name} is signed with {algorithm}"))
 }
