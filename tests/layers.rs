@@ -22,9 +22,6 @@ const LONGEST_FILE: usize = 500;
 /// The one file that may hold `unsafe`: system calls without a safe wrapper.
 const UNSAFE: &str = "system/sys.rs";
 
-/// Files that choose among those that implement a trait of theirs, which so know each other.
-const CHOOSERS: [&str; 1] = ["output::link::session"];
-
 /// A room of the house: a folder of `src`, or a file beside them.
 struct Room {
     name: &'static str,
@@ -568,10 +565,7 @@ impl File {
 /// The pairs of files that import each other, directly or through others of their room.
 fn circles(files: &[File]) -> Vec<String> {
     let modules: BTreeSet<String> = files.iter().map(File::module).collect();
-    let imported = |file: &File| match CHOOSERS.contains(&&*file.module()) {
-        true => (file.module(), BTreeSet::new()),
-        false => (file.module(), file.modules(&modules)),
-    };
+    let imported = |file: &File| (file.module(), file.modules(&modules));
     let imports: BTreeMap<_, _> = files.iter().map(imported).collect();
     let reach = |module: &str| {
         let (mut reached, mut next) = (BTreeSet::new(), vec![module.to_owned()]);

@@ -2,7 +2,8 @@
 
 use super::{Collector, Input, Output, OutputId};
 use crate::base::clock::Now;
-use crate::output::link::{Link, Task};
+use crate::output::Task;
+use crate::output::link::Link;
 use crate::output::queue::BatchId;
 
 impl Collector {

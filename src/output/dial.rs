@@ -20,6 +20,8 @@ const ADDRESS_TIME: Duration = Duration::from_secs(3);
 /// The same for the only address, and the most for one of several: each round in which
 /// none was reached gives more.
 pub(super) const OPENING_TIME: Duration = Duration::from_secs(10);
+/// Longest pause: a receiver that comes back is found within this time.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Reasons of one round that are told.
 const REASONS: usize = 4;
 

@@ -5,6 +5,13 @@ pub mod link;
 pub mod own_log;
 pub mod queue;
 
+mod dial;
+mod refusing;
+mod suspects;
+mod task;
 mod url;
 
+pub use dial::{Dial, Step};
+pub use suspects::RefusedEvent;
+pub use task::Task;
 pub use url::*;

@@ -1,16 +1,12 @@
 //! What becomes of messages that the receiver does not take: tried again, then by
 //! `refused=` of the output handed back to their host, dropped, or kept in a file.
 
-use super::Link;
-use super::suspects::{News, RefusedEvent, Strike, Suspects};
+use super::suspects::{News, Strike, Suspects};
 use crate::base::clock::Now;
 use crate::output::Refused;
 use crate::output::queue::{BatchId, Position, Queue};
 use crate::record;
 use std::time::Instant;
-
-/// Refused events that are told of an output.
-const SHOWN: usize = 10;
 
 /// The refused messages of one output.
 #[derive(Debug)]
@@ -135,64 +131,42 @@ impl Refusing {
             }
         }
     }
-}
 
-impl Link {
-    /// Batches with a message that is refused for good: they have left the queue, and
-    /// their hosts are to be told to come later.
-    pub fn take_refused(&mut self) -> Vec<BatchId> {
-        std::mem::take(&mut self.refusing.failed)
+    /// Batches with a message that is refused for good.
+    pub(super) fn take_failed(&mut self) -> Vec<BatchId> {
+        std::mem::take(&mut self.failed)
     }
 
-    /// Batches that were delivered by the passing of time or the end of a connection.
-    pub fn take_delivered(&mut self) -> Vec<BatchId> {
-        std::mem::take(&mut self.settled)
+    /// Messages that are to be appended to the file.
+    pub(super) fn filing(&self) -> &[Position] {
+        &self.filing
     }
 
-    /// Lines for the file of refused messages; [`Link::handle_filed`] follows.
-    #[must_use]
-    pub fn lines_to_file(&self) -> Option<Vec<u8>> {
-        if self.refusing.filing.is_empty() {
-            return None;
-        }
-        let mut lines = Vec::new();
-        for &position in &self.refusing.filing {
-            if let Some(message) = self.queue.message(position) {
-                record::push_line(message, &mut lines);
-            }
-        }
-        Some(lines)
-    }
-
-    /// Those lines are on disk, or could not be put there: then their hosts keep the events.
-    pub fn handle_filed(&mut self, now: Now, error: Option<&str>, delivered: &mut Vec<BatchId>) {
-        let refusing = &mut self.refusing;
-        let label = &refusing.label;
-        let positions = std::mem::take(&mut refusing.filing);
+    /// Those are on disk, or could not be put there: then their hosts keep the events.
+    pub(super) fn handle_filed(
+        &mut self,
+        error: Option<&str>,
+        queue: &mut Queue,
+        delivered: &mut Vec<BatchId>,
+    ) {
+        let label = &self.label;
         match error {
-            Some(error) if !std::mem::replace(&mut refusing.unwritable, true) => log::error!(
+            Some(error) if !std::mem::replace(&mut self.unwritable, true) => log::error!(
                 "output {label}: the file for refused events cannot be written: {error}; their \
                  hosts keep them until it can"
             ),
-            None if std::mem::take(&mut refusing.unwritable) => {
+            None if std::mem::take(&mut self.unwritable) => {
                 log::info!("output {label}: the file for refused events is written again");
             }
             _ => {}
         }
-        for position in positions {
+        for position in std::mem::take(&mut self.filing) {
             if error.is_some() {
-                refusing.fail(position, &mut self.queue);
+                self.fail(position, queue);
             } else {
-                refusing.filed += 1;
-                refusing.let_go(position, &mut self.queue, delivered);
+                self.filed += 1;
+                self.let_go(position, queue, delivered);
             }
         }
-        self.fill(now);
-    }
-
-    /// The events that the receiver refuses, the latest first.
-    #[must_use]
-    pub fn refused_events(&self) -> Vec<RefusedEvent> {
-        self.refusing.suspects.latest(SHOWN)
     }
 }

@@ -4,7 +4,7 @@
 //! One is *refused for good* after [`STRIKES`]. Strikes belong to the text of a message, so
 //! that the repeat of its host goes on where the last batch ended.
 
-use super::LONGEST_PAUSE;
+use super::dial::LONGEST_PAUSE;
 use crate::base::clock::Now;
 use crate::output::queue::Position;
 use crate::record;

@@ -27,7 +27,7 @@ use crate::auth::ntlm_helper;
 use crate::base::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
 use crate::output::Settings as OutputSettings;
-use crate::output::link::Task;
+use crate::output::Task;
 use crate::output::own_log::OwnLog;
 use crate::syslog::Sender;
 use crate::system::resolver::Resolver;

@@ -22,7 +22,7 @@ use wecrelay::client::{Endpoint, Session};
 use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use wecrelay::connection::{Limits, Rules};
 use wecrelay::files::accounts::Users;
-use wecrelay::output::link::Task;
+use wecrelay::output::Task;
 use wecrelay::protocol::kerberos::crypto::Enctype;
 use wecrelay::protocol::kerberos::{self, wrap};
 use wecrelay::protocol::ntlm::crypto::Direction;

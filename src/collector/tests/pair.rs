@@ -10,7 +10,7 @@ use crate::client::{Endpoint, Session};
 use crate::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::Users;
-use crate::output::link::Task;
+use crate::output::Task;
 use crate::output::{self, Target};
 use crate::protocol::ntlm::Server;
 use crate::protocol::ntlm::initiator::{Client, Nonces};

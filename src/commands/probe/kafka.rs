@@ -2,9 +2,9 @@
 
 use super::{Line, Way, connect, open, took, try_each};
 use crate::base::clock::Now;
+use crate::output::Dial;
 use crate::output::Settings;
 use crate::output::kafka::{self, Connection, Context, Reply};
-use crate::output::link::Dial;
 use crate::protocol::kafka::{Api, Metadata};
 use crate::tls::connector::Connector;
 use std::collections::BTreeSet;

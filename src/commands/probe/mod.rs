@@ -8,7 +8,7 @@ mod speaks;
 mod tls_probe;
 
 use crate::base::visible::visible;
-use crate::output::link::{Dial, Step};
+use crate::output::{Dial, Step};
 use crate::output::{Settings, Target};
 use crate::protocol::relp::{self, Answer, Client};
 use crate::syslog::framing::Framing;

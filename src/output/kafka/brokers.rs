@@ -3,7 +3,7 @@
 use super::BrokerId;
 use super::connection::Connection;
 use crate::base::clock::Now;
-use crate::output::link::Task;
+use crate::output::Task;
 use std::time::{Duration, Instant};
 
 /// How often leaders are asked for though nothing is wrong, as by other clients.

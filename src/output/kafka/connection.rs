@@ -1,7 +1,7 @@
 //! The connection to one broker: from a name to requests and their answers.
 
 use crate::base::clock::Now;
-use crate::output::link::{Dial, Step, Task};
+use crate::output::{Dial, Step, Task};
 use crate::protocol::kafka::{
     ANSWER_MAX, Api, Code, Error, Login, Mechanism, Metadata, Produced, ProducerId, Sasl, Versions,
     parse_produced, parse_producer_id, parse_sasl_authenticate, parse_sasl_handshake,

@@ -14,8 +14,9 @@ mod partitions;
 mod tests;
 
 use crate::base::clock::Now;
-use crate::output::link::{Refusing, Task};
+use crate::output::Task;
 use crate::output::queue::{BatchId, Queue};
+use crate::output::refusing::Refusing;
 use crate::protocol::kafka::{
     Class, Code, Compression, Login, Mechanism, Metadata, Produced, ProducerId, push_produce,
     quoted,

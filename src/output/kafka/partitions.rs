@@ -3,8 +3,8 @@
 use super::Desk;
 use super::partition::{Flight, Partition};
 use crate::base::clock::Now;
-use crate::output::link::Strike;
 use crate::output::queue::{Position, Queue};
+use crate::output::suspects::Strike;
 use crate::protocol::kafka::{
     Batch, Class, Compression, Error, Produced, ProducerId, RECORD_OVERHEAD, partition_of, quoted,
 };

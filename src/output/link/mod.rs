@@ -5,8 +5,8 @@
 //! which has to be measured from time to time while something is in flight; for
 //! RELP what the receiver itself has confirmed; for the others what was written.
 
-mod dial;
 mod facts;
+mod filing;
 mod flow;
 mod kafka_topic;
 mod opening;
@@ -14,10 +14,8 @@ mod otlp;
 mod outage;
 mod own_log;
 mod rate;
-mod refusing;
 mod relp;
 mod session;
-mod suspects;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -25,25 +23,19 @@ mod timing;
 use crate::base::clock::Now;
 use crate::output::kafka::Producer;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
-use crate::output::{Settings, Target};
-pub use dial::{Dial, Step};
+use crate::output::refusing::Refusing;
+use crate::output::{Dial, Settings, Step, Target, Task};
 use outage::Outage;
 use rate::Rate;
-pub(in crate::output) use refusing::Refusing;
 use session::{Desk, End, Outcome, Session};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-pub use suspects::RefusedEvent;
-pub(in crate::output) use suspects::Strike;
 use zeroize::Zeroizing;
 
 /// Bytes that may wait for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;
 /// First pause before an output is opened again; doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause: a receiver that comes back is found within this time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// First look at what the peer has acknowledged; doubles while nothing moves.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 /// A look costs one system call, so that a slow peer is not worth looking at more often.
@@ -73,21 +65,6 @@ enum Phase {
         until: Instant,
     },
     Closed,
-}
-
-/// What the event loop has to do for an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Ask for the addresses of its name, then report [`Link::handle_resolved`], once.
-    LookUp,
-    /// Open it, then report [`Link::handle_opened`] or [`Link::handle_failed`].
-    Open,
-    /// The same for a receiver at this address; [`Link::handle_reached`] comes between.
-    Connect(SocketAddr),
-    /// Close at once; the link knows.
-    Close,
-    /// Tell [`Link::handle_measured`] how many bytes the peer has not acknowledged.
-    Measure,
 }
 
 /// One output, sans-IO.
@@ -129,7 +106,7 @@ impl Link {
     /// A link that wants to be opened at once.
     #[must_use]
     pub fn new(settings: Settings, now: Now) -> Self {
-        let session = session::of(&settings);
+        let session = session_of(&settings);
         let by_message = session.is_some() || matches!(settings.target, Target::Kafka(_));
         let refused = settings.refused.clone();
         Self {
@@ -479,5 +456,14 @@ impl Link {
     #[must_use]
     pub fn wants_measure(&self) -> bool {
         self.look.is_some()
+    }
+}
+
+/// The session for an output whose receiver confirms; `None` for the others.
+fn session_of(settings: &Settings) -> Option<Box<dyn Session>> {
+    match settings.target {
+        Target::Relp { .. } => Some(Box::<relp::Relp>::default()),
+        Target::Otlp { .. } => Some(Box::new(otlp::Otlp::new(settings))),
+        _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! From a closed output to an open one: look its name up, try its addresses, greet.
 
-use super::dial::OPENING_TIME;
-use super::{LONGEST_PAUSE, Link, Phase, Step, Task};
+use super::{Link, Phase, Step, Task};
 use crate::base::clock::Now;
+use crate::output::dial::LONGEST_PAUSE;
+use crate::output::dial::OPENING_TIME;
 use std::net::SocketAddr;
 use std::time::Duration;
 

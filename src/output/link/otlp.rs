@@ -4,12 +4,12 @@
 //! An answer that refuses does not say which record it means. The request is cut in
 //! halves until the record stands alone; what becomes of that one is for [`Refusing`].
 
-use super::refusing::Refusing;
 use super::session::{Desk, End, Outcome, Session};
-use super::suspects::{FIRST_RETRY, Strike};
 use crate::base::clock::Now;
 use crate::output::Settings;
 use crate::output::queue::{Position, Queue};
+use crate::output::refusing::Refusing;
+use crate::output::suspects::{FIRST_RETRY, Strike};
 use crate::protocol::http::answer::{Answer, Decoder};
 use crate::protocol::otlp::endpoint::Endpoint;
 use crate::protocol::otlp::export::{Export, Verdict, judge};

@@ -1,11 +1,11 @@
 //! RELP on a connection: which messages are on the way, which the receiver has
 //! passed over, and when a silent receiver is given up.
 
-use super::refusing::Refusing;
 use super::session::{Desk, End, Outcome, Session};
-use super::suspects::{FIRST_RETRY, Strike};
 use crate::base::clock::Now;
 use crate::output::queue::{Position, Queue};
+use crate::output::refusing::Refusing;
+use crate::output::suspects::{FIRST_RETRY, Strike};
 use crate::protocol::relp::{Answer, Client};
 use std::time::{Duration, Instant};
 

@@ -3,12 +3,9 @@
 //! A session takes messages from the queue and tells the queue, by [`Desk`], which are
 //! confirmed and which are refused. It lives as long as its link, over all connections.
 
-use super::otlp::Otlp;
-use super::refusing::Refusing;
-use super::relp::Relp;
 use crate::base::clock::Now;
 use crate::output::queue::{BatchId, Queue};
-use crate::output::{Settings, Target};
+use crate::output::refusing::Refusing;
 use std::fmt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -114,13 +111,4 @@ pub(super) trait Session: fmt::Debug {
 
     /// Bytes of those that it has not come to.
     fn bytes_ahead(&self) -> usize;
-}
-
-/// The session for an output whose receiver confirms; `None` for the others.
-pub(super) fn of(settings: &Settings) -> Option<Box<dyn Session>> {
-    match settings.target {
-        Target::Relp { .. } => Some(Box::<Relp>::default()),
-        Target::Otlp { .. } => Some(Box::new(Otlp::new(settings))),
-        _ => None,
-    }
 }

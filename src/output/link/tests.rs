@@ -4,10 +4,11 @@ mod otlp;
 mod own_log;
 mod refused;
 
-use super::dial::OPENING_TIME;
 use super::*;
+use crate::output::dial::{LONGEST_PAUSE, OPENING_TIME};
 use crate::protocol::relp;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 /// A link, time, and a RELP receiver of the test's own.

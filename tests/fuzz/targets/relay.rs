@@ -19,7 +19,7 @@ use wecrelay::base::wire::{self, Charset};
 use wecrelay::client::{Endpoint, Reply, Session};
 use wecrelay::collector::{Collector, ConnId, Input, Output, OutputId, Settings};
 use wecrelay::connection::{Limits, Rules};
-use wecrelay::output::link::Task;
+use wecrelay::output::Task;
 use wecrelay::protocol::ntlm::{Accounts, Server, initiator};
 use wecrelay::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use wecrelay::protocol::wsman::{self, Body};

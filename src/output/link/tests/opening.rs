@@ -1,6 +1,7 @@
 //! Names, addresses, and how long each step may take.
 
 use super::*;
+use std::net::SocketAddr;
 
 fn look_up(scene: &mut Scene) {
     while scene.tick() != Some(Task::LookUp) {}

@@ -1,7 +1,7 @@
 //! OTLP/HTTP: what each answer means for the records of its request.
 
 use super::*;
-use crate::output::link::suspects::STRIKES;
+use crate::output::suspects::STRIKES;
 use crate::protocol::otlp::wire::{Fields, Value};
 use crate::record::{self, Kind};
 use crate::syslog::{Line, Mapping, Sender, Severity, Style};

@@ -1,8 +1,8 @@
 //! Messages that the receiver refuses, passes over, or ends the session for.
 
 use super::super::relp::PASSED_OVER_TIME;
-use super::super::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
 use super::*;
+use crate::output::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
