@@ -73,6 +73,10 @@ sd=bounded keeps structured data within what rsyslog and syslog-ng bear: values 
 in Truncated, and whole in MSG. sd=whole is for receivers that bear more. sd=none leaves \
 all structured data out. Default: none with ecs, nxlog, snare, cef and leef, else bounded.
 
+data=no leaves the event's values (data@) out of structured data, for receivers that take \
+them from MSG: with xml and json they stand there as well, with text in the rendered text \
+only. Default: yes.
+
 escape=reversible doubles backslashes in text where control characters have to be \
 escaped (framing=lf, files, stdout), so that it can be undone; elsewhere line ends stay \
 as they are. escape=0.1 is the form of version 0.1. Default: reversible.

@@ -128,11 +128,9 @@ fn facts_of(message: &Message<'_, '_>) -> Vec<Param> {
 }
 
 fn values_of(message: &Message<'_, '_>) -> Vec<Param> {
-    let Ok(event) = message.event else {
-        return Vec::new();
-    };
-    let names = Numbered::default().all(&event.data);
-    let values = event.data.iter().map(|(_, value)| value);
+    let data = message.data();
+    let names = Numbered::default().all(data);
+    let values = data.iter().map(|(_, value)| value);
     names
         .into_iter()
         .zip(values)

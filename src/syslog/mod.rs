@@ -209,6 +209,8 @@ pub struct Style {
     pub escape: Escape,
     /// How much structured data may be.
     pub data: StructuredData,
+    /// Whether the element `data@`, the event's values, is left out of it.
+    pub without_values: bool,
     /// Longest message in bytes; longer ones are cut.
     pub max: Option<usize>,
 }

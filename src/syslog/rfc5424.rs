@@ -133,8 +133,7 @@ impl Message<'_, '_> {
 
     /// Whether there may be more parameters than receivers bear.
     fn may_have_too_many(&self) -> bool {
-        let event = self.facts();
-        let params = event.data.len().saturating_add(event.extra.len());
+        let params = self.data().len() + self.facts().extra.len();
         self.style.data == StructuredData::Bounded && limits::may_be_too_many(params)
     }
 
@@ -173,14 +172,14 @@ impl Message<'_, '_> {
 
     /// Appends `data@`, likewise.
     fn push_data(&self, end: usize, out: &mut Vec<u8>) -> bool {
-        let Ok(event) = self.event else { return true };
-        if event.data.is_empty() {
+        let data = self.data();
+        if data.is_empty() {
             return true;
         }
         let start = out.len();
         self.push_element(out, b"[data@");
         let mut seen = Seen::new();
-        for (place, (name, value)) in event.data.iter().enumerate() {
+        for (place, (name, value)) in data.iter().enumerate() {
             // No value is shorter as it is written.
             if out.len().saturating_add(value.len()) >= end {
                 return false;
@@ -189,15 +188,23 @@ impl Message<'_, '_> {
             let written = out.len();
             push_name(out, name);
             let may_repeat = seen.note(out.get(written..).unwrap_or_default());
-            if may_repeat && repeats(&event.data, place) {
+            if may_repeat && repeats(data, place) {
                 out.truncate(start);
-                self.push_numbered(out, &event.data);
+                self.push_numbered(out, data);
                 return out.len() <= end;
             }
             self.push_param_value(out, value);
         }
         out.push(b']');
         out.len() <= end
+    }
+
+    /// The values for `data@`.
+    pub(super) fn data(&self) -> &[Pair<'_>] {
+        match self.event {
+            Ok(event) if !self.style.without_values => &event.data,
+            _ => &[],
+        }
     }
 
     /// `data@` where names repeat.

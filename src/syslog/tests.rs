@@ -723,3 +723,39 @@ fn a_malformed_event_has_what_its_system_tells() {
     assert_eq!(json["Raw"], *xml);
     assert!(json["Malformed"].is_string());
 }
+
+#[test]
+fn values_can_be_left_out_of_structured_data() {
+    let many: String = (0..300)
+        .map(|n| format!("<Data Name='v{n}'>x</Data>"))
+        .collect();
+    let long = format!("<Data Name='long'>{}</Data>", "y".repeat(40_000));
+    for data in [
+        "<Data Name='a'>1</Data><Data Name='a'>2</Data>",
+        &many,
+        &long,
+    ] {
+        let xml = event(SYSTEM, &format!("<EventData>{data}</EventData>"));
+        let parsed = parse(&xml);
+        let write = |without_values| {
+            let style = Style {
+                without_values,
+                message: MessageKind::Xml,
+                ..Style::default()
+            };
+            let (mapping, mut out) = (Mapping::default(), Vec::new());
+            write_message(&mapping, &xml, &parsed, &origin(), &style, &mut out);
+            read(&out)
+        };
+        let (with, without) = (write(false), write(true));
+        let ids = |line: &Parsed| -> Vec<_> {
+            let elements = line.elements.iter();
+            elements.map(|element| element.id.clone()).collect()
+        };
+        assert_eq!(ids(&without), ["origin", "event@32473"]);
+        assert_eq!(ids(&with)[..2], ids(&without));
+        assert_eq!(without.msg, with.msg);
+        assert_eq!(without.fact("Truncated"), None);
+        assert_eq!(without.fact("Uid"), with.fact("Uid"));
+    }
+}

@@ -67,6 +67,8 @@ pub enum Error {
     DataWithoutHeader,
     /// Characters in the path of a URL that may not stand there.
     UrlPath(String),
+    /// `data@` for messages without structured data.
+    NoDataElement,
     /// A private key without its certificate.
     KeyAlone,
     /// Not `BROKER[,BROKER]/TOPIC`.
@@ -172,6 +174,10 @@ impl fmt::Display for Error {
                 f,
                 "\"{path}\" is no path of a URL: what is not ASCII, spaces and # stand there as \
                  %20 and the like"
+            ),
+            Self::NoDataElement => f.write_str(
+                "data= is for messages with structured data; leave data= out, or say \
+                 header=rfc5424 and sd=bounded",
             ),
             Self::KeyAlone => {
                 f.write_str("key= needs cert=, the certificate that the key belongs to")

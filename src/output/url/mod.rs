@@ -68,6 +68,8 @@ pub struct Settings {
     pub escape: Escape,
     /// How much structured data a message may have.
     pub data: StructuredData,
+    /// Whether the element `data@` is left out.
+    pub without_values: bool,
     /// Whether a batch waits for this output before it is acknowledged.
     pub required: bool,
     /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
@@ -228,16 +230,15 @@ impl Settings {
             Some(_) => Header::None,
             None => message.default_header(),
         });
-        if choices.data.is_some() && header != Header::Rfc5424 {
-            return Err(Error::DataWithoutHeader);
-        }
+        let data = choices.structured_data(message, header)?;
         Ok(Self {
             message,
             header,
             framing: framing(&target, &choices)?,
             max: choices.max.or_else(|| default_max(&target)),
             escape: choices.escape.unwrap_or_default(),
-            data: choices.data.unwrap_or(message.default_data()),
+            data,
+            without_values: choices.values == Some(false),
             required: choices.required.unwrap_or(true),
             replay: choices.replay.unwrap_or_else(|| default_replay(&target)),
             tls: scheme
@@ -261,6 +262,7 @@ impl Settings {
             control: self.framing.control_characters(),
             escape: self.escape,
             data: self.data,
+            without_values: self.without_values,
             max: self.max,
         }
     }
@@ -332,20 +334,22 @@ impl Scheme {
     /// The names of the settings it knows.
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Udp | Self::Stdout => &["escape", "header", "max", "message", "required", "sd"],
+            Self::Udp | Self::Stdout => &[
+                "data", "escape", "header", "max", "message", "required", "sd",
+            ],
             Self::Relp => &[
-                "escape", "header", "max", "message", "refused", "required", "sd",
+                "data", "escape", "header", "max", "message", "refused", "required", "sd",
             ],
             Self::Tcp => &[
-                "escape", "framing", "header", "max", "message", "replay", "required", "sd",
+                "data", "escape", "framing", "header", "max", "message", "replay", "required", "sd",
             ],
             Self::Tls => &[
-                "ca", "cert", "escape", "header", "key", "max", "message", "name", "replay",
-                "required", "sd",
+                "ca", "cert", "data", "escape", "header", "key", "max", "message", "name",
+                "replay", "required", "sd",
             ],
             Self::RelpTls => &[
-                "ca", "cert", "escape", "header", "key", "max", "message", "name", "refused",
-                "required", "sd",
+                "ca", "cert", "data", "escape", "header", "key", "max", "message", "name",
+                "refused", "required", "sd",
             ],
             Self::Otlp => &["compress", "headers", "message", "refused", "required"],
             Self::OtlpTls => &[
@@ -353,14 +357,15 @@ impl Scheme {
                 "required",
             ],
             Self::Unix => &[
-                "escape", "framing", "header", "max", "message", "required", "sd", "type",
+                "data", "escape", "framing", "header", "max", "message", "required", "sd", "type",
             ],
             Self::File => &[
-                "escape", "header", "max", "message", "required", "sd", "sync",
+                "data", "escape", "header", "max", "message", "required", "sd", "sync",
             ],
             Self::Kafka => &[
                 "cleartext",
                 "compress",
+                "data",
                 "escape",
                 "header",
                 "login",
@@ -372,8 +377,8 @@ impl Scheme {
                 "sd",
             ],
             Self::KafkaTls => &[
-                "ca", "cert", "compress", "escape", "header", "key", "login", "max", "message",
-                "name", "refused", "required", "sasl", "sd",
+                "ca", "cert", "compress", "data", "escape", "header", "key", "login", "max",
+                "message", "name", "refused", "required", "sasl", "sd",
             ],
         }
     }

@@ -191,7 +191,7 @@ fn an_unknown_setting_is_refused_with_what_there_is() {
     assert!(text.contains("did you mean \"required=\"?"), "{text}");
     let text = refusal("udp://h?replay=1M");
     assert!(
-        text.ends_with("allowed are escape, header, max, message, required, sd"),
+        text.ends_with("allowed are data, escape, header, max, message, required, sd"),
         "{text}"
     );
 }
@@ -218,6 +218,13 @@ fn each_output_chooses_what_its_messages_hold() {
     let url = "unix:/s?message=nxlog&header=none";
     assert_eq!(style(url), (MessageKind::Nxlog, Header::None, none));
     assert_eq!(style("stdout:?sd=none"), (MessageKind::Json, new, none));
+    for (url, without) in [("udp://h", false), ("udp://h?data=no", true)] {
+        assert_eq!(
+            Settings::parse(url).unwrap().style().without_values,
+            without
+        );
+    }
+    assert!(refusal("udp://h?data=never").contains("yes or no"));
 }
 
 #[test]
@@ -234,6 +241,13 @@ fn what_no_message_can_hold_is_refused() {
         "udp://h?sd=none&header=rfc3164",
     ] {
         assert!(refusal(url).contains("sd= is for header=rfc5424"), "{url}");
+    }
+    for url in [
+        "tcp://h?sd=none&data=no",
+        "tcp://h?message=snare&data=no",
+        "tcp://h?message=ecs&data=yes",
+    ] {
+        assert!(refusal(url).contains("data= is for messages with"), "{url}");
     }
 }
 

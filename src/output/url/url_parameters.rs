@@ -15,6 +15,8 @@ use crate::syslog::{Escape, Header, MessageKind, StructuredData};
 #[derive(Default)]
 pub(super) struct Choices {
     pub(super) data: Option<StructuredData>,
+    /// Whether structured data has the event's values.
+    pub(super) values: Option<bool>,
     pub(super) escape: Option<Escape>,
     pub(super) framing: Option<Framing>,
     pub(super) header: Option<Header>,
@@ -69,6 +71,23 @@ impl Choices {
         })
     }
 
+    /// How much structured data stands in such messages.
+    pub(super) fn structured_data(
+        &self,
+        message: MessageKind,
+        header: Header,
+    ) -> Result<StructuredData, Error> {
+        if self.data.is_some() && header != Header::Rfc5424 {
+            return Err(Error::DataWithoutHeader);
+        }
+        let data = self.data.unwrap_or(message.default_data());
+        let has_none = header != Header::Rfc5424 || data == StructuredData::None;
+        match self.values {
+            Some(_) if has_none => Err(Error::NoDataElement),
+            _ => Ok(data),
+        }
+    }
+
     fn set(&mut self, scheme: Scheme, name: &str, value: &str) -> Result<(), Error> {
         let allowed = scheme.settings();
         let Some(name) = allowed.iter().copied().find(|known| *known == name) else {
@@ -80,6 +99,7 @@ impl Choices {
             "compress" => put(&mut self.compression, compression(value)?),
             "login" => put(&mut self.login, file(name, value, "the path of a file")?),
             "sasl" => put(&mut self.mechanism, mechanism(value)?),
+            "data" => put(&mut self.values, yes_or_no(name, value)?),
             "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
             "header" => put(&mut self.header, header(value)?),
