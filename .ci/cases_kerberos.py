@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import wefsource as wef
-from harness import (SHARED, Folder, Relay, case, fails_with, load, need, no_violations, sink)
+from harness import (SHARED, Folder, Relay, case, fails_with, load, need, no_violations, sink, wait_for)
 
 KDC = SHARED / "source-sim" / "kdc.sh"
 REALM = "WINDOMAIN.LOCAL"
@@ -113,4 +113,4 @@ def other_service(folder):
         with Relay(folder, "--keytab", only, anonymous=None) as relay:
             # The client knows the reason too, from our KRB-ERROR.
             fails_with("auth.token", lambda: wef.run(options(relay), []))
-            need(f"HTTP/{COLLECTOR}@{REALM}" in relay.log(), "the log does not name the service")
+            wait_for("a line with the service", lambda: f"HTTP/{COLLECTOR}@{REALM}" in relay.log())
