@@ -7,11 +7,11 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-/// The cipher, in the midst of its key stream.
+/// The cipher, in the midst of its key stream: as small as it can be, since each connection
+/// holds two of them for as long as it stands.
 pub(super) struct Rc4 {
-    /// A permutation of 0 to 255. As 32 bits a store does not hold up the loads after
-    /// it, as bytes in one word do.
-    state: [u32; 256],
+    /// A permutation of 0 to 255.
+    state: [u8; 256],
     i: u8,
     j: u8,
 }
@@ -37,33 +37,50 @@ impl fmt::Debug for Rc4 {
 impl Rc4 {
     /// The start of the key stream.
     pub(super) fn new(key: &[u8; 16]) -> Self {
-        let mut cipher = Self {
-            state: std::array::from_fn(|entry| u32::try_from(entry).unwrap_or(0)),
-            i: 0,
-            j: 0,
-        };
+        let mut state = std::array::from_fn(|entry| u8::try_from(entry).unwrap_or(0));
         let mut j = 0_u8;
         for (i, key) in (0..=u8::MAX).zip(key.iter().cycle()) {
-            let entry = low(cipher.state[usize::from(i)]);
-            j = j.wrapping_add(entry).wrapping_add(*key);
-            cipher.state.swap(usize::from(i), usize::from(j));
+            j = j.wrapping_add(state[usize::from(i)]).wrapping_add(*key);
+            state.swap(usize::from(i), usize::from(j));
         }
-        cipher
+        Self { state, i: 0, j: 0 }
     }
 
     /// Encrypts or decrypts in place.
     pub(super) fn apply_keystream(&mut self, data: &mut [u8]) {
+        let mut running = Running {
+            state: self.state.map(u32::from),
+            i: self.i,
+            j: self.j,
+        };
         let (words, rest) = data.as_chunks_mut::<8>();
         for word in words {
-            let key: [u8; 8] = self.key_stream();
+            let key: [u8; 8] = running.key_stream();
             *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(key)).to_ne_bytes();
         }
         for byte in rest {
-            let [key] = self.key_stream();
+            let [key] = running.key_stream();
             *byte ^= key;
         }
+        self.state = running.state.map(low);
+        (self.i, self.j) = (running.i, running.j);
+        running.state.zeroize();
     }
+}
 
+/// The cipher at work.
+struct Running {
+    /// As 32 bits a store does not hold up the loads after it, as bytes in one word do.
+    state: [u32; 256],
+    i: u8,
+    j: u8,
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "an index of eight bits is one of the 256 entries"
+)]
+impl Running {
     #[inline(always)]
     fn key_stream<const N: usize>(&mut self) -> [u8; N] {
         let state = &mut self.state;
