@@ -119,7 +119,7 @@ const ROOMS: &[Room] = &[
     room("metrics", &["connection"], &["prometheus_client"]),
     room(
         "output",
-        &["base", "protocol", "syslog", "record", "metrics"],
+        &["base", "protocol", "event", "syslog", "record", "metrics"],
         &["log", "sha2", "zeroize"],
     ),
     room("client", &["base", "protocol"], &["base64", "httparse"]),
@@ -213,6 +213,7 @@ const ROOMS: &[Room] = &[
     room(
         "config",
         &[
+            "event",
             "syslog",
             "system",
             "auth",

@@ -46,6 +46,7 @@ pub use health::HealthOptions;
 pub use hosts::HostsOptions;
 pub use kerberos::KerberosOptions;
 pub use kinds::{BindingsKind, LogFormat, MessageKind, MismatchKind, ShellKind};
+pub use output::FilterOptions;
 pub use password::PasswordOptions;
 pub use proxy::ProxyOptions;
 pub use reports::ReportOptions;
@@ -344,6 +345,10 @@ pub struct RelayOptions {
     /// Where to send events: udp, tcp, tls, relp, kafka, otlp, unix, file or stdout
     #[arg(short, long, value_name = "URL", long_help = output::HELP, help_heading = "Events")]
     pub output: Vec<String>,
+
+    /// Which events go out at all.
+    #[command(flatten)]
+    pub filters: FilterOptions,
 
     /// What the MSG part of a message holds, unless an output says otherwise
     ///

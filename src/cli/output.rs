@@ -1,5 +1,33 @@
 //! What `--output` takes, as `--help` and the manual say it.
 
+use clap::Args;
+
+/// Which events go out at all.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FilterOptions {
+    /// Send only these events to the outputs: channel:NAME;provider:NAME;id:NUMBERS;level:NAME
+    ///
+    /// Repeatable: events go out that one of the rules is about. The conditions of a rule, joined
+    /// by ";", must all hold, and of the values of a condition, joined by ",", one. Names are
+    /// compared without case; ids may be ranges; levels are critical, error, warning,
+    /// information (audit events too), verbose, or numbers. What does not go out is acknowledged to
+    /// its host and counted by rule in the metrics; an event that cannot be read always goes out.
+    /// only= and drop= of an output do the same for it alone. A subscription that does not ask for
+    /// such events costs less. Default: all events.
+    ///
+    /// Example: --only 'channel:Security' --only 'channel:System;level:critical,error'
+    #[arg(long, value_name = "RULE", help_heading = "Events")]
+    pub only: Vec<String>,
+
+    /// Send these events to no output; a rule is as for --only
+    ///
+    /// Repeatable. Default: none.
+    ///
+    /// Example: --drop 'channel:Security;id:5156-5158'
+    #[arg(long, value_name = "RULE", help_heading = "Events")]
+    pub drop: Vec<String>,
+}
+
 /// A paragraph each kind and setting.
 pub(super) const HELP: &str = "\
 Where to send events: udp, tcp, tls, relp, kafka, otlp, unix, file or stdout
@@ -67,6 +95,9 @@ for the next connection.
 replay=BYTES (tcp, tls): how much of what was sent is kept and sent again after a \
 connection ended uncleanly; repeats instead of loss. It must be more than the receiver's \
 socket holds unread. Default 8M, 0 for none.
+
+only=RULE and drop=RULE, each repeatable: which events this output gets, beside --only and \
+--drop, where rules are described.
 
 sd=bounded keeps structured data within what rsyslog and syslog-ng bear: values under \
 32,000 bytes, all of it under 65,000, at most 240 parameters. What does not fit is named \

@@ -13,11 +13,7 @@ impl Collector {
     pub fn push_own(&mut self, now: Now, sender: &Sender, line: &Line) {
         let mapping = &self.settings.mapping;
         let frames = |encoding| Rc::new(frames(mapping, encoding, sender, line));
-        let of_encoding: Vec<_> = self
-            .encodings
-            .iter()
-            .map(|encoding| frames(*encoding))
-            .collect();
+        let of_encoding: Vec<_> = self.encodings.iter().map(frames).collect();
         for (link, index) in self.links.iter_mut().zip(&self.encoding_of_link) {
             let (Some(encoding), Some(frames)) =
                 (self.encodings.get(*index), of_encoding.get(*index))
@@ -26,10 +22,7 @@ impl Collector {
             };
             if let Some(count) = link.take_own_lost() {
                 let gap = gap(now, count);
-                link.push_own(
-                    now,
-                    &Rc::new(self::frames(mapping, *encoding, sender, &gap)),
-                );
+                link.push_own(now, &Rc::new(self::frames(mapping, encoding, sender, &gap)));
             }
             link.push_own(now, frames);
         }
@@ -45,7 +38,7 @@ fn gap(now: Now, count: u64) -> Line {
     }
 }
 
-fn frames(mapping: &Mapping, encoding: Encoding, sender: &Sender, line: &Line) -> Frames {
+fn frames(mapping: &Mapping, encoding: &Encoding, sender: &Sender, line: &Line) -> Frames {
     let mut frames = Frames::default();
     let out = &mut frames.bytes;
     match encoding.record {

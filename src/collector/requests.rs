@@ -319,10 +319,13 @@ impl Collector {
                 }
                 origin.computer_mismatch = &expected;
             }
-            for (encoding, frames) in self.encodings.iter().zip(&mut frames) {
+            for (encoding, frames) in self.encodings.iter_mut().zip(&mut frames) {
+                if encoding.keeps(&event) {
+                    continue;
+                }
                 let cut = push_message(
                     &self.settings.mapping,
-                    *encoding,
+                    encoding,
                     &raw.xml,
                     &event,
                     &origin,
@@ -357,19 +360,19 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
 
 fn push_message(
     mapping: &syslog::Mapping,
-    encoding: Encoding,
+    encoding: &Encoding,
     raw: &str,
     event: &Result<Event<'_>, event::Malformed>,
     origin: &Origin<'_>,
     frames: &mut Frames,
 ) -> bool {
-    let Encoding { framing, style, .. } = encoding;
+    let (framing, style) = (encoding.framing, &encoding.style);
     let out = &mut frames.bytes;
     let written = match encoding.record {
         None => framing::write_frame(framing, out, |out| {
-            syslog::write_message(mapping, raw, event, origin, &style, out)
+            syslog::write_message(mapping, raw, event, origin, style, out)
         }),
-        Some(kind) => record::write_event(kind, mapping, raw, event, origin, &style, out),
+        Some(kind) => record::write_event(kind, mapping, raw, event, origin, style, out),
     };
     frames.ends.push(frames.bytes.len());
     written.truncated > 0

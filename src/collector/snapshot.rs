@@ -1,6 +1,6 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
-use super::{Collector, seconds};
+use super::{Collector, Encoding, seconds};
 use crate::base::clock::Now;
 use crate::hosts::{self, Life, Moment};
 use crate::metrics::{OutputFacts, Snapshot};
@@ -15,7 +15,9 @@ impl Collector {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
         let waiting = self.batches.values().filter(|b| b.place.is_some());
         let waiting = waiting.map(|batch| age(batch.began)).max();
-        let outputs = self.links.iter().map(|link| {
+        let outputs = self.links.iter().zip(&self.encoding_of_link);
+        let outputs = outputs.map(|(link, encoding)| {
+            let kept = self.encodings.get(*encoding).map(Encoding::kept);
             let oldest = link.oldest().and_then(|id| self.batches.get(&id));
             let oldest = oldest.map(|batch| age(batch.began));
             let facts = link.facts();
@@ -24,6 +26,7 @@ impl Collector {
             OutputFacts {
                 oldest: oldest.max(waiting.filter(|_| facts.required)),
                 backlog: facts.backlog + is_awaited(self.waiting.bytes()),
+                kept: kept.unwrap_or_default(),
                 rate: link.rate(now).unwrap_or(0),
                 ..facts
             }

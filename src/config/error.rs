@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use ipnet::IpNet;
 
+use crate::event::filter;
 use crate::output;
 use crate::store::postgres;
 use crate::syslog::Facility;
@@ -73,6 +74,13 @@ pub enum Error {
         url: String,
         /// What is wrong with it.
         source: output::Error,
+    },
+    /// `--only` or `--drop` that is not understood.
+    Rule {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with it.
+        source: filter::Error,
     },
     /// `--log-to-outputs`, and an output whose messages have no header.
     LogWithoutHeader(String),
@@ -179,6 +187,7 @@ impl fmt::Display for Error {
             Self::Listen { url, .. } | Self::Resolve { url, .. } => write!(f, "--listen {url}"),
             Self::Output { url, .. } => write!(f, "--output {url}"),
             Self::Twice { flag, value } => write!(f, "{flag} {value}: given twice"),
+            Self::Rule { flag, source } => write!(f, "{flag}: {source}"),
             Self::LogWithoutHeader(url) => write!(
                 f,
                 "--output {url}: the relay's own log, which --log-to-outputs sends there, has no \

@@ -20,6 +20,7 @@ use crate::auth::Bindings;
 use crate::auth::ntlm_helper;
 use crate::cli::{BindingsKind, MessageKind, MismatchKind, RelayOptions};
 use crate::collector::{ComputerRule, Mismatch, PrincipalRule};
+use crate::event::filter::{Effect, Rule};
 use crate::output::{self, is_host_name};
 use crate::store::postgres;
 use crate::syslog::{self, Facility, FacilityRule, Mapping};
@@ -267,6 +268,7 @@ fn tls_files(options: &RelayOptions, listeners: &[Listener]) -> Result<Option<tl
 fn outputs(options: &RelayOptions) -> Result<Vec<output::Settings>, Error> {
     let urls: &[String] = &options.output;
     let message = message(options.message);
+    let rules = rules(options)?;
     let mut outputs: Vec<output::Settings> = Vec::new();
     let default = ["stdout:".to_owned()];
     for url in if urls.is_empty() {
@@ -274,11 +276,12 @@ fn outputs(options: &RelayOptions) -> Result<Vec<output::Settings>, Error> {
     } else {
         urls
     } {
-        let settings =
-            output::Settings::parse_with(url, message).map_err(|source| Error::Output {
-                url: url.clone(),
-                source,
-            })?;
+        let parsed = output::Settings::parse_with(url, message);
+        let mut settings = parsed.map_err(|source| Error::Output {
+            url: url.clone(),
+            source,
+        })?;
+        settings.filter = settings.filter.behind(&rules);
         if let Some(first) = outputs.iter().find(|other| same_place(other, &settings)) {
             return Err(Error::SameOutput {
                 first: first.label.clone(),
@@ -291,6 +294,24 @@ fn outputs(options: &RelayOptions) -> Result<Vec<output::Settings>, Error> {
         outputs.push(settings);
     }
     Ok(outputs)
+}
+
+/// The rules for all outputs.
+fn rules(options: &RelayOptions) -> Result<Vec<Rule>, Error> {
+    let filters = &options.filters;
+    let only = filters
+        .only
+        .iter()
+        .map(|text| ("--only", Effect::Only, text));
+    let drop = filters
+        .drop
+        .iter()
+        .map(|text| ("--drop", Effect::Drop, text));
+    only.chain(drop)
+        .map(|(flag, effect, text)| {
+            Rule::parse(effect, text).map_err(|source| Error::Rule { flag, source })
+        })
+        .collect()
 }
 
 fn message(kind: MessageKind) -> syslog::MessageKind {

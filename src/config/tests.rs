@@ -434,3 +434,25 @@ fn the_own_log_has_no_form_without_a_header() {
     assert!(refused.contains("say header=rfc5424"), "{refused}");
     check("--log-to-outputs --output stdout:?message=ecs");
 }
+
+#[test]
+fn rules_of_the_relay_stand_before_those_of_an_output() {
+    let line = "--drop id:1 --only channel:Security --output stdout:?drop=level:verbose&only=id:2 --output udp://h";
+    let reasons = |output: &output::Settings| output.filter.reasons();
+    let expected = [
+        vec![
+            "only=channel:Security",
+            "drop=id:1",
+            "only=id:2",
+            "drop=level:verbose",
+        ],
+        vec!["only=channel:Security", "drop=id:1"],
+    ];
+    let config = check(line);
+    assert_eq!(
+        config.outputs.iter().map(reasons).collect::<Vec<_>>(),
+        expected
+    );
+    assert!(refusal("--drop 4688").contains("--drop: \"4688\" is no condition"));
+    assert!(refusal("--output stdout:?only=id:x").contains("only=: id: cannot be \"x\""));
+}

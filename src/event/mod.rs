@@ -6,6 +6,8 @@
 //! and a general XML reader for everything else. Input that is no XML is
 //! repaired where the damage is of a known kind.
 
+pub mod filter;
+
 mod fast;
 mod general;
 mod remains;

@@ -344,6 +344,16 @@ impl Page<'_> {
             "output_filed_messages",
             "Messages refused for good that were put into the file for them (refused=file:)",
             each(outputs, |o| o.refused_filed),
+        )?;
+        let kept = outputs.iter().flat_map(|output| {
+            let label = output.label.as_str();
+            let rules = output.kept.iter();
+            rules.map(move |(rule, count)| ([("output", label), ("rule", rule)], *count))
+        });
+        self.counters(
+            "output_filtered_events",
+            "Events that a rule of only= or drop= kept from an output, each time they came",
+            kept,
         )
     }
 

@@ -21,6 +21,8 @@ pub struct OutputFacts {
     pub dropped: u64,
     /// Messages delivered since the start.
     pub delivered: u64,
+    /// Events that its rules kept from it, by rule.
+    pub kept: Vec<(String, u64)>,
     /// For how long the oldest batch that its source waits for has waited for it.
     pub oldest: Option<Duration>,
     /// How often its receiver refused, or passed over, a message.

@@ -146,3 +146,36 @@ fn the_bookmark_of_a_batch_that_was_handed_back_is_not_stored() {
     pair.enumerate(&mut host);
     assert_eq!(host.handed_back(), None);
 }
+
+#[test]
+fn events_that_no_output_gets_are_acknowledged_and_move_the_bookmark() {
+    let outputs = [
+        "tcp://receiver?drop=id:7036",
+        "tcp://other?only=channel:Security",
+    ];
+    let mut pair = Pair::new(&outputs);
+    let mut host = pair.host(MACHINE);
+    pair.post(&mut host, 1..=3);
+    assert_eq!(pair.answer(&host), Some(200));
+    assert_eq!((pair.outputs[0].count(), pair.outputs[1].count()), (0, 0));
+    let kept: Vec<_> = pair.collector.snapshot(pair.now).outputs;
+    let kept: Vec<_> = kept.into_iter().flat_map(|output| output.kept).collect();
+    let expected = [("drop=id:7036", 3), ("only=channel:Security", 3)];
+    assert_eq!(kept, expected.map(|(rule, count)| (rule.to_owned(), count)));
+    pair.restart();
+    assert_eq!(pair.host(MACHINE).handed_back(), Some(3));
+}
+
+#[test]
+fn an_event_that_one_output_gets_waits_for_that_one() {
+    let outputs = ["tcp://receiver?drop=level:information", "tcp://other"];
+    let mut pair = Pair::new(&outputs);
+    let mut host = pair.host(MACHINE);
+    pair.outputs[1].acknowledges = false;
+    pair.post(&mut host, 1..=2);
+    assert_eq!(pair.answer(&host), None);
+    pair.outputs[1].acknowledges = true;
+    pair.drive();
+    assert_eq!(pair.outputs[0].count(), 0);
+    assert_eq!(pair.outputs[1].records(), [1, 2]);
+}

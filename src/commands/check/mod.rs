@@ -158,6 +158,9 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
             None => syslog::sample(mapping, &style, rendered),
         };
         report.line(2, &format!("such as: {sample}"));
+        for reason in output.filter.reasons() {
+            report.line(2, &format!("by rule: {reason}"));
+        }
         if !probe {
             continue;
         }

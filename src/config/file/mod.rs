@@ -22,7 +22,7 @@ pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
 /// What SIGHUP takes from the file; all else waits for a restart.
-const RELOADED: [&str; 29] = [
+const RELOADED: [&str; 28] = [
     "allow-password-without-tls",
     "allow-unencrypted",
     "anonymous",
@@ -41,7 +41,6 @@ const RELOADED: [&str; 29] = [
     "hostname",
     "kerberos-rc4",
     "keytab",
-    "message",
     "no-self-reports",
     "no-tls-resume",
     "ntlmv1",

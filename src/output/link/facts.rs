@@ -17,6 +17,7 @@ impl Link {
             written: self.queue.total_written(),
             dropped: self.dropped(),
             delivered: self.queue.delivered(),
+            kept: Vec::new(),
             oldest: None,
             refused: self.refusing.suspects.strikes,
             refused_dropped: self.refusing.dropped,

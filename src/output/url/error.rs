@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Scheme;
+use crate::event::filter;
 
 /// What is wrong with a URL of `--output`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,13 @@ pub enum Error {
     },
     /// A framing for an output that sends datagrams.
     DatagramFraming,
+    /// A rule of `only=` or `drop=` that is not understood.
+    Rule {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it.
+        source: filter::Error,
+    },
     /// Structured data where no header can have it.
     DataWithoutHeader,
     /// Characters in the path of a URL that may not stand there.
@@ -153,6 +161,7 @@ impl fmt::Display for Error {
             Self::DatagramFraming => {
                 f.write_str("framing= is for streams; with unix, add type=stream")
             }
+            Self::Rule { name, source } => write!(f, "{name}=: {source}"),
             Self::DataWithoutHeader => f.write_str(
                 "sd= is for header=rfc5424, the only one with structured data; leave sd= out, or \
                  say header=rfc5424 (snare, cef and leef have rfc3164 by default)",

@@ -17,6 +17,7 @@ mod url_parameters;
 
 use std::path::PathBuf;
 
+use crate::event::filter::Filter;
 use crate::output::kafka;
 use crate::protocol::otlp::endpoint::Endpoint;
 use crate::protocol::otlp::export;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// A file with what the receiver wants to know us by, if it wants that.
     pub secret: Option<PathBuf>,
+    /// Which events it gets.
+    pub filter: Filter,
     /// The URL as given, for logs.
     pub label: String,
 }
@@ -231,7 +234,10 @@ impl Settings {
             None => message.default_header(),
         });
         let data = choices.structured_data(message, header)?;
+        let mut filter = Filter::default();
+        filter.add(&choices.rules);
         Ok(Self {
+            filter,
             message,
             header,
             framing: framing(&target, &choices)?,
@@ -335,50 +341,58 @@ impl Scheme {
     fn settings(self) -> &'static [&'static str] {
         match self {
             Self::Udp | Self::Stdout => &[
-                "data", "escape", "header", "max", "message", "required", "sd",
+                "data", "drop", "escape", "header", "max", "message", "only", "required", "sd",
             ],
             Self::Relp => &[
-                "data", "escape", "header", "max", "message", "refused", "required", "sd",
+                "data", "drop", "escape", "header", "max", "message", "only", "refused",
+                "required", "sd",
             ],
             Self::Tcp => &[
-                "data", "escape", "framing", "header", "max", "message", "replay", "required", "sd",
+                "data", "drop", "escape", "framing", "header", "max", "message", "only", "replay",
+                "required", "sd",
             ],
             Self::Tls => &[
-                "ca", "cert", "data", "escape", "header", "key", "max", "message", "name",
-                "replay", "required", "sd",
+                "ca", "cert", "data", "drop", "escape", "header", "key", "max", "message", "name",
+                "only", "replay", "required", "sd",
             ],
             Self::RelpTls => &[
-                "ca", "cert", "data", "escape", "header", "key", "max", "message", "name",
-                "refused", "required", "sd",
+                "ca", "cert", "data", "drop", "escape", "header", "key", "max", "message", "name",
+                "only", "refused", "required", "sd",
             ],
-            Self::Otlp => &["compress", "headers", "message", "refused", "required"],
+            Self::Otlp => &[
+                "compress", "drop", "headers", "message", "only", "refused", "required",
+            ],
             Self::OtlpTls => &[
-                "ca", "cert", "compress", "headers", "key", "message", "name", "refused",
-                "required",
+                "ca", "cert", "compress", "drop", "headers", "key", "message", "name", "only",
+                "refused", "required",
             ],
             Self::Unix => &[
-                "data", "escape", "framing", "header", "max", "message", "required", "sd", "type",
+                "data", "drop", "escape", "framing", "header", "max", "message", "only",
+                "required", "sd", "type",
             ],
             Self::File => &[
-                "data", "escape", "header", "max", "message", "required", "sd", "sync",
+                "data", "drop", "escape", "header", "max", "message", "only", "required", "sd",
+                "sync",
             ],
             Self::Kafka => &[
                 "cleartext",
                 "compress",
                 "data",
+                "drop",
                 "escape",
                 "header",
                 "login",
                 "max",
                 "message",
+                "only",
                 "refused",
                 "required",
                 "sasl",
                 "sd",
             ],
             Self::KafkaTls => &[
-                "ca", "cert", "compress", "data", "escape", "header", "key", "login", "max",
-                "message", "name", "refused", "required", "sasl", "sd",
+                "ca", "cert", "compress", "data", "drop", "escape", "header", "key", "login",
+                "max", "message", "name", "only", "refused", "required", "sasl", "sd",
             ],
         }
     }

@@ -191,7 +191,7 @@ fn an_unknown_setting_is_refused_with_what_there_is() {
     assert!(text.contains("did you mean \"required=\"?"), "{text}");
     let text = refusal("udp://h?replay=1M");
     assert!(
-        text.ends_with("allowed are data, escape, header, max, message, required, sd"),
+        text.ends_with("allowed are data, drop, escape, header, max, message, only, required, sd"),
         "{text}"
     );
 }
@@ -368,5 +368,30 @@ fn no_url_cut_anywhere_panics() {
         let _ = Settings::parse(&url[..end]);
         let _ = Settings::parse(&url[end..]);
         let _ = Authority::parse(&url[end..]);
+    }
+}
+
+#[test]
+fn each_kind_of_output_takes_rules() {
+    let urls = [
+        "udp://h",
+        "tcp://h",
+        "tls://h",
+        "relp://h",
+        "relp+tls://h",
+        "unix:/s",
+        "file:/f",
+        "stdout:",
+        "otlp+http://h",
+        "otlp+https://h",
+        "kafka://h/t",
+        "kafka+tls://h/t",
+    ];
+    for url in urls {
+        let settings = parse(&format!(
+            "{url}?only=channel:Security&drop=id:1&drop=id:2-3"
+        ));
+        let expected = ["only=channel:Security", "drop=id:1", "drop=id:2-3"];
+        assert_eq!(settings.filter.reasons(), expected, "{url}");
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Authority, Error, KAFKA_MAX, LEAST_MAX, MOST_REPLAY, Refused, Scheme, Target, Tls, UDP_MAX,
     is_host_name,
 };
+use crate::event::filter::{Effect, Rule};
 use crate::protocol::kafka::{Compression, Mechanism};
 use crate::protocol::relp;
 use crate::syslog::framing::Framing;
@@ -18,6 +19,8 @@ pub(super) struct Choices {
     /// Whether structured data has the event's values.
     pub(super) values: Option<bool>,
     pub(super) escape: Option<Escape>,
+    /// Each may stand several times.
+    pub(super) rules: Vec<Rule>,
     pub(super) framing: Option<Framing>,
     pub(super) header: Option<Header>,
     pub(super) max: Option<usize>,
@@ -100,6 +103,8 @@ impl Choices {
             "login" => put(&mut self.login, file(name, value, "the path of a file")?),
             "sasl" => put(&mut self.mechanism, mechanism(value)?),
             "data" => put(&mut self.values, yes_or_no(name, value)?),
+            "drop" => self.add_rule(name, Effect::Drop, value)?,
+            "only" => self.add_rule(name, Effect::Only, value)?,
             "escape" => put(&mut self.escape, escape(value)?),
             "framing" => put(&mut self.framing, framing(value)?),
             "header" => put(&mut self.header, header(value)?),
@@ -128,6 +133,15 @@ impl Choices {
         } else {
             Err(Error::Twice(name))
         }
+    }
+}
+
+impl Choices {
+    /// True, as it may stand beside others.
+    fn add_rule(&mut self, name: &'static str, effect: Effect, text: &str) -> Result<bool, Error> {
+        let rule = Rule::parse(effect, text).map_err(|source| Error::Rule { name, source })?;
+        self.rules.push(rule);
+        Ok(true)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Sources: "ArcSight Common Event Format (CEF) Implementation Standard" (Micro Focus), and the
 //! key names of "SmartConnector for Microsoft Windows Event Log, device event mapping".
 //!
-//! `CEF:0|Microsoft|Microsoft Windows||PROVIDER:EVENTID|NAME|SEVERITY|KEY=VALUE KEY=VALUE ...`
+//! `CEF:0|Microsoft|Microsoft Windows|OUR VERSION|PROVIDER:EVENTID|NAME|SEVERITY|KEY=VALUE KEY=VALUE ...`
 //!
 //! NAME is the first line of the rendered text, else provider and event id; SEVERITY 10
 //! critical, 7 error, 5 warning and audit failure, 3 information and audit success, 1 verbose.
@@ -64,7 +64,7 @@ const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known 
 /// Appends the line.
 pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     let event = message.facts();
-    push_prefix(line, event);
+    push_prefix(line, message, event);
     line.raw("rt=");
     line.write(|out| Moment::of(message).push_milliseconds(out));
     fact(line, "externalId", &event.event_id);
@@ -97,8 +97,11 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
 }
 
 /// `CEF:0` and what stands between the bars.
-fn push_prefix(line: &mut Line<'_>, event: &Event<'_>) {
-    line.raw("CEF:0|Microsoft|Microsoft Windows||");
+fn push_prefix(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>) {
+    // Some readers take no empty field: our version is the only one that is known.
+    line.raw("CEF:0|Microsoft|Microsoft Windows|");
+    line.fact(message.mapping.version, Prefix);
+    line.raw("|");
     line.fact(&event.provider, Prefix);
     line.raw(":");
     line.fact(&event.event_id, Prefix);

@@ -247,9 +247,12 @@ fn cef_is_as_its_standard_says() {
     )
     .0;
     let (header, _) = line.split_once(" rt=").map_or((&*line, ""), |parts| parts);
-    let start = "<85>Mar 14 13:54:16 ws1.example CEF:0|Microsoft|Microsoft Windows||\
-        Microsoft-Windows-Security-Auditing:4624|An account was successfully logged on.|3|rt=1710424456613 ";
-    assert!(line.starts_with(start), "{header}");
+    let start = format!(
+        "<85>Mar 14 13:54:16 ws1.example CEF:0|Microsoft|Microsoft Windows|{}|\
+         Microsoft-Windows-Security-Auditing:4624|An account was successfully logged on.|3|rt=1710424456613 ",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert!(line.starts_with(&start), "{header}");
     let pairs = map(read_cef(line.split_once("ws1.example ").unwrap().1).1);
     let expected = [
         ("externalId", "4624"),
