@@ -1,6 +1,6 @@
 //! A topic of a Kafka cluster as a state machine: brokers, leaders, batches, answers.
 //!
-//! A [`Producer`] takes records from the [`Queue`] of its output in order, and puts each into
+//! A producer takes records from the [`Queue`] of its output in order, and puts each into
 //! the partition of its key. A partition has one batch on the way, a broker one request for
 //! all of its partitions, so that the order within a partition holds whatever fails. A batch
 //! keeps its place in the sequence of an idempotent producer until its fate is known: a
@@ -52,7 +52,7 @@ pub enum Event<'a> {
     Failed(&'a str),
     /// The broker has sent this.
     Received(&'a [u8]),
-    /// That many bytes of [`Producer::outgoing`] were written.
+    /// That many bytes of what was to be sent were written.
     Written(usize),
 }
 
