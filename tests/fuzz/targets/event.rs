@@ -14,7 +14,16 @@ use wecrelay::syslog::{
     ControlCharacters, MIN_LENGTH, Mapping, MessageKind, Origin, Style, write_message,
 };
 
-const KINDS: [MessageKind; 3] = [MessageKind::Text, MessageKind::Xml, MessageKind::Json];
+const KINDS: [MessageKind; 8] = [
+    MessageKind::Text,
+    MessageKind::Xml,
+    MessageKind::Json,
+    MessageKind::Ecs,
+    MessageKind::Nxlog,
+    MessageKind::Snare,
+    MessageKind::Cef,
+    MessageKind::Leef,
+];
 const FRAMINGS: [Framing; 3] = [Framing::Datagram, Framing::OctetCounting, Framing::LineFeed];
 
 type Parsed<'a> = Result<Event<'a>, event::Malformed>;
@@ -25,7 +34,8 @@ fuzz_target!(|text: &str| {
     let event = event::parse(xml);
     readers_agree(xml, &event);
     let hash = xml.bytes().fold(7, mix);
-    for (kind, chance) in KINDS.into_iter().zip([hash, hash >> 8, hash >> 16]) {
+    let chances = (0..).step_by(7).map(|bits| hash.rotate_right(bits));
+    for (kind, chance) in KINDS.into_iter().zip(chances) {
         for framing in FRAMINGS {
             let (whole, truncated) = write(kind, xml, &event, claim, None, framing);
             assert_eq!(truncated, 0);
@@ -35,7 +45,7 @@ fuzz_target!(|text: &str| {
                 let maxima = [0, whole.len() - chance % 2, chance % (whole.len() + 9)];
                 for max in maxima {
                     let cut = write(kind, xml, &event, claim, Some(max), framing);
-                    check_cut(cut, &whole, max, event.is_ok() && kind == MessageKind::Json);
+                    check_cut(cut, &whole, max, event.is_ok() && is_json(kind));
                 }
             }
         }
@@ -85,10 +95,10 @@ fn write(
     let written = write_frame(framing, &mut out, |out| {
         write_message(&Mapping::default(), xml, event, &origin, &style, out)
     });
-    (unframe(framing, out, control), written.truncated)
+    (unframe(framing, out, &style), written.truncated)
 }
 
-fn unframe(framing: Framing, mut frame: Vec<u8>, control: ControlCharacters) -> Vec<u8> {
+fn unframe(framing: Framing, mut frame: Vec<u8>, style: &Style) -> Vec<u8> {
     match framing {
         Framing::Datagram => {}
         Framing::OctetCounting => {
@@ -99,9 +109,12 @@ fn unframe(framing: Framing, mut frame: Vec<u8>, control: ControlCharacters) -> 
         }
         Framing::LineFeed => assert_eq!(frame.pop(), Some(b'\n')),
     }
-    if control == ControlCharacters::Escape {
+    if style.control == ControlCharacters::Escape {
         let text = std::str::from_utf8(&frame).unwrap();
-        assert!(!text.contains(char::is_control), "{text:?}");
+        // Tabs end the fields of two layouts.
+        let has_tabs = matches!(style.message, MessageKind::Snare | MessageKind::Leef);
+        let is_control = |c: char| c.is_control() && !(has_tabs && c == '\t');
+        assert!(!text.contains(is_control), "{text:?}");
     }
     frame
 }
@@ -148,12 +161,23 @@ fn bears(message: &[u8], line: &rfc5424::Line) {
     assert!(count <= 240 && message.len() - structured - line.message.len() < 65_001);
 }
 
-/// MSG as XML has the event's values, as JSON it is JSON.
+fn is_json(kind: MessageKind) -> bool {
+    matches!(
+        kind,
+        MessageKind::Json | MessageKind::Ecs | MessageKind::Nxlog
+    )
+}
+
+/// MSG as XML has the event's values, as JSON it is JSON, and a record is one line.
 fn same_msg(message: &str, event: &Event<'_>, kind: MessageKind) {
     match kind {
         MessageKind::Text => {}
-        MessageKind::Json => {
+        MessageKind::Json | MessageKind::Ecs | MessageKind::Nxlog => {
             serde_json::from_str::<serde_json::Value>(message).unwrap();
+        }
+        MessageKind::Snare | MessageKind::Cef | MessageKind::Leef => {
+            let is_control = |c: char| c.is_control() && c != '\t';
+            assert!(!message.contains(is_control), "{message:?}");
         }
         MessageKind::Xml => {
             let again = event::parse(message).unwrap();

@@ -181,10 +181,10 @@ impl Relay {
                     self.closed = true;
                     continue;
                 }
-                // No domain is to be asked here.
-                Output::Ask(_) | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => {
-                    continue;
-                }
+                // No domain is to be asked here, and the output has no broker.
+                Output::Ask(_)
+                | Output::Broker(..)
+                | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => continue,
             };
             self.collector.handle(self.now, &input);
         }
