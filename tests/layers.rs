@@ -45,7 +45,7 @@ const fn room(
 
 /// The rooms, lowest first.
 const ROOMS: &[Room] = &[
-    room("base", &[], &["memchr", "roxmltree", "wide"]),
+    room("base", &[], &["memchr", "roxmltree", "serde", "wide"]),
     room("windows", &["base"], &["strsim", "uuid"]),
     room(
         "protocol",
@@ -113,10 +113,10 @@ const ROOMS: &[Room] = &[
     room("connection", &["base", "protocol", "auth"], &[]),
     room(
         "hosts",
-        &["windows", "protocol", "bookmark"],
+        &["base", "windows", "protocol", "bookmark"],
         &["serde", "uuid"],
     ),
-    room("metrics", &["connection"], &["prometheus_client"]),
+    room("metrics", &["base", "connection"], &["prometheus_client"]),
     room(
         "output",
         &["base", "protocol", "event", "syslog", "record", "metrics"],
@@ -125,7 +125,7 @@ const ROOMS: &[Room] = &[
     room("client", &["base", "protocol"], &["base64", "httparse"]),
     room(
         "store",
-        &["bookmark", "hosts"],
+        &["base", "bookmark", "hosts"],
         &[
             "bytes",
             "fallible_iterator",

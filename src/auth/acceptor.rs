@@ -280,7 +280,7 @@ impl<'a> Turn<'a> {
             None => ExpectNegotiate::sealed(),
         };
         start
-            .handle(token, server, challenge, filetime(self.wall))
+            .handle(token, server, challenge, self.wall.into())
             .map_err(|error| self.refuse(error))
     }
 
@@ -323,16 +323,4 @@ impl<'a> Turn<'a> {
     fn refuse(&self, error: ntlm::Error) -> Error {
         Error::ntlm(error, self.peer, self.policy.has_accounts)
     }
-}
-
-/// Wall time in units of 100 ns since 1601 (MS-DTYP 2.3.3); 1601 for times before 1970.
-#[must_use]
-pub fn filetime(wall: SystemTime) -> u64 {
-    const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH);
-    let ticks = |since: Duration| u64::try_from(since.as_nanos() / 100).ok();
-    since
-        .ok()
-        .and_then(ticks)
-        .map_or(0, |ticks| UNIX_EPOCH.saturating_add(ticks))
 }

@@ -29,7 +29,7 @@ use md5::{Digest, Md5};
 use crate::protocol::kerberos::{Service, Session};
 use crate::protocol::ntlm;
 
-pub use self::acceptor::{Acceptor, MAX_BASE64, filetime};
+pub use self::acceptor::{Acceptor, MAX_BASE64};
 pub use self::digest::{Algorithm, Ha1};
 pub use self::error::{Error, UNBOUND};
 pub use self::identity::{Identity, Subject};

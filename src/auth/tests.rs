@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::clock::FileTime;
 use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::initiator::{self, Client, ClientAccount, ExpectChallenge, Nonces};
 use crate::protocol::ntlm::{Reason, Session};
@@ -131,7 +132,9 @@ fn answer(source: ExpectChallenge, challenge: &[u8]) -> (Vec<u8>, Session) {
         session_key: [5; 16],
         client_challenge: [6; 8],
     };
-    source.handle(challenge, &nonces, 0).unwrap()
+    source
+        .handle(challenge, &nonces, FileTime::default())
+        .unwrap()
 }
 
 fn raw(connection: &mut Connection, client: Client) -> (String, Session) {
@@ -507,7 +510,7 @@ fn weak(connection: &mut Connection, bindings: Option<[u8; 16]>) -> Step {
     let challenge = Challenge::parse(&token(&challenge)).unwrap();
     let mut pairs = challenge.target_info.0.clone();
     pairs.extend(bindings.map(AvPair::ChannelBindings));
-    let temp = V2Response::temp(0, [6; 8], &AvPairs(pairs.clone()));
+    let temp = V2Response::temp(FileTime::default(), [6; 8], &AvPairs(pairs.clone()));
     let key = NtHash::from_password("Correct-Horse-7").response_key("forwarder", "EXAMPLE");
     let server = &challenge.server_challenge;
     let proof = ntlm::crypto::ntlmv2_proof(&key, server, &temp);
@@ -637,13 +640,4 @@ fn schemes_are_offered_only_where_someone_can_come() {
     assert_eq!(policy.offers(), ["Negotiate"]);
     policy.anonymous.clear();
     assert!(policy.offers().is_empty());
-}
-
-#[test]
-fn wall_time_becomes_filetime() {
-    let wall = SystemTime::UNIX_EPOCH;
-    assert_eq!(filetime(wall), 116_444_736_000_000_000);
-    assert_eq!(filetime(wall - Duration::from_secs(1)), 0);
-    let later = wall + Duration::from_nanos(250);
-    assert_eq!(filetime(later), 116_444_736_000_000_002);
 }

@@ -1,6 +1,10 @@
-//! Time as an argument.
+//! Time as an argument, and the two ways in which it is counted.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::fmt;
+use std::ops::Add;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
 
 /// The time at which an input is handled; only the event loop reads the clocks.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +15,7 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
-impl std::ops::Add<Duration> for Now {
+impl Add<Duration> for Now {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
@@ -19,5 +23,186 @@ impl std::ops::Add<Duration> for Now {
             monotonic: self.monotonic + later,
             wall: self.wall + later,
         }
+    }
+}
+
+/// Seconds since 1970-01-01 UTC: how state, reports and metrics keep times. A number of
+/// seconds that is no moment, such as an age, stays a `u64`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct UnixSeconds(u64);
+
+impl UnixSeconds {
+    /// The moment so many seconds after 1970-01-01.
+    #[must_use]
+    pub const fn new(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// The number of seconds.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds from `earlier` until this; 0 if it is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Seconds between the two, whichever is earlier.
+    #[must_use]
+    pub const fn abs_diff(self, other: Self) -> u64 {
+        self.0.abs_diff(other.0)
+    }
+
+    /// So many seconds earlier, but not before 1970.
+    #[must_use]
+    pub const fn saturating_sub(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub(seconds))
+    }
+
+    /// So many seconds later.
+    #[must_use]
+    pub const fn saturating_add(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// So many seconds later, or earlier where `seconds` is negative.
+    #[must_use]
+    pub const fn saturating_add_signed(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add_signed(seconds))
+    }
+}
+
+impl From<SystemTime> for UnixSeconds {
+    /// Whole seconds; a clock before 1970 counts as 1970.
+    fn from(wall: SystemTime) -> Self {
+        Self(
+            wall.duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs(),
+        )
+    }
+}
+
+impl fmt::Display for UnixSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Windows' time: 100 ns since 1601-01-01 UTC (MS-DTYP 2.3.3).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct FileTime(u64);
+
+impl FileTime {
+    /// Its units in a second.
+    pub const TICKS_PER_SECOND: u64 = 10_000_000;
+    /// 1970-01-01.
+    pub const UNIX_EPOCH: Self = Self(116_444_736_000_000_000);
+
+    /// The moment so many ticks of 100 ns after 1601-01-01.
+    #[must_use]
+    pub const fn new(ticks: u64) -> Self {
+        Self(ticks)
+    }
+
+    /// The number of ticks.
+    #[must_use]
+    pub const fn ticks(self) -> u64 {
+        self.0
+    }
+
+    /// The 64 bits as they stand in messages.
+    #[must_use]
+    pub const fn to_le_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
+    /// Reads what [`to_le_bytes`](Self::to_le_bytes) gave.
+    #[must_use]
+    pub const fn from_le_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes))
+    }
+
+    /// Seconds since 1970; negative before that.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        let seconds =
+            |Self(ticks): Self| i64::try_from(ticks / Self::TICKS_PER_SECOND).unwrap_or(i64::MAX);
+        seconds(self) - seconds(Self::UNIX_EPOCH)
+    }
+}
+
+impl From<SystemTime> for FileTime {
+    /// The wall clock as Windows counts it; 0 before 1970.
+    fn from(wall: SystemTime) -> Self {
+        let since = wall.duration_since(UNIX_EPOCH).ok();
+        let ticks = since.and_then(|since| u64::try_from(since.as_nanos() / 100).ok());
+        Self(ticks.map_or(0, |ticks| Self::UNIX_EPOCH.0.saturating_add(ticks)))
+    }
+}
+
+impl From<FileTime> for UnixSeconds {
+    /// Whole seconds; what lies before 1970 counts as 1970.
+    fn from(time: FileTime) -> Self {
+        Self(u64::try_from(time.unix_seconds()).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_becomes_filetime_and_seconds() {
+        let wall = UNIX_EPOCH;
+        assert_eq!(FileTime::from(wall), FileTime::UNIX_EPOCH);
+        assert_eq!(FileTime::from(wall - Duration::from_secs(1)).ticks(), 0);
+        let later = wall + Duration::from_nanos(250);
+        assert_eq!(FileTime::from(later).ticks(), 116_444_736_000_000_002);
+        let late = wall + Duration::from_millis(1_999);
+        assert_eq!(UnixSeconds::from(late).get(), 1);
+        assert_eq!(UnixSeconds::from(wall - Duration::from_secs(9)).get(), 0);
+    }
+
+    #[test]
+    fn filetime_and_seconds_count_the_same_moments() {
+        let second = FileTime::TICKS_PER_SECOND;
+        let epoch = FileTime::UNIX_EPOCH.ticks();
+        for (ticks, seconds) in [
+            (0, -11_644_473_600),
+            (epoch - 1, -1),
+            (epoch, 0),
+            (epoch + second - 1, 0),
+            (epoch + 7 * second, 7),
+        ] {
+            let time = FileTime::new(ticks);
+            assert_eq!(time.unix_seconds(), seconds, "{ticks}");
+            let unix = u64::try_from(seconds).unwrap_or(0);
+            assert_eq!(UnixSeconds::from(time).get(), unix, "{ticks}");
+            assert_eq!(FileTime::from_le_bytes(time.to_le_bytes()), time);
+        }
+        // What a hostile host may write.
+        assert!(FileTime::new(u64::MAX).unix_seconds() > 0);
+    }
+
+    #[test]
+    fn seconds_do_not_leave_their_range() {
+        let (early, late) = (UnixSeconds::new(3), UnixSeconds::new(10));
+        assert_eq!((late.since(early), early.since(late)), (7, 0));
+        assert_eq!((late.abs_diff(early), early.abs_diff(late)), (7, 7));
+        assert_eq!(early.saturating_sub(4), UnixSeconds::default());
+        let last = UnixSeconds::new(u64::MAX);
+        assert_eq!(last.saturating_add(1), last);
+        assert_eq!(late.saturating_add_signed(-7), early);
+        assert_eq!(late.to_string(), "10");
     }
 }

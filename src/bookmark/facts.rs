@@ -1,5 +1,6 @@
 //! What the guard needs to know of the batch that a bookmark came with.
 
+use crate::base::clock::FileTime;
 use std::collections::BTreeMap;
 
 /// What the guard needs to know of the batch that a bookmark came with.
@@ -30,14 +31,14 @@ pub struct Runs {
     pub jumps: u32,
     /// First and last id that was left out the last time.
     pub last_jump: Option<(u64, u64)>,
-    /// The oldest `TimeCreated`, as [`event_time`](super::event_time) gives it.
-    pub oldest: Option<u64>,
+    /// The oldest `TimeCreated`.
+    pub oldest: Option<FileTime>,
     /// The newest one.
-    pub newest: Option<u64>,
+    pub newest: Option<FileTime>,
 }
 
 impl Runs {
-    fn new(record_id: u64, time: Option<u64>) -> Self {
+    fn new(record_id: u64, time: Option<FileTime>) -> Self {
         Self {
             least: record_id,
             most: record_id,
@@ -49,7 +50,7 @@ impl Runs {
         }
     }
 
-    fn note(&mut self, last: u64, record_id: u64, time: Option<u64>) {
+    fn note(&mut self, last: u64, record_id: u64, time: Option<FileTime>) {
         self.least = self.least.min(record_id);
         self.most = self.most.max(record_id);
         self.count += 1;
@@ -78,9 +79,8 @@ impl BatchFacts {
         Self::default()
     }
 
-    /// Takes note of one event: its channel, `EventRecordID`, and `TimeCreated`
-    /// as [`event_time`](super::event_time) gives it.
-    pub fn note(&mut self, channel: &str, record_id: u64, time: Option<u64>) {
+    /// Takes note of one event: its channel, `EventRecordID`, and `TimeCreated`.
+    pub fn note(&mut self, channel: &str, record_id: u64, time: Option<FileTime>) {
         self.scratch.clear();
         self.scratch.push_str(channel);
         self.scratch.make_ascii_lowercase();
@@ -107,9 +107,9 @@ impl BatchFacts {
         self.has_bookmark_event
     }
 
-    /// The newest `TimeCreated` of the batch, as [`event_time`](super::event_time) gives it.
+    /// The newest `TimeCreated` of the batch.
     #[must_use]
-    pub fn newest(&self) -> Option<u64> {
+    pub fn newest(&self) -> Option<FileTime> {
         self.channels
             .values()
             .filter_map(|facts| facts.runs.newest)

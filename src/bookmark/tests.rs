@@ -1,5 +1,5 @@
-use super::time::TICKS_PER_SECOND;
 use super::*;
+use crate::base::clock::FileTime;
 
 const GOOD: &str =
     r#"<BookmarkList><Bookmark Channel="X" RecordId="149161" IsCurrent="true"/></BookmarkList>"#;
@@ -22,7 +22,7 @@ fn backward(id: u64) -> Bookmark {
 fn facts(events: &[(&str, u64, u64)]) -> BatchFacts {
     let mut facts = BatchFacts::new();
     for (channel, id, time) in events {
-        facts.note(channel, *id, Some(*time));
+        facts.note(channel, *id, Some(FileTime::new(*time)));
     }
     facts
 }
@@ -524,7 +524,8 @@ fn the_machine_id_limit_holds_from_both_sides() {
 
 #[test]
 fn event_times_are_in_windows_ticks() {
-    let unix = 116_444_736_000_000_000;
+    const TICKS_PER_SECOND: u64 = FileTime::TICKS_PER_SECOND;
+    let unix = FileTime::UNIX_EPOCH.ticks();
     for (text, ticks) in [
         ("1601-01-01T00:00:00Z", 0),
         ("1970-01-01T00:00:00.0000001Z", unix + 1),
@@ -542,7 +543,7 @@ fn event_times_are_in_windows_ticks() {
             unix + 1_676_366_063 * TICKS_PER_SECOND + 1_750_000,
         ),
     ] {
-        assert_eq!(event_time(text), Some(ticks), "{text}");
+        assert_eq!(event_time(text), Some(FileTime::new(ticks)), "{text}");
     }
 }
 

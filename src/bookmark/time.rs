@@ -1,23 +1,23 @@
 //! The time of an event as a number that can be compared.
 
+use crate::base::clock::FileTime;
 use std::ops::RangeInclusive;
 
-pub(super) const TICKS_PER_SECOND: u64 = 10_000_000;
-
-/// `TimeCreated/@SystemTime` as 100 ns since 1601-01-01 UTC, the unit of
-/// Windows. `None` where it is not `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
+/// The moment of `TimeCreated/@SystemTime`. `None` where it is not `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
 ///
 /// ```
+/// use wecrelay::base::clock::FileTime;
 /// use wecrelay::bookmark::event_time;
-/// assert_eq!(event_time("1970-01-01T00:00:00Z"), Some(116_444_736_000_000_000));
+/// assert_eq!(event_time("1970-01-01T00:00:00Z"), Some(FileTime::UNIX_EPOCH));
 /// assert_eq!(event_time("yesterday"), None);
 /// ```
 #[must_use]
-pub fn event_time(text: &str) -> Option<u64> {
+pub fn event_time(text: &str) -> Option<FileTime> {
     let (date, rest) = text.as_bytes().split_first_chunk()?;
     let (time, rest) = rest.split_first_chunk()?;
     let ticks = fraction_ticks(rest.strip_suffix(b"Z")?)?;
-    Some((days(*date)? * 86_400 + second_of_day(*time)?) * TICKS_PER_SECOND + ticks)
+    let seconds = days(*date)? * 86_400 + second_of_day(*time)?;
+    Some(FileTime::new(seconds * FileTime::TICKS_PER_SECOND + ticks))
 }
 
 fn days(date: [u8; 10]) -> Option<u64> {

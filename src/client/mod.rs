@@ -6,6 +6,7 @@
 
 mod response;
 
+use crate::base::clock::FileTime;
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::ContentType;
 use crate::protocol::http::multipart::{self, Mechanism, Style};
@@ -326,7 +327,9 @@ fn authenticate(
         }
     };
     let token = token.ok_or_else(refused)?;
-    expect.handle(&token, nonces, 0).map_err(Error::Ntlm)
+    expect
+        .handle(&token, nonces, FileTime::default())
+        .map_err(Error::Ntlm)
 }
 
 fn seal(security: &mut Security, mut plain: Vec<u8>) -> Vec<u8> {

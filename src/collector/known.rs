@@ -71,7 +71,7 @@ impl Known {
     pub(super) fn is_settled(&self, now: Now, sender: &Sender) -> bool {
         let key = hosts::Key::new(sender.identity.as_deref(), &sender.machine);
         let host = self.hosts.get(&key);
-        let age = host.map(|host| seconds(now).saturating_sub(host.first_seen));
+        let age = host.map(|host| seconds(now).since(host.first_seen));
         age.is_some_and(|age| age >= SETTLED)
     }
 

@@ -3,7 +3,7 @@
 use super::chores::Chore;
 use super::sources::SourceName;
 use super::{Collector, seconds};
-use crate::base::clock::Now;
+use crate::base::clock::{Now, UnixSeconds};
 use crate::hosts::{Fleet, Key, Life, Met, Overview};
 use crate::store::{Error, Job};
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ impl Meeting {
     }
 
     /// Says once that a relay has gone, and that it is back.
-    fn report(&mut self, now: u64) {
+    fn report(&mut self, now: UnixSeconds) {
         let relays: Vec<_> = self.fleet.relays(now).collect();
         for relay in relays {
             let is_known = self.gone.contains(&relay.name);

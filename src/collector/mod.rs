@@ -50,7 +50,7 @@ mod uuids;
 mod waiting;
 
 use crate::auth::{Secured, Verdict};
-use crate::base::clock::Now;
+use crate::base::clock::{Now, UnixSeconds};
 use crate::connection::{Connection, RefusalKind, Rules};
 use crate::metrics::Counters;
 use crate::output;
@@ -83,7 +83,7 @@ use setbacks::Setbacks;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use turns::Turns;
 use uuids::new_uuid;
 use waiting::Waiting;
@@ -489,10 +489,8 @@ impl Collector {
     }
 }
 
-/// Seconds since 1970.
-fn seconds(now: Now) -> u64 {
-    let since = now.wall.duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+fn seconds(now: Now) -> UnixSeconds {
+    now.wall.into()
 }
 
 #[cfg(test)]

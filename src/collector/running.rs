@@ -1,7 +1,7 @@
 //! How long relays have run with this state, and whether the clock was set meanwhile.
 
 use super::seconds;
-use crate::base::clock::Now;
+use crate::base::clock::{Now, UnixSeconds};
 use std::time::{Duration, Instant};
 
 /// A clock that is further off than this was set; less is the way in which it is kept right.
@@ -14,7 +14,7 @@ pub(super) struct Running {
     before: u64,
     since: Instant,
     /// What the clock said, or should have said, at `since`.
-    wall: u64,
+    wall: UnixSeconds,
 }
 
 impl Running {
@@ -45,7 +45,8 @@ impl Running {
         if is.abs_diff(expected) <= JUMP {
             return None;
         }
-        let by = i64::try_from(i128::from(is) - i128::from(expected)).ok()?;
+        let by = i128::from(is.get()) - i128::from(expected.get());
+        let by = i64::try_from(by).ok()?;
         self.wall = self.wall.saturating_add_signed(by);
         Some(by)
     }

@@ -3,6 +3,7 @@
 //! A relay writes what it knows, and reads once a minute what the others have written since.
 
 use super::{Host, Key, MOST_HOSTS, Moment, Pulse, Saved, State, Table};
+use crate::base::clock::UnixSeconds;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -46,8 +47,8 @@ impl Life {
 pub struct Peer {
     /// Its name (`--relay-name`).
     pub name: String,
-    /// Since when it ran, in seconds since 1970, by its clock.
-    pub started: u64,
+    /// Since when it ran, by its clock.
+    pub started: UnixSeconds,
     /// Seconds since it wrote last, by the clock of the store.
     pub age: u64,
     /// Whether it ended then.
@@ -72,7 +73,7 @@ pub struct Inquiry {
     /// Hosts behind this one, of that relay.
     pub after: Option<(Key, String)>,
     /// Only rows that were written since, by the clock of the store.
-    pub since: u64,
+    pub since: UnixSeconds,
     /// How many at most.
     pub count: usize,
 }
@@ -81,7 +82,7 @@ pub struct Inquiry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Met {
     /// The time by the clock of the store.
-    pub now: u64,
+    pub now: UnixSeconds,
     /// All relays, ourselves too.
     pub relays: Vec<Peer>,
     /// Hosts of the others, each with its relay.
@@ -96,7 +97,7 @@ pub struct Fleet {
     own: String,
     relays: Vec<Peer>,
     /// When the store told of them, by our clock.
-    met: u64,
+    met: UnixSeconds,
     /// A row for each other relay that knows the host.
     others: HashMap<Key, Vec<Host>>,
     rows: usize,
@@ -104,7 +105,7 @@ pub struct Fleet {
     fresh: Option<HashMap<Key, Vec<Host>>>,
     next: Inquiry,
     /// Where the next round begins.
-    since: u64,
+    since: UnixSeconds,
     rounds: u32,
 }
 
@@ -115,12 +116,12 @@ impl Fleet {
         let mut fleet = Self {
             own,
             relays: Vec::new(),
-            met: 0,
+            met: UnixSeconds::default(),
             others: HashMap::new(),
             rows: 0,
             fresh: None,
             next: Inquiry::default(),
-            since: 0,
+            since: UnixSeconds::default(),
             rounds: 0,
         };
         fleet.begin();
@@ -146,13 +147,17 @@ impl Fleet {
         self.rows = if is_whole { 0 } else { self.rows };
         self.next = Inquiry {
             after: None,
-            since: if is_whole { 0 } else { self.since },
+            since: if is_whole {
+                UnixSeconds::default()
+            } else {
+                self.since
+            },
             count: PAGE,
         };
     }
 
     /// Takes an answer. Answers whether there is more to ask now.
-    pub fn take(&mut self, now: u64, met: Met) -> bool {
+    pub fn take(&mut self, now: UnixSeconds, met: Met) -> bool {
         if self.next.after.is_none() {
             // As of the first page: what is written meanwhile comes with the next round.
             self.since = met.now.saturating_sub(OVERLAP);
@@ -189,8 +194,8 @@ impl Fleet {
     }
 
     /// The relays as they are now.
-    pub fn relays(&self, now: u64) -> impl Iterator<Item = Peer> {
-        let passed = now.saturating_sub(self.met);
+    pub fn relays(&self, now: UnixSeconds) -> impl Iterator<Item = Peer> {
+        let passed = now.since(self.met);
         self.relays.iter().map(move |relay| {
             // We are here, whenever it was written.
             let is_own = relay.name == self.own;
@@ -204,7 +209,7 @@ impl Fleet {
 
     /// How many are how.
     #[must_use]
-    pub fn by_life(&self, now: u64) -> Vec<(&'static str, usize)> {
+    pub fn by_life(&self, now: UnixSeconds) -> Vec<(&'static str, usize)> {
         let lives: Vec<_> = self.relays(now).map(|relay| relay.life()).collect();
         let count = |life: &Life| lives.iter().filter(|it| *it == life).count();
         Life::ALL
@@ -213,9 +218,9 @@ impl Fleet {
             .collect()
     }
 
-    /// Whether another relay has heard of a host within so many seconds.
+    /// Whether another relay has heard of a host since then.
     #[must_use]
-    pub fn has_heard(&self, key: &Key, since: u64) -> bool {
+    pub fn has_heard(&self, key: &Key, since: UnixSeconds) -> bool {
         let rows = self.others.get(key).into_iter().flatten();
         let heard = rows.flat_map(|row| &row.subscriptions);
         heard.filter_map(super::Followed::last_heard).max() >= Some(since)
@@ -238,7 +243,7 @@ impl<'a> Overview<'a> {
     /// The moment at which to ask how hosts are: they have their time after a start of all
     /// relays only.
     #[must_use]
-    pub fn moment(&self, now: u64) -> Moment {
+    pub fn moment(&self, now: UnixSeconds) -> Moment {
         let relays = self.fleet.into_iter().flat_map(|fleet| fleet.relays(now));
         let running = relays.filter(|relay| relay.life() == Life::Running);
         let started = running.map(|relay| relay.started).min();
@@ -336,7 +341,7 @@ fn merged<'a>(host: &'a Host, others: &'a [Host]) -> Cow<'a, Host> {
 
 /// What all relays have stored, as one, at this moment by our clock.
 #[must_use]
-pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: u64) -> Saved {
+pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: UnixSeconds) -> Saved {
     let mut hosts: HashMap<Key, Host> = HashMap::new();
     let mut all = Saved::default();
     let lives: HashMap<_, _> = relays
@@ -363,14 +368,14 @@ pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: u64) -> Saved 
 }
 
 /// The relays as one: it runs since the first of those that run, or ended with the last.
-fn joined(all: Pulse, one: Pulse, runs: Option<u64>) -> Pulse {
+fn joined(all: Pulse, one: Pulse, runs: Option<UnixSeconds>) -> Pulse {
     let one = Pulse {
         written: runs.unwrap_or(one.written),
         is_stopped: runs.is_none(),
         ..one
     };
     let ran = all.ran.max(one.ran);
-    let is_first = all.written == 0;
+    let is_first = all.written.get() == 0;
     let joined = match (all.is_stopped, one.is_stopped) {
         _ if is_first => one,
         (false, true) => all,

@@ -2,6 +2,7 @@
 //! so the last word counts.
 
 use super::record::{Followed, Gaps, Host};
+use crate::base::clock::UnixSeconds;
 
 impl Host {
     /// Adds what another relay knows of the same host.
@@ -56,7 +57,7 @@ impl Followed {
         self.events += other.events;
         // It was heard of since, at another relay.
         let heard = self.last_heard();
-        let is_open = |offered: &u64| heard.is_none_or(|heard| *offered > heard);
+        let is_open = |offered: &UnixSeconds| heard.is_none_or(|heard| *offered > heard);
         let (own, theirs) = (self.offered.filter(is_open), other.offered.filter(is_open));
         self.offered = first(own, theirs);
         let at = |it: &Self| it.end.as_ref().map(|end| end.at);
@@ -83,6 +84,6 @@ impl Gaps {
 }
 
 /// The earlier of both, where there are both.
-fn first(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+fn first(a: Option<UnixSeconds>, b: Option<UnixSeconds>) -> Option<UnixSeconds> {
     a.into_iter().chain(b).min()
 }

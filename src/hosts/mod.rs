@@ -25,6 +25,7 @@ pub use reports::{CHANNEL, Report};
 pub use saved::{Changes, Pulse, Saved};
 pub use state::{Moment, State};
 
+use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
 use record::{follow, shorten};
 use refusals::Refusals;
@@ -105,7 +106,7 @@ pub struct Table {
     refusals: Refusals,
     /// Keys that hosts have left for new ones, and that are still stored.
     left: Vec<Rc<Key>>,
-    up_since: u64,
+    up_since: UnixSeconds,
     /// Seconds that relays have run with this state.
     ran: u64,
     is_crowded: bool,
@@ -114,7 +115,7 @@ pub struct Table {
 impl Table {
     /// An empty table of a relay that starts now.
     #[must_use]
-    pub fn new(now: u64) -> Self {
+    pub fn new(now: UnixSeconds) -> Self {
         Self {
             up_since: now,
             ..Self::default()
@@ -138,7 +139,7 @@ impl Table {
 
     /// Since when the relay runs.
     #[must_use]
-    pub fn up_since(&self) -> u64 {
+    pub fn up_since(&self) -> UnixSeconds {
         self.up_since
     }
 
@@ -172,7 +173,7 @@ impl Table {
 
     /// The moment at which to ask how hosts are.
     #[must_use]
-    pub fn moment(&self, now: u64) -> Moment {
+    pub fn moment(&self, now: UnixSeconds) -> Moment {
         let up_since = self.up_since;
         Moment { now, up_since }
     }
@@ -192,7 +193,7 @@ impl Table {
     /// Answers whether it is new.
     pub fn note_enumerated(
         &mut self,
-        now: u64,
+        now: UnixSeconds,
         sender: &Sender,
         offered: &[Asked<'_>],
         patience: Duration,
@@ -217,7 +218,7 @@ impl Table {
     }
 
     /// No subscription is for a host. Answers whether that is news.
-    pub fn note_refused(&mut self, now: u64, sender: &Sender, reason: &str) -> bool {
+    pub fn note_refused(&mut self, now: UnixSeconds, sender: &Sender, reason: &str) -> bool {
         let mut is_news = false;
         self.change(now, sender, |host| {
             host.last_enumerate = Some(now);
@@ -234,7 +235,7 @@ impl Table {
     }
 
     /// A host has sent a heartbeat.
-    pub fn note_heartbeat(&mut self, now: u64, sender: &Sender, asked: &Asked<'_>) {
+    pub fn note_heartbeat(&mut self, now: UnixSeconds, sender: &Sender, asked: &Asked<'_>) {
         self.change(now, sender, |host| {
             let followed = follow(host, asked);
             followed.last_heartbeat = Some(now);
@@ -243,7 +244,12 @@ impl Table {
     }
 
     /// A host has sent events, which are not acknowledged yet.
-    pub fn note_events(&mut self, now: u64, sender: &Sender, asked: &Asked<'_>) -> Option<Rc<Key>> {
+    pub fn note_events(
+        &mut self,
+        now: UnixSeconds,
+        sender: &Sender,
+        asked: &Asked<'_>,
+    ) -> Option<Rc<Key>> {
         self.change(now, sender, |host| {
             let followed = follow(host, asked);
             followed.first_event.get_or_insert(now);
@@ -256,7 +262,7 @@ impl Table {
     /// channels that the subscription asks for whole.
     pub fn note_acknowledged(
         &mut self,
-        now: u64,
+        now: UnixSeconds,
         key: &Rc<Key>,
         subscription: Uuid,
         (events, facts): (u64, &BatchFacts),
@@ -280,7 +286,7 @@ impl Table {
     /// A host ended a subscription.
     pub fn note_ended(
         &mut self,
-        now: u64,
+        now: UnixSeconds,
         sender: &Sender,
         subscription: Option<&Asked<'_>>,
         (code, text): (Option<u32>, &str),
@@ -304,7 +310,7 @@ impl Table {
     }
 
     /// Two hosts have one name.
-    pub fn note_clones(&mut self, key: &Rc<Key>, at: u64, addresses: [IpAddr; 2]) {
+    pub fn note_clones(&mut self, key: &Rc<Key>, at: UnixSeconds, addresses: [IpAddr; 2]) {
         if let Some(row) = self.rows.get_mut(key) {
             row.host.clones = Some(Clones { at, addresses });
             self.set_dirty(key);
@@ -384,7 +390,7 @@ impl Table {
 
     fn change(
         &mut self,
-        now: u64,
+        now: UnixSeconds,
         sender: &Sender,
         act: impl FnOnce(&mut Host),
     ) -> Option<Rc<Key>> {
@@ -452,7 +458,7 @@ impl Table {
     }
 }
 
-fn new_host(now: u64, sender: &Sender) -> Host {
+fn new_host(now: UnixSeconds, sender: &Sender) -> Host {
     Host {
         identity: sender.identity.clone(),
         machine: sender.machine.clone(),
@@ -468,7 +474,7 @@ fn new_host(now: u64, sender: &Sender) -> Host {
         refused: None,
         clones: None,
         reports: Vec::new(),
-        reported_until: 0,
+        reported_until: FileTime::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of one host.
 
 use super::Asked;
+use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::Runs;
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ const CHANNELS: usize = 32;
 
 /// A host: who it proved to be together with what it calls itself.
 ///
-/// Times are seconds since 1970-01-01 UTC, of the relay's clock unless said otherwise.
+/// Times are by the relay's clock unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Who it proved to be; `None` for a null session.
@@ -35,16 +36,16 @@ pub struct Host {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
     /// When it came for the first time.
-    pub first_seen: u64,
+    pub first_seen: UnixSeconds,
     /// When it came last, with whatever.
-    pub last_seen: u64,
+    pub last_seen: UnixSeconds,
     /// Seconds that relays had run with this state when it came last: what its age is
     /// counted in.
     #[serde(default)]
     pub ran: u64,
     /// When it asked for its subscriptions last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_enumerate: Option<u64>,
+    pub last_enumerate: Option<UnixSeconds>,
     /// What it was offered, or has delivered to.
     #[serde(default)]
     pub subscriptions: Vec<Followed>,
@@ -57,9 +58,9 @@ pub struct Host {
     /// What it has reported of its forwarding itself, and not as over; the last one at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<Reported>,
-    /// TimeCreated of the last report, in 100 ns since 1601: what comes again is known by it.
+    /// TimeCreated of the last report: what comes again is known by it.
     #[serde(default)]
-    pub reported_until: u64,
+    pub reported_until: FileTime,
 }
 
 /// One subscription of a host.
@@ -73,28 +74,28 @@ pub struct Followed {
     pub heartbeat: u32,
     /// The first time that it was offered since the host was heard of it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offered: Option<u64>,
+    pub offered: Option<UnixSeconds>,
     /// How long after that something should have come, in seconds.
     #[serde(default)]
     pub patience: u32,
     /// When the first events came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_event: Option<u64>,
+    pub first_event: Option<UnixSeconds>,
     /// When the last events came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_event: Option<u64>,
+    pub last_event: Option<UnixSeconds>,
     /// TimeCreated of the first event, by the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_created: Option<u64>,
+    pub first_created: Option<UnixSeconds>,
     /// TimeCreated of the newest event, by the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_created: Option<u64>,
+    pub last_created: Option<UnixSeconds>,
     /// The same as it was told, whatever the relay's clock was then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told_created: Option<u64>,
+    pub told_created: Option<UnixSeconds>,
     /// When the last heartbeat came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_heartbeat: Option<u64>,
+    pub last_heartbeat: Option<UnixSeconds>,
     /// Events acknowledged.
     pub events: u64,
     /// Record ids that did not come, by channel; only of channels that are asked for whole.
@@ -119,14 +120,14 @@ pub struct Gaps {
     /// Last record id of that gap.
     pub to: u64,
     /// When it was found.
-    pub at: u64,
+    pub at: UnixSeconds,
 }
 
 /// Why a host ended a subscription (SubscriptionEnd, WSManFault).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// When.
-    pub at: u64,
+    pub at: UnixSeconds,
     /// The Windows error, if it named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
@@ -138,7 +139,7 @@ pub struct Ended {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clones {
     /// When that was seen.
-    pub at: u64,
+    pub at: UnixSeconds,
     /// Where they come from; the same twice behind a NAT.
     pub addresses: [IpAddr; 2],
 }
@@ -147,7 +148,7 @@ pub struct Clones {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The last time.
-    pub at: u64,
+    pub at: UnixSeconds,
     /// How often.
     pub count: u64,
     /// Why.
@@ -163,13 +164,13 @@ impl Host {
 
     /// When events came last.
     #[must_use]
-    pub fn last_event(&self) -> Option<u64> {
+    pub fn last_event(&self) -> Option<UnixSeconds> {
         self.subscriptions.iter().filter_map(|s| s.last_event).max()
     }
 
     /// When a heartbeat came last.
     #[must_use]
-    pub fn last_heartbeat(&self) -> Option<u64> {
+    pub fn last_heartbeat(&self) -> Option<UnixSeconds> {
         self.subscriptions
             .iter()
             .filter_map(|s| s.last_heartbeat)
@@ -178,7 +179,7 @@ impl Host {
 
     /// Age of its newest event in seconds.
     #[must_use]
-    pub fn lag(&self, now: u64) -> Option<u64> {
+    pub fn lag(&self, now: UnixSeconds) -> Option<u64> {
         self.asked_for().filter_map(|s| s.lag(now)).min()
     }
 
@@ -225,32 +226,32 @@ impl Followed {
 
     /// When it was heard of last: events or a heartbeat.
     #[must_use]
-    pub fn last_heard(&self) -> Option<u64> {
+    pub fn last_heard(&self) -> Option<UnixSeconds> {
         self.last_event.max(self.last_heartbeat)
     }
 
     /// Age of its newest event in seconds, by the host's TimeCreated. One from the future
     /// counts as of the time when it came.
     #[must_use]
-    pub fn lag(&self, now: u64) -> Option<u64> {
-        self.last_created.map(|at| now.saturating_sub(at))
+    pub fn lag(&self, now: UnixSeconds) -> Option<u64> {
+        self.last_created.map(|at| now.since(at))
     }
 
     /// Takes note of events that were acknowledged. `before`: the record id up to which a
     /// channel was delivered before; `whole`: the channels asked for whole.
     pub(super) fn note_acknowledged(
         &mut self,
-        now: u64,
+        now: UnixSeconds,
         events: u64,
         channels: impl Iterator<Item = (Runs, Option<u64>, Option<String>)>,
     ) {
         self.events += events;
         for (runs, before, whole) in channels {
             self.first_created = match (self.first_created, runs.oldest) {
-                (None, oldest) => oldest.map(|oldest| unix(oldest).min(now)),
+                (None, oldest) => oldest.map(|oldest| UnixSeconds::from(oldest).min(now)),
                 (first, _) => first,
             };
-            if let Some(newest) = runs.newest.map(unix) {
+            if let Some(newest) = runs.newest.map(UnixSeconds::from) {
                 self.note_created(now, newest);
             }
             if let Some(channel) = whole {
@@ -259,7 +260,7 @@ impl Followed {
         }
     }
 
-    fn note_created(&mut self, now: u64, newest: u64) {
+    fn note_created(&mut self, now: UnixSeconds, newest: UnixSeconds) {
         self.last_created = self.last_created.max(Some(newest.min(now)));
         // One from the future does not stay: the host's clock may have been set since.
         let before = self.told_created.filter(|told| *told <= now);
@@ -275,7 +276,7 @@ impl Followed {
         self.last_created = self.last_created.max(told);
     }
 
-    fn note_gaps(&mut self, now: u64, runs: &Runs, before: Option<u64>, channel: String) {
+    fn note_gaps(&mut self, now: UnixSeconds, runs: &Runs, before: Option<u64>, channel: String) {
         // What comes again, or from a log that began anew, lies before.
         let ahead = before.filter(|before| runs.least > before.saturating_add(1));
         let ahead = ahead.map(|before| (before + 1, runs.least - 1));
@@ -312,14 +313,6 @@ impl Followed {
     }
 }
 
-/// Seconds from 1601 to 1970.
-const FROM_1601: u64 = 11_644_473_600;
-
-/// Windows' 100 ns since 1601 as seconds since 1970.
-pub(super) fn unix(ticks: u64) -> u64 {
-    (ticks / 10_000_000).saturating_sub(FROM_1601)
-}
-
 /// The beginning of a text, one line of it.
 pub(super) fn shorten(text: &str) -> String {
     let end = (0..=LONGEST_TEXT.min(text.len())).rfind(|at| text.is_char_boundary(*at));
@@ -347,7 +340,7 @@ pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Follo
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
     /// When it did so last, by its clock.
-    pub at: u64,
+    pub at: UnixSeconds,
     /// The event: 101 and 102 speak of a subscription, 105 and 107 of a collector's address.
     pub event: u16,
     /// The subscription or the address.

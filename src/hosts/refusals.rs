@@ -2,6 +2,7 @@
 
 use super::cause::cause;
 use super::record::shorten;
+use crate::base::clock::UnixSeconds;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,10 +31,10 @@ pub struct Refusal {
     pub reason: String,
     /// How often.
     pub count: u64,
-    /// When for the first time, in seconds since 1970.
-    pub first: u64,
+    /// When for the first time.
+    pub first: UnixSeconds,
     /// When for the last time.
-    pub last: u64,
+    pub last: UnixSeconds,
 }
 
 /// An address, a kind of fault, and its cause.
@@ -65,7 +66,7 @@ impl Refusals {
     }
 
     /// All times by the relay's clock.
-    pub(super) fn each_time(&mut self, change: impl Fn(&mut u64)) {
+    pub(super) fn each_time(&mut self, change: impl Fn(&mut UnixSeconds)) {
         self.is_dirty = true;
         for refusal in self.known.values_mut() {
             change(&mut refusal.first);

@@ -1,6 +1,7 @@
 //! What hosts say themselves of their forwarding, in a log of theirs that is forwarded too.
 
-use super::record::{Host, Reported, shorten, unix};
+use super::record::{Host, Reported, shorten};
+use crate::base::clock::FileTime;
 
 /// The log in which a host says how its forwarding goes.
 pub const CHANNEL: &str = "Microsoft-Windows-Forwarding/Operational";
@@ -11,8 +12,8 @@ const MOST: usize = 8;
 /// An event of that log.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
-    /// TimeCreated, in 100 ns since 1601.
-    pub created: u64,
+    /// TimeCreated.
+    pub created: FileTime,
     /// The event's id.
     pub event: u16,
     /// Its facts by name.
@@ -89,7 +90,7 @@ impl Host {
             self.reports.remove(0);
         }
         self.reports.push(Reported {
-            at: unix(report.created),
+            at: report.created.into(),
             event: report.event,
             subject,
             code,

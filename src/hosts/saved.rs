@@ -1,6 +1,7 @@
 //! What of the hosts is stored, and how the relay is as the state folder knows it.
 
 use super::{Host, Key, Moment, Peer, Refusal};
+use crate::base::clock::UnixSeconds;
 
 /// What is to be stored at once.
 #[derive(Clone, Debug)]
@@ -22,9 +23,9 @@ pub struct Changes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     /// Since when it ran.
-    pub started: u64,
+    pub started: UnixSeconds,
     /// When it last wrote.
-    pub written: u64,
+    pub written: UnixSeconds,
     /// Whether it was stopped then.
     pub is_stopped: bool,
     /// Seconds that relays had run with this state in all.
@@ -37,7 +38,7 @@ impl Pulse {
 
     /// Whether it seems to run.
     #[must_use]
-    pub const fn is_beating(&self, now: u64) -> bool {
+    pub const fn is_beating(&self, now: UnixSeconds) -> bool {
         // A time ahead is as wrong as one long ago: the clock was set.
         !self.is_stopped && now.abs_diff(self.written) <= 3 * Self::EVERY
     }
@@ -45,13 +46,13 @@ impl Pulse {
     /// Whether a relay has run and was heard of no more. Before the first write nobody can
     /// tell: the relay has just started, or there was none.
     #[must_use]
-    pub const fn is_gone(&self, now: u64) -> bool {
-        self.written != 0 && !self.is_beating(now)
+    pub const fn is_gone(&self, now: UnixSeconds) -> bool {
+        self.written.get() != 0 && !self.is_beating(now)
     }
 
     /// When to ask how hosts are: where the relay does not run, as of when it did.
     #[must_use]
-    pub const fn moment(&self, now: u64) -> Moment {
+    pub const fn moment(&self, now: UnixSeconds) -> Moment {
         Moment {
             now: if self.is_gone(now) { self.written } else { now },
             up_since: self.started,

@@ -2,6 +2,7 @@
 
 use super::explain::{self, Cause};
 use super::record::{Clones, Followed, Host, Reported};
+use crate::base::clock::UnixSeconds;
 
 /// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
 const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
@@ -16,10 +17,10 @@ const CLONES: u64 = 86_400;
 /// When it is asked how a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Seconds since 1970.
-    pub now: u64,
+    /// Now, by the relay's clock.
+    pub now: UnixSeconds,
     /// Since when the relay listens: hosts get their time after a start.
-    pub up_since: u64,
+    pub up_since: UnixSeconds,
 }
 
 /// How a host, or one subscription of it, is; the liveliest first.
@@ -74,7 +75,7 @@ impl Followed {
     pub fn state(&self, at: Moment) -> State {
         let margin = (self.heartbeat / 4).clamp(*MARGIN.start(), *MARGIN.end());
         let (interval, margin) = (u64::from(self.heartbeat), u64::from(margin));
-        let age = |time: u64| at.now.saturating_sub(time.max(at.up_since));
+        let age = |time: UnixSeconds| at.now.since(time.max(at.up_since));
         if let Some(heard) = self.last_heard() {
             let silence = age(heard);
             if silence <= interval + margin {
@@ -133,11 +134,11 @@ impl Host {
     pub fn cause(&self, at: Moment) -> Option<Cause<'_>> {
         let state = self.state(at);
         let heard = self.asked_for().filter_map(Followed::last_heard).max();
-        let is_news = |time: u64| heard.is_none_or(|heard| time >= heard);
+        let is_news = |time: UnixSeconds| heard.is_none_or(|heard| time >= heard);
         if state == State::Refused {
             return self.refused.as_deref().map(Cause::Refused);
         }
-        let is_lately = |clones: &&Clones| at.now.saturating_sub(clones.at) <= CLONES;
+        let is_lately = |clones: &&Clones| at.now.since(clones.at) <= CLONES;
         if let Some(clones) = self.clones.as_ref().filter(is_lately) {
             return Some(Cause::Clones(clones));
         }

@@ -3,6 +3,10 @@ use crate::windows::remedies;
 
 const HEARTBEAT: u32 = 60;
 
+fn at(seconds: u64) -> UnixSeconds {
+    UnixSeconds::new(seconds)
+}
+
 fn asked() -> Asked<'static> {
     Asked {
         id: Uuid::from_u128(1),
@@ -23,7 +27,7 @@ fn sender() -> Sender {
 }
 
 fn state(table: &Table, now: u64) -> State {
-    table.iter().next().unwrap().state(table.moment(now))
+    table.iter().next().unwrap().state(table.moment(at(now)))
 }
 
 fn stored(id: u64, weak: bool) -> Stored {
@@ -39,13 +43,13 @@ fn facts(ids: &[u64]) -> BatchFacts {
 
 /// Sums and place of the gaps after these batches, each with the bookmark before it.
 fn gaps(batches: &[(Option<Stored>, &[u64])]) -> Vec<(u64, u64, u64, u64)> {
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     let whole = ["x".to_owned()];
     for (before, ids) in batches {
-        let key = table.note_events(9, &sender(), &asked()).unwrap();
+        let key = table.note_events(at(9), &sender(), &asked()).unwrap();
         let count = u64::try_from(ids.len()).unwrap();
         let (facts, before) = (facts(ids), before.as_ref());
-        table.note_acknowledged(9, &key, asked().id, (count, &facts), (before, &whole));
+        table.note_acknowledged(at(9), &key, asked().id, (count, &facts), (before, &whole));
     }
     let host = table.iter().next().unwrap();
     let gaps = host.subscriptions.iter().flat_map(|s| &s.gaps);
@@ -54,10 +58,10 @@ fn gaps(batches: &[(Option<Stored>, &[u64])]) -> Vec<(u64, u64, u64, u64)> {
 
 #[test]
 fn a_host_ages_from_active_to_lost() {
-    let mut table = Table::new(0);
-    table.note_events(1000, &sender(), &asked());
+    let mut table = Table::new(at(0));
+    table.note_events(at(1000), &sender(), &asked());
     assert_eq!(state(&table, 1010), State::Active);
-    table.note_heartbeat(1070, &sender(), &asked());
+    table.note_heartbeat(at(1070), &sender(), &asked());
     assert_eq!(state(&table, 1100), State::Alive);
     assert_eq!(state(&table, 1070 + 76), State::Late);
     assert_eq!(state(&table, 1070 + 3 * 60 + 16), State::Lost);
@@ -65,9 +69,9 @@ fn a_host_ages_from_active_to_lost() {
 
 #[test]
 fn a_relay_that_was_down_does_not_call_its_hosts_lost_at_once() {
-    let mut before = Table::new(0);
-    before.note_heartbeat(1000, &sender(), &asked());
-    let mut table = Table::new(90_000);
+    let mut before = Table::new(at(0));
+    before.note_heartbeat(at(1000), &sender(), &asked());
+    let mut table = Table::new(at(90_000));
     table.load(Saved {
         hosts: before.iter().cloned().collect(),
         ..Saved::default()
@@ -78,28 +82,28 @@ fn a_relay_that_was_down_does_not_call_its_hosts_lost_at_once() {
 
 #[test]
 fn who_fetches_and_sends_nothing_is_silent_until_it_sends() {
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     let patience = Duration::from_secs(300);
-    assert!(table.note_enumerated(1000, &sender(), &[asked()], patience));
+    assert!(table.note_enumerated(at(1000), &sender(), &[asked()], patience));
     assert_eq!(state(&table, 1300), State::Waiting);
     // It refreshes: that is no sign of life of the subscription.
-    assert!(!table.note_enumerated(1290, &sender(), &[asked()], patience));
+    assert!(!table.note_enumerated(at(1290), &sender(), &[asked()], patience));
     assert_eq!(state(&table, 1301), State::Silent);
     let host = table.iter().next().unwrap();
-    let why = host.why(table.moment(1301)).unwrap();
+    let why = host.why(table.moment(at(1301))).unwrap();
     assert!(why.contains("Event Log Readers"), "{why}");
-    table.note_heartbeat(1302, &sender(), &asked());
+    table.note_heartbeat(at(1302), &sender(), &asked());
     assert_eq!(state(&table, 1303), State::Alive);
 }
 
 #[test]
 fn what_a_host_said_at_its_end_is_why_it_is_lost() {
-    let mut table = Table::new(0);
-    table.note_heartbeat(1000, &sender(), &asked());
+    let mut table = Table::new(at(0));
+    table.note_heartbeat(at(1000), &sender(), &asked());
     let end = (Some(5004), "SourceCancelling, error 5004");
-    table.note_ended(1001, &sender(), Some(&asked()), end);
+    table.note_ended(at(1001), &sender(), Some(&asked()), end);
     let host = table.iter().next().unwrap();
-    let why = host.why(table.moment(9000)).unwrap();
+    let why = host.why(table.moment(at(9000))).unwrap();
     assert!(
         why.contains("5004") && why.contains("Event Log Readers"),
         "{why}"
@@ -129,9 +133,9 @@ fn what_comes_again_or_begins_anew_is_no_gap() {
 
 #[test]
 fn only_what_has_changed_is_stored_and_once() {
-    let mut table = Table::new(0);
-    table.note_heartbeat(1, &sender(), &asked());
-    table.note_heartbeat(2, &sender(), &asked());
+    let mut table = Table::new(at(0));
+    table.note_heartbeat(at(1), &sender(), &asked());
+    table.note_heartbeat(at(2), &sender(), &asked());
     let keys = table.take_dirty(10);
     assert_eq!((keys.len(), table.is_dirty()), (1, false));
     table.put_back(&keys);
@@ -148,17 +152,17 @@ fn refusals_are_counted_and_bounded() {
         status: 401,
         reason: "wrong\u{1b}password".into(),
         count: 1,
-        first: u64::from(number),
-        last: u64::from(number),
+        first: at(number.into()),
+        last: at(number.into()),
     };
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     for number in 0..2000 {
         table.note_refusal(refusal(number));
     }
     table.note_refusal(refusal(1999));
     assert_eq!(table.refusals().count(), MOST_REFUSALS);
-    assert!(table.refusals().all(|refusal| refusal.first >= 1000));
-    let last = table.refusals().find(|refusal| refusal.first == 1999);
+    assert!(table.refusals().all(|refusal| refusal.first >= at(1000)));
+    let last = table.refusals().find(|refusal| refusal.first == at(1999));
     let last = last.unwrap();
     assert_eq!((last.count, last.reason.as_str()), (2, "wrong password"));
 }
@@ -173,10 +177,10 @@ fn each_cause_of_an_address_is_kept_and_none_pushes_out_others() {
         status: 0,
         reason: reason.into(),
         count: 1,
-        first: last,
-        last,
+        first: at(last),
+        last: at(last),
     };
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     table.note_refusal(refusal(
         1,
         "client certificate a.example: certificate revoked",
@@ -213,12 +217,12 @@ fn a_long_reason_is_known_again_after_a_restart() {
         status: 400,
         reason: "not well-formed ".repeat(200),
         count: 1,
-        first: 1,
-        last: 1,
+        first: at(1),
+        last: at(1),
     };
-    let mut before = Table::new(0);
+    let mut before = Table::new(at(0));
     before.note_refusal(refusal());
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     table.load(Saved {
         refusals: before.refusals().cloned().collect(),
         ..Saved::default()
@@ -230,11 +234,11 @@ fn a_long_reason_is_known_again_after_a_restart() {
 
 /// A host that has taken these reports: event, subject, text.
 fn reporting(reports: &[(u16, &str, &str)]) -> Table {
-    let mut table = Table::new(0);
-    let key = table.note_events(9, &sender(), &asked()).unwrap();
+    let mut table = Table::new(at(0));
+    let key = table.note_events(at(9), &sender(), &asked()).unwrap();
     for (created, (event, subject, message)) in (1..).zip(reports) {
         let report = Report {
-            created,
+            created: FileTime::new(created),
             event: *event,
             data: &[("Subject", *subject)],
             message,
@@ -270,31 +274,36 @@ fn a_report_says_why_a_host_is_silent_and_what_a_living_one_cannot_read() {
     let away = (105, "http://a", "Error code is 12029.");
     let table = reporting(&[away]);
     let host = table.iter().next().unwrap();
-    assert_eq!(host.why(table.moment(10)), None);
-    let why = host.why(table.moment(9999)).unwrap();
+    assert_eq!(host.why(table.moment(at(10))), None);
+    let why = host.why(table.moment(at(9999))).unwrap();
     assert!(why.contains("event 105, error 12029"), "{why}");
     assert!(
         why.contains(remedies::code(12029).unwrap().meaning),
         "{why}"
     );
     let table = reporting(&[away, (101, "all", "")]);
-    let why = table.iter().next().unwrap().why(table.moment(10)).unwrap();
+    let why = table
+        .iter()
+        .next()
+        .unwrap()
+        .why(table.moment(at(10)))
+        .unwrap();
     assert!(why.contains("channels of its subscription"), "{why}");
 }
 
 #[test]
 fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
-    let mut table = Table::new(0);
+    let mut table = Table::new(at(0));
     let reports = Asked {
         id: Uuid::from_u128(2),
         name: crate::protocol::wsman::subscribe::SELF_REPORTS,
         heartbeat: 3600,
     };
     let offered = [asked(), reports];
-    table.note_enumerated(0, &sender(), &offered, Duration::from_secs(300));
-    table.note_heartbeat(9, &sender(), &reports);
+    table.note_enumerated(at(0), &sender(), &offered, Duration::from_secs(300));
+    table.note_heartbeat(at(9), &sender(), &reports);
     assert_eq!(state(&table, 301), State::Silent);
-    table.note_heartbeat(302, &sender(), &asked());
+    table.note_heartbeat(at(302), &sender(), &asked());
     assert_eq!(state(&table, 303), State::Alive);
 }
 
@@ -304,10 +313,10 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
         identity: Some("ACME\\WEB1$".into()),
         ..sender()
     };
-    let mut before = Table::new(0);
-    before.note_events(5, &former, &asked()).unwrap();
+    let mut before = Table::new(at(0));
+    before.note_events(at(5), &former, &asked()).unwrap();
     let hosts: Vec<_> = before.iter().cloned().collect();
-    let mut table = Table::new(100);
+    let mut table = Table::new(at(100));
     table.load(Saved {
         hosts,
         ..Saved::default()
@@ -321,12 +330,12 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
         machine: "web2".into(),
         ..renamed.clone()
     };
-    table.note_heartbeat(110, &other, &asked());
+    table.note_heartbeat(at(110), &other, &asked());
     assert!(table.make_room().is_empty());
-    let key = table.note_events(120, &renamed, &asked()).unwrap();
+    let key = table.note_events(at(120), &renamed, &asked()).unwrap();
     assert_eq!(table.len(), 2);
     let host = table.get(&key).unwrap();
-    assert_eq!((host.first_seen, host.last_seen), (5, 120));
+    assert_eq!((host.first_seen, host.last_seen), (at(5), at(120)));
     assert_eq!(host.identity, renamed.identity);
     // The store has it under the new key only.
     assert!(table.is_dirty());
@@ -340,8 +349,8 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
     );
     assert!(table.take_dirty(9).contains(&key));
     // One that came by that name since the start keeps it.
-    table.note_events(130, &former, &asked());
-    table.note_events(140, &renamed, &asked());
+    table.note_events(at(130), &former, &asked());
+    table.note_events(at(140), &renamed, &asked());
     assert_eq!(table.len(), 3);
     assert!(table.make_room().is_empty());
 }

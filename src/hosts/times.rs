@@ -2,11 +2,12 @@
 //! may change.
 
 use super::{Followed, Host, Key, Table};
+use crate::base::clock::UnixSeconds;
 use std::rc::Rc;
 
 impl Host {
     /// All times by the relay's clock.
-    pub(super) fn each_time(&mut self, mut change: impl FnMut(&mut u64)) {
+    pub(super) fn each_time(&mut self, mut change: impl FnMut(&mut UnixSeconds)) {
         change(&mut self.first_seen);
         change(&mut self.last_seen);
         self.last_enumerate.iter_mut().for_each(&mut change);
@@ -35,7 +36,7 @@ impl Table {
     /// The clock was set, by so many seconds: all times go with it, so that states and lags
     /// stay as they are.
     pub fn shift(&mut self, by: i64) {
-        let shift = |time: &mut u64| *time = time.saturating_add_signed(by);
+        let shift = |time: &mut UnixSeconds| *time = time.saturating_add_signed(by);
         shift(&mut self.up_since);
         self.refusals.each_time(shift);
         for row in self.rows.values_mut() {

@@ -1,6 +1,7 @@
 //! What is counted, as Prometheus reads it (OpenMetrics text format 1.0.0).
 
 use super::{Counters, Latency, OutputFacts};
+use crate::base::clock::UnixSeconds;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet,
@@ -10,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// The media type of [`Snapshot::expose`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,8 +37,8 @@ pub struct Snapshot {
     pub oldest: Option<Duration>,
     /// What ends when: our certificates, those of authorities, revocation lists.
     pub ends: Vec<(String, SystemTime)>,
-    /// When the relay was started, in seconds since 1970.
-    pub started: u64,
+    /// When the relay was started.
+    pub started: UnixSeconds,
     /// What it uses of the machine.
     pub process: ProcessFacts,
     /// Whether events can be taken, as `/readyz` says.
@@ -130,7 +131,8 @@ impl Collector for Snapshot {
             relays,
         )?;
         let ends = self.ends.iter();
-        let ends = ends.map(|(what, end)| ([("what", what.as_str())], seconds(*end)));
+        let ends =
+            ends.map(|(what, end)| ([("what", what.as_str())], UnixSeconds::from(*end).get()));
         page.gauges(
             "certificate_end_time_seconds",
             "When a certificate or revocation list ends, in seconds since 1970",
@@ -149,7 +151,7 @@ impl Collector for Snapshot {
         page.gauges(
             "start_time_seconds",
             "When the relay was started, in seconds since 1970",
-            [([("", ""); 0], self.started)].into_iter(),
+            [([("", ""); 0], self.started.get())].into_iter(),
         )
     }
 }
@@ -170,11 +172,6 @@ impl Collector for ProcessFacts {
             memory.map(|bytes| ([("", ""); 0], bytes)),
         )
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 fn age(since: Option<Duration>) -> f64 {

@@ -4,6 +4,7 @@
 mod line;
 
 use super::lanes::{Lanes, Replies, spawn};
+use crate::base::clock::UnixSeconds;
 use crate::hosts::{self, Inquiry, Peer, Saved};
 use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, tables};
 use crate::store::{Answer, Condition, Done, Job, Ticket};
@@ -161,7 +162,7 @@ impl Database {
     ///
     /// # Errors
     /// What is wrong with the database.
-    pub fn gather(&mut self, now: u64) -> Result<Saved, Failure> {
+    pub fn gather(&mut self, now: UnixSeconds) -> Result<Saved, Failure> {
         let relays = self.relays()?;
         let mut each = Vec::with_capacity(relays.len());
         for relay in &relays {

@@ -24,6 +24,7 @@ pub use self::room::{
     OF_ALL, OF_IDENTITY, OF_NETWORK, Owner, Room, Usage, WITHOUT_EVENTS, network,
 };
 
+use crate::base::clock::UnixSeconds;
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::hosts::{Changes, Saved};
 
@@ -107,8 +108,8 @@ pub trait Store {
 /// When and from where a change comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
-    /// Seconds since 1970-01-01 UTC, for people.
-    pub wall: u64,
+    /// By the clock of the wall, for people.
+    pub wall: UnixSeconds,
     /// Seconds that relays have run with this state: what ages are counted in.
     pub ran: u64,
     /// The network that answers for a source without identity, see [`network`].

@@ -64,7 +64,7 @@ fn stored(id: u64) -> Stored {
 
 fn stamp(seconds: u64) -> Stamp {
     Stamp {
-        wall: 1_700_000_000 + seconds,
+        wall: UnixSeconds::new(1_700_000_000 + seconds),
         ran: seconds,
         network: None,
     }
@@ -354,17 +354,19 @@ fn hosts_come_back_and_the_forgotten_do_not() {
             sid: None,
             former: [].into(),
         };
-        let mut table = Table::new(5);
+        let mut table = Table::new(UnixSeconds::new(5));
         let asked = Asked {
             id: Uuid::from_u128(1),
             name: "s",
             heartbeat: 60,
         };
-        table.note_heartbeat(9, &sender("A"), &asked);
-        let kept = table.note_events(9, &sender("b"), &asked).unwrap();
+        table.note_heartbeat(UnixSeconds::new(9), &sender("A"), &asked);
+        let kept = table
+            .note_events(UnixSeconds::new(9), &sender("b"), &asked)
+            .unwrap();
         let pulse = Pulse {
-            started: 5,
-            written: 9,
+            started: UnixSeconds::new(5),
+            written: UnixSeconds::new(9),
             is_stopped: false,
             ran: 4,
         };

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::{Finding, Report};
+use crate::base::clock::UnixSeconds;
 use crate::commands::database;
 use crate::commands::words::{age, count, plain};
 use crate::config::Config;
@@ -20,7 +21,7 @@ const NAMES: usize = 10;
 
 /// Reads the state folder, while the relay runs or after.
 pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, report: &mut Report) {
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = UnixSeconds::from(now);
     let saved = match &config.store {
         Some(settings) => shared(settings, now, report),
         None => own(config, report),
@@ -30,7 +31,7 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     };
     let at = saved.pulse.moment(now);
     if saved.pulse.is_gone(now) {
-        let ago = age(now.saturating_sub(at.now));
+        let ago = age(now.since(at.now));
         report.say(format_args!("the relay does not run; this is of {ago} ago"));
     }
     let hosts = saved.hosts.iter();
@@ -59,7 +60,7 @@ fn own(config: &Config, report: &mut Report) -> Option<Saved> {
 }
 
 /// Of the database that relays share; what is wrong with that, too.
-fn shared(settings: &Settings, now: u64, report: &mut Report) -> Option<Saved> {
+fn shared(settings: &Settings, now: UnixSeconds, report: &mut Report) -> Option<Saved> {
     let gathered = database::look(settings)
         .and_then(|mut it| it.gather(now).map_err(database::Error::Postgres));
     let saved = match gathered {
@@ -140,9 +141,9 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
 }
 
 /// One finding for each cause of refusals that was not followed by success.
-fn refused(saved: &Saved, name: Option<&str>, now: u64, report: &mut Report) {
+fn refused(saved: &Saved, name: Option<&str>, now: UnixSeconds, report: &mut Report) {
     // When a host came last from an address, and whether it is the one that is meant.
-    let mut came: HashMap<IpAddr, (u64, bool)> = HashMap::new();
+    let mut came: HashMap<IpAddr, (UnixSeconds, bool)> = HashMap::new();
     for host in &saved.hosts {
         let (last, is_it) = came.entry(host.address).or_default();
         *last = host.last_seen.max(*last);
@@ -151,7 +152,7 @@ fn refused(saved: &Saved, name: Option<&str>, now: u64, report: &mut Report) {
     let mut causes: BTreeMap<(&str, String), Vec<&Refusal>> = BTreeMap::new();
     for refusal in &saved.refusals {
         let (last, is_it) = came.get(&refusal.address).copied().unwrap_or_default();
-        let is_late = now.saturating_sub(refusal.last) <= LATELY;
+        let is_late = now.since(refusal.last) <= LATELY;
         if is_late && last <= refusal.last && (is_it || is_named(refusal, name)) {
             let key = (refusal.kind.as_str(), cause(&refusal.reason));
             causes.entry(key).or_default().push(refusal);
@@ -186,7 +187,7 @@ fn is_named(refusal: &Refusal, name: Option<&str>) -> bool {
     })
 }
 
-fn said(refusal: &Refusal, now: u64) -> String {
+fn said(refusal: &Refusal, now: UnixSeconds) -> String {
     let identity = refusal.identity.as_deref().map(plain);
     let identity = identity.map_or_else(String::new, |identity| format!("{identity} at "));
     let times = usize::try_from(refusal.count).unwrap_or(usize::MAX);
@@ -194,7 +195,7 @@ fn said(refusal: &Refusal, now: u64) -> String {
         "{identity}{} ({}, the last {} ago)",
         refusal.address,
         count(times, "time"),
-        age(now.saturating_sub(refusal.last)),
+        age(now.since(refusal.last)),
     )
 }
 

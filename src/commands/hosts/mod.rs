@@ -9,12 +9,13 @@ mod text;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
 use super::database;
 use super::words::{count, plain};
+use crate::base::clock::UnixSeconds;
 use crate::cli::HostsOptions;
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config;
@@ -140,7 +141,7 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let filter = Filter::new(options);
     let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
     if let Some(age) = age {
-        let old = chosen.filter(|host| now.saturating_sub(host.last_seen) > age);
+        let old = chosen.filter(|host| now.since(host.last_seen) > age);
         // Nobody can say of a bookmark without its host whether a filter takes it.
         let is_all = filter.takes_all();
         let orphans = (options.with_bookmarks && is_all).then(|| now.saturating_sub(age));
@@ -185,7 +186,7 @@ fn prune<'a>(
     folder: &Path,
     hosts: impl Iterator<Item = &'a Host>,
     with_bookmarks: bool,
-    orphans: Option<u64>,
+    orphans: Option<UnixSeconds>,
 ) -> Result<(), Error> {
     let old = hosts.map(|host| Old {
         host,
@@ -217,7 +218,7 @@ struct Document<'a> {
 struct Each<'a> {
     name: &'a str,
     state: &'static str,
-    started: u64,
+    started: UnixSeconds,
     /// Seconds since it wrote last.
     age: u64,
 }
@@ -236,11 +237,16 @@ impl<'a> From<&'a Peer> for Each<'a> {
 #[derive(Debug, Serialize)]
 struct Relay {
     running: bool,
-    started: u64,
-    written: u64,
+    started: UnixSeconds,
+    written: UnixSeconds,
 }
 
-fn print_json(out: &mut impl Write, saved: &Saved, hosts: &[View<'_>], now: u64) -> io::Result<()> {
+fn print_json(
+    out: &mut impl Write,
+    saved: &Saved,
+    hosts: &[View<'_>],
+    now: UnixSeconds,
+) -> io::Result<()> {
     let states = counts(hosts);
     let states = states.map(|(state, count)| (state.to_owned(), count.into()));
     let document = Document {
@@ -273,7 +279,6 @@ fn latest(refusals: &[Refusal]) -> Vec<&Refusal> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command, not the loop")]
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+fn now() -> UnixSeconds {
+    SystemTime::now().into()
 }

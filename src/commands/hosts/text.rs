@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::table::Table;
 use super::{View, counts, latest};
+use crate::base::clock::UnixSeconds;
 use crate::commands::words::{age, count, plain};
 use crate::hosts::{Followed, Moment, Saved};
 
@@ -19,13 +20,13 @@ pub(super) fn print(
     out: &mut impl Write,
     saved: &Saved,
     hosts: &[View<'_>],
-    now: u64,
+    now: UnixSeconds,
 ) -> io::Result<()> {
     let pulse = saved.pulse;
     let at = pulse.moment(now);
     print_relays(out, saved)?;
     if pulse.is_gone(now) {
-        let ago = age(now.saturating_sub(pulse.written));
+        let ago = age(now.since(pulse.written));
         writeln!(
             out,
             "{} not run; this is how it was {ago} ago.\n",
@@ -105,7 +106,7 @@ fn print_hosts(
 
 fn row(view: &View<'_>, followed: Option<&Followed>, at: Moment) -> Vec<String> {
     let none = || "-".to_owned();
-    let since = |time: Option<u64>| time.map_or_else(none, |time| age(at.now.saturating_sub(time)));
+    let since = |time: Option<UnixSeconds>| time.map_or_else(none, |time| age(at.now.since(time)));
     let host = view.host;
     let state = followed.map_or(view.state, |followed| match view.state {
         "refused" => "refused",
@@ -174,7 +175,7 @@ fn print_gaps(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Resul
             count(usize::try_from(gaps.count).unwrap_or(usize::MAX), "gap"),
             gaps.from,
             gaps.to,
-            age(at.now.saturating_sub(gaps.at)),
+            age(at.now.since(gaps.at)),
         )?;
     }
     print_more(out, gaps.len())
@@ -195,7 +196,7 @@ fn print_refusals(out: &mut impl Write, saved: &Saved, at: Moment) -> io::Result
             refusal.address,
             refusal.kind,
             count(usize::try_from(refusal.count).unwrap_or(usize::MAX), "time"),
-            age(at.now.saturating_sub(refusal.last)),
+            age(at.now.since(refusal.last)),
             plain(&refusal.reason),
         )?;
     }

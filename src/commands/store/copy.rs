@@ -1,9 +1,10 @@
 //! `wecrelay store copy`: bookmarks and hosts from one store to another.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::Error;
+use crate::base::clock::UnixSeconds;
 use crate::cli::StoreCopyOptions;
 use crate::commands::database;
 use crate::commands::words::count;
@@ -204,7 +205,6 @@ fn copy_bookmarks(ran: u64, from: &mut Named, to: &mut Named) -> Result<usize, E
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command, not the loop")]
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+fn now() -> UnixSeconds {
+    SystemTime::now().into()
 }

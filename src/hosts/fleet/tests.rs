@@ -3,7 +3,7 @@ use crate::hosts::{Asked, Sender};
 use std::time::Duration;
 use uuid::Uuid;
 
-const NOW: u64 = 1_700_000_000;
+const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 fn asked(name: &str) -> Asked<'_> {
     Asked {
@@ -27,15 +27,20 @@ fn sender(machine: &str) -> Sender {
 fn running(name: &str) -> Peer {
     Peer {
         name: name.to_owned(),
-        started: NOW - 5000,
+        started: NOW.saturating_sub(5000),
         age: 10,
         is_stopped: false,
     }
 }
 
 /// What a relay knows that a host came to at those times: events, and the offer before them.
-fn known(relay: &str, machine: &str, offered: Option<u64>, events: Option<u64>) -> Host {
-    let mut table = Table::new(NOW - 5000);
+fn known(
+    relay: &str,
+    machine: &str,
+    offered: Option<UnixSeconds>,
+    events: Option<UnixSeconds>,
+) -> Host {
+    let mut table = Table::new(NOW.saturating_sub(5000));
     let sender = sender(machine);
     if let Some(at) = offered {
         table.note_enumerated(at, &sender, &[asked("All")], Duration::from_secs(300));
@@ -66,29 +71,32 @@ fn count(counts: &[(&'static str, usize)], name: &str) -> usize {
 
 #[test]
 fn counts_add_up_and_the_last_relay_is_known() {
-    let mut host = known("a", "ws1", None, Some(NOW - 500));
-    host.merge(&known("b", "ws1", None, Some(NOW - 5)));
-    host.merge(&known("c", "ws1", None, Some(NOW - 900)));
+    let mut host = known("a", "ws1", None, Some(NOW.saturating_sub(500)));
+    host.merge(&known("b", "ws1", None, Some(NOW.saturating_sub(5))));
+    host.merge(&known("c", "ws1", None, Some(NOW.saturating_sub(900))));
     assert_eq!((host.events(), host.relay.as_deref()), (30, Some("b")));
-    assert_eq!((host.first_seen, host.last_seen), (NOW - 900, NOW - 5));
-    assert_eq!(host.last_event(), Some(NOW - 5));
+    assert_eq!(
+        (host.first_seen, host.last_seen),
+        (NOW.saturating_sub(900), NOW.saturating_sub(5))
+    );
+    assert_eq!(host.last_event(), Some(NOW.saturating_sub(5)));
 }
 
 #[test]
 fn a_host_that_is_offered_here_and_delivers_there_is_not_silent() {
     let at = Moment {
         now: NOW,
-        up_since: NOW - 5000,
+        up_since: NOW.saturating_sub(5000),
     };
-    let here = known("a", "ws1", Some(NOW - 600), None);
+    let here = known("a", "ws1", Some(NOW.saturating_sub(600)), None);
     assert_eq!(here.state(at), State::Silent);
-    let there = known("b", "ws1", None, Some(NOW - 5));
+    let there = known("b", "ws1", None, Some(NOW.saturating_sub(5)));
     for (mut one, other) in [(here.clone(), there.clone()), (there.clone(), here.clone())] {
         one.merge(&other);
         assert_eq!(one.state(at), State::Active);
     }
     // Offered anew after it was heard of, and silent since.
-    let there = known("b", "ws1", None, Some(NOW - 4000));
+    let there = known("b", "ws1", None, Some(NOW.saturating_sub(4000)));
     let mut host = here;
     host.merge(&there);
     assert_eq!(host.state(at), State::Silent);
@@ -98,14 +106,14 @@ fn a_host_that_is_offered_here_and_delivers_there_is_not_silent() {
 fn states_of_all_relays_add_up_though_a_host_was_at_each() {
     let relays = ["a", "b"].map(running);
     let hosts = |other: &str| {
-        let seen = |machine, age| known(other, machine, None, Some(NOW - age));
+        let seen = |machine, age| known(other, machine, None, Some(NOW.saturating_sub(age)));
         vec![seen("ws1", 5), seen("ws2", 50), seen("ws3", 7)]
     };
     let mut sum = 0;
     for (own, other, ages) in [("a", "b", [30, 20]), ("b", "a", [31, 21])] {
-        let mut table = Table::new(NOW - 5000);
+        let mut table = Table::new(NOW.saturating_sub(5000));
         for (machine, age) in ["ws1", "ws2"].iter().zip(ages) {
-            table.note_events(NOW - age, &sender(machine), &asked("All"));
+            table.note_events(NOW.saturating_sub(age), &sender(machine), &asked("All"));
         }
         let mut fleet = Fleet::new(own.to_owned());
         assert!(!fleet.take(NOW, met(&relays, hosts(other))));
@@ -143,7 +151,7 @@ fn a_relay_is_gone_when_it_beats_no_more_and_we_never_are() {
     };
     assert_eq!(lives(NOW), [Life::Running, Life::Running, Life::Stopped]);
     assert_eq!(
-        lives(NOW + GONE),
+        lives(NOW.saturating_add(GONE)),
         [Life::Running, Life::Gone, Life::Stopped]
     );
 }
@@ -158,20 +166,23 @@ fn pages_follow_each_other_and_a_whole_round_forgets_what_was_deleted() {
         last: last.clone(),
         ..met(&relays, vec![first])
     };
-    assert_eq!((fleet.inquiry().since, fleet.inquiry().after), (0, None));
+    assert_eq!(
+        (fleet.inquiry().since.get(), fleet.inquiry().after),
+        (0, None)
+    );
     assert!(fleet.take(NOW, page));
     assert_eq!(fleet.inquiry().after, last);
     let second = known("b", "ws2", None, Some(NOW));
     assert!(!fleet.take(NOW, met(&relays, vec![second])));
     assert_eq!(fleet.others.len(), 2);
-    assert!(fleet.has_heard(&Key::new(None, "WS2"), NOW - 5));
-    assert!(!fleet.has_heard(&Key::new(None, "ws3"), 0));
+    assert!(fleet.has_heard(&Key::new(None, "WS2"), NOW.saturating_sub(5)));
+    assert!(!fleet.has_heard(&Key::new(None, "ws3"), UnixSeconds::default()));
     for _ in 1..ROUNDS {
-        assert_eq!(fleet.inquiry().since, NOW - OVERLAP);
+        assert_eq!(fleet.inquiry().since, NOW.saturating_sub(OVERLAP));
         assert!(!fleet.take(NOW, met(&relays, Vec::new())));
         assert_eq!(fleet.others.len(), 2);
     }
-    assert_eq!(fleet.inquiry().since, 0);
+    assert_eq!(fleet.inquiry().since.get(), 0);
     fleet.take(NOW, met(&relays, Vec::new()));
     assert_eq!(fleet.others.len(), 0);
 }

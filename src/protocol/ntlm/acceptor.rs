@@ -1,5 +1,6 @@
 //! The states of the collector's side (MS-NLMP 3.2.5).
 
+use crate::base::clock::FileTime;
 use crate::protocol::ntlm::crypto::{self, Key, NtHash};
 use crate::protocol::ntlm::messages::{
     AV_MIC_PRESENT, Authenticate, Challenge, Flags, Negotiate, NtResponse, ParseError, V2Response,
@@ -58,13 +59,13 @@ impl ExpectNegotiate {
     }
 
     /// Takes NEGOTIATE, gives CHALLENGE. `server_challenge` must be fresh random
-    /// bytes, `filetime` the wall time in 100 ns since 1601.
+    /// bytes, `now` the wall time.
     pub fn handle(
         self,
         token: &[u8],
         server: &Server,
         server_challenge: [u8; 8],
-        filetime: u64,
+        now: FileTime,
     ) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {
         if token.len() > MAX_NEGOTIATE {
             let length = token.len();
@@ -79,7 +80,7 @@ impl ExpectNegotiate {
             flags: offered,
             server_challenge,
             target_name: server.computer.clone(),
-            target_info: server.target_info(filetime),
+            target_info: server.target_info(now),
             version: offered
                 .contains(Flags::VERSION)
                 .then_some(Version::WINDOWS_10),

@@ -1,5 +1,6 @@
 //! The list of attributes in TargetInfo and in NTLMv2 responses (MS-NLMP 2.2.2.1).
 
+use crate::base::clock::FileTime;
 use crate::base::wire::{self, Reader};
 use crate::protocol::ntlm::layout::{MAX_AV_PAIRS, ParseError};
 
@@ -21,8 +22,8 @@ pub enum AvPair {
     DnsTreeName(String),
     /// Id 6: bits set by the source, see [`AV_MIC_PRESENT`].
     Flags(u32),
-    /// Id 7: FILETIME, units of 100 ns since 1601.
-    Timestamp(u64),
+    /// Id 7: the time on the server.
+    Timestamp(FileTime),
     /// Id 9: service principal name that the source means to talk to.
     TargetName(String),
     /// Id 10: MD5 of the channel bindings; zero for none.
@@ -72,9 +73,9 @@ impl AvPairs {
         self.0.iter().find_map(flags).unwrap_or(0)
     }
 
-    /// Value of the `Timestamp` pair, in units of 100 ns since 1601.
+    /// Value of the `Timestamp` pair.
     #[must_use]
-    pub fn timestamp(&self) -> Option<u64> {
+    pub fn timestamp(&self) -> Option<FileTime> {
         self.0.iter().find_map(|pair| match pair {
             AvPair::Timestamp(time) => Some(*time),
             _ => None,
@@ -115,7 +116,7 @@ impl AvPair {
             4 => Self::DnsDomainName(text()?),
             5 => Self::DnsTreeName(text()?),
             6 => Self::Flags(u32::from_le_bytes(value.try_into().ok()?)),
-            7 => Self::Timestamp(u64::from_le_bytes(value.try_into().ok()?)),
+            7 => Self::Timestamp(FileTime::from_le_bytes(value.try_into().ok()?)),
             9 => Self::TargetName(text()?),
             10 => Self::ChannelBindings(value.try_into().ok()?),
             _ => Self::Other(id, value.to_vec()),

@@ -1,5 +1,6 @@
 //! NTLM, the source's side: what `wecrelay send` and the tests speak.
 
+use crate::base::clock::FileTime;
 use crate::protocol::ntlm::acceptor::{SEALED, check_flags};
 use crate::protocol::ntlm::crypto::{self, Key, NtHash};
 use crate::protocol::ntlm::messages::{
@@ -91,13 +92,13 @@ pub struct ExpectChallenge {
 }
 
 impl ExpectChallenge {
-    /// Takes CHALLENGE; gives AUTHENTICATE, with MIC, and the session. `filetime`
-    /// (100 ns since 1601) is used if the collector sends no time.
+    /// Takes CHALLENGE; gives AUTHENTICATE, with MIC, and the session. `now` is
+    /// used if the collector sends no time.
     pub fn handle(
         self,
         token: &[u8],
         nonces: &Nonces,
-        filetime: u64,
+        now: FileTime,
     ) -> Result<(Vec<u8>, Session), Error> {
         let challenge = Challenge::parse(token)?;
         let flags = challenge.flags & (WINDOWS_FLAGS | Flags::TARGET_INFO);
@@ -105,7 +106,7 @@ impl ExpectChallenge {
         let answer = match &self.client.account {
             None => Answer::anonymous(),
             Some(account) => {
-                let temp = self.temp(&challenge, nonces, filetime);
+                let temp = self.temp(&challenge, nonces, now);
                 Answer::ntlmv2(account, &challenge.server_challenge, temp)
             }
         };
@@ -117,8 +118,8 @@ impl ExpectChallenge {
     }
 
     /// The part of the answer that the proof covers (MS-NLMP 3.1.5.1.2).
-    fn temp(&self, challenge: &Challenge, nonces: &Nonces, filetime: u64) -> Vec<u8> {
-        let time = challenge.target_info.timestamp().unwrap_or(filetime);
+    fn temp(&self, challenge: &Challenge, nonces: &Nonces, now: FileTime) -> Vec<u8> {
+        let time = challenge.target_info.timestamp().unwrap_or(now);
         let flags = challenge.target_info.flags() | AV_MIC_PRESENT;
         let mut pairs = challenge.target_info.0.clone();
         pairs.retain(|pair| !matches!(pair, AvPair::Flags(_)));

@@ -6,6 +6,7 @@
 //! assert!(Negotiate::parse(b"NTLMSSP\0\x03\0\0\0\x01\0\0\0").is_err());
 //! ```
 
+use crate::base::clock::FileTime;
 use crate::base::wire::{self, Reader, Truncated};
 use crate::protocol::ntlm::layout::{Field, Payload, SIGNATURE, lowest_offset, open, start};
 
@@ -304,9 +305,9 @@ impl NtResponse {
 }
 
 impl V2Response {
-    /// `temp` for these values (MS-NLMP 3.3.2); `time` in 100 ns since 1601.
+    /// `temp` for these values (MS-NLMP 3.3.2).
     #[must_use]
-    pub fn temp(time: u64, client_challenge: [u8; 8], pairs: &AvPairs) -> Vec<u8> {
+    pub fn temp(time: FileTime, client_challenge: [u8; 8], pairs: &AvPairs) -> Vec<u8> {
         let mut temp = vec![1, 1, 0, 0, 0, 0, 0, 0];
         temp.extend(time.to_le_bytes());
         temp.extend(client_challenge);

@@ -4,6 +4,7 @@
 //! extended session security or 128-bit keys, and LM alone (MS-NLMP 3.2.5).
 //!
 //! ```
+//! use wecrelay::base::clock::FileTime;
 //! use wecrelay::protocol::ntlm::{Accounts, ExpectNegotiate, Known, Rules, Server, initiator};
 //!
 //! struct Nobody;
@@ -15,8 +16,8 @@
 //!
 //! let (negotiate, source) = initiator::start(initiator::Client::anonymous("SOURCE01"));
 //! let server = Server::from_hostname("collector.example.test");
-//! let (challenge, expect) = ExpectNegotiate::sealed().handle(&negotiate, &server, [7; 8], 0)?;
-//! let (authenticate, _) = source.handle(&challenge, &initiator::Nonces::default(), 0)?;
+//! let (challenge, expect) = ExpectNegotiate::sealed().handle(&negotiate, &server, [7; 8], FileTime::default())?;
+//! let (authenticate, _) = source.handle(&challenge, &initiator::Nonces::default(), FileTime::default())?;
 //! let rules = Rules { anonymous: true, ..Rules::default() };
 //! let established = expect.handle(&authenticate, &Nobody, &rules)?;
 //! assert_eq!(established.account.workstation(), "SOURCE01");
@@ -40,6 +41,7 @@ use std::fmt;
 use self::crypto::{Direction, Key, NtHash};
 use self::messages::{Authenticate, AvPair, AvPairs, Flags, NtResponse, ParseError};
 use self::sealing::{SIGNATURE_SIZE, Sealer, UnsealError, Unsealer};
+use crate::base::clock::FileTime;
 
 pub use self::acceptor::{
     Established, ExpectAuthenticate, ExpectNegotiate, ExpectVerdict, MAX_NEGOTIATE, Progress,
@@ -120,13 +122,13 @@ impl Server {
     }
 
     /// TargetInfo in the order of Windows. The time makes sources use it and add a MIC.
-    fn target_info(&self, filetime: u64) -> AvPairs {
+    fn target_info(&self, now: FileTime) -> AvPairs {
         AvPairs(vec![
             AvPair::NbDomainName(self.domain.clone()),
             AvPair::NbComputerName(self.computer.clone()),
             AvPair::DnsDomainName(self.dns_domain.clone()),
             AvPair::DnsComputerName(self.dns_computer.clone()),
-            AvPair::Timestamp(filetime),
+            AvPair::Timestamp(now),
         ])
     }
 }

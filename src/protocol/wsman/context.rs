@@ -6,6 +6,7 @@
 //! of its Pull. A digest therefore is enough, and no secret is needed: it tells the
 //! contexts of another list, another source or another program from ours.
 
+use crate::base::clock::UnixSeconds;
 use std::time::Duration;
 
 use base64::Engine;
@@ -63,15 +64,15 @@ pub struct Context {
     pub enumeration: u64,
     /// How many subscriptions of the list have been gone through.
     pub position: u32,
-    /// When it was given out, in seconds since 1970.
-    pub issued: u64,
+    /// When it was given out.
+    pub issued: UnixSeconds,
     digest: [u8; SIZE - FACTS],
 }
 
 impl Context {
     /// A place in that list.
     #[must_use]
-    pub fn new(enumeration: u64, position: u32, issued: u64, list: &ListDigest) -> Self {
+    pub fn new(enumeration: u64, position: u32, issued: UnixSeconds, list: &ListDigest) -> Self {
         let mut context = Self {
             enumeration,
             position,
@@ -93,7 +94,7 @@ impl Context {
         (*form == FORM).then_some(Self {
             enumeration: u64::from_be_bytes(*enumeration),
             position: u32::from_be_bytes(*position),
-            issued: u64::from_be_bytes(*issued),
+            issued: UnixSeconds::new(u64::from_be_bytes(*issued)),
             digest: digest.try_into().ok()?,
         })
     }
@@ -112,7 +113,7 @@ impl Context {
 
     /// Whether it is too old, or from a clock that is not ours.
     #[must_use]
-    pub fn is_expired(&self, now: u64) -> bool {
+    pub fn is_expired(&self, now: UnixSeconds) -> bool {
         self.issued.abs_diff(now) > LIFETIME.as_secs()
     }
 
@@ -121,7 +122,7 @@ impl Context {
             &[FORM][..],
             &self.enumeration.to_be_bytes(),
             &self.position.to_be_bytes(),
-            &self.issued.to_be_bytes(),
+            &self.issued.get().to_be_bytes(),
         ];
         let mut facts = [0; FACTS];
         let bytes = fields.into_iter().flatten();
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn a_context_comes_back_as_it_was() {
         let list = list(&["a"], &["1", "2"]);
-        let context = Context::new(u64::MAX, 3, 1_800_000_000, &list);
+        let context = Context::new(u64::MAX, 3, UnixSeconds::new(1_800_000_000), &list);
         let text = context.to_text();
         assert_eq!(text.len(), 50);
         assert_eq!(Context::parse(&text), Some(context));
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn it_is_good_for_its_own_list_and_place_only() {
         let mine = list(&["a", "b"], &["1", "2"]);
-        let context = Context::new(1, 3, 9, &mine);
+        let context = Context::new(1, 3, UnixSeconds::new(9), &mine);
         let others = [
             list(&["a", "c"], &["1", "2"]),
             list(&["ab", ""], &["1", "2"]),
@@ -184,7 +185,7 @@ mod tests {
                 ..context
             },
             Context {
-                issued: 10,
+                issued: UnixSeconds::new(10),
                 ..context
             },
             Context {
@@ -198,12 +199,10 @@ mod tests {
 
     #[test]
     fn it_ends_after_a_minute() {
-        let context = Context::new(1, 1, 1000, &list(&[], &[]));
-        assert!(!context.is_expired(1000) && !context.is_expired(1060));
-        assert!(context.is_expired(1061), "too old");
-        assert!(
-            !context.is_expired(940) && context.is_expired(939),
-            "from a clock ahead"
-        );
+        let context = Context::new(1, 1, UnixSeconds::new(1000), &list(&[], &[]));
+        let is_expired = |at| context.is_expired(UnixSeconds::new(at));
+        assert!(!is_expired(1000) && !is_expired(1060));
+        assert!(is_expired(1061), "too old");
+        assert!(!is_expired(940) && is_expired(939), "from a clock ahead");
     }
 }

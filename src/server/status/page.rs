@@ -1,6 +1,6 @@
 //! The status page, and what it shows: `/` and `/status.json`.
 
-use crate::base::clock::Now;
+use crate::base::clock::{Now, UnixSeconds};
 use crate::collector::Collector;
 use crate::hosts::{Fleet, Host, Moment, State};
 use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
@@ -88,7 +88,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "oldest": snapshot.oldest.map(|age| age.as_secs_f64()),
         "outputs": snapshot.outputs.iter().map(output).collect::<Value>(),
         "subscriptions": subscriptions.collect::<Value>(),
-        "ends": ends.map(|(what, end)| json!([what, seconds(*end)])).collect::<Value>(),
+        "ends": ends.map(|(what, end)| json!([what, UnixSeconds::from(*end)])).collect::<Value>(),
         "refusals": refusals(collector),
         "remedies": remedies(collector),
     })
@@ -122,8 +122,8 @@ fn refused(event: &RefusedFacts) -> Value {
         event.event,
         event.reason,
         event.times,
-        seconds(event.since),
-        seconds(event.last)
+        UnixSeconds::from(event.since),
+        UnixSeconds::from(event.last)
     ])
 }
 
@@ -180,7 +180,7 @@ impl Texts {
 fn relays(out: &mut Vec<u8>, now: Now, collector: &Collector) {
     let fleet = collector.fleet();
     let relays = fleet.into_iter().flat_map(|fleet| {
-        let relays = fleet.relays(seconds(now.wall));
+        let relays = fleet.relays(now.wall.into());
         relays.map(|relay| {
             let (life, is_own) = (relay.life().name(), relay.name == fleet.own());
             (relay.name, life, relay.started, relay.age, is_own)
@@ -256,9 +256,4 @@ fn write(out: &mut Vec<u8>, value: &impl Serialize) {
 fn moment(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

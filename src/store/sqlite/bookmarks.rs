@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{from_sql, to_sql};
+use crate::base::clock::UnixSeconds;
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::store::{Owner, Stamp, Usage};
 
@@ -103,7 +104,7 @@ pub(super) fn put_latest(
         identity,
         machine_id,
         stored.to_xml(),
-        to_sql(stamp.wall),
+        to_sql(stamp.wall.get()),
         to_sql(stamp.ran),
         network.map(|network| network.to_string()),
     ])
@@ -123,7 +124,7 @@ pub(super) fn put_aside(
         machine_id,
         bookmark.to_xml(),
         reason,
-        to_sql(stamp.wall),
+        to_sql(stamp.wall.get()),
         to_sql(stamp.ran),
     ])
 }
@@ -242,7 +243,7 @@ pub(super) fn entry(connection: &Connection, key: &Key) -> Option<crate::store::
                 .zip(text(3))
                 .map(|(xml, reason)| Aside { xml, reason }),
             stamp: Stamp {
-                wall: from_sql(row.get(4)?),
+                wall: UnixSeconds::new(from_sql(row.get(4)?)),
                 ran: from_sql(row.get(5)?),
                 network: text(6).map(|network| network.parse().unwrap()),
             },

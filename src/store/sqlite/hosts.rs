@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::bookmarks::{is_damage, key as bookmark_key};
 use super::damage::Damage;
 use super::{BUSY_TIMEOUT, bookmarks, check_version, explain, from_sql, to_sql, version};
+use crate::base::clock::UnixSeconds;
 use crate::bookmark;
 use crate::hosts::{Changes, Host, Key, Pulse, Saved};
 use crate::store::Error;
@@ -42,7 +43,7 @@ pub(super) fn save(connection: &mut Connection, changes: &Changes) -> rusqlite::
             authenticated,
             identity,
             machine,
-            to_sql(host.last_seen),
+            to_sql(host.last_seen.get()),
             json(host)?,
         ])?;
     }
@@ -65,7 +66,12 @@ pub(super) fn save(connection: &mut Connection, changes: &Changes) -> rusqlite::
         ran,
     } = changes.pulse;
     turn.execute("DELETE FROM relay", ())?;
-    let pulse = params![to_sql(started), to_sql(written), is_stopped, to_sql(ran)];
+    let pulse = params![
+        to_sql(started.get()),
+        to_sql(written.get()),
+        is_stopped,
+        to_sql(ran)
+    ];
     let insert = "INSERT INTO relay (started, written, stopped, ran) VALUES (?1, ?2, ?3, ?4)";
     turn.prepare_cached(insert)?.execute(pulse)?;
     turn.commit()
@@ -78,8 +84,8 @@ pub(super) fn load(connection: &Connection, damage: &mut Damage) -> rusqlite::Re
     };
     let read = |row: &Row<'_>| {
         Ok(Pulse {
-            started: from_sql(row.get(0)?),
-            written: from_sql(row.get(1)?),
+            started: UnixSeconds::new(from_sql(row.get(0)?)),
+            written: UnixSeconds::new(from_sql(row.get(1)?)),
             is_stopped: row.get(2)?,
             ran: from_sql(row.get(3)?),
         })
@@ -164,7 +170,7 @@ pub struct Forgotten {
 pub fn forget_hosts(
     folder: &Path,
     old: &[Old<'_>],
-    orphans: Option<u64>,
+    orphans: Option<UnixSeconds>,
 ) -> Result<Forgotten, Error> {
     let file: PathBuf = folder.join("wecrelay.db");
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -210,7 +216,7 @@ fn forget(
     for Old { host, .. } in old {
         let key = Key::of(host);
         let (authenticated, identity, machine) = columns(&key);
-        let until = to_sql(host.last_seen.saturating_add(1));
+        let until = to_sql(host.last_seen.saturating_add(1).get());
         let parameters = params![authenticated, identity, machine, until];
         match turn.prepare_cached(FORGET)?.execute(parameters)? {
             0 => drop(kept.insert(key)),
@@ -226,7 +232,7 @@ fn keys_of(
     connection: &Connection,
     gone: &HashSet<Key>,
     kept: &HashSet<Key>,
-    orphans: Option<u64>,
+    orphans: Option<UnixSeconds>,
 ) -> rusqlite::Result<Vec<bookmark::Key>> {
     let query = "SELECT subscription, authenticated, identity, machine_id, updated, \
                  EXISTS (SELECT 1 FROM host h WHERE h.authenticated = b.authenticated \
@@ -239,7 +245,7 @@ fn keys_of(
             continue;
         };
         let host = Key::new(key.identity(), key.machine_id());
-        let updated = from_sql(row.get(4)?);
+        let updated = UnixSeconds::new(from_sql(row.get(4)?));
         let is_orphan = !row.get(5)? && orphans.is_some_and(|until| updated <= until);
         if !kept.contains(&host) && (gone.contains(&host) || is_orphan) {
             keys.push(key);

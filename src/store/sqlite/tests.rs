@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::bookmark::{BatchFacts, Bookmark};
+use crate::base::clock::UnixSeconds;
 use crate::hosts::{Asked, Pulse, Sender, Table};
 
 const ROWS: u64 = 600;
@@ -26,7 +27,7 @@ impl Folder {
     fn full(name: &str) -> Self {
         let folder = Self::new(name);
         let mut store = folder.open();
-        let mut table = Table::new(1);
+        let mut table = Table::new(UnixSeconds::new(1));
         let asked = Asked {
             id: Uuid::nil(),
             name: "s",
@@ -34,7 +35,7 @@ impl Folder {
         };
         for number in 0..ROWS {
             put(&mut store, number, 5);
-            table.note_heartbeat(1, &sender(number), &asked);
+            table.note_heartbeat(UnixSeconds::new(1), &sender(number), &asked);
         }
         store.commit().unwrap();
         let changes = Changes {

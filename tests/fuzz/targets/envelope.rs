@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
+use wecrelay::base::clock::UnixSeconds;
 use wecrelay::base::wire::{self, Charset};
 use wecrelay::bookmark::Bookmark;
 use wecrelay::protocol::wsman::source::{self, Sender};
@@ -154,7 +155,7 @@ fn answer(header: &Header, portion: Portion) {
         },
         bookmark: bookmark.as_deref(),
     };
-    let place = Context::new(1, 2, 3, &ListDigest::of(&[]));
+    let place = Context::new(1, 2, UnixSeconds::new(3), &ListDigest::of(&[]));
     if let Some(mut page) = Page::new(header, portion, Uuid::nil()) {
         for _ in 0..3 {
             page.push(&offer, &mut Uuid::nil);

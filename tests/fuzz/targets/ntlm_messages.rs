@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wecrelay::base::clock::FileTime;
 use wecrelay::protocol::ntlm::messages::{
     Authenticate, Challenge, Flags, Negotiate, NtResponse, message_type,
 };
@@ -83,7 +84,7 @@ fn exchange(data: &[u8]) {
         ..Rules::default()
     };
     for start in [ExpectNegotiate::sealed(), ExpectNegotiate::within_tls()] {
-        let Ok((_, expect)) = start.handle(first, &server, [7; 8], 0) else {
+        let Ok((_, expect)) = start.handle(first, &server, [7; 8], FileTime::default()) else {
             continue;
         };
         assert!(

@@ -21,6 +21,7 @@ pub(super) use self::verify::of_ticket;
 use self::ndr::utf16;
 use self::validation_info::ValidationInfo;
 use super::crypto::Enctype;
+use crate::base::clock::FileTime;
 use crate::base::wire::Reader;
 use crate::windows::sddl::Token;
 use crate::windows::sid::Sid;
@@ -242,25 +243,18 @@ impl<'a> Buffer<'a> {
 fn check_client(buffer: &[u8], client: &str, authtime: SystemTime) -> Result<(), Error> {
     let truncated = |_| Error::Truncated("client information");
     let mut reader = Reader::new(buffer);
-    let time = reader.u64().map_err(truncated)?;
+    let time = FileTime::new(reader.u64().map_err(truncated)?);
     let length = reader.u16().map_err(truncated)?;
     let name = utf16(reader.bytes(length.into()).map_err(truncated)?);
     if upper(&name) != upper(client) {
         let ticket = client.to_owned();
         return Err(Error::Name { pac: name, ticket });
     }
-    let (pac, ticket) = (unix_seconds(time), seconds_of(authtime));
-    match pac == ticket {
-        true => Ok(()),
-        false => Err(Error::Time { pac, ticket }),
+    let (pac, ticket) = (time.unix_seconds(), seconds_of(authtime));
+    if pac != ticket {
+        return Err(Error::Time { pac, ticket });
     }
-}
-
-/// Seconds since 1970 of a time in 100 ns since 1601 (MS-DTYP 2.3.3).
-fn unix_seconds(filetime: u64) -> i64 {
-    const SECONDS_BEFORE: i64 = 11_644_473_600;
-    let seconds = i64::try_from(filetime / 10_000_000).unwrap_or(i64::MAX);
-    seconds.saturating_sub(SECONDS_BEFORE)
+    Ok(())
 }
 
 fn seconds_of(time: SystemTime) -> i64 {

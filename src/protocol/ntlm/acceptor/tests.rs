@@ -11,7 +11,7 @@ const NEGOTIATE: &str = "TlRMTVNTUAABAAAAt4II4gAAAAAAAAAAAAAAAAAAAAAKALpHAAAADw=
 const CHALLENGE: &str = "TlRMTVNTUAACAAAAHgAeADgAAAA1goriYUObmGwEm2EAAAAAAAAAAJgAmABWAAAACgC6RwAAAA9XAEkATgAtAEcAMABGADkAQgBEAEwARgBHAEwARwACAB4AVwBJAE4ALQBHADAARgA5AEIARABMAEYARwBMAEcAAQAeAFcASQBOAC0ARwAwAEYAOQBCAEQATABGAEcATABHAAQAHgBEAEUAUwBLAFQATwBQAC0ANgBFAEYARQBNAEIAQgADAB4ARABFAFMASwBUAE8AUAAtADYARQBGAEUATQBCAEIABwAIAG8+avgiBNYBAAAAAA==";
 const AUTHENTICATE: &str = "TlRMTVNTUAADAAAAAQABAHYAAAAAAAAAdwAAAAAAAABYAAAAAAAAAFgAAAAeAB4AWAAAABAAEAB3AAAANYqI4goAukcAAAAPmD0yQwTKWnFp1Uy4jLim4lcASQBOAC0AVAAyADEATABVAE4ANgBEAEoASwA2AAAEjYlhpb73BYOeiGamkT8s";
 const SERVER_CHALLENGE: [u8; 8] = [0x61, 0x43, 0x9b, 0x98, 0x6c, 0x04, 0x9b, 0x61];
-const FILETIME: u64 = 0x01d6_0422_f86a_3e6f;
+const FILETIME: FileTime = FileTime::new(0x01d6_0422_f86a_3e6f);
 
 /// Where AUTHENTICATE has its flags.
 const FLAGS_OFFSET: usize = 60;
@@ -86,7 +86,7 @@ fn exchange(
         session_key: [5; 16],
         client_challenge: [6; 8],
     };
-    let (mut authenticate, session) = source.handle(&challenge, &nonces, 0)?;
+    let (mut authenticate, session) = source.handle(&challenge, &nonces, FileTime::default())?;
     change(&mut authenticate);
     let established = expect.handle(&authenticate, &directory(), rules)?;
     Ok((established, session))
@@ -207,7 +207,7 @@ fn the_ntlmv2_exchange_of_ms_nlmp_4_2_4_is_accepted() {
     ]);
     let response = NtResponse::V2(V2Response {
         proof: 0x68cd_0ab8_51e5_1c96_aabc_927b_ebef_6a1c_u128.to_be_bytes(),
-        temp: V2Response::temp(0, [0xaa; 8], &pairs),
+        temp: V2Response::temp(FileTime::default(), [0xaa; 8], &pairs),
         pairs,
     });
     let encrypted = 0xc5da_d254_4fc9_7990_94ce_1ce9_0bc9_d03e;
@@ -362,13 +362,23 @@ fn required_flags_cannot_be_left_out_of_negotiate() {
     for flag in required.map(Flags::from_bits) {
         let mut message = Negotiate::parse(&seed(NEGOTIATE)).unwrap();
         message.flags = message.flags & !flag;
-        let refused = ExpectNegotiate::sealed().handle(&message.emit(), &seed_server(), [1; 8], 0);
+        let refused = ExpectNegotiate::sealed().handle(
+            &message.emit(),
+            &seed_server(),
+            [1; 8],
+            FileTime::default(),
+        );
         assert_eq!(refused.unwrap_err(), Error::Missing(flag));
     }
     for flag in [Flags::DATAGRAM, Flags::REQUEST_NON_NT_SESSION_KEY] {
         let mut message = Negotiate::parse(&seed(NEGOTIATE)).unwrap();
         message.flags = message.flags | flag;
-        let refused = ExpectNegotiate::sealed().handle(&message.emit(), &seed_server(), [1; 8], 0);
+        let refused = ExpectNegotiate::sealed().handle(
+            &message.emit(),
+            &seed_server(),
+            [1; 8],
+            FileTime::default(),
+        );
         assert_eq!(refused.unwrap_err(), Error::Unsupported(flag));
     }
 }
@@ -475,8 +485,9 @@ fn a_session_key_is_required() {
 fn negotiate_up_to_the_limit_is_taken() {
     let mut message = seed(NEGOTIATE);
     message.resize(MAX_NEGOTIATE, 0);
-    let handle =
-        |message: &[u8]| ExpectNegotiate::sealed().handle(message, &seed_server(), [1; 8], 0);
+    let handle = |message: &[u8]| {
+        ExpectNegotiate::sealed().handle(message, &seed_server(), [1; 8], FileTime::default())
+    };
     assert!(handle(&message).is_ok());
     message.push(0);
     assert!(handle(&message).is_err());
@@ -518,7 +529,9 @@ fn names_are_upper_cased_as_windows_and_as_others_do_it() {
     }
     let (negotiate, source) = initiator::start(user("ılgaz", "Domain", "Password"));
     let (challenge, expect) = challenged(&negotiate);
-    let (by_windows, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let (by_windows, _) = source
+        .handle(&challenge, &Nonces::default(), FileTime::default())
+        .unwrap();
     let rules = Rules::default();
     assert!(expect.clone().handle(&by_windows, &Turkish, &rules).is_ok());
     // One that makes I of it: the proof is that of another user name, sent as this one.
@@ -552,7 +565,9 @@ fn a_domain_vouches_for_accounts_that_are_not_ours() {
     };
     let (negotiate, source) = initiator::start(user("User", "Domain", "Password"));
     let (challenge, expect) = challenged(&negotiate);
-    let (authenticate, mut theirs) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let (authenticate, mut theirs) = source
+        .handle(&challenge, &Nonces::default(), FileTime::default())
+        .unwrap();
     let ask = |accounts: &dyn Accounts, rules| {
         expect
             .clone()
@@ -585,7 +600,9 @@ fn a_domain_is_asked_only_for_what_is_worth_it() {
     };
     let (negotiate, source) = initiator::start(user("", "Domain", "Password"));
     let (challenge, expect) = challenged(&negotiate);
-    let (nameless, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let (nameless, _) = source
+        .handle(&challenge, &Nonces::default(), FileTime::default())
+        .unwrap();
     let denial = expect.clone().handle_or_ask(&nameless, &Nobody, &rules);
     assert_eq!(denied(denial), Reason::UnknownAccount);
     assert_eq!(
@@ -609,7 +626,9 @@ fn denial_of_ntlmv1(rules: &Rules) -> Reason {
 fn ntlmv1_scene() -> (Vec<u8>, ExpectAuthenticate) {
     let (negotiate, source) = initiator::start(user("User", "Domain", "Password"));
     let (challenge, expect) = challenged(&negotiate);
-    let (authenticate, _) = source.handle(&challenge, &Nonces::default(), 0).unwrap();
+    let (authenticate, _) = source
+        .handle(&challenge, &Nonces::default(), FileTime::default())
+        .unwrap();
     let mut message = Authenticate::parse(&authenticate).unwrap();
     ntlmv1(&mut message, &NtHash::from_password("Password"), [0xaa; 8]);
     message.mic = None;

@@ -35,7 +35,7 @@ fn ntlmv2(version: Option<Version>, mic: Option<[u8; 16]>) -> Authenticate {
     let pairs = AvPairs(vec![
         AvPair::NbDomainName("Domain".into()),
         AvPair::DnsTreeName("example.test".into()),
-        AvPair::Timestamp(1),
+        AvPair::Timestamp(FileTime::new(1)),
         AvPair::Flags(AV_MIC_PRESENT),
         AvPair::Other(8, vec![1, 2, 3]),
         AvPair::TargetName("HTTP/collector".into()),
@@ -47,7 +47,7 @@ fn ntlmv2(version: Option<Version>, mic: Option<[u8; 16]>) -> Authenticate {
         lm_response: vec![0; 24],
         response: NtResponse::V2(V2Response {
             proof: [3; 16],
-            temp: V2Response::temp(5, [6; 8], &pairs),
+            temp: V2Response::temp(FileTime::new(5), [6; 8], &pairs),
             pairs,
         }),
         domain: "Domain".into(),
@@ -79,7 +79,7 @@ fn messages_of_windows_survive_byte_for_byte() {
     assert_eq!(challenge.target_name, "WIN-G0F9BDLFGLG");
     assert_eq!(
         challenge.target_info.timestamp(),
-        Some(0x01d6_0422_f86a_3e6f)
+        Some(FileTime::new(0x01d6_0422_f86a_3e6f))
     );
     assert_eq!(challenge.emit(), bytes);
 

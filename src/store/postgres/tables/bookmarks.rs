@@ -128,7 +128,7 @@ pub(super) fn write(rows: &[Write], stamp: Stamp) -> Vec<Statement> {
         texts(&|row| row.aside.as_ref().map(|(bookmark, _)| bookmark.to_xml())),
         texts(&|row| row.aside.as_ref().map(|(_, reason)| reason.clone())),
         texts(&|row| row.network.map(|network| network.to_string())),
-        Value::Int(to_sql(stamp.wall)),
+        Value::Int(to_sql(stamp.wall.get())),
         Value::Int(to_sql(stamp.ran)),
     ]);
     let mut statements = vec![statement(WRITE, values)];

@@ -2,6 +2,7 @@
 
 use super::super::request::{Row, Rows, Statement, Unexpected, Value};
 use super::{from_sql, statement, to_sql};
+use crate::base::clock::UnixSeconds;
 use crate::hosts::{Host, Inquiry, Key, Met, Peer};
 
 const RELAYS: &str = "\
@@ -27,7 +28,7 @@ pub(super) fn meet(relay: &str, inquiry: &Inquiry) -> Vec<Statement> {
         Value::Text(key.machine.clone()),
         Value::Text(after.clone()),
         Value::Text(relay.to_owned()),
-        Value::Int(to_sql(inquiry.since)),
+        Value::Int(to_sql(inquiry.since.get())),
         Value::Int(i64::try_from(inquiry.count).unwrap_or(i64::MAX)),
     ];
     vec![
@@ -44,14 +45,14 @@ pub(super) fn met(inquiry: &Inquiry, rows: &Rows, damaged: &mut u64) -> Result<M
     let is_full = inquiry.count > 0 && hosts.len() >= inquiry.count;
     let last = hosts.last().filter(|_| is_full).map(place).transpose()?;
     let mut met = Met {
-        now: from_sql(now.first().ok_or(Unexpected)?.int(0)?),
+        now: UnixSeconds::new(from_sql(now.first().ok_or(Unexpected)?.int(0)?)),
         last,
         ..Met::default()
     };
     for row in relays {
         met.relays.push(Peer {
             name: row.text(0)?.unwrap_or_default().to_owned(),
-            started: from_sql(row.int(1)?),
+            started: UnixSeconds::new(from_sql(row.int(1)?)),
             is_stopped: row.bool(2)?,
             age: from_sql(row.int(3)?),
         });

@@ -3,6 +3,7 @@
 
 use super::super::request::{Rows, Statement, Unexpected, Value};
 use super::{SCHEMA_VERSION, from_sql, statement, to_sql};
+use crate::base::clock::UnixSeconds;
 use crate::hosts::{Changes, Key, Pulse, Saved};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,7 +69,10 @@ pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
         let keys: Vec<_> = changes.hosts.iter().map(Key::of).collect();
         let mut values = vec![relay()];
         values.extend(columns(keys.iter()));
-        let seen = changes.hosts.iter().map(|host| to_sql(host.last_seen));
+        let seen = changes
+            .hosts
+            .iter()
+            .map(|host| to_sql(host.last_seen.get()));
         values.push(Value::Ints(seen.collect()));
         values.push(documents(&changes.hosts));
         statements.push(statement(PUT, values));
@@ -93,7 +97,7 @@ pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
     } = changes.pulse;
     let pulse = vec![
         relay(),
-        Value::Int(to_sql(started)),
+        Value::Int(to_sql(started.get())),
         Value::Bool(is_stopped),
     ];
     statements.push(statement(BEAT, pulse));
@@ -144,8 +148,8 @@ pub(super) fn loaded(rows: &Rows, damaged: &mut u64) -> Result<Saved, Unexpected
         ..Pulse::default()
     };
     if let Some(row) = relay.first() {
-        pulse.started = from_sql(row.int(0)?);
-        pulse.written = from_sql(row.int(1)?);
+        pulse.started = UnixSeconds::new(from_sql(row.int(0)?));
+        pulse.written = UnixSeconds::new(from_sql(row.int(1)?));
         pulse.is_stopped = row.bool(2)?;
     }
     Ok(Saved {
