@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::time::{Duration, SystemTime};
 use wecrelay::base::visible::{is_invisible, visible};
 use wecrelay::cli::{LogFormat, Verbosity};
 use wecrelay::output::own_log::OwnLog;

@@ -6,13 +6,14 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use logger::Logger;
 use wecrelay::cli::{Command, Options, RelayOptions, Verbosity};
 use wecrelay::commands::{self, Failure};
 use wecrelay::config::file::{self, Arguments};
 use wecrelay::config::{self, Config, Environment};
 use wecrelay::output::own_log::OwnLog;
 use wecrelay::system::systemd;
+
+use logger::Logger;
 
 fn main() -> ExitCode {
     let (options, arguments) = match Arguments::parse(std::env::args_os().collect()) {

@@ -22,6 +22,12 @@ const LONGEST_FILE: usize = 500;
 /// The one file that may hold `unsafe`: system calls without a safe wrapper.
 const UNSAFE: &str = "system/sys.rs";
 
+/// Rooms whose imports have yet to be put in order.
+const UNORDERED: &[&str] = &[
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src/collector"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src/hosts"),
+];
+
 /// A room of the house: a folder of `src`, or a file beside them.
 struct Room {
     name: &'static str,
@@ -411,6 +417,44 @@ fn files_fit_into_the_head() {
     }
 }
 
+/// `std`, then outside crates, then our own, then what is exported again; a blank line between.
+#[test]
+fn imports_stand_in_one_order() {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut paths,
+        );
+    }
+    let wrong: Vec<_> = paths
+        .iter()
+        .filter(|path| !UNORDERED.iter().any(|room| path.starts_with(room)))
+        .filter(|path| !is_ordered(&fs::read_to_string(path).unwrap()))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "not in the order std, crates, own, re-exports: {wrong:#?}"
+    );
+}
+
+#[test]
+fn the_order_of_imports_is_found_in_all_their_forms() {
+    let right = "//! Doc.\n\nmod a;\n\nuse std::fmt;\n\nuse log::{\n    info,\n};\n\n\
+                 use crate::base;\nuse a::A;\n\npub use a::B;\n\nfn f() {}\n";
+    assert!(is_ordered(right));
+    assert!(is_ordered("fn f() {}\n"));
+    for (from, to) in [
+        ("use std::fmt;\n\nuse log", "use std::fmt;\nuse log"),
+        ("use a::A;\n", "use a::A;\nuse uuid::Uuid;\n"),
+        ("use a::A;\n", "use a::A;\n\nuse super::b;\n"),
+        ("fn f()", "use std::io;\n\nfn f()"),
+    ] {
+        assert!(right.contains(from));
+        assert!(!is_ordered(&right.replace(from, to)), "{to}");
+    }
+}
+
 #[test]
 fn imports_are_found_in_all_their_forms() {
     let file = |name: &str, text: &str| File::new(name, text);
@@ -705,6 +749,46 @@ fn without_comment(line: &str) -> &str {
         }
         _ => line,
     }
+}
+
+/// Whether the imports of a file stand in the order of their blocks, each block for itself.
+fn is_ordered(text: &str) -> bool {
+    let modules: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'))
+        .collect();
+    let (mut last, mut before) = (None, "");
+    for line in text.lines() {
+        let (is_export, path) = match line.split_once("use ") {
+            Some(("", path)) => (false, path),
+            Some((export, path)) if export.starts_with("pub") && export.ends_with(' ') => {
+                (true, path)
+            }
+            _ => {
+                before = line;
+                continue;
+            }
+        };
+        let root = path.split([':', ';', ' ']).next().unwrap_or_default();
+        let block = match root {
+            _ if is_export => 3,
+            "std" => 0,
+            "crate" | "super" | "self" => 2,
+            root if modules.contains(root) => 2,
+            _ => 1,
+        };
+        let is_apart = before.is_empty();
+        let is_right = match last {
+            None => true,
+            Some(last) if last == block => !is_apart,
+            Some(last) => last < block && is_apart,
+        };
+        if !is_right {
+            return false;
+        }
+        (last, before) = (Some(block), line);
+    }
+    true
 }
 
 /// All files of `src` but those of tests.

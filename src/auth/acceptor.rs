@@ -1,7 +1,7 @@
 //! The exchange of headers on one connection.
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::alphabet;

@@ -66,8 +66,9 @@ pub(super) fn challenge(realm: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
 
     fn parse(bytes: &[u8]) -> Result<(String, String), &'static str> {
         Claim::parse(&STANDARD.encode(bytes)).map(|claim| (claim.name, claim.password.to_string()))

@@ -1,13 +1,14 @@
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::base::clock::FileTime;
 use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::initiator::{self, Client, ClientAccount, ExpectChallenge, Nonces};
 use crate::protocol::ntlm::{Reason, Session};
 use crate::protocol::spnego::{Mechanism, NegState, NegTokenInit, NegTokenResp, Token};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use std::time::{Duration, SystemTime};
 
 // A null session between two Windows machines.
 const NEGOTIATE: &str = "Negotiate TlRMTVNTUAABAAAAt4II4gAAAAAAAAAAAAAAAAAAAAAKALpHAAAADw==";

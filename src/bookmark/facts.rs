@@ -1,7 +1,8 @@
 //! What the guard needs to know of the batch that a bookmark came with.
 
-use crate::base::clock::FileTime;
 use std::collections::BTreeMap;
+
+use crate::base::clock::FileTime;
 
 /// What the guard needs to know of the batch that a bookmark came with.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,8 @@
 //! The time of an event as a number that can be compared.
 
-use crate::base::clock::FileTime;
 use std::ops::RangeInclusive;
+
+use crate::base::clock::FileTime;
 
 /// The moment of `TimeCreated/@SystemTime`. `None` where it is not `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
 ///

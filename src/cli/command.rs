@@ -3,11 +3,12 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+use clap::{Args, Subcommand};
+
 use super::{
     CaOptions, CheckOptions, DoctorOptions, HealthOptions, HostsOptions, SetupOptions, ShellKind,
     StoreOptions, WindowsOptions,
 };
-use clap::{Args, Subcommand};
 
 /// What people do around the relay.
 #[derive(Clone, Debug, Subcommand)]

@@ -1,7 +1,8 @@
 //! How much is logged, and in which form.
 
-use super::LogFormat;
 use clap::{ArgAction, Args};
+
+use super::LogFormat;
 
 /// How much is logged.
 #[derive(Args, Clone, Copy, Debug, Default)]

@@ -6,6 +6,11 @@
 
 mod response;
 
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::base::clock::FileTime;
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::ContentType;
@@ -13,10 +18,7 @@ use crate::protocol::http::multipart::{self, Mechanism, Style};
 use crate::protocol::ntlm::initiator::{self, Client, ExpectChallenge, Nonces};
 use crate::protocol::ntlm::{self, Session as Security};
 use crate::protocol::sldc;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use response::Response;
-use std::fmt;
 
 /// Why a session cannot go on.
 #[derive(Debug)]

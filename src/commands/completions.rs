@@ -1,9 +1,11 @@
 //! `wecrelay completions`: what a shell needs to complete our command line.
 
-use crate::cli::{CompletionsOptions, Options, ShellKind};
+use std::io::{self, Write};
+
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
-use std::io::{self, Write};
+
+use crate::cli::{CompletionsOptions, Options, ShellKind};
 
 /// Prints the script for the shell.
 ///

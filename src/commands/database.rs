@@ -1,14 +1,16 @@
 //! The database of `--store`: its files are read, and the first connection is made.
 
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
 use crate::commands::{Failure, USAGE};
 use crate::files::secret;
 use crate::server::{Database, MakeClient};
 use crate::store::postgres::{self, Client, Place, Settings, TlsMode, passfile};
 use crate::tls::{self, DatabaseFiles, DatabaseTls};
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Why the database cannot be used.
 #[derive(Debug)]

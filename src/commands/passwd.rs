@@ -5,9 +5,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use zeroize::Zeroizing;
 
-pub use crate::cli::PasswdOptions as Options;
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::accounts::{self, Account};
+
+pub use crate::cli::PasswdOptions as Options;
 
 /// Longest password taken, in UTF-16 units: Windows takes no more.
 pub const MAX_PASSWORD_UNITS: usize = 256;

@@ -4,7 +4,15 @@
 mod answers;
 mod offers;
 
-pub use answers::too_large;
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use zeroize::Zeroizing;
 
 use crate::auth;
 use crate::collector::Settings;
@@ -29,14 +37,8 @@ use crate::store::sqlite::Sqlite;
 use crate::syslog::Sender;
 use crate::system::privileges;
 use crate::tls;
-use std::cell::RefCell;
-use std::fmt;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::{Duration, SystemTime};
-use zeroize::Zeroizing;
+
+pub use answers::too_large;
 
 /// How long a source may be silent beyond its longest heartbeat interval.
 const IDLE_MARGIN: Duration = Duration::from_secs(3600);

@@ -1,5 +1,7 @@
 //! One request: authenticate, unseal, decompress, decode; and its answer sealed.
 
+use std::rc::Rc;
+
 use super::{Connection, Established, Event, Form, Message, Phase, Refusal, RefusalKind, Rules};
 use crate::auth::{self, Step, Verdict};
 use crate::base::clock::Now;
@@ -7,7 +9,6 @@ use crate::base::wire::{self, Charset};
 use crate::protocol::http::multipart::{self, Style};
 use crate::protocol::http::{ContentType, Method, Request, Response};
 use crate::protocol::sldc;
-use std::rc::Rc;
 
 /// Failed authentications that one connection may have.
 const ATTEMPTS: u8 = 3;

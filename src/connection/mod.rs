@@ -12,7 +12,9 @@ mod proxied;
 mod refusal;
 mod timing;
 
-pub use refusal::{Refusal, RefusalKind};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext};
 use crate::base::clock::Now;
@@ -21,9 +23,8 @@ use crate::protocol::http::multipart::Style;
 use crate::protocol::http::request::{Decoder, Progress};
 use crate::protocol::http::{self, Request, Response};
 use crate::protocol::ntlm::Question;
-use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+
+pub use refusal::{Refusal, RefusalKind};
 
 /// Bounds on what one connection may cost.
 #[derive(Clone, Copy, Debug)]

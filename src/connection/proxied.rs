@@ -1,10 +1,11 @@
 //! A connection that comes through a load balancer.
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use super::{Connection, Event, Limits, Phase, Refusal, RefusalKind};
 use crate::base::clock::Now;
 use crate::protocol::proxy;
-use std::net::IpAddr;
-use std::time::Instant;
 
 /// Fewer bytes may be the start of a request too.
 const TELLING: usize = 6;

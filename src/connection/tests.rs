@@ -1,5 +1,8 @@
 //! A connection alone; what it does within the collector is tested there.
 
+use std::net::Ipv4Addr;
+use std::time::UNIX_EPOCH;
+
 use super::*;
 use crate::auth::Verdict;
 use crate::base::wire::{self, Charset};
@@ -10,8 +13,6 @@ use crate::protocol::kerberos::wrap;
 use crate::protocol::ntlm::initiator::{Client, Nonces};
 use crate::protocol::ntlm::{self, Accounts};
 use crate::protocol::sldc;
-use std::net::Ipv4Addr;
-use std::time::UNIX_EPOCH;
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 

@@ -1,10 +1,11 @@
 //! How long a connection waits for what.
 
+use std::time::{Duration, Instant};
+
 use super::{Connection, Event, Form, Limits, Phase, Refusal, RefusalKind, Rules};
 use crate::auth::Verdict;
 use crate::base::clock::Now;
 use crate::protocol::http::request::Progress;
-use std::time::{Duration, Instant};
 
 /// How long the last answer may take to be read before the connection is cut.
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);

@@ -15,10 +15,11 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
-use crate::base::wire::trim;
-use crate::base::xml::{self, Limits};
 use std::borrow::Cow;
 use std::fmt;
+
+use crate::base::wire::trim;
+use crate::base::xml::{self, Limits};
 
 pub use repair::{FORBIDDEN, and_forbidden};
 

@@ -1,11 +1,13 @@
 //! The file of `?login=` of an output: the user on its first line, the password on its second.
 
-use crate::files::secret;
-use crate::protocol::kafka::Login;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
 use zeroize::Zeroizing;
+
+use crate::files::secret;
+use crate::protocol::kafka::Login;
 
 /// Why there is no login in a file.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! Files with what outputs make themselves known by to their receivers.
 
-use crate::files::secret;
-use crate::output::Settings;
-use crate::protocol::otlp::headers;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
 use zeroize::Zeroizing;
+
+use crate::files::secret;
+use crate::output::Settings;
+use crate::protocol::otlp::headers;
 
 /// Which output cannot have its secret, and why.
 #[derive(Debug)]

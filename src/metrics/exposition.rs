@@ -1,7 +1,8 @@
 //! What is counted, as Prometheus reads it (OpenMetrics text format 1.0.0).
 
-use super::{Counters, Latency, OutputFacts};
-use crate::base::clock::UnixSeconds;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet,
@@ -10,8 +11,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use std::fmt;
-use std::time::{Duration, SystemTime};
+
+use super::{Counters, Latency, OutputFacts};
+use crate::base::clock::UnixSeconds;
 
 /// The media type of [`Snapshot::expose`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

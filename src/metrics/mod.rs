@@ -3,13 +3,14 @@
 mod exposition;
 mod facts;
 
-pub use exposition::{CONTENT_TYPE, ProcessFacts, Snapshot};
-pub use facts::{OutputFacts, RefusedFacts};
-
-use crate::connection::RefusalKind;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use crate::connection::RefusalKind;
+
+pub use exposition::{CONTENT_TYPE, ProcessFacts, Snapshot};
+pub use facts::{OutputFacts, RefusedFacts};
 
 /// Counters since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The relay's own log between the logger, which puts messages in, and the event loop,
 //! which takes them to the outputs.
 
-use crate::syslog::{Line, Severity};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::syslog::{Line, Severity};
 
 /// Messages that may wait for the loop; a turn takes them all.
 const MOST: usize = 1000;
@@ -59,8 +60,9 @@ impl OwnLog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::UNIX_EPOCH;
+
+    use super::*;
 
     fn line(text: &str) -> Line {
         Line {

@@ -25,11 +25,12 @@ mod entry;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{BatchId, Frames, Left, Position};
-
-use entry::{Entry, Standing};
 use std::collections::VecDeque;
 use std::rc::Rc;
+
+use entry::{Entry, Standing};
+
+pub use entry::{BatchId, Frames, Left, Position};
 
 /// The bounded queue of one output, sans-IO.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! What becomes of messages that the receiver does not take: tried again, then by
 //! `refused=` of the output handed back to their host, dropped, or kept in a file.
 
+use std::time::Instant;
+
 use super::suspects::{News, Strike, Suspects};
 use crate::base::clock::Now;
 use crate::output::Refused;
 use crate::output::queue::{BatchId, Position, Queue};
 use crate::record;
-use std::time::Instant;
 
 /// The refused messages of one output.
 #[derive(Debug)]

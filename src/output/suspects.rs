@@ -4,14 +4,15 @@
 //! One is *refused for good* after [`STRIKES`]. Strikes belong to the text of a message, so
 //! that the repeat of its host goes on where the last batch ended.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant, SystemTime};
+
 use super::dial::LONGEST_PAUSE;
 use crate::base::clock::Now;
 use crate::output::queue::Position;
 use crate::record;
 use crate::syslog::EventName;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant, SystemTime};
 
 /// How often a message is tried before it counts as refused for good: a receiver may
 /// have a bad moment.

@@ -12,6 +12,10 @@ mod partition;
 mod sasl;
 mod wire;
 
+use std::fmt;
+
+use crate::base::visible::visible;
+
 pub use batch::{
     BATCH_OVERHEAD, Batch, Place, ProducerId, RECORD_OVERHEAD, push_record, record_header,
     record_parts,
@@ -25,9 +29,6 @@ pub use messages::{
 };
 pub use partition::partition_of;
 pub use sasl::{Login, Mechanism, Sasl};
-
-use crate::base::visible::visible;
-use std::fmt;
 
 /// Largest answer that is taken, in bytes: the metadata of a topic with some hundred thousand
 /// partitions fits.

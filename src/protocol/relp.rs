@@ -26,12 +26,13 @@ mod frame;
 mod tests;
 mod window;
 
-pub use frame::{DATA_MAX, Frame, REPLY_MAX, parse};
-
-use frame::{Reply, emit};
 use std::fmt;
 use std::time::Instant;
+
+use frame::{Reply, emit};
 use window::Window;
+
+pub use frame::{DATA_MAX, Frame, REPLY_MAX, parse};
 
 /// Messages that may be without an answer at the same time, as in librelp.
 pub const WINDOW: usize = 128;

@@ -4,8 +4,6 @@
 //! standard addresses the history by absolute position; here the output itself
 //! is the history, and a position is turned into a distance back from its end.
 
-use std::fmt;
-
 mod bits;
 mod encode;
 mod output;
@@ -14,9 +12,12 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use bits::Bits;
-pub use encode::encode;
 use output::Output;
+
+pub use encode::encode;
 
 /// Size of the history in bytes (ECMA-321); positions wrap at it.
 const HISTORY: usize = 1024;

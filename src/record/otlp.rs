@@ -11,14 +11,15 @@
 //!
 //! Names under `winlog.` are those of Elastic's Winlogbeat where it has the field.
 
+use std::collections::HashMap;
+use std::time::SystemTime;
+
 use crate::event::{Event, Malformed, Pair};
 use crate::protocol::otlp::{
     BODY, OBSERVED_TIME, RECORD_ATTRIBUTES, SEVERITY_NUMBER, SEVERITY_TEXT, TIME, push_array,
     push_attribute, push_number, wire, wrap_text,
 };
 use crate::syslog::{self, Line, Mapping, Origin, Sender, Severity, Style, Uid};
-use std::collections::HashMap;
-use std::time::SystemTime;
 
 /// Values up to which names are compared with each other; hashed beyond.
 const FEW: usize = 48;

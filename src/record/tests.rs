@@ -1,9 +1,10 @@
-use super::*;
-use crate::event;
-use crate::protocol::otlp::wire::{Fields, Value};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::event;
+use crate::protocol::otlp::wire::{Fields, Value};
 
 const XML: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
     <Provider Name='Prov' Guid='{a}'/><EventID>4624</EventID><Level>2</Level>\

@@ -3,6 +3,12 @@
 
 mod line;
 
+use std::io::{self, ErrorKind};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
 use super::lanes::{Lanes, Replies, spawn};
 use crate::base::clock::UnixSeconds;
 use crate::hosts::{self, Inquiry, Peer, Saved};
@@ -10,11 +16,6 @@ use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, table
 use crate::store::{Answer, Condition, Done, Job, Ticket};
 use crate::tls::DatabaseTls;
 use line::Line;
-use std::io::{self, ErrorKind};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 /// How often hosts that have changed are stored: a row each.
 pub(super) const SAVE_EVERY: Duration = Duration::from_secs(60);

@@ -1,8 +1,9 @@
 //! How the loop comes to its end: first balancers have time to notice, then what is in flight
 //! is finished, within bounds.
 
-use crate::base::clock::Now;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// Time for batches in flight.
 const FINISH: Duration = Duration::from_secs(10);

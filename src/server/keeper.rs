@@ -3,17 +3,19 @@
 //! What changes something is done in order by one thread; what is only read, by another one,
 //! so that it need not wait for a disk.
 
-use super::Server;
-use super::database::Database;
-use super::lanes::{Jobs, Lanes, Replies, spawn};
-use crate::base::clock::Now;
-use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
-use mio::Waker;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use mio::Waker;
+
+use super::Server;
+use super::database::Database;
+use super::lanes::{Jobs, Lanes, Replies, spawn};
+use crate::base::clock::Now;
+use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 
 /// Writes after which is looked whether there is much to tidy up.
 const TIDY_EVERY: u32 = 16;

@@ -1,11 +1,13 @@
 //! The ways between the loop and the threads of the store: jobs there, answers back.
 
-use crate::store::{Answer, Job, Ticket};
-use mio::Waker;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
+
+use mio::Waker;
+
+use crate::store::{Answer, Job, Ticket};
 
 pub(super) type Jobs = Sender<(Ticket, Job)>;
 

@@ -17,11 +17,14 @@ mod signals;
 mod sources;
 mod status;
 
-pub use database::{Database, MakeClient};
-pub use keeper::{Local, Opened, Reader};
-pub use ntlm_helpers::{HelperError, probe as probe_helper};
-pub use sources::listener::{Listener, bind, try_bind};
-pub use status::bind_status;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, io};
+
+use mio::{Events, Poll, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook_mio::v1_0::Signals;
+use zeroize::Zeroizing;
 
 use crate::auth::ntlm_helper;
 use crate::base::clock::Now;
@@ -35,20 +38,19 @@ use crate::system::systemd::Notifier;
 use crate::tls::{self, Connector};
 use ending::Ending;
 use keeper::Keeper;
-use mio::{Events, Poll, Token, Waker};
 use ntlm_helpers::{HELPERS, Helpers};
 use outputs::brokers::Brokers;
 use outputs::socket::OutputSocket;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook_mio::v1_0::Signals;
 use sources::Sources;
 use sources::accepting::{Reserve, Trouble};
 use status::Status;
 use status::routes::Watched;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
-use std::{fmt, io};
-use zeroize::Zeroizing;
+
+pub use database::{Database, MakeClient};
+pub use keeper::{Local, Opened, Reader};
+pub use ntlm_helpers::{HelperError, probe as probe_helper};
+pub use sources::listener::{Listener, bind, try_bind};
+pub use status::bind_status;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);

@@ -1,11 +1,12 @@
 //! What the loop does when it gets a signal: read files anew, stop.
 
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGXFSZ};
+
 use crate::base::clock::Now;
 use crate::server::ending::Step;
 use crate::server::outputs::socket::OutputSocket;
 use crate::server::{Reloaded, Server};
 use crate::tls;
-use signal_hook::consts::{SIGHUP, SIGTERM, SIGXFSZ};
 
 impl Server {
     pub(super) fn handle_signals(&mut self, now: Now) {

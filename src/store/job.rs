@@ -1,10 +1,11 @@
 //! What is asked of a store, and what it answers: owned by nobody, so that a store may be on
 //! a thread of its own, or on another machine.
 
+use std::net::IpAddr;
+
 use super::{Change, Condition, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::hosts::{Changes, Inquiry, Met, Saved};
-use std::net::IpAddr;
 
 /// Rows that one write is tried again without, since they cannot be written. More than that,
 /// the disk is bad.

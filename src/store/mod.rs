@@ -17,16 +17,16 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::base::clock::UnixSeconds;
+use crate::bookmark::{Bookmark, Key, Stored};
+use crate::hosts::{Changes, Saved};
+
 pub use self::condition::Condition;
 pub use self::job::{Answer, Done, Found, Job, Lookup, Ticket, Write, Wrote, perform};
 pub use self::memory::Memory;
 pub use self::room::{
     OF_ALL, OF_IDENTITY, OF_NETWORK, Owner, Room, Usage, WITHOUT_EVENTS, network,
 };
-
-use crate::base::clock::UnixSeconds;
-use crate::bookmark::{Bookmark, Key, Stored};
-use crate::hosts::{Changes, Saved};
 
 /// Keeps bookmarks; one transaction a turn.
 pub trait Store {

@@ -9,10 +9,6 @@ mod known;
 mod salvage;
 mod schema;
 
-pub use beside::{Checkpoints, Reader};
-pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
-pub use known::{Known, known};
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +23,10 @@ use bookmarks::Read;
 use damage::Damage;
 use files::{Files, Missing, private_file};
 use schema::{check_version, version};
+
+pub use beside::{Checkpoints, Reader};
+pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
+pub use known::{Known, known};
 
 /// How long to wait for another program that holds the database. The loop
 /// stands still meanwhile, so it is short: a failed turn can be tried again.

@@ -208,7 +208,7 @@ fn what_a_version_0_1_kept_is_there_and_begins_to_age_now() {
         (saved.hosts.len(), saved.hosts[0].ran, saved.pulse.ran),
         (1, 0, 0)
     );
-    assert_eq!(saved.pulse.written, 1_772_000_000);
+    assert_eq!(saved.pulse.written.get(), 1_772_000_000);
     let usage = store.usage().unwrap();
     assert_eq!(usage.len(), 2);
     assert!(

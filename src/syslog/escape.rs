@@ -1,8 +1,7 @@
 //! Escapes for values of structured data and for `MSG`.
 
-use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
-
 use super::{ControlCharacters, Escape, Style};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
 
 /// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes.
 pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {

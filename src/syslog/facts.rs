@@ -1,10 +1,9 @@
 //! What `event@` holds: facts of the event and of its source, under their names.
 
-use crate::event::{self, Event};
-
 use super::Origin;
 use super::message::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
 use super::names::Numbered;
+use crate::event::{self, Event};
 
 /// Names of ours in `event@`: an event cannot bring one of them itself.
 const NAMES: [&str; 38] = [

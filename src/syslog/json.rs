@@ -11,14 +11,13 @@
 
 use std::collections::HashMap;
 
-use crate::base::lanes::{ByteClass, Lanes, Mask};
-use crate::event::{Event, Pair};
-
 use super::cut::fair_length;
 use super::escape::{Form, Piece, code, may_be_control, measure, piece, push_escaped};
 use super::facts::{RECEPTION, facts};
 use super::message::{Message, push_address};
 use super::{ControlCharacters, push_number};
+use crate::base::lanes::{ByteClass, Lanes, Mask};
+use crate::event::{Event, Pair};
 
 /// Most bytes for the names of what is not whole, and their part of the room.
 const MAX_NAMES: usize = 2000;

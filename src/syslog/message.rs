@@ -8,10 +8,9 @@ use std::time::SystemTime;
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use super::{Mapping, Origin, Severity, Style, push_number};
 use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
 use crate::event::{Event, Malformed};
-
-use super::{Mapping, Origin, Severity, Style, push_number};
 
 /// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
 pub(super) const MAX_HOSTNAME: usize = 255;

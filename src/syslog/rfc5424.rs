@@ -1,8 +1,5 @@
 //! The one writer of messages: header, structured data, `MSG` (RFC 5424 6).
 
-use crate::base::lanes::push_short;
-use crate::event::{Event, Malformed, Pair};
-
 use super::cut::MIN_LENGTH;
 use super::escape::push_value;
 use super::message::{Marks, Message, Uid, facts, push_address};
@@ -10,6 +7,8 @@ use super::names::{Numbered, Seen, are_one, push_name};
 use super::{
     Header, Mapping, Origin, StructuredData, Style, Written, limits, plain, timestamp, truncate,
 };
+use crate::base::lanes::push_short;
+use crate::event::{Event, Malformed, Pair};
 
 /// Appends one SYSLOG-MSG, without framing.
 ///

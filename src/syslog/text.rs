@@ -1,9 +1,8 @@
 //! `MSG` as text for people.
 
-use crate::event::Event;
-
 use super::Style;
 use super::escape::{push_line, push_text};
+use crate::event::Event;
 
 /// The message that the source rendered, unless it is blank.
 pub(super) fn rendered<'e>(event: &'e Event<'_>) -> Option<&'e str> {

@@ -8,12 +8,11 @@
 
 use memchr::memchr2;
 
+use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
+use super::{ControlCharacters, Escape, Style};
 use crate::base::lanes::{ByteClass, Lanes, Mask, find};
 use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
-
-use super::escape::{Form, Piece, may_be_control, piece, push_escaped, push_text};
-use super::{ControlCharacters, Escape, Style};
 
 /// Appends `xml`, which must be well-formed to keep its meaning.
 pub(super) fn push(out: &mut Vec<u8>, xml: &str, style: &Style) {

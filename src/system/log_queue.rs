@@ -181,8 +181,9 @@ impl Write for LogQueue {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use super::*;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use super::*;
 
     /// A reader that takes a line only when it is asked to.
     struct Slow(SyncSender<Vec<u8>>);

@@ -1,13 +1,14 @@
 //! System calls for which no safe crate has a wrapper; the only unsafe code.
 #![allow(unsafe_code)]
 
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::ssl::{SslContextBuilder, SslContextRef};
 use openssl::x509::{X509, X509StoreContextRef};
 use openssl_sys::{SSL_CTX, X509_STORE_CTX, X509_up_ref};
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Bytes written to a TCP socket that its peer's TCP has not acknowledged
 /// (`SIOCOUTQ`, tcp(7)).
@@ -181,11 +182,13 @@ unsafe extern "C" {
     reason = "a test may panic and has sockets"
 )]
 mod tests {
-    use super::*;
-    use mio::{Events, Interest, Poll, Token};
     use std::io::{Read, Write};
     use std::os::fd::AsFd;
     use std::time::Duration;
+
+    use mio::{Events, Interest, Poll, Token};
+
+    use super::*;
 
     #[test]
     fn an_event_tells_what_the_peer_has_acknowledged() {

@@ -1,13 +1,14 @@
 //! What systemd gives and wants: sockets that it has bound, and word of how we are
 //! (sd_listen_fds(3), sd_notify(3)). Without systemd all of it does nothing.
 
-use crate::base::clock::Now;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+
+use crate::base::clock::Now;
 
 /// A socket that was bound for us.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! What a finished handshake tells of the client.
 
-use super::{refusal, site};
-use crate::auth::Secured;
+use std::time::SystemTime;
+
 use openssl::ssl::SslRef;
 use openssl::x509::X509;
-use std::time::SystemTime;
+
+use super::{refusal, site};
+use crate::auth::Secured;
 
 /// What a finished handshake tells of the client, also where it took up a session of an
 /// earlier one: then the certificate of that one is judged as of `now`.

@@ -1,13 +1,15 @@
 //! Who issues client certificates, and which of these let their hosts in.
 
-use super::revocation::{Revocation, Verdict as Listed};
-use super::validity::{self, Validity};
-use super::{Error, Files, outward, pem};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509PurposeId, X509Ref};
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+
+use super::revocation::{Revocation, Verdict as Listed};
+use super::validity::{self, Validity};
+use super::{Error, Files, outward, pem};
 
 /// Who issues client certificates, and which of these are revoked.
 pub(super) struct Clients {

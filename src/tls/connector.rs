@@ -1,17 +1,19 @@
 //! TLS towards receivers (RFC 5425): the handshake, records, and which of the written
 //! bytes the receiver's TCP has acknowledged.
 
-use crate::output::Tls;
-use crate::system::sys;
-use crate::tls::explain::explain;
-use crate::tls::fault::Fault;
-use mio::net::TcpStream;
-use openssl::ssl::{HandshakeError, MidHandshakeSslStream, SslConnector, SslStream};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use openssl::ssl::{HandshakeError, MidHandshakeSslStream, SslConnector, SslStream};
+
+use crate::output::Tls;
+use crate::system::sys;
+use crate::tls::explain::explain;
+use crate::tls::fault::Fault;
 
 /// Most bytes in one TLS record (RFC 8446 5.1): one is written at a time.
 const RECORD: usize = 16 * 1024;

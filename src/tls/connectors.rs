@@ -1,9 +1,10 @@
 //! How outputs are secured: authorities, our certificate, our key.
 
+use std::fmt;
+
 use crate::output::{Settings, Tls};
 use crate::tls::connector::Connector;
 use crate::tls::{Error, outward};
-use std::fmt;
 
 /// Which output cannot be secured, and why.
 #[derive(Debug)]

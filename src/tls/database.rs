@@ -1,10 +1,12 @@
 //! TLS towards the database that relays share.
 
-use super::fault::Fault;
-use super::{Error, end_point, outward};
-use openssl::ssl::{SslConnector, SslStream, SslVerifyMode};
 use std::io::{Read, Write};
 use std::path::PathBuf;
+
+use openssl::ssl::{SslConnector, SslStream, SslVerifyMode};
+
+use super::fault::Fault;
+use super::{Error, end_point, outward};
 
 /// Whom we trust there, and who we are.
 #[derive(Clone, Debug, Default)]

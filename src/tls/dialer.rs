@@ -1,14 +1,16 @@
 //! Our side as a host: what `wecrelay send` connects with.
 
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use openssl::pkcs12::Pkcs12;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslStream};
+use zeroize::Zeroizing;
+
 use super::fault::{Fault, Kind};
 use super::{Error, end_point, outward, pem};
 use crate::auth;
 use crate::files::secret;
-use openssl::pkcs12::Pkcs12;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslStream};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Who a host is, and whom it trusts.
 #[derive(Clone, Debug, Default)]

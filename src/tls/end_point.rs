@@ -1,12 +1,13 @@
 //! `tls-server-end-point` (RFC 5929 4.1): what a certificate gives to channel bindings.
 
-use super::list::{elements, sequence};
 use der::asn1::ObjectIdentifier;
 use der::{Tag, TagNumber, Tagged};
 use openssl::asn1::Asn1Object;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::X509Ref;
+
+use super::list::{elements, sequence};
 
 /// The hash of the certificate by the algorithm of its signature, SHA-256 where that is MD5
 /// or SHA-1. None where it has no hash of its own, as Ed25519: then it is not defined.

@@ -1,12 +1,14 @@
 //! What a certificate says of itself, for people and for commands.
 
-use super::{Error, names, pem, validity};
+use std::path::Path;
+use std::time::SystemTime;
+
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKeyRef, Public};
 use openssl::x509::{X509ExtendedKeyUsage, X509Ref};
-use std::path::Path;
-use std::time::SystemTime;
+
+use super::{Error, names, pem, validity};
 
 /// What a certificate says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Why TLS failed, by the codes of OpenSSL and of the alert.
 
+use std::fmt;
+use std::io;
+
 use openssl::error::ErrorStack;
 use openssl::ssl::{self, ErrorCode, HandshakeError};
 use openssl::x509::X509VerifyResult;
-use std::fmt;
-use std::io;
 
 /// `ERR_LIB_SSL`: whose reasons the constants below are (`openssl/sslerr.h`).
 const LIBRARY: i32 = 20;

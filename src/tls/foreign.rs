@@ -1,10 +1,11 @@
 //! What a file holds that is not what a flag asks for, and how to convert it.
 
+use std::path::Path;
+
 use openssl::pkcs7::Pkcs7;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::x509::{X509, X509Crl, X509Req};
-use std::path::Path;
 
 /// Labels of PEM blocks (RFC 7468), and what to say of them.
 const BLOCKS: [(&str, &str); 6] = [

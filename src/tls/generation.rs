@@ -6,13 +6,9 @@
 //! all that is in one. Tickets would need keys to be kept and changed, and OpenSSL parses
 //! the client's certificate anew for each ticket that it gives or takes.
 
-use super::clients::Clients;
-use super::site::{self, Site};
-use super::verdicts::Verdicts;
-use super::verification::Verification;
-use super::{Error, end_point, pem, refusal};
-use crate::auth;
-use crate::system::sys;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
@@ -21,8 +17,14 @@ use openssl::ssl::{
     select_next_proto,
 };
 use openssl::x509::X509;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+
+use super::clients::Clients;
+use super::site::{self, Site};
+use super::verdicts::Verdicts;
+use super::verification::Verification;
+use super::{Error, end_point, pem, refusal};
+use crate::auth;
+use crate::system::sys;
 
 /// Longest life of a generation, and so of a session, however often it is renewed.
 const LIFE: Duration = Duration::from_secs(12 * 3600);

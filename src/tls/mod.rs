@@ -30,6 +30,18 @@ mod verdicts;
 mod verification;
 mod weakness;
 
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::Ssl;
+
+use clients::Clients;
+use generation::{Generation, Pair, Parts};
+use validity::Validity;
+
 pub use client::client;
 pub use connector::Connector;
 pub use connectors::{OutputError, connectors};
@@ -42,16 +54,6 @@ pub use openssl::ssl::SslStream;
 pub use pem::lists_in;
 pub use refusal::failure;
 pub use weakness::weaknesses;
-
-use clients::Clients;
-use generation::{Generation, Pair, Parts};
-use openssl::error::ErrorStack;
-use openssl::ssl::Ssl;
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::SystemTime;
-use validity::Validity;
 
 /// The files that TLS needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

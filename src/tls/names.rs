@@ -1,10 +1,12 @@
 //! Whom certificates name.
 
-use crate::auth::Certificate;
+use std::net::IpAddr;
+
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::{X509NameRef, X509Ref};
-use std::net::IpAddr;
+
+use crate::auth::Certificate;
 
 /// Whom a certificate names that was verified; its chain begins with it.
 ///

@@ -1,11 +1,13 @@
 //! Our side where we begin TLS: whom we trust, and who we are.
 
-use super::{Error, pem};
+use std::path::Path;
+
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
-use std::path::Path;
+
+use super::{Error, pem};
 
 /// A file, and the flag or parameter that names it.
 pub(super) type Named<'a> = (&'static str, &'a Path);

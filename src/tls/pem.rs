@@ -1,12 +1,14 @@
 //! Certificates, keys and revocation lists from PEM files.
 
-use super::{Error, foreign};
-use crate::files::secret;
+use std::path::Path;
+
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, PKeyRef, Private};
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::{X509, X509Crl};
-use std::path::Path;
+
+use super::{Error, foreign};
+use crate::files::secret;
 
 const LIST_BEGIN: &str = "-----BEGIN X509 CRL-----";
 const LIST_END: &str = "-----END X509 CRL-----";

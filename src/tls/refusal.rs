@@ -1,15 +1,17 @@
 //! Why a handshake failed, and what to do about it.
 
-use super::fault::{Fault, Kind};
-use super::revocation::Verdict as Listed;
-use super::verdicts::Verdict;
-use super::{names, validity};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::SystemTime;
+
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
 use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::SystemTime;
+
+use super::fault::{Fault, Kind};
+use super::revocation::Verdict as Listed;
+use super::verdicts::Verdict;
+use super::{names, validity};
 
 /// What a handshake notes of the certificate that it judged: of one that was refused nothing
 /// else is left after it.

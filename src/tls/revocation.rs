@@ -3,11 +3,13 @@
 //! OpenSSL's own check ends at the first trusted certificate, takes lists that apply only
 //! in part, and does not tell which list is at fault; so chains are checked here.
 
-use super::list::{self, Kind, Scope};
-use super::{Error, names, pem, validity};
-use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref};
+
+use super::list::{self, Kind, Scope};
+use super::{Error, names, pem, validity};
 
 /// Most certificates of a chain: as many as OpenSSL takes.
 const LONGEST_CHAIN: usize = 100;

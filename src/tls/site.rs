@@ -1,11 +1,13 @@
 //! What belongs to a context, so that its handshakes find it.
 
-use super::clients::Clients;
-use super::verdicts::Verdicts;
+use std::sync::{Arc, OnceLock};
+
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{SslContext, SslContextBuilder, SslRef};
-use std::sync::{Arc, OnceLock};
+
+use super::clients::Clients;
+use super::verdicts::Verdicts;
 
 /// What the handshakes of a context need beside it.
 pub(super) struct Site {

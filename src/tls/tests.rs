@@ -6,7 +6,8 @@
     reason = "a test may panic and has files"
 )]
 
-use super::*;
+use std::time::Duration;
+
 use log::Level;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -20,7 +21,8 @@ use openssl::rsa::Rsa;
 use openssl::stack::Stack;
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
-use std::time::Duration;
+
+use super::*;
 
 const DAY: u64 = 86_400;
 /// 2026-01-01.

@@ -1,11 +1,13 @@
 //! Until when certificates and revocation lists may be used.
 
-use super::{Error, names};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
 use log::Level;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::x509::{X509, X509Crl};
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+
+use super::{Error, names};
 
 /// When the end is near enough to be told.
 const NOTICE: Duration = Duration::from_secs(30 * 86_400);

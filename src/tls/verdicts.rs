@@ -2,13 +2,15 @@
 //! handshake found is true of the next one, too, for as long as nothing that it rested on
 //! can have changed.
 
-use super::{names, validity};
-use crate::auth::Certificate;
-use openssl::hash::MessageDigest;
-use openssl::x509::X509Ref;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
+
+use openssl::hash::MessageDigest;
+use openssl::x509::X509Ref;
+
+use super::{names, validity};
+use crate::auth::Certificate;
 
 /// Most certificates that are remembered, each with about 300 bytes. When there are more, the
 /// next generation begins.

@@ -1,14 +1,16 @@
 //! How a handshake judges the certificate of a client.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
+
 use super::clients::Clients;
 use super::names;
 use super::refusal::{self, Note};
 use super::site::{self, Site};
 use super::verdicts::{Verdict, Verdicts};
 use crate::system::sys::Judge;
-use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
-use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Judges the certificate of a client: as it was judged before in this generation, else by
 /// OpenSSL, and last by the revocation lists.

@@ -1,10 +1,12 @@
 //! What makes a certificate useless that OpenSSL reads without a word, or refuses in words
 //! that name no file.
 
-use super::{Error, Files, end_point, facts, names, pem};
+use std::path::Path;
+
 use openssl::pkey::Id;
 use openssl::x509::X509;
-use std::path::Path;
+
+use super::{Error, Files, end_point, facts, names, pem};
 
 /// Fewest bits of an RSA key that OpenSSL and Windows take.
 const RSA_BITS: u32 = 2048;

@@ -14,6 +14,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
+
 use uuid::Uuid;
 use wecrelay::auth::Policy;
 use wecrelay::base::clock::Now;

@@ -1,12 +1,13 @@
 //! The balancers of docs/high-availability.md, as they stand there, before two relays: hosts
 //! keep their addresses, and go on at the second when the first is down.
 
-use crate::support::{
-    Process, Relay, Source, TempDir, free_port, lines_of, numbered_event, wait_for,
-};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+
+use crate::support::{
+    Process, Relay, Source, TempDir, free_port, lines_of, numbered_event, wait_for,
+};
 
 /// Where a host sits.
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);

@@ -5,8 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{Relay, TempDir, run, wait_for};
 use rustix::process::Signal;
+
+use crate::support::{Relay, TempDir, run, wait_for};
 
 const COLLECTOR: &str = "collector.example.com";
 

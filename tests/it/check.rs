@@ -4,13 +4,14 @@
 // Here, as a target of its own would take long to link.
 mod doctor;
 
-use crate::support::{
-    Authority, Issued, Kdc, Relay, Rsyslog, StreamSink, TempDir, Use, free_port, run, send_samples,
-};
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+
+use crate::support::{
+    Authority, Issued, Kdc, Relay, Rsyslog, StreamSink, TempDir, Use, free_port, run, send_samples,
+};
 
 fn subscription(sddl: &str) -> String {
     format!(

@@ -1,8 +1,9 @@
 //! `wecrelay doctor` on hosts: what they say themselves, who is refused, who is silent.
 
-use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+
+use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const FORWARDER: &str = "Microsoft-Windows-Forwarding/Operational";
 

@@ -1,10 +1,5 @@
 //! How a relay leaves while others take its hosts: SIGTERM, `/readyz`, one port for several.
 
-use crate::support::{
-    Haproxy, Ledger, Player, Postgres, Random, Receiver, Relay, Tally, TempDir, numbered_event,
-    run, wait_for, wait_for_all, wait_for_long,
-};
-use rustix::process::Signal;
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::Path;
@@ -13,6 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::{
+    Haproxy, Ledger, Player, Postgres, Random, Receiver, Relay, Tally, TempDir, numbered_event,
+    run, wait_for, wait_for_all, wait_for_long,
+};
 
 const MACHINE: &str = "ws-07.example.test";
 

@@ -1,11 +1,13 @@
 //! Relays that share a store, as those who watch see them: which relay has seen a host last,
 //! counts that add up, relays that are gone.
 
-use crate::support::{Postgres, Relay, Source, TempDir, numbered_event, run, wait_for};
-use rustix::process::Signal;
-use serde_json::Value;
 use std::thread;
 use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Postgres, Relay, Source, TempDir, numbered_event, run, wait_for};
 
 const MACHINE: &str = "ws-07.example.test";
 

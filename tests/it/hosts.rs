@@ -1,11 +1,13 @@
 //! `wecrelay hosts` beside a relay that runs, and after it.
 
-use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
-use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
 

@@ -1,10 +1,11 @@
 //! Requests that no Windows source would send, over raw sockets: each is answered
 //! or the connection closed, and the relay still serves the next one.
 
-use crate::support::{PATIENCE, Relay, Reply, TempDir, numbered_file, read_reply, send};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
+
+use crate::support::{PATIENCE, Relay, Reply, TempDir, numbered_file, read_reply, send};
 
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 

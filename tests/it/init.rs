@@ -1,8 +1,9 @@
 //! `wecrelay init`: what it writes is a configuration that the relay starts with, and that a
 //! host forwards to.
 
-use crate::support::{Process, StreamSink, TempDir, free_port, run};
 use std::process::{Command, Output, Stdio};
+
+use crate::support::{Process, StreamSink, TempDir, free_port, run};
 
 /// Exit code, standard output, standard error.
 fn init(arguments: &[&str]) -> (i32, String, String) {

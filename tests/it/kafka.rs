@@ -1,14 +1,16 @@
 //! To Kafka: a real broker (tansu), and librdkafka's mock cluster for what one broker in
 //! memory cannot show. Every event arrives, and those of a host in order.
 
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
 use crate::support::{
     Authority, Haproxy, KafkaReader, KafkaRecord, LineEnds, MockCluster, Offer, Proxy, Record,
     Relay, Source, Tansu, TempDir, assert_samples, free_port, numbered_event, parse_line, samples,
     send_samples, wait_for,
 };
-use rustix::process::Signal;
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 const MACHINE: &str = "ws-07.example.test";
 const BATCH: usize = 10;

@@ -1,10 +1,12 @@
 //! Kerberos against MIT's KDC and curl: who has a ticket for us gets in, and nobody else;
 //! each refusal says in one line what to do.
 
-use crate::support::{Clock, Issued, Kdc, Relay, SERVICE, TempDir, Use, read_reply, run};
 use std::io::Write;
 use std::net::TcpStream;
+
 use wecrelay::protocol::kerberos::keytab::Keytab;
+
+use crate::support::{Clock, Issued, Kdc, Relay, SERVICE, TempDir, Use, read_reply, run};
 
 const ENUMERATE: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
     xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" \

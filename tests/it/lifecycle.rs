@@ -1,16 +1,18 @@
 //! The relay as a process: signals, its state folder, what the system has run out
 //! of, and many hosts at once.
 
-use crate::support::{
-    Offer, Relay, Source, StreamSink, TempDir, lines_of, numbered_event, read_reply, run,
-    send_samples, wait_for,
-};
-use rustix::process::{Resource, Signal};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Barrier};
+
+use rustix::process::{Resource, Signal};
+
+use crate::support::{
+    Offer, Relay, Source, StreamSink, TempDir, lines_of, numbered_event, read_reply, run,
+    send_samples, wait_for,
+};
 
 const MACHINE: &str = "ws-07.example.test";
 

@@ -1,8 +1,6 @@
 //! The log on standard error: whoever does not read it stops nothing, and who reads it
 //! finds the time in it.
 
-use crate::support::{Source, TempDir, free_port, numbered_event, wait_for};
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,6 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Source, TempDir, free_port, numbered_event, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
 

@@ -1,15 +1,17 @@
 //! `--metrics`: what Prometheus scrapes, and health that means something; and nobody who
 //! watches can slow the relay.
 
-use crate::support::{
-    PATIENCE, Prometheus, Relay, StreamSink, TempDir, free_port, promtool, run, send_samples,
-    wait_for,
-};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{
+    PATIENCE, Prometheus, Relay, StreamSink, TempDir, free_port, promtool, run, send_samples,
+    wait_for,
+};
 
 struct Watched {
     relay: Relay,

@@ -1,10 +1,12 @@
 //! Accounts that a helper verifies: Samba's own `ntlm_auth`, which knows one password here
 //! instead of asking a domain; and programs that do what it should not.
 
-use crate::support::{Line, Relay, TempDir, lines_of, run, wait_for};
-use rustix::process::Signal;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use rustix::process::Signal;
+
+use crate::support::{Line, Relay, TempDir, lines_of, run, wait_for};
 
 const PASSWORD: &str = "Correct-Horse-7";
 /// Knows this password of every account, and asks nobody.

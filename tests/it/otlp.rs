@@ -1,13 +1,15 @@
 //! OTLP/HTTP towards a real collector and a receiver that reads by opentelemetry-proto:
 //! every event with its values, nothing that was acknowledged lost, refusals found.
 
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+use serde_json::json;
+
 use crate::support::{
     Authority, LineEnds, Offer, OtlpReceiver, Relay, Rotel, Server, Source, TempDir,
     numbered_event, run, send_samples, wait_for,
 };
-use rustix::process::Signal;
-use serde_json::json;
-use std::os::unix::fs::PermissionsExt;
 
 const MACHINE: &str = "ws-07.example.test";
 const BATCHES: usize = 60;

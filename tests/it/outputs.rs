@@ -1,12 +1,14 @@
 //! Every kind of output, and outputs that fail: a source sends, receivers of our
 //! own come late, stall, and die. What the relay acknowledged must have arrived.
 
+use std::collections::BTreeSet;
+
+use rustix::process::Signal;
+
 use crate::support::{
     DatagramSink, Line, LineEnds, Offer, Record, Relay, Source, StreamSink, TempDir,
     assert_samples, free_port, lines_of, numbered_event, samples, send_samples, wait_for,
 };
-use rustix::process::Signal;
-use std::collections::BTreeSet;
 
 const MACHINE: &str = "ws-07.example.test";
 

@@ -1,12 +1,14 @@
 //! Hosts that come with a password in each request, played by the real curl and
 //! openssl (`scripts/peers` installs them).
 
-use crate::support::{Issued, PATIENCE, Process, Relay, Reply, TempDir, Use, read_reply, run};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+
 use wecrelay::auth::Algorithm;
 use wecrelay::files::accounts;
+
+use crate::support::{Issued, PATIENCE, Process, Relay, Reply, TempDir, Use, read_reply, run};
 
 const COLLECTOR: &str = "collector.example.com";
 const REALM: &str = "Event collector";

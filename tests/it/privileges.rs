@@ -1,7 +1,8 @@
 //! `--user` and `--group`: root binds the port and is root no more, also not in its groups.
 
-use crate::support::{Relay, TempDir, run, send_samples};
 use std::os::unix::fs::MetadataExt;
+
+use crate::support::{Relay, TempDir, run, send_samples};
 
 fn ids(relay: &Relay, name: &str) -> Vec<u32> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", relay.process.pid())).unwrap();

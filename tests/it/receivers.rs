@@ -2,14 +2,15 @@
 //! Memory stays bounded, hosts keep their events and are told so in time, and all
 //! goes on by itself afterwards.
 
-use crate::support::{
-    Authority, Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, Rsyslog, StreamSink,
-    SyslogNg, Talk, Tally, TempDir, free_port, numbered_event, run, wait_for, wait_for_all,
-};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::support::{
+    Authority, Fault, Ledger, Plan, Player, Proxy, Random, Receiver, Relay, Rsyslog, StreamSink,
+    SyslogNg, Talk, Tally, TempDir, free_port, numbered_event, run, wait_for, wait_for_all,
+};
 
 /// How long the played hosts wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(8);

@@ -1,10 +1,6 @@
 //! `?refused=`: what becomes of an event that a RELP receiver does not take, over real
 //! sockets, with rsyslog where that can refuse one.
 
-use crate::support::{
-    Relay, RelpSink, Rsyslog, Source, TempDir, Verdict, lines_of, numbered_event, parse_line,
-    wait_for,
-};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -12,6 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use crate::support::{
+    Relay, RelpSink, Rsyslog, Source, TempDir, Verdict, lines_of, numbered_event, parse_line,
+    wait_for,
+};
 
 /// The event that is not taken.
 const POISON: usize = 666_666;

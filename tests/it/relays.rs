@@ -1,13 +1,14 @@
 //! Several relays with one state: hosts go to any of them, relays and the database are killed,
 //! and nothing that was acknowledged is lost.
 
-use crate::support::{
-    Haproxy, Ledger, Player, Postgres, Random, Receiver, Relay, Tally, TempDir, wait_for_long,
-};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crate::support::{
+    Haproxy, Ledger, Player, Postgres, Random, Receiver, Relay, Tally, TempDir, wait_for_long,
+};
 
 const RELAYS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -1,11 +1,12 @@
 //! RELP towards a real rsyslogd, plain and over TLS: every event arrives once, and
 //! nothing that was acknowledged is lost whoever is killed.
 
+use std::io::Read;
+use std::net::TcpListener;
+
 use crate::support::{
     Authority, LineEnds, Offer, Relay, Rsyslog, Source, TempDir, numbered_event, wait_for,
 };
-use std::io::Read;
-use std::net::TcpListener;
 
 const MACHINE: &str = "ws-07.example.test";
 const BATCHES: usize = 60;

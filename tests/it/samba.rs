@@ -3,13 +3,15 @@
 //!
 //! `scripts/test-samba` makes the domain and runs these tests in it.
 
-use crate::support::{Relay, TempDir};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
 use uuid::Uuid;
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
+
+use crate::support::{Relay, TempDir};
 
 const EVENT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
     <Provider Name='P'/><EventID>1</EventID><TimeCreated SystemTime='2026-01-02T03:04:05Z'/>\

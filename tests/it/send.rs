@@ -1,9 +1,10 @@
 //! `wecrelay send` against the relay: accounts, compressed bodies, many hosts.
 
-use crate::support::{Issued, Line, Relay, TempDir, Use, lines_of, numbered_file};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+
+use crate::support::{Issued, Line, Relay, TempDir, Use, lines_of, numbered_file};
 
 const PASSWORD: &str = "correct horse";
 

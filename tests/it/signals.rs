@@ -1,11 +1,6 @@
 //! SIGHUP takes new files as a whole or not at all; SIGTERM finishes what is in
 //! flight, within bounds.
 
-use crate::support::{
-    Ledger, Offer, Player, Random, Receiver, Relay, StreamSink, Tally, TempDir, numbered_event,
-    wait_for,
-};
-use rustix::process::Signal;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -13,6 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::{
+    Ledger, Offer, Player, Random, Receiver, Relay, StreamSink, Tally, TempDir, numbered_event,
+    wait_for,
+};
 
 const MACHINE: &str = "ws-07.example.test";
 /// What the log (-v) says of a batch that has come.

@@ -1,12 +1,14 @@
 //! What systemd gives and wants: sockets that it has bound, word of the start, a reload
 //! and the end, and signs of life for its watchdog.
 
-use crate::support::{PATIENCE, Process, TempDir, run};
-use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{PATIENCE, Process, TempDir, run};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
 

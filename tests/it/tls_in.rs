@@ -1,14 +1,16 @@
 //! Hosts that come over HTTPS: whose certificate lets them in, whose does not, and
 //! what the relay says of it.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+
 use crate::support::{
     Haproxy, Issued, Relay, Reply, Source, TempDir, Use, connect_from, lines_of, numbered_event,
     read_reply, run, wait_for,
 };
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
 
 const COLLECTOR: &str = "collector.example.com";
 

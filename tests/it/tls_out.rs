@@ -1,15 +1,17 @@
 //! TLS towards receivers: real servers get every event once, a wrong certificate at
 //! either end lets nothing through, and the log says once what to do.
 
-use crate::support::{
-    Authority, KeyForm, LineEnds, Offer, Pair, Relay, Rsyslog, Source, SyslogNg, TempDir,
-    numbered_event, run, wait_for,
-};
-use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use std::io::Read;
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+
+use crate::support::{
+    Authority, KeyForm, LineEnds, Offer, Pair, Relay, Rsyslog, Source, SyslogNg, TempDir,
+    numbered_event, run, wait_for,
+};
 
 const LOG: &str = "log.example.test";
 const RELAY: &str = "relay.example.test";

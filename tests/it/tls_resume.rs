@@ -1,11 +1,13 @@
 //! TLS sessions that a host takes up again, by `openssl s_client`: what one is worth, and when
 //! it is worth nothing any more.
 
-use crate::support::{Clock, Issued, Relay, TempDir, Use, wait_for};
-use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+
+use crate::support::{Clock, Issued, Relay, TempDir, Use, wait_for};
 
 const COLLECTOR: &str = "collector.example.com";
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];

@@ -6,10 +6,11 @@
 
 mod kerberos_messages;
 
-use base64::Engine;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use base64::Engine;
+use serde_json::Value;
 use wecrelay::base::wire::Charset;
 use wecrelay::protocol::http::{ContentType, multipart};
 use wecrelay::protocol::kerberos::crypto::{self as kerberos_crypto, usage};

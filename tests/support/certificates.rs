@@ -1,6 +1,8 @@
 //! Certificates for tests: authorities and what they sign, as PEM files.
 
-use super::TempDir;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -10,8 +12,8 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, KeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
-use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
+
+use super::TempDir;
 
 /// An authority with a folder for what it signs.
 pub(crate) struct Authority {

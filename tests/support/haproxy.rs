@@ -1,10 +1,11 @@
 //! A real HAProxy that passes TCP on to the relay.
 
-use super::{Pair, Process, TempDir, free_port, wait_for};
 use std::fmt::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+
+use super::{Pair, Process, TempDir, free_port, wait_for};
 
 const PROGRAM: &str = "/usr/sbin/haproxy";
 

@@ -1,13 +1,15 @@
 //! Kafka: a real broker, tansu with its storage in memory; librdkafka's mock cluster; and a
 //! reader of a topic, librdkafka's, too. `scripts/peers` installs them.
 
-use super::{Process, free_port, wait_for};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Process, free_port, wait_for};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/kafka");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kafka_peer.py");

@@ -1,9 +1,10 @@
 //! A Kerberos realm for a test: MIT's KDC on loopback, all its files in one folder.
 
-use super::{Process, TempDir, free_port, wait_for};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use super::{Process, TempDir, free_port, wait_for};
 
 const REALM: &str = "EXAMPLE.TEST";
 /// The service that curl asks for when it connects to `localhost`.

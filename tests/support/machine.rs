@@ -1,8 +1,9 @@
 //! The relay's machine: its wall clock, and the file system of its state.
 
-use super::TempDir;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use super::TempDir;
 
 /// The wall clock of one process, by libfaketime: what it reads jumps, the machine's
 /// own clock stays. Time that only elapses (`CLOCK_MONOTONIC`) is left alone, as it is

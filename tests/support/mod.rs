@@ -35,6 +35,13 @@ mod sinks;
 mod source;
 mod tally;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use haproxy::Haproxy;
 pub(crate) use hard::{Hard, MICROSECONDS, hard_events};
@@ -60,12 +67,6 @@ pub(crate) use samples::{
 pub(crate) use sinks::{DatagramSink, StreamSink, lines_of, small_listener};
 pub(crate) use source::{Offer, Reply, Source, read_reply};
 pub(crate) use tally::{Receiver, Tally, wait_for_all};
-
-use socket2::{Domain, SockAddr, Socket, Type};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 /// How long a test waits for something that normally takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

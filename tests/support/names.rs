@@ -1,13 +1,14 @@
 //! The name server of one process: it knows no name that ends in `.invalid`, and says
 //! nothing about others.
 
-use super::TempDir;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use super::TempDir;
 
 /// How often its thread looks whether the test is over.
 const TICK: Duration = Duration::from_millis(100);

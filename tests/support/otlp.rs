@@ -1,11 +1,13 @@
 //! Receivers of OTLP/HTTP logs: one that reads by opentelemetry-proto, and rotel, a real
 //! collector, which hands on to the first.
 
-use super::{Authority, Pair, Process, Server, TempDir, free_port, wait_for};
-use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{Authority, Pair, Process, Server, TempDir, free_port, wait_for};
 
 /// Where `scripts/peers` puts both.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/otlp");

@@ -1,15 +1,17 @@
 //! Real syslog servers, each with its own configuration in a temporary folder.
 //! They write what their own parsers made of each message as a line of JSON.
 
-use super::{
-    Authority, Line, LineEnds, Pair, Process, Relay, TempDir, assert_samples, free_port,
-    numbered_file, samples, send, send_samples, wait_for,
-};
-use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+
+use serde_json::{Map, Value};
+
+use super::{
+    Authority, Line, LineEnds, Pair, Process, Relay, TempDir, assert_samples, free_port,
+    numbered_file, samples, send, send_samples, wait_for,
+};
 
 /// How each record starts, as no value in it does.
 const START: &str = "{\"hostname\":\"";

@@ -1,6 +1,7 @@
 //! A throw-away authority and what it issues.
 
-use super::TempDir;
+use std::process::Command;
+
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -9,7 +10,8 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
-use std::process::Command;
+
+use super::TempDir;
 
 /// A certificate and its key.
 #[derive(Clone)]

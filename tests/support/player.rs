@@ -1,19 +1,21 @@
 //! Windows hosts that keep a ledger: each speaks through the library's own source,
 //! knows what was acknowledged, and never gives up.
 
-use super::source::{Reply, read_reply};
-use super::{Issued, Random};
-use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use uuid::Uuid;
 use wecrelay::base::wire::{self, Charset};
 use wecrelay::client::{Endpoint, Session};
 use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
 use wecrelay::protocol::sldc;
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
+
+use super::source::{Reply, read_reply};
+use super::{Issued, Random};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
 /// Whom hosts over https expect: the name in the relay's certificate.

@@ -1,10 +1,11 @@
 //! A real PostgreSQL, and a real pgbouncer before it.
 
-use super::{Pair, Process, TempDir, free_port, wait_for};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use super::{Pair, Process, TempDir, free_port, wait_for};
 
 /// The account of relays, and its password.
 pub(crate) const USER: &str = "wecrelay";

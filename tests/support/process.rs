@@ -1,12 +1,13 @@
 //! A child process that never outlives its test.
 
-use super::{PATIENCE, wait_for};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::{PATIENCE, wait_for};
 
 /// How long the pipes of a process that has ended are read.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,10 +1,12 @@
 //! A real Prometheus with the rules of `contrib`, which scrapes one relay.
 
-use super::{Process, TempDir, free_port, wait_for};
-use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Process, TempDir, free_port, wait_for};
 
 /// The server, and the port of its API.
 pub(crate) struct Prometheus {

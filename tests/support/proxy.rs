@@ -1,7 +1,6 @@
 //! A TCP proxy that breaks what it carries: between sources and relay, or between
 //! relay and receiver.
 
-use super::Random;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use super::Random;
 
 /// How often a thread of the proxy looks up from its socket.
 const TICK: Duration = Duration::from_millis(5);

@@ -1,10 +1,12 @@
 //! The binary under test.
 
-use super::{Clock, NameServer, PATIENCE, Process, Source, TempDir};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+use super::{Clock, NameServer, PATIENCE, Process, Source, TempDir};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
 /// The file that `wecrelay send` sends in these tests.

@@ -1,6 +1,5 @@
 //! Receivers of our own: they take frames apart exactly, stall, and die.
 
-use super::{Line, read_line, wait_for};
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -8,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::{Line, read_line, wait_for};
 
 /// How often the threads of a sink look whether they should stop.
 const TICK: Duration = Duration::from_millis(5);

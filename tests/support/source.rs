@@ -2,11 +2,13 @@
 //! test runs with `--allow-unencrypted`). It knows which batches were
 //! acknowledged, which `wecrelay send` keeps to itself.
 
-use super::{PATIENCE, connect_from};
-use hmac::{Hmac, KeyInit, Mac};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+
+use super::{PATIENCE, connect_from};
 
 const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
 const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman";

@@ -1,10 +1,6 @@
 //! What has arrived, from whom, in which order; and a receiver that keeps count,
 //! dies, stalls and refuses.
 
-use super::player::host_number;
-use super::sinks::{find_frame, small_listener};
-use super::{Pair, Record, parse_line, wait_for};
-use openssl::ssl::{HandshakeError, SslAcceptor, SslFiletype, SslMethod, SslStream};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use openssl::ssl::{HandshakeError, SslAcceptor, SslFiletype, SslMethod, SslStream};
+
+use super::player::host_number;
+use super::sinks::{find_frame, small_listener};
+use super::{Pair, Record, parse_line, wait_for};
 
 const TICK: Duration = Duration::from_millis(5);
 /// What a receiver's socket holds at most, and loses when the receiver dies.

@@ -1,9 +1,11 @@
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::auth::digest::Quality;
 use crate::auth::nonces::LIFETIME;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use std::time::Duration;
 
 const BODY: &[u8] = b"events";
 

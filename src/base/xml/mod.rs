@@ -19,10 +19,9 @@ use std::fmt;
 use crate::base::wire::trim;
 
 pub use forbidden::replace_forbidden;
+pub(crate) use gate::walk_tag;
 pub use outline::Outline;
 pub use roxmltree::{Attribute, Document, Error as Syntax, Node, StringStorage};
-
-pub(crate) use gate::walk_tag;
 
 /// How much markup a text may have.
 #[derive(Clone, Copy, Debug)]

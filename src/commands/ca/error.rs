@@ -1,11 +1,12 @@
 //! Why the authority did not do what it was asked.
 
-use crate::commands::{Failure, RUNNING, USAGE};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use openssl::error::ErrorStack;
+
+use crate::commands::{Failure, RUNNING, USAGE};
 
 /// Why the authority did not do what it was asked.
 #[derive(Debug)]

@@ -19,11 +19,11 @@ mod windows;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-pub use error::Error;
-
 use crate::cli::CaCommand;
-pub use crate::cli::CaOptions as Options;
 use authority_folder::AuthorityFolder;
+
+pub use crate::cli::CaOptions as Options;
+pub use error::Error;
 
 /// Does what was asked for, and prints what was made and what to do with it.
 ///

@@ -1,9 +1,10 @@
 //! Which hosts are asked for.
 
-use crate::cli::HostsOptions;
-use crate::hosts::{Host, Moment, Refusal};
 use std::collections::HashSet;
 use std::net::IpAddr;
+
+use crate::cli::HostsOptions;
+use crate::hosts::{Host, Moment, Refusal};
 
 /// What the flags leave.
 pub(super) struct Filter<'a> {

@@ -152,8 +152,9 @@ fn question_and_answer(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::{Args, FromArgMatches};
+
+    use super::*;
 
     fn options(arguments: &[&str]) -> SetupOptions {
         let command = SetupOptions::augment_args(clap::Command::new("init"));

@@ -1,11 +1,13 @@
 //! Questions that `doctor` asks of this machine, and of what listens on a port.
 
-use crate::system::resolver;
-use crate::system::sys;
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+
+use crate::system::resolver;
+use crate::system::sys;
 
 /// How long a listener may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,9 @@
 //! Asks brokers as the relay does, without a message: versions, the user, the topic.
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant, SystemTime};
+
 use super::{Line, Way, connect, open, took, try_each};
 use crate::base::clock::Now;
 use crate::output::Dial;
@@ -7,9 +11,6 @@ use crate::output::Settings;
 use crate::output::kafka::{self, Connection, Context, Reply};
 use crate::protocol::kafka::{Api, Metadata};
 use crate::tls::connector::Connector;
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
-use std::time::{Duration, Instant, SystemTime};
 
 /// Leaders that are connected to.
 const LEADERS: usize = 16;

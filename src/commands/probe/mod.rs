@@ -7,6 +7,16 @@ mod otlp;
 mod speaks;
 mod tls_probe;
 
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use crate::base::visible::visible;
 use crate::output::{Dial, Step};
 use crate::output::{Settings, Target};
@@ -15,14 +25,6 @@ use crate::syslog::framing::Framing;
 use crate::system::resolver;
 use crate::tls::connector::{Connector, Progress, Secured};
 use speaks::Speaks;
-use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// How long a receiver may take to refuse our certificate after a TLS 1.3 handshake.
 const SETTLING: Duration = Duration::from_secs(1);

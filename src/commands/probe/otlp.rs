@@ -1,12 +1,14 @@
 //! Whether a receiver takes logs by OTLP/HTTP: an export without a record says so.
 
+use std::io::ErrorKind;
+use std::time::{Instant, SystemTime};
+
+use zeroize::Zeroizing;
+
 use super::{Line, took};
 use crate::output::Target;
 use crate::protocol::http::answer::{Answer, Decoder};
 use crate::protocol::otlp::export::{Verdict, judge};
-use std::io::ErrorKind;
-use std::time::{Instant, SystemTime};
-use zeroize::Zeroizing;
 
 /// Sends an export without a record, and says what comes of it.
 pub(super) fn export(

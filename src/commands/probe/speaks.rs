@@ -118,9 +118,10 @@ fn ask(address: SocketAddr, time: Duration, question: &[u8]) -> Option<Said> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::TcpListener;
     use std::thread;
+
+    use super::*;
 
     /// What is found where a server answers the first bytes of each connection so; `None`
     /// closes it, an empty answer waits.

@@ -1,8 +1,9 @@
 //! From address to address, with real sockets: where a name would lead.
 
-use super::*;
 use std::net::TcpListener;
 use std::thread;
+
+use super::*;
 
 /// A server that answers the first bytes of each connection so; an empty answer is none.
 fn server(answer: &'static [u8]) -> SocketAddr {

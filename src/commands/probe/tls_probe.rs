@@ -1,10 +1,12 @@
 //! A handshake that only looks: which TLS, and whose certificate, trusted or not.
 
-use crate::output::Tls;
-use crate::tls::Facts;
+use std::net::TcpStream;
+
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
-use std::net::TcpStream;
+
+use crate::output::Tls;
+use crate::tls::Facts;
 
 /// What is to be seen; nothing where the handshake fails, as the relay's own then tells why.
 pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {

@@ -1,12 +1,13 @@
 //! The subscriptions that are offered, and what is to be said of them.
 
+use std::collections::BTreeMap;
+
 use super::{Error, wall};
 use crate::config::Config;
 use crate::files::subscriptions;
 use crate::hosts;
 use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use crate::windows::query;
-use std::collections::BTreeMap;
 
 pub(super) fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error> {
     let loaded =

@@ -1,5 +1,10 @@
 //! The account that `send` logs on with. Its password never stands on the command line.
 
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal};
+
+use zeroize::Zeroizing;
+
 use super::Error;
 use crate::cli::SendOptions;
 use crate::commands::passwd;
@@ -7,9 +12,6 @@ use crate::files::accounts::Account;
 use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::initiator::ClientAccount;
 use crate::tls::HostFiles;
-use std::fs::File;
-use std::io::{self, BufReader, IsTerminal};
-use zeroize::Zeroizing;
 
 /// The account of `--user`, with the password of `--password-file`, or asked for on
 /// the terminal, or from the first line of standard input.

@@ -1,14 +1,16 @@
 //! One host that delivers to one subscription, a batch at a time.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
 use super::Error;
 use super::events::{Bookmarks, Supply};
 use super::host::{Connection, Host};
 use crate::commands::words::plain;
 use crate::protocol::wsman;
 use crate::protocol::wsman::source::Offered;
-use std::thread;
-use std::time::{Duration, Instant};
-use uuid::Uuid;
 
 /// How often a batch is tried before it is given up.
 const TRIES: u32 = 10;

@@ -1,14 +1,15 @@
 //! Why nothing, or not everything, was acknowledged.
 
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
 use crate::client;
 use crate::commands::passwd;
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::accounts;
 use crate::protocol::wsman;
 use crate::tls;
-use std::fmt;
-use std::io;
-use std::path::PathBuf;
 
 /// Why nothing, or not everything, was acknowledged.
 #[derive(Debug)]

@@ -4,11 +4,12 @@
     reason = "a command: it has files and a clock"
 )]
 
-use super::Error;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use super::Error;
 
 /// Samples, with `{time}`, `{record}` and `{computer}` to be filled in.
 const SAMPLES: &str = include_str!("samples.xml");

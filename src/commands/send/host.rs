@@ -1,5 +1,15 @@
 //! A played host and its connections.
 
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
 use super::Error;
 use crate::client::{Endpoint, Reply, Session};
 use crate::protocol::ntlm::initiator::{Client, ClientAccount, Nonces};
@@ -7,14 +17,6 @@ use crate::protocol::wsman;
 use crate::protocol::wsman::source::{Offered, Sender};
 use crate::system::resolver;
 use crate::tls::{Dialer, SslStream};
-use rand::rngs::{StdRng, SysRng};
-use rand::{Rng, SeedableRng};
-use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::time::Duration;
-use uuid::Uuid;
 
 /// How long an answer is waited for: what we ask the collector to keep to.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -14,7 +14,10 @@ mod error;
 mod events;
 mod host;
 
-pub use error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::cli::SendOptions;
 use crate::client::Endpoint;
@@ -24,10 +27,8 @@ use crate::tls::Dialer;
 use delivery::Delivery;
 use events::{Stock, Supply};
 use host::{Host, Manner, Secure};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+
+pub use error::Error;
 
 /// Threads at most; hosts of one thread take turns.
 const THREADS: usize = 16;

@@ -12,8 +12,9 @@ use std::path::Path;
 
 use crate::cli::{HostKind, WindowsForm, WindowsOptions};
 use crate::config::Config;
-pub use error::Error;
 use target::{Facts, Target};
+
+pub use error::Error;
 
 /// Functions of the scripts: the policy, and the right to read logs.
 pub(super) const POLICY: &str = include_str!("parts/policy.ps1");

@@ -1,7 +1,8 @@
 #![expect(clippy::disallowed_methods, reason = "the tests write files")]
 
-use super::*;
 use std::fs;
+
+use super::*;
 
 /// NT hash of "password".
 const PASSWORD: &str = "8846f7eaee8fb117ad06bdd830b7586c";

@@ -15,12 +15,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::protocol::wsman::Subscription;
+use crate::windows::sddl;
+
 pub use encoding::Undecodable;
 pub use foreign::Foreign;
 pub use parse::{Parsed, parse};
-
-use crate::protocol::wsman::Subscription;
-use crate::windows::sddl;
 
 /// Largest file, in bytes: a source takes no subscription over 512,000, and a
 /// mistaken path must not fill the memory.

@@ -5,9 +5,8 @@ mod event_query;
 
 use std::borrow::Cow;
 
-use crate::base::xml::{Node, trimmed_text as text_of};
-
 use super::{Error, Foreign};
+use crate::base::xml::{Node, trimmed_text as text_of};
 use crate::protocol::wsman::subscribe::EVENT_LOG;
 use crate::protocol::wsman::text::trim;
 use crate::protocol::wsman::xml::Skeleton;

@@ -1,8 +1,10 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use parse::MAX_NAME;
+
 use super::*;
 use crate::protocol::wsman::ContentFormat;
 use crate::protocol::wsman::subscribe::MAX_ENVELOPE_SIZE;
-use parse::MAX_NAME;
-use std::time::{Duration, UNIX_EPOCH};
 
 const QUERY: &str = r#"<QueryList>
       <!-- logons -->

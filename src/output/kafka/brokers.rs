@@ -1,10 +1,11 @@
 //! The connections to brokers: which are wanted, and which one is asked for the leaders.
 
+use std::time::{Duration, Instant};
+
 use super::BrokerId;
 use super::connection::Connection;
 use crate::base::clock::Now;
 use crate::output::Task;
-use std::time::{Duration, Instant};
 
 /// How often leaders are asked for though nothing is wrong, as by other clients.
 const METADATA_AGE: Duration = Duration::from_secs(300);

@@ -1,5 +1,9 @@
 //! The connection to one broker: from a name to requests and their answers.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
 use crate::base::clock::Now;
 use crate::output::{Dial, Step, Task};
 use crate::protocol::kafka::{
@@ -8,9 +12,6 @@ use crate::protocol::kafka::{
     push_init_producer_id, push_metadata, push_request, push_sasl_authenticate,
     push_sasl_handshake,
 };
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 /// First pause before a broker is connected to again; doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

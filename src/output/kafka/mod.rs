@@ -13,6 +13,13 @@ mod partitions;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
 use crate::base::clock::Now;
 use crate::output::Task;
 use crate::output::queue::{BatchId, Queue};
@@ -22,13 +29,9 @@ use crate::protocol::kafka::{
     quoted,
 };
 use brokers::Brokers;
-pub use connection::{Connection, Context, Reply};
 use partitions::Partitions;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Instant;
+
+pub use connection::{Connection, Context, Reply};
 
 /// How long a broker may wait for its replicas, in milliseconds.
 const PRODUCE_TIME: i32 = 20_000;

@@ -3,10 +3,11 @@
 //! One batch at a time, so that the order holds whatever happens to it. It stays as it is until
 //! its fate is known: a broker that has it already knows it by its place in the sequence.
 
-use crate::output::queue::Position;
-use crate::protocol::kafka::{Place, ProducerId};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use crate::output::queue::Position;
+use crate::protocol::kafka::{Place, ProducerId};
 
 /// First pause before a batch is sent again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

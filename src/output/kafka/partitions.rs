@@ -1,5 +1,8 @@
 //! All partitions of the topic: which message waits for which, and what becomes of batches.
 
+use std::collections::BTreeSet;
+use std::time::{Instant, UNIX_EPOCH};
+
 use super::Desk;
 use super::partition::{Flight, Partition};
 use crate::base::clock::Now;
@@ -9,8 +12,6 @@ use crate::protocol::kafka::{
     Batch, Class, Compression, Error, Produced, ProducerId, RECORD_OVERHEAD, partition_of, quoted,
 };
 use crate::record;
-use std::collections::BTreeSet;
-use std::time::{Instant, UNIX_EPOCH};
 
 /// Largest batch, in bytes before compression: a broker's own bound is 1,048,588.
 const BATCH_MAX: usize = 1_000_000;

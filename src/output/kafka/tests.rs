@@ -1,9 +1,10 @@
 //! A connection whose broker answers as none should.
 
+use std::time::{Instant, SystemTime};
+
 use super::{Connection, Context, Reply};
 use crate::base::clock::Now;
 use crate::protocol::kafka::Error;
-use std::time::{Instant, SystemTime};
 
 fn now() -> Now {
     #[expect(clippy::disallowed_methods, reason = "any time will do")]

@@ -4,9 +4,10 @@
 //! delivered for nothing. So an output gets what it delivers in about a second, and all
 //! else waits where it may still be handed back.
 
+use std::time::Duration;
+
 use super::{Link, Phase};
 use crate::base::clock::Now;
-use std::time::Duration;
 
 /// What no output needs more of at a time: twice what Linux lets a socket hold.
 const MOST: usize = 8 << 20;

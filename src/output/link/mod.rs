@@ -20,6 +20,11 @@ mod session;
 mod tests;
 mod timing;
 
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use crate::base::clock::Now;
 use crate::output::kafka::Producer;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
@@ -28,9 +33,6 @@ use crate::output::{Dial, Settings, Step, Target, Task};
 use outage::Outage;
 use rate::Rate;
 use session::{Desk, End, Outcome, Session};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// Bytes that may wait for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;

@@ -1,11 +1,12 @@
 //! From a closed output to an open one: look its name up, try its addresses, greet.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::{Link, Phase, Step, Task};
 use crate::base::clock::Now;
 use crate::output::dial::LONGEST_PAUSE;
 use crate::output::dial::OPENING_TIME;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 impl Link {
     /// It is time for the next step.

@@ -4,6 +4,11 @@
 //! An answer that refuses does not say which record it means. The request is cut in
 //! halves until the record stands alone; what becomes of that one is for [`Refusing`].
 
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use super::session::{Desk, End, Outcome, Session};
 use crate::base::clock::Now;
 use crate::output::Settings;
@@ -14,9 +19,6 @@ use crate::protocol::http::answer::{Answer, Decoder};
 use crate::protocol::otlp::endpoint::Endpoint;
 use crate::protocol::otlp::export::{Export, Verdict, judge};
 use crate::record;
-use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// Records of a request: as many as collectors handle in one go.
 const RECORDS_MAX: usize = 2048;

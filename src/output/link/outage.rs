@@ -1,8 +1,9 @@
 //! One trouble, told once when it begins and once when it is over: a receiver that
 //! fails, works for a moment and fails again is still the same trouble.
 
-use crate::base::clock::Now;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// How long all has to be well before a trouble is over.
 const CALM: Duration = Duration::from_secs(5);

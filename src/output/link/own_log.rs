@@ -1,9 +1,10 @@
 //! The relay's own log at an output: it takes little room, and no source waits for it.
 
+use std::rc::Rc;
+
 use super::{Link, Phase};
 use crate::base::clock::Now;
 use crate::output::queue::Frames;
-use std::rc::Rc;
 
 /// Bytes of our own log that may wait for one output: some hundred messages.
 const ROOM: usize = 64 << 10;

@@ -1,9 +1,10 @@
 //! How fast an output delivers: bytes confirmed while some were on the way, over the last
 //! seconds. An output that has nothing to do is not slow.
 
-use crate::base::clock::Now;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// What a measure is made of.
 const SLICE: Duration = Duration::from_secs(1);
@@ -163,8 +164,9 @@ fn per_second(bytes: u64, time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::SystemTime;
+
+    use super::*;
 
     fn start() -> Now {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]

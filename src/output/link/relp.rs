@@ -1,13 +1,14 @@
 //! RELP on a connection: which messages are on the way, which the receiver has
 //! passed over, and when a silent receiver is given up.
 
+use std::time::{Duration, Instant};
+
 use super::session::{Desk, End, Outcome, Session};
 use crate::base::clock::Now;
 use crate::output::queue::{Position, Queue};
 use crate::output::refusing::Refusing;
 use crate::output::suspects::{FIRST_RETRY, Strike};
 use crate::protocol::relp::{Answer, Client};
-use std::time::{Duration, Instant};
 
 /// A receiver that owes answers and says nothing for so long is given up, as by librelp.
 const ANSWER_TIME: Duration = Duration::from_secs(90);

@@ -3,12 +3,14 @@
 //! A session takes messages from the queue and tells the queue, by [`Desk`], which are
 //! confirmed and which are refused. It lives as long as its link, over all connections.
 
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use crate::base::clock::Now;
 use crate::output::queue::{BatchId, Queue};
 use crate::output::refusing::Refusing;
-use std::fmt;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// What the receiver's answers came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

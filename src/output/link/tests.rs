@@ -4,12 +4,13 @@ mod otlp;
 mod own_log;
 mod refused;
 
-use super::*;
-use crate::output::dial::{LONGEST_PAUSE, OPENING_TIME};
-use crate::protocol::relp;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
+
+use super::*;
+use crate::output::dial::{LONGEST_PAUSE, OPENING_TIME};
+use crate::protocol::relp;
 
 /// A link, time, and a RELP receiver of the test's own.
 struct Scene {

@@ -1,8 +1,9 @@
 //! What an output does as time passes: open, give up, look, say that a trouble is over.
 
+use std::time::{Duration, Instant};
+
 use super::{Desk, End, FIRST_PAUSE, Link, Outage, Phase, Task};
 use crate::base::clock::Now;
-use std::time::{Duration, Instant};
 
 impl Link {
     /// When [`Link::handle_timeout`] wants to be called.

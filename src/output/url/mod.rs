@@ -24,12 +24,12 @@ use crate::protocol::otlp::endpoint::Endpoint;
 use crate::record;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, Header, MessageKind, StructuredData, Style};
+use scheme::Scheme;
+use url_parameters::Choices;
 
 pub use authority::{Authority, is_host_name};
 pub use error::Error;
 pub use relative_path::anchored;
-use scheme::Scheme;
-use url_parameters::Choices;
 
 /// Smallest `max=`, in bytes: every receiver must accept this much (RFC 5424 6.1).
 pub const LEAST_MAX: usize = 480;

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::protocol::otlp::export;
-
 use super::url_parameters::Choices;
 use super::{Authority, Error, Target, kafka_topic};
+use crate::protocol::otlp::export;
 
 /// The word before the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

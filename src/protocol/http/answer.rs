@@ -1,8 +1,9 @@
 //! Answers to requests of our own (RFC 9112): bytes as they arrive in, whole answers out.
 
+use std::time::{Duration, SystemTime};
+
 use super::chunked::Chunked;
 use super::{Error, Limits, is, trim};
-use std::time::{Duration, SystemTime};
 
 /// What an answer may cost us at most: a receiver says little.
 pub const LIMITS: Limits = Limits {

@@ -3,8 +3,6 @@
 //! No sockets and no clock: [`request::Decoder`] takes bytes and gives whole
 //! requests, [`Response::encode`] appends bytes to send.
 
-use std::fmt;
-
 pub mod answer;
 mod chunked;
 mod content_type;
@@ -13,6 +11,8 @@ pub mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+
+use std::fmt;
 
 pub use content_type::ContentType;
 pub use response::{CONTINUE, Response};

@@ -4,6 +4,9 @@
 //! comes before the closing delimiter. The data may hold any bytes, a delimiter
 //! too, so the parts are read from the front and the delimiter from the end.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io::Write;
 use std::ops::Range;
@@ -11,9 +14,6 @@ use std::ops::Range;
 use super::content_type::{find, parse_parameters};
 use super::{ContentType, is};
 use crate::base::wire::Charset;
-
-#[cfg(test)]
-mod tests;
 
 /// The type of a body that is sealed as a whole.
 const ONE: &str = "multipart/encrypted";

@@ -124,8 +124,9 @@ fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
 
     fn encoded(response: &Response, head_only: bool, keep_alive: bool) -> String {
         let date = UNIX_EPOCH + Duration::from_secs(1_663_833_918);

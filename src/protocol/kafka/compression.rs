@@ -1,7 +1,8 @@
 //! How the records of a batch are compressed.
 
-use super::Error;
 use std::io::Write;
+
+use super::Error;
 
 /// A way to compress; brokers of all versions since Kafka 2.1 take each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

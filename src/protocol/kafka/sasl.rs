@@ -1,13 +1,15 @@
 //! SASL as brokers take it: PLAIN (RFC 4616) and SCRAM (RFC 5802, RFC 7677).
 
-use super::Error;
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
-use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+use super::Error;
 
 /// Fewest rounds that are taken from a broker, as RFC 7677 4 demands: fewer would make the
 /// password cheap to guess from what is sent.

@@ -1,9 +1,10 @@
 //! Requests of OTLP/HTTP in protobuf (OTLP 1.x, OTLP/HTTP request).
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::fmt;
 use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use zeroize::Zeroizing;
 
 /// Where requests go, and what all of them have in common.

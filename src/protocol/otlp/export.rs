@@ -1,10 +1,11 @@
 //! `ExportLogsServiceRequest` from records, and what its answers mean.
 
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
 use super::push_attribute;
 use super::wire::{Fields, Value, push_bytes, push_length};
 use crate::protocol::http::answer::Answer;
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
 
 /// The path of logs (OTLP 1.x, OTLP/HTTP request).
 pub const PATH: &str = "/v1/logs";

@@ -1,6 +1,7 @@
 //! Headers that an administrator adds to requests: a file with a line for each.
 
 use std::fmt;
+
 use zeroize::Zeroizing;
 
 /// Headers that are ours to write.

@@ -119,10 +119,11 @@ fn push_text(out: &mut Vec<u8>, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::super::export::Export;
     use super::super::{BODY, RECORD_ATTRIBUTES, TIME, push_array, push_number, push_text, wire};
     use super::push_line;
-    use serde_json::{Value, json};
 
     #[test]
     fn a_request_is_one_line_of_json() {

@@ -1,8 +1,9 @@
 //! RELP frames: `TXNR SP COMMAND SP DATALEN [SP DATA] LF`.
 
+use memchr::memchr;
+
 use super::Error;
 use crate::base::wire::push_number;
-use memchr::memchr;
 
 /// Longest data of a frame that we read, in bytes: what librelp takes unless told
 /// otherwise. A reply needs about a hundred.

@@ -4,9 +4,10 @@
 //! without an answer must not make all later places stay, so it moves aside once enough
 //! came after it.
 
-use super::WINDOW;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
+
+use super::WINDOW;
 
 /// The transaction number after which they start with 1 again.
 const LAST_TRANSACTION: u32 = 999_999_999;
@@ -195,8 +196,9 @@ fn number(serial: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
+    use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn start() -> Instant {

@@ -6,12 +6,13 @@
 //! of its Pull. A digest therefore is enough, and no secret is needed: it tells the
 //! contexts of another list, another source or another program from ours.
 
-use crate::base::clock::UnixSeconds;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use sha2::{Digest, Sha256};
+
+use crate::base::clock::UnixSeconds;
 
 /// How long a source may take to its next Pull, as long as with Windows (MS-WSMV
 /// 3.1.4.1.36). The clocks of two collectors may differ by as much.

@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::base::xml::{Node, piece, replace_forbidden, text as text_of};
-
 use super::Error;
 use super::soap::{child, ns};
 use super::text;
 use super::xml::{self, Skeleton};
+use crate::base::xml::{Node, piece, replace_forbidden, text as text_of};
 
 /// One event as the source sent it: XML text, not looked into.
 ///

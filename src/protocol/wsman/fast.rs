@@ -9,11 +9,10 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use crate::base::lanes::{ByteClass, Lanes, find};
-use crate::base::wire::trim;
-
 use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
 use super::{Body, Message, RawEvent, action};
+use crate::base::lanes::{ByteClass, Lanes, find};
+use crate::base::wire::trim;
 
 /// Events of a batch that this reader takes: few enough to be within all limits of the
 /// general one, and more than Windows sends.

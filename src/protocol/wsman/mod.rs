@@ -19,6 +19,8 @@ pub mod xml;
 
 use std::fmt;
 
+use soap::{Envelope, ns};
+
 pub use context::{Context, ListDigest};
 pub use enumerate::Offer;
 pub use events::{RawEvent, SubscriptionEnd};
@@ -26,8 +28,6 @@ pub use fault::{Fault, Subcode, fault};
 pub use pages::{Fit, Page, Portion};
 pub use soap::{Header, ack};
 pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Policy, Profile, Subscription};
-
-use soap::{Envelope, ns};
 
 /// Action URIs (MS-WSMV 3.1.4.1, DSP0226 10).
 pub mod action {

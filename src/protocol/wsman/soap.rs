@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::base::xml::{self, Document, Node};
 use uuid::Uuid;
 
 use super::text::{Escaped, trim};
 use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action};
+use crate::base::xml::{self, Document, Node};
 
 /// Longest text of a header, in bytes: addresses and ids are far shorter, and
 /// some come back in our answers.

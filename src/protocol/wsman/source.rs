@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::base::xml::{Document, Node, text, trimmed_text};
 use uuid::Uuid;
 
 use super::soap::{Envelope, Header, child, emit_duration, ns, parse_duration, urn};
@@ -12,6 +11,7 @@ use super::subscribe::ContentFormat;
 use super::text::Escaped;
 use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action, events};
+use crate::base::xml::{Document, Node, text, trimmed_text};
 
 const MANAGER: &str = "http://schemas.microsoft.com/wbem/wsman/1/SubscriptionManager/Subscription";
 const FULL_DUPLEX: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/FullDuplex";

@@ -1,9 +1,11 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::soap::{MAX_BOOKMARK, MAX_HEADER_TEXT, emit_duration, parse_duration};
 use super::source::{self, Offered, Sender};
 use super::*;
-use std::borrow::Cow;
-use std::time::Duration;
-use uuid::Uuid;
 
 const ID: Uuid = Uuid::from_u128(0xabcd_0123);
 const IDENTIFIER: &str = "<e:Identifier xmlns:e=\"http://schemas.xmlsoap.org/ws/2004/08/eventing\">219C5353-5F3D-4CD7-A644-F6B69E57C1C1</e:Identifier>";

@@ -1,16 +1,18 @@
 //! The connection of a client of the database: its socket, and what wakes its thread.
 
-use crate::store::postgres::{Client, Kind, Place, Task};
-use crate::system::resolver;
-use crate::tls::{DatabaseTls, Fault, SslStream};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::store::postgres::{Client, Kind, Place, Task};
+use crate::system::resolver;
+use crate::tls::{DatabaseTls, Fault, SslStream};
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);

@@ -6,16 +6,18 @@
 
 mod process;
 
+use std::fmt;
+use std::io;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Registry, Token};
+
 use crate::auth::ntlm_helper::protocol::{self, Decoder};
 use crate::auth::ntlm_helper::{ANSWER_TIME, Pool, Settings, Task};
 use crate::base::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::server::ntlm_helpers::process::{Process, kill_group};
-use mio::{Events, Poll, Registry, Token};
-use std::fmt;
-use std::io;
-use std::process::Child;
-use std::time::{Duration, Instant};
 
 /// The first token of the first process; each has some.
 pub(super) const HELPERS: usize = 0x8000;

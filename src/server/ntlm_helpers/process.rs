@@ -1,11 +1,12 @@
 //! One process with three pipes that never block.
 
-use mio::unix::pipe::{Receiver, Sender};
-use mio::{Interest, Registry, Token};
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+
+use mio::unix::pipe::{Receiver, Sender};
+use mio::{Interest, Registry, Token};
+use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroize;
 
 /// Bytes read from one pipe before others have their turn.

@@ -1,5 +1,10 @@
 //! The connections to the brokers of outputs: several for each topic, made when they are wanted.
 
+use std::io;
+use std::net::SocketAddr;
+
+use mio::Token;
+
 use super::socket::{Opening, OutputSocket, Writing};
 use super::{READ_SHARE, READ_SIZE, WRITE_SHARE};
 use crate::base::clock::Now;
@@ -7,9 +12,6 @@ use crate::collector::{Input, OutputId};
 use crate::output::Task;
 use crate::output::kafka::{BrokerId, Event};
 use crate::server::{BROKERS, Server};
-use mio::Token;
-use std::io;
-use std::net::SocketAddr;
 
 /// One connection to a broker.
 #[derive(Debug)]

@@ -6,14 +6,15 @@ mod early;
 mod files;
 pub(crate) mod socket;
 
+use std::io;
+use std::net::SocketAddr;
+
 use crate::base::clock::Now;
 use crate::collector::{Input, OutputId};
 use crate::output::Refused;
 use crate::output::link::Link;
 use crate::server::{BROKERS, Error, Server};
 use socket::{Opening, Writing};
-use std::io;
-use std::net::SocketAddr;
 
 /// How often one output is read before the others have their turn.
 const READ_SHARE: usize = 64;

@@ -1,20 +1,22 @@
 //! The sockets and files of one output: open, write, measure, close.
 
-use crate::output::{Settings, Target};
-use crate::server::outputs::early::Beginning;
-use crate::server::outputs::files::{self, Opened};
-use crate::system::sys;
-use crate::tls::connector::{Connector, Handshake, Progress, Secured};
-use mio::event::Source;
-use mio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
-use socket2::{SockRef, TcpKeepalive};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
+
+use mio::event::Source;
+use mio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::output::{Settings, Target};
+use crate::server::outputs::early::Beginning;
+use crate::server::outputs::files::{self, Opened};
+use crate::system::sys;
+use crate::tls::connector::{Connector, Handshake, Progress, Secured};
 
 /// How long a TCP peer may leave bytes unacknowledged, a closed window included,
 /// before the connection counts as ended.

@@ -2,13 +2,15 @@
 //! outputs, the state folder, a reload and those who watch need. Without that reserve an
 //! output that is lost while hosts hold all descriptors could never come back.
 
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use rustix::process::{Resource, getrlimit};
+
 use crate::base::clock::Now;
 use crate::collector::{Admission, Input};
 use crate::server::{Error, Listener, Server};
-use mio::net::TcpStream;
-use rustix::process::{Resource, getrlimit};
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 /// Of each output: its connection, the next one, the question for its name, a file.
 const OF_OUTPUT: usize = 4;

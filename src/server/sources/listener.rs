@@ -1,12 +1,14 @@
 //! Listening sockets.
 
-use crate::base::clock::Now;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::base::clock::Now;
 
 /// Connections that wait to be accepted; many hosts come at once after an outage.
 const BACKLOG: i32 = 4096;

@@ -4,18 +4,20 @@ pub(crate) mod accepting;
 pub(crate) mod listener;
 mod stream;
 
+use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
 use crate::base::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::connection::RefusalKind;
 use crate::server::SOURCES;
 use crate::server::sources::stream::{Buffers, Reading, Stream};
 use crate::tls;
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
-use socket2::{SockRef, TcpKeepalive};
-use std::collections::{HashMap, VecDeque};
-use std::io::ErrorKind;
-use std::time::Duration;
 
 /// When a silent source is asked whether it is still there: one that was switched
 /// off should not hold its connection until the idle time.

@@ -1,14 +1,16 @@
 //! A source's connection, plain or inside TLS: would-block and the handshake are
 //! handled here, the callers only read and write.
 
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use openssl::ssl::{ErrorCode, ShutdownState, SslStream};
+
 use crate::auth::Secured;
 use crate::base::clock::Now;
 use crate::protocol::proxy;
 use crate::tls::{self, Acceptor};
-use mio::net::TcpStream;
-use openssl::ssl::{ErrorCode, ShutdownState, SslStream};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
 
 /// A connection that gives bytes in clear.
 #[derive(Debug)]

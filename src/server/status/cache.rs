@@ -1,7 +1,8 @@
 //! What is dear to make for those who watch is made seldom, however many ask.
 
-use crate::base::clock::Now;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// Making it takes at most this part of the loop's time.
 const SHARE: u32 = 100;

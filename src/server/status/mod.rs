@@ -8,15 +8,17 @@ mod page;
 pub(crate) mod routes;
 mod usage;
 
-use crate::base::clock::Now;
-use crate::protocol::http::request::Decoder;
-use crate::protocol::http::{Limits, Method, Request, Response};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+
+use crate::base::clock::Now;
+use crate::protocol::http::request::Decoder;
+use crate::protocol::http::{Limits, Method, Request, Response};
 
 /// Connections at a time; more wait in the backlog.
 const CONNECTIONS: usize = 16;

@@ -1,5 +1,15 @@
 //! The status page, and what it shows: `/` and `/status.json`.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
 use crate::base::clock::{Now, UnixSeconds};
 use crate::collector::Collector;
 use crate::hosts::{Fleet, Host, Moment, State};
@@ -7,14 +17,6 @@ use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
 use crate::protocol::http::Response;
 use crate::server::status::Answer;
 use crate::windows::remedies;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const PAGE: &str = include_str!("page.html");
 /// Hosts that are told, those with trouble first: the loop must not be held for long.

@@ -1,5 +1,9 @@
 //! What those who watch are told.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use crate::base::clock::Now;
 use crate::metrics;
 use crate::protocol::http::Response;
@@ -8,9 +12,6 @@ use crate::server::status::cache::Fresh;
 use crate::server::status::host_names::Names;
 use crate::server::status::{Answer, page, usage};
 use crate::tls;
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::time::Duration;
 
 /// What is not made anew for each who asks.
 pub(in crate::server) struct Watched {

@@ -1,8 +1,10 @@
 //! What this process uses of the machine.
 
-use crate::metrics::ProcessFacts;
-use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::metrics::ProcessFacts;
 
 pub(super) fn of_this_process() -> ProcessFacts {
     ProcessFacts {

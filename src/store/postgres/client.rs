@@ -1,13 +1,15 @@
 //! The database as one thing: several servers, one of which takes changes; lost connections,
 //! back-off, time-outs, and requests that are sent again.
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use super::connection::{Connection, Event};
 use super::error::{Failure, Kind};
 use super::request::{Request, Rows};
 use super::url::{Place, Settings};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// Wait after the first round of servers in vain; it doubles.
 const BACK_OFF: Duration = Duration::from_millis(250);

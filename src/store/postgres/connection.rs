@@ -1,8 +1,8 @@
 //! One connection: from its first byte to requests and answers.
 
-use super::error::{Complaint, Failure, Kind};
-use super::request::{Request, Row, Rows};
-use super::url::{Settings, TlsMode};
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::sasl::{
@@ -10,9 +10,11 @@ use postgres_protocol::authentication::sasl::{
 };
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Header, Message};
 use postgres_protocol::message::frontend;
-use std::collections::VecDeque;
-use std::time::Duration;
 use zeroize::Zeroizing;
+
+use super::error::{Complaint, Failure, Kind};
+use super::request::{Request, Row, Rows};
+use super::url::{Settings, TlsMode};
 
 /// Longest message that is taken, in bytes: a row of the largest bookmark has a fraction.
 const LONGEST: i32 = 16 << 20;

@@ -1,8 +1,9 @@
 //! Why the database does not do what is asked, and what to do about it.
 
+use std::fmt;
+
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
-use std::fmt;
 
 /// What is wrong, as far as the remedy depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

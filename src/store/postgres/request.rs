@@ -1,14 +1,15 @@
 //! What is asked of the database, and what it answers.
 
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
 use bytes::{BufMut, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::DataRowBody;
 use postgres_protocol::message::frontend;
 use postgres_protocol::types::{ArrayDimension, array_to_sql};
 use postgres_protocol::{IsNull, Oid};
-use std::error::Error;
-use std::io;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A value that goes along with a statement. Several rows go as an array for each column.

@@ -1,12 +1,13 @@
 //! The store on PostgreSQL: jobs become requests, and rows answers.
 
+use std::collections::VecDeque;
+use std::time::Instant;
+
 use super::client::{Client, Task, Ticket as Number};
 use super::error::{Failure, Kind};
 use super::request::Rows;
 use super::tables;
 use crate::store::{Answer, Condition, Done, Error, Job, Ticket, Write, Wrote};
-use std::collections::VecDeque;
-use std::time::Instant;
 
 /// What is under way.
 #[derive(Debug)]

@@ -1,15 +1,17 @@
 //! Beside the connection that writes: one that reads, and one that brings the changes from the
 //! write-ahead log into the database. Neither waits for a commit, nor a commit for them.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
 use super::bookmarks::{self, Read};
 use super::connect;
 use crate::bookmark::Key;
 use crate::store::{Found, Lookup};
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of the write-ahead log from which on it is brought into the database: SQLite's own
 /// 1,000 pages.

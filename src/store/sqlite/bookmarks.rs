@@ -7,7 +7,6 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{from_sql, to_sql};
-use crate::base::clock::UnixSeconds;
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::store::{Owner, Stamp, Usage};
 
@@ -231,6 +230,7 @@ pub(super) fn columns(key: &Key) -> ([u8; 16], bool, &str, &str) {
 
 #[cfg(test)]
 pub(super) fn entry(connection: &Connection, key: &Key) -> Option<crate::store::Entry> {
+    use crate::base::clock::UnixSeconds;
     use crate::store::{Aside, Entry};
     let query = "SELECT latest, previous, aside, aside_reason, updated, ran, network FROM bookmark \
         WHERE subscription = ?1 AND authenticated = ?2 AND identity = ?3 AND machine_id = ?4";

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::*;
-use crate::bookmark::{BatchFacts, Bookmark};
 use crate::base::clock::UnixSeconds;
+use crate::bookmark::{BatchFacts, Bookmark};
 use crate::hosts::{Asked, Pulse, Sender, Table};
 
 const ROWS: u64 = 600;

@@ -1,8 +1,9 @@
 //! Messages of the relay itself.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::reader::{self, Parsed};
 use super::*;
-use std::time::{Duration, UNIX_EPOCH};
 
 fn sender(hostname: &str) -> Sender {
     Sender {

@@ -4,8 +4,9 @@
     reason = "it reads files, before the start"
 )]
 
-use super::Person;
 use nix::unistd::{Gid, Uid};
+
+use super::Person;
 
 pub(super) fn read_users() -> String {
     read("/etc/passwd")

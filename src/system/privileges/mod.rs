@@ -6,11 +6,12 @@
 
 mod files;
 
-use nix::unistd::{Gid, Group, Uid, User};
 use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User};
 
 /// Whether the name service of the system can be asked.
 const NAME_SERVICE: bool = !cfg!(target_feature = "crt-static");

@@ -1,9 +1,11 @@
 //! The messages of DNS (RFC 1035 4): one question, and what its answer says.
 
-use super::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Error;
 
 /// What a name server answered.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,9 +13,6 @@ mod stub;
 #[cfg(test)]
 mod tests;
 
-pub use stub::Stub;
-
-use mio::Waker;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -24,6 +21,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
+
+use mio::Waker;
+
+pub use stub::Stub;
 
 /// A question: the host name, the port.
 type Question = (String, u16);

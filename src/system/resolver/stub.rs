@@ -5,16 +5,18 @@
     reason = "it has sockets, files and deadlines; it runs in the resolver's thread"
 )]
 
-use super::message::{self, Reply};
-use super::{Error, hosts};
-use rand::TryRng;
-use rand::rngs::SysRng;
-use resolv_conf::{Config, ScopedIp};
-use simple_dns::TYPE;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use resolv_conf::{Config, ScopedIp};
+use simple_dns::TYPE;
+
+use super::message::{self, Reply};
+use super::{Error, hosts};
 
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";

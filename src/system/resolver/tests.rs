@@ -5,13 +5,15 @@
     reason = "a test may use files and sockets"
 )]
 
-use super::{Answer, Error, Resolver, Stub};
-use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+
+use super::{Answer, Error, Resolver, Stub};
 
 /// So many addresses do not fit into 512 bytes.
 const MANY: u8 = 60;

@@ -5,8 +5,11 @@
     reason = "a test has the clock and threads"
 )]
 
-use super::*;
-use crate::tls::tests::{ec_key, unsigned};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread::spawn;
+use std::time::{Duration, SystemTime};
+
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
@@ -15,10 +18,9 @@ use openssl::ssl::{
 };
 use openssl::x509::X509;
 use openssl::x509::extension::SubjectAlternativeName;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::thread::spawn;
-use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::tls::tests::{ec_key, unsigned};
 
 const NAME: &str = "log.example";
 

@@ -11,11 +11,11 @@ mod names;
 mod values;
 pub mod xpath;
 
+use std::fmt;
+
 pub use clauses::{channels, whole_channels};
 pub use describe::describe;
 pub use lint::lint;
-
-use std::fmt;
 
 /// Most comparisons in one expression. The event log gives up at about 22, without a
 /// word (Windows' own message would be error 15008 or 15026).

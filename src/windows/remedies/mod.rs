@@ -9,12 +9,12 @@ mod refusals;
 mod tests;
 mod winrm;
 
+use std::fmt;
+
 pub use codes::CODES;
 pub use events::EVENTS;
 pub use refusals::REFUSALS;
 pub use winrm::WINRM_CODES;
-
-use std::fmt;
 
 /// The log of a host's own forwarder.
 pub const FORWARDER_LOG: &str = "Microsoft-Windows-Forwarding/Operational";

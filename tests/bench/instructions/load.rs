@@ -1,17 +1,19 @@
 //! The fixed loads: one host, the same events in the same batches every time.
 
-use crate::BATCH;
-use crate::support::{Issued, TempDir, Use, read_reply};
-use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use uuid::Uuid;
 use wecrelay::base::wire::{self, Charset};
 use wecrelay::client::{Endpoint, Session};
 use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
+
+use crate::BATCH;
+use crate::support::{Issued, TempDir, Use, read_reply};
 
 const HOST: &str = "bench.example.com";
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";

@@ -23,10 +23,11 @@ mod stages;
 #[path = "../../support/mod.rs"]
 mod support;
 
+use std::process::ExitCode;
+
 use load::Load;
 use profile::Costs;
 use report::Report;
-use std::process::ExitCode;
 
 /// Events of a batch: what they are in UTF-16 comes in one piece over loopback, so that
 /// the number of reads does not depend on timing.

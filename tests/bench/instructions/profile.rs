@@ -2,8 +2,9 @@
 //!
 //! Format: "Callgrind Format Specification", version 1, of Valgrind's manual.
 
-use crate::stages::Stage;
 use std::collections::{BTreeMap, HashMap};
+
+use crate::stages::Stage;
 
 /// Whose code it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,12 +1,13 @@
 //! The relay under callgrind.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::BATCH;
 use crate::load::Load;
 use crate::profile::Costs;
 use crate::sink::Sink;
 use crate::support::{Process, TempDir};
-use std::path::Path;
-use std::process::Command;
 
 /// Runs `binary` with so many batches of the load, and reads what that took.
 pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {

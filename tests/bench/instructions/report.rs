@@ -1,8 +1,9 @@
 //! The figures, and whether one binary is worse than another.
 
+use std::fmt;
+
 use crate::profile::{Costs, Owner};
 use crate::stages::Stage;
-use std::fmt;
 
 pub(crate) struct Report {
     limit: Option<f64>,

@@ -1,10 +1,11 @@
 //! Where the relay sends its messages.
 
-use crate::load::Load;
-use crate::support::StreamSink;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+
+use crate::load::Load;
+use crate::support::StreamSink;
 
 pub(crate) enum Sink {
     /// Octet counting over TCP.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+
 use uuid::Uuid;
 use wecrelay::base::wire::{self, Charset};
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};

@@ -1,15 +1,17 @@
 //! A host's connection: TCP, TLS where asked for, and HTTP with what authenticates it.
 
-use crate::Result;
-use crate::options::Load;
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream, SslVersion};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream, SslVersion};
 use uuid::Uuid;
 use wecrelay::client::{Endpoint, Session};
 use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
+
+use crate::Result;
+use crate::options::Load;
 
 /// Where and how all hosts connect.
 pub(crate) struct Target {

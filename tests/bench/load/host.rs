@@ -1,19 +1,21 @@
 //! A played host: it subscribes, and sends one message after the other.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use wecrelay::base::wire::{self, Charset};
+use wecrelay::client::Endpoint;
+use wecrelay::protocol::wsman::source;
+
 use crate::Result;
 use crate::batch::{self, Template};
 use crate::connection::{Connection, Target};
 use crate::load::Shared;
 use crate::options::Mode;
 use crate::ranges::Ranges;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
-use uuid::Uuid;
-use wecrelay::base::wire::{self, Charset};
-use wecrelay::client::Endpoint;
-use wecrelay::protocol::wsman::source;
 
 /// What a host has seen, within the time that is measured.
 #[derive(Debug, Default)]

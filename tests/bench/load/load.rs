@@ -1,5 +1,14 @@
 //! All hosts at once, and the figures of what they saw.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wecrelay::protocol::wsman::source::Offered;
+
 use crate::Result;
 use crate::batch::{self, Template};
 use crate::connection::Target;
@@ -7,13 +16,6 @@ use crate::host::{Host, Seen};
 use crate::options::{Load, Mode};
 use crate::process::Process;
 use crate::ranges::{self, ByHost};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
-use wecrelay::protocol::wsman::source::Offered;
 
 /// A host's thread needs little; there may be thousands.
 const STACK: usize = 256 << 10;

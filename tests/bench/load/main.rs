@@ -21,9 +21,11 @@ mod ranges;
 mod sink;
 mod verify;
 
-use clap::Parser;
-use options::{Command, Options};
 use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Command, Options};
 
 /// What ends the program: a text for people.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

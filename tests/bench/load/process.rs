@@ -1,8 +1,9 @@
 //! CPU time and memory of another process, from /proc.
 
-use crate::Result;
 use std::fs;
 use std::time::Duration;
+
+use crate::Result;
 
 /// Clock ticks a second of /proc/PID/stat, the same on every Linux.
 const TICKS: u64 = 100;

@@ -1,10 +1,11 @@
 //! Sets of record numbers, by host, as ledgers and reports have them:
 //! `{"HOST": [[FIRST, LAST], ...]}`.
 
-use crate::Result;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use crate::Result;
 
 /// Numbers as runs: first to last, in order, with gaps between them.
 #[derive(Clone, Debug, Default)]

@@ -1,17 +1,19 @@
 //! The receiver: counts messages, and notes which records they have.
 
-use crate::Result;
-use crate::options::Sink;
-use crate::ranges::{self, ByHost};
-use memchr::memmem;
-use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use memchr::memmem;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::Result;
+use crate::options::Sink;
+use crate::ranges::{self, ByHost};
 
 /// How often it is looked whether to end.
 const TICK: Duration = Duration::from_millis(20);

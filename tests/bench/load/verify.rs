@@ -1,9 +1,11 @@
 //! What was acknowledged against what arrived.
 
+use std::process::ExitCode;
+
+use serde_json::json;
+
 use crate::options::Verify;
 use crate::{Result, ranges};
-use serde_json::json;
-use std::process::ExitCode;
 
 pub(crate) fn run(options: &Verify) -> Result<ExitCode> {
     let ledger = ranges::read(&options.ledger)?;

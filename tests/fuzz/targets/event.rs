@@ -7,12 +7,13 @@
 mod rfc5424;
 
 use libfuzzer_sys::fuzz_target;
-use rfc5424::read_line;
 use wecrelay::event::{self, Event};
 use wecrelay::syslog::framing::{Framing, write_frame};
 use wecrelay::syslog::{
     ControlCharacters, MIN_LENGTH, Mapping, MessageKind, Origin, Style, write_message,
 };
+
+use rfc5424::read_line;
 
 const KINDS: [MessageKind; 8] = [
     MessageKind::Text,

@@ -2,8 +2,9 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
 use wecrelay::store::postgres::{Client, Request, Settings, Statement, Task, Value};
 
 const URL: &str = "postgresql://relay@db.example/wec?sslmode=disable";

@@ -2,8 +2,9 @@
 //! message at most, and none is delivered that the receiver has not confirmed.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::time::Instant;
+
+use libfuzzer_sys::fuzz_target;
 use wecrelay::protocol::relp::{Answer, Client, Error, parse};
 
 /// Messages under way, with their transaction numbers as keys: `open` is the first.

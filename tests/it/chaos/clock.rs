@@ -1,10 +1,11 @@
 //! The relay's wall clock jumps by years, there and back: hosts notice nothing.
 
-use super::scene::{Scene, TIMEOUT};
-use crate::support::{Ledger, Player, Random, Relay, Tally, read_reply, wait_for};
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
+
+use super::scene::{Scene, TIMEOUT};
+use crate::support::{Ledger, Player, Random, Relay, Tally, read_reply, wait_for};
 
 const YEAR: i64 = 365 * 86_400;
 

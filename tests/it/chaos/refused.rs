@@ -1,10 +1,11 @@
 //! Over RELP to a receiver that refuses a message now and then, as one does that has no
 //! room for it or takes it for poison: what it refuses is nobody's until it takes it.
 
-use super::scene::Scene;
-use crate::support::{Random, RelpSink, Tally, Verdict, wait_for_long};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::scene::Scene;
+use crate::support::{Random, RelpSink, Tally, Verdict, wait_for_long};
 
 /// One message of so many is refused, each time that it comes.
 const ONE_IN: u64 = 400;

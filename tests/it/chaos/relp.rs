@@ -2,13 +2,14 @@
 //! relay and receiver together too, for here nothing is acknowledged that the receiver has
 //! not confirmed.
 
+use rustix::process::Signal;
+
 use super::held::Held;
 use super::scene::Scene;
 use crate::support::{
     Authority, Fault, OtlpReceiver, Plan, Proxy, Record, Rsyslog, Server, Tally, TempDir,
     wait_for_long,
 };
-use rustix::process::Signal;
 
 const RECEIVER: &str = "log.example.test";
 const RELAY: &str = "relay.example.test";

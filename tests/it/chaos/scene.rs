@@ -1,17 +1,19 @@
 //! Hosts, a relay, and what breaks around them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Signal};
+
 use super::held::Held;
 use super::state::State;
 use crate::support::{
     COLLECTOR, Clock, Fault, Issued, Ledger, NameServer, Plan, Player, Proxy, Random, Relay,
     SmallDisk, Tally, TempDir, Use,
 };
-use rustix::process::{Resource, Signal};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 /// How long hosts wait for an answer; a stalled receiver has to bring a 503 before.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);

@@ -1,8 +1,9 @@
 //! Faults of the state folder: one damaged row, and files that somebody deletes.
 
+use rusqlite::{Connection, OpenFlags};
+
 use super::scene::TIMEOUT;
 use crate::support::{Ledger, Player, Random, TempDir, host_name, wait_for};
-use rusqlite::{Connection, OpenFlags};
 
 /// The host whose row is damaged: it may begin anew, and the others must not notice.
 const VICTIM: u32 = 9_999;

@@ -1,10 +1,11 @@
 //! Over TCP and TLS: relay and receiver break in turns.
 
+use std::sync::Arc;
+
 use super::scene::{Scene, TIMEOUT};
 use crate::support::{
     Authority, Fault, Ledger, Plan, Player, Proxy, Receiver, Tally, wait_for_long,
 };
-use std::sync::Arc;
 
 /// The host whose events show that all before them have arrived.
 const PROBE: u32 = 0;

@@ -1,12 +1,13 @@
 //! `wecrelay doctor` finds nothing where all is well, and names each thing that is broken.
 
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
 use super::assert_all;
 use crate::support::{
     Authority, Issued, Kdc, Relay, Rsyslog, SERVICE, StreamSink, TempDir, Use, free_port, run,
 };
-use std::fs;
-use std::net::TcpListener;
-use std::process::Command;
 
 fn doctor(arguments: &[&str]) -> (String, Option<i32>) {
     let output = run(&[&["doctor"], arguments].concat());

@@ -1,10 +1,11 @@
 //! Kerberos: what MIT krb5 and the RFCs encrypt opens here, in both directions.
 
-use super::{base64, hex, list, side, text, vectors};
 use serde_json::Value;
 use wecrelay::protocol::http::{ContentType, multipart};
 use wecrelay::protocol::kerberos::crypto::{Enctype, Error, Key};
 use wecrelay::protocol::kerberos::wrap::Session;
+
+use super::{base64, hex, list, side, text, vectors};
 
 #[test]
 #[ignore = ".ci/acceptance runs it with the folder that it needs"]

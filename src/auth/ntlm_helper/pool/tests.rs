@@ -1,6 +1,7 @@
+use std::time::UNIX_EPOCH;
+
 use super::*;
 use crate::protocol::ntlm::crypto::Key;
-use std::time::UNIX_EPOCH;
 
 const YES: &[u8] = b"Authenticated: Yes\nUser-Session-Key: 8DE40CCADBC14A82F15CB0AD0DE95CA3\n.\n";
 const NO: &[u8] = b"Authenticated: No\nAuthentication-Error: Account locked out\n.\n.\n";

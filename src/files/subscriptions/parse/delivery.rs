@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::base::xml::Node;
-
 use super::{Error, File, Parsed, child, line_of, text_of};
+use crate::base::xml::Node;
 use crate::protocol::wsman::Subscription;
 
 /// Shortest delay and heartbeat in milliseconds: below that a source does

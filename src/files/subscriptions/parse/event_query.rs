@@ -1,8 +1,7 @@
 //! The query: checked as far as a source would refuse it, then kept verbatim.
 
-use crate::base::xml::{Node, piece, text, trimmed_text as text_of};
-
 use super::{Error, File, line_of};
+use crate::base::xml::{Node, piece, text, trimmed_text as text_of};
 use crate::protocol::wsman::text::{is_forbidden, trim};
 use crate::protocol::wsman::xml::Skeleton;
 

@@ -1,7 +1,8 @@
 //! Names, addresses, and how long each step may take.
 
-use super::*;
 use std::net::SocketAddr;
+
+use super::*;
 
 fn look_up(scene: &mut Scene) {
     while scene.tick() != Some(Task::LookUp) {}

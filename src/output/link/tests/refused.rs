@@ -1,10 +1,11 @@
 //! Messages that the receiver refuses, passes over, or ends the session for.
 
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
 use super::super::relp::PASSED_OVER_TIME;
 use super::*;
 use crate::output::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
-use std::collections::VecDeque;
-use std::time::SystemTime;
 
 /// How the receiver treats a message.
 #[derive(Clone, Copy, PartialEq, Eq)]

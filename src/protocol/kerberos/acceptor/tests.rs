@@ -1,10 +1,11 @@
+use der::asn1::{Any, GeneralizedTime};
+
 use super::*;
 use crate::protocol::kerberos::keytab::Entry;
 use crate::protocol::kerberos::messages::{
     ApRep, Checksum, EncApRepPart, EncApRepPartBody, EncryptedData, Flags, KrbError, Octets,
     PrincipalName, Text,
 };
-use der::asn1::{Any, GeneralizedTime};
 
 const SERVICE: &str = "HTTP/collector.example.test@EXAMPLE.TEST";
 /// A Sunday in 2023.

@@ -24,10 +24,10 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use self::rc4::Rc4Cipher;
+
 pub(super) use self::aes::{AesCipher, Pieces, Signer};
 pub(super) use self::rc4::{Signer as Rc4Signer, apply as apply_rc4, hmac_md5};
-
-use self::rc4::Rc4Cipher;
 
 /// What a key is used for (RFC 4120 7.5.1, RFC 4121 2).
 pub mod usage {

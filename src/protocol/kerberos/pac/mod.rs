@@ -13,11 +13,6 @@ mod verify;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use self::error::Error;
-pub use self::verify::verify;
-
-pub(super) use self::verify::of_ticket;
-
 use self::ndr::utf16;
 use self::validation_info::ValidationInfo;
 use super::crypto::Enctype;
@@ -25,6 +20,10 @@ use crate::base::clock::FileTime;
 use crate::base::wire::Reader;
 use crate::windows::sddl::Token;
 use crate::windows::sid::Sid;
+
+pub use self::error::Error;
+pub(super) use self::verify::of_ticket;
+pub use self::verify::verify;
 
 /// How the part that names the account is called in errors.
 const LOGON_INFORMATION: &str = "logon information";

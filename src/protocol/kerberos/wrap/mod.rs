@@ -12,10 +12,9 @@ use std::fmt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::crypto::{self, Enctype, Key, Random};
-
 use self::aes::AesSession;
 use self::rc4::Rc4Session;
+use super::crypto::{self, Enctype, Key, Random};
 
 /// Why a message is not taken. The connection is lost after any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::protocol::ntlm::Known;
 use crate::protocol::ntlm::initiator::{self, Client, ClientAccount, Nonces};
 use crate::protocol::ntlm::messages::{AvPair, AvPairs};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 // A null session between two Windows machines.
 const NEGOTIATE: &str = "TlRMTVNTUAABAAAAt4II4gAAAAAAAAAAAAAAAAAAAAAKALpHAAAADw==";

@@ -1,7 +1,7 @@
-use super::*;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+
+use super::*;
 
 // A null session between two Windows machines.
 const NEGOTIATE: &str = "TlRMTVNTUAABAAAAt4II4gAAAAAAAAAAAAAAAAAAAAAKALpHAAAADw==";

@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use super::*;
+use crate::base::clock::UnixSeconds;
 use crate::base::wire::{self, Charset};
 use crate::protocol::wsman::source::{self, Sender};
 use crate::protocol::wsman::{
     Body, ContentFormat, ListDigest, Policy, Profile, Subscription, parse,
 };
-use std::time::Duration;
 
 const ID: Uuid = Uuid::from_u128(7);
 const URL: &str = "http://collector.example:5985/wsman/subscriptions/1";
@@ -59,7 +61,7 @@ fn page(header: &Header, elements: Option<u32>, characters: Option<u32>) -> Page
 #[test]
 fn both_answers_say_whether_there_is_more() {
     let (policy, subscription) = (policy(), subscription("one", 10));
-    let context = Context::new(1, 2, 3, &ListDigest::of(&[]));
+    let context = Context::new(1, 2, UnixSeconds::new(3), &ListDigest::of(&[]));
     let enumerate = parse(&source::enumerate(&sender())).unwrap().header;
     for (header, prefix) in [(&enumerate, 'w'), (&pull(512_000), 'n')] {
         for more in [None, Some(&context)] {
@@ -112,7 +114,12 @@ fn no_answer_is_larger_than_what_the_source_takes() {
                 }
             }
         }
-        let text = page.finish(Some(&Context::new(0, 0, 0, &ListDigest::of(&[]))));
+        let text = page.finish(Some(&Context::new(
+            0,
+            0,
+            UnixSeconds::new(0),
+            &ListDigest::of(&[]),
+        )));
         let most = usize::try_from(limit.min(512_000)).unwrap();
         for charset in [Charset::Utf16, Charset::Utf8] {
             let size = wire::encode_text(&text, charset).len();
@@ -228,7 +235,7 @@ fn a_source_that_takes_too_little_gets_no_answer() {
 
 #[test]
 fn requests_say_how_much_they_want() {
-    let context = Context::new(5, 6, 7, &ListDigest::of(&["a"]));
+    let context = Context::new(5, 6, UnixSeconds::new(7), &ListDigest::of(&["a"]));
     let text = source::pull(&sender(), &context.to_text());
     let pull = |text: &str| match parse(text).unwrap().body {
         Body::Pull(context, portion) => (context, portion.elements, portion.characters),

@@ -1,9 +1,10 @@
-use super::*;
-use crate::store::postgres::{Statement, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::store::postgres::{Statement, Value};
 
 const PASSWORD: &str = "pencil";
 

@@ -1,12 +1,14 @@
 //! The rows of bookmarks.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
 use super::super::request::{Row, Statement, Unexpected, Value};
 use super::{columns, from_sql, key, statement, to_sql};
 use crate::bookmark::{Key, Stored};
 use crate::store::{Found, Lookup, Owner, Stamp, Usage, Write, Wrote};
-use std::collections::HashSet;
-use std::net::IpAddr;
-use uuid::Uuid;
 
 const READ: &str = "\
     SELECT k.n, b.gen, b.latest \

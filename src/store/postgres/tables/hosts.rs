@@ -1,12 +1,13 @@
 //! What relays know of hosts: each relay has rows of its own, so that none writes what another
 //! one knows better.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::super::request::{Rows, Statement, Unexpected, Value};
 use super::{SCHEMA_VERSION, from_sql, statement, to_sql};
 use crate::base::clock::UnixSeconds;
 use crate::hosts::{Changes, Key, Pulse, Saved};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 const PUT: &str = "\
     INSERT INTO wecrelay_host (relay, authenticated, identity, machine, last_seen, saved, facts) \

@@ -5,12 +5,13 @@ mod fleet;
 mod hosts;
 mod schema;
 
-pub use schema::{Question, SCHEMA_VERSION, create, is_there, schema, version};
+use uuid::Uuid;
 
 use super::request::{Request, Row, Rows, Statement, Unexpected, Value};
 use crate::bookmark::Key;
 use crate::store::{Done, Job};
-use uuid::Uuid;
+
+pub use schema::{Question, SCHEMA_VERSION, create, is_there, schema, version};
 
 /// What a job asks of the database. `relay`: our name.
 #[must_use]

@@ -1,7 +1,8 @@
 //! Expressions as text, for what is to be written instead.
 
-use super::{Expression, Value};
 use std::fmt;
+
+use super::{Expression, Value};
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
