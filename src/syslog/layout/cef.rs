@@ -13,7 +13,9 @@
 //!
 //! The table of fields is in `docs/layouts.md`.
 
-use super::keys::{self, Known, ValueForm};
+use std::sync::LazyLock;
+
+use super::keys::{self, Keys, Known, ValueForm};
 use super::line::Line;
 use super::standard::{self, Kind};
 use crate::base::lanes::{ByteClass, Lanes};
@@ -24,38 +26,45 @@ use crate::syslog::facts::facts;
 use crate::syslog::message::Message;
 use crate::syslog::text;
 
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 11] = [
     known("SubjectUserName", "suser", ValueForm::Text),
     known("SubjectDomainName", "sntdom", ValueForm::Text),
     known("SubjectUserSid", "suid", ValueForm::Text),
     known("TargetUserName", "duser", ValueForm::Text),
     known("TargetDomainName", "dntdom", ValueForm::Text),
     known("TargetUserSid", "duid", ValueForm::Text),
-    known("IpAddress", "src", ValueForm::Address),
+    known("IpAddress", "src", ValueForm::Ipv4),
+    known("IpAddress", SOURCE_IPV6, ValueForm::Ipv6),
     known("IpPort", "spt", ValueForm::Port),
     known("WorkstationName", "shost", ValueForm::Text),
     known("ProcessName", "sproc", ValueForm::Text),
 ];
 
-/// Keys that an event cannot bring itself: those of ours, and those of CEF that a receiver
-/// would take for facts.
-const RESERVED: [&str; 15] = [
-    "rt",
-    "externalId",
-    "cat",
-    "dvchost",
-    "dvcpid",
-    "deviceProcessName",
-    "act",
-    "app",
-    "dst",
-    "dpt",
-    "dvc",
-    "end",
-    "start",
-    "proto",
-    "reason",
-];
+/// `src` holds IPv4 only: an IPv6 address has a custom field, whose label says what it is.
+const SOURCE_IPV6: &str = "c6a2";
+
+/// Keys of the standard's extension dictionary, and the custom ones: a receiver would read
+/// a value of the event under one of them as something else.
+const STANDARD: &str = "\
+    act app cat cnt destinationDnsDomain destinationServiceName destinationTranslatedAddress \
+    destinationTranslatedPort deviceDirection deviceDnsDomain deviceExternalId deviceFacility \
+    deviceInboundInterface deviceMacAddress deviceNtDomain deviceOutboundInterface \
+    devicePayloadId deviceProcessName deviceTranslatedAddress dhost dlat dlong dmac dntdom dpid dpriv \
+    dproc dpt dst dtz duid duser dvc dvchost dvcmac dvcpid end eventId externalId fileCreateTime \
+    fileHash fileId fileModificationTime filePath filePermission fileType fname fsize in \
+    oldFileCreateTime oldFileHash oldFileId oldFileModificationTime oldFileName oldFilePath \
+    oldFilePermission oldFileSize oldFileType out proto rawEvent reason request \
+    requestClientApplication requestContext requestCookies requestMethod rt shost slat slong smac \
+    sntdom sourceDnsDomain sourceServiceName sourceTranslatedAddress sourceTranslatedPort spid \
+    spriv sproc spt src start suid suser type \
+    c6a1 c6a2 c6a3 c6a4 cfp1 cfp2 cfp3 cfp4 cn1 cn2 cn3 cs1 cs2 cs3 cs4 cs5 cs6 \
+    deviceCustomDate1 deviceCustomDate2 flexDate1 flexNumber1 flexNumber2 flexString1 flexString2 \
+    c6a1Label c6a2Label c6a3Label c6a4Label cfp1Label cfp2Label cfp3Label cfp4Label cn1Label \
+    cn2Label cn3Label cs1Label cs2Label cs3Label cs4Label cs5Label cs6Label \
+    deviceCustomDate1Label deviceCustomDate2Label flexDate1Label flexNumber1Label \
+    flexNumber2Label flexString1Label flexString2Label";
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, STANDARD));
 
 const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known {
     Known { name, key, form }
@@ -81,7 +90,12 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     facts(event)
         .into_iter()
         .for_each(|(name, value)| fact(line, name, value));
-    keys::each(event, &KNOWN, &RESERVED, |key, text| value(line, key, text));
+    KEYS.each(event, |key, text| {
+        value(line, key, text);
+        if key == SOURCE_IPV6 {
+            fact(line, "c6a2Label", "Source IPv6 Address");
+        }
+    });
     keys::each_of_source(message, |key, text| fact(line, key, text));
     if line.is_cut() {
         fact(line, "Truncated", "yes");

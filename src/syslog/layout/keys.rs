@@ -1,12 +1,14 @@
 //! The event's values under keys of CEF and LEEF.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use super::standard;
 use crate::event::Event;
 use crate::syslog::message::{Message, push_address};
 
-/// Keys of ours that the layouts have in common: an event cannot bring one itself.
+/// Keys of ours that the layouts have in common: a value of the event never has one of them.
 const OURS: [&str; 29] = [
     "Provider",
     "ProcessID",
@@ -39,10 +41,10 @@ const OURS: [&str; 29] = [
     "ComputerMismatch",
 ];
 
-/// Longest key of ours for a name of the event.
+/// Longest key made of a name of the event.
 const MAX_KEY: usize = 64;
 
-/// A key that a value has in a layout, where it is of this form.
+/// A key of a layout, for values of this name and form.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     /// The value's name in Windows.
@@ -53,49 +55,80 @@ pub(super) struct Known {
     pub(super) form: ValueForm,
 }
 
-/// What receivers take for a value of a key.
+/// What receivers accept as a value of a key.
 #[derive(Clone, Copy)]
 pub(super) enum ValueForm {
     /// Any text but `-`, which Windows writes for none.
     Text,
-    /// An IP address.
+    /// An IPv4 address, also where Windows writes it as an IPv6 address (`::ffff:192.0.2.1`).
+    Ipv4,
+    /// Any other IPv6 address.
+    Ipv6,
+    /// Either of them.
     Address,
     /// A port number other than 0.
     Port,
 }
 
 impl Known {
-    fn fits(self, value: &str) -> bool {
+    /// The value as receivers expect it under this key, if it has the form.
+    fn read(self, value: &str) -> Option<Cow<'_, str>> {
+        let address = |wanted: fn(&IpAddr) -> bool| {
+            let address = standard::address(value)?;
+            let canonical = address.to_canonical();
+            let text = match canonical == address {
+                true => Cow::Borrowed(value),
+                false => Cow::Owned(canonical.to_string()),
+            };
+            wanted(&canonical).then_some(text)
+        };
         match self.form {
-            ValueForm::Text => !matches!(value, "" | "-"),
-            ValueForm::Address => standard::address(value).is_some(),
-            ValueForm::Port => value.parse::<u16>().is_ok_and(|port| port > 0),
+            ValueForm::Text => (!matches!(value, "" | "-")).then_some(value.into()),
+            ValueForm::Ipv4 => address(IpAddr::is_ipv4),
+            ValueForm::Ipv6 => address(IpAddr::is_ipv6),
+            ValueForm::Address => address(|_| true),
+            ValueForm::Port => {
+                let port = value.parse::<u16>().ok();
+                port.filter(|port| *port > 0).map(|_| value.into())
+            }
         }
     }
 }
 
-/// Gives each value of the event with its key: one of `known` where it fits, else its own
-/// name with `_` for what is no letter or digit, numbered where that is taken. Keys of
-/// `reserved` are none.
-pub(super) fn each(
-    event: &Event<'_>,
-    known: &[Known],
-    reserved: &[&str],
-    mut take: impl FnMut(&str, &str),
-) {
-    let mut keys = Keys::default();
-    let ours = known.iter().map(|known| known.key);
-    let ours = ours.chain(OURS).chain(reserved.iter().copied());
-    keys.taken.extend(ours.map(str::to_owned));
-    let mut given = HashSet::new();
-    for (name, value) in event.extra.iter().chain(&event.data) {
-        let found = known
-            .iter()
-            .find(|known| known.name == name && known.fits(value));
-        match found {
-            Some(known) if given.insert(known.key) => take(known.key, value),
-            _ => take(&keys.next(key_of(name)), value),
+/// The keys of a layout.
+pub(super) struct Keys {
+    known: &'static [Known],
+    /// Keys that mean something to receivers, ours among them: no value gets one by its name.
+    reserved: HashSet<&'static str>,
+}
+
+impl Keys {
+    /// `standard`: the layout's own keys, between blanks.
+    pub(super) fn new(known: &'static [Known], standard: &'static str) -> Self {
+        let keys = known.iter().map(|known| known.key);
+        let reserved = keys.chain(OURS).chain(standard.split_ascii_whitespace());
+        Self {
+            known,
+            reserved: reserved.collect(),
         }
+    }
+
+    /// Gives each value of the event with its key: a known one where it fits, else its own
+    /// name with `_` for what is no letter or digit, numbered where that is taken.
+    pub(super) fn each(&self, event: &Event<'_>, mut take: impl FnMut(&str, &str)) {
+        let mut numbers = Numbers::default();
+        let mut given = HashSet::new();
+        for (name, value) in event.extra.iter().chain(&event.data) {
+            match self.known(name, value) {
+                Some((key, value)) if given.insert(key) => take(key, &value),
+                _ => take(&numbers.next(key_of(name), &self.reserved), value),
+            }
+        }
+    }
+
+    fn known<'v>(&self, name: &str, value: &'v str) -> Option<(&'static str, Cow<'v, str>)> {
+        let mut known = self.known.iter().filter(|known| known.name == name);
+        known.find_map(|known| Some((known.key, known.read(value)?)))
     }
 }
 
@@ -125,15 +158,16 @@ fn key_of(name: &str) -> String {
 
 /// Numbers keys that repeat: `Name`, `Name_2`, `Name_3`.
 #[derive(Default)]
-struct Keys {
+struct Numbers {
     taken: HashSet<String>,
     /// The last number that a key got.
     last: HashMap<String, u64>,
 }
 
-impl Keys {
-    fn next(&mut self, key: String) -> String {
-        if self.taken.insert(key.clone()) {
+impl Numbers {
+    fn next(&mut self, key: String, reserved: &HashSet<&str>) -> String {
+        let is_free = !reserved.contains(key.as_str());
+        if is_free && self.taken.insert(key.clone()) {
             return key;
         }
         let last = self.last.entry(key.clone()).or_insert(1);

@@ -10,7 +10,9 @@
 //!
 //! The table of fields is in `docs/layouts.md`.
 
-use super::keys::{self, Known, ValueForm};
+use std::sync::LazyLock;
+
+use super::keys::{self, Keys, Known, ValueForm};
 use super::line::{Blanked, Line};
 use super::standard::{self, Kind};
 use crate::base::lanes::{ByteClass, Lanes};
@@ -28,27 +30,16 @@ const KNOWN: [Known; 4] = [
     known("IpPort", "srcPort", ValueForm::Port),
 ];
 
-/// Keys that an event cannot bring itself: those of ours, and those of LEEF that a receiver
-/// would take for facts.
-const RESERVED: [&str; 17] = [
-    "devTime",
-    "devTimeFormat",
-    "cat",
-    "sev",
-    "identHostName",
-    "identSrc",
-    "accountName",
-    "dst",
-    "dstPort",
-    "proto",
-    "realm",
-    "resource",
-    "role",
-    "policy",
-    "url",
-    "groupID",
-    "isLoginEvent",
-];
+/// The predefined attributes: a receiver would read a value of the event under one of them as
+/// something else.
+const STANDARD: &str = "\
+    accountName calCountryOrRegion calLanguage cat devTime devTimeFormat domain dst dstBytes dstMAC \
+    dstPackets dstPort dstPostNAT dstPostNATPort dstPreNAT dstPreNATPort groupID identGrpName \
+    identHostName identMAC identNetBios identSrc identSecondIp isLoginEvent isLogoutEvent policy \
+    proto realm resource role sev src srcBytes srcMAC srcPackets srcPort srcPostNAT \
+    srcPostNATPort srcPreNAT srcPreNATPort totalPackets url usrName vSrc vSrcName";
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, STANDARD));
 
 const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known {
     Known { name, key, form }
@@ -64,7 +55,7 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     line.raw("|x09|devTime=");
     line.write(|out| Moment::of(message).push_milliseconds(out));
     push_facts(line, message, event);
-    keys::each(event, &KNOWN, &RESERVED, |key, text| value(line, key, text));
+    KEYS.each(event, |key, text| value(line, key, text));
     keys::each_of_source(message, |key, text| fact(line, key, text));
     if line.is_cut() {
         fact(line, "Truncated", "yes");

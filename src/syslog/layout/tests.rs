@@ -300,6 +300,67 @@ fn leef_is_as_its_guide_says() {
     }
 }
 
+/// What an event with this value has under its keys in CEF and in LEEF.
+fn keys_of(name: &str, value: &str) -> [HashMap<String, String>; 2] {
+    let data = format!("<EventData><Data Name='{name}'>{value}</Data></EventData>");
+    let xml = xml(SYSTEM, &data);
+    [
+        map(read_cef(&content(MessageKind::Cef, &xml)).1),
+        map(read_leef(&content(MessageKind::Leef, &xml))),
+    ]
+}
+
+/// CEF's `src` holds an IPv4 address; Windows writes some of those as IPv6 addresses.
+#[test]
+fn an_address_has_the_key_of_its_family() {
+    for (value, key, address) in [
+        ("192.0.2.44", "src", "192.0.2.44"),
+        ("::ffff:192.0.2.44", "src", "192.0.2.44"),
+        ("2001:db8::1", "c6a2", "2001:db8::1"),
+        ("LOCAL", "IpAddress", "LOCAL"),
+        ("-", "IpAddress", "-"),
+    ] {
+        let [cef, leef] = keys_of("IpAddress", value);
+        let found: Vec<_> = ["src", "c6a2", "IpAddress"]
+            .iter()
+            .filter_map(|key| Some((*key, cef.get(*key)?.as_str())))
+            .collect();
+        assert_eq!(found, [(key, address)], "{value}");
+        assert_eq!(cef.contains_key("c6a2Label"), key == "c6a2", "{value}");
+        let key = if key == "IpAddress" { key } else { "src" };
+        assert_eq!(leef[key], address, "{value}");
+    }
+}
+
+#[test]
+fn no_value_has_a_key_that_receivers_know_by_its_name() {
+    for name in [
+        "type",
+        "in",
+        "cn1",
+        "cs6Label",
+        "c6a2Label",
+        "fname",
+        "reason",
+        "Uid",
+    ] {
+        let [cef, _] = keys_of(name, "x");
+        assert_eq!(cef[&format!("{name}_2")], "x", "{name}");
+        assert_ne!(cef.get(name).map(String::as_str), Some("x"), "{name}");
+    }
+    for name in [
+        "srcMAC",
+        "isLoginEvent",
+        "identSrc",
+        "url",
+        "usrName",
+        "Uid",
+    ] {
+        let [_, leef] = keys_of(name, "x");
+        assert_eq!(leef[&format!("{name}_2")], "x", "{name}");
+    }
+}
+
 /// Values that try to end their field, and names that try to be another's.
 fn hostile() -> Vec<(String, String)> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
