@@ -453,6 +453,6 @@ fn rules_of_the_relay_stand_before_those_of_an_output() {
         config.outputs.iter().map(reasons).collect::<Vec<_>>(),
         expected
     );
-    assert!(refusal("--drop 4688").contains("--drop: \"4688\" is no condition"));
+    assert!(refusal("--drop 4688").contains("--drop: \"4688\" is not a condition"));
     assert!(refusal("--output stdout:?only=id:x").contains("only=: id: cannot be \"x\""));
 }

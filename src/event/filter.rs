@@ -304,13 +304,13 @@ impl fmt::Display for Error {
         match self {
             Self::Condition(text) => write!(
                 f,
-                "\"{text}\" is no condition; allowed are channel:NAME, provider:NAME, id:NUMBER \
-                 and level:NAME, joined by \";\", several values by \",\", as in \
+                "\"{text}\" is not a condition; allowed are channel:NAME, provider:NAME, id:NUMBER \
+                 and level:NAME, separated by \";\", and several values by \",\", as in \
                  channel:Security;id:5156-5158,4688"
             ),
             Self::Twice(name) => write!(
                 f,
-                "{name}: stands twice in one rule; join its values by \",\", or give two rules"
+                "{name}: is given twice in one rule; separate its values by \",\", or give two rules"
             ),
             Self::Value {
                 condition,
@@ -413,9 +413,9 @@ mod tests {
     #[test]
     fn what_is_no_rule_is_refused_with_what_is_allowed() {
         let cases = [
-            ("", "is no condition"),
-            ("Security", "is no condition"),
-            ("user:x", "is no condition"),
+            ("", "is not a condition"),
+            ("Security", "is not a condition"),
+            ("user:x", "is not a condition"),
             ("channel:", "channel: cannot be \"\""),
             ("channel:a,,b", "channel: cannot be \"\""),
             ("provider:50%", "provider: cannot be"),
@@ -428,7 +428,7 @@ mod tests {
             ("id:1-2-3", "id: cannot be"),
             ("level:256", "level: cannot be"),
             ("level:fatal", "critical, error, warning"),
-            ("id:1;id:2", "id: stands twice"),
+            ("id:1;id:2", "id: is given twice"),
         ];
         for (text, expected) in cases {
             let error = Rule::parse(Effect::Only, text).unwrap_err().to_string();

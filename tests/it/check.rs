@@ -100,7 +100,7 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");
     let said = String::from_utf8(output.stdout).unwrap();
-    let (before, sample) = said.split_once("    such as: ").unwrap();
+    let (before, sample) = said.split_once("    example: ").unwrap();
     let (sample, after) = sample.split_once('\n').unwrap();
     let start = "<84>1 2026-01-31T09:30:00.123456Z ws1.example.com Microsoft-Windows-Security-Auditing 640 4625 [origin";
     assert!(sample.starts_with(start), "{sample}");
@@ -116,11 +116,11 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; no \
              other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
-             takes from Security: *\n  \"wecrelay-self-reports\": \
+             selects from Security: *\n  \"wecrelay-self-reports\": \
              Microsoft-Windows-Forwarding/Operational\n    built in: hosts report on their \
              forwarding; off with --no-self-reports\n    for every authenticated host\n    \
              events with text, from now on, within 30s, a sign of life every 1h\n    \
-             takes from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
+             selects from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
              EventID=106 or EventID=107]]\n\
              sends to:\n  file:{events}\n\

@@ -146,7 +146,7 @@ fn listener(listener: &Listener, is_shared: bool) -> String {
 
 fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
     if config.log_to_outputs {
-        report.line(1, "(the relay's own log goes to each of them too)");
+        report.line(1, "(and wecrelay's own log, to each of them)");
     }
     let ways = plan.connectors.iter().zip(&plan.secrets);
     for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
@@ -157,9 +157,9 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
             Some(kind) => record::sample(kind, mapping, &style, rendered),
             None => syslog::sample(mapping, &style, rendered),
         };
-        report.line(2, &format!("such as: {sample}"));
+        report.line(2, &format!("example: {sample}"));
         for reason in output.filter.reasons() {
-            report.line(2, &format!("by rule: {reason}"));
+            report.line(2, &format!("filter: {reason}"));
         }
         if !probe {
             continue;
@@ -179,7 +179,7 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
 fn destination(output: &output::Settings) -> String {
     match output.required {
         true => output.label.clone(),
-        false => format!("{}, if it can take it", output.label),
+        false => format!("{} (best effort)", output.label),
     }
 }
 

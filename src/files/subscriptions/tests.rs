@@ -576,7 +576,7 @@ fn comments_in_a_query_hide_nothing_of_it() {
         );
         crate::windows::query::describe(&query)
     };
-    let expected = ["takes from Security: *[System[EventID=4624]]"];
+    let expected = ["selects from Security: *[System[EventID=4624]]"];
     for inside in [
         "<!-- logons -->*[System[EventID=4624]]",
         "*<!-- only -->[System[EventID=4624]]",

@@ -3,14 +3,14 @@
 use super::clauses;
 use crate::base::xml::{self, Limits};
 
-/// What a query takes and leaves, a line for each clause; none where it cannot be read.
+/// What a query selects and suppresses, a line for each clause; none where it cannot be read.
 ///
 /// ```
 /// let query = "<QueryList><Query Id='0' Path='Security'><Select>*</Select>\
 ///              <Suppress>*[System[EventID=5156]]</Suppress></Query></QueryList>";
 /// assert_eq!(
 ///     wecrelay::windows::query::describe(query),
-///     ["takes from Security: *", "leaves of Security: *[System[EventID=5156]]"]
+///     ["selects from Security: *", "suppresses from Security: *[System[EventID=5156]]"]
 /// );
 /// ```
 #[must_use]
@@ -21,9 +21,9 @@ pub fn describe(query: &str) -> Vec<String> {
     let queries = clauses::queries(&document);
     let line = |clause: &clauses::Clause<'_>| {
         let what = if clause.suppresses {
-            "leaves of"
+            "suppresses from"
         } else {
-            "takes from"
+            "selects from"
         };
         let expression: Vec<_> = clause.expression.split_whitespace().collect();
         format!("{what} {}: {}", clause.channel, expression.join(" "))
