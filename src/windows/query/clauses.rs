@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::xml::{self, Document, Limits, Node, trimmed_text};
+use std::collections::HashSet;
 
 /// One `Select` or `Suppress`.
 pub(super) struct Clause<'a> {
@@ -20,21 +21,27 @@ pub(super) struct Clause<'a> {
 
 /// The clauses of each Query; none where the document is no `QueryList`.
 pub(super) fn queries<'a>(document: &'a Document<'_>) -> Vec<Vec<Clause<'a>>> {
+    let mut lines = Lines::new(document.input_text());
     let queries = document.root_element().children();
     queries
         .filter(|node| node.has_tag_name("Query"))
         .map(|query| {
             let children = query.children().filter(Node::is_element);
-            children.filter_map(|node| clause(query, node)).collect()
+            let clauses = children.filter_map(|node| clause(query, node, &mut lines));
+            clauses.collect()
         })
         .collect()
 }
 
-fn clause<'a>(query: Node<'a, '_>, node: Node<'a, '_>) -> Option<Clause<'a>> {
+fn clause<'a>(
+    query: Node<'a, '_>,
+    node: Node<'a, '_>,
+    lines: &mut Lines<'_>,
+) -> Option<Clause<'a>> {
     let path = node.attribute("Path").or(query.attribute("Path"))?;
     let channel = path.trim();
     Some(Clause {
-        line: node.document().text_pos_at(node.range().start).row,
+        line: lines.line_at(node.range().start),
         suppresses: node.has_tag_name("Suppress"),
         channel,
         blank_path: Some(path).filter(|path| *path != channel),
@@ -48,13 +55,9 @@ pub fn channels(query: &str) -> Vec<String> {
     let Ok(document) = xml::parse(query, &Limits::FILE) else {
         return Vec::new();
     };
-    let mut channels: Vec<String> = Vec::new();
-    for clause in queries(&document).iter().flatten() {
-        let known = |channel: &String| channel.eq_ignore_ascii_case(clause.channel);
-        if !clause.suppresses && !channels.iter().any(known) {
-            channels.push(clause.channel.to_owned());
-        }
-    }
+    let queries = queries(&document);
+    let selects = queries.iter().flatten().filter(|c| !c.suppresses);
+    let mut channels = each_once(selects.map(|clause| clause.channel));
     channels.sort_unstable();
     channels
 }
@@ -67,26 +70,78 @@ pub fn whole_channels(query: &str) -> Vec<String> {
         return Vec::new();
     };
     let queries = queries(&document);
-    let suppressed: Vec<_> = queries
-        .iter()
-        .flatten()
-        .filter(|clause| clause.suppresses)
-        .map(|clause| clause.channel)
-        .collect();
+    let all = || queries.iter().flatten();
+    let suppressed: HashSet<_> = all().filter(|c| c.suppresses).map(Clause::folded).collect();
     let is_whole = |clause: &&Clause<'_>| {
-        let cut = suppressed
-            .iter()
-            .any(|channel| channel.eq_ignore_ascii_case(clause.channel));
-        !clause.suppresses && !cut && matches!(&*clause.expression, "*" | "Event")
+        let is_cut = suppressed.contains(&clause.folded());
+        !clause.suppresses && !is_cut && matches!(&*clause.expression, "*" | "Event")
     };
-    let mut channels: Vec<String> = Vec::new();
-    for clause in queries.iter().flatten().filter(is_whole) {
-        if !channels
-            .iter()
-            .any(|c| c.eq_ignore_ascii_case(clause.channel))
-        {
-            channels.push(clause.channel.to_owned());
+    each_once(all().filter(is_whole).map(|clause| clause.channel))
+}
+
+/// The names in their order, each as it stands there first, without regard to case.
+fn each_once<'a>(channels: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let new = channels.filter(|channel| seen.insert(channel.to_ascii_lowercase()));
+    new.map(str::to_owned).collect()
+}
+
+impl Clause<'_> {
+    /// The channel without regard to case.
+    pub(super) fn folded(&self) -> String {
+        self.channel.to_ascii_lowercase()
+    }
+}
+
+/// The lines of places that are asked for in their order: each byte is looked at once, however
+/// many are asked for.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: u32,
+    /// Bytes that were looked at.
+    #[cfg(test)]
+    work: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            #[cfg(test)]
+            work: 0,
         }
     }
-    channels
+
+    /// The line of a byte, from 1.
+    fn line_at(&mut self, place: usize) -> u32 {
+        let between = self.text.as_bytes().get(self.at..place).unwrap_or_default();
+        let ends = between.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self
+            .line
+            .saturating_add(u32::try_from(ends).unwrap_or(u32::MAX));
+        self.at = self.at.max(place);
+        #[cfg(test)]
+        {
+            self.work += between.len();
+        }
+        self.line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lines;
+
+    #[test]
+    fn each_byte_is_looked_at_once_for_all_lines() {
+        let text = "<a/>\n".repeat(10_000);
+        let mut lines = Lines::new(&text);
+        for line in 0..10_000 {
+            assert_eq!(usize::try_from(lines.line_at(5 * line)).unwrap(), line + 1);
+        }
+        assert!(lines.work <= text.len(), "{} of {}", lines.work, text.len());
+    }
 }

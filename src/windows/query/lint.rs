@@ -4,6 +4,7 @@ use super::clauses::{self, Clause};
 use super::xpath::Expression;
 use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
 use crate::base::xml::{self, Limits};
+use std::collections::HashSet;
 
 /// Looks at a `QueryList`; nothing is found where all is well.
 ///
@@ -110,8 +111,12 @@ fn is_direct(channel: &str) -> bool {
     last_word.is_some_and(|word| KINDS.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 
+/// Longest query that is proposed, in characters: of more, no host takes a subscription
+/// (512,000 bytes, in UTF-16).
+const LONGEST: usize = 256_000;
+
 /// The same clause in several, each within the limit; `None` where no alternative is
-/// long enough to be split.
+/// long enough to be split, or where they would be too long.
 fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
     let mut longest: Option<(&Expression, &[Expression])> = None;
     expression.visit(&mut |part| {
@@ -129,16 +134,20 @@ fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
     } else {
         "Select"
     };
-    let mut clauses = Vec::new();
+    let mut clauses = String::new();
     for part in parts(terms, room)? {
         let expression = expression.with_terms(target, part).to_string();
-        clauses.push(format!(
-            "<{element} Path=\"{}\">{}</{element}>",
-            escape(clause.channel),
-            escape(&expression)
+        let (channel, expression) = (escape(clause.channel), escape(&expression));
+        let line_end = if clauses.is_empty() { "" } else { "\n" };
+        clauses.push_str(line_end);
+        clauses.push_str(&format!(
+            "<{element} Path=\"{channel}\">{expression}</{element}>"
         ));
+        if clauses.len() > LONGEST {
+            return None;
+        }
     }
-    Some(clauses.join("\n"))
+    Some(clauses)
 }
 
 /// `terms` in runs of at most `room` comparisons, about equally long.
@@ -170,11 +179,10 @@ fn escape(text: &str) -> String {
 
 /// A Suppress acts within its own Query only.
 fn lint_suppressed(clauses: &[Clause<'_>], findings: &mut Vec<Finding>) {
+    let selects = clauses.iter().filter(|clause| !clause.suppresses);
+    let selected: HashSet<_> = selects.map(Clause::folded).collect();
     for clause in clauses.iter().filter(|clause| clause.suppresses) {
-        let selects = |other: &Clause<'_>| {
-            !other.suppresses && other.channel.eq_ignore_ascii_case(clause.channel)
-        };
-        if !clauses.iter().any(selects) {
+        if !selected.contains(&clause.folded()) {
             let what = format!(
                 "{}: Suppress acts within its own Query, which selects nothing of this channel",
                 clause.channel

@@ -263,6 +263,19 @@ fn ranges_are_not_torn_apart() {
 }
 
 #[test]
+fn what_no_host_would_take_is_not_proposed() {
+    let ids: Vec<String> = (0..2000).map(|n| format!("EventID={n}")).collect();
+    let beside = vec!["EventData/Data"; 1000].join(" and ");
+    let text = format!("*[System[{}] and {beside}]", ids.join(" or "));
+    let findings = lint(&select(&text));
+    assert!(
+        findings[0].what.contains("2000 comparisons"),
+        "{findings:?}"
+    );
+    assert_eq!(findings[0].instead, None);
+}
+
+#[test]
 fn what_cannot_be_split_is_said_without_a_split() {
     let ands: Vec<String> = (0..30).map(|n| format!("Task!={n}")).collect();
     let findings = lint(&select(&format!("*[System[{}]]", ands.join(" and "))));

@@ -2,6 +2,8 @@
 
 use super::clauses::Clause;
 use super::xpath::{Expression, Step, Value};
+use std::collections::HashSet;
+use std::hash::Hash;
 
 /// Elements of System that hold a number.
 const NUMBERS: [&str; 10] = [
@@ -114,15 +116,63 @@ fn level(name: &str, operator: &str, text: &str) -> String {
 }
 
 fn lint_twice(expression: &Expression, find: &mut dyn FnMut(String)) {
-    let mut seen = Vec::new();
+    let mut told = HashSet::new();
     expression.visit(&mut |part| {
         let Expression::Or(terms) = part else { return };
-        for (index, term) in terms.iter().enumerate() {
-            let is_twice = terms.iter().take(index).any(|earlier| earlier == term);
-            if is_twice && !seen.contains(&term) {
-                seen.push(term);
+        for term in repeated(terms) {
+            if told.insert(term) {
                 find(format!("{term} occurs twice"));
             }
         }
     });
+}
+
+/// Those that are equal to an earlier one. An expression may have as many as fit into a file, so
+/// none is compared with all others.
+fn repeated<T: Eq + Hash>(items: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = HashSet::with_capacity(items.len());
+    items.iter().filter(move |item| !seen.insert(*item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repeated;
+    use std::cell::Cell;
+    use std::hash::{Hash, Hasher};
+
+    thread_local! {
+        static COMPARISONS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Debug, Eq)]
+    struct Counted(usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARISONS.set(COMPARISONS.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    #[test]
+    fn terms_are_not_compared_with_all_others() {
+        for count in [1000, 100_000] {
+            let mut items: Vec<_> = (0..count).map(Counted).collect();
+            items.extend([Counted(7), Counted(7), Counted(count - 1)]);
+            COMPARISONS.set(0);
+            assert_eq!(
+                repeated(&items).map(|item| item.0).sum::<usize>(),
+                count + 13
+            );
+            // Three are found, and of the others a hash collides now and then.
+            let made = COMPARISONS.get();
+            assert!(made < 3 + count, "{made} comparisons of {count} terms");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub struct Error {
 }
 
 /// A condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Expression {
     /// One of them holds.
     Or(Vec<Self>),
@@ -34,7 +34,7 @@ pub enum Expression {
 }
 
 /// What can be compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Elements and attributes below the place where it stands.
     Path(Vec<Step>),
@@ -47,7 +47,7 @@ pub enum Value {
 }
 
 /// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
     /// Name, `*`, or an attribute's name after `@`.
     pub name: String,

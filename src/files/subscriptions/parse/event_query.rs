@@ -4,6 +4,7 @@ use super::{Error, File, line_of};
 use crate::base::xml::{Node, piece, text, trimmed_text as text_of};
 use crate::protocol::wsman::text::{is_forbidden, trim};
 use crate::protocol::wsman::xml::Skeleton;
+use std::collections::HashSet;
 
 const ALLOWED: &str = "must hold a QueryList element, as child or as CDATA text";
 
@@ -57,18 +58,17 @@ impl File<'_> {
         row: &dyn Fn(Node<'_, '_>) -> u32,
     ) -> Result<(), Error> {
         let mut selects = 0_usize;
-        let mut ids = Vec::new();
+        let mut ids = HashSet::new();
         for query in list.children().filter(Node::is_element) {
             if !query.has_tag_name("Query") {
                 let (name, allowed) = (query.tag_name().name(), "only Query is allowed there");
                 return Err(self.value_at(row(query), "QueryList", name, allowed));
             }
             let id = query.attribute("Id");
-            if let Some(id) = id.filter(|id| ids.contains(id)) {
+            if let Some(id) = id.filter(|id| !ids.insert(*id)) {
                 let allowed = "an earlier Query has this Id already; number them 0, 1, 2";
                 return Err(self.value_at(row(query), "Query@Id", id, allowed));
             }
-            ids.extend(id);
             selects = selects.saturating_add(self.check_clauses(query, row)?);
         }
         if selects == 0 {
