@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::lanes::{Lanes, Replies, spawn};
+use super::lanes::{Lanes, Replies, Way, spawn};
 use crate::base::clock::UnixSeconds;
 use crate::hosts::{self, Inquiry, Peer, Saved};
 use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, tables};
@@ -187,26 +187,26 @@ impl Database {
         let tls = self.line.tls();
         let reader = (self.make)(Instant::now());
         let conditions = Arc::default();
-        let (mut wakers, mut lanes, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ways, mut threads) = (Vec::new(), Vec::new());
         for (name, client, line) in [
             ("store", self.client, self.line),
             ("store-read", reader, Line::new(tls)?),
         ] {
-            wakers.push(Arc::new(line.waker()?));
+            let waker = Arc::new(line.waker()?);
             let (sender, jobs) = channel();
             let shared = Shared::new(client, self.relay.clone());
             let replies = Lane {
-                number: lanes.len(),
+                number: ways.len(),
                 conditions: Arc::clone(&conditions),
                 replies: replies.clone(),
             };
             threads.push(spawn(name, move || serve(shared, line, &jobs, &replies))?);
-            lanes.push(sender);
+            ways.push(Way::new(sender, Some(waker)));
         }
-        let (Some(reads), Some(writes)) = (lanes.pop(), lanes.pop()) else {
+        let (Some(reads), Some(writes)) = (ways.pop(), ways.pop()) else {
             return Err(ErrorKind::Other.into());
         };
-        Ok((Lanes::new(writes, reads, wakers), threads))
+        Ok((Lanes::new(writes, reads), threads))
     }
 }
 

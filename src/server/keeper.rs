@@ -13,7 +13,7 @@ use mio::Waker;
 
 use super::Server;
 use super::database::Database;
-use super::lanes::{Jobs, Lanes, Replies, spawn};
+use super::lanes::{Jobs, Lanes, Replies, Way, spawn};
 use crate::base::clock::Now;
 use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 
@@ -145,7 +145,8 @@ fn start_local(local: Local, replies: Replies) -> io::Result<(Lanes, Vec<JoinHan
             tidy_asked.iter().for_each(|()| tidy_up());
         })?,
     ];
-    Ok((Lanes::new(writes, reads, Vec::new()), threads))
+    let way = |jobs| Way::new(jobs, None);
+    Ok((Lanes::new(way(writes), way(reads)), threads))
 }
 
 fn serve(

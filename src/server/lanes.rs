@@ -11,55 +11,60 @@ use crate::store::{Answer, Job, Ticket};
 
 pub(super) type Jobs = Sender<(Ticket, Job)>;
 
-/// The way to the threads of a store.
+/// The way to one thread of a store.
+pub(super) struct Way {
+    jobs: Jobs,
+    /// What wakes the thread, where it waits for more than jobs.
+    waker: Option<Arc<Waker>>,
+}
+
+impl Way {
+    pub(super) fn new(jobs: Jobs, waker: Option<Arc<Waker>>) -> Self {
+        Self { jobs, waker }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker
+            && let Err(error) = waker.wake()
+        {
+            log::error!("a thread of the store cannot be woken: {error}");
+        }
+    }
+}
+
+/// The ways to the threads of a store.
 pub(super) struct Lanes {
-    writes: Jobs,
-    reads: Jobs,
-    /// What wakes the threads, where they wait for more than jobs.
-    wakers: Vec<Arc<Waker>>,
+    writes: Way,
+    reads: Way,
 }
 
 impl Lanes {
-    pub(super) fn new(writes: Jobs, reads: Jobs, wakers: Vec<Arc<Waker>>) -> Self {
-        Self {
-            writes,
-            reads,
-            wakers,
-        }
+    pub(super) fn new(writes: Way, reads: Way) -> Self {
+        Self { writes, reads }
     }
 
     pub(super) fn send(&self, ticket: Ticket, job: Job) {
-        let lane = if job.is_read() {
+        let way = if job.is_read() {
             &self.reads
         } else {
             &self.writes
         };
-        match lane.send((ticket, job)) {
-            Ok(()) => self.wake(),
+        match way.jobs.send((ticket, job)) {
+            Ok(()) => way.wake(),
             Err(_) => log::error!("the store's thread has ended"),
         }
     }
 
     /// Tells the threads that no more jobs come. What wakes them has to outlive them.
-    pub(super) fn close(self) -> Vec<Arc<Waker>> {
-        let Self {
-            writes,
-            reads,
-            wakers,
-        } = self;
-        drop((writes, reads));
-        for waker in &wakers {
-            drop(waker.wake());
-        }
-        wakers
-    }
-
-    fn wake(&self) {
-        for waker in &self.wakers {
-            if let Err(error) = waker.wake() {
-                log::error!("a thread of the store cannot be woken: {error}");
+    pub(super) fn close(self) -> [Option<Arc<Waker>>; 2] {
+        [self.writes, self.reads].map(|Way { jobs, waker }| {
+            drop(jobs);
+            if let Some(waker) = &waker {
+                // Its thread may have ended.
+                drop(waker.wake());
             }
-        }
+            waker
+        })
     }
 }
 
