@@ -101,11 +101,12 @@ impl Shared {
     }
 }
 
-/// The time that is measured, and what the collector took in it.
+/// The time that is measured, and what the collectors and their database took in it.
 struct Window {
     began: Instant,
     ended: Instant,
     cpu: Duration,
+    database: Duration,
 }
 
 /// Plays the hosts, prints the figures as JSON and writes the ledger.
@@ -181,12 +182,14 @@ fn measure(shared: &Shared, is_done: impl Fn() -> bool) -> Result<Window> {
     let options = &shared.options;
     shared.wait_for_all();
     thread::sleep(Duration::from_secs_f64(options.warmup));
-    let process = options.watch.map(Process);
-    let cpu = || process.map_or(Ok(Duration::ZERO), Process::cpu);
-    if let Some(process) = process {
-        process.reset_peak();
-    }
-    let (began, before) = (Instant::now(), cpu()?);
+    let processes = || options.watch.iter().copied().map(Process);
+    let cpu = || processes().map(Process::cpu).sum::<Result<Duration>>();
+    let of_database = || {
+        let database = options.database.map(Process);
+        database.map_or(Ok(Duration::ZERO), Process::cpu_of_family)
+    };
+    processes().for_each(Process::reset_peak);
+    let (began, before) = (Instant::now(), [cpu()?, of_database()?]);
     shared.measured.store(true, Ordering::Relaxed);
     let end = began + Duration::from_secs_f64(options.duration);
     while Instant::now() < end && !is_done() {
@@ -196,7 +199,8 @@ fn measure(shared: &Shared, is_done: impl Fn() -> bool) -> Result<Window> {
     Ok(Window {
         began,
         ended: Instant::now(),
-        cpu: cpu()?.saturating_sub(before),
+        cpu: cpu()?.saturating_sub(before[0]),
+        database: of_database()?.saturating_sub(before[1]),
     })
 }
 
@@ -229,15 +233,30 @@ fn report(options: &Load, window: &Window, seen: &[Seen]) -> Result<Value> {
             "p99": quantile(&acks, 0.99), "max": quantile(&acks, 1.0) },
         "failures": failures,
     });
-    if let Some(pid) = options.watch {
+    let us_per_event = |cpu: Duration| match events {
+        0.0 => 0.0,
+        events => round(cpu.as_secs_f64() * 1e6 / events),
+    };
+    if !options.watch.is_empty() {
         let cpu = window.cpu.as_secs_f64();
         let per_second = |count: f64| if cpu > 0.0 { round(count / cpu) } else { 0.0 };
-        let (now, peak) = Process(pid).memory()?;
+        let (mut now, mut peak) = (0.0, 0.0);
+        for pid in &options.watch {
+            let of_one = Process(*pid).memory()?;
+            (now, peak) = (now + of_one.0, peak + of_one.1);
+        }
         report["collector"] = json!({
             "cpu_s": round(cpu), "events_per_cpu_s": per_second(events),
             "messages_per_cpu_s": per_second(messages),
             "connections_per_cpu_s": per_second(connections),
+            "cpu_us_per_event": us_per_event(window.cpu),
             "rss_mb_after": round(now), "rss_mb_peak": round(peak),
+        });
+    }
+    if options.database.is_some() {
+        report["database"] = json!({
+            "database_cpu_s": round(window.database.as_secs_f64()),
+            "database_us_per_event": us_per_event(window.database),
         });
     }
     Ok(report)

@@ -74,9 +74,12 @@ pub(crate) struct Load {
     /// EventRecordID of each host's first event
     #[arg(long, default_value = "1000000000", value_parser = clap::value_parser!(u64).range(1_000_000_000..9_000_000_000))]
     pub(crate) first_record: u64,
-    /// Process of the collector, for its CPU time and memory
+    /// Process of the collector, for its CPU time and memory; may be repeated, for their sum
     #[arg(long)]
-    pub(crate) watch: Option<u32>,
+    pub(crate) watch: Vec<u32>,
+    /// Process of their database, for the CPU time of it and of all that it has started
+    #[arg(long)]
+    pub(crate) database: Option<u32>,
     /// Print the figures as JSON on one line, not for people
     #[arg(long)]
     pub(crate) json: bool,

@@ -17,17 +17,23 @@ impl Process {
     pub(crate) fn cpu(self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.0);
         let text = fs::read_to_string(&path).map_err(|why| format!("{path}: {why}"))?;
-        // The name may have blanks and brackets; the fields follow its last bracket.
-        let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: Vec<u64> = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse().ok())
-            .collect();
-        Ok(Duration::from_millis(
-            ticks.iter().sum::<u64>() * (1000 / TICKS),
-        ))
+        Ok(time(fields(&text).skip(11).take(2)))
+    }
+
+    /// The same with that of all processes that it has started, also of those that have ended.
+    pub(crate) fn cpu_of_family(self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.0);
+        let own = fs::read_to_string(&path).map_err(|why| format!("{path}: {why}"))?;
+        let parent = self.0.to_string();
+        let mut all = time(fields(&own).skip(11).take(4));
+        for entry in fs::read_dir("/proc")?.flatten() {
+            // One that has just ended counts with its parent.
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            if fields(&stat).nth(1) == Some(&parent) {
+                all += time(fields(&stat).skip(11).take(2));
+            }
+        }
+        Ok(all)
     }
 
     /// Begins a new peak of memory, where the kernel allows it.
@@ -47,4 +53,15 @@ impl Process {
         };
         Ok((field("VmRSS:"), field("VmHWM:")))
     }
+}
+
+/// What follows the name in /proc/PID/stat, which may have blanks and brackets.
+fn fields(stat: &str) -> impl Iterator<Item = &str> {
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    rest.split_whitespace()
+}
+
+fn time<'a>(ticks: impl Iterator<Item = &'a str>) -> Duration {
+    let ticks = ticks.filter_map(|field| field.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * (1000 / TICKS))
 }
