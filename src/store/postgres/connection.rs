@@ -8,7 +8,9 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
-use postgres_protocol::message::backend::{AuthenticationSaslBody, Header, Message};
+use postgres_protocol::message::backend::{
+    AuthenticationSaslBody, Header, Message, NoticeResponseBody,
+};
 use postgres_protocol::message::frontend;
 use zeroize::Zeroizing;
 
@@ -20,6 +22,8 @@ use super::url::{Settings, TlsMode};
 const LONGEST: i32 = 16 << 20;
 /// Bytes of rows that one answer may have.
 const ANSWER: usize = 256 << 20;
+/// The server is ready, and no transaction is open.
+const IDLE: u8 = b'I';
 
 /// What a connection tells.
 #[derive(Debug)]
@@ -47,14 +51,10 @@ enum State {
 
 /// A request that was sent.
 struct Exchange {
-    /// How often the server has yet to say that it is ready.
-    left: u8,
     rows: Rows,
     statements: usize,
     size: usize,
     complaint: Option<Complaint>,
-    /// What the last command was.
-    tag: String,
 }
 
 /// One connection to one server.
@@ -142,12 +142,10 @@ impl Connection {
             return Err(self.fail(Kind::Data, error.to_string()));
         }
         self.exchanges.push_back(Exchange {
-            left: Request::READY,
             rows: Vec::new(),
             statements: request.len(),
             size: 0,
             complaint: None,
-            tag: String::new(),
         });
         Ok(())
     }
@@ -203,8 +201,16 @@ impl Connection {
 
     fn take(&mut self, message: Message) -> Result<Option<Event>, Failure> {
         match (&self.state, message) {
-            (_, Message::NoticeResponse(_) | Message::ParameterStatus(_)) => Ok(None),
-            (_, Message::NotificationResponse(_) | Message::BackendKeyData(_)) => Ok(None),
+            (_, Message::NoticeResponse(body)) => {
+                self.take_notice(&body);
+                Ok(None)
+            }
+            (
+                _,
+                Message::ParameterStatus(_)
+                | Message::NotificationResponse(_)
+                | Message::BackendKeyData(_),
+            ) => Ok(None),
             (State::Open, message) => self.take_answer(message),
             (_, Message::ErrorResponse(body)) => Err(Complaint::read(&body).at(&self.place)),
             (State::Checks, message) => self.take_check(message),
@@ -315,6 +321,15 @@ impl Connection {
         }
     }
 
+    /// A commit that has not waited for its standby is a success to the server, with a warning.
+    fn take_notice(&mut self, body: &NoticeResponseBody) {
+        if let Some(exchange) = self.exchanges.front_mut()
+            && let Some(complaint) = Complaint::of_notice(body)
+        {
+            exchange.complaint.get_or_insert(complaint);
+        }
+    }
+
     fn take_answer(&mut self, message: Message) -> Result<Option<Event>, Failure> {
         if let Message::ErrorResponse(body) = &message {
             let complaint = Complaint::read(body);
@@ -339,16 +354,12 @@ impl Connection {
                     return Err(self.fail(Kind::Protocol, "an answer without end"));
                 }
             }
-            Message::CommandComplete(body) => {
-                body.tag().unwrap_or_default().clone_into(&mut exchange.tag);
+            Message::ReadyForQuery(body) if body.status() != IDLE => {
+                return Err(self.fail(Kind::Protocol, "a transaction that stays open"));
             }
-            Message::ReadyForQuery(_) => {
-                exchange.left = exchange.left.saturating_sub(1);
-                if exchange.left == 0 {
-                    return Ok(self.finish().map(Event::Answered));
-                }
-            }
+            Message::ReadyForQuery(_) => return Ok(self.finish().map(Event::Answered)),
             Message::ParseComplete
+            | Message::CommandComplete(_)
             | Message::NoData
             | Message::RowDescription(_)
             | Message::EmptyQueryResponse => {}
@@ -362,14 +373,11 @@ impl Connection {
         if let Some(complaint) = exchange.complaint {
             return Some(Err(complaint.at(&self.place)));
         }
-        if exchange.tag != "COMMIT" {
-            let says = format!("the transaction ended with {}", exchange.tag);
-            return Some(Err(self.fail(Kind::Other, says)));
-        }
         if exchange.rows.len() != exchange.statements {
             return Some(Err(self.fail(Kind::Protocol, "an answer is missing")));
         }
-        Some(Ok(exchange.rows))
+        // Those of the settings are for nobody.
+        Some(Ok(exchange.rows.into_iter().skip(1).collect()))
     }
 
     fn fail(&self, kind: Kind, says: impl Into<String>) -> Failure {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fallible_iterator::FallibleIterator;
-use postgres_protocol::message::backend::ErrorResponseBody;
+use postgres_protocol::message::backend::{ErrorFields, ErrorResponseBody, NoticeResponseBody};
 
 /// What is wrong, as far as the remedy depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Kind {
     Full,
     /// It has too many connections.
     Crowded,
+    /// It has committed without its standby, which it was to wait for.
+    Unreplicated,
     /// Two transactions stood in each other's way: the same works again.
     Again,
     /// It does not take this row.
@@ -119,6 +121,9 @@ fn remedy(kind: Kind) -> &'static str {
             "sslrootcert= names the authority, and the certificate has to be for the name in the URL"
         }
         Kind::Full => "make room on its disk",
+        Kind::Unreplicated => {
+            "let its standby come back, or take it out of synchronous_standby_names"
+        }
         Kind::Crowded => "raise max_connections, or put pgbouncer between",
         Kind::Protocol => "is that the port of PostgreSQL?",
         Kind::Again | Kind::Data | Kind::Other => "",
@@ -131,18 +136,34 @@ pub(super) struct Complaint {
     pub(super) code: String,
     pub(super) is_fatal: bool,
     says: String,
+    /// The function of the server that says so.
+    routine: String,
 }
+
+/// Where the server waits for standbys, and says that it has given up: by an administrator's
+/// word (pg_cancel_backend), or when it ends. Its text is translated, and its code says nothing.
+const WAITS_FOR_STANDBY: &str = "SyncRepWaitForLSN";
 
 impl Complaint {
     pub(super) fn read(body: &ErrorResponseBody) -> Self {
+        Self::of_fields(body.fields())
+    }
+
+    /// A notice that is as bad as an error.
+    pub(super) fn of_notice(body: &NoticeResponseBody) -> Option<Self> {
+        let complaint = Self::of_fields(body.fields());
+        (complaint.routine == WAITS_FOR_STANDBY).then_some(complaint)
+    }
+
+    fn of_fields(mut fields: ErrorFields<'_>) -> Self {
         let mut complaint = Self::default();
-        let mut fields = body.fields();
         // Whatever comes after a broken field cannot be read.
         while let Ok(Some(field)) = fields.next() {
             let value = String::from_utf8_lossy(field.value_bytes());
             match field.type_() {
                 b'C' => complaint.code = value.into_owned(),
                 b'M' => complaint.says = value.chars().take(500).collect(),
+                b'R' => complaint.routine = value.into_owned(),
                 // Never translated, unlike S, and known since 9.6.
                 b'V' => complaint.is_fatal = value != "ERROR",
                 b'S' if matches!(&*value, "FATAL" | "PANIC") => complaint.is_fatal = true,
@@ -163,6 +184,9 @@ impl Complaint {
 
     /// By its SQLSTATE (appendix A of the manual).
     fn kind(&self) -> Kind {
+        if self.routine == WAITS_FOR_STANDBY {
+            return Kind::Unreplicated;
+        }
         let kind = match self.code.as_str() {
             "28P01" => Kind::Password,
             "28000" => Kind::Refused,
@@ -200,8 +224,8 @@ mod tests {
     fn kind(code: &str, says: &str) -> Kind {
         let complaint = Complaint {
             code: code.into(),
-            is_fatal: false,
             says: says.into(),
+            ..Complaint::default()
         };
         complaint.kind()
     }

@@ -139,38 +139,42 @@ pub enum Request {
     Script(String),
 }
 
+/// For this transaction only: how long a statement may take, and that we hear of a commit that
+/// has not waited for its standby.
+const SETTINGS: &str = "SELECT set_config('statement_timeout', $1, true), \
+                        set_config('client_min_messages', 'warning', true)";
+
 impl Request {
-    /// Writes it as messages. Unnamed statements, and nothing that outlives the transaction,
-    /// so that a pooler may give each transaction to another connection.
+    /// Writes it as messages, in one piece: one answer comes to all of them. Up to its end all is
+    /// one transaction, without a word for its beginning and its end. Unnamed statements, and
+    /// nothing that outlives the transaction, so that a pooler may give each to another
+    /// connection.
     pub(super) fn encode(&self, timeout: Duration, out: &mut BytesMut) -> io::Result<()> {
-        let millis = timeout.as_millis();
-        frontend::query(
-            &format!("BEGIN; SET LOCAL statement_timeout = {millis}"),
-            out,
-        )?;
+        let millis = timeout.as_millis().to_string();
         match self {
-            Self::Script(text) => frontend::query(text, out)?,
+            Self::Script(text) => {
+                let timeout = format!("SELECT set_config('statement_timeout', '{millis}', true)");
+                frontend::query(&format!("{timeout}; {text}"), out)
+            }
             Self::Statements(statements) => {
+                let settings = Statement {
+                    text: SETTINGS,
+                    values: vec![Value::Text(millis)],
+                };
+                settings.encode(out)?;
                 for statement in statements {
                     statement.encode(out)?;
                 }
                 frontend::sync(out);
+                Ok(())
             }
         }
-        // What was given up while it waits for a standby would count as done.
-        frontend::query("SET LOCAL statement_timeout = 0", out)?;
-        // By itself: after an error all that stands before it is refused, and the transaction
-        // would stay open.
-        frontend::query("COMMIT", out)
     }
 
-    /// How often the server says that it is ready again.
-    pub(super) const READY: u8 = 4;
-
-    /// How many statements have rows.
+    /// How many statements have rows; those of the first are our own.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Statements(statements) => statements.len(),
+            Self::Statements(statements) => 1 + statements.len(),
             Self::Script(_) => 0,
         }
     }

@@ -60,18 +60,15 @@ fn let_in() -> Vec<u8> {
 }
 
 /// A transaction of one statement that has this outcome.
-fn transaction(middle: &[u8], end: &str) -> Vec<u8> {
-    let begin = [complete("BEGIN"), complete("SET"), ready(b'T')].concat();
-    [
-        &begin,
-        middle,
-        &ready(b'T'),
-        &complete("SET"),
-        &ready(b'T'),
-        &complete(end),
-        &ready(b'I'),
-    ]
-    .concat()
+fn transaction(outcome: &[u8]) -> Vec<u8> {
+    let settings = rows(&[row(&[b"10000", b"warning"])]);
+    [&settings, outcome, &ready(b'I')].concat()
+}
+
+/// A warning, from a function of the server.
+fn warning(code: &str, routine: &str) -> Vec<u8> {
+    let body = format!("SWARNUNG\0VWARNING\0C{code}\0Mwords\0R{routine}\0\0");
+    message(b'N', body.as_bytes())
 }
 
 fn rows(rows: &[Vec<u8>]) -> Vec<u8> {
@@ -393,23 +390,22 @@ fn a_server_that_says_nothing_costs_its_time_only() {
 }
 
 #[test]
-fn a_request_is_a_transaction_that_leaves_nothing_behind() {
+fn a_request_is_a_transaction_in_one_piece_that_leaves_nothing_behind() {
     let mut played = Played::open(PLAIN);
     played.client.submit(played.now, 1, ask());
+    let settings = "SELECT set_config('statement_timeout', $1, true), \
+                    set_config('client_min_messages', 'warning', true)";
     let expected = [
-        &b"Q\0\0\0\x2fBEGIN; SET LOCAL statement_timeout = 10000\0"[..],
+        &message(b'P', format!("\0{settings}\0\0\x01\0\0\0\x19").as_bytes())[..],
+        b"B\0\0\0\x19\0\0\0\x01\0\x01\0\x01\0\0\0\x0510000\0\x01\0\x01",
+        b"E\0\0\0\x09\0\0\0\0\0",
         b"P\0\0\0\x15\0SELECT $1\0\0\x01\0\0\0\x14",
         b"B\0\0\0\x1c\0\0\0\x01\0\x01\0\x01\0\0\0\x08\0\0\0\0\0\0\0\x07\0\x01\0\x01",
         b"E\0\0\0\x09\0\0\0\0\0",
         b"S\0\0\0\x04",
-        b"Q\0\0\0\x24SET LOCAL statement_timeout = 0\0",
-        b"Q\0\0\0\x0bCOMMIT\0",
     ];
     assert_eq!(played.take(), expected.concat());
-    played.answer(&transaction(
-        &rows(&[row(&[&7_i64.to_be_bytes()])]),
-        "COMMIT",
-    ));
+    played.answer(&transaction(&rows(&[row(&[&7_i64.to_be_bytes()])])));
     let (ticket, answer) = played.client.poll_done().unwrap();
     let answer = answer.unwrap();
     assert_eq!((ticket, answer.len(), answer[0][0].int(0)), (1, 1, Ok(7)));
@@ -422,10 +418,10 @@ fn what_was_in_the_way_of_another_is_done_again() {
         let mut played = Played::open(PLAIN);
         played.client.submit(played.now, 1, ask());
         let first = played.take();
-        played.answer(&transaction(&error("ERROR", code, "again"), "ROLLBACK"));
+        played.answer(&transaction(&error("ERROR", code, "again")));
         assert_eq!(played.take(), first, "at once");
         assert_eq!(played.client.trouble(), None);
-        played.answer(&transaction(&rows(&[]), "COMMIT"));
+        played.answer(&transaction(&rows(&[])));
         assert!(played.client.poll_done().unwrap().1.is_ok());
     }
 }
@@ -435,13 +431,14 @@ fn a_row_that_it_does_not_take_is_told_and_others_go_on() {
     let mut played = Played::open(PLAIN);
     played.client.submit(played.now, 1, ask());
     played.client.submit(played.now, 2, ask());
-    played.answer(&transaction(
-        &error("ERROR", "22021", "invalid byte sequence"),
-        "ROLLBACK",
-    ));
+    played.answer(&transaction(&error(
+        "ERROR",
+        "22021",
+        "invalid byte sequence",
+    )));
     let (ticket, answer) = played.client.poll_done().unwrap();
     assert_eq!((ticket, answer.unwrap_err().kind), (1, Kind::Data));
-    played.answer(&transaction(&rows(&[]), "COMMIT"));
+    played.answer(&transaction(&rows(&[])));
     assert_eq!(played.client.poll_done().unwrap().0, 2);
 }
 
@@ -455,24 +452,45 @@ fn a_full_disk_and_missing_rights_are_waited_out() {
         let mut played = Played::open(PLAIN);
         played.client.submit(played.now, 1, ask());
         played.take();
-        played.answer(&transaction(&error("ERROR", code, "no"), "ROLLBACK"));
+        played.answer(&transaction(&error("ERROR", code, "no")));
         assert_eq!(played.trouble(), kind);
         assert!(played.client.poll_done().is_none() && played.take().is_empty());
         played.advance(BACK_OFF);
         assert!(!played.take().is_empty(), "asked again");
-        played.answer(&transaction(&rows(&[]), "COMMIT"));
+        played.answer(&transaction(&rows(&[])));
         assert_eq!(played.client.trouble(), None);
         assert!(played.client.poll_done().unwrap().1.is_ok());
     }
 }
 
 #[test]
-fn a_commit_that_became_a_rollback_is_none() {
+fn a_transaction_that_stays_open_is_no_commit() {
+    for status in [b'T', b'E'] {
+        let mut played = Played::open(PLAIN);
+        played.client.submit(played.now, 1, ask());
+        let settings = rows(&[row(&[b"10000", b"warning"])]);
+        played.answer(&[settings, rows(&[]), ready(status)].concat());
+        assert!(played.client.poll_done().is_none());
+        assert_eq!(played.trouble(), Kind::Protocol);
+        assert_eq!(played.client.poll_task(), Some(Task::Close));
+    }
+}
+
+#[test]
+fn a_commit_that_has_not_waited_for_its_standby_is_none() {
     let mut played = Played::open(PLAIN);
     played.client.submit(played.now, 1, ask());
-    played.answer(&transaction(&rows(&[]), "ROLLBACK"));
+    let first = played.take();
+    let given_up = warning("01000", "SyncRepWaitForLSN");
+    played.answer(&transaction(&[rows(&[]), given_up].concat()));
     assert!(played.client.poll_done().is_none());
-    assert_eq!(played.trouble(), Kind::Other);
+    assert_eq!(played.trouble(), Kind::Unreplicated);
+    played.advance(BACK_OFF);
+    assert_eq!(played.take(), first, "asked again");
+    let of_no_matter = warning("01000", "SomethingElse");
+    played.answer(&transaction(&[rows(&[]), of_no_matter].concat()));
+    assert!(played.client.poll_done().unwrap().1.is_ok());
+    assert_eq!(played.client.trouble(), None);
 }
 
 #[test]
@@ -491,7 +509,7 @@ fn an_answer_that_is_lost_is_asked_for_again() {
     played.take();
     played.answer(&read_only("off"));
     assert_eq!(played.take(), first);
-    played.answer(&transaction(&rows(&[]), "COMMIT"));
+    played.answer(&transaction(&rows(&[])));
     assert!(played.client.poll_done().unwrap().1.is_ok());
     assert_eq!(played.client.trouble(), None);
 }
