@@ -35,8 +35,8 @@ pub(super) struct Mark {
     /// Whose it is.
     pub(super) identity: Rc<Identity>,
     pub(super) bookmark: Bookmark,
-    /// Another relay has written since the host came here.
-    pub(super) has_raced: bool,
+    /// Another relay may have written since the host came here.
+    pub(super) may_be_late: bool,
     pub(super) facts: BatchFacts,
     pub(super) rules: bookmark::Rules,
     /// Where it comes from.

@@ -103,12 +103,14 @@ impl Bookmarks {
             mut stored,
             mut refused,
         } = judgement;
-        if mark.has_raced
+        if mark.may_be_late
             && let Some(before) = &before
         {
             refused.clear();
-            stored = stored.map(|stored| stored.furthest(before));
-            stored = stored.filter(|stored| stored != before);
+            // Written again even where it stays as it is: a database that was killed shows
+            // commits for which it has not waited, and this commit waits for all before it.
+            let furthest = stored.map(|stored| stored.furthest(before));
+            stored = Some(furthest.unwrap_or_else(|| before.clone()));
         }
         let mut outcome = Outcome {
             before,

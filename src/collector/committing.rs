@@ -13,14 +13,25 @@ use super::{Collector, access, seconds};
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::output::queue::BatchId;
-use crate::store::{Answer, Done, Error, Found, Job, Stamp, Ticket, Write, Wrote};
+use crate::store::{Answer, Condition, Done, Error, Found, Job, Stamp, Ticket, Write, Wrote};
 use std::collections::HashMap;
+
+/// A row of a write.
+#[derive(Debug)]
+struct Row {
+    key: Key,
+    /// What it holds after the write.
+    stored: Option<Stored>,
+    /// The former key that it had.
+    former: Option<Key>,
+    /// What it is written over.
+    generation: u64,
+}
 
 /// The write under way.
 #[derive(Debug, Default)]
 pub(super) struct Committing {
-    /// Its rows: the key, what it holds after it, and the former key that it had.
-    rows: Vec<(Key, Option<Stored>, Option<Key>)>,
+    rows: Vec<Row>,
     /// The batches whose bookmarks they are, with the number of the row, if there is one to
     /// write.
     batches: Vec<(BatchId, Option<Outcome>, Option<usize>)>,
@@ -74,7 +85,7 @@ impl Collector {
             condition,
         } = answer;
         if let Some(condition) = condition {
-            self.bookmarks.note_condition(condition);
+            self.note_condition(now, condition);
         }
         match done {
             Done::Read(found) => self.note_read(now, ticket, found),
@@ -91,6 +102,18 @@ impl Collector {
         self.begin_waiting(now);
         self.go_on(now);
         self.note_fullness(now);
+    }
+
+    /// While nothing can be stored, what would be given to outputs is held, since its hosts
+    /// would send it again, perhaps to another relay.
+    fn note_condition(&mut self, now: Now, condition: Condition) {
+        let was_away = self.bookmarks.condition().trouble.is_some();
+        self.bookmarks.note_condition(condition);
+        match (was_away, self.bookmarks.condition().trouble.is_some()) {
+            (false, true) => self.arm_probe(now),
+            (true, false) if !self.commit_failing => self.disarm_probe(),
+            _ => {}
+        }
     }
 
     fn note_read(&mut self, now: Now, ticket: Ticket, found: Result<Vec<Found>, Error>) {
@@ -161,13 +184,14 @@ impl Collector {
         let (mut committing, mut rows) = (Committing::default(), Vec::new());
         let mut row_of = HashMap::new();
         for id in ready {
-            let mark = self
-                .batches
-                .get_mut(&id)
-                .and_then(|batch| batch.mark.take());
-            let Some(mark) = mark else {
+            let batch = self.batches.get_mut(&id);
+            let taken = batch.and_then(|batch| Some((batch.conn, batch.mark.take()?)));
+            let Some((conn, mut mark)) = taken else {
                 continue;
             };
+            // Its host has gone on elsewhere, perhaps to another relay, and the row may have
+            // been read after that.
+            mark.may_be_late |= !self.connections.contains_key(&conn);
             let at = row_of.get(&mark.key).copied();
             let (outcome, at) = self.judge_one(now, &mark, at, (&mut committing, &mut rows));
             if let Some(at) = at {
@@ -191,7 +215,7 @@ impl Collector {
     ) -> (Outcome, Option<usize>) {
         let found = self.ledger.row(now, &mark.key).cloned().unwrap_or_default();
         let changed = at.and_then(|at| committing.rows.get(at));
-        let before = changed.map_or(found.stored, |(_, stored, _)| stored.clone());
+        let before = changed.map_or(found.stored, |row| row.stored.clone());
         let (outcome, latest, aside) = self.bookmarks.judge(mark, before);
         if latest.is_none() && aside.is_none() && (at.is_some() || found.former.is_none()) {
             return (outcome, at);
@@ -205,13 +229,17 @@ impl Collector {
                 aside: None,
                 network: mark.key.identity().is_none().then_some(mark.network),
             });
-            let kept = outcome.before.clone();
-            committing.rows.push((mark.key.clone(), kept, found.former));
+            committing.rows.push(Row {
+                key: mark.key.clone(),
+                stored: outcome.before.clone(),
+                former: found.former,
+                generation: found.generation,
+            });
             rows.len() - 1
         });
-        if let (Some(row), Some((_, stored, _))) = (rows.get_mut(at), committing.rows.get_mut(at)) {
+        if let (Some(row), Some(written)) = (rows.get_mut(at), committing.rows.get_mut(at)) {
             if latest.is_some() {
-                stored.clone_from(&latest);
+                written.stored.clone_from(&latest);
                 row.latest = latest;
             }
             row.aside = aside.or(row.aside.take());
@@ -220,12 +248,13 @@ impl Collector {
     }
 
     fn note_written(&mut self, now: Now, ticket: Ticket, committing: Committing, wrote: &[Wrote]) {
-        for ((key, stored, former), wrote) in committing.rows.into_iter().zip(wrote) {
+        for (row, wrote) in committing.rows.into_iter().zip(wrote) {
+            let known = (row.stored, row.generation);
             match wrote {
-                Wrote::Done => self.ledger.note_written(now, ticket, &key, stored),
-                Wrote::Conflict | Wrote::Failed => self.ledger.forget(&key),
+                Wrote::Done => self.ledger.note_written(now, ticket, &row.key, known),
+                Wrote::Conflict | Wrote::Failed => self.ledger.forget(&row.key),
             }
-            if let Some(former) = former {
+            if let Some(former) = row.former {
                 self.ledger.forget(&former);
             }
         }
@@ -239,7 +268,7 @@ impl Collector {
                 Wrote::Conflict => {
                     self.counters.bookmark_conflicts += 1;
                     if let Some(mark) = self.batches.get_mut(&id).and_then(|b| b.mark.as_mut()) {
-                        mark.has_raced = true;
+                        mark.may_be_late = true;
                     }
                     self.pending.push(id);
                 }
@@ -253,9 +282,9 @@ impl Collector {
     }
 
     fn note_not_written(&mut self, now: Now, committing: Committing, error: &Error) {
-        for (key, _, former) in &committing.rows {
-            self.ledger.forget(key);
-            if let Some(former) = former {
+        for row in &committing.rows {
+            self.ledger.forget(&row.key);
+            if let Some(former) = &row.former {
                 self.ledger.forget(former);
             }
         }

@@ -117,8 +117,8 @@ impl Ledger {
         Some(keys)
     }
 
-    /// A row was read. Answers what is known of it now: what was written since the read was
-    /// asked for is newer.
+    /// A row was read. Answers what is known of it now: what was written here since the read
+    /// was asked for is newer, unless another relay has written after that and the read tells.
     pub(super) fn note_found(
         &mut self,
         now: Now,
@@ -126,13 +126,15 @@ impl Ledger {
         key: &Key,
         found: Found,
     ) -> Found {
-        match self.rows.get(key) {
-            Some(row) if row.since > ticket => row.found.clone(),
-            _ => {
-                self.keep(now, ticket, key, found.clone());
-                found
+        let mut told_by = ticket;
+        if let Some(row) = self.rows.get(key).filter(|row| row.since > ticket) {
+            if row.found.generation >= found.generation {
+                return row.found.clone();
             }
+            told_by = told_by.max(row.told_by);
         }
+        self.keep(now, told_by, key, found.clone());
+        found
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -149,18 +151,24 @@ impl Ledger {
         self.writing.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// A row was written.
+    /// A row was written over the one of that generation. A read that was answered meanwhile
+    /// may have told of it already, or of more.
     pub(super) fn note_written(
         &mut self,
         now: Now,
         ticket: Ticket,
         key: &Key,
-        stored: Option<Stored>,
+        (stored, before): (Option<Stored>, u64),
     ) {
-        let generation = self.rows.get(key).map_or(0, |row| row.found.generation);
+        let generation = before + 1;
+        let is_told = |row: &&mut Row| row.found.generation >= generation;
+        if let Some(row) = self.rows.get_mut(key).filter(is_told) {
+            row.told_by = row.told_by.max(ticket);
+            return;
+        }
         let found = Found {
             stored,
-            generation: generation + 1,
+            generation,
             former: None,
         };
         self.keep(now, ticket, key, found);

@@ -234,7 +234,7 @@ impl Collector {
                 key,
                 identity: Rc::clone(&source.identity),
                 bookmark,
-                has_raced: false,
+                may_be_late: false,
                 facts,
                 rules: bookmark::Rules {
                     is_proved: !source.identity.method.is_anonymous(),

@@ -4,6 +4,8 @@ use crate::support::{
     Authority, Pgbouncer, Postgres, Relay, Source, TempDir, numbered_event, run, wait_for,
 };
 
+use rustix::process::Signal;
+
 const MACHINE: &str = "ws-07.example.test";
 
 fn start(port: u16, dir: &TempDir, url: &str, more: &[&str]) -> Relay {
@@ -46,6 +48,19 @@ fn deliver(source: &mut Source, record: u64) {
 }
 
 #[test]
+fn a_database_is_made_as_the_manual_says() {
+    let (postgres, dir) = (Postgres::start_bare(), TempDir::new());
+    let passfile = postgres.write_secret("pgpass", "*:*:wecrelay:wecrelay:secret\n");
+    let port = postgres.port();
+    let url = format!(
+        "postgresql://wecrelay@127.0.0.1:{port}/wecrelay?passfile={passfile}&sslmode=disable"
+    );
+    let relay = start(0, &dir, &url, &[]);
+    deliver(&mut relay.source(MACHINE), 7);
+    assert_eq!(relay.source(MACHINE).subscribe().record, Some(7));
+}
+
+#[test]
 fn a_host_goes_on_at_another_relay_where_it_was() {
     let (postgres, a, b) = (Postgres::start(), TempDir::new(), TempDir::new());
     let first = start(0, &a, &postgres.url(), &["--relay-name", "a"]);
@@ -59,6 +74,29 @@ fn a_host_goes_on_at_another_relay_where_it_was() {
     }
     assert!(!a.path().join("state").exists(), "no state folder is made");
     assert_eq!(postgres.sql("SELECT gen FROM wecrelay_bookmark"), "10");
+}
+
+/// A relay stands still with a batch that it has not read, as on a machine that is overloaded.
+/// Its host goes on at another relay; then it reads the batch, and the row.
+#[test]
+fn a_batch_that_is_read_after_its_host_has_left_does_not_take_the_bookmark_back() {
+    let (postgres, a, b) = (Postgres::start(), TempDir::new(), TempDir::new());
+    let first = start(0, &a, &postgres.url(), &["--relay-name", "a"]);
+    let second = start(0, &b, &postgres.url(), &["--relay-name", "b"]);
+    let mut at_b = second.source(MACHINE);
+    deliver(&mut at_b, 5);
+    let mut at_a = first.source(MACHINE);
+    let offer = at_a.subscribe();
+    let stop = || first.process.signal(Signal::STOP);
+    at_a.deliver_in_vain(&offer, &[numbered_event(10)], 10, stop);
+    deliver(&mut at_b, 10);
+    deliver(&mut at_b, 50);
+    first.process.signal(Signal::CONT);
+    wait_for("the late batch", || {
+        let written = postgres.sql("SELECT gen FROM wecrelay_bookmark");
+        (written == "4").then_some(())
+    });
+    assert_eq!(second.source(MACHINE).subscribe().record, Some(50));
 }
 
 #[test]

@@ -132,10 +132,7 @@ impl Source {
         events: &[String],
         record: u64,
     ) -> std::io::Result<Reply> {
-        let bookmark = format!(
-            "<BookmarkList><Bookmark Channel=\"Microsoft-Windows-Sysmon/Operational\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
-        );
-        self.try_deliver_with(offer, events, &bookmark)
+        self.try_deliver_with(offer, events, &bookmark(record))
     }
 
     /// The same with any bookmark.
@@ -145,6 +142,15 @@ impl Source {
         events: &[String],
         bookmark: &str,
     ) -> std::io::Result<Reply> {
+        let envelope = self.batch(offer, events, bookmark);
+        let reply = self.post(&offer.path, &envelope);
+        if reply.is_err() {
+            self.disconnect();
+        }
+        reply
+    }
+
+    fn batch(&mut self, offer: &Offer, events: &[String], bookmark: &str) -> String {
         let header = format!(
             "<e:Identifier>{}</e:Identifier><w:Bookmark>{bookmark}</w:Bookmark><w:AckRequested/>",
             offer.identifier
@@ -154,12 +160,24 @@ impl Source {
             body += &format!("<w:Event Action=\"{WSMAN}/Event\"><![CDATA[{event}]]></w:Event>");
         }
         body += "</w:Events>";
-        let envelope = self.envelope(&format!("{WSMAN}/Events"), &header, &body);
-        let reply = self.post(&offer.path, &envelope);
-        if reply.is_err() {
-            self.disconnect();
-        }
-        reply
+        self.envelope(&format!("{WSMAN}/Events"), &header, &body)
+    }
+
+    /// Delivers a batch to a relay that stands still from `stop` on, and goes away.
+    pub(crate) fn deliver_in_vain(
+        &mut self,
+        offer: &Offer,
+        events: &[String],
+        record: u64,
+        stop: impl FnOnce(),
+    ) {
+        let envelope = self.batch(offer, events, &bookmark(record));
+        self.disconnect();
+        let token = self.connect(&offer.path).unwrap();
+        stop();
+        self.send(&offer.path, Some(&token), &utf16(&envelope))
+            .unwrap();
+        self.disconnect();
     }
 
     pub(crate) fn disconnect(&mut self) {
@@ -168,15 +186,11 @@ impl Source {
 
     /// One message, after the handshake when the connection is new.
     pub(crate) fn post(&mut self, path: &str, envelope: &str) -> std::io::Result<Reply> {
-        let body: Vec<u8> = std::iter::once(0xfeff)
-            .chain(envelope.encode_utf16())
-            .flat_map(u16::to_le_bytes)
-            .collect();
         let token = match self.stream {
             None => Some(self.connect(path)?),
             Some(_) => None,
         };
-        self.exchange(path, token.as_deref(), &body)
+        self.exchange(path, token.as_deref(), &utf16(envelope))
     }
 
     /// Opens a connection; gives the token that goes with its first message.
@@ -210,6 +224,11 @@ impl Source {
         token: Option<&[u8]>,
         body: &[u8],
     ) -> std::io::Result<Reply> {
+        self.send(path, token, body)?;
+        read_reply(self.stream.as_mut().unwrap())
+    }
+
+    fn send(&mut self, path: &str, token: Option<&[u8]>, body: &[u8]) -> std::io::Result<()> {
         use base64::Engine;
         let authorization = token.map_or_else(String::new, |token| {
             let token = base64::engine::general_purpose::STANDARD.encode(token);
@@ -225,9 +244,7 @@ impl Source {
         )
         .into_bytes();
         request.extend_from_slice(body);
-        let stream = self.stream.as_mut().unwrap();
-        stream.write_all(&request)?;
-        read_reply(stream)
+        self.stream.as_mut().unwrap().write_all(&request)
     }
 
     fn envelope(&mut self, action: &str, header: &str, body: &str) -> String {
@@ -255,6 +272,17 @@ impl Source {
             self.port, self.timeout
         )
     }
+}
+
+fn bookmark(record: u64) -> String {
+    format!(
+        "<BookmarkList><Bookmark Channel=\"Microsoft-Windows-Sysmon/Operational\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
+    )
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
 }
 
 /// Reads one answer with a Content-Length or without a body.

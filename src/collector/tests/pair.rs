@@ -177,11 +177,21 @@ impl Pair {
 
     /// The store does one of the jobs, and answers.
     pub(super) fn answer_job(&mut self, index: usize) {
-        let Some((ticket, job)) = self.jobs.remove(index) else {
-            return;
-        };
-        let answer = perform(&mut self.store, ticket, job);
-        self.give_answer(answer);
+        if let Some(answer) = self.do_job(index) {
+            self.give_answer(answer);
+        }
+    }
+
+    /// The store does one of the jobs; its answer is on the way.
+    pub(super) fn do_job(&mut self, index: usize) -> Option<Answer> {
+        let (ticket, job) = self.jobs.remove(index)?;
+        Some(perform(&mut self.store, ticket, job))
+    }
+
+    /// The store does one of the jobs and loses its connection, so that it will be asked again.
+    pub(super) fn do_job_unheard(&mut self, index: usize) {
+        let (ticket, job) = self.jobs[index].clone();
+        drop(perform(&mut self.store, ticket, job));
     }
 
     /// The store does one of the jobs, and its answer is lost.
@@ -201,7 +211,7 @@ impl Pair {
         self.give_answer(answer);
     }
 
-    fn give_answer(&mut self, answer: Answer) {
+    pub(super) fn give_answer(&mut self, answer: Answer) {
         if self.is_killed() {
             return;
         }

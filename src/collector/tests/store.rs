@@ -4,7 +4,7 @@
 use super::host::Host;
 use super::pair::{Pair, seconds};
 use crate::bookmark::Key;
-use crate::store::Memory;
+use crate::store::{Answer, Memory};
 
 const NAME: &str = "a.example.com";
 
@@ -188,6 +188,106 @@ fn a_late_write_of_an_old_bookmark_does_not_replace_a_newer_one() {
     assert_eq!(two.a.collector.counters().bookmark_conflicts, 1);
     two.a.enumerate(&mut at_a);
     assert_eq!(at_a.handed_back(), Some(5), "the newer one stays");
+}
+
+/// One relay has written what the other does not know to be written: its answer is on the way.
+fn unheard() -> (Two, Host, Answer) {
+    let mut two = Two::new();
+    let mut at_a = two.a.host(NAME);
+    two.a.post(&mut at_a, 1..=1);
+    assert_eq!(two.a.answer(&at_a), Some(200));
+    two.a.is_store_slow = true;
+    two.a.post(&mut at_a, 2..=2);
+    let written = two.a.do_job(0).unwrap();
+    (two, at_a, written)
+}
+
+impl Two {
+    /// The host goes on at the other relay, which has acknowledged up to that record then.
+    fn go_on_at_b(&mut self, from: u64, last: u64) {
+        self.swap();
+        let mut at_b = self.b.host(NAME);
+        assert_eq!(at_b.handed_back(), Some(from));
+        self.b.post(&mut at_b, from + 1..=last);
+        assert_eq!(self.b.answer(&at_b), Some(200));
+        self.swap();
+    }
+
+    /// What a host is handed at the first relay.
+    fn handed_back_at_a(&mut self) -> Option<u64> {
+        self.a.is_store_slow = false;
+        self.a.drive();
+        let mut host = self.a.host(NAME);
+        self.a.enumerate(&mut host);
+        host.handed_back()
+    }
+}
+
+#[test]
+fn what_is_read_after_another_relay_wrote_counts_more_than_an_own_write_before() {
+    let (mut two, mut at_a, written) = unheard();
+    two.a.hang_up(&mut at_a);
+    two.go_on_at_b(2, 5);
+    // The host comes back before the answer does.
+    let asking = two.a.start_enumerate(&at_a);
+    two.a.give_answer(written);
+    two.a.answer_job(0);
+    two.a.drive();
+    let text = two.a.peer(asking).replies.pop().unwrap().text.unwrap();
+    assert!(text.contains("RecordId=\"5\""), "{text}");
+}
+
+#[test]
+fn a_read_that_tells_of_an_own_write_first_is_not_counted_twice() {
+    let (mut two, mut at_a, written) = unheard();
+    two.a.start_enumerate(&at_a);
+    two.a.answer_job(0);
+    two.a.give_answer(written);
+    two.a.drive();
+    assert_eq!(two.a.answer(&at_a), Some(200));
+    two.go_on_at_b(2, 5);
+    // Late, and from before that.
+    two.a.post(&mut at_a, 3..=3);
+    two.a.answer_job(0);
+    assert_eq!(two.a.collector.counters().bookmark_conflicts, 1);
+    assert_eq!(two.handed_back_at_a(), Some(5));
+}
+
+#[test]
+fn a_batch_whose_host_has_left_does_not_take_its_bookmark_back() {
+    let mut two = Two::new();
+    let mut at_a = two.a.host(NAME);
+    two.a.post(&mut at_a, 1..=1);
+    assert_eq!(two.a.answer(&at_a), Some(200));
+    // On a new connection, the row is to be read again.
+    two.a.hang_up(&mut at_a);
+    two.a.is_store_slow = true;
+    two.a.post(&mut at_a, 2..=2);
+    assert!(two.a.jobs[0].1.is_read());
+    two.a.hang_up(&mut at_a);
+    two.go_on_at_b(1, 5);
+    assert_eq!(two.handed_back_at_a(), Some(5));
+}
+
+#[test]
+fn what_another_commit_shows_is_committed_again_before_it_is_acknowledged() {
+    let mut two = Two::new();
+    let mut at_a = two.a.host(NAME);
+    two.a.post(&mut at_a, 1..=1);
+    assert_eq!(two.a.answer(&at_a), Some(200));
+    two.a.is_store_slow = true;
+    two.a.post(&mut at_a, 2..=2);
+    let commits = two.a.store.commits();
+    // The database was killed before its standby had it, and shows it all the same.
+    two.a.do_job_unheard(0);
+    two.a.answer_job(0);
+    assert_eq!(two.a.collector.counters().bookmark_conflicts, 1);
+    two.a.answer_job(0);
+    assert_eq!(two.a.answer(&at_a), None);
+    two.a.answer_job(0);
+    two.a.drive();
+    assert_eq!(two.a.store.commits(), commits + 2);
+    assert_eq!(two.a.answer(&at_a), Some(200));
 }
 
 #[test]
