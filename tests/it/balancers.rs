@@ -1,32 +1,18 @@
-//! The balancers of docs/high-availability.md, as they stand there, before two relays: hosts
-//! keep their addresses, and go on at the second when the first is down.
+//! The balancers of docs/high-availability.md, as they stand there, before two relays with one
+//! state: hosts keep their addresses, come to both, and go on at the second when the first is
+//! down.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::{
-    Process, Relay, Source, TempDir, free_port, lines_of, numbered_event, wait_for,
+    Postgres, Process, Relay, Source, TempDir, free_port, lines_of, manual, numbered_event,
+    wait_for,
 };
 
 /// Where a host sits.
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
-
-/// The block of the manual under this heading, with these places put elsewhere; each must
-/// stand in it.
-fn manual(heading: &str, places: &[(&str, &str)]) -> String {
-    let text = include_str!("../../docs/high-availability.md");
-    let (_, text) = text.split_once(&format!("### {heading}\n\n")).unwrap();
-    let lines = text
-        .lines()
-        .take_while(|line| line.is_empty() || line.starts_with("    "));
-    let mut block = lines.map(|line| format!("{line}\n")).collect::<String>();
-    for (from, to) in places {
-        assert!(block.contains(from), "{heading} has no {from}");
-        block = block.replace(from, to);
-    }
-    block
-}
 
 /// Two relays at one port of two addresses.
 struct Pair {
@@ -35,11 +21,13 @@ struct Pair {
     files: [String; 2],
     // Removed after the processes have ended.
     _dirs: [TempDir; 2],
+    _postgres: Postgres,
 }
 
 impl Pair {
     fn start(port: u16, metrics: u16) -> Self {
-        let dirs = [TempDir::new(), TempDir::new()];
+        let (postgres, dirs) = (Postgres::start(), [TempDir::new(), TempDir::new()]);
+        let url = postgres.url();
         let files = dirs.each_ref().map(|dir| dir.file("events"));
         let start = |index: usize, address: &str| {
             let listen = format!("http://{address}:{port}");
@@ -57,6 +45,12 @@ impl Pair {
                 "--allow-unencrypted",
                 "--proxy-protocol",
                 "127.0.0.1",
+                "--store",
+                &url,
+                "--relay-name",
+                address,
+                "--drain-delay",
+                "0s",
             ];
             Relay::start(&dirs[index], &flags)
         };
@@ -66,6 +60,7 @@ impl Pair {
             two,
             files,
             _dirs: dirs,
+            _postgres: postgres,
         }
     }
 
@@ -76,19 +71,36 @@ impl Pair {
             assert!(balancer.is_running(), "it ended: {}", balancer.log());
             TcpStream::connect(("127.0.0.1", front)).ok()
         });
-        let mut first = Source::new(front, "ws-07.example.test").from(HOST);
-        let offer = first.subscribe();
-        assert!(first.deliver(&offer, &[numbered_event(0)], 1));
-        assert_eq!(sequences(&self.files[0]), [0]);
+        // Each time on new connections: it comes to both.
+        for number in 0..8 {
+            Self::deliver(front, number);
+        }
+        let [at_one, at_two] = self.files.each_ref().map(|file| sequences(file));
+        assert!(
+            !at_one.is_empty() && !at_two.is_empty(),
+            "{at_one:?} {at_two:?}"
+        );
+        assert_eq!(at_one.len() + at_two.len(), 8);
         assert!(self.one.process.terminate().success());
         if let Some(words) = gone {
             balancer.wait_for_log(words);
         }
-        let mut again = Source::new(front, "ws-07.example.test").from(HOST);
-        let offer = again.subscribe();
-        assert!(again.deliver(&offer, &[numbered_event(1)], 1));
-        assert_eq!(sequences(&self.files[1]), [1]);
+        Self::deliver(front, 8);
+        assert_eq!(sequences(&self.files[0]), at_one);
+        assert_eq!(sequences(&self.files[1]), [&at_two[..], &[8]].concat());
         assert!(self.two.process.is_running());
+    }
+
+    /// The host goes on where it was, whichever relay it comes to.
+    #[track_caller]
+    fn deliver(front: u16, number: u32) {
+        let mut host = Source::new(front, "ws-07.example.test").from(HOST);
+        // Three connections, so that batches are not always with the same of two.
+        host.subscribe();
+        let offer = host.subscribe();
+        assert_eq!(offer.record, number.checked_sub(1).map(u64::from));
+        let event = numbered_event(usize::try_from(number).unwrap());
+        assert!(host.deliver(&offer, &[event], number.into()));
     }
 }
 

@@ -218,3 +218,35 @@ fn a_standby_that_is_promoted_is_found_and_has_all_that_was_acknowledged() {
     running.assert_healed();
     complaints(&mut running, 1);
 }
+
+/// What a commit waits for is given up by an administrator: to PostgreSQL that is a success with
+/// a warning, and the standby has it not.
+#[test]
+fn a_commit_that_has_not_waited_for_its_standby_is_not_acknowledged() {
+    let dir = TempDir::new();
+    let primary = Postgres::start();
+    let mut standby = primary.standby();
+    let mut running = Running::start(&dir, &primary.url_with(&standby));
+    standby.kill();
+    let offer = running.offer.clone();
+    let mut source = running.relay.source(MACHINE).with_timeout(20);
+    let host = std::thread::spawn(move || source.deliver(&offer, &[numbered_event(2)], 2));
+    let give_up = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                   WHERE wait_event = 'SyncRep' AND query LIKE '%wecrelay_bookmark%'";
+    // Whenever it is tried again.
+    for _ in 0..3 {
+        wait_for("a commit that waits", || {
+            (primary.sql(give_up) == "1").then_some(())
+        });
+        wait_for("the remedy", || {
+            let ready = Relay::get(running.metrics, "/readyz");
+            ready.contains("synchronous_standby_names").then_some(())
+        });
+        assert!(!host.is_finished(), "answered");
+    }
+    standby.restart_as_standby();
+    assert!(host.join().unwrap(), "an Ack, now that both have it");
+    running.record = 2;
+    running.assert_healed();
+    complaints(&mut running, 1);
+}

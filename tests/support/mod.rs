@@ -17,6 +17,7 @@ mod hard;
 mod kafka;
 mod kdc;
 mod machine;
+mod manual;
 mod names;
 mod otlp;
 mod peers;
@@ -33,6 +34,7 @@ mod rfc5424;
 mod samples;
 mod sinks;
 mod source;
+mod story;
 mod tally;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -48,6 +50,7 @@ pub(crate) use hard::{Hard, MICROSECONDS, hard_events};
 pub(crate) use kafka::{KafkaReader, KafkaRecord, MockCluster, Tansu};
 pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
+pub(crate) use manual::manual;
 pub(crate) use names::NameServer;
 pub(crate) use otlp::{OtlpReceiver, Rotel};
 pub(crate) use peers::{Record, Rsyslog, Server, SyslogNg};
@@ -66,6 +69,7 @@ pub(crate) use samples::{
 };
 pub(crate) use sinks::{DatagramSink, StreamSink, lines_of, small_listener};
 pub(crate) use source::{Offer, Reply, Source, read_reply};
+pub(crate) use story::Story;
 pub(crate) use tally::{Receiver, Tally, wait_for_all};
 
 /// How long a test waits for something that normally takes milliseconds.

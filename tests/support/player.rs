@@ -1,6 +1,7 @@
 //! Windows hosts that keep a ledger: each speaks through the library's own source,
 //! knows what was acknowledged, and never gives up.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use wecrelay::protocol::sldc;
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 
 use super::source::{Reply, read_reply};
-use super::{Issued, Random};
+use super::{Issued, Random, Story};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
 /// Whom hosts over https expect: the name in the relay's certificate.
@@ -38,12 +39,15 @@ pub(crate) struct Ledger {
     /// Events that were acknowledged.
     pub(crate) acknowledged: AtomicU64,
     pub(crate) batches: AtomicU64,
+    /// Events of batches that were not: each may come again.
+    pub(crate) unacknowledged: AtomicU64,
     /// Batches that were answered 503.
     pub(crate) unavailable: AtomicU64,
     /// Exchanges that ended without an answer, or with one that is no Ack.
     pub(crate) failed: AtomicU64,
     /// Times that a host went on from the bookmark it was given.
     pub(crate) resumed: AtomicU64,
+    pub(crate) story: Story,
 }
 
 /// How a message was answered.
@@ -74,7 +78,12 @@ pub(crate) struct Player {
     is_from_end: bool,
     /// It has yet to tell where it began (event 111).
     owes_mark: bool,
+    /// Its last exchanges.
+    lately: VecDeque<String>,
 }
+
+/// Exchanges that a host remembers.
+const LATELY: usize = 12;
 
 impl Player {
     /// A host that reaches the collector at a port of loopback.
@@ -94,6 +103,7 @@ impl Player {
             sent: 0,
             is_from_end: false,
             owes_mark: false,
+            lately: VecDeque::new(),
         }
     }
 
@@ -155,6 +165,12 @@ impl Player {
         } else {
             self.push(last, ledger)
         };
+        let (acknowledged, sent) = (self.acknowledged, self.sent);
+        let exchange = format!("{talk:?}: acknowledged {acknowledged}, sent {sent}");
+        self.lately.push_back(ledger.story.at(&exchange));
+        if self.lately.len() > LATELY {
+            self.lately.pop_front();
+        }
         match talk {
             Talk::Acknowledged => {}
             Talk::Unavailable => drop(ledger.unavailable.fetch_add(1, Ordering::Relaxed)),
@@ -186,7 +202,7 @@ impl Player {
         self.connection = None;
         match talk {
             Ok(mut page) => {
-                self.resume(page.offered.remove(0));
+                self.resume(page.offered.remove(0), ledger);
                 ledger.resumed.fetch_add(1, Ordering::Relaxed);
                 Talk::Acknowledged
             }
@@ -196,7 +212,7 @@ impl Player {
 
     /// Goes on from the bookmark, which is never before what was acknowledged: a
     /// bookmark is committed before the Ack.
-    fn resume(&mut self, offered: Offered) {
+    fn resume(&mut self, offered: Offered, ledger: &Ledger) {
         let record = offered.bookmark.as_deref().and_then(record_of);
         self.owes_mark = self.is_from_end && record.is_none();
         let record = match self.is_from_end {
@@ -205,10 +221,13 @@ impl Player {
         };
         assert!(
             (self.acknowledged..=self.sent).contains(&record),
-            "host {}: bookmark {record}, but acknowledged up to {} and sent up to {}",
-            self.number,
+            "{}: bookmark {record}, but acknowledged up to {} and sent up to {}; it did\n{}\nin\n{}\n{}",
+            host_name(self.number),
             self.acknowledged,
-            self.sent
+            self.sent,
+            self.lately.make_contiguous().join("\n"),
+            ledger.story,
+            ledger.story.at("now")
         );
         self.acknowledged = record;
         self.offered = Some(offered);
@@ -280,15 +299,18 @@ impl Player {
         let text = source::events(&sender, &offered.reference, Some(&bookmark), texts);
         self.sent = self.sent.max(end);
         let ack = |answer: &str| source::check_ack(answer, message).ok();
+        let count = u64::from(end - self.acknowledged);
         match self.exchange(&offered.notify_to, &text, ack) {
             Ok(()) => {
-                let count = u64::from(end - self.acknowledged);
                 ledger.acknowledged.fetch_add(count, Ordering::Relaxed);
                 ledger.batches.fetch_add(1, Ordering::Relaxed);
                 self.acknowledged = end;
                 Talk::Acknowledged
             }
-            Err(talk) => talk,
+            Err(talk) => {
+                ledger.unacknowledged.fetch_add(count, Ordering::Relaxed);
+                talk
+            }
         }
     }
 

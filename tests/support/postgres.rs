@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::{Pair, Process, TempDir, free_port, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Pair, Process, TempDir, free_port, manual, wait_for};
 
 /// The account of relays, and its password.
 pub(crate) const USER: &str = "wecrelay";
@@ -87,6 +89,17 @@ impl Postgres {
         }
     }
 
+    /// One that has no account and no database yet, and what the manual says to run there.
+    #[track_caller]
+    pub(crate) fn start_bare() -> Self {
+        let mut postgres = Self::prepared("");
+        postgres.restart();
+        for statement in manual("The database", &[]).lines() {
+            postgres.sql_in("postgres", statement);
+        }
+        postgres
+    }
+
     #[track_caller]
     fn up(mut self) -> Self {
         self.restart();
@@ -111,6 +124,12 @@ impl Postgres {
         self.run("database system is ready to accept connections");
     }
 
+    /// The same for a standby.
+    #[track_caller]
+    pub(crate) fn restart_as_standby(&mut self) {
+        self.run("database system is ready to accept read-only connections");
+    }
+
     #[track_caller]
     fn run(&mut self, ready: &str) {
         let mut command = unprivileged(&self.programs.join("postgres"));
@@ -122,25 +141,32 @@ impl Postgres {
         self.process = Some(process);
     }
 
-    /// SIGKILL for all of its processes.
+    /// SIGKILL for all of its processes, which have ended then: one that lived on could write
+    /// under the next server.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
+            // It makes no further ones while they are counted.
+            process.signal(Signal::STOP);
+            let children = children_of(process.pid());
             process.kill();
+            for child in &children {
+                // It may have gone by itself.
+                let _ = kill_process(*child, Signal::KILL);
+            }
+            wait_for("the end of PostgreSQL's processes", || {
+                let is_there =
+                    |child: &Pid| state_and_parent(*child).is_some_and(|(s, _)| s != "Z");
+                (!children.iter().any(is_there)).then_some(())
+            });
         }
-        // Its children notice that it has gone, and go as well.
-        let lock = self.dir.file("data/postmaster.pid");
-        wait_for("the end of PostgreSQL's processes", || {
-            let fresh = std::net::TcpListener::bind(("127.0.0.1", self.port));
-            fresh.is_ok().then_some(())
-        });
-        let _ = std::fs::remove_file(lock);
+        let _ = std::fs::remove_file(self.dir.file("data/postmaster.pid"));
     }
 
     /// SIGINT: a fast shutdown.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         let mut process = self.process.take().unwrap();
-        process.signal(rustix::process::Signal::INT);
+        process.signal(Signal::INT);
         process.wait();
     }
 
@@ -273,9 +299,10 @@ impl Postgres {
         };
         let passfile = std::fs::read(self.dir.file("pgpass")).unwrap();
         standby.write_secret("pgpass", &String::from_utf8(passfile).unwrap());
-        standby.run("database system is ready to accept read-only connections");
-        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        self.sql("SELECT pg_reload_conf()");
+        standby.restart_as_standby();
+        for statement in manual("Standby", &[]).lines() {
+            self.sql(statement);
+        }
         wait_for("a synchronous standby", || {
             (self.sql("SELECT sync_state FROM pg_stat_replication") == "sync").then_some(())
         });
@@ -341,13 +368,20 @@ impl Pgbouncer {
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         give_away(dir.path());
         // Two connections for all relays: each transaction may get another one.
+        let places = [
+            (
+                "host=db1.example.com port=5432",
+                &*format!("host=127.0.0.1 port={}", postgres.port),
+            ),
+            ("wecrelay = ", "wec = "),
+            ("dbname=wecrelay pool_size=20", "dbname=wec pool_size=2"),
+            ("listen_addr = *", "listen_addr = 127.0.0.1"),
+            ("6432", &port.to_string()),
+            ("/etc/pgbouncer/users.txt", &dir.file("users.txt")),
+        ];
         let config = format!(
-            "[databases]\nwec = host=127.0.0.1 port={} dbname=wec pool_size=2\n[pgbouncer]\n\
-             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             server_round_robin = 1\nlogfile =\npidfile =\n",
-            postgres.port,
-            dir.file("users.txt")
+            "{}\nunix_socket_dir =\nserver_round_robin = 1\nlogfile =\npidfile =\n",
+            manual("pgbouncer", &places)
         );
         std::fs::write(dir.file("pgbouncer.ini"), config).unwrap();
         std::fs::write(
@@ -371,6 +405,26 @@ impl Pgbouncer {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// The processes that one has started.
+fn children_of(parent: u32) -> Vec<Pid> {
+    let parent = parent.to_string();
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let all = entries.filter_map(|entry| {
+        let number = entry.unwrap().file_name().into_string().ok()?;
+        Pid::from_raw(number.parse().ok()?)
+    });
+    all.filter(|pid| state_and_parent(*pid).is_some_and(|(_, of)| of == parent))
+        .collect()
+}
+
+/// What a process is doing, as one letter, and which has started it.
+fn state_and_parent(pid: Pid) -> Option<(String, String)> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut words = after.split_whitespace().map(str::to_owned);
+    Some((words.next()?, words.next()?))
 }
 
 /// Where Debian has the newest version.
