@@ -1,10 +1,10 @@
 //! Relays that share their state in PostgreSQL.
 
+use rustix::process::Signal;
+
 use crate::support::{
     Authority, Pgbouncer, Postgres, Relay, Source, TempDir, numbered_event, run, wait_for,
 };
-
-use rustix::process::Signal;
 
 const MACHINE: &str = "ws-07.example.test";
 

@@ -1,9 +1,9 @@
 //! The clauses of a `QueryList` (event query schema): Select and Suppress by channel.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::base::xml::{self, Document, Limits, Node, trimmed_text};
-use std::collections::HashSet;
 
 /// One `Select` or `Suppress`.
 pub(super) struct Clause<'a> {

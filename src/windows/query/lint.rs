@@ -1,10 +1,11 @@
 //! What is wrong with a query.
 
+use std::collections::HashSet;
+
 use super::clauses::{self, Clause};
 use super::xpath::Expression;
 use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
 use crate::base::xml::{self, Limits};
-use std::collections::HashSet;
 
 /// Looks at a `QueryList`; nothing is found where all is well.
 ///

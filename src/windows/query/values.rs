@@ -1,9 +1,10 @@
 //! Comparisons that can never hold, or not as meant.
 
-use super::clauses::Clause;
-use super::xpath::{Expression, Step, Value};
 use std::collections::HashSet;
 use std::hash::Hash;
+
+use super::clauses::Clause;
+use super::xpath::{Expression, Step, Value};
 
 /// Elements of System that hold a number.
 const NUMBERS: [&str; 10] = [
@@ -136,9 +137,10 @@ fn repeated<T: Eq + Hash>(items: &[T]) -> impl Iterator<Item = &T> {
 
 #[cfg(test)]
 mod tests {
-    use super::repeated;
     use std::cell::Cell;
     use std::hash::{Hash, Hasher};
+
+    use super::repeated;
 
     thread_local! {
         static COMPARISONS: Cell<usize> = const { Cell::new(0) };

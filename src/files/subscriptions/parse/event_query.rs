@@ -1,10 +1,11 @@
 //! The query: checked as far as a source would refuse it, then kept verbatim.
 
+use std::collections::HashSet;
+
 use super::{Error, File, line_of};
 use crate::base::xml::{Node, piece, text, trimmed_text as text_of};
 use crate::protocol::wsman::text::{is_forbidden, trim};
 use crate::protocol::wsman::xml::Skeleton;
-use std::collections::HashSet;
 
 const ALLOWED: &str = "must hold a QueryList element, as child or as CDATA text";
 
