@@ -11,12 +11,16 @@
 //! unseal         protocol::http::multipart  sealed part -> SecurityContext::unseal, in place
 //! decompress     protocol::sldc             bytes, capped
 //! decode         base::wire                 UTF-16 or UTF-8 text
+//! message        collector::connections     whose it is, and whether there is room for it
 //! SOAP           protocol::wsman            Message { header, body }
+//! host           hosts::Table               who sends what, and since when
 //! event          event                      Event, from each event's XML
 //! RFC 5424       syslog                     frames in the form that each output wants
 //! record         record                     the same for outputs that speak no syslog
+//! turn           collector::batches         begun when every required output has room
 //! queue          output::queue, ::link      waits for an output, written by server::outputs
 //! delivered      output::link               in the output's own sense
+//! judged         collector::commits         what the batch's bookmark may replace
 //! committed      store                      the host's bookmark, one transaction a turn
 //! Ack            protocol::wsman, connection  sealed, back to the host
 //! ```

@@ -119,8 +119,8 @@ const ROOMS: &[Room] = &[
     room("connection", &["base", "protocol", "auth"], &[]),
     room(
         "hosts",
-        &["base", "windows", "protocol", "bookmark"],
-        &["serde", "uuid"],
+        &["base", "windows", "protocol", "event", "bookmark"],
+        &["log", "serde", "uuid"],
     ),
     room("metrics", &["base", "connection"], &["prometheus_client"]),
     room(

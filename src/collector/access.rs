@@ -2,11 +2,10 @@
 
 use super::ConnId;
 use super::computer::Host;
-use super::sources::SourceName;
 use crate::auth::{Certificate, Identity, Method, Subject};
 use crate::bookmark;
 use crate::connection::{Refusal, RefusalKind};
-use crate::hosts::Sender;
+use crate::hosts::HostName;
 use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
 use crate::store::Ticket;
 use crate::windows::sddl::Verdict;
@@ -55,18 +54,11 @@ impl fmt::Display for NotFor<'_> {
 }
 
 impl Source {
-    pub(super) fn name(&self, header: &Header) -> SourceName {
-        SourceName {
-            identity: self.identity.name.clone(),
-            machine: self.claimed_name(header),
-        }
-    }
-
     /// The source as the table of hosts keeps it.
-    pub(super) fn sender(&self, header: &Header) -> Sender {
+    pub(super) fn host_name(&self, header: &Header) -> HostName {
         let method = self.identity.method;
         let is_known = !method.is_anonymous();
-        Sender {
+        HostName {
             identity: is_known.then(|| self.identity.name.clone()),
             machine: self.claimed_name(header),
             address: self.address,

@@ -1,26 +1,22 @@
 //! What the store does beside bookmarks, one thing after another: hosts that have changed are
-//! stored, and what is old is looked for.
+//! stored, other relays are asked about, and what is old is looked for.
 
-use super::forgetting::Walked;
-use super::{Collector, seconds};
+use super::ledger::Ledger;
 use crate::base::clock::Now;
-use crate::hosts::{self, Changes, Pulse};
-use crate::store::{Done, Error, Job, Ticket};
-use std::rc::Rc;
+use crate::bookmark::Key;
+use crate::hosts::{Registry, Walked};
+use crate::store::{Done, Error, Job, Owner, Ticket, Usage};
 use std::time::{Duration, Instant};
 
 /// How often hosts that have changed are stored.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
-/// How many hosts are stored at once: a batch may have to wait for it.
-const SAVED_AT_ONCE: usize = 200;
 
 /// What the store was asked for.
 #[derive(Debug)]
-pub(super) enum Chore {
+enum Chore {
     Load,
     Count,
-    /// To store these, and to forget those.
-    Save(Vec<Rc<hosts::Key>>, Vec<Rc<hosts::Key>>),
+    Save,
     /// What other relays know.
     Meet,
     Walk,
@@ -35,20 +31,10 @@ pub(super) struct Chores {
     next: Instant,
     /// How often hosts that have changed are stored.
     every: Duration,
-    /// When hosts were stored last, and whether that fails.
-    saved: Option<Instant>,
-    is_failing: bool,
-    end: End,
 }
 
-/// How far the end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    None,
-    /// The last hosts are to be stored.
-    Near,
-    Done,
-}
+/// How much is stored, or why that is not known.
+pub(super) type Counted = Result<Vec<(Owner, Usage)>, Error>;
 
 impl Chores {
     pub(super) fn new(now: Now) -> Self {
@@ -56,204 +42,164 @@ impl Chores {
             now: None,
             next: now.monotonic,
             every: SAVE_EVERY,
-            saved: None,
-            is_failing: false,
-            end: End::None,
         }
     }
 
     pub(super) fn save_every(&mut self, every: Duration) {
         self.every = every;
     }
-}
 
-impl Collector {
-    /// Asks the store for what it knows; to be called first. Without it hosts are known when
-    /// they come.
-    pub fn load(&mut self) {
-        self.start_chore(Job::LoadHosts, Chore::Load);
+    /// When [`Chores::start`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.now.is_none().then_some(self.next)
     }
 
-    /// When [`Collector::save_hosts`] has something to do.
-    #[must_use]
-    pub fn save_due(&self) -> Option<Instant> {
-        self.chores.now.is_none().then_some(self.chores.next)
+    /// Whether what is known is yet to be read.
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self.now, Some((_, Chore::Load | Chore::Count)))
     }
 
-    /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
-    pub fn save_hosts(&mut self, now: Now) {
-        if self.chores.now.is_some() {
-            return;
-        }
-        self.known.tick(now);
-        if !self.save_some(now) {
-            self.look_for_old(now);
+    /// Asks the store for what it knows.
+    pub(super) fn load(&mut self, ledger: &mut Ledger) {
+        self.ask(ledger, Job::LoadHosts, Chore::Load);
+    }
+
+    fn ask(&mut self, ledger: &mut Ledger, job: Job, chore: Chore) {
+        let ticket = ledger.ask(job);
+        self.now = Some((ticket, chore));
+    }
+
+    /// Stores some of the hosts that have changed, or looks for what is old.
+    pub(super) fn start(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
+        if self.now.is_none() {
+            hosts.tick(now);
+            if !self.save(now, hosts, ledger) {
+                self.look_for_old(now, hosts, ledger);
+            }
         }
     }
 
     /// Stores all hosts that have changed, and that the relay stops.
-    pub fn save_all_hosts(&mut self, now: Now) {
-        self.chores.end = End::Near;
-        if self.chores.now.is_none() {
-            self.save_some(now);
+    pub(super) fn end(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
+        hosts.end();
+        if self.now.is_none() {
+            self.save(now, hosts, ledger);
         }
-    }
-
-    /// Whether the store has yet to answer [`Collector::load`] or
-    /// [`Collector::save_all_hosts`].
-    #[must_use]
-    pub fn awaits_store(&self) -> bool {
-        let is_loading = matches!(self.chores.now, Some((_, Chore::Load | Chore::Count)));
-        is_loading || self.chores.end == End::Near
-    }
-
-    pub(super) fn start_chore(&mut self, job: Job, chore: Chore) {
-        let ticket = self.ledger.ask(job);
-        self.chores.now = Some((ticket, chore));
     }
 
     /// Answers whether there is anything to store.
-    fn save_some(&mut self, now: Now) -> bool {
-        let pulse = Duration::from_secs(Pulse::EVERY);
-        let is_stopped = self.chores.end != End::None;
-        let saved = self.chores.saved;
-        let is_quiet = saved.is_some_and(|saved| now.monotonic < saved + pulse) && !is_stopped;
-        let mut forgotten = self.known.hosts.make_room();
-        forgotten.append(&mut self.known.forgetting.take_hosts());
-        if is_quiet && forgotten.is_empty() && !self.known.hosts.is_dirty() {
-            return false;
+    fn save(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) -> bool {
+        let changes = hosts.take_changes(now);
+        let is_any = changes.is_some();
+        if let Some(changes) = changes {
+            self.ask(ledger, Job::SaveHosts(changes), Chore::Save);
         }
-        let keys = self.known.hosts.take_dirty(SAVED_AT_ONCE);
-        let hosts = keys.iter().filter_map(|key| self.known.hosts.get(key));
-        let changes = Changes {
-            hosts: hosts.cloned().collect(),
-            forgotten: forgotten.iter().map(|key| hosts::Key::clone(key)).collect(),
-            refusals: self.known.hosts.take_refusals(),
-            relays_after: self.settings.forget_after.map(|age| age.as_secs()),
-            pulse: Pulse {
-                ran: self.known.hosts.ran(),
-                started: self.known.hosts.up_since(),
-                written: seconds(now),
-                is_stopped,
-            },
-        };
-        self.start_chore(Job::SaveHosts(changes), Chore::Save(keys, forgotten));
-        true
+        is_any
     }
 
-    /// The store has done a chore.
-    pub(super) fn note_chore(&mut self, now: Now, ticket: Ticket, done: Done) {
-        let Some((_, chore)) = self.chores.now.take_if(|(asked, _)| *asked == ticket) else {
-            return;
-        };
+    /// The store has done a chore. Answers what it counted, if it was that.
+    pub(super) fn note(
+        &mut self,
+        now: Now,
+        (ticket, done): (Ticket, Done),
+        hosts: &mut Registry,
+        ledger: &mut Ledger,
+    ) -> Option<Counted> {
+        let (_, chore) = self.now.take_if(|(asked, _)| *asked == ticket)?;
+        let mut counted = None;
         match (chore, done) {
             (Chore::Load, Done::HostsLoaded(saved)) => {
-                match saved {
-                    Ok(saved) => {
-                        self.known.go_on_from(now, saved.pulse.ran);
-                        self.known.hosts.load(saved);
-                    }
-                    Err(error) => log::error!("what was known of hosts cannot be read: {error}"),
-                }
-                self.start_chore(Job::Count, Chore::Count);
+                hosts.load(now, saved);
+                self.ask(ledger, Job::Count, Chore::Count);
             }
-            (Chore::Count, Done::Counted(usage)) => self.bookmarks.note_counted(usage),
-            (Chore::Save(keys, forgotten), Done::HostsSaved(saved)) => {
-                self.note_saved(now, saved, &keys, forgotten);
+            (Chore::Count, Done::Counted(usage)) => counted = Some(usage),
+            (Chore::Save, Done::HostsSaved(saved)) => {
+                let is_all = hosts.note_saved(now, &saved);
+                if is_all && !hosts.is_ending() {
+                    self.look_for_old(now, hosts, ledger);
+                } else if !hosts.is_ending() {
+                    self.next = now.monotonic;
+                }
             }
             (Chore::Meet, Done::Met(met)) => {
-                let is_more = self.note_met(now, met) && self.chores.end == End::None;
-                if !(is_more && self.meet()) {
-                    self.seek_old(now);
+                let is_more = hosts.note_met(now, met) && !hosts.is_ending();
+                if !(is_more && self.meet(hosts, ledger)) {
+                    self.seek_old(now, hosts, ledger);
                 }
             }
-            (Chore::Walk, Done::Walked(found)) => self.note_walked(now, found),
+            (Chore::Walk, Done::Walked(found)) => self.note_walked(now, found, hosts, ledger),
             (Chore::Sift(count, is_last), Done::Sifted(sifted)) => {
                 match sifted {
-                    Ok(()) => self.known.forgetting.note_gone(count),
+                    Ok(()) => hosts.note_gone(count),
                     Err(error) => log::debug!("old bookmarks are not forgotten: {error}"),
                 }
-                self.end_walk(now, is_last);
+                self.end_walk(now, is_last, hosts, ledger);
             }
             _ => {}
         }
-        if self.chores.end == End::Near && self.chores.now.is_none() {
-            self.save_some(now);
+        if hosts.awaits_end() && self.now.is_none() {
+            self.save(now, hosts, ledger);
+        }
+        counted
+    }
+
+    fn look_for_old(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
+        // A relay at rest writes seldom, so that disks may sleep.
+        self.next = now.monotonic + self.every;
+        if !self.meet(hosts, ledger) {
+            self.seek_old(now, hosts, ledger);
         }
     }
 
-    fn note_saved(
+    /// Asks about other relays. Answers whether there are any to ask about.
+    fn meet(&mut self, hosts: &Registry, ledger: &mut Ledger) -> bool {
+        let inquiry = hosts.inquiry();
+        let is_any = inquiry.is_some();
+        if let Some(inquiry) = inquiry {
+            self.ask(ledger, Job::Meet(inquiry), Chore::Meet);
+        }
+        is_any
+    }
+
+    fn seek_old(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
+        if let Some((after, count)) = hosts.next_walk(now) {
+            self.ask(ledger, Job::Walk(after, count), Chore::Walk);
+        }
+    }
+
+    fn note_walked(
         &mut self,
         now: Now,
-        saved: Result<u64, Error>,
-        keys: &[Rc<hosts::Key>],
-        forgotten: Vec<Rc<hosts::Key>>,
+        found: Result<Vec<(Key, u64)>, Error>,
+        hosts: &mut Registry,
+        ledger: &mut Ledger,
     ) {
-        match saved {
-            Ok(ran) => {
-                self.known.go_on_from(now, ran);
-                self.chores.saved = Some(now.monotonic);
-                if std::mem::take(&mut self.chores.is_failing) {
-                    log::info!("hosts are stored again");
-                }
-            }
-            Err(error) => {
-                self.known.hosts.put_back(keys);
-                self.known.forgetting.put_back(forgotten);
-                if !std::mem::replace(&mut self.chores.is_failing, true) {
-                    log::error!("what is known of hosts is not stored, events go on: {error}");
-                }
-            }
-        }
-        let is_all = self.chores.is_failing || !self.known.hosts.is_dirty();
-        match self.chores.end {
-            End::Near if is_all => self.chores.end = End::Done,
-            End::Near | End::Done => {}
-            End::None if is_all => self.look_for_old(now),
-            End::None => self.chores.next = now.monotonic,
-        }
-    }
-
-    fn look_for_old(&mut self, now: Now) {
-        // A relay at rest writes seldom, so that disks may sleep.
-        self.chores.next = now.monotonic + self.chores.every;
-        if !self.meet() {
-            self.seek_old(now);
-        }
-    }
-
-    fn seek_old(&mut self, now: Now) {
-        if let Some(job) = self.next_walk(now) {
-            self.start_chore(job, Chore::Walk);
-        }
-    }
-
-    fn note_walked(&mut self, now: Now, found: Result<Vec<(crate::bookmark::Key, u64)>, Error>) {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
                 log::debug!("old bookmarks cannot be looked for: {error}");
-                return self.end_walk(now, true);
+                return self.end_walk(now, true, hosts, ledger);
             }
         };
         let Walked {
             gone,
             kept,
             is_last,
-        } = self.sort_walked(found);
+        } = hosts.sort_walked(found);
         if gone.is_empty() && kept.is_empty() {
-            return self.end_walk(now, is_last);
+            return self.end_walk(now, is_last, hosts, ledger);
         }
+        gone.iter().for_each(|key| ledger.forget(key));
         let count = gone.len();
-        let job = Job::Sift(gone, kept, self.known.hosts.ran());
-        self.start_chore(job, Chore::Sift(count, is_last));
+        let job = Job::Sift(gone, kept, hosts.table().ran());
+        self.ask(ledger, job, Chore::Sift(count, is_last));
     }
 
-    fn end_walk(&mut self, now: Now, is_last: bool) {
+    fn end_walk(&mut self, now: Now, is_last: bool, hosts: &mut Registry, ledger: &mut Ledger) {
         if !is_last {
-            self.chores.next = now.monotonic;
-        } else if self.say_forgotten() {
-            self.start_chore(Job::Count, Chore::Count);
+            self.next = now.monotonic;
+        } else if hosts.end_walk() {
+            self.ask(ledger, Job::Count, Chore::Count);
         }
     }
 }

@@ -2,15 +2,19 @@
 //! them, and from which bookmark on.
 
 use super::access::Source;
+use super::batches::time_of;
 use super::paging::Walk;
-use super::questions::Question;
-use super::{Collector, known, new_uuid, seconds, sources};
+use super::questions::{Question, Wants};
+use super::{Collector, access, new_uuid, seconds};
 use crate::base::clock::Now;
 use crate::bookmark::Key;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
+use crate::hosts::Asked;
 use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
 use crate::protocol::wsman::subscribe::EARLIEST;
 use crate::protocol::wsman::{Context, Header, Offer, Policy, Subcode, Subscription};
+use rand::Rng;
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -22,8 +26,60 @@ struct Filled {
 }
 
 impl Collector {
+    /// A host asks for subscriptions: their bookmarks are read first.
+    pub(super) fn handle_enumerate(
+        &mut self,
+        now: Now,
+        source: Source,
+        header: Header,
+        message: &Message,
+        wants: Wants,
+    ) {
+        let Some(walk) = self.walk(now, &source, &header, wants.after) else {
+            return self.refuse_context(now, &source, &header);
+        };
+        let base = self.address_for(&source, &header, message);
+        let (_, until) = time_of(now, message.began, &header);
+        let keys = self.bookmark_keys(&walk, (&source, &header), wants.portion);
+        let want = |key: Key| {
+            let former = || access::former_keys(&source.identity, &key);
+            let ticket = self.ledger.want(&key, former);
+            (key, ticket)
+        };
+        let missing: HashMap<_, _> = keys.into_iter().map(want).collect();
+        let question = Question {
+            source,
+            header,
+            wants,
+            base,
+            until,
+            missing,
+            found: HashMap::new(),
+        };
+        if question.missing.is_empty() {
+            return self.answer_enumerate(now, &question);
+        }
+        self.questions.add(question);
+        self.ledger.read();
+    }
+
+    /// See [`super::paging::Paging::walk`].
+    fn walk(
+        &mut self,
+        now: Now,
+        source: &Source,
+        header: &Header,
+        after: Option<Context>,
+    ) -> Option<Walk> {
+        let name = source.host_name(header);
+        let is_settled = self.hosts.is_settled(now, &name);
+        let new = self.random.next_u64();
+        let which = (new, after);
+        self.paging.walk(now, (source, &name), is_settled, which)
+    }
+
     /// Where the bookmarks stand of those that may be in the answer.
-    pub(super) fn bookmark_keys(
+    fn bookmark_keys(
         &self,
         walk: &Walk,
         (source, header): (&Source, &Header),
@@ -146,7 +202,8 @@ impl Collector {
              the MaxEnvelopeSize of the host; split its query"
         );
         let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
-        self.note_refusal(now, question.source.conn, &refusal);
+        let conn = question.source.conn;
+        self.connections.note_refusal(now, conn, refusal);
     }
 
     fn answer_page(
@@ -170,7 +227,6 @@ impl Collector {
         }
     }
 
-    /// A source that goes on from a bookmark may have nothing to say before its heartbeat.
     fn note_enumerated(
         &mut self,
         now: Now,
@@ -181,14 +237,11 @@ impl Collector {
         let Question { source, header, .. } = question;
         let all = &self.settings.subscriptions;
         let wanted = walk.wanted.iter().filter_map(|place| all.get(*place));
-        let offered: Vec<_> = wanted.map(known::asked).collect();
-        let patience = sources::patience(heartbeat);
-        let sender = source.sender(header);
-        let hosts = &mut self.known.hosts;
-        hosts.note_enumerated(seconds(now), &sender, &offered, patience);
-        let (name, address, sid) = (source.name(header), source.address, source.identity.sid());
-        self.sources
-            .note_enumerated(now, name, (address, sid), &question.base, heartbeat);
+        let offered: Vec<_> = wanted.map(Asked::from).collect();
+        let name = source.host_name(header);
+        let how = (&*question.base, heartbeat);
+        let hosts = self.hosts.table_mut();
+        hosts.note_enumerated(seconds(now), &name, &offered, how);
     }
 
     /// Says once why a source gets nothing at all.
@@ -204,13 +257,9 @@ impl Collector {
             return;
         }
         let reason = format!("no subscription is for it: {}", refused.join(", "));
-        self.known
-            .hosts
-            .note_refused(seconds(now), &source.sender(header), &reason);
-        if self
-            .sources
-            .note_refused(source.name(header), source.address)
-        {
+        let name = source.host_name(header);
+        let hosts = self.hosts.table_mut();
+        if hosts.note_refused(seconds(now), &name, &reason) {
             log::warn!(
                 "source {}: may have no subscription; {}, {}; refused: {}",
                 source.describe(header),
@@ -222,12 +271,7 @@ impl Collector {
     }
 
     /// Scheme, host and port by which this source reaches us.
-    pub(super) fn address_for(
-        &self,
-        source: &Source,
-        header: &Header,
-        message: &Message,
-    ) -> String {
+    fn address_for(&self, source: &Source, header: &Header, message: &Message) -> String {
         let (scheme, usual) = if source.is_secure {
             ("https", "5986")
         } else {

@@ -10,248 +10,84 @@
 //! A batch goes one way: message, events, frames, [`Link`] queues, delivered by
 //! all, bookmark committed, Ack. A source that has gone meanwhile changes
 //! nothing but that no Ack is sent.
+//!
+//! Each part of the state has its owner: [`Connections`] who is there and who is let in,
+//! [`Outputs`] the links and how full they are, [`Batches`] what is in flight, [`Commits`] the
+//! bookmarks on their way into the store, [`Registry`] what is known of hosts. The collector
+//! itself only hands things from one to the next.
 
 mod access;
-mod admission;
 mod batches;
-mod bookmarks;
 mod bounds;
 mod chores;
-mod clones;
+mod commits;
 mod committing;
 mod computer;
 mod connections;
-mod dispersal;
-mod encodings;
 mod enumerate;
-mod forgetting;
-mod guesses;
-mod had;
-mod known;
+mod formatting;
+mod interface;
 mod ledger;
-mod links;
-mod meeting;
-mod ntlm_domain;
-mod own_log;
+mod outputs;
 mod paging;
-mod pressure;
 mod principals;
 mod questions;
-mod refusal_log;
 mod requests;
-mod room;
-mod running;
-mod setbacks;
 mod snapshot;
-mod sources;
-mod squeeze;
-mod turns;
 mod uuids;
-mod waiting;
 
-use crate::auth::{Secured, Verdict};
+use crate::auth::Verdict;
 use crate::base::clock::{Now, UnixSeconds};
-use crate::connection::{Connection, RefusalKind, Rules};
+use crate::connection::{Answer, Connection};
+use crate::hosts::Registry;
 use crate::metrics::Counters;
 use crate::output;
-use crate::output::Task;
-use crate::output::kafka::{BrokerId, Event};
 use crate::output::link::Link;
-use crate::output::queue::BatchId;
-use crate::protocol::wsman::subscribe::Subscription;
-use crate::store::Ticket;
-use crate::syslog::Mapping;
-use admission::Probe;
-use batches::Batch;
-use bookmarks::Bookmarks;
+use crate::protocol::{ntlm, wsman};
+use crate::store::{Job, Ticket};
+use crate::syslog::{Line, Sender};
+use batches::{Batches, Told};
 use chores::Chores;
-use committing::Committing;
-use encodings::Encoding;
-use guesses::Guesses;
-use had::Had;
-use ipnet::IpNet;
-use known::Known;
+use commits::Commits;
+use connections::Connections;
 use ledger::Ledger;
+use outputs::Outputs;
 use paging::Paging;
-use pressure::Pressure;
 use questions::Questions;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use refusal_log::RefusalLog;
-use room::Room;
-use setbacks::Setbacks;
-use sources::Sources;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
-use turns::Turns;
+use uuid::Uuid;
 use uuids::new_uuid;
-use waiting::Waiting;
 use zeroize::Zeroizing;
 
 pub use computer::{ComputerRule, Mismatch};
+pub use connections::Vacancy;
+pub use interface::{ConnId, Input, Output, OutputId, Settings};
 pub use principals::PrincipalRule;
-pub use squeeze::Admission;
-
-/// Names a source's connection; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Names an output: its index in the list given at the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OutputId(pub usize);
 
 /// How often what has no deadline of its own is looked after.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// What the collector is told to do; replaced as a whole on reload.
-#[derive(Debug)]
-pub struct Settings {
-    /// Who may come in, and bounds.
-    pub rules: Rules,
-    /// The load balancers whose connections begin with a PROXY header.
-    pub balancers: Vec<IpNet>,
-    /// What sources are asked for.
-    pub subscriptions: Vec<Subscription>,
-    /// How events become syslog messages.
-    pub mapping: Mapping,
-    /// The host by which sources reach us; `None` takes what they used.
-    pub hostname: Option<String>,
-    /// Whether Computer must be the authenticated host; `None` compares nothing.
-    pub computers: Option<ComputerRule>,
-    /// Who comes with a Kerberos ticket beside machines.
-    pub principals: PrincipalRule,
-    /// Forget hosts and bookmarks that were not heard of while relays ran so long; `None`:
-    /// never.
-    pub forget_after: Option<Duration>,
-}
-
-/// What has happened.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A source has connected from that address.
-    Accepted(ConnId, IpAddr),
-    /// A load balancer has said where that connection of its comes from, if it knows.
-    Proxied(ConnId, Option<IpAddr>),
-    /// A source's TLS handshake is done.
-    Secured(ConnId, &'a Secured),
-    /// A source's TLS handshake failed, or its PROXY header; its connection is gone.
-    Refused(ConnId, RefusalKind, &'a str),
-    /// Bytes came from a source.
-    Received(ConnId, &'a [u8]),
-    /// That many bytes of [`Collector::outgoing`] were written.
-    Sent(ConnId, usize),
-    /// A source's connection is gone.
-    Ended(ConnId),
-    /// What the domain says to [`Collector::question`].
-    Judged(ConnId, &'a Verdict),
-    /// The addresses of an output's name, or why there are none.
-    Resolved(OutputId, Result<&'a [SocketAddr], &'a str>),
-    /// An output's receiver has accepted the connection, and TLS begins on it.
-    Reached(OutputId),
-    /// An output is open.
-    Opened(OutputId),
-    /// An output could not be opened, or has ended.
-    Failed(OutputId, &'a str),
-    /// Bytes came from an output's receiver.
-    Replied(OutputId, &'a [u8]),
-    /// That many bytes of what the output's link offered were written.
-    Written(OutputId, usize),
-    /// The output's peer has yet to acknowledge that many of the written bytes.
-    Measured(OutputId, usize),
-    /// Something has happened on an output's connection to a broker.
-    Broker(OutputId, BrokerId, Event<'a>),
-    /// What the output's link wanted in its file of refused messages is on disk, or why not.
-    Filed(OutputId, Option<&'a str>),
-    /// Nothing but time has passed.
-    Timeout,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// [`Collector::outgoing`] has something for this source.
-    Send(ConnId),
-    /// Shut the sending side down, read on until the peer closes.
-    Shutdown(ConnId),
-    /// Close the connection; the collector has forgotten it.
-    Close(ConnId),
-    /// Ask the domain [`Collector::question`] of this source, and bring one
-    /// [`Input::Judged`] for each such output.
-    Ask(ConnId),
-    /// Something to do for an output.
-    Link(OutputId, Task),
-    /// Something to do for an output's connection to a broker.
-    Broker(OutputId, BrokerId, Task),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Connection(ConnId),
-    Batch(BatchId),
-    Question(ConnId),
-    Refusal(ConnId),
-    Probe,
-    Sweep,
-}
-
-/// A connection and the timer that is set for it.
-struct Slot {
-    connection: Connection,
-    armed: Option<Instant>,
-    buffered: usize,
-    /// What is asked of the store since it came has at least this ticket.
-    since: Ticket,
-    /// Its TLS handshake is not done.
-    is_handshaking: bool,
-    /// When it is told to send its batch again.
-    refused_at: Option<Instant>,
-}
-
-/// The collector as a state machine.
+/// The collector as a state machine: it hands each thing that happens to the part whose it is,
+/// and what comes of that to the next.
 pub struct Collector {
-    settings: Settings,
-    /// Boxed: the table has up to twice as many places as connections.
-    connections: HashMap<ConnId, Box<Slot>>,
-    links: Vec<Link>,
-    encodings: Vec<Encoding>,
-    encoding_of_link: Vec<usize>,
-    batches: HashMap<BatchId, Batch>,
-    next_batch: u64,
-    /// Those that are delivered since the last [`Collector::commit`].
-    delivered: Vec<BatchId>,
-    /// Those that wait for the store.
-    pending: Vec<BatchId>,
-    committing: Committing,
-    ledger: Ledger,
-    chores: Chores,
+    settings: Rc<Settings>,
+    connections: Connections,
+    outputs: Outputs,
+    batches: Batches,
+    commits: Commits,
     /// Hosts that wait for the store to answer them.
     questions: Questions,
-    waiting: Waiting,
-    turns: Turns,
-    had: Had,
-    probe: Probe,
-    /// One for each connection, refusal and batch, the probe's and the sweep's: none outlives
-    /// its cause.
-    timers: BTreeSet<(Instant, Timer)>,
-    outputs: VecDeque<Output>,
-    sources: Sources,
-    known: Known,
     paging: Paging,
-    bookmarks: Bookmarks,
-    refusal_log: RefusalLog,
-    guesses: Guesses,
-    /// Hosts with a batch that a receiver refuses.
-    setbacks: Setbacks,
-    pressure: Pressure,
-    /// When it last made sources wait unread.
-    last_hold: Option<(Instant, Instant)>,
-    room: Room,
+    ledger: Ledger,
+    chores: Chores,
+    hosts: Registry,
+    /// When what has no deadline of its own is looked after.
+    sweep: Instant,
     random: StdRng,
     counters: Counters,
-    commit_failing: bool,
-    domain_failing: bool,
-    stopping: bool,
     /// It will stop soon, which whoever asks is told.
     is_ending: bool,
 }
@@ -266,72 +102,57 @@ impl Collector {
         outputs: Vec<output::Settings>,
         seed: [u8; 32],
     ) -> Self {
-        let (encodings, encoding_of_link) = encodings::of(&outputs);
+        let settings = Rc::new(settings);
         let mut random = StdRng::from_seed(seed);
-        let sweep = (now.monotonic + SWEEP, Timer::Sweep);
-        let known = Known::new(now, &settings);
-        let paging = Paging::new(&settings);
+        let hosts = Registry::new(now, &settings.subscriptions, settings.forget_after);
+        let paging = Paging::new(Rc::clone(&settings));
+        let outputs = Outputs::new(outputs, |output| {
+            Link::new(output, now).with_seed(now, || random.random())
+        });
         Self {
-            settings,
-            connections: HashMap::new(),
-            links: outputs
-                .into_iter()
-                .map(|output| Link::new(output, now).with_seed(now, || random.random()))
-                .collect(),
-            encodings,
-            encoding_of_link,
-            batches: HashMap::new(),
-            next_batch: 0,
-            delivered: Vec::new(),
-            pending: Vec::new(),
-            committing: Committing::default(),
+            connections: Connections::new(now, Rc::clone(&settings), random.random()),
+            outputs,
+            batches: Batches::default(),
+            commits: Commits::default(),
+            questions: Questions::default(),
+            paging,
             ledger: Ledger::default(),
             chores: Chores::new(now),
-            questions: Questions::default(),
-            waiting: Waiting::default(),
-            turns: Turns::default(),
-            had: Had::default(),
-            probe: Probe::default(),
-            timers: BTreeSet::from([sweep]),
-            outputs: VecDeque::new(),
-            sources: Sources::default(),
-            known,
-            paging,
-            bookmarks: Bookmarks::default(),
-            refusal_log: RefusalLog::default(),
-            guesses: Guesses::new(now),
-            setbacks: Setbacks::default(),
-            pressure: Pressure::Released,
-            last_hold: None,
-            room: Room::default(),
+            hosts,
+            sweep: now.monotonic + SWEEP,
             random,
             counters: Counters::default(),
-            commit_failing: false,
-            domain_failing: false,
-            stopping: false,
             is_ending: false,
+            settings,
         }
     }
 
     /// Takes new settings for what comes from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
-        self.known.replace_settings(&settings);
-        self.paging.replace_settings(&settings);
-        self.settings = settings;
-        self.sources.forget_refused();
+        self.settings = Rc::new(settings);
+        self.connections.replace_settings(Rc::clone(&self.settings));
+        self.paging.replace_settings(Rc::clone(&self.settings));
+        let Settings {
+            subscriptions,
+            forget_after,
+            ..
+        } = &*self.settings;
+        self.hosts
+            .replace_subscriptions(subscriptions, *forget_after);
     }
 
     /// What outputs make themselves known by, an item for each, has been read.
     pub fn replace_secrets(&mut self, secrets: Vec<Zeroizing<String>>) {
-        for (link, secret) in self.links.iter_mut().zip(secrets) {
-            link.replace_secret(secret);
-        }
+        self.outputs.replace_secrets(secrets);
     }
 
     /// What has been counted so far.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        self.connections.counters()
+            + self.batches.counters()
+            + self.commits.counters()
+            + &self.counters
     }
 
     /// How many sources are connected.
@@ -340,18 +161,55 @@ impl Collector {
         self.connections.len()
     }
 
+    /// How many connections there may be, for the descriptors that there are.
+    pub fn set_connection_room(&mut self, connections: usize) {
+        self.connections.set_most(connections);
+    }
+
+    /// How many connections there may be.
+    #[must_use]
+    pub fn connection_room(&self) -> usize {
+        self.connections.most()
+    }
+
+    /// Makes room for one more connection, inside TLS or not: to be called before it is
+    /// accepted. Who has to go is in [`Collector::poll_output`].
+    pub fn make_room(&mut self, now: Now, is_secure: bool) -> Vacancy {
+        let vacancy = self.connections.make_room(now, is_secure);
+        self.note_connections(now);
+        vacancy
+    }
+
+    /// An accepted connection begins with a TLS handshake.
+    pub fn expect_handshake(&mut self, now: Now, id: ConnId) {
+        self.connections.expect_handshake(now, id);
+        self.note_connections(now);
+    }
+
+    /// Whether the connection has to begin with a PROXY header, which has not come yet.
+    #[must_use]
+    pub fn awaits_proxy(&self, id: ConnId) -> bool {
+        self.connections
+            .get(id)
+            .is_some_and(Connection::awaits_proxy)
+    }
+
+    /// What the domain is to be asked of a source; none if the source has gone.
+    #[must_use]
+    pub fn question(&self, id: ConnId) -> Option<ntlm::Question> {
+        self.connections.get(id)?.question()
+    }
+
     /// The link of an output: what to write there.
     #[must_use]
     pub fn link(&self, id: OutputId) -> Option<&Link> {
-        self.links.get(id.0)
+        self.outputs.get(id)
     }
 
     /// What is to be written to a source.
     #[must_use]
     pub fn outgoing(&self, id: ConnId) -> &[u8] {
-        self.connections
-            .get(&id)
-            .map_or(&[], |slot| slot.connection.outgoing())
+        self.connections.get(id).map_or(&[], Connection::outgoing)
     }
 
     /// Whether a source may be read: its last request is answered, or it has not
@@ -359,58 +217,200 @@ impl Collector {
     #[must_use]
     pub fn wants_input(&self, id: ConnId) -> bool {
         self.connections
-            .get(&id)
-            .is_some_and(|slot| slot.connection.wants_input())
+            .get(id)
+            .is_some_and(Connection::wants_input)
+    }
+
+    /// Whether sources may be read. While an output is full they are not: the
+    /// source is our queue.
+    #[must_use]
+    pub fn is_reading(&self, now: Now) -> bool {
+        self.outputs.is_reading(now, self.batches.waiting())
+    }
+
+    /// Queues a message of the relay's own log at every output that has room for it.
+    pub fn push_own(&mut self, now: Now, sender: &Sender, line: &Line) {
+        self.outputs
+            .push_own(now, &self.settings.mapping, sender, line);
     }
 
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Now, input: &Input<'_>) {
-        self.known.tick(now);
+        self.hosts.tick(now);
         match *input {
-            Input::Accepted(id, address) => self.handle_accepted(now, id, address),
-            Input::Secured(id, secured) => self.handle_secured(now, id, secured),
-            Input::Proxied(id, source) => self.handle_proxied(now, id, source),
-            Input::Refused(id, kind, why) => self.handle_refused(now, id, kind, why),
-            Input::Received(id, bytes) => self.handle_received(now, id, bytes),
-            Input::Sent(id, count) => self.handle_sent(now, id, count),
-            Input::Ended(id) => self.forget(id),
+            Input::Accepted(id, address) => {
+                let since = self.ledger.mark();
+                self.connections.accept(now, id, address, since);
+            }
+            Input::Secured(id, secured) => self.connections.handle_secured(now, id, secured),
+            Input::Proxied(id, source) => self.connections.handle_proxied(now, id, source),
+            Input::Refused(id, kind, why) => self.connections.handle_refused(now, id, kind, why),
+            Input::Received(id, bytes) => {
+                let unread = self.outputs.last_hold(now);
+                self.connections.handle_received(now, id, bytes, unread);
+                self.advance(now, id);
+                self.connections.relieve(now, id);
+            }
+            Input::Sent(id, count) => {
+                if self.connections.handle_sent(now, id, count) {
+                    self.advance(now, id);
+                }
+            }
+            Input::Ended(id) => self.connections.forget(id),
             Input::Judged(id, verdict) => self.handle_judged(now, id, verdict),
             Input::Timeout => self.handle_timeout(now),
-            ref of_output => self.handle_output(now, of_output),
+            ref of_output => {
+                if let Some(fates) = self.outputs.handle(now, of_output) {
+                    self.batches.note_fates(now, &mut self.outputs, fates);
+                }
+            }
         }
-        self.begin_waiting(now);
-        self.note_fullness(now);
+        self.end_turn(now);
+    }
+
+    /// Handles all requests of a connection that can be handled now.
+    fn advance(&mut self, now: Now, id: ConnId) {
+        while let Some(message) = self.connections.poll(now, id) {
+            self.handle_message(now, id, &message);
+        }
+        self.connections.settle(now, id);
+    }
+
+    fn handle_judged(&mut self, now: Now, id: ConnId, verdict: &Verdict) {
+        if let Some(message) = self.connections.handle_verdict(now, id, verdict) {
+            self.handle_message(now, id, &message);
+        }
+        self.advance(now, id);
+        self.connections.ask_waiting(now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        for id in self.outputs.ids() {
+            if let Some(fates) = self.outputs.handle_timeout(now, id) {
+                self.batches.note_fates(now, &mut self.outputs, fates);
+            }
+        }
+        let unread = self.outputs.last_hold(now);
+        self.connections.handle_timeout(now, unread);
+        self.batches.handle_timeout(now, &mut self.outputs);
+        while let Some(question) = self.questions.take_late(now) {
+            self.batches.hand_back_unread(question.source.conn);
+        }
+        if now.monotonic >= self.sweep {
+            self.sweep = now.monotonic + SWEEP;
+            self.connections.sweep(now);
+            self.counters.silent_sources += self.hosts.report_silent(now);
+            self.batches.sweep(now, &mut self.outputs);
+            self.ledger.sweep(now);
+        }
+    }
+
+    /// Begins what waits, takes note of how full the outputs are, and tells hosts what has
+    /// come of their batches.
+    fn end_turn(&mut self, now: Now) {
+        self.batches.begin_waiting(now, &mut self.outputs);
+        let patience = || self.batches.patience();
+        self.outputs
+            .note_fullness(now, self.batches.waiting(), patience);
+        self.tell_hosts(now);
+        self.note_connections(now);
+    }
+
+    fn tell_hosts(&mut self, now: Now) {
+        while let Some(told) = self.batches.poll_told() {
+            match told {
+                Told::Acknowledged(conn, header) => {
+                    let ack = wsman::ack(&header, self.new_uuid());
+                    self.answer(now, conn, &Answer::Envelope(200, &ack));
+                }
+                Told::Unavailable(conn) => self.answer(now, conn, &Answer::Empty(503)),
+                Told::Away(conn, left) => self.connections.send_away(now, conn, left),
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Now, id: ConnId, reply: &Answer<'_>) {
+        self.connections.answer(now, id, reply);
+    }
+
+    /// Takes over what has become of connections.
+    fn note_connections(&mut self, now: Now) {
+        for refused in self.connections.take_refused() {
+            let refusal = refused.for_table(seconds(now));
+            self.hosts.table_mut().note_refusal(refusal);
+        }
+        for id in self.connections.take_gone() {
+            self.questions.take(id);
+        }
     }
 
     /// The next thing to do; ask until there is none, after each call that takes `now`.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            let tasks = link.take_broker_tasks().into_iter();
-            let output = |(broker, task)| Output::Broker(OutputId(index), broker, task);
-            self.outputs.extend(tasks.map(output));
-        }
-        loop {
-            match self.outputs.pop_front()? {
-                // It has gone meanwhile, so that there will be no answer.
-                Output::Ask(id) if self.question(id).is_none() => {
-                    self.guesses.answered(id);
-                }
-                output => return Some(output),
-            }
-        }
+        let output = self.connections.poll_output();
+        output.or_else(|| self.outputs.poll_task())
     }
 
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let links = self.links.iter().filter_map(Link::poll_timeout);
-        let hold = match self.pressure {
-            Pressure::Holding { until, .. } => Some(until),
-            Pressure::Released | Pressure::Shedding => None,
-        };
-        let timer = self.timers.first().map(|(at, _)| *at);
-        links.chain(hold).chain(timer).min()
+        let timers = [
+            self.outputs.poll_timeout(),
+            self.connections.poll_timeout(),
+            self.batches.poll_timeout(),
+            self.questions.poll_timeout(),
+            Some(self.sweep),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// The next thing to ask the store; ask until there is none, after each call that takes
+    /// `now`. Each gets one [`Collector::handle_answer`], in any order.
+    #[must_use]
+    pub fn poll_job(&mut self) -> Option<(Ticket, Job)> {
+        self.ledger.poll_job()
+    }
+
+    /// Whether [`Collector::commit`] has something to do.
+    #[must_use]
+    pub fn wants_commit(&self) -> bool {
+        self.batches.has_delivered()
+    }
+
+    /// Others share the store: hosts that have changed are stored seldom, and what the others
+    /// know of hosts is read. `own`: our name.
+    pub fn share_store(&mut self, every: Duration, own: String) {
+        self.chores.save_every(every);
+        self.hosts.share(own);
+    }
+
+    /// Asks the store for what it knows; to be called first. Without it hosts are known when
+    /// they come.
+    pub fn load(&mut self) {
+        self.chores.load(&mut self.ledger);
+    }
+
+    /// When [`Collector::save_hosts`] has something to do.
+    #[must_use]
+    pub fn save_due(&self) -> Option<Instant> {
+        self.chores.due()
+    }
+
+    /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
+    pub fn save_hosts(&mut self, now: Now) {
+        self.chores.start(now, &mut self.hosts, &mut self.ledger);
+    }
+
+    /// Stores all hosts that have changed, and that the relay stops.
+    pub fn save_all_hosts(&mut self, now: Now) {
+        self.chores.end(now, &mut self.hosts, &mut self.ledger);
+    }
+
+    /// Whether the store has yet to answer [`Collector::load`] or
+    /// [`Collector::save_all_hosts`].
+    #[must_use]
+    pub fn awaits_store(&self) -> bool {
+        self.chores.is_loading() || self.hosts.awaits_end()
     }
 
     /// The relay will stop soon: whoever asks is told, and hosts are served as before.
@@ -421,71 +421,32 @@ impl Collector {
     /// No new requests; what is in flight is finished.
     pub fn stop(&mut self, now: Now) {
         self.announce_end();
-        self.stopping = true;
-        let ids: Vec<_> = self.connections.keys().copied().collect();
-        for id in ids {
-            if let Some(slot) = self.connections.get_mut(&id) {
-                slot.connection.refuse_further(now);
-                self.settle(now, id);
-                self.send_refusal(now, id);
-            }
-        }
+        self.connections.stop(now);
+        self.note_connections(now);
     }
 
     /// Whether nothing that was accepted is left to deliver or to answer.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let mut slots = self.connections.values();
         self.batches.is_empty()
             && self.questions.is_empty()
-            && self.required().all(Link::is_idle)
-            && slots.all(|slot| slot.connection.outgoing().is_empty())
+            && self.outputs.required().all(Link::is_idle)
+            && self.connections.are_written()
     }
 
     /// Ends what outputs have of a session; to be called when nothing is left to deliver.
     pub fn close_outputs(&mut self, now: Now) {
-        self.links.iter_mut().for_each(|link| link.close(now));
+        self.outputs.close(now);
     }
 
     /// Whether all of those are ended.
     #[must_use]
     pub fn are_outputs_closed(&self) -> bool {
-        self.links.iter().all(Link::is_closed)
+        self.outputs.are_closed()
     }
 
-    fn handle_timeout(&mut self, now: Now) {
-        for index in 0..self.links.len() {
-            let id = OutputId(index);
-            self.with_link(now, id, |link, _| link.handle_timeout(now));
-        }
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now.monotonic {
-                break;
-            }
-            self.timers.pop_first();
-            match timer {
-                Timer::Connection(id) => self.time_out_connection(now, id),
-                Timer::Batch(id) => self.hand_back_late(now, id),
-                Timer::Question(id) => self.time_out_question(now, id),
-                Timer::Refusal(id) => self.send_refusal(now, id),
-                // Whatever comes next tries.
-                Timer::Probe => {}
-                Timer::Sweep => self.sweep(now),
-            }
-        }
-    }
-
-    fn sweep(&mut self, now: Now) {
-        self.timers.insert((now.monotonic + SWEEP, Timer::Sweep));
-        self.guesses.sweep(now);
-        self.ask_waiting(now);
-        self.report_silent(now);
-        self.refusal_log.sweep(now);
-        self.setbacks.sweep(now);
-        self.turns.sweep(now);
-        self.had.sweep(now);
-        self.ledger.sweep(now);
-        self.shed(now);
+    fn new_uuid(&mut self) -> Uuid {
+        new_uuid(&mut self.random)
     }
 }
 

@@ -5,11 +5,12 @@
 //! what drops out of that, or another relay does not know, brings an answer once more.
 
 use super::access::Source;
-use super::{Collector, Settings, seconds};
+use super::{Settings, seconds};
 use crate::base::clock::Now;
-use crate::protocol::wsman::{Context, Header, ListDigest, Subscription};
-use rand::Rng;
+use crate::hosts::HostName;
+use crate::protocol::wsman::{Context, ListDigest, Subscription};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Enumerations that are remembered as over.
@@ -18,21 +19,82 @@ const OVER: usize = 4096;
 /// What outlives an answer.
 #[derive(Debug)]
 pub(super) struct Paging {
+    settings: Rc<Settings>,
     /// What each subscription says to sources, in their order.
     versions: Vec<Uuid>,
     over: VecDeque<u64>,
 }
 
 impl Paging {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: Rc<Settings>) -> Self {
         Self {
-            versions: versions(settings),
+            versions: versions(&settings),
             over: VecDeque::new(),
+            settings,
         }
     }
 
-    pub(super) fn replace_settings(&mut self, settings: &Settings) {
-        self.versions = versions(settings);
+    pub(super) fn replace_settings(&mut self, settings: Rc<Settings>) {
+        self.versions = versions(&settings);
+        self.settings = settings;
+    }
+
+    /// An enumeration of that source: from its beginning, as number `new`, or from where an
+    /// earlier answer ended; then none if it is over, or its list is another one now.
+    pub(super) fn walk(
+        &self,
+        now: Now,
+        (source, name): (&Source, &HostName),
+        is_settled: bool,
+        (new, after): (u64, Option<Context>),
+    ) -> Option<Walk> {
+        let (wanted, list) = self.wanted(now, source, name, is_settled);
+        let Some(context) = after else {
+            return Some(Walk {
+                wanted,
+                position: 0,
+                enumeration: new,
+                list,
+            });
+        };
+        let is_over = context.is_expired(seconds(now)) || self.is_over(context.enumeration);
+        if is_over || !context.is_in(&list) {
+            return None;
+        }
+        Some(Walk {
+            wanted,
+            position: usize::try_from(context.position).ok()?,
+            enumeration: context.enumeration,
+            list,
+        })
+    }
+
+    /// The subscriptions that a host gets, and what names their list. One that has just come
+    /// is not `is_settled`, and is not asked for reports.
+    fn wanted(
+        &self,
+        now: Now,
+        source: &Source,
+        name: &HostName,
+        is_settled: bool,
+    ) -> (Vec<usize>, ListDigest) {
+        let all = &self.settings.subscriptions;
+        let is_for = |s: &Subscription| {
+            s.expires.is_none_or(|at| now.wall < at)
+                && (is_settled || !s.is_for_reports())
+                && source.refusal_among(s, all).is_none()
+        };
+        let identity = name.identity.as_deref().unwrap_or_default();
+        let mut list = ListDigest::of(&[identity, &name.machine]);
+        let mut wanted = Vec::new();
+        let versions = self.versions.iter();
+        for (place, (subscription, version)) in all.iter().zip(versions).enumerate() {
+            if is_for(subscription) {
+                list.add(version.as_bytes());
+                wanted.push(place);
+            }
+        }
+        (wanted, list)
     }
 
     pub(super) fn end(&mut self, enumeration: u64) {
@@ -67,60 +129,5 @@ impl Walk {
         let is_all = self.position >= self.wanted.len();
         let context = || Context::new(self.enumeration, position, seconds(now), &self.list);
         (!is_all).then(context)
-    }
-}
-
-impl Collector {
-    /// An enumeration of that source: from its beginning, or from where an earlier answer
-    /// ended; then none if it is over, or its list is another one now.
-    pub(super) fn walk(
-        &mut self,
-        now: Now,
-        source: &Source,
-        header: &Header,
-        after: Option<Context>,
-    ) -> Option<Walk> {
-        let (wanted, list) = self.wanted(now, source, header);
-        let Some(context) = after else {
-            return Some(Walk {
-                wanted,
-                position: 0,
-                enumeration: self.random.next_u64(),
-                list,
-            });
-        };
-        let is_over = context.is_expired(seconds(now)) || self.paging.is_over(context.enumeration);
-        if is_over || !context.is_in(&list) {
-            return None;
-        }
-        Some(Walk {
-            wanted,
-            position: usize::try_from(context.position).ok()?,
-            enumeration: context.enumeration,
-            list,
-        })
-    }
-
-    /// The subscriptions that a host gets, and what names their list.
-    fn wanted(&self, now: Now, source: &Source, header: &Header) -> (Vec<usize>, ListDigest) {
-        let sender = source.sender(header);
-        let is_settled = self.known.is_settled(now, &sender);
-        let all = &self.settings.subscriptions;
-        let is_for = |s: &Subscription| {
-            s.expires.is_none_or(|at| now.wall < at)
-                && (is_settled || !s.is_for_reports())
-                && source.refusal_among(s, all).is_none()
-        };
-        let identity = sender.identity.unwrap_or_default();
-        let mut list = ListDigest::of(&[&identity, &sender.machine]);
-        let mut wanted = Vec::new();
-        let versions = self.paging.versions.iter();
-        for (place, (subscription, version)) in all.iter().zip(versions).enumerate() {
-            if is_for(subscription) {
-                list.add(version.as_bytes());
-                wanted.push(place);
-            }
-        }
-        (wanted, list)
     }
 }

@@ -1,16 +1,14 @@
 //! Hosts that ask for their subscriptions wait for their bookmarks: each gets those that
 //! stand in the store when it asks, whichever relay has written them.
 
+use super::ConnId;
 use super::access::Source;
-use super::batches::time_of;
-use super::{Collector, ConnId, Timer, access};
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
-use crate::connection::{Answer, Message};
 use crate::protocol::wsman::pages::Portion;
 use crate::protocol::wsman::{Context, Header};
 use crate::store::Ticket;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 /// Which of its subscriptions a host asks for.
@@ -29,9 +27,9 @@ pub(super) struct Question {
     /// By which address it reaches us.
     pub(super) base: String,
     /// When it is told to come again.
-    until: Instant,
+    pub(super) until: Instant,
     /// What it still waits for, and from which ticket on that is new enough.
-    missing: HashMap<Key, Ticket>,
+    pub(super) missing: HashMap<Key, Ticket>,
     pub(super) found: HashMap<Key, Option<Stored>>,
 }
 
@@ -41,7 +39,9 @@ pub(super) struct Questions {
     open: HashMap<ConnId, Question>,
     waiting: HashMap<Key, BTreeSet<ConnId>>,
     /// Those that wait for nothing more.
-    complete: Vec<ConnId>,
+    complete: VecDeque<ConnId>,
+    /// When each of them is told to come again.
+    timers: BTreeSet<(Instant, ConnId)>,
 }
 
 impl Questions {
@@ -52,6 +52,11 @@ impl Questions {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn timers(&self) -> usize {
+        self.timers.len()
     }
 
     pub(super) fn note_found(&mut self, ticket: Ticket, key: &Key, stored: Option<&Stored>) {
@@ -73,7 +78,7 @@ impl Questions {
                 question.found.insert(key.clone(), stored.cloned());
                 served.push(*conn);
                 if question.missing.is_empty() {
-                    self.complete.push(*conn);
+                    self.complete.push_back(*conn);
                 }
             }
         }
@@ -83,17 +88,21 @@ impl Questions {
         }
     }
 
-    fn add(&mut self, question: Question) {
+    /// A host waits for what is missing.
+    pub(super) fn add(&mut self, question: Question) {
         let conn = question.source.conn;
         for key in question.missing.keys() {
             let waiting = self.waiting.entry(key.clone()).or_default();
             waiting.insert(conn);
         }
+        self.timers.insert((question.until, conn));
         self.open.insert(conn, question);
     }
 
-    fn take(&mut self, conn: ConnId) -> Option<Question> {
+    /// Nobody waits for the answer, or it is there.
+    pub(super) fn take(&mut self, conn: ConnId) -> Option<Question> {
         let question = self.open.remove(&conn)?;
+        self.timers.remove(&(question.until, conn));
         for key in question.missing.keys() {
             if let Some(waiting) = self.waiting.get_mut(key) {
                 waiting.remove(&conn);
@@ -104,80 +113,35 @@ impl Questions {
         }
         Some(question)
     }
-}
 
-impl Collector {
-    /// A host asks for subscriptions: their bookmarks are read first.
-    pub(super) fn handle_enumerate(
-        &mut self,
-        now: Now,
-        source: Source,
-        header: Header,
-        message: &Message,
-        wants: Wants,
-    ) {
-        let Some(walk) = self.walk(now, &source, &header, wants.after) else {
-            return self.refuse_context(now, &source, &header);
-        };
-        let base = self.address_for(&source, &header, message);
-        let (_, until) = time_of(now, message.began, &header);
-        let keys = self.bookmark_keys(&walk, (&source, &header), wants.portion);
-        let want = |key: Key| {
-            let former = || access::former_keys(&source.identity, &key);
-            let ticket = self.ledger.want(&key, former);
-            (key, ticket)
-        };
-        let missing: HashMap<_, _> = keys.into_iter().map(want).collect();
-        let question = Question {
-            source,
-            header,
-            wants,
-            base,
-            until,
-            missing,
-            found: HashMap::new(),
-        };
-        if question.missing.is_empty() {
-            return self.answer_enumerate(now, &question);
-        }
-        self.timers
-            .insert((until, Timer::Question(question.source.conn)));
-        self.questions.add(question);
-        self.ledger.read();
-    }
-
-    /// Answers those that have all that they waited for.
-    pub(super) fn answer_questions(&mut self, now: Now) {
-        for conn in std::mem::take(&mut self.questions.complete) {
-            if let Some(question) = self.take_question(conn) {
-                self.answer_enumerate(now, &question);
+    /// One that has all that it waited for.
+    pub(super) fn take_complete(&mut self) -> Option<Question> {
+        while let Some(conn) = self.complete.pop_front() {
+            let question = self.take(conn);
+            if question.is_some() {
+                return question;
             }
         }
+        None
     }
 
-    /// What these hosts wait for cannot be read.
-    pub(super) fn refuse_questions(&mut self, now: Now, keys: &[Key]) {
-        let waiting = keys
-            .iter()
-            .filter_map(|key| self.questions.waiting.get(key));
+    /// Those that wait for these keys, which cannot be read.
+    pub(super) fn take_waiting(&mut self, keys: &[Key]) -> Vec<Question> {
+        let waiting = keys.iter().filter_map(|key| self.waiting.get(key));
         let conns: BTreeSet<_> = waiting.flatten().copied().collect();
-        for conn in conns {
-            self.time_out_question(now, conn);
-        }
+        conns
+            .into_iter()
+            .filter_map(|conn| self.take(conn))
+            .collect()
     }
 
-    /// A host will not wait any longer.
-    pub(super) fn time_out_question(&mut self, now: Now, conn: ConnId) {
-        if self.take_question(conn).is_some() {
-            self.counters.unavailable += 1;
-            self.answer(now, conn, &Answer::Empty(503));
-        }
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Nobody waits for the answer, or it is there.
-    pub(super) fn take_question(&mut self, conn: ConnId) -> Option<Question> {
-        let question = self.questions.take(conn)?;
-        self.timers.remove(&(question.until, Timer::Question(conn)));
-        Some(question)
+    /// One that will not wait any longer.
+    pub(super) fn take_late(&mut self, now: Now) -> Option<Question> {
+        let (at, conn) = *self.timers.first()?;
+        (at <= now.monotonic).then(|| self.take(conn))?
     }
 }

@@ -1,53 +1,26 @@
 //! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
-use super::access::{Source, subscription_of};
-use super::batches::{Batch, Mark, Outputs, time_of};
+use super::access::{self, Source, subscription_of};
+use super::batches::{Batch, Mark, OutputSet, time_of};
+use super::formatting::Unformatted;
 use super::questions::Wants;
-use super::{Collector, ConnId, Encoding, Mismatch, bounds, known, new_uuid, seconds, setbacks};
+use super::{Collector, ConnId, formatting, seconds};
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
-use crate::event::{self, Event};
-use crate::hosts;
+use crate::hosts::Asked;
 use crate::output::queue::Frames;
-use crate::protocol::wsman::{self, Body, Fault, Header, RawEvent, Subcode};
-use crate::record;
+use crate::protocol::wsman::{
+    self, Body, Fault, Header, RawEvent, Subcode, Subscription, SubscriptionEnd,
+};
 use crate::store;
-use crate::syslog::{self, Origin, framing};
 use std::rc::Rc;
 use uuid::Uuid;
 
-/// Why a batch was not written as messages.
-enum Unformatted {
-    /// It is not for us.
-    Refused(Refusal),
-    /// It is over a limit of [`bounds`].
-    TooLarge(String),
-}
-
-impl From<String> for Unformatted {
-    fn from(why: String) -> Self {
-        Self::TooLarge(why)
-    }
-}
-
 impl Collector {
     pub(super) fn handle_message(&mut self, now: Now, conn: ConnId, message: &Message) {
-        let Some(slot) = self.connections.get(&conn) else {
+        let Some(source) = self.connections.source(conn) else {
             return;
-        };
-        let Some(identity) = slot.connection.identity() else {
-            return;
-        };
-        let address = slot.connection.address();
-        let source = Source {
-            conn,
-            since: slot.since,
-            address,
-            is_admitted: self.settings.principals.admits(identity),
-            identity: Rc::clone(identity),
-            is_secure: slot.connection.is_secure(),
-            certificate: slot.connection.certificate().cloned(),
         };
         let parsed = match wsman::parse(&message.text) {
             Ok(parsed) => parsed,
@@ -78,7 +51,7 @@ impl Collector {
                     "source {}: ended its subscription: {end}",
                     source.describe(&header)
                 );
-                self.note_ended(now, &source, &header, &message.target, &end);
+                self.note_ended(now, &source, &header, (&message.target, &end));
                 // As Windows' own collector answers, though an Ack is asked for.
                 self.answer(now, conn, &Answer::Empty(204));
             }
@@ -104,44 +77,53 @@ impl Collector {
         subcode: Subcode,
         reason: &str,
     ) {
-        let machine = self.settings.hostname.as_deref().unwrap_or("wecrelay");
+        let settings = Rc::clone(&self.settings);
+        let machine = settings.hostname.as_deref().unwrap_or("wecrelay");
         let fault = Fault {
             subcode,
             reason,
             machine,
         };
-        let text = wsman::fault(header, new_uuid(&mut self.random), &fault);
-        self.note_refusal(
-            now,
-            conn,
-            &Refusal::new(RefusalKind::Soap, subcode.status(), reason),
-        );
+        let text = wsman::fault(header, self.new_uuid(), &fault);
+        let refusal = Refusal::new(RefusalKind::Soap, subcode.status(), reason);
+        self.connections.note_refusal(now, conn, refusal);
         self.answer(now, conn, &Answer::Envelope(subcode.status(), &text));
+    }
+
+    fn note_ended(
+        &mut self,
+        now: Now,
+        source: &Source,
+        header: &Header,
+        (target, end): (&str, &SubscriptionEnd),
+    ) {
+        let all = &self.settings.subscriptions;
+        let asked = subscription_of(all, source, header, target).ok();
+        let asked = asked.map(Asked::from);
+        let name = source.host_name(header);
+        let why = (end.code, &*end.to_string());
+        let hosts = self.hosts.table_mut();
+        hosts.note_ended(seconds(now), &name, asked.as_ref(), why);
     }
 
     fn handle_heartbeat(&mut self, now: Now, source: &Source, header: &Header, target: &str) {
         let subscription =
             match subscription_of(&self.settings.subscriptions, source, header, target) {
                 Ok(subscription) => subscription,
-                Err(refusal) => return self.turn_away(now, source, &refusal),
+                Err(refusal) => return self.turn_away(now, source, refusal),
             };
-        let is_report = subscription.is_for_reports();
-        let asked = known::asked(subscription);
-        self.known
-            .hosts
-            .note_heartbeat(seconds(now), &source.sender(header), &asked);
+        let (name, asked) = (source.host_name(header), Asked::from(subscription));
+        let hosts = self.hosts.table_mut();
+        hosts.note_heartbeat(seconds(now), &name, &asked);
         self.counters.heartbeats += 1;
-        if !is_report {
-            self.sources
-                .note_posted(&source.name(header), source.address);
-        }
         let ack = wsman::ack(header, self.new_uuid());
         self.answer(now, source.conn, &Answer::Envelope(200, &ack));
     }
 
-    fn turn_away(&mut self, now: Now, source: &Source, refusal: &Refusal) {
-        self.note_refusal(now, source.conn, refusal);
-        self.answer(now, source.conn, &Answer::Empty(refusal.status));
+    fn turn_away(&mut self, now: Now, source: &Source, refusal: Refusal) {
+        let status = refusal.status;
+        self.connections.note_refusal(now, source.conn, refusal);
+        self.answer(now, source.conn, &Answer::Empty(status));
     }
 
     fn handle_events(
@@ -152,48 +134,37 @@ impl Collector {
         events: &[RawEvent<'_>],
         message: &Message,
     ) {
-        let subscription = match subscription_of(
-            &self.settings.subscriptions,
-            source,
-            &header,
-            &message.target,
-        ) {
-            Ok(subscription) => subscription,
-            Err(refusal) => return self.turn_away(now, source, &refusal),
-        };
-        let (id, name) = (subscription.id(), subscription.name.clone());
-        let asked = known::asked(subscription);
-        let is_report = subscription.is_for_reports();
-        let reads_existing = subscription.read_existing;
-        let sender = source.sender(&header);
-        let host = self.known.hosts.note_events(seconds(now), &sender, &asked);
-        if !is_report {
-            self.sources
-                .note_posted(&source.name(&header), source.address);
-        }
-        let own_key = || Rc::new(hosts::Key::new(sender.identity.as_deref(), &sender.machine));
-        let whose = (host.clone().unwrap_or_else(own_key), id);
-        let host = host.map(|host| (host, id));
-        let who = setbacks::who(host.as_ref(), source.address);
-        if self.setbacks.holds(now, who.as_ref()) {
-            self.counters.unavailable += 1;
-            return self.answer(now, source.conn, &Answer::Empty(503));
+        let settings = Rc::clone(&self.settings);
+        let subscription =
+            match subscription_of(&settings.subscriptions, source, &header, &message.target) {
+                Ok(subscription) => subscription,
+                Err(refusal) => return self.turn_away(now, source, refusal),
+            };
+        let id = subscription.id();
+        let (name, asked) = (source.host_name(&header), Asked::from(subscription));
+        let hosts = self.hosts.table_mut();
+        let known = hosts.note_events(seconds(now), &name, &asked);
+        let is_known = known.is_some();
+        let whose = (known.unwrap_or_else(|| Rc::new(name.key())), id);
+        let host = is_known.then_some(&whose);
+        if self.batches.holds(now, host, source.address) {
+            return self.batches.hand_back_unread(source.conn);
         }
         let (timeout, until) = time_of(now, message.began, &header);
-        if self.would_shed(now, &whose, message.text.len(), until) {
-            return self.shed_on_arrival(now, source.conn, &whose, until);
+        let (size, outputs) = (message.text.len(), &mut self.outputs);
+        if self.batches.would_shed(now, outputs, &whose, (size, until)) {
+            let (conn, whose) = (source.conn, (&whose, until));
+            return self.batches.shed_on_arrival(now, outputs, conn, whose);
         }
-        let (frames, facts) = match self.format_batch(now, source, id, &header, events) {
-            Ok(formatted) => formatted,
-            Err(Unformatted::Refused(refusal)) => return self.turn_away(now, source, &refusal),
-            Err(Unformatted::TooLarge(why)) => {
-                let limit = Subcode::EncodingLimit;
-                return self.fault(now, source.conn, Some(&header), limit, &why);
-            }
+        let whole = (source, subscription, &header);
+        let Some((frames, facts)) = self.format_events(now, whole, events) else {
+            return;
         };
-        if let Some((host, id)) = &host {
-            self.note_reports((host, *id), header.machine_id.as_deref(), events);
+        if is_known {
+            let machine = header.machine_id.as_deref();
+            self.hosts.note_reports(&whose.0, id, machine, events);
         }
+        let reads_existing = subscription.read_existing;
         let mark = self.mark_of(now, source, (id, reads_existing), &header, facts);
         let batch = Batch {
             conn: source.conn,
@@ -201,19 +172,54 @@ impl Collector {
             mark,
             events: events.len(),
             since: source.since,
-            subscription: name,
-            host,
+            subscription: subscription.name.clone(),
+            is_known,
             address: source.address,
             began: message.began,
             whose,
-            frames: frames.into_iter().map(Rc::new).collect(),
+            frames,
             place: None,
             waiting: 0,
-            had_by: Outputs::default(),
+            had_by: OutputSet::default(),
             timeout,
             until,
         };
         self.start_batch(now, batch);
+    }
+
+    /// Writes a batch as messages; answers it where that cannot be.
+    fn format_events(
+        &mut self,
+        now: Now,
+        (source, subscription, header): (&Source, &Subscription, &Header),
+        events: &[RawEvent<'_>],
+    ) -> Option<(Vec<Rc<Frames>>, BatchFacts)> {
+        let whole = (source, subscription, header);
+        let encodings = self.outputs.encodings();
+        let formatted = formatting::format(now, &self.settings, encodings, whole, events);
+        self.counters += &formatted.counters;
+        match formatted.frames {
+            Ok(frames) => {
+                let frames = frames.into_iter().map(Rc::new);
+                return Some((frames.collect(), formatted.facts));
+            }
+            Err(Unformatted::Refused(refusal)) => self.turn_away(now, source, refusal),
+            Err(Unformatted::TooLarge(why)) => {
+                let limit = Subcode::EncodingLimit;
+                self.fault(now, source.conn, Some(header), limit, &why);
+            }
+        }
+        None
+    }
+
+    /// Gives a batch to the outputs. Its row is read while they have the events.
+    fn start_batch(&mut self, now: Now, batch: Batch) {
+        if let Some(mark) = &batch.mark {
+            let former = || access::former_keys(&mark.identity, &mark.key);
+            self.ledger.want_since(&mark.key, batch.since, former);
+            self.ledger.read();
+        }
+        self.batches.start(now, &mut self.outputs, batch);
     }
 
     /// The bookmark of a batch, if it has one that can be used. A bad one costs
@@ -246,153 +252,10 @@ impl Collector {
             Err(error) => {
                 let reason = format!("bookmark not stored: {error}");
                 let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
-                self.note_refusal(now, source.conn, &refusal);
+                self.connections.note_refusal(now, source.conn, refusal);
                 None
             }
         }
-    }
-
-    /// Writes all events of a batch in every encoding that an output wants. Refuses one with
-    /// events of other hosts where that is asked for.
-    fn format_batch(
-        &mut self,
-        now: Now,
-        source: &Source,
-        subscription: Uuid,
-        header: &Header,
-        events: &[RawEvent<'_>],
-    ) -> Result<(Vec<Frames>, BatchFacts), Unformatted> {
-        let size = bounds::expected_size(events)?;
-        let name = self
-            .settings
-            .subscriptions
-            .iter()
-            .find(|s| s.id() == subscription);
-        let account_sid = source.identity.sid();
-        let account_sid = account_sid.map_or_else(String::new, |sid| sid.to_string());
-        let origin = Origin {
-            address: source.address,
-            machine_id: header.machine_id.as_deref().unwrap_or_default(),
-            identity: &source.identity.name,
-            account_sid: &account_sid,
-            auth: source.identity.method.as_str(),
-            subscription: name.map_or("", |s| &s.name),
-            computer_mismatch: "",
-            repaired: false,
-            received: now.wall,
-        };
-        let rule = self.settings.computers.as_ref();
-        let rule = rule.and_then(|rule| Some((rule.mismatch, rule.host(&source.identity)?)));
-        let expected = rule.map(|(_, host)| host.to_string()).unwrap_or_default();
-        let mut facts = BatchFacts::new();
-        let empty = |_: &Encoding| Frames {
-            bytes: Vec::with_capacity(size),
-            ends: Vec::with_capacity(events.len()),
-        };
-        let mut frames: Vec<_> = self.encodings.iter().map(empty).collect();
-        for raw in events {
-            let event = event::parse(&raw.xml);
-            let mut origin = origin;
-            origin.repaired = raw.repaired;
-            match &event {
-                Ok(event) if event.is_bookmark_event() => {
-                    facts.note_bookmark_event();
-                    self.counters.bookmark_events += 1;
-                    continue;
-                }
-                Ok(event) => note_event(&mut facts, event),
-                Err(malformed) => {
-                    self.counters.malformed += 1;
-                    log::debug!("source {}: malformed event: {malformed}", origin.machine_id);
-                    note_event(&mut facts, &malformed.system);
-                }
-            }
-            let computer = computer_of(&event);
-            if let Some((mismatch, host)) = rule
-                && computer.is_some_and(|computer| !host.is(computer))
-            {
-                self.counters.mismatches += 1;
-                if mismatch == Mismatch::Refuse {
-                    let computer = computer.unwrap_or_default();
-                    let refusal = not_its_own(source, header, &expected, computer);
-                    return Err(Unformatted::Refused(refusal));
-                }
-                origin.computer_mismatch = &expected;
-            }
-            for (encoding, frames) in self.encodings.iter_mut().zip(&mut frames) {
-                if encoding.keeps(&event) {
-                    continue;
-                }
-                let cut = push_message(
-                    &self.settings.mapping,
-                    encoding,
-                    &raw.xml,
-                    &event,
-                    &origin,
-                    frames,
-                );
-                self.counters.truncated += u64::from(cut);
-                bounds::check_size(frames.bytes.len())?;
-            }
-        }
-        // They may stay for long, in the replay window.
-        frames.iter_mut().for_each(|f| f.bytes.shrink_to_fit());
-        Ok((frames, facts))
-    }
-
-    pub(super) fn new_uuid(&mut self) -> Uuid {
-        new_uuid(&mut self.random)
-    }
-}
-
-/// The source keeps the batch and sends it again until someone looks after it.
-fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str) -> Refusal {
-    let who = source.describe(header);
-    let computer: String = computer.chars().take(255).collect();
-    let reason = format!(
-        "{who}: an event of Computer {computer:?}, but the source is {} ({expected}); it keeps \
-         the batch; name it with --computer-exempt if it may forward events of others, or give \
-         --require-computer-match=mark",
-        source.identity.name
-    );
-    Refusal::new(RefusalKind::Computer, 403, reason)
-}
-
-fn push_message(
-    mapping: &syslog::Mapping,
-    encoding: &Encoding,
-    raw: &str,
-    event: &Result<Event<'_>, event::Malformed>,
-    origin: &Origin<'_>,
-    frames: &mut Frames,
-) -> bool {
-    let (framing, style) = (encoding.framing, &encoding.style);
-    let out = &mut frames.bytes;
-    let written = match encoding.record {
-        None => framing::write_frame(framing, out, |out| {
-            syslog::write_message(mapping, raw, event, origin, style, out)
-        }),
-        Some(kind) => record::write_event(kind, mapping, raw, event, origin, style, out),
-    };
-    frames.ends.push(frames.bytes.len());
-    written.truncated > 0
-}
-
-/// The host that an event names; none where it could not be read so far.
-fn computer_of<'e>(event: &'e Result<Event<'_>, event::Malformed>) -> Option<&'e str> {
-    match event {
-        Ok(event) => Some(&event.computer),
-        Err(malformed) => Some(&*malformed.system.computer).filter(|name| !name.is_empty()),
-    }
-}
-
-fn note_event(facts: &mut BatchFacts, event: &Event<'_>) {
-    if let Ok(record) = event.record_id.parse() {
-        facts.note(
-            &event.channel,
-            record,
-            bookmark::event_time(&event.time_created),
-        );
     }
 }
 

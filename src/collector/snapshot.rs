@@ -1,9 +1,9 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
-use super::{Collector, Encoding, seconds};
+use super::{Collector, seconds};
 use crate::base::clock::Now;
-use crate::hosts::{self, Life, Moment};
-use crate::metrics::{OutputFacts, Snapshot};
+use crate::hosts::{self, Fleet, Life, Moment, Overview};
+use crate::metrics::Snapshot;
 use crate::protocol::wsman::Subscription;
 use std::time::Instant;
 
@@ -13,34 +13,19 @@ impl Collector {
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
-        let waiting = self.batches.values().filter(|b| b.place.is_some());
-        let waiting = waiting.map(|batch| age(batch.began)).max();
-        let outputs = self.links.iter().zip(&self.encoding_of_link);
-        let outputs = outputs.map(|(link, encoding)| {
-            let kept = self.encodings.get(*encoding).map(Encoding::kept);
-            let oldest = link.oldest().and_then(|id| self.batches.get(&id));
-            let oldest = oldest.map(|batch| age(batch.began));
-            let facts = link.facts();
-            // What is not begun waits for each of the required outputs.
-            let is_awaited = |bytes| if facts.required { bytes } else { 0 };
-            OutputFacts {
-                oldest: oldest.max(waiting.filter(|_| facts.required)),
-                backlog: facts.backlog + is_awaited(self.waiting.bytes()),
-                kept: kept.unwrap_or_default(),
-                rate: link.rate(now).unwrap_or(0),
-                ..facts
-            }
-        });
+        let (oldest, oldest_waiting) = self.batches.oldest();
+        let waiting = (self.batches.waiting(), oldest_waiting.map(age));
+        let age_of = |id| self.batches.get(id).map(|batch| age(batch.began));
         Snapshot {
-            counters: self.counters.clone(),
+            counters: self.counters(),
             connections: self.connections.len(),
             room: self.connection_room(),
-            outputs: outputs.collect(),
-            oldest: self.batches.values().map(|batch| age(batch.began)).max(),
+            outputs: self.outputs.facts(now, waiting, age_of),
+            oldest: oldest.map(age),
             ready: self.troubles().is_empty(),
-            storing: !self.commit_failing && self.bookmarks.condition().trouble.is_none(),
-            damaged_rows: self.bookmarks.condition().damaged,
-            bookmarks: self.bookmarks.usage().rows,
+            storing: !self.commits.is_failing() && self.commits.condition().trouble.is_none(),
+            damaged_rows: self.commits.condition().damaged,
+            bookmarks: self.commits.usage().rows,
             relays: self
                 .fleet()
                 .map_or_else(Vec::new, |fleet| fleet.by_life(seconds(now))),
@@ -63,7 +48,19 @@ impl Collector {
     /// The hosts that are known, and who was refused lately.
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
-        &self.known.hosts
+        self.hosts.table()
+    }
+
+    /// The relays that share the store, if any do.
+    #[must_use]
+    pub fn fleet(&self) -> Option<&Fleet> {
+        self.hosts.fleet()
+    }
+
+    /// The hosts as all relays together know them.
+    #[must_use]
+    pub fn overview(&self) -> Overview<'_> {
+        self.hosts.overview()
     }
 
     /// When to ask how hosts are, at this moment.
@@ -81,7 +78,7 @@ impl Collector {
             .flat_map(|f| f.relays(seconds(now)));
         let gone = relays.filter(|relay| relay.life() == Life::Gone);
         let gone = gone.map(|relay| format!("relay {} has gone", relay.name));
-        let notice = self.bookmarks.condition().notice.iter().cloned();
+        let notice = self.commits.condition().notice.iter().cloned();
         notice.chain(gone).collect()
     }
 
@@ -92,20 +89,13 @@ impl Collector {
         if self.is_ending {
             troubles.push("the relay is stopping".to_owned());
         }
-        if self.commit_failing {
+        if self.commits.is_failing() {
             troubles.push("bookmarks cannot be stored".to_owned());
         }
-        if let Some(trouble) = &self.bookmarks.condition().trouble {
+        if let Some(trouble) = &self.commits.condition().trouble {
             troubles.push(trouble.clone());
         }
-        for output in self.links.iter().filter(|l| l.settings().required) {
-            let facts = output.facts();
-            if !facts.up {
-                troubles.push(format!("output {} is not connected", facts.label));
-            } else if output.is_full() {
-                troubles.push(format!("output {} does not keep up", facts.label));
-            }
-        }
+        troubles.extend(self.outputs.troubles());
         troubles
     }
 }

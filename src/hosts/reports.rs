@@ -2,6 +2,9 @@
 
 use super::record::{Host, Reported, shorten};
 use crate::base::clock::FileTime;
+use crate::bookmark;
+use crate::event;
+use crate::protocol::wsman::RawEvent;
 
 /// The log in which a host says how its forwarding goes.
 pub const CHANNEL: &str = "Microsoft-Windows-Forwarding/Operational";
@@ -20,6 +23,39 @@ pub struct Report<'a> {
     pub data: &'a [(&'a str, &'a str)],
     /// Its text, if the host has rendered it.
     pub message: &'a str,
+}
+
+/// The reports among events, for `take`. `machine`: whose they are; what a collector between
+/// has gathered is of other hosts.
+pub(super) fn each(
+    events: &[RawEvent<'_>],
+    machine: Option<&str>,
+    mut take: impl FnMut(&Report<'_>),
+) {
+    for event in events.iter().filter_map(|raw| event::parse(&raw.xml).ok()) {
+        let is_own = machine.is_none_or(|name| is_same_host(name, &event.computer));
+        let created = bookmark::event_time(&event.time_created);
+        let (Some(created), Ok(id)) = (created, event.event_id.parse()) else {
+            continue;
+        };
+        if !is_own || !event.channel.eq_ignore_ascii_case(CHANNEL) {
+            continue;
+        }
+        let data = event.data.iter().map(|(name, value)| (&**name, &**value));
+        let rendering = event.rendering.as_ref();
+        take(&Report {
+            created,
+            event: id,
+            data: &data.collect::<Vec<_>>(),
+            message: rendering.map_or("", |rendering| &rendering.message),
+        });
+    }
+}
+
+/// Whether two names are of one host; one of them may lack the domain.
+fn is_same_host(a: &str, b: &str) -> bool {
+    let label = |name: &'_ str| name.split('.').next().unwrap_or_default().to_lowercase();
+    label(a.trim()) == label(b)
 }
 
 impl Report<'_> {

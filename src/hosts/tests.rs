@@ -1,7 +1,11 @@
 use super::*;
+use crate::base::clock::{FileTime, UnixSeconds};
+use crate::bookmark::{BatchFacts, Stored};
 use crate::windows::remedies;
 
 const HEARTBEAT: u32 = 60;
+/// Where to deliver, without a bookmark to go on from.
+const OFFER: (&str, Option<std::time::Duration>) = ("http://relay:5985", None);
 
 fn at(seconds: u64) -> UnixSeconds {
     UnixSeconds::new(seconds)
@@ -15,8 +19,8 @@ fn asked() -> Asked<'static> {
     }
 }
 
-fn sender() -> Sender {
-    Sender {
+fn sender() -> HostName {
+    HostName {
         identity: Some("WEB1$@ACME.TEST".into()),
         machine: "Web1.acme.test".into(),
         address: [192, 0, 2, 7].into(),
@@ -83,11 +87,10 @@ fn a_relay_that_was_down_does_not_call_its_hosts_lost_at_once() {
 #[test]
 fn who_fetches_and_sends_nothing_is_silent_until_it_sends() {
     let mut table = Table::new(at(0));
-    let patience = Duration::from_secs(300);
-    assert!(table.note_enumerated(at(1000), &sender(), &[asked()], patience));
+    table.note_enumerated(at(1000), &sender(), &[asked()], OFFER);
     assert_eq!(state(&table, 1300), State::Waiting);
     // It refreshes: that is no sign of life of the subscription.
-    assert!(!table.note_enumerated(at(1290), &sender(), &[asked()], patience));
+    table.note_enumerated(at(1290), &sender(), &[asked()], OFFER);
     assert_eq!(state(&table, 1301), State::Silent);
     let host = table.iter().next().unwrap();
     let why = host.why(table.moment(at(1301))).unwrap();
@@ -300,7 +303,7 @@ fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
         heartbeat: 3600,
     };
     let offered = [asked(), reports];
-    table.note_enumerated(at(0), &sender(), &offered, Duration::from_secs(300));
+    table.note_enumerated(at(0), &sender(), &offered, OFFER);
     table.note_heartbeat(at(9), &sender(), &reports);
     assert_eq!(state(&table, 301), State::Silent);
     table.note_heartbeat(at(302), &sender(), &asked());
@@ -309,7 +312,7 @@ fn the_subscription_for_reports_does_not_make_a_silent_host_alive() {
 
 #[test]
 fn a_host_of_a_former_name_goes_on_under_its_new_one() {
-    let former = Sender {
+    let former = HostName {
         identity: Some("ACME\\WEB1$".into()),
         ..sender()
     };
@@ -321,12 +324,12 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
         hosts,
         ..Saved::default()
     });
-    let renamed = Sender {
+    let renamed = HostName {
         former: ["ACME\\web1$".to_owned()].into(),
         ..sender()
     };
     // What calls itself otherwise is another host.
-    let other = Sender {
+    let other = HostName {
         machine: "web2".into(),
         ..renamed.clone()
     };
@@ -353,4 +356,70 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
     table.note_events(at(140), &renamed, &asked());
     assert_eq!(table.len(), 3);
     assert!(table.make_room().is_empty());
+}
+
+#[test]
+fn a_host_that_sends_nothing_is_reported_once() {
+    let mut table = Table::new(at(0));
+    let silent = |table: &mut Table, now| table.report_silent(at(now), |_, _| false);
+    table.note_enumerated(at(1000), &sender(), &[asked()], OFFER);
+    assert_eq!(silent(&mut table, 1299), 0);
+    assert_eq!(silent(&mut table, 1300), 1);
+    table.note_enumerated(at(1301), &sender(), &[asked()], OFFER);
+    assert_eq!(silent(&mut table, 9000), 0, "that was told");
+    table.note_heartbeat(at(9001), &sender(), &asked());
+    table.note_enumerated(at(9002), &sender(), &[asked()], OFFER);
+    assert_eq!(silent(&mut table, 99_000), 0, "it has sent something once");
+}
+
+#[test]
+fn a_host_that_goes_on_from_a_bookmark_has_time_until_its_heartbeat() {
+    let mut table = Table::new(at(0));
+    let heartbeat = std::time::Duration::from_secs(3600);
+    let offer = (OFFER.0, Some(heartbeat));
+    table.note_enumerated(at(1000), &sender(), &[asked()], offer);
+    assert_eq!(table.report_silent(at(1000 + 3659), |_, _| false), 0);
+    assert_eq!(table.report_silent(at(1000 + 3660), |_, _| false), 1);
+}
+
+#[test]
+fn a_host_that_another_relay_has_heard_is_not_silent() {
+    let mut table = Table::new(at(0));
+    table.note_enumerated(at(1000), &sender(), &[asked()], OFFER);
+    let is_heard = |key: &Key, since| *key == sender().key() && since == at(1000);
+    assert_eq!(table.report_silent(at(2000), is_heard), 0);
+    assert_eq!(table.report_silent(at(3000), |_, _| false), 0);
+}
+
+#[test]
+fn neither_a_clock_that_is_set_nor_reports_end_the_wait_for_a_host() {
+    let mut table = Table::new(at(0));
+    table.note_enumerated(at(1000), &sender(), &[asked()], OFFER);
+    table.shift(50_000);
+    assert_eq!(table.report_silent(at(51_299), |_, _| false), 0);
+    let reports = Asked {
+        name: crate::protocol::wsman::subscribe::SELF_REPORTS,
+        ..asked()
+    };
+    table.note_events(at(51_299), &sender(), &reports);
+    assert_eq!(table.report_silent(at(51_300), |_, _| false), 1);
+}
+
+#[test]
+fn a_host_without_a_subscription_is_news_once_and_after_each_reload() {
+    let mut table = Table::new(at(0));
+    assert!(table.note_refused(at(1), &sender(), "no subscription"));
+    assert!(!table.note_refused(at(2), &sender(), "no subscription"));
+    table.forget_refused();
+    assert!(table.note_refused(at(3), &sender(), "no subscription"));
+    // It was let in meanwhile.
+    table.note_enumerated(at(4), &sender(), &[asked()], OFFER);
+    assert!(table.note_refused(at(5), &sender(), "no subscription"));
+    let mut next = Table::new(at(10));
+    next.load(Saved {
+        hosts: table.iter().cloned().collect(),
+        ..Saved::default()
+    });
+    let is_news = next.note_refused(at(11), &sender(), "no subscription");
+    assert!(is_news, "after a restart, too");
 }

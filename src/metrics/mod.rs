@@ -5,6 +5,7 @@ mod facts;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
 use crate::connection::RefusalKind;
@@ -108,6 +109,13 @@ impl Latency {
         self.sum = self.sum.saturating_add(micros);
     }
 
+    fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// How many were noted.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -145,6 +153,71 @@ impl Counters {
 
     pub(crate) fn note_refusal(&mut self, kind: RefusalKind) {
         *self.refusals.entry(kind).or_default() += 1;
+    }
+}
+
+impl AddAssign<&Self> for Counters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self {
+            connections,
+            enumerations,
+            received_bytes,
+            subscriptions,
+            latency,
+            heartbeats,
+            batches,
+            events,
+            malformed,
+            mismatches,
+            truncated,
+            bookmark_events,
+            bookmarks_aside,
+            bookmark_conflicts,
+            clones,
+            bookmarks_crowded,
+            unavailable,
+            shed,
+            silent_sources,
+            authentications,
+            refusals,
+        } = other;
+        self.connections += connections;
+        self.enumerations += enumerations;
+        self.received_bytes += received_bytes;
+        self.latency.add(latency);
+        self.heartbeats += heartbeats;
+        self.batches += batches;
+        self.events += events;
+        self.malformed += malformed;
+        self.mismatches += mismatches;
+        self.truncated += truncated;
+        self.bookmark_events += bookmark_events;
+        self.bookmarks_aside += bookmarks_aside;
+        self.bookmark_conflicts += bookmark_conflicts;
+        self.clones += clones;
+        self.bookmarks_crowded += bookmarks_crowded;
+        self.unavailable += unavailable;
+        self.shed += shed;
+        self.silent_sources += silent_sources;
+        for (subscription, events) in subscriptions {
+            self.note_delivered(subscription, *events);
+        }
+        for (key, count) in authentications {
+            *self.authentications.entry(*key).or_default() += count;
+        }
+        for (kind, count) in refusals {
+            *self.refusals.entry(*kind).or_default() += count;
+        }
+    }
+}
+
+impl Add<&Self> for Counters {
+    type Output = Self;
+
+    /// What parts of the relay have counted, as one.
+    fn add(mut self, other: &Self) -> Self {
+        self += other;
+        self
     }
 }
 

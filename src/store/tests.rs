@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::bookmark::BatchFacts;
-use crate::hosts::{self, Asked, Pulse, Sender, Table};
+use crate::hosts::{self, Asked, HostName, Pulse, Table};
 use crate::store::sqlite::Sqlite;
 
 /// A folder of its own for a test, removed afterwards.
@@ -346,7 +346,7 @@ fn rollback_leaves_what_was_committed() {
 fn hosts_come_back_and_the_forgotten_do_not() {
     on_both("hosts", |store| {
         assert_eq!(store.load_hosts().unwrap(), Saved::default());
-        let sender = |machine: &str| Sender {
+        let sender = |machine: &str| HostName {
             identity: None,
             machine: machine.to_owned(),
             address: [192, 0, 2, 7].into(),

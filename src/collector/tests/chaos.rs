@@ -5,6 +5,7 @@ use super::host::Host;
 use super::pair::{Pair, settings};
 use super::peer::End;
 use super::receiver::Reach;
+use crate::collector::Collector;
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -263,17 +264,20 @@ impl Chaos {
     }
 
     fn check_bounds(&self) {
-        let collector = &self.pair.collector;
-        let waiting = collector.batches.values().filter(|b| b.place.is_some());
-        assert_eq!(waiting.count(), collector.waiting.len());
-        let held = collector.connections.values().map(|slot| slot.buffered);
-        assert_eq!(held.sum::<usize>(), collector.room.bytes().0);
-        let slots = collector.connections.values();
-        let refusals = slots.filter(|slot| slot.refused_at.is_some()).count();
-        let questions = collector.questions.len();
-        let causes = collector.connections.len() + collector.batches.len() + questions + 1;
-        let causes = causes + collector.probe.timers() + refusals;
-        assert!(collector.timers.len() <= causes, "a timer without a cause");
+        let Collector {
+            connections,
+            batches,
+            questions,
+            ..
+        } = &self.pair.collector;
+        let (placed, places) = batches.in_line();
+        assert_eq!(placed, places);
+        assert_eq!(connections.buffered(), connections.room().bytes().0);
+        let causes = connections.len() + connections.refusals_put_off();
+        assert!(connections.timers() <= causes, "a timer without a cause");
+        assert_eq!(questions.len(), questions.timers());
+        let probe = 1;
+        assert!(batches.timers() <= batches.len() + probe);
     }
 
     /// All faults end.
@@ -319,7 +323,7 @@ impl Chaos {
             }
         }
         let collector = &self.pair.collector;
-        assert!(collector.batches.is_empty() && collector.delivered.is_empty());
+        assert!(collector.batches.is_empty() && !collector.wants_commit());
         assert!(collector.is_finished());
     }
 }

@@ -403,7 +403,7 @@ fn what_comes_after_the_end_is_thrown_away() {
     for _ in 0..4 {
         pair.send(short, &[b'x'; 16 << 10]);
     }
-    assert_eq!(pair.collector.room.bytes(), (0, 0));
+    assert_eq!(pair.collector.connections.room().bytes(), (0, 0));
     assert_eq!(pair.peer(short).end, End::ShutDown);
     pair.advance(seconds(2));
     assert_eq!(pair.peer(short).end, End::Closed, "after two seconds");
@@ -449,7 +449,7 @@ fn a_connection_has_one_timer_however_long_it_lives() {
         assert_eq!(pair.answer(&host), Some(200));
         pair.advance(seconds(61));
     }
-    assert_eq!(pair.collector.timers.len(), 2, "its own and the sweep's");
+    assert_eq!(pair.collector.connections.timers(), 1);
     pair.hang_up(&mut host);
-    assert_eq!(pair.collector.timers.len(), 1);
+    assert_eq!(pair.collector.connections.timers(), 0);
 }

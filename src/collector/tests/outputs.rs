@@ -3,8 +3,8 @@
 use super::host::Host;
 use super::pair::{Pair, seconds};
 use super::receiver::Reach;
-use crate::collector::Input;
-use crate::collector::pressure::HOLD_TIME;
+use crate::collector::outputs::HOLD_TIME;
+use crate::collector::{Input, OutputId};
 use crate::output::link::CAPACITY;
 use crate::output::queue::{BatchId, Frames};
 use std::rc::Rc;
@@ -66,7 +66,12 @@ fn a_full_best_effort_output_drops_and_counts() {
 }
 
 fn dropped(pair: &Pair) -> u64 {
-    pair.collector.links[1].dropped()
+    pair.collector.link(OutputId(1)).unwrap().dropped()
+}
+
+fn is_full(pair: &Pair) -> bool {
+    let waiting = pair.collector.batches.waiting();
+    pair.collector.outputs.is_full(waiting)
 }
 
 /// Queues one message of `size` bytes, whose source is long gone.
@@ -77,7 +82,8 @@ fn fill(pair: &mut Pair, output: usize, size: usize) {
     let ends = vec![size];
     let frames = Rc::new(Frames { bytes, ends });
     let now = pair.now;
-    pair.collector.links[output].push(now, BatchId(u64::MAX), &frames);
+    let link = pair.collector.outputs.get_mut(OutputId(output));
+    link.unwrap().push(now, BatchId(u64::MAX), &frames);
 }
 
 #[test]
@@ -175,10 +181,10 @@ fn a_batch_that_is_handed_back_makes_room_in_a_full_output() {
     let mut host = pair.host("a.example.com");
     pair.post(&mut host, 1..=2);
     pair.advance(seconds(54));
-    assert!(pair.collector.is_full());
+    assert!(is_full(&pair));
     pair.advance(seconds(1));
     assert_eq!(pair.answer(&host), Some(503));
-    assert!(!pair.collector.is_full());
+    assert!(!is_full(&pair));
     assert!(pair.collector.is_reading(pair.now));
 }
 
@@ -339,10 +345,10 @@ fn a_crowd_is_told_at_different_times_to_come_again() {
 fn whoever_is_yet_to_be_told_is_told_when_the_relay_stops() {
     let (mut pair, mut hosts) = stuck();
     hosts.iter_mut().for_each(|host| pair.post(host, 1..=1));
-    let timers = pair.collector.timers.len();
+    let timers = pair.collector.connections.timers();
     let mut gone = hosts.pop().unwrap();
     pair.hang_up(&mut gone);
-    let left = pair.collector.timers.len();
+    let left = pair.collector.connections.timers();
     assert_eq!(left, timers - 2, "the connection's and the refusal's");
     pair.collector.stop(pair.now);
     pair.drive();

@@ -4,7 +4,7 @@ use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
 use crate::auth::{Certificate, Secured};
-use crate::collector::{Admission, ConnId, Input};
+use crate::collector::{ConnId, Input, Vacancy};
 use crate::connection::{Limits, RefusalKind};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn narrow(connections: usize, handshakes: usize) -> Pair {
     settings.rules.allow_unencrypted = true;
     let mut pair = Pair::with_settings(OUTPUTS, settings, 1);
     pair.collector.set_connection_room(connections);
-    pair.collector.room.bounds.handshakes = handshakes;
+    pair.collector.connections.bounds().handshakes = handshakes;
     pair
 }
 
@@ -28,7 +28,7 @@ fn address(number: u8) -> IpAddr {
 
 /// Accepts a connection as the loop does; none where it has to wait.
 fn accept(pair: &mut Pair, from: IpAddr, is_secure: bool) -> Option<ConnId> {
-    if pair.collector.make_room(pair.now, is_secure) == Admission::Full {
+    if pair.collector.make_room(pair.now, is_secure) == Vacancy::Full {
         return None;
     }
     let conn = pair.connect_raw(from);
@@ -201,12 +201,12 @@ fn null_sessions_of_one_address_share_a_full_room_by_turns() {
         .collect();
     pair.advance(seconds(4));
     let now = pair.now;
-    assert_eq!(pair.collector.make_room(now, false), Admission::Full);
+    assert_eq!(pair.collector.make_room(now, false), Vacancy::Full);
     pair.advance(seconds(1));
     let next: Vec<_> = (8..12)
         .map(|number| {
             let now = pair.now;
-            assert_ne!(pair.collector.make_room(now, false), Admission::Full);
+            assert_ne!(pair.collector.make_room(now, false), Vacancy::Full);
             null_session(&mut pair, &format!("host{number}"))
         })
         .collect();
@@ -243,7 +243,7 @@ fn handshakes_that_are_not_done_have_a_room_of_their_own() {
     let host = known(&mut pair, "host", address(21));
     assert_eq!(open(&pair, &[host]), 1);
     assert_eq!(
-        pair.collector.room.handshakes(),
+        pair.collector.connections.room().handshakes(),
         39,
         "the oldest has gone, one is done"
     );
@@ -259,7 +259,7 @@ fn drippers_of_one_address_do_not_shut_out_honest_batches() {
     for dripper in &drippers {
         begin(&mut pair, *dripper, large, large - 1000);
     }
-    let (bytes, _) = pair.collector.room.bytes();
+    let (bytes, _) = pair.collector.connections.room().bytes();
     assert!(bytes <= 192 * MIB, "{bytes}");
     assert!(refused(&pair, RefusalKind::Room) >= 10);
     let mut host = pair.host("honest.example.com");
@@ -272,7 +272,7 @@ fn drippers_of_one_address_do_not_shut_out_honest_batches() {
         pair.advance(seconds(1));
     }
     assert_eq!(
-        pair.collector.room.bytes(),
+        pair.collector.connections.room().bytes(),
         (0, 0),
         "none has kept its pace"
     );
@@ -286,7 +286,7 @@ fn slow_bodies_of_strangers_do_not_fill_their_room() {
     for stranger in &all {
         begin(&mut pair, *stranger, large, large - 700_000);
     }
-    let (_, strange) = pair.collector.room.bytes();
+    let (_, strange) = pair.collector.connections.room().bytes();
     assert!(strange <= 48 * MIB, "{strange}");
     for _ in 0..30 {
         for stranger in &all {
@@ -303,7 +303,7 @@ fn slow_bodies_of_strangers_do_not_fill_their_room() {
 #[test]
 fn when_all_hold_little_the_largest_that_stalls_goes_first() {
     let mut pair = narrow(1000, 100);
-    pair.collector.room.bounds.bytes = 80_000;
+    pair.collector.connections.bounds().bytes = 80_000;
     let hosts: Vec<_> = (0..10)
         .map(|number| known(&mut pair, &format!("host{number}"), address(number)))
         .collect();
@@ -337,8 +337,7 @@ fn a_hold_of_ours_is_not_held_against_a_body() {
     let host = known(&mut pair, "host", address(1));
     begin(&mut pair, host, 100_000, 1000);
     let start = pair.now.monotonic;
-    let slot = pair.collector.connections.get_mut(&host).unwrap();
-    let connection = &mut slot.connection;
+    let connection = pair.collector.connections.connection(host);
     connection.note_unread(start, start + seconds(9));
     connection.note_unread(start, start + seconds(9));
     let due = connection.poll_timeout(&Limits::default()).unwrap();
@@ -358,14 +357,14 @@ fn what_leaves_takes_nothing_along() {
         .filter_map(|from| accept(&mut pair, address(from), from % 2 == 0))
         .collect();
     begin(&mut pair, conns[1], 5000, 100);
-    assert_ne!(pair.collector.room.bytes(), (0, 0));
+    assert_ne!(pair.collector.connections.room().bytes(), (0, 0));
     conns.into_iter().for_each(|conn| pair.close(conn));
     pair.hang_up(&mut host);
     pair.advance(seconds(200));
-    assert_eq!(pair.collector.room.bytes(), (0, 0));
+    assert_eq!(pair.collector.connections.room().bytes(), (0, 0));
     assert_eq!(
-        pair.collector.room.connections(),
+        pair.collector.connections.room().connections(),
         pair.collector.connections.len()
     );
-    assert_eq!(pair.collector.room.handshakes(), 0);
+    assert_eq!(pair.collector.connections.room().handshakes(), 0);
 }

@@ -27,9 +27,10 @@ fn save(pair: &mut Pair) {
 
 fn set_clock(pair: &mut Pair, by: i64) {
     let seconds = Duration::from_secs(by.unsigned_abs());
-    pair.now.wall = match by > 0 {
-        true => pair.now.wall + seconds,
-        false => pair.now.wall - seconds,
+    pair.now.wall = if by > 0 {
+        pair.now.wall + seconds
+    } else {
+        pair.now.wall - seconds
     };
 }
 

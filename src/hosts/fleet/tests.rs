@@ -1,6 +1,5 @@
 use super::*;
-use crate::hosts::{Asked, Sender};
-use std::time::Duration;
+use crate::hosts::{Asked, HostName};
 use uuid::Uuid;
 
 const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
@@ -13,8 +12,8 @@ fn asked(name: &str) -> Asked<'_> {
     }
 }
 
-fn sender(machine: &str) -> Sender {
-    Sender {
+fn sender(machine: &str) -> HostName {
+    HostName {
         identity: None,
         machine: machine.to_owned(),
         address: [192, 0, 2, 7].into(),
@@ -43,7 +42,7 @@ fn known(
     let mut table = Table::new(NOW.saturating_sub(5000));
     let sender = sender(machine);
     if let Some(at) = offered {
-        table.note_enumerated(at, &sender, &[asked("All")], Duration::from_secs(300));
+        table.note_enumerated(at, &sender, &[asked("All")], ("http://relay:5985", None));
     }
     if let Some(at) = events {
         table.note_events(at, &sender, &asked("All"));

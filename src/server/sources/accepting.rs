@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use rustix::process::{Resource, getrlimit};
 
 use crate::base::clock::Now;
-use crate::collector::{Admission, Input};
+use crate::collector::{Input, Vacancy};
 use crate::server::{Error, Listener, Server};
 
 /// Of each output: its connection, the next one, the question for its name, a file.
@@ -145,13 +145,13 @@ impl Server {
                 break;
             }
             match self.collector.make_room(now, listener.is_secure()) {
-                Admission::Free => {}
-                Admission::Made => {
+                Vacancy::Free => {}
+                Vacancy::Made => {
                     self.note_full(now);
                     // At once, so that a descriptor is free for the next one.
                     self.drain_collector(now)?;
                 }
-                Admission::Full => {
+                Vacancy::Full => {
                     listener.wait(now);
                     self.note_full(now);
                     break;

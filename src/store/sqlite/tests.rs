@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::base::clock::UnixSeconds;
 use crate::bookmark::{BatchFacts, Bookmark};
-use crate::hosts::{Asked, Pulse, Sender, Table};
+use crate::hosts::{Asked, HostName, Pulse, Table};
 
 const ROWS: u64 = 600;
 
@@ -87,8 +87,8 @@ fn machine(number: u64) -> String {
     format!("host{number:05}.example.test")
 }
 
-fn sender(number: u64) -> Sender {
-    Sender {
+fn sender(number: u64) -> HostName {
+    HostName {
         identity: None,
         machine: machine(number),
         address: [192, 0, 2, 7].into(),

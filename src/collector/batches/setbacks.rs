@@ -19,7 +19,7 @@ const MEMORY: Duration = Duration::from_secs(900);
 const MOST: usize = 10_000;
 
 /// A subscription of a host; one that proved nothing counts only where it comes from.
-pub(super) type Who = (Rc<Key>, Uuid, Option<IpAddr>);
+pub(in crate::collector) type Who = (Rc<Key>, Uuid, Option<IpAddr>);
 
 /// Whom a batch is from, in this sense.
 pub(super) fn who(host: Option<&(Rc<Key>, Uuid)>, address: IpAddr) -> Option<Who> {

@@ -1,7 +1,7 @@
 //! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
 
 use super::ConnId;
-use super::batches::Mark;
+use super::Mark;
 use super::clones::{Clones, Two};
 use crate::base::clock::Now;
 use crate::bookmark::{self, Bookmark, Judgement, Reason, Stored, judge};
@@ -27,8 +27,8 @@ pub(super) type Judged = (Outcome, Option<Stored>, Option<(Bookmark, String)>);
 
 /// What came of one bookmark.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) before: Option<Stored>,
+pub(in crate::collector) struct Outcome {
+    pub(in crate::collector) before: Option<Stored>,
     refused: Vec<Reason>,
     /// What it takes that was not there.
     grown: Option<(Owner, Usage)>,
@@ -165,13 +165,11 @@ impl Bookmarks {
             counts.crowded += 1;
             self.say_crowded(mark);
         }
-        match outcome.refused.is_empty() {
-            true if self.told.is_empty() => {}
-            true => drop(self.told.remove(&mark.key)),
-            false => {
-                counts.aside += 1;
-                self.say_aside(mark, &outcome.refused);
-            }
+        if !outcome.refused.is_empty() {
+            counts.aside += 1;
+            self.say_aside(mark, &outcome.refused);
+        } else if !self.told.is_empty() {
+            self.told.remove(&mark.key);
         }
         counts
     }
@@ -179,9 +177,10 @@ impl Bookmarks {
     fn say_aside(&mut self, mark: &Mark, refused: &[Reason]) {
         let reason = words(refused);
         let is_news = self.told.len() < TOLD && self.told.insert(mark.key.clone());
-        match is_news {
-            true => log::warn!("source {}: bookmark kept aside: {reason}", mark.source),
-            false => log::debug!("source {}: bookmark kept aside: {reason}", mark.source),
+        if is_news {
+            log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
+        } else {
+            log::debug!("source {}: bookmark kept aside: {reason}", mark.source);
         }
     }
 

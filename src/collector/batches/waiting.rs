@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// A batch's place: since when its host waits for a turn.
-pub(super) type Place = (Instant, BatchId);
+pub(in crate::collector) type Place = (Instant, BatchId);
 
 /// The batches that are not begun.
 #[derive(Debug, Default)]

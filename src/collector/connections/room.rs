@@ -3,7 +3,7 @@
 //!
 //! A share binds only while more than three quarters of the room are taken: a NAT, or a
 //! balancer without PROXY headers, is one address with many hosts behind it. This file
-//! counts and names candidates; who has to go is decided in `squeeze`.
+//! counts and names candidates; who has to go is decided in `candidates`.
 
 use super::ConnId;
 use std::cmp::Reverse;
@@ -33,7 +33,7 @@ const LOOKED_AT: usize = 64;
 /// To whom a connection counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Holder {
-    /// As [`super::connections::neighbourhood`] has it; null sessions too.
+    /// As [`super::neighbourhood`] has it; null sessions too.
     Address(IpAddr),
     Identity(Rc<str>),
 }
@@ -51,10 +51,10 @@ pub(super) enum Standing {
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(in crate::collector) struct Bounds {
     pub(super) connections: usize,
-    pub(super) handshakes: usize,
-    pub(super) bytes: usize,
+    pub(in crate::collector) handshakes: usize,
+    pub(in crate::collector) bytes: usize,
     pub(super) strange_bytes: usize,
 }
 
@@ -106,7 +106,7 @@ pub(super) enum Shortage {
 
 /// Who holds how much of the room.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(in crate::collector) struct Room {
     pub(super) bounds: Bounds,
     places: HashMap<ConnId, Place>,
     shares: HashMap<Holder, Share>,
@@ -119,16 +119,16 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::collector) fn connections(&self) -> usize {
         self.places.len()
     }
 
-    pub(super) fn handshakes(&self) -> usize {
+    pub(in crate::collector) fn handshakes(&self) -> usize {
         self.handshakes.len()
     }
 
     #[cfg(test)]
-    pub(super) fn bytes(&self) -> (usize, usize) {
+    pub(in crate::collector) fn bytes(&self) -> (usize, usize) {
         (self.bytes, self.strange_bytes)
     }
 

@@ -19,7 +19,7 @@ const MOST: usize = 1 << 20;
 const KEPT: Duration = Duration::from_secs(3600);
 
 /// Whose batches: a host, and the subscription that they answer.
-pub(super) type Whose = (Rc<Key>, Uuid);
+pub(in crate::collector) type Whose = (Rc<Key>, Uuid);
 
 /// The messages of a batch in the form of one output, each by its fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]

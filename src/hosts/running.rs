@@ -1,6 +1,5 @@
 //! How long relays have run with this state, and whether the clock was set meanwhile.
 
-use super::seconds;
 use crate::base::clock::{Now, UnixSeconds};
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ impl Running {
         Self {
             before: 0,
             since: now.monotonic,
-            wall: seconds(now),
+            wall: UnixSeconds::from(now.wall),
         }
     }
 
@@ -41,7 +40,7 @@ impl Running {
     /// By how many seconds the clock was set since the last call, if it was.
     pub(super) fn take_jump(&mut self, now: Now) -> Option<i64> {
         let expected = self.wall.saturating_add(self.elapsed(now).as_secs());
-        let is = seconds(now);
+        let is = UnixSeconds::from(now.wall);
         if is.abs_diff(expected) <= JUMP {
             return None;
         }

@@ -38,7 +38,7 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// `address` as [`super::connections::neighbourhood`] has it. The domain is left out:
+    /// `address` as [`super::neighbourhood`] has it. The domain is left out:
     /// whoever guesses could write another one each time.
     pub(super) fn new(account: &str, address: IpAddr) -> Self {
         let user = account.rsplit('\\').next().unwrap_or_default();
@@ -150,9 +150,10 @@ impl Guesses {
         let failed = self.failed.against(guess, is_proven);
         let asking = self.asking.against(guess, is_proven);
         let mut both = failed.iter().zip(asking);
-        match both.any(|((failed, limit), (asking, _))| failed + asking >= *limit) {
-            true => Leave::Waiting,
-            false => Leave::Granted,
+        if both.any(|((failed, limit), (asking, _))| failed + asking >= *limit) {
+            Leave::Waiting
+        } else {
+            Leave::Granted
         }
     }
 
@@ -264,9 +265,10 @@ impl Proven {
         let mut accounts = self.accounts.iter();
         let widest = accounts.next().map(|first| {
             accounts.fold(first, |widest, account| {
-                match account.1.len() > widest.1.len() {
-                    true => account,
-                    false => widest,
+                if account.1.len() > widest.1.len() {
+                    account
+                } else {
+                    widest
                 }
             })
         });

@@ -6,7 +6,7 @@
 //! changes to and fro (DHCP, VPN, IPv4 beside IPv6), nor a log that begins anew.
 
 use super::ConnId;
-use super::batches::Mark;
+use super::Mark;
 use crate::base::clock::Now;
 use crate::bookmark::{self, Stored};
 use std::collections::HashMap;
@@ -136,9 +136,10 @@ fn steps(mark: &Mark) -> Vec<Step<'_>> {
             last: position.record,
         })
     });
-    match mark.bookmark.is_backward() || mark.facts.has_bookmark_event() {
-        true => Vec::new(),
-        false => steps.collect(),
+    if mark.bookmark.is_backward() || mark.facts.has_bookmark_event() {
+        Vec::new()
+    } else {
+        steps.collect()
     }
 }
 
@@ -175,9 +176,10 @@ impl Track {
         }
         let goes_on = |step: &Step<'_>| self.current.goes_on_at(step) || self.current.has(step);
         let is_known = self.are_two && self.other.is_some();
-        match is_known || steps.iter().all(goes_on) {
-            true => self.current.go_on(&new, steps),
-            false => self.other = Some(std::mem::replace(&mut self.current, new)),
+        if is_known || steps.iter().all(goes_on) {
+            self.current.go_on(&new, steps);
+        } else {
+            self.other = Some(std::mem::replace(&mut self.current, new));
         }
         None
     }

@@ -1,0 +1,470 @@
+//! Batches in flight: which are begun, which wait, which are delivered, and which are handed
+//! back.
+//!
+//! A batch is begun when every required output has room for it: so none is given to one
+//! output while another is down, and none is on the wire that will not arrive in its
+//! source's time. Until then it waits in the order of the hosts' turns, and when there is
+//! not enough for all in their time, those whose turn is last are told to come again.
+
+mod batch;
+mod had;
+mod probe;
+mod setbacks;
+mod turns;
+mod waiting;
+
+use super::outputs::{Fates, Outputs};
+use super::{ConnId, OutputId};
+use crate::base::clock::Now;
+use crate::metrics::Counters;
+use crate::output::link::Link;
+use crate::output::queue::BatchId;
+use crate::protocol::wsman::Header;
+use had::{Had, Lack};
+use probe::Probe;
+use setbacks::Setbacks;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use turns::Turns;
+use waiting::Waiting;
+
+pub(super) use batch::{Batch, Mark, OutputSet, time_of};
+pub(super) use had::Whose;
+
+/// What a host is to be told of its batch.
+pub(super) enum Told {
+    /// It lasts.
+    Acknowledged(ConnId, Box<Header>),
+    /// It is to be sent again.
+    Unavailable(ConnId),
+    /// The same, to be told at some time before that long is over.
+    Away(ConnId, Duration),
+}
+
+/// The batches whose sources wait.
+#[derive(Default)]
+pub(super) struct Batches {
+    in_flight: HashMap<BatchId, Batch>,
+    next: u64,
+    /// When each of them is handed back.
+    timers: BTreeSet<(Instant, BatchId)>,
+    /// Those that are delivered since the last [`Batches::take_delivered`].
+    delivered: Vec<BatchId>,
+    waiting: Waiting,
+    turns: Turns,
+    had: Had,
+    probe: Probe,
+    /// Hosts with a batch that a receiver refuses.
+    setbacks: Setbacks,
+    told: VecDeque<Told>,
+    counters: Counters,
+}
+
+impl Batches {
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    pub(super) fn get(&self, id: BatchId) -> Option<&Batch> {
+        self.in_flight.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: BatchId) -> Option<&mut Batch> {
+        self.in_flight.get_mut(&id)
+    }
+
+    /// Bytes of batches that are not begun.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.bytes()
+    }
+
+    /// When the oldest came, and the oldest of those that are not begun.
+    pub(super) fn oldest(&self) -> (Option<Instant>, Option<Instant>) {
+        let all = || self.in_flight.values();
+        let waiting = all().filter(|batch| batch.place.is_some());
+        let began = |batch: &Batch| batch.began;
+        (all().map(began).min(), waiting.map(began).min())
+    }
+
+    /// How long sources may wait unread, so that none with little patience waits in vain.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.in_flight.values().map(|batch| batch.timeout / 4).min()
+    }
+
+    /// What a host is to be told; ask until there is none.
+    pub(super) fn poll_told(&mut self) -> Option<Told> {
+        self.told.pop_front()
+    }
+
+    pub(super) fn has_delivered(&self) -> bool {
+        !self.delivered.is_empty()
+    }
+
+    /// Those that every required output has delivered since the last call.
+    pub(super) fn take_delivered(&mut self) -> Vec<BatchId> {
+        std::mem::take(&mut self.delivered)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let first = self.timers.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.probe.poll_timeout()).min()
+    }
+
+    /// Hands back what its sources will not wait for any longer.
+    pub(super) fn handle_timeout(&mut self, now: Now, outputs: &mut Outputs) {
+        self.probe.handle_timeout(now);
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now.monotonic
+        {
+            self.timers.pop_first();
+            self.hand_back_late(now, outputs, id);
+        }
+    }
+
+    /// Forgets what is long ago, and hands back what comes too late.
+    pub(super) fn sweep(&mut self, now: Now, outputs: &mut Outputs) {
+        self.setbacks.sweep(now);
+        self.turns.sweep(now);
+        self.had.sweep(now);
+        self.shed(now, outputs);
+    }
+
+    /// Whether a batch of that host is to be handed back unread: a receiver refused the last.
+    pub(super) fn holds(&self, now: Now, host: Option<&Whose>, address: IpAddr) -> bool {
+        let who = setbacks::who(host, address);
+        self.setbacks.holds(now, who.as_ref())
+    }
+
+    /// Whether a batch of this host would be handed back at once: nothing of it is worth
+    /// formatting. `until`: when its source has to have its answer.
+    pub(super) fn would_shed(
+        &self,
+        now: Now,
+        outputs: &Outputs,
+        who: &Whose,
+        (size, until): (usize, Instant),
+    ) -> bool {
+        let Some(((last, _), _)) = self.waiting.last() else {
+            return false;
+        };
+        // Not if it comes again for what the outputs have already.
+        self.turns.place(now, &who.0) >= last
+            && outputs.is_too_much(now, self.waiting.bytes() + size, until)
+            && !self.had.knows(who)
+    }
+
+    /// A batch is handed back before anything of it is read.
+    pub(super) fn hand_back_unread(&mut self, conn: ConnId) {
+        self.counters.unavailable += 1;
+        self.told.push_back(Told::Unavailable(conn));
+    }
+
+    /// A batch is handed back before anything of it is formatted.
+    pub(super) fn shed_on_arrival(
+        &mut self,
+        now: Now,
+        outputs: &mut Outputs,
+        conn: ConnId,
+        (who, until): (&Whose, Instant),
+    ) {
+        self.counters.shed += 1;
+        outputs.note_late(now);
+        self.send_away(now, conn, who, until);
+    }
+
+    /// A host is to come again; one that was not sent away of late is told so later.
+    fn send_away(&mut self, now: Now, conn: ConnId, who: &Whose, until: Instant) {
+        self.counters.unavailable += 1;
+        let left = until.saturating_duration_since(now.monotonic);
+        self.told
+            .push_back(if self.turns.note_refused(now, &who.0) {
+                Told::Away(conn, left)
+            } else {
+                Told::Unavailable(conn)
+            });
+    }
+
+    /// Begins a batch, or lets it wait.
+    pub(super) fn start(&mut self, now: Now, outputs: &mut Outputs, mut batch: Batch) {
+        let id = BatchId(self.next);
+        self.next += 1;
+        self.timers.insert((batch.until, id));
+        if self.needs_nothing(outputs, &batch) || self.can_begin_at_once(now, outputs, &batch) {
+            return self.begin(now, outputs, id, batch);
+        }
+        let place = (self.turns.place(now, &batch.whose.0), id);
+        self.turns.begin_wait(now, &batch.whose.0);
+        batch.place = Some(place);
+        self.waiting.insert(place, batch.size());
+        self.in_flight.insert(id, batch);
+        self.begin_waiting(now, outputs);
+        self.shed(now, outputs);
+    }
+
+    /// Whether a batch has room and time, and nobody's turn is before its own.
+    fn can_begin_at_once(&self, now: Now, outputs: &Outputs, batch: &Batch) -> bool {
+        self.waiting.is_empty()
+            && self.is_flowing(now, outputs)
+            && !outputs.is_late(now, batch.size(), batch.until)
+    }
+
+    /// Whether all required outputs have the batch already.
+    fn needs_nothing(&self, outputs: &Outputs, batch: &Batch) -> bool {
+        if batch.frames.iter().all(|frames| frames.ends.is_empty()) {
+            return true;
+        }
+        let has = |id| match self.lack(outputs, batch, id) {
+            Lack::Nothing | Lack::UnderWay(_) => true,
+            Lack::Some(_) | Lack::All => {
+                let link = outputs.get(id);
+                link.is_some_and(|link| !link.settings().required)
+            }
+        };
+        self.had.knows(&batch.whose) && outputs.ids().all(has)
+    }
+
+    fn lack(&self, outputs: &Outputs, batch: &Batch, id: OutputId) -> Lack {
+        match outputs.frames_of(&batch.frames, id) {
+            Some(frames) if self.had.knows(&batch.whose) => {
+                let prints = self.had.prints(frames);
+                self.had.lack(&batch.whose, id.0, &prints)
+            }
+            Some(_) => Lack::All,
+            None => Lack::Nothing,
+        }
+    }
+
+    /// Whether another batch can be begun.
+    fn is_flowing(&self, now: Now, outputs: &Outputs) -> bool {
+        self.probe.may_begin(now) && outputs.have_room(now)
+    }
+
+    /// Gives a batch to every output that lacks it.
+    fn begin(&mut self, now: Now, outputs: &mut Outputs, id: BatchId, mut batch: Batch) {
+        self.leave_waiting(&mut batch);
+        for output in outputs.ids() {
+            let lack = self.lack(outputs, &batch, output);
+            let frames = outputs.frames_of(&batch.frames, output).cloned();
+            let (Some(frames), Some(link)) = (frames, outputs.get_mut(output)) else {
+                continue;
+            };
+            let is_awaited = match lack {
+                Lack::Nothing => {
+                    batch.had_by.add(output);
+                    false
+                }
+                Lack::UnderWay(old) if link.adopt(old, id) => link.settings().required,
+                Lack::Some(messages) => link.push(now, id, &Rc::new(frames.only(&messages))),
+                Lack::UnderWay(_) | Lack::All => link.push(now, id, &frames),
+            };
+            batch.waiting += usize::from(is_awaited);
+        }
+        if batch.waiting == 0 {
+            self.delivered.push(id);
+        }
+        self.in_flight.insert(id, batch);
+        self.probe.note_begun(now);
+    }
+
+    /// Takes a batch out of those that wait. Answers whether it was there.
+    fn leave_waiting(&mut self, batch: &mut Batch) -> bool {
+        let place = batch.place.take();
+        if let Some(place) = place {
+            self.waiting.remove(place);
+            self.turns.end_wait(&batch.whose.0);
+        }
+        place.is_some()
+    }
+
+    /// Begins what waits, as far as there is room. What cannot arrive in time is handed back.
+    pub(super) fn begin_waiting(&mut self, now: Now, outputs: &mut Outputs) {
+        while let Some(((_, first), _)) = self.waiting.first()
+            && self.is_flowing(now, outputs)
+        {
+            // Where all are late, the first is begun if that costs nobody else: it shows how
+            // fast the outputs are, and need not be sent again when its host comes again. So
+            // does one that takes longer than its host waits: none stays behind it.
+            let is_probe = || outputs.required().all(Link::is_at_rest).then_some(first);
+            let next = self.first_in_time(now, outputs).or_else(is_probe);
+            while let Some(((_, late), _)) = self.waiting.first()
+                && next != Some(late)
+            {
+                self.shed_batch(now, outputs, late);
+            }
+            if let Some(id) = next
+                && let Some(batch) = self.in_flight.remove(&id)
+            {
+                self.begin(now, outputs, id, batch);
+            }
+        }
+    }
+
+    /// The first in the order of turns that can arrive in time.
+    fn first_in_time(&self, now: Now, outputs: &Outputs) -> Option<BatchId> {
+        let is_in_time = |id: &BatchId| {
+            let batch = self.in_flight.get(id);
+            batch.is_none_or(|batch| !outputs.is_late(now, batch.size(), batch.until))
+        };
+        self.waiting.iter().find(is_in_time)
+    }
+
+    /// Hands back batches whose turn would come too late, or that find no room; but the
+    /// first always stays, to be tried.
+    fn shed(&mut self, now: Now, outputs: &mut Outputs) {
+        while self.waiting.len() > 1
+            && let Some(((_, id), _)) = self.waiting.last()
+        {
+            let batch = self.in_flight.get(&id);
+            let until = batch.map_or(now.monotonic, |batch| batch.until);
+            if !outputs.is_too_much(now, self.waiting.bytes(), until) {
+                break;
+            }
+            self.shed_batch(now, outputs, id);
+        }
+    }
+
+    fn shed_batch(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+        let Some(mut batch) = self.take(id) else {
+            return;
+        };
+        self.counters.shed += 1;
+        self.leave_waiting(&mut batch);
+        outputs.note_late(now);
+        self.had.touch(now, &batch.whose);
+        self.send_away(now, batch.conn, &batch.whose, batch.until);
+    }
+
+    /// Takes over what has become of batches at an output.
+    pub(super) fn note_fates(&mut self, now: Now, outputs: &mut Outputs, fates: Fates) {
+        for id in fates.delivered {
+            if self.in_flight.contains_key(&id) {
+                self.note_delivered(fates.output, fates.is_required, id);
+            } else {
+                self.had.note_late(now, fates.output.0, id);
+            }
+        }
+        for id in fates.refused {
+            self.note_refused(now, outputs, id);
+        }
+    }
+
+    /// One more output has delivered a batch.
+    fn note_delivered(&mut self, output: OutputId, is_required: bool, id: BatchId) {
+        let Some(batch) = self.in_flight.get_mut(&id) else {
+            return;
+        };
+        batch.had_by.add(output);
+        if !is_required {
+            return;
+        }
+        batch.waiting -= 1;
+        if batch.waiting == 0 {
+            self.delivered.push(id);
+        }
+    }
+
+    /// A receiver refuses an event of a batch: its host keeps it, and waits.
+    fn note_refused(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+        let who = self.in_flight.get(&id).and_then(Batch::who);
+        if let Some(who) = who {
+            self.setbacks.note_refused(now, who);
+        }
+        self.hand_back_late(now, outputs, id);
+    }
+
+    pub(super) fn take(&mut self, id: BatchId) -> Option<Batch> {
+        let batch = self.in_flight.remove(&id)?;
+        self.timers.remove(&(batch.until, id));
+        Some(batch)
+    }
+
+    /// A batch lasts: its host is told so.
+    pub(super) fn acknowledge(&mut self, now: Now, batch: Batch) {
+        self.setbacks.note_acknowledged(batch.who().as_ref());
+        self.counters.batches += 1;
+        let events = u64::try_from(batch.events).unwrap_or(u64::MAX);
+        self.counters.events += events;
+        self.counters.note_delivered(&batch.subscription, events);
+        self.turns.note_served(now, &batch.whose.0);
+        self.had.forget(&batch.whose);
+        let took = now.monotonic.duration_since(batch.began);
+        self.counters.latency.note(took);
+        let told = Told::Acknowledged(batch.conn, Box::new(batch.header));
+        self.told.push_back(told);
+    }
+
+    /// The source of a batch will not wait any longer, or would wait in vain: it keeps the
+    /// events.
+    fn hand_back_late(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+        let Some(mut batch) = self.take(id) else {
+            return;
+        };
+        if self.leave_waiting(&mut batch) {
+            outputs.note_late(now);
+            self.turns.note_refused(now, &batch.whose.0);
+            self.had.touch(now, &batch.whose);
+        } else {
+            self.note_had(now, outputs, id, &batch);
+        }
+        self.delivered.retain(|delivered| *delivered != id);
+        log::debug!(
+            "batch of {} events not delivered in time: handed back",
+            batch.events
+        );
+        self.hand_back_unread(batch.conn);
+    }
+
+    /// The outputs have a batch, and it cannot be acknowledged.
+    pub(super) fn hand_back_delivered(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+        if let Some(batch) = self.take(id) {
+            self.note_had(now, outputs, id, &batch);
+            self.hand_back_unread(batch.conn);
+        }
+    }
+
+    /// Remembers which outputs have what of a batch that is handed back.
+    fn note_had(&mut self, now: Now, outputs: &mut Outputs, id: BatchId, batch: &Batch) {
+        for output in outputs.ids() {
+            let left = outputs.get_mut(output).and_then(|l| l.cancel(now, id));
+            let Some(frames) = outputs.frames_of(&batch.frames, output) else {
+                continue;
+            };
+            let prints = self.had.prints(frames);
+            let (who, had) = (&batch.whose, &mut self.had);
+            let Some(left) = left else {
+                // A message that is refused for good takes its batch out of the queue, too.
+                if batch.had_by.has(output) {
+                    had.note_has(now, who, output.0, &prints, None);
+                }
+                continue;
+            };
+            // Of a batch that was sent in part it is not known which messages these are.
+            if left.confirmed.len() == frames.ends.len() {
+                had.note_has(now, who, output.0, &prints, Some(&left.confirmed));
+            }
+            if left.is_under_way {
+                had.note_under_way(now, who, output.0, (id, prints));
+            }
+        }
+    }
+
+    /// The state cannot be written: until it can, one batch at a time shows whether it
+    /// still cannot, and the others are not given to outputs in vain.
+    pub(super) fn arm_probe(&mut self, now: Now) {
+        self.probe.arm(now);
+    }
+
+    /// The state can be written.
+    pub(super) fn disarm_probe(&mut self) {
+        self.probe = Probe::default();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What was not heard of for long is forgotten: hosts, and bookmarks of any subscription
+//! that there ever was. Ages are those of the time that relays ran, so that neither a clock
+//! nor a long rest makes anything old.
+
+use super::subscribed::Subscribed;
+use super::{Host, Key, Table};
+use crate::base::clock::Now;
+use crate::bookmark;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How often is looked for what is old, at most and at least.
+const EVERY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+/// Bookmarks that are looked at in one turn: sources wait meanwhile.
+const AT_ONCE: usize = 500;
+
+/// How far the search is.
+#[derive(Debug, Default)]
+pub(super) struct Forgetting {
+    next: Option<Instant>,
+    walk: Option<Walk>,
+}
+
+#[derive(Debug, Default)]
+struct Walk {
+    after: Option<bookmark::Key>,
+    hosts: usize,
+    bookmarks: usize,
+}
+
+/// What is old among bookmarks that were looked at.
+#[derive(Debug)]
+pub struct Walked {
+    /// To be forgotten.
+    pub gone: Vec<bookmark::Key>,
+    /// Of hosts that still come.
+    pub kept: Vec<bookmark::Key>,
+    /// There are no more to look at.
+    pub is_last: bool,
+}
+
+impl Forgetting {
+    /// Begins to look, if it is time and nothing is under way. Answers the hosts that are
+    /// forgotten.
+    pub(super) fn begin(&mut self, now: Now, age: Duration, table: &mut Table) -> Vec<Rc<Key>> {
+        let is_early = self.next.is_some_and(|next| now.monotonic < next);
+        if self.walk.is_some() || is_early {
+            return Vec::new();
+        }
+        let every = (age / 10).clamp(*EVERY.start(), *EVERY.end());
+        self.next = Some(now.monotonic + every);
+        let old = table.forget(age.as_secs());
+        self.walk = Some(Walk {
+            hosts: old.len(),
+            ..Walk::default()
+        });
+        old
+    }
+
+    /// What to look at next, if anything: behind which bookmark, and how many.
+    pub(super) fn next(&self) -> Option<(Option<bookmark::Key>, usize)> {
+        let walk = self.walk.as_ref()?;
+        Some((walk.after.clone(), AT_ONCE))
+    }
+
+    /// Sorts out what is old of the next bookmarks, each with when it last changed.
+    pub(super) fn sort(
+        &mut self,
+        age: Duration,
+        found: Vec<(bookmark::Key, u64)>,
+        (table, subscribed): (&Table, &Subscribed),
+    ) -> Walked {
+        let is_last = found.len() < AT_ONCE;
+        if let Some(walk) = &mut self.walk {
+            walk.after = found.last().map(|(key, _)| key.clone());
+        }
+        let (age, ran) = (age.as_secs(), table.ran());
+        let old = found.into_iter();
+        let old = old.filter(|(_, last)| ran.saturating_sub(*last) > age);
+        let (kept, gone) = old
+            .map(|(key, _)| key)
+            .partition(|key| subscribed.contains(key.subscription()) && is_in_use(table, key, age));
+        Walked {
+            gone,
+            kept,
+            is_last,
+        }
+    }
+
+    /// Bookmarks were forgotten.
+    pub(super) fn note_gone(&mut self, count: usize) {
+        if let Some(walk) = &mut self.walk {
+            walk.bookmarks += count;
+        }
+    }
+
+    /// All were looked at. Answers whether bookmarks are to be counted anew.
+    pub(super) fn end(&mut self, age: Option<Duration>) -> bool {
+        let (Some(walk), Some(age)) = (self.walk.take(), age) else {
+            return false;
+        };
+        if walk.hosts > 0 || walk.bookmarks > 0 {
+            log::info!(
+                "{} hosts and {} bookmarks forgotten: not heard of for {} h in which the relay \
+                 ran (--forget-after)",
+                walk.hosts,
+                walk.bookmarks,
+                age.as_secs() / 3600
+            );
+        }
+        walk.bookmarks > 0
+    }
+}
+
+/// Whether the host of a bookmark still comes for its subscription. A quiet log moves no
+/// bookmark, and must not lose it.
+fn is_in_use(table: &Table, key: &bookmark::Key, age: u64) -> bool {
+    let id = key.subscription();
+    let follows =
+        |host: &Host| table.is_recent(host, age) && host.subscriptions.iter().any(|s| s.id == id);
+    if key.machine_id().is_empty() {
+        // It is found by its address in the table.
+        let is_it = |host: &&Host| {
+            let identity = host.identity.as_ref().map(|name| name.to_lowercase());
+            identity.as_deref() == key.identity()
+        };
+        return table.iter().filter(is_it).any(follows);
+    }
+    let host = table.get(&Key::new(key.identity(), key.machine_id()));
+    host.is_some_and(follows)
+}

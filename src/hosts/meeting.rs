@@ -1,0 +1,73 @@
+//! What the other relays that share the store know of hosts, and whether they run.
+
+use super::{Fleet, Inquiry, Life, Met};
+use crate::base::clock::UnixSeconds;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The relays that share our store, and what was said of them.
+pub(super) struct Meeting {
+    fleet: Fleet,
+    gone: BTreeSet<String>,
+}
+
+impl Meeting {
+    pub(super) fn new(own: String) -> Self {
+        Self {
+            fleet: Fleet::new(own),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// What to ask about the others.
+    pub(super) fn inquiry(&self) -> Inquiry {
+        self.fleet.inquiry()
+    }
+
+    /// Takes what the store says of the others. Answers whether there is more to ask.
+    pub(super) fn take<E: fmt::Display>(&mut self, now: UnixSeconds, met: Result<Met, E>) -> bool {
+        match met {
+            Ok(met) => {
+                let is_more = self.fleet.take(now, met);
+                self.report(now);
+                is_more
+            }
+            Err(error) => {
+                log::debug!("what other relays know of hosts cannot be read: {error}");
+                self.fleet.put_back();
+                false
+            }
+        }
+    }
+
+    /// Says once that a relay has gone, and that it is back.
+    fn report(&mut self, now: UnixSeconds) {
+        let relays: Vec<_> = self.fleet.relays(now).collect();
+        for relay in relays {
+            let is_known = self.gone.contains(&relay.name);
+            match relay.life() {
+                Life::Gone if !is_known => {
+                    log::warn!(
+                        "relay {} has gone: it wrote to the database last {} s ago and has not \
+                         said that it stops; see its machine. Hosts go to the others",
+                        relay.name,
+                        relay.age
+                    );
+                    self.gone.insert(relay.name);
+                }
+                Life::Running if is_known => {
+                    log::info!("relay {} is back", relay.name);
+                    self.gone.remove(&relay.name);
+                }
+                Life::Stopped => {
+                    self.gone.remove(&relay.name);
+                }
+                Life::Gone | Life::Running => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! When what is known of hosts is stored, and how much of it at once.
+
+use super::{Changes, Key, Pulse, Table};
+use crate::base::clock::Now;
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How many hosts are stored at once: a batch may have to wait for it.
+const AT_ONCE: usize = 200;
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    None,
+    /// The last hosts are to be stored.
+    Near,
+    Done,
+}
+
+/// What is being stored, and whether that works.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    /// The hosts that are being stored, and those that are being forgotten.
+    under_way: (Vec<Rc<Key>>, Vec<Rc<Key>>),
+    /// Forgotten, and not yet in the store.
+    forgotten: Vec<Rc<Key>>,
+    saved: Option<Instant>,
+    is_failing: bool,
+    end: End,
+}
+
+impl Saving {
+    /// The last hosts are to be stored, and that the relay stops.
+    pub(super) fn end(&mut self) {
+        self.end = End::Near;
+    }
+
+    /// Whether the last hosts are yet to be stored.
+    pub(super) fn awaits_end(&self) -> bool {
+        self.end == End::Near
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.end != End::None
+    }
+
+    /// These hosts are forgotten.
+    pub(super) fn forget(&mut self, keys: Vec<Rc<Key>>) {
+        self.forgotten.extend(keys);
+    }
+
+    /// Some of what has changed, if there is anything to store. `relays_after`: forget other
+    /// relays that were not heard of for so many seconds.
+    pub(super) fn changes(
+        &mut self,
+        now: Now,
+        table: &mut Table,
+        relays_after: Option<u64>,
+    ) -> Option<Changes> {
+        let pulse = Duration::from_secs(Pulse::EVERY);
+        let is_stopped = self.is_ending();
+        let saved = self.saved;
+        let is_quiet = saved.is_some_and(|saved| now.monotonic < saved + pulse) && !is_stopped;
+        let mut forgotten = table.make_room();
+        forgotten.append(&mut self.forgotten);
+        if is_quiet && forgotten.is_empty() && !table.is_dirty() {
+            return None;
+        }
+        let keys = table.take_dirty(AT_ONCE);
+        let hosts = keys.iter().filter_map(|key| table.get(key));
+        let changes = Changes {
+            hosts: hosts.cloned().collect(),
+            forgotten: forgotten.iter().map(|key| Key::clone(key)).collect(),
+            refusals: table.take_refusals(),
+            relays_after,
+            pulse: Pulse {
+                ran: table.ran(),
+                started: table.up_since(),
+                written: now.wall.into(),
+                is_stopped,
+            },
+        };
+        self.under_way = (keys, forgotten);
+        Some(changes)
+    }
+
+    /// What was to be stored was, or not. Answers whether there is nothing more to store now.
+    pub(super) fn note_saved<T, E: fmt::Display>(
+        &mut self,
+        now: Now,
+        table: &mut Table,
+        saved: &Result<T, E>,
+    ) -> bool {
+        let (keys, mut forgotten) = std::mem::take(&mut self.under_way);
+        match saved {
+            Ok(_) => {
+                self.saved = Some(now.monotonic);
+                if std::mem::take(&mut self.is_failing) {
+                    log::info!("hosts are stored again");
+                }
+            }
+            Err(error) => {
+                table.put_back(&keys);
+                self.forgotten.append(&mut forgotten);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    log::error!("what is known of hosts is not stored, events go on: {error}");
+                }
+            }
+        }
+        let is_all = self.is_failing || !table.is_dirty();
+        if is_all && self.end == End::Near {
+            self.end = End::Done;
+        }
+        is_all
+    }
+}

@@ -1,0 +1,486 @@
+//! The table of hosts.
+
+use super::record::{follow, shorten};
+use super::refusals::{Refusal, Refusals};
+use super::unsaved::Unsaved;
+use super::watch::{Watch, patience};
+use super::{
+    Asked, Clones, Ended, Followed, Host, HostName, Key, Moment, Refused, Report, Saved, State,
+};
+use crate::base::clock::{FileTime, UnixSeconds};
+use crate::bookmark::{BatchFacts, Stored};
+use crate::protocol::wsman::subscribe::SELF_REPORTS;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Most hosts that are kept. At the bound, those that were not heard of for longest go.
+pub const MOST_HOSTS: usize = 200_000;
+
+#[derive(Clone, Debug)]
+struct Row {
+    host: Host,
+    /// Whether it sends what it was asked for, since the relay runs.
+    watch: Watch,
+}
+
+impl Row {
+    const fn new(host: Host) -> Self {
+        Self {
+            host,
+            watch: Watch::Unseen,
+        }
+    }
+}
+
+/// The hosts, and what of them has changed since it was stored.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    rows: HashMap<Rc<Key>, Row>,
+    unsaved: Unsaved,
+    /// Those that were given subscriptions and should send something.
+    awaited: HashSet<Rc<Key>>,
+    refusals: Refusals,
+    up_since: UnixSeconds,
+    /// Seconds that relays have run with this state.
+    ran: u64,
+    is_crowded: bool,
+}
+
+impl Table {
+    /// An empty table of a relay that starts now.
+    #[must_use]
+    pub fn new(now: UnixSeconds) -> Self {
+        Self {
+            up_since: now,
+            ..Self::default()
+        }
+    }
+
+    /// Takes what was stored.
+    pub fn load(&mut self, saved: Saved) {
+        let now = self.up_since;
+        for mut host in saved.hosts {
+            // Of a clock that was ahead.
+            host.each_time(|time| *time = now.min(*time));
+            host.relay = None;
+            let key = Rc::new(Key::of(&host));
+            self.rows.insert(key, Row::new(host));
+        }
+        self.refusals.load(saved.refusals);
+        self.ran = saved.pulse.ran;
+    }
+
+    /// Since when the relay runs.
+    #[must_use]
+    pub fn up_since(&self) -> UnixSeconds {
+        self.up_since
+    }
+
+    /// How many hosts are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All hosts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Host> {
+        self.rows.values().map(|row| &row.host)
+    }
+
+    /// One host.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Host> {
+        self.rows.get(key).map(|row| &row.host)
+    }
+
+    /// Who was refused lately, in no order.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.refusals.iter()
+    }
+
+    /// The moment at which to ask how hosts are.
+    #[must_use]
+    pub fn moment(&self, now: UnixSeconds) -> Moment {
+        let up_since = self.up_since;
+        Moment { now, up_since }
+    }
+
+    /// How many hosts are in which state.
+    #[must_use]
+    pub fn by_state(&self, at: Moment) -> Vec<(&'static str, usize)> {
+        let mut counts = HashMap::new();
+        for host in self.iter() {
+            *counts.entry(host.state(at)).or_insert(0) += 1;
+        }
+        let count = |state: State| (state.name(), counts.get(&state).copied().unwrap_or(0));
+        State::ALL.into_iter().map(count).collect()
+    }
+
+    /// A host was given subscriptions that deliver to `url`. `heartbeat`: of one that goes on
+    /// from a bookmark, so that it may have nothing to say before.
+    pub fn note_enumerated(
+        &mut self,
+        now: UnixSeconds,
+        name: &HostName,
+        offered: &[Asked<'_>],
+        (url, heartbeat): (&str, Option<Duration>),
+    ) {
+        let patience = patience(heartbeat);
+        let seconds = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
+        let row = self.change(now, name, |host| {
+            host.last_enumerate = Some(now);
+            host.refused = None;
+            // Those that are not offered any more go, so that the list has an end.
+            host.subscriptions
+                .retain(|s| offered.iter().any(|asked| asked.id == s.id));
+            for asked in offered {
+                let followed = follow(host, asked);
+                if followed.offered.is_none() {
+                    followed.offered = Some(now);
+                    followed.patience = seconds;
+                }
+            }
+        });
+        if let Some((key, row)) = row
+            && row.watch.note_enumerated(now, &row.host, url, patience)
+        {
+            self.awaited.insert(key);
+        }
+    }
+
+    /// No subscription is for a host. Answers whether that is news since the relay runs.
+    pub fn note_refused(&mut self, now: UnixSeconds, name: &HostName, reason: &str) -> bool {
+        let row = self.change(now, name, |host| {
+            host.last_enumerate = Some(now);
+            let count = host.refused.as_ref().map_or(0, |refused| refused.count) + 1;
+            let reason = shorten(reason);
+            host.refused = Some(Box::new(Refused {
+                at: now,
+                count,
+                reason,
+            }));
+        });
+        row.is_none_or(|(_, row)| row.watch.note_refused())
+    }
+
+    /// A host has sent a heartbeat.
+    pub fn note_heartbeat(&mut self, now: UnixSeconds, name: &HostName, asked: &Asked<'_>) {
+        self.note_posted(now, name, asked, |followed| {
+            followed.last_heartbeat = Some(now);
+        });
+    }
+
+    /// A host has sent events, which are not acknowledged yet.
+    pub fn note_events(
+        &mut self,
+        now: UnixSeconds,
+        name: &HostName,
+        asked: &Asked<'_>,
+    ) -> Option<Rc<Key>> {
+        self.note_posted(now, name, asked, |followed| {
+            followed.first_event.get_or_insert(now);
+            followed.last_event = Some(now);
+        })
+    }
+
+    /// It sends what it was asked for. Reports alone are no sign of that.
+    fn note_posted(
+        &mut self,
+        now: UnixSeconds,
+        name: &HostName,
+        asked: &Asked<'_>,
+        act: impl FnOnce(&mut Followed),
+    ) -> Option<Rc<Key>> {
+        let (key, row) = self.change(now, name, |host| {
+            let followed = follow(host, asked);
+            followed.offered = None;
+            act(followed);
+        })?;
+        if asked.name != SELF_REPORTS {
+            row.watch.note_posted(&row.host);
+        }
+        Some(key)
+    }
+
+    /// Logs, once each, the hosts whose time to send something is over. `is_heard`: whether
+    /// another relay has heard of one since. Answers how many there were.
+    pub fn report_silent(
+        &mut self,
+        now: UnixSeconds,
+        is_heard: impl Fn(&Key, UnixSeconds) -> bool,
+    ) -> u64 {
+        let mut count = 0;
+        let (awaited, rows) = (&mut self.awaited, &mut self.rows);
+        awaited.retain(|key| {
+            let Some(Row { host, watch, .. }) = rows.get_mut(key) else {
+                return false;
+            };
+            let is_heard = |since| is_heard(key, since);
+            count += u64::from(watch.report_silent(now, host, is_heard));
+            watch.is_waiting()
+        });
+        count
+    }
+
+    /// Events of a host were acknowledged. `before`: its bookmark before them; `whole`: the
+    /// channels that the subscription asks for whole.
+    pub fn note_acknowledged(
+        &mut self,
+        now: UnixSeconds,
+        key: &Rc<Key>,
+        subscription: Uuid,
+        (events, facts): (u64, &BatchFacts),
+        (before, whole): (Option<&Stored>, &[String]),
+    ) {
+        let Some(row) = self.rows.get_mut(key) else {
+            return;
+        };
+        // A bookmark of event 111 names the end of the log, not what was read.
+        let channels = facts.channels().map(|(channel, runs)| {
+            let before = before.and_then(|before| before.read_up_to(channel));
+            let whole = whole.iter().find(|name| name.eq_ignore_ascii_case(channel));
+            (runs, before, whole.cloned())
+        });
+        if let Some(followed) = row.host.followed(subscription) {
+            followed.note_acknowledged(now, events, channels);
+        }
+        self.unsaved.note(key);
+    }
+
+    /// A host ended a subscription.
+    pub fn note_ended(
+        &mut self,
+        now: UnixSeconds,
+        name: &HostName,
+        subscription: Option<&Asked<'_>>,
+        (code, text): (Option<u32>, &str),
+    ) {
+        let text = shorten(text);
+        self.change(now, name, |host| {
+            let followed = match subscription {
+                Some(asked) => Some(follow(host, asked)),
+                // It did not say which: that of which there was the least doubt.
+                None => host.subscriptions.first_mut(),
+            };
+            if let Some(followed) = followed {
+                let end = Ended {
+                    at: now,
+                    code,
+                    text,
+                };
+                followed.end = Some(Box::new(end));
+            }
+        });
+    }
+
+    /// Two hosts have one name.
+    pub fn note_clones(&mut self, key: &Rc<Key>, at: UnixSeconds, addresses: [IpAddr; 2]) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.host.clones = Some(Clones { at, addresses });
+            self.unsaved.note(key);
+        }
+    }
+
+    /// A host says how its forwarding goes.
+    pub fn note_report(&mut self, key: &Rc<Key>, report: &Report<'_>) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.host.take_report(report);
+            self.unsaved.note(key);
+        }
+    }
+
+    /// A request was refused.
+    pub fn note_refusal(&mut self, refusal: Refusal) {
+        self.refusals.note(refusal);
+    }
+
+    /// Other subscriptions may let those in that were refused; if not, it is news again.
+    pub fn forget_refused(&mut self) {
+        for row in self.rows.values_mut() {
+            row.host.refused = None;
+            row.watch.forget_refused();
+        }
+    }
+
+    /// Makes room, if there was none for a new host. Answers the keys to forget, those too
+    /// that hosts have left for new ones.
+    pub fn make_room(&mut self) -> Vec<Rc<Key>> {
+        let mut gone = self.unsaved.take_left();
+        if !std::mem::take(&mut self.is_crowded) {
+            return gone;
+        }
+        let mut ages: Vec<_> = self.rows.values().map(|row| row.host.last_seen).collect();
+        let some = ages.len() / 20;
+        let (_, &mut limit, _) = match ages.len() {
+            0 => return gone,
+            _ => ages.select_nth_unstable(some),
+        };
+        let old = self.rows.iter().filter(|(_, r)| r.host.last_seen <= limit);
+        let old: Vec<_> = old.map(|(key, _)| Rc::clone(key)).take(some + 1).collect();
+        for key in &old {
+            self.rows.remove(key);
+        }
+        gone.extend(old);
+        gone
+    }
+
+    /// Whether something is to be stored.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.unsaved.is_empty() || self.refusals.is_dirty
+    }
+
+    /// What was taken to be stored was not: it counts as changed again.
+    pub fn put_back(&mut self, keys: &[Rc<Key>]) {
+        self.refusals.is_dirty = true;
+        keys.iter().for_each(|key| self.unsaved.note(key));
+    }
+
+    /// Up to `count` hosts that have changed; they count as stored now.
+    pub fn take_dirty(&mut self, count: usize) -> Vec<Rc<Key>> {
+        self.unsaved.take(count)
+    }
+
+    /// All refusals, if they have changed; they count as stored now.
+    pub fn take_refusals(&mut self) -> Option<Vec<Refusal>> {
+        std::mem::take(&mut self.refusals.is_dirty).then(|| self.refusals.iter().cloned().collect())
+    }
+
+    /// The clock was set, by so many seconds: all times go with it, so that states and lags
+    /// stay as they are.
+    pub fn shift(&mut self, by: i64) {
+        let shift = |time: &mut UnixSeconds| *time = time.saturating_add_signed(by);
+        shift(&mut self.up_since);
+        self.refusals.each_time(shift);
+        for row in self.rows.values_mut() {
+            row.host.each_time(shift);
+            row.watch.shift(by);
+            let followed = row.host.subscriptions.iter_mut();
+            followed.for_each(Followed::review_created);
+        }
+        self.rows.keys().for_each(|key| self.unsaved.note(key));
+    }
+
+    /// Seconds that relays have run with this state.
+    #[must_use]
+    pub fn ran(&self) -> u64 {
+        self.ran
+    }
+
+    /// The relay has run for so long, with those before it.
+    pub fn set_ran(&mut self, ran: u64) {
+        self.ran = ran;
+    }
+
+    /// Whether a host came within the last `age` seconds that relays ran.
+    #[must_use]
+    pub fn is_recent(&self, host: &Host, age: u64) -> bool {
+        self.ran.saturating_sub(host.ran) <= age
+    }
+
+    /// Forgets the hosts that did not come within that time. Answers which.
+    pub fn forget(&mut self, age: u64) -> Vec<Rc<Key>> {
+        let rows = self.rows.iter();
+        let old = rows.filter(|(_, row)| !self.is_recent(&row.host, age));
+        let old: Vec<_> = old.map(|(key, _)| Rc::clone(key)).collect();
+        for key in &old {
+            self.rows.remove(key);
+        }
+        old
+    }
+
+    /// Changes what is known of a host, in any case that it came. None where there is no room.
+    fn change(
+        &mut self,
+        now: UnixSeconds,
+        name: &HostName,
+        act: impl FnOnce(&mut Host),
+    ) -> Option<(Rc<Key>, &mut Row)> {
+        let key = self.key_of(now, name)?;
+        self.unsaved.note(&key);
+        let row = self.rows.get_mut(&key)?;
+        let host = &mut row.host;
+        host.last_seen = now;
+        host.ran = self.ran;
+        host.address = name.address;
+        if host.method != name.method {
+            host.method = name.method.into();
+        }
+        if host.sid != name.sid {
+            host.sid.clone_from(&name.sid);
+        }
+        act(host);
+        Some((key, row))
+    }
+
+    /// The key of a host, which is taken in if it is new and there is room.
+    fn key_of(&mut self, now: UnixSeconds, name: &HostName) -> Option<Rc<Key>> {
+        let key = name.key();
+        if let Some((known, _)) = self.rows.get_key_value(&key) {
+            return Some(Rc::clone(known));
+        }
+        if let Some(host) = self.take_former(&key, name) {
+            return Some(self.insert(key, host));
+        }
+        if self.rows.len() >= MOST_HOSTS {
+            self.is_crowded = true;
+            return None;
+        }
+        Some(self.insert(key, new_host(now, name)))
+    }
+
+    fn insert(&mut self, key: Key, host: Host) -> Rc<Key> {
+        let key = Rc::new(key);
+        self.rows.insert(Rc::clone(&key), Row::new(host));
+        key
+    }
+
+    /// What is known of a new host under a name that an earlier version had for it: it would
+    /// be told as another one that is silent.
+    fn take_former(&mut self, key: &Key, name: &HostName) -> Option<Host> {
+        let former = name.former.iter();
+        let former = former.map(|name| Key::new(Some(name), &key.machine));
+        // Whoever came by that name since the start has it still.
+        let is_left = |key: &Key| {
+            let row = self.rows.get(key);
+            row.is_some_and(|row| row.host.last_seen < self.up_since)
+        };
+        let former = former.filter(|former| former != key).find(is_left)?;
+        let (left, row) = self.rows.remove_entry(&former)?;
+        self.unsaved.note_left(left);
+        let identity = name.identity.clone();
+        Some(Host {
+            identity,
+            ..row.host
+        })
+    }
+}
+
+fn new_host(now: UnixSeconds, name: &HostName) -> Host {
+    Host {
+        identity: name.identity.clone(),
+        machine: name.machine.clone(),
+        address: name.address,
+        method: name.method.into(),
+        sid: name.sid.clone(),
+        relay: None,
+        first_seen: now,
+        last_seen: now,
+        ran: 0,
+        last_enumerate: None,
+        subscriptions: Vec::new(),
+        refused: None,
+        clones: None,
+        reports: Vec::new(),
+        reported_until: FileTime::default(),
+    }
+}

@@ -1,0 +1,47 @@
+//! What of the table has changed since it was stored.
+
+use super::Key;
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+
+/// Hosts to store, the one that waits for longest first, and keys to forget.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unsaved {
+    changed: VecDeque<Rc<Key>>,
+    /// The same, to find them.
+    known: HashSet<Rc<Key>>,
+    left: Vec<Rc<Key>>,
+}
+
+impl Unsaved {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.left.is_empty()
+    }
+
+    /// A host has changed.
+    pub(super) fn note(&mut self, key: &Rc<Key>) {
+        if !self.known.contains(key) {
+            self.known.insert(Rc::clone(key));
+            self.changed.push_back(Rc::clone(key));
+        }
+    }
+
+    /// A host has left its key for a new one.
+    pub(super) fn note_left(&mut self, key: Rc<Key>) {
+        self.left.push(key);
+    }
+
+    /// Up to `count` hosts; they count as stored now.
+    pub(super) fn take(&mut self, count: usize) -> Vec<Rc<Key>> {
+        let count = count.min(self.changed.len());
+        let keys: Vec<_> = self.changed.drain(..count).collect();
+        for key in &keys {
+            self.known.remove(key);
+        }
+        keys
+    }
+
+    pub(super) fn take_left(&mut self) -> Vec<Rc<Key>> {
+        std::mem::take(&mut self.left)
+    }
+}
