@@ -30,6 +30,8 @@ RECIPES = {"rsyslog/wecrelay-json.conf": ("relp", "json"), "syslog-ng/wecrelay-j
            "rsyslog/wecrelay-tls.conf": ("tls", "log"), "syslog-ng/wecrelay-tls.conf": ("tls", "log"),
            "rsyslog/wecrelay-elastic.conf": ("relp", "elastic"), "syslog-ng/wecrelay-elastic.conf": ("tcp", "elastic"),
            "syslog-ng/wecrelay-splunk.conf": ("tcp", "splunk"), "syslog-ng/wecrelay-loki.conf": ("tcp", "loki")}
+# Recipes for a layout of another product, which cases_layouts feeds.
+LAYOUTS = {"rsyslog/wecrelay-snare.conf": ("tcp", "json")}
 # Where a recipe posts to, as it is shipped.
 URLS = {"elastic": "http://127.0.0.1:9200/logs-windows-default/_bulk",
         "splunk": "https://127.0.0.1:8088/services/collector/event",
@@ -147,7 +149,7 @@ class Daemon:
 
     def __init__(self, folder: Path, recipe: str):
         self.port, self.out = free_port(), folder / "windows"
-        self.kind, self.form = RECIPES[recipe]
+        self.kind, self.form = {**RECIPES, **LAYOUTS}[recipe]
         self.sink = Sink() if self.form in URLS else None
         text = (HERE / "contrib" / recipe).read_text(encoding="utf-8")
         for before, after in self.places(folder):
@@ -165,7 +167,7 @@ class Daemon:
         self.process = subprocess.Popen([str(word) for word in command], stdout=self.log, stderr=self.log)
 
     def places(self, folder: Path):
-        yield from ((f'port="{port}"', f'port="{self.port}"') for port in (2514, 6514))
+        yield from ((f'port="{port}"', f'port="{self.port}"') for port in (601, 2514, 6514))
         yield from ((f"port({port})", f"port({self.port})") for port in (601, 6514))
         yield "/var/log/windows", str(self.out)
         if self.kind == "tls":
@@ -217,6 +219,19 @@ class Daemon:
         text = self.text()
         # The last line may not be whole yet.
         return [parsed(line) for line in text[:text.rfind("\n") + 1].split("\n") if line]
+
+    def take(self, messages: list) -> list:
+        """What it makes of these messages."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            for message in messages:
+                connection.sendall(b"%d %s" % (len(message), message))
+
+        def all_there():
+            documents = self.documents()
+            return documents if len(documents) >= len(messages) else None
+        documents = wait_for(f"{len(messages)} documents", all_there)
+        need(len(documents) == len(messages), f"{len(documents)} documents of {len(messages)} messages")
+        return documents
 
     def clear(self):
         if self.sink:

@@ -72,7 +72,7 @@ class Relay:
     current = None                          # for the log of a failed case
 
     def __init__(self, folder: Path, *arguments, anonymous: str | None = "127.0.0.0/8", port=0,
-                 scheme="http"):
+                 scheme="http", stdout: Path | str = os.devnull):
         self.folder = folder
         self.log_path = folder / "relay.log"
         command = [BINARY, "--listen", f"{scheme}://127.0.0.1:{port}", "--state", str(folder / "state"),
@@ -80,9 +80,9 @@ class Relay:
         if anonymous:
             command += ["--anonymous", anonymous]
         environment = {k: v for k, v in os.environ.items() if k not in ("RUST_LOG", "STATE_DIRECTORY")}
-        with open(self.log_path, "ab") as log:
+        with open(self.log_path, "ab") as log, open(stdout, "wb") as events:
             seen = log.tell()
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=events,
                                             stderr=log, cwd=folder, env=environment)
         Relay.current = self
 

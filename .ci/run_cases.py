@@ -13,6 +13,7 @@ import cases_broken                             # noqa: F401
 import cases_outputs                            # noqa: F401
 import cases_otlp                               # noqa: F401
 import cases_receivers                          # noqa: F401
+import cases_layouts                            # noqa: F401
 
 if __name__ == "__main__":
     if "--list" in sys.argv:
