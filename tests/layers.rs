@@ -22,12 +22,6 @@ const LONGEST_FILE: usize = 500;
 /// The one file that may hold `unsafe`: system calls without a safe wrapper.
 const UNSAFE: &str = "system/sys.rs";
 
-/// Rooms whose imports have yet to be put in order.
-const UNORDERED: &[&str] = &[
-    concat!(env!("CARGO_MANIFEST_DIR"), "/src/collector"),
-    concat!(env!("CARGO_MANIFEST_DIR"), "/src/hosts"),
-];
-
 /// A room of the house: a folder of `src`, or a file beside them.
 struct Room {
     name: &'static str,
@@ -429,7 +423,6 @@ fn imports_stand_in_one_order() {
     }
     let wrong: Vec<_> = paths
         .iter()
-        .filter(|path| !UNORDERED.iter().any(|room| path.starts_with(room)))
         .filter(|path| !is_ordered(&fs::read_to_string(path).unwrap()))
         .collect();
     assert!(

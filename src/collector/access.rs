@@ -1,5 +1,11 @@
 //! Who a message is from, and what that source may have.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use uuid::Uuid;
+
 use super::ConnId;
 use super::computer::Host;
 use crate::auth::{Certificate, Identity, Method, Subject};
@@ -9,10 +15,6 @@ use crate::hosts::HostName;
 use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
 use crate::store::Ticket;
 use crate::windows::sddl::Verdict;
-use std::fmt;
-use std::net::IpAddr;
-use std::rc::Rc;
-use uuid::Uuid;
 
 /// Who a message is from.
 pub(super) struct Source {

@@ -1,12 +1,13 @@
 //! What the store does beside bookmarks, one thing after another: hosts that have changed are
 //! stored, other relays are asked about, and what is old is looked for.
 
+use std::time::{Duration, Instant};
+
 use super::ledger::Ledger;
 use crate::base::clock::Now;
 use crate::bookmark::Key;
 use crate::hosts::{Registry, Walked};
 use crate::store::{Done, Error, Job, Owner, Ticket, Usage};
-use std::time::{Duration, Instant};
 
 /// How often hosts that have changed are stored.
 const SAVE_EVERY: Duration = Duration::from_secs(5);

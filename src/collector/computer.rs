@@ -4,10 +4,11 @@
 //! sides have one: `WIN10$@DOM.EXAMPLE`, `DOM\WIN10$` and a certificate for
 //! `win10.dom.example` are the Computer `WIN10.dom.example`, and the Computer `WIN10`.
 
+use std::fmt;
+
 use crate::auth::{Identity, Subject};
 use crate::protocol::ntlm::Name;
 use crate::protocol::wsman::subscribe;
-use std::fmt;
 
 /// Longest NetBIOS name; the account of a host with a longer name has its beginning.
 const NETBIOS: usize = 15;

@@ -1,6 +1,12 @@
 //! The answers to Enumerate and Pull: which subscriptions a source gets, where to deliver
 //! them, and from which bookmark on.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rand::Rng;
+use uuid::Uuid;
+
 use super::access::Source;
 use super::batches::time_of;
 use super::paging::Walk;
@@ -13,10 +19,6 @@ use crate::hosts::Asked;
 use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
 use crate::protocol::wsman::subscribe::EARLIEST;
 use crate::protocol::wsman::{Context, Header, Offer, Policy, Subcode, Subscription};
-use rand::Rng;
-use std::collections::HashMap;
-use std::time::Duration;
-use uuid::Uuid;
 
 /// Some of the subscriptions of a source, as an answer.
 struct Filled {

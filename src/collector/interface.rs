@@ -1,5 +1,10 @@
 //! What goes into the collector, and what comes out.
 
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
 use super::computer::ComputerRule;
 use super::principals::PrincipalRule;
 use crate::auth::{Secured, Verdict};
@@ -8,9 +13,6 @@ use crate::output::Task;
 use crate::output::kafka::{BrokerId, Event};
 use crate::protocol::wsman::Subscription;
 use crate::syslog::Mapping;
-use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 /// Names a source's connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,11 +5,12 @@
 //! written since it came are known. One read and one write are under way at a time: what comes meanwhile is gathered,
 //! so that a slow store gets fewer and larger jobs.
 
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
 use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::store::{Found, Job, Lookup, Stamp, Ticket, Write};
-use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
 
 /// Positions that are remembered in all rows, some hundred bytes each.
 const MOST: usize = 300_000;

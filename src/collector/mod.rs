@@ -36,6 +36,14 @@ mod requests;
 mod snapshot;
 mod uuids;
 
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
 use crate::auth::Verdict;
 use crate::base::clock::{Now, UnixSeconds};
 use crate::connection::{Answer, Connection};
@@ -54,13 +62,7 @@ use ledger::Ledger;
 use outputs::Outputs;
 use paging::Paging;
 use questions::Questions;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
-use uuid::Uuid;
 use uuids::new_uuid;
-use zeroize::Zeroizing;
 
 pub use computer::{ComputerRule, Mismatch};
 pub use connections::Vacancy;

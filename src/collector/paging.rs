@@ -4,14 +4,16 @@
 //! enumeration is over, and that only so that one that was given back is gone as it should:
 //! what drops out of that, or another relay does not know, brings an answer once more.
 
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use uuid::Uuid;
+
 use super::access::Source;
 use super::{Settings, seconds};
 use crate::base::clock::Now;
 use crate::hosts::HostName;
 use crate::protocol::wsman::{Context, ListDigest, Subscription};
-use std::collections::VecDeque;
-use std::rc::Rc;
-use uuid::Uuid;
 
 /// Enumerations that are remembered as over.
 const OVER: usize = 4096;

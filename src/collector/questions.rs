@@ -1,6 +1,9 @@
 //! Hosts that ask for their subscriptions wait for their bookmarks: each gets those that
 //! stand in the store when it asks, whichever relay has written them.
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
 use super::ConnId;
 use super::access::Source;
 use crate::base::clock::Now;
@@ -8,8 +11,6 @@ use crate::bookmark::{Key, Stored};
 use crate::protocol::wsman::pages::Portion;
 use crate::protocol::wsman::{Context, Header};
 use crate::store::Ticket;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Instant;
 
 /// Which of its subscriptions a host asks for.
 #[derive(Clone, Copy)]

@@ -1,5 +1,9 @@
 //! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
+use std::rc::Rc;
+
+use uuid::Uuid;
+
 use super::access::{self, Source, subscription_of};
 use super::batches::{Batch, Mark, OutputSet, time_of};
 use super::formatting::Unformatted;
@@ -14,8 +18,6 @@ use crate::protocol::wsman::{
     self, Body, Fault, Header, RawEvent, Subcode, Subscription, SubscriptionEnd,
 };
 use crate::store;
-use std::rc::Rc;
-use uuid::Uuid;
 
 impl Collector {
     pub(super) fn handle_message(&mut self, now: Now, conn: ConnId, message: &Message) {

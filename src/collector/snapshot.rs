@@ -1,11 +1,12 @@
 //! What is told of the collector: counters, outputs, sources by state.
 
+use std::time::Instant;
+
 use super::{Collector, seconds};
 use crate::base::clock::Now;
 use crate::hosts::{self, Fleet, Life, Moment, Overview};
 use crate::metrics::Snapshot;
 use crate::protocol::wsman::Subscription;
-use std::time::Instant;
 
 impl Collector {
     /// All that is counted, at this moment. What only the caller knows is left empty, and

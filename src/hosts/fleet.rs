@@ -2,10 +2,11 @@
 //!
 //! A relay writes what it knows, and reads once a minute what the others have written since.
 
-use super::{Host, Key, MOST_HOSTS, Moment, Pulse, Saved, State, Table};
-use crate::base::clock::UnixSeconds;
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+use super::{Host, Key, MOST_HOSTS, Moment, Pulse, Saved, State, Table};
+use crate::base::clock::UnixSeconds;
 
 /// Rows that are asked for at once.
 const PAGE: usize = 500;

@@ -2,12 +2,13 @@
 //! that there ever was. Ages are those of the time that relays ran, so that neither a clock
 //! nor a long rest makes anything old.
 
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use super::subscribed::Subscribed;
 use super::{Host, Key, Table};
 use crate::base::clock::Now;
 use crate::bookmark;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// How often is looked for what is old, at most and at least.
 const EVERY: std::ops::RangeInclusive<Duration> =

@@ -1,9 +1,10 @@
 //! What the other relays that share the store know of hosts, and whether they run.
 
-use super::{Fleet, Inquiry, Life, Met};
-use crate::base::clock::UnixSeconds;
 use std::collections::BTreeSet;
 use std::fmt;
+
+use super::{Fleet, Inquiry, Life, Met};
+use crate::base::clock::UnixSeconds;
 
 /// The relays that share our store, and what was said of them.
 pub(super) struct Meeting {

@@ -25,6 +25,13 @@ mod times;
 mod unsaved;
 mod watch;
 
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use uuid::Uuid;
+
+use crate::protocol::wsman::Subscription;
+
 pub use cause::cause;
 pub use explain::Cause;
 pub use fleet::{Fleet, Inquiry, Life, Met, Overview, Peer, gather};
@@ -36,12 +43,6 @@ pub use reports::{CHANNEL, Report};
 pub use saved::{Changes, Pulse, Saved};
 pub use state::{Moment, State};
 pub use table::{MOST_HOSTS, Table};
-
-use std::net::IpAddr;
-use std::rc::Rc;
-use uuid::Uuid;
-
-use crate::protocol::wsman::Subscription;
 
 /// What a host is found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,13 +1,15 @@
 //! What is known of one host.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 use super::Asked;
 use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::Runs;
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::net::IpAddr;
-use uuid::Uuid;
 
 /// Longest text of a host's that is kept, in bytes.
 const LONGEST_TEXT: usize = 400;

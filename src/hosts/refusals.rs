@@ -1,11 +1,13 @@
 //! Who was refused lately, most of them before they were known.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
 use super::cause::cause;
 use super::record::shorten;
 use crate::base::clock::UnixSeconds;
-use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::net::IpAddr;
 
 /// Refusals that are kept; the one that was longest ago makes room.
 pub const MOST_REFUSALS: usize = 1000;

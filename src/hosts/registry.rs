@@ -1,6 +1,12 @@
 //! All that is known of hosts: the table, what is stored and forgotten of it, and what other
 //! relays know.
 
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::forgetting::{Forgetting, Walked};
 use super::meeting::Meeting;
 use super::running::Running;
@@ -10,10 +16,6 @@ use super::{Changes, Fleet, HostName, Inquiry, Key, Met, Overview, Saved, Table,
 use crate::base::clock::{Now, UnixSeconds};
 use crate::bookmark::{self, BatchFacts, Stored};
 use crate::protocol::wsman::{RawEvent, Subscription};
-use std::fmt;
-use std::rc::Rc;
-use std::time::Duration;
-use uuid::Uuid;
 
 /// Seconds after which a host is asked how its forwarding goes.
 const SETTLED: u64 = 600;

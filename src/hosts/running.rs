@@ -1,7 +1,8 @@
 //! How long relays have run with this state, and whether the clock was set meanwhile.
 
-use crate::base::clock::{Now, UnixSeconds};
 use std::time::{Duration, Instant};
+
+use crate::base::clock::{Now, UnixSeconds};
 
 /// A clock that is further off than this was set; less is the way in which it is kept right.
 const JUMP: u64 = 5;

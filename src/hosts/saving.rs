@@ -1,10 +1,11 @@
 //! When what is known of hosts is stored, and how much of it at once.
 
-use super::{Changes, Key, Pulse, Table};
-use crate::base::clock::Now;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use super::{Changes, Key, Pulse, Table};
+use crate::base::clock::Now;
 
 /// How many hosts are stored at once: a batch may have to wait for it.
 const AT_ONCE: usize = 200;

@@ -1,10 +1,12 @@
 //! What hosts are asked for, as far as it matters for what is known of them.
 
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
 use super::reports::CHANNEL;
 use crate::protocol::wsman::Subscription;
 use crate::windows::query;
-use std::collections::HashMap;
-use uuid::Uuid;
 
 /// A subscription, as far as it matters here.
 #[derive(Debug, Default)]

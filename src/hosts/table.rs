@@ -1,5 +1,12 @@
 //! The table of hosts.
 
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::record::{follow, shorten};
 use super::refusals::{Refusal, Refusals};
 use super::unsaved::Unsaved;
@@ -10,11 +17,6 @@ use super::{
 use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::Duration;
-use uuid::Uuid;
 
 /// Most hosts that are kept. At the bound, those that were not heard of for longest go.
 pub const MOST_HOSTS: usize = 200_000;

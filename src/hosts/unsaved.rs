@@ -1,8 +1,9 @@
 //! What of the table has changed since it was stored.
 
-use super::Key;
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
+
+use super::Key;
 
 /// Hosts to store, the one that waits for longest first, and keys to forget.
 #[derive(Clone, Debug, Default)]

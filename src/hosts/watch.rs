@@ -1,8 +1,9 @@
 //! Whether a host that was given a subscription sends something, since the relay runs.
 
+use std::time::Duration;
+
 use super::Host;
 use crate::base::clock::UnixSeconds;
-use std::time::Duration;
 
 /// A first message (event 111 or a heartbeat) follows at once where a source has no bookmark.
 const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(300);

@@ -1,5 +1,9 @@
 //! A batch whose source waits for its Ack.
 
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use super::had::Whose;
 use super::setbacks::{self, Who};
 use super::waiting::Place;
@@ -10,9 +14,6 @@ use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::output::queue::Frames;
 use crate::protocol::wsman::Header;
 use crate::store::Ticket;
-use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// What a source gives an operation when it does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -4,14 +4,16 @@
 //! A message is known by its text as that output gets it, so that only the same counts,
 //! and only from the same host for the same subscription.
 
-use crate::base::clock::Now;
-use crate::hosts::Key;
-use crate::output::queue::{BatchId, Frames};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
 use uuid::Uuid;
+
+use crate::base::clock::Now;
+use crate::hosts::Key;
+use crate::output::queue::{BatchId, Frames};
 
 /// Messages that are remembered, at 8 bytes each; beyond it some are sent twice.
 const MOST: usize = 1 << 20;
@@ -240,8 +242,9 @@ fn union(a: &[u64], b: &[u64]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::SystemTime;
+
+    use super::*;
 
     const OUTPUT: usize = 0;
 

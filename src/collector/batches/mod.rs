@@ -13,6 +13,11 @@ mod setbacks;
 mod turns;
 mod waiting;
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use super::outputs::{Fates, Outputs};
 use super::{ConnId, OutputId};
 use crate::base::clock::Now;
@@ -23,10 +28,6 @@ use crate::protocol::wsman::Header;
 use had::{Had, Lack};
 use probe::Probe;
 use setbacks::Setbacks;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 use turns::Turns;
 use waiting::Waiting;
 

@@ -1,7 +1,8 @@
 //! Batches that are begun to see whether the state can be written again.
 
-use crate::base::clock::Now;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// How often a batch is begun while the state cannot be written, to see whether it still
 /// cannot.

@@ -1,13 +1,15 @@
 //! Hosts with a batch that a receiver refuses for good: they send it again and again, and
 //! each time only now and then one is let through to see whether it is taken by now.
 
-use crate::base::clock::Now;
-use crate::hosts::Key;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
 use uuid::Uuid;
+
+use crate::base::clock::Now;
+use crate::hosts::Key;
 
 /// First pause before a batch of the host is let through again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -74,9 +76,10 @@ impl Setbacks {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::Ipv4Addr;
     use std::time::SystemTime;
+
+    use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn start() -> Now {

@@ -4,11 +4,12 @@
 //! A host that had its turn later than usual is a little earlier next time, and the other
 //! way round: else those that come again at the wrong times would always have fewer.
 
-use crate::base::clock::Now;
-use crate::hosts::Key;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
+use crate::hosts::Key;
 
 /// Hosts whose place is kept; others wait from when they come.
 const MOST: usize = 200_000;
@@ -122,8 +123,9 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::SystemTime;
+
+    use super::*;
 
     fn start() -> Now {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]

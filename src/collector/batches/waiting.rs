@@ -1,9 +1,10 @@
 //! Batches that wait until the outputs have room for them, in the order in which their
 //! hosts have their turns. None of them is begun: each may still be handed back for nothing.
 
-use crate::output::queue::BatchId;
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+use crate::output::queue::BatchId;
 
 /// A batch's place: since when its host waits for a turn.
 pub(in crate::collector) type Place = (Instant, BatchId);

@@ -1,12 +1,13 @@
 //! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
 
+use std::collections::HashSet;
+
 use super::ConnId;
 use super::Mark;
 use super::clones::{Clones, Two};
 use crate::base::clock::Now;
 use crate::bookmark::{self, Bookmark, Judgement, Reason, Stored, judge};
 use crate::store::{Condition, Error, Owner, Room, Usage};
-use std::collections::HashSet;
 
 /// Sources that are remembered, so that one which stays as it is gets one warning.
 const TOLD: usize = 10_000;

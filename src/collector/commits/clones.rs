@@ -5,13 +5,14 @@
 //! take turns and each goes on from its own. One move is no clone, nor is an address that
 //! changes to and fro (DHCP, VPN, IPv4 beside IPv6), nor a log that begins anew.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
 use super::ConnId;
 use super::Mark;
 use crate::base::clock::Now;
 use crate::bookmark::{self, Stored};
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 /// Sources that are watched; beyond it new ones are served but not watched.
 const WATCHED: usize = 20_000;

@@ -9,6 +9,9 @@
 mod bookmarks;
 mod clones;
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
 use super::batches::{Batch, Batches, Mark};
 use super::ledger::Ledger;
 use super::{ConnId, access};
@@ -18,8 +21,6 @@ use crate::metrics::Counters;
 use crate::output::queue::BatchId;
 use crate::store::{Condition, Error, Owner, Stamp, Ticket, Usage, Write, Wrote};
 use bookmarks::Bookmarks;
-use std::collections::HashMap;
-use std::net::IpAddr;
 
 pub(super) use bookmarks::Outcome;
 

@@ -1,6 +1,8 @@
 //! Who is let in: whose passwords failed, whom the domain is asked about, and what is said of
 //! those who are refused.
 
+use std::net::IpAddr;
+
 use super::guesses::{Guess, Guesses, Leave};
 use super::refusal_log::RefusalLog;
 use super::{ConnId, neighbourhood};
@@ -8,7 +10,6 @@ use crate::auth::{Identity, Verdict};
 use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
 use crate::metrics::{Counters, Outcome};
-use std::net::IpAddr;
 
 /// Who has failed, and who is asked about.
 pub(super) struct Admission {

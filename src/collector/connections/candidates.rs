@@ -1,10 +1,11 @@
 //! Who has to go when there is too little room.
 
+use std::time::Duration;
+
 use super::ConnId;
 use super::room::{Room, Shortage};
 use super::slots::Slots;
 use crate::base::clock::Now;
-use std::time::Duration;
 
 /// How long a newcomer has before it may have to go for another one: after an outage all
 /// hosts come at once, and each should get to its first answer.

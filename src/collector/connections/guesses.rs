@@ -7,12 +7,13 @@
 //! ones wait for that. Nothing is forgotten within the minute to make room, so that no
 //! flood resets what is known of a guesser; the sum of failures is bounded instead.
 
-use super::ConnId;
-use crate::base::clock::Now;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use super::ConnId;
+use crate::base::clock::Now;
 
 /// What failures are counted for.
 const MINUTE: Duration = Duration::from_secs(60);

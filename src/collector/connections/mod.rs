@@ -11,6 +11,13 @@ mod room;
 mod seats;
 mod slots;
 
+use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+
 use super::access::Source;
 use super::{ConnId, Output, Settings};
 use crate::auth::{Secured, Verdict};
@@ -20,13 +27,8 @@ use crate::hosts;
 use crate::metrics::Counters;
 use crate::store::Ticket;
 use guesses::Leave;
-use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
 use seats::Seats;
 use slots::{Due, Slot};
-use std::net::{IpAddr, Ipv6Addr};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// Whether one more connection may be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! A repeated fault is logged once, then counted.
 
-use crate::base::clock::Now;
-use crate::connection::{Refusal, RefusalKind};
-use crate::hosts::cause;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
+use crate::connection::{Refusal, RefusalKind};
+use crate::hosts::cause;
 
 /// How long a fault of the same cause from the same address is only counted.
 const QUIET_TIME: Duration = Duration::from_secs(600);
@@ -121,9 +122,10 @@ impl RefusalLog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::Ipv4Addr;
     use std::time::SystemTime;
+
+    use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "a start for fake time")]
     fn start() -> Now {

@@ -5,11 +5,12 @@
 //! balancer without PROXY headers, is one address with many hosts behind it. This file
 //! counts and names candidates; who has to go is decided in `candidates`.
 
-use super::ConnId;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
+
+use super::ConnId;
 
 /// Connections at the same time, where there are descriptors for them.
 pub(super) const CONNECTIONS: usize = 20_000;

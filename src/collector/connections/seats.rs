@@ -1,6 +1,8 @@
 //! The connections that there are: who is let in, who has to go for others, and what the loop
 //! has to do for that.
 
+use std::collections::VecDeque;
+
 use super::admission::Admission;
 use super::candidates::Candidates;
 use super::room::{CONNECTIONS, Room};
@@ -8,7 +10,6 @@ use super::slots::{Slot, Slots};
 use super::{ConnId, Output, Refused, Vacancy};
 use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
-use std::collections::VecDeque;
 
 /// The connections, the room that they take, and who was let in.
 pub(super) struct Seats {

@@ -1,12 +1,13 @@
 //! The connections, each with the timers that are set for it.
 
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
 use super::room::{Holder, Standing};
 use super::{ConnId, neighbourhood};
 use crate::base::clock::Now;
 use crate::connection::{Connection, Limits};
 use crate::store::Ticket;
-use std::collections::{BTreeSet, HashMap};
-use std::time::Instant;
 
 /// A connection, and what is known of it here.
 pub(super) struct Slot {

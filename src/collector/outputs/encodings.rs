@@ -1,5 +1,7 @@
 //! The ways to write messages that the outputs want.
 
+use std::rc::Rc;
+
 use crate::base::clock::Now;
 use crate::event::filter::Filter;
 use crate::event::{Event, Malformed};
@@ -8,7 +10,6 @@ use crate::output::queue::Frames;
 use crate::record;
 use crate::syslog::framing::{self, Framing};
 use crate::syslog::{self, Line, Mapping, Origin, Sender, Severity, Style};
-use std::rc::Rc;
 
 /// One way to write messages, shared by the outputs that want it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,12 @@
 mod encodings;
 mod pressure;
 
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
 use super::{Input, Output, OutputId};
 use crate::base::clock::Now;
 use crate::metrics::OutputFacts;
@@ -13,10 +19,6 @@ use crate::output::link::{CAPACITY, Link};
 use crate::output::queue::{BatchId, Frames};
 use crate::syslog::{Line, Mapping, Sender};
 use pressure::{Fullness, Pressure};
-use std::collections::VecDeque;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 pub(super) use encodings::Encodings;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What a full output means for the sources.
 
-use crate::base::clock::Now;
 use std::time::{Duration, Instant};
+
+use crate::base::clock::Now;
 
 /// How long sources are simply not read when an output is full; after that they
 /// are told by 503 to come again, because their own timeouts draw near.

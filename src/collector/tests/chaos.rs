@@ -1,14 +1,16 @@
 //! Everything at once, at random: what was acknowledged, or handed back as a
 //! bookmark, is with the receiver.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::Rng;
+
 use super::host::Host;
 use super::pair::{Pair, settings};
 use super::peer::End;
 use super::receiver::Reach;
 use crate::collector::Collector;
-use rand::Rng;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Bytes that the receiver's application may lag behind its TCP: the replay window.
 const LAG: usize = 4000;

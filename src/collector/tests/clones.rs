@@ -1,9 +1,10 @@
 //! Two hosts of one name, and what only looks like it.
 
-use super::host::Host;
-use super::pair::{Pair, seconds};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+
+use super::host::Host;
+use super::pair::{Pair, seconds};
 
 const NAME: &str = "clone.example.com";
 

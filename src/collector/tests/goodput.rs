@@ -3,11 +3,12 @@
 //!
 //! `scripts/bench goodput` prints the figures.
 
+use std::fmt;
+use std::time::{Duration, Instant};
+
 use super::host::Host;
 use super::pair::{Pair, seconds};
 use super::receiver::Pace;
-use std::fmt;
-use std::time::{Duration, Instant};
 
 const HOSTS: usize = 20;
 /// How many turns each host could have had.

@@ -1,15 +1,17 @@
 //! A played Windows host: what it says, and its events.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::pair::{ADDRESS, Pair, seconds};
 use crate::client::Reply;
 use crate::collector::ConnId;
 use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::initiator::{Client, ClientAccount};
 use crate::protocol::wsman::source::{self, Offered, Sender};
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
-use std::time::Duration;
-use uuid::Uuid;
 
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 

@@ -1,5 +1,7 @@
 //! Accounts that only their domain can verify.
 
+use std::rc::Rc;
+
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, settings};
 use crate::auth::Verdict;
@@ -8,7 +10,6 @@ use crate::collector::{ConnId, Input};
 use crate::files::accounts::Users;
 use crate::metrics::Outcome;
 use crate::protocol::ntlm::crypto::{self, NtHash};
-use std::rc::Rc;
 
 const METHOD: &str = "ntlm-domain";
 

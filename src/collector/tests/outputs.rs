@@ -1,5 +1,7 @@
 //! Outputs that come, go, and cannot keep up.
 
+use std::rc::Rc;
+
 use super::host::Host;
 use super::pair::{Pair, seconds};
 use super::receiver::Reach;
@@ -7,7 +9,6 @@ use crate::collector::outputs::HOLD_TIME;
 use crate::collector::{Input, OutputId};
 use crate::output::link::CAPACITY;
 use crate::output::queue::{BatchId, Frames};
-use std::rc::Rc;
 
 #[test]
 fn an_output_that_refuses_is_tried_again_with_longer_pauses() {

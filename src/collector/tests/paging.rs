@@ -1,12 +1,13 @@
 //! More subscriptions than one answer holds.
 
+use std::time::Duration;
+
 use super::host::Host;
 use super::pair::{Pair, seconds, settings};
 use crate::client::Reply;
 use crate::collector::{ConnId, Settings};
 use crate::protocol::wsman::source::{self, Page, Sender};
 use crate::protocol::wsman::subscribe::{ContentFormat, EARLIEST, Subscription};
-use std::time::Duration;
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";

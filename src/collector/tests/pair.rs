@@ -1,6 +1,15 @@
 //! A collector between played sources and played outputs, in played time: the
 //! event loop without a system.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
 use super::host::Host;
 use super::peer::{End, Peer};
 use super::receiver::{Reach, Receiver, Taking};
@@ -17,13 +26,6 @@ use crate::protocol::ntlm::initiator::{Client, Nonces};
 use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use crate::store::{Answer, Done, Error, Job, Memory, Ticket, perform};
 use crate::syslog::Mapping;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::rc::Rc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
-use uuid::Uuid;
 
 /// Where sources of the tests come from unless they say otherwise.
 pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));

@@ -1,7 +1,8 @@
 //! The far end of a source's connection.
 
-use crate::client::{Reply, Session};
 use uuid::Uuid;
+
+use crate::client::{Reply, Session};
 
 /// How far the collector's side has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! Sources behind a load balancer.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
 use crate::collector::{ConnId, Input};
 use crate::connection::{Limits, RefusalKind};
 use crate::protocol::wsman::source;
-use std::net::{IpAddr, Ipv4Addr};
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 const BALANCER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 4));

@@ -1,7 +1,8 @@
 //! A played output: the receiver's socket, and what came there.
 
-use crate::protocol::relp;
 use std::time::Duration;
+
+use crate::protocol::relp;
 
 /// How the receiver takes a connection that is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

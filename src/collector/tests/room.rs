@@ -1,13 +1,14 @@
 //! Room by share: what strangers, or one of many, can take from the others.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
 use super::peer::End;
 use crate::auth::{Certificate, Secured};
 use crate::collector::{ConnId, Input, Vacancy};
 use crate::connection::{Limits, RefusalKind};
-use std::net::IpAddr;
-use std::time::Duration;
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 const MIB: usize = 1 << 20;

@@ -1,11 +1,12 @@
 //! What is remembered: damaged rows, bounds, ages, and a clock that is set.
 
+use std::time::Duration;
+
 use super::host::{Host, backward_bookmark, bookmark, bookmark_event, event};
 use super::pair::{Pair, seconds, settings};
 use crate::bookmark::Key;
 use crate::hosts::State;
 use crate::store::{Condition, WITHOUT_EVENTS};
-use std::time::Duration;
 
 const DAY: u64 = 86_400;
 

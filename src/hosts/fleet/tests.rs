@@ -1,6 +1,7 @@
+use uuid::Uuid;
+
 use super::*;
 use crate::hosts::{Asked, HostName};
-use uuid::Uuid;
 
 const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 

@@ -1,5 +1,6 @@
-use super::*;
 use std::time::UNIX_EPOCH;
+
+use super::*;
 
 fn now() -> Now {
     #[expect(
