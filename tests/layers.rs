@@ -754,7 +754,10 @@ fn is_ordered(text: &str) -> bool {
     for line in text.lines() {
         let (is_export, path) = match line.split_once("use ") {
             Some(("", path)) => (false, path),
-            Some((export, path)) if export.starts_with("pub") && export.ends_with(' ') => {
+            // Not a constant whose text has the word.
+            Some((export, path))
+                if export.starts_with("pub") && export.ends_with(' ') && !export.contains('=') =>
+            {
                 (true, path)
             }
             _ => {

@@ -32,7 +32,7 @@ pub enum Error {
     Spnego(spnego::Error),
     /// The source must sign its list of mechanisms and did not.
     MechanismsUnsigned,
-    /// The list of mechanisms was changed on its way.
+    /// The list of mechanisms was changed in transit.
     MechanismsChanged,
     /// Trouble with NTLM.
     Ntlm {
@@ -197,13 +197,14 @@ impl Error {
                 Mechanism::Kerberos | Mechanism::KerberosMicrosoft,
             )) => "add this collector to the host's WinRM client policy \"Trusted Hosts\"",
             Self::NoKeytab => {
-                "give the key of HTTP/NAME-OF-THIS-COLLECTOR with --keytab, or add this collector to \
+                "provide the key of HTTP/NAME-OF-THIS-COLLECTOR with --keytab, or add this collector to \
                  the host's WinRM client policy \"Trusted Hosts\""
             }
             Self::Kerberos { error, .. } => return error.remedy(),
             Self::Password(error) => return Some(error.remedy()),
             Self::Scheme(word) if is_password_scheme(word) => {
-                "let the host's WinRM client use Negotiate, or turn the scheme on with --basic or --digest"
+                "let the host's WinRM client use Negotiate, or enable the scheme with --basic or \
+                 --digest"
             }
             Self::Scheme(_) => "let the host's WinRM client use Negotiate",
             Self::MechanismsUnsigned | Self::MechanismsChanged => {
@@ -213,22 +214,24 @@ impl Error {
                 "look for a proxy that spreads one connection's requests over several"
             }
             Self::Domain { .. } => {
-                "look at the account, and at event 4776 of the domain controller, or add it to the file of --users"
+                "check the account and event 4776 on the domain controller, or add the account to \
+                 the file of --users"
             }
             Self::DomainUnavailable { .. } => {
                 "`wbinfo -P` must reach a domain controller; the host retries"
             }
             Self::Unseal(_) | Self::Unwrap(_) => {
-                "the connection is closed and the host begins anew"
+                "the connection is closed, and the host starts over"
             }
             Self::Unbound { .. } => UNBOUND,
             Self::Target { names, .. } if names.is_empty() => {
-                "look for an attacker who lures hosts to another service and carries their logon here"
+                "look for an attacker who lures hosts to another service and relays their logon \
+                 here"
             }
             Self::Target { .. } => {
-                "let hosts call this collector by one of those names, or give it the other one: with \
-                 --hostname, or in the certificate of --tls-cert; if no host is set up that way, look \
-                 for an attacker who carries logons here"
+                "have hosts use one of those names, or add the other one with --hostname or in the \
+                 certificate of --tls-cert; if no host is configured that way, look for an \
+                 attacker who relays logons here"
             }
             _ => return None,
         };
@@ -237,9 +240,7 @@ impl Error {
 }
 
 /// What to do about a client that cannot be told from a thief of its logon.
-pub const UNBOUND: &str = "Windows, pywinrm and pypsrp send channel bindings: look whether a proxy that ends TLS stands \
-     between, or an attacker who carries the logon here; for clients that cannot send them, such as \
-     curl's NTLM, give --channel-bindings none";
+pub const UNBOUND: &str = "Windows, pywinrm and pypsrp send channel bindings: look for a proxy that terminates TLS, or an attacker who relays the logon here; for clients that cannot send them, such as curl's NTLM, use --channel-bindings none";
 
 fn is_password_scheme(word: &str) -> bool {
     word.eq_ignore_ascii_case("Basic") || word.eq_ignore_ascii_case("Digest")
@@ -249,7 +250,7 @@ fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: b
     let name = claimed.name();
     match reason {
         Reason::UnknownAccount if !has_accounts => {
-            "give a file of accounts with --users".to_owned()
+            "provide a file of accounts with --users".to_owned()
         }
         Reason::UnknownAccount => format!("add {name} to the file of --users"),
         Reason::WrongPassword => {
@@ -259,7 +260,7 @@ fn denied(reason: Reason, claimed: &ntlm::Account, peer: IpAddr, has_accounts: b
             format!("add {peer} or its network to --anonymous")
         }
         Reason::Ntlmv1NotAllowed => {
-            "set LmCompatibilityLevel of the host to 3 or more, or give --ntlmv1".to_owned()
+            "set LmCompatibilityLevel of the host to 3 or more, or use --ntlmv1".to_owned()
         }
         Reason::LmOnly => "set LmCompatibilityLevel of the host to 3 or more".to_owned(),
         Reason::BadMic => {
@@ -276,15 +277,17 @@ impl fmt::Display for Error {
             Self::NoToken => f.write_str("no token"),
             Self::TooLong { length } => write!(f, "token of {length} bytes is too long"),
             Self::Base64 => f.write_str("token is not base64"),
-            Self::OutOfTurn => f.write_str("token of an exchange not begun on this connection"),
+            Self::OutOfTurn => {
+                f.write_str("token of an exchange that did not begin on this connection")
+            }
             Self::Spnego(error) => error.fmt(f),
             Self::MechanismsUnsigned => f.write_str("list of mechanisms is not signed"),
-            Self::MechanismsChanged => f.write_str("list of mechanisms was changed on its way"),
+            Self::MechanismsChanged => f.write_str("list of mechanisms was changed in transit"),
             Self::Ntlm { error, .. } => error.fmt(f),
             Self::Password(error) => error.fmt(f),
-            Self::Domain { claimed, why } => write!(f, "the domain refuses {claimed}: {why}"),
+            Self::Domain { claimed, why } => write!(f, "the domain rejects {claimed}: {why}"),
             Self::DomainUnavailable { claimed, why } => {
-                write!(f, "the domain cannot be asked about {claimed}: {why}")
+                write!(f, "the domain cannot verify {claimed}: {why}")
             }
             Self::Unbound { who, why, .. } => write!(f, "{who} inside TLS, with {why}"),
             Self::Target {
@@ -292,16 +295,16 @@ impl fmt::Display for Error {
             } if names.is_empty() => {
                 write!(
                     f,
-                    "{who} means {asked:?}, which is no service of a collector"
+                    "{who} is for {asked:?}, which is not a service of a collector"
                 )
             }
             Self::Target {
                 who, asked, names, ..
             } => {
                 let names = names.join(", ");
-                write!(f, "{who} means {asked:?}, and this is {names}")
+                write!(f, "{who} is for {asked:?}, but this collector is {names}")
             }
-            Self::NoKeytab => f.write_str("a Kerberos ticket, and there is no keytab"),
+            Self::NoKeytab => f.write_str("a Kerberos ticket, but no --keytab"),
             Self::Kerberos { error, .. } => error.fmt(f),
             Self::Unseal(error) => error.fmt(f),
             Self::Unwrap(error) => error.fmt(f),

@@ -41,7 +41,7 @@ pub struct Identity {
     /// How that was proven.
     pub method: Method,
     /// Its account in a domain with its groups, as far as they are known. `None` for what
-    /// is no account of a domain; access lists for domain computers do not bind those.
+    /// is not a domain account; access lists for domain computers do not bind those.
     pub token: Option<Rc<Token>>,
     /// A host's account and not a person's, as far as the method can tell.
     pub is_machine: bool,

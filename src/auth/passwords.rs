@@ -232,18 +232,21 @@ impl Error {
     pub(super) fn remedy(&self) -> String {
         match self {
             Self::Off(Method::Digest) => {
-                "let the host use Negotiate, or give --digest with a line of \"wecrelay passwd --digest\""
+                "let the host use Negotiate, or use --digest with a line of \"wecrelay passwd \
+                 --digest\""
                     .to_owned()
             }
-            Self::Off(_) => "let the host use Negotiate, or give --basic".to_owned(),
+            Self::Off(_) => "let the host use Negotiate, or use --basic".to_owned(),
             Self::WithoutTls(method) => {
                 let shown = match method {
-                    Method::Basic => "change that password, which was sent in clear; ",
+                    Method::Basic => "change that password, which was sent in clear text; ",
                     _ => "",
                 };
-                format!("{shown}let the host use https, or give --allow-password-without-tls")
+                format!("{shown}let the host use https, or use --allow-password-without-tls")
             }
-            Self::Malformed(..) => "look at the client, or at a proxy before this collector".to_owned(),
+            Self::Malformed(..) => {
+                "check the client, or a proxy in front of this collector".to_owned()
+            }
             Self::UnknownAccount(Method::Digest, name) => format!(
                 "add a line for exactly {name} and its algorithm to the file of --users with \
                  `wecrelay passwd --digest`"

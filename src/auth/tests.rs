@@ -358,7 +358,7 @@ fn wrong_passwords_and_unknown_accounts_look_alike_from_outside_only() {
     assert!(
         unknown
             .reason()
-            .contains("give a file of accounts with --users")
+            .contains("provide a file of accounts with --users")
     );
 }
 
@@ -582,12 +582,12 @@ fn the_service_that_a_host_means_has_to_be_ours() {
     // Without a name of ours only the class tells.
     assert_eq!(meant("HTTP/other.example.com", &[]), None);
     let why = meant("HTTP/attacker.example.com", ours).unwrap();
-    assert!(why.contains("this is wec.example.com; "), "{why}");
+    assert!(why.contains("this collector is wec.example.com; "), "{why}");
     assert!(why.contains("--hostname"), "{why}");
     for target in ["cifs/wec.example.com", "ldap/wec", "wec.example.com"] {
         for names in [ours, &[]] {
             let why = meant(target, names).unwrap();
-            assert!(why.contains("no service of a collector"), "{why}");
+            assert!(why.contains("not a service of a collector"), "{why}");
         }
     }
 }

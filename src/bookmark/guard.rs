@@ -62,8 +62,8 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backward => f.write_str("it points backward, to the end of the log"),
-            Self::BookmarkEvent => f.write_str("it came with event 111, not with events read"),
+            Self::Backward => f.write_str("it points back to the end of the log"),
+            Self::BookmarkEvent => f.write_str("it arrived with event 111, not with events"),
             Self::WentBack {
                 channel,
                 stored,

@@ -10,7 +10,7 @@ use super::{
     StoreOptions, WindowsOptions,
 };
 
-/// What people do around the relay.
+/// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Write a first configuration, check it, and print what to do on the Windows hosts
@@ -48,8 +48,8 @@ pub enum Command {
     Doctor(Box<DoctorOptions>),
     /// Show the hosts: the state of each, what it has sent, what is missing, and why
     ///
-    /// Reads the state folder, during a run of the relay (which writes it every five seconds) and
-    /// after it. Exit code 2: the folder does not exist, or has no hosts.
+    /// Reads the state folder, whether or not the relay runs (it writes the folder every five
+    /// seconds). Exit code 2: the folder does not exist, or has no hosts.
     #[command(visible_alias = "sources")]
     Hosts(HostsOptions),
     /// Check that a running relay is healthy, for the health check of a container

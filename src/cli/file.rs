@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Where more flags stand.
+/// The file with more flags.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FileOption {
     /// Read flags from this file: wecrelay.toml(5)

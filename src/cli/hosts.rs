@@ -17,10 +17,10 @@ pub struct HostsOptions {
     /// As for the relay, see wecrelay(8) --store. Counts of all relays add up.
     #[arg(long, value_name = "URL", conflicts_with_all = ["state", "prune"])]
     pub store: Option<String>,
-    /// With --store: forget a relay that is gone for good, with what it knew of hosts
+    /// With --store: forget a relay that is gone for good, with its data about hosts
     ///
-    /// Without this it is shown as gone until the relays' --forget-after is over. One that
-    /// runs is not forgotten.
+    /// Otherwise it is shown as gone until the relays' --forget-after has passed. A running
+    /// relay is not forgotten.
     #[arg(long, value_name = "NAME", requires = "store")]
     pub forget_relay: Option<String>,
     /// Print one JSON object instead of a table

@@ -1,4 +1,4 @@
-//! Values that are words.
+//! Flags whose value is one of several words.
 
 use clap::ValueEnum;
 
@@ -24,20 +24,20 @@ pub enum MessageKind {
     Leef,
 }
 
-/// Whether logons inside TLS must be bound to it.
+/// Whether logons inside TLS must be bound to the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BindingsKind {
     /// By channel bindings, or by sealed bodies
     #[default]
     Require,
-    /// Not looked at
+    /// Ignored
     None,
 }
 
 /// What becomes of events whose Computer is not the authenticated host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MismatchKind {
-    /// Their batch is refused
+    /// Their batch is rejected
     Refuse,
     /// They are marked
     Mark,
@@ -46,15 +46,15 @@ pub enum MismatchKind {
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people, with the time on a terminal
+    /// Lines of text with the time
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
-    /// Lines that begin with their priority, as the journal of systemd takes it
+    /// Lines that begin with their priority, for the systemd journal
     Journal,
 }
 
-/// A shell that completes.
+/// A shell with completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ShellKind {
     /// GNU bash

@@ -350,12 +350,11 @@ pub struct RelayOptions {
     #[command(flatten)]
     pub filters: FilterOptions,
 
-    /// What the MSG part of a message holds, unless an output says otherwise
+    /// Content of the MSG part of messages, for outputs without ?message=
     ///
     /// With text, xml and json, structured data has the event's fields too; the others are
-    /// layouts that products for security events read without a parser of your own. Hosts are
-    /// asked to render the message text, which about doubles what they send, only if some
-    /// output has text, ecs, nxlog or snare.
+    /// layouts that SIEMs parse without configuration. Hosts render the message text, which about
+    /// doubles the data that they send, only if an output has text, ecs, nxlog or snare.
     #[arg(
         long,
         value_name = "KIND",
@@ -427,7 +426,7 @@ pub struct RelayOptions {
     #[arg(long, value_name = "NAME", help_heading = "Relay")]
     pub group: Option<String>,
 
-    /// Where more flags stand.
+    /// The file with more flags.
     #[command(flatten)]
     pub file: FileOption,
 }

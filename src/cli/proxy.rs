@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Which load balancers say who connected to them.
+/// Load balancers that name their clients.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ProxyOptions {
     /// Load balancers whose connections begin with a PROXY header: ADDRESS[/BITS]

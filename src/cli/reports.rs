@@ -1,8 +1,8 @@
-//! The flags about what hosts, and the relay, report of themselves.
+//! Flags for the reports of hosts and of the relay.
 
 use clap::Args;
 
-/// Whether hosts are asked how their forwarding goes, and who hears of the relay.
+/// Whether hosts report on their forwarding, and whether outputs get the relay's log.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ReportOptions {
     /// Do not collect the hosts' own reports on their forwarding

@@ -7,18 +7,17 @@ use clap::Args;
 pub struct SharingOptions {
     /// Let other relays of this machine listen on the same ports
     ///
-    /// Linux spreads connections over all relays that listen with this flag as the same user. One
-    /// relay uses one core; wecrelay@.service starts several. Hosts come to any of them, so
-    /// they need one state: --store. Each needs a --metrics address and a --relay-name of
-    /// its own.
+    /// Linux distributes connections over all relays that listen with this flag as the same user. One
+    /// relay uses one core; wecrelay@.service starts several. Hosts connect to any of them, so
+    /// they need a common --store. Each needs its own --metrics address and --relay-name.
     #[arg(long, requires = "store", help_heading = "Sources")]
     pub reuse_port: bool,
 
-    /// After SIGTERM, go on so long while /readyz answers 503: a number with s or m
+    /// After SIGTERM, continue this long while /readyz answers 503: a number with s or m
     ///
-    /// A load balancer that asks /readyz sends no more hosts meanwhile. After that the relay
-    /// closes its ports and each connection without a request under way, finishes the others
-    /// within ten seconds, and ends. A second SIGTERM ends it at once; SIGINT does not wait.
+    /// A load balancer that checks /readyz sends no more hosts during this time. Then the relay
+    /// closes its ports and idle connections, finishes requests in flight
+    /// within ten seconds, and exits. A second SIGTERM stops it at once; SIGINT does not wait.
     /// At most 10m. Default: 10s with both --proxy-protocol and --metrics, else 0s.
     ///
     /// Example: --drain-delay 20s

@@ -1,4 +1,4 @@
-//! The flags about what the relay remembers.
+//! Flags for the state of the relay.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ pub struct StateOptions {
     /// systemd), else ./wecrelay-state.
     #[arg(long, value_name = "DIR", help_heading = "Relay")]
     pub state: Option<PathBuf>,
-    /// Keep bookmarks and hosts in a PostgreSQL database, which several relays may share
+    /// Keep bookmarks and hosts in a PostgreSQL database, which several relays can share
     ///
-    /// Hosts may then come to any of the relays at any time. The tables are made if they are
-    /// missing and the account may make them; else by what "wecrelay store schema" prints.
+    /// Hosts can then connect to any of the relays at any time. Missing tables are created if
+    /// the account is allowed to; otherwise create them with the output of "wecrelay store schema".
     /// After the question mark: sslmode (disable, require, verify-ca, or the default
     /// verify-full), sslrootcert, sslcert, sslkey, passfile, channel_binding, connect_timeout
     /// and statement_timeout in seconds, target_session_attrs, host (for the folder of a
-    /// socket), port. The password stands in the file of passfile= (as libpq has it) or in
+    /// socket), port. The password is in the file of passfile= (as libpq has it) or in
     /// $PGPASSWORD. --state is not used then.
     ///
     /// Example: --store

@@ -1,4 +1,4 @@
-//! The command about where the relay remembers.
+//! The flags of `wecrelay store`.
 
 use clap::{Args, Subcommand};
 
@@ -10,7 +10,7 @@ pub struct StoreOptions {
     pub command: StoreCommand,
 }
 
-/// What can be done with where the relay remembers.
+/// What to do with a store.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StoreCommand {
     /// Print the tables that --store needs, and the minimal rights of its account
@@ -20,9 +20,9 @@ pub enum StoreCommand {
     Schema,
     /// Copy bookmarks and hosts from one store to another
     ///
-    /// Each is a state folder, or a postgresql:// URL as --store takes it. Stop the relays that
-    /// use them before. The second must hold no bookmarks. The age of what is copied begins
-    /// anew (see --forget-after).
+    /// Each is a state folder, or a postgresql:// URL as for --store. Stop the relays that
+    /// use them first. The second must have no bookmarks. The age of what is copied starts
+    /// at zero (see --forget-after).
     ///
     /// Example: wecrelay store copy /var/lib/wecrelay postgresql://wecrelay@db.example.com/wecrelay
     Copy(StoreCopyOptions),
@@ -37,10 +37,10 @@ pub struct StoreCopyOptions {
     /// The store to copy to
     #[arg(value_name = "TO")]
     pub to: String,
-    /// The relay whose the hosts become, where they are copied to a database
+    /// The relay that the hosts are stored for, when the copy goes to a database
     ///
-    /// Default: the machine's name, as for --relay-name of the relay. Out of a database the
-    /// hosts of all its relays are copied, as one.
+    /// Default: the machine's name, as for --relay-name of the relay. A copy from a database
+    /// merges the hosts of all its relays.
     #[arg(long, value_name = "NAME")]
     pub relay_name: Option<String>,
 }

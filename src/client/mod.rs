@@ -43,44 +43,45 @@ impl fmt::Display for Error {
             Self::Address(text) => {
                 write!(
                     f,
-                    "{text:?} is no http://HOST:PORT/PATH, nor one with https"
+                    "{text:?} is not http://HOST:PORT/PATH or https://HOST:PORT/PATH"
                 )
             }
-            Self::Http(why) => write!(f, "the answer is no proper HTTP: {why}"),
+            Self::Http(why) => write!(f, "the answer is malformed HTTP: {why}"),
             Self::NotOffered(status, offers)
                 if offers.is_empty() && (401..=403).contains(status) =>
             {
                 write!(
                     f,
-                    "the collector takes no account and no null session ({status}): if it takes \
-                     certificates, give one with --cert and --key, or --pfx"
+                    "the collector accepts neither accounts nor null sessions ({status}): if it \
+                     accepts certificates, give one with --cert and --key, or --pfx"
                 )
             }
             Self::NotOffered(status, offers) if offers.is_empty() => write!(
                 f,
-                "the answer to a logon is {status}, which no collector says: look at the address"
+                "the answer to the logon is {status}, which a collector does not send: check the \
+                 address"
             ),
             Self::NotOffered(status, offers) => write!(
                 f,
-                "the collector takes no NTLM, which is all that this command can do beside \
+                "the collector does not offer NTLM, the only method of this command besides \
                  certificates ({status}); it offers: {}",
                 schemes(offers)
             ),
             Self::Refused(status, offers) => {
                 let why = match status {
                     401 => "wrong account or password, or a null session that is not allowed",
-                    403 => "it knows who this is, and does not let it in",
-                    429 => "too many failed logons; it can be tried again after a minute",
+                    403 => "authenticated, but not allowed",
+                    429 => "too many failed logons; retry after a minute",
                     _ => "see its log",
                 };
-                write!(f, "the collector refuses the logon with {status}: {why}")?;
+                write!(f, "the collector rejects the logon with {status}: {why}")?;
                 match offers.is_empty() {
                     true => Ok(()),
                     false => write!(f, " (it offers: {})", schemes(offers)),
                 }
             }
             Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
-            Self::Sealing(why) => write!(f, "the answer is not sealed as it should be: {why}"),
+            Self::Sealing(why) => write!(f, "the answer is not sealed correctly: {why}"),
         }
     }
 }

@@ -29,8 +29,7 @@ pub(super) struct Source {
     pub(super) certificate: Option<Certificate>,
 }
 
-const NO_MACHINE: &str =
-    "it is no machine's account: give --principal with its name, or a list of accounts that has it";
+const NO_MACHINE: &str = "it is not a machine account: use --principal with its name, or a list of accounts that includes it";
 
 /// Why a subscription is not for a source.
 pub(super) enum NotFor<'a> {
@@ -46,7 +45,7 @@ pub(super) enum NotFor<'a> {
 impl fmt::Display for NotFor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Certificate => write!(f, "AllowedSourceNonDomainComputers leaves it out"),
+            Self::Certificate => write!(f, "AllowedSourceNonDomainComputers does not include it"),
             Self::WithoutCertificate => write!(f, "it is for client certificates only"),
             Self::Account(verdict) => write!(f, "{verdict}"),
             Self::NoMachine => write!(f, "{NO_MACHINE}"),
@@ -121,14 +120,14 @@ impl Source {
     /// Who it is for access lists, and what to do if that is not known.
     pub(super) fn account(&self) -> String {
         let Some(token) = &self.identity.token else {
-            return "no account of a domain".to_owned();
+            return "not a domain account".to_owned();
         };
         let remedy = match (token.account(), self.identity.method) {
             (Some(_), _) => "",
             (None, Method::NtlmDomain) => ": NTLM does not provide them, Kerberos does",
             (None, _) => {
                 ": its ticket has no PAC; clear NO_AUTH_DATA_REQUIRED (0x2000000) in the \
-                 userAccountControl of our service account"
+                 userAccountControl of the service account"
             }
         };
         format!("{}{remedy}", token.describe())
@@ -187,15 +186,15 @@ pub(super) fn subscription_of<'s>(
             None => Ok(subscription),
             Some(why) => {
                 let name = &subscription.name;
-                let reason = format!("{who}: subscription {name:?} is not for this source: {why}");
+                let reason = format!("{who}: subscription {name:?} is not for this host: {why}");
                 Err(Refusal::new(RefusalKind::Soap, 403, reason))
             }
         },
         None => {
             let identifier = by_header.unwrap_or("none");
             let reason = format!(
-                "{who}: unknown subscription (Identifier {identifier}, path {target}); the \
-                 source takes the current ones at its next refresh"
+                "{who}: unknown subscription (Identifier {identifier}, path {target}); the host \
+                 gets the current ones at its next refresh"
             );
             Err(Refusal::new(RefusalKind::Soap, 404, reason))
         }
@@ -288,7 +287,7 @@ mod tests {
                 .is_none()
         );
         assert!(host.refusal(&subscription("D:")).is_none());
-        assert_eq!(host.account(), "no account of a domain");
+        assert_eq!(host.account(), "not a domain account");
     }
 
     #[test]

@@ -20,8 +20,8 @@ const OVERHEAD: usize = 512;
 pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
     if events.len() > MAX_EVENTS {
         return Err(format!(
-            "a batch of {} events, at most {MAX_EVENTS} are taken at once: have the client send \
-             smaller ones (MaxItems of the subscription)",
+            "a batch of {} events, at most {MAX_EVENTS} are accepted: have the client send smaller \
+             batches (MaxItems of the subscription)",
             events.len()
         ));
     }
@@ -36,8 +36,8 @@ pub(super) fn check_size(size: usize) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "a batch whose messages have some {} MiB, at most {} MiB are taken at once: have the \
-         client send smaller ones (MaxItems of the subscription)",
+        "a batch whose messages have about {} MiB, at most {} MiB are accepted: have the client \
+         send smaller batches (MaxItems of the subscription)",
         size >> 20,
         MAX_BYTES >> 20
     ))

@@ -132,7 +132,7 @@ impl Chores {
             (Chore::Sift(count, is_last), Done::Sifted(sifted)) => {
                 match sifted {
                     Ok(()) => hosts.note_gone(count),
-                    Err(error) => log::debug!("old bookmarks are not forgotten: {error}"),
+                    Err(error) => log::debug!("old bookmarks cannot be deleted: {error}"),
                 }
                 self.end_walk(now, is_last, hosts, ledger);
             }
@@ -178,7 +178,7 @@ impl Chores {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                log::debug!("old bookmarks cannot be looked for: {error}");
+                log::debug!("old bookmarks cannot be listed: {error}");
                 return self.end_walk(now, true, hosts, ledger);
             }
         };

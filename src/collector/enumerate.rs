@@ -140,8 +140,8 @@ impl Collector {
     pub(super) fn refuse_context(&mut self, now: Now, source: &Source, header: &Header) {
         let who = source.describe(header);
         let reason = format!(
-            "{who}: goes on with an enumeration that is over, too old, or of other subscriptions \
-             than there are now; it begins anew by itself"
+            "{who}: continues an enumeration that is complete, too old, or of subscriptions that \
+             have changed since; it starts over by itself"
         );
         let subcode = Subcode::InvalidEnumerationContext;
         self.fault(now, source.conn, Some(header), subcode, &reason);
@@ -200,8 +200,8 @@ impl Collector {
     fn note_too_large(&mut self, now: Now, question: &Question, name: &str, octets: usize) {
         let who = question.source.describe(&question.header);
         let reason = format!(
-            "{who}: cannot be given subscription {name:?}, which takes {octets} bytes: more than \
-             the MaxEnvelopeSize of the host; split its query"
+            "{who}: subscription {name:?} takes {octets} bytes, more than the MaxEnvelopeSize of \
+             the host; split its query"
         );
         let refusal = Refusal::new(RefusalKind::Soap, 200, reason);
         let conn = question.source.conn;
@@ -263,7 +263,7 @@ impl Collector {
         let hosts = self.hosts.table_mut();
         if hosts.note_refused(seconds(now), &name, &reason) {
             log::warn!(
-                "source {}: may have no subscription; {}, {}; refused: {}",
+                "source {}: no subscription is for it; {}, {}; refused: {}",
                 source.describe(header),
                 source.identity.name,
                 source.account(),

@@ -140,8 +140,8 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
     let who = source.describe(header);
     let computer: String = computer.chars().take(255).collect();
     let reason = format!(
-        "{who}: an event of Computer {computer:?}, but the source is {} ({expected}); it keeps \
-         the batch; name it with --computer-exempt if it may forward events of others, or give \
+        "{who}: an event of Computer {computer:?}, but the source is {} ({expected}); it keeps the \
+         batch; if it is to forward events of others, exempt it with --computer-exempt, or use \
          --require-computer-match=mark",
         source.identity.name
     );

@@ -50,7 +50,7 @@ impl Collector {
             }
             Body::SubscriptionEnd(end) => {
                 log::info!(
-                    "source {}: ended its subscription: {end}",
+                    "source {}: canceled its subscription: {end}",
                     source.describe(&header)
                 );
                 self.note_ended(now, &source, &header, (&message.target, &end));
@@ -59,7 +59,7 @@ impl Collector {
             }
             Body::End => self.answer(now, conn, &Answer::Empty(204)),
             Body::Unknown => {
-                let reason = format!("action {:?} is none of a collector's", header.action);
+                let reason = format!("action {:?} is not supported by a collector", header.action);
                 self.fault(
                     now,
                     conn,

@@ -78,7 +78,7 @@ impl Collector {
             .into_iter()
             .flat_map(|f| f.relays(seconds(now)));
         let gone = relays.filter(|relay| relay.life() == Life::Gone);
-        let gone = gone.map(|relay| format!("relay {} has gone", relay.name));
+        let gone = gone.map(|relay| format!("relay {} is gone", relay.name));
         let notice = self.commits.condition().notice.iter().cloned();
         notice.chain(gone).collect()
     }

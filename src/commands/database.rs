@@ -98,7 +98,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
     let wrong = |why: String| Error::Passfile(path.to_owned(), why);
     let failed = |error: io::Error| wrong(error.to_string());
     if !secret::is_private(path).map_err(failed)? {
-        let remedy = "others may read it; chmod 600 it, and give it to the relay's user";
+        let remedy =
+            "other users can read it; run chmod 600 on it, and make the relay's user its owner";
         return Err(wrong(remedy.to_owned()));
     }
     secret::read_text(path, "it holds passwords").map_err(failed)

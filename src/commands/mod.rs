@@ -15,6 +15,7 @@ pub mod send;
 pub mod store;
 pub mod windows;
 
+mod terminal;
 mod words;
 
 use std::error::Error;

@@ -100,26 +100,24 @@ impl fmt::Display for Error {
             Self::SameName(name) => {
                 write!(
                     f,
-                    "a subscription file may not be named {name:?} beside --channel"
+                    "a subscription cannot have the name {name:?} together with --channel"
                 )
             }
             Self::SelfReports(name) => {
                 write!(
                     f,
-                    "a subscription file may not be named {name:?} without --no-self-reports"
+                    "a subscription cannot have the name {name:?} without --no-self-reports"
                 )
             }
             Self::NoSubscription => {
-                write!(
-                    f,
-                    "--subscription: none of the files has a subscription to offer"
-                )
+                write!(f, "--subscription: no file has an enabled subscription")
             }
             Self::Users(error) => write!(f, "--users {error}"),
             Self::Keytab(error) => write!(f, "--keytab {error}"),
             Self::NoDigestLine(file) => write!(
                 f,
-                "--digest: {} has no line for it; make one with \"wecrelay passwd --digest REALM USER\"",
+                "--digest: {} has no line for it; create one with \"wecrelay passwd --digest REALM \
+                 USER\"",
                 file.display()
             ),
             Self::Store(error) => write!(f, "--state {error}"),

@@ -123,8 +123,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMethod => f.write_str(
-                "no host could authenticate: give --keytab FILE (Kerberos, for hosts of a domain), \
-                 --anonymous CIDR (hosts of that network, no credential), \
+                "no host could authenticate: use --keytab FILE (Kerberos, for hosts of a domain), --anonymous CIDR (hosts of that network, no credentials), \
                  --users FILE (accounts), --ntlm-helper COMMAND (accounts of the domain), --client-ca \
                  FILE (certificates), or several of them; for example --anonymous 192.0.2.0/24",
             ),
@@ -133,7 +132,7 @@ impl fmt::Display for Error {
             }
             Self::Computers => f.write_str(
                 "--require-computer-match=refuse: null sessions (--anonymous) have no identity to \
-                 compare Computer with, so that whoever forges it would use one; allowed is \
+                 compare Computer with, so an attacker would use one; use \
                  --require-computer-match=mark, or no --anonymous",
             ),
             Self::Helper(text) => write!(
@@ -157,7 +156,7 @@ impl fmt::Display for Error {
                 "--tls-cert and --tls-key belong together: {certificates} of one, {keys} of the other"
             ),
             Self::NoPassword => f.write_str(
-                "--allow-password-without-tls: nothing to allow; it goes with --basic and --digest",
+                "--allow-password-without-tls: has no effect; it requires --basic or --digest",
             ),
             Self::Store(error) => write!(f, "--store: {error}"),
             Self::DrainDelay(text) => write!(
@@ -170,7 +169,7 @@ impl fmt::Display for Error {
             ),
             Self::PasswordListener(flag) => write!(
                 f,
-                "{flag}: no listener offers it; give --listen https://ADDR[:PORT], or \
+                "{flag}: no listener offers it; use --listen https://ADDR[:PORT], or \
                  --allow-password-without-tls if the network can be trusted"
             ),
             Self::Metrics(value) => write!(
@@ -180,8 +179,8 @@ impl fmt::Display for Error {
             Self::Account(error) => write!(f, "{error}"),
             Self::ListenPath(url) => write!(
                 f,
-                "--listen {url}: no path may follow, for hosts are answered on each; allowed is \
-                 http://ADDR[:PORT]"
+                "--listen {url}: a path is not allowed, since hosts are answered on every path; \
+                 allowed is http://ADDR[:PORT]"
             ),
             // The sources of these three follow after a colon.
             Self::Listen { url, .. } | Self::Resolve { url, .. } => write!(f, "--listen {url}"),
@@ -190,14 +189,13 @@ impl fmt::Display for Error {
             Self::Rule { flag, source } => write!(f, "{flag}: {source}"),
             Self::LogWithoutHeader(url) => write!(
                 f,
-                "--output {url}: the relay's own log, which --log-to-outputs sends there, has no \
-                 form without a header; say header=rfc5424 or header=rfc3164, or leave \
-                 --log-to-outputs out"
+                "--output {url}: the relay's own log, which --log-to-outputs sends there, needs a \
+                 header; use header=rfc5424 or header=rfc3164, or omit --log-to-outputs"
             ),
             Self::SameOutput { first, second } => write!(
                 f,
-                "--output {second}: goes to the same place as {first}, so every event would be there \
-                 twice; give one of them"
+                "--output {second}: is the same destination as {first}, so every event would \
+                 arrive there twice; remove one of them"
             ),
             Self::Network { flag, value } => write!(
                 f,
@@ -210,8 +208,8 @@ impl fmt::Display for Error {
                 network,
             } => write!(
                 f,
-                "{flag} {value}: the address has bits beyond the prefix; write {network} for \
-                 the network, or leave out the prefix for the one host"
+                "{flag} {value}: the address has bits beyond the prefix; use {network} for the \
+                 network, or omit the prefix for a single host"
             ),
             Self::Hostname(value) => write!(
                 f,
@@ -220,7 +218,7 @@ impl fmt::Display for Error {
             ),
             Self::Channel(value) => write!(
                 f,
-                "--channel {value}: not the name of a channel; allowed is what \"wevtutil el\" \
+                "--channel {value}: not a channel name; allowed is what \"wevtutil el\" \
                  prints, for example Security"
             ),
             Self::Facility(value) => write!(

@@ -134,7 +134,7 @@ fn wrong_addresses_to_listen_on_are_refused() {
         text,
         "--listen http://h:99999: \"99999\" is not a port from 1 to 65535"
     );
-    assert!(refusal("--listen http://127.0.0.1/wsman").contains("no path may follow"));
+    assert!(refusal("--listen http://127.0.0.1/wsman").contains("a path is not allowed"));
     assert!(refusal("--listen http://").contains("is not a host name"));
     let twice = refusal("--listen http://127.0.0.1 --listen http://127.0.0.1:5985");
     assert!(twice.ends_with("given twice"), "{twice}");
@@ -181,7 +181,10 @@ fn outputs_are_read_and_none_twice() {
         ("stdout:", "stdout:?required=no"),
     ] {
         let text = refusal(&format!("--output {first} --output {second}"));
-        assert!(text.contains(&format!("same place as {first}")), "{text}");
+        assert!(
+            text.contains(&format!("same destination as {first}")),
+            "{text}"
+        );
     }
     let text = refusal("--output tcp://h?max=1");
     assert_eq!(
@@ -227,7 +230,7 @@ fn wrong_networks_are_refused_with_an_example() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("write 192.0.2.0/24 for the network"),
+        error.contains("use 192.0.2.0/24 for the network"),
         "{error}"
     );
 }
@@ -431,7 +434,7 @@ fn texts_are_asked_for_only_if_an_output_needs_them() {
 #[test]
 fn the_own_log_has_no_form_without_a_header() {
     let refused = refusal("--log-to-outputs --output stdout:?message=ecs&header=none");
-    assert!(refused.contains("say header=rfc5424"), "{refused}");
+    assert!(refused.contains("use header=rfc5424"), "{refused}");
     check("--log-to-outputs --output stdout:?message=ecs");
 }
 

@@ -270,8 +270,8 @@ impl Connection {
         let unbound = established.filter(|e| !e.unsealed)?;
         let (who, remedy) = (&unbound.identity, auth::UNBOUND);
         let reason = format!(
-            "{who} inside TLS, with neither channel bindings nor a sealed body: it may be somebody \
-             else who carries its logon here; {remedy}"
+            "{who} inside TLS, with neither channel bindings nor a sealed body: an attacker may be \
+             relaying its logon; {remedy}"
         );
         let method = who.method.as_str();
         Some(Refusal::new(RefusalKind::Binding, 401, reason).of(method))
@@ -287,7 +287,7 @@ impl Connection {
         let Request { head, mut body } = request;
         let content_type = head.header("Content-Type").unwrap_or_default();
         let content_type = ContentType::parse(content_type).ok_or_else(|| {
-            let reason = format!("Content-Type {content_type:?} is not understood");
+            let reason = format!("Content-Type {content_type:?} is not supported");
             Refusal::new(RefusalKind::Http, 415, reason)
         })?;
         let plain;
@@ -429,7 +429,7 @@ fn decode(
             &inflated
         }
         Some(name) => {
-            let reason = format!("Content-Encoding {name:?}, only SLDC is known");
+            let reason = format!("Content-Encoding {name:?} is not supported, only SLDC");
             return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
         }
     };

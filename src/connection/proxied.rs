@@ -69,7 +69,7 @@ impl Connection {
 
     /// The refusal of a header that should not have come.
     pub(super) fn uninvited(&self) -> Option<Refusal> {
-        let reason = "a PROXY header, which is taken from addresses in --proxy-protocol only";
+        let reason = "a PROXY header, which is accepted from addresses in --proxy-protocol only";
         let refusal = Refusal::new(RefusalKind::Proxy, 400, reason);
         (self.front == Front::Uninvited).then_some(refusal)
     }

@@ -89,8 +89,7 @@ impl Refusal {
     }
 
     pub(super) fn too_many_failures() -> Self {
-        let reason = "too many failed authentications with this account or from this address; \
-                      it is tried again after a minute";
+        let reason = "too many failed authentications with this account or from this address; it can retry after a minute";
         Self::new(RefusalKind::Authentication, 429, reason)
     }
 

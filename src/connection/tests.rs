@@ -411,12 +411,12 @@ fn a_domain_says_no_or_nothing_and_the_source_gets_401() {
         (
             no,
             RefusalKind::Authentication,
-            "the domain refuses account 'DOM\\WIN10$'",
+            "the domain rejects account 'DOM\\WIN10$'",
         ),
         (
             down,
             RefusalKind::Domain,
-            "the domain cannot be asked about account 'DOM\\WIN10$'",
+            "the domain cannot verify account 'DOM\\WIN10$'",
         ),
     ] {
         let (mut scene, _) = asking();

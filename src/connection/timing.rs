@@ -136,7 +136,7 @@ impl Connection {
                 keep_alive: false,
                 ..form
             });
-            let verdict = Verdict::Unavailable("no verdict in time".to_owned());
+            let verdict = Verdict::Unavailable("not verified in time".to_owned());
             return self.handle_verdict(now, verdict, rules);
         }
         let what = match (self.phase, self.decoder.progress()) {

@@ -310,7 +310,8 @@ impl fmt::Display for Error {
             ),
             Self::Twice(name) => write!(
                 f,
-                "{name}: is given twice in one rule; separate its values by \",\", or give two rules"
+                "{name}: appears twice in one rule; separate its values with \",\", or use two \
+                 rules"
             ),
             Self::Value {
                 condition,
@@ -428,7 +429,7 @@ mod tests {
             ("id:1-2-3", "id: cannot be"),
             ("level:256", "level: cannot be"),
             ("level:fatal", "critical, error, warning"),
-            ("id:1;id:2", "id: is given twice"),
+            ("id:1;id:2", "id: appears twice"),
         ];
         for (text, expected) in cases {
             let error = Rule::parse(Effect::Only, text).unwrap_err().to_string();

@@ -157,7 +157,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { length } => {
-                write!(f, "{length} bytes, at most {MAX_TEXT} are read")
+                write!(f, "{length} bytes, at most {MAX_TEXT} are allowed")
             }
             Self::NotAnEvent => f.write_str("root element is not Event"),
             Self::LongName => write!(f, "name of more than {MAX_PREFIX} bytes"),

@@ -84,7 +84,7 @@ impl Keytabs {
                 log::info!("keytab has changed: {keytab}");
                 state.keytab = Rc::new(keytab);
             }
-            Err(why) => log::error!("--keytab {why}; the keys stay as they were"),
+            Err(why) => log::error!("--keytab {why}; the previous keys stay in use"),
         }
     }
 }
@@ -112,7 +112,7 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
         if metadata.size() > LARGEST {
             return Err(error(Reason::TooLarge(metadata.size())));
         }
-        let bytes = secret::read(path, "its keys open everything");
+        let bytes = secret::read(path, "its keys decrypt everything");
         let bytes = bytes.map_err(|why| error(Reason::Read(why)))?;
         let keytab = Keytab::parse(&bytes).map_err(|why| error(Reason::Parse(why)))?;
         if keytab.is_empty() {
@@ -135,13 +135,13 @@ pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
     };
     if !rc4 && keytab.entries.iter().all(is_rc4) {
         Some(
-            "it has RC4 keys only, and such tickets are refused; let the account use AES \
-             (msDS-SupportedEncryptionTypes 24, new password) and export its keys anew \
-             (ktpass -crypto All), or give --kerberos-rc4",
+            "it has RC4 keys only, and RC4 tickets are rejected; enable AES for the account \
+             (msDS-SupportedEncryptionTypes 24, new password) and export its keys again (ktpass \
+             -crypto All), or use --kerberos-rc4",
         )
     } else if !keytab.entries.iter().any(is_asked_for) {
         Some(
-            "it has no key of HTTP/NAME, which is what hosts ask for; export that one (ktpass \
+            "it has no key of HTTP/NAME, which is what hosts use; export that key (ktpass \
              -princ HTTP/NAME@REALM, msktutil --service HTTP, or net ads keytab add HTTP)",
         )
     } else {
@@ -175,17 +175,21 @@ impl fmt::Display for Error {
             ),
             Reason::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
                 f,
-                "{file}: {error}; let the user that this relay runs as read it, and no other user"
+                "{file}: {error}; make it readable by the user that the relay runs as, and by no \
+                 other user"
             ),
             Reason::Read(error) => write!(f, "{file}: {error}"),
             Reason::TooLarge(size) => {
-                write!(f, "{file}: {size} bytes, a keytab has {LARGEST} at most")
+                write!(
+                    f,
+                    "{file}: {size} bytes, a keytab may have at most {LARGEST}"
+                )
             }
             Reason::Parse(error) => write!(f, "{file}: {error}"),
             Reason::Empty => write!(
                 f,
-                "{file}: no key that could be used; export the key of \
-                 HTTP/NAME-OF-THIS-COLLECTOR with AES to it"
+                "{file}: no usable key; export the key of HTTP/NAME-OF-THIS-COLLECTOR with AES to \
+                 it"
             ),
         }
     }

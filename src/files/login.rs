@@ -24,8 +24,8 @@ impl fmt::Display for Error {
             Self::Read(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Lines(path) => write!(
                 f,
-                "{}: the user must stand on the first line, the password on the second, and \
-                 nothing after it",
+                "{}: expected the user on the first line, the password on the second, and nothing \
+                 else",
                 path.display()
             ),
         }
@@ -40,7 +40,7 @@ impl std::error::Error for Error {}
 /// The file cannot be read, or is not two lines.
 pub fn load(path: &Path) -> Result<Login, Error> {
     let unreadable = |error| Error::Read(path.to_owned(), error);
-    let text = secret::read_text(path, "its password lets anyone log in");
+    let text = secret::read_text(path, "anyone can log in with its password");
     let text = text.map_err(unreadable)?;
     parse(&text).ok_or_else(|| Error::Lines(path.to_owned()))
 }

@@ -54,7 +54,7 @@ pub fn load<'a>(
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let failed = |error: io::Error| error.to_string();
     if !secret::is_closed(path).map_err(failed)? {
-        return Err("everyone on this machine may read it: chmod o= it".to_owned());
+        return Err("every user of this machine can read it: run chmod o= on it".to_owned());
     }
     secret::read_text(path, "it opens the receiver").map_err(failed)
 }

@@ -58,8 +58,9 @@ pub fn is_closed(path: &Path) -> io::Result<bool> {
 fn notice(path: &Path, mode: u32, why: &str) -> Option<String> {
     let file = path.display();
     let is_open = mode & EVERYONE != 0;
-    is_open
-        .then(|| format!("{file} is open to everyone on this machine, and {why}: chmod o= {file}"))
+    is_open.then(|| {
+        format!("{file} can be read by every user of this machine, and {why}: chmod o= {file}")
+    })
 }
 
 #[cfg(test)]

@@ -4,11 +4,9 @@ use super::record::{Clones, Ended, Refused, Reported};
 use crate::windows::remedies;
 
 /// Likely causes where a host fetches its subscriptions and sends nothing.
-const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot \
-    reach the address in them (name, port, firewall; see --hostname), or NETWORK SERVICE may not \
-    read its logs (group Event Log Readers, then a reboot)";
-/// The same where it is heard of no more.
-const LOST: &str = "not heard from: off, without network, or its WinRM service is stopped";
+const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot reach the address in them (name, port, firewall; see --hostname), or NETWORK SERVICE cannot read its logs (group Event Log Readers, then a reboot)";
+/// The same where it is no longer seen.
+const LOST: &str = "not seen: off, without network, or its WinRM service is stopped";
 
 /// Why a host is not well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +32,8 @@ pub(super) fn cause(cause: Cause<'_>) -> String {
         Cause::Clones(clones) => {
             let [first, second] = clones.addresses;
             format!(
-                "two hosts have this name, from {first} and {second}: their record ids take turns; \
-                 give one a name of its own (sysprep /generalize)"
+                "two hosts have this name, from {first} and {second}: their record ids alternate; \
+                 rename one of them (sysprep /generalize)"
             )
         }
         Cause::Ended(end) => ended(end),
@@ -55,8 +53,8 @@ fn code(code: u32) -> Option<String> {
 
 fn ended(end: &Ended) -> String {
     match end.code.and_then(code) {
-        Some(meaning) => format!("it ended its subscription ({}): {meaning}", end.text),
-        None => format!("it ended its subscription: {}", end.text),
+        Some(meaning) => format!("it canceled its subscription ({}): {meaning}", end.text),
+        None => format!("it canceled its subscription: {}", end.text),
     }
 }
 
@@ -64,8 +62,8 @@ fn reported(report: &Reported) -> String {
     let Reported { event, subject, .. } = report;
     let what = match event {
         101 => "channels of its subscription cannot be read",
-        102 => "it cannot have its subscription",
-        105 => "it has trouble with the collector",
+        102 => "it cannot create its subscription",
+        105 => "it cannot communicate with the collector",
         _ => "it cannot use its policy",
     };
     let times = match report.count {

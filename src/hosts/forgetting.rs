@@ -103,8 +103,8 @@ impl Forgetting {
         };
         if walk.hosts > 0 || walk.bookmarks > 0 {
             log::info!(
-                "{} hosts and {} bookmarks forgotten: not heard of for {} h in which the relay \
-                 ran (--forget-after)",
+                "{} hosts and {} bookmarks forgotten: not seen for {} h of running time \
+                 (--forget-after)",
                 walk.hosts,
                 walk.bookmarks,
                 age.as_secs() / 3600

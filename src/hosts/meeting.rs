@@ -38,7 +38,7 @@ impl Meeting {
                 is_more
             }
             Err(error) => {
-                log::debug!("what other relays know of hosts cannot be read: {error}");
+                log::debug!("hosts of other relays cannot be read: {error}");
                 self.fleet.put_back();
                 false
             }
@@ -53,8 +53,8 @@ impl Meeting {
             match relay.life() {
                 Life::Gone if !is_known => {
                     log::warn!(
-                        "relay {} has gone: it wrote to the database last {} s ago and has not \
-                         said that it stops; see its machine. Hosts go to the others",
+                        "relay {} is gone: it last wrote to the database {} s ago, and did not \
+                         announce a stop; check its machine. The other relays serve its hosts",
                         relay.name,
                         relay.age
                     );

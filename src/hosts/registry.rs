@@ -73,7 +73,7 @@ impl Registry {
     /// Lets neither a clock that is set nor time that the relay was down change how hosts are.
     pub fn tick(&mut self, now: Now) {
         if let Some(by) = self.running.take_jump(now) {
-            log::warn!("the clock was set by {by} s: what is known of hosts is set with it");
+            log::warn!("the clock was set by {by} s: stored times of hosts are adjusted");
             self.table.shift(by);
         }
         self.table.set_ran(self.running.seconds(now));
@@ -153,7 +153,7 @@ impl Registry {
                 self.running.go_on_from(now, saved.pulse.ran);
                 self.table.load(saved);
             }
-            Err(error) => log::error!("what was known of hosts cannot be read: {error}"),
+            Err(error) => log::error!("stored hosts cannot be read: {error}"),
         }
     }
 

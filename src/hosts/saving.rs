@@ -99,14 +99,14 @@ impl Saving {
             Ok(_) => {
                 self.saved = Some(now.monotonic);
                 if std::mem::take(&mut self.is_failing) {
-                    log::info!("hosts are stored again");
+                    log::info!("hosts are being stored again");
                 }
             }
             Err(error) => {
                 table.put_back(&keys);
                 self.forgotten.append(&mut forgotten);
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    log::error!("what is known of hosts is not stored, events go on: {error}");
+                    log::error!("hosts cannot be stored; events are still forwarded: {error}");
                 }
             }
         }

@@ -115,9 +115,9 @@ impl Watch {
         let minutes = now.since(*since) / 60;
         log::warn!(
             "source {} ({}): got its subscriptions {minutes} min ago and has sent nothing since; \
-             likely it cannot reach {url} (name, port, firewall; see --hostname), or NETWORK \
-             SERVICE may not read its logs (group Event Log Readers, then a reboot); its log \
-             Microsoft-Windows-Forwarding/Operational says why",
+             probably it cannot reach {url} (name, port, firewall; see --hostname), or NETWORK \
+             SERVICE cannot read its logs (group Event Log Readers, then a reboot); its log \
+             Microsoft-Windows-Forwarding/Operational has the reason",
             host.machine,
             host.address,
         );

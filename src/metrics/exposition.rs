@@ -56,7 +56,7 @@ pub struct Snapshot {
 /// What the process uses of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessFacts {
-    /// Time of processors since the start.
+    /// Processor time since the start.
     pub cpu: Duration,
     /// Bytes in memory, where that is known.
     pub memory: Option<u64>,
@@ -98,7 +98,7 @@ impl Collector for Snapshot {
         )?;
         page.gauge(
             "state_damaged_rows",
-            "Stored rows that could not be read since the start; each counts as none",
+            "Stored rows that could not be read since the start, and were skipped",
             self.damaged_rows,
         )?;
         page.gauge("bookmarks", "Stored bookmarks", self.bookmarks)?;
@@ -119,7 +119,7 @@ impl Collector for Snapshot {
         )?;
         page.gauge(
             "accepting",
-            "Whether connections are accepted as they come, without others having to go",
+            "Whether connections are accepted at once, without closing others",
             u64::from(self.accepting),
         )?;
         let sources = self.sources.iter();
@@ -129,7 +129,7 @@ impl Collector for Snapshot {
         let relays = relays.map(|(state, count)| ([("state", *state)], *count));
         page.gauges(
             "relays",
-            "Relays that share the store, ourselves too, by state: running, stopped in good order, gone",
+            "Relays that share the store, including this one, by state: running, stopped, gone",
             relays,
         )?;
         let ends = self.ends.iter();
@@ -137,17 +137,17 @@ impl Collector for Snapshot {
             ends.map(|(what, end)| ([("what", what.as_str())], UnixSeconds::from(*end).get()));
         page.gauges(
             "certificate_end_time_seconds",
-            "When a certificate or revocation list ends, in seconds since 1970",
+            "When a certificate or revocation list expires, in seconds since 1970",
             ends,
         )?;
         page.counter(
             "log_lines_dropped",
-            "Lines of the log that were dropped since standard error was not read in time",
+            "Log lines that were dropped because standard error was not read in time",
             self.process.log_lines_dropped,
         )?;
         page.gauges(
             "build_info",
-            "The version that runs",
+            "The running version",
             [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)].into_iter(),
         )?;
         page.gauges(
@@ -164,7 +164,7 @@ impl Collector for ProcessFacts {
         let mut page = Page { encoder };
         page.counter(
             "process_cpu_seconds",
-            "Time of processors since the start",
+            "Processor time since the start",
             self.cpu.as_secs_f64(),
         )?;
         let memory = self.memory.into_iter();
@@ -211,7 +211,7 @@ impl Page<'_> {
             ),
             (
                 "malformed_events",
-                "Events that were no well-formed XML, forwarded as raw text",
+                "Events whose XML was malformed, forwarded as raw text",
                 c.malformed,
             ),
             (
@@ -231,32 +231,35 @@ impl Page<'_> {
             ),
             (
                 "bookmarks_kept_aside",
-                "Bookmarks of which a channel would have skipped events",
+                "Bookmarks that were not used because a channel would have skipped events",
                 c.bookmarks_aside,
             ),
             (
                 "bookmark_conflicts",
-                "Bookmarks that another relay had written meanwhile, and that were judged again",
+                "Bookmarks that another relay had written in the meantime, and that were compared \
+                 again",
                 c.bookmark_conflicts,
             ),
             (
                 "clones",
-                "Names that turned out to be of two hosts, whose record ids take turns",
+                "Names that two hosts share, as alternating record ids show",
                 c.clones,
             ),
             (
                 "bookmarks_not_stored",
-                "Bookmarks that were not stored since their senders have their most",
+                "Bookmarks that were not stored because their identity or network has reached its \
+                 limit",
                 c.bookmarks_crowded,
             ),
             (
                 "unavailable_answers",
-                "Batches answered 503: an output or the state folder could not take them",
+                "Batches answered 503: an output or the state folder could not accept them",
                 c.unavailable,
             ),
             (
                 "shed_batches",
-                "Those handed back unsent, because outputs could not have delivered them in time",
+                "Batches answered 503 unsent, because outputs could not have delivered them in \
+                 time",
                 c.shed,
             ),
             (
@@ -331,17 +334,18 @@ impl Page<'_> {
         )?;
         self.counters(
             "output_dropped_messages",
-            "Messages that a best effort output could not take, or refused for good (refused=drop)",
+            "Messages that a best-effort output could not accept, or that were rejected for good \
+             (refused=drop)",
             each(outputs, |o| o.dropped),
         )?;
         self.counters(
             "output_refused_messages",
-            "Times that a RELP receiver refused a message, or passed it over",
+            "Times that a RELP or OTLP receiver rejected a message, or skipped it",
             each(outputs, |o| o.refused),
         )?;
         self.counters(
             "output_filed_messages",
-            "Messages refused for good that were put into the file for them (refused=file:)",
+            "Messages rejected for good and written to their file (refused=file:)",
             each(outputs, |o| o.refused_filed),
         )?;
         let kept = outputs.iter().flat_map(|output| {
@@ -351,7 +355,7 @@ impl Page<'_> {
         });
         self.counters(
             "output_filtered_events",
-            "Events that a rule of only= or drop= kept from an output, each time they came",
+            "Events that a rule of only= or drop= withheld from an output, each time they arrived",
             kept,
         )
     }

@@ -46,7 +46,7 @@ pub struct Counters {
     pub bookmark_conflicts: u64,
     /// Names that turned out to be of two hosts.
     pub clones: u64,
-    /// Bookmarks that were not stored since their senders have their most.
+    /// Bookmarks that were not stored because their identity or network has reached its limit.
     pub bookmarks_crowded: u64,
     /// Batches answered 503 because an output or the state folder could not take them.
     pub unavailable: u64,

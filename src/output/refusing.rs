@@ -113,8 +113,8 @@ impl Refusing {
                 "its host keeps it and is answered 503 until later, other hosts are not held up; \
                  see ?refused="
             }
-            Refused::Retry | Refused::Drop => "it is dropped if that stays so",
-            Refused::File(_) => "it goes to the file of ?refused= if that stays so",
+            Refused::Retry | Refused::Drop => "it is dropped if that persists",
+            Refused::File(_) => "it is written to the file of ?refused= if that persists",
         };
         match news {
             News::Name => {
@@ -154,10 +154,10 @@ impl Refusing {
         match error {
             Some(error) if !std::mem::replace(&mut self.unwritable, true) => log::error!(
                 "output {label}: the file for refused events cannot be written: {error}; their \
-                 hosts keep them until it can"
+                 hosts keep them"
             ),
             None if std::mem::take(&mut self.unwritable) => {
-                log::info!("output {label}: the file for refused events is written again");
+                log::info!("output {label}: the file for refused events can be written again");
             }
             _ => {}
         }

@@ -51,7 +51,7 @@ impl Strike {
         match self {
             Self::Refused(why) => why,
             Self::PassedOver => "never answered, while later messages are",
-            Self::Ended => "the receiver ends the session when it comes",
+            Self::Ended => "the receiver ends the session when it arrives",
         }
     }
 }

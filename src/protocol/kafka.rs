@@ -72,26 +72,25 @@ impl fmt::Display for Error {
             }
             Self::Length(length) => write!(
                 f,
-                "what came is no Kafka: an answer of {length} bytes; is this port a broker's, \
-                 and with or without TLS as the URL says?"
+                "not a Kafka answer: {length} bytes; is this the port of a broker, with or without \
+                 TLS as in the URL?"
             ),
-            Self::Correlation(number) => write!(
-                f,
-                "the broker answered request {number}, while another one was due"
-            ),
-            Self::Unasked => f.write_str("the broker sent an answer that nothing was asked for"),
+            Self::Correlation(number) => {
+                write!(f, "the broker answered request {number} out of order")
+            }
+            Self::Unasked => f.write_str("the broker sent an unexpected answer"),
             Self::Unsupported(name) => write!(
                 f,
-                "the broker does not support {name} in a version that wecrelay speaks (Kafka 2.1 \
+                "the broker does not support a version of {name} that wecrelay supports (Kafka 2.1 \
                  or newer)"
             ),
             Self::Refused(name, code, message) => {
                 write!(f, "the broker refuses {name}: {code}")?;
                 write_quoted(f, message.as_deref())
             }
-            Self::Topic => f.write_str("the broker's answer tells nothing of the topic"),
+            Self::Topic => f.write_str("the broker's answer does not contain the topic"),
             Self::Mechanism(offered) => {
-                f.write_str("the broker does not offer this mechanism of SASL, but ")?;
+                f.write_str("the broker does not offer this SASL mechanism, but ")?;
                 f.write_str(&quoted(&offered.join(", ")))
             }
             Self::Login(message) => {

@@ -61,7 +61,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("no PROXY header, which this address must send first"),
+            Self::Absent => f.write_str("no PROXY header, which is required from this address"),
             Self::Text => f.write_str("malformed PROXY header of version 1"),
             Self::Command(byte) => write!(f, "PROXY header of unknown command {byte:#04x}"),
             Self::Family(byte) => write!(f, "PROXY header of unknown family {byte:#04x}"),

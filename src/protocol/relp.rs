@@ -67,30 +67,23 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(at) => write!(
-                f,
-                "the data received is not RELP, from byte {at} of a frame on"
-            ),
+            Self::Syntax(at) => {
+                write!(f, "the data received is not RELP from byte {at} of a frame")
+            }
             Self::TooLong(length) => {
-                write!(
-                    f,
-                    "RELP frame with {length} bytes, more than {REPLY_MAX}, came"
-                )
+                write!(f, "RELP frame of {length} bytes, more than {REPLY_MAX}")
             }
-            Self::Status(text) => write!(f, "RELP answer without a status came: \"{text}\""),
+            Self::Status(text) => write!(f, "RELP answer without a status: \"{text}\""),
             Self::Unasked(number) => {
-                write!(
-                    f,
-                    "RELP answer to transaction {number} came, which is not open"
-                )
+                write!(f, "RELP answer to transaction {number}, which is not open")
             }
-            Self::Command(command) => write!(f, "RELP command \"{command}\" came unexpectedly"),
+            Self::Command(command) => write!(f, "unexpected RELP command \"{command}\""),
             Self::Denied(status) => write!(f, "receiver refuses the RELP session: {status}"),
-            Self::NoVersion => write!(f, "receiver names no RELP version"),
+            Self::NoVersion => write!(f, "receiver does not name a RELP version"),
             Self::NoSyslog(commands) => {
                 write!(
                     f,
-                    "receiver takes no syslog messages over RELP, only \"{commands}\""
+                    "receiver does not accept syslog messages over RELP, only \"{commands}\""
                 )
             }
         }

@@ -77,7 +77,7 @@ impl fmt::Display for Error {
             Self::TooLong { cap } => write!(f, "sldc record expands to more than {cap} bytes"),
             Self::WrongLength { declared, actual } => write!(
                 f,
-                "sldc record holds {actual} bytes where its trailer says {declared}"
+                "sldc record has {actual} bytes, but its trailer declares {declared}"
             ),
         }
     }

@@ -83,7 +83,7 @@ impl fmt::Display for Error {
             Self::TooLong { length } => {
                 write!(f, "SPNEGO token of {length} bytes, {MAX_TOKEN} are allowed")
             }
-            Self::Truncated { offset } => write!(f, "SPNEGO element at {offset} is cut"),
+            Self::Truncated { offset } => write!(f, "SPNEGO element at {offset} is truncated"),
             Self::Tag { expected, offset } => {
                 write!(f, "SPNEGO element at {offset} is not {expected:#04x}")
             }
@@ -91,7 +91,7 @@ impl fmt::Display for Error {
             Self::Frame(mechanism) => write!(f, "token of {mechanism} instead of SPNEGO"),
             Self::TooManyMechanisms => write!(f, "over {MAX_MECHANISMS} SPNEGO mechanisms"),
             Self::NoCommonMechanism { offered } => {
-                f.write_str("no common mechanism, source offers")?;
+                f.write_str("no common mechanism, the host offers")?;
                 offered.iter().try_for_each(|name| write!(f, " {name}"))
             }
         }

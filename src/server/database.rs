@@ -101,7 +101,8 @@ impl Database {
         match read(&rows) {
             Ok(found) if found > known => {
                 let says = format!(
-                    "a later wecrelay made its tables (version {found}, known here: {known})"
+                    "a later version of wecrelay created its tables (version {found}, supported: \
+                     {known})"
                 );
                 Err(self.failure(Kind::Newer, says))
             }
@@ -140,12 +141,8 @@ impl Database {
 
     fn perform_as(&mut self, relay: &str, job: &Job) -> Result<Done, Failure> {
         let rows = self.ask(tables::request(relay, job))?;
-        tables::done(job, &rows, &mut 0).map_err(|_| {
-            self.failure(
-                Kind::NoTables,
-                "rows that are not those of wecrelay's tables",
-            )
-        })
+        tables::done(job, &rows, &mut 0)
+            .map_err(|_| self.failure(Kind::NoTables, "rows that do not match wecrelay's tables"))
     }
 
     /// The relays that share it.

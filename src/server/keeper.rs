@@ -117,7 +117,7 @@ impl Keeper {
         let _wakers = self.lanes.take().map(Lanes::close);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                log::error!("a thread of the store has failed");
+                log::error!("a store thread has failed");
             }
         }
     }

@@ -27,7 +27,7 @@ impl Way {
         if let Some(waker) = &self.waker
             && let Err(error) = waker.wake()
         {
-            log::error!("a thread of the store cannot be woken: {error}");
+            log::error!("a store thread cannot be woken: {error}");
         }
     }
 }

@@ -85,7 +85,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System { what, cause } => write!(f, "{what}: {cause}"),
-            Self::StdoutClosed => write!(f, "standard output has no reader any more"),
+            Self::StdoutClosed => write!(f, "standard output was closed by its reader"),
         }
     }
 }
@@ -209,7 +209,7 @@ fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        log::warn!("the limit of open files stays as it is: {error}");
+        log::warn!("the limit of open files cannot be raised: {error}");
     }
 }
 

@@ -28,7 +28,8 @@ impl Server {
         match self.ending.request(now, is_patient) {
             Step::Announce => {
                 log::info!(
-                    "stopping: /readyz answers 503, and hosts are served until balancers had time to notice"
+                    "stopping: /readyz answers 503; hosts are served until load balancers have \
+                     noticed"
                 );
                 self.notifier.stopping(longest);
                 self.collector.announce_end();
@@ -78,7 +79,7 @@ impl Server {
                 }
                 log::info!("reloaded");
             }
-            Err(why) => log::error!("not reloaded, everything stays as it was: {why}"),
+            Err(why) => log::error!("not reloaded, nothing has changed: {why}"),
         }
         for index in 0..self.outputs.len() {
             if self

@@ -228,24 +228,25 @@ impl fmt::Display for Error {
             }
             Self::Locked { folder } => write!(
                 f,
-                "another wecrelay uses the state folder {}; stop it, or give this one a folder of its own with --state",
+                "another relay is using the state folder {}; stop it, or use another folder with \
+                 --state",
                 folder.display()
             ),
             Self::Newer { file, found, known } => write!(
                 f,
-                "{} was written by a later wecrelay (version {found} of its tables, known here: {known}); \
-                 use that one, or another folder with --state",
+                "{} was written by a later version of wecrelay (tables of version {found}, \
+                 supported: {known}); use that version, or another folder with --state",
                 file.display()
             ),
             Self::Full { file } => write!(f, "no space left for {}", file.display()),
             Self::ReadOnly { file } => write!(f, "{} cannot be written", file.display()),
             Self::Corrupt { file, detail } => write!(
                 f,
-                "{} is damaged ({detail}); restore it, or move it away: sources without a bookmark \
-                 begin again as their subscription says",
+                "{} is damaged ({detail}); restore it, or move it away: hosts without a bookmark \
+                 start over as their subscription specifies",
                 file.display()
             ),
-            Self::Busy { file } => write!(f, "another program holds {}", file.display()),
+            Self::Busy { file } => write!(f, "another program has locked {}", file.display()),
             Self::Gone { folder, detail } => {
                 write!(f, "state folder {}: {detail}", folder.display())
             }

@@ -167,8 +167,8 @@ impl Sqlite {
         match self.restore(missing) {
             Ok(()) => {
                 log::error!(
-                    "{} was deleted while the relay runs; it is there again with all that was \
-                     known: stop the relay before its state is deleted",
+                    "{} was deleted while the relay runs, and has been written again from memory: \
+                     stop the relay before you delete its state",
                     match missing {
                         Missing::Lock => "the lock file of the state folder",
                         _ => "the state folder or a file in it",
@@ -194,7 +194,7 @@ impl Sqlite {
                 self.files.forget_beside()?;
                 let folder = self.files.folder().to_owned();
                 let detail = format!(
-                    "{} is another file than the relay has open; restart the relay",
+                    "{} is not the file that the relay has open; restart the relay",
                     self.file.display()
                 );
                 return Err(Error::Gone { folder, detail });

@@ -33,8 +33,8 @@ impl fmt::Display for Error {
         let name = &self.name;
         write!(
             f,
-            "socket {name:?} from systemd: {}: it has to be a listening TCP socket \
-             (ListenStream= with a port)",
+            "socket {name:?} from systemd: {}: it must be a listening TCP socket (ListenStream= \
+             with a port)",
             self.cause
         )
     }

@@ -192,10 +192,10 @@ impl Secured {
     /// Tells the receiver that this is the end (close_notify, RFC 5425 4.4).
     pub(crate) fn finish(&mut self) {
         if let Err(error) = self.stream.shutdown() {
-            log::debug!("no proper end of TLS: {error}");
+            log::debug!("TLS was not closed properly: {error}");
         }
         if let Err(error) = self.send() {
-            log::debug!("the end of TLS is not written: {error}");
+            log::debug!("the TLS close_notify could not be sent: {error}");
         }
         let _ = self.wire().stream.shutdown(Shutdown::Write);
     }

@@ -72,11 +72,11 @@ fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> R
     let bytes = bytes.map_err(|error| Error::Read("--pfx", path.to_owned(), error))?;
     let file = Pkcs12::from_der(&bytes);
     let file = file
-        .map_err(|_| wrong("no PKCS #12 file"))?
+        .map_err(|_| wrong("not a PKCS #12 file"))?
         .parse2(password);
-    let file = file.map_err(|_| wrong("its password is another one (--password-file)"))?;
+    let file = file.map_err(|_| wrong("its password is wrong (--password-file)"))?;
     let (Some(certificate), Some(key)) = (file.cert, file.pkey) else {
-        return Err(wrong("it holds no certificate with its private key"));
+        return Err(wrong("it contains no certificate with its private key"));
     };
     let issuers = file.ca.into_iter().flatten();
     pem::present(builder, std::iter::once(certificate).chain(issuers), &key)?;
@@ -86,14 +86,14 @@ fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> R
 fn explain(fault: &Fault, host: &str) -> String {
     let remedy = match fault.kind {
         Kind::Certificate(_) => format!(
-            "; the collector's certificate has to be for {host}, and of an authority that --ca names, or \
-             without --ca of one that the system trusts"
+            "; the collector's certificate must be for {host}, and from an authority in --ca, or \
+             without --ca from one that the system trusts"
         ),
         Kind::Http | Kind::NotTls => {
-            "; it speaks no TLS there: is that the port for http?".to_owned()
+            "; it does not speak TLS: is this the port for http?".to_owned()
         }
         Kind::Alert(_) if fault.refuses_our_certificate() => {
-            "; the collector refuses the certificate of --cert or --pfx: see its log".to_owned()
+            "; the collector rejects the certificate of --cert or --pfx: check its log".to_owned()
         }
         _ => String::new(),
     };

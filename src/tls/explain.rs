@@ -8,19 +8,21 @@ pub(super) fn explain(fault: &Fault, name: &str) -> String {
     match fault.kind {
         Kind::Certificate(code) => certificate(code, words, name),
         Kind::Alert(_) if fault.refuses_our_certificate() => format!(
-            "the receiver does not accept our certificate ({words}); see ?cert= and ?key=, and which authorities it trusts"
+            "the receiver does not accept this relay's certificate ({words}); check ?cert= and \
+             ?key=, and which authorities the receiver trusts"
         ),
         Kind::Alert(40) => format!(
-            "the receiver refuses the TLS handshake ({words}); it may require a certificate (?cert=, ?key=), or other ciphers"
+            "the receiver rejects the TLS handshake ({words}); it may require a certificate \
+             (?cert=, ?key=), or other ciphers"
         ),
         Kind::Alert(70) | Kind::Version => {
-            format!("the receiver speaks no TLS version from 1.2 on ({words})")
+            format!("the receiver does not support TLS 1.2 or newer ({words})")
         }
-        Kind::Alert(_) => format!("the receiver ended TLS ({words})"),
+        Kind::Alert(_) => format!("the receiver closed the TLS connection ({words})"),
         Kind::Http | Kind::NotTls => {
-            "what answers there does not speak TLS; is the port right?".to_owned()
+            "the receiver does not speak TLS; is the port correct?".to_owned()
         }
-        Kind::Closed => "the receiver closed the connection without a word of TLS".to_owned(),
+        Kind::Closed => "the receiver closed the connection during the TLS handshake".to_owned(),
         Kind::Ciphers | Kind::Slow | Kind::Other => words.clone(),
     }
 }
@@ -29,13 +31,15 @@ pub(super) fn explain(fault: &Fault, name: &str) -> String {
 fn certificate(code: i32, words: &str, name: &str) -> String {
     match code {
         62 | 64 => format!(
-            "the receiver's certificate is not for \"{name}\" ({words}); give a name that it holds with ?name="
+            "the receiver's certificate is not for \"{name}\" ({words}); use ?name= with a name in \
+             it"
         ),
         9 | 10 => format!(
             "the receiver's certificate is out of date ({words}); renew it, or set the clock"
         ),
         2 | 18..=21 => format!(
-            "no trusted authority has signed the receiver's certificate ({words}); give that authority's certificate with ?ca=FILE"
+            "no trusted authority signed the receiver's certificate ({words}); name the \
+             authority's certificate with ?ca=FILE"
         ),
         _ => format!("the receiver's certificate is not accepted ({words})"),
     }
@@ -54,7 +58,8 @@ mod tests {
     fn each_fault_of_a_certificate_has_its_remedy() {
         assert_eq!(
             told(Kind::Certificate(62), "hostname mismatch"),
-            "the receiver's certificate is not for \"log.example\" (hostname mismatch); give a name that it holds with ?name="
+            "the receiver's certificate is not for \"log.example\" (hostname mismatch); use ?name= \
+             with a name in it"
         );
         let told = |code| told(Kind::Certificate(code), "words");
         assert!(told(64).contains("?name="));
@@ -68,12 +73,13 @@ mod tests {
     fn each_alert_has_its_remedy() {
         assert_eq!(
             told(Kind::Alert(116), "certificate required"),
-            "the receiver does not accept our certificate (certificate required); see ?cert= and ?key=, and which authorities it trusts"
+            "the receiver does not accept this relay's certificate (certificate required); check \
+             ?cert= and ?key=, and which authorities the receiver trusts"
         );
         let told = |alert| told(Kind::Alert(alert), "words");
         assert!(told(48).contains("?cert="));
         assert!(told(40).contains("?cert="));
-        assert!(told(70).contains("from 1.2 on"));
+        assert!(told(70).contains("TLS 1.2 or newer"));
         assert!(told(80).contains("(words)"));
     }
 }

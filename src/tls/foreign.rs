@@ -15,12 +15,12 @@ const BLOCKS: [(&str, &str); 6] = [
     ),
     (
         "CERTIFICATE REQUEST",
-        "it holds a request; an authority has to make a certificate of it",
+        "it contains a certificate request; an authority must issue a certificate for it",
     ),
-    ("X509 CRL", "it holds a revocation list"),
-    ("CERTIFICATE", "it holds a certificate"),
-    ("PRIVATE KEY", "it holds a private key"),
-    ("PUBLIC KEY", "it holds a public key"),
+    ("X509 CRL", "it contains a revocation list"),
+    ("CERTIFICATE", "it contains a certificate"),
+    ("PRIVATE KEY", "it contains a private key"),
+    ("PUBLIC KEY", "it contains a public key"),
 ];
 
 /// A clause for an error message; `None` where nothing is recognized. The command in it
@@ -59,7 +59,7 @@ fn binary(bytes: &[u8]) -> Option<&'static str> {
             "it is a revocation list in DER; convert it: openssl crl -inform der -in FILE -out FILE.pem"
         }
         _ if Pkcs12::from_der(bytes).is_ok() => {
-            "it is PKCS #12 (.pfx, .p12), certificate and key together; take them apart: openssl \
+            "it is PKCS #12 (.pfx, .p12), certificate and key together; separate them: openssl \
              pkcs12 -in FILE -nokeys -out FILE.pem; openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key"
         }
         _ if Pkcs7::from_der(bytes).is_ok() => {
@@ -70,7 +70,7 @@ fn binary(bytes: &[u8]) -> Option<&'static str> {
             "it is a private key in DER; convert it: openssl pkey -inform der -in FILE -out FILE.pem"
         }
         _ if X509Req::from_der(bytes).is_ok() => {
-            "it is a request; an authority has to make a certificate of it"
+            "it is a certificate request; an authority must issue a certificate for it"
         }
         _ => return None,
     };

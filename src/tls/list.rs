@@ -51,15 +51,12 @@ impl std::fmt::Display for Unfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Malformed => write!(f, "is malformed"),
-            Self::SomeReasons => write!(f, "has only some reasons of revocation (onlySomeReasons)"),
-            Self::Indirect => write!(
-                f,
-                "is about certificates of other authorities (indirectCRL)"
-            ),
+            Self::SomeReasons => write!(f, "covers only some revocation reasons (onlySomeReasons)"),
+            Self::Indirect => write!(f, "covers certificates of other authorities (indirectCRL)"),
             Self::AttributeCertificates => {
                 write!(
                     f,
-                    "is about attribute certificates (onlyContainsAttributeCerts)"
+                    "covers attribute certificates only (onlyContainsAttributeCerts)"
                 )
             }
             Self::Unknown(id) => write!(f, "has an unknown critical extension ({id})"),

@@ -17,8 +17,8 @@ pub(super) fn identify(certificate: &X509Ref, chain: &[&X509Ref]) -> Result<Cert
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         let whose = describe(certificate);
         return Err(format!(
-            "client certificate {whose}: it has neither a common name nor a DNS name: give the \
-             host one with its name as the common name"
+            "client certificate {whose}: it has neither a common name nor a DNS name: issue one \
+             with the host's name as the common name"
         ));
     };
     // A certificate that stands in the bundle itself may be trusted without one.

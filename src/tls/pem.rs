@@ -49,7 +49,7 @@ pub(super) fn private_key(
     chain: &[X509],
 ) -> Result<PKey<Private>, Error> {
     let wrong = |why: String| Error::Content(flag, path.to_owned(), why);
-    let pem = secret::read(path, "this key proves who the relay is");
+    let pem = secret::read(path, "this key identifies the relay");
     let pem = pem.map_err(|error| Error::Read(flag, path.to_owned(), error))?;
     let mut asked = false;
     // Without a callback OpenSSL would ask the terminal for a password, and wait.
@@ -91,8 +91,8 @@ fn foreign_key(certificate: &Path, is_within: bool) -> String {
     let certificate = certificate.display();
     if is_within {
         format!(
-            "this is the key of a later certificate in {certificate}: its own must \
-             come first, then the authority that issued it, and so on"
+            "this is the key of a later certificate in {certificate}: the relay's own must come \
+             first, then its issuer, and so on"
         )
     } else {
         format!("this is not the key of {certificate}")

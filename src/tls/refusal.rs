@@ -107,8 +107,8 @@ pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> String {
         ),
         // Its issuer, which came along with it then, has expired.
         _ => format!(
-            "client certificate {whose}: what its session began with no longer holds: the host \
-             has to begin a new one"
+            "client certificate {whose}: the facts that its TLS session was accepted by have \
+             changed: the host must start a new session"
         ),
     }
 }
@@ -138,13 +138,13 @@ fn remedy(code: i32) -> &'static str {
             "to allow its hosts, add the issuer's certificate to --client-ca and send SIGHUP"
         }
         NOT_YET_VALID => "compare the clocks of issuer, host and relay",
-        EXPIRED => "renew it; --client-ca must know the issuer of the new one",
-        REVOKED => "give the host a new one of an authority in --client-ca, or mend --crl",
+        EXPIRED => "renew it; the issuer of the new one must be in --client-ca",
+        REVOKED => "issue a new one to the host from an authority in --client-ca, or correct --crl",
         26 => {
-            "it must be for Client Authentication (1.3.6.1.5.5.7.3.2); give the host one that is, \
-             of an authority in --client-ca"
+            "it must be for Client Authentication (1.3.6.1.5.5.7.3.2); issue one that is, from an \
+             authority in --client-ca"
         }
-        _ => "give the host one for client authentication that an authority in --client-ca issued",
+        _ => "issue one for client authentication to the host from an authority in --client-ca",
     }
 }
 
@@ -154,17 +154,17 @@ fn advice(fault: &Fault) -> Option<&'static str> {
             Some("this is plain HTTP: Server= in the host's policy must begin with https://")
         }
         Kind::NotTls => Some(
-            "this is no TLS: plain HTTP, or a PROXY header from an address that is not in \
+            "this is not TLS: plain HTTP, or a PROXY header from an address that is not in \
              --proxy-protocol",
         ),
         Kind::Version => Some("the host offers only old versions of TLS: enable TLS 1.2 on it"),
         Kind::Ciphers => Some(
-            "the host offers only ciphers that are weak or do not fit our certificate: update \
-             it, or give it an ECDSA certificate of ours (--tls-cert)",
+            "the host offers only ciphers that are weak or do not match this relay's certificate: \
+             update the host, or use an ECDSA certificate (--tls-cert)",
         ),
         Kind::Alert(_) if fault.refuses_our_certificate() => Some(
-            "the host does not trust our certificate: the authority of --tls-cert must be in \
-             its Root store, and the name in Server= must be in the certificate",
+            "the host does not trust this relay's certificate: the authority of --tls-cert must be \
+             in its Root store, and the name in Server= must be in the certificate",
         ),
         _ => None,
     }

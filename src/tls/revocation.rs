@@ -83,11 +83,11 @@ impl Revocation {
             order.is_ok_and(std::cmp::Ordering::is_eq)
         };
         if !self.lists.iter().any(is_base) {
-            return Err(self.refuse(delta, "is a delta, and its complete list is not there"));
+            return Err(self.refuse(delta, "is a delta, and its base list is missing"));
         }
         log::warn!(
-            "--crl {}: the list of {} is a delta, which is skipped: what was revoked after its \
-             complete list counts only once that is renewed",
+            "--crl {}: the list of {} is a delta, which is skipped: later revocations take effect \
+             when its base list is renewed",
             self.path.display(),
             names::display(name)
         );
@@ -96,9 +96,8 @@ impl Revocation {
 
     fn refuse(&self, list: &X509Crl, why: &str) -> Error {
         let name = names::display(list.issuer_name());
-        let why = format!(
-            "the list of {name} {why}: put the complete list of that authority there instead"
-        );
+        let why =
+            format!("the list of {name} {why}: use the complete list of that authority instead");
         Error::Content("--crl", self.path.clone(), why)
     }
 
@@ -121,12 +120,12 @@ impl Revocation {
             );
             match self.partial {
                 true => format!(
-                    "--crl {path}: no list of {name}: none of its certificates counts as revoked \
-                     (--crl-partial)"
+                    "--crl {path}: no list of {name}: its certificates are not checked for \
+                     revocation (--crl-partial)"
                 ),
                 false => format!(
-                    "--crl {path}: no list of {name}: its certificates are refused; put its list \
-                     there, or give --crl-partial to let them in unchecked"
+                    "--crl {path}: no list of {name}: its certificates are rejected; add its list, \
+                     or use --crl-partial to allow them unchecked"
                 ),
             }
         };
@@ -215,15 +214,15 @@ impl Revocation {
             );
         }
         let end = list.next_update().map(ToString::to_string);
-        let why = format!("has expired on {}", end.unwrap_or_default());
-        self.unknown(issuer, &why, "put a current one there")
+        let why = format!("expired on {}", end.unwrap_or_default());
+        self.unknown(issuer, &why, "install a current one")
     }
 
     fn unknown(&self, issuer: &X509Ref, why: &str, remedy: &str) -> Verdict {
         let name = names::display(issuer.subject_name());
         let path = self.path.display();
         let or = match why {
-            "is not there" => ", or start with --crl-partial to allow what no list covers",
+            "is not there" => ", or use --crl-partial to allow certificates that no list covers",
             _ => "",
         };
         Verdict::Unknown(format!(

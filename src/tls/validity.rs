@@ -28,7 +28,7 @@ struct Term {
 impl Validity {
     pub(super) fn add_certificates(&mut self, flag: &str, path: &Path, certificates: &[X509]) {
         let then = match flag {
-            "--client-ca" => "hosts with its certificates are refused",
+            "--client-ca" => "hosts with its certificates are rejected",
             _ => "hosts do not connect",
         };
         for certificate in certificates {
@@ -43,7 +43,7 @@ impl Validity {
             let name = names::display(list.issuer_name());
             let what = format!("--crl {}: the list of {name}", path.display());
             if let Some(end) = list.next_update() {
-                self.add(what, end, "hosts with its certificates are refused");
+                self.add(what, end, "hosts with its certificates are rejected");
             }
         }
     }
@@ -74,7 +74,7 @@ impl Term {
         if *end < now {
             (
                 Level::Error,
-                format!("{what} has expired on {at}: {then} until there is a new one"),
+                format!("{what} expired on {at}: {then} until it is renewed"),
             )
         } else {
             (
@@ -92,7 +92,7 @@ pub(super) fn need_valid(path: &Path, chain: &[X509], now: SystemTime) -> Result
     };
     let name = names::display(leaf.subject_name());
     let why = if time(leaf.not_after()).is_some_and(|end| end < now) {
-        format!("{name} has expired on {}", leaf.not_after())
+        format!("{name} expired on {}", leaf.not_after())
     } else if time(leaf.not_before()).is_some_and(|begin| now < begin) {
         format!("{name} is not valid before {}", leaf.not_before())
     } else {

@@ -45,8 +45,7 @@ fn at(flag: &str, path: &Path, why: &str) -> String {
 }
 
 fn of_our_own(leaf: &X509) -> Option<String> {
-    let remedy = "no host takes it, nor does OpenSSL: get a new one with RSA 2048 or P-256, and \
-                  SHA-256 (\"wecrelay ca server\" makes one)";
+    let remedy = "hosts and OpenSSL reject it: get a new one with RSA 2048 or P-256, and SHA-256 (\"wecrelay ca server\" creates one)";
     // Nobody looks at the signature that a certificate has put below itself.
     let is_own = facts::is_issued_by(leaf, leaf);
     weak_key(leaf)
@@ -58,16 +57,16 @@ fn of_an_authority(authority: &X509) -> Option<String> {
     let name = names::display(authority.subject_name());
     if !facts::is_authority(authority) {
         return Some(format!(
-            "{name} is no authority (CA:FALSE), so that it allows no certificate but itself; put the \
-             certificate of the authority that issued it there"
+            "{name} is not an authority (CA:FALSE), so it allows no certificate but itself; use \
+             the certificate of the authority that issued it"
         ));
     }
     let is_root = facts::is_issued_by(authority, authority);
     let weak = weak_key(authority).or_else(|| weak_signature(authority).filter(|_| !is_root));
     weak.map(|why| {
         format!(
-            "{why}; OpenSSL refuses every certificate that it issued: renew the authority with RSA 2048 \
-             or P-256, and SHA-256"
+            "{why}; OpenSSL rejects every certificate that it issued: renew the authority with RSA \
+             2048 or P-256, and SHA-256"
         )
     })
 }
@@ -76,7 +75,7 @@ fn purpose(leaf: &X509) -> Option<String> {
     let name = names::display(leaf.subject_name());
     (!facts::serves(leaf)).then(|| {
         format!(
-            "{name} is not for server authentication, so that no host connects; get one with the \
+            "{name} is not for server authentication, so no host will connect; get one with the \
              purpose 1.3.6.1.5.5.7.3.1 (serverAuth)"
         )
     })
@@ -90,8 +89,7 @@ pub(super) fn unbound(certificate: &X509) -> Option<String> {
     end_point::of(certificate).is_none().then(|| {
         format!(
             "{name} is signed with {algorithm}, for which channel bindings are not defined \
-             (tls-server-end-point): NTLM and Kerberos count only with sealed bodies; get one \
-             that is signed with SHA-256"
+             (tls-server-end-point): NTLM and Kerberos are accepted only with sealed bodies; get one that is signed with SHA-256"
         )
     })
 }

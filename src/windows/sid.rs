@@ -342,8 +342,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prefix => write!(f, "does not begin with S-1-"),
-            Self::Revision(revision) => write!(f, "revision {revision}, only 1 is known"),
-            Self::Number => write!(f, "a part is no number, or too large"),
+            Self::Revision(revision) => write!(f, "revision {revision}, only 1 is supported"),
+            Self::Number => write!(f, "a part is not a number, or too large"),
             Self::TooLong => write!(f, "more than {MAX_SUB_AUTHORITIES} sub-authorities"),
             Self::Truncated => write!(f, "ends early"),
         }

@@ -192,7 +192,7 @@ fn nothing_is_overwritten_unasked() {
         (&["host", "../x"][..], "not a host name"),
         (&["host", "192.0.2.1"], "full computer name"),
         (&["server", "c:5986"], "not a host name"),
-        (&["host", "x", "--days", "4000"], "give --days 36"),
+        (&["host", "x", "--days", "4000"], "use --days 36"),
         (&["host", "x", "--days", "0"], "0 is not in"),
         (&["revoke", "nobody"], "wecrelay ca list"),
         (&["policy", "nobody"], "wecrelay ca host nobody"),

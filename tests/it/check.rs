@@ -111,14 +111,14 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
     assert_eq!(
         [before, after].concat(),
         format!(
-            "listens on:\n  http://{address}, in use now, perhaps by a relay that runs\n\
+            "listens on:\n  http://{address}, in use, perhaps by a running relay\n\
              allows:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; no \
              other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
              selects from Security: *\n  \"wecrelay-self-reports\": \
-             Microsoft-Windows-Forwarding/Operational\n    built in: hosts report on their \
-             forwarding; off with --no-self-reports\n    for every authenticated host\n    \
+             Microsoft-Windows-Forwarding/Operational\n    built in: hosts report on their own \
+             forwarding; disable with --no-self-reports\n    for every authenticated host\n    \
              events with text, from now on, within 30s, a sign of life every 1h\n    \
              selects from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
@@ -127,7 +127,7 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              stores in:\n  {state}\n"
         )
     );
-    assert!(log.contains("binds accounts of a domain only"), "{log}");
+    assert!(log.contains("applies to domain accounts only"), "{log}");
     assert!(fs::metadata(state).is_err() && fs::metadata(events).is_err());
 }
 
@@ -169,7 +169,7 @@ fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
     let cases = [
         (
             "chanel = 'System'",
-            "1: there is no flag \"chanel\"; did you mean \"channel\"?",
+            "1: unknown flag \"chanel\"; did you mean \"channel\"?",
         ),
         ("\nbom = 1", "2: bom is a number; allowed is true or false"),
         ("\n\nmessage = 'yaml'", "3: invalid value 'yaml'"),
@@ -178,7 +178,7 @@ fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
             "3: --listen ftp://x: allowed are http",
         ),
         ("users = 'nowhere'", "1: --users "),
-        ("= 1", "1: no TOML: "),
+        ("= 1", "1: not valid TOML: "),
     ];
     for (text, expected) in cases {
         fs::write(&file, text).unwrap();
@@ -244,7 +244,7 @@ fn the_log_has_the_form_that_was_asked_for() {
         first["message"]
             .as_str()
             .unwrap()
-            .contains("binds accounts"),
+            .contains("applies to domain accounts"),
         "{log}"
     );
 
@@ -364,7 +364,7 @@ fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy
     ] {
         let (text, code) = tls(own, &[]);
         assert_eq!(code, Some(2), "{text}");
-        let line = format!("--tls-cert {}: {why}; no host takes it", own.0);
+        let line = format!("--tls-cert {}: {why}; hosts and OpenSSL reject it", own.0);
         assert_all(&text, &[&line, "wecrelay ca server"]);
     }
     // The others are found.
@@ -383,7 +383,7 @@ fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy
     assert_all(&text, &[&line, "1.3.6.1.5.5.7.3.1"]);
     let own = made(&dir, "own", &[&rsa[..], &issued].concat());
     for (authority, why) in [
-        (&own, "CN=own is no authority (CA:FALSE)"),
+        (&own, "CN=own is not an authority (CA:FALSE)"),
         (
             &short,
             "CN=short has an RSA key of 1024 bits; OpenSSL refuses",
@@ -432,7 +432,7 @@ fn a_query_over_the_limit_comes_back_split() {
         &[
             "    finding: query line 1: Security: 30 comparisons in one expression",
             "    <Select Path=\"Security\">*[System[",
-            "it would start, with one finding",
+            "the relay would start, with one finding",
         ],
     );
 }
@@ -514,7 +514,7 @@ fn a_probe_says_why_events_could_not_go_there() {
     let cases = [
         (
             format!("tls://127.0.0.1:{port}"),
-            "finding: no trusted authority has signed",
+            "finding: no trusted authority signed",
         ),
         (
             format!("tls://127.0.0.1:{port}?ca={ca}"),
@@ -522,11 +522,11 @@ fn a_probe_says_why_events_could_not_go_there() {
         ),
         (
             format!("relp+tls://127.0.0.1:{}?ca={ca}", plain.port()),
-            "no answer to the TLS handshake: is this port one for TLS?",
+            "no answer to the TLS handshake: is this port for TLS?",
         ),
         (
             format!("tcp://127.0.0.1:{}", free_port()),
-            "nothing listens there: does the syslog server run",
+            "nothing listens there: is the syslog server running",
         ),
         (
             "tcp://nowhere.invalid".to_owned(),
@@ -534,9 +534,9 @@ fn a_probe_says_why_events_could_not_go_there() {
         ),
         (
             "unix:/nowhere/log".to_owned(),
-            "does the syslog server run, and make this socket?",
+            "is the syslog server running, and does it create this socket?",
         ),
-        ("file:/nowhere/log".to_owned(), "no file can be made in"),
+        ("file:/nowhere/log".to_owned(), "cannot create files in"),
     ];
     for (output, expected) in cases {
         let (text, code) = check(&["--probe", "--output", &output]);
@@ -743,14 +743,14 @@ fn hosts_of_a_domain_get_the_name_of_the_keytab() {
     assert_all(
         &log,
         &[
-            "no ticket for the address 192.0.2.1",
+            "cannot get a ticket for the address 192.0.2.1",
             "--hostname collector",
         ],
     );
     let several = [&both[..], &["--anonymous", "192.0.2.0/24", "--form", "reg"]].concat();
     let (_, log, code) = windows(&several);
     assert_eq!(code, Some(2));
-    assert_all(&log, &["give --for domain or --for workgroup"]);
+    assert_all(&log, &["use --for domain or --for workgroup"]);
 }
 
 #[test]
@@ -774,7 +774,10 @@ fn what_the_flags_do_not_say_is_asked_for() {
     assert_eq!(code, Some(2));
     assert_all(
         &log,
-        &["--for certificate: nothing lets them in", "--client-ca"],
+        &[
+            "--for certificate: no enabled method allows them",
+            "--client-ca",
+        ],
     );
     let dir = TempDir::new();
     let file = dir.file("wecrelay.toml");

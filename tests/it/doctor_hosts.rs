@@ -107,24 +107,24 @@ fn a_host_says_itself_what_is_wrong_and_a_refused_one_is_named() {
         &[
             "  1 host known: 1 active\n",
             ": refused (authentication): 127.0.0.1 (1 time, the last ",
-            "  do: the log says what was wrong",
-            "  type on the Windows host: klist get HTTP/localhost\n",
-            ": reports trouble, event 102, error 5004: web1.example.test\n",
+            "  do: the log has the reason",
+            "  run on the Windows host: klist get HTTP/localhost\n",
+            ": report a problem, event 102, error 5004: web1.example.test\n",
             "no channel of the subscription can be read",
-            "  type on the Windows host: net localgroup \"Event Log Readers\"",
+            "  run on the Windows host: net localgroup \"Event Log Readers\"",
             "  look at: event 102 of Microsoft-Windows-Forwarding/Operational\n",
-            "2 findings, 0 of them stopping events:\n",
+            "2 findings, 0 of which keep events from arriving:\n",
         ],
     );
     let (text, _) = doctor(&dir, relay.port(), &["WEB1"]);
-    assert_all(&text, &["reports trouble", "refused (authentication)"]);
+    assert_all(&text, &["report a problem", "refused (authentication)"]);
     let (text, _) = doctor(&dir, relay.port(), &["web2.example.test"]);
     assert_all(
         &text,
         &["web2.example.test has never asked for its subscriptions"],
     );
     assert!(
-        !text.contains("reports trouble") && !text.contains("refused ("),
+        !text.contains("report a problem") && !text.contains("refused ("),
         "{text}"
     );
 }
@@ -160,10 +160,10 @@ fn a_silent_host_is_a_finding_with_what_to_do_there() {
     assert_all(
         &text,
         &[
-            "  the relay does not run; this is of ",
+            "  the relay is not running; this is from ",
             "  1 host known: 1 silent\n",
             ": fetched subscriptions and has sent nothing: web2.example.test\n",
-            "  type on the Windows host: Test-NetConnection localhost -Port 5985\n",
+            "  run on the Windows host: Test-NetConnection localhost -Port 5985\n",
             "  look at: event 102 or 105 of",
         ],
     );
@@ -173,5 +173,5 @@ fn a_silent_host_is_a_finding_with_what_to_do_there() {
 fn a_state_folder_that_was_never_used_is_said_so() {
     let dir = TempDir::new();
     let (text, _) = doctor(&dir, crate::support::free_port(), &[]);
-    assert_all(&text, &["knows of none: no relay has run with it yet"]);
+    assert_all(&text, &["has none: no relay has run with it yet"]);
 }

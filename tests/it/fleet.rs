@@ -136,7 +136,7 @@ fn a_relay_that_is_gone_is_shown_until_it_is_forgotten() {
     let running = run(&["hosts", "--store", &url, "--forget-relay", "b"]);
     let said = String::from_utf8_lossy(&running.stderr);
     assert_eq!(running.status.code(), Some(2), "{said}");
-    assert!(said.contains("it runs"), "{said}");
+    assert!(said.contains("it is running"), "{said}");
     let state = dirs[0].file("copy");
     let copy = run(&["store", "copy", &url, &state]);
     let said = String::from_utf8_lossy(&copy.stderr);

@@ -193,7 +193,10 @@ fn a_folder_without_state_and_one_of_a_later_relay_are_refused() {
         .pragma_update(None, "user_version", 99)
         .unwrap();
     let error = String::from_utf8(sources(&dir, &[]).stderr).unwrap();
-    assert!(error.contains("written by a later wecrelay"), "{error}");
+    assert!(
+        error.contains("written by a later version of wecrelay"),
+        "{error}"
+    );
     let wrong = sources(&dir, &["--prune", "90"]);
     assert_eq!(wrong.status.code(), Some(2));
 }
@@ -237,7 +240,7 @@ fn a_host_reports_by_a_subscription_of_its_own_why_it_cannot_forward() {
     // 2025-03-11T09:00:00Z
     assert_eq!(report["at"], 1_741_683_600);
     let text = said(&sources(&dir, &[]));
-    let why = "it reports that it cannot have its subscription \"wecrelay\" (event 102, error 5004): \
+    let why = "it reports that it cannot create its subscription \"wecrelay\" (event 102, error 5004): \
                no channel of the subscription can be read";
     assert!(text.contains(why), "{text}");
     let delivered = std::fs::read_to_string(dir.file("out")).unwrap();

@@ -182,7 +182,7 @@ fn https_to_the_http_port_is_told_at_once() {
     assert_eq!(curl.code(), Some(35));
     let line = relay.process.wait_for_log("TLS on a port for plain HTTP");
     assert!(line.contains("127.0.0.1"), "{line}");
-    assert!(line.contains("write http://"), "{line}");
+    assert!(line.contains("or http://"), "{line}");
 }
 
 #[test]

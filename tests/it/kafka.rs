@@ -143,7 +143,7 @@ fn a_topic_that_is_not_there_is_an_outage_with_its_remedy() {
     let dir = TempDir::new();
     let output = format!("kafka://{}/events", broker.brokers());
     let mut relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
-    relay.process.wait_for_log("make the topic first");
+    relay.process.wait_for_log("create the topic first");
     let (mut source, offer) = subscribe(&relay, MACHINE);
     broker.administer(&["topic", "create", "events"]);
     deliver(&mut source, &offer, MACHINE, 0);

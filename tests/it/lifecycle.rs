@@ -113,7 +113,7 @@ fn it_ends_with_an_error_when_the_reader_of_standard_output_is_gone() {
     let mut text = String::new();
     Read::read_to_string(&mut child.stderr.take().unwrap(), &mut text).unwrap();
     assert_eq!(status.code(), Some(1), "{text}");
-    assert!(text.contains("standard output has no reader"), "{text}");
+    assert!(text.contains("standard output was closed"), "{text}");
 }
 
 #[test]
@@ -132,8 +132,10 @@ fn a_full_disk_below_the_state_folder_holds_events_back_until_there_is_room() {
     relay.limit(Resource::Fsize, before);
     deliver(&mut source, &offer, 2..3);
     assert_eq!(relay.source(MACHINE).subscribe().record, Some(2));
-    relay.process.wait_for_log("batches are handed back");
-    relay.process.wait_for_log("bookmarks are stored again");
+    relay.process.wait_for_log("batches are answered 503");
+    relay
+        .process
+        .wait_for_log("bookmarks are being stored again");
     let log = relay.process.log();
     assert_eq!(log.matches("wecrelay.db").count(), 1, "said once: {log}");
 }
@@ -173,7 +175,7 @@ fn without_file_descriptors_it_goes_on_and_accepts_when_there_are_some() {
         let offer = late.subscribe();
         assert!(late.deliver(&offer, &[asked], 1));
     });
-    relay.process.wait_for_log("connections cannot be accepted");
+    relay.process.wait_for_log("connections is reached");
     // Who is connected is served all the while.
     deliver(&mut source, &offer, 2..3);
     assert!(!waiting.is_finished());
@@ -204,7 +206,7 @@ fn strangers_with_all_connections_keep_away_neither_outputs_nor_hosts() {
     let strangers: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(("127.0.0.1", relay.port())).unwrap())
         .collect();
-    relay.process.wait_for_log("there is room for");
+    relay.process.wait_for_log("connections is reached");
     let port = sink.port();
     drop(sink);
     relay.process.wait_for_log("trying again");

@@ -50,6 +50,7 @@ mod signals;
 
 mod syslog_ng;
 mod systemd;
+mod terminal;
 mod tls_in;
 mod tls_out;
 mod tls_resume;

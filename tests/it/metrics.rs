@@ -496,7 +496,7 @@ fn health_asks_a_relay_that_runs() {
     let other = format!("127.0.0.1:{}", watched.relay.port());
     let (code, _, error) = health(&[&other]);
     assert!(
-        code == 1 && error.contains("does not answer as a relay"),
+        code == 1 && error.contains("is not a relay"),
         "{code} {error}"
     );
 }

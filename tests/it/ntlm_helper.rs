@@ -97,7 +97,7 @@ fn the_real_program_refuses_a_wrong_password() {
         // Its answer ends with two dots, which must not spoil the next.
         let output = send(&dir, &relay, "WINDOMAIN\\WIN10$", "wrong");
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains("refuses the logon with 401"));
+        assert!(said(&output).contains("rejects the logon with 401"));
     }
     assert!(
         send(&dir, &relay, "WINDOMAIN\\WIN10$", PASSWORD)
@@ -105,7 +105,7 @@ fn the_real_program_refuses_a_wrong_password() {
             .success()
     );
     relay.process.wait_for_log(
-        "the domain refuses account 'WINDOMAIN\\WIN10$', workstation 'SENDER': wrong password",
+        "the domain rejects account 'WINDOMAIN\\WIN10$', workstation 'SENDER': wrong password",
     );
     relay.process.terminate();
     let log = relay.process.log();
@@ -148,7 +148,7 @@ fn an_outage_is_one_clear_line_and_a_401() {
     for _ in 0..3 {
         let output = send(&dir, &relay, "WINDOMAIN\\WIN10$", PASSWORD);
         assert!(
-            said(&output).contains("refuses the logon with 401"),
+            said(&output).contains("rejects the logon with 401"),
             "{}",
             said(&output)
         );
@@ -201,7 +201,7 @@ fn a_process_that_dies_is_started_again() {
     let mut relay = start(&dir, &script(&dir, &then), &["--ntlm-helpers", "1"]);
     let output = send(&dir, &relay, "D\\u", PASSWORD);
     assert!(
-        said(&output).contains("refuses the logon with 401"),
+        said(&output).contains("rejects the logon with 401"),
         "{}",
         said(&output)
     );
@@ -212,10 +212,10 @@ fn a_process_that_dies_is_started_again() {
     // The question was asked again.
     relay
         .process
-        .wait_for_log("the domain refuses account 'D\\u'");
+        .wait_for_log("the domain rejects account 'D\\u'");
     relay
         .process
-        .wait_for_log("--ntlm-helper: processes answer again");
+        .wait_for_log("--ntlm-helper: processes are answering again");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_process_that_never_answers_is_killed() {
     let mut relay = start(&dir, &script(&dir, &then), &["--ntlm-helpers", "1"]);
     let output = send(&dir, &relay, "D\\u", PASSWORD);
     assert!(
-        said(&output).contains("refuses the logon with 401"),
+        said(&output).contains("rejects the logon with 401"),
         "{}",
         said(&output)
     );
@@ -250,7 +250,7 @@ fn lies_and_garbage_open_nothing() {
         ),
         (
             "printf 'Authenticated: Yes\\n.\\n'",
-            "gives no user session key",
+            "returned no user session key",
         ),
         (
             "printf 'Authenticated: Yes\\nAuthenticated: No\\n.\\n'",
@@ -263,7 +263,7 @@ fn lies_and_garbage_open_nothing() {
         let mut relay = start(&dir, &script(&dir, then), &["--ntlm-helpers", "1"]);
         let output = send(&dir, &relay, "D\\u", PASSWORD);
         assert!(
-            said(&output).contains("refuses the logon with 401"),
+            said(&output).contains("rejects the logon with 401"),
             "{then}: {}",
             said(&output)
         );
@@ -277,9 +277,9 @@ fn what_is_no_helper_is_refused_at_the_start() {
     let dir = TempDir::new();
     let state = dir.file("state");
     for (command, named) in [
-        ("no-such-program", "there is no such program"),
+        ("no-such-program", "no such program"),
         ("/etc/passwd", "cannot be run: Permission denied"),
-        ("true", "ends at once"),
+        ("true", "exits at once"),
         ("echo hello", "a line that is not"),
         ("yes", "a line that is not"),
         ("ntlm_auth 'x", "not a command"),

@@ -200,7 +200,7 @@ fn credentials_come_from_a_file_that_others_cannot_read() {
     assert!(!source.deliver(&offer, &events(0..BATCH), 1));
     relay
         .process
-        .wait_for_log("HTTP 401: who are you?; it wants credentials: see ?headers=");
+        .wait_for_log("HTTP 401: who are you?; it requires credentials: see ?headers=");
     std::fs::write(&file, "X-Api-Key: s3cret\n").unwrap();
     relay.process.signal(Signal::HUP);
     relay.process.wait_for_log("reloaded");
@@ -228,12 +228,12 @@ fn the_probe_tells_what_is_wrong() {
     };
     let (is_good, text) = probe(&receiver.otlp_url(""));
     assert!(
-        is_good && text.contains("OTLP: HTTP 200 to an export without a record"),
+        is_good && text.contains("OTLP: HTTP 200 in answer to an empty export"),
         "{text}"
     );
     let (is_good, text) = probe(&receiver.otlp_url("/v2/logs"));
     assert!(
-        !is_good && text.contains("no logs are taken at this path"),
+        !is_good && text.contains("it accepts no logs at this path"),
         "{text}"
     );
     receiver.set_mode(&json!({"key": "x"}));

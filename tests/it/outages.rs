@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 const MACHINE: &str = "ws-07.example.test";
-const HELD: &str = "nothing is acknowledged until that ends";
+const HELD: &str = "nothing is acknowledged until this is resolved";
 
 /// A relay whose database goes wrong while it runs.
 struct Running {
@@ -170,7 +170,7 @@ fn a_full_disk_of_the_database_holds_batches() {
         answer.unwrap().status == 503
     });
     assert!(held, "all of them have room");
-    running.assert_held("make room on its disk");
+    running.assert_held("free space on its disk");
     disk.free();
     running.assert_healed();
     complaints(&mut running, 1);
@@ -182,7 +182,7 @@ fn tables_of_a_later_version_are_noticed_within_a_minute() {
     let (postgres, dir) = (Postgres::start(), TempDir::new());
     let mut running = Running::start(&dir, &postgres.url());
     postgres.sql("UPDATE wecrelay_state SET version = version + 1");
-    running.assert_held("a later wecrelay");
+    running.assert_held("a later version of wecrelay");
     postgres.sql("UPDATE wecrelay_state SET version = version - 1");
     running.assert_healed();
     complaints(&mut running, 1);
@@ -199,7 +199,7 @@ fn another_certificate_of_the_server_is_not_believed() {
     let other = Authority::new("another authority");
     let strange = other.issue(&["127.0.0.1"]);
     postgres.replace_certificate(&strange);
-    running.assert_held("sslrootcert= names the authority");
+    running.assert_held("sslrootcert= must name the authority");
     postgres.replace_certificate(&own);
     running.assert_healed();
 }

@@ -492,7 +492,10 @@ fn flags_that_do_not_fit_end_it_before_it_listens() {
             &["--digest", "--users", &site.users],
             "--digest: no listener offers it",
         ),
-        (&["--allow-password-without-tls"], "nothing to allow"),
+        (
+            &["--allow-password-without-tls"],
+            "requires --basic or --digest",
+        ),
         (
             &[
                 "--digest",

@@ -154,7 +154,7 @@ fn a_trouble_that_gets_another_cause_tells_that_too_once() {
     wait_for_log(&relay, "still failing");
     wait_for("attempts", || (receiver.accepted() > 3).then_some(()));
     assert_said_once(&relay, "trying again");
-    assert_said_once(&relay, "give that authority's certificate with ?ca=");
+    assert_said_once(&relay, "name the authority's certificate with ?ca=");
 }
 
 #[test]
@@ -287,12 +287,12 @@ fn a_probe_tells_which_protocol_a_port_speaks() {
             "tcp",
             relp.port(),
             false,
-            "speaks RELP (rsyslog's imrelp): write relp://",
+            "speaks RELP (rsyslog's imrelp): use relp://",
         ),
-        ("tcp", tls.port(), false, "speaks TLS: write tls://"),
+        ("tcp", tls.port(), false, "speaks TLS: use tls://"),
         ("tcp", plain.port(), true, "it waits for messages"),
         ("tcp", syslog_ng.port(), true, "it waits for messages"),
-        ("relp", plain.port(), false, "write tcp://"),
+        ("relp", plain.port(), false, "use tcp://"),
         ("relp", relp.port(), true, "RELP: "),
     ] {
         let (success, text) = probed(&format!("{scheme}://127.0.0.1:{port}"));

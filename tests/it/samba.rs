@@ -244,7 +244,7 @@ fn what_a_host_may_not_have_it_may_not_deliver_to() {
     let offered = member.enumerate(&relay, "localhost");
     assert_eq!(member.deliver(&offered[0]), 200);
     assert_eq!(domain.host("web2", &dir).deliver(&offered[0]), 403);
-    let line = relay.process.wait_for_log("is not for this source");
+    let line = relay.process.wait_for_log("is not for this host");
     assert!(line.ends_with("none of its SIDs is allowed"), "{line}");
     assert_eq!(domain.host("web3", &dir).deliver(&offered[0]), 403);
     let events = fs::read_to_string(dir.file("events")).unwrap();
@@ -262,7 +262,7 @@ fn who_may_have_nothing_is_told_why_once() {
     for _ in 0..2 {
         assert_eq!(names(&host.enumerate(&relay, "localhost")), [""; 0]);
     }
-    let line = relay.process.wait_for_log("may have no subscription");
+    let line = relay.process.wait_for_log("no subscription is for it");
     for part in [
         "web2$@RELAY.TEST",
         &domain.sid("web2$"),
@@ -271,7 +271,14 @@ fn who_may_have_nothing_is_told_why_once() {
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    assert_eq!(relay.process.log().matches("may have no").count(), 1);
+    assert_eq!(
+        relay
+            .process
+            .log()
+            .matches("no subscription is for it")
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -300,7 +307,7 @@ fn without_a_pac_a_host_is_an_account_and_no_more() {
     fs::remove_file(Path::new(&dir.file("subscriptions")).join("any.xml")).unwrap();
     let mut relay = start(&domain, &dir, "bare");
     assert_eq!(names(&host.enumerate(&relay, "bare.localhost")), [""; 0]);
-    let line = relay.process.wait_for_log("may have no subscription");
+    let line = relay.process.wait_for_log("no subscription is for it");
     assert!(line.contains("NO_AUTH_DATA_REQUIRED"), "{line}");
 }
 
@@ -396,12 +403,12 @@ fn the_controller_has_the_word_on_ntlm_accounts() {
     ] {
         let error = send(&dir, &relay, account, password).unwrap_err();
         assert!(
-            error.contains("refuses the logon with 401"),
+            error.contains("rejects the logon with 401"),
             "{account}: {error}"
         );
     }
     relay.process.wait_for_log(
-        "the domain refuses account 'RELAY\\web1$', workstation 'WEB1': wrong password",
+        "the domain rejects account 'RELAY\\web1$', workstation 'WEB1': wrong password",
     );
     assert!(!relay.process.log().contains("cannot be verified"));
     assert!(

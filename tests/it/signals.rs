@@ -19,7 +19,7 @@ use crate::support::{
 const MACHINE: &str = "ws-07.example.test";
 /// What the log (-v) says of a batch that has come.
 const BATCH: &str = "wsman/1/wsman/Events";
-const KEPT: &str = "not reloaded, everything stays as it was";
+const KEPT: &str = "not reloaded, nothing has changed";
 
 #[test]
 fn sighup_takes_a_changed_subscription() {
@@ -259,7 +259,7 @@ fn sighup_reads_the_configuration_file_anew() {
         "channel = ['System', 'Setup']\nusers = 'users'\noutput = 'file:other'\n\
          metrics = '127.0.0.1:1'\nallow-unencrypted = true\n",
     );
-    let line = stage.reload("needs a restart");
+    let line = stage.reload("requires a restart");
     assert!(line.contains("metrics, output changed"), "{line}");
     wait_for("the reload", || {
         stage.relay.process.log().contains("reloaded").then_some(())

@@ -457,7 +457,7 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
     balanced.logs(&[
         "source 127.0.0.9",
-        "taken from addresses in --proxy-protocol",
+        "accepted from addresses in --proxy-protocol",
     ]);
     balanced.say(STRANGE, relay.port(), &both);
     balanced.logs(&["source 127.0.0.8", "--proxy-protocol"]);
@@ -547,7 +547,7 @@ impl Tiers {
             "{said}"
         );
         assert!(
-            said.contains("put the complete list of that authority there"),
+            said.contains("use the complete list of that authority"),
             "{said}"
         );
         said
@@ -577,7 +577,7 @@ fn without_a_list_nobody_gets_in_unless_a_flag_says_so() {
     let relay = tiers.site.start(&["--crl", &list]);
     let log = relay.process.log();
     assert!(
-        log.contains("no list of CN=Test Root: its certificates are refused"),
+        log.contains("no list of CN=Test Root: its certificates are rejected"),
         "{log}"
     );
     assert!(log.contains("--crl-partial"), "{log}");
@@ -607,8 +607,8 @@ fn the_remedy_for_an_expired_list_names_the_list() {
     for flags in [&["--crl", &lists][..], &["--crl", &lists, "--crl-partial"]] {
         let relay = tiers.site.start(flags);
         let words = [
-            "the list of CN=Issuing has expired on Feb",
-            "put a current one there",
+            "the list of CN=Issuing expired on Feb",
+            "install a current one",
         ];
         Client::with(&tiers.good).is_refused(&relay, &words);
     }

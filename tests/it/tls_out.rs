@@ -101,7 +101,7 @@ fn a_receiver_of_another_authority_is_refused_and_named_once() {
     assert_refused(
         &receiver,
         &output,
-        "give that authority's certificate with ?ca=",
+        "name the authority's certificate with ?ca=",
     );
 }
 
@@ -112,7 +112,7 @@ fn a_receiver_of_no_system_authority_is_refused() {
     assert_refused(
         &receiver,
         &output,
-        "give that authority's certificate with ?ca=",
+        "name the authority's certificate with ?ca=",
     );
 }
 
@@ -161,7 +161,7 @@ fn nothing_is_acknowledged_while_the_receiver_refuses_our_certificate() {
             let output = output(receiver.port, &authority, &settings);
             let refusal = match (version, settings.is_empty()) {
                 (SslVersion::TLS1_2, true) => "it may require a certificate",
-                _ => "does not accept our certificate",
+                _ => "does not accept this relay's certificate",
             };
             assert_refused(&receiver, &output, refusal);
         }

@@ -127,7 +127,7 @@ impl<Id: Copy> Pool<Id> {
         let lines = protocol::emit(question);
         let is_full = self.queue.len() >= QUEUED || self.queued_bytes + lines.len() > QUEUED_BYTES;
         if is_full {
-            let why = format!("{} questions wait already", self.queue.len());
+            let why = format!("{} requests are already waiting", self.queue.len());
             return self.answer(id, Verdict::Unavailable(why));
         }
         self.queued_bytes += lines.len();
@@ -199,7 +199,7 @@ impl<Id: Copy> Pool<Id> {
                 }
                 (Ok(Some(_)), _) => {
                     // Its answers might be those to other questions from now on.
-                    return self.give_up(now, index, "answers though it was not asked");
+                    return self.give_up(now, index, "sent an answer without a request");
                 }
                 (Err(error), _) => {
                     let why = format!("does not speak ntlm-server-1: it sends {error}");
@@ -233,7 +233,7 @@ impl<Id: Copy> Pool<Id> {
             && let Some(asked) = self.queue.pop_front()
         {
             self.queued_bytes -= asked.lines.len();
-            let why = format!("no helper was free within {} s", QUEUE_TIME.as_secs());
+            let why = format!("no helper became free within {} s", QUEUE_TIME.as_secs());
             self.answer(asked.id, Verdict::Unavailable(why));
         }
     }
@@ -266,7 +266,7 @@ impl<Id: Copy> Pool<Id> {
                 continue;
             }
             if !place.decoder.is_clean() {
-                self.give_up(now, index, "talks though it was not asked");
+                self.give_up(now, index, "sent output without a request");
                 continue;
             }
             if let Some(asked) = self.queue.pop_front() {
@@ -295,9 +295,9 @@ impl<Id: Copy> Pool<Id> {
         place.pause = (place.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let before = std::mem::replace(&mut place.state, State::Empty { until });
         if std::mem::replace(&mut self.is_failing, true) {
-            log::debug!("--ntlm-helper: process {index} {why}; started again in {seconds} s");
+            log::debug!("--ntlm-helper: process {index} {why}; restarting in {seconds} s");
         } else {
-            log::warn!("--ntlm-helper: process {index} {why}; started again in {seconds} s");
+            log::warn!("--ntlm-helper: process {index} {why}; restarting in {seconds} s");
         }
         match before {
             State::Busy { asked, .. } => Some(asked),
@@ -307,7 +307,7 @@ impl<Id: Copy> Pool<Id> {
 
     fn note_answer(&mut self) {
         if std::mem::take(&mut self.is_failing) {
-            log::info!("--ntlm-helper: processes answer again");
+            log::info!("--ntlm-helper: processes are answering again");
         }
     }
 

@@ -104,7 +104,7 @@ impl Answer {
         match self {
             Self::Authenticated(Some(key)) => Verdict::Proven(key),
             Self::Authenticated(None) => {
-                Verdict::Unavailable("the helper gives no user session key".to_owned())
+                Verdict::Unavailable("the helper returned no user session key".to_owned())
             }
             Self::Error(why) => Verdict::Unavailable(format!("the helper reports: {why}")),
             Self::Refused(why) if is_outage(&why) => Verdict::Unavailable(why),
@@ -149,7 +149,7 @@ impl fmt::Display for Error {
             Self::Base64 => f.write_str("a value that is not base64"),
             Self::SessionKey => f.write_str("a session key that is not 32 hexadecimal digits"),
             Self::Verdict => f.write_str("an \"Authenticated\" that is neither Yes nor No"),
-            Self::Contradiction => f.write_str("an answer that does not say whether"),
+            Self::Contradiction => f.write_str("an answer without a verdict"),
         }
     }
 }
@@ -265,7 +265,7 @@ impl Draft {
                 Ok(Answer::Authenticated(key))
             }
             (Some(false), why, None) if self.key.is_none() => {
-                let why = why.unwrap_or_else(|| "the helper gives no reason".to_owned());
+                let why = why.unwrap_or_else(|| "the helper gave no reason".to_owned());
                 Ok(Answer::Refused(why))
             }
             _ => Err(Error::Contradiction),

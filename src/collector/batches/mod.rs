@@ -415,7 +415,7 @@ impl Batches {
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(
-            "batch of {} events not delivered in time: handed back",
+            "batch of {} events not delivered in time: answered 503",
             batch.events
         );
         self.hand_back_unread(batch.conn);

@@ -58,7 +58,9 @@ impl Bookmarks {
         if condition.trouble != self.condition.trouble {
             match &condition.trouble {
                 Some(trouble) if self.condition.trouble.is_some() => log::debug!("now: {trouble}"),
-                Some(trouble) => log::error!("{trouble}; nothing is acknowledged until that ends"),
+                Some(trouble) => {
+                    log::error!("{trouble}; nothing is acknowledged until this is resolved");
+                }
                 None => log::info!("the state can be written again"),
             }
         }
@@ -86,9 +88,9 @@ impl Bookmarks {
         let two = self.clones.note(now, conn, mark, were_two, is_open)?;
         let ([first, second], [before, after]) = (two.addresses, two.records);
         log::warn!(
-            "source {}: two hosts have this name: record ids of {:?} go on at {before} from {first} \
-             and at {after} from {second}; both are handed the lower bookmark, which costs repeats; \
-             give one a name of its own (sysprep /generalize)",
+            "source {}: two hosts have this name: record ids of {:?} continue at {before} from \
+             {first} and at {after} from {second}; both get the lower bookmark, so events repeat; \
+             rename one of them (sysprep /generalize)",
             mark.source,
             two.channel,
         );
@@ -179,9 +181,9 @@ impl Bookmarks {
         let reason = words(refused);
         let is_news = self.told.len() < TOLD && self.told.insert(mark.key.clone());
         if is_news {
-            log::warn!("source {}: bookmark kept aside: {reason}", mark.source);
+            log::warn!("source {}: bookmark not used: {reason}", mark.source);
         } else {
-            log::debug!("source {}: bookmark kept aside: {reason}", mark.source);
+            log::debug!("source {}: bookmark not used: {reason}", mark.source);
         }
     }
 
@@ -195,9 +197,9 @@ impl Bookmarks {
         };
         let all = self.room.all();
         log::warn!(
-            "source {}: bookmark not stored: {who} have their most names or bytes of bookmarks \
-             ({} bookmarks of {} kB in all, {} times not stored so far); if these are hosts, let \
-             them come with a credential, else shut that network out (--anonymous)",
+            "source {}: bookmark not stored: {who} have reached the limit of names or bytes of \
+             bookmarks ({} bookmarks of {} kB in all, {} times not stored so far); if these are \
+             hosts, give them a credential, else remove that network from --anonymous",
             mark.source,
             all.rows,
             all.bytes / 1024,

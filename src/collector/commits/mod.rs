@@ -295,7 +295,7 @@ impl Commits {
             }
         }
         if is_any_done && std::mem::take(&mut self.is_failing) {
-            log::info!("bookmarks are stored again");
+            log::info!("bookmarks are being stored again");
             batches.disarm_probe();
         }
         settled
@@ -332,7 +332,7 @@ impl Commits {
         error: &Error,
     ) -> Vec<Settled> {
         if !std::mem::replace(&mut self.is_failing, true) {
-            log::error!("{error}; batches are handed back to their sources until it works");
+            log::error!("{error}; until this is resolved, batches are answered 503");
         }
         batches.arm_probe(now);
         ids.into_iter().map(Settled::Failed).collect()

@@ -56,7 +56,7 @@ impl<'a> Candidates<'a> {
         if let Some(oldest) = self.room.handshake_over_share(id)
             && self.had_its_time(oldest)
         {
-            let reason = "too many TLS handshakes of this address are not done";
+            let reason = "too many unfinished TLS handshakes from this address";
             return Some((oldest, reason));
         }
         if !self.room.is_over_share(id) {
@@ -67,7 +67,7 @@ impl<'a> Candidates<'a> {
         let stranger = stranger.filter(|oldest| self.had_its_time(*oldest));
         let known = || self.room.known_beside(id);
         let oldest = stranger.or_else(|| known().find(|other| self.is_at_rest(*other)))?;
-        let reason = "too many connections of this address or account, and no room for others";
+        let reason = "too many connections of this address or account, with no room for others";
         Some((oldest, reason))
     }
 

@@ -159,7 +159,11 @@ impl Seats {
             let Some(oldest) = self.candidates(now).oldest_handshake() else {
                 return Vacancy::Full;
             };
-            self.close_for_others(now, oldest, "its TLS handshake took longer than others'");
+            self.close_for_others(
+                now,
+                oldest,
+                "its TLS handshake took longer than those of others",
+            );
             vacancy = Vacancy::Made;
         }
         // More than one where the room has become less.
@@ -186,7 +190,7 @@ impl Seats {
         let (victim, reason) = if is_over {
             (
                 candidates.largest_beside(id, shortage),
-                "this address or account holds too much of the memory for requests",
+                "this address or account uses too much of the memory for requests",
             )
         } else {
             (

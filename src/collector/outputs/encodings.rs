@@ -157,7 +157,9 @@ impl Encodings {
         let line = Line {
             severity: Severity::Warning,
             time: now.wall,
-            text: format!("{count} messages of this log are missing here: the output took none"),
+            text: format!(
+                "{count} messages of this log are missing here: the output did not accept any"
+            ),
         };
         let encoding = self.all.get(self.of(output)?)?;
         Some(encoding.write_own(mapping, sender, &line))

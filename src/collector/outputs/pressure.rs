@@ -83,7 +83,7 @@ impl Pressure {
         self.state = match self.state {
             _ if fullness == Fullness::Eased => State::Released,
             State::Released if fullness == Fullness::Full => {
-                log::debug!("an output is full: sources are held back");
+                log::debug!("an output is full: no longer reading from hosts");
                 let since = now.monotonic;
                 let until = since + patience().map_or(HOLD_TIME, |time| time.min(HOLD_TIME));
                 State::Holding { since, until }

@@ -82,7 +82,7 @@ impl Authority {
         let own = PKey::private_key_from_pem_callback(&pem, |_| Ok(0))
             .map_err(|_| wrong(key, "no private key in PEM without a password"))?;
         if !found.public_key()?.public_eq(&own) {
-            return Err(wrong(key, "this is not the key of ca.pem"));
+            return Err(wrong(key, "the key does not belong to ca.pem"));
         }
         Ok(Self {
             certificate: found,
@@ -102,11 +102,11 @@ impl Authority {
             let left = time(now)?.diff(last)?.days;
             return Err(Error::Refused(match left {
                 1.. => format!(
-                    "the certificate would outlast the authority, which ends on {last}: \
-                     give --days {left} or less"
+                    "the certificate would outlast the authority, which expires on {last}: use \
+                     --days {left} or less"
                 ),
                 _ => format!(
-                    "the authority has ended or ends today ({last}): make a new one with \
+                    "the authority has expired or expires today ({last}): create a new one with \
                      wecrelay ca init --dir OTHER"
                 ),
             }));

@@ -39,7 +39,7 @@ pub(super) fn init(dir: &Path, options: &InitOptions, now: SystemTime) -> Result
     ];
     if let Some(there) = parts.iter().find(|path| path.exists()) {
         return Err(Error::Refused(format!(
-            "{} exists and is not overwritten: give another --dir",
+            "{} exists and is not overwritten: choose another --dir",
             there.display()
         )));
     }
@@ -56,7 +56,7 @@ pub(super) fn init(dir: &Path, options: &InitOptions, now: SystemTime) -> Result
     // Last: the authority is there when its list of certificates is.
     folder.index.write()?;
     Ok(format!(
-        "made {}, {} and {}\nnext: wecrelay ca server COLLECTOR-NAME --dir {}\n",
+        "created {}, {} and {}\nnext: wecrelay ca server COLLECTOR-NAME --dir {}\n",
         folder.paths.certificate().display(),
         folder.paths.key().display(),
         folder.paths.list().display(),
@@ -104,7 +104,7 @@ impl AuthorityFolder {
         let mut said = note;
         let _ = writeln!(
             said,
-            "made {} and {}, until {}\n\
+            "created {} and {}, valid until {}\n\
              next: wecrelay --listen https://0.0.0.0:{} --tls-cert {0} --tls-key {1} \
              --client-ca {} --crl {}",
             certificate.display(),
@@ -187,8 +187,8 @@ impl AuthorityFolder {
         )?;
         files::replace(&script, OPEN, text.as_bytes())?;
         Ok(format!(
-            "made {} (password: {whose}), until {}\n\
-             next: bring it and {} to the host, and run that there as administrator\n",
+            "created {} (password: {whose}), valid until {}\n\
+             next: copy it and {} to the host, and run the script there as administrator\n",
             pfx.display(),
             humantime::format_rfc3339_seconds(issued.entry.end),
             script.display()
@@ -210,7 +210,7 @@ impl AuthorityFolder {
             let mut files = files.map(|ending| self.paths.issued(kind, name, ending));
             return match files.find(|path| path.exists()) {
                 Some(path) => Err(Error::Refused(format!(
-                    "{} exists, yet is not of this authority: move it away",
+                    "{} exists, but was not issued by this authority: move it away",
                     path.display()
                 ))),
                 None => Ok(String::new()),
@@ -223,13 +223,13 @@ impl AuthorityFolder {
         let end = humantime::format_rfc3339_seconds(before.end);
         if renew {
             return Ok(format!(
-                "{name}: the old certificate stays valid until {end}; once the new one is in \
+                "{name}: the old certificate remains valid until {end}; once the new one is in \
                  use: wecrelay ca revoke {serial}\n"
             ));
         }
         Err(Error::Refused(format!(
-            "{name} has a certificate until {end}, serial {serial}: --renew makes a new one beside \
-             it, wecrelay ca revoke {serial} ends it"
+            "{name} has a certificate until {end}, serial {serial}: use --renew to create another \
+             one, or wecrelay ca revoke {serial} to revoke it"
         )))
     }
 
@@ -285,7 +285,7 @@ impl AuthorityFolder {
     ) -> Result<String, Error> {
         self.write_list(options.days, now)?;
         Ok(format!(
-            "made {}, for {} days; where the relay has it: send it SIGHUP\n",
+            "created {}, valid for {} days; copy it to the relay, and send it SIGHUP\n",
             self.paths.list().display(),
             options.days
         ))

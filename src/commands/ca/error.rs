@@ -45,7 +45,7 @@ impl fmt::Display for Error {
             Self::Refused(why) => f.write_str(why),
             Self::Content(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Print(error) => write!(f, "cannot write to standard output: {error}"),
-            Self::Library(error) => write!(f, "cannot make the certificate: {error}"),
+            Self::Library(error) => write!(f, "cannot create the certificate: {error}"),
         }
     }
 }

@@ -62,7 +62,10 @@ impl Index {
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let entries = lines.map(|(number, line)| {
             Entry::parse(line).ok_or_else(|| {
-                let why = format!("line {} is damaged: restore it from a copy", number + 1);
+                let why = format!(
+                    "line {} is damaged: restore the file from a copy",
+                    number + 1
+                );
                 Error::Content(path.clone(), why)
             })
         });

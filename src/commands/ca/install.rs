@@ -17,8 +17,8 @@ pub(super) fn install(dir: &Path, to: &Path, now: SystemTime) -> Result<String, 
     if !to.is_dir() {
         let to = to.display();
         return Err(Error::Refused(format!(
-            "--install {to}: there is no such folder: make it for the service's user, such as \
-             install -d -o wecrelay -g wecrelay -m 700 {to}"
+            "--install {to}: no such folder: create it for the service's user, such as install -d \
+             -o wecrelay -g wecrelay -m 700 {to}"
         )));
     }
     let mut said = String::new();
@@ -28,7 +28,7 @@ pub(super) fn install(dir: &Path, to: &Path, now: SystemTime) -> Result<String, 
         files::replace(&path, SECRET, &content).map_err(|error| denied(to, error))?;
         let _ = writeln!(said, "installed {}", path.display());
     }
-    said += "next: have the relay read them: systemctl reload wecrelay, or SIGHUP to it\n";
+    said += "next: systemctl reload wecrelay, or send SIGHUP to the relay, so that it reads them\n";
     Ok(said)
 }
 

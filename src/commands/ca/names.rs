@@ -37,7 +37,7 @@ impl Name {
 /// A host's name, in small letters; one that may be a common name.
 pub(super) fn host(text: &str) -> Result<String, Error> {
     if text.parse::<IpAddr>().is_ok() {
-        let why = "a host is known by its name: give the full computer name";
+        let why = "a host is identified by its name: use the full computer name";
         return Err(refuse(text, why));
     }
     let name = dns(text)?;
@@ -48,7 +48,7 @@ pub(super) fn host(text: &str) -> Result<String, Error> {
 /// That a name is short enough for a common name.
 pub(super) fn common(text: &str) -> Result<(), Error> {
     if text.is_empty() || text.len() > LONGEST_COMMON_NAME || text.contains(char::is_control) {
-        let why = "a common name has 1 to 64 bytes and no control characters: give a shorter one";
+        let why = "a common name has 1 to 64 bytes and no control characters: use a shorter one";
         return Err(refuse(text, why));
     }
     Ok(())
@@ -63,8 +63,7 @@ fn dns(text: &str) -> Result<String, Error> {
             && !label.ends_with('-')
     };
     if text.len() > LONGEST_NAME || !text.split('.').all(is_label) {
-        let why = "not a host name: letters, digits, hyphens and underscores, parted by dots, \
-                   such as ws1.example.com";
+        let why = "not a host name: use letters, digits, hyphens and underscores, separated by dots, such as ws1.example.com";
         return Err(refuse(text, why));
     }
     let last = text.rsplit('.').next().unwrap_or_default();
@@ -80,7 +79,7 @@ fn refuse(text: &str, why: &str) -> Error {
 
 /// `NAME[:PORT]` of a collector, checked, with its port.
 pub(super) fn collector(text: &str) -> Result<(String, u16), Error> {
-    let wrong = |_| refuse(text, "not a port after the colon: give 1 to 65535");
+    let wrong = |_| refuse(text, "not a port after the colon: use 1 to 65535");
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
             (name, port.parse().map_err(wrong)?)

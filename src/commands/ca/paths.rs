@@ -47,8 +47,8 @@ impl Paths {
         }
         let dir = self.0.display();
         Err(Error::Refused(format!(
-            "there is no authority in {dir}: make one with wecrelay ca init --dir {dir}, or give \
-             --dir of one"
+            "no authority in {dir}: create one with wecrelay ca init --dir {dir}, or name its \
+             folder with --dir"
         )))
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn policy(
     let name = names::host(host)?;
     if index.newest(Kind::Host, &name).is_none() {
         return Err(Error::Refused(format!(
-            "{name} has no certificate: make one with wecrelay ca host {name}"
+            "{name} has no certificate: create one with wecrelay ca host {name}"
         )));
     }
     let own = authority::read_certificate(&paths.issued(Kind::Host, &name, "pem"))?;
@@ -92,12 +92,12 @@ fn only_server(index: &Index, now: SystemTime) -> Result<String, Error> {
     match names.as_slice() {
         [name] => Ok((*name).clone()),
         [] => Err(Error::Refused(
-            "which collector? make its certificate first (wecrelay ca server NAME), or give \
+            "which collector? create its certificate first (wecrelay ca server NAME), or use \
              --collector NAME"
                 .to_owned(),
         )),
         _ => Err(Error::Refused(
-            "which collector? there are several server certificates: give --collector NAME"
+            "which collector? there are several server certificates: use --collector NAME"
                 .to_owned(),
         )),
     }

@@ -31,7 +31,7 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
         }
     }
     if config.ntlm_helper.is_some() {
-        lines.push("accounts of a domain by NTLM, asked of --ntlm-helper".to_owned());
+        lines.push("domain accounts by NTLM, verified by --ntlm-helper".to_owned());
     }
     lines.extend(accounts(config)?);
     let authority = config.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
@@ -52,7 +52,7 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
         ));
     }
     if config.allow_unencrypted {
-        lines.push("also bodies that are not sealed".to_owned());
+        lines.push("unsealed bodies, too".to_owned());
     }
     Ok(lines)
 }

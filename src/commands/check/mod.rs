@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::commands::probe;
 use crate::commands::run::{self, Plan};
+use crate::commands::terminal::{Color, Meter, Paint};
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::{Config, Listener};
 use crate::output;
@@ -45,8 +46,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(error) => write!(f, "{error}"),
-            Self::Findings(1) => write!(f, "it would start, with one finding"),
-            Self::Findings(count) => write!(f, "it would start, with {count} findings"),
+            Self::Findings(1) => write!(f, "the relay would start, with one finding"),
+            Self::Findings(count) => write!(f, "the relay would start, with {count} findings"),
         }
     }
 }
@@ -59,7 +60,7 @@ impl std::error::Error for Error {}
 /// What would end the start, or that something was found.
 pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     let plan = run::plan(config).map_err(Error::Start)?;
-    let mut report = Report::default();
+    let mut report = Report::new(Paint::new(&io::stdout()));
     report.part(
         "listens on",
         config
@@ -96,11 +97,19 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
 /// What is printed, a part for each question.
 #[derive(Debug, Default)]
 struct Report {
+    paint: Paint,
     text: String,
     findings: usize,
 }
 
 impl Report {
+    fn new(paint: Paint) -> Self {
+        Self {
+            paint,
+            ..Self::default()
+        }
+    }
+
     fn part(&mut self, question: &str, answers: impl IntoIterator<Item = String>) {
         self.begin(question);
         for answer in answers {
@@ -109,7 +118,9 @@ impl Report {
     }
 
     fn begin(&mut self, question: &str) {
-        self.text.push_str(&format!("{question}:\n"));
+        let heading = format!("{question}:");
+        self.text.push_str(&self.paint.paint(Color::Bold, &heading));
+        self.text.push('\n');
     }
 
     /// A line, so far in; further lines of it stand below its beginning.
@@ -123,7 +134,14 @@ impl Report {
     /// A line that somebody should do something about.
     fn finding(&mut self, depth: usize, text: &str) {
         self.findings += 1;
-        self.line(depth, &format!("finding: {text}"));
+        let label = self.paint.paint(Color::Red, "finding:");
+        self.line(depth, &format!("{label} {text}"));
+    }
+
+    /// A line that may surprise somebody later.
+    fn warning(&mut self, depth: usize, text: &str) {
+        let label = self.paint.paint(Color::Yellow, "warning:");
+        self.line(depth, &format!("{label} {text}"));
     }
 }
 
@@ -135,10 +153,10 @@ fn listener(listener: &Listener, is_shared: bool) -> String {
         (None, optional) => match server::try_bind(address, is_shared) {
             Ok(()) => ", free".to_owned(),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                ", in use now, perhaps by a relay that runs".to_owned()
+                ", in use, perhaps by a running relay".to_owned()
             }
-            Err(_) if optional => ", which this system does not have".to_owned(),
-            Err(error) => format!(", not to be had by this user: {error}"),
+            Err(_) if optional => ", not supported by this system".to_owned(),
+            Err(error) => format!(", not available to this user: {error}"),
         },
     };
     format!("{scheme}://{address}{how}")
@@ -146,7 +164,7 @@ fn listener(listener: &Listener, is_shared: bool) -> String {
 
 fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
     if config.log_to_outputs {
-        report.line(1, "(and wecrelay's own log, to each of them)");
+        report.line(1, "(each also gets the relay's own log)");
     }
     let ways = plan.connectors.iter().zip(&plan.secrets);
     for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
@@ -164,7 +182,11 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
         if !probe {
             continue;
         }
-        let found = probe::probe(output, connector.as_ref(), secret);
+        let found = {
+            let mut meter = Meter::new();
+            meter.show(|| format!("probing {}", output.label));
+            probe::probe(output, connector.as_ref(), secret)
+        };
         for fact in found.facts {
             report.line(2, &fact);
         }
@@ -188,7 +210,7 @@ fn known(folder: &Path, subscription: Uuid) -> Option<sqlite::Known> {
     match sqlite::known(folder, subscription) {
         Ok(known) => known,
         Err(error) => {
-            log::warn!("--state {error}: what hosts have been sent is not known");
+            log::warn!("--state {error}: stored bookmarks are not known");
             None
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn describe(
         &format!("{:?}: {}", subscription.name, channels.join(", ")),
     );
     if subscription.name == SELF_REPORTS {
-        let why = "built in: hosts report on their forwarding; off with --no-self-reports";
+        let why = "built in: hosts report on their own forwarding; disable with --no-self-reports";
         report.line(2, why);
     }
     for line in access(&subscription.access) {
@@ -43,7 +43,7 @@ pub(super) fn describe(
     }
     let known = known(state, subscription.id());
     if let Some(line) = known.and_then(|known| history(&channels, &known)) {
-        report.line(2, &line);
+        report.warning(2, &line);
     }
 }
 
@@ -73,8 +73,8 @@ fn history(channels: &[String], known: &Known) -> Option<String> {
         hosts => format!("{hosts} hosts have bookmarks"),
     };
     Some(format!(
-        "warning: {hosts} of it, and none for {}: if that is new in the query, every host will \
-         send the whole history of it; a subscription of its own would begin at the present",
+        "{hosts} of it, and none for {}: if that channel is new in the query, every host \
+         sends its whole history; a separate subscription would begin at the present",
         added.join(", ")
     ))
 }
@@ -89,7 +89,7 @@ fn delivery(subscription: &Subscription) -> String {
         false => "from now on",
     };
     format!(
-        "{format}, {since}, within {}, a sign of life every {}",
+        "{format}, {since}, within {}, heartbeat every {}",
         time(subscription.max_time),
         time(subscription.heartbeat)
     )

@@ -35,10 +35,9 @@ pub(super) fn examine(config: &Config, now: SystemTime, report: &mut Report) {
         report.find(Finding {
             stops: true,
             what: format!("no --tls-cert is for {name}, only for {}", names.join(", ")),
-            why: "hosts compare the certificate with the name in their policy, and leave"
+            why: "hosts compare the certificate with the name in their policy, and disconnect"
                 .to_owned(),
-            remedy: "get one that has the name in its subject alternative names, or have hosts \
-                     use a name that it has"
+            remedy: "get one with the name among its subject alternative names, or have hosts use a name that it has"
                 .to_owned(),
             on_host: report.typed(&["Test-WSMan COLLECTOR -UseSSL"]),
             look: LOOK,
@@ -71,7 +70,8 @@ fn ours(leaf: &Facts, chain: &[Facts], now: SystemTime, report: &mut Report) {
                 "--tls-cert of {} is not for server authentication",
                 leaf.subject
             ),
-            why: "Windows takes none whose extended key usage lacks 1.3.6.1.5.5.7.3.1".to_owned(),
+            why: "Windows rejects a certificate whose extended key usage lacks 1.3.6.1.5.5.7.3.1"
+                .to_owned(),
             remedy: "get one for server authentication".to_owned(),
             on_host: report.typed(&["Test-WSMan COLLECTOR -UseSSL"]),
             look: LOOK,
@@ -88,10 +88,11 @@ fn theirs(authority: &Facts, now: SystemTime, report: &mut Report) {
     if !authority.is_authority {
         report.find(Finding {
             stops: true,
-            what: format!("--client-ca: {} is no authority", authority.subject),
+            what: format!("--client-ca: {} is not an authority", authority.subject),
             why: "its basic constraints lack CA, so nothing that it issued is valid".to_owned(),
             remedy:
-                "give the certificate of the authority that issued the hosts', not one of theirs"
+                "use the certificate of the authority that issued those of the hosts, not one of \
+                 theirs"
                     .to_owned(),
             on_host: report.typed(&["certutil -store My"]),
             look: LOOK,
@@ -117,7 +118,7 @@ fn dates(flag: &str, facts: &Facts, now: SystemTime, report: &mut Report) {
     report.find(Finding {
         stops,
         what: format!("{flag}: {} {what}", facts.subject),
-        why: "outside of these dates hosts do not get in".to_owned(),
+        why: "outside these dates no host can connect".to_owned(),
         remedy: "renew it and send SIGHUP, or set the clock".to_owned(),
         on_host: report.typed(&["w32tm /query /status"]),
         look: LOOK,

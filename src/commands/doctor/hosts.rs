@@ -32,7 +32,9 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     let at = saved.pulse.moment(now);
     if saved.pulse.is_gone(now) {
         let ago = age(now.since(at.now));
-        report.say(format_args!("the relay does not run; this is of {ago} ago"));
+        report.say(format_args!(
+            "the relay is not running; this is from {ago} ago"
+        ));
     }
     let hosts = saved.hosts.iter();
     let hosts: Vec<_> = hosts.filter(|host| is_meant(host, name)).collect();
@@ -47,7 +49,7 @@ fn own(config: &Config, report: &mut Report) -> Option<Saved> {
     match sqlite::read_hosts(&config.state) {
         Ok(None) => {
             report.say(format_args!(
-                "{folder} knows of none: no relay has run with it yet"
+                "{folder} has none: no relay has run with it yet"
             ));
             None
         }
@@ -70,7 +72,7 @@ fn shared(settings: &Settings, now: UnixSeconds, report: &mut Report) -> Option<
                 stops: true,
                 what: format!("--store: {error}"),
                 why: "no batch is acknowledged before its bookmark is stored there".to_owned(),
-                remedy: "mend that; relays that run go on by themselves".to_owned(),
+                remedy: "fix that; running relays resume by themselves".to_owned(),
                 ..Finding::default()
             });
             return None;
@@ -80,17 +82,17 @@ fn shared(settings: &Settings, now: UnixSeconds, report: &mut Report) -> Option<
         let (name, heard) = (plain(&relay.name), age(relay.age));
         match relay.life() {
             Life::Gone => report.find(Finding {
-                what: format!("relay {name} has gone: it wrote last {heard} ago"),
+                what: format!("relay {name} is gone: it last wrote {heard} ago"),
                 why: "it was killed, its machine is off, or it cannot reach the database"
                     .to_owned(),
                 remedy: format!(
-                    "see its machine and its log; if it is gone for good: wecrelay hosts --store \
+                    "check its machine and its log; if it is gone for good: wecrelay hosts --store \
                      URL --forget-relay {name}"
                 ),
                 ..Finding::default()
             }),
             life => report.say(format_args!(
-                "relay {name}: {}, wrote {heard} ago",
+                "relay {name}: {}, last wrote {heard} ago",
                 life.name()
             )),
         }
@@ -101,10 +103,11 @@ fn shared(settings: &Settings, now: UnixSeconds, report: &mut Report) -> Option<
 fn unreadable(error: &crate::store::Error) -> Finding {
     Finding {
         stops: false,
-        what: format!("what is known of hosts cannot be read: {error}"),
-        why: "the relay keeps it in its state folder, which only its user may read".to_owned(),
+        what: format!("stored hosts cannot be read: {error}"),
+        why: "the relay keeps them in its state folder, which only its user can read".to_owned(),
         remedy:
-            "name the relay's folder with --state, and run doctor as root or as the relay's user"
+            "name the relay's folder with --state, and run the command as root or as the relay's \
+             user"
                 .to_owned(),
         ..Finding::default()
     }
@@ -132,7 +135,7 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
     match (hosts, name) {
         ([], None) => "no host has connected yet".to_owned(),
         ([], Some(name)) => format!(
-            "{} has never asked for its subscriptions: see its policy and its network; type \
+            "{} has never asked for its subscriptions: check its policy and its network; run \
              there: wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text",
             plain(name)
         ),
@@ -240,10 +243,10 @@ fn title(cause: Cause<'_>) -> String {
         Cause::Clones(_) => "share their name with another host".to_owned(),
         Cause::Ended(end) => format!("ended a subscription{}", error(end.code)),
         Cause::Reported(it) => {
-            format!("reports trouble, event {}{}", it.event, error(it.code))
+            format!("report a problem, event {}{}", it.event, error(it.code))
         }
         Cause::Silent => "fetched subscriptions and has sent nothing".to_owned(),
-        Cause::Lost => "not heard from any more".to_owned(),
+        Cause::Lost => "no longer seen".to_owned(),
     }
 }
 

@@ -20,11 +20,10 @@ pub(super) fn clock(config: &Config, report: &mut Report) {
         Ok(false) if !config.keytabs.is_empty() => {
             let on_host = report.typed(&["w32tm /query /status"]);
             report.find(Finding {
-                what: "the clock is not synchronised".to_owned(),
-                why: "Kerberos takes no ticket with a difference of more than five minutes"
+                what: "the clock is not synchronized".to_owned(),
+                why: "Kerberos rejects tickets when clocks differ by more than five minutes"
                     .to_owned(),
-                remedy: "let systemd-timesyncd or chrony take the time from the domain's \
-                         servers: timedatectl set-ntp true"
+                remedy: "synchronize with the domain's servers by systemd-timesyncd or chrony: timedatectl set-ntp true"
                     .to_owned(),
                 on_host,
                 look: "System, source Security-Kerberos, event 4 or 5",
@@ -32,8 +31,8 @@ pub(super) fn clock(config: &Config, report: &mut Report) {
             });
         }
         Ok(false) => report.say(
-            "not synchronized, according to the kernel (a container or virtual machine may have its \
-             time from elsewhere); certificates have dates",
+            "not synchronized, according to the kernel (a container or virtual machine may get its \
+             time elsewhere); certificates depend on it",
         ),
         Err(error) => report.say(format_args!("the kernel does not report it: {error}")),
     }
@@ -46,7 +45,7 @@ pub(super) fn state(config: &Config, report: &mut Report) {
     }
     let limit = getrlimit(Resource::Nofile).maximum;
     report.say(format_args!(
-        "file descriptors that a process may have: {}; a connected host takes one or two",
+        "limit of file descriptors: {}; a connected host uses one or two",
         limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string())
     ));
 }
@@ -56,13 +55,13 @@ fn folder(folder: &Path, report: &mut Report) {
         Ok(found) if found.is_dir() => examine(folder, found.uid(), report),
         Ok(_) => report.find(Finding {
             stops: true,
-            what: format!("--state {} is no folder", folder.display()),
+            what: format!("--state {} is not a folder", folder.display()),
             why: "without bookmarks nothing can be acknowledged".to_owned(),
-            remedy: "give another one with --state".to_owned(),
+            remedy: "name another one with --state".to_owned(),
             ..Finding::default()
         }),
         Err(error) => report.say(format_args!(
-            "{}: {error}; the relay makes it when it starts",
+            "{}: {error}; the relay creates it at startup",
             folder.display()
         )),
     }
@@ -86,8 +85,8 @@ fn examine(folder: &Path, owner: u32, report: &mut Report) {
             ),
             why: "no batch is acknowledged before its bookmark is stored".to_owned(),
             remedy: format!(
-                "run the doctor as the relay's user; if it is that, chown -R USER {name} (owner \
-                 now is user id {owner})"
+                "run this command as the relay's user; if you did, chown -R USER {name} (its owner \
+                 is user id {owner})"
             ),
             ..Finding::default()
         });
@@ -100,13 +99,12 @@ fn examine(folder: &Path, owner: u32, report: &mut Report) {
                 report.find(Finding {
                     stops: free == 0,
                     what: format!("--state {name}: {free} MiB are free there"),
-                    why: "when that is full no bookmark can be stored, and hosts are held back"
-                        .to_owned(),
-                    remedy: "make room, or give another folder with --state".to_owned(),
+                    why: "when it is full no bookmark can be stored, and hosts get 503".to_owned(),
+                    remedy: "free some space, or name another folder with --state".to_owned(),
                     ..Finding::default()
                 });
             } else {
-                report.say(format_args!("{name}: can be written, {free} MiB are free"));
+                report.say(format_args!("{name}: writable, {free} MiB free"));
             }
         }
         Err(error) => report.say(format_args!("{name}: free space is not known: {error}")),

@@ -1,7 +1,7 @@
 //! `wecrelay doctor`: why no events come, looked for where that usually is.
 //!
 //! Each examination writes what it saw, and a `Finding` for what keeps events from
-//! coming or may do so soon, with its remedy and what to type on the Windows host.
+//! coming or may do so soon, with its remedy and what to run on the Windows host.
 
 mod certificates;
 mod hosts;
@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use crate::cli::DoctorOptions;
 use crate::commands::run;
+use crate::commands::terminal::{Color, Paint};
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::Config;
 use crate::windows::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
@@ -40,12 +41,12 @@ impl Failure for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Findings(1) => write!(f, "one finding stops events"),
-            Self::Findings(count) => write!(f, "{count} findings stop events"),
+            Self::Findings(1) => write!(f, "one finding keeps events from arriving"),
+            Self::Findings(count) => write!(f, "{count} findings keep events from arriving"),
             Self::Unknown(what) => write!(
                 f,
-                "--explain {what}: no event id of {FORWARDER_LOG} (100 to 107), error code \
-                 (decimal, or hexadecimal after 0x) or kind of refusal that is known here"
+                "--explain {what}: not a known event id of {FORWARDER_LOG} (100 to 107), error \
+                 code (decimal, or hexadecimal after 0x) or kind of refusal"
             ),
         }
     }
@@ -61,10 +62,19 @@ struct Finding {
     what: String,
     why: String,
     remedy: String,
-    /// What to type on the Windows host.
+    /// What to run on the Windows host.
     on_host: Vec<String>,
     /// Which log and event there show it.
     look: &'static str,
+}
+
+impl Finding {
+    fn color(&self) -> Color {
+        match self.stops {
+            true => Color::Red,
+            false => Color::Yellow,
+        }
+    }
 }
 
 /// What an examination writes to.
@@ -82,14 +92,15 @@ impl Report {
     }
 
     fn find(&mut self, finding: Finding) {
-        let number = self.findings.len() + 1;
-        let mut text = format!("FINDING {number}: {}\n", finding.what);
+        let number = format!("FINDING {}:", self.findings.len() + 1);
+        let number = Paint::new(&io::stdout()).paint(finding.color(), &number);
+        let mut text = format!("{number} {}\n", finding.what);
         text.push_str(&format!(
             "  why: {}\n  do: {}\n",
             finding.why, finding.remedy
         ));
         for line in &finding.on_host {
-            text.push_str(&format!("  type on the Windows host: {line}\n"));
+            text.push_str(&format!("  run on the Windows host: {line}\n"));
         }
         if !finding.look.is_empty() {
             text.push_str(&format!("  look at: {}\n", finding.look));
@@ -108,7 +119,10 @@ impl Report {
 }
 
 fn heading(text: &str) {
-    drop(writeln!(io::stdout(), "{text}:"));
+    let mut stdout = io::stdout();
+    let heading = format!("{text}:");
+    let heading = Paint::new(&stdout).paint(Color::Bold, &heading);
+    drop(writeln!(stdout, "{heading}"));
 }
 
 /// Explains an event id, an error code or a kind of refusal.
@@ -155,7 +169,7 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
         Err(error) => report.find(Finding {
             stops: true,
             what: format!("the relay does not start: {error}"),
-            why: "flags and files are all read before anything listens".to_owned(),
+            why: "all flags and files are read before the relay listens".to_owned(),
             remedy: "correct that file or flag; verify it with wecrelay check".to_owned(),
             ..Finding::default()
         }),
@@ -189,7 +203,9 @@ fn end(report: &Report) -> Result<(), Error> {
         count => text.push_str(&format!("{count} findings")),
     }
     if !report.findings.is_empty() {
-        text.push_str(&format!(", {stopping} of them stopping events:\n"));
+        text.push_str(&format!(
+            ", {stopping} of which keep events from arriving:\n"
+        ));
         for (finding, number) in report.findings.iter().zip(1..) {
             text.push_str(&format!("  {number}. {}\n", finding.what));
         }
@@ -198,8 +214,7 @@ fn end(report: &Report) -> Result<(), Error> {
         text.push_str(&format!(
             "If a host sends nothing all the same, look there at {FORWARDER_LOG}\n({FORWARDER_PATH}):\n\
              \x20 wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text\n\
-             100 and 104 are good signs; wecrelay doctor --explain NUMBER says what another \
-             event id or an error code means.\n"
+             100 and 104 mean success; wecrelay doctor --explain NUMBER explains other event ids and error codes.\n"
         ));
     }
     drop(io::stdout().write_all(text.as_bytes()));
@@ -233,7 +248,7 @@ mod tests {
         assert!(wanted.is_some());
         assert_eq!(find("2150858980"), wanted);
         assert_eq!(find("-2144108316"), wanted);
-        assert!(find("105").unwrap().meaning.contains("cannot speak"));
+        assert!(find("105").unwrap().meaning.contains("cannot communicate"));
         assert!(find("authentication").is_some());
         assert!(find("99").is_none() && find("x").is_none());
     }

@@ -14,7 +14,7 @@ const LOOK: &str =
 pub(super) fn examine(config: &Config, host: Option<&str>, report: &mut Report) {
     match &config.hostname {
         None => report
-            .say("no --hostname: hosts use the name in their policy; give it to have it looked at"),
+            .say("no --hostname: hosts use the name in their policy; with --hostname that name is checked too"),
         Some(name) => {
             own_name(name, report);
             if name.parse::<IpAddr>().is_err() && !config.keytabs.is_empty() {
@@ -36,10 +36,9 @@ fn own_name(name: &str, report: &mut Report) {
             report.find(Finding {
                 stops: true,
                 what: format!("--hostname {name} has no address: {error}"),
-                why: "hosts push to that name; what has no address here has none there, unless \
-                      they ask another DNS"
+                why: "hosts push to that name, and cannot resolve it either, unless they use another DNS server"
                     .to_owned(),
-                remedy: "make an A or AAAA record for it, or give the name that there is"
+                remedy: "create an A or AAAA record for it, or use a name that exists"
                     .to_owned(),
                 on_host,
                 look: LOOK,
@@ -51,16 +50,19 @@ fn own_name(name: &str, report: &mut Report) {
         let reverse = ask::name_of(address);
         let back = match &reverse {
             Some(found) if found.eq_ignore_ascii_case(bare) => "and back".to_owned(),
-            Some(found) => format!("which DNS calls {found} (Windows does not mind)"),
-            None => "with no name found for it (Windows does not mind)".to_owned(),
+            Some(found) => format!("whose reverse name is {found} (which Windows ignores)"),
+            None => "without a reverse name (which Windows ignores)".to_owned(),
         };
         report.say(format_args!("{name} is {address}, {back}"));
         if !ask::is_own(address) {
             let on_host = report.typed(&["nslookup COLLECTOR"]);
             report.find(Finding {
-                what: format!("--hostname {name} is {address}, which is not of this machine"),
-                why: "that is right behind a load balancer or NAT only".to_owned(),
-                remedy: "else mend the DNS record, or /etc/hosts here".to_owned(),
+                what: format!(
+                    "--hostname {name} is {address}, which is not an address of this machine"
+                ),
+                why: "that is correct only behind a load balancer or NAT".to_owned(),
+                remedy: "otherwise correct the DNS record, or /etc/hosts on this machine"
+                    .to_owned(),
                 on_host,
                 look: LOOK,
                 ..Finding::default()
@@ -91,7 +93,7 @@ fn service(config: &Config, name: &str, report: &mut Report) {
             remedy: format!(
                 "setspn -S {wanted} ACCOUNT, and export its key: ktpass /princ {wanted}@REALM \
                  /mapuser ACCOUNT /crypto AES256-SHA1 /ptype KRB5_NT_PRINCIPAL /pass * /out \
-                 FILE; or give the name that the keytab is for"
+                 FILE; or use the name that the keytab is for"
             ),
             on_host,
             look: "event 105 (code 5 or 53) of Microsoft-Windows-Forwarding/Operational",
@@ -112,9 +114,8 @@ fn service(config: &Config, name: &str, report: &mut Report) {
             what: format!(
                 "the keytab has only RC4 keys of {wanted}, and --kerberos-rc4 is not given"
             ),
-            why: "tickets under them are refused".to_owned(),
-            remedy: "let the account do AES (msDS-SupportedEncryptionTypes 24), set its password \
-                     anew, and export the AES keys"
+            why: "tickets encrypted with them are rejected".to_owned(),
+            remedy: "enable AES for the account (msDS-SupportedEncryptionTypes 24), set a new password, and export the AES keys"
                 .to_owned(),
             on_host,
             look: "event 105 (code 5) of Microsoft-Windows-Forwarding/Operational",
@@ -128,7 +129,8 @@ fn other_host(config: &Config, host: &str, report: &mut Report) {
         Ok(addresses) => addresses,
         Err(error) => {
             report.say(format_args!(
-                "{host} has no address: {error}; it need not have one, as it is the host that connects"
+                "{host} has no address: {error}; it does not need one, since it is the host that \
+                 connects"
             ));
             return;
         }
@@ -147,7 +149,7 @@ fn other_host(config: &Config, host: &str, report: &mut Report) {
         report.find(Finding {
             stops: true,
             what: format!("{host} ({}) is in no --anonymous network", shown.join(", ")),
-            why: "no other way of getting in is enabled".to_owned(),
+            why: "no other authentication method is enabled".to_owned(),
             remedy: "add its network to --anonymous, or enable --keytab, --client-ca or --users"
                 .to_owned(),
             look: "event 105 (code 5) of Microsoft-Windows-Forwarding/Operational",

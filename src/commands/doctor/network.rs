@@ -31,11 +31,9 @@ fn running(config: &Config, url: &str, answer: &ask::Answer, report: &mut Report
     let kerberos = methods.iter().any(|method| method == "Kerberos");
     if kerberos == config.keytabs.is_empty() {
         report.find(Finding {
-            what: format!(
-                "the relay at {url} runs with other flags than these: it offers {offers}"
-            ),
-            why: "--keytab, and so Kerberos, is given to one of them only".to_owned(),
-            remedy: "restart it, or give the doctor the relay's flags (--config)".to_owned(),
+            what: format!("the relay at {url} runs with different flags: it offers {offers}"),
+            why: "only one of them has --keytab, and so Kerberos".to_owned(),
+            remedy: "restart it, or run this command with the relay's flags (--config)".to_owned(),
             ..Finding::default()
         });
     }
@@ -44,7 +42,7 @@ fn running(config: &Config, url: &str, answer: &ask::Answer, report: &mut Report
 fn another(url: &str, listener: &Listener, report: &mut Report) {
     report.find(Finding {
         stops: true,
-        what: format!("what answers at {url} is no wecrelay"),
+        what: format!("what answers at {url} is not wecrelay"),
         why: "hosts get their answers from another program".to_owned(),
         remedy: format!(
             "find it with ss -ltnp 'sport = :{}', and stop it or listen elsewhere",
@@ -61,8 +59,8 @@ fn silent(url: &str, listener: &Listener, error: &std::io::Error, report: &mut R
     report.find(Finding {
         stops: true,
         what: format!("no relay answers at {url}: {error}"),
-        why: "it does not run, or not with these flags".to_owned(),
-        remedy: "start it (systemctl status wecrelay) and see its log".to_owned(),
+        why: "it is not running, or not with these flags".to_owned(),
+        remedy: "start it (systemctl status wecrelay) and check its log".to_owned(),
         on_host: report.typed(&[&test]),
         look: LOOK,
     });
@@ -70,7 +68,7 @@ fn silent(url: &str, listener: &Listener, error: &std::io::Error, report: &mut R
 
 pub(super) fn outputs(plan: Option<&Plan>, report: &mut Report) {
     let Some(plan) = plan else {
-        report.say("not tried, as the relay does not start");
+        report.say("not tried, since the relay would not start");
         return;
     };
     let ways = plan.connectors.iter().zip(&plan.secrets);
@@ -85,12 +83,13 @@ pub(super) fn outputs(plan: Option<&Plan>, report: &mut Report) {
                 stops: output.required,
                 what: format!("--output {}: {failure}", output.label),
                 why: match output.required {
-                    true => "no batch is acknowledged before this output has it; hosts get 503",
-                    false => "what it cannot take is dropped",
+                    true => {
+                        "no batch is acknowledged until this output has delivered it; hosts get 503"
+                    }
+                    false => "what it cannot accept is dropped",
                 }
                 .to_owned(),
-                remedy: "mend the receiver or what is between; the hosts keep their events"
-                    .to_owned(),
+                remedy: "fix the receiver or the network; hosts keep their events".to_owned(),
                 on_host: Vec::new(),
                 look: "event 105 (code 2150859026, HTTP 503) of \
                        Microsoft-Windows-Forwarding/Operational",

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::database;
+use super::terminal::{Meter, Paint};
 use super::words::{count, plain};
 use crate::base::clock::UnixSeconds;
 use crate::cli::HostsOptions;
@@ -66,8 +67,8 @@ impl fmt::Display for Error {
         match self {
             Self::NoState(folder) => write!(
                 f,
-                "{} holds no hosts: no relay of this version has run with it; name the relay's \
-                 folder with --state, or their database with --store",
+                "{} has no hosts: no relay of this version has run with it; name the relay's \
+                 folder with --state, or the relays' database with --store",
                 folder.display()
             ),
             Self::Age(text) => write!(
@@ -77,8 +78,8 @@ impl fmt::Display for Error {
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Url(error) => write!(f, "--store: {error}"),
             Self::Database(error) => write!(f, "--store: {error}"),
-            Self::NoRelay(name) => write!(f, "--forget-relay {name}: there is none of that name"),
-            Self::Running(name) => write!(f, "--forget-relay {name}: it runs; stop it before"),
+            Self::NoRelay(name) => write!(f, "--forget-relay {name}: no relay has that name"),
+            Self::Running(name) => write!(f, "--forget-relay {name}: it is running; stop it first"),
             Self::Print(error) => write!(f, "cannot print: {error}"),
         }
     }
@@ -129,6 +130,8 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     }
     let mut saved = match &options.store {
         Some(url) => {
+            let mut meter = Meter::new();
+            meter.show(|| "reading the database".to_owned());
             let saved = open(url)?.gather(now);
             saved.map_err(|error| Error::Database(database::Error::Postgres(error)))?
         }
@@ -154,7 +157,10 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let mut out = BufWriter::new(io::stdout().lock());
     let printed = match options.json {
         true => print_json(&mut out, &saved, &views, now),
-        false => text::print(&mut out, &saved, &views, now),
+        false => {
+            let paint = Paint::new(&io::stdout());
+            text::print(&mut out, paint, &saved, &views, now)
+        }
     };
     match printed.and_then(|()| out.flush()) {
         // Such as "| head".

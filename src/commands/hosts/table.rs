@@ -1,8 +1,14 @@
 //! Columns under each other.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// Rows of cells; numbers stand at the right.
+use crate::commands::terminal::{Color, Paint};
+
+/// The column with the state, in each table.
+const STATE: usize = 1;
+
+/// Rows of cells, the first one with the headings; numbers stand at the right.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     widths: Vec<usize>,
@@ -18,8 +24,13 @@ impl Table {
         self.rows.push(cells);
     }
 
-    pub(super) fn print(&self, out: &mut impl Write, numbers: &[usize]) -> io::Result<()> {
-        for row in &self.rows {
+    pub(super) fn print(
+        &self,
+        out: &mut impl Write,
+        paint: Paint,
+        numbers: &[usize],
+    ) -> io::Result<()> {
+        for (number, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for (index, (cell, &width)) in row.iter().zip(&self.widths).enumerate() {
                 let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
@@ -27,10 +38,33 @@ impl Table {
                     true => (padding.as_str(), ""),
                     false => ("", padding.as_str()),
                 };
-                line.extend([before, cell, after, "  "]);
+                let cell = painted(paint, (number, index), cell);
+                line.extend([before, &cell, after, "  "]);
             }
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+/// Colors do not count in widths, so that they are added last.
+fn painted(paint: Paint, (row, column): (usize, usize), cell: &str) -> Cow<'_, str> {
+    match (row, column) {
+        (0, _) => paint.paint(Color::Bold, cell),
+        (_, STATE) => match state_color(cell) {
+            Some(color) => paint.paint(color, cell),
+            None => Cow::Borrowed(cell),
+        },
+        _ => Cow::Borrowed(cell),
+    }
+}
+
+/// Of hosts and of relays.
+pub(super) fn state_color(state: &str) -> Option<Color> {
+    match state {
+        "active" | "alive" | "running" => Some(Color::Green),
+        "late" | "silent" | "stopped" => Some(Color::Yellow),
+        "lost" | "refused" | "gone" => Some(Color::Red),
+        _ => None,
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::table::Table;
+use super::table::{Table, state_color};
 use super::{View, counts, latest};
 use crate::base::clock::UnixSeconds;
+use crate::commands::terminal::{Color, Paint};
 use crate::commands::words::{age, count, plain};
 use crate::hosts::{Followed, Moment, Saved};
 
@@ -18,26 +19,27 @@ const NUMBERS: [usize; 5] = [3, 4, 5, 6, 7];
 
 pub(super) fn print(
     out: &mut impl Write,
+    paint: Paint,
     saved: &Saved,
     hosts: &[View<'_>],
     now: UnixSeconds,
 ) -> io::Result<()> {
     let pulse = saved.pulse;
     let at = pulse.moment(now);
-    print_relays(out, saved)?;
+    print_relays(out, paint, saved)?;
     if pulse.is_gone(now) {
         let ago = age(now.since(pulse.written));
         writeln!(
             out,
-            "{} not run; this is how it was {ago} ago.\n",
+            "{} not running; this is the state of {ago} ago.\n",
             match saved.relays.len() {
                 0 | 1 => "The relay does",
                 _ => "The relays do",
             }
         )?;
     }
-    print_hosts(out, (hosts, at), !saved.relays.is_empty())?;
-    print_reasons(out, hosts)?;
+    print_hosts(out, paint, (hosts, at), !saved.relays.is_empty())?;
+    print_reasons(out, paint, hosts)?;
     print_gaps(out, hosts, at)?;
     print_refusals(out, saved, at)?;
     let states = counts(hosts).filter(|(_, count)| *count > 0);
@@ -51,22 +53,23 @@ pub(super) fn print(
 }
 
 /// Those that share a database.
-fn print_relays(out: &mut impl Write, saved: &Saved) -> io::Result<()> {
+fn print_relays(out: &mut impl Write, paint: Paint, saved: &Saved) -> io::Result<()> {
     if saved.relays.is_empty() {
         return Ok(());
     }
     let mut table = Table::default();
-    table.push(["RELAY", "STATE", "HEARD OF"].map(str::to_owned).to_vec());
+    table.push(["RELAY", "STATE", "LAST SEEN"].map(str::to_owned).to_vec());
     for relay in &saved.relays {
         let life = relay.life().name().to_owned();
         table.push(vec![plain(&relay.name), life, age(relay.age)]);
     }
-    table.print(out, &[2])?;
+    table.print(out, paint, &[2])?;
     writeln!(out)
 }
 
 fn print_hosts(
     out: &mut impl Write,
+    paint: Paint,
     (hosts, at): (&[View<'_>], Moment),
     has_relays: bool,
 ) -> io::Result<()> {
@@ -100,7 +103,7 @@ fn print_hosts(
         }
         view.host.subscriptions.iter().for_each(|it| push(Some(it)));
     }
-    table.print(out, &NUMBERS)?;
+    table.print(out, paint, &NUMBERS)?;
     writeln!(out)
 }
 
@@ -129,7 +132,7 @@ fn row(view: &View<'_>, followed: Option<&Followed>, at: Moment) -> Vec<String> 
 }
 
 /// The same reason of many hosts is said once.
-fn print_reasons(out: &mut impl Write, hosts: &[View<'_>]) -> io::Result<()> {
+fn print_reasons(out: &mut impl Write, paint: Paint, hosts: &[View<'_>]) -> io::Result<()> {
     let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for view in hosts {
         if let Some(why) = &view.why {
@@ -143,6 +146,7 @@ fn print_reasons(out: &mut impl Write, hosts: &[View<'_>]) -> io::Result<()> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let state = paint.paint(state_color(state).unwrap_or(Color::Bold), state);
         writeln!(out, "{state}: {}{more}\n  {}", first.join(", "), plain(why))?;
     }
     match reasons.is_empty() {
@@ -162,8 +166,7 @@ fn print_gaps(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Resul
     }
     writeln!(
         out,
-        "Record ids that did not come (overwritten on the host before it could send them, or \
-         filtered there):"
+        "Missing record ids (overwritten on the host before it could send them, or filtered there):"
     )?;
     for (host, gaps) in gaps.iter().take(LINES) {
         writeln!(
@@ -186,7 +189,7 @@ fn print_refusals(out: &mut impl Write, saved: &Saved, at: Moment) -> io::Result
     if refusals.is_empty() {
         return Ok(());
     }
-    writeln!(out, "Refused requests, the last ones first:")?;
+    writeln!(out, "Rejected requests, latest first:")?;
     for refusal in refusals.iter().take(LINES) {
         let method = refusal.method.as_deref();
         let method = method.map_or_else(String::new, |method| format!(", {method}"));

@@ -62,7 +62,7 @@ impl Answers {
                 let found = KINDS.into_iter().find(|kind| name(*kind) == answer);
                 found.ok_or_else(|| {
                     Error::Answer(format!(
-                        "{answer:?} is none of domain, certificate and workgroup"
+                        "{answer:?} is not one of domain, certificate and workgroup"
                     ))
                 })?
             }

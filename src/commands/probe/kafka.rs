@@ -79,7 +79,7 @@ fn ask(
                         .version(Api::Produce)
                         .map_err(|e| e.to_string())?;
                     if connection.version(Api::InitProducerId).is_err() {
-                        facts.push("it knows no idempotent producers".to_owned());
+                        facts.push("it does not support idempotent producers".to_owned());
                     }
                     let asked = connection.ask_metadata(now(), &topic.topic);
                     asked.map_err(|error| error.to_string())?;
@@ -105,14 +105,16 @@ fn exchange(
     let count = match line.read(&mut buffer) {
         Ok(0) => {
             return Err(
-                "the broker closed the connection instead of answering: does this listener want \
+                "the broker closed the connection instead of answering: does this listener require \
                  TLS (kafka+tls), or SASL (?login=)?"
                     .to_owned(),
             );
         }
         Ok(count) => count,
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            return Err("no answer in Kafka: is this port a broker's, and without TLS?".to_owned());
+            return Err(
+                "not a Kafka answer: is this the port of a broker, and without TLS?".to_owned(),
+            );
         }
         Err(error) => return Err(error.to_string()),
     };

@@ -85,7 +85,7 @@ fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> 
                 false => UnixDatagram::unbound().and_then(|socket| socket.connect(path)),
             };
             connected.map_err(|error| {
-                format!("{error}: does the syslog server run, and make this socket?")
+                format!("{error}: is the syslog server running, and does it create this socket?")
             })?;
             facts.push("somebody listens".to_owned());
             Ok(())
@@ -127,7 +127,8 @@ fn try_each(
         };
         let Err(why) = reach(way, facts) else {
             let others = dial.reasons();
-            facts.extend(others.map(|others| format!("passed over for this address: {others}")));
+            facts
+                .extend(others.map(|others| format!("skipped in favor of this address: {others}")));
             return Ok(());
         };
         if !dial.handle_failed(&why) {
@@ -174,7 +175,7 @@ fn resolve(
 ) -> Result<Vec<SocketAddr>, String> {
     let begun = Instant::now();
     let found = resolver::lookup_within(host, port, time)
-        .map_err(|error| format!("{host} has no address: {error}; see DNS and /etc/hosts"))?;
+        .map_err(|error| format!("{host} has no address: {error}; check DNS and /etc/hosts"))?;
     let addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();
     if addresses != [host] {
         facts.push(format!(
@@ -207,12 +208,10 @@ fn connect(way: Way, facts: &mut Vec<String>) -> Result<TcpStream, String> {
 fn unreachable(error: &io::Error) -> String {
     let remedy = match error.kind() {
         ErrorKind::ConnectionRefused => {
-            "nothing listens there: does the syslog server run, and on this port?"
+            "nothing listens there: is the syslog server running, and on this port?"
         }
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            "no answer: a firewall between, or a wrong address"
-        }
-        _ => "see the network between",
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer: check the address and firewalls",
+        _ => "check the network",
     };
     format!("{error}: {remedy}")
 }
@@ -247,7 +246,7 @@ fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), String> {
             facts.push("it waits for messages".to_owned());
             Ok(())
         }
-        Some(other) => Err(format!("no syslog over TCP: {other}")),
+        Some(other) => Err(format!("not syslog over TCP: {other}")),
     }
 }
 
@@ -276,7 +275,7 @@ fn secure(
                 progress = handshake.resume(Instant::now()).map_err(text)?;
             }
             Progress::Pending(_) => {
-                return Err("no answer to the TLS handshake: is this port one for TLS?".to_owned());
+                return Err("no answer to the TLS handshake: is this port for TLS?".to_owned());
             }
         }
     }
@@ -302,7 +301,7 @@ impl Line {
         match said {
             Ok(0) => Err(
                 "the receiver closes the connection after the TLS handshake; \
-                          it may not accept our certificate (?cert=, ?key=)"
+                          it may not accept this relay's certificate (?cert=, ?key=)"
                     .to_owned(),
             ),
             Ok(_) => Ok(()),
@@ -337,8 +336,8 @@ fn greet(mut line: Line, facts: &mut Vec<String>) -> Result<(), String> {
         let count = match line.read(&mut buffer) {
             Ok(0) => {
                 return Err(
-                    "the receiver closed the connection instead of answering: is this \
-                            port RELP (imrelp), and does it accept our certificate?"
+                    "the receiver closed the connection instead of answering: is this port RELP \
+                     (imrelp), and does it accept this relay's certificate?"
                         .to_owned(),
                 );
             }
@@ -400,8 +399,8 @@ fn file(path: &Path, facts: &mut Vec<String>) -> Result<(), String> {
                 .filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or_else(|| Path::new("."));
             rustix::fs::access(folder, rustix::fs::Access::WRITE_OK)
-                .map_err(|error| format!("no file can be made in {}: {error}", folder.display()))?;
-            facts.push("is not there yet, and can be made".to_owned());
+                .map_err(|error| format!("cannot create files in {}: {error}", folder.display()))?;
+            facts.push("does not exist yet, and can be created".to_owned());
             Ok(())
         }
         Err(error) => Err(error.to_string()),

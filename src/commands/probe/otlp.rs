@@ -32,16 +32,16 @@ pub(super) fn export(
     match judge(&answer, 0, SystemTime::now()) {
         Verdict::Accepted(remark) => {
             facts.push(format!(
-                "OTLP: HTTP {} to an export without a record ({})",
+                "OTLP: HTTP {} in answer to an empty export ({})",
                 answer.status,
                 took(begun)
             ));
             facts.extend(remark.map(|remark| format!("it says: {remark}")));
             Ok(())
         }
-        Verdict::Busy(why, None) => Err(format!("{why}; it takes nothing now")),
+        Verdict::Busy(why, None) => Err(format!("{why}; it accepts nothing now")),
         Verdict::Busy(why, Some(time)) => Err(format!(
-            "{why}; it takes nothing now, and asks to be left alone for {} s",
+            "{why}; it accepts nothing now, and asks to retry in {} s",
             time.as_secs()
         )),
         Verdict::Refused(why) | Verdict::Failed(why) => Err(why),
@@ -56,7 +56,7 @@ fn answer(line: &mut Line) -> Result<Answer, String> {
             Ok(0) => {
                 return decoder.handle_end().ok_or_else(|| {
                     "the receiver closed the connection instead of answering: is this port OTLP \
-                     over HTTP (4318), and does it accept our certificate?"
+                     over HTTP (4318), and does it accept this relay's certificate?"
                         .to_owned()
                 });
             }

@@ -32,15 +32,11 @@ pub(super) enum Speaks {
 impl fmt::Display for Speaks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Waits => {
-                "what listens there waits for messages, as syslog over TCP does: write tcp://"
-            }
-            Self::Relp => "what listens there speaks RELP (rsyslog's imrelp): write relp://",
-            Self::Tls => "what listens there speaks TLS: write tls://, or relp+tls:// for RELP",
-            Self::Http => "what listens there is a web server (HTTP): it is another port",
-            Self::Closes => {
-                "what listens there closes the connection: it may not let this address in"
-            }
+            Self::Waits => "the receiver waits for messages, as syslog over TCP does: use tcp://",
+            Self::Relp => "the receiver speaks RELP (rsyslog's imrelp): use relp://",
+            Self::Tls => "the receiver speaks TLS: use tls://, or relp+tls:// for RELP",
+            Self::Http => "the receiver is a web server (HTTP): check the port",
+            Self::Closes => "the receiver closes the connection: it may not allow this address",
         })
     }
 }

@@ -58,7 +58,7 @@ fn the_next_address_is_tried_where_one_does_not_speak_as_it_should() {
     assert_eq!(times, [Duration::from_secs(3); 2]);
     let last = found.facts.last().unwrap();
     assert!(
-        last.starts_with(&format!("passed over for this address: {other}: ")),
+        last.starts_with(&format!("skipped in favor of this address: {other}: ")),
         "{last}"
     );
     assert!(last.contains("a web server (HTTP)"), "{last}");
@@ -76,7 +76,7 @@ fn an_address_that_refuses_or_is_silent_is_passed_over_in_time() {
     let (found, _) = probed("relp://log.example", &[gone, silent, good]);
     assert_eq!(found.failure, None, "{found:?}");
     let last = found.facts.last().unwrap();
-    for expected in ["nothing listens there", "no answer in RELP", "write tcp://"] {
+    for expected in ["nothing listens there", "no answer in RELP", "use tcp://"] {
         assert!(last.contains(expected), "{expected}: {last}");
     }
 }
@@ -93,7 +93,7 @@ fn where_no_address_is_good_each_is_told() {
     let gone = format!("{gone}: Connection refused");
     assert!(failure.contains(&gone), "{failure}");
     assert!(
-        failure.contains(&format!("{other}: no syslog over TCP: ")),
+        failure.contains(&format!("{other}: not syslog over TCP: ")),
         "{failure}"
     );
     // The only address has the time that the relay gives it.

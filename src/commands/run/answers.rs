@@ -51,8 +51,8 @@ pub(super) fn warn_of_too_large(survey: &Survey) {
 #[must_use]
 pub fn too_large(octets: usize) -> String {
     format!(
-        "takes {} kB of an answer, and a host takes {} kB (MaxEnvelopeSizekb of its WinRM): hosts \
-         will not be offered it; split its query into several subscriptions",
+        "takes {} kB of an answer, and a host accepts {} kB (MaxEnvelopeSizekb of WinRM): it is \
+         not offered to hosts; split its query into several subscriptions",
         octets.div_ceil(1000),
         MAX_ENVELOPE_SIZE / 1000
     )

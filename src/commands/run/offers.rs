@@ -70,8 +70,8 @@ pub(super) fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
         .collect();
     if !methods.is_empty() && !names.is_empty() {
         log::warn!(
-            "AllowedSourceDomainComputers of {names:?} binds accounts of a domain only: hosts \
-             that come by {} get them too",
+            "AllowedSourceDomainComputers of {names:?} applies to domain accounts only: hosts that \
+             authenticate by {} get them too",
             methods.join(" or "),
         );
     }
@@ -96,8 +96,8 @@ pub(super) fn warn_of_added(
         let added: Vec<_> = channels.iter().filter(|c| !known.contains(c)).collect();
         if !added.is_empty() {
             log::warn!(
-                "subscription {name:?} now asks for {added:?}: every host will send the whole \
-                 history of that; a subscription of its own for it would begin at the present"
+                "subscription {name:?} now selects from {added:?}: every host sends its whole \
+                 history; a separate subscription would begin at the present"
             );
         }
     }

@@ -1,5 +1,6 @@
 //! One host that delivers to one subscription, a batch at a time.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use super::Error;
 use super::events::{Bookmarks, Supply};
 use super::host::{Connection, Host};
+use crate::commands::terminal::{Color, Paint, note};
 use crate::commands::words::plain;
 use crate::protocol::wsman;
 use crate::protocol::wsman::source::Offered;
@@ -84,7 +86,8 @@ impl Delivery {
             match attempt(self) {
                 Err(error) if tries < TRIES => {
                     let error = plain(&error.to_string());
-                    eprintln!("{}: {error}; trying again", self.host.machine);
+                    let retrying = Paint::new(&io::stderr()).paint(Color::Yellow, "retrying");
+                    note(&format!("{}: {error}; {retrying}", self.host.machine));
                     self.connection = None;
                     thread::sleep(PAUSE);
                 }

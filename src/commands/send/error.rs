@@ -70,7 +70,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, error) => write!(f, "--events {}: {error}", path.display()),
-            Self::NoEvents(path) => write!(f, "--events {}: no <Event> in it", path.display()),
+            Self::NoEvents(path) => write!(f, "--events {}: contains no <Event>", path.display()),
             Self::Account(reason) => write!(f, "--user: {reason}"),
             Self::PasswordFile(path, error) => {
                 write!(f, "--password-file {}: {error}", path.display())
@@ -80,27 +80,28 @@ impl fmt::Display for Error {
             Self::Connection(to, error) => write!(f, "{to}: {error}"),
             Self::Elsewhere(to, error) => write!(
                 f,
-                "{to}: {error}; the subscription that we were given leads there, by `hostname` in the \
-                 collector's settings (--hostname): hosts must reach it by that name, and so must this \
-                 machine (DNS or /etc/hosts)"
+                "{to}: {error}; the subscription names this address, from `hostname` in the \
+                 collector's configuration (--hostname): hosts must reach it by that name, and so \
+                 must this machine (DNS or /etc/hosts)"
             ),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Handshake(to, why) => write!(f, "{to}: {why}"),
             Self::NotHttps => write!(
                 f,
-                "--cert, --pfx and --ca are for https: give an address with https:// and the port 5986"
+                "--cert, --pfx and --ca are for https: use an address with https:// and port 5986"
             ),
             Self::Answer(error) => write!(f, "the collector's answer: {error}"),
             Self::Status(what, 403) => write!(
                 f,
-                "{what} was answered with 403, we are not let in: where the collector takes certificates \
-                 only, give one with --cert and --key, or --pfx; else see its log"
+                "{what} was answered with 403, access denied: if the collector accepts \
+                 certificates only, give one with --cert and --key, or --pfx; otherwise check its \
+                 log"
             ),
             Self::Status(what, status) => write!(f, "{what} was answered with {status}"),
             Self::NoProgress => {
                 write!(
                     f,
-                    "the collector announces more subscriptions and sends none"
+                    "the collector announced more subscriptions and sent none"
                 )
             }
             Self::NoSubscription(None, _) => write!(f, "the collector offers no subscription"),

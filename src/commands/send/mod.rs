@@ -14,13 +14,16 @@ mod error;
 mod events;
 mod host;
 
-use std::sync::Arc;
+use std::io;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::SendOptions;
 use crate::client::Endpoint;
+use crate::commands::terminal::{Color, Meter, Paint, note};
 use crate::commands::words::plain;
 use crate::protocol::wsman::source::Offered;
 use crate::tls::Dialer;
@@ -48,7 +51,7 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
             dialer: dialer(options)?,
             sldc: options.sldc,
         },
-        progress: Progress::new(),
+        progress: Progress::new(options.count.map(NonZeroU64::get)),
     };
     let hosts = usize::try_from(options.hosts.get()).unwrap_or(usize::MAX);
     let ended = load.play(hosts);
@@ -139,7 +142,9 @@ impl Load<'_> {
         let chosen = choose(offered, options.subscription.as_deref())?;
         if is_first && options.sldc && !chosen.compression {
             let name = plain(&chosen.name);
-            eprintln!("{name}: asks for no SLDC, so bodies stay plain");
+            note(&format!(
+                "{name}: does not ask for SLDC, so bodies are not compressed"
+            ));
         }
         Delivery::begin(host, chosen, supply, options.batch.get())
     }
@@ -156,7 +161,11 @@ impl Load<'_> {
         let names: Vec<_> = offered.iter().map(|o| o.name.as_str()).collect();
         let count = counted(offered.len(), "subscription");
         let names = names.join(", ");
-        eprintln!("{}: {count} offered: {}", self.options.url, plain(&names));
+        note(&format!(
+            "{}: {count} offered: {}",
+            self.options.url,
+            plain(&names)
+        ));
     }
 
     /// Waits as long as `--rate` wants, with the heartbeats that fall due.
@@ -190,14 +199,19 @@ fn machine_name(name: &str, number: usize, hosts: u32) -> String {
 
 /// What was acknowledged so far, by all hosts.
 struct Progress {
+    /// The number of `--count`.
+    goal: Option<u64>,
+    meter: Mutex<Option<Meter>>,
     began: Instant,
     events: AtomicU64,
     batches: AtomicU64,
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(goal: Option<u64>) -> Self {
         Self {
+            goal,
+            meter: Mutex::new(Some(Meter::new())),
             began: Instant::now(),
             events: AtomicU64::new(0),
             batches: AtomicU64::new(0),
@@ -205,8 +219,17 @@ impl Progress {
     }
 
     fn note(&self, events: u64) {
-        self.events.fetch_add(events, Ordering::Relaxed);
+        let events = events + self.events.fetch_add(events, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
+        // A thread that finds another one there does not wait for it.
+        if let Ok(mut meter) = self.meter.try_lock()
+            && let Some(meter) = &mut *meter
+        {
+            meter.show(|| match self.goal {
+                Some(goal) => format!("{events} of {goal} events acknowledged"),
+                None => format!("{events} events acknowledged"),
+            });
+        }
     }
 
     /// How long to wait until there are no more than `rate` events a second.
@@ -226,7 +249,13 @@ impl Progress {
         };
         let batches = counted(usize::try_from(batches).unwrap_or(usize::MAX), "batch");
         let seconds = self.began.elapsed().as_secs_f64();
-        eprintln!("acknowledged: {events} events{from} in {batches}, {seconds:.2} s");
+        if let Ok(mut meter) = self.meter.lock() {
+            drop(meter.take());
+        }
+        let acknowledged = Paint::new(&io::stderr()).paint(Color::Green, "acknowledged:");
+        note(&format!(
+            "{acknowledged} {events} events{from} in {batches}, {seconds:.2} s"
+        ));
     }
 }
 
@@ -256,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_waited_for() {
-        let progress = Progress::new();
+        let progress = Progress::new(None);
         assert!(progress.ahead_of(10).is_none());
         progress.note(50);
         let left = progress.ahead_of(10).unwrap();

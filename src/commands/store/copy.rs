@@ -1,5 +1,6 @@
 //! `wecrelay store copy`: bookmarks and hosts from one store to another.
 
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -7,6 +8,7 @@ use super::Error;
 use crate::base::clock::UnixSeconds;
 use crate::cli::StoreCopyOptions;
 use crate::commands::database;
+use crate::commands::terminal::{Color, Meter, Paint};
 use crate::commands::words::count;
 use crate::hosts::{Changes, Host, Life, Pulse, Saved};
 use crate::server::Database;
@@ -113,10 +115,17 @@ pub(super) fn run(options: &StoreCopyOptions) -> Result<String, Error> {
     // Both count from here on.
     let ran = saved.pulse.ran.max(known.pulse.ran);
     let hosts = saved.hosts.len();
+    let all = from.rows()?;
+    let mut meter = Meter::new();
+    meter.show(|| format!("copying {}", count(hosts, "host")));
     copy_hosts(saved, ran, &mut to)?;
-    let bookmarks = copy_bookmarks(ran, &mut from, &mut to)?;
+    let bookmarks = copy_bookmarks(ran, &mut from, &mut to, |copied| {
+        meter.show(|| format!("copied {copied} of {all} bookmarks"));
+    })?;
+    drop(meter);
     Ok(format!(
-        "copied {} and {}\n",
+        "{} {} and {}\n",
+        Paint::new(&io::stdout()).paint(Color::Green, "copied"),
         count(bookmarks, "bookmark"),
         count(hosts, "host")
     ))
@@ -153,7 +162,13 @@ fn copy_hosts(saved: Saved, ran: u64, to: &mut Named) -> Result<(), Error> {
     }
 }
 
-fn copy_bookmarks(ran: u64, from: &mut Named, to: &mut Named) -> Result<usize, Error> {
+/// `note` is given the number that was copied so far.
+fn copy_bookmarks(
+    ran: u64,
+    from: &mut Named,
+    to: &mut Named,
+    mut note: impl FnMut(usize),
+) -> Result<usize, Error> {
     let stamp = Stamp {
         wall: now(),
         ran,
@@ -198,6 +213,7 @@ fn copy_bookmarks(ran: u64, from: &mut Named, to: &mut Named) -> Result<usize, E
         {
             wrote.map_err(|error| to.failed(error))?;
         }
+        note(copied);
         if is_last {
             return Ok(copied);
         }

@@ -54,12 +54,12 @@ impl fmt::Display for Error {
             }
             Self::NotEmpty(name, rows) => write!(
                 f,
-                "{name} holds {rows} bookmarks already; nothing was copied: name an empty one"
+                "{name} already has {rows} bookmarks; nothing was copied: use an empty one"
             ),
             Self::Running(name, relay) => write!(
                 f,
-                "{name}: relay {} runs with it, and wrote {} s ago; nothing was copied: stop it \
-                 (one that was killed counts as gone after a few minutes)",
+                "{name}: relay {} is using it, and last wrote {} s ago; nothing was copied: stop \
+                 it (a relay that was killed counts as gone after a few minutes)",
                 relay.name, relay.age
             ),
             Self::Database(_, error) => write!(f, "{error}"),

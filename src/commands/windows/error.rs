@@ -51,16 +51,16 @@ impl fmt::Display for Error {
         match self {
             Self::NoName => f.write_str(
                 "by which name do hosts reach this relay? neither --listen nor a certificate or \
-                 keytab says it: give --hostname NAME, for example --hostname collector.example.com",
+                 keytab has it: use --hostname NAME, for example --hostname collector.example.com",
             ),
             Self::Address(address) => write!(
                 f,
-                "hosts of a domain find no ticket for the address {address}: give the name of the SPN, \
-                 for example --hostname collector.example.com"
+                "hosts of a domain cannot get a ticket for the address {address}: use the name of \
+                 the SPN, for example --hostname collector.example.com"
             ),
             Self::NoPort => f.write_str(
-                "port 0 is another one at each start: give the port that hosts are to use, for \
-                 example --listen http://0.0.0.0:5985",
+                "port 0 selects another port at each start: use a fixed port, for example --listen \
+                 http://0.0.0.0:5985",
             ),
             Self::NotLetIn(kind) => {
                 let flags = match kind {
@@ -68,18 +68,22 @@ impl fmt::Display for Error {
                     HostKind::Certificate => "--client-ca (with --listen https://...)",
                     HostKind::Workgroup => "--anonymous or --users",
                 };
-                write!(f, "--for {}: nothing lets them in; it takes {flags}", word(*kind))
+                write!(
+                    f,
+                    "--for {}: no enabled method allows them; it requires {flags}",
+                    word(*kind)
+                )
             }
             Self::Several(kinds) => {
                 let kinds: Vec<_> = kinds.iter().map(|kind| word(*kind)).collect();
                 write!(
                     f,
-                    "for which hosts? the flags allow several kinds: give --for {}",
+                    "for which hosts? the flags allow several kinds: use --for {}",
                     kinds.join(" or --for ")
                 )
             }
             Self::Issuers(issuers) => {
-                f.write_str("which authority issued the hosts' certificates? give one of")?;
+                f.write_str("which authority issued the hosts' certificates? use one of")?;
                 issuers
                     .iter()
                     .try_for_each(|(subject, thumb)| write!(f, "\n  --issuer {thumb} ({subject})"))

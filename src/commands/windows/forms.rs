@@ -17,7 +17,7 @@ pub(super) fn reg(target: &Target) -> String {
     let mut text = format!(
         "Windows Registry Editor Version 5.00\n\n\
          ; Forwards events to {}: {}.\n\
-         ; It cannot give the right to the Security log; do that first, and then restart:\n\
+         ; It cannot grant access to the Security log; do that first, and then restart:\n\
          ;   net localgroup \"Event Log Readers\" \"NT AUTHORITY\\NETWORK SERVICE\" /add\n",
         comment(&target.name),
         target.how()
@@ -26,14 +26,15 @@ pub(super) fn reg(target: &Target) -> String {
         let subject = comment(&issuer.subject);
         let _ = writeln!(
             text,
-            "; Nor does it bring certificates: the host needs its own, from {subject}, and that authority."
+            "; It does not install certificates: the host needs its own, from {subject}, and that \
+             authority."
         );
     }
     let _ = write!(
         text,
-        "; A value of the same number is replaced; \"{0}\"=- takes this one back.\n\
+        "; A value of the same number is replaced; \"{0}\"=- removes this one.\n\
          [HKEY_LOCAL_MACHINE\\{POLICY_KEY}]\n\"{0}\"={1}\n\n\
-         ; WinRM starts by itself (2; 3 is on demand)\n\
+         ; WinRM starts automatically (2; 3 is on demand)\n\
          [HKEY_LOCAL_MACHINE\\{SERVICE_KEY}]\n\"Start\"=dword:00000002\n",
         target.number,
         quoted(&target.manager())
@@ -41,7 +42,7 @@ pub(super) fn reg(target: &Target) -> String {
     if target.trusted {
         let _ = write!(
             text,
-            "\n; Trusted without Kerberos; replaces the list that is there\n\
+            "\n; Trusted without Kerberos; replaces the existing list\n\
              [HKEY_LOCAL_MACHINE\\{CLIENT_KEY}]\n\"TrustedHosts\"=dword:00000001\n\
              \"TrustedHostsList\"={}\n",
             quoted(&target.name)
@@ -85,13 +86,15 @@ pub(super) fn intune(target: &Target) -> String {
         settings.push(certificate("The hosts' authority", &uri, &base64));
     }
     let own = match (&target.issuer, target.trusted) {
-        (Some(_), _) => "each host needs its own certificate, whose key NETWORK SERVICE may read, ",
-        (None, true) => "WinRM has to trust the collector (TrustedHosts), ",
+        (Some(_), _) => {
+            "each host needs its own certificate, with its key readable by NETWORK SERVICE, "
+        }
+        (None, true) => "WinRM must trust the collector (TrustedHosts), ",
         (None, false) => "",
     };
     let description = format!(
-        "Not all of it: {own}WinRM has to start by itself, and hosts have to restart after the right \
-         to the logs. The script of wecrelay windows --form powershell does these."
+        "Not included: {own}WinRM must start automatically, and hosts must restart after access to \
+         the logs is granted. The script of wecrelay windows --form powershell does these."
     );
     format!(
         "{{\n  \"@odata.type\": \"#microsoft.graph.windows10CustomConfiguration\",\n  \
@@ -152,14 +155,14 @@ pub(super) fn ansible(target: &Target) -> String {
     if target.trusted {
         let title = "The collector is trusted without Kerberos";
         registry(&mut text, title, CLIENT_KEY, "TrustedHosts", "1");
-        let title = "It is the only one: this replaces the list that is there";
+        let title = "It is the only one: this replaces the existing list";
         let name = yaml(&target.name);
         registry(&mut text, title, CLIENT_KEY, "TrustedHostsList", &name);
     }
     text.push_str(
-        "    - name: WinRM starts by itself\n      \
+        "    - name: WinRM starts automatically\n      \
          ansible.windows.win_service:\n        name: WinRM\n        start_mode: auto\n        \
-         state: started\n    - name: Restart, for the right to the logs\n      \
+         state: started\n    - name: Restart, so that access to the logs takes effect\n      \
          ansible.windows.win_reboot:\n      when: readers.changed and restart_hosts\n",
     );
     let (number, manager) = (target.number.to_string(), yaml(&target.manager()));

@@ -94,7 +94,7 @@ fn write(path: &Path, form: WindowsForm, text: &str) -> Result<(), Error> {
         WindowsForm::Powershell | WindowsForm::Undo => lines(text).into_bytes(),
         _ => text.as_bytes().to_vec(),
     };
-    #[expect(clippy::disallowed_methods, reason = "--out asks for this file")]
+    #[expect(clippy::disallowed_methods, reason = "--out writes this file")]
     std::fs::write(path, bytes).map_err(|error| Error::Write(path.to_owned(), error))
 }
 

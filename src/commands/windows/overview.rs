@@ -25,9 +25,11 @@ pub(super) fn describe(target: &Target) -> String {
 
 fn steps(target: &Target) -> Vec<String> {
     let mut steps = vec![
-        "Rights, first of all: who gets the right to the Security log later sends all of it.\n\
+        "Access to the Security log comes first: a host that gets it after its subscription sends the\n\
+         whole log.\n\
          net localgroup \"Event Log Readers\" \"NT AUTHORITY\\NETWORK SERVICE\" /add\n\
-         then restart the host. By policy: Restricted Groups."
+         then restart the host. By policy: Group Policy Preferences, which add a member (Restricted\n\
+         Groups replace all members). On domain controllers: the domain's group Event Log Readers."
             .to_owned(),
     ];
     if let Some(issuer) = &target.issuer {
@@ -39,13 +41,13 @@ fn steps(target: &Target) -> Vec<String> {
         ));
     }
     steps.push(
-        "The service that forwards (it needs no listener and no open port):\n\
+        "The forwarding service, WinRM (it needs no listener and no open port):\n\
          Set-Service WinRM -StartupType Automatic; Start-Service WinRM"
             .to_owned(),
     );
     if target.trusted {
         steps.push(format!(
-            "Trust, since there is no Kerberos. It replaces the list that is there:\n\
+            "Trust, since there is no Kerberos. This replaces the existing list:\n\
              winrm set winrm/config/client '@{{TrustedHosts=\"{}\"}}'\n\
              AllowUnencrypted is not needed: what hosts send is sealed.",
             target.name
@@ -54,7 +56,7 @@ fn steps(target: &Target) -> Vec<String> {
     steps.push(format!(
         "Policy Computer Configuration > Administrative Templates > Windows Components >\n\
          Event Forwarding > Configure target Subscription Manager:\n{}\n\
-         It is in the registry as value {} (REG_SZ) of\n\
+         In the registry this is value {} (REG_SZ) of\n\
          HKLM\\SOFTWARE\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
         target.manager(),
         target.number
@@ -64,9 +66,9 @@ fn steps(target: &Target) -> Vec<String> {
         _ => String::new(),
     };
     steps.push(format!(
-        "See how it goes: gpupdate /force, and then{ticket}\n\
+        "Verify: gpupdate /force, and then{ticket}\n\
          wevtutil qe Microsoft-Windows-Forwarding/Operational /c:20 /rd:true /f:text\n\
-         104 is connected, 100 is subscribed; 101, 102 and 105 say what is wrong."
+         104 means connected, 100 subscribed; 101, 102 and 105 describe problems."
     ));
     steps
 }

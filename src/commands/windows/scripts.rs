@@ -20,7 +20,7 @@ pub(super) fn setup(target: &Target) -> String {
     let (parameters, usage) = match with_certificate {
         true => (
             "[string] $Pfx, [System.Security.SecureString] $Password, [switch] $Restart",
-            " -Pfx FILE\n# where FILE has the host's certificate with its key; without -Pfx if it is there already.",
+            " -Pfx FILE\n# where FILE has the host's certificate with its key; without -Pfx if it is already installed.",
         ),
         false => ("[switch] $Restart", ""),
     };

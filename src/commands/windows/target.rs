@@ -220,7 +220,7 @@ impl Target {
             if !leaves.iter().any(|leaf| leaf.is_for(name)) {
                 let known: Vec<_> = leaves.iter().flat_map(|leaf| leaf.names.iter()).collect();
                 self.notes.push(format!(
-                    "no certificate of --tls-cert is for {name}, so hosts will not connect: they \
+                    "no certificate in --tls-cert is for {name}, so hosts will not connect: they \
                      are for {known:?}"
                 ));
             }
@@ -230,8 +230,8 @@ impl Target {
             };
             if let Some(leaf) = leaves.iter().find(|leaf| !trusted(leaf)) {
                 self.notes.push(format!(
-                    "hosts must trust the authority of our certificate, {}: see to it that it is \
-                     in their Trusted Root Certification Authorities",
+                    "hosts must trust the authority of this relay's certificate, {}: install it in \
+                     their Trusted Root Certification Authorities",
                     leaf.issuer
                 ));
             }
@@ -248,7 +248,7 @@ impl Target {
             if !has("HTTP") {
                 self.notes.push(format!(
                     "the keytab has no key of HTTP/{name}: on a domain controller, setspn -S \
-                     HTTP/{name} ACCOUNT, and export its key anew"
+                     HTTP/{name} ACCOUNT, and export its key again"
                 ));
             }
             if !has("HOST") {
@@ -260,8 +260,8 @@ impl Target {
         }
         if self.kind == HostKind::Workgroup && facts.config.anonymous.is_empty() {
             self.notes.push(
-                "a Windows host without a domain comes as a null session, which --anonymous lets \
-                 in; with --users alone only hosts that log on with such an account get in"
+                "a Windows host without a domain uses a null session, which requires --anonymous; \
+                 with --users alone only hosts that log on with such an account can connect"
                     .to_owned(),
             );
         }

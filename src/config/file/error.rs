@@ -84,13 +84,13 @@ impl fmt::Display for Error {
         match self {
             Self::Flags(error) => write!(f, "{error}"),
             Self::Read(path, error) => write!(f, "--config {}: {error}", path.display()),
-            Self::Syntax { place, message } => write!(f, "{place}: no TOML: {message}"),
+            Self::Syntax { place, message } => write!(f, "{place}: not valid TOML: {message}"),
             Self::Unknown {
                 place,
                 key,
                 similar,
             } => {
-                write!(f, "{place}: there is no flag {key:?}")?;
+                write!(f, "{place}: unknown flag {key:?}")?;
                 match similar {
                     Some(similar) => write!(f, "; did you mean {similar:?}?"),
                     None => f.write_str("; allowed are those in wecrelay.toml(5)"),
@@ -98,8 +98,7 @@ impl fmt::Display for Error {
             }
             Self::Section { place, name } => write!(
                 f,
-                "{place}: the file has no sections: delete the line [{name}], \
-                 and let its keys stand for themselves"
+                "{place}: sections are not allowed: delete the line [{name}], and keep its keys"
             ),
             Self::Kind {
                 place,

@@ -86,7 +86,7 @@ pub fn allowed(arg: &Arg) -> String {
         Kind::Path | Kind::Text => "a string",
     };
     let many = if is_repeatable(arg) {
-        format!("{one}, or an array: one for each time that the flag would be given")
+        format!("{one}, or an array with one item for each time that the flag would be given")
     } else {
         one.to_owned()
     };

@@ -131,7 +131,7 @@ impl Arguments {
         })?;
         if !waiting.is_empty() {
             let (path, names) = (path.display(), waiting.join(", "));
-            log::warn!("{path}: {names} changed: that needs a restart");
+            log::warn!("{path}: {names} changed: this requires a restart");
         }
         Ok(merged(config, started))
     }

@@ -81,12 +81,12 @@ impl fmt::Display for Reason {
                  control characters, blanks at an end, or '#' in front",
             ),
             Self::Slash => f.write_str(
-                "not an account, as names of Windows have no '/'; \
-                 write a domain before '\\', in a shell within quotes: 'DOMAIN\\USER'",
+                "not an account, as names in Windows have no '/'; write the domain before '\\', in \
+                 a shell within quotes: 'DOMAIN\\USER'",
             ),
             Self::PlainText => f.write_str(
-                "passwords cannot stand here in plain text, expected {NT}HASH; \
-                 make the line with \"wecrelay passwd\"",
+                "passwords are not accepted in plain text, expected {NT}HASH; create the line with \
+                 \"wecrelay passwd\"",
             ),
             Self::UnknownForm { form } => {
                 write!(f, "unknown form {{{form}}}, expected {{NT}} or {{DIGEST}}")
@@ -97,8 +97,8 @@ impl fmt::Display for Reason {
                  at an end",
             ),
             Self::Digest => f.write_str(
-                "expected {DIGEST}REALM:SHA-256=HEX:MD5=HEX, one of the two hashes or both; \
-                 make the line with \"wecrelay passwd --digest REALM\"",
+                "expected {DIGEST}REALM:SHA-256=HEX:MD5=HEX, one of the two hashes or both; create \
+                 the line with \"wecrelay passwd --digest REALM\"",
             ),
         }
     }
@@ -121,8 +121,9 @@ impl fmt::Display for Error {
                 let file = file.display();
                 write!(
                     f,
-                    "{file}: the Digest lines {first} and {second} have different realms, and hosts \
-                     are asked for one; make them with the same \"wecrelay passwd --digest REALM\""
+                    "{file}: the Digest lines {first} and {second} have different realms, but \
+                     hosts are asked for only one; create them with the same \"wecrelay passwd \
+                     --digest REALM\""
                 )
             }
             Self::Duplicate {

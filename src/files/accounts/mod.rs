@@ -65,7 +65,7 @@ impl Users {
             file: path.to_owned(),
             error,
         };
-        let text = secret::read_text(path, "its hashes are as good as passwords");
+        let text = secret::read_text(path, "its hashes are equivalent to passwords");
         let text = text.map_err(unreadable)?;
         Self::parse(&text, path)
     }

@@ -148,12 +148,15 @@ impl fmt::Display for Undecodable {
                 };
                 write!(
                     f,
-                    "line {line} is no {encoding}, {whence}: save the file as UTF-8, or declare what it is, such as <?xml version=\"1.0\" encoding=\"windows-1252\"?>"
+                    "line {line} is not {encoding}, {whence}: save the file as UTF-8, or declare \
+                     its encoding, such as <?xml version=\"1.0\" encoding=\"windows-1252\"?>"
                 )
             }
             Self::Encoding(name) => write!(
                 f,
-                "line 1: the encoding {name:?} is not known here: save the file as UTF-8 and declare that; known are UTF-8, UTF-16, and encodings of Windows and ISO 8859 with one byte a character"
+                "line 1: the encoding {name:?} is not supported: save the file as UTF-8 and \
+                 declare that; supported are UTF-8, UTF-16, and the single-byte encodings of \
+                 Windows and ISO 8859"
             ),
         }
     }
@@ -297,7 +300,7 @@ mod tests {
             ("<?xml version='1.0' encoding='windows-1252'?>", b"B\x81ro"),
         ] {
             let error = name(&file(declaration, bytes)).unwrap_err().to_string();
-            assert!(error.starts_with("line 3 is no "), "{error}");
+            assert!(error.starts_with("line 3 is not "), "{error}");
             assert!(error.contains("save the file as UTF-8"), "{error}");
         }
     }

@@ -66,19 +66,20 @@ impl fmt::Display for Foreign {
             ),
             Self::QueryList => write!(
                 f,
-                "this is a query without its subscription; make a subscription file of it: {WRAP}"
+                "this is a query without its subscription; convert it to a subscription file: \
+                 {WRAP}"
             ),
             Self::CustomView => write!(
                 f,
-                "this is a custom view that Event Viewer exported; \
-                 make a subscription file of its query: {WRAP}"
+                "this is a custom view that Event Viewer exported; convert its query to a \
+                 subscription file: {WRAP}"
             ),
             Self::Several => f.write_str(
                 "several subscriptions in one file: put each Subscription element \
                  into a file of its own, and name their folder",
             ),
             Self::NoXml => f.write_str(
-                "this is no XML; a subscription file is what \
+                "this is not XML; a subscription file is what \
                  wecutil gs NAME /f:xml prints on a Windows collector",
             ),
         }

@@ -73,7 +73,7 @@ impl Loaded {
         };
         if let Some(why) = left_out {
             let (file, name) = (file.display(), &subscription.name);
-            let notice = format!("{file}: subscription {name:?} {why}: left out");
+            let notice = format!("{file}: subscription {name:?} {why}: skipped");
             self.notices.push(notice);
             return;
         }
@@ -226,7 +226,7 @@ impl fmt::Display for Error {
             Self::Encoding { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::TooLarge { path, size } => {
                 let path = path.display();
-                write!(f, "{path}: {size} bytes, at most {MAX_FILE} are taken")
+                write!(f, "{path}: {size} bytes, at most {MAX_FILE} are allowed")
             }
             Self::Duplicate {
                 name,
@@ -243,7 +243,7 @@ impl fmt::Display for Error {
                 line,
                 element,
                 allowed,
-            } => write!(f, "{file}:{line}: no {element}: {allowed}"),
+            } => write!(f, "{file}:{line}: {element} is missing: {allowed}"),
             Self::Access { file, line, reason } => {
                 write!(f, "{file}:{line}: AllowedSourceDomainComputers, {reason}")
             }

@@ -96,8 +96,8 @@ impl File<'_> {
     /// Name and query, and what must not be collector-initiated.
     fn base(&self, root: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Subscription, Error> {
         const NAME: &str = "must name the subscription, with at most 256 characters";
-        const TYPE: &str = "must be SourceInitiated: sources come to this collector, \
-                            it cannot go to them";
+        const TYPE: &str =
+            "must be SourceInitiated: hosts connect to this collector, it does not connect to them";
         let id = self.need(root, "SubscriptionId", NAME)?;
         let name = text_of(id);
         if name.is_empty() || name.chars().count() > MAX_NAME {
@@ -196,18 +196,18 @@ impl File<'_> {
             let (name, line) = (node.tag_name().name(), line_of(node));
             if seen.contains(&name) {
                 notices.push(format!(
-                    "{file}:{line}: {name} once more: only the first counts"
+                    "{file}:{line}: {name} is repeated: only the first one is used"
                 ));
             } else if let Some(why) = without_effect(name, &text_of(node)) {
                 ignored.push(format!("{name} ({why})"));
             } else if !KNOWN.contains(&name) {
-                notices.push(format!("{file}:{line}: {name} is not known here: ignored"));
+                notices.push(format!("{file}:{line}: {name} is unknown: ignored"));
             }
             seen.push(name);
         }
         if !ignored.is_empty() {
             notices.push(format!(
-                "{file}: without effect here: {}",
+                "{file}: no effect in wecrelay: {}",
                 ignored.join(", ")
             ));
         }
@@ -287,11 +287,14 @@ const KNOWN: [&str; 24] = [
 /// else than Windows does by itself.
 fn without_effect(name: &str, text: &str) -> Option<&'static str> {
     let (default, why) = match name {
-        "Uri" => (EVENT_LOG, "events come from the event log"),
+        "Uri" => (EVENT_LOG, "events are read from the event log"),
         "Dialect" => (EVENT_QUERY, "queries are QueryList elements"),
-        "TransportName" => ("http", "sources use the address that they were given"),
-        "TransportPort" => ("", "sources use the port that they were given"),
-        "HostName" => ("", "the address comes from --hostname or from the source"),
+        "TransportName" => ("http", "hosts use the address in the subscription"),
+        "TransportPort" => ("", "hosts use the port in the subscription"),
+        "HostName" => (
+            "",
+            "the address is that of --hostname, or the one that the host used",
+        ),
         "LogFile" => ("ForwardedEvents", "events go to the outputs"),
         "PublisherName" => (
             "Microsoft-Windows-EventCollector",
@@ -299,7 +302,7 @@ fn without_effect(name: &str, text: &str) -> Option<&'static str> {
         ),
         "CredentialsType" => ("Default", "sources authenticate themselves"),
         "CommonUserName" | "CommonPassword" => ("", "sources authenticate themselves"),
-        "EventSources" => ("", "sources come by themselves"),
+        "EventSources" => ("", "hosts connect by themselves"),
         _ => return None,
     };
     let asks = !text.is_empty() && !text.eq_ignore_ascii_case(default);

@@ -115,10 +115,10 @@ fn access_lists_are_checked_with_their_place() {
         "{refusal}"
     );
     for (sddl, notice) in [
-        ("D:", "no host may subscribe"),
+        ("D:", "no host can subscribe"),
         (
             "O:NSG:NS",
-            "everyone may subscribe: there is no access list",
+            "every host can subscribe: there is no access list",
         ),
     ] {
         let notices = with(sddl).unwrap().notices;
@@ -199,8 +199,8 @@ fn unknown_and_repeated_elements_are_notices() {
     let parsed = ok(&text);
     assert!(parsed.subscription.enabled);
     let expected = [
-        "a.xml:4: Colour is not known here: ignored",
-        "a.xml:4: Enabled once more: only the first counts",
+        "a.xml:4: Colour is unknown: ignored",
+        "a.xml:4: Enabled is repeated: only the first one is used",
     ];
     assert_eq!(parsed.notices, expected);
 }
@@ -326,11 +326,15 @@ fn wrong_queries_name_their_line_in_the_file() {
         (
             "<!-- logons -->",
             "<Query Id='0'/>",
-            "a.xml:23: Query@Id is \"0\": an earlier Query has this Id already",
+            "a.xml:23: Query@Id is \"0\": an earlier Query has the same Id",
         ),
         ("QueryList>", "List>", "a.xml:21: Query is \"<List>"),
         (QUERY, "*[System]", "a.xml:21: Query: not well-formed"),
-        (QUERY, "", "a.xml:22: Query is \"\": must hold a QueryList"),
+        (
+            QUERY,
+            "",
+            "a.xml:22: Query is \"\": must contain a QueryList",
+        ),
         (
             QUERY,
             "<QueryList/>",
@@ -352,7 +356,7 @@ fn missing_elements_are_named() {
     let cases = [
         ("SubscriptionId", "must name the subscription"),
         ("SubscriptionType", "must be SourceInitiated"),
-        ("Query", "must hold a QueryList"),
+        ("Query", "must contain a QueryList"),
     ];
     for (element, allowed) in cases {
         let other = format!("<Not{element}>");
@@ -364,7 +368,7 @@ fn missing_elements_are_named() {
             "</NotQuery>\n    </QueryList>",
             "</Query>\n    </QueryList>",
         );
-        let expected = format!("a.xml:2: no {element}: {allowed}");
+        let expected = format!("a.xml:2: {element} is missing: {allowed}");
         assert!(refusal(&text).starts_with(&expected), "{}", refusal(&text));
     }
 }
@@ -452,10 +456,10 @@ fn disabled_and_expired_subscriptions_are_left_out_with_a_notice() {
     let expiry = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
     let before = load(&paths, expiry - Duration::from_secs(1)).unwrap();
     assert_eq!(names(&before), ["Logons"]);
-    assert!(before.notices[0].ends_with("2.xml: subscription \"Least\" is disabled: left out"));
+    assert!(before.notices[0].ends_with("2.xml: subscription \"Least\" is disabled: skipped"));
     let after = load(&paths, expiry).unwrap();
     assert_eq!(names(&after), Vec::<&str>::new());
-    assert!(after.notices[0].ends_with("1.xml: subscription \"Logons\" has expired: left out"));
+    assert!(after.notices[0].ends_with("1.xml: subscription \"Logons\" has expired: skipped"));
 }
 
 #[test]
@@ -506,8 +510,8 @@ fn files_of_other_kinds_are_recognized_with_the_command_that_makes_a_subscriptio
             "<Subscriptions/>",
             "a.xml: several subscriptions in one file:",
         ),
-        ("name,query\nx,y", "a.xml: this is no XML;"),
-        ("", "a.xml: this is no XML;"),
+        ("name,query\nx,y", "a.xml: this is not XML;"),
+        ("", "a.xml: this is not XML;"),
     ] {
         let refusal = refusal(text);
         assert!(refusal.contains(expected), "{refusal}");

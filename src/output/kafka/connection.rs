@@ -453,12 +453,12 @@ impl Connection {
                 return Some(format!("no answer from the name server about {name} yet"));
             }
             Phase::Opening { reached: true, .. } => {
-                "no answer to the TLS handshake in time; does it speak TLS?"
+                "no answer to the TLS handshake in time; is this port for TLS?"
             }
             Phase::Opening { .. } => "no connection in time",
             Phase::Greeting { .. } => {
-                "the broker does not answer; is this port a broker's, and does the URL say kafkas \
-                 if it speaks TLS?"
+                "the broker does not answer; is this the port of a broker, and does the URL begin \
+                 with kafka+tls if it requires TLS?"
             }
             Phase::Up => "the broker has stopped answering",
         };

@@ -304,7 +304,7 @@ impl Producer {
 
     fn without_identity(&self, why: &str) -> Identity {
         log::warn!(
-            "output {}: no idempotent producer, so that a message may come twice after a trouble: \
+            "output {}: no idempotent producer, so a message may arrive twice after a failure: \
              {why}",
             self.label
         );

@@ -173,7 +173,7 @@ impl Link {
     fn drop_messages(&mut self, count: usize) {
         if self.dropped == 0 {
             let label = &self.settings.label;
-            log::warn!("output {label}: does not take all events, dropping some (required=no)");
+            log::warn!("output {label}: does not accept all events; dropping some (required=no)");
         }
         self.dropped = self
             .dropped
@@ -196,7 +196,7 @@ impl Link {
         let is_late = self.settings.required && matches!(self.phase, Phase::Up);
         if is_late && self.late.begin(now) {
             let label = &self.settings.label;
-            log::warn!("output {label}: does not deliver in time, sources keep events (503)");
+            log::warn!("output {label}: does not deliver in time; hosts keep their events (503)");
         }
     }
 

@@ -86,7 +86,7 @@ impl Link {
     /// Why an attempt is given up.
     pub(super) fn late_reason(&self) -> &'static str {
         if self.reached {
-            "no answer to the TLS handshake in time; does it speak TLS?"
+            "no answer to the TLS handshake in time; is this port for TLS?"
         } else {
             "no connection in time"
         }

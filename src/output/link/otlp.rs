@@ -190,7 +190,7 @@ impl Otlp {
         desk: &mut Desk<'_>,
     ) -> Result<Outcome, End> {
         let Some((group, _)) = self.sent.take() else {
-            return Err(End::of("an answer came that nothing was asked for"));
+            return Err(End::of("an unexpected answer arrived"));
         };
         self.ends = 0;
         self.is_proven = true;
@@ -257,7 +257,9 @@ impl Otlp {
         if remark.is_some() && remark != self.remark {
             let label = &self.label;
             let text = remark.as_deref().unwrap_or_default();
-            log::warn!("output {label}: the receiver takes all records, and says: {text}");
+            log::warn!(
+                "output {label}: the receiver accepted all records, with the message: {text}"
+            );
             self.remark = remark;
         }
     }

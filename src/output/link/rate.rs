@@ -192,7 +192,7 @@ mod tests {
         rate.note(now, 0, true);
         let soon = now + (SLICE - Duration::from_millis(1));
         assert_eq!(rate.recent(soon), None);
-        assert_eq!(rate.recent(now + SLICE), Some(0), "it takes nothing");
+        assert_eq!(rate.recent(now + SLICE), Some(0), "it accepts nothing");
         let soon = now + (EVIDENCE - Duration::from_millis(1));
         assert_eq!(rate.proven(soon), None);
         assert_eq!(rate.proven(now + EVIDENCE), Some(0), "it is sure");

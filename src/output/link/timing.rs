@@ -54,7 +54,7 @@ impl Link {
             Phase::Opening { .. } => self.give_up(now, self.late_reason()),
             Phase::Greeting { .. } => self.give_up(
                 now,
-                "the receiver does not answer the RELP open; does it speak RELP?",
+                "the receiver does not answer the RELP open; is this port for RELP?",
             ),
             Phase::Closing { .. } => self.give_up(now, "no answer to the RELP close"),
             Phase::Up => self.handle_timeout_up(now),
@@ -98,7 +98,7 @@ impl Link {
         }
         if let Some(time) = self.refused.end(now) {
             let seconds = time.as_secs();
-            log::info!("output {label}: takes all messages again after {seconds} s");
+            log::info!("output {label}: accepts all messages again after {seconds} s");
         }
     }
 }

@@ -116,7 +116,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme { found, nearest } => {
-                write!(f, "\"{found}\" is no kind of output")?;
+                write!(f, "\"{found}\" is not a kind of output")?;
                 did_you_mean(f, *nearest, ":")?;
                 f.write_str("; allowed are udp://HOST:PORT, tcp, tls, relp, relp+tls, otlp+http and otlp+https in the same way, kafka://BROKER/TOPIC and kafka+tls, unix:PATH, file:PATH and stdout:")
             }
@@ -134,17 +134,14 @@ impl fmt::Display for Error {
                 "a path must follow the colon, as in {scheme}:/run/events"
             ),
             Self::StdoutPlace(place) => {
-                write!(
-                    f,
-                    "nothing may follow \"stdout:\" but settings, not \"{place}\""
-                )
+                write!(f, "only settings may follow \"stdout:\", not \"{place}\"")
             }
             Self::Setting {
                 found,
                 nearest,
                 allowed,
             } => {
-                write!(f, "there is no setting \"{found}\" here")?;
+                write!(f, "unknown setting \"{found}\"")?;
                 did_you_mean(f, *nearest, "=")?;
                 write!(f, "; allowed are {}", allowed.join(", "))
             }
@@ -163,8 +160,8 @@ impl fmt::Display for Error {
             }
             Self::Rule { name, source } => write!(f, "{name}=: {source}"),
             Self::DataWithoutHeader => f.write_str(
-                "sd= is for header=rfc5424, the only one with structured data; leave sd= out, or \
-                 say header=rfc5424 (snare, cef and leef have rfc3164 by default)",
+                "sd= is for header=rfc5424, the only one with structured data; omit sd=, or use \
+                 header=rfc5424 (the default of snare, cef and leef is rfc3164)",
             ),
             Self::Topic(place) => write!(
                 f,
@@ -176,17 +173,17 @@ impl fmt::Display for Error {
                  its second",
             ),
             Self::Cleartext => f.write_str(
-                "sasl=plain would send the password readable for everyone on the way: write \
-                 kafka+tls, choose sasl=scram-sha-512, or add cleartext=yes",
+                "sasl=plain would send the password in clear text: use kafka+tls, \
+                 sasl=scram-sha-512, or cleartext=yes",
             ),
             Self::UrlPath(path) => write!(
                 f,
-                "\"{path}\" is no path of a URL: what is not ASCII, spaces and # stand there as \
-                 %20 and the like"
+                "\"{path}\" is not a URL path: write spaces, # and characters outside ASCII \
+                 percent-encoded, as in %20"
             ),
             Self::NoDataElement => f.write_str(
-                "data= is for messages with structured data; leave data= out, or say \
-                 header=rfc5424 and sd=bounded",
+                "data= is for messages with structured data; omit data=, or use header=rfc5424 and \
+                 sd=bounded",
             ),
             Self::KeyAlone => {
                 f.write_str("key= needs cert=, the certificate that the key belongs to")

@@ -144,7 +144,7 @@ fn sizes_that_are_no_numbers_are_refused() {
 fn an_unknown_kind_is_refused_with_what_there_is() {
     let text = refusal("tcpp://h");
     assert!(
-        text.starts_with("\"tcpp\" is no kind of output, did you mean \"tcp:\"?"),
+        text.starts_with("\"tcpp\" is not a kind of output, did you mean \"tcp:\"?"),
         "{text}"
     );
     assert!(text.contains("udp://HOST:PORT"), "{text}");
@@ -175,10 +175,10 @@ fn a_secured_output_names_its_files_and_the_receiver() {
 
 #[test]
 fn settings_of_a_secured_output_are_refused_where_they_mean_nothing() {
-    assert!(refusal("tcp://h?ca=/ca.pem").contains("there is no setting \"ca\" here"));
-    assert!(refusal("relp://h?cert=/c.pem").contains("there is no setting"));
-    assert!(refusal("tls://h?framing=lf").contains("there is no setting"));
-    assert!(refusal("relp+tls://h?replay=1M").contains("there is no setting"));
+    assert!(refusal("tcp://h?ca=/ca.pem").contains("unknown setting \"ca\""));
+    assert!(refusal("relp://h?cert=/c.pem").contains("unknown setting"));
+    assert!(refusal("tls://h?framing=lf").contains("unknown setting"));
+    assert!(refusal("relp+tls://h?replay=1M").contains("unknown setting"));
     assert!(refusal("tls://h?ca=").contains("the path of a PEM file"));
     assert!(refusal("tls://h?name=a b").contains("a host name or an address"));
     assert!(refusal("tls://h?name=h:1").contains("a host name or an address"));
@@ -348,7 +348,7 @@ fn wrong_paths_are_refused() {
         assert!(refusal(url).contains("as in unix:/run/events"), "{url}");
     }
     assert!(refusal("file://host/path").contains("as in file:/run/events"));
-    assert!(refusal("stdout:/dev/null").contains("nothing may follow"));
+    assert!(refusal("stdout:/dev/null").contains("only settings may follow"));
 }
 
 #[test]

@@ -162,9 +162,7 @@ impl Decoder {
         let minor = parsed.version.unwrap_or_default();
         self.pending.drain(..size);
         if status == 101 {
-            return Err(Malformed(
-                "HTTP 101 came, which nobody asked for".to_owned(),
-            ));
+            return Err(Malformed("unexpected HTTP status 101".to_owned()));
         }
         if (100..200).contains(&status) {
             return Ok(!self.pending.is_empty());
@@ -182,7 +180,7 @@ impl Decoder {
         };
         let chunk_error = |error: Error| match error {
             Error::BodyTooLong { limit } => too_long("body", limit),
-            other => Malformed(format!("the answer is no HTTP: {other}")),
+            other => Malformed(format!("the answer is not HTTP: {other}")),
         };
         match body {
             Body::Counted(left) => {
@@ -223,7 +221,7 @@ fn body_of(answer: &Answer) -> Result<Body, Malformed> {
         return match is(coding, "chunked") {
             true => Ok(Body::Chunked(Chunked::new())),
             false => Err(Malformed(
-                "the answer has a transfer coding that was not asked for".to_owned(),
+                "the answer has an unexpected transfer coding".to_owned(),
             )),
         };
     }
@@ -235,7 +233,7 @@ fn body_of(answer: &Answer) -> Result<Body, Malformed> {
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number || lengths.any(|(_, other)| other != first) {
         return Err(Malformed(
-            "the answer has a Content-Length that is no number".to_owned(),
+            "the answer has a Content-Length that is not a number".to_owned(),
         ));
     }
     match first.parse::<usize>() {
@@ -251,10 +249,10 @@ fn too_long(part: &str, limit: usize) -> Malformed {
 fn no_http(bytes: &[u8], why: &str) -> Malformed {
     // An alert of TLS 1.x.
     let hint = match bytes {
-        [0x15, 3, ..] => "; the receiver speaks TLS: write https instead of http",
+        [0x15, 3, ..] => "; the receiver speaks TLS: use https instead of http",
         _ => "",
     };
-    Malformed(format!("the answer is no HTTP: {why}{hint}"))
+    Malformed(format!("the answer is not HTTP: {why}{hint}"))
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl fmt::Display for Error {
             Self::MalformedHead { reason } => write!(f, "malformed request: {reason}"),
             Self::Tls => f.write_str(
                 "TLS on a port for plain HTTP: the client uses https:// with the wrong port; \
-                 name the https port (5986) in the policy, or write http://",
+                 use the https port (5986) in the policy, or http://",
             ),
             Self::UnsupportedVersion => f.write_str("unsupported http version"),
             Self::TargetTooLong { limit } => write!(f, "request line is over {limit} bytes"),

@@ -205,9 +205,7 @@ fn check_first(bytes: &[u8]) -> Result<(), Error> {
     const HANDSHAKE: u8 = 22;
     match bytes.first() {
         Some(&HANDSHAKE) => Err(Error::Tls),
-        Some(byte) if !byte.is_ascii_graphic() => Err(Error::MalformedHead {
-            reason: "no HTTP from its first byte",
-        }),
+        Some(byte) if !byte.is_ascii_graphic() => Err(Error::MalformedHead { reason: "not HTTP" }),
         _ => Ok(()),
     }
 }

@@ -59,7 +59,7 @@ fn what_is_no_http_is_refused_from_its_first_byte() {
     assert_eq!(error("\x16\x03\x01\x02"), Error::Tls);
     assert_eq!(error("\r\n\x16\x03"), Error::Tls);
     for other in ["\0\0\0", " POST / HTTP/1.1\r\n", "\u{80}"] {
-        let reason = "no HTTP from its first byte";
+        let reason = "not HTTP";
         assert_eq!(error(other), Error::MalformedHead { reason }, "{other:?}");
     }
 }

@@ -52,7 +52,7 @@ const TABLE: &[Row] = &[
         17,
         Class::Outage,
         "INVALID_TOPIC_EXCEPTION",
-        "the URL names no topic that can be",
+        "the topic in the URL is not a valid name",
     ),
     (18, Class::TooLarge, "RECORD_LIST_TOO_LARGE", LARGE),
     (19, Class::Retry, "NOT_ENOUGH_REPLICAS", REPLICAS),
@@ -86,13 +86,13 @@ const TABLE: &[Row] = &[
         34,
         Class::Outage,
         "ILLEGAL_SASL_STATE",
-        "does this listener want SASL (?sasl=)?",
+        "does this listener require SASL (?sasl=)?",
     ),
     (
         35,
         Class::Outage,
         "UNSUPPORTED_VERSION",
-        "Kafka 2.1 or newer is needed",
+        "Kafka 2.1 or newer is required",
     ),
     (42, Class::Outage, "INVALID_REQUEST", "see the broker's log"),
     (
@@ -154,7 +154,8 @@ const TABLE: &[Row] = &[
     (100, Class::Moved, "UNKNOWN_TOPIC_ID", ""),
 ];
 
-const CREATE: &str = "make the topic first (kafka-topics.sh --create); wecrelay makes none";
+const CREATE: &str =
+    "create the topic first (kafka-topics.sh --create); wecrelay does not create topics";
 const BROKERS: &str = "a partition has no leader: are all brokers up?";
 const REPLICAS: &str = "too few replicas are in sync: are all brokers up (min.insync.replicas)?";
 const LARGE: &str = "see max.message.bytes of the topic, and ?max= here";
@@ -207,7 +208,7 @@ mod tests {
     fn what_is_not_known_is_an_outage_with_its_number() {
         assert_eq!(Code(999).class(), Class::Outage);
         assert_eq!(Code(999).to_string(), "error 999");
-        assert!(Code(3).to_string().contains("make the topic first"));
+        assert!(Code(3).to_string().contains("create the topic first"));
         assert_eq!(Code(6).to_string(), "NOT_LEADER_OR_FOLLOWER");
     }
 }

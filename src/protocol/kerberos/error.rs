@@ -110,8 +110,7 @@ pub enum Error {
 }
 
 /// What to do about channel bindings that are not ours.
-pub const OTHER_CONNECTION: &str = "look for an attacker between the host and this collector, or a proxy that ends TLS and \
-     begins it anew: for that one, give --channel-bindings none";
+pub const OTHER_CONNECTION: &str = "look for an attacker between the host and this collector, or a proxy that terminates TLS: for a proxy, use --channel-bindings none";
 
 impl Error {
     /// What to do about it, where that is known.
@@ -126,8 +125,8 @@ impl Error {
             }
             Self::KeyVersion { service, .. } => {
                 return Some(format!(
-                    "export the key of {service} again to the file of --keytab; after a change of \
-                     its password keep both versions there for a day"
+                    "export the key of {service} again to the file of --keytab; after a password \
+                     change, keep both versions there for a day"
                 ));
             }
             Self::NoKey { service, .. } => {
@@ -143,12 +142,12 @@ impl Error {
                 ));
             }
             Self::Rc4 => {
-                "let the account of this collector use AES (msDS-SupportedEncryptionTypes 24, new \
-                 password, new keytab), or give --kerberos-rc4"
+                "enable AES for the account of this collector (msDS-SupportedEncryptionTypes 24, \
+                 new password, new keytab), or use --kerberos-rc4"
             }
             Self::Enctype(_) => {
-                "let the account of this collector use AES (msDS-SupportedEncryptionTypes 24, new \
-                 password, new keytab)"
+                "enable AES for the account of this collector (msDS-SupportedEncryptionTypes 24, \
+                 new password, new keytab)"
             }
             Self::Skew { .. } | Self::NotYetValid(_) => {
                 "set the clocks of host, domain controller and collector (w32tm /resync, chrony)"
@@ -168,8 +167,8 @@ impl Error {
                 error: pac::Error::Signature | pac::Error::SignatureKind { .. },
                 ..
             } => {
-                "export the keys of this service again; if it persists, find out who else has them: \
-                 tickets could be forged with them"
+                "export the keys of this service again; if this persists, find out who else has \
+                 them, since they can be used to forge tickets"
             }
             Self::Unprotected(_) => {
                 "let the client ask for mutual authentication and sealing, or use https"
@@ -200,13 +199,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Frame => f.write_str("Kerberos token holds no AP-REQ"),
+            Self::Frame => f.write_str("Kerberos token contains no AP-REQ"),
             Self::Malformed { what, error } => write!(f, "Kerberos {what}: {error}"),
             Self::Version { what, found } => {
                 let (version, kind) = found;
                 write!(f, "Kerberos {what} is of version {version} and type {kind}")
             }
-            Self::UserToUser => f.write_str("ticket is user-to-user, which no collector takes"),
+            Self::UserToUser => f.write_str("ticket is user-to-user, which is not supported"),
             Self::Service { asked, known } => {
                 write!(f, "ticket is for {asked}, the keytab has {}", List(known))
             }
@@ -246,11 +245,13 @@ impl fmt::Display for Error {
             }
             Self::Transited(client) => write!(
                 f,
-                "ticket of {client} came through other realms, and the KDC has not checked them"
+                "ticket of {client} passed through other realms, and the KDC has not checked them"
             ),
             Self::TicketInvalid => f.write_str("ticket is not validated"),
-            Self::NotYetValid(seconds) => write!(f, "ticket is valid only in {seconds} s"),
-            Self::Expired(seconds) => write!(f, "ticket has expired {seconds} s ago"),
+            Self::NotYetValid(seconds) => {
+                write!(f, "ticket is not valid until {seconds} s from now")
+            }
+            Self::Expired(seconds) => write!(f, "ticket expired {seconds} s ago"),
             Self::AuthenticatorKey => {
                 f.write_str("Kerberos authenticator does not open with its ticket")
             }
@@ -269,11 +270,9 @@ impl fmt::Display for Error {
             Self::Replay { client } => {
                 write!(f, "Kerberos authenticator of {client} was replayed")
             }
-            Self::Checksum => {
-                f.write_str("Kerberos authenticator is without the checksum of GSS-API")
-            }
-            Self::DceStyle => f.write_str("Kerberos in the style of DCE is not supported"),
-            Self::Unprotected(what) => write!(f, "Kerberos context is without {what}"),
+            Self::Checksum => f.write_str("Kerberos authenticator lacks the GSS-API checksum"),
+            Self::DceStyle => f.write_str("DCE-style Kerberos is not supported"),
+            Self::Unprotected(what) => write!(f, "Kerberos context lacks {what}"),
             Self::ChannelBindings => {
                 f.write_str("Kerberos channel bindings are of another TLS connection")
             }

@@ -114,11 +114,11 @@ impl fmt::Display for Error {
         match self {
             Self::Magic { found: [a, b] } => write!(
                 f,
-                "no keytab: it begins with bytes {a:02x} {b:02x} instead of 05 02"
+                "not a keytab: it begins with bytes {a:02x} {b:02x} instead of 05 02"
             ),
-            Self::Empty => f.write_str("no keytab: the file is empty"),
+            Self::Empty => f.write_str("not a keytab: the file is empty"),
             Self::Truncated { offset, what } => {
-                write!(f, "keytab is cut short: no {what} at byte {offset}")
+                write!(f, "keytab is truncated: no {what} at byte {offset}")
             }
             Self::Components { offset, found } => write!(
                 f,

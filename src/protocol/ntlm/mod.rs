@@ -240,7 +240,7 @@ impl fmt::Display for Reason {
             Self::AnonymousNotAllowed => "anonymous (null session) not allowed",
             Self::Ntlmv1NotAllowed => "NTLMv1 not allowed",
             Self::LmOnly => "LM response only",
-            Self::BadMic => "bad MIC: the handshake was changed on its way",
+            Self::BadMic => "bad MIC: the handshake was changed in transit",
             Self::ChannelBindings => "channel bindings of another TLS connection",
         })
     }

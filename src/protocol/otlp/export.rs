@@ -119,14 +119,17 @@ pub fn judge(answer: &Answer, count: usize, wall: SystemTime) -> Verdict {
 /// What to do about a status.
 fn remedy(answer: &Answer) -> &'static str {
     match answer.status {
-        300..=399 => "it is elsewhere: write that URL",
-        401 | 407 => "it wants credentials: see ?headers=",
-        403 => "it does not let us in: see ?headers=, and what the credentials may do",
+        300..=399 => "it is elsewhere: use that URL",
+        401 | 407 => "it requires credentials: see ?headers=",
+        403 => "it denies access: see ?headers=, and the rights of the credentials",
         404 => {
-            "no logs are taken at this path: write the whole URL, as in otlp+http://HOST:4318/v1/logs"
+            "it accepts no logs at this path: use the whole URL, as in \
+             otlp+http://HOST:4318/v1/logs"
         }
-        405 => "no logs are taken at this path: is this an OTLP receiver?",
-        415 => "it does not take this form: try ?compress=none, and see that it takes protobuf",
+        405 => "it accepts no logs at this path: is this an OTLP receiver?",
+        415 => {
+            "it does not accept this form: try ?compress=none, and check that it accepts protobuf"
+        }
         426 | 505 => "it does not speak HTTP/1.1",
         _ => "",
     }
@@ -182,13 +185,13 @@ fn judge_success(answer: &Answer, count: usize) -> Verdict {
         let kind = answer.header("content-type").unwrap_or("no type");
         let kind = printable(kind.as_bytes());
         return Verdict::Failed(format!(
-            "HTTP {status} with a body of {kind}, no answer of OTLP in protobuf: is this an OTLP \
-             receiver, and the path right?"
+            "HTTP {status} with a body of {kind}, which is not an OTLP answer in protobuf: is this \
+             an OTLP receiver, and the path correct?"
         ));
     }
     let Some((rejected, message)) = partial_success(&answer.body) else {
         return Verdict::Failed(format!(
-            "HTTP {status} with a body that is no ExportLogsServiceResponse"
+            "HTTP {status} with a body that is not an ExportLogsServiceResponse"
         ));
     };
     match usize::try_from(rejected) {
@@ -201,7 +204,7 @@ fn judge_success(answer: &Answer, count: usize) -> Verdict {
             Verdict::Refused(format!("{rejected} of {count} records rejected: {words}"))
         }
         _ => Verdict::Failed(format!(
-            "HTTP {status} says that {rejected} of {count} records are rejected, which cannot be"
+            "HTTP {status} reports {rejected} of {count} records as rejected, which is impossible"
         )),
     }
 }

@@ -42,8 +42,8 @@ impl fmt::Display for LineError {
         write!(f, "line {}: ", self.line)?;
         match self.reason {
             Reason::Name => f.write_str("a line is NAME: VALUE, as in Authorization: Bearer TOKEN"),
-            Reason::Value => f.write_str("the value has characters other than those of ASCII"),
-            Reason::Ours(name) => write!(f, "the relay writes {name} itself"),
+            Reason::Value => f.write_str("the value has characters outside ASCII"),
+            Reason::Ours(name) => write!(f, "the relay sets {name} itself"),
         }
     }
 }

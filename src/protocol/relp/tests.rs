@@ -264,7 +264,7 @@ fn a_session_that_is_not_ours_is_not_opened() {
             "500 go away\nrelp_version=0",
             "receiver refuses the RELP session: 500 go away",
         ),
-        ("200 OK", "receiver names no RELP version"),
+        ("200 OK", "receiver does not name a RELP version"),
         ("200 OK\nrelp_version=0\ncommands=a,b", "only \"a,b\""),
         ("hello", "without a status"),
     ];

@@ -260,7 +260,7 @@ fn errors_explain_themselves() {
         actual: 4,
     }
     .to_string();
-    assert_eq!(text, "sldc record holds 4 bytes where its trailer says 5");
+    assert_eq!(text, "sldc record has 4 bytes, but its trailer declares 5");
     let text = Error::Reserved { code: 7, bit: 13 }.to_string();
     assert_eq!(text, "reserved sldc control symbol 0111 at bit 13");
 }

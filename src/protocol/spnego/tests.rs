@@ -208,7 +208,7 @@ fn a_list_without_a_known_mechanism_is_refused() {
     let refused = Negotiation::start(offer(&offered), &[Mechanism::Ntlm]).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no common mechanism, source offers Kerberos NEGOEX"
+        "no common mechanism, the host offers Kerberos NEGOEX"
     );
     assert_eq!(refused, Error::NoCommonMechanism { offered });
 }

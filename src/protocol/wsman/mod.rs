@@ -228,7 +228,7 @@ impl fmt::Display for Error {
             Self::NoBatch(name) => {
                 write!(
                     f,
-                    "the body holds {name:?}, where w:Events with the events should be"
+                    "the body contains {name:?} instead of w:Events with the events"
                 )
             }
             Self::HeaderTooLong(name) => {
@@ -237,7 +237,7 @@ impl fmt::Display for Error {
             Self::Unrelated { relates_to } => {
                 write!(
                     f,
-                    "answer relates to {relates_to:?}, which is not our message"
+                    "answer relates to {relates_to:?}, which is not a message of this relay"
                 )
             }
             Self::UnexpectedAction(action) => write!(f, "unexpected action {action:?}"),

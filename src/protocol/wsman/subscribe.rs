@@ -210,7 +210,7 @@ impl Subscription {
             EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
             EventID=106 or EventID=107]]</Select></Query></QueryList>";
         Self {
-            description: Some("how forwarding goes, as hosts see it".to_owned()),
+            description: Some("forwarding problems, as hosts report them".to_owned()),
             // Each host holds a connection for it, which shall have little to do.
             heartbeat: Duration::from_secs(3600),
             max_time: Duration::from_secs(30),

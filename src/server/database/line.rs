@@ -155,7 +155,7 @@ impl Line {
         if let Err(error) = self.poll.poll(&mut self.events, timeout)
             && error.kind() != ErrorKind::Interrupted
         {
-            log::error!("the thread of the store cannot wait: {error}");
+            log::error!("the store thread cannot wait: {error}");
         }
     }
 

@@ -47,11 +47,11 @@ pub enum HelperError {
 
 impl fmt::Display for HelperError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HINT: &str = "allowed is what speaks ntlm-server-1, for example \
+        const HINT: &str = "allowed is a command that speaks ntlm-server-1, for example \
              ntlm_auth --helper-protocol=ntlm-server-1";
         match self {
             Self::Start(error) => f.write_str(&start_failure(error)),
-            Self::Ended => write!(f, "ends at once; {HINT}"),
+            Self::Ended => write!(f, "exits at once; {HINT}"),
             Self::Silent => write!(f, "does not answer; {HINT}"),
             Self::Protocol(error) => write!(f, "sends {error}; {HINT}"),
             Self::System(error) => error.fmt(f),
@@ -63,7 +63,7 @@ impl std::error::Error for HelperError {}
 
 fn start_failure(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such program".to_owned(),
+        io::ErrorKind::NotFound => "no such program".to_owned(),
         _ => format!("cannot be run: {error}"),
     }
 }

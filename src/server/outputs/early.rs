@@ -35,13 +35,13 @@ impl Beginning {
             return None;
         }
         let likely = match &*self.heard {
-            [0x15 | 0x16, 3, ..] => "it speaks TLS: write tls://, or relp+tls:// for RELP",
-            heard if heard.starts_with(b"HTTP/") => "it is a web server (HTTP): take another port",
-            heard if is_relp(heard) => "it speaks RELP (rsyslog's imrelp): write relp://",
-            _ => "it may speak RELP (relp://) or TLS (tls://), or not let this address in",
+            [0x15 | 0x16, 3, ..] => "it speaks TLS: use tls://, or relp+tls:// for RELP",
+            heard if heard.starts_with(b"HTTP/") => "it is a web server (HTTP): check the port",
+            heard if is_relp(heard) => "it speaks RELP (rsyslog's imrelp): use relp://",
+            _ => "it may speak RELP (relp://) or TLS (tls://), or not allow this address",
         };
         Some(io::Error::other(format!(
-            "{error} right after the first bytes: {likely}; see wecrelay check --probe"
+            "{error} right after the first bytes: {likely}; run wecrelay check --probe"
         )))
     }
 }

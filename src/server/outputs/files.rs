@@ -56,7 +56,7 @@ pub(super) fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
             file.sync_all()?;
             sync_name(path)
         }
-        Opened::Pipe(_) => Err(io::Error::other("a pipe keeps nothing; name a file")),
+        Opened::Pipe(_) => Err(io::Error::other("a pipe does not keep data; name a file")),
     }
 }
 

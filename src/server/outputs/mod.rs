@@ -231,7 +231,7 @@ impl Server {
                 Ok(Writing::TooLarge) => {
                     let size = bytes.len();
                     log::warn!(
-                        "{}: a message of {size} bytes is too large (see ?max=); lost",
+                        "{}: a message of {size} bytes is too large (see ?max=); dropped",
                         socket.label()
                     );
                     size

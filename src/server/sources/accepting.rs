@@ -193,9 +193,9 @@ impl Server {
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
         let why = format!(
-            "connections cannot be accepted as they come: there is room for {room}, and the \
-             oldest that are not authenticated go for new ones, or these wait (limit of open files: {limit}, some of which are kept for outputs, files and \
-             those who watch; LimitNOFILE= of the unit raises it)"
+            "the limit of {room} connections is reached: the oldest unauthenticated ones are \
+             closed for new ones, or these wait (limit of open files: {limit}, some reserved for \
+             outputs, files and monitoring; raise it with LimitNOFILE= in the unit)"
         );
         self.tell_trouble(now, &why);
     }

@@ -79,7 +79,7 @@ impl Sources {
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
-                log::debug!("a connection is gone before it began: {error}");
+                log::debug!("a connection ended before it was accepted: {error}");
                 return None;
             }
         };

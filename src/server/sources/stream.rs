@@ -203,7 +203,9 @@ impl Tls {
             return match error.code() {
                 // A port scan, or a balancer that looks whether we listen.
                 _ if !self.stream.get_ref().is_heard => Ok(Reading::Bytes(&[])),
-                ErrorCode::SYSCALL => Ok(Reading::Refused("TLS handshake: the client left".into())),
+                ErrorCode::SYSCALL => Ok(Reading::Refused(
+                    "TLS handshake: the client disconnected".into(),
+                )),
                 _ => Ok(Reading::Refused(tls::failure(self.stream.ssl(), &error))),
             };
         }

@@ -92,7 +92,7 @@ impl Server {
             _ => text_page(
                 404,
                 PLAIN,
-                "there are /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
+                "available: /, /status.json, /metrics, /healthz and /readyz\n".to_owned(),
             ),
         }
         .into()
@@ -111,8 +111,7 @@ impl Server {
 }
 
 /// What whoever came by another name can do.
-const MISDIRECTED: &str = "this name is not known to be this machine's: ask by its address or \
-    its own name, or start the relay with --hostname\n";
+const MISDIRECTED: &str = "this is not a known name of this machine: use its address or its own name, or start the relay with --hostname\n";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 fn text_page(status: u16, kind: &str, text: String) -> Response {

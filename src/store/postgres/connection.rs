@@ -189,13 +189,13 @@ impl Connection {
             }
             // Whatever came along was not the server's word: CVE-2021-23222.
             [b'S', ..] => Err(self.fail(Kind::Protocol, "bytes before TLS")),
-            [b'N', ..] => Err(self.fail(Kind::NoTls, "the server speaks no TLS")),
+            [b'N', ..] => Err(self.fail(Kind::NoTls, "the server does not support TLS")),
             // A server that cannot start a process for us says so at once.
             [b'E', ..] => match self.next_message()? {
                 Some(Message::ErrorResponse(body)) => Err(Complaint::read(&body).at(&self.place)),
                 _ => Ok(None),
             },
-            _ => Err(self.fail(Kind::Protocol, "no answer to the question for TLS")),
+            _ => Err(self.fail(Kind::Protocol, "no answer to the TLS request")),
         }
     }
 
@@ -236,7 +236,7 @@ impl Connection {
                 Ok(())
             }
             (State::Authenticates, Message::AuthenticationOk) if self.settings.binding_required => {
-                let says = "channel_binding=require, and the server asks for no password";
+                let says = "channel_binding=require, but the server does not ask for a password";
                 Err(self.fail(Kind::Method, says))
             }
             (State::Authenticates | State::Proved, Message::AuthenticationOk) => Ok(()),
@@ -253,7 +253,10 @@ impl Connection {
                 | Message::AuthenticationSspi
                 | Message::AuthenticationKerberosV5
                 | Message::AuthenticationScmCredential,
-            ) => Err(self.fail(Kind::Method, "it asks for another proof than a password")),
+            ) => Err(self.fail(
+                Kind::Method,
+                "it requires an unsupported authentication method",
+            )),
             _ => Err(self.fail(Kind::Protocol, "an unexpected message")),
         }
     }
@@ -269,7 +272,7 @@ impl Connection {
             has_plus |= mechanism == SCRAM_SHA_256_PLUS;
         }
         let Some(password) = &self.password else {
-            return Err(self.fail(Kind::Password, "it asks for a password, and none is given"));
+            return Err(self.fail(Kind::Password, "it asks for a password, but none is given"));
         };
         let (binding, mechanism) = match self.end_point.clone().filter(|hash| !hash.is_empty()) {
             Some(hash) if has_plus => (
@@ -277,15 +280,14 @@ impl Connection {
                 SCRAM_SHA_256_PLUS,
             ),
             _ if self.settings.binding_required => {
-                let says =
-                    "channel_binding=require, and it cannot be had: it needs TLS and scram-sha-256";
+                let says = "channel_binding=require, but the server does not offer it: it requires TLS and scram-sha-256";
                 return Err(self.fail(Kind::Method, says));
             }
             Some(_) => (ChannelBinding::unrequested(), SCRAM_SHA_256),
             None => (ChannelBinding::unsupported(), SCRAM_SHA_256),
         };
         if !has_scram && mechanism == SCRAM_SHA_256 {
-            return Err(self.fail(Kind::Method, "it knows no SCRAM-SHA-256"));
+            return Err(self.fail(Kind::Method, "it does not support SCRAM-SHA-256"));
         }
         let scram = ScramSha256::new(password.as_bytes(), binding);
         let sent = frontend::sasl_initial_response(mechanism, scram.message(), &mut self.outgoing);
@@ -310,7 +312,7 @@ impl Connection {
             Message::ReadyForQuery(_) if self.is_read_only && self.settings.read_write => Err(self
                 .fail(
                     Kind::ReadOnly,
-                    "it takes no changes: a standby, or set read-only",
+                    "it is read-only: a standby, or configured so",
                 )),
             Message::ReadyForQuery(_) => {
                 self.state = State::Open;

@@ -97,35 +97,37 @@ impl std::error::Error for Failure {}
 fn remedy(kind: Kind) -> &'static str {
     match kind {
         Kind::Down => "is it running, and does a firewall let this machine through?",
-        Kind::Slow => "look for locks and for a standby that it waits for (pg_stat_activity)",
+        Kind::Slow => "look for locks, and for a standby that it waits for (pg_stat_activity)",
         Kind::Password => {
-            "set the password with ALTER ROLE, and give it here in a file that passfile= names or in PGPASSWORD"
+            "set the password with ALTER ROLE, and provide it in the file of passfile= or in \
+             PGPASSWORD"
         }
-        Kind::Refused => "let the account in from this machine in pg_hba.conf",
+        Kind::Refused => "allow the account from this machine in pg_hba.conf",
         Kind::Method => {
-            "use scram-sha-256: set password_encryption, set the password anew, and name it in pg_hba.conf"
+            "use scram-sha-256: set password_encryption, set the password again, and use that \
+             method in pg_hba.conf"
         }
-        Kind::NoDatabase => "make it with CREATE DATABASE, or name another one in the URL",
+        Kind::NoDatabase => "create it with CREATE DATABASE, or name another one in the URL",
         Kind::Rights => {
             "grant SELECT, INSERT, UPDATE and DELETE on its tables to the account; \"wecrelay store schema\" prints both"
         }
-        Kind::ReadOnly => "name all servers in the URL, so that the primary is found",
+        Kind::ReadOnly => "name all servers in the URL, so that the primary can be found",
         Kind::NoTables => {
-            "make the tables with what \"wecrelay store schema\" prints, or let the account make them"
+            "create the tables with the output of \"wecrelay store schema\", or allow the account \
+             to create them"
         }
         Kind::Newer => "use that version, or another database",
         Kind::NoTls => {
-            "turn TLS on there (ssl = on), or set sslmode=disable if the network between is trusted"
+            "enable TLS there (ssl = on), or use sslmode=disable if the network is trusted"
         }
         Kind::Certificate => {
-            "sslrootcert= names the authority, and the certificate has to be for the name in the URL"
+            "sslrootcert= must name the authority, and the certificate must be for the name in the \
+             URL"
         }
-        Kind::Full => "make room on its disk",
-        Kind::Unreplicated => {
-            "let its standby come back, or take it out of synchronous_standby_names"
-        }
-        Kind::Crowded => "raise max_connections, or put pgbouncer between",
-        Kind::Protocol => "is that the port of PostgreSQL?",
+        Kind::Full => "free space on its disk",
+        Kind::Unreplicated => "restore its standby, or remove it from synchronous_standby_names",
+        Kind::Crowded => "raise max_connections, or use pgbouncer",
+        Kind::Protocol => "is this the port of PostgreSQL?",
         Kind::Again | Kind::Data | Kind::Other => "",
     }
 }
@@ -176,7 +178,7 @@ impl Complaint {
     pub(super) fn at(self, place: &str) -> Failure {
         let kind = self.kind();
         let says = match kind {
-            Kind::Newer => "a later wecrelay has made its tables anew".to_owned(),
+            Kind::Newer => "a later version of wecrelay has replaced its tables".to_owned(),
             _ => format!("{} ({})", self.says, self.code),
         };
         Failure::new(kind, place, says)
@@ -255,8 +257,7 @@ mod tests {
     #[test]
     fn each_text_ends_with_what_to_do() {
         let failure = Failure::new(Kind::NoDatabase, "db.example:5432", "no \"a\" (3D000)");
-        let text = "PostgreSQL at db.example:5432: no \"a\" (3D000); make it with CREATE DATABASE, \
-                    or name another one in the URL";
+        let text = "PostgreSQL at db.example:5432: no \"a\" (3D000); create it with CREATE DATABASE, or name another one in the URL";
         assert_eq!(failure.to_string(), text);
     }
 }

@@ -131,7 +131,7 @@ impl Shared {
     fn take_job(&mut self, now: Instant, ticket: Ticket, job: Job, rows: Result<Rows, Failure>) {
         let done = match rows {
             Ok(rows) => tables::done(&job, &rows, &mut self.condition.damaged).map_err(|_| {
-                let says = "rows that are not those of wecrelay's tables";
+                let says = "rows that do not match wecrelay's tables";
                 Failure::new(Kind::NoTables, "the server", says)
             }),
             Err(failure) => Err(failure),

@@ -113,28 +113,31 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme => f.write_str("begin it with postgresql://"),
+            Self::Scheme => f.write_str("it must begin with postgresql://"),
             Self::User => {
                 f.write_str("name the account before the host: postgresql://USER@HOST/DATABASE")
             }
             Self::Password => f.write_str(
-                "no password here, where every user of this machine can read it: give it in a file \
-                 that passfile= names, or in PGPASSWORD",
+                "a password is not allowed here, where every user of this machine can read it: use \
+                 the file of passfile=, or PGPASSWORD",
             ),
             Self::Database => {
                 f.write_str("name the database after the host: postgresql://USER@HOST/DATABASE")
             }
             Self::Host(found) if found.is_empty() => {
-                f.write_str("name a host, or the folder of a socket as ?host=/run/postgresql")
+                f.write_str("name a host, or the folder of a socket, as in ?host=/run/postgresql")
             }
-            Self::Host(found) => write!(f, "{found:?} is no host name or address"),
-            Self::Port(found) => write!(f, "{found:?} is no port number"),
+            Self::Host(found) => write!(f, "{found:?} is not a host name or an address"),
+            Self::Port(found) => write!(f, "{found:?} is not a port number"),
             Self::Encoding(found) => {
-                write!(f, "{found:?}: a percent sign begins two hexadecimal digits")
+                write!(
+                    f,
+                    "{found:?}: a percent sign must be followed by two hexadecimal digits"
+                )
             }
             Self::Setting(found) => write!(
                 f,
-                "unknown setting {found:?}; there are: {}",
+                "unknown setting {found:?}; allowed are {}",
                 NAMES.join(", ")
             ),
             Self::Value(name, found, allowed) => write!(f, "{name}={found}: use {allowed}"),

@@ -35,8 +35,8 @@ impl Damage {
         if self.known.len() < REMEMBERED {
             self.known.insert(key.clone());
             log::error!(
-                "the stored bookmark of {:?} cannot be read and counts as none ({why}): the host \
-                 goes on from what it sends next",
+                "the stored bookmark of {:?} cannot be read and is ignored ({why}): the host \
+                 resumes from what it sends next",
                 key.machine_id()
             );
         }
@@ -51,7 +51,7 @@ impl Damage {
 
     /// What is known of a host cannot be read.
     pub(super) fn note_host(&mut self, why: &str) {
-        log::error!("a stored host cannot be read and counts as none: {why}");
+        log::error!("a stored host cannot be read and is ignored: {why}");
         self.count("of hosts");
     }
 
@@ -60,7 +60,7 @@ impl Damage {
         let rows = self.rows;
         if self.mends == 0 {
             self.notice = Some(format!(
-                "{rows} stored rows {what} cannot be read and count as none"
+                "{rows} stored rows {what} cannot be read and are ignored"
             ));
         }
     }
@@ -82,18 +82,18 @@ impl Damage {
         match salvage::rewrite(damaged, file) {
             Ok((aside, count)) => {
                 let notice = format!(
-                    "{} was damaged ({fault}) and is written again with the {count} bookmarks that \
-                     could be read; {} is the damaged one: check the disk",
+                    "{} was damaged ({fault}) and is rebuilt with the {count} bookmarks that could \
+                     be read; the damaged file is {}: check the disk",
                     file.display(),
                     aside.display()
                 );
-                log::error!("{notice}; hosts without a bookmark go on from what they send next");
+                log::error!("{notice}; hosts without a bookmark resume from what they send next");
                 self.rows = self.rows.max(1);
                 self.notice = Some(notice);
             }
             Err(error) => {
                 let notice = format!(
-                    "{} is damaged ({fault}), and cannot be written again: {error}",
+                    "{} is damaged ({fault}), and cannot be rebuilt: {error}",
                     file.display()
                 );
                 log::error!("{notice}");

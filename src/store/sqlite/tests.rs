@@ -218,7 +218,7 @@ fn a_page_that_goes_bad_later_costs_one_turn_of_its_host() {
         (Some(7), Some(7))
     );
     assert!(readable(&mut store) > ROWS - 60);
-    assert!(store.condition().notice.unwrap().contains("written again"));
+    assert!(store.condition().notice.unwrap().contains("is rebuilt"));
 }
 
 /// What is deleted while the relay runs, and is there again after the next commit.

@@ -51,10 +51,7 @@ impl fmt::Display for Error {
         match self {
             Self::Unknown(flag, name) => write!(f, "{flag} {name:?}: does not exist"),
             Self::Lookup(flag, name, error) => write!(f, "{flag} {name:?}: {error}"),
-            Self::NotRoot => write!(
-                f,
-                "--user, --group: only root can become somebody else; leave them out"
-            ),
+            Self::NotRoot => write!(f, "--user, --group: only root can change users; omit them"),
             Self::Change(what, error) => write!(f, "--user, --group: {what}: {error}"),
             Self::State(error) => write!(f, "--state: for --user: {error}"),
         }

@@ -50,8 +50,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadName => f.write_str("not a host name"),
-            Self::Unknown => f.write_str("neither /etc/hosts nor DNS know the name"),
-            Self::NoAddress => f.write_str("DNS knows the name, but no address of it"),
+            Self::Unknown => f.write_str("the name is neither in /etc/hosts nor in DNS"),
+            Self::NoAddress => f.write_str("the name is in DNS, but has no address"),
             Self::NoAnswer(server, error) => write!(
                 f,
                 "no name server of /etc/resolv.conf answers; the last, {server}: {error}"

@@ -57,15 +57,15 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
     };
     if let Some(path) = clause.blank_path {
         find(format!(
-            "Path={path:?} has blanks at an end: hosts look for a channel of just that name; \
-             write Path={:?}",
+            "Path={path:?} has leading or trailing blanks: hosts look for a channel of exactly \
+             that name; use Path={:?}",
             path.trim()
         ));
     }
     if is_direct(clause.channel) {
         find(
-            "by its name an analytic or debug channel: hosts cannot forward these (error 15009); \
-             choose the Admin or Operational channel of the same provider"
+            "its name is that of an analytic or debug channel: hosts cannot forward these (error \
+             15009); use the Admin or Operational channel of the same provider"
                 .to_owned(),
         );
     }
@@ -82,8 +82,8 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
     if comparisons > MAX_COMPARISONS {
         let instead = split(clause, &expression);
         let what = format!(
-            "{}: {comparisons} comparisons in one expression, hosts take about \
-             {MAX_COMPARISONS} and match nothing beyond",
+            "{}: {comparisons} comparisons in one expression; beyond about {MAX_COMPARISONS}, \
+             hosts match nothing",
             clause.channel
         );
         findings.push(Finding {

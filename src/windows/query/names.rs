@@ -82,7 +82,7 @@ fn check_event(steps: &[Step], found: &mut Vec<String>) {
     if event.name != "*" && event.name != "Event" {
         let name = &event.name;
         found.push(format!(
-            "an expression begins with * or Event, not with {name}"
+            "an expression must begin with * or Event, not with {name}"
         ));
         return;
     }

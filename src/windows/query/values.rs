@@ -76,7 +76,7 @@ fn lint_value(
                 && !channel.eq_ignore_ascii_case(clause.channel) =>
         {
             find(format!(
-                "asks for Channel={channel:?}, which never is in this channel"
+                "selects Channel={channel:?}, which never occurs in this channel"
             ));
         }
         Value::Text(text) if NUMBERS.contains(&name) && !is_number(text) => {
@@ -87,8 +87,8 @@ fn lint_value(
         }
         // Within a text it may be genuine: Windows writes the share \\*\IPC$ so.
         Value::Text(text) if text.starts_with('*') || text.ends_with('*') => find(format!(
-            "{name}{operator}{text:?} is compared letter by letter: hosts know no wildcards; \
-             name the whole value, or select more and filter at the receiver"
+            "{name}{operator}{text:?} is compared literally: hosts do not support wildcards; use \
+             the whole value, or select more and filter at the receiver"
         )),
         _ => {}
     }

@@ -182,12 +182,12 @@ impl Parser<'_> {
             ('|', _) => "write: or",
             ('=', _) => "= occurs once",
             (_, word) if word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or") => {
-                "and, or are lower case"
+                "and, or must be lowercase"
             }
             ('.' | '/', _) => "only children by name and @attributes can be named",
             _ => "expected and, or, a comparison, or the end",
         };
-        self.error(format!("{c:?} cannot stand here ({hint})"))
+        self.error(format!("{c:?} is not allowed here ({hint})"))
     }
 
     fn skip_space(&mut self) {
@@ -266,7 +266,9 @@ impl Parser<'_> {
         let left = self.value()?;
         let Some(operator) = self.operator() else {
             return match left {
-                Value::Text(_) | Value::Number(_) => Err(self.error("a value compared to nothing")),
+                Value::Text(_) | Value::Number(_) => {
+                    Err(self.error("a value without a comparison"))
+                }
                 Value::Path(_) | Value::Call(..) => Ok(Expression::Is(left)),
             };
         };

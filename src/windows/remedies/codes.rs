@@ -7,8 +7,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         5,
         Remedy {
-            meaning: "access denied: the relay refused the host, or NETWORK SERVICE may not read a log",
-            remedy: "see the relay's log for the refusal; in a domain the ticket must be for HTTP/NAME, and TrustedHosts must not name the relay; for a log, add NETWORK SERVICE to Event Log Readers and restart",
+            meaning: "access denied: the relay rejected the host, or NETWORK SERVICE cannot read a log",
+            remedy: "the relay's log has the reason; in a domain the ticket must be for HTTP/NAME, and TrustedHosts must not name the relay; for a log, add NETWORK SERVICE to Event Log Readers and restart the host",
             on_host: &[
                 "klist get HTTP/COLLECTOR",
                 "winrm get winrm/config/client",
@@ -20,8 +20,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         53,
         Remedy {
-            meaning: "no such host, as Kerberos sees it: no account has HTTP/NAME",
-            remedy: "register the name: setspn -S HTTP/COLLECTOR ACCOUNT; and have the full name in the policy, not a short one or an address",
+            meaning: "Kerberos does not find the relay: no account has HTTP/NAME",
+            remedy: "register the name: setspn -S HTTP/COLLECTOR ACCOUNT; the policy must have the full name, not a short one or an address",
             on_host: &["klist get HTTP/COLLECTOR", "nslookup COLLECTOR"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -30,7 +30,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         1311,
         Remedy {
             meaning: "the host cannot reach a domain controller",
-            remedy: "mend that first: DNS and network of the host",
+            remedy: "check DNS and network of the host first",
             on_host: &["nltest /dsgetdc:"],
             look: "System, source NETLOGON",
         },
@@ -39,7 +39,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         1326,
         Remedy {
             meaning: "wrong name or password",
-            remedy: "see the account of the host, or --users",
+            remedy: "check the account of the host, or --users",
             on_host: &["klist get HTTP/COLLECTOR"],
             look: "Microsoft-Windows-WinRM/Operational",
         },
@@ -56,7 +56,7 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         1818,
         Remedy {
-            meaning: "reading a channel was cancelled: rights on it are missing",
+            meaning: "reading a channel was canceled: access to it is missing",
             remedy: "add NETWORK SERVICE to Event Log Readers, and restart the host",
             on_host: &[
                 "net localgroup \"Event Log Readers\" \"NT AUTHORITY\\NETWORK SERVICE\" /add",
@@ -68,7 +68,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         5004,
         Remedy {
             meaning: "no channel of the subscription can be read",
-            remedy: "add NETWORK SERVICE to Event Log Readers, and restart the host; or its channels are missing or disabled there",
+            remedy: "add NETWORK SERVICE to Event Log Readers, and restart the host; or check whether the channels exist and are enabled there",
             on_host: &[
                 "net localgroup \"Event Log Readers\" \"NT AUTHORITY\\NETWORK SERVICE\" /add",
                 "wevtutil gl Security",
@@ -79,8 +79,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12002,
         Remedy {
-            meaning: "time-out: nobody answers at that address and port",
-            remedy: "see firewalls between, and the port in the policy",
+            meaning: "timeout: nothing answers at that address and port",
+            remedy: "check firewalls, and the port in the policy",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",
                 "netsh winhttp show proxy",
@@ -91,8 +91,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12005,
         Remedy {
-            meaning: "the address in the subscription is no URL that the host understands",
-            remedy: "set --hostname to a name that hosts know",
+            meaning: "the address in the subscription is not a valid URL",
+            remedy: "set --hostname to a name that hosts can resolve",
             on_host: &[],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -101,7 +101,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         12007,
         Remedy {
             meaning: "the name cannot be resolved",
-            remedy: "see the DNS of the host, and the name in the policy",
+            remedy: "check DNS on the host, and the name in the policy",
             on_host: &["nslookup COLLECTOR"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -109,8 +109,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12029,
         Remedy {
-            meaning: "no connection: nothing listens there, or a firewall refuses",
-            remedy: "start the relay; see port and firewalls",
+            meaning: "no connection: nothing listens there, or a firewall rejects it",
+            remedy: "start the relay; check the port and firewalls",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",
                 "netsh winhttp show proxy",
@@ -121,8 +121,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12030,
         Remedy {
-            meaning: "the connection was cut",
-            remedy: "see the relay's log at that time; a proxy or balancer between may end it",
+            meaning: "the connection was closed",
+            remedy: "check the relay's log of that time; a proxy or load balancer may have closed it",
             on_host: &["netsh winhttp show proxy"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -130,8 +130,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         12175,
         Remedy {
-            meaning: "TLS failed, or the policy says https where the relay's port is for http",
-            remedy: "the authority of --tls-cert must be in Root of the host, and the name in the policy in the certificate; https belongs to an https listener: 5986, not 5985",
+            meaning: "TLS failed, or the policy has https with the relay's http port",
+            remedy: "the authority of --tls-cert must be in the host's Root store, and the name in the policy must be in the certificate; https requires the port of an https listener: 5986, not 5985",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5986",
                 "certutil -store Root",
@@ -143,7 +143,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         15001,
         Remedy {
             meaning: "the query of the subscription is invalid",
-            remedy: "run wecrelay check: it lints the queries",
+            remedy: "run wecrelay check, which checks the queries",
             on_host: &[],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -152,7 +152,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         15007,
         Remedy {
             meaning: "the host has no such channel",
-            remedy: "leave it out for such hosts, or install what writes it",
+            remedy: "omit it for such hosts, or install the program that writes it",
             on_host: &["wevtutil el"],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -161,7 +161,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         15008,
         Remedy {
             meaning: "the XML of the query is not well-formed",
-            remedy: "run wecrelay check: it names file and line; & and < in a query must be &amp; and &lt;",
+            remedy: "run wecrelay check, which names file and line; & and < in a query must be written &amp; and &lt;",
             on_host: &[],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -170,7 +170,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         15026,
         Remedy {
             meaning: "the query is malformed, or has too many conditions",
-            remedy: "run wecrelay check: it splits what is too long",
+            remedy: "run wecrelay check, which splits expressions that are too long",
             on_host: &[],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -178,8 +178,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_8008,
         Remedy {
-            meaning: "the subscription is closed already, as after a restart",
-            remedy: "nothing: the host subscribes again within Refresh",
+            meaning: "the subscription is already closed, as after a restart",
+            remedy: "none needed: the host subscribes again within Refresh",
             on_host: &["Restart-Service WinRM"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -188,7 +188,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         0x8033_8012,
         Remedy {
             meaning: "the relay cannot be reached",
-            remedy: "start the relay; see name, port and firewalls",
+            remedy: "start the relay; check name, port and firewalls",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",
                 "netsh winhttp show proxy",
@@ -199,8 +199,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_8095,
         Remedy {
-            meaning: "the address in the subscription cannot be reached or refuses the host",
-            remedy: "set --hostname to a name that hosts can reach; behind a balancer, the balancer's",
+            meaning: "the address in the subscription cannot be reached, or rejects the host",
+            remedy: "set --hostname to a name that hosts can reach; behind a load balancer, that of the balancer",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -208,8 +208,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_809C,
         Remedy {
-            meaning: "a delivery failed on the way",
-            remedy: "see the network between; the host keeps the events and tries again",
+            meaning: "a delivery failed in transit",
+            remedy: "check the network; the host keeps the events and retries",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -217,8 +217,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_809D,
         Remedy {
-            meaning: "a security error that is not told: the name belongs to no account or to two, or a certificate",
-            remedy: "setspn -X finds names that two accounts have; see the certificates",
+            meaning: "an unspecified security error: no account or two accounts have the name, or a certificate is invalid",
+            remedy: "setspn -X finds names that two accounts have; check the certificates",
             on_host: &["klist get HTTP/COLLECTOR", "setspn -X"],
             look: "System, source Security-Kerberos; Microsoft-Windows-CAPI2/Operational, and System, source Schannel",
         },
@@ -235,8 +235,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_8112,
         Remedy {
-            meaning: "the relay answers 503: it holds hosts back because an output does not deliver",
-            remedy: "see wecrelay check --probe; the host keeps its events and tries again",
+            meaning: "the relay answers 503, because an output does not deliver",
+            remedy: "run wecrelay check --probe; the host keeps its events and retries",
             on_host: &[],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -244,8 +244,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_8113,
         Remedy {
-            meaning: "there is no such address: 404",
-            remedy: "what answers is another server, or the path was cut by a proxy",
+            meaning: "not found (404)",
+            remedy: "another server answers, or a proxy changes the path",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -254,7 +254,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         0x8033_8126,
         Remedy {
             meaning: "the relay cannot be reached: name, network or firewall",
-            remedy: "start the relay; see name, port and firewalls",
+            remedy: "start the relay; check name, port and firewalls",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",
                 "netsh winhttp show proxy",
@@ -266,7 +266,7 @@ pub const CODES: [(u32, Remedy); 28] = [
         0x8033_81B9,
         Remedy {
             meaning: "the name cannot be resolved",
-            remedy: "see the DNS of the host, and the name in the policy",
+            remedy: "check DNS on the host, and the name in the policy",
             on_host: &["nslookup COLLECTOR"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -274,8 +274,8 @@ pub const CODES: [(u32, Remedy); 28] = [
     (
         0x8033_81BA,
         Remedy {
-            meaning: "TLS was broken off: versions, ciphers, or a client certificate that is refused",
-            remedy: "see the relay's log; TLS 1.2 must be on, and IssuerCA the thumbprint of the authority that issued the host's certificate",
+            meaning: "the TLS handshake failed: versions, ciphers, or a client certificate that is rejected",
+            remedy: "check the relay's log; TLS 1.2 must be enabled, and IssuerCA must be the thumbprint of the authority that issued the host's certificate",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5986",
                 "certutil -store My",

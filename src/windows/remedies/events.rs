@@ -10,7 +10,7 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         100,
         Remedy {
-            meaning: "a subscription was created: all is well, events come within its longest delay",
+            meaning: "a subscription was created: events arrive within its maximum latency",
             remedy: "",
             on_host: &[],
             look: HERE,
@@ -20,8 +20,7 @@ pub const EVENTS: [(u16, Remedy); 8] = [
         101,
         Remedy {
             meaning: "a subscription was created, but some of its channels cannot be read",
-            remedy: "let NETWORK SERVICE read them and restart the host; or the channel is \
-                     missing or disabled there",
+            remedy: "allow NETWORK SERVICE to read them and restart the host; or check whether the channel exists and is enabled there",
             on_host: &[READERS, "wevtutil gl Security"],
             look: "event 101 names the channels",
         },
@@ -30,8 +29,7 @@ pub const EVENTS: [(u16, Remedy); 8] = [
         102,
         Remedy {
             meaning: "a subscription could not be created",
-            remedy: "see the code in it: 5004 is missing rights, 15001, 15008 and 15026 are the \
-                     query, 15007 is a missing channel",
+            remedy: "look up its code: 5004 is missing access, 15001, 15008 and 15026 are the query, 15007 is a missing channel",
             on_host: &[READERS],
             look: "event 102 has the code; wecrelay doctor --explain CODE",
         },
@@ -39,9 +37,8 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         103,
         Remedy {
-            meaning: "a subscription was dropped: removed or replaced here, or the host may not \
-                      have it any more",
-            remedy: "if that is not meant, see who may have it: wecrelay check",
+            meaning: "a subscription was removed: it was deleted or replaced on the relay, or is no longer for this host",
+            remedy: "if that is unexpected, check which hosts it is for: wecrelay check",
             on_host: &[],
             look: HERE,
         },
@@ -49,7 +46,7 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         104,
         Remedy {
-            meaning: "the host has spoken with the relay: name, network and authentication are right",
+            meaning: "the host has connected to the relay: name, network and authentication are correct",
             remedy: "if no 100 follows, no subscription is for this host: wecrelay check",
             on_host: &[],
             look: HERE,
@@ -58,8 +55,8 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         105,
         Remedy {
-            meaning: "the host cannot speak with the relay",
-            remedy: "see the code in it",
+            meaning: "the host cannot communicate with the relay",
+            remedy: "look up its code",
             on_host: &["Test-WSMan COLLECTOR"],
             look: "event 105 has the code; wecrelay doctor --explain CODE",
         },
@@ -67,7 +64,7 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         106,
         Remedy {
-            meaning: "a changed policy has come; 104 or 105 follows within Refresh",
+            meaning: "a changed policy has arrived; 104 or 105 follows within Refresh",
             remedy: "",
             on_host: &[],
             look: HERE,
@@ -76,9 +73,8 @@ pub const EVENTS: [(u16, Remedy); 8] = [
     (
         107,
         Remedy {
-            meaning: "the address in the policy cannot be understood",
-            remedy: "write Server=URL,Refresh=SECONDS, and IssuerCA as 40 digits without blanks \
-                     or what came along when it was pasted",
+            meaning: "the address in the policy is malformed",
+            remedy: "use Server=URL,Refresh=SECONDS, and IssuerCA as 40 hex digits without blanks or invisible characters from copying",
             on_host: &[
                 "reg query HKLM\\SOFTWARE\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
             ],

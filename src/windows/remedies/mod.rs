@@ -28,7 +28,7 @@ pub struct Remedy {
     pub meaning: &'static str,
     /// What to do about it; empty where nothing has to be done.
     pub remedy: &'static str,
-    /// What to type on the Windows host, a line each; `COLLECTOR` stands for the relay's name.
+    /// What to run on the Windows host, a line each; `COLLECTOR` stands for the relay's name.
     pub on_host: &'static [&'static str],
     /// Which log and event of the host tell more.
     pub look: &'static str,
@@ -77,7 +77,7 @@ impl fmt::Display for Remedy {
             write!(f, "\ndo: {}", self.remedy)?;
         }
         for line in self.on_host {
-            write!(f, "\ntype on the host: {line}")?;
+            write!(f, "\nrun on the host: {line}")?;
         }
         write!(f, "\nlook at: {}", self.look)
     }

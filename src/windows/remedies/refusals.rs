@@ -7,8 +7,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "http",
         Remedy {
-            meaning: "no proper HTTP, or a limit was passed",
-            remedy: "something else than a Windows host speaks to this port, or a proxy between changes requests",
+            meaning: "malformed HTTP, or a limit was exceeded",
+            remedy: "something other than a Windows host connects to this port, or a proxy changes requests",
             on_host: &["netsh winhttp show proxy"],
             look: "Microsoft-Windows-WinRM/Operational",
         },
@@ -17,7 +17,7 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
         "tls",
         Remedy {
             meaning: "the TLS handshake failed",
-            remedy: "the log names the certificate and why; the host's authority must be in --client-ca, ours in Root of the host",
+            remedy: "the log names the certificate and the reason; the host's authority must be in --client-ca, the relay's in the host's Root store",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5986",
                 "certutil -store My",
@@ -28,8 +28,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "proxy",
         Remedy {
-            meaning: "a load balancer's PROXY header is missing, wrong, or from elsewhere",
-            remedy: "let each balancer in --proxy-protocol send it (send-proxy-v2 on HAProxy, proxy_protocol on with nginx), and no other",
+            meaning: "a load balancer's PROXY header is missing, malformed, or from another address",
+            remedy: "each balancer in --proxy-protocol must send it (send-proxy-v2 in HAProxy, proxy_protocol on in nginx), and no other",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -37,8 +37,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "timeout",
         Remedy {
-            meaning: "a request came too slowly",
-            remedy: "see the network of the host; a proxy between may hold it",
+            meaning: "a request arrived too slowly",
+            remedy: "check the network of the host; a proxy may delay requests",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -46,8 +46,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "authentication",
         Remedy {
-            meaning: "the host could not prove who it is",
-            remedy: "the log says what was wrong; in a domain see the name and the keytab, outside it --anonymous, --users or --client-ca",
+            meaning: "the host could not authenticate",
+            remedy: "the log has the reason; in a domain check the name and the keytab, otherwise --anonymous, --users or --client-ca",
             on_host: &["klist get HTTP/COLLECTOR", "winrm get winrm/config/client"],
             look: "event 105 (code 5) of Microsoft-Windows-Forwarding/Operational",
         },
@@ -55,8 +55,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "domain",
         Remedy {
-            meaning: "the domain could not be asked about the account",
-            remedy: "see winbind on this machine: wbinfo -t",
+            meaning: "the domain could not verify the account",
+            remedy: "check winbind on this machine: wbinfo -t",
             on_host: &[],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -64,8 +64,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "sealing",
         Remedy {
-            meaning: "a body was not sealed, or does not open",
-            remedy: "let the host seal (AllowUnencrypted=false), or allow it with --allow-unencrypted",
+            meaning: "a body was not sealed, or cannot be decrypted",
+            remedy: "configure the host to seal (AllowUnencrypted=false), or use --allow-unencrypted",
             on_host: &["winrm get winrm/config/client"],
             look: "Microsoft-Windows-WinRM/Operational",
         },
@@ -73,8 +73,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "encoding",
         Remedy {
-            meaning: "compressed or encoded in a way that cannot be read",
-            remedy: "something between changes bodies",
+            meaning: "unsupported compression or encoding",
+            remedy: "a proxy changes bodies",
             on_host: &["netsh winhttp show proxy"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -82,8 +82,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "soap",
         Remedy {
-            meaning: "no message that makes sense here",
-            remedy: "something else than the forwarder of Windows speaks to this port",
+            meaning: "not a message of event forwarding",
+            remedy: "something other than the Windows forwarder connects to this port",
             on_host: &[],
             look: "Microsoft-Windows-WinRM/Operational",
         },
@@ -92,7 +92,7 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
         "computer",
         Remedy {
             meaning: "an event of another host than the one that authenticated",
-            remedy: "if it is a collector between, exempt it with --computer-exempt; see --require-computer-match",
+            remedy: "if it is an intermediate collector, exempt it with --computer-exempt; see --require-computer-match",
             on_host: &["hostname"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -100,8 +100,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "unavailable",
         Remedy {
-            meaning: "it cannot be taken now: an output does not deliver, or all places are taken",
-            remedy: "see wecrelay check --probe; hosts keep their events and try again",
+            meaning: "it cannot be accepted now: an output does not deliver, or all connections are in use",
+            remedy: "run wecrelay check --probe; hosts keep their events and retry",
             on_host: &[],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -109,8 +109,8 @@ pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "room",
         Remedy {
-            meaning: "the room for connections or requests was needed for others",
-            remedy: "look for a client that opens many connections or sends slowly at the address in the log; raise LimitNOFILE of the relay if these are hosts, let balancers send PROXY headers",
+            meaning: "the connection or its request was dropped in favor of others",
+            remedy: "look for a client at the address in the log that opens many connections or sends slowly; if these are hosts, raise LimitNOFILE of the relay, and have load balancers send PROXY headers",
             on_host: &["netstat -ano | findstr 598"],
             look: "event 105 or 102 of Microsoft-Windows-Forwarding/Operational",
         },

@@ -18,7 +18,7 @@ fn each_entry_stands_there_once_and_says_where_to_look() {
 #[test]
 fn an_entry_is_shown_with_all_its_parts() {
     let text = code(12175).unwrap().to_string();
-    for part in ["meaning: TLS", "do: ", "type on the host: ", "look at: "] {
+    for part in ["meaning: TLS", "do: ", "run on the host: ", "look at: "] {
         assert!(text.contains(part), "{text}");
     }
     assert!(event(99).is_none() && code(1).is_none() && refusal("x").is_none());
@@ -38,14 +38,14 @@ fn codes_of_windows_are_known_with_cause_and_remedy() {
         (2_150_859_102, "none of the policies"),
         (15_008, "not well-formed"),
         (15_009, "analytic or debug"),
-        (12_037, "ended"),
+        (12_037, "expired"),
         (12_038, "another name"),
         (12_044, "client certificate"),
         (12_057, "revoked"),
         (12_175, "https"),
         (12_185, "no private key"),
         (12_186, "cannot be read"),
-        (1396, "another account"),
+        (1396, "an account other than"),
         (1398, "clocks"),
         (0x8009_0322, "SEC_E_WRONG_PRINCIPAL"),
         (0x8009_2013, "CRYPT_E_REVOCATION_OFFLINE"),

@@ -12,8 +12,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         1396,
         Remedy {
-            meaning: "the ticket is for another account than the one whose keytab the relay has",
-            remedy: "HTTP/NAME must belong to that account alone, and the keytab be newer than its last password: setspn -Q HTTP/COLLECTOR, then a new keytab",
+            meaning: "the ticket is for an account other than that of the relay's keytab",
+            remedy: "HTTP/NAME must belong to that account only, and the keytab must be newer than its password: setspn -Q HTTP/COLLECTOR, then a new keytab",
             on_host: &[
                 "klist purge",
                 "klist get HTTP/COLLECTOR",
@@ -26,7 +26,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         1398,
         Remedy {
             meaning: "the clocks of host and relay, or of a domain controller, differ by more than five minutes",
-            remedy: "set them: NTP on the relay, the domain's time on the host",
+            remedy: "synchronize them: NTP on the relay, the domain's time on the host",
             on_host: &["w32tm /query /status", "w32tm /resync"],
             look: KERBEROS,
         },
@@ -34,8 +34,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         12037,
         Remedy {
-            meaning: "TLS: the certificate of the relay has ended or does not count yet, by the host's clock",
-            remedy: "renew --tls-cert; see the clock of the host",
+            meaning: "TLS: the certificate of the relay has expired or is not yet valid, by the host's clock",
+            remedy: "renew --tls-cert; check the clock of the host",
             on_host: &["w32tm /query /status"],
             look: CAPI2,
         },
@@ -44,7 +44,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         12038,
         Remedy {
             meaning: "TLS: the certificate of the relay is for another name than the one in the policy",
-            remedy: "have the name of the policy in --tls-cert as a DNS name, or name the relay in the policy as its certificate does",
+            remedy: "the name in the policy must be a DNS name of --tls-cert: renew the certificate, or change the policy",
             on_host: &[
                 "reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
             ],
@@ -54,8 +54,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         12044,
         Remedy {
-            meaning: "TLS: the relay asks for a client certificate, and the host has given none",
-            remedy: "the host needs a certificate of an authority in --client-ca, for client authentication, in the computer's store, and IssuerCA in the policy must be that authority's thumbprint",
+            meaning: "TLS: the relay requests a client certificate, and the host sent none",
+            remedy: "the host needs a certificate from an authority in --client-ca, for client authentication, in the computer's store, and IssuerCA in the policy must be that authority's thumbprint",
             on_host: &["certutil -store My"],
             look: CAPI2,
         },
@@ -63,8 +63,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         12057,
         Remedy {
-            meaning: "TLS: whether the relay's certificate is revoked cannot be found out",
-            remedy: "the host must reach the list that the certificate names (CRL distribution point), or the certificate must name none, as those of wecrelay ca",
+            meaning: "TLS: the host cannot check whether the relay's certificate is revoked",
+            remedy: "the host must be able to fetch the revocation list that the certificate names (CRL distribution point), or the certificate must not name one, like those of wecrelay ca",
             on_host: &["certutil -verify -urlfetch RELAY.cer"],
             look: CAPI2,
         },
@@ -72,7 +72,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         12185,
         Remedy {
-            meaning: "TLS: the host's client certificate has no private key there",
+            meaning: "TLS: the host's client certificate has no private key",
             remedy: "import it with its key, as a .pfx file, into the computer's store",
             on_host: &["certutil -store My"],
             look: CAPI2,
@@ -82,7 +82,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         12186,
         Remedy {
             meaning: "TLS: the private key of the host's client certificate cannot be read",
-            remedy: "give NETWORK SERVICE read access to the key (certlm.msc, the certificate, All Tasks, Manage Private Keys), and restart WinRM",
+            remedy: "grant NETWORK SERVICE read access to the key (certlm.msc, the certificate, All Tasks, Manage Private Keys), and restart WinRM",
             on_host: &["certutil -store My", "Restart-Service WinRM"],
             look: CAPI2,
         },
@@ -90,8 +90,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         15009,
         Remedy {
-            meaning: "the query asks for an analytic or debug channel, which cannot be forwarded",
-            remedy: "leave that channel out of the subscription",
+            meaning: "the query selects an analytic or debug channel, which cannot be forwarded",
+            remedy: "remove that channel from the subscription",
             on_host: &["wevtutil gl CHANNEL"],
             look: "event 102 of Microsoft-Windows-Forwarding/Operational",
         },
@@ -99,8 +99,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8009_0322,
         Remedy {
-            meaning: "the target name is wrong: the ticket is for another account than the one that answers (SEC_E_WRONG_PRINCIPAL)",
-            remedy: "HTTP/NAME must belong to the account of the keytab alone: setspn -Q HTTP/COLLECTOR, setspn -X; then a new keytab",
+            meaning: "the target name is wrong: the ticket is for an account other than that of the relay's keytab (SEC_E_WRONG_PRINCIPAL)",
+            remedy: "HTTP/NAME must belong to the account of the keytab only: setspn -Q HTTP/COLLECTOR, setspn -X; then a new keytab",
             on_host: &["klist purge", "klist get HTTP/COLLECTOR", "setspn -X"],
             look: KERBEROS,
         },
@@ -108,8 +108,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8009_2013,
         Remedy {
-            meaning: "the revocation list of a certificate cannot be had (CRYPT_E_REVOCATION_OFFLINE)",
-            remedy: "the host must reach the list that the certificate names (CRL distribution point), or the certificate must name none, as those of wecrelay ca",
+            meaning: "the revocation list of a certificate cannot be fetched (CRYPT_E_REVOCATION_OFFLINE)",
+            remedy: "the host must be able to fetch the revocation list that the certificate names (CRL distribution point), or the certificate must not name one, like those of wecrelay ca",
             on_host: &["certutil -verify -urlfetch RELAY.cer"],
             look: CAPI2,
         },
@@ -117,8 +117,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_801B,
         Remedy {
-            meaning: "the list of subscriptions has changed, or more than a minute has passed, before the host had fetched all of it",
-            remedy: "nothing: the host retries within Refresh",
+            meaning: "before the host had fetched all subscriptions, they changed, or more than a minute passed",
+            remedy: "none needed: the host retries within Refresh",
             on_host: &[],
             look: FORWARDING,
         },
@@ -126,7 +126,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_8035,
         Remedy {
-            meaning: "the host takes less of an answer than a single subscription needs, or a batch has too many events",
+            meaning: "the host's limit for answers is smaller than a single subscription, or a batch has too many events",
             remedy: "raise MaxEnvelopeSizekb on the host, or split the query: wecrelay check names a subscription that is too large",
             on_host: &[
                 "winrm get winrm/config",
@@ -138,8 +138,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_8082,
         Remedy {
-            meaning: "no client certificate is found on the host, or NETWORK SERVICE may not read its key",
-            remedy: "IssuerCA in the policy must be the thumbprint of the authority that issued the host's certificate; the certificate belongs into the computer's store, and NETWORK SERVICE needs read access to its key",
+            meaning: "no client certificate is found on the host, or NETWORK SERVICE cannot read its key",
+            remedy: "IssuerCA in the policy must be the thumbprint of the authority that issued the host's certificate; the certificate must be in the computer's store, and NETWORK SERVICE needs read access to its key",
             on_host: &["certutil -store My", "certutil -store Root"],
             look: CAPI2,
         },
@@ -148,7 +148,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         0x8033_80E5,
         Remedy {
             meaning: "with this authentication method, the host would need a user name and password: it has neither Kerberos nor a certificate for the relay",
-            remedy: "in a domain, have the relay's full name in the policy, with HTTP/NAME registered; outside, use HTTPS with client certificates",
+            remedy: "in a domain, use the relay's full name in the policy, and register HTTP/NAME; outside, use HTTPS with client certificates",
             on_host: &["klist get HTTP/COLLECTOR", "winrm get winrm/config/client"],
             look: FORWARDING,
         },
@@ -156,8 +156,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_80F7,
         Remedy {
-            meaning: "the answer has no content type that WinRM knows: what answers is not the relay",
-            remedy: "see which server listens at that address and port, and what a proxy or balancer between does to answers",
+            meaning: "the answer has no content type that WinRM supports: what answers is not the relay",
+            remedy: "check which server listens at that address and port, and whether a proxy or load balancer changes answers",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",
                 "netsh winhttp show proxy",
@@ -169,7 +169,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         0x8033_810B,
         Remedy {
             meaning: "Kerberos cannot be used with an address: the policy has an IP address instead of a name",
-            remedy: "have the relay's full name in the policy, and --hostname a name too",
+            remedy: "use the relay's full name in the policy and in --hostname",
             on_host: &[
                 "reg query HKLM\\Software\\Policies\\Microsoft\\Windows\\EventLog\\EventForwarding\\SubscriptionManager",
             ],
@@ -188,8 +188,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_8111,
         Remedy {
-            meaning: "the answer was 413: the batch is larger than what answers takes",
-            remedy: "see the relay's log; a proxy or balancer between may have a limit of its own: it must take bodies of 8 MiB",
+            meaning: "the answer was 413: the batch is larger than the server accepts",
+            remedy: "check the relay's log; the limit may be that of a proxy or load balancer, which must accept bodies of 8 MiB",
             on_host: &["netsh winhttp show proxy"],
             look: FORWARDING,
         },
@@ -197,8 +197,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_815D,
         Remedy {
-            meaning: "the host does not know the delivery policy of the subscription",
-            remedy: "leave the connectivity check and other policies out of it; run wecrelay check",
+            meaning: "the host does not support the delivery policy of the subscription",
+            remedy: "remove the connectivity check and other policies from it; run wecrelay check",
             on_host: &[],
             look: FORWARDING,
         },
@@ -206,7 +206,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_815E,
         Remedy {
-            meaning: "none of the policies that the subscription offers fits the host: it has no certificate of that issuer",
+            meaning: "none of the policies that the subscription offers fits the host: it has no certificate from that issuer",
             remedy: "the thumbprint must be that of the authority that issued the host's certificate, not of the certificate itself: IssuerCA in the policy, AllowedIssuerCAList in the subscription",
             on_host: &["certutil -store My", "certutil -store Root"],
             look: FORWARDING,
@@ -215,8 +215,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_8170,
         Remedy {
-            meaning: "the answer was 500: what answers has failed",
-            remedy: "see the relay's log at that time; if it has nothing, a proxy or balancer between answers",
+            meaning: "the answer was 500: the server failed",
+            remedy: "check the relay's log of that time; if it has nothing, a proxy or load balancer answered",
             on_host: &["netsh winhttp show proxy"],
             look: FORWARDING,
         },
@@ -224,8 +224,8 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_8171,
         Remedy {
-            meaning: "the answer was 400: what answers does not understand the request",
-            remedy: "see the relay's log for the refusal; http and https may be confused: 5985 is for http, 5986 for https",
+            meaning: "the answer was 400: the server does not understand the request",
+            remedy: "the relay's log has the reason; http and https may be confused: 5985 is for http, 5986 for https",
             on_host: &["Test-NetConnection COLLECTOR -Port 5985"],
             look: FORWARDING,
         },
@@ -234,7 +234,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         12045,
         Remedy {
             meaning: "TLS: the host does not trust the authority of the relay's certificate",
-            remedy: "the authority of --tls-cert must be in Root of the host's computer store",
+            remedy: "the authority of --tls-cert must be in the Root store of the host's computer account",
             on_host: &["certutil -store Root"],
             look: CAPI2,
         },
@@ -243,7 +243,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
         12170,
         Remedy {
             meaning: "TLS: the relay's certificate is revoked",
-            remedy: "make a new one for --tls-cert",
+            remedy: "create a new one for --tls-cert",
             on_host: &["certutil -verify -urlfetch RELAY.cer"],
             look: CAPI2,
         },

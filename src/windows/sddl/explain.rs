@@ -17,7 +17,7 @@ impl SecurityDescriptor {
     #[must_use]
     pub fn explain(&self) -> String {
         let Some(acl) = &self.dacl else {
-            return "everyone may subscribe: there is no access list".to_owned();
+            return "every host can subscribe: there is no access list".to_owned();
         };
         let (concern, idle): (Vec<_>, Vec<_>) = acl
             .entries
@@ -25,17 +25,17 @@ impl SecurityDescriptor {
             .partition(|ace| ace.concerns_subscribing());
         let mut sentences = sentences(&concern);
         sentences.push(match sentences.is_empty() {
-            true => "no host may subscribe".to_owned(),
+            true => "no host can subscribe".to_owned(),
             false => "no other".to_owned(),
         });
         let effects = |effect| concern.iter().any(|ace| ace.effect == effect);
         let order = match effects(Effect::Allow) && effects(Effect::Deny) {
-            true => "the first that fits counts: ",
+            true => "the first match counts: ",
             false => "",
         };
         let idle = idle
             .iter()
-            .map(|ace| format!("{ace} is not about subscribing"));
+            .map(|ace| format!("{ace} does not apply to subscribing"));
         sentences.extend(idle);
         format!("{order}{}", sentences.join("; "))
     }

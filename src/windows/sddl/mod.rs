@@ -131,9 +131,9 @@ impl Verdict<'_> {
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoList => write!(f, "there is no list, everyone may have it"),
-            Self::Allowed(ace) => write!(f, "{ace} lets {} in", ace.trustee.describe()),
-            Self::Denied(ace) => write!(f, "{ace} keeps {} out", ace.trustee.describe()),
+            Self::NoList => write!(f, "there is no list, so every host is allowed"),
+            Self::Allowed(ace) => write!(f, "{ace} allows {}", ace.trustee.describe()),
+            Self::Denied(ace) => write!(f, "{ace} denies {}", ace.trustee.describe()),
             Self::NotNamed => write!(f, "none of its SIDs is allowed"),
         }
     }

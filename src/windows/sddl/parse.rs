@@ -67,12 +67,12 @@ impl fmt::Display for Error {
         write!(f, "at character {}: ", self.at)?;
         match &self.reason {
             Reason::TooLong => write!(f, "longer than {MAX_LENGTH} bytes"),
-            Reason::Part(text) => write!(f, "{text:?} where O:, G:, D: or S: should stand"),
+            Reason::Part(text) => write!(f, "{text:?} where O:, G:, D: or S: is expected"),
             Reason::Twice(part) => write!(f, "{part}: occurs twice"),
             Reason::AclFlag(text) => {
                 write!(
                     f,
-                    "{text:?} is no flag of a list: P, AR, AI, NO_ACCESS_CONTROL"
+                    "{text:?} is not a flag of a list: P, AR, AI, NO_ACCESS_CONTROL"
                 )
             }
             Reason::NullWithEntries => write!(f, "entries after NO_ACCESS_CONTROL"),
@@ -82,22 +82,21 @@ impl fmt::Display for Error {
                 "an entry of {count} fields: six are needed, \
                  (kind;flags;rights;object;inherited object;account)"
             ),
-            Reason::Kind(text) => write!(f, "{text:?} is no kind of entry: A, D, OA, OD"),
+            Reason::Kind(text) => write!(f, "{text:?} is not a kind of entry: A, D, OA, OD"),
             Reason::Conditional(text) => write!(
                 f,
-                "entries of kind {text} depend on claims, which are not evaluated here: \
-                 name groups in A and D entries instead"
+                "entries of kind {text} depend on claims, which are not evaluated: name groups in A and D entries instead"
             ),
             Reason::WrongList(text) => write!(f, "{text} does not belong in this list"),
             Reason::Flag(text) => write!(
                 f,
-                "{text:?} is no flag of an entry: OI, CI, NP, IO, ID, CR, SA, FA"
+                "{text:?} is not a flag of an entry: OI, CI, NP, IO, ID, CR, SA, FA"
             ),
             Reason::Right(text) => write!(
                 f,
-                "{text:?} is no right: GA, GR, GW, GX, another two letters, or a number"
+                "{text:?} is not a right: GA, GR, GW, GX, another two letters, or a number"
             ),
-            Reason::Guid(text) => write!(f, "{text:?} is no GUID"),
+            Reason::Guid(text) => write!(f, "{text:?} is not a GUID"),
             Reason::NoObject => write!(f, "a GUID needs an entry of kind OA or OD"),
             Reason::Trustee(text) => write!(
                 f,

@@ -160,7 +160,7 @@ fn the_first_entry_that_fits_decides() {
     let verdict = verdict.decide(&host).to_string();
     assert_eq!(
         verdict,
-        format!("{deny} keeps {} and its members out", own(1105))
+        format!("{deny} denies {} and its members", own(1105))
     );
 }
 
@@ -254,7 +254,7 @@ fn mistakes_are_named_with_their_place() {
     for (text, message) in [
         (
             "X:(A)",
-            "at character 1: \"X:(A)\" where O:, G:, D: or S: should stand",
+            "at character 1: \"X:(A)\" where O:, G:, D: or S: is expected",
         ),
         ("O:NSO:NS", "at character 5: O: occurs twice"),
         (
@@ -267,7 +267,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "D:PX(A;;GA;;;WD)",
-            "at character 4: \"X\" is no flag of a list: P, AR, AI, NO_ACCESS_CONTROL",
+            "at character 4: \"X\" is not a flag of a list: P, AR, AI, NO_ACCESS_CONTROL",
         ),
         (
             "D:NO_ACCESS_CONTROL(A;;GA;;;WD)",
@@ -279,7 +279,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "D:(A;;GA;;;WD) x",
-            "at character 16: \"x\" where O:, G:, D: or S: should stand",
+            "at character 16: \"x\" where O:, G:, D: or S: is expected",
         ),
         (
             "D:(A;;GA;;WD)",
@@ -287,11 +287,12 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "D:(B;;GA;;;WD)",
-            "at character 4: \"B\" is no kind of entry: A, D, OA, OD",
+            "at character 4: \"B\" is not a kind of entry: A, D, OA, OD",
         ),
         (
             "D:(XA;;GA;;;WD;(@User.Title == \"x\"))",
-            "at character 4: entries of kind XA depend on claims, which are not evaluated here: name groups in A and D entries instead",
+            "at character 4: entries of kind XA depend on claims, which are not evaluated: name \
+             groups in A and D entries instead",
         ),
         (
             "D:(AU;;GA;;;WD)",
@@ -303,24 +304,26 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "D:(A;XX;GA;;;WD)",
-            "at character 6: \"XX\" is no flag of an entry: OI, CI, NP, IO, ID, CR, SA, FA",
+            "at character 6: \"XX\" is not a flag of an entry: OI, CI, NP, IO, ID, CR, SA, FA",
         ),
         (
             "D:(A;;GAZZ;;;WD)",
-            "at character 9: \"ZZ\" is no right: GA, GR, GW, GX, another two letters, or a number",
+            "at character 9: \"ZZ\" is not a right: GA, GR, GW, GX, another two letters, or a \
+             number",
         ),
         (
             "D:(A;;0xG;;;WD)",
-            "at character 7: \"0xG\" is no right: GA, GR, GW, GX, another two letters, or a number",
+            "at character 7: \"0xG\" is not a right: GA, GR, GW, GX, another two letters, or a \
+             number",
         ),
-        ("D:(A;;GA;x;;WD)", "at character 10: \"x\" is no GUID"),
+        ("D:(A;;GA;x;;WD)", "at character 10: \"x\" is not a GUID"),
         (
             "D:(A;;GA;bf967a86-0de6-11d0-a285-00aa003049e2;;WD)",
             "at character 4: a GUID needs an entry of kind OA or OD",
         ),
         (
             "D:(A;;GA;;;S-1-5-x)",
-            "at character 12: no SID: a part is no number, or too large",
+            "at character 12: no SID: a part is not a number, or too large",
         ),
         (
             "D:(A;;GA;;;ü€)",
@@ -342,7 +345,7 @@ fn descriptors_are_explained_in_words() {
         ),
         (
             "D:(D;;GA;;;S-1-5-21-1-2-3-1106)(A;;GA;;;S-1-5-21-1-2-3-515)(A;;GA;;;EA)",
-            "the first that fits counts: S-1-5-21-1-2-3-1106 and its members may not subscribe; \
+            "the first match counts: S-1-5-21-1-2-3-1106 and its members may not subscribe; \
              members of Domain Computers of S-1-5-21-1-2-3, members of Enterprise Admins of the \
              host's forest may subscribe; no other",
         ),
@@ -350,12 +353,12 @@ fn descriptors_are_explained_in_words() {
             "D:(A;;GA;;;AU)",
             "every domain account may subscribe; no other",
         ),
-        ("D:", "no host may subscribe"),
+        ("D:", "no host can subscribe"),
         (
             "D:(A;;GW;;;WD)",
-            "no host may subscribe; (A;;GW;;;WD) is not about subscribing",
+            "no host can subscribe; (A;;GW;;;WD) does not apply to subscribing",
         ),
-        ("O:NS", "everyone may subscribe: there is no access list"),
+        ("O:NS", "every host can subscribe: there is no access list"),
     ] {
         assert_eq!(sd(text).explain(), words, "{text}");
     }
@@ -368,7 +371,7 @@ fn a_token_is_described_with_names() {
         "account S-1-5-21-1000-2000-3000-1102, in Domain Computers \
          (S-1-5-21-1000-2000-3000-515), S-1-5-21-1000-2000-3000-1105"
     );
-    assert_eq!(Token::unknown().describe(), "account and groups not known");
+    assert_eq!(Token::unknown().describe(), "account and groups unknown");
     let error = sid::Error::Prefix;
     assert_eq!("S1".parse::<Sid>(), Err(error));
 }

@@ -55,7 +55,7 @@ impl Token {
     #[must_use]
     pub fn describe(&self) -> String {
         let Some(account) = self.account else {
-            return "account and groups not known".to_owned();
+            return "account and groups unknown".to_owned();
         };
         let known = self.groups.iter().chain(&self.deny_only);
         let groups: Vec<_> = known.map(Sid::describe).collect();

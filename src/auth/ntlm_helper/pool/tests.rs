@@ -239,7 +239,7 @@ fn a_question_waits_for_a_process_but_not_for_ever() {
     scene.ask(1);
     assert!(scene.answers.is_empty());
     scene.pass(QUEUE_TIME);
-    scene.outage(1, "no helper was free");
+    scene.outage(1, "no helper became free");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn more_questions_than_the_queue_holds_are_answered_at_once() {
     (0..count).for_each(|id| scene.ask(id));
     assert!(scene.answers.is_empty());
     scene.ask(count);
-    scene.outage(count, "questions wait already");
+    scene.outage(count, "requests are already waiting");
     scene.say(0, NO);
     scene.answer();
     scene.ask(count + 1);
@@ -283,7 +283,7 @@ fn more_questions_than_the_queue_holds_are_answered_at_once() {
     };
     (0..3).for_each(|id| scene.pool.ask(scene.now, id, &question));
     scene.drain();
-    scene.outage(2, "1 questions wait already");
+    scene.outage(2, "1 requests are already waiting");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl File<'_> {
                     let (file, line, mode) = (self.name, given.line, preset.name);
                     format!(
                         "{file}:{line}: values under Delivery are ignored: ConfigurationMode is \
-                         {mode}, only Custom takes them"
+                         {mode}, only Custom uses them"
                     )
                 }));
             }
@@ -101,7 +101,7 @@ impl File<'_> {
     fn given(&self, delivery: Node<'_, '_>) -> Result<Given, Error> {
         let mode = delivery.attribute("Mode").unwrap_or("Push");
         if !mode.eq_ignore_ascii_case("Push") {
-            let allowed = "must be Push: sources deliver, this collector does not fetch";
+            let allowed = "must be Push: hosts deliver, this collector does not fetch";
             return Err(self.value(delivery, "Delivery@Mode", mode, allowed));
         }
         let batching = child(delivery, "Batching");

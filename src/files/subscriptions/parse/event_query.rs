@@ -7,7 +7,7 @@ use crate::base::xml::{Node, piece, text, trimmed_text as text_of};
 use crate::protocol::wsman::text::{is_forbidden, trim};
 use crate::protocol::wsman::xml::Skeleton;
 
-const ALLOWED: &str = "must hold a QueryList element, as child or as CDATA text";
+const ALLOWED: &str = "must contain a QueryList element, as child or as CDATA text";
 
 impl File<'_> {
     /// The source text of the `QueryList`, checked.
@@ -45,7 +45,7 @@ impl File<'_> {
         let document = skeleton.document().map_err(malformed)?;
         let list = document.root_element();
         if !list.has_tag_name("QueryList") || list.tag_name().namespace().is_some() {
-            let allowed = "must hold a QueryList element without namespace";
+            let allowed = "must contain a QueryList element without namespace";
             return Err(self.value_at(line, "Query", text, allowed));
         }
         let row = |node: Node<'_, '_>| file_line(line_of(node));
@@ -67,7 +67,7 @@ impl File<'_> {
             }
             let id = query.attribute("Id");
             if let Some(id) = id.filter(|id| !ids.insert(*id)) {
-                let allowed = "an earlier Query has this Id already; number them 0, 1, 2";
+                let allowed = "an earlier Query has the same Id; number them 0, 1, 2";
                 return Err(self.value_at(row(query), "Query@Id", id, allowed));
             }
             selects = selects.saturating_add(self.check_clauses(query, row)?);

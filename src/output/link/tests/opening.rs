@@ -76,7 +76,7 @@ fn the_only_address_has_more_time() {
     assert_eq!(scene.tick(), Some(Task::Close));
     assert_eq!(scene.now.monotonic - before, OPENING_TIME);
     let trouble = scene.link.facts().trouble.unwrap();
-    assert!(trouble.contains("does it speak TLS?"), "{trouble}");
+    assert!(trouble.contains("is this port for TLS?"), "{trouble}");
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl fmt::Display for Error {
                     "ciphertext of {found} bytes, at least {least} are needed"
                 )
             }
-            Self::Checksum => f.write_str("ciphertext was changed or its key is another"),
+            Self::Checksum => f.write_str("ciphertext was changed, or the key is wrong"),
         }
     }
 }

@@ -154,7 +154,7 @@ fn damage_is_told_with_its_place() {
     cut.truncate(40);
     assert_eq!(
         Keytab::parse(&cut).unwrap_err().to_string(),
-        "keytab is cut short: no whole entry at byte 6"
+        "keytab is truncated: no whole entry at byte 6"
     );
     let absurd = file(&[vec![0xff, 0xff, 0, 0]]);
     assert_eq!(

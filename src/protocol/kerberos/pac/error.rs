@@ -75,13 +75,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated(what) => write!(f, "{what} cut short"),
-            Self::Version(version) => write!(f, "version {version}, only 0 is known"),
+            Self::Version(version) => write!(f, "version {version}, only 0 is supported"),
             Self::Buffers(count) => write!(f, "{count} buffers"),
             Self::Missing(what) => write!(f, "no {what}"),
             Self::Encoding(what) => write!(f, "logon information with {what}"),
             Self::Groups(count) => write!(
                 f,
-                "an account in {count} groups, at most {MAX_SIDS} are taken, as by Windows"
+                "an account in {count} groups, at most {MAX_SIDS} are allowed, as in Windows"
             ),
             Self::NoAccount => write!(f, "logon information that names no account"),
             Self::Name { pac, ticket } => {
@@ -100,7 +100,7 @@ impl fmt::Display for Error {
                 "a server signature of type {found}, where {} goes with {enctype}",
                 enctype.checksum_type()
             ),
-            Self::Signature => write!(f, "a server signature that does not fit"),
+            Self::Signature => write!(f, "a wrong server signature"),
         }
     }
 }

@@ -51,9 +51,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("no token of a Kerberos message"),
-            Self::Reflected => f.write_str("a message of ours was sent back"),
+            Self::Reflected => f.write_str("a message of the relay was sent back to it"),
             Self::NotSealed => f.write_str("message is signed but not sealed"),
-            Self::OtherKey => f.write_str("message is under another key than was agreed"),
+            Self::OtherKey => f.write_str("message uses another key than negotiated"),
             Self::Sequence { expected, found } => {
                 write!(f, "message {found} instead of {expected}")
             }

@@ -111,7 +111,7 @@ pub(super) fn found(
             }
             Some(Err(error)) => {
                 *damaged += 1;
-                log::warn!("the bookmark of {key:?} cannot be read and counts as none: {error}");
+                log::warn!("the bookmark of {key:?} cannot be read and is ignored: {error}");
             }
             None => {}
         }

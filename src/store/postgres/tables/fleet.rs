@@ -66,7 +66,7 @@ pub(super) fn met(inquiry: &Inquiry, rows: &Rows, damaged: &mut u64) -> Result<M
             // Its own relay says so, too.
             Err(error) => {
                 *damaged += 1;
-                log::debug!("what another relay knows of a host cannot be read: {error}");
+                log::debug!("a host of another relay cannot be read: {error}");
             }
         }
     }

@@ -172,7 +172,7 @@ fn parsed<T: DeserializeOwned>(
             Ok(document) => documents.push(document),
             Err(error) => {
                 *damaged += 1;
-                log::warn!("what was known of a host cannot be read: {error}");
+                log::warn!("a stored host cannot be read: {error}");
             }
         }
     }
