@@ -30,8 +30,8 @@ pub use messages::{
 pub use partition::partition_of;
 pub use sasl::{Login, Mechanism, Sasl};
 
-/// Largest answer that is taken, in bytes: the metadata of a topic with some hundred thousand
-/// partitions fits.
+/// Largest answer that is taken, in bytes: the metadata of a topic with as many partitions as
+/// an answer may list fits.
 pub const ANSWER_MAX: usize = 16 << 20;
 /// Longest text of the broker's that is repeated in errors, in characters.
 const QUOTE_MAX: usize = 200;
@@ -44,10 +44,14 @@ pub enum Error {
     Cut(&'static str, usize),
     /// An answer of so many bytes.
     Length(i32),
+    /// An answer to this request that lists more than is kept.
+    Listed(&'static str),
     /// An answer with this number, while another one is due.
     Correlation(i32),
     /// An answer that nothing was asked for.
     Unasked,
+    /// An answer to a request that was not sent wholly.
+    Early,
     /// A request that the broker does not know in a version that is known here.
     Unsupported(&'static str),
     /// The broker refuses a request.
@@ -75,10 +79,16 @@ impl fmt::Display for Error {
                 "not a Kafka answer: {length} bytes; is this the port of a broker, with or without \
                  TLS as in the URL?"
             ),
+            Self::Listed(what) => write!(
+                f,
+                "the broker's answer to {what} lists more than {} items",
+                wire::LISTED_MAX
+            ),
             Self::Correlation(number) => {
                 write!(f, "the broker answered request {number} out of order")
             }
             Self::Unasked => f.write_str("the broker sent an unexpected answer"),
+            Self::Early => f.write_str("the broker answered before it had the whole request"),
             Self::Unsupported(name) => write!(
                 f,
                 "the broker does not support a version of {name} that wecrelay supports (Kafka 2.1 \

@@ -15,6 +15,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Brokers that are connected to. Beyond it, partitions have to wait for a leader.
 const CONNECTIONS_MAX: usize = 256;
+/// Longest name of a host, in bytes (RFC 1035 2.3.4).
+const HOST_MAX: usize = 255;
 
 /// When leaders are asked for.
 #[derive(Debug)]
@@ -154,12 +156,12 @@ impl Brokers {
 
     fn connection_to(&mut self, host: &str, port: i32) -> Option<usize> {
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        if host.is_empty() || host.len() > HOST_MAX {
+            return None;
+        }
         let place = (host, port);
         if let Some(known) = self.connections.iter().position(|c| c.place() == place) {
             return Some(known);
-        }
-        if host.is_empty() {
-            return None;
         }
         if self.connections.len() < CONNECTIONS_MAX {
             self.connections.push(Connection::new(host, port));

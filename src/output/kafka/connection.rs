@@ -54,6 +54,15 @@ enum Request {
     Produce { version: i16 },
 }
 
+/// A request without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    correlation: i32,
+    request: Request,
+    /// Where it ends among all bytes of requests.
+    end: usize,
+}
+
 /// What a broker has answered.
 #[derive(Debug)]
 pub enum Reply {
@@ -89,11 +98,14 @@ pub struct Connection {
     pub(super) is_leader: bool,
     outgoing: Vec<u8>,
     written: usize,
+    /// All bytes of requests on this connection, and how many of them were written.
+    asked: usize,
+    told: usize,
     /// The start of an answer that has not come wholly.
     held: Vec<u8>,
     correlation: i32,
     /// Requests without an answer; brokers answer in order.
-    waiting: VecDeque<(i32, Request)>,
+    waiting: VecDeque<Waiting>,
     answer_by: Option<Instant>,
     versions: Versions,
     sasl: Option<Sasl>,
@@ -112,6 +124,8 @@ impl Connection {
             is_leader: false,
             outgoing: Vec::new(),
             written: 0,
+            asked: 0,
+            told: 0,
             held: Vec::new(),
             correlation: 0,
             waiting: VecDeque::new(),
@@ -223,6 +237,8 @@ impl Connection {
     fn clear(&mut self) {
         self.outgoing.clear();
         self.written = 0;
+        self.asked = 0;
+        self.told = 0;
         self.held.clear();
         self.waiting.clear();
         self.answer_by = None;
@@ -266,6 +282,7 @@ impl Connection {
 
     /// `count` bytes of it were written.
     pub fn handle_written(&mut self, count: usize) {
+        self.told += count.min(self.outgoing().len());
         self.written = (self.written + count).min(self.outgoing.len());
         if self.written == self.outgoing.len() {
             self.outgoing.clear();
@@ -282,8 +299,15 @@ impl Connection {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
-        push_request(&mut self.outgoing, api, version, self.correlation, write);
-        self.waiting.push_back((self.correlation, request));
+        let correlation = self.correlation;
+        let before = self.outgoing.len();
+        push_request(&mut self.outgoing, api, version, correlation, write);
+        self.asked += self.outgoing.len() - before;
+        self.waiting.push_back(Waiting {
+            correlation,
+            request,
+            end: self.asked,
+        });
         self.answer_by.get_or_insert(now.monotonic + ANSWER_TIME);
     }
 
@@ -364,12 +388,16 @@ impl Connection {
             return Err(Error::Cut("a request", answer.len()));
         };
         let number = i32::from_be_bytes(*number);
-        let (due, request) = self.waiting.pop_front().ok_or(Error::Unasked)?;
-        if number != due {
+        let due = self.waiting.pop_front().ok_or(Error::Unasked)?;
+        if number != due.correlation {
             return Err(Error::Correlation(number));
         }
+        // It cannot be about what the broker does not have.
+        if due.end > self.told {
+            return Err(Error::Early);
+        }
         self.answer_by = self.is_waiting().then(|| now.monotonic + ANSWER_TIME);
-        Ok(match request {
+        Ok(match due.request {
             Request::Versions => {
                 self.versions = Versions::parse(body)?;
                 self.handle_versions(now, context)?

@@ -13,7 +13,7 @@ mod partitions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -37,6 +37,8 @@ pub use connection::{Connection, Context, Reply};
 const PRODUCE_TIME: i32 = 20_000;
 /// Largest request, in bytes: far below a broker's `socket.request.max.bytes`.
 const REQUEST_MAX: usize = 8 << 20;
+/// Brokers of a cluster that are looked at: far more than any cluster has.
+const BROKERS_MAX: usize = 4096;
 
 /// Which connection of the output it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -337,17 +339,23 @@ impl Producer {
     }
 
     fn set_leaders(&mut self, found: &Metadata, desk: &mut Desk<'_>) {
-        let known: HashMap<_, _> = found.brokers.iter().map(|b| (b.id, b)).collect();
         let mut leaders = BTreeMap::new();
         for partition in &found.partitions {
             let index = usize::try_from(partition.index).unwrap_or(usize::MAX);
-            leaders.insert(index, known.get(&partition.leader));
+            leaders.insert(index, partition.leader);
         }
         // They are numbered from 0 without a gap.
         self.partitions.set_count(leaders.len(), desk);
         self.brokers.forget_leaders();
+        // Each is looked for once, as a topic may have far more partitions than brokers.
+        let led: HashSet<i32> = leaders.values().copied().collect();
+        let led = found.brokers.iter().filter(|b| led.contains(&b.id));
+        let connections: HashMap<i32, usize> = led
+            .take(BROKERS_MAX)
+            .filter_map(|b| Some((b.id, self.brokers.leader(&b.host, b.port)?)))
+            .collect();
         for (index, broker) in leaders {
-            let leader = broker.and_then(|b| self.brokers.leader(&b.host, b.port));
+            let leader = connections.get(&broker).copied();
             if let Some(partition) = self.partitions.get_mut(index) {
                 partition.set_leader(leader);
             }

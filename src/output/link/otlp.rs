@@ -195,7 +195,13 @@ impl Otlp {
         self.ends = 0;
         self.is_proven = true;
         let mut outcome = Outcome::default();
+        let is_early = !self.outgoing.is_empty();
         match judge(answer, group.positions.len(), now.wall) {
+            // It cannot have taken what it does not have.
+            Verdict::Accepted(_) if is_early => {
+                self.keep(group);
+                return Err(End::of("it answered before it had the whole request"));
+            }
             Verdict::Accepted(remark) => {
                 outcome.accepted = true;
                 self.note_remark(remark);
@@ -219,7 +225,7 @@ impl Otlp {
         }
         desk.refusing.suspects.handle_answered();
         // The rest of a request that was answered early can only confuse.
-        if !answer.keep_alive || !self.outgoing.is_empty() {
+        if !answer.keep_alive || is_early {
             outcome.end = Some(End::usual());
         }
         Ok(outcome)

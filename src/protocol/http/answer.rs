@@ -13,6 +13,10 @@ pub const LIMITS: Limits = Limits {
 };
 /// The longest [`Answer::retry_after`]: a receiver that asks for more is asked before.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+/// Answers of the class 1xx that may come before the one that is due.
+const MOST_ANNOUNCEMENTS: usize = 16;
+/// A head that is read anew with each piece of it: what is no HTTP is told at once.
+const SHORT_HEAD: usize = 1024;
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +89,10 @@ struct Incoming {
 pub struct Decoder {
     pending: Vec<u8>,
     incoming: Option<Incoming>,
+    /// Bytes of a head that is not whole: looked at again with the next end of a line.
+    looked_at: usize,
+    /// Answers of the class 1xx before the one that is due.
+    announcements: usize,
 }
 
 /// Why bytes are no answer that we take: the connection is to be closed.
@@ -139,11 +147,15 @@ impl Decoder {
 
     /// Answers whether there was a head.
     fn take_head(&mut self) -> Result<bool, Malformed> {
+        if !self.may_have_head() {
+            return Ok(false);
+        }
         let mut headers = [httparse::EMPTY_HEADER; LIMITS.headers];
         let mut parsed = httparse::Response::new(&mut headers);
         let size = match parsed.parse(&self.pending) {
             Ok(httparse::Status::Complete(size)) if size <= LIMITS.head => size,
             Ok(httparse::Status::Partial) if self.pending.len() <= LIMITS.head => {
+                self.looked_at = self.pending.len();
                 return Ok(false);
             }
             Ok(_) => return Err(too_long("head", LIMITS.head)),
@@ -161,16 +173,33 @@ impl Decoder {
         };
         let minor = parsed.version.unwrap_or_default();
         self.pending.drain(..size);
+        self.looked_at = 0;
         if status == 101 {
             return Err(Malformed("unexpected HTTP status 101".to_owned()));
         }
         if (100..200).contains(&status) {
-            return Ok(!self.pending.is_empty());
+            self.announcements += 1;
+            return match self.announcements <= MOST_ANNOUNCEMENTS {
+                true => Ok(!self.pending.is_empty()),
+                false => Err(Malformed(format!(
+                    "more than {MOST_ANNOUNCEMENTS} answers of the class 1xx came, and none after them"
+                ))),
+            };
         }
+        self.announcements = 0;
         let body = body_of(&answer)?;
         answer.keep_alive = minor > 0 && !matches!(body, Body::UntilEnd) && !closes(&answer);
         self.incoming = Some(Incoming { answer, body });
         Ok(true)
+    }
+
+    /// Whether a head may be whole now, or already be wrong: where lines come in small pieces,
+    /// it is not read anew with each.
+    fn may_have_head(&self) -> bool {
+        let new = self.pending.get(self.looked_at..).unwrap_or_default();
+        self.looked_at < SHORT_HEAD
+            || self.pending.len() > LIMITS.head
+            || memchr::memchr(b'\n', new).is_some()
     }
 
     /// Answers whether the body is whole.
@@ -306,12 +335,33 @@ mod tests {
         );
     }
 
+    /// Each byte of a head in a piece of its own would have all that came before read again.
+    #[test]
+    fn a_long_head_is_read_again_with_the_next_line_only() {
+        let mut decoder = Decoder::default();
+        let start = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(SHORT_HEAD));
+        decoder.feed(start.as_bytes());
+        assert_eq!(decoder.poll(), Ok(None));
+        decoder.feed(b"\x01");
+        assert_eq!(decoder.poll(), Ok(None));
+        decoder.feed(b"\r\n");
+        assert!(decoder.poll().is_err());
+    }
+
+    #[test]
+    fn announcements_before_each_answer_are_passed() {
+        let one = "HTTP/1.1 102 Processing\r\n\r\n".repeat(MOST_ANNOUNCEMENTS)
+            + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(answers(one.repeat(2).as_bytes()).unwrap().len(), 2);
+    }
+
     #[test]
     fn hostile_answers_are_refused() {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(LIMITS.head));
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
         let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LIMITS.body + 1));
         let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n";
+        let announced = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MOST_ANNOUNCEMENTS + 1);
         let bad = [
             "garbage\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
@@ -325,6 +375,7 @@ mod tests {
             &long,
             &many,
             &endless,
+            &announced,
             chunk,
         ];
         for bytes in bad {

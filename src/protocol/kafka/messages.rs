@@ -205,7 +205,7 @@ fn partitions(answer: &mut Answer<'_>, version: i16) -> Result<Vec<PartitionLead
         }
         // Replicas, those in sync, and from version 5 on those that are offline.
         for _ in 0..if version >= 5 { 3 } else { 2 } {
-            a.each(|a| a.i32().map(drop))?;
+            a.skip_numbers()?;
         }
         partitions.push(PartitionLeader {
             code,

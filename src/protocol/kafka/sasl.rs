@@ -134,6 +134,10 @@ impl Sasl {
     fn prove(&mut self, first: &str, message: &[u8]) -> Result<Vec<u8>, Error> {
         let text = std::str::from_utf8(message).map_err(|_| Error::Scram("not text"))?;
         let field = |name| attribute(text, name).ok_or(Error::Scram("salt or rounds are missing"));
+        // RFC 5802 5.1: it changes the meaning of the rest.
+        if attribute(text, "m=").is_some() {
+            return Err(Error::Scram("the broker demands an extension"));
+        }
         let nonce = field("r=")?;
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err(Error::Scram("the broker's nonce does not begin with ours"));
@@ -178,35 +182,45 @@ fn check(message: &[u8], signature: &[u8]) -> Result<(), Error> {
 
 /// A hash function, and HMAC by it.
 trait Hash {
+    type Mac: Mac + Clone;
+
     fn hash(data: &[u8]) -> Vec<u8>;
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8>;
+    /// HMAC with this key; it takes keys of any length, so that there always is one.
+    fn keyed(key: &[u8]) -> Option<Self::Mac>;
 }
 
 struct Sha256Of;
 struct Sha512Of;
 
 impl Hash for Sha256Of {
+    type Mac = Hmac<Sha256>;
+
     fn hash(data: &[u8]) -> Vec<u8> {
         Sha256::digest(data).to_vec()
     }
 
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        hmac_by(Hmac::<Sha256>::new_from_slice(key).ok(), parts)
+    fn keyed(key: &[u8]) -> Option<Self::Mac> {
+        Hmac::new_from_slice(key).ok()
     }
 }
 
 impl Hash for Sha512Of {
+    type Mac = Hmac<Sha512>;
+
     fn hash(data: &[u8]) -> Vec<u8> {
         Sha512::digest(data).to_vec()
     }
 
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        hmac_by(Hmac::<Sha512>::new_from_slice(key).ok(), parts)
+    fn keyed(key: &[u8]) -> Option<Self::Mac> {
+        Hmac::new_from_slice(key).ok()
     }
 }
 
-/// HMAC takes keys of any length, so that there always is one.
-fn hmac_by(mac: Option<impl Mac>, parts: &[&[u8]]) -> Vec<u8> {
+fn hmac<H: Hash>(key: &[u8], text: &[u8]) -> Vec<u8> {
+    mac_of(H::keyed(key), &[text])
+}
+
+fn mac_of(mac: Option<impl Mac>, parts: &[&[u8]]) -> Vec<u8> {
     let Some(mut mac) = mac else {
         return Vec::new();
     };
@@ -217,20 +231,22 @@ fn hmac_by(mac: Option<impl Mac>, parts: &[&[u8]]) -> Vec<u8> {
 /// The proof of the client and the signature that the broker owes (RFC 5802 3).
 fn prove<H: Hash>(password: &[u8], salt: &[u8], rounds: u32, signed: &str) -> (Vec<u8>, Vec<u8>) {
     let salted = Zeroizing::new(salted::<H>(password, salt, rounds));
-    let client_key = H::hmac(&salted, &[b"Client Key"]);
+    let client_key = hmac::<H>(&salted, b"Client Key");
     let stored = H::hash(&client_key);
-    let mut proof = H::hmac(&stored, &[signed.as_bytes()]);
+    let mut proof = hmac::<H>(&stored, signed.as_bytes());
     xor(&mut proof, &client_key);
-    let server_key = H::hmac(&salted, &[b"Server Key"]);
-    (proof, H::hmac(&server_key, &[signed.as_bytes()]))
+    let server_key = hmac::<H>(&salted, b"Server Key");
+    (proof, hmac::<H>(&server_key, signed.as_bytes()))
 }
 
 /// `Hi` of RFC 5802 2.2, which is PBKDF2 of one block.
 fn salted<H: Hash>(password: &[u8], salt: &[u8], rounds: u32) -> Vec<u8> {
-    let mut last = H::hmac(password, &[salt, &[0, 0, 0, 1]]);
+    // The key is the same in all rounds: half of the work is done once.
+    let keyed = H::keyed(password);
+    let mut last = mac_of(keyed.clone(), &[salt, &[0, 0, 0, 1]]);
     let mut all = last.clone();
     for _ in 1..rounds {
-        last = H::hmac(password, &[&last]);
+        last = mac_of(keyed.clone(), &[&last]);
         xor(&mut all, &last);
     }
     all
@@ -285,6 +301,7 @@ mod tests {
             "r=other,s=AAAA,i=4096".to_owned(),
             format!("r={nonce},s=AAAA,i=4096"),
             format!("r={nonce}x,s=AAAA,i=1"),
+            format!("m=ext,r={nonce}x,s=AAAA,i=4096"),
             format!("r={nonce}x,s=AAAA,i=4000000000"),
             format!("r={nonce}x,s=!,i=4096"),
             format!("r={nonce}x,i=4096"),

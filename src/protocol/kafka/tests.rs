@@ -59,6 +59,23 @@ fn an_answer_with_huge_numbers_is_an_error() {
     }
 }
 
+/// A mechanism of two bytes would take 24 bytes here.
+#[test]
+fn an_answer_may_list_so_much_and_no_more() {
+    let offer = |count: usize| {
+        let mut bytes = vec![0, 33];
+        bytes.extend(i32::try_from(count).unwrap().to_be_bytes());
+        bytes.resize(bytes.len() + 2 * count, 0);
+        parse_sasl_handshake(&bytes)
+    };
+    let most = wire::LISTED_MAX;
+    let Err(Error::Mechanism(offered)) = offer(most) else {
+        panic!();
+    };
+    assert_eq!(offered.len(), most);
+    assert_eq!(offer(most + 1), Err(Error::Listed("SaslHandshake")));
+}
+
 #[test]
 fn versions_are_those_of_both() {
     let versions = |rows: &[(i16, i16, i16)]| {

@@ -4,17 +4,25 @@
 use super::Error;
 use crate::base::wire::Reader;
 
+/// Most things that one answer may list: each takes a few bytes there, and tens of them here.
+pub(super) const LISTED_MAX: usize = 100_000;
+
 /// Reads an answer. No length in it makes anything be allocated before the bytes are there.
 #[derive(Clone, Debug)]
 pub(super) struct Answer<'a> {
     reader: Reader<'a>,
     what: &'static str,
+    /// How many things were listed so far.
+    listed: usize,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(what: &'static str, bytes: &'a [u8]) -> Self {
-        let reader = Reader::new(bytes);
-        Self { reader, what }
+        Self {
+            reader: Reader::new(bytes),
+            what,
+            listed: 0,
+        }
     }
 
     fn cut(&self) -> Error {
@@ -68,17 +76,27 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// `ARRAY`: each item is read by `item`, and takes at least a byte, so that the bytes that
-    /// are there bound their number.
+    /// `ARRAY`: each item is read by `item`. All arrays of an answer together have at most
+    /// [`LISTED_MAX`] items, since what is kept of one may be larger than its bytes are.
     pub(super) fn each(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let count = self.i32()?.max(0);
         for _ in 0..count {
+            self.listed += 1;
+            if self.listed > LISTED_MAX {
+                return Err(Error::Listed(self.what));
+            }
             item(self)?;
         }
         Ok(())
+    }
+
+    /// Passes an `ARRAY` of numbers of 32 bits.
+    pub(super) fn skip_numbers(&mut self) -> Result<(), Error> {
+        let count = usize::try_from(self.i32()?).unwrap_or(0);
+        self.take(count.saturating_mul(4)).map(drop)
     }
 }
 
@@ -182,6 +200,8 @@ mod tests {
     fn a_length_without_its_bytes_is_an_error_and_allocates_nothing() {
         let mut answer = Answer::new("answer", &[0x7f, 0xff, 0xff, 0xff]);
         assert!(answer.each(|a| a.i32().map(drop)).is_err());
+        let mut answer = Answer::new("answer", &[0x7f, 0xff, 0xff, 0xff, 1]);
+        assert!(answer.skip_numbers().is_err());
         let mut answer = Answer::new("answer", &[0x7f, 0xff, b'a']);
         assert!(answer.nullable_string().is_err());
         let mut answer = Answer::new("answer", &[0x7f, 0xff, 0xff, 0xff, 1]);

@@ -123,6 +123,21 @@ impl Scene {
 }
 
 #[test]
+fn an_answer_before_the_whole_request_is_sent_confirms_nothing() {
+    let mut scene = scene(URL);
+    scene.connect_http();
+    scene.push_records(2);
+    let length = scene.link.next_bytes().unwrap().len();
+    scene.written(length - 1);
+    assert_eq!(scene.receive(OK.as_bytes()), Some(Task::Close));
+    assert!(scene.delivered.is_empty());
+    scene.connect_http();
+    assert_eq!(scene.request().unwrap(), ["0.0", "0.1"]);
+    assert_eq!(scene.receive(OK.as_bytes()), None);
+    assert_eq!(scene.delivered, [0]);
+}
+
+#[test]
 fn a_batch_is_delivered_when_its_request_is_accepted() {
     let mut scene = scene(URL);
     scene.connect_http();
