@@ -265,7 +265,7 @@ fn subcode(error: &wsman::Error) -> Subcode {
     match error {
         wsman::Error::Missing("Action" | "MessageID") => Subcode::InvalidMessageInformationHeader,
         wsman::Error::Xml(error) if error.is_limit() => Subcode::EncodingLimit,
-        wsman::Error::HeaderTooLong(_) => Subcode::EncodingLimit,
+        wsman::Error::HeaderTooLong(_) | wsman::Error::Repeated { .. } => Subcode::EncodingLimit,
         _ => Subcode::SchemaValidationError,
     }
 }

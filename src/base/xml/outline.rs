@@ -127,6 +127,12 @@ impl<'a> Outline<'a> {
         read(&self.text)
     }
 
+    /// How many bytes the source has.
+    #[must_use]
+    pub fn source_length(&self) -> usize {
+        self.source.len()
+    }
+
     /// The source text of a node, cut text included.
     #[must_use]
     pub fn source_of(&self, node: Node<'_, '_>) -> &'a str {

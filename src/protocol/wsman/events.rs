@@ -7,7 +7,7 @@ use std::fmt;
 use super::Error;
 use super::soap::{child, ns};
 use super::text;
-use super::xml::{self, Skeleton};
+use super::xml::{self, Room, Skeleton};
 use crate::base::xml::{Node, piece, replace_forbidden, text as text_of};
 
 /// One event as the source sent it: XML text, not looked into.
@@ -66,24 +66,94 @@ pub(super) fn parse<'a>(
     body: Node<'_, '_>,
     skeleton: &Skeleton<'a>,
 ) -> Result<Vec<RawEvent<'a>>, Error> {
-    let mut events = Vec::new();
+    let mut batch = Batch {
+        events: Vec::new(),
+        skeleton,
+        room: skeleton.room(),
+    };
     let mut is_batch = false;
     for part in body.children() {
         match part.tag_name().name() {
             "Events" => {
-                part.children()
-                    .for_each(|item| push_item(&mut events, item, skeleton));
+                part.children().try_for_each(|item| batch.push(item))?;
                 is_batch = true;
             }
             "Event" => {
-                push_item(&mut events, part, skeleton);
+                batch.push(part)?;
                 is_batch = true;
             }
             _ if is_blank(part) => {}
             name => return Err(Error::NoBatch(shorten(name))),
         }
     }
-    is_batch.then_some(events).ok_or(Error::Missing("w:Events"))
+    is_batch
+        .then_some(batch.events)
+        .ok_or(Error::Missing("w:Events"))
+}
+
+/// A batch under way.
+struct Batch<'s, 'a> {
+    events: Vec<RawEvent<'a>>,
+    skeleton: &'s Skeleton<'a>,
+    room: Room,
+}
+
+impl<'a> Batch<'_, 'a> {
+    fn push(&mut self, item: Node<'_, '_>) -> Result<(), Error> {
+        if item.has_tag_name((ns::WSMAN, "Event")) {
+            return self.push_framed(item);
+        } else if let Some(text) = piece(item) {
+            if !is_blank(item) {
+                let text = text::trim(text).to_owned();
+                self.events.push(RawEvent::new(Cow::Owned(text)));
+            }
+        } else if item.tag_name().name() == "Event" && !is_event(item) {
+            return self.push_framed(item);
+        } else if item.has_children() || item.attributes().len() > 0 {
+            return self.push_element(item);
+        }
+        Ok(())
+    }
+
+    /// What stands in a frame.
+    fn push_framed(&mut self, item: Node<'_, '_>) -> Result<(), Error> {
+        // Nearly all come so.
+        if let Some(sections) = self.skeleton.sections(item) {
+            let texts = sections.map(text::trim).filter(|text| !text.is_empty());
+            let events = texts.map(|text| RawEvent::new(Cow::Borrowed(text)));
+            self.events.extend(events);
+            return Ok(());
+        }
+        let mut inline = item.children().filter(Node::is_element).peekable();
+        if inline.peek().is_none() {
+            self.push_text(xml::content(self.skeleton.source_of(item)));
+            return Ok(());
+        }
+        inline.try_for_each(|event| self.push_element(event))?;
+        let texts = self.skeleton.beside_elements(item);
+        texts.into_iter().for_each(|text| self.push_text(text));
+        Ok(())
+    }
+
+    /// An element that is an event, and those like it that the tree does not have.
+    fn push_element(&mut self, event: Node<'_, '_>) -> Result<(), Error> {
+        let alone = self.skeleton.each_standalone(event, &mut self.room)?;
+        self.events.extend(alone.into_iter().map(RawEvent::new));
+        Ok(())
+    }
+
+    fn push_text(&mut self, content: &'a str) {
+        let text = text::join(content);
+        if text.is_empty() {
+            return;
+        }
+        // Joining resolves references, and has U+FFFD for those that XML forbids.
+        let replaced = || matches!(replace_forbidden(content), Cow::Owned(_));
+        let joined = matches!(text, Cow::Owned(_)) && replaced();
+        let event = RawEvent::new(text);
+        self.events
+            .push(if joined { event.of_cleaned() } else { event });
+    }
 }
 
 /// Comments, instructions, white space.
@@ -94,53 +164,10 @@ fn is_blank(node: Node<'_, '_>) -> bool {
     }
 }
 
-fn push_item<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
-    if item.has_tag_name((ns::WSMAN, "Event")) {
-        push_events(events, item, skeleton);
-    } else if let Some(text) = piece(item) {
-        if !is_blank(item) {
-            events.push(RawEvent::new(Cow::Owned(text::trim(text).to_owned())));
-        }
-    } else if item.tag_name().name() == "Event" && !is_event(item) {
-        push_events(events, item, skeleton);
-    } else if item.has_children() || item.attributes().len() > 0 {
-        events.extend(skeleton.each_standalone(item).map(RawEvent::new));
-    }
-}
-
 /// Whether an element called Event is the event itself, not the frame of one.
 fn is_event(node: Node<'_, '_>) -> bool {
     let is_system = |child: Node<'_, '_>| child.tag_name().name() == "System";
     node.tag_name().namespace() == Some(EVENT) || node.children().any(is_system)
-}
-
-fn push_events<'a>(events: &mut Vec<RawEvent<'a>>, item: Node<'_, '_>, skeleton: &Skeleton<'a>) {
-    // Nearly all come so.
-    if let Some(sections) = skeleton.sections(item) {
-        let texts = sections.map(text::trim).filter(|text| !text.is_empty());
-        events.extend(texts.map(|text| RawEvent::new(Cow::Borrowed(text))));
-        return;
-    }
-    let mut inline = item.children().filter(Node::is_element).peekable();
-    if inline.peek().is_none() {
-        return push_text(events, xml::content(skeleton.source_of(item)));
-    }
-    let inline = inline.flat_map(|event| skeleton.each_standalone(event));
-    events.extend(inline.map(RawEvent::new));
-    let texts = skeleton.beside_elements(item);
-    texts.into_iter().for_each(|text| push_text(events, text));
-}
-
-fn push_text<'a>(events: &mut Vec<RawEvent<'a>>, content: &'a str) {
-    let text = text::join(content);
-    if text.is_empty() {
-        return;
-    }
-    // Joining resolves references, and has U+FFFD for those that XML forbids.
-    let replaced = || matches!(replace_forbidden(content), Cow::Owned(_));
-    let joined = matches!(text, Cow::Owned(_)) && replaced();
-    let event = RawEvent::new(text);
-    events.push(if joined { event.of_cleaned() } else { event });
 }
 
 /// Why a source gave a subscription up: a trouble report, not a delivery.

@@ -206,6 +206,12 @@ pub enum Error {
     Missing(&'static str),
     /// The body of a batch holds something else; its name.
     NoBatch(String),
+    /// Namespaces that are declared around the events, and have to be repeated in each, over a
+    /// limit.
+    Repeated {
+        /// The limit, in bytes.
+        most: usize,
+    },
     /// A header text over [`soap::MAX_HEADER_TEXT`].
     HeaderTooLong(&'static str),
     /// An answer that does not refer to our message.
@@ -231,6 +237,11 @@ impl fmt::Display for Error {
                     "the body contains {name:?} instead of w:Events with the events"
                 )
             }
+            Self::Repeated { most } => write!(
+                f,
+                "namespaces that are declared around the events, repeated in each, are over \
+                 {most} bytes"
+            ),
             Self::HeaderTooLong(name) => {
                 write!(f, "{name} longer than {} bytes", soap::MAX_HEADER_TEXT)
             }

@@ -20,6 +20,9 @@ pub const LIMITS: Limits = Limits {
     reserved: 1_000_000,
 };
 
+/// Bytes that any envelope may have repeated; on top as many as it has itself.
+const FREE_ROOM: usize = 64 * 1024;
+
 /// Open elements around an event's text: Envelope, Body, Events, Event.
 const EVENT_DEPTH: usize = 4;
 
@@ -94,11 +97,45 @@ impl<'a> Skeleton<'a> {
         standalone(self.source_of(node), &inherited_namespaces(node))
     }
 
-    /// The same of a node and of those like it that the tree does not have.
-    pub(super) fn each_standalone(&self, node: Node<'_, '_>) -> impl Iterator<Item = Cow<'a, str>> {
+    /// The same of a node and of those like it that the tree does not have. `room` is for the
+    /// declarations that they inherit.
+    ///
+    /// # Errors
+    /// There is not enough of it.
+    pub(super) fn each_standalone(
+        &self,
+        node: Node<'_, '_>,
+        room: &mut Room,
+    ) -> Result<Vec<Cow<'a, str>>, Error> {
         let inherited = inherited_namespaces(node);
         let sources = self.outline.sources_of(node);
-        sources.map(move |source| standalone(source, &inherited))
+        let alone = sources.map(|source| {
+            room.take(inherited.len())?;
+            Ok(standalone(source, &inherited))
+        });
+        alone.collect()
+    }
+
+    /// Room for what the events of this envelope inherit.
+    pub(super) fn room(&self) -> Room {
+        let most = self.outline.source_length().saturating_add(FREE_ROOM);
+        Room { left: most, most }
+    }
+}
+
+/// Bytes that may be repeated for elements which are to stand alone: a long name of a
+/// namespace, declared once for many events, would fill the memory.
+#[derive(Debug)]
+pub(super) struct Room {
+    left: usize,
+    most: usize,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), Error> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or(Error::Repeated { most: self.most })?;
+        Ok(())
     }
 }
 

@@ -10,6 +10,34 @@ fn in_batch(events: &str) -> String {
     )
 }
 
+/// One long name of a namespace would stand in each event that uses it.
+#[test]
+fn what_events_inherit_is_limited_on_both_sides() {
+    let text = |length: usize, events: usize| {
+        let name = "u".repeat(length);
+        let events = "<w:Event><n:a>b</n:a></w:Event>".repeat(events);
+        let frame = format!("</w:Events><w:Events xmlns:n='{name}'>{events}");
+        in_batch(&frame)
+    };
+    // ` xmlns:n=""` is around it, and the envelope has about 1,000 bytes more.
+    let most = |length: usize| (text(length, 0).len() + 64 * 1024) / (length + 11);
+    for length in [1000, 10_000, 200_000] {
+        let fine = most(length);
+        let text_of = |count| text(length, count);
+        let (events, fine) = (text_of(fine), fine);
+        let Body::Events(events) = parse(&events).unwrap().body else {
+            panic!();
+        };
+        assert_eq!(events.len(), fine);
+        // Each has less text of its own than it inherits.
+        let many = text_of(2 * fine + 2);
+        let error = parse(&many).unwrap_err();
+        assert!(matches!(error, Error::Repeated { .. }), "{error}");
+    }
+    let short = "<w:Event><e:a>b</e:a></w:Event>".repeat(10_000);
+    assert!(parse(&in_batch(&short)).is_ok());
+}
+
 /// Every other section in a frame of its own: no element stands for others then.
 fn in_two_frames(text: &str) -> String {
     let mut pieces = text.split(SECTION);
