@@ -15,18 +15,16 @@ const BOTH: &str = "characters that XML forbids, cut off within RenderingInfo";
 /// What XML forbids is looked for first: the XML reader itself lets some such
 /// references pass, and then nothing would tell of them.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
-    let (read, clean) = match replace_forbidden(xml) {
-        Cow::Borrowed(xml) => (general::read(xml), Cow::Borrowed(xml)),
-        Cow::Owned(clean) => (attempt(clean.clone(), FORBIDDEN), Cow::Owned(clean)),
+    let clean = match replace_forbidden(xml) {
+        Cow::Borrowed(xml) => {
+            return general::read(xml).or_else(|error| read_cut(xml, CUT_OFF, error));
+        }
+        Cow::Owned(clean) => clean,
     };
-    let reason = match clean {
-        Cow::Borrowed(_) => CUT_OFF,
-        Cow::Owned(_) => BOTH,
-    };
-    read.or_else(|error| match without_rendering(&clean) {
-        Some(cut) => attempt(cut, reason).map_err(|_| error),
-        None => Err(error),
-    })
+    match general::read(&clean).map(Event::into_owned) {
+        Ok(event) => Ok(repaired(event, FORBIDDEN, clean)),
+        Err(error) => read_cut(&clean, BOTH, error),
+    }
 }
 
 /// The reason for both repairs, where `reason` is that of one and `FORBIDDEN` of the other.
@@ -38,10 +36,22 @@ pub fn and_forbidden(reason: &str) -> &'static str {
     }
 }
 
-fn attempt(xml: String, reason: &'static str) -> Result<Event<'static>, Error> {
-    let mut event = general::read(&xml)?.into_owned();
-    event.repaired = Some(Repaired { reason, xml });
-    Ok(event)
+/// Reads an event that cannot be read as a whole, for that reason, without what may be cut off.
+fn read_cut(xml: &str, reason: &'static str, error: Error) -> Result<Event<'static>, Error> {
+    let Some(xml) = without_rendering(xml) else {
+        return Err(error);
+    };
+    let event = general::read(&xml).map(Event::into_owned);
+    event
+        .map(|event| repaired(event, reason, xml))
+        .map_err(|_| error)
+}
+
+fn repaired(event: Event<'static>, reason: &'static str, xml: String) -> Event<'static> {
+    Event {
+        repaired: Some(Repaired { reason, xml }),
+        ..event
+    }
 }
 
 /// The event up to its last `RenderingInfo`, closed there.

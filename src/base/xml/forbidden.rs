@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr_iter;
 
 use super::scan::{Segment, segments};
+use crate::base::lanes::{ByteClass, Lanes, Mask, find};
 use crate::base::wire::{has_forbidden, is_forbidden};
 
 /// Puts U+FFFD for characters, raw or as references, that XML does not allow.
@@ -14,61 +15,132 @@ pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
     if is_plain(xml) {
         return Cow::Borrowed(xml);
     }
-    let mut result = String::new();
-    let (mut kept, mut start) = (0, 0);
+    let mut cleaner = Cleaner {
+        xml,
+        kept: 0,
+        result: String::new(),
+    };
+    let mut start = 0;
     for segment in segments(xml) {
         let (text, references) = match segment {
             Segment::Text(text) | Segment::Tag(text) => (text, true),
             Segment::CData(text) | Segment::Other(text) => (text, false),
         };
-        for (at, c) in text.char_indices() {
-            let length = match c {
-                '&' if references => bad_reference(text.get(at..).unwrap_or_default()),
-                c if is_forbidden(c) => c.len_utf8(),
-                _ => 0,
-            };
-            if length > 0 {
-                let at = start + at;
-                result.push_str(xml.get(kept..at).unwrap_or_default());
-                result.push(char::REPLACEMENT_CHARACTER);
-                kept = at.saturating_add(length);
-            }
-        }
+        cleaner.clean(start, text.as_bytes(), Suspect { references });
         start += text.len();
     }
-    if kept == 0 {
-        return Cow::Borrowed(xml);
+    cleaner.finish()
+}
+
+/// Copies a text but for what is forbidden.
+struct Cleaner<'a> {
+    xml: &'a str,
+    /// Up to here it is copied.
+    kept: usize,
+    result: String,
+}
+
+impl<'a> Cleaner<'a> {
+    /// Looks at the segment that begins at `start`.
+    fn clean(&mut self, start: usize, segment: &[u8], suspect: Suspect) {
+        let mut at = 0_usize;
+        while let Some(found) = segment.get(at..).and_then(|rest| find(rest, suspect)) {
+            at += found;
+            // Some texts have nothing else.
+            while let Some(rest) = segment.get(at..)
+                && rest.first().is_some_and(|byte| suspect.has(*byte))
+            {
+                let length = forbidden_length(rest);
+                if length > 0 {
+                    self.replace(start + at, length);
+                }
+                at += length.max(1);
+            }
+        }
     }
-    result.push_str(xml.get(kept..).unwrap_or_default());
-    Cow::Owned(result)
+
+    fn replace(&mut self, at: usize, length: usize) {
+        if self.result.capacity() == 0 {
+            // What is replaced once is often replaced all over.
+            self.result.reserve(self.xml.len().saturating_mul(2));
+        }
+        if at > self.kept {
+            let plain = self.xml.get(self.kept..at).unwrap_or_default();
+            self.result.push_str(plain);
+        }
+        self.result.push(char::REPLACEMENT_CHARACTER);
+        self.kept = at.saturating_add(length);
+    }
+
+    fn finish(mut self) -> Cow<'a, str> {
+        if self.kept == 0 {
+            return Cow::Borrowed(self.xml);
+        }
+        let rest = self.xml.get(self.kept..).unwrap_or_default();
+        self.result.push_str(rest);
+        Cow::Owned(self.result)
+    }
+}
+
+/// Bytes with which something forbidden may begin.
+#[derive(Clone, Copy)]
+struct Suspect {
+    /// Whether references count.
+    references: bool,
+}
+
+impl ByteClass for Suspect {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let raw = bytes.at_most(b' ' - 1) | bytes.is(0xef);
+        raw | bytes.is(b'&').only_if(self.references)
+    }
 }
 
 /// Whether the text has neither forbidden characters nor what looks like a reference to one.
 fn is_plain(xml: &str) -> bool {
-    let mut references = memchr_iter(b'&', xml.as_bytes());
-    !has_forbidden(xml) && references.all(|at| xml.get(at..).is_none_or(|r| bad_reference(r) == 0))
+    let bytes = xml.as_bytes();
+    let mut references = memchr_iter(b'&', bytes);
+    !has_forbidden(xml)
+        && references.all(|at| bytes.get(at..).is_none_or(|r| bad_reference(r) == 0))
+}
+
+/// Length of the forbidden character, or of the reference to one, at the front; else 0.
+fn forbidden_length(bytes: &[u8]) -> usize {
+    match bytes {
+        [b'&', ..] => bad_reference(bytes),
+        [b'\t' | b'\n' | b'\r', ..] => 0,
+        [0..b' ', ..] => 1,
+        // U+FFFE and U+FFFF.
+        [0xef, 0xbf, 0xbe | 0xbf, ..] => 3,
+        _ => 0,
+    }
 }
 
 /// Length of the character reference at the front if it is a forbidden one, else 0.
-fn bad_reference(text: &str) -> usize {
-    let Some(body) = text.strip_prefix("&#") else {
+fn bad_reference(bytes: &[u8]) -> usize {
+    let [b'&', b'#', body @ ..] = bytes else {
         return 0;
     };
-    let (body, radix) = match body.strip_prefix('x') {
-        Some(hex) => (hex, 16),
-        None => (body, 10),
+    let (digits, radix) = match body {
+        [b'x', digits @ ..] => (digits, 16),
+        _ => (body, 10),
     };
-    let rest = body.trim_start_matches(|c: char| c.is_digit(radix));
-    // Not by comparing the ends, which would take as long as all that follows.
-    let length = body.len().saturating_sub(rest.len());
-    let digits = body.get(..length).unwrap_or_default();
-    if digits.is_empty() || !rest.starts_with(';') {
+    let (mut code, mut length) = (0_u32, 0_usize);
+    for digit in digits
+        .iter()
+        .map_while(|byte| char::from(*byte).to_digit(radix))
+    {
+        // No character has the greatest number.
+        code = code.saturating_mul(radix).saturating_add(digit);
+        length += 1;
+    }
+    if length == 0 || digits.get(length) != Some(&b';') {
         return 0;
     }
-    let code = u32::from_str_radix(digits, radix).ok();
-    match code.and_then(char::from_u32) {
+    match char::from_u32(code) {
         Some(c) if !is_forbidden(c) => 0,
-        _ => "&#;".len() + digits.len() + usize::from(radix == 16),
+        _ => "&#;".len() + length + usize::from(radix == 16),
     }
 }
 
@@ -91,6 +163,8 @@ mod tests {
             "&#xd800;",
             "&#x110000;",
             "&#99999999999;",
+            "&#00000000000000000000;",
+            "&#4294967361;",
         ] {
             assert_eq!(replace_forbidden(&format!("{bad}b")), "\u{fffd}b", "{bad}");
             let section = format!("<![CDATA[{bad}]]>");
