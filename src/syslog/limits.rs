@@ -9,6 +9,7 @@ use super::escape::push_value;
 use super::message::{Marks, Message};
 use super::names::Numbered;
 use super::{MessageKind, Style, push_number, text};
+use std::ops::Range;
 
 /// Longest value, in bytes as written.
 pub(super) const MAX_VALUE: usize = 31_999;
@@ -31,6 +32,9 @@ const MAX_NAMES: usize = 2000;
 const TRUNCATED_ROOM: usize = MAX_NAMES + 64;
 /// A shorter value found in a rendered text may stand there for something else.
 const SURELY_THE_SAME: usize = 1000;
+/// How often a rendered text may be gone through to find values; those that are not looked
+/// for are appended.
+const MOST_SEARCHES: usize = 4;
 
 /// Whether so many parameters (without the facts that have names of ours) may be too many
 /// for a receiver. Up to the longest value, structured data of any shape is fine.
@@ -191,11 +195,7 @@ fn push_params(params: &[Param], out: &mut Vec<u8>) {
 }
 
 /// Names what is not whole, if anything is not; gives where the parameter lies.
-fn push_truncated(
-    facts: &[Param],
-    values: &[Param],
-    out: &mut Vec<u8>,
-) -> Option<std::ops::Range<usize>> {
+fn push_truncated(facts: &[Param], values: &[Param], out: &mut Vec<u8>) -> Option<Range<usize>> {
     let missing = facts.iter().chain(values).filter(|param| !param.is_whole());
     let mut missing = missing.peekable();
     missing.peek()?;
@@ -238,20 +238,82 @@ fn push_missing(
     let rendered = text::rendered(event);
     // Without a rendered text, all values are in MSG already.
     let values = rendered.map_or([].as_slice(), |_| values);
-    let lacks = |param: &&Param| {
-        let value = param.value.as_str();
-        let is_there = rendered.is_some_and(|text| {
-            value.len() >= SURELY_THE_SAME
-                && memchr::memmem::find(text.as_bytes(), value.as_bytes()).is_some()
-        });
-        !param.is_whole() && !is_there
-    };
-    for param in facts.iter().chain(values).filter(lacks) {
+    let mut searched = Searched::new(rendered.unwrap_or_default());
+    let missing = facts.iter().chain(values).filter(|param| !param.is_whole());
+    for param in missing {
+        if searched.has(&param.value) {
+            continue;
+        }
         if out.len() == start {
             message.start_msg(out);
         } else {
             out.push(b' ');
         }
         text::push_pair(out, &param.name, &param.value, message.style);
+    }
+}
+
+/// A rendered text in which values are looked for, within bounds.
+struct Searched<'t> {
+    text: &'t [u8],
+    /// Where the last one ends: most come in the order of the text.
+    from: usize,
+    /// Bytes that may be gone through.
+    left: usize,
+}
+
+impl<'t> Searched<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            from: 0,
+            left: text.len().saturating_mul(MOST_SEARCHES),
+        }
+    }
+
+    /// Whether the value surely stands in it.
+    fn has(&mut self, value: &str) -> bool {
+        if value.len() < SURELY_THE_SAME || value.len() > self.text.len() {
+            return false;
+        }
+        let before = self.from.saturating_add(value.len()).min(self.text.len());
+        self.find(value, self.from..self.text.len()) || self.find(value, 0..before)
+    }
+
+    fn find(&mut self, value: &str, range: Range<usize>) -> bool {
+        let start = range.start;
+        let text = self.text.get(range).unwrap_or_default();
+        if text.len() > self.left {
+            return false;
+        }
+        let found = memchr::memmem::find(text, value.as_bytes());
+        let walked = found.map_or(text.len(), |at| at.saturating_add(value.len()));
+        self.left = self.left.saturating_sub(walked);
+        if found.is_some() {
+            self.from = start.saturating_add(walked);
+        }
+        found.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_gone_through_a_few_times_however_many_values_are_looked_for() {
+        let values: Vec<_> = (0..100).map(|n| format!("{n:04}").repeat(250)).collect();
+        let text = values.join(" and ");
+        let mut searched = Searched::new(&text);
+        assert!(values.iter().all(|value| searched.has(value)));
+        // One pass, as they come in order; and once from the start again.
+        assert!(searched.left >= text.len() * (MOST_SEARCHES - 2));
+        assert!(searched.has(&values[0]));
+        let other = "v".repeat(1000);
+        assert!((0..100).all(|_| !searched.has(&other)));
+        // Nothing is left: it counts as not there.
+        assert!(!searched.has(&values[99]) || searched.left > 0);
+        assert!(!Searched::new("short").has(&other));
+        assert!(!Searched::new(&text).has("0000"));
     }
 }

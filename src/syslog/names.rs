@@ -100,8 +100,14 @@ fn hash(name: &[u8]) -> usize {
 #[derive(Default)]
 pub(super) struct Numbered {
     taken: HashSet<Vec<u8>>,
-    /// The last number that a name got.
-    last: HashMap<Vec<u8>, u64>,
+    /// The last number that was tried behind each stem: what is left of a name before its
+    /// number, and whether it was cut for that. Different names may have one stem.
+    last: HashMap<(Vec<u8>, bool), u64>,
+    /// The least number with as many digits as the next one of each name has.
+    least: HashMap<Vec<u8>, u64>,
+    /// How many numbers were tried.
+    #[cfg(test)]
+    tried: usize,
 }
 
 impl Numbered {
@@ -115,21 +121,36 @@ impl Numbered {
     pub(super) fn next(&mut self, name: &str) -> String {
         let mut text = Vec::new();
         push_name(&mut text, name);
-        let folded = text.to_ascii_lowercase();
-        if !self.taken.insert(folded.clone()) {
-            let last = self.last.entry(folded.clone()).or_insert(1);
-            loop {
-                *last += 1;
-                let number = format!("_{last}");
-                text.truncate(MAX_SD_NAME.saturating_sub(number.len()));
-                text.extend_from_slice(number.as_bytes());
-                if self.taken.insert(text.to_ascii_lowercase()) {
-                    break;
-                }
-                text.truncate(text.len().saturating_sub(number.len()));
-            }
+        if !self.taken.insert(text.to_ascii_lowercase()) {
+            text = self.numbered(&text);
         }
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// The name with the next number that is free, of as few digits as will do.
+    fn numbered(&mut self, name: &[u8]) -> Vec<u8> {
+        let least = self.least.entry(name.to_ascii_lowercase()).or_insert(1);
+        loop {
+            let length = format!("_{least}").len();
+            let stem = name.get(..MAX_SD_NAME.saturating_sub(length));
+            let stem = stem.unwrap_or(name);
+            let key = (stem.to_ascii_lowercase(), stem.len() < name.len());
+            let last = self.last.entry(key).or_insert(1);
+            *last = (*last).max(least.saturating_sub(1));
+            let next = least.saturating_mul(10);
+            while *last < next.saturating_sub(1) {
+                *last += 1;
+                #[cfg(test)]
+                {
+                    self.tried += 1;
+                }
+                let numbered = [stem, format!("_{last}").as_bytes()].concat();
+                if self.taken.insert(numbered.to_ascii_lowercase()) {
+                    return numbered;
+                }
+            }
+            *least = next;
+        }
     }
 
     /// The SD-NAMEs for all of these.
@@ -189,6 +210,28 @@ mod tests {
         let unique: HashSet<_> = names.iter().collect();
         assert_eq!(unique.len(), many.len());
         assert!(names.iter().all(|name| name.len() <= MAX_SD_NAME));
+    }
+
+    /// Names that are one once they are cut for their numbers: each would try all numbers of
+    /// the others.
+    #[test]
+    fn few_numbers_are_tried_whatever_the_names() {
+        let shapes: [&dyn Fn(usize) -> String; 4] = [
+            &|number| format!("abcdefghijklmnopqrstuvwxyzab{:04x}", number / 2),
+            &|number| format!("abcdefghijklmnopqrstuvwxyz{number}"),
+            &|number| format!("{}_{}", "n".repeat(28), number % 100),
+            &|number| ["n".to_owned(), format!("n_{number}")][number % 2].clone(),
+        ];
+        for shape in shapes {
+            let mut numbered = Numbered::default();
+            let mut unique = HashSet::new();
+            for number in 0..8000 {
+                let name = numbered.next(&shape(number));
+                assert!(name.len() <= MAX_SD_NAME && unique.insert(name));
+            }
+            let name = shape(1);
+            assert!(numbered.tried < 20_000, "{name}: {}", numbered.tried);
+        }
     }
 
     #[test]
