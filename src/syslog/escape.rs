@@ -12,6 +12,20 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {
     }
 }
 
+/// Whether a PARAM-VALUE has more than `most` bytes as it is written.
+pub(super) fn is_longer(value: &str, most: usize, style: &Style) -> bool {
+    let undone = style.escape == Escape::Reversible;
+    // No byte is written as more than seven, none as less than itself.
+    if value.len() > most || value.len().saturating_mul(7) <= most {
+        return value.len() > most;
+    }
+    let (whole, _) = match style.control {
+        ControlCharacters::Keep => measure(value, most, Kept),
+        ControlCharacters::Escape => measure(value, most, Value { undone }),
+    };
+    whole < value.len()
+}
+
 /// Appends text of `MSG`.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
     let undone = style.escape == Escape::Reversible;

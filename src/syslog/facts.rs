@@ -6,7 +6,8 @@ use super::names::Numbered;
 use crate::event::{self, Event};
 
 /// Names of ours in `event@`: an event cannot bring one of them itself.
-const NAMES: [&str; 38] = [
+const NAMES: [&str; 39] = [
+    "Oversize",
     "Uid",
     "Malformed",
     "Channel",

@@ -1,7 +1,7 @@
 //! The one writer of messages: header, structured data, `MSG` (RFC 5424 6).
 
 use super::cut::MIN_LENGTH;
-use super::escape::push_value;
+use super::escape::{is_longer, push_value};
 use super::message::{Marks, Message, Uid, facts, push_address};
 use super::names::{Numbered, Seen, are_one, push_name};
 use super::{
@@ -25,6 +25,8 @@ use crate::event::{Event, Malformed, Pair};
 ///   text. It is equal when an event is delivered twice.
 /// - `Computer`, `EventID`, `SystemTime` only where the header could not hold
 ///   them as they are; `Repaired` where the XML was.
+/// - `Oversize="yes"`, as the first of all, where structured data is not bounded and a value
+///   is longer than receivers bear;
 /// - `TimestampFrom="reception"` where the event has no time, so that TIMESTAMP
 ///   is when it was received.
 ///
@@ -156,6 +158,10 @@ impl Message<'_, '_> {
     /// Appends `event@`; false, and perhaps not all of it, if it goes beyond `end`.
     fn push_event(&self, end: usize, out: &mut Vec<u8>) -> bool {
         self.push_element(out, b"[event@");
+        if self.style.data == StructuredData::Whole && self.is_oversized() {
+            // First, where no value of an event can put it.
+            out.extend_from_slice(b" Oversize=\"yes\"");
+        }
         let mut is_within = true;
         self.each_fact(|name, value| {
             is_within &= out.len().saturating_add(value.len()) < end;
@@ -167,6 +173,14 @@ impl Message<'_, '_> {
         });
         out.push(b']');
         is_within && out.len() <= end
+    }
+
+    /// Whether a value is longer than those that all receivers bear.
+    fn is_oversized(&self) -> bool {
+        let is_long = |value: &str| is_longer(value, limits::MAX_VALUE, self.style);
+        let mut found = self.data().iter().any(|(_, value)| is_long(value));
+        self.each_fact(|_, value| found |= is_long(value));
+        found
     }
 
     /// Appends `data@`, likewise.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::support::{
     Authority, Hard, MICROSECONDS, Pair, Process, Relay, TempDir, free_port, hard_events,
-    numbered_file, send, wait_for,
+    numbered_event, numbered_file, send, wait_for,
 };
 
 const HOST: &str = "ws-07.example.test";
@@ -504,6 +504,45 @@ fn every_field_of_hard_events_is_in_what_rsyslog_writes() {
         }
         assert!(server.is_running(), "{}", server.log());
     }
+}
+
+/// With `?sd=whole` a value may be longer than this rsyslog bears: it is not parsed then, and
+/// the daemon lives on.
+#[test]
+fn rsyslog_survives_structured_data_that_is_not_bounded() {
+    let (dir, port) = (TempDir::new(), free_port());
+    let places = [
+        ("port=\"2514\"", format!("port=\"{port}\"")),
+        ("/var/log/windows", dir.file("windows")),
+    ];
+    let places = places.each_ref().map(|(from, to)| (*from, to.as_str()));
+    let config = recipe("rsyslog/wecrelay-json.conf", &places);
+    let mut server = rsyslog(&dir, &config, port);
+    let lengths = [100, 31_000, 33_000, 60_000, 100_000, 200];
+    let xml = |(number, length): (usize, usize)| {
+        let value = "v".repeat(length);
+        numbered_event(number).replace("::ffff:192.0.2.10;", &value)
+    };
+    let relays = TempDir::new();
+    let output = format!("relp://127.0.0.1:{port}?max=256K&sd=whole");
+    let relay = Relay::start(&relays, &["--output", &output, "--allow-unencrypted"]);
+    let mut source = relay.source(HOST);
+    let offer = source.subscribe();
+    for event in lengths.into_iter().enumerate().map(xml) {
+        let batch = std::slice::from_ref(&event);
+        wait_for("an Ack", || source.deliver(&offer, batch, 1).then_some(()));
+    }
+    let path = dir.file(&format!("windows/{HOST}.json"));
+    for (line, length) in json_lines(&path, lengths.len()).iter().zip(lengths) {
+        let value = "v".repeat(length);
+        let parsed = &line["sd"]["data@32473"]["QueryResults"];
+        let text = line["sd"]["unparsed"].as_str().unwrap_or_default();
+        match length < 32_000 {
+            true => assert!(*parsed == value && text.is_empty(), "{length}"),
+            false => assert!(parsed.is_null() && text.contains(&value), "{length}"),
+        }
+    }
+    assert!(server.is_running(), "{}", server.log());
 }
 
 #[test]

@@ -219,6 +219,35 @@ fn an_output_may_have_it_whole() {
     assert_eq!(parsed.fact("Truncated"), None);
 }
 
+/// What a receiver looks for cannot be put there by an event.
+#[test]
+fn whole_data_with_a_value_that_is_long_as_written_is_marked() {
+    let fake = data(&[
+        ("Oversize", "yes"),
+        ("b", "\"] [event@32473 Oversize=\"yes\""),
+    ]);
+    let system = SYSTEM.replace("</System>", "<Oversize>yes</Oversize></System>");
+    let bodies = [
+        (data(&[("a", &"c".repeat(31_999))]), false),
+        (data(&[("a", &"c".repeat(32_000))]), true),
+        (data(&[("a", &"\n".repeat(11_000))]), true),
+        (fake, false),
+    ];
+    for (body, long) in bodies {
+        for data in [StructuredData::Whole, StructuredData::Bounded] {
+            let style = Style {
+                control: ControlCharacters::Escape,
+                data,
+                ..Style::default()
+            };
+            let line = write_as(MessageKind::Text, &event(&system, &body), &style);
+            let line = String::from_utf8(line).unwrap();
+            let marked = line.contains("[event@32473 Oversize=\"yes\"");
+            assert_eq!(marked, long && data == StructuredData::Whole, "{line:.600}");
+        }
+    }
+}
+
 #[test]
 fn many_values_with_one_name_take_linear_time() {
     let values = "<Data Name='same'>x</Data>".repeat(16_000);
