@@ -8,9 +8,10 @@ mod rfc5424;
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::event::{self, Event};
+use wecrelay::record::{self, Kind};
 use wecrelay::syslog::framing::{Framing, write_frame};
 use wecrelay::syslog::{
-    ControlCharacters, MIN_LENGTH, Mapping, MessageKind, Origin, Style, write_message,
+    ControlCharacters, Header, MIN_LENGTH, Mapping, MessageKind, Origin, Style, write_message,
 };
 
 use rfc5424::read_line;
@@ -34,6 +35,7 @@ fuzz_target!(|text: &str| {
     let (claim, xml) = text.split_once('\0').unwrap_or(("ws1.example", text));
     let event = event::parse(xml);
     readers_agree(xml, &event);
+    records_are_whole(xml, &event, claim);
     let hash = xml.bytes().fold(7, mix);
     let chances = (0..).step_by(7).map(|bits| hash.rotate_right(bits));
     for (kind, chance) in KINDS.into_iter().zip(chances) {
@@ -66,15 +68,46 @@ fn readers_agree(xml: &str, event: &Parsed<'_>) {
     }
 }
 
-fn write(
-    kind: MessageKind,
-    xml: &str,
-    event: &Parsed<'_>,
-    claim: &str,
-    max: Option<usize>,
-    framing: Framing,
-) -> (Vec<u8>, usize) {
-    let origin = Origin {
+/// As a record, an event is a line of JSON with its values, and names itself.
+fn records_are_whole(xml: &str, event: &Parsed<'_>, claim: &str) {
+    let (mapping, origin) = (Mapping::default(), origin(claim));
+    for kind in [Kind::Otlp, Kind::Kafka] {
+        let style = Style {
+            message: MessageKind::Json,
+            header: Header::None,
+            ..Style::default()
+        };
+        let mut out = Vec::new();
+        record::write_event(kind, &mapping, xml, event, &origin, &style, &mut out);
+        let record = record::parse(&out).unwrap();
+        assert_eq!(
+            (record.kind, record.head.subscription),
+            (kind, front(claim))
+        );
+        let mut line = Vec::new();
+        record::push_line(&out, &mut line);
+        assert_eq!(line.pop(), Some(b'\n'));
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        if kind == Kind::Otlp
+            && let Ok(event) = event
+        {
+            let text = line.to_string();
+            for (_, value) in &event.data {
+                let value = serde_json::to_string(value).unwrap();
+                assert!(value == "\"\"" || text.contains(&value), "{value}");
+            }
+        }
+    }
+}
+
+/// What a head of a record has room for.
+fn front(text: &str) -> &str {
+    let longest = text.len().min(1024);
+    (0..=longest).rev().find_map(|end| text.get(..end)).unwrap()
+}
+
+fn origin(claim: &str) -> Origin<'_> {
+    Origin {
         account_sid: "S-1-5-21-1-2-3-1104",
         address: [192, 0, 2, 7].into(),
         machine_id: claim,
@@ -84,7 +117,18 @@ fn write(
         computer_mismatch: "",
         repaired: false,
         received: std::time::SystemTime::UNIX_EPOCH,
-    };
+    }
+}
+
+fn write(
+    kind: MessageKind,
+    xml: &str,
+    event: &Parsed<'_>,
+    claim: &str,
+    max: Option<usize>,
+    framing: Framing,
+) -> (Vec<u8>, usize) {
+    let origin = origin(claim);
     let control = framing.control_characters();
     let style = Style {
         message: kind,
