@@ -25,8 +25,8 @@ use crate::event::{Event, Malformed, Pair};
 ///   text. It is equal when an event is delivered twice.
 /// - `Computer`, `EventID`, `SystemTime` only where the header could not hold
 ///   them as they are; `Repaired` where the XML was.
-/// - `Oversize="yes"`, as the first of all, where structured data is not bounded and a value
-///   is longer than receivers bear;
+/// - `Oversize="yes"`, as the first of all, where structured data is not bounded and has
+///   more than receivers bear;
 /// - `TimestampFrom="reception"` where the event has no time, so that TIMESTAMP
 ///   is when it was received.
 ///
@@ -121,13 +121,14 @@ impl Message<'_, '_> {
             out.truncate(event);
             return limits::push(self, start, origin, out);
         }
+        let marker = self.mark_oversized(origin, event, out);
         let message = out.len();
         self.push_msg(out);
         Marks {
             start,
             event,
             truncated: None,
-            data,
+            data: data.saturating_add(marker),
             message,
         }
     }
@@ -158,10 +159,6 @@ impl Message<'_, '_> {
     /// Appends `event@`; false, and perhaps not all of it, if it goes beyond `end`.
     fn push_event(&self, end: usize, out: &mut Vec<u8>) -> bool {
         self.push_element(out, b"[event@");
-        if self.style.data == StructuredData::Whole && self.is_oversized() {
-            // First, where no value of an event can put it.
-            out.extend_from_slice(b" Oversize=\"yes\"");
-        }
         let mut is_within = true;
         self.each_fact(|name, value| {
             is_within &= out.len().saturating_add(value.len()) < end;
@@ -175,8 +172,25 @@ impl Message<'_, '_> {
         is_within && out.len() <= end
     }
 
+    /// Marks structured data that not all receivers bear, where it may be so; gives the bytes
+    /// that this takes.
+    fn mark_oversized(&self, origin: usize, event: usize, out: &mut Vec<u8>) -> usize {
+        // The first parameter, where no value of an event can put it.
+        const MARKER: &[u8] = b" Oversize=\"yes\"";
+        let length = out.len().saturating_sub(origin);
+        let is_bounded = self.style.data != StructuredData::Whole || length < limits::MAX_VALUE;
+        if is_bounded || !(length > limits::MAX_DATA || self.has_long_value()) {
+            return 0;
+        }
+        let element = out.get(event..).unwrap_or_default();
+        let name = element.iter().position(|byte| *byte == b' ').unwrap_or(0);
+        let place = event.saturating_add(name);
+        out.splice(place..place, MARKER.iter().copied());
+        MARKER.len()
+    }
+
     /// Whether a value is longer than those that all receivers bear.
-    fn is_oversized(&self) -> bool {
+    fn has_long_value(&self) -> bool {
         let is_long = |value: &str| is_longer(value, limits::MAX_VALUE, self.style);
         let mut found = self.data().iter().any(|(_, value)| is_long(value));
         self.each_fact(|_, value| found |= is_long(value));

@@ -221,28 +221,35 @@ fn an_output_may_have_it_whole() {
 
 /// What a receiver looks for cannot be put there by an event.
 #[test]
-fn whole_data_with_a_value_that_is_long_as_written_is_marked() {
+fn whole_data_that_is_longer_than_receivers_bear_is_marked() {
     let fake = data(&[
         ("Oversize", "yes"),
         ("b", "\"] [event@32473 Oversize=\"yes\""),
     ]);
+    let half = &*"h".repeat(22_000);
     let system = SYSTEM.replace("</System>", "<Oversize>yes</Oversize></System>");
     let bodies = [
         (data(&[("a", &"c".repeat(31_999))]), false),
         (data(&[("a", &"c".repeat(32_000))]), true),
         (data(&[("a", &"\n".repeat(11_000))]), true),
+        (data(&["a", "b"].map(|name| (name, half))), false),
+        (data(&["a", "b", "c"].map(|name| (name, half))), true),
         (fake, false),
     ];
     for (body, long) in bodies {
-        for data in [StructuredData::Whole, StructuredData::Bounded] {
+        let datas = [StructuredData::Whole, StructuredData::Bounded];
+        for (data, max) in datas
+            .map(|data| [(data, None), (data, Some(150_000))])
+            .concat()
+        {
             let style = Style {
-                control: ControlCharacters::Escape,
                 data,
-                ..Style::default()
+                ..style(ControlCharacters::Escape, max)
             };
             let line = write_as(MessageKind::Text, &event(&system, &body), &style);
             let line = String::from_utf8(line).unwrap();
-            let marked = line.contains("[event@32473 Oversize=\"yes\"");
+            let (structured, _) = line.split_once("] Prov 4625 ").unwrap();
+            let marked = structured.contains("[event@32473 Oversize=\"yes\"");
             assert_eq!(marked, long && data == StructuredData::Whole, "{line:.600}");
         }
     }
