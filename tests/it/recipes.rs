@@ -543,7 +543,7 @@ fn rsyslog_survives_structured_data_that_is_not_bounded() {
         );
         match length {
             ..32_000 => assert!(*parsed == value && text.is_empty(), "{length}"),
-            ..65_000 => assert!(parsed.is_null() && text.contains(&value), "{length}"),
+            32_000..65_000 => assert!(parsed.is_null() && text.contains(&value), "{length}"),
             // It keeps the length of the text in 16 bits, too.
             _ => assert!(parsed.is_null() && !text.is_empty(), "{length}"),
         }
