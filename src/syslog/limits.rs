@@ -4,12 +4,13 @@
 //! all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is cut
 //! or left out, named in `Truncated`, and whole in `MSG`.
 
+use std::ops::Range;
+
 use super::cut::{TRUNCATED, cut, fair_length};
 use super::escape::push_value;
 use super::message::{Marks, Message};
 use super::names::Numbered;
 use super::{MessageKind, Style, push_number, text};
-use std::ops::Range;
 
 /// Longest value, in bytes as written.
 pub(super) const MAX_VALUE: usize = 31_999;

@@ -1,16 +1,15 @@
 //! The connection to one broker: from a name to requests and their answers.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::requests::{Request, Requests};
 use crate::base::clock::Now;
 use crate::output::{Dial, Step, Task};
 use crate::protocol::kafka::{
     ANSWER_MAX, Api, Code, Error, Login, Mechanism, Metadata, Produced, ProducerId, Sasl, Versions,
     parse_produced, parse_producer_id, parse_sasl_authenticate, parse_sasl_handshake,
-    push_init_producer_id, push_metadata, push_request, push_sasl_authenticate,
-    push_sasl_handshake,
+    push_init_producer_id, push_metadata, push_sasl_authenticate, push_sasl_handshake,
 };
 
 /// First pause before a broker is connected to again; doubles with each failure.
@@ -41,26 +40,6 @@ enum Phase {
         until: Instant,
     },
     Up,
-}
-
-/// What an answer is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    Versions,
-    Handshake,
-    Authenticate,
-    Metadata { version: i16 },
-    ProducerId,
-    Produce { version: i16 },
-}
-
-/// A request without an answer.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    correlation: i32,
-    request: Request,
-    /// Where it ends among all bytes of requests.
-    end: usize,
 }
 
 /// What a broker has answered.
@@ -96,16 +75,9 @@ pub struct Connection {
     pause: Duration,
     /// Whether it leads a partition.
     pub(super) is_leader: bool,
-    outgoing: Vec<u8>,
-    written: usize,
-    /// All bytes of requests on this connection, and how many of them were written.
-    asked: usize,
-    told: usize,
+    requests: Requests,
     /// The start of an answer that has not come wholly.
     held: Vec<u8>,
-    correlation: i32,
-    /// Requests without an answer; brokers answer in order.
-    waiting: VecDeque<Waiting>,
     answer_by: Option<Instant>,
     versions: Versions,
     sasl: Option<Sasl>,
@@ -122,13 +94,8 @@ impl Connection {
             phase: Phase::Idle,
             pause: FIRST_PAUSE,
             is_leader: false,
-            outgoing: Vec::new(),
-            written: 0,
-            asked: 0,
-            told: 0,
+            requests: Requests::default(),
             held: Vec::new(),
-            correlation: 0,
-            waiting: VecDeque::new(),
             answer_by: None,
             versions: Versions::default(),
             sasl: None,
@@ -164,7 +131,7 @@ impl Connection {
 
     /// Whether the broker owes an answer.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.requests.is_waiting()
     }
 
     /// The version in which a request goes to this broker.
@@ -235,12 +202,8 @@ impl Connection {
     }
 
     fn clear(&mut self) {
-        self.outgoing.clear();
-        self.written = 0;
-        self.asked = 0;
-        self.told = 0;
+        self.requests.clear();
         self.held.clear();
-        self.waiting.clear();
         self.answer_by = None;
         self.sasl = None;
     }
@@ -277,17 +240,12 @@ impl Connection {
     /// What to write next.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
-        self.outgoing.get(self.written..).unwrap_or_default()
+        self.requests.outgoing()
     }
 
     /// `count` bytes of it were written.
     pub fn handle_written(&mut self, count: usize) {
-        self.told += count.min(self.outgoing().len());
-        self.written = (self.written + count).min(self.outgoing.len());
-        if self.written == self.outgoing.len() {
-            self.outgoing.clear();
-            self.written = 0;
-        }
+        self.requests.handle_written(count);
     }
 
     fn send(
@@ -298,16 +256,7 @@ impl Connection {
         version: i16,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
-        let correlation = self.correlation;
-        let before = self.outgoing.len();
-        push_request(&mut self.outgoing, api, version, correlation, write);
-        self.asked += self.outgoing.len() - before;
-        self.waiting.push_back(Waiting {
-            correlation,
-            request,
-            end: self.asked,
-        });
+        self.requests.push(request, api, version, write);
         self.answer_by.get_or_insert(now.monotonic + ANSWER_TIME);
     }
 
@@ -388,16 +337,9 @@ impl Connection {
             return Err(Error::Cut("a request", answer.len()));
         };
         let number = i32::from_be_bytes(*number);
-        let due = self.waiting.pop_front().ok_or(Error::Unasked)?;
-        if number != due.correlation {
-            return Err(Error::Correlation(number));
-        }
-        // It cannot be about what the broker does not have.
-        if due.end > self.told {
-            return Err(Error::Early);
-        }
+        let request = self.requests.take(number)?;
         self.answer_by = self.is_waiting().then(|| now.monotonic + ANSWER_TIME);
-        Ok(match due.request {
+        Ok(match request {
             Request::Versions => {
                 self.versions = Versions::parse(body)?;
                 self.handle_versions(now, context)?

@@ -10,6 +10,7 @@ mod brokers;
 mod connection;
 mod partition;
 mod partitions;
+mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -339,11 +340,10 @@ impl Producer {
     }
 
     fn set_leaders(&mut self, found: &Metadata, desk: &mut Desk<'_>) {
-        let mut leaders = BTreeMap::new();
-        for partition in &found.partitions {
-            let index = usize::try_from(partition.index).unwrap_or(usize::MAX);
-            leaders.insert(index, partition.leader);
-        }
+        let partitions = found.partitions.iter();
+        let leaders: BTreeMap<usize, i32> = partitions
+            .map(|p| (usize::try_from(p.index).unwrap_or(usize::MAX), p.leader))
+            .collect();
         // They are numbered from 0 without a gap.
         self.partitions.set_count(leaders.len(), desk);
         self.brokers.forget_leaders();
@@ -355,9 +355,8 @@ impl Producer {
             .filter_map(|b| Some((b.id, self.brokers.leader(&b.host, b.port)?)))
             .collect();
         for (index, broker) in leaders {
-            let leader = connections.get(&broker).copied();
             if let Some(partition) = self.partitions.get_mut(index) {
-                partition.set_leader(leader);
+                partition.set_leader(connections.get(&broker).copied());
             }
         }
     }

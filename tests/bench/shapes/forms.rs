@@ -1,6 +1,7 @@
 //! The forms in which an event goes out, and those in which it comes.
 
 use std::time::SystemTime;
+
 use wecrelay::event::{Event, Malformed};
 use wecrelay::record::{self, Kind};
 use wecrelay::syslog::framing::{Framing, write_frame};

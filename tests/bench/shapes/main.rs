@@ -15,14 +15,16 @@
 mod forms;
 mod units;
 
-use forms::Form;
-use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
-use units::{Place, Unit};
+
+use rustix::time::{ClockId, clock_gettime};
 use wecrelay::event;
 use wecrelay::protocol::wsman;
+
+use forms::Form;
+use units::{Place, Unit};
 
 /// What no event may cost a MiB, reading and one form together.
 const MOST: f64 = 20.0;

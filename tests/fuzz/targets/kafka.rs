@@ -2,11 +2,12 @@
 //! broker has confirmed each of its messages; and once they behave, nothing is left over.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
+
+use libfuzzer_sys::fuzz_target;
 use wecrelay::base::clock::Now;
 use wecrelay::output::kafka::{BrokerId, Event};
 use wecrelay::output::link::Link;

@@ -3,11 +3,12 @@
 //! left over.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
+
+use libfuzzer_sys::fuzz_target;
 use wecrelay::base::clock::Now;
 use wecrelay::output::link::Link;
 use wecrelay::output::queue::{BatchId, Frames};
@@ -93,7 +94,10 @@ fn check(verdict: &Verdict, status: u16) {
             said
         }
     };
-    assert!(!said.contains(char::is_control) && said.len() < 4096, "{said:?}");
+    assert!(
+        !said.contains(char::is_control) && said.len() < 4096,
+        "{said:?}"
+    );
 }
 
 fn play(data: &[u8]) {

@@ -1,0 +1,105 @@
+//! Requests on their way to one broker, and which of them has no answer.
+
+use std::collections::VecDeque;
+
+use crate::protocol::kafka::{Api, Error, push_request};
+
+/// What an answer is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Versions,
+    Handshake,
+    Authenticate,
+    Metadata { version: i16 },
+    ProducerId,
+    Produce { version: i16 },
+}
+
+/// A request without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    correlation: i32,
+    request: Request,
+    /// Where it ends among all bytes of requests.
+    end: usize,
+}
+
+/// The requests on one connection. Brokers answer in order.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    outgoing: Vec<u8>,
+    /// How many of those are written.
+    written: usize,
+    /// All bytes of requests on this connection, and how many of them are written.
+    asked: usize,
+    told: usize,
+    correlation: i32,
+    waiting: VecDeque<Waiting>,
+}
+
+impl Requests {
+    /// Nothing was asked on a new connection; numbers go on.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            correlation: self.correlation,
+            ..Self::default()
+        };
+    }
+
+    /// Whether the broker owes an answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Appends a request whose body `write` appends.
+    pub(super) fn push(
+        &mut self,
+        request: Request,
+        api: Api,
+        version: i16,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
+        let correlation = self.correlation;
+        let before = self.outgoing.len();
+        push_request(&mut self.outgoing, api, version, correlation, write);
+        self.asked += self.outgoing.len() - before;
+        self.waiting.push_back(Waiting {
+            correlation,
+            request,
+            end: self.asked,
+        });
+    }
+
+    /// What to write next.
+    pub(super) fn outgoing(&self) -> &[u8] {
+        self.outgoing.get(self.written..).unwrap_or_default()
+    }
+
+    /// `count` bytes of it were written.
+    pub(super) fn handle_written(&mut self, count: usize) {
+        let count = count.min(self.outgoing().len());
+        self.told += count;
+        self.written += count;
+        if self.written == self.outgoing.len() {
+            self.outgoing.clear();
+            self.written = 0;
+        }
+    }
+
+    /// What the answer with this number is to.
+    ///
+    /// # Errors
+    /// It is not the one that is due, or its request was not written wholly: the broker cannot
+    /// tell of what it does not have.
+    pub(super) fn take(&mut self, number: i32) -> Result<Request, Error> {
+        let due = self.waiting.pop_front().ok_or(Error::Unasked)?;
+        if number != due.correlation {
+            return Err(Error::Correlation(number));
+        }
+        match due.end <= self.told {
+            true => Ok(due.request),
+            false => Err(Error::Early),
+        }
+    }
+}
