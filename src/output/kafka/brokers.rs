@@ -1,11 +1,13 @@
 //! The connections to brokers: which are wanted, and which one is asked for the leaders.
 
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::BrokerId;
 use super::connection::Connection;
 use crate::base::clock::Now;
 use crate::output::Task;
+use crate::protocol::kafka::Metadata;
 
 /// How often leaders are asked for though nothing is wrong, as by other clients.
 const METADATA_AGE: Duration = Duration::from_secs(300);
@@ -15,6 +17,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Brokers that are connected to. Beyond it, partitions have to wait for a leader.
 const CONNECTIONS_MAX: usize = 256;
+/// Brokers that are looked at: far more than any cluster has.
+const BROKERS_MAX: usize = 4096;
 /// Longest name of a host, in bytes (RFC 1035 2.3.4).
 const HOST_MAX: usize = 255;
 
@@ -127,15 +131,22 @@ impl Brokers {
         Ok(())
     }
 
-    /// No partition has a leader yet.
-    pub(super) fn forget_leaders(&mut self) {
+    /// The connections to the brokers that lead partitions now, by the brokers' numbers. Each
+    /// broker is looked for once, as a topic may have far more partitions.
+    pub(super) fn set_leaders(&mut self, found: &Metadata) -> HashMap<i32, usize> {
         self.connections
             .iter_mut()
             .for_each(|c| c.is_leader = false);
+        let led: HashSet<i32> = found.partitions.iter().map(|p| p.leader).collect();
+        let leaders = found.brokers.iter().filter(|b| led.contains(&b.id));
+        leaders
+            .take(BROKERS_MAX)
+            .filter_map(|b| Some((b.id, self.leader(&b.host, b.port)?)))
+            .collect()
     }
 
     /// The connection to a broker that leads a partition.
-    pub(super) fn leader(&mut self, host: &str, port: i32) -> Option<usize> {
+    fn leader(&mut self, host: &str, port: i32) -> Option<usize> {
         let index = self.connection_to(host, port)?;
         self.connections.get_mut(index)?.is_leader = true;
         Some(index)

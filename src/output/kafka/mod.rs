@@ -14,7 +14,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -38,8 +38,6 @@ pub use connection::{Connection, Context, Reply};
 const PRODUCE_TIME: i32 = 20_000;
 /// Largest request, in bytes: far below a broker's `socket.request.max.bytes`.
 const REQUEST_MAX: usize = 8 << 20;
-/// Brokers of a cluster that are looked at: far more than any cluster has.
-const BROKERS_MAX: usize = 4096;
 
 /// Which connection of the output it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -346,14 +344,7 @@ impl Producer {
             .collect();
         // They are numbered from 0 without a gap.
         self.partitions.set_count(leaders.len(), desk);
-        self.brokers.forget_leaders();
-        // Each is looked for once, as a topic may have far more partitions than brokers.
-        let led: HashSet<i32> = leaders.values().copied().collect();
-        let led = found.brokers.iter().filter(|b| led.contains(&b.id));
-        let connections: HashMap<i32, usize> = led
-            .take(BROKERS_MAX)
-            .filter_map(|b| Some((b.id, self.brokers.leader(&b.host, b.port)?)))
-            .collect();
+        let connections = self.brokers.set_leaders(found);
         for (index, broker) in leaders {
             if let Some(partition) = self.partitions.get_mut(index) {
                 partition.set_leader(connections.get(&broker).copied());
@@ -432,9 +423,8 @@ impl Producer {
         let Some(connection) = self.brokers.get_mut(leader) else {
             return;
         };
-        let topic = &self.topic;
         let sent = connection.produce(now, |out| {
-            push_produce(out, topic, PRODUCE_TIME, batches.into_iter());
+            push_produce(out, &self.topic, PRODUCE_TIME, batches.into_iter());
         });
         match sent {
             Ok(()) => self.partitions.note_sent(indexes, leader),
