@@ -157,12 +157,6 @@ impl Collector {
             + &self.counters
     }
 
-    /// How many sources are connected.
-    #[must_use]
-    pub fn connection_count(&self) -> usize {
-        self.connections.len()
-    }
-
     /// How many connections there may be, for the descriptors that there are.
     pub fn set_connection_room(&mut self, connections: usize) {
         self.connections.set_most(connections);
@@ -339,7 +333,7 @@ impl Collector {
     fn note_connections(&mut self, now: Now) {
         for refused in self.connections.take_refused() {
             let refusal = refused.for_table(seconds(now));
-            self.hosts.table_mut().note_refusal(refusal);
+            self.hosts.note_refusal(refusal);
         }
         for id in self.connections.take_gone() {
             self.questions.take(id);

@@ -46,10 +46,15 @@ impl Collector {
         &self.settings.subscriptions
     }
 
-    /// The hosts that are known, and who was refused lately.
+    /// The hosts that are known.
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
         self.hosts.table()
+    }
+
+    /// Who was refused lately, in no order.
+    pub fn refusals(&self) -> impl Iterator<Item = &hosts::Refusal> {
+        self.hosts.refusals()
     }
 
     /// The relays that share the store, if any do.

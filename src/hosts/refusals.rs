@@ -54,7 +54,7 @@ fn key(refusal: &Refusal) -> Key {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
     known: HashMap<Key, Refusal>,
-    pub(super) is_dirty: bool,
+    is_dirty: bool,
 }
 
 impl Refusals {
@@ -62,17 +62,32 @@ impl Refusals {
         self.known.values()
     }
 
+    /// Whether they have changed since they were stored.
+    pub(super) const fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    /// All of them, if they have changed; they count as stored now.
+    pub(super) fn take(&mut self) -> Option<Vec<Refusal>> {
+        std::mem::take(&mut self.is_dirty).then(|| self.iter().cloned().collect())
+    }
+
+    /// They were not stored.
+    pub(super) const fn put_back(&mut self) {
+        self.is_dirty = true;
+    }
+
     pub(super) fn load(&mut self, refusals: Vec<Refusal>) {
         let keyed = refusals.into_iter();
         self.known = keyed.map(|refusal| (key(&refusal), refusal)).collect();
     }
 
-    /// All times by the relay's clock.
-    pub(super) fn each_time(&mut self, change: impl Fn(&mut UnixSeconds)) {
+    /// The relay's clock was set, by so many seconds.
+    pub(super) fn shift(&mut self, by: i64) {
         self.is_dirty = true;
         for refusal in self.known.values_mut() {
-            change(&mut refusal.first);
-            change(&mut refusal.last);
+            refusal.first = refusal.first.saturating_add_signed(by);
+            refusal.last = refusal.last.saturating_add_signed(by);
         }
     }
 

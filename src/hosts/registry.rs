@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::forgetting::{Forgetting, Walked};
 use super::meeting::Meeting;
+use super::refusals::{Refusal, Refusals};
 use super::running::Running;
 use super::saving::Saving;
 use super::subscribed::Subscribed;
@@ -34,6 +35,7 @@ pub struct Delivered<'a> {
 /// The hosts.
 pub struct Registry {
     table: Table,
+    refusals: Refusals,
     subscribed: Subscribed,
     /// Forget what was not heard of while relays ran so long.
     forget_after: Option<Duration>,
@@ -50,6 +52,7 @@ impl Registry {
     pub fn new(now: Now, subscriptions: &[Subscription], forget_after: Option<Duration>) -> Self {
         Self {
             table: Table::new(now.wall.into()),
+            refusals: Refusals::default(),
             subscribed: Subscribed::new(subscriptions),
             forget_after,
             running: Running::new(now),
@@ -75,6 +78,7 @@ impl Registry {
         if let Some(by) = self.running.take_jump(now) {
             log::warn!("the clock was set by {by} s: stored times of hosts are adjusted");
             self.table.shift(by);
+            self.refusals.shift(by);
         }
         self.table.set_ran(self.running.seconds(now));
     }
@@ -88,6 +92,16 @@ impl Registry {
     /// The same, to tell it what hosts do.
     pub const fn table_mut(&mut self) -> &mut Table {
         &mut self.table
+    }
+
+    /// Who was refused lately, in no order.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.refusals.iter()
+    }
+
+    /// A request was refused.
+    pub fn note_refusal(&mut self, refusal: Refusal) {
+        self.refusals.note(refusal);
     }
 
     /// Whether a host has come for so long that it is asked for reports. Who has just come
@@ -151,7 +165,8 @@ impl Registry {
         match saved {
             Ok(saved) => {
                 self.running.go_on_from(now, saved.pulse.ran);
-                self.table.load(saved);
+                self.table.load(saved.hosts, saved.pulse.ran);
+                self.refusals.load(saved.refusals);
             }
             Err(error) => log::error!("stored hosts cannot be read: {error}"),
         }
@@ -160,7 +175,8 @@ impl Registry {
     /// Some of what has changed, if there is anything to store.
     pub fn take_changes(&mut self, now: Now) -> Option<Changes> {
         let relays_after = self.forget_after.map(|age| age.as_secs());
-        self.saving.changes(now, &mut self.table, relays_after)
+        let known = (&mut self.table, &mut self.refusals);
+        self.saving.changes(now, known, relays_after)
     }
 
     /// What came of the last [`Registry::take_changes`], with the seconds that relays have run.
@@ -169,7 +185,8 @@ impl Registry {
         if let Ok(ran) = saved {
             self.running.go_on_from(now, *ran);
         }
-        self.saving.note_saved(now, &mut self.table, saved)
+        let known = (&mut self.table, &mut self.refusals);
+        self.saving.note_saved(now, known, saved)
     }
 
     /// From now on all is stored, and that the relay stops.

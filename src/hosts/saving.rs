@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::refusals::Refusals;
 use super::{Changes, Key, Pulse, Table};
 use crate::base::clock::Now;
 
@@ -57,7 +58,7 @@ impl Saving {
     pub(super) fn changes(
         &mut self,
         now: Now,
-        table: &mut Table,
+        (table, refusals): (&mut Table, &mut Refusals),
         relays_after: Option<u64>,
     ) -> Option<Changes> {
         let pulse = Duration::from_secs(Pulse::EVERY);
@@ -66,7 +67,8 @@ impl Saving {
         let is_quiet = saved.is_some_and(|saved| now.monotonic < saved + pulse) && !is_stopped;
         let mut forgotten = table.make_room();
         forgotten.append(&mut self.forgotten);
-        if is_quiet && forgotten.is_empty() && !table.is_dirty() {
+        let is_dirty = table.is_dirty() || refusals.is_dirty();
+        if is_quiet && forgotten.is_empty() && !is_dirty {
             return None;
         }
         let keys = table.take_dirty(AT_ONCE);
@@ -74,7 +76,7 @@ impl Saving {
         let changes = Changes {
             hosts: hosts.cloned().collect(),
             forgotten: forgotten.iter().map(|key| Key::clone(key)).collect(),
-            refusals: table.take_refusals(),
+            refusals: refusals.take(),
             relays_after,
             pulse: Pulse {
                 ran: table.ran(),
@@ -91,7 +93,7 @@ impl Saving {
     pub(super) fn note_saved<T, E: fmt::Display>(
         &mut self,
         now: Now,
-        table: &mut Table,
+        (table, refusals): (&mut Table, &mut Refusals),
         saved: &Result<T, E>,
     ) -> bool {
         let (keys, mut forgotten) = std::mem::take(&mut self.under_way);
@@ -104,13 +106,14 @@ impl Saving {
             }
             Err(error) => {
                 table.put_back(&keys);
+                refusals.put_back();
                 self.forgotten.append(&mut forgotten);
                 if !std::mem::replace(&mut self.is_failing, true) {
                     log::error!("hosts cannot be stored; events are still forwarded: {error}");
                 }
             }
         }
-        let is_all = self.is_failing || !table.is_dirty();
+        let is_all = self.is_failing || !(table.is_dirty() || refusals.is_dirty());
         if is_all && self.end == End::Near {
             self.end = End::Done;
         }

@@ -8,12 +8,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::record::{follow, shorten};
-use super::refusals::{Refusal, Refusals};
 use super::unsaved::Unsaved;
 use super::watch::{Watch, patience};
-use super::{
-    Asked, Clones, Ended, Followed, Host, HostName, Key, Moment, Refused, Report, Saved, State,
-};
+use super::{Asked, Clones, Ended, Followed, Host, HostName, Key, Moment, Refused, Report, State};
 use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
@@ -44,7 +41,6 @@ pub struct Table {
     unsaved: Unsaved,
     /// Those that were given subscriptions and should send something.
     awaited: HashSet<Rc<Key>>,
-    refusals: Refusals,
     up_since: UnixSeconds,
     /// Seconds that relays have run with this state.
     ran: u64,
@@ -62,17 +58,16 @@ impl Table {
     }
 
     /// Takes what was stored.
-    pub fn load(&mut self, saved: Saved) {
+    pub fn load(&mut self, hosts: Vec<Host>, ran: u64) {
         let now = self.up_since;
-        for mut host in saved.hosts {
+        for mut host in hosts {
             // Of a clock that was ahead.
             host.each_time(|time| *time = now.min(*time));
             host.relay = None;
             let key = Rc::new(Key::of(&host));
             self.rows.insert(key, Row::new(host));
         }
-        self.refusals.load(saved.refusals);
-        self.ran = saved.pulse.ran;
+        self.ran = ran;
     }
 
     /// Since when the relay runs.
@@ -102,11 +97,6 @@ impl Table {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Host> {
         self.rows.get(key).map(|row| &row.host)
-    }
-
-    /// Who was refused lately, in no order.
-    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        self.refusals.iter()
     }
 
     /// The moment at which to ask how hosts are.
@@ -300,11 +290,6 @@ impl Table {
         }
     }
 
-    /// A request was refused.
-    pub fn note_refusal(&mut self, refusal: Refusal) {
-        self.refusals.note(refusal);
-    }
-
     /// Other subscriptions may let those in that were refused; if not, it is news again.
     pub fn forget_refused(&mut self) {
         for row in self.rows.values_mut() {
@@ -338,12 +323,11 @@ impl Table {
     /// Whether something is to be stored.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        !self.unsaved.is_empty() || self.refusals.is_dirty
+        !self.unsaved.is_empty()
     }
 
     /// What was taken to be stored was not: it counts as changed again.
     pub fn put_back(&mut self, keys: &[Rc<Key>]) {
-        self.refusals.is_dirty = true;
         keys.iter().for_each(|key| self.unsaved.note(key));
     }
 
@@ -352,17 +336,11 @@ impl Table {
         self.unsaved.take(count)
     }
 
-    /// All refusals, if they have changed; they count as stored now.
-    pub fn take_refusals(&mut self) -> Option<Vec<Refusal>> {
-        std::mem::take(&mut self.refusals.is_dirty).then(|| self.refusals.iter().cloned().collect())
-    }
-
     /// The clock was set, by so many seconds: all times go with it, so that states and lags
     /// stay as they are.
     pub fn shift(&mut self, by: i64) {
         let shift = |time: &mut UnixSeconds| *time = time.saturating_add_signed(by);
         shift(&mut self.up_since);
-        self.refusals.each_time(shift);
         for row in self.rows.values_mut() {
             row.host.each_time(shift);
             row.watch.shift(by);

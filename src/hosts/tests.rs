@@ -1,3 +1,4 @@
+use super::refusals::Refusals;
 use super::*;
 use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
@@ -76,10 +77,7 @@ fn a_relay_that_was_down_does_not_call_its_hosts_lost_at_once() {
     let mut before = Table::new(at(0));
     before.note_heartbeat(at(1000), &sender(), &asked());
     let mut table = Table::new(at(90_000));
-    table.load(Saved {
-        hosts: before.iter().cloned().collect(),
-        ..Saved::default()
-    });
+    table.load(before.iter().cloned().collect(), 0);
     assert_eq!(state(&table, 90_010), State::Alive);
     assert_eq!(state(&table, 90_500), State::Lost);
 }
@@ -158,14 +156,14 @@ fn refusals_are_counted_and_bounded() {
         first: at(number.into()),
         last: at(number.into()),
     };
-    let mut table = Table::new(at(0));
+    let mut refusals = Refusals::default();
     for number in 0..2000 {
-        table.note_refusal(refusal(number));
+        refusals.note(refusal(number));
     }
-    table.note_refusal(refusal(1999));
-    assert_eq!(table.refusals().count(), MOST_REFUSALS);
-    assert!(table.refusals().all(|refusal| refusal.first >= at(1000)));
-    let last = table.refusals().find(|refusal| refusal.first == at(1999));
+    refusals.note(refusal(1999));
+    assert_eq!(refusals.iter().count(), MOST_REFUSALS);
+    assert!(refusals.iter().all(|refusal| refusal.first >= at(1000)));
+    let last = refusals.iter().find(|refusal| refusal.first == at(1999));
     let last = last.unwrap();
     assert_eq!((last.count, last.reason.as_str()), (2, "wrong password"));
 }
@@ -183,31 +181,31 @@ fn each_cause_of_an_address_is_kept_and_none_pushes_out_others() {
         first: at(last),
         last: at(last),
     };
-    let mut table = Table::new(at(0));
-    table.note_refusal(refusal(
+    let mut refusals = Refusals::default();
+    refusals.note(refusal(
         1,
         "client certificate a.example: certificate revoked",
         1,
     ));
-    table.note_refusal(refusal(
+    refusals.note(refusal(
         1,
         "client certificate b.example: certificate has expired",
         2,
     ));
-    table.note_refusal(refusal(
+    refusals.note(refusal(
         1,
         "client certificate c.example: certificate revoked",
         3,
     ));
-    let mut counts: Vec<_> = table.refusals().map(|refusal| refusal.count).collect();
+    let mut counts: Vec<_> = refusals.iter().map(|refusal| refusal.count).collect();
     counts.sort_unstable();
     assert_eq!(counts, [1, 2]);
     for number in 0..2000 {
         let word: String = format!("{number:b}").replace('0', "a").replace('1', "b");
-        table.note_refusal(refusal(2, &word, 10));
+        refusals.note(refusal(2, &word, 10));
     }
-    assert!(table.refusals().count() < 30);
-    assert!(table.refusals().any(|refusal| refusal.count == 2));
+    assert!(refusals.iter().count() < 30);
+    assert!(refusals.iter().any(|refusal| refusal.count == 2));
 }
 
 #[test]
@@ -223,15 +221,11 @@ fn a_long_reason_is_known_again_after_a_restart() {
         first: at(1),
         last: at(1),
     };
-    let mut before = Table::new(at(0));
-    before.note_refusal(refusal());
-    let mut table = Table::new(at(0));
-    table.load(Saved {
-        refusals: before.refusals().cloned().collect(),
-        ..Saved::default()
-    });
-    table.note_refusal(refusal());
-    let counts: Vec<_> = table.refusals().map(|refusal| refusal.count).collect();
+    let (mut before, mut refusals) = (Refusals::default(), Refusals::default());
+    before.note(refusal());
+    refusals.load(before.iter().cloned().collect());
+    refusals.note(refusal());
+    let counts: Vec<_> = refusals.iter().map(|refusal| refusal.count).collect();
     assert_eq!(counts, [2]);
 }
 
@@ -320,10 +314,7 @@ fn a_host_of_a_former_name_goes_on_under_its_new_one() {
     before.note_events(at(5), &former, &asked()).unwrap();
     let hosts: Vec<_> = before.iter().cloned().collect();
     let mut table = Table::new(at(100));
-    table.load(Saved {
-        hosts,
-        ..Saved::default()
-    });
+    table.load(hosts, 0);
     let renamed = HostName {
         former: ["ACME\\web1$".to_owned()].into(),
         ..sender()
@@ -416,10 +407,7 @@ fn a_host_without_a_subscription_is_news_once_and_after_each_reload() {
     table.note_enumerated(at(4), &sender(), &[asked()], OFFER);
     assert!(table.note_refused(at(5), &sender(), "no subscription"));
     let mut next = Table::new(at(10));
-    next.load(Saved {
-        hosts: table.iter().cloned().collect(),
-        ..Saved::default()
-    });
+    next.load(table.iter().cloned().collect(), 0);
     let is_news = next.note_refused(at(11), &sender(), "no subscription");
     assert!(is_news, "after a restart, too");
 }

@@ -254,3 +254,33 @@ impl fmt::Display for Counters {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_parts_have_counted_is_added_up() {
+        let mut one = Counters::default();
+        (one.connections, one.events, one.shed) = (1, 2, 3);
+        one.note_delivered("System", 5);
+        one.note_refusal(RefusalKind::Soap);
+        one.latency.note(Duration::from_millis(2));
+        let mut other = Counters::default();
+        (other.events, other.silent_sources) = (20, 7);
+        other.note_delivered("System", 6);
+        other.note_delivered("Security", 1);
+        other.note_authentication("kerberos", Outcome::Accepted);
+        other.latency.note(Duration::from_millis(3));
+        let all = one.clone() + &other;
+        assert_eq!((all.connections, all.events, all.shed), (1, 22, 3));
+        assert_eq!(all.silent_sources, 7);
+        let subscriptions = [("Security".to_owned(), 1), ("System".to_owned(), 11)];
+        assert_eq!(all.subscriptions, BTreeMap::from(subscriptions));
+        assert_eq!(all.refusals, one.refusals);
+        assert_eq!(all.authentications, other.authentications);
+        assert_eq!(all.latency.count(), 2);
+        assert!((all.latency.sum() - 0.005).abs() < 1e-9);
+        assert_eq!(Counters::default() + &all, all);
+    }
+}

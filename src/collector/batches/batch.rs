@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::had::Whose;
+use uuid::Uuid;
+
 use super::setbacks::{self, Who};
 use super::waiting::Place;
 use super::{ConnId, OutputId};
 use crate::auth::Identity;
 use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
+use crate::hosts::Key;
 use crate::output::queue::Frames;
 use crate::protocol::wsman::Header;
 use crate::store::Ticket;
@@ -24,6 +26,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// What a batch gets at least to be delivered.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// Whose batches: a host, and the subscription that they answer.
+pub(in crate::collector) type Whose = (Rc<Key>, Uuid);
 
 /// The bookmark that came with a batch, and whose it is.
 #[derive(Debug)]

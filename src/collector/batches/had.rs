@@ -9,10 +9,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
+use super::OutputId;
+use super::batch::{Batch, Whose};
 use crate::base::clock::Now;
-use crate::hosts::Key;
+use crate::collector::outputs::Outputs;
 use crate::output::queue::{BatchId, Frames};
 
 /// Messages that are remembered, at 8 bytes each; beyond it some are sent twice.
@@ -20,12 +20,9 @@ const MOST: usize = 1 << 20;
 /// How long they are remembered after the host was last told to come again.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Whose batches: a host, and the subscription that they answer.
-pub(in crate::collector) type Whose = (Rc<Key>, Uuid);
-
 /// The messages of a batch in the form of one output, each by its fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Prints(Rc<[u64]>);
+struct Prints(Rc<[u64]>);
 
 /// What is to be sent to one output.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +61,7 @@ pub(super) struct Had {
 }
 
 impl Had {
-    pub(super) fn prints(&self, frames: &Frames) -> Prints {
+    fn prints(&self, frames: &Frames) -> Prints {
         let starts = std::iter::once(0).chain(frames.ends.iter().copied());
         let messages = starts.zip(&frames.ends);
         let print = |(start, end): (usize, &usize)| {
@@ -78,8 +75,35 @@ impl Had {
         !self.records.is_empty() && self.records.contains_key(who)
     }
 
+    /// Whether all required outputs have a batch already.
+    pub(super) fn has_all(&self, outputs: &Outputs, batch: &Batch) -> bool {
+        if batch.frames.iter().all(|frames| frames.ends.is_empty()) {
+            return true;
+        }
+        let has = |id| match self.lack_of(outputs, batch, id) {
+            Lack::Nothing | Lack::UnderWay(_) => true,
+            Lack::Some(_) | Lack::All => {
+                let link = outputs.get(id);
+                link.is_some_and(|link| !link.settings().required)
+            }
+        };
+        self.knows(&batch.whose) && outputs.ids().all(has)
+    }
+
+    /// What an output still needs of a batch.
+    pub(super) fn lack_of(&self, outputs: &Outputs, batch: &Batch, id: OutputId) -> Lack {
+        match outputs.frames_of(&batch.frames, id) {
+            Some(frames) if self.knows(&batch.whose) => {
+                let prints = self.prints(frames);
+                self.lack(&batch.whose, id.0, &prints)
+            }
+            Some(_) => Lack::All,
+            None => Lack::Nothing,
+        }
+    }
+
     /// What an output still needs of a batch that comes again.
-    pub(super) fn lack(&self, who: &Whose, output: usize, prints: &Prints) -> Lack {
+    fn lack(&self, who: &Whose, output: usize, prints: &Prints) -> Lack {
         let Some(at) = self.records.get(who).and_then(|r| r.outputs.get(&output)) else {
             return Lack::All;
         };
@@ -108,7 +132,7 @@ impl Had {
 
     /// An output has these messages of a batch that was handed back; `confirmed` says
     /// which, all if it is `None`.
-    pub(super) fn note_has(
+    fn note_has(
         &mut self,
         now: Now,
         who: &Whose,
@@ -130,6 +154,38 @@ impl Had {
         self.count = self.count + at.has.len() - before;
     }
 
+    /// Takes a batch that is handed back from the outputs, and remembers which of them have
+    /// what of it.
+    pub(super) fn take_back(
+        &mut self,
+        now: Now,
+        outputs: &mut Outputs,
+        (id, batch): (BatchId, &Batch),
+    ) {
+        for output in outputs.ids() {
+            let left = outputs.get_mut(output).and_then(|l| l.cancel(now, id));
+            let Some(frames) = outputs.frames_of(&batch.frames, output) else {
+                continue;
+            };
+            let prints = self.prints(frames);
+            let who = &batch.whose;
+            let Some(left) = left else {
+                // A message that is refused for good takes its batch out of the queue, too.
+                if batch.had_by.has(output) {
+                    self.note_has(now, who, output.0, &prints, None);
+                }
+                continue;
+            };
+            // Of a batch that was sent in part it is not known which messages these are.
+            if left.confirmed.len() == frames.ends.len() {
+                self.note_has(now, who, output.0, &prints, Some(&left.confirmed));
+            }
+            if left.is_under_way {
+                self.note_under_way(now, who, output.0, (id, prints));
+            }
+        }
+    }
+
     /// The host has come again, in vain.
     pub(super) fn touch(&mut self, now: Now, who: &Whose) {
         if let Some(record) = self.records.get_mut(who) {
@@ -138,7 +194,7 @@ impl Had {
     }
 
     /// A batch that was handed back is still on the wire.
-    pub(super) fn note_under_way(
+    fn note_under_way(
         &mut self,
         now: Now,
         who: &Whose,
@@ -244,7 +300,10 @@ fn union(a: &[u64], b: &[u64]) -> Vec<u64> {
 mod tests {
     use std::time::SystemTime;
 
+    use uuid::Uuid;
+
     use super::*;
+    use crate::hosts::Key;
 
     const OUTPUT: usize = 0;
 

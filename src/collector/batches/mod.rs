@@ -31,8 +31,7 @@ use setbacks::Setbacks;
 use turns::Turns;
 use waiting::Waiting;
 
-pub(super) use batch::{Batch, Mark, OutputSet, time_of};
-pub(super) use had::Whose;
+pub(super) use batch::{Batch, Mark, OutputSet, Whose, time_of};
 
 /// What a host is to be told of its batch.
 pub(super) enum Told {
@@ -196,7 +195,7 @@ impl Batches {
         let id = BatchId(self.next);
         self.next += 1;
         self.timers.insert((batch.until, id));
-        if self.needs_nothing(outputs, &batch) || self.can_begin_at_once(now, outputs, &batch) {
+        if self.had.has_all(outputs, &batch) || self.can_begin_at_once(now, outputs, &batch) {
             return self.begin(now, outputs, id, batch);
         }
         let place = (self.turns.place(now, &batch.whose.0), id);
@@ -215,32 +214,6 @@ impl Batches {
             && !outputs.is_late(now, batch.size(), batch.until)
     }
 
-    /// Whether all required outputs have the batch already.
-    fn needs_nothing(&self, outputs: &Outputs, batch: &Batch) -> bool {
-        if batch.frames.iter().all(|frames| frames.ends.is_empty()) {
-            return true;
-        }
-        let has = |id| match self.lack(outputs, batch, id) {
-            Lack::Nothing | Lack::UnderWay(_) => true,
-            Lack::Some(_) | Lack::All => {
-                let link = outputs.get(id);
-                link.is_some_and(|link| !link.settings().required)
-            }
-        };
-        self.had.knows(&batch.whose) && outputs.ids().all(has)
-    }
-
-    fn lack(&self, outputs: &Outputs, batch: &Batch, id: OutputId) -> Lack {
-        match outputs.frames_of(&batch.frames, id) {
-            Some(frames) if self.had.knows(&batch.whose) => {
-                let prints = self.had.prints(frames);
-                self.had.lack(&batch.whose, id.0, &prints)
-            }
-            Some(_) => Lack::All,
-            None => Lack::Nothing,
-        }
-    }
-
     /// Whether another batch can be begun.
     fn is_flowing(&self, now: Now, outputs: &Outputs) -> bool {
         self.probe.may_begin(now) && outputs.have_room(now)
@@ -250,7 +223,7 @@ impl Batches {
     fn begin(&mut self, now: Now, outputs: &mut Outputs, id: BatchId, mut batch: Batch) {
         self.leave_waiting(&mut batch);
         for output in outputs.ids() {
-            let lack = self.lack(outputs, &batch, output);
+            let lack = self.had.lack_of(outputs, &batch, output);
             let frames = outputs.frames_of(&batch.frames, output).cloned();
             let (Some(frames), Some(link)) = (frames, outputs.get_mut(output)) else {
                 continue;
@@ -411,7 +384,7 @@ impl Batches {
             self.turns.note_refused(now, &batch.whose.0);
             self.had.touch(now, &batch.whose);
         } else {
-            self.note_had(now, outputs, id, &batch);
+            self.had.take_back(now, outputs, (id, &batch));
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(
@@ -424,34 +397,8 @@ impl Batches {
     /// The outputs have a batch, and it cannot be acknowledged.
     pub(super) fn hand_back_delivered(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
         if let Some(batch) = self.take(id) {
-            self.note_had(now, outputs, id, &batch);
+            self.had.take_back(now, outputs, (id, &batch));
             self.hand_back_unread(batch.conn);
-        }
-    }
-
-    /// Remembers which outputs have what of a batch that is handed back.
-    fn note_had(&mut self, now: Now, outputs: &mut Outputs, id: BatchId, batch: &Batch) {
-        for output in outputs.ids() {
-            let left = outputs.get_mut(output).and_then(|l| l.cancel(now, id));
-            let Some(frames) = outputs.frames_of(&batch.frames, output) else {
-                continue;
-            };
-            let prints = self.had.prints(frames);
-            let (who, had) = (&batch.whose, &mut self.had);
-            let Some(left) = left else {
-                // A message that is refused for good takes its batch out of the queue, too.
-                if batch.had_by.has(output) {
-                    had.note_has(now, who, output.0, &prints, None);
-                }
-                continue;
-            };
-            // Of a batch that was sent in part it is not known which messages these are.
-            if left.confirmed.len() == frames.ends.len() {
-                had.note_has(now, who, output.0, &prints, Some(&left.confirmed));
-            }
-            if left.is_under_way {
-                had.note_under_way(now, who, output.0, (id, prints));
-            }
         }
     }
 

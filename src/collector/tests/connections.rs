@@ -97,7 +97,7 @@ fn an_idle_connection_ends_after_its_time() {
     assert_eq!(pair.peer(conn).end, End::Open);
     pair.advance(seconds(1));
     assert_eq!(pair.peer(conn).end, End::Closed);
-    assert_eq!(pair.collector.connection_count(), 0);
+    assert_eq!(pair.collector.connections.len(), 0);
 }
 
 #[test]

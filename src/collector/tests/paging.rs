@@ -351,7 +351,7 @@ fn what_is_too_large_is_told_and_takes_nothing_else_along() {
     wanted.remove(20);
     assert_eq!(list(&offered), wanted);
     let is_told = |pair: &Pair| {
-        let mut refusals = pair.collector.hosts().refusals();
+        let mut refusals = pair.collector.refusals();
         refusals.any(|refusal| refusal.reason.contains("\"0020\""))
     };
     assert!(is_told(&pair));

@@ -130,7 +130,7 @@ fn refused(event: &RefusedFacts) -> Value {
 }
 
 fn refusals(collector: &Collector) -> Value {
-    let mut refusals: Vec<_> = collector.hosts().refusals().collect();
+    let mut refusals: Vec<_> = collector.refusals().collect();
     refusals.sort_unstable_by_key(|refusal| std::cmp::Reverse(refusal.last));
     let told = refusals.into_iter().take(REFUSALS).map(|refusal| {
         json!([
@@ -150,7 +150,7 @@ fn refusals(collector: &Collector) -> Value {
 /// What to do about each kind of refusal that there was: in words, on the host, and
 /// where the host says more.
 fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
-    let kinds = collector.hosts().refusals().map(|r| r.kind.as_str());
+    let kinds = collector.refusals().map(|r| r.kind.as_str());
     kinds
         .filter_map(|kind| Some((kind, remedies::refusal(kind)?)))
         .map(|(kind, it)| (kind, (it.remedy, it.on_host, it.look)))
