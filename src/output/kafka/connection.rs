@@ -232,6 +232,14 @@ impl Connection {
         self.phase = Phase::Idle;
     }
 
+    /// It may be begun now, if it waits to be.
+    pub(super) fn end_pause(&mut self, now: Now) {
+        if let Phase::Down { until } = &mut self.phase {
+            *until = now.monotonic;
+        }
+        self.pause = FIRST_PAUSE;
+    }
+
     /// The broker has done what it was asked for: it works.
     pub(super) fn note_good(&mut self) {
         self.pause = FIRST_PAUSE;
@@ -275,14 +283,10 @@ impl Connection {
 
     pub(super) fn ask_producer_id(&mut self, now: Now) -> Result<(), Error> {
         let version = self.version(Api::InitProducerId)?;
-        let api = Api::InitProducerId;
-        self.send(
-            now,
-            Request::ProducerId,
-            api,
-            version,
-            push_init_producer_id,
-        );
+        let request = Request::ProducerId { version };
+        self.send(now, request, Api::InitProducerId, version, |out| {
+            push_init_producer_id(out, version);
+        });
         Ok(())
     }
 
@@ -356,7 +360,9 @@ impl Connection {
                 let found = Metadata::parse(body, version, context.topic)?;
                 Some(Reply::Metadata(found))
             }
-            Request::ProducerId => Some(Reply::ProducerId(parse_producer_id(body)?)),
+            Request::ProducerId { version } => {
+                Some(Reply::ProducerId(parse_producer_id(body, version)?))
+            }
             Request::Produce { version } => Some(Reply::Produced(parse_produced(body, version)?)),
         })
     }

@@ -11,7 +11,7 @@ pub(super) enum Request {
     Handshake,
     Authenticate,
     Metadata { version: i16 },
-    ProducerId,
+    ProducerId { version: i16 },
     Produce { version: i16 },
 }
 

@@ -178,10 +178,12 @@ impl Code {
         self.row().map_or(Class::Outage, |(_, class, ..)| *class)
     }
 
-    /// Whether an idempotent producer is not to be had, though messages may be.
+    /// Whether an answer to `InitProducerId` says that there is no idempotent producer for this
+    /// user, while messages may go all the same: brokers before 2.8 want the right
+    /// `IdempotentWrite` on the cluster for one, and some others know none at all.
     #[must_use]
     pub fn denies_idempotence(self) -> bool {
-        matches!(self.0, -1 | 31 | 35 | 53)
+        matches!(self.0, 31 | 35)
     }
 }
 
@@ -202,6 +204,14 @@ mod tests {
     #[test]
     fn each_code_stands_once_in_order() {
         assert!(TABLE.is_sorted_by(|(a, ..), (b, ..)| a < b));
+    }
+
+    #[test]
+    fn only_what_denies_a_producer_id_for_good_does_so() {
+        let denying: Vec<i16> = (-1..200)
+            .filter(|code| Code(*code).denies_idempotence())
+            .collect();
+        assert_eq!(denying, [31, 35]);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The requests that a producer makes, and their answers.
 //!
 //! Only versions without tagged fields are spoken: every broker since Kafka 2.1 has them, and
-//! Kafka 4 still does (KIP-896).
+//! Kafka 4 still does (KIP-896). But [`Api::InitProducerId`] is asked in a newer one where it
+//! can be: some broker gives a number to nobody who does not say that it has none yet.
 
-use super::wire::{Answer, put_i16, put_i32, put_length, put_string};
+use super::wire::{Answer, put_i16, put_i32, put_i64, put_length, put_string};
 use super::{Code, Error, ProducerId};
+
+/// The end of what has tagged fields, and has none.
+const NO_TAGS: u8 = 0;
 
 /// A kind of request, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,14 @@ impl Api {
             Self::Metadata => (4, 7),
             Self::SaslHandshake => (1, 1),
             Self::ApiVersions => (0, 0),
-            Self::InitProducerId | Self::SaslAuthenticate => (0, 1),
+            Self::InitProducerId => (0, 3),
+            Self::SaslAuthenticate => (0, 1),
         }
+    }
+
+    /// Whether requests and answers in this version have tagged fields (KIP-482).
+    fn is_tagged(self, version: i16) -> bool {
+        self == Self::InitProducerId && version >= 2
     }
 
     /// Its name in the protocol.
@@ -112,6 +122,9 @@ pub fn push_request(
     put_i16(out, version);
     put_i32(out, correlation);
     put_string(out, "wecrelay");
+    if api.is_tagged(version) {
+        out.push(NO_TAGS);
+    }
     write(out);
     let length = out.len().saturating_sub(start).saturating_sub(4);
     let length = i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes();
@@ -219,17 +232,32 @@ fn partitions(answer: &mut Answer<'_>, version: i16) -> Result<Vec<PartitionLead
 
 /// The body of [`Api::InitProducerId`] without transactions; their timeout is other clients'
 /// default, since some broker may look at it all the same.
-pub fn push_init_producer_id(out: &mut Vec<u8>) {
-    put_i16(out, -1);
+pub fn push_init_producer_id(out: &mut Vec<u8>, version: i16) {
+    let is_tagged = Api::InitProducerId.is_tagged(version);
+    match is_tagged {
+        true => out.push(0),
+        false => put_i16(out, -1),
+    }
     put_i32(out, 60_000);
+    if version >= 3 {
+        // It has no number and no epoch yet.
+        put_i64(out, -1);
+        put_i16(out, -1);
+    }
+    if is_tagged {
+        out.push(NO_TAGS);
+    }
 }
 
 /// Reads the answer to [`Api::InitProducerId`].
 ///
 /// # Errors
 /// An answer that is cut.
-pub fn parse_producer_id(bytes: &[u8]) -> Result<Result<ProducerId, Code>, Error> {
+pub fn parse_producer_id(bytes: &[u8], version: i16) -> Result<Result<ProducerId, Code>, Error> {
     let mut answer = Answer::new("InitProducerId", bytes);
+    if Api::InitProducerId.is_tagged(version) {
+        answer.skip_tags()?;
+    }
     answer.i32()?;
     let code = Code(answer.i16()?);
     let (id, epoch) = (answer.i64()?, answer.i16()?);

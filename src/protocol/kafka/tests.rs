@@ -53,7 +53,8 @@ fn an_answer_with_huge_numbers_is_an_error() {
         let _ = Metadata::parse(&bytes, 7, "events");
         let _ = parse_produced(&bytes, 8);
         let _ = Versions::parse(&bytes);
-        let _ = parse_producer_id(&bytes);
+        let _ = parse_producer_id(&bytes, 1);
+        let _ = parse_producer_id(&bytes, 3);
         let _ = parse_sasl_handshake(&bytes);
         let _ = parse_sasl_authenticate(&bytes);
     }
@@ -92,7 +93,7 @@ fn versions_are_those_of_both() {
         versions.of(Api::Metadata),
         Err(Error::Unsupported("Metadata"))
     );
-    assert_eq!(versions.of(Api::InitProducerId), Ok(1));
+    assert_eq!(versions.of(Api::InitProducerId), Ok(3));
     assert!(versions.of(Api::SaslHandshake).is_err());
 }
 
@@ -125,6 +126,35 @@ fn a_request_has_its_length_before_it() {
     expected.extend(b"wecrelay");
     expected.extend([0, 0, 0, 1, 0, 1, b't', 0]);
     assert_eq!(out, expected);
+}
+
+#[test]
+fn a_producer_id_is_asked_for_and_read_with_and_without_tagged_fields() {
+    let asked = |version| {
+        let mut out = Vec::new();
+        push_request(&mut out, Api::InitProducerId, version, 7, |out| {
+            push_init_producer_id(out, version);
+        });
+        assert_eq!(
+            out[..4],
+            u32::try_from(out.len() - 4).unwrap().to_be_bytes()
+        );
+        out.split_off(22)
+    };
+    let timeout = [0, 0, 0xea, 0x60];
+    assert_eq!(asked(1), [&[0xff; 2], &timeout[..]].concat());
+    assert_eq!(asked(2), [&[0, 0], &timeout[..], &[0]].concat());
+    assert_eq!(
+        asked(3),
+        [&[0, 0], &timeout[..], &[0xff; 10], &[0]].concat()
+    );
+    let answer = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2];
+    let known = Ok(ProducerId { id: 5, epoch: 2 });
+    assert_eq!(parse_producer_id(&answer, 1).unwrap(), known);
+    let tagged = [&[0], &answer[..], &[0]].concat();
+    for version in [2, 3] {
+        assert_eq!(parse_producer_id(&tagged, version).unwrap(), known);
+    }
 }
 
 #[test]

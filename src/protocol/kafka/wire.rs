@@ -98,6 +98,30 @@ impl<'a> Answer<'a> {
         let count = usize::try_from(self.i32()?).unwrap_or(0);
         self.take(count.saturating_mul(4)).map(drop)
     }
+
+    /// Tagged fields (KIP-482), of which none is known here.
+    pub(super) fn skip_tags(&mut self) -> Result<(), Error> {
+        for _ in 0..self.unsigned()? {
+            self.unsigned()?;
+            let length = self.unsigned()?;
+            self.take(length)?;
+        }
+        Ok(())
+    }
+
+    /// `UNSIGNED_VARINT`: seven bits a byte, the lowest first, of 32 bits at most.
+    fn unsigned(&mut self) -> Result<usize, Error> {
+        let cut = self.cut();
+        let mut value = 0_usize;
+        for shift in (0..35).step_by(7) {
+            let [byte] = self.array()?;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(cut)
+    }
 }
 
 pub(super) fn put_i16(out: &mut Vec<u8>, number: i16) {
@@ -194,6 +218,21 @@ mod tests {
         }
         assert_eq!(take_varint(&[0x80]), None);
         assert_eq!(take_varint(&[0xff; 12]), None);
+    }
+
+    #[test]
+    fn tagged_fields_are_passed_over_and_cuts_are_found() {
+        // Two fields: number 1 of three bytes, number 300 of none; then what follows.
+        let bytes = [2, 1, 3, 9, 9, 9, 0xac, 2, 0, 7];
+        let mut answer = Answer::new("answer", &bytes);
+        answer.skip_tags().unwrap();
+        assert_eq!(answer.i8(), Ok(7));
+        for end in 0..bytes.len() - 1 {
+            assert!(Answer::new("answer", &bytes[..end]).skip_tags().is_err());
+        }
+        for bad in [[0xff; 12].as_slice(), &[1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f]] {
+            assert!(Answer::new("answer", bad).skip_tags().is_err());
+        }
     }
 
     #[test]
