@@ -155,7 +155,7 @@ const ROOMS: &[Room] = &[
             "output",
             "store",
         ],
-        &["ipnet", "log", "rand", "uuid", "zeroize"],
+        &["ipnet", "log", "rand", "uuid"],
     ),
     room(
         "files",

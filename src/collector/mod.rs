@@ -42,7 +42,6 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use crate::auth::Verdict;
 use crate::base::clock::{Now, UnixSeconds};
@@ -50,6 +49,7 @@ use crate::connection::{Answer, Connection};
 use crate::hosts::Registry;
 use crate::metrics::Counters;
 use crate::output;
+use crate::output::Secret;
 use crate::output::link::Link;
 use crate::protocol::{ntlm, wsman};
 use crate::store::{Job, Ticket};
@@ -144,8 +144,8 @@ impl Collector {
     }
 
     /// What outputs make themselves known by, an item for each, has been read.
-    pub fn replace_secrets(&mut self, secrets: Vec<Zeroizing<String>>) {
-        self.outputs.replace_secrets(secrets);
+    pub fn replace_secrets(&mut self, now: Now, secrets: Vec<Secret>) {
+        self.outputs.replace_secrets(now, secrets);
     }
 
     /// What has been counted so far.

@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
-
 use crate::auth;
 use crate::collector::Settings;
 use crate::commands::{Failure, RUNNING, USAGE, database};
@@ -21,11 +19,10 @@ use crate::config::{Config, Listener};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
 use crate::files::keytabs::{self, Keytabs};
-use crate::files::login;
 use crate::files::output_secrets;
 use crate::files::subscriptions;
+use crate::output::Secret;
 use crate::output::own_log::OwnLog;
-use crate::output::{self, Target};
 use crate::protocol::kerberos::{self, Replays};
 use crate::protocol::ntlm;
 use crate::protocol::wsman::pages::Survey;
@@ -68,8 +65,6 @@ pub enum Error {
     Helper(String, server::HelperError),
     /// An output's certificates.
     Output(tls::OutputError),
-    /// An output's user and password.
-    Login(String, login::Error),
     /// A file with what an output makes itself known by.
     Secret(output_secrets::Error),
     /// The address of `--metrics`.
@@ -124,7 +119,6 @@ impl fmt::Display for Error {
             Self::Database(error) => write!(f, "--store: {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
             Self::Output(error) => write!(f, "--output {error}"),
-            Self::Login(label, error) => write!(f, "--output {label}: {error}"),
             Self::Secret(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -162,7 +156,6 @@ pub fn run(
     } = load(config, &replays)?;
     answers::warn_of_too_large(&answers::measure(config, &settings.subscriptions));
     let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
-    let outputs = with_logins(&config.outputs)?;
     // Whoever becomes somebody else does so with the ports bound, and writes after that.
     let early = config.account.is_none().then(|| open(config));
     let early = early.transpose()?;
@@ -193,7 +186,7 @@ pub fn run(
         status,
         listeners,
         tls,
-        outputs,
+        outputs: config.outputs.clone(),
         connectors,
         settings,
         secrets,
@@ -297,12 +290,10 @@ pub struct Plan {
     pub subscriptions: Vec<Subscription>,
     /// What a host is sent that gets all of them.
     pub answers: Survey,
-    /// Where events go, with what their files say.
-    pub outputs: Vec<output::Settings>,
     /// How each output is secured.
     pub connectors: Vec<Option<tls::Connector>>,
     /// What each output makes itself known by.
-    pub secrets: Vec<Zeroizing<String>>,
+    pub secrets: Vec<Secret>,
 }
 
 /// Reads and verifies all that a start would, without listening or touching the state.
@@ -316,25 +307,9 @@ pub fn plan(config: &Config) -> Result<Plan, Error> {
     Ok(Plan {
         answers: answers::measure(config, &settings.subscriptions),
         subscriptions: settings.subscriptions,
-        outputs: with_logins(&config.outputs)?,
         connectors: tls::connectors(&config.outputs).map_err(Error::Output)?,
         secrets,
     })
-}
-
-/// The outputs, with the users and passwords that their files hold.
-fn with_logins(outputs: &[output::Settings]) -> Result<Vec<output::Settings>, Error> {
-    let with_login = |output: &output::Settings| {
-        let mut output = output.clone();
-        if let Target::Kafka(topic) = &mut output.target
-            && let Some(path) = &topic.login_file
-        {
-            let wrong = |error| Error::Login(output.label.clone(), error);
-            topic.login = Some(login::load(path).map_err(wrong)?);
-        }
-        Ok(output)
-    };
-    outputs.iter().map(with_login).collect()
 }
 
 /// Reads all files that the configuration names.

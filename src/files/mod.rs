@@ -2,7 +2,6 @@
 
 pub mod accounts;
 pub mod keytabs;
-pub mod login;
 pub mod output_secrets;
 pub mod secret;
 pub mod subscriptions;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::files::secret;
-use crate::output::Settings;
+use crate::output::{Secret, Settings, Target};
+use crate::protocol::kafka::Login;
 use crate::protocol::otlp::headers;
 
 /// Which output cannot have its secret, and why.
@@ -29,19 +30,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads the secrets of all outputs; an item for each output, empty where it has none.
+/// Reads the secrets of all outputs; an item for each output.
 ///
 /// # Errors
 /// The first output whose file cannot be used.
-pub fn load<'a>(
-    outputs: impl IntoIterator<Item = &'a Settings>,
-) -> Result<Vec<Zeroizing<String>>, Error> {
+pub fn load<'a>(outputs: impl IntoIterator<Item = &'a Settings>) -> Result<Vec<Secret>, Error> {
     let load = |output: &Settings| {
         let Some(path) = &output.secret else {
-            return Ok(Zeroizing::default());
+            return Ok(Secret::None);
         };
-        let parsed =
-            read(path).and_then(|text| headers::parse(&text).map_err(|error| error.to_string()));
+        let parsed = read(path).and_then(|text| parse(&output.target, &text));
         parsed.map_err(|why| Error {
             label: output.label.clone(),
             file: path.clone(),
@@ -49,6 +47,17 @@ pub fn load<'a>(
         })
     };
     outputs.into_iter().map(load).collect()
+}
+
+fn parse(target: &Target, text: &str) -> Result<Secret, String> {
+    match target {
+        Target::Kafka(_) => Login::parse(text)
+            .map(Secret::Login)
+            .map_err(|e| e.to_string()),
+        _ => headers::parse(text)
+            .map(Secret::Headers)
+            .map_err(|e| e.to_string()),
+    }
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {

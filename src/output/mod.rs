@@ -7,11 +7,13 @@ pub mod queue;
 
 mod dial;
 mod refusing;
+mod secret;
 mod suspects;
 mod task;
 mod url;
 
 pub use dial::{Dial, Step};
+pub use secret::Secret;
 pub use suspects::RefusedEvent;
 pub use task::Task;
 pub use url::*;

@@ -7,6 +7,7 @@
 mod batch;
 mod codes;
 mod compression;
+mod login;
 mod messages;
 mod partition;
 mod sasl;
@@ -22,13 +23,14 @@ pub use batch::{
 };
 pub use codes::{Class, Code};
 pub use compression::Compression;
+pub use login::{LinesError, Login};
 pub use messages::{
     Api, Broker, Metadata, PartitionLeader, Produced, Versions, parse_produced, parse_producer_id,
     parse_sasl_authenticate, parse_sasl_handshake, push_init_producer_id, push_metadata,
     push_produce, push_request, push_sasl_authenticate, push_sasl_handshake,
 };
 pub use partition::partition_of;
-pub use sasl::{Login, Mechanism, Sasl};
+pub use sasl::{Mechanism, Sasl};
 
 /// Largest answer that is taken, in bytes: the metadata of a topic with as many partitions as
 /// an answer may list fits.

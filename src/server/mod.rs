@@ -24,14 +24,12 @@ use std::{fmt, io};
 use mio::{Events, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
-use zeroize::Zeroizing;
 
 use crate::auth::ntlm_helper;
 use crate::base::clock::Now;
 use crate::collector::{Collector, Input, Output, OutputId, Settings};
-use crate::output::Settings as OutputSettings;
-use crate::output::Task;
 use crate::output::own_log::OwnLog;
+use crate::output::{Secret, Settings as OutputSettings, Task};
 use crate::syslog::Sender;
 use crate::system::resolver::Resolver;
 use crate::system::systemd::Notifier;
@@ -103,7 +101,7 @@ pub struct Reloaded {
     /// What handshakes are done with from now on.
     pub tls: Option<tls::Acceptor>,
     /// What outputs make themselves known by, an item for each.
-    pub secrets: Vec<Zeroizing<String>>,
+    pub secrets: Vec<Secret>,
 }
 
 /// Reads the files anew, or says why the old ones stay.
@@ -122,7 +120,7 @@ pub struct Setup {
     /// How each of them is secured, see [`tls::connectors`].
     pub connectors: Vec<Option<Connector>>,
     /// What they make themselves known by, an item for each.
-    pub secrets: Vec<Zeroizing<String>>,
+    pub secrets: Vec<Secret>,
     /// What the collector is told to do.
     pub settings: Settings,
     /// What handshakes of https listeners are done with.
@@ -231,8 +229,9 @@ impl Server {
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
         let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
-        let mut collector = Collector::new(now(), setup.settings, setup.outputs.clone(), seed);
-        collector.replace_secrets(setup.secrets);
+        let begun = now();
+        let mut collector = Collector::new(begun, setup.settings, setup.outputs.clone(), seed);
+        collector.replace_secrets(begun, setup.secrets);
         if let Opened::Database(database) = &setup.store {
             collector.share_store(database::SAVE_EVERY, database.relay().to_owned());
         }

@@ -69,7 +69,7 @@ impl Server {
                 },
             )) => {
                 self.collector.replace_settings(settings);
-                self.collector.replace_secrets(secrets);
+                self.collector.replace_secrets(now, secrets);
                 self.tls = tls;
                 for (output, connector) in self.outputs.iter_mut().zip(connectors) {
                     output.replace_connector(connector);

@@ -1,5 +1,6 @@
-//! Kafka: a real broker, tansu with its storage in memory; librdkafka's mock cluster; and a
-//! reader of a topic, librdkafka's, too. `scripts/peers` installs them.
+//! Kafka: a real broker, tansu with its storage in memory; what lets users in before it, by
+//! scramp; librdkafka's mock cluster; and a reader of a topic, librdkafka's, too.
+//! `scripts/peers` installs them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -9,10 +10,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Process, free_port, wait_for};
+use super::{Process, TempDir, free_port, wait_for};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/kafka");
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kafka_peer.py");
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kafka_peer.py");
+const LOGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kafka_login.py");
 
 fn program(name: &str) -> PathBuf {
     let path = PathBuf::from(PEERS).join("bin").join(name);
@@ -23,8 +25,20 @@ fn program(name: &str) -> PathBuf {
 
 fn script(arguments: &[&str]) -> Command {
     let mut command = Command::new(program("python"));
-    command.arg(SCRIPT).args(arguments);
+    command.arg(PEER).args(arguments);
     command
+}
+
+#[track_caller]
+fn wait_until_listening(process: &mut Process, port: u16) {
+    wait_for("a listener of Kafka", || {
+        assert!(process.is_running(), "it ended: {}", process.log());
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+}
+
+fn url(port: u16) -> String {
+    format!("tcp://127.0.0.1:{port}")
 }
 
 /// A broker with one topic, `events`.
@@ -47,16 +61,12 @@ impl Tansu {
         partitions: usize,
         arguments: &[&str],
     ) -> Self {
-        let url = |port| format!("tcp://127.0.0.1:{port}");
         let mut command = Command::new(program("tansu"));
         command.args(["--listener-url", &url(port)]);
         command.args(["--advertised-listener-url", &url(front)]);
         command.args(arguments);
         let mut process = Process::start(command);
-        wait_for("the broker", || {
-            assert!(process.is_running(), "tansu ended: {}", process.log());
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
+        wait_until_listening(&mut process, port);
         let broker = Self { port, process };
         if partitions > 0 {
             let partitions = partitions.to_string();
@@ -67,9 +77,9 @@ impl Tansu {
 
     #[track_caller]
     pub(crate) fn administer(&self, arguments: &[&str]) {
-        let url = format!("tcp://127.0.0.1:{}", self.port);
         let mut command = Command::new(program("tansu"));
-        let output = command.args(arguments).args(["--broker", &url]).output();
+        command.args(arguments).args(["--broker", &url(self.port)]);
+        let output = command.output();
         let output = output.unwrap();
         assert!(output.status.success(), "{arguments:?}: {output:?}");
     }
@@ -84,6 +94,83 @@ impl Tansu {
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         self.process.signal(signal);
+    }
+}
+
+/// A way to a broker that calls it by a name of its own, whatever that calls itself.
+pub(crate) struct TansuProxy {
+    port: u16,
+    _process: Process,
+}
+
+impl TansuProxy {
+    pub(crate) fn start(broker: &Tansu) -> Self {
+        let port = free_port();
+        let mut command = Command::new(program("tansu"));
+        command.args(["proxy", "--listener-url", &url(port)]);
+        command.args(["--advertised-listener-url", &url(port)]);
+        command.args(["--origin-url", &url(broker.port)]);
+        let mut process = Process::start(command);
+        wait_until_listening(&mut process, port);
+        Self {
+            port,
+            _process: process,
+        }
+    }
+
+    pub(crate) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// How many records the topic has.
+    #[track_caller]
+    pub(crate) fn count_records(&self) -> usize {
+        let output = script(&["count", &self.brokers(), "events"]).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let count = text.trim().parse();
+        count.unwrap_or_else(|_| panic!("no count: {output:?}"))
+    }
+}
+
+/// What users log in to, before a broker that lets anyone in.
+pub(crate) struct LoginListener {
+    port: u16,
+    broker: u16,
+    process: Process,
+    dir: TempDir,
+}
+
+impl LoginListener {
+    /// On `port` before the broker on the other one.
+    pub(crate) fn start(port: u16, broker: u16, user: &str, password: &str) -> Self {
+        let dir = TempDir::new();
+        let process = Self::serve(&dir, port, broker, user, password);
+        Self {
+            port,
+            broker,
+            process,
+            dir,
+        }
+    }
+
+    fn serve(dir: &TempDir, port: u16, broker: u16, user: &str, password: &str) -> Process {
+        let users = serde_json::json!({ user: password });
+        std::fs::write(dir.file("users"), users.to_string()).unwrap();
+        let mut command = Command::new(program("python"));
+        command
+            .arg(LOGIN)
+            .args([port, broker].map(|port| port.to_string()));
+        command.arg(dir.file("users"));
+        let mut process = Process::start(command);
+        wait_until_listening(&mut process, port);
+        process
+    }
+
+    /// All connections end; from now on only this user gets in.
+    pub(crate) fn restart_with(&mut self, user: &str, password: &str) {
+        self.process.kill();
+        self.process = Self::serve(&self.dir, self.port, self.broker, user, password);
     }
 }
 
@@ -175,6 +262,11 @@ impl KafkaReader {
         let output = String::from_utf8(self.process.output()).unwrap();
         let whole = output.rfind('\n').map_or("", |end| &output[..end]);
         whole.lines().filter_map(KafkaRecord::parse).collect()
+    }
+
+    pub(crate) fn values(&self) -> Vec<String> {
+        let records = self.records().into_iter();
+        records.map(|record| record.value).collect()
     }
 
     /// Waits for so many records, and gives all that came.

@@ -1,6 +1,7 @@
 """What the tests need of librdkafka: a reader of a topic, and its mock cluster.
 
 read BROKERS TOPIC [NAME=VALUE...]   each record as a line of JSON, from the first on
+count BROKERS TOPIC                  how many records it has
 mock BROKERS TOPIC PARTITIONS        a cluster; prints its brokers, takes commands:
     errors API CODE...               the next answers to these requests have these errors
     down ID, up ID                   a broker goes and comes
@@ -54,6 +55,15 @@ def read(brokers, topic, *settings):
         print(json.dumps(record), flush=True)
 
 
+def count(brokers, topic):
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "counter", "log_level": 2})
+    total = 0
+    for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=20)
+        total += high - low
+    print(total)
+
+
 def library():
     folder = os.path.dirname(confluent_kafka.__file__) + ".libs"
     lib = ctypes.CDLL(glob.glob(folder + "/librdkafka*.so*")[0])
@@ -102,4 +112,4 @@ def mock(count, topic, partitions):
 
 
 if __name__ == "__main__":
-    {"read": read, "mock": mock}[sys.argv[1]](*sys.argv[2:])
+    {"read": read, "count": count, "mock": mock}[sys.argv[1]](*sys.argv[2:])

@@ -47,7 +47,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 pub(crate) use certificates::{Authority, KeyForm, Pair};
 pub(crate) use haproxy::Haproxy;
 pub(crate) use hard::{Hard, MICROSECONDS, hard_events};
-pub(crate) use kafka::{KafkaReader, KafkaRecord, MockCluster, Tansu};
+pub(crate) use kafka::{KafkaReader, KafkaRecord, LoginListener, MockCluster, Tansu, TansuProxy};
 pub(crate) use kdc::{Kdc, SERVICE};
 pub(crate) use machine::{Clock, SmallDisk};
 pub(crate) use manual::manual;

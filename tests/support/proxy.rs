@@ -159,6 +159,16 @@ impl Proxy {
         self.shared.refuse.store(refuse, Ordering::SeqCst);
     }
 
+    /// Nothing gets through any more, until [`Proxy::refuse`] or [`Proxy::calm`] says so.
+    #[track_caller]
+    pub(crate) fn cut_off(&self) {
+        self.refuse(true);
+        super::wait_for("the end of all connections", || {
+            self.strike(Fault::Cut);
+            (self.connections() == 0).then_some(())
+        });
+    }
+
     /// Connections that are open now.
     pub(crate) fn connections(&self) -> usize {
         self.open().len()

@@ -8,15 +8,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroizing;
-
 use super::{Input, Output, OutputId};
 use crate::base::clock::Now;
 use crate::metrics::OutputFacts;
 use crate::output;
-use crate::output::Task;
 use crate::output::link::{CAPACITY, Link};
 use crate::output::queue::{BatchId, Frames};
+use crate::output::{Secret, Task};
 use crate::syslog::{Line, Mapping, Sender};
 use pressure::{Fullness, Pressure};
 
@@ -58,9 +56,9 @@ impl Outputs {
     }
 
     /// What outputs make themselves known by, an item for each, has been read.
-    pub(super) fn replace_secrets(&mut self, secrets: Vec<Zeroizing<String>>) {
+    pub(super) fn replace_secrets(&mut self, now: Now, secrets: Vec<Secret>) {
         for (link, secret) in self.links.iter_mut().zip(secrets) {
-            link.replace_secret(secret);
+            link.replace_secret(now, secret);
         }
     }
 

@@ -167,7 +167,7 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
         report.line(1, "(each also gets the relay's own log)");
     }
     let ways = plan.connectors.iter().zip(&plan.secrets);
-    for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
+    for (output, (connector, secret)) in config.outputs.iter().zip(ways) {
         report.line(1, &destination(output));
         let (mapping, style, rendered) =
             (&config.mapping, output.style(), config.wants_rendering());

@@ -183,7 +183,7 @@ pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
     heading("ports");
     network::listeners(config, &mut report);
     heading("outputs");
-    network::outputs(plan.as_ref().ok(), &mut report);
+    network::outputs(config, plan.as_ref().ok(), &mut report);
     heading(match config.store {
         Some(_) => "limits",
         None => "state folder and limits",

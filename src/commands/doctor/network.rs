@@ -66,13 +66,13 @@ fn silent(url: &str, listener: &Listener, error: &std::io::Error, report: &mut R
     });
 }
 
-pub(super) fn outputs(plan: Option<&Plan>, report: &mut Report) {
+pub(super) fn outputs(config: &Config, plan: Option<&Plan>, report: &mut Report) {
     let Some(plan) = plan else {
         report.say("not tried, since the relay would not start");
         return;
     };
     let ways = plan.connectors.iter().zip(&plan.secrets);
-    for (output, (connector, secret)) in plan.outputs.iter().zip(ways) {
+    for (output, (connector, secret)) in config.outputs.iter().zip(ways) {
         let found = probe::probe(output, connector.as_ref(), secret);
         report.say(&output.label);
         for fact in found.facts {

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Line, Way, connect, open, took, try_each};
+use super::{Access, Line, Way, connect, open, took, try_each, with_what_speaks};
 use crate::base::clock::Now;
-use crate::output::Dial;
-use crate::output::Settings;
 use crate::output::kafka::{self, Connection, Context, Reply};
-use crate::protocol::kafka::{Api, Metadata};
+use crate::output::{Dial, Secret, Settings};
+use crate::protocol::kafka::{Api, Error, Login, Mechanism, Metadata};
 use crate::tls::connector::Connector;
 
 /// Leaders that are connected to.
@@ -17,21 +16,38 @@ const LEADERS: usize = 16;
 /// How long each of them may take.
 const LEADER_TIME: Duration = Duration::from_secs(5);
 
+/// What went wrong, and whether it is a broker that says so.
+struct Failure {
+    why: String,
+    is_broker: bool,
+}
+
 /// Whether the topic would take events.
 pub(super) fn attempt(
     settings: &Settings,
     topic: &kafka::Settings,
-    connector: Option<&Connector>,
+    access: Access<'_>,
     facts: &mut Vec<String>,
 ) -> Result<(), String> {
+    let login = match access.secret {
+        Secret::Login(login) => topic.mechanism.zip(Some(login.clone())),
+        _ => None,
+    };
     let mut reasons = Vec::new();
     for (host, port) in &topic.brokers {
-        let (settings, connector) = for_host(settings, connector, host);
+        let (settings, connector) = for_host(settings, access.connector, host);
         let place = (host.as_str(), *port);
         let mut found = None;
         let tried = try_each(&mut Dial::new(Some(place)), place, facts, |way, facts| {
             let line = open(&settings, connector.as_ref(), way, facts)?;
-            found = Some(ask(line, topic, facts)?);
+            let is_plain = matches!(line, Line::Plain(_));
+            let asked = ask(line, &topic.topic, login.as_ref(), facts);
+            found = Some(
+                asked.map_err(|failure| match is_plain && !failure.is_broker {
+                    true => with_what_speaks(failure.why, &settings, way),
+                    false => failure.why,
+                })?,
+            );
             Ok(())
         });
         match (tried, found) {
@@ -60,29 +76,35 @@ fn for_host(
 
 fn ask(
     mut line: Line,
-    topic: &kafka::Settings,
+    topic: &str,
+    login: Option<&(Mechanism, Login)>,
     facts: &mut Vec<String>,
-) -> Result<Metadata, String> {
+) -> Result<Metadata, Failure> {
     let begun = Instant::now();
     let mut connection = Connection::new("", 0);
     connection.handle_opened(now());
+    let mut is_broker = false;
     loop {
-        for reply in exchange(&mut line, &mut connection, topic)? {
+        let failed = |why: String| Failure { why, is_broker };
+        let replies = exchange(&mut line, &mut connection, topic, login, is_broker);
+        let replies = replies.map_err(failed)?;
+        is_broker = true;
+        for reply in replies {
+            let failed = |error: Error| Failure {
+                why: error.to_string(),
+                is_broker,
+            };
             match reply {
                 Reply::Up => {
-                    let user = topic.mechanism.zip(topic.login.as_ref());
-                    let user = user.map_or_else(String::new, |(mechanism, login)| {
+                    let user = login.map_or_else(String::new, |(mechanism, login)| {
                         format!(", as {} ({})", login.user, mechanism.name())
                     });
                     facts.push(format!("Kafka{user} ({})", took(begun)));
-                    connection
-                        .version(Api::Produce)
-                        .map_err(|e| e.to_string())?;
+                    connection.version(Api::Produce).map_err(failed)?;
                     if connection.version(Api::InitProducerId).is_err() {
                         facts.push("it does not support idempotent producers".to_owned());
                     }
-                    let asked = connection.ask_metadata(now(), &topic.topic);
-                    asked.map_err(|error| error.to_string())?;
+                    connection.ask_metadata(now(), topic).map_err(failed)?;
                 }
                 Reply::Metadata(found) => return Ok(found),
                 Reply::ProducerId(_) | Reply::Produced(_) => {}
@@ -91,11 +113,14 @@ fn ask(
     }
 }
 
-/// Says what is to be said, and takes in what comes.
+/// Says what is to be said, and takes in what comes. `is_broker` says whether it has
+/// answered before.
 fn exchange(
     line: &mut Line,
     connection: &mut Connection,
-    topic: &kafka::Settings,
+    topic: &str,
+    login: Option<&(Mechanism, Login)>,
+    is_broker: bool,
 ) -> Result<Vec<Reply>, String> {
     while !connection.outgoing().is_empty() {
         let count = line.write(connection.outgoing());
@@ -103,33 +128,40 @@ fn exchange(
     }
     let mut buffer = [0; 16 * 1024];
     let count = match line.read(&mut buffer) {
-        Ok(0) => {
-            return Err(
-                "the broker closed the connection instead of answering: does this listener require \
-                 TLS (kafka+tls), or SASL (?login=)?"
-                    .to_owned(),
-            );
-        }
+        Ok(0) => return Err(closed(is_broker, login.is_some()).to_owned()),
         Ok(count) => count,
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            return Err(
-                "not a Kafka answer: is this the port of a broker, and without TLS?".to_owned(),
-            );
+            return Err("not a Kafka answer: is this the port of a broker?".to_owned());
         }
         Err(error) => return Err(error.to_string()),
     };
     let mut random = [0; 32];
     rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut random)
         .map_err(|error| error.to_string())?;
-    let login = topic.mechanism.zip(topic.login.clone());
     let context = Context {
-        topic: &topic.topic,
-        login: login.as_ref(),
+        topic,
+        login,
         random,
     };
     let bytes = buffer.get(..count).unwrap_or_default();
     let replies = connection.handle_received(now(), bytes, &context);
     replies.map_err(|error| error.to_string())
+}
+
+fn closed(is_broker: bool, has_login: bool) -> &'static str {
+    match (is_broker, has_login) {
+        (false, _) => {
+            "the connection was closed instead of answered: is this the port of a broker, and does \
+             this listener require TLS (kafka+tls)?"
+        }
+        (true, false) => {
+            "the broker closed the connection instead of answering: does this listener require \
+             SASL (?login=)?"
+        }
+        (true, true) => {
+            "the broker closed the connection during the login: see its log, and ?sasl="
+        }
+    }
 }
 
 /// Whether the topic is there, and its leaders are.

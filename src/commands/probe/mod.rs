@@ -15,11 +15,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroizing;
-
 use crate::base::visible::visible;
-use crate::output::{Dial, Step};
-use crate::output::{Settings, Target};
+use crate::output::{Dial, Secret, Settings, Step, Target};
 use crate::protocol::relp::{self, Answer, Client};
 use crate::syslog::framing::Framing;
 use crate::system::resolver;
@@ -40,11 +37,7 @@ pub struct Probe {
 
 /// Connects to an output; blocks for some tens of seconds at most.
 #[must_use]
-pub fn probe(
-    settings: &Settings,
-    connector: Option<&Connector>,
-    secret: &Zeroizing<String>,
-) -> Probe {
+pub fn probe(settings: &Settings, connector: Option<&Connector>, secret: &Secret) -> Probe {
     let mut facts = Vec::new();
     let access = Access { connector, secret };
     let failure = attempt(settings, access, &mut facts).err();
@@ -57,7 +50,7 @@ struct Access<'a> {
     /// What makes connections secure, if they are to be.
     connector: Option<&'a Connector>,
     /// What the receiver knows us by.
-    secret: &'a Zeroizing<String>,
+    secret: &'a Secret,
 }
 
 fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> Result<(), String> {
@@ -78,7 +71,7 @@ fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> 
                 reach(settings, access, way, facts)
             })
         }
-        Target::Kafka(topic) => kafka::attempt(settings, topic, access.connector, facts),
+        Target::Kafka(topic) => kafka::attempt(settings, topic, access, facts),
         Target::Unix { path, stream } => {
             let connected = match stream {
                 true => UnixStream::connect(path).map(drop),
@@ -152,12 +145,12 @@ fn reach(
         Target::Otlp { .. } => {
             let said = otlp::export(line, &settings.target, access.secret, facts);
             said.map_err(|why| match is_plain && !why.starts_with("HTTP ") {
-                true => with_what_speaks(why, way),
+                true => with_what_speaks(why, settings, way),
                 false => why,
             })
         }
         Target::Relp { .. } => greet(line, facts).map_err(|why| match is_plain {
-            true => with_what_speaks(why, way),
+            true => with_what_speaks(why, settings, way),
             false => why,
         }),
         _ if is_plain && settings.framing == Framing::OctetCounting => {
@@ -233,7 +226,7 @@ fn open(
     let begun = Instant::now();
     let socket = stream.try_clone().map_err(|error| error.to_string())?;
     let secured = secure(connector, stream, begun, way.time);
-    let secured = secured.map_err(|why| with_what_speaks(why, way))?;
+    let secured = secured.map_err(|why| with_what_speaks(why, settings, way))?;
     facts.push(format!("it is accepted for {} ({})", tls.name, took(begun)));
     Ok(Line::Tls(Box::new(secured), socket))
 }
@@ -246,15 +239,28 @@ fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), String> {
             facts.push("it waits for messages".to_owned());
             Ok(())
         }
-        Some(other) => Err(format!("not syslog over TCP: {other}")),
+        Some(other) => Err(format!("not syslog over TCP: {}", other.remedy("tls"))),
     }
 }
 
 /// A failure, and what listens there instead, if that can be told.
-fn with_what_speaks(why: String, way: Way) -> String {
-    match speaks::find(way.address, way.time) {
+fn with_what_speaks(why: String, settings: &Settings, way: Way) -> String {
+    // Some broker waits in silence, as a syslog receiver does, until it is spoken to as one.
+    let is_for_kafka = matches!(settings.target, Target::Kafka(_));
+    let speaks = match is_for_kafka && speaks::is_broker(way.address, way.time) {
+        true => Some(Speaks::Kafka),
+        false => speaks::find(way.address, way.time),
+    };
+    let secured = match settings.target {
+        Target::Relp { .. } => "relp+tls",
+        Target::Kafka(_) => "kafka+tls",
+        Target::Otlp { .. } => "otlp+https",
+        _ => "tls",
+    };
+    match speaks {
         None | Some(Speaks::Closes) => why,
-        Some(speaks) => format!("{why}; {speaks}"),
+        Some(Speaks::Tls) if settings.tls.is_some() => why,
+        Some(speaks) => format!("{why}; {}", speaks.remedy(secured)),
     }
 }
 

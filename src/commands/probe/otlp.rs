@@ -3,10 +3,8 @@
 use std::io::ErrorKind;
 use std::time::{Instant, SystemTime};
 
-use zeroize::Zeroizing;
-
 use super::{Line, took};
-use crate::output::Target;
+use crate::output::{Secret, Target};
 use crate::protocol::http::answer::{Answer, Decoder};
 use crate::protocol::otlp::export::{Verdict, judge};
 
@@ -14,13 +12,15 @@ use crate::protocol::otlp::export::{Verdict, judge};
 pub(super) fn export(
     mut line: Line,
     target: &Target,
-    secret: &Zeroizing<String>,
+    secret: &Secret,
     facts: &mut Vec<String>,
 ) -> Result<(), String> {
     let begun = Instant::now();
     let mut request = Vec::new();
     if let Some(mut endpoint) = target.endpoint() {
-        endpoint.set_headers(secret.clone());
+        if let Secret::Headers(headers) = secret {
+            endpoint.set_headers(headers.clone());
+        }
         endpoint.push_request(&mut request, &[]);
     }
     let mut rest = request.as_slice();

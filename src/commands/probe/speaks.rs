@@ -1,6 +1,6 @@
-//! Which protocol a port speaks: RELP, TLS, HTTP, or one that waits in silence, as syslog does.
+//! Which protocol a port speaks: RELP, TLS, HTTP, Kafka, or one that waits in silence, as syslog
+//! does.
 
-use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -16,6 +16,8 @@ const RELP: &[u8] = b"1 open 53 relp_version=0\nrelp_software=wecrelay\ncommands
 /// The beginning of a TLS record with a handshake that no server takes.
 const TLS: &[u8] = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
 const HTTP: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+/// A request for the versions that a broker knows (ApiVersions 0), numbered "wecr".
+const KAFKA: &[u8] = b"\0\0\0\x12\0\x12\0\0wecr\0\x08wecrelay";
 
 /// What is behind a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +27,23 @@ pub(super) enum Speaks {
     Relp,
     Tls,
     Http,
+    Kafka,
     /// It closes, whatever comes.
     Closes,
 }
 
-impl fmt::Display for Speaks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Speaks {
+    /// What the receiver speaks, and what to use; `secured` is the output's scheme for TLS.
+    pub(super) fn remedy(self, secured: &str) -> String {
+        let told = match self {
             Self::Waits => "the receiver waits for messages, as syslog over TCP does: use tcp://",
             Self::Relp => "the receiver speaks RELP (rsyslog's imrelp): use relp://",
-            Self::Tls => "the receiver speaks TLS: use tls://, or relp+tls:// for RELP",
+            Self::Tls => return format!("the receiver speaks TLS: use {secured}://"),
             Self::Http => "the receiver is a web server (HTTP): check the port",
+            Self::Kafka => "the receiver is a Kafka broker without TLS: use kafka://",
             Self::Closes => "the receiver closes the connection: it may not allow this address",
-        })
+        };
+        told.to_owned()
     }
 }
 
@@ -63,7 +69,15 @@ pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
             return Some(speaks);
         }
     }
-    Some(Speaks::Closes)
+    match is_broker(address, time) {
+        true => Some(Speaks::Kafka),
+        false => Some(Speaks::Closes),
+    }
+}
+
+/// Whether it answers as a Kafka broker does.
+pub(super) fn is_broker(address: SocketAddr, time: Duration) -> bool {
+    matches!(ask(address, time, KAFKA), Some(Said::Bytes(bytes)) if Speaks::Kafka.says(&bytes))
 }
 
 impl Speaks {
@@ -85,6 +99,8 @@ impl Speaks {
                     .next()
                     .is_some_and(|word| word == "rsp" || word == "serverclose")
             }
+            // The length of the answer, then the number of the request.
+            Self::Kafka => matches!(answer, [0, _, _, _, b'w', b'e', b'c', b'r', ..]),
             Self::Waits | Self::Closes => false,
         }
     }
@@ -168,6 +184,12 @@ mod tests {
                 .then(|| b"HTTP/1.0 200 OK\r\n".to_vec())
         };
         assert_eq!(found(strict_http), Some(Speaks::Http));
+        let kafka = |asked: &[u8]| {
+            asked
+                .starts_with(b"\0\0\0\x12\0\x12")
+                .then(|| b"\0\0\0\x0awecr\0\0\0\0\0\0".to_vec())
+        };
+        assert_eq!(found(kafka), Some(Speaks::Kafka));
         assert_eq!(found(|_| Some(Vec::new())), Some(Speaks::Waits));
         assert_eq!(found(|_| None), Some(Speaks::Closes));
     }

@@ -41,7 +41,7 @@ fn probed(url: &str, addresses: &[SocketAddr]) -> (Probe, Vec<Duration>) {
         times.push(way.time);
         let access = Access {
             connector: None,
-            secret: &Zeroizing::default(),
+            secret: &Secret::None,
         };
         reach(&settings, access, way, facts)
     });

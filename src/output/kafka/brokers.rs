@@ -131,6 +131,11 @@ impl Brokers {
         Ok(())
     }
 
+    /// Whatever has failed may be tried again now.
+    pub(super) fn end_pauses(&mut self, now: Now) {
+        self.connections.iter_mut().for_each(|c| c.end_pause(now));
+    }
+
     /// The connections to the brokers that lead partitions now, by the brokers' numbers. Each
     /// broker is looked for once, as a topic may have far more partitions.
     pub(super) fn set_leaders(&mut self, found: &Metadata) -> HashMap<i32, usize> {

@@ -16,7 +16,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -71,10 +70,6 @@ pub struct Settings {
     pub compression: Compression,
     /// How the user is authenticated, if one is.
     pub mechanism: Option<Mechanism>,
-    /// The file with the user and the password.
-    pub login_file: Option<PathBuf>,
-    /// The user, once that file is read.
-    pub login: Option<Login>,
 }
 
 /// What a producer works on, beside itself.
@@ -101,6 +96,7 @@ enum Identity {
 pub(super) struct Producer {
     label: String,
     topic: String,
+    mechanism: Option<Mechanism>,
     login: Option<(Mechanism, Login)>,
     seed: [u8; 32],
     nonces: u64,
@@ -117,7 +113,8 @@ impl Producer {
         Self {
             label: label.to_owned(),
             topic: settings.topic.clone(),
-            login: settings.mechanism.zip(settings.login.clone()),
+            mechanism: settings.mechanism,
+            login: None,
             seed,
             nonces: 0,
             brokers: Brokers::new(&settings.brokers, now),
@@ -125,6 +122,15 @@ impl Producer {
             identity: Identity::Unknown(now.monotonic),
             topic_trouble: None,
             failures: Vec::new(),
+        }
+    }
+
+    /// The user has been read, at the start or again. Whoever was not let in tries at once.
+    pub(super) fn replace_login(&mut self, now: Now, login: Login) {
+        let login = self.mechanism.zip(Some(login));
+        if self.login != login {
+            self.login = login;
+            self.brokers.end_pauses(now);
         }
     }
 

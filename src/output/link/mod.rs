@@ -23,13 +23,11 @@ mod timing;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroizing;
-
 use crate::base::clock::Now;
 use crate::output::kafka::Producer;
 use crate::output::queue::{BatchId, Frames, Left, Queue};
 use crate::output::refusing::Refusing;
-use crate::output::{Dial, Settings, Step, Target, Task};
+use crate::output::{Dial, Secret, Settings, Step, Target, Task};
 use outage::Outage;
 use rate::Rate;
 use session::{Desk, End, Outcome, Session};
@@ -286,9 +284,11 @@ impl Link {
     }
 
     /// The secrets of the output have been read.
-    pub fn replace_secret(&mut self, secret: Zeroizing<String>) {
-        if let Some(session) = &mut self.session {
-            session.replace_secret(secret);
+    pub fn replace_secret(&mut self, now: Now, secret: Secret) {
+        match (&mut self.session, &mut self.topic, secret) {
+            (Some(session), _, Secret::Headers(headers)) => session.replace_headers(headers),
+            (_, Some(topic), Secret::Login(login)) => topic.replace_login(now, login),
+            _ => {}
         }
     }
 

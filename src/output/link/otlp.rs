@@ -385,8 +385,8 @@ impl Session for Otlp {
         false
     }
 
-    fn replace_secret(&mut self, secret: Zeroizing<String>) {
-        self.endpoint.set_headers(secret);
+    fn replace_headers(&mut self, headers: Zeroizing<String>) {
+        self.endpoint.set_headers(headers);
     }
 
     fn is_overdue(&self, now: Now) -> bool {

@@ -96,8 +96,8 @@ pub(super) trait Session: fmt::Debug {
     /// Forgets the connection.
     fn reset(&mut self);
 
-    /// The secrets of the output have been read, at the start or again.
-    fn replace_secret(&mut self, _secret: Zeroizing<String>) {}
+    /// The administrator's headers have been read, at the start or again.
+    fn replace_headers(&mut self, _headers: Zeroizing<String>) {}
 
     /// Nothing will follow. Answers whether the receiver will answer to that.
     fn close(&mut self) -> bool;

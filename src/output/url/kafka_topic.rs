@@ -23,10 +23,10 @@ pub(super) fn settings(place: &str, choices: &Choices, is_tls: bool) -> Result<S
     if brokers.len() > MOST_BROKERS {
         return Err(Error::value("brokers", place, "up to 16 of them"));
     }
-    if choices.login.is_none() && choices.mechanism.is_some() {
+    if choices.secret.is_none() && choices.mechanism.is_some() {
         return Err(Error::SaslAlone);
     }
-    let default = choices.login.as_ref().map(|_| Mechanism::ScramSha512);
+    let default = choices.secret.as_ref().map(|_| Mechanism::ScramSha512);
     let mechanism = choices.mechanism.or(default);
     let may_be_read = !is_tls && choices.cleartext != Some(true);
     if mechanism == Some(Mechanism::Plain) && may_be_read {
@@ -37,8 +37,6 @@ pub(super) fn settings(place: &str, choices: &Choices, is_tls: bool) -> Result<S
         topic: topic.to_owned(),
         compression: choices.compression.unwrap_or_default(),
         mechanism,
-        login_file: choices.login.clone(),
-        login: None,
     })
 }
 

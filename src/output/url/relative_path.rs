@@ -3,7 +3,8 @@
 use std::path::Path;
 
 /// The URL with its relative paths begun at `folder`: those of `file:` and `unix:`, and those
-/// of `ca=`, `cert=`, `key=`, `headers=` and `refused=file:`. What is no path, or no URL, stays as it is.
+/// of `ca=`, `cert=`, `key=`, `headers=`, `login=` and `refused=file:`. What is no path, or no
+/// URL, stays as it is.
 ///
 /// ```
 /// use std::path::Path;
@@ -13,6 +14,7 @@ use std::path::Path;
 /// assert_eq!(anchored("file:events?sync=yes", folder), "file:/etc/wecrelay/events?sync=yes");
 /// assert_eq!(anchored("tls://a?ca=b&name=c", folder), "tls://a?ca=/etc/wecrelay/b&name=c");
 /// assert_eq!(anchored("relp://a?refused=file:b", folder), "relp://a?refused=file:/etc/wecrelay/b");
+/// assert_eq!(anchored("kafka://a/b?login=c", folder), "kafka://a/b?login=/etc/wecrelay/c");
 /// assert_eq!(anchored("unix:/dev/log", folder), "unix:/dev/log");
 /// ```
 #[must_use]
@@ -27,7 +29,7 @@ pub fn anchored(url: &str, folder: &Path) -> String {
         text.push(mark);
         mark = '&';
         match setting.split_once('=') {
-            Some((name @ ("ca" | "cert" | "key" | "headers"), path)) => {
+            Some((name @ ("ca" | "cert" | "key" | "headers" | "login"), path)) => {
                 text.push_str(&format!("{name}={}", join(folder, path)));
             }
             Some(("refused", place)) if place.starts_with("file:") => {

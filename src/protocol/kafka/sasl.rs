@@ -1,7 +1,5 @@
 //! SASL as brokers take it: PLAIN (RFC 4616) and SCRAM (RFC 5802, RFC 7677).
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,7 +7,7 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, Login};
 
 /// Fewest rounds that are taken from a broker, as RFC 7677 4 demands: fewer would make the
 /// password cheap to guess from what is sent.
@@ -44,21 +42,6 @@ impl Mechanism {
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
         }
-    }
-}
-
-/// User and password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: Zeroizing<String>,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Login({:?}, redacted)", self.user)
     }
 }
 

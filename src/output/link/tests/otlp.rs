@@ -385,7 +385,9 @@ fn a_large_queue_goes_out_in_requests_of_bounded_size() {
 #[test]
 fn requests_have_the_headers_of_the_file() {
     let mut scene = scene(URL);
-    scene.link.replace_secret("X-Key: 7\r\n".to_owned().into());
+    let headers = Secret::Headers("X-Key: 7\r\n".to_owned().into());
+    let now = scene.now;
+    scene.link.replace_secret(now, headers);
     scene.connect_http();
     scene.push_records(1);
     scene.flow();
