@@ -293,9 +293,13 @@ impl Partitions {
                     .collect()
             }
         };
-        if is_too_large && count > 1 {
+        if is_too_large {
+            // A record that is too large alone was what made the batches before so.
             let half = sizes(&flight.positions, desk.queue) / 2;
-            self.batch_max = half.clamp(BATCH_LEAST, self.batch_max);
+            self.batch_max = match count {
+                1 => BATCH_MAX,
+                _ => half.clamp(BATCH_LEAST, self.batch_max),
+            };
         }
         let most = match named.is_empty() {
             true => count.div_ceil(2),

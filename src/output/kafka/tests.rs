@@ -1,10 +1,19 @@
-//! A connection whose broker answers as none should.
+//! A connection whose broker answers as none should, and batches that brokers refuse.
 
-use std::time::{Instant, SystemTime};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{Connection, Context, Reply};
+use super::{
+    BrokerId, Compression, Connection, Context, Desk, Event, Identity, Partitions, Produced,
+    Producer, Reply, Settings,
+};
 use crate::base::clock::Now;
-use crate::protocol::kafka::Error;
+use crate::output::Refused;
+use crate::output::queue::{BatchId, Frames, Queue};
+use crate::output::refusing::Refusing;
+use crate::protocol::kafka::{Code, Error};
+use crate::record::{self, Kind};
+use crate::syslog::{Header, Line, Mapping, Sender, Severity, Style};
 
 fn now() -> Now {
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
@@ -106,4 +115,133 @@ fn a_broker_that_knows_too_little_is_named_so() {
     let huge = [0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff];
     let error = tell(&mut connection, &huge).unwrap_err();
     assert!(matches!(error, Error::Cut("Metadata", _)), "{error}");
+}
+
+#[test]
+fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
+    let settings = Settings {
+        brokers: vec![("192.0.2.1".to_owned(), 9092)],
+        topic: "events".to_owned(),
+        compression: Compression::None,
+        mechanism: None,
+    };
+    let now = now();
+    let mut producer = Producer::new(&settings, "kafka", [0; 32], now);
+    let mut queue = Queue::by_message();
+    let mut refusing = Refusing::new(Refused::Drop, true, "kafka");
+    let mut desk = Desk {
+        queue: &mut queue,
+        refusing: &mut refusing,
+        delivered: &mut Vec::new(),
+    };
+    let broker = BrokerId(0);
+    producer.handle_timeout(now, &mut desk);
+    producer.handle(now, broker, Event::Opened, &mut desk);
+    let sent = producer.outgoing(broker).len();
+    for event in [Event::Written(sent), Event::Received(&versions(1))] {
+        producer.handle(now, broker, event, &mut desk);
+    }
+    // Asked for the topic, and for nothing else.
+    assert_eq!(producer.identity, Identity::None);
+    assert_eq!(producer.take_failures(), [""; 0]);
+    let sent = producer.outgoing(broker).to_vec();
+    producer.handle(now, broker, Event::Written(sent.len()), &mut desk);
+    // Version 7: it is broker 1 at the same place, and leads the only partition.
+    let mut answer = vec![0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 9];
+    answer.extend(b"192.0.2.1");
+    answer.extend([0, 0, 0x23, 0x84, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]);
+    answer.extend([0, 0, 0, 1, 0, 0, 0, 6]);
+    answer.extend(b"events");
+    answer.extend([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9]);
+    answer.extend([0; 12]);
+    let length = u32::try_from(answer.len()).unwrap().to_be_bytes();
+    let answer = [&length, answer.as_slice()].concat();
+    producer.handle(now, broker, Event::Received(&answer), &mut desk);
+    assert!(producer.is_working());
+    desk.queue.push(BatchId(1), records(["text"].into_iter()));
+    producer.handle_queued(now, &mut desk);
+    let sent = producer.outgoing(broker);
+    // Producer -1, epoch -1, sequence -1.
+    assert!(
+        sent.windows(14).any(|bytes| bytes == [0xff; 14]),
+        "{sent:?}"
+    );
+}
+
+/// Records of 9 kB, each with this text in it.
+fn records(texts: impl Iterator<Item = &'static str>) -> Rc<Frames> {
+    let sender = Sender {
+        hostname: "h".to_owned(),
+        process: 1,
+    };
+    let style = Style {
+        header: Header::None,
+        ..Style::default()
+    };
+    let mut frames = Frames::default();
+    for text in texts {
+        let line = Line {
+            severity: Severity::Notice,
+            time: SystemTime::UNIX_EPOCH,
+            text: text.repeat(9000 / text.len()),
+        };
+        let mapping = Mapping::default();
+        record::write_own(
+            Kind::Kafka,
+            &mapping,
+            &sender,
+            &line,
+            &style,
+            &mut frames.bytes,
+        );
+        frames.ends.push(frames.bytes.len());
+    }
+    Rc::new(frames)
+}
+
+#[test]
+fn batches_grow_again_after_a_record_that_was_too_large_alone() {
+    let mut queue = Queue::by_message();
+    let mut refusing = Refusing::new(Refused::Drop, true, "kafka");
+    let mut delivered = Vec::new();
+    let mut partitions = Partitions::new(Compression::None);
+    let is_poison = |number| if number == 7 { "poison" } else { "sweets" };
+    queue.push(BatchId(1), records((0..500).map(is_poison)));
+    queue.push(BatchId(2), records((0..500).map(|_| "sweets")));
+    let mut desk = Desk {
+        queue: &mut queue,
+        refusing: &mut refusing,
+        delivered: &mut delivered,
+    };
+    partitions.set_count(1, &mut desk);
+    let (mut now, mut largest, mut refusals) = (now(), 0, 0);
+    while desk.queue.backlog() > 0 {
+        now = now + Duration::from_secs(20);
+        partitions.fill(&mut desk);
+        partitions.take_due(now, &mut desk);
+        let size = partitions.prepare(now, 0, None, &mut desk).unwrap();
+        assert!(size > 0 && refusals < 100);
+        let has_poison = partitions.batches(&[0])[0]
+            .1
+            .windows(6)
+            .any(|b| b == b"poison");
+        if has_poison {
+            refusals += 1;
+            let told = Produced {
+                partition: 0,
+                code: Code(10),
+                records: Vec::new(),
+                message: None,
+            };
+            partitions.handle_refused(now, 0, &told, &mut desk);
+            largest = 0;
+        } else {
+            largest = largest.max(size);
+            partitions.handle_delivered(0, &mut desk);
+        }
+    }
+    assert!((5..20).contains(&refusals), "{refusals}");
+    assert!(largest > 900_000, "{largest}");
+    assert_eq!(delivered, [BatchId(1), BatchId(2)]);
+    assert_eq!(refusing.dropped, 1);
 }
