@@ -135,6 +135,26 @@ fn a_request_that_is_too_large_is_cut_until_it_fits() {
 }
 
 #[test]
+fn an_event_that_is_too_large_alone_is_refused_with_the_remedy() {
+    let (receiver, dir) = (OtlpReceiver::start(), TempDir::new());
+    receiver.set_mode(&json!({"max": 100}));
+    let mut relay = start(&dir, &receiver.otlp_url("?refused=drop"));
+    let mut source = relay.source(MACHINE).with_timeout(20);
+    let offer = source.subscribe();
+    assert!(source.deliver(&offer, &events([1, 2]), 1));
+    let told = relay
+        .process
+        .wait_for_log("the receiver refuses an event of");
+    assert!(
+        told.contains("HTTP 413") && told.contains("max_request_body_size"),
+        "{told}"
+    );
+    receiver.set_mode(&json!({}));
+    assert!(source.deliver(&offer, &events([3]), 1));
+    assert_eq!(receiver.sequences(), [3].into());
+}
+
+#[test]
 fn a_refused_event_stays_with_its_host_and_harms_no_other() {
     for partial in [false, true] {
         let (receiver, dir) = (OtlpReceiver::start(), TempDir::new());

@@ -107,12 +107,16 @@ pub fn judge(answer: &Answer, count: usize, wall: SystemTime) -> Verdict {
     let said = said(answer);
     match status {
         200..=299 => judge_success(answer, count),
-        400 | 413 | 422 => Verdict::Refused(said),
+        400 | 413 | 422 => Verdict::Refused(with_remedy(said, answer)),
         429 | 502 | 503 | 504 => Verdict::Busy(said, answer.retry_after(wall)),
-        _ => match remedy(answer) {
-            "" => Verdict::Failed(said),
-            remedy => Verdict::Failed(format!("{said}; {remedy}")),
-        },
+        _ => Verdict::Failed(with_remedy(said, answer)),
+    }
+}
+
+fn with_remedy(said: String, answer: &Answer) -> String {
+    match remedy(answer) {
+        "" => said,
+        remedy => format!("{said}; {remedy}"),
     }
 }
 
@@ -127,6 +131,7 @@ fn remedy(answer: &Answer) -> &'static str {
              otlp+http://HOST:4318/v1/logs"
         }
         405 => "it accepts no logs at this path: is this an OTLP receiver?",
+        413 => "this exceeds its limit (max_request_body_size of the Collector)",
         415 => {
             "it does not accept this form: try ?compress=none, and check that it accepts protobuf"
         }
@@ -291,10 +296,15 @@ mod tests {
 
     #[test]
     fn each_status_says_what_to_do() {
-        for status in [400, 413] {
-            let found = verdict(status, PROTOBUF, b"\x08\x03\x12\x03bad");
-            assert_eq!(found, Verdict::Refused(format!("HTTP {status}: bad")));
-        }
+        let refused = |status| match verdict(status, PROTOBUF, b"\x08\x03\x12\x03bad") {
+            Verdict::Refused(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(400), "HTTP 400: bad");
+        assert_eq!(refused(422), "HTTP 422: bad");
+        let why = refused(413);
+        assert!(why.starts_with("HTTP 413: bad; "), "{why}");
+        assert!(why.contains("max_request_body_size"), "{why}");
         let mut busy = answer(503, "text/plain", b"later\n");
         busy.headers
             .push(("retry-after".to_owned(), "9".to_owned()));
