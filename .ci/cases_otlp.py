@@ -4,41 +4,16 @@ an event is missing from its record, and nothing comes twice; the same through r
 import contextlib
 import json
 import re
-import socket
-import subprocess
 from pathlib import Path
 
 import wefsource as wef
 from cases_events import FILES, AsSent, is_bookmark_event
-from harness import SHARED, EventFacts, Relay, case, load, need, wait_for
+from harness import SHARED, EventFacts, Relay, case, free_port, is_good_xml, load, need, process, wait_for
 
 HARD = SHARED / "cases" / "events"
 TREE = Path(__file__).resolve().parent.parent
 PEERS = TREE / "target" / "peers" / "otlp" / "bin"
 EVENTS = load("system.xml", 60)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def process(port: int, *command):
-    need(Path(command[0]).exists(), f"{command[0]} is not there: run scripts/peers")
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        wait_for(f"port {port}", lambda: answers(port))
-        yield child
-    finally:
-        child.kill()
-        child.wait()
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 class Receiver:
@@ -140,14 +115,6 @@ def all_files(folder, through_rotel):
 
 case("otlp: every event of all files", through_rotel=False)(all_files)
 case("otlp: every event of all files, through rotel", through_rotel=True)(all_files)
-
-
-def is_good_xml(event: str) -> bool:
-    try:
-        EventFacts(event)
-    except Exception:                       # a case of broken XML, which cases_broken has
-        return False
-    return True
 
 
 @case("otlp: every hard event, whole")

@@ -3,12 +3,14 @@ register of cases, and the comparison of an event with the syslog line made of i
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -53,6 +55,31 @@ def wait_for(what: str, condition, patience: float = PATIENCE):
             return value
         time.sleep(0.01)
     raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def process(port: int, *command, errors=None):
+    """A server that listens on `port`, ended with the block."""
+    need(Path(command[0]).exists(), f"{command[0]} is not there: run scripts/peers")
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=errors)
+    try:
+        wait_for(f"port {port}", lambda: answers(port))
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 class Folder:
@@ -238,6 +265,14 @@ class EventFacts:
                     yield from ((None, value) for _, value in leaves(kid))
                 else:
                     yield kid.get("Name") if local(kid) == "Data" else local(kid), kid.text or ""
+
+
+def is_good_xml(event: str) -> bool:
+    try:
+        EventFacts(event)
+    except Exception:                       # a case of broken XML, which cases_broken has
+        return False
+    return True
 
 
 def element(record: dict, name: str) -> dict:

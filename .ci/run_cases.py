@@ -12,6 +12,7 @@ import cases_events                             # noqa: F401
 import cases_broken                             # noqa: F401
 import cases_outputs                            # noqa: F401
 import cases_otlp                               # noqa: F401
+import cases_kafka                              # noqa: F401
 import cases_receivers                          # noqa: F401
 import cases_layouts                            # noqa: F401
 
