@@ -29,16 +29,33 @@ pub(crate) enum Load {
     NtlmText,
     /// The same compressed, messages as JSON.
     NtlmSldcJson,
+    /// The same in the layout of Winlogbeat.
+    NtlmSldcEcs,
+    /// The same in that of Snare.
+    NtlmSldcSnare,
     /// The same, as records of OTLP.
     NtlmSldcOtlp,
+    /// The same, as records of Kafka in JSON.
+    NtlmSldcKafka,
+}
+
+/// How messages leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Tcp,
+    Otlp,
+    Kafka,
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::TlsXml,
         Self::NtlmText,
         Self::NtlmSldcJson,
+        Self::NtlmSldcEcs,
+        Self::NtlmSldcSnare,
         Self::NtlmSldcOtlp,
+        Self::NtlmSldcKafka,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -46,7 +63,10 @@ impl Load {
             Self::TlsXml => "TLS, XML",
             Self::NtlmText => "NTLM, text",
             Self::NtlmSldcJson => "NTLM and SLDC, JSON",
+            Self::NtlmSldcEcs => "NTLM and SLDC, ECS",
+            Self::NtlmSldcSnare => "NTLM and SLDC, Snare",
             Self::NtlmSldcOtlp => "NTLM and SLDC, OTLP",
+            Self::NtlmSldcKafka => "NTLM and SLDC, Kafka",
         }
     }
 
@@ -54,26 +74,44 @@ impl Load {
         match self {
             Self::TlsXml => "xml",
             Self::NtlmText | Self::NtlmSldcOtlp => "text",
-            Self::NtlmSldcJson => "json",
+            Self::NtlmSldcJson | Self::NtlmSldcKafka => "json",
+            Self::NtlmSldcEcs => "ecs",
+            Self::NtlmSldcSnare => "snare",
+        }
+    }
+
+    pub(crate) fn way(self) -> Way {
+        match self {
+            Self::NtlmSldcOtlp => Way::Otlp,
+            Self::NtlmSldcKafka => Way::Kafka,
+            _ => Way::Tcp,
         }
     }
 
     /// Whether its bodies are compressed.
     fn is_compressed(self) -> bool {
-        matches!(self, Self::NtlmSldcJson | Self::NtlmSldcOtlp)
+        !matches!(self, Self::TlsXml | Self::NtlmText)
     }
 
-    /// Whether a relay knows the output: one of an older version may not.
+    /// Whether a relay knows output and layout: one of an older version may not.
     pub(crate) fn is_known_to(self, binary: &str) -> bool {
         let mut check = Command::new(binary);
-        check.args(["check", "--anonymous", "127.0.0.0/8", "--output"]);
-        match self {
-            Self::NtlmSldcOtlp => {
-                let checked = check.arg("otlp+http://127.0.0.1").output().unwrap();
-                checked.status.code() != Some(2)
-            }
-            _ => true,
-        }
+        check.args([
+            "check",
+            "--anonymous",
+            "127.0.0.0/8",
+            "--message",
+            self.message(),
+        ]);
+        check.args([
+            "--output",
+            match self.way() {
+                Way::Tcp => "tcp://127.0.0.1",
+                Way::Otlp => "otlp+http://127.0.0.1",
+                Way::Kafka => "kafka://127.0.0.1/events",
+            },
+        ]);
+        check.output().unwrap().status.code() != Some(2)
     }
 
     /// The flags by which the relay listens and lets the host in.
@@ -92,7 +130,7 @@ impl Load {
                     format!("--tls-key={key}"),
                 ]
             }
-            Self::NtlmText | Self::NtlmSldcJson | Self::NtlmSldcOtlp => vec![
+            _ => vec![
                 "--listen=http://127.0.0.1:0".to_owned(),
                 "--anonymous=127.0.0.0/8".to_owned(),
             ],

@@ -16,6 +16,8 @@
 
 mod load;
 mod profile;
+#[path = "../receivers/mod.rs"]
+mod receivers;
 mod relay;
 mod report;
 mod sink;
@@ -61,7 +63,7 @@ fn main() -> ExitCode {
         for binary in &arguments.binaries {
             eprintln!("instructions: {}: {binary}", load.name());
             if !load.is_known_to(binary) {
-                eprintln!("instructions: left out: {binary} does not know this output");
+                eprintln!("instructions: left out: {binary} does not know this output or layout");
                 continue;
             }
             let costs = measure(binary, load);

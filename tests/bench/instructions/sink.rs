@@ -1,40 +1,40 @@
 //! Where the relay sends its messages.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::thread;
 
-use crate::load::Load;
+use crate::load::{Load, Way};
+use crate::receivers::{self, Protocol};
 use crate::support::StreamSink;
 
 pub(crate) enum Sink {
     /// Octet counting over TCP.
     Tcp(StreamSink),
-    /// OTLP over HTTP on this port: it takes whatever comes.
-    Otlp(u16),
+    /// A receiver that confirms, on this port.
+    Confirming(Protocol, u16),
 }
 
 impl Sink {
     pub(crate) fn start(load: Load) -> Self {
-        if load != Load::NtlmSldcOtlp {
-            return Self::Tcp(StreamSink::tcp());
-        }
+        let protocol = match load.way() {
+            Way::Tcp => return Self::Tcp(StreamSink::tcp()),
+            Way::Otlp => Protocol::Otlp,
+            Way::Kafka => Protocol::Kafka,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                // The relay ends it.
-                thread::spawn(move || stream.and_then(|stream| serve(&stream)));
-            }
-        });
-        Self::Otlp(port)
+        thread::spawn(move || receivers::serve(&listener, protocol).unwrap());
+        Self::Confirming(protocol, port)
     }
 
     /// The output URL that leads here; without compression, as its cost is that of gzip.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Tcp(sink) => sink.url(),
-            Self::Otlp(port) => format!("otlp+http://127.0.0.1:{port}?compress=none"),
+            Self::Confirming(Protocol::Otlp, port) => {
+                format!("otlp+http://127.0.0.1:{port}?compress=none")
+            }
+            Self::Confirming(Protocol::Kafka, port) => format!("kafka://127.0.0.1:{port}/events"),
         }
     }
 
@@ -43,29 +43,5 @@ impl Sink {
         if let Self::Tcp(sink) = self {
             sink.wait_for(count);
         }
-    }
-}
-
-fn serve(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (mut from, mut to) = (BufReader::new(stream), stream);
-    let mut body = Vec::new();
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if from.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(number) = line.strip_prefix("Content-Length: ") {
-                length = number.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        body.resize(length, 0);
-        from.read_exact(&mut body)?;
-        to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
     }
 }

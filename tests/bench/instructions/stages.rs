@@ -55,6 +55,7 @@ impl Stage {
         let words: Vec<_> = module.split(['/', '.']).collect();
         let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
         // The gate and what passes it; syslog and wsman have files of that name too.
+        let is_kafka = matches!(words[..], ["protocol", "kafka", ..]);
         let is_gate = matches!(words[..], ["xml", ..] | ["base", "xml", ..]);
         Some(match () {
             () if has(&["tls", "secure", "stream"]) => Self::TlsRead,
@@ -63,7 +64,7 @@ impl Stage {
             () if has(&["wire"]) => Self::Decode,
             () if is_gate || has(&["wsman", "bookmark"]) => Self::Envelope,
             () if has(&["event"]) => Self::Event,
-            () if has(&["syslog", "record", "otlp"]) => Self::Message,
+            () if is_kafka || has(&["syslog", "record", "otlp"]) => Self::Message,
             () if has(&["queue", "link", "output", "outputs"]) => Self::Write,
             () => Self::Other,
         })

@@ -18,6 +18,8 @@ mod load;
 mod options;
 mod process;
 mod ranges;
+#[path = "../receivers/mod.rs"]
+mod receivers;
 mod sink;
 mod verify;
 

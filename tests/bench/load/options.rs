@@ -15,7 +15,7 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Play hosts that send batches of events, each after the Ack of the last
     Load(Load),
-    /// Receive messages over TCP until SIGTERM, and count them
+    /// Receive messages until SIGTERM, and count those of syslog over TCP
     Sink(Sink),
     /// Compare what was acknowledged with what arrived; exit with 1 if something is missing
     Verify(Verify),
@@ -103,15 +103,28 @@ pub(crate) enum Mode {
     Hold,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Speech {
+    /// Over TCP, octets counted or line by line
+    Syslog,
+    /// OTLP over HTTP
+    Otlp,
+    /// A broker with any topic
+    Kafka,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Sink {
     /// Address and port, such as 127.0.0.1:6514
     #[arg(long)]
     pub(crate) listen: String,
-    /// Write which records of which host arrived to this file, at the end
+    /// What it receives: OTLP and Kafka are confirmed, and neither looked at nor counted
+    #[arg(long, value_enum, default_value = "syslog")]
+    pub(crate) speak: Speech,
+    /// Write which records of which host arrived to this file, at the end (syslog)
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,
-    /// Bytes per second that it reads
+    /// Bytes per second that it reads (syslog)
     #[arg(long)]
     pub(crate) throttle: Option<u64>,
 }

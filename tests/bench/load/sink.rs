@@ -12,8 +12,9 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::Result;
-use crate::options::Sink;
+use crate::options::{Sink, Speech};
 use crate::ranges::{self, ByHost};
+use crate::receivers::{self, Protocol};
 
 /// How often it is looked whether to end.
 const TICK: Duration = Duration::from_millis(20);
@@ -52,6 +53,11 @@ pub(crate) fn run(options: &Sink) -> Result<()> {
     }
     let listener = TcpListener::bind(&options.listen)
         .map_err(|why| format!("cannot listen on {}: {why}", options.listen))?;
+    match options.speak {
+        Speech::Syslog => {}
+        Speech::Otlp => return confirm(listener, Protocol::Otlp, &ended),
+        Speech::Kafka => return confirm(listener, Protocol::Kafka, &ended),
+    }
     listener.set_nonblocking(true)?;
     let throttle = options.throttle.map(|rate| {
         let free_at = Instant::now();
@@ -75,6 +81,18 @@ pub(crate) fn run(options: &Sink) -> Result<()> {
         }
     }
     shared.finish(options)
+}
+
+/// Confirms whatever comes, until a signal ends it.
+fn confirm(listener: TcpListener, protocol: Protocol, ended: &AtomicBool) -> Result<()> {
+    let serving = thread::spawn(move || receivers::serve(&listener, protocol));
+    while !ended.load(Ordering::Relaxed) {
+        if serving.is_finished() {
+            return Err("the listener ended".into());
+        }
+        thread::sleep(TICK);
+    }
+    Ok(())
 }
 
 impl Shared {
