@@ -10,10 +10,11 @@
 //! (milliseconds more between faults).
 
 mod clock;
+mod confirming;
 mod file;
 mod held;
+mod kafka;
 mod refused;
-mod relp;
 mod scene;
 mod state;
 mod tcp;

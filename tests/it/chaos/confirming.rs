@@ -1,13 +1,14 @@
-//! Over RELP to rsyslog, and over OTLP: everything breaks at any time, one over the other,
-//! relay and receiver together too, for here nothing is acknowledged that the receiver has
-//! not confirmed.
+//! Over RELP to rsyslog, over OTLP, and to Kafka: everything breaks at any time, one over the
+//! other, relay and receiver together too, for here nothing is acknowledged that the receiver
+//! has not confirmed.
 
 use rustix::process::Signal;
 
 use super::held::Held;
+use super::kafka::Broker;
 use super::scene::Scene;
 use crate::support::{
-    Authority, Fault, OtlpReceiver, Plan, Proxy, Record, Rsyslog, Server, Tally, TempDir,
+    Authority, Fault, OtlpReceiver, Plan, Proxy, Record, Rsyslog, Server, Tally, free_port,
     wait_for_long,
 };
 
@@ -51,10 +52,7 @@ enum Absence {
 #[test]
 fn over_relp_nothing_acknowledged_is_lost_whatever_breaks() {
     let rsyslog = Rsyslog::relp();
-    Confirming::start("relp", rsyslog, |_, port| {
-        format!("relp://127.0.0.1:{port}")
-    })
-    .run();
+    Confirming::behind("relp", rsyslog, |port| format!("relp://127.0.0.1:{port}")).run();
 }
 
 #[test]
@@ -62,7 +60,7 @@ fn over_relp_with_tls_nothing_acknowledged_is_lost_whatever_breaks() {
     let authority = Authority::new("log authority");
     let rsyslog = Rsyslog::relp_tls(&authority, &authority.issue(&[RECEIVER]), RELAY);
     let own = authority.issue(&[RELAY]);
-    Confirming::start("relp+tls", rsyslog, |_, port| {
+    Confirming::behind("relp+tls", rsyslog, |port| {
         format!(
             "relp+tls://127.0.0.1:{port}?ca={}&cert={}&key={}&name={RECEIVER}",
             authority.file(),
@@ -76,29 +74,80 @@ fn over_relp_with_tls_nothing_acknowledged_is_lost_whatever_breaks() {
 #[test]
 fn over_otlp_nothing_acknowledged_is_lost_whatever_breaks() {
     let receiver = OtlpReceiver::start();
-    Confirming::start("otlp", receiver, |_, port| {
+    Confirming::behind("otlp", receiver, |port| {
         format!("otlp+http://127.0.0.1:{port}")
     })
     .run();
 }
 
+#[test]
+fn to_kafka_nothing_acknowledged_is_lost_whatever_breaks() {
+    let port = free_port();
+    let output = Proxy::to(port);
+    let broker = Broker::start(port, output.port());
+    let url = format!(
+        "kafka://127.0.0.1:{}/events?message=xml&header=rfc5424",
+        output.port()
+    );
+    Confirming::start("kafka", broker, output, url).run();
+}
+
+/// A receiver that confirms what it has got.
+pub(super) trait Peer {
+    /// It dies, and keeps what it has confirmed.
+    fn kill(&mut self, output: &Proxy);
+
+    /// The same again, if it is dead.
+    fn restart(&mut self);
+
+    fn signal(&self, signal: Signal);
+
+    /// All that it has got so far.
+    fn tally(&self) -> Tally;
+}
+
+impl Peer for Server {
+    fn kill(&mut self, _: &Proxy) {
+        self.kill();
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.signal(signal);
+    }
+
+    fn tally(&self) -> Tally {
+        let tally = Tally::default();
+        let connection = tally.open();
+        self.each_record(|record: Record| tally.note_record(connection, &record));
+        tally
+    }
+}
+
 /// A receiver that confirms, and what breaks around it.
-struct Confirming {
+struct Confirming<P> {
     scene: Scene,
-    receiver: Server,
+    receiver: P,
     output: Proxy,
     deck: Vec<Break>,
     absences: Held<Absence>,
 }
 
-impl Confirming {
-    fn start(
-        name: &'static str,
-        receiver: Server,
-        url: impl FnOnce(&TempDir, u16) -> String,
-    ) -> Self {
+impl Confirming<Server> {
+    /// A server with a proxy before it, to whose port `url` leads.
+    fn behind(name: &'static str, receiver: Server, url: impl FnOnce(u16) -> String) -> Self {
         let output = Proxy::to(receiver.port());
-        let mut scene = Scene::start(name, |dir| url(dir, output.port()));
+        let url = url(output.port());
+        Self::start(name, receiver, output, url)
+    }
+}
+
+impl<P: Peer> Confirming<P> {
+    fn start(name: &'static str, receiver: P, output: Proxy, url: String) -> Self {
+        let mut scene = Scene::start(name, |_| url);
         let mut random = scene.random.fork();
         // Every third connection to the receiver breaks somewhere.
         output.plan(move || match random.one_in(3) {
@@ -140,6 +189,7 @@ impl Confirming {
         scene.wait_and(between, || {
             while let Some(absence) = absences.take_due() {
                 end_absence(absence, receiver, output);
+                output.refuse(absences.contains(&Absence::Refusing));
             }
         });
         match self.scene.random.draw(&mut self.deck, &BREAKS) {
@@ -162,7 +212,7 @@ impl Confirming {
         let time = self.scene.random.millis(0..1000);
         if self.absences.hold(Absence::Dead, time) {
             self.scene.note("receiver killed");
-            self.receiver.kill();
+            self.receiver.kill(&self.output);
             self.absences.forget(|absence| *absence == Absence::Stopped);
         }
     }
@@ -192,26 +242,18 @@ impl Confirming {
         let hosts = self.scene.join_hosts();
         self.scene.end_relay();
         let tally = wait_for_long("what was acknowledged", || {
-            let tally = self.tally();
+            let tally = self.receiver.tally();
             hosts
                 .iter()
                 .all(|&(host, last)| tally.missing(host, last).is_empty())
                 .then_some(tally)
         });
-        let tally = tally.unwrap_or_else(|| self.tally());
+        let tally = tally.unwrap_or_else(|| self.receiver.tally());
         self.scene.check(&tally, &hosts, Some(&self.output));
-    }
-
-    fn tally(&self) -> Tally {
-        let tally = Tally::default();
-        let connection = tally.open();
-        self.receiver
-            .each_record(|record: Record| tally.note_record(connection, &record));
-        tally
     }
 }
 
-fn end_absence(absence: Absence, receiver: &mut Server, output: &Proxy) {
+fn end_absence(absence: Absence, receiver: &mut impl Peer, output: &Proxy) {
     match absence {
         Absence::Dead => receiver.restart(),
         Absence::Stopped => receiver.signal(Signal::CONT),
