@@ -43,6 +43,9 @@ const KNOWN: [Known; 11] = [
 /// `src` holds IPv4 only: an IPv6 address has a custom field, whose label says what it is.
 const SOURCE_IPV6: &str = "c6a2";
 
+/// Keys that every event has.
+const OWN: &str = "rt externalId cat dvchost dvcpid deviceProcessName c6a2Label";
+
 /// Keys of the standard's extension dictionary, and the custom ones: a receiver would read
 /// a value of the event under one of them as something else.
 const STANDARD: &str = "\
@@ -64,7 +67,7 @@ const STANDARD: &str = "\
     deviceCustomDate1Label deviceCustomDate2Label flexDate1Label flexNumber1Label \
     flexNumber2Label flexString1Label flexString2Label";
 
-static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, STANDARD));
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, OWN, STANDARD));
 
 const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known {
     Known { name, key, form }

@@ -11,7 +11,7 @@ use crate::syslog::message::{Message, push_address};
 /// Keys of ours that the layouts have in common: a value of the event never has one of them.
 const OURS: [&str; 29] = [
     "Provider",
-    "ProcessID",
+    "ExecutionProcessID",
     "RecordID",
     "outcome",
     "msg",
@@ -98,18 +98,23 @@ impl Known {
 /// The keys of a layout.
 pub(super) struct Keys {
     known: &'static [Known],
-    /// Keys that mean something to receivers, ours among them: no value gets one by its name.
-    reserved: HashSet<&'static str>,
+    /// Keys that mean something to receivers: no value gets one by its name.
+    standard: HashSet<&'static str>,
+    /// Keys of ours, in lower case: some receivers, such as rsyslog, compare keys without case
+    /// and keep one of two that are equal to them.
+    ours: HashSet<String>,
 }
 
 impl Keys {
-    /// `standard`: the layout's own keys, between blanks.
-    pub(super) fn new(known: &'static [Known], standard: &'static str) -> Self {
+    /// `own` and `standard`: keys of the layout between blanks, those that every event has and
+    /// all others.
+    pub(super) fn new(known: &'static [Known], own: &str, standard: &'static str) -> Self {
         let keys = known.iter().map(|known| known.key);
-        let reserved = keys.chain(OURS).chain(standard.split_ascii_whitespace());
+        let ours = keys.chain(OURS).chain(own.split_ascii_whitespace());
         Self {
             known,
-            reserved: reserved.collect(),
+            standard: standard.split_ascii_whitespace().collect(),
+            ours: ours.map(str::to_ascii_lowercase).collect(),
         }
     }
 
@@ -121,7 +126,7 @@ impl Keys {
         for (name, value) in event.extra.iter().chain(&event.data) {
             match self.known(name, value) {
                 Some((key, value)) if given.insert(key) => take(key, &value),
-                _ => take(&numbers.next(key_of(name), &self.reserved), value),
+                _ => take(&numbers.next(self, key_of(name)), value),
             }
         }
     }
@@ -156,26 +161,27 @@ fn key_of(name: &str) -> String {
     }
 }
 
-/// Numbers keys that repeat: `Name`, `Name_2`, `Name_3`.
+/// Numbers keys that repeat, whatever their case: `Name`, `Name_2`, `Name_3`.
 #[derive(Default)]
 struct Numbers {
+    /// In lower case.
     taken: HashSet<String>,
-    /// The last number that a key got.
+    /// The last number that a key got, in lower case.
     last: HashMap<String, u64>,
 }
 
 impl Numbers {
-    fn next(&mut self, key: String, reserved: &HashSet<&str>) -> String {
-        let is_free = !reserved.contains(key.as_str());
-        if is_free && self.taken.insert(key.clone()) {
+    fn next(&mut self, keys: &Keys, key: String) -> String {
+        let lower = key.to_ascii_lowercase();
+        let is_free = !keys.standard.contains(key.as_str()) && !keys.ours.contains(&lower);
+        if is_free && self.taken.insert(lower.clone()) {
             return key;
         }
-        let last = self.last.entry(key.clone()).or_insert(1);
+        let last = self.last.entry(lower.clone()).or_insert(1);
         loop {
             *last += 1;
-            let numbered = format!("{key}_{last}");
-            if self.taken.insert(numbered.clone()) {
-                return numbered;
+            if self.taken.insert(format!("{lower}_{last}")) {
+                return format!("{key}_{last}");
             }
         }
     }

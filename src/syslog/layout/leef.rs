@@ -1,9 +1,12 @@
-//! `leef`: QRadar's Log Event Extended Format, version 2.0.
+//! `leef`: QRadar's Log Event Extended Format, version 1.0.
 //!
 //! Source: "IBM QRadar DSM guide: LEEF event components, predefined LEEF event attributes"
 //! (IBM).
 //!
-//! `LEEF:2.0|Microsoft|Windows|OUR VERSION|EVENTID|x09|KEY=VALUE<tab>KEY=VALUE...`
+//! `LEEF:1.0|Microsoft|Windows|OUR VERSION|EVENTID|KEY=VALUE<tab>KEY=VALUE...`
+//!
+//! Version 2.0 adds a field for the separator, which several readers take for a part of the
+//! first key, and has no other advantage here: with 1.0 it is always the tab.
 //!
 //! LEEF has no escapes: each control character of a value is a blank, so that a tab always
 //! ends one; the first `=` ends a key. A bar in the header is a blank.
@@ -30,6 +33,9 @@ const KNOWN: [Known; 4] = [
     known("IpPort", "srcPort", ValueForm::Port),
 ];
 
+/// Keys that every event has.
+const OWN: &str = "devTime cat sev identHostName";
+
 /// The predefined attributes: a receiver would read a value of the event under one of them as
 /// something else.
 const STANDARD: &str = "\
@@ -39,7 +45,7 @@ const STANDARD: &str = "\
     proto realm resource role sev src srcBytes srcMAC srcPackets srcPort srcPostNAT \
     srcPostNATPort srcPreNAT srcPreNATPort totalPackets url usrName vSrc vSrcName";
 
-static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, STANDARD));
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::new(&KNOWN, OWN, STANDARD));
 
 const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known {
     Known { name, key, form }
@@ -48,11 +54,11 @@ const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known 
 /// Appends the line.
 pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     let event = message.facts();
-    line.raw("LEEF:2.0|Microsoft|Windows|");
+    line.raw("LEEF:1.0|Microsoft|Windows|");
     line.fact(message.mapping.version, Prefix);
     line.raw("|");
     line.fact(&event.event_id, Prefix);
-    line.raw("|x09|devTime=");
+    line.raw("|devTime=");
     line.write(|out| Moment::of(message).push_milliseconds(out));
     push_facts(line, message, event);
     KEYS.each(event, |key, text| value(line, key, text));
@@ -84,7 +90,7 @@ fn push_facts(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>)
     fact(line, "identHostName", message.computer());
     fact(line, "Provider", &event.provider);
     fact(line, "RecordID", &event.record_id);
-    fact(line, "ProcessID", &event.process_id);
+    fact(line, "ExecutionProcessID", &event.process_id);
     fact(
         line,
         "outcome",

@@ -115,8 +115,8 @@ fn read_cef(line: &str) -> (Vec<String>, Vec<(String, String)>) {
 }
 
 fn read_leef(line: &str) -> Vec<(String, String)> {
-    let mut fields = line.splitn(7, '|');
-    let rest = fields.nth(6).unwrap();
+    let mut fields = line.splitn(6, '|');
+    let rest = fields.nth(5).unwrap();
     let pairs = rest.split('\t').map(|field| field.split_once('=').unwrap());
     pairs
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -284,7 +284,7 @@ fn leef_is_as_its_guide_says() {
     )
     .0;
     let start = format!(
-        "<85>Mar 14 13:54:16 ws1.example LEEF:2.0|Microsoft|Windows|{}|4624|x09|devTime=1710424456613\t\
+        "<85>Mar 14 13:54:16 ws1.example LEEF:1.0|Microsoft|Windows|{}|4624|devTime=1710424456613\t\
          cat=Security\tsev=3\tidentHostName=ws1.example\t",
         env!("CARGO_PKG_VERSION")
     );
@@ -515,7 +515,7 @@ fn a_message_over_the_limit_keeps_its_form() {
                     MessageKind::Ecs | MessageKind::Nxlog => "{",
                     MessageKind::Snare => "MSWinEventLog",
                     MessageKind::Cef => "CEF:0|",
-                    _ => "LEEF:2.0|",
+                    _ => "LEEF:1.0|",
                 };
                 let Some(at) = text.find(start) else {
                     assert_eq!(header, Header::Rfc5424, "{text}");
