@@ -31,7 +31,7 @@ RECIPES = {"rsyslog/wecrelay-json.conf": ("relp", "json"), "syslog-ng/wecrelay-j
            "rsyslog/wecrelay-elastic.conf": ("relp", "elastic"), "syslog-ng/wecrelay-elastic.conf": ("tcp", "elastic"),
            "syslog-ng/wecrelay-splunk.conf": ("tcp", "splunk"), "syslog-ng/wecrelay-loki.conf": ("tcp", "loki")}
 # Recipes for a layout of another product, which cases_layouts feeds.
-LAYOUTS = {"rsyslog/wecrelay-snare.conf": ("tcp", "json")}
+LAYOUTS = {"rsyslog/wecrelay-cef.conf": ("tcp", "json"), "rsyslog/wecrelay-snare.conf": ("tcp", "json")}
 # Where a recipe posts to, as it is shipped.
 URLS = {"elastic": "http://127.0.0.1:9200/logs-windows-default/_bulk",
         "splunk": "https://127.0.0.1:8088/services/collector/event",

@@ -130,27 +130,24 @@ def by_cef_dictionary(folder, messages, all_facts, escaped):
                     raise AssertionError(f"{where(facts)}: {key}={value!r}: {error}") from error
 
 
-def by_liblognorm(folder, messages, all_facts, escaped):
-    rules = folder / "cef.rules"
-    rules.write_text("version=2\nrule=:%cef:cef%\n", encoding="utf-8")
-    lines = "".join(body(message) + "\n" for message, _ in of_xml(messages, all_facts))
-    read = subprocess.run(["lognormalizer", "-r", str(rules), "-e", "json"], input=lines.encode(),
-                          capture_output=True, timeout=60, check=False)
-    found = read.stdout.decode("utf-8").split("\n")[:-1]
-    for line, (_, facts) in zip(found, of_xml(messages, all_facts), strict=True):
-        event = json.loads(line).get("cef")
-        need(event, f"{where(facts)}: {line}, {read.stderr!r}")
-        check_cef(event["Extensions"], facts)
+def by_rsyslog_cef(folder, messages, all_facts, escaped):
+    """The recipe of `contrib`, which reads by liblognorm."""
+    pairs = of_xml(messages, all_facts)
+    with Daemon(folder, "rsyslog/wecrelay-cef.conf") as daemon:
+        documents = daemon.take([message for message, _ in pairs])
+    for document, (_, facts) in zip(documents, pairs, strict=True):
+        need(document["Extensions"].get("rt", "").lstrip("-").isdigit(), f"{where(facts)}: {document}")
+        check_cef(document["Extensions"], facts)
 
 
 def by_leef_rules(folder, messages, all_facts, escaped):
     """As IBM's guide has it: no escapes, the first equals sign ends a key."""
     for message, facts in of_xml(messages, all_facts):
-        *header, text = body(message).split("|", 6)
-        need(header[:3] == ["LEEF:2.0", "Microsoft", "Windows"] and header[5] == "x09", f"{where(facts)}: {header}")
+        *header, text = body(message).split("|", 5)
+        need(header[:3] == ["LEEF:1.0", "Microsoft", "Windows"], f"{where(facts)}: {header}")
         need(header[4] == facts.event_id, f"{where(facts)}: {header}")
         pairs = [pair.split("=", 1) for pair in text.split("\t")]
-        need(len(dict(pairs)) == len(pairs), f"{where(facts)}: a key stands twice in {text!r}")
+        need(len({key.lower() for key, _ in pairs}) == len(pairs), f"{where(facts)}: a key stands twice in {text!r}")
         check_leef(dict(pairs), facts)
 
 
@@ -338,7 +335,7 @@ def by_strict_reader(kind):
     return read
 
 
-def by_rsyslog(folder, messages, all_facts, escaped):
+def by_rsyslog_snare(folder, messages, all_facts, escaped):
     """The recipe of `contrib` splits the record at its tabs."""
     pairs = of_xml(messages, all_facts)
     with Daemon(folder, "rsyslog/wecrelay-snare.conf") as daemon:
@@ -373,8 +370,8 @@ READERS = {
     "json": [by_strict_reader("json"), header_by_tenzir],
     "ecs": [by_json(check_ecs), by_elastic_fields],
     "nxlog": [by_json(check_nxlog)],
-    "snare": [by_tabs, by_rsyslog, header_by_tenzir],
-    "cef": [by_cefp, by_cef_dictionary, by_liblognorm, header_by_tenzir,
+    "snare": [by_tabs, by_rsyslog_snare, header_by_tenzir],
+    "cef": [by_cefp, by_cef_dictionary, by_rsyslog_cef, header_by_tenzir,
             # In an extension neither quotation marks nor bars mean anything, but to Tenzir.
             by_tenzir("parse_cef", lambda event, facts: check_cef(event["extension"], facts),
                       lambda message: b'"' not in message and message.count(b"|") == 7)],
