@@ -48,28 +48,26 @@ impl Rc4 {
 
     /// Encrypts or decrypts in place.
     pub(super) fn apply_keystream(&mut self, data: &mut [u8]) {
+        self.run(|running| running.apply(data));
+    }
+
+    /// Lets `work` take of the key stream.
+    pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Running) -> T) -> T {
         let mut running = Running {
             state: self.state.map(u32::from),
             i: self.i,
             j: self.j,
         };
-        let (words, rest) = data.as_chunks_mut::<8>();
-        for word in words {
-            let key: [u8; 8] = running.key_stream();
-            *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(key)).to_ne_bytes();
-        }
-        for byte in rest {
-            let [key] = running.key_stream();
-            *byte ^= key;
-        }
+        let result = work(&mut running);
         self.state = running.state.map(low);
         (self.i, self.j) = (running.i, running.j);
         running.state.zeroize();
+        result
     }
 }
 
 /// The cipher at work.
-struct Running {
+pub(super) struct Running {
     /// As 32 bits a store does not hold up the loads after it, as bytes in one word do.
     state: [u32; 256],
     i: u8,
@@ -81,8 +79,22 @@ struct Running {
     reason = "an index of eight bits is one of the 256 entries"
 )]
 impl Running {
+    /// Encrypts or decrypts in place.
+    pub(super) fn apply(&mut self, data: &mut [u8]) {
+        let (words, rest) = data.as_chunks_mut::<8>();
+        for word in words {
+            let key: [u8; 8] = self.key_stream();
+            *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(key)).to_ne_bytes();
+        }
+        for byte in rest {
+            let [key] = self.key_stream();
+            *byte ^= key;
+        }
+    }
+
+    /// The next bytes of the key stream.
     #[inline(always)]
-    fn key_stream<const N: usize>(&mut self) -> [u8; N] {
+    pub(super) fn key_stream<const N: usize>(&mut self) -> [u8; N] {
         let state = &mut self.state;
         let mut key = [0; N];
         for byte in &mut key {

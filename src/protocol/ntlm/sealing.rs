@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac};
-use md5::Md5;
-
-use crate::protocol::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key, sign_key};
+use crate::protocol::ntlm::crypto::{Direction, Key, equal, rc4, seal_key, sign_key};
 use crate::protocol::ntlm::flags::Flags;
+use crate::protocol::ntlm::md5::Signer;
 use crate::protocol::ntlm::rc4::Rc4;
 
 /// Size of a signature, which is the security token of a sealed message, in bytes.
@@ -122,7 +120,10 @@ impl Unsealer {
     /// Verifies the signature of `data`, which came in the clear.
     pub fn verify(&mut self, token: &[u8], data: &[u8]) -> Result<(), UnsealError> {
         let token = self.expect(token);
-        let checked = token.and_then(|token| self.compare(&token, data));
+        let checked = token.and_then(|token| {
+            let checksum = self.stream.checksum(data);
+            self.compare(&token, checksum)
+        });
         self.lost |= checked.is_err();
         checked
     }
@@ -134,8 +135,8 @@ impl Unsealer {
 
     fn open(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
         let token = self.expect(token)?;
-        self.stream.cipher.apply_keystream(data);
-        self.compare(&token, data)
+        let checksum = self.stream.open(data);
+        self.compare(&token, checksum)
     }
 
     /// What can be told before any decryption.
@@ -159,8 +160,7 @@ impl Unsealer {
         Ok(token)
     }
 
-    fn compare(&mut self, token: &[u8; 16], plain: &[u8]) -> Result<(), UnsealError> {
-        let checksum = self.stream.checksum(plain);
+    fn compare(&mut self, token: &[u8; 16], checksum: [u8; 8]) -> Result<(), UnsealError> {
         let expected = self.stream.signature(checksum);
         let same = equal(&expected, token);
         same.then_some(()).ok_or(UnsealError::Checksum)
@@ -169,8 +169,7 @@ impl Unsealer {
 
 /// Key stream, checksum key and sequence number of one direction.
 struct Stream {
-    /// HMAC with the key already in it, cloned for each message.
-    keyed: Hmac<Md5>,
+    signer: Signer,
     cipher: Rc4,
     seal_key: Key,
     sequence: u32,
@@ -190,7 +189,7 @@ impl Stream {
     fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
         let seal_key = seal_key(session_key, flags, direction);
         Self {
-            keyed: keyed(&sign_key(session_key, direction)),
+            signer: Signer::new(&sign_key(session_key, direction)),
             cipher: rc4(&seal_key),
             seal_key,
             sequence: 0,
@@ -203,12 +202,16 @@ impl Stream {
     }
 
     fn checksum(&self, plain: &[u8]) -> [u8; 8] {
-        let mut mac = self.keyed.clone();
-        mac.update(&self.sequence.to_le_bytes());
-        mac.update(plain);
-        let digest: [u8; 16] = mac.finalize().into_bytes().into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        [a, b, c, d, e, f, g, h]
+        front(self.signer.sign(self.sequence, plain))
+    }
+
+    /// Decrypts in place; gives the checksum of what was sealed.
+    fn open(&mut self, sealed: &mut [u8]) -> [u8; 8] {
+        let (signer, sequence) = (&self.signer, self.sequence);
+        let digest = self
+            .cipher
+            .run(|cipher| signer.open(sequence, cipher, sealed));
+        front(digest)
     }
 
     /// The token with this checksum; takes key stream, so only after the data.
@@ -221,4 +224,10 @@ impl Stream {
         self.sequence = self.sequence.wrapping_add(1);
         [1, 0, 0, 0, a, b, c, d, e, f, g, h, w, x, y, z]
     }
+}
+
+/// As much of it as goes into a signature.
+fn front(digest: [u8; 16]) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    [a, b, c, d, e, f, g, h]
 }
