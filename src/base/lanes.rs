@@ -6,7 +6,7 @@
 
 use std::ops::BitOr;
 
-use wide::u8x16;
+use wide::{bytemuck, i16x8, u8x16};
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 16;
@@ -220,6 +220,60 @@ fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
     out.truncate(out.len().saturating_sub(unused));
 }
 
+/// UTF-16 units that are narrowed together.
+const WIDE: usize = 64;
+
+/// Appends UTF-16 units, little-endian, up to the first [`WIDE`] of them that are not all
+/// ASCII; gives how many were, and whether any of them is below a space.
+pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
+    let (blocks, _) = units.as_chunks::<WIDE>();
+    let mut scratch = [[0; WIDE]; 16];
+    let (mut count, mut lowest) = (0, u8x16::splat(u8::MAX));
+    for some in blocks.chunks(scratch.len()) {
+        let mut done = 0;
+        for (place, block) in scratch.iter_mut().zip(some) {
+            let Some(low) = narrow(block, place) else {
+                break;
+            };
+            lowest = lowest.min(low);
+            done += 1;
+        }
+        let bytes = scratch.get(..done).unwrap_or_default().as_flattened();
+        // Nothing else than ASCII is among them.
+        out.push_str(simdutf8::basic::from_utf8(bytes).unwrap_or_default());
+        count += bytes.len();
+        if done < some.len() {
+            break;
+        }
+    }
+    let has_low = Block(lowest).at_most(b' ' - 1).bits() != 0;
+    (count, has_low)
+}
+
+/// The lowest bytes, unless there is a unit that is not ASCII.
+#[inline(always)]
+fn narrow(units: &[[u8; 2]; WIDE], place: &mut [u8; WIDE]) -> Option<u8x16> {
+    let (pairs, _) = units.as_flattened().as_chunks::<{ 2 * BLOCK }>();
+    let (parts, _) = place.as_chunks_mut::<BLOCK>();
+    let (mut all, mut lowest) = (i16x8::splat(0), u8x16::splat(u8::MAX));
+    for (part, pair) in parts.iter_mut().zip(pairs) {
+        let [first, second]: [[u8; BLOCK]; 2] = bytemuck::cast(*pair);
+        let (first, second) = (load(first), load(second));
+        all = all | first | second;
+        let bytes = u8x16::narrow_i16x8(first, second);
+        lowest = lowest.min(bytes);
+        *part = bytes.to_array();
+    }
+    let above = all & i16x8::splat(!0x7F);
+    (above == i16x8::splat(0)).then_some(lowest)
+}
+
+#[inline(always)]
+fn load(units: [u8; BLOCK]) -> i16x8 {
+    let units: [i16; BLOCK / 2] = bytemuck::cast(units);
+    i16x8::new(units.map(i16::from_le))
+}
+
 /// Less than a block, filled up with `0`: two words that overlap hold all of it.
 #[inline(always)]
 fn padded(bytes: &[u8]) -> [u8; BLOCK] {
@@ -307,6 +361,25 @@ mod tests {
                 assert_eq!(find(&bytes, Class(true)), Some(at));
                 bytes[at + 1..].fill(b'.');
                 assert!(any(&bytes, Class(true)));
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_narrowed_up_to_the_block_that_is_not_ascii() {
+        let text: Vec<u16> = (b' '..=b'~').cycle().take(300).map(u16::from).collect();
+        for at in 0..text.len() {
+            for unit in [0, 9, 31, 32, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF] {
+                let mut units = text.clone();
+                units[at] = unit;
+                let bytes: Vec<_> = units.iter().map(|unit| unit.to_le_bytes()).collect();
+                let mut out = "before".to_owned();
+                let (count, has_low) = push_narrow(&mut out, &bytes);
+                let end = if unit < 128 { 300 } else { at };
+                assert_eq!(count, end / WIDE * WIDE, "{unit} at {at}");
+                assert_eq!(has_low, unit < 32 && at < count);
+                let expected = String::from_utf16(&units[..count]).unwrap();
+                assert_eq!(out.strip_prefix("before"), Some(&*expected));
             }
         }
     }

@@ -8,7 +8,7 @@ pub mod der;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::lanes::{ByteClass, Lanes, any};
+use super::lanes::{ByteClass, Lanes, any, push_narrow};
 
 /// A structure ended before its last field: offset in bytes where more was needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,26 +133,54 @@ impl Charset {
 /// the repair of events finds and marks it; U+FFFD may be the source's own.
 pub const NO_CHARACTER: char = '\u{fffe}';
 
+/// A text body, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// How it was encoded.
+    pub charset: Charset,
+    /// It is known to have no control character and none that XML forbids; most texts have
+    /// none, and who knows it need not look.
+    pub is_plain: bool,
+}
+
 /// Decodes a text body: a byte order mark decides, then `declared`.
 ///
 /// Never fails: unpaired surrogates, an odd last byte and bad UTF-8 become
 /// [`NO_CHARACTER`], because one bad event must not cost a batch. A body that says
 /// UTF-16 but starts with the bytes of `<` in UTF-8 is read as UTF-8.
 #[must_use]
-pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
+pub fn decode(body: &[u8], declared: Charset) -> Decoded<'_> {
     let utf16 = |bytes, order| {
-        let text = decode_utf16(bytes, order, NO_CHARACTER);
-        (text.into(), Charset::Utf16)
+        let (text, is_plain) = decode_utf16(bytes, order, NO_CHARACTER);
+        Decoded {
+            text: text.into(),
+            charset: Charset::Utf16,
+            is_plain,
+        }
+    };
+    let utf8 = |bytes| Decoded {
+        text: decode_utf8(bytes),
+        charset: Charset::Utf8,
+        is_plain: false,
     };
     match (body, declared) {
         ([0xff, 0xfe, rest @ ..], _) => utf16(rest, Order::Little),
         ([0xfe, 0xff, rest @ ..], _) => utf16(rest, Order::Big),
-        ([0xef, 0xbb, 0xbf, rest @ ..], _) => (decode_utf8(rest), Charset::Utf8),
+        ([0xef, 0xbb, 0xbf, rest @ ..], _) => utf8(rest),
         ([b'<', 0, ..], _) => utf16(body, Order::Little),
         ([0, b'<', ..], _) => utf16(body, Order::Big),
-        ([b'<', ..], _) | (_, Charset::Utf8) => (decode_utf8(body), Charset::Utf8),
+        ([b'<', ..], _) | (_, Charset::Utf8) => utf8(body),
         (_, Charset::Utf16) => utf16(body, Order::Little),
     }
+}
+
+/// As [`decode`]: the text, and how it was encoded.
+#[must_use]
+pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
+    let Decoded { text, charset, .. } = decode(body, declared);
+    (text, charset)
 }
 
 fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
@@ -186,46 +214,37 @@ impl Order {
     }
 }
 
-/// `bad` stands for unpaired surrogates and an odd last byte.
-fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> String {
-    let mut text = Vec::with_capacity(bytes.len() / 2 + bytes.len() / 16);
+/// `bad` stands for unpaired surrogates and an odd last byte. Answers too whether the text
+/// is known to be plain, see [`Decoded`].
+fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> (String, bool) {
+    let mut text = String::with_capacity(bytes.len() / 2 + bytes.len() / 16);
     let (units, odd) = bytes.as_chunks::<2>();
     let mut rest = units;
+    let mut is_plain = true;
     while !rest.is_empty() {
-        rest = push_ascii(&mut text, rest, order);
+        if order == Order::Little {
+            // Nearly all that comes is ASCII.
+            let (count, has_low) = push_narrow(&mut text, rest);
+            rest = rest.get(count..).unwrap_or_default();
+            is_plain &= !has_low;
+        }
+        let start = text.len();
         rest = push_wide(&mut text, rest, order, bad);
+        is_plain &= !any(
+            text.as_bytes().get(start..).unwrap_or_default(),
+            MaybeForbidden,
+        );
     }
     if !odd.is_empty() {
-        push_char(&mut text, bad);
+        text.push(bad);
+        is_plain = false;
     }
-    // Always valid, as only whole characters were pushed; checking costs next to nothing.
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// Takes whole blocks of ASCII off the front, which is nearly all that comes.
-/// The loop has no branch, so that the compiler makes vector instructions of it.
-fn push_ascii<'a>(text: &mut Vec<u8>, mut units: &'a [[u8; 2]], order: Order) -> &'a [[u8; 2]] {
-    const BLOCK: usize = 64;
-    while let Some((block, rest)) = units.split_first_chunk::<BLOCK>() {
-        let mut narrow = [0; BLOCK];
-        let mut above = 0;
-        for (to, from) in narrow.iter_mut().zip(block) {
-            let unit = order.unit(*from);
-            above |= unit;
-            [*to, _] = unit.to_le_bytes();
-        }
-        if above >= 0x80 {
-            break;
-        }
-        text.extend_from_slice(&narrow);
-        units = rest;
-    }
-    units
+    (text, is_plain)
 }
 
 /// Decodes one block of any text; a pair cut by the block's end stays whole.
 fn push_wide<'a>(
-    text: &mut Vec<u8>,
+    text: &mut String,
     units: &'a [[u8; 2]],
     order: Order,
     bad: char,
@@ -237,17 +256,9 @@ fn push_wide<'a>(
         end = units.len().min(end + 1);
     }
     let (block, rest) = units.split_at(end);
-    for char in char::decode_utf16(block.iter().map(|unit| order.unit(*unit))) {
-        push_char(text, char.unwrap_or(bad));
-    }
+    let units = block.iter().map(|unit| order.unit(*unit));
+    text.extend(char::decode_utf16(units).map(|char| char.unwrap_or(bad)));
     rest
-}
-
-fn push_char(text: &mut Vec<u8>, char: char) {
-    match u8::try_from(char) {
-        Ok(byte) if byte.is_ascii() => text.push(byte),
-        _ => text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-    }
 }
 
 /// Without white space, as XML means it, at both ends. Nearly always there is none.
@@ -342,7 +353,7 @@ pub fn utf16(text: &str) -> Vec<u8> {
 /// Text from UTF-16LE without a byte order mark, as in NTLM fields.
 #[must_use]
 pub fn from_utf16(bytes: &[u8]) -> String {
-    decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER)
+    decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER).0
 }
 
 /// Encodes an answer: UTF-16LE with byte order mark (Windows insists on it), or UTF-8.
@@ -420,6 +431,23 @@ mod tests {
             }
             assert_eq!(from_utf16(&utf16(&text)), text);
         }
+    }
+
+    #[test]
+    fn a_text_is_plain_if_nothing_in_it_may_be_forbidden() {
+        // Not the first character, which may be a byte order mark.
+        for lead in 1..150 {
+            let plain = "x".repeat(lead) + "é\u{20ac}\u{1f980}" + &"y".repeat(150 - lead);
+            let is_plain = |text: &str| decode(&utf16(text), Charset::Utf16).is_plain;
+            assert!(is_plain(&plain));
+            for other in ["\0", "\t", "\n", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
+                assert!(!is_plain(&plain.replacen('y', other, 1)), "{other:?}");
+                assert!(!is_plain(&plain.replacen('é', other, 1)), "{other:?}");
+            }
+        }
+        // It may be right, but nobody has looked.
+        assert!(!decode(b"<a>", Charset::Utf8).is_plain);
+        assert!(!decode(b"<\0a\0>", Charset::Utf16).is_plain);
     }
 
     #[test]

@@ -306,13 +306,15 @@ impl Connection {
             let charset = content_type.charset().unwrap_or_default();
             Form { charset, ..form }
         };
-        let (text, charset) = decode(plain, head.header("Content-Encoding"), form.charset, rules)?;
+        let encoding = head.header("Content-Encoding");
+        let (text, charset, is_plain) = decode(plain, encoding, form.charset, rules)?;
         let host = head.header("Host").map(str::to_owned);
         let message = Message {
             began: self.handled_began,
             target: head.target,
             host,
             text,
+            is_plain,
         };
         Ok((message, Form { charset, ..form }))
     }
@@ -410,13 +412,14 @@ fn unseal_part(
     }
 }
 
-/// Decompresses and decodes an unsealed body.
+/// Decompresses and decodes an unsealed body: its text, how that was encoded, and whether it
+/// is known to be plain.
 fn decode(
     plain: &[u8],
     encoding: Option<&str>,
     declared: Charset,
     rules: &Rules,
-) -> Result<(String, Charset), Refusal> {
+) -> Result<(String, Charset, bool), Refusal> {
     let inflated;
     let bytes = match encoding.map(str::trim) {
         None => plain,
@@ -433,6 +436,7 @@ fn decode(
             return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
         }
     };
-    let (text, charset) = wire::decode_text(bytes, declared);
-    Ok((text.into_owned(), charset))
+    let decoded = wire::decode(bytes, declared);
+    let text = decoded.text.into_owned();
+    Ok((text, decoded.charset, decoded.is_plain))
 }

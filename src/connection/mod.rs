@@ -80,6 +80,8 @@ pub struct Message {
     pub host: Option<String>,
     /// The envelope.
     pub text: String,
+    /// It is known to have no control character and none that XML forbids.
+    pub is_plain: bool,
     /// When the source began to send it, as far as can be told: its own timeout counts
     /// from there.
     pub began: Instant,

@@ -36,6 +36,13 @@ impl<'a> RawEvent<'a> {
         Self { xml, repaired }
     }
 
+    /// The event of a text that has nothing that XML forbids.
+    pub(super) fn plain(xml: &'a str) -> Self {
+        let xml = Cow::Borrowed(xml);
+        let repaired = false;
+        Self { xml, repaired }
+    }
+
     /// The event of an envelope that was rid of what XML forbids before it was read. One
     /// that had U+FFFD of its own counts too: the two can no longer be told apart.
     pub(super) fn of_cleaned(mut self) -> Self {

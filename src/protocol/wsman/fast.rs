@@ -5,14 +5,10 @@
 //! over. Where this one accepts, both give equal messages; the tests hold it to that. For
 //! small batches it takes a tenth of the general one's time.
 
-use std::borrow::Cow;
-
-use memchr::memmem;
-
 use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
 use super::{Body, Message, RawEvent, action};
 use crate::base::lanes::{ByteClass, Lanes, find};
-use crate::base::wire::trim;
+use crate::base::wire::{has_forbidden, trim};
 
 /// Events of a batch that this reader takes: few enough to be within all limits of the
 /// general one, and more than Windows sends.
@@ -33,9 +29,12 @@ const EVENT: &str =
 const EVENT_END: &str = "]]></w:Event>";
 const END: &str = "</w:Events></s:Body></s:Envelope>";
 
-/// Reads a delivery of the usual shape.
-pub(super) fn read(text: &str) -> Option<Message<'_>> {
-    let mut reader = Reader { rest: text };
+/// Reads a delivery of the usual shape; `is_plain` as [`super::parse_known`] has it.
+pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
+    let mut reader = Reader {
+        rest: text,
+        is_plain,
+    };
     reader.expect(ROOT)?;
     let header = reader.header()?;
     reader.expect("<s:Body><w:Events>")?;
@@ -51,6 +50,7 @@ pub(super) fn read(text: &str) -> Option<Message<'_>> {
 /// What has not been read yet.
 struct Reader<'a> {
     rest: &'a str,
+    is_plain: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -177,23 +177,33 @@ impl<'a> Reader<'a> {
 
     /// The events and all that comes after them.
     fn events(&mut self) -> Option<Vec<RawEvent<'a>>> {
-        let section_end = memmem::Finder::new(EVENT_END.get(..3)?);
         let mut events = Vec::new();
         while self.eat(EVENT) {
-            let end = section_end.find(self.rest.as_bytes())?;
+            let end = section_end(self.rest.as_bytes())?;
             let (text, rest) = self.rest.split_at_checked(end)?;
             self.rest = rest;
             self.expect(EVENT_END)?;
-            let event = RawEvent::new(Cow::Borrowed(trim(text)));
+            let text = trim(text);
             // What is forbidden may concern the other events, too.
-            if event.repaired || event.xml.is_empty() || events.len() >= MOST {
+            let is_plain = self.is_plain || !has_forbidden(text);
+            if !is_plain || text.is_empty() || events.len() >= MOST {
                 return None;
             }
-            events.push(event);
+            if events.is_empty() {
+                events.reserve(self.rest.len() / (text.len() + EVENT.len()) + 2);
+            }
+            events.push(RawEvent::plain(text));
         }
         self.expect(END)?;
         self.rest.is_empty().then_some(events)
     }
+}
+
+/// Where the section ends at whose text `bytes` begin. Brackets are rare in events.
+fn section_end(bytes: &[u8]) -> Option<usize> {
+    let end = EVENT_END.as_bytes().get(..3)?;
+    let mut brackets = memchr::memchr_iter(b']', bytes);
+    brackets.find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(end)))
 }
 
 /// Sets what has not been set; an empty value could not be told from that.

@@ -31,7 +31,11 @@ fn batch(events: &[&str]) -> String {
 
 /// Whether the fast reader takes it; panics if the general one then differs.
 fn is_fast(text: &str) -> bool {
-    let Some(message) = read(text) else {
+    let read_unknown = read(text, false);
+    if !text.contains(char::is_control) && !has_forbidden(text) {
+        assert_eq!(read(text, true), read_unknown, "{text}");
+    }
+    let Some(message) = read_unknown else {
         return false;
     };
     assert_eq!(Ok(message), parse_generally(text), "{text}");
