@@ -2,17 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::{Error, MAX_BOOKMARK_BYTES, MAX_CHANNEL_CHARS, MAX_CHANNELS};
+use super::position::{Entry, Position, WEAK};
+use super::{Error, MAX_BOOKMARK_BYTES, MAX_CHANNEL_CHARS, MAX_CHANNELS, fast};
 use crate::base::xml::{self, Limits, Node};
-
-/// Where a source stands in one channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The channel as the source writes it.
-    pub channel: String,
-    /// `EventRecordID` of the last event that was read.
-    pub record: u64,
-}
 
 /// The positions of a `BookmarkList`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +39,8 @@ impl Bookmark {
             return Err(Error::TooLong { length: text.len() });
         }
         let mut bookmark = Self::default();
-        bookmark.backward = read(text, |position, is_current, _| {
-            bookmark.add(position, is_current);
+        bookmark.backward = read(text, |entry| {
+            bookmark.add(entry.position, entry.is_current);
         })?;
         bookmark.check()?;
         Ok(bookmark)
@@ -132,9 +124,19 @@ fn index(positions: &[Position], channel: &str) -> Option<usize> {
     positions.iter().position(is_same)
 }
 
-/// Hands each usable position to `take`: whether it is current, and whether we have marked
-/// it as weak ourselves. Answers whether the list points backward.
-pub(super) fn read(text: &str, mut take: impl FnMut(Position, bool, bool)) -> Result<bool, Error> {
+/// Hands each usable position to `take`. Answers whether the list points backward.
+pub(super) fn read(text: &str, mut take: impl FnMut(Entry)) -> Result<bool, Error> {
+    match fast::read(text) {
+        Some((entries, backward)) => {
+            entries.into_iter().for_each(take);
+            Ok(backward)
+        }
+        None => read_generally(text, &mut take),
+    }
+}
+
+/// Reads any list.
+pub(super) fn read_generally(text: &str, take: &mut dyn FnMut(Entry)) -> Result<bool, Error> {
     let document = xml::parse(text, &Limits::FILE).map_err(Error::Xml)?;
     let list = document.root_element();
     let name = list.tag_name().name();
@@ -144,18 +146,15 @@ pub(super) fn read(text: &str, mut take: impl FnMut(Position, bool, bool)) -> Re
     }
     for node in list.children().filter(Node::is_element) {
         if let Some(position) = position(node) {
-            take(
+            take(Entry {
                 position,
-                is(node, "IsCurrent", "true"),
-                is(node, WEAK, "true"),
-            );
+                is_current: is(node, "IsCurrent", "true"),
+                is_weak: is(node, WEAK, "true"),
+            });
         }
     }
     Ok(is(list, "Direction", "backward"))
 }
-
-/// Our own attribute, only in what is stored.
-pub(super) const WEAK: &str = "Weak";
 
 fn position(node: Node<'_, '_>) -> Option<Position> {
     let channel = node.attribute("Channel")?;

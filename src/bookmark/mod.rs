@@ -7,8 +7,10 @@
 //! positions, not the source's text. Pure: no clock, no files.
 
 mod facts;
+mod fast;
 mod guard;
 mod list;
+mod position;
 mod stored;
 mod time;
 
@@ -18,7 +20,8 @@ use uuid::Uuid;
 
 pub use self::facts::{BatchFacts, Runs};
 pub use self::guard::{FORWARDED_EVENTS, Judgement, Reason, Rules, judge};
-pub use self::list::{Bookmark, Position};
+pub use self::list::Bookmark;
+pub use self::position::Position;
 pub use self::stored::{Held, Stored};
 pub use self::time::event_time;
 

@@ -1,6 +1,7 @@
 //! What is kept of a source's bookmarks: one position for each channel.
 
-use super::list::{self, Bookmark, Position, WEAK};
+use super::list::{self, Bookmark};
+use super::position::{Position, WEAK};
 use super::{BatchFacts, Error, MAX_BOOKMARK_BYTES, MAX_CHANNELS};
 
 /// Bytes of one position beside its channel, at most.
@@ -46,11 +47,12 @@ impl Stored {
     /// It is no bookmark.
     pub fn parse(text: &str, is_weak: bool) -> Result<Self, Error> {
         let mut stored = Self::default();
-        list::read(text, |position, is_current, weak| {
-            if is_current && stored.current.is_none() {
+        list::read(text, |entry| {
+            let position = entry.position;
+            if entry.is_current && stored.current.is_none() {
                 stored.current = Some(position.channel.clone());
             }
-            let is_weak = is_weak || weak;
+            let is_weak = is_weak || entry.is_weak;
             match stored.find(&position.channel) {
                 Some(known) if known.position.record >= position.record => {}
                 _ => stored.set(position, is_weak),

@@ -595,3 +595,70 @@ fn the_spelling_of_an_identity_makes_no_other_source() {
     assert_eq!(key("WINDOMAIN\\WIN10$"), key("windomain\\Win10$"));
     assert_ne!(key("WINDOMAIN\\WIN10$"), key("WIN10$"));
 }
+
+/// Whether the fast reader takes it; panics if the general one then differs.
+fn is_fast(text: &str) -> bool {
+    let Some((entries, backward)) = fast::read(text) else {
+        return false;
+    };
+    let mut all = Vec::new();
+    let general = list::read_generally(text, &mut |entry| all.push(entry));
+    assert_eq!((general, all), (Ok(backward), entries), "{text}");
+    true
+}
+
+const USUAL: &str = "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"77\" \
+     IsCurrent=\"true\"/><Bookmark Channel=\"A/é\" RecordId=\"0\"/></BookmarkList>";
+
+#[test]
+fn what_windows_sends_is_read_fast() {
+    assert!(is_fast(USUAL));
+    assert!(is_fast("<BookmarkList></BookmarkList>"));
+    assert!(is_fast(
+        &USUAL
+            .replace("List>", "List Direction=\"backward\">")
+            .replace("</BookmarkList Direction=\"backward\">", "</BookmarkList>")
+    ));
+    assert!(is_fast(
+        &USUAL.replace("\"true\"/>", "\"false\" Weak=\"true\"/>")
+    ));
+    for other in [
+        USUAL.replace("77", "x"),
+        USUAL.replace("Security", "&amp;"),
+        USUAL.replace("Security", " "),
+        USUAL.replace('"', "'"),
+        USUAL.replace("<Bookmark ", "<Bookmark  "),
+        format!("{USUAL} "),
+        format!(" {USUAL}"),
+    ] {
+        assert!(!is_fast(&other), "{other}");
+    }
+}
+
+#[test]
+fn both_readers_agree_on_any_change() {
+    let pieces = [
+        "",
+        " ",
+        "\n",
+        "<",
+        "&",
+        "\"",
+        "0",
+        "-1",
+        "+1",
+        "\u{ffff}",
+        "TRUE",
+        " Weak=\"true\"",
+    ];
+    for at in 0..=USUAL.len() {
+        for gone in 0..3 {
+            for piece in pieces {
+                let parts = (USUAL.get(..at), USUAL.get(at + gone..));
+                if let (Some(before), Some(after)) = parts {
+                    is_fast(&format!("{before}{piece}{after}"));
+                }
+            }
+        }
+    }
+}
