@@ -6,6 +6,7 @@
 pub mod answer;
 mod chunked;
 mod content_type;
+mod headers;
 pub mod multipart;
 pub mod request;
 mod response;
@@ -15,6 +16,7 @@ mod tests;
 use std::fmt;
 
 pub use content_type::ContentType;
+pub use headers::Headers;
 pub use response::{CONTINUE, Response};
 
 /// What a request may cost us at most.
@@ -86,8 +88,8 @@ pub struct Head {
     pub target: String,
     /// Minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
     pub minor: u8,
-    /// Names and values in order, values without surrounding spaces.
-    pub headers: Vec<(String, String)>,
+    /// Its header lines.
+    pub headers: Headers,
 }
 
 impl Head {
@@ -99,8 +101,8 @@ impl Head {
 
     /// All values of a header, in order.
     pub fn headers_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let named = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(named).map(|(_, v)| v.as_str())
+        let named = move |(key, _): &(&str, &str)| key.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(named).map(|(_, value)| value)
     }
 
     /// Whether the connection may serve another request (RFC 9112 9.3).

@@ -1,11 +1,16 @@
 //! An incremental decoder: bytes as they arrive in, whole requests out.
 
+use std::mem::MaybeUninit;
+
 use super::chunked::Chunked;
-use super::{Error, Head, Limits, Method, Request, is, trim};
+use super::{Error, Head, Headers, Limits, Method, Request, is, trim};
 
 /// How much of a body is allocated before it arrives, in bytes: the claim of a
 /// `Content-Length` costs its sender nothing. A usual batch fits, and is not moved.
 const AHEAD: usize = 256 * 1024;
+
+/// Header lines that are looked at in one go, and so the most that a limit may let in.
+const MOST_HEADERS: usize = 128;
 
 /// How far the request that is being received has come, for deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,33 +349,35 @@ fn too_long(head: &[u8]) -> Error {
 
 /// Parses a head that ends with the first empty line.
 fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
-    let mut lines = vec![httparse::EMPTY_HEADER; limits.headers];
-    let mut parsed = httparse::Request::new(&mut lines);
-    let status = parsed.parse(bytes).map_err(|e| malformed(e, limits))?;
+    let mut lines = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let most = limits.headers.min(MOST_HEADERS);
+    let lines = lines.get_mut(..most).unwrap_or_default();
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed.parse_with_uninit_headers(bytes, lines);
+    let status = status.map_err(|e| malformed(e, most))?;
     let (method, target) = (parsed.method, parsed.path);
     let whole = status == httparse::Status::Complete(bytes.len());
     let (true, Some(method), Some(target)) = (whole, method, target) else {
         let reason = "incomplete head";
         return Err(Error::MalformedHead { reason });
     };
+    let mut headers = Headers::with_capacity(parsed.headers.len(), bytes.len());
+    for header in &*parsed.headers {
+        let value = String::from_utf8_lossy(header.value);
+        headers.push(header.name, trim(&value));
+    }
     Ok(Head {
         method: Method::from_name(method),
         target: target.to_owned(),
         minor: parsed.version.unwrap_or(0),
-        headers: parsed.headers.iter().map(owned).collect(),
+        headers,
     })
 }
 
-fn owned(header: &httparse::Header<'_>) -> (String, String) {
-    let value = String::from_utf8_lossy(header.value);
-    (header.name.to_owned(), trim(&value).to_owned())
-}
-
-fn malformed(error: httparse::Error, limits: &Limits) -> Error {
+fn malformed(error: httparse::Error, most: usize) -> Error {
     let reason = match error {
         httparse::Error::TooManyHeaders => {
-            let limit = limits.headers;
-            return Error::TooManyHeaders { limit };
+            return Error::TooManyHeaders { limit: most };
         }
         httparse::Error::Version => return Error::UnsupportedVersion,
         httparse::Error::HeaderName => "invalid header name",

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use crate::base::wire::push_number;
+
 /// What to send when a request expects it before its body (RFC 9110 10.1.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -50,7 +52,7 @@ impl Response {
         out.reserve(self.body.len() + 256);
         self.encode_head(date, self.body.len(), keep_alive, out);
         if self.has_length() && !head_only {
-            out.extend(&self.body);
+            out.extend_from_slice(&self.body);
         }
     }
 
@@ -62,18 +64,25 @@ impl Response {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) {
-        let (status, reason) = (self.status, reason(self.status));
-        push(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
-        let date = httpdate::HttpDate::from(date);
-        push(out, format_args!("Server: wecrelay\r\nDate: {date}\r\n"));
+        // One for each message: written piece by piece, as formatting costs more.
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_number(out, u64::from(self.status));
+        out.push(b' ');
+        out.extend_from_slice(reason(self.status).as_bytes());
+        out.extend_from_slice(b"\r\nServer: wecrelay\r\nDate: ");
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{}", httpdate::HttpDate::from(date));
+        out.extend_from_slice(b"\r\n");
         self.headers.iter().for_each(|h| push_header(out, h));
         if self.has_length() {
-            push(out, format_args!("Content-Length: {length}\r\n"));
+            out.extend_from_slice(b"Content-Length: ");
+            push_number(out, u64::try_from(length).unwrap_or(u64::MAX));
+            out.extend_from_slice(b"\r\n");
         }
         if !keep_alive {
-            out.extend(b"Connection: close\r\n");
+            out.extend_from_slice(b"Connection: close\r\n");
         }
-        out.extend(b"\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 
     /// RFC 9110 8.6: no length with 204, which has no body whatever is given.
@@ -82,19 +91,19 @@ impl Response {
     }
 }
 
-fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Writing to a Vec cannot fail.
-    let _ = out.write_fmt(text);
-}
-
 /// A value may come from configuration: a control character in it would end the
 /// header, so it becomes a space.
 fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
-    out.extend(name.as_bytes());
-    out.extend(b": ");
-    let safe = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
-    out.extend(value.bytes().map(safe));
-    out.extend(b"\r\n");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    match value.bytes().any(|byte| byte.is_ascii_control()) {
+        false => out.extend_from_slice(value.as_bytes()),
+        true => {
+            let safe = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+            out.extend(value.bytes().map(safe));
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// RFC 9110 15; an unknown status has an empty phrase, as Windows sends for all.
