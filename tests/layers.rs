@@ -45,7 +45,11 @@ const fn room(
 
 /// The rooms, lowest first.
 const ROOMS: &[Room] = &[
-    room("base", &[], &["memchr", "roxmltree", "serde", "simdutf8", "wide"]),
+    room(
+        "base",
+        &[],
+        &["memchr", "roxmltree", "serde", "simdutf8", "wide"],
+    ),
     room("windows", &["base"], &["strsim", "uuid"]),
     room(
         "protocol",

@@ -180,18 +180,18 @@ pub(super) fn subscription_of<'s>(
     let id = by_header.or_else(|| target.rsplit('/').next());
     let id = id.map(|id| id.trim().trim_start_matches("uuid:"));
     let id = id.and_then(|id| Uuid::parse_str(id).ok());
-    let who = source.describe(header);
+    let who = || source.describe(header);
     match id.and_then(|id| all.iter().find(|s| s.id() == id)) {
         Some(subscription) => match source.refusal_among(subscription, all) {
             None => Ok(subscription),
             Some(why) => {
-                let name = &subscription.name;
+                let (who, name) = (who(), &subscription.name);
                 let reason = format!("{who}: subscription {name:?} is not for this host: {why}");
                 Err(Refusal::new(RefusalKind::Soap, 403, reason))
             }
         },
         None => {
-            let identifier = by_header.unwrap_or("none");
+            let (who, identifier) = (who(), by_header.unwrap_or("none"));
             let reason = format!(
                 "{who}: unknown subscription (Identifier {identifier}, path {target}); the host \
                  gets the current ones at its next refresh"

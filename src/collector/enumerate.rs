@@ -2,6 +2,7 @@
 //! them, and from which bookmark on.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand::Rng;
@@ -18,7 +19,7 @@ use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::hosts::Asked;
 use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
 use crate::protocol::wsman::subscribe::EARLIEST;
-use crate::protocol::wsman::{Context, Header, Offer, Policy, Subcode, Subscription};
+use crate::protocol::wsman::{Context, Draft, Header, Subcode, Subscription};
 
 /// Some of the subscriptions of a source, as an answer.
 struct Filled {
@@ -164,22 +165,17 @@ impl Collector {
             let Some(bookmark) = stored_bookmark(question, subscription) else {
                 break;
             };
-            let to = (&*question.base, &policy);
+            let way = (&question.base, &policy);
+            let draft = self.drafts.get(place, subscription, way);
             let mut new_id = || new_uuid(&mut self.random);
-            match push(
-                &mut page,
-                subscription,
-                to,
-                bookmark.as_deref(),
-                &mut new_id,
-            ) {
+            match push(&mut page, &draft, bookmark.as_deref(), &mut new_id) {
                 Fit::Taken => {
                     goes_on |= bookmark.is_some();
                     let shortest = heartbeat.unwrap_or(subscription.heartbeat);
                     heartbeat = Some(shortest.min(subscription.heartbeat));
                 }
                 Fit::Full => break,
-                Fit::TooLarge(octets) => too_large.push((subscription.name.clone(), octets)),
+                Fit::TooLarge(octets) => too_large.push((subscription.name.to_string(), octets)),
                 Fit::TooLong => {
                     let name = &subscription.name;
                     return Err(format!("MaxCharacters is too small for {name:?}"));
@@ -273,7 +269,7 @@ impl Collector {
     }
 
     /// Scheme, host and port by which this source reaches us.
-    fn address_for(&self, source: &Source, header: &Header, message: &Message) -> String {
+    fn address_for(&self, source: &Source, header: &Header, message: &Message) -> Rc<str> {
         let (scheme, usual) = if source.is_secure {
             ("https", "5986")
         } else {
@@ -282,38 +278,27 @@ impl Collector {
         let used = header.to.as_deref().and_then(authority);
         let used = used.or(message.host.as_deref()).unwrap_or("localhost");
         let Some(hostname) = &self.settings.hostname else {
-            return format!("{scheme}://{used}");
+            return format!("{scheme}://{used}").into();
         };
         let port = used.rsplit_once(':').map(|(_, port)| port);
         let port = port
             .filter(|port| port.parse::<u16>().is_ok())
             .unwrap_or(usual);
-        format!("{scheme}://{hostname}:{port}")
+        format!("{scheme}://{hostname}:{port}").into()
     }
 }
 
 /// Adds a subscription to an answer, if there is room for it.
 fn push(
     page: &mut Page,
-    subscription: &Subscription,
-    (base, policy): (&str, &Policy),
+    draft: &Draft,
     bookmark: Option<&str>,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Fit {
-    let url = format!("{base}/wsman/subscriptions/{}", subscription.id());
-    let offer = Offer {
-        subscription,
-        url: &url,
-        policy,
-        bookmark,
-    };
-    match page.push(&offer, new_id) {
+    match page.push_draft(draft, bookmark, new_id) {
         // Its bookmark has grown. A host that has it goes on as before, and for one that
         // has not, repeats are better than none of it.
-        Fit::TooLarge(_) if bookmark.is_some() => {
-            let bookmark = Some(EARLIEST);
-            page.push(&Offer { bookmark, ..offer }, new_id)
-        }
+        Fit::TooLarge(_) if bookmark.is_some() => page.push_draft(draft, Some(EARLIEST), new_id),
         fit => fit,
     }
 }

@@ -24,6 +24,7 @@ mod commits;
 mod committing;
 mod computer;
 mod connections;
+mod drafts;
 mod enumerate;
 mod formatting;
 mod interface;
@@ -58,6 +59,7 @@ use batches::{Batches, Told};
 use chores::Chores;
 use commits::Commits;
 use connections::Connections;
+use drafts::Drafts;
 use ledger::Ledger;
 use outputs::Outputs;
 use paging::Paging;
@@ -83,6 +85,7 @@ pub struct Collector {
     /// Hosts that wait for the store to answer them.
     questions: Questions,
     paging: Paging,
+    drafts: Drafts,
     ledger: Ledger,
     chores: Chores,
     hosts: Registry,
@@ -118,6 +121,7 @@ impl Collector {
             commits: Commits::default(),
             questions: Questions::default(),
             paging,
+            drafts: Drafts::default(),
             ledger: Ledger::default(),
             chores: Chores::new(now),
             hosts,
@@ -134,6 +138,7 @@ impl Collector {
         self.settings = Rc::new(settings);
         self.connections.replace_settings(Rc::clone(&self.settings));
         self.paging.replace_settings(Rc::clone(&self.settings));
+        self.drafts = Drafts::default();
         let Settings {
             subscriptions,
             forget_after,

@@ -2,6 +2,7 @@
 //! stand in the store when it asks, whichever relay has written them.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::ConnId;
@@ -26,7 +27,7 @@ pub(super) struct Question {
     pub(super) header: Header,
     pub(super) wants: Wants,
     /// By which address it reaches us.
-    pub(super) base: String,
+    pub(super) base: Rc<str>,
     /// When it is told to come again.
     pub(super) until: Instant,
     /// What it still waits for, and from which ticket on that is new enough.

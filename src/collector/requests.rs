@@ -24,7 +24,7 @@ impl Collector {
         let Some(source) = self.connections.source(conn) else {
             return;
         };
-        let parsed = match wsman::parse(&message.text) {
+        let parsed = match wsman::parse_known(&message.text, message.is_plain) {
             Ok(parsed) => parsed,
             Err(error) => return self.fault(now, conn, None, subcode(&error), &error.to_string()),
         };

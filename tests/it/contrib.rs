@@ -45,7 +45,7 @@ fn ready_subscriptions_are_complete_and_pass_the_linter() {
     );
     for (name, text) in ready() {
         let parsed = subscriptions::parse(&text, &name).unwrap();
-        assert_eq!(parsed.subscription.name, name);
+        assert_eq!(*parsed.subscription.name, *name);
         assert_eq!(query::lint(&parsed.subscription.query), [], "{name}");
         assert!(!query::channels(&parsed.subscription.query).is_empty());
     }

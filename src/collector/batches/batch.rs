@@ -14,7 +14,7 @@ use crate::base::clock::Now;
 use crate::bookmark::{self, BatchFacts, Bookmark};
 use crate::hosts::Key;
 use crate::output::queue::Frames;
-use crate::protocol::wsman::Header;
+use crate::protocol::wsman::{Header, Name};
 use crate::store::Ticket;
 
 /// What a source gives an operation when it does not say.
@@ -76,7 +76,7 @@ pub(in crate::collector) struct Batch {
     /// Its bookmark has to be known as of then.
     pub(in crate::collector) since: Ticket,
     /// Name of the subscription that it answers.
-    pub(in crate::collector) subscription: String,
+    pub(in crate::collector) subscription: Name,
     /// Whether its host is in the table.
     pub(in crate::collector) is_known: bool,
     /// Where it came from.

@@ -278,7 +278,7 @@ fn bookmarks_of_a_renamed_subscription_are_forgotten_too() {
     let mut host = pair.host("a.example.com");
     pair.post(&mut host, 1..=1);
     let mut renamed = settings();
-    renamed.subscriptions[0].name = "another".to_owned();
+    renamed.subscriptions[0].name = "another".into();
     pair.collector.replace_settings(renamed);
     pair.hang_up(&mut host);
     for record in 1..=91 {

@@ -38,7 +38,7 @@ pub(super) fn describe(
         report.finding(2, &finding.to_string());
     }
     let mut too_large = answers.too_large.iter();
-    if let Some((_, octets)) = too_large.find(|(name, _)| *name == subscription.name) {
+    if let Some((_, octets)) = too_large.find(|(name, _)| **name == *subscription.name) {
         report.finding(2, &format!("it {}", run::too_large(*octets)));
     }
     let known = known(state, subscription.id());

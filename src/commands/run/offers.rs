@@ -20,7 +20,7 @@ pub(super) fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error>
     if !config.channels.is_empty() {
         let quick = Subscription::quick(&config.channels, rendering(config));
         if let Some(same) = subscriptions.iter().find(|s| s.name == quick.name) {
-            return Err(Error::SameName(same.name.clone()));
+            return Err(Error::SameName(same.name.to_string()));
         }
         subscriptions.push(quick);
     }
@@ -37,7 +37,7 @@ pub(super) fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error>
 fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
     let reports = Subscription::self_reports(rendering(config));
     if subscriptions.iter().any(|s| s.name == reports.name) {
-        return Err(Error::SelfReports(reports.name));
+        return Err(Error::SelfReports(reports.name.to_string()));
     }
     let mut channels = subscriptions.iter().flat_map(|s| query::channels(&s.query));
     if !channels.any(|channel| channel.eq_ignore_ascii_case(hosts::CHANNEL)) {
@@ -79,7 +79,7 @@ pub(super) fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
 
 /// The channels of each subscription, by its name.
 pub(super) fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
-    let channels = |s: &Subscription| (s.name.clone(), query::channels(&s.query));
+    let channels = |s: &Subscription| (s.name.to_string(), query::channels(&s.query));
     subscriptions.iter().map(channels).collect()
 }
 

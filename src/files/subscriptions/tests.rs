@@ -417,7 +417,7 @@ fn named(name: &str) -> String {
 
 fn names(loaded: &Loaded) -> Vec<&str> {
     let subscriptions = loaded.subscriptions.iter();
-    subscriptions.map(|s| s.name.as_str()).collect()
+    subscriptions.map(|s| &*s.name).collect()
 }
 
 #[test]

@@ -23,10 +23,11 @@ pub struct Offer<'a> {
     pub bookmark: Option<&'a str>,
 }
 
-impl<'a> Offer<'a> {
-    fn starting_point(&self) -> Option<&'a str> {
-        let earliest = self.subscription.read_existing.then_some(EARLIEST);
-        self.bookmark.or(earliest)
+impl Offer<'_> {
+    /// All of it but the bookmark.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft::new(self.subscription, self.url, self.policy)
     }
 }
 
@@ -35,91 +36,162 @@ impl Subscription {
     /// sees but its bookmark, so it is the same after a restart and elsewhere.
     #[must_use]
     pub fn version(&self, url: &str, policy: &Policy) -> Uuid {
-        let offer = Offer {
-            subscription: self,
-            url,
-            policy,
-            bookmark: None,
-        };
-        let mut visible = String::new();
-        push_envelope(&mut visible, &offer, "", &mut Uuid::nil);
+        let nil = urn(Uuid::nil());
+        let [start, operation, delivery, end] = envelope(self, url, policy);
+        let visible = [&*start, &nil, &operation, &nil, &delivery, &end].concat();
         Uuid::new_v5(&ID_NAMESPACE, visible.as_bytes())
     }
 }
 
-/// One item of an answer; `new_id` gives two random ids.
-pub(super) fn push_subscription(
-    out: &mut String,
-    offer: &Offer<'_>,
-    new_id: &mut dyn FnMut() -> Uuid,
-) {
-    let (m, subscription) = (ns::SUBSCRIPTION, offer.subscription);
-    let version = urn(subscription.version(offer.url, offer.policy));
-    push(
-        out,
-        format_args!("<m:Subscription xmlns:m=\"{m}\"><m:Version>{version}</m:Version>"),
-    );
-    let bookmark = offer.starting_point();
-    let bookmark = bookmark.map_or(String::new(), |b| format!("<w:Bookmark>{b}</w:Bookmark>"));
-    push_envelope(out, offer, &bookmark, new_id);
-    out.push_str("</m:Subscription>");
+/// A subscription written out for all sources that reach us by one URL and authenticate in
+/// one way: each answer adds ids and a bookmark only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What stands before the message id, before the operation id, before the bookmark, and
+    /// after it.
+    parts: [String; 4],
+    size: Size,
+    from_earliest: bool,
 }
 
-/// The Subscribe envelope.
-fn push_envelope(
-    out: &mut String,
-    offer: &Offer<'_>,
-    bookmark: &str,
-    new_id: &mut dyn FnMut() -> Uuid,
-) {
-    push_subscribe_header(out, offer.subscription, new_id);
-    push_delivery(out, offer);
-    let query = &offer.subscription.query;
-    push(
-        out,
-        format_args!(
-            "<w:Filter Dialect=\"{QUERY_DIALECT}\">{query}</w:Filter>{bookmark}\
-             <w:SendBookmarks/></e:Subscribe></s:Body></s:Envelope>"
-        ),
-    );
+impl Draft {
+    /// Writes it out.
+    #[must_use]
+    pub fn new(subscription: &Subscription, url: &str, policy: &Policy) -> Self {
+        let version = urn(subscription.version(url, policy));
+        let [start, operation, delivery, end] = envelope(subscription, url, policy);
+        let m = ns::SUBSCRIPTION;
+        let start =
+            format!("<m:Subscription xmlns:m=\"{m}\"><m:Version>{version}</m:Version>{start}");
+        let end = end + "</m:Subscription>";
+        let parts = [start, operation, delivery, end];
+        // Ids are as long as the version.
+        let of_id = Size::of(&version);
+        let size = parts.iter().map(|part| Size::of(part));
+        Self {
+            size: size.fold(of_id.plus(of_id), Size::plus),
+            parts,
+            from_earliest: subscription.read_existing,
+        }
+    }
+
+    /// Bytes that it takes up here.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.parts.iter().map(String::len).sum()
+    }
+
+    /// Appends it as an item of an answer, with the stored bookmark of the source, as it
+    /// came; `new_id` gives two random ids. Answers the size of the item.
+    pub(super) fn push_to(
+        &self,
+        out: &mut String,
+        bookmark: Option<&str>,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Size {
+        let [start, operation, delivery, end] = &self.parts;
+        let (message_id, operation_id) = (urn(new_id()), urn(new_id()));
+        let earliest = self.from_earliest.then_some(EARLIEST);
+        let bookmark = bookmark.or(earliest);
+        let bookmark = bookmark.map_or(String::new(), |b| format!("<w:Bookmark>{b}</w:Bookmark>"));
+        for part in [
+            start,
+            &message_id,
+            operation,
+            &operation_id,
+            delivery,
+            &bookmark,
+            end,
+        ] {
+            out.push_str(part);
+        }
+        self.size.plus(Size::of(&bookmark))
+    }
 }
 
-fn push_subscribe_header(
-    out: &mut String,
-    subscription: &Subscription,
-    new_id: &mut dyn FnMut() -> Uuid,
-) {
+/// How much room a text takes in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Bytes, in the larger one of the encodings that a source may ask for.
+    pub(super) octets: usize,
+    pub(super) characters: usize,
+}
+
+impl Size {
+    pub(super) fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self {
+                octets: text.len().saturating_mul(2),
+                characters: text.len(),
+            };
+        }
+        let octets = |c: char| c.len_utf8().max(2 * c.len_utf16());
+        Self {
+            octets: text.chars().map(octets).sum(),
+            characters: text.chars().count(),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_add(other.octets),
+            characters: self.characters.saturating_add(other.characters),
+        }
+    }
+}
+
+/// The Subscribe envelope: what stands before its message id, before its operation id,
+/// before the bookmark, and after it.
+fn envelope(subscription: &Subscription, url: &str, policy: &Policy) -> [String; 4] {
+    let mut delivery = after_ids(subscription);
+    push_delivery(&mut delivery, subscription, url, policy);
+    let query = &subscription.query;
+    push(
+        &mut delivery,
+        format_args!("<w:Filter Dialect=\"{QUERY_DIALECT}\">{query}</w:Filter>"),
+    );
+    let locale = locale(subscription);
+    [
+        before_ids(subscription),
+        format!("</a:MessageID>{locale}<p:OperationID s:mustUnderstand=\"false\">"),
+        delivery,
+        "<w:SendBookmarks/></e:Subscribe></s:Body></s:Envelope>".to_owned(),
+    ]
+}
+
+/// The header up to its ids.
+fn before_ids(subscription: &Subscription) -> String {
     let (s, a, e, n) = (ns::SOAP, ns::ADDRESSING, ns::EVENTING, ns::ENUMERATION);
-    let (w, p, xsi) = (ns::WSMAN, ns::WSMAN_MS, ns::XSI);
+    let (w, p) = (ns::WSMAN, ns::WSMAN_MS);
     let (subscribe, size) = (action::SUBSCRIBE, subscription.max_envelope_size);
-    let (message_id, operation_id) = (urn(new_id()), urn(new_id()));
-    let (locale, name) = (locale(subscription), Escaped(&subscription.name));
-    let format = subscription.content_format.wire_name();
-    push(
-        out,
-        format_args!(
-            "<s:Envelope xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:e=\"{e}\" xmlns:n=\"{n}\" \
-             xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:To>{ANONYMOUS}</a:To>\
-             <w:ResourceURI s:mustUnderstand=\"true\">{EVENT_LOG}</w:ResourceURI><a:ReplyTo>\
-             <a:Address s:mustUnderstand=\"true\">{ANONYMOUS}</a:Address></a:ReplyTo>\
-             <a:Action s:mustUnderstand=\"true\">{subscribe}</a:Action>\
-             <w:MaxEnvelopeSize s:mustUnderstand=\"true\">{size}</w:MaxEnvelopeSize>\
-             <a:MessageID>{message_id}</a:MessageID>{locale}\
-             <p:OperationID s:mustUnderstand=\"false\">{operation_id}</p:OperationID>\
-             <p:SequenceId s:mustUnderstand=\"false\">1</p:SequenceId>\
-             <w:OptionSet xmlns:xsi=\"{xsi}\"><w:Option Name=\"SubscriptionName\">{name}</w:Option>\
-             <w:Option Name=\"Compression\">SLDC</w:Option>\
-             <w:Option Name=\"CDATA\" xsi:nil=\"true\"/>\
-             <w:Option Name=\"ContentFormat\">{format}</w:Option>\
-             <w:Option Name=\"IgnoreChannelError\" xsi:nil=\"true\"/></w:OptionSet></s:Header>\
-             <s:Body><e:Subscribe>"
-        ),
-    );
+    format!(
+        "<s:Envelope xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:e=\"{e}\" xmlns:n=\"{n}\" \
+         xmlns:w=\"{w}\" xmlns:p=\"{p}\"><s:Header><a:To>{ANONYMOUS}</a:To>\
+         <w:ResourceURI s:mustUnderstand=\"true\">{EVENT_LOG}</w:ResourceURI><a:ReplyTo>\
+         <a:Address s:mustUnderstand=\"true\">{ANONYMOUS}</a:Address></a:ReplyTo>\
+         <a:Action s:mustUnderstand=\"true\">{subscribe}</a:Action>\
+         <w:MaxEnvelopeSize s:mustUnderstand=\"true\">{size}</w:MaxEnvelopeSize>\
+         <a:MessageID>"
+    )
 }
 
-fn push_delivery(out: &mut String, offer: &Offer<'_>) {
-    let subscription = offer.subscription;
-    let (url, id) = (Escaped(offer.url), subscription.id());
+/// The header after its ids, and the begin of the body.
+fn after_ids(subscription: &Subscription) -> String {
+    let (xsi, name) = (ns::XSI, Escaped(&subscription.name));
+    let format = subscription.content_format.wire_name();
+    format!(
+        "</p:OperationID><p:SequenceId s:mustUnderstand=\"false\">1</p:SequenceId>\
+         <w:OptionSet xmlns:xsi=\"{xsi}\"><w:Option Name=\"SubscriptionName\">{name}</w:Option>\
+         <w:Option Name=\"Compression\">SLDC</w:Option>\
+         <w:Option Name=\"CDATA\" xsi:nil=\"true\"/>\
+         <w:Option Name=\"ContentFormat\">{format}</w:Option>\
+         <w:Option Name=\"IgnoreChannelError\" xsi:nil=\"true\"/></w:OptionSet></s:Header>\
+         <s:Body><e:Subscribe>"
+    )
+}
+
+fn push_delivery(out: &mut String, subscription: &Subscription, url: &str, policy: &Policy) {
+    let (url, id) = (Escaped(url), subscription.id());
     let address = format!(
         "<a:Address>{url}</a:Address><a:ReferenceProperties><e:Identifier>{id:X}\
          </e:Identifier></a:ReferenceProperties>"
@@ -134,7 +206,7 @@ fn push_delivery(out: &mut String, offer: &Offer<'_>) {
              <c:Policy xmlns:c=\"{c}\" xmlns:auth=\"{auth}\"><c:ExactlyOne>"
         ),
     );
-    for profile in &offer.policy.profiles {
+    for profile in &policy.profiles {
         profile.push_to(out);
     }
     out.push_str("</c:ExactlyOne></c:Policy></e:NotifyTo>");

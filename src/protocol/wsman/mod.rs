@@ -22,12 +22,12 @@ use std::fmt;
 use soap::{Envelope, ns};
 
 pub use context::{Context, ListDigest};
-pub use enumerate::Offer;
+pub use enumerate::{Draft, Offer};
 pub use events::{RawEvent, SubscriptionEnd};
 pub use fault::{Fault, Subcode, fault};
 pub use pages::{Fit, Page, Portion};
 pub use soap::{Header, ack};
-pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Policy, Profile, Subscription};
+pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Name, Policy, Profile, Subscription};
 
 /// Action URIs (MS-WSMV 3.1.4.1, DSP0226 10).
 pub mod action {
@@ -140,7 +140,16 @@ impl Message<'_> {
 /// Text that is not XML or no SOAP envelope, a header that every message must
 /// have, a document type declaration, or a limit of [`xml`] or [`soap`].
 pub fn parse(text: &str) -> Result<Message<'_>, Error> {
-    match fast::read(text) {
+    parse_known(text, false)
+}
+
+/// As [`parse`]; `is_plain` says that there is no control character in the text and none
+/// that XML forbids, so that these need not be looked for.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_known(text: &str, is_plain: bool) -> Result<Message<'_>, Error> {
+    match fast::read(text, is_plain) {
         Some(message) => Ok(message),
         None => parse_generally(text),
     }

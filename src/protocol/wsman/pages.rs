@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::context::Context;
-use super::enumerate::{Offer, push_subscription};
+use super::enumerate::{Draft, Offer, Size};
 use super::soap::{ns, operation, relates_to, to, urn};
 use super::subscribe::{MAX_ENVELOPE_SIZE, Subscription};
 use super::{Header, action};
@@ -89,28 +89,38 @@ impl Page {
 
     /// Adds a subscription if there is room; `new_id` gives random ids.
     pub fn push(&mut self, offer: &Offer<'_>, new_id: &mut dyn FnMut() -> Uuid) -> Fit {
+        self.push_draft(&offer.draft(), offer.bookmark, new_id)
+    }
+
+    /// The same of one that is written out, with the stored bookmark of the source.
+    pub fn push_draft(
+        &mut self,
+        draft: &Draft,
+        bookmark: Option<&str>,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Fit {
         let asked = self.portion.elements.map_or(u32::MAX, |most| most.max(1));
         if self.elements >= asked {
             return Fit::Full;
         }
         let start = self.items.len();
-        push_subscription(&mut self.items, offer, new_id);
-        let fit = self.take(start);
+        let size = draft.push_to(&mut self.items, bookmark, new_id);
+        let fit = self.take(start == 0, size);
         if fit != Fit::Taken {
             self.items.truncate(start);
         }
         fit
     }
 
-    /// Counts what was added from `start` on, if there is room for it.
-    fn take(&mut self, start: usize) -> Fit {
-        let added = self.items.get(start..).unwrap_or_default();
-        let (octets, characters) = (octets(added), self.characters + added.chars().count());
+    /// Counts what was added, if there is room for it.
+    fn take(&mut self, is_first: bool, added: Size) -> Fit {
+        let octets = added.octets;
+        let characters = self.characters.saturating_add(added.characters);
         if self.frame + octets > self.largest {
             return Fit::TooLarge(self.frame + octets);
         }
         let asked = self.portion.characters.map_or(usize::MAX, size);
-        match (start == 0, characters <= asked) {
+        match (is_first, characters <= asked) {
             (true, false) => return Fit::TooLong,
             (false, false) => return Fit::Full,
             // One that is larger than usual comes alone, if the source takes it.
@@ -154,11 +164,7 @@ fn size(count: u32) -> usize {
 
 /// Bytes of a text in the larger one of the encodings that a source may ask for.
 fn octets(text: &str) -> usize {
-    if text.is_ascii() {
-        return text.len().saturating_mul(2);
-    }
-    let size = |c: char| c.len_utf8().max(2 * c.len_utf16());
-    text.chars().map(size).sum()
+    Size::of(text).octets
 }
 
 /// Counts how many subscriptions may fit into an answer, whatever their bookmarks.
@@ -248,7 +254,7 @@ pub fn survey(offers: &[Offer<'_>]) -> Survey {
             fit = page.as_mut().map(|page| page.push(offer, &mut Uuid::nil));
         }
         if let Some(Fit::TooLarge(octets)) = fit {
-            let name = offer.subscription.name.clone();
+            let name = offer.subscription.name.to_string();
             survey.too_large.push((name, octets));
         }
     }

@@ -2,12 +2,11 @@
 //! (SOAP 1.2, WS-Addressing 2004/08, MS-WSMV 2.2.4).
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::text::{Escaped, trim};
+use super::text::{Escaped, push, trim};
 use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action};
 use crate::base::xml::{self, Document, Node};
@@ -246,44 +245,93 @@ pub fn emit_duration(duration: Duration) -> String {
 /// An id as WS-Addressing messages carry it: `uuid:` and capital letters.
 #[must_use]
 pub fn urn(id: Uuid) -> String {
-    format!("uuid:{id:X}")
+    let mut out = String::with_capacity(48);
+    push_urn(&mut out, id);
+    out
+}
+
+fn push_urn(out: &mut String, id: Uuid) {
+    let mut digits = Uuid::encode_buffer();
+    out.push_str("uuid:");
+    out.push_str(id.hyphenated().encode_upper(&mut digits));
 }
 
 /// The answer to heartbeats and delivered batches
 /// (MS-WSMV 3.1.4.1.30). It means: delivered, and the bookmark is stored.
 #[must_use]
 pub fn ack(request: &Header, message_id: Uuid) -> String {
-    let (s, a, w, p) = (ns::SOAP, ns::ADDRESSING, ns::WSMAN, ns::WSMAN_MS);
-    let (action, id) = (action::ACK, urn(message_id));
-    let (operation, to, relates_to) = (operation(request), to(request), relates_to(request));
-    format!(
-        "<s:Envelope xml:lang=\"en-US\" xmlns:s=\"{s}\" xmlns:a=\"{a}\" xmlns:w=\"{w}\" \
-         xmlns:p=\"{p}\"><s:Header><a:Action>{action}</a:Action><a:MessageID>{id}</a:MessageID>\
-         {operation}{to}{relates_to}</s:Header><s:Body></s:Body></s:Envelope>"
-    )
+    // One for each message: written piece by piece, as formatting costs ten times as much.
+    let mut out = String::with_capacity(1024);
+    let namespaces = [
+        ("s", ns::SOAP),
+        ("a", ns::ADDRESSING),
+        ("w", ns::WSMAN),
+        ("p", ns::WSMAN_MS),
+    ];
+    out.push_str("<s:Envelope xml:lang=\"en-US\"");
+    for (prefix, namespace) in namespaces {
+        push_all(&mut out, &[" xmlns:", prefix, "=\"", namespace, "\""]);
+    }
+    push_all(
+        &mut out,
+        &[
+            "><s:Header><a:Action>",
+            action::ACK,
+            "</a:Action><a:MessageID>",
+        ],
+    );
+    push_urn(&mut out, message_id);
+    out.push_str("</a:MessageID>");
+    push_operation(&mut out, request);
+    push_to(&mut out, request);
+    push_relates_to(&mut out, request);
+    out.push_str("</s:Header><s:Body></s:Body></s:Envelope>");
+    out
+}
+
+fn push_all(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
 }
 
 /// The operation of the request, given back; nothing if it named none.
 pub(super) fn operation(request: &Header) -> String {
     let mut out = String::new();
-    if let Some(id) = &request.operation_id {
-        let id = Escaped(id);
-        let written = write!(
-            out,
-            "<p:OperationID s:mustUnderstand=\"false\">{id}</p:OperationID>\
-             <p:SequenceId>1</p:SequenceId>"
-        );
-        debug_assert!(written.is_ok(), "a String takes all");
-    }
+    push_operation(&mut out, request);
     out
 }
 
+fn push_operation(out: &mut String, request: &Header) {
+    if let Some(id) = &request.operation_id {
+        out.push_str("<p:OperationID s:mustUnderstand=\"false\">");
+        push_escaped(out, id);
+        out.push_str("</p:OperationID><p:SequenceId>1</p:SequenceId>");
+    }
+}
+
 pub(super) fn to(request: &Header) -> String {
-    let address = Escaped(request.reply_to.as_deref().unwrap_or(ANONYMOUS));
-    format!("<a:To>{address}</a:To>")
+    let mut out = String::new();
+    push_to(&mut out, request);
+    out
+}
+
+fn push_to(out: &mut String, request: &Header) {
+    out.push_str("<a:To>");
+    push_escaped(out, request.reply_to.as_deref().unwrap_or(ANONYMOUS));
+    out.push_str("</a:To>");
 }
 
 pub(super) fn relates_to(request: &Header) -> String {
-    let id = Escaped(&request.message_id);
-    format!("<a:RelatesTo>{id}</a:RelatesTo>")
+    let mut out = String::new();
+    push_relates_to(&mut out, request);
+    out
+}
+
+fn push_relates_to(out: &mut String, request: &Header) {
+    out.push_str("<a:RelatesTo>");
+    push_escaped(out, &request.message_id);
+    out.push_str("</a:RelatesTo>");
+}
+
+fn push_escaped(out: &mut String, text: &str) {
+    push(out, format_args!("{}", Escaped(text)));
 }

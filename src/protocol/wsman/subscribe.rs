@@ -1,5 +1,8 @@
 //! Subscriptions as a source receives them (MS-WSMV 3.1.4.1.29, DSP0226 10).
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
@@ -121,11 +124,53 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(at).all(|c| *c == '*')
 }
 
+/// The name of a subscription, and the id that hangs on it alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Name {
+    text: Arc<str>,
+    id: Uuid,
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        // Once, not for each message that names it.
+        let id = Uuid::new_v5(&ID_NAMESPACE, text.as_bytes());
+        let text = text.into();
+        Self { text, id }
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, text: &&str) -> bool {
+        &*self.text == *text
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.text, f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
 /// What sources are to send, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// Its name, unique among all.
-    pub name: String,
+    pub name: Name,
     /// For people.
     pub description: Option<String>,
     /// Offered to sources at all.
@@ -163,7 +208,7 @@ impl Subscription {
     #[must_use]
     pub fn new(name: &str, query: &str, content_format: ContentFormat) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             description: None,
             enabled: true,
             query: query.to_owned(),
@@ -227,7 +272,7 @@ impl Subscription {
     /// Names the subscription for good: bookmarks hang on it.
     #[must_use]
     pub fn id(&self) -> Uuid {
-        Uuid::new_v5(&ID_NAMESPACE, self.name.as_bytes())
+        self.name.id
     }
 }
 
@@ -282,7 +327,7 @@ impl Profile {
 
     pub(super) fn push_to(&self, out: &mut String) {
         let name = self.name();
-        let all = |out: &mut String, certificate: std::fmt::Arguments<'_>| {
+        let all = |out: &mut String, certificate: fmt::Arguments<'_>| {
             push(
                 out,
                 format_args!(

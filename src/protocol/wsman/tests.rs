@@ -488,7 +488,7 @@ fn a_source_reads_what_the_subscription_says() {
     let [offer] = &offers(&subscription, Some(BOOKMARK))[..] else {
         panic!()
     };
-    assert_eq!(offer.name, subscription.name);
+    assert_eq!(offer.name, *subscription.name);
     assert_eq!(offer.notify_to, URL);
     assert_eq!(offer.query, subscription.query);
     assert_eq!(offer.bookmark.as_deref(), Some(BOOKMARK));

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use memchr::memchr2;
 
+use crate::base::lanes::{ByteClass, Lanes, any};
 use crate::base::wire::{self, contains};
 
 pub use crate::base::wire::{has_forbidden, is_forbidden};
@@ -94,6 +95,10 @@ pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nearly all have nothing special.
+        if !any(self.0.as_bytes(), MaybeEscaped) {
+            return f.write_str(self.0);
+        }
         let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\r') || is_forbidden(c);
         let mut rest = self.0;
         while let Some((text, from)) = rest.find(special).and_then(|at| rest.split_at_checked(at)) {
@@ -103,6 +108,19 @@ impl fmt::Display for Escaped<'_> {
             rest = characters.as_str();
         }
         f.write_str(rest)
+    }
+}
+
+/// What may have to be escaped.
+#[derive(Clone, Copy)]
+struct MaybeEscaped;
+
+impl ByteClass for MaybeEscaped {
+    #[inline(always)]
+    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
+        let brackets = bytes.is(b'<') | bytes.is(b'>');
+        let others = bytes.is(b'&') | bytes.is(b'"') | bytes.is(0xef);
+        bytes.at_most(b' ' - 1) | brackets | others
     }
 }
 

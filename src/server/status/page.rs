@@ -67,9 +67,9 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
     let counters = &snapshot.counters;
     let at = collector.moment(now);
     let subscriptions = collector.subscriptions().iter().map(|subscription| {
-        let events = counters.subscriptions.get(&subscription.name);
+        let events = counters.subscriptions.get(&*subscription.name);
         json!([
-            subscription.name,
+            &*subscription.name,
             subscription.description,
             subscription.enabled,
             events.copied().unwrap_or(0)

@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
     let [offered] = &read.offered[..] else {
         panic!("{} subscriptions", read.offered.len());
     };
-    assert_eq!(offered.name, subscription.name);
+    assert_eq!(offered.name, *subscription.name);
     assert_eq!(offered.content_format, subscription.content_format);
     assert_eq!(offered.notify_to, url);
     assert_eq!(offered.max_elements, subscription.max_elements);
