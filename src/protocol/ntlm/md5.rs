@@ -88,7 +88,7 @@ impl State {
             *place = bits.to_le_bytes();
         }
         let blocks = blocks.as_chunks().0.iter();
-        let State([a, b, c, d]) = blocks.fold(self, |state, block| state.add(&words(block)));
+        let Self([a, b, c, d]) = blocks.fold(self, |state, block| state.add(&words(block)));
         let digest =
             u128::from(a) | u128::from(b) << 32 | u128::from(c) << 64 | u128::from(d) << 96;
         digest.to_le_bytes()
@@ -166,7 +166,7 @@ impl Signer {
         let mut message = Message::new(self.inner, sequence);
         let (blocks, rest) = plain.as_chunks();
         blocks.iter().for_each(|block| message.add(block));
-        self.finish(message, rest, plain.len())
+        self.finish(&message, rest, plain.len())
     }
 
     /// Decrypts a message in place; gives the checksum of what it holds.
@@ -178,10 +178,10 @@ impl Signer {
             .iter_mut()
             .for_each(|block| message.add_sealed(cipher, block));
         cipher.apply(rest);
-        self.finish(message, rest, length)
+        self.finish(&message, rest, length)
     }
 
-    fn finish(&self, message: Message, rest: &[u8], length: usize) -> [u8; 16] {
+    fn finish(&self, message: &Message, rest: &[u8], length: usize) -> [u8; 16] {
         let mut end = [0; 4 + BLOCK];
         let (first, after) = end.split_at_mut(4);
         first.copy_from_slice(&message.carry.to_le_bytes());
