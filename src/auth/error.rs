@@ -70,18 +70,18 @@ pub enum Error {
     },
     /// Nothing shows that the source itself is on our TLS connection.
     Unbound {
-        /// Who came.
+        /// The account, as authenticated.
         who: String,
-        /// By what.
+        /// The method that it authenticated by.
         method: Method,
         /// What is missing.
         why: Unbound,
     },
     /// The source means another service or host than us.
     Target {
-        /// Who came.
+        /// The account, as authenticated.
         who: String,
-        /// By what.
+        /// The method that it authenticated by.
         method: Method,
         /// Whom it means.
         asked: String,

@@ -13,7 +13,7 @@ pub enum Bindings {
     /// By channel bindings that match (RFC 5929 4), or by sealing what they send.
     #[default]
     Require,
-    /// No.
+    /// Neither channel bindings nor sealing.
     None,
 }
 

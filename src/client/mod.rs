@@ -165,7 +165,7 @@ enum State {
 /// The answer to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// HTTP status of the last answer.
     pub status: u16,
     /// The envelope, if there is one.
     pub text: Option<String>,

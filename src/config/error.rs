@@ -49,35 +49,35 @@ pub enum Error {
     ListenPath(String),
     /// `--listen` with a host or port that is none.
     Listen {
-        /// The value.
+        /// The URL as it was given.
         url: String,
         /// What is wrong with it.
         source: output::Error,
     },
     /// `--listen` with a name that has no address.
     Resolve {
-        /// The value.
+        /// The URL as it was given.
         url: String,
         /// What the resolver said.
         source: io::Error,
     },
     /// A value given twice.
     Twice {
-        /// The flag.
+        /// The flag, with its dashes.
         flag: &'static str,
-        /// The value.
+        /// The value as it was given.
         value: String,
     },
     /// An `--output` that is not understood.
     Output {
-        /// The value.
+        /// The URL as it was given.
         url: String,
         /// What is wrong with it.
         source: output::Error,
     },
     /// `--only` or `--drop` that is not understood.
     Rule {
-        /// The flag.
+        /// The flag, with its dashes.
         flag: &'static str,
         /// What is wrong with it.
         source: filter::Error,
@@ -93,16 +93,16 @@ pub enum Error {
     },
     /// Something that is no network.
     Network {
-        /// The flag.
+        /// The flag, with its dashes.
         flag: &'static str,
-        /// The value.
+        /// The value as it was given.
         value: String,
     },
     /// An address inside a network.
     HostBits {
-        /// The flag.
+        /// The flag, with its dashes.
         flag: &'static str,
-        /// The value.
+        /// The value as it was given.
         value: String,
         /// The network it lies in.
         network: IpNet,

@@ -34,7 +34,7 @@ pub enum Effect {
     Drop,
 }
 
-/// One rule.
+/// One rule of `--only` or `--drop`; all of its conditions must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     effect: Effect,
@@ -279,9 +279,9 @@ pub enum Error {
     Twice(&'static str),
     /// A value that its condition cannot have.
     Value {
-        /// The condition.
+        /// Name of the condition: channel, provider, id, or level.
         condition: &'static str,
-        /// The value.
+        /// The value as it was given.
         found: String,
         /// What is allowed.
         allowed: &'static str,

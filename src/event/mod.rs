@@ -142,7 +142,7 @@ pub struct Repaired {
 pub enum Error {
     /// More than [`MAX_TEXT`] bytes.
     TooLong {
-        /// How many.
+        /// Length in bytes of UTF-8.
         length: usize,
     },
     /// XML, but its root is another element.

@@ -68,9 +68,9 @@ pub struct Host {
 /// One subscription of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
-    /// The subscription.
+    /// Identifier of the subscription, derived from its name.
     pub id: Uuid,
-    /// Its name.
+    /// Name of the subscription.
     pub name: String,
     /// Without events there is a heartbeat this often, in seconds.
     pub heartbeat: u32,
@@ -98,7 +98,7 @@ pub struct Followed {
     /// When the last heartbeat came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat: Option<UnixSeconds>,
-    /// Events acknowledged.
+    /// Events acknowledged to this host by this subscription.
     pub events: u64,
     /// Record ids that did not come, by channel; only of channels that are asked for whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -111,7 +111,7 @@ pub struct Followed {
 /// Record ids of a channel that did not come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gaps {
-    /// The channel.
+    /// The channel whose record ids are missing.
     pub channel: String,
     /// How many gaps there were.
     pub count: u64,
@@ -133,7 +133,7 @@ pub struct Ended {
     /// The Windows error, if it named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// Its words.
+    /// The message as the host sent it.
     pub text: String,
 }
 
@@ -151,9 +151,9 @@ pub struct Clones {
 pub struct Refused {
     /// The last time.
     pub at: UnixSeconds,
-    /// How often.
+    /// How often it occurred.
     pub count: u64,
-    /// Why.
+    /// The reason as it was logged, with its remedy.
     pub reason: String,
 }
 
@@ -350,8 +350,8 @@ pub struct Reported {
     /// The Windows error, if it named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// Its words.
+    /// The message as the host sent it.
     pub text: String,
-    /// How often.
+    /// How often it occurred.
     pub count: u64,
 }

@@ -31,7 +31,7 @@ pub struct Refusal {
     pub status: u16,
     /// What was wrong the last time, with what to do where that is known.
     pub reason: String,
-    /// How often.
+    /// How often it occurred since it was first stored.
     pub count: u64,
     /// When for the first time.
     pub first: UnixSeconds,

@@ -44,10 +44,10 @@ pub struct RefusedFacts {
     pub event: String,
     /// What the receiver said last.
     pub reason: String,
-    /// How often.
+    /// How often the receiver rejected it.
     pub times: u32,
-    /// When first.
+    /// Time of the first rejection.
     pub since: SystemTime,
-    /// When last.
+    /// Time of the latest rejection.
     pub last: SystemTime,
 }

@@ -152,11 +152,11 @@ impl fmt::Display for Mechanism {
 /// Where a negotiation stands (RFC 4178 4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NegState {
-    /// Done.
+    /// The context is established.
     AcceptCompleted,
     /// More tokens are to come.
     AcceptIncomplete,
-    /// Over.
+    /// The context was rejected.
     Reject,
     /// More tokens are to come, and the choice must be signed.
     RequestMic,

@@ -17,7 +17,7 @@ pub type Ticket = u64;
 /// Something that a store is to do.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Read bookmarks.
+    /// Read bookmarks by their keys, before subscriptions are answered.
     Read(Vec<Lookup>),
     /// Make bookmarks last, all of them at once; each key stands there once.
     Write(Vec<Write>, Stamp),
@@ -27,7 +27,7 @@ pub enum Job {
     LoadHosts,
     /// Read what other relays know of hosts.
     Meet(Inquiry),
-    /// Count bookmarks.
+    /// Count bookmarks for each identity and network, for their limits.
     Count,
     /// See [`Store::walk`].
     Walk(Option<Key>, usize),
@@ -46,7 +46,7 @@ impl Job {
 /// A bookmark that is looked for.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// Its key.
+    /// Subscription, identity, and machine.
     pub key: Key,
     /// Where an earlier version had it.
     pub former: Vec<Key>,
@@ -67,7 +67,7 @@ pub struct Found {
 /// A bookmark to write.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// Its key.
+    /// Subscription, identity, and machine.
     pub key: Key,
     /// What was found under it; where another relay has written since, nothing is.
     pub generation: u64,
@@ -84,7 +84,7 @@ pub struct Write {
 /// What has become of a [`Write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
-    /// It lasts.
+    /// It is on disk, so that an acknowledgment can be sent.
     Done,
     /// Another relay was there first.
     Conflict,

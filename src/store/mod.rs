@@ -160,12 +160,12 @@ pub enum Error {
     },
     /// Another relay uses the folder.
     Locked {
-        /// The folder.
+        /// The folder of `--state`.
         folder: PathBuf,
     },
     /// A later wecrelay wrote the database.
     Newer {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
         /// Version of its tables.
         found: i64,
@@ -174,36 +174,36 @@ pub enum Error {
     },
     /// No space left for the database.
     Full {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
     },
     /// The database cannot be written.
     ReadOnly {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
     },
     /// The database is damaged, or none at all.
     Corrupt {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
         /// What is wrong.
         detail: String,
     },
     /// Another program holds the database.
     Busy {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
     },
     /// The files that the relay writes are not those in its folder any more.
     Gone {
-        /// The folder.
+        /// The folder of `--state`.
         folder: PathBuf,
         /// What is wrong, and what to do.
         detail: String,
     },
     /// Anything else that the database says.
     Database {
-        /// The database.
+        /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
         /// What it says.
         error: rusqlite::Error,

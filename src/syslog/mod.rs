@@ -257,7 +257,7 @@ pub enum StructuredData {
     Bounded,
     /// Whatever the event has.
     Whole,
-    /// None: `-`.
+    /// No value, written as `-`.
     None,
 }
 
@@ -333,17 +333,17 @@ impl fmt::Display for Facility {
 /// Those severities (RFC 5424 6.2.1) that events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// 2.
+    /// 2: critical conditions.
     Critical,
-    /// 3.
+    /// 3: error conditions.
     Error,
-    /// 4.
+    /// 4: warning conditions.
     Warning,
-    /// 5.
+    /// 5: normal but significant conditions.
     Notice,
-    /// 6.
+    /// 6: informational messages.
     Informational,
-    /// 7.
+    /// 7: debug-level messages.
     Debug,
 }
 

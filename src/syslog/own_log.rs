@@ -11,9 +11,9 @@ use super::{Facility, FacilityRule, Header, Mapping, Severity, Style, push_numbe
 /// Who we are in messages of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// Our host.
+    /// HOSTNAME of the messages: `--hostname`, or that of the machine.
     pub hostname: String,
-    /// Our process.
+    /// PROCID of the messages: the process id of the relay.
     pub process: u32,
 }
 

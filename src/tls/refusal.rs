@@ -36,11 +36,11 @@ type Place = Index<Ssl, Mutex<Note>>;
 /// OpenSSL gives indices out once a process, and never takes them back.
 static PLACE: OnceLock<Place> = OnceLock::new();
 
-/// `X509_V_ERR_CERT_NOT_YET_VALID`.
+/// OpenSSL's `X509_V_ERR_CERT_NOT_YET_VALID`.
 const NOT_YET_VALID: i32 = 9;
-/// `X509_V_ERR_CERT_HAS_EXPIRED`.
+/// OpenSSL's `X509_V_ERR_CERT_HAS_EXPIRED`.
 const EXPIRED: i32 = 10;
-/// `X509_V_ERR_CERT_REVOKED`.
+/// OpenSSL's `X509_V_ERR_CERT_REVOKED`.
 const REVOKED: i32 = 23;
 
 /// Makes room for a note.

@@ -22,7 +22,7 @@ const DOMAIN_SID: u32 = 21;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid {
-    /// 48 bits.
+    /// Identifier authority, 48 bits (MS-DTYP 2.4.2.2).
     authority: u64,
     count: u8,
     /// Those beyond `count` are 0, so that equality can be derived.

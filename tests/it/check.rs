@@ -115,11 +115,11 @@ fn what_would_run_is_said_in_words_and_nothing_is_done() {
              allows:\n  hosts of 192.0.2.0/24 without a credential\n\
              offers:\n  \"Logons\": Security\n    accounts of a domain: members of Domain \
              Computers of the host's own domain, Network Service (no host) may subscribe; no \
-             other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, a sign of life every 15m\n    \
+             other\n    certificates and others without such an account: all\n    events with text, from now on, within 15m, heartbeat every 15m\n    \
              selects from Security: *\n  \"wecrelay-self-reports\": \
              Microsoft-Windows-Forwarding/Operational\n    built in: hosts report on their own \
              forwarding; disable with --no-self-reports\n    for every authenticated host\n    \
-             events with text, from now on, within 30s, a sign of life every 1h\n    \
+             events with text, from now on, within 30s, heartbeat every 1h\n    \
              selects from Microsoft-Windows-Forwarding/Operational: *[System[EventID=100 or \
              EventID=101 or EventID=102 or EventID=103 or EventID=104 or EventID=105 or \
              EventID=106 or EventID=107]]\n\
@@ -386,7 +386,7 @@ fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy
         (&own, "CN=own is not an authority (CA:FALSE)"),
         (
             &short,
-            "CN=short has an RSA key of 1024 bits; OpenSSL refuses",
+            "CN=short has an RSA key of 1024 bits; OpenSSL rejects",
         ),
     ] {
         let (text, code) = tls(&own, &["--client-ca", &authority.0]);

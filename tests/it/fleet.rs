@@ -141,7 +141,7 @@ fn a_relay_that_is_gone_is_shown_until_it_is_forgotten() {
     let copy = run(&["store", "copy", &url, &state]);
     let said = String::from_utf8_lossy(&copy.stderr);
     assert_eq!(copy.status.code(), Some(2), "{said}");
-    assert!(said.contains("relay b runs with it"), "{said}");
+    assert!(said.contains("relay b is using it"), "{said}");
 
     b.process.kill();
     postgres.sql("UPDATE wecrelay_relay SET written = written - 1000");

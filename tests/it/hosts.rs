@@ -161,7 +161,7 @@ fn who_is_refused_is_shown_with_the_reason() {
     assert_eq!(refusal["address"], "127.0.0.1", "{shown}");
     assert_eq!(refusal["kind"], "authentication", "{shown}");
     let text = said(&sources(&dir, &[]));
-    assert!(text.contains("Refused requests"), "{text}");
+    assert!(text.contains("Rejected requests"), "{text}");
 }
 
 /// Who asks about one host is not told of others' refusals.
@@ -178,7 +178,7 @@ fn refusals_are_those_of_the_host_that_is_asked_for() {
         shown["refusals"].as_array().unwrap().len()
     };
     assert_eq!((refusals("web1"), refusals("127.0.0.2")), (0, 1));
-    assert!(!said(&sources(&dir, &["web1"])).contains("Refused requests"));
+    assert!(!said(&sources(&dir, &["web1"])).contains("Rejected requests"));
 }
 
 #[test]

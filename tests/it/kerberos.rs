@@ -390,7 +390,7 @@ fn a_bad_keytab_ends_the_start_and_names_the_remedy() {
         ("absent", "ktpass"),
         ("empty", "keytab"),
         ("text", "keytab"),
-        ("no-key", "no key"),
+        ("no-key", "no usable key"),
     ] {
         let output = run(&["--keytab", &dir.file(name)]);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -175,7 +175,7 @@ fn without_file_descriptors_it_goes_on_and_accepts_when_there_are_some() {
         let offer = late.subscribe();
         assert!(late.deliver(&offer, &[asked], 1));
     });
-    relay.process.wait_for_log("connections is reached");
+    relay.process.wait_for_log("connections cannot be accepted");
     // Who is connected is served all the while.
     deliver(&mut source, &offer, 2..3);
     assert!(!waiting.is_finished());

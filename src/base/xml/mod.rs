@@ -122,21 +122,21 @@ pub enum Error {
     Depth {
         /// The element too many.
         offset: usize,
-        /// The limit.
+        /// The limit that was exceeded.
         most: usize,
     },
     /// Too many attributes in one element.
     Attributes {
-        /// The element.
+        /// Offset of the element in bytes.
         offset: usize,
-        /// The limit.
+        /// The limit that was exceeded.
         most: usize,
     },
     /// Too many namespaces at one place, or different ones in all.
     Namespaces {
-        /// The element.
+        /// Offset of the element in bytes.
         offset: usize,
-        /// The limit.
+        /// The limit that was exceeded.
         most: usize,
     },
     /// Too many attributes and namespaces for a text of this size.
@@ -146,7 +146,7 @@ pub enum Error {
     },
     /// Too many elements and attributes in all.
     Nodes {
-        /// The limit.
+        /// The limit that was exceeded.
         most: usize,
     },
 }

@@ -6,7 +6,7 @@ use std::{fmt, io};
 /// A line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
+    /// The file of `--config`.
     pub path: PathBuf,
     /// The line, from 1.
     pub line: usize,
@@ -38,43 +38,43 @@ pub enum Error {
     Read(PathBuf, io::Error),
     /// It is no TOML.
     Syntax {
-        /// Where.
+        /// File and line.
         place: Place,
         /// What the parser says.
         message: String,
     },
     /// A key that is no flag.
     Unknown {
-        /// Where.
+        /// File and line.
         place: Place,
-        /// The key.
+        /// The key as it is in the file.
         key: String,
         /// The flag that may have been meant.
         similar: Option<String>,
     },
     /// A section, of which the file has none.
     Section {
-        /// Where.
+        /// File and line.
         place: Place,
-        /// Its name.
+        /// Name of the section, without brackets.
         name: String,
     },
     /// A value of another type than the flag's.
     Kind {
-        /// Where.
+        /// File and line.
         place: Place,
-        /// The key.
+        /// The key as it is in the file.
         key: String,
         /// What may stand there.
         allowed: String,
-        /// What does.
+        /// Type of the value in the file.
         found: &'static str,
     },
     /// A value that the flag does not take.
     Value {
-        /// Where.
+        /// File and line.
         place: Place,
-        /// Why not.
+        /// Message of the TOML parser.
         message: String,
     },
 }

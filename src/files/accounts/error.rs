@@ -10,14 +10,14 @@ use super::Account;
 pub enum Error {
     /// The file cannot be read.
     Read {
-        /// The file.
+        /// The file of `--users`.
         file: PathBuf,
         /// What the system says.
         error: io::Error,
     },
     /// A line is no account.
     Line {
-        /// The file.
+        /// The file of `--users`.
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// Two Digest lines have different realms.
     Realms {
-        /// The file.
+        /// The file of `--users`.
         file: PathBuf,
         /// The first Digest line, counted from 1.
         first: usize,
@@ -35,9 +35,9 @@ pub enum Error {
     },
     /// Two lines of a form name the same account.
     Duplicate {
-        /// The file.
+        /// The file of `--users`.
         file: PathBuf,
-        /// The account.
+        /// The account that appears twice.
         account: Account,
         /// The line that came first, counted from 1.
         first: usize,
@@ -64,7 +64,7 @@ pub enum Reason {
     },
     /// Not 32 hexadecimal digits.
     Hash,
-    /// No realm.
+    /// The realm of a Digest line is empty, too long, or has forbidden characters.
     Realm,
     /// No hashes of Digest after the realm.
     Digest,

@@ -147,21 +147,21 @@ pub enum Error {
     },
     /// No text in the encoding that it declares.
     Encoding {
-        /// The file.
+        /// The file or folder of `--subscription`.
         path: PathBuf,
         /// What is wrong, and where.
         reason: Undecodable,
     },
     /// Over [`MAX_FILE`].
     TooLarge {
-        /// The file.
+        /// The file or folder of `--subscription`.
         path: PathBuf,
         /// Its size in bytes.
         size: u64,
     },
     /// Two files name their subscription the same.
     Duplicate {
-        /// The name.
+        /// Its name, which must be unique.
         name: String,
         /// Who had it first.
         first: PathBuf,
@@ -170,32 +170,32 @@ pub enum Error {
     },
     /// Not well-formed, or over a limit.
     Xml {
-        /// The file.
+        /// The file as it is shown, relative to the folder.
         file: String,
         /// What the parser says, with line and column.
         reason: crate::protocol::wsman::Error,
     },
     /// A file of another kind, which the wrong command made.
     Foreign {
-        /// The file.
+        /// The file as it is shown, relative to the folder.
         file: String,
         /// What it is.
         what: Foreign,
     },
     /// An element that must be there.
     Missing {
-        /// The file.
+        /// The file as it is shown, relative to the folder.
         file: String,
         /// Line of the parent, from 1.
         line: u32,
-        /// The element.
+        /// Name of the element, with `@` before that of an attribute.
         element: &'static str,
         /// What may stand in it.
         allowed: &'static str,
     },
     /// An access list that cannot be used.
     Access {
-        /// The file.
+        /// The file as it is shown, relative to the folder.
         file: String,
         /// Its line, from 1.
         line: u32,
@@ -204,7 +204,7 @@ pub enum Error {
     },
     /// A value that cannot be used.
     Value {
-        /// The file.
+        /// The file as it is shown, relative to the folder.
         file: String,
         /// Its line, from 1.
         line: u32,

@@ -13,7 +13,7 @@ use crate::protocol::kafka::Metadata;
 const METADATA_AGE: Duration = Duration::from_secs(300);
 /// First pause before they are asked for again; doubles while that does not help.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause.
+/// Longest pause before a batch is sent again; pauses double up to it.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Brokers that are connected to. Beyond it, partitions have to wait for a leader.
 const CONNECTIONS_MAX: usize = 256;

@@ -14,7 +14,7 @@ use crate::protocol::kafka::{
 
 /// First pause before a broker is connected to again; doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause.
+/// Longest pause before a broker is dialed again; pauses double up to it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A broker that owes an answer and says nothing for so long is given up: more than it has
 /// itself for its replicas ([`PRODUCE_TIME`](super::PRODUCE_TIME)).
@@ -22,7 +22,7 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not wanted.
+    /// Not connected, and no request waits.
     Idle,
     Down {
         until: Instant,

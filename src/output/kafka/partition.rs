@@ -11,7 +11,7 @@ use crate::protocol::kafka::{Place, ProducerId};
 
 /// First pause before a batch is sent again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause.
+/// Longest pause before a batch is sent again; pauses double up to it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A batch whose fate is not known.

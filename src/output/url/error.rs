@@ -30,7 +30,7 @@ pub enum Error {
     StdoutPlace(String),
     /// A setting that this kind of output does not have.
     Setting {
-        /// Its name.
+        /// The name as it was given.
         found: String,
         /// The nearest that there is.
         nearest: Option<&'static str>,
@@ -41,23 +41,23 @@ pub enum Error {
     Twice(&'static str),
     /// A value that its setting cannot have.
     Value {
-        /// The setting.
+        /// Name of the setting, before `=`.
         name: &'static str,
-        /// The value.
+        /// The value as it was given.
         found: String,
         /// What is allowed.
         allowed: &'static str,
     },
     /// A size under its lower bound.
     TooSmall {
-        /// The setting.
+        /// Name of the setting, before `=`.
         name: &'static str,
         /// The bound, in bytes.
         least: usize,
     },
     /// A size over its upper bound.
     TooLarge {
-        /// The setting.
+        /// Name of the setting, before `=`.
         name: &'static str,
         /// The bound, in bytes.
         most: usize,
@@ -66,7 +66,7 @@ pub enum Error {
     DatagramFraming,
     /// A rule of `only=` or `drop=` that is not understood.
     Rule {
-        /// The setting.
+        /// Name of the setting, before `=`.
         name: &'static str,
         /// What is wrong with it.
         source: filter::Error,

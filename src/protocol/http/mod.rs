@@ -82,7 +82,7 @@ impl fmt::Display for Method {
 /// Request line and headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The method.
+    /// Request method; only POST is supported.
     pub method: Method,
     /// The request target as sent: `/wsman/...`, free text for enumeration.
     pub target: String,
@@ -155,7 +155,7 @@ pub enum Error {
     },
     /// More header lines than the limit.
     TooManyHeaders {
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
     /// A `Content-Length` that is no number, or several that differ.

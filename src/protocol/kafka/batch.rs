@@ -21,16 +21,16 @@ const CHECKED: usize = 21;
 /// Who sends batches: what the broker gave an idempotent producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerId {
-    /// Its number.
+    /// Producer id, which the cluster assigns (KIP-98).
     pub id: i64,
-    /// Its epoch.
+    /// Producer epoch: brokers reject older ones of the same id.
     pub epoch: i16,
 }
 
 /// The place of a batch in the sequence of a producer in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Whose sequence.
+    /// The producer whose sequence numbers these are.
     pub producer: ProducerId,
     /// The number of the first record.
     pub sequence: i32,

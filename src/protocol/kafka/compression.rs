@@ -10,11 +10,11 @@ pub enum Compression {
     /// Not at all.
     #[default]
     None,
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
     /// The frame format of LZ4, blocks of 64 KiB that do not depend on each other.
     Lz4,
-    /// RFC 8878.
+    /// Zstandard (RFC 8878), since Kafka 2.1.
     Zstd,
 }
 

@@ -143,11 +143,11 @@ pub fn push_metadata(out: &mut Vec<u8>, topic: &str) {
 /// Where a broker is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// Its number.
+    /// Node id of the broker.
     pub id: i32,
     /// Its host, as it wants to be called.
     pub host: String,
-    /// Its port.
+    /// Advertised port.
     pub port: i32,
 }
 
@@ -156,7 +156,7 @@ pub struct Broker {
 pub struct PartitionLeader {
     /// What is wrong with it.
     pub code: Code,
-    /// Its number.
+    /// Index of the partition, from 0.
     pub index: i32,
     /// The broker that takes messages for it; -1 while there is none.
     pub leader: i32,
@@ -165,11 +165,11 @@ pub struct PartitionLeader {
 /// The answer to [`Api::Metadata`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// All brokers.
+    /// All brokers that are up.
     pub brokers: Vec<Broker>,
     /// What is wrong with the topic.
     pub code: Code,
-    /// Its partitions.
+    /// Partitions of the topic with their leaders.
     pub partitions: Vec<PartitionLeader>,
 }
 
@@ -291,7 +291,7 @@ pub fn push_produce<'a>(
 /// What became of the batch for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Produced {
-    /// The partition.
+    /// Index of the partition, from 0.
     pub partition: i32,
     /// What is wrong.
     pub code: Code,

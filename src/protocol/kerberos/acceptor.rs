@@ -28,11 +28,11 @@ pub trait Keytabs {
 /// What all connections share.
 #[derive(Clone)]
 pub struct Service {
-    /// Our keys.
+    /// Keytabs with the keys of this service.
     pub keytabs: Rc<dyn Keytabs>,
     /// Authenticators that were seen; the same through all reloads.
     pub replays: Rc<RefCell<Replays>>,
-    /// Take RC4.
+    /// Whether RC4 tickets are accepted (`--kerberos-rc4`).
     pub rc4: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Accepted {
 /// A refusal, with what to tell the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Why.
+    /// The reason, with its remedy.
     pub error: Error,
     /// A KRB-ERROR, where one helps.
     pub reply: Option<Vec<u8>>,

@@ -31,7 +31,7 @@ pub struct Keytab {
     pub unusable: Vec<Unusable>,
 }
 
-/// One key.
+/// One key of a principal, in one version and encryption type.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Whose it is: `HTTP/collector.example.com@EXAMPLE.COM`.
@@ -42,7 +42,7 @@ pub struct Entry {
     pub timestamp: u32,
     /// Version of the key.
     pub kvno: u32,
-    /// The key.
+    /// The key itself, erased when it is dropped.
     pub key: Key,
 }
 
@@ -88,7 +88,7 @@ pub enum Error {
     Components {
         /// Where the count is.
         offset: usize,
-        /// The count.
+        /// Number of components in the entry.
         found: u16,
     },
     /// A realm or component that is no UTF-8.
@@ -102,7 +102,7 @@ pub enum Error {
         offset: usize,
         /// Whose key it is.
         principal: String,
-        /// Its enctype.
+        /// Encryption type in the entry, which defines the length of the key.
         enctype: Enctype,
         /// Its size in bytes.
         found: usize,
@@ -153,12 +153,12 @@ pub enum Lookup<'a> {
     NoPrincipal,
     /// It has other versions of the service's key.
     NoVersion {
-        /// Which.
+        /// Versions in the keytab.
         known: Vec<u32>,
     },
     /// It has this version with other enctypes.
     NoEnctype {
-        /// Which.
+        /// Encryption types in the keytab.
         known: Vec<Enctype>,
     },
 }

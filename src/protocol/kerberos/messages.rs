@@ -54,19 +54,20 @@ pub fn write(message: &impl Encode) -> Result<Vec<u8>, der::Error> {
     message.to_der()
 }
 
-/// AP-REQ.
+/// The client's first message, AP-REQ (RFC 4120 5.5.1): its ticket, and proof that it knows the
+/// session key.
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct ApReqBody {
-    /// 5.
+    /// Protocol version: 5.
     #[asn1(context_specific = "0")]
     pub pvno: Number,
-    /// 14.
+    /// Message type: 14, KRB_AP_REQ (RFC 4120 7.5.7).
     #[asn1(context_specific = "1")]
     pub msg_type: Number,
-    /// See [`ap_options`].
+    /// Bits of [`ap_options`].
     #[asn1(context_specific = "2")]
     pub ap_options: Flags,
-    /// For this service.
+    /// The ticket for this service, opened with a key of the keytab.
     #[asn1(context_specific = "3")]
     pub ticket: Ticket,
     /// An [`Authenticator`], under the session key.
@@ -82,16 +83,16 @@ pub mod ap_options {
     pub const MUTUAL_REQUIRED: u32 = 0x2000_0000;
 }
 
-/// Ticket.
+/// What the KDC issued to the client for a service (RFC 4120 5.3).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct TicketBody {
-    /// 5.
+    /// Version of the format: 5.
     #[asn1(context_specific = "0")]
     pub tkt_vno: Number,
     /// Realm of the service.
     #[asn1(context_specific = "1")]
     pub realm: Text,
-    /// The service.
+    /// Name of the service, such as `HTTP/collector.example.com`.
     #[asn1(context_specific = "2")]
     pub sname: PrincipalName,
     /// An [`EncTicketPart`], under the service's key.
@@ -99,16 +100,16 @@ pub struct TicketBody {
     pub enc_part: EncryptedData,
 }
 
-/// Something encrypted.
+/// Encrypted data with the kind of its key (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncryptedData {
-    /// How.
+    /// Encryption type, such as 18 for AES-256 with SHA-1 (RFC 3962).
     #[asn1(context_specific = "0")]
     pub etype: Number,
     /// Under which version of the key.
     #[asn1(context_specific = "1", optional = "true")]
     pub kvno: Option<Number>,
-    /// The rest.
+    /// Ciphertext with confounder and checksum, whose layout the encryption type defines.
     #[asn1(context_specific = "2")]
     pub cipher: Octets,
 }
@@ -138,19 +139,19 @@ impl fmt::Display for PrincipalName {
     }
 }
 
-/// EncTicketPart.
+/// What the KDC vouches for, EncTicketPart (RFC 4120 5.3).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncTicketPartBody {
-    /// See [`ticket_flags`].
+    /// Bits of [`ticket_flags`].
     #[asn1(context_specific = "0")]
     pub flags: Flags,
-    /// The session key.
+    /// The session key, which client and service share.
     #[asn1(context_specific = "1")]
     pub key: EncryptionKey,
     /// The client's realm.
     #[asn1(context_specific = "2")]
     pub crealm: Text,
-    /// The client.
+    /// Name of the client, such as `WIN10$`.
     #[asn1(context_specific = "3")]
     pub cname: PrincipalName,
     /// Realms between the client's and ours, a [`TransitedEncoding`].
@@ -159,13 +160,13 @@ pub struct EncTicketPartBody {
     /// When the client logged on.
     #[asn1(context_specific = "5")]
     pub authtime: GeneralizedTime,
-    /// Valid from.
+    /// Valid from this time; from `authtime` if it is missing.
     #[asn1(context_specific = "6", optional = "true")]
     pub starttime: Option<GeneralizedTime>,
-    /// Valid until.
+    /// Valid until this time, plus the allowed clock skew of five minutes.
     #[asn1(context_specific = "7")]
     pub endtime: GeneralizedTime,
-    /// Renewable until.
+    /// Renewable until this time; not used by services.
     #[asn1(context_specific = "8", optional = "true")]
     pub renew_till: Option<GeneralizedTime>,
     /// The client's addresses.
@@ -195,7 +196,7 @@ pub mod ticket_flags {
     pub const INVALID: u32 = 0x0100_0000;
 }
 
-/// A key.
+/// A key with its encryption type (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncryptionKey {
     /// The number of its enctype.
@@ -212,12 +213,12 @@ pub struct AuthorizationElement {
     /// What it is.
     #[asn1(context_specific = "0")]
     pub ad_type: Number,
-    /// It.
+    /// Content, whose form the type defines.
     #[asn1(context_specific = "1")]
     pub ad_data: Octets,
 }
 
-/// Authenticator.
+/// Proof that the client knows the session key, Authenticator (RFC 4120 5.5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct AuthenticatorBody {
     /// 5.
@@ -226,7 +227,7 @@ pub struct AuthenticatorBody {
     /// The client's realm.
     #[asn1(context_specific = "1")]
     pub crealm: Text,
-    /// The client.
+    /// Name of the client, such as `WIN10$`.
     #[asn1(context_specific = "2")]
     pub cname: PrincipalName,
     /// In GSS-API: its flags and channel bindings (RFC 4121 4.1.1).
@@ -249,24 +250,24 @@ pub struct AuthenticatorBody {
     pub authorization_data: Option<Any>,
 }
 
-/// A checksum.
+/// A checksum with its type (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct Checksum {
     /// What it is.
     #[asn1(context_specific = "0")]
     pub cksumtype: Number,
-    /// It.
+    /// The bytes of the checksum, whose length the type defines.
     #[asn1(context_specific = "1")]
     pub checksum: Octets,
 }
 
-/// AP-REP.
+/// The service's answer for mutual authentication, AP-REP (RFC 4120 5.5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct ApRepBody {
-    /// 5.
+    /// Protocol version: 5.
     #[asn1(context_specific = "0")]
     pub pvno: Number,
-    /// 15.
+    /// Message type: 15, KRB_AP_REP.
     #[asn1(context_specific = "1")]
     pub msg_type: Number,
     /// An [`EncApRepPart`], under the session key.
@@ -274,13 +275,13 @@ pub struct ApRepBody {
     pub enc_part: EncryptedData,
 }
 
-/// EncAPRepPart.
+/// Proof that the service could open the ticket, EncAPRepPart (RFC 4120 5.5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncApRepPartBody {
-    /// The authenticator's.
+    /// The time of the authenticator, repeated.
     #[asn1(context_specific = "0")]
     pub ctime: GeneralizedTime,
-    /// The authenticator's.
+    /// The microseconds of the authenticator, repeated.
     #[asn1(context_specific = "1")]
     pub cusec: Number,
     /// A key of our choice.
@@ -291,13 +292,13 @@ pub struct EncApRepPartBody {
     pub seq_number: Option<Number>,
 }
 
-/// KRB-ERROR.
+/// Why a request was rejected, KRB-ERROR (RFC 4120 5.9.1).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct KrbErrorBody {
-    /// 5.
+    /// Protocol version: 5.
     #[asn1(context_specific = "0")]
     pub pvno: Number,
-    /// 30.
+    /// Message type: 30, KRB_ERROR.
     #[asn1(context_specific = "1")]
     pub msg_type: Number,
     /// The authenticator's, if it could be read.
@@ -318,19 +319,19 @@ pub struct KrbErrorBody {
     /// The client's realm.
     #[asn1(context_specific = "7", optional = "true")]
     pub crealm: Option<Text>,
-    /// The client.
+    /// Name of the client, such as `WIN10$`.
     #[asn1(context_specific = "8", optional = "true")]
     pub cname: Option<PrincipalName>,
     /// The service's realm.
     #[asn1(context_specific = "9")]
     pub realm: Text,
-    /// The service.
+    /// Name of the service, such as `HTTP/collector.example.com`.
     #[asn1(context_specific = "10")]
     pub sname: PrincipalName,
-    /// For people.
+    /// Explanation for people.
     #[asn1(context_specific = "11", optional = "true")]
     pub e_text: Option<Text>,
-    /// Not used.
+    /// Further data, which collectors do not send.
     #[asn1(context_specific = "12", optional = "true")]
     pub e_data: Option<Octets>,
 }

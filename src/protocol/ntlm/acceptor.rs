@@ -252,7 +252,7 @@ impl ExpectAuthenticate {
         }
     }
 
-    /// MS-NLMP 3.3.2.
+    /// Verifies an NTLMv2 response (MS-NLMP 3.3.2).
     fn check_v2(
         &self,
         message: &Authenticate,

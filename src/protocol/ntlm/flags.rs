@@ -23,9 +23,9 @@ impl Flags {
     pub const REQUEST_TARGET: Self = Self(0x0000_0004);
     /// Messages are signed.
     pub const SIGN: Self = Self(0x0000_0010);
-    /// Messages are sealed.
+    /// Messages are sealed (`NTLMSSP_NEGOTIATE_SEAL`).
     pub const SEAL: Self = Self(0x0000_0020);
-    /// Connectionless use.
+    /// Connectionless use (`NTLMSSP_NEGOTIATE_DATAGRAM`), which is rejected.
     pub const DATAGRAM: Self = Self(0x0000_0040);
     /// Session keys come from the LM hash.
     pub const LM_KEY: Self = Self(0x0000_0080);
@@ -53,11 +53,11 @@ impl Flags {
     pub const TARGET_INFO: Self = Self(0x0080_0000);
     /// The version field has a meaning.
     pub const VERSION: Self = Self(0x0200_0000);
-    /// 128-bit keys.
+    /// Session keys of 128 bits (`NTLMSSP_NEGOTIATE_128`), which are required.
     pub const KEY_128: Self = Self(0x2000_0000);
     /// The source chooses the session key and sends it encrypted.
     pub const KEY_EXCH: Self = Self(0x4000_0000);
-    /// 56-bit keys.
+    /// Session keys of 56 bits (`NTLMSSP_NEGOTIATE_56`), which are too weak alone.
     pub const KEY_56: Self = Self(0x8000_0000);
 
     /// Flags with these bits, known or not.

@@ -24,11 +24,11 @@ pub fn message_type(message: &[u8]) -> Option<u32> {
 /// Windows version, for debugging only (MS-NLMP 2.2.2.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Major number.
+    /// Major version of Windows, such as 10.
     pub major: u8,
-    /// Minor number.
+    /// Minor version of Windows.
     pub minor: u8,
-    /// Build number.
+    /// Build of Windows, such as 20348.
     pub build: u16,
     /// Revision of NTLMSSP, 15 since Windows Server 2003.
     pub revision: u8,
@@ -186,7 +186,7 @@ pub struct Authenticate {
     pub flags: Flags,
     /// LmChallengeResponse as it came.
     pub lm_response: Vec<u8>,
-    /// NtChallengeResponse.
+    /// `NtChallengeResponse` (MS-NLMP 2.2.1.3).
     pub response: NtResponse,
     /// Domain of the account, as the source wrote it.
     pub domain: String,
@@ -209,7 +209,7 @@ pub enum NtResponse {
     Absent,
     /// 24 bytes of DES: NTLMv1, with or without extended session security.
     V1([u8; 24]),
-    /// NTLMv2.
+    /// NTLMv2 (MS-NLMP 2.2.2.8).
     V2(V2Response),
 }
 

@@ -60,7 +60,7 @@ pub trait Accounts {
 pub struct Known {
     /// Its name, whatever a source calls it.
     pub name: Name,
-    /// Its secret.
+    /// Its NT hash, which is equivalent to the password.
     pub hash: NtHash,
 }
 
@@ -134,7 +134,7 @@ impl Server {
     }
 }
 
-/// Who came.
+/// Who the client claims to be, which is verified only after success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
     /// A null session: no identity, and no secrecy from those who saw the handshake.

@@ -1,6 +1,6 @@
 //! Protocol Buffers on the wire (protobuf encoding guide): as much of it as OTLP needs.
 
-/// Wire types.
+/// Wire types of protobuf.
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
@@ -60,9 +60,9 @@ pub fn push_fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
 pub enum Value<'a> {
     /// An integer of variable length.
     Integer(u64),
-    /// Eight bytes.
+    /// Eight bytes, little-endian.
     Fixed64(u64),
-    /// Four bytes.
+    /// Four bytes, little-endian.
     Fixed32(u32),
     /// A string, bytes, a message.
     Bytes(&'a [u8]),

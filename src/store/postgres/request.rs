@@ -15,13 +15,13 @@ use uuid::Uuid;
 /// A value that goes along with a statement. Several rows go as an array for each column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A bigint.
+    /// A `bigint`, in binary form.
     Int(i64),
-    /// A text.
+    /// A `text`, in UTF-8.
     Text(String),
-    /// A boolean.
+    /// A `boolean`, in binary form.
     Bool(bool),
-    /// A uuid.
+    /// A `uuid`, in binary form.
     Uuid(Uuid),
     /// An array of uuid.
     Uuids(Vec<Uuid>),

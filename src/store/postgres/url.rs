@@ -25,7 +25,7 @@ const NAMES: [&str; 12] = [
 /// How much of TLS is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
-    /// None.
+    /// `disable`: no TLS.
     Disable,
     /// TLS with anybody.
     Require,
@@ -35,7 +35,7 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// A server.
+/// One of the servers in the URL, of which the primary is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A name or address, and a port.
@@ -59,7 +59,7 @@ impl fmt::Display for Place {
 pub struct Settings {
     /// Who we are there.
     pub user: String,
-    /// The database.
+    /// Name of the database.
     pub database: String,
     /// Servers that may have it, in order.
     pub places: Vec<Place>,
@@ -67,9 +67,9 @@ pub struct Settings {
     pub tls: TlsMode,
     /// Authorities of their certificates; else those of the system.
     pub authorities: Option<PathBuf>,
-    /// Our certificate.
+    /// Client certificate (`sslcert=`), if the server requires one.
     pub certificate: Option<PathBuf>,
-    /// Its key.
+    /// Private key of the client certificate (`sslkey=`).
     pub key: Option<PathBuf>,
     /// Whether a password is only given over a connection that it is tied to.
     pub binding_required: bool,

@@ -50,15 +50,15 @@ pub enum Reason {
     WrongList(String),
     /// A flag of an entry.
     Flag(String),
-    /// A right.
+    /// An unknown right in an entry.
     Right(String),
-    /// A GUID.
+    /// A malformed GUID in an object entry.
     Guid(String),
     /// A GUID in an entry that has no object.
     NoObject,
-    /// An alias.
+    /// An account that is neither an alias nor a SID.
     Trustee(String),
-    /// A SID.
+    /// A malformed SID.
     Sid(sid::Error),
 }
 
