@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use uuid::Uuid;
-use wecrelay::base::wire::{self, Charset};
 use wecrelay::client::{Endpoint, Session};
 use wecrelay::protocol::ntlm::initiator::{Client, Nonces};
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 
 use crate::BATCH;
-use crate::support::{Issued, TempDir, Use, read_reply};
+use crate::support::{Issued, TempDir, Use};
 
 const HOST: &str = "bench.example.com";
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
@@ -21,103 +20,160 @@ const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is sent, and in which form the relay is to hand it on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// Client certificates over TLS, messages as XML.
-    TlsXml,
-    /// Sealed bodies of an NTLM session, messages as text.
-    NtlmText,
-    /// The same compressed, messages as JSON.
-    NtlmSldcJson,
-    /// The same in the layout of Winlogbeat.
-    NtlmSldcEcs,
-    /// The same in that of Snare.
-    NtlmSldcSnare,
-    /// The same, as records of OTLP.
-    NtlmSldcOtlp,
-    /// The same, as records of Kafka in JSON.
-    NtlmSldcKafka,
+pub(crate) struct Load {
+    pub(crate) name: &'static str,
+    way: Way,
+    /// Bodies are compressed.
+    sldc: bool,
+    /// Events of a batch; none in heartbeats.
+    pub(crate) batch: usize,
+    /// A connection for each batch.
+    reconnects: bool,
+    pub(crate) message: &'static str,
+    pub(crate) output: Output,
 }
 
-/// How messages leave.
+/// How the host comes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+enum Way {
+    /// Client certificates over TLS.
+    Tls,
+    /// Sealed bodies of an NTLM session.
+    Ntlm,
+}
+
+/// Where the relay sends messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
     Tcp,
+    /// The same without the event's values in structured data.
+    TcpWithoutData,
+    /// Without compression, as its cost is that of gzip.
     Otlp,
     Kafka,
 }
 
+impl Output {
+    /// Its URL, with a receiver on this port of loopback.
+    pub(crate) fn url(self, port: u16) -> String {
+        match self {
+            Self::Tcp => format!("tcp://127.0.0.1:{port}"),
+            Self::TcpWithoutData => format!("tcp://127.0.0.1:{port}?data=no"),
+            Self::Otlp => format!("otlp+http://127.0.0.1:{port}?compress=none"),
+            Self::Kafka => format!("kafka://127.0.0.1:{port}/events"),
+        }
+    }
+}
+
+/// Batches over TLS, messages as XML.
+const TLS_XML: Load = Load {
+    name: "TLS, XML",
+    way: Way::Tls,
+    sldc: false,
+    batch: BATCH,
+    reconnects: false,
+    message: "xml",
+    output: Output::Tcp,
+};
+
 impl Load {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::TlsXml,
-        Self::NtlmText,
-        Self::NtlmSldcJson,
-        Self::NtlmSldcEcs,
-        Self::NtlmSldcSnare,
-        Self::NtlmSldcOtlp,
-        Self::NtlmSldcKafka,
+    pub(crate) const ALL: [Self; 14] = [
+        TLS_XML,
+        Self {
+            name: "TLS, XML, data=no",
+            output: Output::TcpWithoutData,
+            ..TLS_XML
+        },
+        Self {
+            name: "TLS, JSON",
+            message: "json",
+            ..TLS_XML
+        },
+        Self {
+            name: "TLS and SLDC, XML",
+            sldc: true,
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM, text",
+            way: Way::Ntlm,
+            message: "text",
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM and SLDC, JSON",
+            way: Way::Ntlm,
+            sldc: true,
+            message: "json",
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM and SLDC, ECS",
+            way: Way::Ntlm,
+            sldc: true,
+            message: "ecs",
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM and SLDC, Snare",
+            way: Way::Ntlm,
+            sldc: true,
+            message: "snare",
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM and SLDC, Kafka",
+            way: Way::Ntlm,
+            sldc: true,
+            message: "json",
+            output: Output::Kafka,
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM and SLDC, OTLP",
+            way: Way::Ntlm,
+            sldc: true,
+            message: "text",
+            output: Output::Otlp,
+            ..TLS_XML
+        },
+        Self {
+            name: "TLS, one event a batch",
+            batch: 1,
+            ..TLS_XML
+        },
+        Self {
+            name: "TLS, heartbeats",
+            batch: 0,
+            ..TLS_XML
+        },
+        Self {
+            name: "TLS, one event a connection",
+            batch: 1,
+            reconnects: true,
+            ..TLS_XML
+        },
+        Self {
+            name: "NTLM, one event a connection",
+            way: Way::Ntlm,
+            batch: 1,
+            reconnects: true,
+            ..TLS_XML
+        },
     ];
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::TlsXml => "TLS, XML",
-            Self::NtlmText => "NTLM, text",
-            Self::NtlmSldcJson => "NTLM and SLDC, JSON",
-            Self::NtlmSldcEcs => "NTLM and SLDC, ECS",
-            Self::NtlmSldcSnare => "NTLM and SLDC, Snare",
-            Self::NtlmSldcOtlp => "NTLM and SLDC, OTLP",
-            Self::NtlmSldcKafka => "NTLM and SLDC, Kafka",
-        }
-    }
-
-    pub(crate) fn message(self) -> &'static str {
-        match self {
-            Self::TlsXml => "xml",
-            Self::NtlmText | Self::NtlmSldcOtlp => "text",
-            Self::NtlmSldcJson | Self::NtlmSldcKafka => "json",
-            Self::NtlmSldcEcs => "ecs",
-            Self::NtlmSldcSnare => "snare",
-        }
-    }
-
-    pub(crate) fn way(self) -> Way {
-        match self {
-            Self::NtlmSldcOtlp => Way::Otlp,
-            Self::NtlmSldcKafka => Way::Kafka,
-            _ => Way::Tcp,
-        }
-    }
-
-    /// Whether its bodies are compressed.
-    fn is_compressed(self) -> bool {
-        !matches!(self, Self::TlsXml | Self::NtlmText)
-    }
-
     /// Whether a relay knows output and layout: one of an older version may not.
-    pub(crate) fn is_known_to(self, binary: &str) -> bool {
+    pub(crate) fn is_known_to(&self, binary: &str) -> bool {
         let mut check = Command::new(binary);
-        check.args([
-            "check",
-            "--anonymous",
-            "127.0.0.0/8",
-            "--message",
-            self.message(),
-        ]);
-        check.args([
-            "--output",
-            match self.way() {
-                Way::Tcp => "tcp://127.0.0.1",
-                Way::Otlp => "otlp+http://127.0.0.1",
-                Way::Kafka => "kafka://127.0.0.1/events",
-            },
-        ]);
+        check.args(["check", "--anonymous", "127.0.0.0/8"]);
+        check.args(["--message", self.message, "--output", &self.output.url(9)]);
         check.output().unwrap().status.code() != Some(2)
     }
 
     /// The flags by which the relay listens and lets the host in.
-    pub(crate) fn flags(self, dir: &TempDir) -> Vec<String> {
-        match self {
-            Self::TlsXml => {
+    pub(crate) fn flags(&self, dir: &TempDir) -> Vec<String> {
+        match self.way {
+            Way::Tls => {
                 let root = Issued::root("bench CA");
                 let (ca, _) = root.write(dir, "ca");
                 let (certificate, key) =
@@ -130,7 +186,7 @@ impl Load {
                     format!("--tls-key={key}"),
                 ]
             }
-            _ => vec![
+            Way::Ntlm => vec![
                 "--listen=http://127.0.0.1:0".to_owned(),
                 "--anonymous=127.0.0.0/8".to_owned(),
             ],
@@ -138,17 +194,14 @@ impl Load {
     }
 
     /// Sends so many batches to the relay on `port`, each after the answer to the last.
-    pub(crate) fn send(self, dir: &TempDir, port: u16, batches: usize) {
+    pub(crate) fn send(&self, dir: &TempDir, port: u16, batches: usize) {
+        let scheme = match self.way {
+            Way::Tls => "https",
+            Way::Ntlm => "http",
+        };
         let mut host = Host {
             load: self,
-            url: format!(
-                "{}://localhost:{port}{MANAGER}",
-                if self == Self::TlsXml {
-                    "https"
-                } else {
-                    "http"
-                }
-            ),
+            url: format!("{scheme}://localhost:{port}{MANAGER}"),
             messages: 0,
             dir,
             port,
@@ -159,7 +212,7 @@ impl Load {
 }
 
 struct Host<'a> {
-    load: Load,
+    load: &'a Load,
     url: String,
     messages: u128,
     dir: &'a TempDir,
@@ -181,21 +234,25 @@ impl Host<'_> {
     }
 
     fn deliver(&mut self, offered: &Offered, batches: usize) {
-        let mut connection = self.connect(self.load.is_compressed());
+        let mut connection = self.connect(self.load.sldc);
         let mut record = 0;
-        for _ in 0..batches {
-            let events: Vec<_> = (0..BATCH).map(|_| event(&mut record)).collect();
+        for number in 0..batches {
+            if self.load.reconnects && number > 0 {
+                connection = self.connect(self.load.sldc);
+            }
             let (to, message) = self.sender();
-            let bookmark = format!(
-                "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
-            );
-            let events = events.iter().map(String::as_str);
-            let envelope = source::events(
-                &sender(&to, message),
-                &offered.reference,
-                Some(&bookmark),
-                events,
-            );
+            let envelope = match self.load.batch {
+                0 => source::heartbeat(&sender(&to, message), &offered.reference),
+                batch => {
+                    let events: Vec<_> = (0..batch).map(|_| event(&mut record)).collect();
+                    let bookmark = format!(
+                        "<BookmarkList><Bookmark Channel=\"Security\" RecordId=\"{record}\" IsCurrent=\"true\"/></BookmarkList>"
+                    );
+                    let events = events.iter().map(String::as_str);
+                    let sender = sender(&to, message);
+                    source::events(&sender, &offered.reference, Some(&bookmark), events)
+                }
+            };
             source::check_ack(&connection.ask(&envelope), message).unwrap();
         }
     }
@@ -204,7 +261,7 @@ impl Host<'_> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        if self.load == Load::TlsXml {
+        if self.load.way == Way::Tls {
             let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
             builder.set_ca_file(self.dir.file("ca.pem")).unwrap();
             builder
@@ -218,15 +275,19 @@ impl Host<'_> {
                 held: Vec::new(),
             };
             let tls = builder.build().connect("localhost", whole).unwrap();
-            return Connection::Tls(Box::new(tls));
+            let session = Session::with_certificate(self.endpoint());
+            return Connection::Tls(Box::new(tls), Box::new(session.compressed(compress)));
         }
-        let endpoint = Endpoint {
+        let session = Session::new(self.endpoint(), Client::anonymous("BENCH"));
+        Connection::Ntlm(stream, Box::new(session.compressed(compress)))
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
             authority: format!("localhost:{}", self.port),
             path: MANAGER.to_owned(),
-            secure: false,
-        };
-        let session = Session::new(endpoint, Client::anonymous("BENCH")).compressed(compress);
-        Connection::Ntlm(stream, Box::new(session))
+            secure: self.load.way == Way::Tls,
+        }
     }
 }
 
@@ -256,44 +317,31 @@ fn event(record: &mut usize) -> String {
 const SAMPLES: usize = 10;
 
 enum Connection {
-    Tls(Box<SslStream<Whole>>),
+    Tls(Box<SslStream<Whole>>, Box<Session>),
     Ntlm(TcpStream, Box<Session>),
 }
 
 impl Connection {
     fn ask(&mut self, envelope: &str) -> String {
         match self {
-            Self::Tls(stream) => {
-                let body = wire::encode_text(envelope, Charset::Utf16);
-                let head = format!(
-                    "POST {MANAGER} HTTP/1.1\r\nConnection: Keep-Alive\r\n\
-                     Content-Type: application/soap+xml;charset=UTF-16\r\nUser-Agent: bench\r\n\
-                     Content-Length: {}\r\nHost: localhost\r\n\r\n",
-                    body.len()
-                );
-                stream
-                    .write_all(&[head.as_bytes(), &body].concat())
-                    .unwrap();
-                stream.flush().unwrap();
-                let reply = read_reply(stream).unwrap();
-                assert_eq!(reply.status, 200, "{}", reply.head);
-                reply.text()
-            }
-            Self::Ntlm(stream, session) => {
-                session.call(envelope);
-                let mut buffer = vec![0; 64 << 10];
-                loop {
-                    stream.write_all(&session.take_outgoing()).unwrap();
-                    let size = stream.read(&mut buffer).unwrap();
-                    assert_ne!(size, 0, "the relay closed the connection");
-                    let nonces = Nonces::default();
-                    if let Some(reply) = session.handle_received(&buffer[..size], &nonces).unwrap()
-                    {
-                        assert_eq!(reply.status, 200);
-                        return reply.text.unwrap();
-                    }
-                }
-            }
+            Self::Tls(stream, session) => ask(stream.as_mut(), session, envelope),
+            Self::Ntlm(stream, session) => ask(stream, session, envelope),
+        }
+    }
+}
+
+fn ask(stream: &mut (impl Read + Write), session: &mut Session, envelope: &str) -> String {
+    session.call(envelope);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        stream.write_all(&session.take_outgoing()).unwrap();
+        stream.flush().unwrap();
+        let size = stream.read(&mut buffer).unwrap();
+        assert_ne!(size, 0, "the relay closed the connection");
+        let nonces = Nonces::default();
+        if let Some(reply) = session.handle_received(&buffer[..size], &nonces).unwrap() {
+            assert_eq!(reply.status, 200);
+            return reply.text.unwrap();
         }
     }
 }

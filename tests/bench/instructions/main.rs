@@ -57,17 +57,17 @@ fn main() -> ExitCode {
     }
     let mut report = Report::new(arguments.limit);
     for load in Load::ALL {
-        if !load.name().contains(&arguments.only) {
+        if !load.name.contains(&arguments.only) {
             continue;
         }
         for binary in &arguments.binaries {
-            eprintln!("instructions: {}: {binary}", load.name());
+            eprintln!("instructions: {}: {binary}", load.name);
             if !load.is_known_to(binary) {
                 eprintln!("instructions: left out: {binary} does not know this output or layout");
                 continue;
             }
-            let costs = measure(binary, load);
-            report.add(load.name(), binary, costs);
+            let costs = measure(binary, &load);
+            report.add(load.name, binary, costs);
         }
     }
     print!("{report}");
@@ -78,11 +78,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Instructions an event.
-fn measure(binary: &str, load: Load) -> Costs {
+/// Instructions an event, or a heartbeat.
+fn measure(binary: &str, load: &Load) -> Costs {
     let short = relay::run(binary, load, SHORT);
     let long = relay::run(binary, load, LONG);
-    long.minus(&short).over((LONG - SHORT) * BATCH)
+    long.minus(&short).over((LONG - SHORT) * load.batch.max(1))
 }
 
 struct Arguments {

@@ -3,17 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::BATCH;
 use crate::load::Load;
 use crate::profile::Costs;
 use crate::sink::Sink;
 use crate::support::{Process, TempDir};
 
 /// Runs `binary` with so many batches of the load, and reads what that took.
-pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {
+pub(crate) fn run(binary: &str, load: &Load, batches: usize) -> Costs {
     let dir = TempDir::new();
     let profile = dir.file("callgrind.out");
-    let sink = Sink::start(load);
+    let sink = Sink::start(load.output);
     let mut command = Command::new("valgrind");
     command
         .arg("--tool=callgrind")
@@ -21,7 +20,7 @@ pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {
         .arg(std::fs::canonicalize(binary).unwrap_or_else(|why| panic!("{binary}: {why}")))
         .args(load.flags(&dir))
         .args(["--state", &dir.file("state"), "--no-self-reports"])
-        .args(["--message", load.message(), "--output", &sink.url()])
+        .args(["--message", load.message, "--output", &sink.url()])
         .args(
             std::env::var("FLAGS")
                 .unwrap_or_default()
@@ -41,13 +40,13 @@ pub(crate) fn run(binary: &str, load: Load, batches: usize) -> Costs {
         port.unwrap_or_else(|| panic!("no port in {line:?}")),
         batches,
     );
-    sink.wait_for(batches * BATCH);
+    sink.wait_for(batches * load.batch);
     let status = relay.terminate();
     assert!(status.success(), "{status}: {}", relay.log());
     let text = std::fs::read_to_string(&profile).unwrap();
     if let Ok(folder) = std::env::var("PROFILES") {
         let name = Path::new(binary).file_name().unwrap().to_string_lossy();
-        let kept = format!("{name}, {}, {batches} batches", load.name());
+        let kept = format!("{name}, {}, {batches} batches", load.name);
         std::fs::copy(&profile, Path::new(&folder).join(kept)).unwrap();
     }
     Costs::read(&text, binary)
