@@ -273,7 +273,7 @@ mod tests {
         let host = source(Some(member()));
         let why = host.refusal(&banned).unwrap().to_string();
         assert!(
-            why.starts_with("(D;;GA;;;S-1-5-21-1-2-3-1105) keeps"),
+            why.starts_with("(D;;GA;;;S-1-5-21-1-2-3-1105) denies"),
             "{why}"
         );
         assert!(stranger.refusal(&subscription("D:(A;;GA;;;AU)")).is_none());
