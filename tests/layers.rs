@@ -90,9 +90,11 @@ const ROOMS: &[Room] = &[
     room("bookmark", &["base"], &["uuid"]),
     room(
         "system",
-        &["base"],
+        &["base", "syslog"],
         &[
+            "env_logger",
             "foreign_types",
+            "humantime",
             "libc",
             "listenfd",
             "log",
@@ -102,7 +104,10 @@ const ROOMS: &[Room] = &[
             "openssl_sys",
             "rand",
             "resolv_conf",
+            "rustix",
             "sd_notify",
+            "serde",
+            "serde_json",
             "simple_dns",
             "socket2",
         ],
@@ -217,6 +222,7 @@ const ROOMS: &[Room] = &[
     room(
         "config",
         &[
+            "base",
             "event",
             "syslog",
             "system",
@@ -227,7 +233,7 @@ const ROOMS: &[Room] = &[
             "tls",
             "cli",
         ],
-        &["clap", "ipnet", "log", "strsim", "toml"],
+        &["clap", "ipnet", "log", "shell_words", "strsim", "toml"],
     ),
     room(
         "commands",
@@ -267,11 +273,6 @@ const ROOMS: &[Room] = &[
             "uuid",
             "zeroize",
         ],
-    ),
-    room(
-        "logger",
-        &["base", "syslog", "system", "output", "cli"],
-        &["env_logger", "humantime", "log", "rustix"],
     ),
     room(
         "main",
@@ -521,7 +522,7 @@ impl File {
     /// The modules of the root that it names.
     fn imports(&self) -> BTreeSet<String> {
         let mut roots = vec!["crate::".to_owned(), "super::".repeat(self.depth())];
-        if matches!(self.name.as_str(), "main.rs" | "logger.rs") {
+        if self.name == "main.rs" {
             roots.push("wecrelay::".to_owned());
         }
         let mut imports = BTreeSet::new();

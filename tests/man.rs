@@ -203,9 +203,12 @@ fn without_those_of(relay: &clap::Command, command: clap::Command) -> clap::Comm
     if !has(&command, &"listen".into()) {
         return command;
     }
-    command.mut_args(|argument| match has(relay, argument.get_id()) {
-        true => argument.hide(true),
-        false => argument,
+    command.mut_args(|argument| {
+        if has(relay, argument.get_id()) {
+            argument.hide(true)
+        } else {
+            argument
+        }
     })
 }
 

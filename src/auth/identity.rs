@@ -173,9 +173,10 @@ fn key(subject: &Subject, method: Method, name: &str, sid: Option<Sid>) -> Strin
 /// For logs.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name.is_empty() {
-            true => write!(f, "no identity"),
-            false => write!(f, "{}", self.name),
+        if self.name.is_empty() {
+            write!(f, "no identity")
+        } else {
+            write!(f, "{}", self.name)
         }?;
         write!(f, " by {}", self.method.as_str())
     }

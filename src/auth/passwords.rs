@@ -125,10 +125,12 @@ impl Passwords {
     }
 
     fn admit(&self, method: Method, on: bool, request: &Presented<'_>) -> Result<(), Error> {
-        match on {
-            false => Err(Error::Off(method)),
-            true if request.is_secure || self.offer.without_tls => Ok(()),
-            true => Err(Error::WithoutTls(method)),
+        if !on {
+            Err(Error::Off(method))
+        } else if request.is_secure || self.offer.without_tls {
+            Ok(())
+        } else {
+            Err(Error::WithoutTls(method))
         }
     }
 

@@ -95,14 +95,15 @@ pub(super) fn check_target(
         .iter()
         .any(|known| known.eq_ignore_ascii_case(class));
     let is_host = names.is_empty() || is_ours(names, host);
-    match is_class && is_host {
-        true => Ok(()),
-        false => Err(Error::Target {
+    if is_class && is_host {
+        Ok(())
+    } else {
+        Err(Error::Target {
             who: identity.to_string(),
             method: identity.method,
             asked: target.to_owned(),
             names: if is_class { names.to_vec() } else { Vec::new() },
-        }),
+        })
     }
 }
 

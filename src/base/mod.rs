@@ -1,5 +1,6 @@
 //! What everything stands on: bytes, text, XML, time.
 
+pub mod causes;
 pub mod clock;
 pub mod lanes;
 pub mod visible;

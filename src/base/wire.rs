@@ -324,9 +324,10 @@ pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while !rest.is_empty() {
         // Most text is ASCII for long stretches, which needs no decoding.
-        let stretch = match rest.is_ascii() {
-            true => None,
-            false => rest.bytes().position(|byte| !byte.is_ascii()),
+        let stretch = if rest.is_ascii() {
+            None
+        } else {
+            rest.bytes().position(|byte| !byte.is_ascii())
         };
         let (ascii, after) = rest.split_at(stretch.unwrap_or(rest.len()));
         let start = out.len();

@@ -164,13 +164,13 @@ impl Context<'_> {
             reason: None,
         };
         let Some(held) = stored.find(channel) else {
-            return match self.is_weak && self.rules.reads_existing {
-                true => keep(self.weakness()),
-                false if !stored.has_room_for(channel) => {
-                    let channel = channel.clone();
-                    keep(Reason::TooManyChannels { channel })
-                }
-                false => take(record),
+            return if self.is_weak && self.rules.reads_existing {
+                keep(self.weakness())
+            } else if stored.has_room_for(channel) {
+                take(record)
+            } else {
+                let channel = channel.clone();
+                keep(Reason::TooManyChannels { channel })
             };
         };
         let known = held.position.record;
@@ -220,9 +220,10 @@ impl Context<'_> {
     }
 
     fn weakness(&self) -> Reason {
-        match self.is_backward {
-            true => Reason::Backward,
-            false => Reason::BookmarkEvent,
+        if self.is_backward {
+            Reason::Backward
+        } else {
+            Reason::BookmarkEvent
         }
     }
 }

@@ -80,9 +80,10 @@ impl Bookmark {
     #[must_use]
     pub fn to_xml(&self) -> String {
         let mut xml = String::new();
-        xml.push_str(match self.backward {
-            true => "<BookmarkList Direction=\"backward\">",
-            false => "<BookmarkList>",
+        xml.push_str(if self.backward {
+            "<BookmarkList Direction=\"backward\">"
+        } else {
+            "<BookmarkList>"
         });
         for (at, position) in self.positions.iter().enumerate() {
             push(&mut xml, position, self.current == Some(at), "");

@@ -75,9 +75,10 @@ impl fmt::Display for Error {
                     _ => "see its log",
                 };
                 write!(f, "the collector rejects the logon with {status}: {why}")?;
-                match offers.is_empty() {
-                    true => Ok(()),
-                    false => write!(f, " (it offers: {})", schemes(offers)),
+                if offers.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " (it offers: {})", schemes(offers))
                 }
             }
             Self::Ntlm(error) => write!(f, "the collector's challenge: {error}"),
@@ -324,9 +325,10 @@ fn authenticate(
     let token = token.filter(|_| response.status == 401);
     let refused = || {
         let offers = response.challenges.clone();
-        match response.status == 429 {
-            true => Error::Refused(response.status, offers),
-            false => Error::NotOffered(response.status, offers),
+        if response.status == 429 {
+            Error::Refused(response.status, offers)
+        } else {
+            Error::NotOffered(response.status, offers)
         }
     };
     let token = token.ok_or_else(refused)?;

@@ -20,12 +20,16 @@ mod words;
 
 use std::error::Error;
 use std::io;
+use std::net::TcpListener;
 
-use crate::config;
+use crate::cli::{Command, Options, RelayOptions};
+use crate::config::file::Arguments;
+use crate::config::{self, Config, Environment, Flag};
+use crate::output::own_log::OwnLog;
 use crate::system::systemd;
 
 /// Bad flags or files, found before anything was done.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// It could not be done, or what was found is no success.
 const RUNNING: u8 = 1;
 
@@ -33,6 +37,11 @@ const RUNNING: u8 = 1;
 pub trait Failure: Error {
     /// The exit code of the process.
     fn exit_code(&self) -> u8;
+
+    /// The flag that it is about, if it is about one.
+    fn flag(&self) -> Option<Flag> {
+        None
+    }
 }
 
 impl<E: Failure + 'static> From<E> for Box<dyn Failure> {
@@ -42,6 +51,16 @@ impl<E: Failure + 'static> From<E> for Box<dyn Failure> {
 }
 
 impl Failure for config::Error {
+    fn exit_code(&self) -> u8 {
+        USAGE
+    }
+
+    fn flag(&self) -> Option<Flag> {
+        self.flag()
+    }
+}
+
+impl Failure for config::file::Error {
     fn exit_code(&self) -> u8 {
         USAGE
     }
@@ -57,5 +76,83 @@ impl Failure for systemd::Error {
 impl Failure for io::Error {
     fn exit_code(&self) -> u8 {
         RUNNING
+    }
+}
+
+/// Does what the command line says. `own`: where the logger puts what is for the outputs.
+///
+/// # Errors
+/// Why it ended other than well; each command has its own.
+pub fn run_command(
+    options: &Options,
+    arguments: &Arguments,
+    own: Option<OwnLog>,
+) -> Result<(), Box<dyn Failure>> {
+    match &options.command {
+        None => relay(&options.relay, arguments, own)?,
+        Some(Command::Init(setup)) => init::run(setup)?,
+        Some(Command::Check(options)) => {
+            check::run(&Started::with(&options.relay)?.config, options.probe)?;
+        }
+        Some(Command::Doctor(options)) => match &options.explain {
+            Some(what) => doctor::explain(what)?,
+            None => doctor::run(&Started::with(&options.relay)?.config, options)?,
+        },
+        Some(Command::Windows(options)) => {
+            windows::run(&Started::with(&options.relay)?.config, options)?;
+        }
+        Some(Command::Hosts(options)) => hosts::run(options)?,
+        Some(Command::Health(options)) => health::run(options)?,
+        Some(Command::Send(options)) => send::run(options)?,
+        Some(Command::Ca(options)) => ca::run(options)?,
+        Some(Command::Store(options)) => store::run(options)?,
+        Some(Command::Passwd(options)) => passwd::run(options)?,
+        Some(Command::Completions(options)) => completions::run(options)?,
+    }
+    Ok(())
+}
+
+fn relay(
+    options: &RelayOptions,
+    arguments: &Arguments,
+    own: Option<OwnLog>,
+) -> Result<(), Box<dyn Failure>> {
+    let Started {
+        config,
+        sockets,
+        environment,
+    } = Started::with(options)?;
+    let (started, arguments) = (config.clone(), arguments.clone());
+    let again = move || arguments.again(&started, &environment);
+    Ok(run::run(&config, sockets, own, again)?)
+}
+
+/// What the relay starts with.
+struct Started {
+    config: Config,
+    /// Those that the service manager has bound.
+    sockets: Vec<TcpListener>,
+    environment: Environment,
+}
+
+impl Started {
+    /// The flags, checked.
+    fn with(options: &RelayOptions) -> Result<Self, Box<dyn Failure>> {
+        let sockets = systemd::sockets()?.into_iter();
+        let split = |socket: systemd::Inherited| {
+            let (name, address) = (socket.name, socket.address);
+            (config::Inherited { name, address }, socket.listener)
+        };
+        let (names, sockets) = sockets.map(split).unzip();
+        let environment = Environment {
+            state_directory: std::env::var_os("STATE_DIRECTORY"),
+            sockets: names,
+        };
+        let config = Config::check(options, &environment)?;
+        Ok(Self {
+            config,
+            sockets,
+            environment,
+        })
     }
 }

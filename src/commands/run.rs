@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 use crate::auth;
 use crate::collector::Settings;
 use crate::commands::{Failure, RUNNING, USAGE, database};
-use crate::config::{Config, Listener};
+use crate::config::file::{self, Arguments};
+use crate::config::{Config, Flag, Listener};
 use crate::connection::{Limits, Rules};
 use crate::files::accounts::{self, Users};
 use crate::files::keytabs::{self, Keytabs};
@@ -86,6 +87,32 @@ impl Failure for Error {
             _ => USAGE,
         }
     }
+
+    fn flag(&self) -> Option<Flag> {
+        Some(match self {
+            Self::Subscriptions(error) => Flag::file("--subscription", error.file()),
+            Self::SameName(_) => Flag::new("--channel"),
+            Self::SelfReports(_) | Self::NoSubscription => Flag::new("--subscription"),
+            Self::Users(error) => Flag::file("--users", error.file()),
+            Self::Keytab(error) => Flag::file("--keytab", error.file()),
+            Self::NoDigestLine(_) => Flag::new("--digest"),
+            Self::Store(_) => Flag::new("--state"),
+            Self::Database(_) => Flag::new("--store"),
+            Self::Helper(..) => Flag::new("--ntlm-helper"),
+            Self::Output(error) => Flag::with("--output", &error.label),
+            Self::Secret(error) => Flag::with("--output", &error.label),
+            Self::Metrics(address, _) => Flag::with("--metrics", address.to_string()),
+            Self::Account(error) => Flag::of_account(error),
+            Self::Listen(scheme, address, _) => {
+                Flag::with("--listen", format!("{scheme}://{address}"))
+            }
+            Self::Tls(error) => {
+                let (flag, path) = error.file()?;
+                Flag::file(flag, path)
+            }
+            Self::Server(_) => return None,
+        })
+    }
 }
 
 impl fmt::Display for Error {
@@ -118,7 +145,7 @@ impl fmt::Display for Error {
             Self::Store(error) => write!(f, "--state {error}"),
             Self::Database(error) => write!(f, "--store: {error}"),
             Self::Helper(command, error) => write!(f, "--ntlm-helper {command}: {error}"),
-            Self::Output(error) => write!(f, "--output {error}"),
+            Self::Output(error) => write!(f, "{error}"),
             Self::Secret(error) => write!(f, "--output {error}"),
             Self::Listen(scheme, address, error) => {
                 write!(f, "--listen {scheme}://{address}: {error}")
@@ -136,7 +163,8 @@ impl std::error::Error for Error {}
 /// Runs the relay until SIGTERM or SIGINT.
 ///
 /// `sockets` are those that `config` calls inherited. `own` is what the logger has for the
-/// outputs. `again` gives the configuration to go on with on SIGHUP.
+/// outputs. `again` gives the configuration to go on with on SIGHUP, and the arguments that
+/// it comes from.
 ///
 /// # Errors
 /// What stands in a file, cannot be opened, or failed while running.
@@ -144,7 +172,7 @@ pub fn run(
     config: &Config,
     sockets: Vec<TcpListener>,
     own: Option<OwnLog>,
-    mut again: impl FnMut() -> Result<Config, String> + 'static,
+    mut again: impl FnMut() -> Result<(Config, Arguments), file::Error> + 'static,
 ) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
     // Of all keytabs that there will be: a reload must not open the door to replays.
@@ -172,9 +200,10 @@ pub fn run(
     }
     let store = early.map_or_else(|| open(config), Ok)?;
     let mut channels = offers::channels(&settings.subscriptions);
-    let reload = move || {
-        let config = again()?;
-        let loaded = load(&config, &replays).map_err(|error| error.to_string())?;
+    let reload = move || -> Result<Reloaded, Box<dyn std::error::Error>> {
+        let (config, arguments) = again()?;
+        let loaded = load(&config, &replays)
+            .map_err(|error| arguments.placed(error.flag().as_ref(), error))?;
         answers::warn_of_too_large(&answers::measure(&config, &loaded.settings.subscriptions));
         let now = offers::channels(&loaded.settings.subscriptions);
         offers::warn_of_added(&channels, &now);
@@ -435,9 +464,10 @@ fn passwords(config: &Config, users: &Rc<Users>) -> Result<Option<auth::Password
     if !config.basic && !config.digest {
         return Ok(None);
     }
-    let digest = match config.digest {
-        true => users.algorithms(),
-        false => Vec::new(),
+    let digest = if config.digest {
+        users.algorithms()
+    } else {
+        Vec::new()
     };
     if config.digest && digest.is_empty() {
         let file = config.users.clone().unwrap_or_default();

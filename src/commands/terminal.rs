@@ -51,9 +51,10 @@ impl Paint {
     }
 
     pub(super) fn paint<'a>(self, color: Color, text: &'a str) -> Cow<'a, str> {
-        match self.is_on {
-            true => Cow::Owned(format!("\x1b[{}m{text}\x1b[0m", color.code())),
-            false => Cow::Borrowed(text),
+        if self.is_on {
+            Cow::Owned(format!("\x1b[{}m{text}\x1b[0m", color.code()))
+        } else {
+            Cow::Borrowed(text)
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use ipnet::IpNet;
 
+use super::Flag;
 use crate::event::filter;
 use crate::output;
 use crate::store::postgres;
@@ -79,6 +80,8 @@ pub enum Error {
     Rule {
         /// The flag, with its dashes.
         flag: &'static str,
+        /// The rule.
+        rule: String,
         /// What is wrong with it.
         source: filter::Error,
     },
@@ -117,6 +120,42 @@ pub enum Error {
     Metrics(String),
     /// `--user` or `--group` that cannot be become.
     Account(privileges::Error),
+}
+
+impl Error {
+    /// The flag that it is about; none where any of several would do.
+    #[must_use]
+    pub fn flag(&self) -> Option<Flag> {
+        Some(match self {
+            Self::NoMethod => return None,
+            Self::Ntlmv1 => Flag::new("--ntlmv1"),
+            Self::Computers => Flag::new("--require-computer-match"),
+            Self::Helper(command) => Flag::with("--ntlm-helper", command),
+            Self::ListenScheme(url)
+            | Self::NoCertificate(url)
+            | Self::ListenPath(url)
+            | Self::Listen { url, .. }
+            | Self::Resolve { url, .. } => Flag::with("--listen", url),
+            Self::NoHttps | Self::Pairs { .. } => Flag::new("--tls-cert"),
+            Self::Store(_) => Flag::new("--store"),
+            Self::DrainDelay(text) => Flag::with("--drain-delay", text),
+            Self::ForgetAfter(text) => Flag::with("--forget-after", text),
+            Self::NoPassword => Flag::new("--allow-password-without-tls"),
+            Self::PasswordListener(flag) => Flag::new(flag),
+            Self::Twice { flag, value }
+            | Self::Network { flag, value }
+            | Self::HostBits { flag, value, .. } => Flag::with(flag, value),
+            Self::Rule { flag, rule, .. } => Flag::with(flag, rule),
+            Self::Output { url, .. }
+            | Self::LogWithoutHeader(url)
+            | Self::SameOutput { second: url, .. } => Flag::with("--output", url),
+            Self::Hostname(value) => Flag::with("--hostname", value),
+            Self::Channel(value) => Flag::with("--channel", value),
+            Self::Facility(value) => Flag::with("--facility", value),
+            Self::Metrics(value) => Flag::with("--metrics", value),
+            Self::Account(error) => Flag::of_account(error),
+        })
+    }
 }
 
 impl fmt::Display for Error {
@@ -186,7 +225,7 @@ impl fmt::Display for Error {
             Self::Listen { url, .. } | Self::Resolve { url, .. } => write!(f, "--listen {url}"),
             Self::Output { url, .. } => write!(f, "--output {url}"),
             Self::Twice { flag, value } => write!(f, "{flag} {value}: given twice"),
-            Self::Rule { flag, source } => write!(f, "{flag}: {source}"),
+            Self::Rule { flag, source, .. } => write!(f, "{flag}: {source}"),
             Self::LogWithoutHeader(url) => write!(
                 f,
                 "--output {url}: the relay's own log, which --log-to-outputs sends there, needs a \

@@ -6,8 +6,9 @@
 pub mod file;
 
 mod error;
+mod flag;
 mod listen;
-mod words;
+mod logging;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,7 +29,9 @@ use crate::system::privileges::Account;
 use crate::tls;
 
 pub use error::Error;
+pub use flag::Flag;
 pub use listen::{Inherited, Listener, PORT};
+pub use logging::logging;
 
 /// The channels of a relay that was told of none.
 pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
@@ -234,7 +237,9 @@ fn ntlm_helper(options: &RelayOptions) -> Result<Option<ntlm_helper::Settings>, 
     let Some(text) = &options.ntlm_helper else {
         return Ok(None);
     };
-    let command = words::split(text).ok_or_else(|| Error::Helper(text.clone()))?;
+    let words = shell_words::split(text).ok();
+    let command = words.filter(|words| !words.is_empty());
+    let command = command.ok_or_else(|| Error::Helper(text.clone()))?;
     let size = usize::from(options.ntlm_helpers);
     Ok(Some(ntlm_helper::Settings { command, size }))
 }
@@ -309,7 +314,11 @@ fn rules(options: &RelayOptions) -> Result<Vec<Rule>, Error> {
         .map(|text| ("--drop", Effect::Drop, text));
     only.chain(drop)
         .map(|(flag, effect, text)| {
-            Rule::parse(effect, text).map_err(|source| Error::Rule { flag, source })
+            Rule::parse(effect, text).map_err(|source| Error::Rule {
+                flag,
+                rule: text.clone(),
+                source,
+            })
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::base::causes::Causes;
 use crate::cli::Options;
 
 fn options(line: &str) -> RelayOptions {
@@ -26,12 +27,11 @@ fn check_with(line: &str, state_directory: Option<&str>) -> Config {
 /// The whole message, sources too.
 fn refusal(line: &str) -> String {
     let line = format!("--anonymous 192.0.2.1 {line}");
-    chain(&Config::check(&options(&line), &Environment::default()).unwrap_err())
-}
-
-fn chain(error: &Error) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
+    let error = Config::check(&options(&line), &Environment::default()).unwrap_err();
+    let text = Causes(&error).to_string();
+    let flag = error.flag().unwrap();
+    assert!(text.contains(flag.name()), "{text}: {flag:?}");
+    text
 }
 
 fn addresses(config: &Config) -> Vec<String> {

@@ -239,9 +239,10 @@ impl<'a> Cursor<'a> {
     /// that stands before the value.
     #[inline(always)]
     fn attribute(&mut self, start: &str) -> Option<&'a str> {
-        match self.eat(start) {
-            true => self.attribute_value(),
-            false => Some(""),
+        if self.eat(start) {
+            self.attribute_value()
+        } else {
+            Some("")
         }
     }
 
@@ -283,9 +284,10 @@ impl<'a> Cursor<'a> {
     /// it does not.
     #[inline(always)]
     fn element(&mut self, open: &str, close: &str) -> Option<Cow<'a, str>> {
-        match self.eat(open) {
-            true => self.content(close).map(trimmed),
-            false => Some(Cow::Borrowed("")),
+        if self.eat(open) {
+            self.content(close).map(trimmed)
+        } else {
+            Some(Cow::Borrowed(""))
         }
     }
 
@@ -317,9 +319,10 @@ impl<'a> Cursor<'a> {
     fn text_beyond(&mut self, end: usize) -> Option<Cow<'a, str>> {
         let end = self.plain_text(end)?;
         let text = self.take(end)?;
-        match self.rest.starts_with('<') {
-            true => Some(Cow::Borrowed(text)),
-            false => self.decoded_text(text).map(Cow::Owned),
+        if self.rest.starts_with('<') {
+            Some(Cow::Borrowed(text))
+        } else {
+            self.decoded_text(text).map(Cow::Owned)
         }
     }
 
@@ -431,9 +434,10 @@ fn numbered(number: &str) -> Option<char> {
         None => (number, 10),
     };
     // `from_str_radix` would take a sign.
-    let code = match digits.starts_with('+') {
-        true => return None,
-        false => u32::from_str_radix(digits, radix).ok()?,
+    let code = if digits.starts_with('+') {
+        return None;
+    } else {
+        u32::from_str_radix(digits, radix).ok()?
     };
     char::from_u32(code).filter(|&c| !is_forbidden(c))
 }

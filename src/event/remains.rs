@@ -44,9 +44,10 @@ fn find(xml: &str) -> Option<&str> {
                 1 if !is_end && local_name(text) == "System" => start = Some(at),
                 _ => {}
             }
-            depth = match is_end {
-                true => depth.saturating_sub(1),
-                false => depth.saturating_add(usize::from(!text.ends_with("/>"))),
+            depth = if is_end {
+                depth.saturating_sub(1)
+            } else {
+                depth.saturating_add(usize::from(!text.ends_with("/>")))
             };
         }
         at = end;

@@ -2,6 +2,7 @@
 //!
 //! The files are looked at when a ticket comes; the loop never wakes for it. So a new key is
 //! there before the first ticket under it is refused, and an old one is gone with its file.
+#![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::cell::RefCell;
 use std::fmt;
@@ -162,6 +163,14 @@ enum Reason {
     TooLarge(u64),
     Parse(keytab::Error),
     Empty,
+}
+
+impl Error {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
 }
 
 impl fmt::Display for Error {

@@ -1,4 +1,5 @@
 //! Files with secrets: keys, hashes, passwords.
+#![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::fs;
 use std::io;
@@ -18,7 +19,6 @@ const OTHERS: u32 = 0o077;
 ///
 /// # Errors
 /// The file cannot be read.
-#[expect(clippy::disallowed_methods, reason = "reading these files is the task")]
 pub fn read(path: &Path, why: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let mode = fs::metadata(path)?.mode();
     if let Some(notice) = notice(path, mode, why) {

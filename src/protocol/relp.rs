@@ -308,9 +308,10 @@ impl Client {
     fn handle_verdict(&mut self, number: u32, data: &[u8]) -> Result<Answer, Error> {
         let key = self.window.answer(number).ok_or(Error::Unasked(number))?;
         let reply = Reply::parse(data)?;
-        Ok(match reply.good {
-            true => Answer::Accepted(key),
-            false => Answer::Refused(key, printable(reply.status)),
+        Ok(if reply.good {
+            Answer::Accepted(key)
+        } else {
+            Answer::Refused(key, printable(reply.status))
         })
     }
 

@@ -1,7 +1,6 @@
 //! SPNEGO (RFC 4178): which mechanism, its tokens, and a check of that choice.
 //!
-//! The DER is read by hand: a fixed structure, so nothing recurses, and every
-//! length is checked against what is there.
+//! The structure is fixed, so its elements are read one by one, and nothing recurses.
 //!
 //! ```
 //! use wecrelay::protocol::spnego::{Mechanism, NegTokenInit, Negotiation, Token};

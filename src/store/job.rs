@@ -174,9 +174,10 @@ fn write(store: &mut dyn Store, rows: &[Write], stamp: Stamp) -> Result<Vec<Wrot
     let mut wrote = Vec::with_capacity(rows.len());
     for row in rows {
         let known = store.generation(&row.key)?;
-        wrote.push(match known.is_none_or(|known| known == row.generation) {
-            true => Wrote::Done,
-            false => Wrote::Conflict,
+        wrote.push(if known.is_none_or(|known| known == row.generation) {
+            Wrote::Done
+        } else {
+            Wrote::Conflict
         });
     }
     let mut left_out = 0;

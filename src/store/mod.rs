@@ -139,6 +139,15 @@ pub struct Entry {
     pub stamp: Stamp,
 }
 
+/// That the last bookmark of a source was not let through by the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAside {
+    /// Whose bookmark it is.
+    pub key: Key,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// A bookmark that the guard did not let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {

@@ -26,7 +26,7 @@ use schema::{check_version, version};
 
 pub use beside::{Checkpoints, Reader};
 pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
-pub use known::{Known, known};
+pub use known::{Known, kept_aside, known};
 
 /// How long to wait for another program that holds the database. The loop
 /// stands still meanwhile, so it is short: a failed turn can be tried again.
@@ -220,7 +220,7 @@ impl Sqlite {
             .execute("VACUUM INTO ?1", [&*name])
             .map_err(|error| explain(&new, error))?;
         salvage::remove_beside(&self.file)?;
-        std::fs::rename(&new, &self.file).map_err(|error| files::refused(&self.file, error))
+        files::replace(&new, &self.file)
     }
 
     /// Opens the file of the folder in place of the one that is open.

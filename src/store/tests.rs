@@ -163,6 +163,23 @@ fn the_last_two_bookmarks_and_the_one_kept_aside_are_there() {
 }
 
 #[test]
+fn those_kept_aside_are_told_with_whose_they_are() {
+    let folder = Folder::new("told");
+    assert_eq!(sqlite::kept_aside(&folder.0).unwrap(), []);
+    let mut store = folder.open();
+    put(&mut store, &key(1), 7).unwrap();
+    put(&mut store, &key(2), 7).unwrap();
+    let aside = Change::Aside(&bookmark(2), "why");
+    store.put(&key(2), aside, stamp(9)).unwrap();
+    store.commit().unwrap();
+    let told = KeptAside {
+        key: key(2),
+        reason: "why".to_owned(),
+    };
+    assert_eq!(sqlite::kept_aside(&folder.0).unwrap(), [told]);
+}
+
+#[test]
 fn a_bookmark_kept_aside_alone_takes_no_room() {
     let folder = Folder::new("aside");
     let none = entries(&folder, &key(1), |store| {

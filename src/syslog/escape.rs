@@ -134,9 +134,10 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         // They may come in long runs.
         let is_special = rest.first().is_some_and(|&byte| form.has(byte));
-        let plain = match is_special {
-            true => 0,
-            false => form.find(rest).unwrap_or(rest.len()),
+        let plain = if is_special {
+            0
+        } else {
+            form.find(rest).unwrap_or(rest.len())
         };
         if written.saturating_add(plain) > room {
             let end = at.saturating_add(room.saturating_sub(written));
@@ -159,9 +160,10 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
     #[cfg(test)]
     walked::add(at);
     // The first byte of a letter may have been the last that fits.
-    match text.is_char_boundary(at) {
-        true => (at, written),
-        false => (at.saturating_sub(1), written.saturating_sub(1)),
+    if text.is_char_boundary(at) {
+        (at, written)
+    } else {
+        (at.saturating_sub(1), written.saturating_sub(1))
     }
 }
 

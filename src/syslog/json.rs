@@ -8,6 +8,9 @@
 //! `Collector` (what we know of the source), and `Truncated` (the names of members
 //! that are not whole). An event that could not be read has `Malformed` and `Raw`,
 //! and of the others what its `System` tells.
+//!
+//! Written by hand and not with `serde_json`: it is done for every event, lengths are known
+//! before anything is written so that values can be cut, and invisible characters are escaped.
 
 use std::collections::HashMap;
 

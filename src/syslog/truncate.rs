@@ -29,9 +29,10 @@ pub(super) fn shorten(
     // No count of bytes has more digits than the whole.
     let room = max.saturating_sub(param(length, &names).len());
     // The names go before the facts do.
-    let (names, room) = match room < head.len() {
-        true => (Vec::new(), max.saturating_sub(param(length, b"").len())),
-        false => (names, room),
+    let (names, room) = if room < head.len() {
+        (Vec::new(), max.saturating_sub(param(length, b"").len()))
+    } else {
+        (names, room)
     };
 
     let event = marks.event.saturating_sub(marks.start);

@@ -176,9 +176,10 @@ impl Form for Line {
     }
 
     fn find(self, bytes: &[u8]) -> Option<usize> {
-        match self.all {
-            true => find(bytes, self),
-            false => memchr2(b'\n', b'\r', bytes),
+        if self.all {
+            find(bytes, self)
+        } else {
+            memchr2(b'\n', b'\r', bytes)
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct OutputError {
 
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.label, self.cause)
+        write!(f, "--output {}: {}", self.label, self.cause)
     }
 }
 

@@ -31,7 +31,7 @@ mod verification;
 mod weakness;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -90,6 +90,17 @@ impl fmt::Display for Error {
             Self::Content(flag, path, why) => write!(f, "{flag} {}: {why}", path.display()),
             Self::NoCertificate => write!(f, "--listen https:// needs --tls-cert and --tls-key"),
             Self::Library(error) => write!(f, "TLS cannot be set up: {error}"),
+        }
+    }
+}
+
+impl Error {
+    /// The flag or parameter that names the file at fault, and the file.
+    #[must_use]
+    pub fn file(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Self::Read(flag, path, _) | Self::Content(flag, path, _) => Some((flag, path)),
+            Self::NoCertificate | Self::Library(_) => None,
         }
     }
 }

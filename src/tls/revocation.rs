@@ -118,15 +118,16 @@ impl Revocation {
                 self.path.display(),
                 names::display(authority.subject_name()),
             );
-            match self.partial {
-                true => format!(
+            if self.partial {
+                format!(
                     "--crl {path}: no list of {name}: its certificates are not checked for \
                      revocation (--crl-partial)"
-                ),
-                false => format!(
+                )
+            } else {
+                format!(
                     "--crl {path}: no list of {name}: its certificates are rejected; add its list, \
                      or use --crl-partial to allow them unchecked"
-                ),
+                )
             }
         };
         unlisted.map(line).collect()

@@ -1,7 +1,7 @@
 //! Bookmarks: what a source is told to go on from, across restarts, crashes and
 //! the traps that make a source skip events.
 
-use crate::support::{Relay, TempDir, numbered_event};
+use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const MACHINE: &str = "ws-07.example.test";
 
@@ -136,6 +136,17 @@ fn a_bookmark_that_goes_back_is_kept_aside() {
     let events = [numbered_event(71), numbered_event(72)];
     assert!(source.deliver(&offer, &events, 20));
     assert_eq!(source.subscribe().record, Some(70));
+    // Whoever looks for the reason finds it.
+    let shown = wait_for("the host in the state folder", || {
+        let shown = run(&["hosts", MACHINE, "--json", "--state", &dir.file("state")]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
+        shown["hosts"][0].is_object().then_some(shown)
+    });
+    let host = &shown["hosts"][0];
+    let aside = &host["kept_aside"][0];
+    assert_eq!(aside["subscription"], host["subscriptions"][0]["name"]);
+    let reason = aside["reason"].as_str().unwrap();
+    assert!(reason.contains("20") && reason.contains("70"), "{reason}");
 }
 
 #[test]
@@ -158,7 +169,7 @@ fn a_batch_that_no_output_took_moves_no_bookmark() {
     let offer = source.subscribe();
     // The source gives up waiting, as at a power cut.
     let waiting = std::thread::spawn(move || source.deliver(&offer, &[numbered_event(1)], 1));
-    crate::support::wait_for("the attempt to deliver", || {
+    wait_for("the attempt to deliver", || {
         relay.process.log().contains(&dead[6..]).then_some(())
     });
     assert!(!waiting.is_finished());
@@ -200,7 +211,7 @@ fn bookmarks_of_0_1_are_found_under_their_old_name_and_rewritten() {
     let mut relay = Relay::start(&dir, &["--users", &users, "--channel", "Security"]);
     let password = dir.file("password");
     let url = relay.url();
-    let sent = crate::support::run(&[
+    let sent = run(&[
         "send",
         &url,
         "--user",

@@ -462,9 +462,10 @@ impl<'a> Shell<'a> {
             &format!("[ \"$*\" = 'reload wecrelay' ] && kill -HUP \"$(cat {pid})\""),
         );
         // Only root can make folders for others.
-        let user = match rustix::process::geteuid().is_root() {
-            true => "-o nobody -g nogroup",
-            false => "",
+        let user = if rustix::process::geteuid().is_root() {
+            "-o nobody -g nogroup"
+        } else {
+            ""
         };
         Self { dir, user }
     }

@@ -74,9 +74,10 @@ fn sample_without_comments() -> String {
             "a comment that looks like a key: {line}"
         );
         // A second value of a key shows another way to say it.
-        let key = match known.iter().any(|k| k == key) {
-            true => continue,
-            false => key.to_owned(),
+        let key = if known.iter().any(|k| k == key) {
+            continue;
+        } else {
+            key.to_owned()
         };
         known.push(key);
         text.push_str(&format!("{line}\n"));

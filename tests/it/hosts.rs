@@ -300,9 +300,10 @@ fn said(output: &Output) -> String {
 fn json(dir: &TempDir, arguments: &[&str]) -> Value {
     let arguments = [&["--json"], arguments].concat();
     let output = sources(dir, &arguments);
-    match output.status.success() {
-        true => serde_json::from_slice(&output.stdout).unwrap(),
-        false => Value::Null,
+    if output.status.success() {
+        serde_json::from_slice(&output.stdout).unwrap()
+    } else {
+        Value::Null
     }
 }
 

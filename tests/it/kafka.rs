@@ -361,9 +361,10 @@ fn idempotence_is_given_up_only_where_a_broker_denies_it_mock_cluster() {
         let dir = TempDir::new();
         let output = format!("kafka://{}/events", cluster.brokers());
         let mut relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
-        let told = match is_denied {
-            true => "no idempotent producer, so a message may arrive twice",
-            false => "no producer id: UNKNOWN_SERVER_ERROR (see the broker's log)",
+        let told = if is_denied {
+            "no idempotent producer, so a message may arrive twice"
+        } else {
+            "no producer id: UNKNOWN_SERVER_ERROR (see the broker's log)"
         };
         relay.process.wait_for_log(told);
         let (mut source, offer) = subscribe(&relay, MACHINE);

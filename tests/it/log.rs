@@ -137,9 +137,10 @@ fn log_in_file(dir: &TempDir, arguments: &[&str], is_journal: bool) -> String {
     let path = dir.file("log");
     let file = File::create(&path).unwrap();
     let found = file.metadata().unwrap();
-    let stream = match is_journal {
-        true => format!("{}:{}", found.dev(), found.ino()),
-        false => "1:2".to_owned(),
+    let stream = if is_journal {
+        format!("{}:{}", found.dev(), found.ino())
+    } else {
+        "1:2".to_owned()
     };
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let status = Command::new(BINARY)

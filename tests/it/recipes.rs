@@ -495,9 +495,12 @@ fn every_field_of_hard_events_is_in_what_rsyslog_writes() {
         match form {
             "json" => assert_hard(&json_lines(&file, events.len()), &FILE_OF_JSON),
             _ => assert_hard_text(&file, |text| {
-                let number = |c: char| match c.is_ascii_control() {
-                    true => format!("#{:03}", u32::from(c)),
-                    false => c.to_string(),
+                let number = |c: char| {
+                    if c.is_ascii_control() {
+                        format!("#{:03}", u32::from(c))
+                    } else {
+                        c.to_string()
+                    }
                 };
                 text.chars().map(number).collect()
             }),

@@ -138,9 +138,10 @@ fn sources_of_mit_come_in_with_their_tickets() {
             _ => bytes.fill(7),
         };
         let policy = kerberos_policy(vector);
-        let scheme = match text(&vector["protocol"]).contains("SPNEGO") {
-            true => "Negotiate",
-            false => "Kerberos",
+        let scheme = if text(&vector["protocol"]).contains("SPNEGO") {
+            "Negotiate"
+        } else {
+            "Kerberos"
         };
         let header = format!("{scheme} {}", text(&vector["initiator_token"]));
         let peer = std::net::Ipv4Addr::LOCALHOST.into();

@@ -289,9 +289,10 @@ input(type="imrelp" address="127.0.0.1" port="PORT" tls="on" tls.caCert="{}" tls
 /// Without a queue in memory: what is confirmed is in the file.
 fn rsyslog_config(dir: &TempDir, globals: &str, input: &str) -> String {
     let work = dir.path().display();
-    let size = match globals.contains("maxMessageSize") {
-        true => "",
-        false => "maxMessageSize=\"256k\"",
+    let size = if globals.contains("maxMessageSize") {
+        ""
+    } else {
+        "maxMessageSize=\"256k\""
     };
     format!(
         r#"

@@ -215,9 +215,10 @@ impl Player {
     fn resume(&mut self, offered: Offered, ledger: &Ledger) {
         let record = offered.bookmark.as_deref().and_then(record_of);
         self.owes_mark = self.is_from_end && record.is_none();
-        let record = match self.is_from_end {
-            true => record.unwrap_or(self.sent),
-            false => record.unwrap_or(0),
+        let record = if self.is_from_end {
+            record.unwrap_or(self.sent)
+        } else {
+            record.unwrap_or(0)
         };
         assert!(
             (self.acknowledged..=self.sent).contains(&record),

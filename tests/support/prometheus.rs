@@ -58,9 +58,12 @@ impl Prometheus {
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
         let encoded: String = expression
             .bytes()
-            .map(|byte| match plain(byte) {
-                true => char::from(byte).to_string(),
-                false => format!("%{byte:02X}"),
+            .map(|byte| {
+                if plain(byte) {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
             })
             .collect();
         let answer = self.get(&format!("/api/v1/query?query={encoded}"));

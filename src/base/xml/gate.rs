@@ -324,12 +324,13 @@ pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8]))
 
 /// Whether an attribute, the first one with the name of its element, declares a namespace.
 fn is_declaration(attribute: &[u8], is_first: bool) -> bool {
-    let name = match is_first {
-        true => attribute
+    let name = if is_first {
+        attribute
             .iter()
             .position(u8::is_ascii_whitespace)
-            .unwrap_or(0),
-        false => 0,
+            .unwrap_or(0)
+    } else {
+        0
     };
     let attribute = attribute.get(name..).unwrap_or_default();
     attribute.trim_ascii_start().starts_with(b"xmlns")

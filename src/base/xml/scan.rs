@@ -1,6 +1,8 @@
 //! Splits XML into tags and what lies between, without judging it.
 
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memmem};
+
+use super::walk_tag;
 
 /// A piece of XML with its delimiters. The last piece may be unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl<'a> Iterator for Segments<'a> {
         } else if rest.starts_with("<!") {
             Segment::Other(self.take(after(rest, ">")))
         } else {
-            Segment::Tag(self.take(tag_end(rest)))
+            Segment::Tag(self.take(walk_tag(rest.as_bytes(), |_| {})))
         })
     }
 }
@@ -63,19 +65,4 @@ impl<'a> Segments<'a> {
 fn after(text: &str, end: &str) -> Option<usize> {
     let at = memmem::find(text.as_bytes(), end.as_bytes())?;
     at.checked_add(end.len())
-}
-
-/// Length of the tag at the front; `>` may stand in attribute values.
-fn tag_end(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        let rest = bytes.get(at..)?;
-        let found = memchr3(b'>', b'\'', b'"', rest)?;
-        at += found + 1;
-        match rest.get(found)? {
-            b'>' => return Some(at),
-            quote => at += memchr(*quote, bytes.get(at..)?)? + 1,
-        }
-    }
 }

@@ -110,7 +110,7 @@ impl Seats {
     /// Takes note of who was let in, if that is news.
     pub(super) fn note_authentication(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.slots.get_mut(id)
-            && let Some(identity) = slot.connection.take_news()
+            && let Some(identity) = slot.connection.take_new_identity()
         {
             let address = slot.connection.address();
             self.admission.note_accepted(&identity, address);

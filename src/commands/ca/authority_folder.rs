@@ -1,7 +1,6 @@
 //! The subcommands that change the authority's folder.
 
 use std::fmt::Write;
-use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -167,12 +166,8 @@ impl AuthorityFolder {
         files::replace(&pfx, SECRET, &content)?;
         let whose = if given.is_some() {
             // One of an earlier certificate would be the wrong one.
-            match std::fs::remove_file(&secret) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::File(secret, error));
-                }
-                _ => "the given one".to_owned(),
-            }
+            files::remove(&secret)?;
+            "the given one".to_owned()
         } else {
             let line = Zeroizing::new(format!("{}\n", *password));
             files::replace(&secret, SECRET, line.as_bytes())?;
@@ -293,9 +288,10 @@ impl AuthorityFolder {
 
     fn write_list(&mut self, days: u32, now: SystemTime) -> Result<(), Error> {
         let path = self.paths.list();
-        let before = match path.exists() {
-            true => Some(report::read_list(&path)?),
-            false => None,
+        let before = if path.exists() {
+            Some(report::read_list(&path)?)
+        } else {
+            None
         };
         let list: X509Crl =
             self.authority

@@ -1,4 +1,5 @@
 //! Files that are there whole or not at all, and one process at a time.
+#![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -46,12 +47,7 @@ pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Erro
     name.push(".new");
     let new = PathBuf::from(name);
     // What a process that was killed has left; ours is the only one now.
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::File(new, error));
-        }
-        _ => {}
-    }
+    remove(&new)?;
     let written = (|| {
         let mut options = OpenOptions::new();
         let mut file = options.create_new(true).write(true).mode(mode).open(&new)?;
@@ -84,7 +80,14 @@ fn sync_folder(path: &Path) -> Result<(), Error> {
     synced.map_err(Error::file(parent))
 }
 
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    #[expect(clippy::disallowed_methods, reason = "reading these files is the task")]
     std::fs::read(path).map_err(Error::file(path))
 }

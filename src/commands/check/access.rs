@@ -79,9 +79,10 @@ fn accounts(config: &Config) -> Result<Option<String>, Error> {
         1 => "one account".to_owned(),
         count => format!("{count} accounts"),
     };
-    let mut methods = vec![match config.ntlmv1 {
-        true => "NTLM, NTLMv1 too",
-        false => "NTLM",
+    let mut methods = vec![if config.ntlmv1 {
+        "NTLM, NTLMv1 too"
+    } else {
+        "NTLM"
     }];
     methods.extend(config.basic.then_some("Basic"));
     methods.extend(config.digest.then_some("Digest"));

@@ -17,7 +17,7 @@ use crate::commands::probe;
 use crate::commands::run::{self, Plan};
 use crate::commands::terminal::{Color, Meter, Paint};
 use crate::commands::{Failure, RUNNING, USAGE};
-use crate::config::{Config, Listener};
+use crate::config::{Config, Flag, Listener};
 use crate::output;
 use crate::record;
 use crate::server;
@@ -38,6 +38,13 @@ impl Failure for Error {
         match self {
             Self::Start(_) => USAGE,
             Self::Findings(_) => RUNNING,
+        }
+    }
+
+    fn flag(&self) -> Option<Flag> {
+        match self {
+            Self::Start(error) => error.flag(),
+            Self::Findings(_) => None,
         }
     }
 }
@@ -199,9 +206,10 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
 }
 
 fn destination(output: &output::Settings) -> String {
-    match output.required {
-        true => output.label.clone(),
-        false => format!("{} (best effort)", output.label),
+    if output.required {
+        output.label.clone()
+    } else {
+        format!("{} (best effort)", output.label)
     }
 }
 

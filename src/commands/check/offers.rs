@@ -84,9 +84,10 @@ fn delivery(subscription: &Subscription) -> String {
         ContentFormat::Events => "events without text",
         ContentFormat::RenderedText => "events with text",
     };
-    let since = match subscription.read_existing {
-        true => "all that a host has",
-        false => "from now on",
+    let since = if subscription.read_existing {
+        "all that a host has"
+    } else {
+        "from now on"
     };
     format!(
         "{format}, {since}, within {}, heartbeat every {}",
@@ -111,9 +112,10 @@ fn access(access: &Access) -> impl Iterator<Item = String> {
     let certificates: Vec<_> = lists
         .map(|(what, list)| format!("{what} {}", list.join(", ")))
         .collect();
-    let certificates = match certificates.is_empty() {
-        true => None,
-        false => Some(format!("certificates: {}", certificates.join("; "))),
+    let certificates = if certificates.is_empty() {
+        None
+    } else {
+        Some(format!("certificates: {}", certificates.join("; ")))
     };
     let only = access
         .needs_certificate()

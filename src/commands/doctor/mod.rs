@@ -70,9 +70,10 @@ struct Finding {
 
 impl Finding {
     fn color(&self) -> Color {
-        match self.stops {
-            true => Color::Red,
-            false => Color::Yellow,
+        if self.stops {
+            Color::Red
+        } else {
+            Color::Yellow
         }
     }
 }

@@ -23,9 +23,10 @@ pub(super) fn listeners(config: &Config, report: &mut Report) {
 
 fn running(config: &Config, url: &str, answer: &ask::Answer, report: &mut Report) {
     let methods = answer.methods();
-    let offers = match methods.is_empty() {
-        true => "no method".to_owned(),
-        false => methods.join(", "),
+    let offers = if methods.is_empty() {
+        "no method".to_owned()
+    } else {
+        methods.join(", ")
     };
     report.say(format_args!("{url}: a relay answers, and offers {offers}"));
     let kerberos = methods.iter().any(|method| method == "Kerberos");
@@ -82,11 +83,10 @@ pub(super) fn outputs(config: &Config, plan: Option<&Plan>, report: &mut Report)
             report.find(Finding {
                 stops: output.required,
                 what: format!("--output {}: {failure}", output.label),
-                why: match output.required {
-                    true => {
-                        "no batch is acknowledged until this output has delivered it; hosts get 503"
-                    }
-                    false => "what it cannot accept is dropped",
+                why: if output.required {
+                    "no batch is acknowledged until this output has delivered it; hosts get 503"
+                } else {
+                    "what it cannot accept is dropped"
                 }
                 .to_owned(),
                 remedy: "fix the receiver or the network; hosts keep their events".to_owned(),

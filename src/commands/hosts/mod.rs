@@ -6,6 +6,8 @@ mod select;
 mod table;
 mod text;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -20,11 +22,11 @@ use crate::base::clock::UnixSeconds;
 use crate::cli::HostsOptions;
 use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config;
-use crate::hosts::{Host, Life, Moment, Peer, Refusal, Saved, State};
+use crate::hosts::{Host, Key, Life, Moment, Peer, Refusal, Saved, State};
 use crate::server::Database;
-use crate::store;
 use crate::store::postgres::{Settings, UrlError};
 use crate::store::sqlite::{self, Old};
+use crate::store::{self, KeptAside};
 use select::{Concerned, Filter};
 
 /// Why there is nothing to show.
@@ -97,18 +99,42 @@ struct View<'a> {
     missing: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lag: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept_aside: Vec<AsideView<'a>>,
     #[serde(flatten)]
     host: &'a Host,
 }
 
+/// A bookmark of a host that was kept aside.
+#[derive(Clone, Debug, Serialize)]
+struct AsideView<'a> {
+    /// The subscription's name, or its id where the host has it no more.
+    subscription: Cow<'a, str>,
+    reason: String,
+}
+
+impl<'a> AsideView<'a> {
+    fn new(host: &'a Host, aside: KeptAside) -> Self {
+        let id = aside.key.subscription();
+        let mut known = host.subscriptions.iter();
+        let name = known.find(|s| s.id == id).map(|s| s.name.as_str().into());
+        Self {
+            subscription: name.unwrap_or_else(|| id.to_string().into()),
+            reason: aside.reason,
+        }
+    }
+}
+
 impl<'a> View<'a> {
-    fn new(host: &'a Host, at: Moment) -> Self {
+    fn new(host: &'a Host, at: Moment, asides: Vec<KeptAside>) -> Self {
+        let asides = asides.into_iter();
         Self {
             state: host.state(at).name(),
             why: host.why(at),
             events: host.events(),
             missing: host.missing(),
             lag: host.lag(at.now),
+            kept_aside: asides.map(|aside| AsideView::new(host, aside)).collect(),
             host,
         }
     }
@@ -128,18 +154,7 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     if let (Some(url), Some(relay)) = (&options.store, &options.forget_relay) {
         return forget_relay(url, relay);
     }
-    let mut saved = match &options.store {
-        Some(url) => {
-            let mut meter = Meter::new();
-            meter.show(|| "reading the database".to_owned());
-            let saved = open(url)?.gather(now);
-            saved.map_err(|error| Error::Database(database::Error::Postgres(error)))?
-        }
-        None => {
-            let saved = sqlite::read_hosts(&folder).map_err(Error::Store)?;
-            saved.ok_or_else(|| Error::NoState(folder.clone()))?
-        }
-    };
+    let (mut saved, asides) = read(options.store.as_deref(), &folder, now)?;
     let at = saved.pulse.moment(now);
     let filter = Filter::new(options);
     let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
@@ -152,21 +167,50 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     }
     let concerned = Concerned::new(&filter, chosen.clone());
     saved.refusals.retain(|refusal| concerned.takes(refusal));
-    let mut views: Vec<_> = chosen.map(|host| View::new(host, at)).collect();
+    let mut asides = by_host(asides);
+    let view = |host| View::new(host, at, asides.remove(&Key::of(host)).unwrap_or_default());
+    let mut views: Vec<_> = chosen.map(view).collect();
     views.sort_unstable_by_key(|view| (&view.host.machine, &view.host.identity));
     let mut out = BufWriter::new(io::stdout().lock());
-    let printed = match options.json {
-        true => print_json(&mut out, &saved, &views, now),
-        false => {
-            let paint = Paint::new(&io::stdout());
-            text::print(&mut out, paint, &saved, &views, now)
-        }
+    let printed = if options.json {
+        print_json(&mut out, &saved, &views, now)
+    } else {
+        let paint = Paint::new(&io::stdout());
+        text::print(&mut out, paint, &saved, &views, now)
     };
     match printed.and_then(|()| out.flush()) {
         // Such as "| head".
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(Error::Print),
     }
+}
+
+/// What is known of hosts, and which of their bookmarks were kept aside.
+fn read(
+    store: Option<&str>,
+    folder: &Path,
+    now: UnixSeconds,
+) -> Result<(Saved, Vec<KeptAside>), Error> {
+    if let Some(url) = store {
+        let failed = |error| Error::Database(database::Error::Postgres(error));
+        let mut meter = Meter::new();
+        meter.show(|| "reading the database".to_owned());
+        let mut database = open(url)?;
+        let saved = database.gather(now).map_err(failed)?;
+        return Ok((saved, database.kept_aside().map_err(failed)?));
+    }
+    let saved = sqlite::read_hosts(folder).map_err(Error::Store)?;
+    let saved = saved.ok_or_else(|| Error::NoState(folder.to_owned()))?;
+    Ok((saved, sqlite::kept_aside(folder).map_err(Error::Store)?))
+}
+
+fn by_host(asides: Vec<KeptAside>) -> HashMap<Key, Vec<KeptAside>> {
+    let mut hosts: HashMap<Key, Vec<KeptAside>> = HashMap::new();
+    for aside in asides {
+        let key = Key::new(aside.key.identity(), aside.key.machine_id());
+        hosts.entry(key).or_default().push(aside);
+    }
+    hosts
 }
 
 fn open(url: &str) -> Result<Database, Error> {
@@ -200,9 +244,10 @@ fn prune<'a>(
     });
     let old: Vec<_> = old.collect();
     let forgotten = sqlite::forget_hosts(folder, &old, orphans).map_err(Error::Store)?;
-    let bookmarks = match with_bookmarks {
-        true => format!("with {}", count(forgotten.bookmarks, "bookmark")),
-        false => "bookmarks stay".to_owned(),
+    let bookmarks = if with_bookmarks {
+        format!("with {}", count(forgotten.bookmarks, "bookmark"))
+    } else {
+        "bookmarks stay".to_owned()
     };
     let what = count(forgotten.hosts, "host");
     writeln!(io::stdout(), "{what} forgotten, {bookmarks}").map_err(Error::Print)

@@ -34,9 +34,10 @@ impl Table {
             let mut line = String::new();
             for (index, (cell, &width)) in row.iter().zip(&self.widths).enumerate() {
                 let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-                let (before, after) = match numbers.contains(&index) {
-                    true => (padding.as_str(), ""),
-                    false => ("", padding.as_str()),
+                let (before, after) = if numbers.contains(&index) {
+                    (padding.as_str(), "")
+                } else {
+                    ("", padding.as_str())
                 };
                 let cell = painted(paint, (number, index), cell);
                 line.extend([before, &cell, after, "  "]);

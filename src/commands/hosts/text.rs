@@ -41,6 +41,7 @@ pub(super) fn print(
     print_hosts(out, paint, (hosts, at), !saved.relays.is_empty())?;
     print_reasons(out, paint, hosts)?;
     print_gaps(out, hosts, at)?;
+    print_asides(out, hosts)?;
     print_refusals(out, saved, at)?;
     let states = counts(hosts).filter(|(_, count)| *count > 0);
     let states: Vec<_> = states
@@ -149,9 +150,10 @@ fn print_reasons(out: &mut impl Write, paint: Paint, hosts: &[View<'_>]) -> io::
         let state = paint.paint(state_color(state).unwrap_or(Color::Bold), state);
         writeln!(out, "{state}: {}{more}\n  {}", first.join(", "), plain(why))?;
     }
-    match reasons.is_empty() {
-        true => Ok(()),
-        false => writeln!(out),
+    if reasons.is_empty() {
+        Ok(())
+    } else {
+        writeln!(out)
     }
 }
 
@@ -182,6 +184,27 @@ fn print_gaps(out: &mut impl Write, hosts: &[View<'_>], at: Moment) -> io::Resul
         )?;
     }
     print_more(out, gaps.len())
+}
+
+fn print_asides(out: &mut impl Write, hosts: &[View<'_>]) -> io::Result<()> {
+    let asides = hosts.iter().flat_map(|view| {
+        let asides = view.kept_aside.iter();
+        asides.map(move |aside| (view.host, aside))
+    });
+    let asides: Vec<_> = asides.collect();
+    if asides.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "Bookmarks kept aside, since the events that came with them do not account for them (the \
+         last of each; the host resumes from the one before):"
+    )?;
+    for (host, aside) in asides.iter().take(LINES) {
+        let (machine, name) = (plain(&host.machine), plain(&aside.subscription));
+        writeln!(out, "  {machine}, {name}: {}", plain(&aside.reason))?;
+    }
+    print_more(out, asides.len())
 }
 
 fn print_refusals(out: &mut impl Write, saved: &Saved, at: Moment) -> io::Result<()> {

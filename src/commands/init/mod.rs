@@ -1,4 +1,5 @@
 //! `wecrelay init`: writes a first configuration, checks it, and prints what comes next.
+#![expect(clippy::disallowed_methods, reason = "a command, not the loop")]
 
 mod answers;
 mod templates;
@@ -80,9 +81,10 @@ impl std::error::Error for Error {}
 /// the written configuration finds.
 pub fn run(options: &SetupOptions) -> Result<(), Error> {
     let stdin = io::stdin();
-    let answers = match stdin.is_terminal() {
-        true => Answers::ask(options, &mut stdin.lock(), &mut io::stderr())?,
-        false => Answers::of_flags(options)?,
+    let answers = if stdin.is_terminal() {
+        Answers::ask(options, &mut stdin.lock(), &mut io::stderr())?
+    } else {
+        Answers::of_flags(options)?
     };
     let folder = &options.folder;
     let file = folder.join("wecrelay.toml");
@@ -141,9 +143,10 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Error> {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut open = std::fs::OpenOptions::new();
-    match force {
-        true => open.write(true).create(true).truncate(true),
-        false => open.write(true).create_new(true),
+    if force {
+        open.write(true).create(true).truncate(true)
+    } else {
+        open.write(true).create_new(true)
     };
     let mut file = open.open(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),

@@ -42,12 +42,13 @@ pub(super) fn attempt(
             let line = open(&settings, connector.as_ref(), way, facts)?;
             let is_plain = matches!(line, Line::Plain(_));
             let asked = ask(line, &topic.topic, login.as_ref(), facts);
-            found = Some(
-                asked.map_err(|failure| match is_plain && !failure.is_broker {
-                    true => with_what_speaks(failure.why, &settings, way),
-                    false => failure.why,
-                })?,
-            );
+            found = Some(asked.map_err(|failure| {
+                if is_plain && !failure.is_broker {
+                    with_what_speaks(failure.why, &settings, way)
+                } else {
+                    failure.why
+                }
+            })?);
             Ok(())
         });
         match (tried, found) {

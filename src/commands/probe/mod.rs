@@ -73,9 +73,10 @@ fn attempt(settings: &Settings, access: Access<'_>, facts: &mut Vec<String>) -> 
         }
         Target::Kafka(topic) => kafka::attempt(settings, topic, access, facts),
         Target::Unix { path, stream } => {
-            let connected = match stream {
-                true => UnixStream::connect(path).map(drop),
-                false => UnixDatagram::unbound().and_then(|socket| socket.connect(path)),
+            let connected = if *stream {
+                UnixStream::connect(path).map(drop)
+            } else {
+                UnixDatagram::unbound().and_then(|socket| socket.connect(path))
             };
             connected.map_err(|error| {
                 format!("{error}: is the syslog server running, and does it create this socket?")
@@ -144,14 +145,17 @@ fn reach(
     match settings.target {
         Target::Otlp { .. } => {
             let said = otlp::export(line, &settings.target, access.secret, facts);
-            said.map_err(|why| match is_plain && !why.starts_with("HTTP ") {
-                true => with_what_speaks(why, settings, way),
-                false => why,
+            said.map_err(|error| match error {
+                otlp::Error::NoAnswer(why) if is_plain => with_what_speaks(why, settings, way),
+                otlp::Error::NoAnswer(why) | otlp::Error::Refused(why) => why,
             })
         }
-        Target::Relp { .. } => greet(line, facts).map_err(|why| match is_plain {
-            true => with_what_speaks(why, settings, way),
-            false => why,
+        Target::Relp { .. } => greet(line, facts).map_err(|why| {
+            if is_plain {
+                with_what_speaks(why, settings, way)
+            } else {
+                why
+            }
         }),
         _ if is_plain && settings.framing == Framing::OctetCounting => {
             drop(line);
@@ -247,9 +251,10 @@ fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), String> {
 fn with_what_speaks(why: String, settings: &Settings, way: Way) -> String {
     // Some broker waits in silence, as a syslog receiver does, until it is spoken to as one.
     let is_for_kafka = matches!(settings.target, Target::Kafka(_));
-    let speaks = match is_for_kafka && speaks::is_broker(way.address, way.time) {
-        true => Some(Speaks::Kafka),
-        false => speaks::find(way.address, way.time),
+    let speaks = if is_for_kafka && speaks::is_broker(way.address, way.time) {
+        Some(Speaks::Kafka)
+    } else {
+        speaks::find(way.address, way.time)
     };
     let secured = match settings.target {
         Target::Relp { .. } => "relp+tls",

@@ -8,13 +8,21 @@ use crate::output::{Secret, Target};
 use crate::protocol::http::answer::{Answer, Decoder};
 use crate::protocol::otlp::export::{Verdict, judge};
 
+/// Why an export is not taken.
+pub(super) enum Error {
+    /// Nothing came that is an answer of HTTP.
+    NoAnswer(String),
+    /// An answer of HTTP says so.
+    Refused(String),
+}
+
 /// Sends an export without a record, and says what comes of it.
 pub(super) fn export(
     mut line: Line,
     target: &Target,
     secret: &Secret,
     facts: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let begun = Instant::now();
     let mut request = Vec::new();
     if let Some(mut endpoint) = target.endpoint() {
@@ -25,10 +33,11 @@ pub(super) fn export(
     }
     let mut rest = request.as_slice();
     while !rest.is_empty() {
-        let count = line.write(rest).map_err(|error| error.to_string())?;
+        let count = line.write(rest);
+        let count = count.map_err(|error| Error::NoAnswer(error.to_string()))?;
         rest = rest.get(count..).unwrap_or_default();
     }
-    let answer = answer(&mut line)?;
+    let answer = answer(&mut line).map_err(Error::NoAnswer)?;
     match judge(&answer, 0, SystemTime::now()) {
         Verdict::Accepted(remark) => {
             facts.push(format!(
@@ -39,12 +48,12 @@ pub(super) fn export(
             facts.extend(remark.map(|remark| format!("it says: {remark}")));
             Ok(())
         }
-        Verdict::Busy(why, None) => Err(format!("{why}; it accepts nothing now")),
-        Verdict::Busy(why, Some(time)) => Err(format!(
+        Verdict::Busy(why, None) => Err(Error::Refused(format!("{why}; it accepts nothing now"))),
+        Verdict::Busy(why, Some(time)) => Err(Error::Refused(format!(
             "{why}; it accepts nothing now, and asks to retry in {} s",
             time.as_secs()
-        )),
-        Verdict::Refused(why) | Verdict::Failed(why) => Err(why),
+        ))),
+        Verdict::Refused(why) | Verdict::Failed(why) => Err(Error::Refused(why)),
     }
 }
 

@@ -69,9 +69,10 @@ pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
             return Some(speaks);
         }
     }
-    match is_broker(address, time) {
-        true => Some(Speaks::Kafka),
-        false => Some(Speaks::Closes),
+    if is_broker(address, time) {
+        Some(Speaks::Kafka)
+    } else {
+        Some(Speaks::Closes)
     }
 }
 

@@ -48,9 +48,10 @@ fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> R
 
 /// Without rendering, events are half the size, and only some outputs need the text.
 fn rendering(config: &Config) -> ContentFormat {
-    match config.wants_rendering() {
-        true => ContentFormat::RenderedText,
-        false => ContentFormat::Events,
+    if config.wants_rendering() {
+        ContentFormat::RenderedText
+    } else {
+        ContentFormat::Events
     }
 }
 

@@ -1,7 +1,7 @@
 //! `wecrelay windows`: what a Windows host needs in order to forward to a relay with these flags.
 
+mod deployment;
 mod error;
-mod forms;
 mod overview;
 mod quote;
 mod scripts;
@@ -51,10 +51,10 @@ fn render(form: WindowsForm, target: &Target) -> String {
     match form {
         WindowsForm::Overview => overview::describe(target),
         WindowsForm::Policy => format!("{}\n", target.manager()),
-        WindowsForm::Reg => forms::reg(target),
+        WindowsForm::Reg => deployment::reg(target),
         WindowsForm::Powershell => scripts::setup(target),
-        WindowsForm::Intune => forms::intune(target),
-        WindowsForm::Ansible => forms::ansible(target),
+        WindowsForm::Intune => deployment::intune(target),
+        WindowsForm::Ansible => deployment::ansible(target),
         WindowsForm::Undo => scripts::undo(target),
     }
 }

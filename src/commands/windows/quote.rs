@@ -1,7 +1,5 @@
 //! Text in the quotes of the languages that Windows hosts are set up with.
 
-use std::fmt::Write;
-
 /// A literal of PowerShell.
 pub(super) fn powershell(text: &str) -> String {
     let mut quoted = String::from("'");
@@ -42,30 +40,19 @@ pub(super) fn yaml(text: &str) -> String {
 /// Text between YAML's marks of a literal, at this depth.
 pub(super) fn block(text: &str, depth: usize) -> String {
     let pad = " ".repeat(depth);
-    let line = |line: &str| match line.is_empty() {
-        true => "\n".to_owned(),
-        false => format!("{pad}{line}\n"),
+    let line = |line: &str| {
+        if line.is_empty() {
+            "\n".to_owned()
+        } else {
+            format!("{pad}{line}\n")
+        }
     };
     text.lines().map(line).collect()
 }
 
 /// A string of JSON (RFC 8259 7).
 pub(super) fn json(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _ = write!(quoted, "\\u{unit:04x}");
-                }
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    serde_json::Value::from(text).to_string()
 }
 
 /// The value of an attribute of XML.

@@ -17,12 +17,13 @@ const TRUSTED: &str = include_str!("parts/trusted.ps1");
 /// Sets a host up.
 pub(super) fn setup(target: &Target) -> String {
     let with_certificate = target.issuer.is_some();
-    let (parameters, usage) = match with_certificate {
-        true => (
+    let (parameters, usage) = if with_certificate {
+        (
             "[string] $Pfx, [System.Security.SecureString] $Password, [switch] $Restart",
             " -Pfx FILE\n# where FILE has the host's certificate with its key; without -Pfx if it is already installed.",
-        ),
-        false => ("[switch] $Restart", ""),
+        )
+    } else {
+        ("[switch] $Restart", "")
     };
     // Parts first: what is filled in is not looked at again.
     let text = SETUP

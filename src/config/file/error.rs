@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::base::causes::Causes;
+use crate::config;
+
 /// A line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -27,6 +30,25 @@ impl fmt::Display for Place {
         write!(f, "{}:{}", self.path.display(), self.line)
     }
 }
+
+/// An error with its causes, and the line of the file that it is about.
+#[derive(Debug)]
+pub struct Placed<E> {
+    pub(super) place: Option<Place>,
+    pub(super) error: E,
+}
+
+impl<E: std::error::Error> fmt::Display for Placed<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        Causes(&self.error).fmt(f)
+    }
+}
+
+// No `source`: the text above says all.
+impl<E: std::error::Error> std::error::Error for Placed<E> {}
 
 /// What is wrong with the file, or with the command line.
 #[derive(Debug)]
@@ -70,6 +92,8 @@ pub enum Error {
         /// Type of the value in the file.
         found: &'static str,
     },
+    /// The flags that it gives do not do.
+    Check(Box<Placed<config::Error>>),
     /// A value that the flag does not take.
     Value {
         /// File and line.
@@ -106,6 +130,7 @@ impl fmt::Display for Error {
                 allowed,
                 found,
             } => write!(f, "{place}: {key} is {found}; allowed is {allowed}"),
+            Self::Check(error) => write!(f, "{error}"),
             Self::Value { place, message } => write!(f, "{place}: {message}"),
         }
     }

@@ -90,8 +90,9 @@ pub fn allowed(arg: &Arg) -> String {
     } else {
         one.to_owned()
     };
-    match has_optional_value(arg) {
-        true => format!("{many}, or true"),
-        false => many,
+    if has_optional_value(arg) {
+        format!("{many}, or true")
+    } else {
+        many
     }
 }

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, Parser};
 
-use super::{Config, Environment};
+use super::{Config, Environment, Flag};
 use crate::cli::{Options, RelayOptions};
 
-pub use error::{Error, Place};
+pub use error::{Error, Place, Placed};
 pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
@@ -86,54 +86,55 @@ impl Arguments {
         Options::try_parse_from(all).map_err(Error::Flags)
     }
 
-    /// Where the flag stands in the file that `message` complains of.
-    #[must_use]
-    pub fn place(&self, message: &str) -> Option<&Place> {
+    /// The line of the file that gives the flag, with the value at fault where that is one of
+    /// several.
+    fn place(&self, flag: &Flag) -> Option<&Place> {
         let (_, settings) = self.file.as_ref()?;
-        let is_named = |setting: &&Setting| names(message, &setting.name);
-        let setting = settings.iter().find(is_named)?;
-        let is_it = |o: &&Occurrence| {
-            let value = o.value.as_deref().filter(|value| !value.is_empty());
-            value.is_some_and(|value| message.contains(value))
-        };
+        let setting = settings.iter().find(|it| flag.is_key(&it.name))?;
+        let is_it = |o: &&Occurrence| o.value.as_deref().is_some_and(|it| flag.has_value(it));
         let occurrence = setting.occurrences.iter().find(is_it);
         Some(occurrence.map_or(&setting.place, |occurrence| &occurrence.place))
     }
 
+    /// The error with the line of the file that it is about.
+    pub fn placed<E>(&self, flag: Option<&Flag>, error: E) -> Placed<E> {
+        let place = flag.and_then(|flag| self.place(flag)).cloned();
+        Placed { place, error }
+    }
+
     /// The configuration on SIGHUP: what can be taken without a restart from the file as it
-    /// is now, all else as in `started`. What waits for a restart is logged.
+    /// is now, all else as in `started`; and the arguments that it comes from. What waits for
+    /// a restart is logged.
     ///
     /// # Errors
     /// Whatever would keep the relay from starting with the file.
-    pub fn again(&self, started: &Config, environment: &Environment) -> Result<Config, String> {
+    pub fn again(
+        &self,
+        started: &Config,
+        environment: &Environment,
+    ) -> Result<(Config, Self), Error> {
         let Some((path, before)) = &self.file else {
-            return Ok(started.clone());
+            return Ok((started.clone(), self.clone()));
         };
-        let now = read(path).map_err(|error| error.to_string())?;
+        let now = read(path)?;
         let waiting = waiting(before, &now);
         let fresh = Self {
             given: self.given.clone(),
             file: Some((path.clone(), now.clone())),
         };
-        let options = fresh.options().map_err(|error| error.to_string())?;
-        let mut options = options.relay;
+        let mut options = fresh.options()?.relay;
         // We may not be root any more.
         (options.user, options.group) = (None, None);
         if !waiting.contains(&"listen") {
             keep_listeners(&mut options, started);
         }
-        let config = Config::check(&options, environment).map_err(|error| {
-            let error = with_causes(&error);
-            match fresh.place(&error) {
-                Some(place) => format!("{place}: {error}"),
-                None => error,
-            }
-        })?;
+        let config = Config::check(&options, environment)
+            .map_err(|error| Error::Check(Box::new(fresh.placed(error.flag().as_ref(), error))))?;
         if !waiting.is_empty() {
             let (path, names) = (path.display(), waiting.join(", "));
             log::warn!("{path}: {names} changed: this requires a restart");
         }
-        Ok(merged(config, started))
+        Ok((merged(config, started), fresh))
     }
 }
 
@@ -209,15 +210,6 @@ fn conflict(command: &Command, a: &Arg, b: &Arg) -> bool {
     others.iter().any(|other| other.get_id() == b.get_id())
 }
 
-/// Whether a text names the flag.
-fn names(text: &str, flag: &str) -> bool {
-    let flag = format!("--{flag}");
-    text.match_indices(&flag).any(|(at, _)| {
-        let rest = text.get(at + flag.len()..).unwrap_or_default();
-        !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
-    })
-}
-
 /// What differs between the two and is not taken on SIGHUP.
 fn waiting<'a>(before: &'a [Setting], now: &'a [Setting]) -> Vec<&'a str> {
     let arguments = |settings: &'a [Setting], name: &str| {
@@ -262,13 +254,6 @@ fn merged(fresh: Config, started: &Config) -> Config {
             (started, fresh) => started.and(fresh),
         },
         ..fresh
-    }
-}
-
-fn with_causes(error: &super::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

@@ -155,9 +155,10 @@ impl File<'_> {
         let text = match (Kind::of(arg), value) {
             (Kind::Number, DeValue::Integer(_)) => number(value)?.to_string(),
             (Kind::Path, DeValue::String(path)) => {
-                let path = match path.is_empty() {
-                    true => "".into(),
-                    false => self.folder().join(path.as_ref()),
+                let path = if path.is_empty() {
+                    "".into()
+                } else {
+                    self.folder().join(path.as_ref())
                 };
                 path.to_string_lossy().into_owned()
             }

@@ -172,17 +172,28 @@ fn what_flags_need_may_stand_in_the_other_place() {
 }
 
 #[test]
-fn a_complaint_is_placed() {
-    let text = "listen = [\n'http://a',\n'ftp://b' ]\nusers = 'x'\n";
+fn an_error_is_placed_by_its_flag_and_value() {
+    let text =
+        "listen = [\n'http://a',\n'ftp://b' ]\nusers = 'x'\nsubscription = ['/s/a',\n'/s/b']\n";
     let arguments = Arguments {
         given: vec!["wecrelay".into()],
         file: Some((PATH.into(), settings(text, Path::new(PATH)).unwrap())),
     };
-    let line = |message: &str| arguments.place(message).map(|place| place.line);
-    assert_eq!(line("--listen ftp://b: allowed are"), Some(3));
-    assert_eq!(line("--users /nowhere"), Some(4));
-    assert_eq!(line("--users-of-others"), None);
-    assert_eq!(line("port taken"), None);
+    let line = |flag: Flag| arguments.place(&flag).map(|place| place.line);
+    assert_eq!(line(Flag::with("--listen", "ftp://b")), Some(3));
+    // Such as an address that a name has: the key is what can be told.
+    assert_eq!(line(Flag::with("--listen", "http://192.0.2.1")), Some(1));
+    assert_eq!(line(Flag::new("--users")), Some(4));
+    let file = Flag::file("--subscription", Path::new("/s/b/c.xml"));
+    assert_eq!(line(file), Some(6));
+    assert_eq!(line(Flag::new("--keytab")), None);
+    let error = super::super::Error::ListenScheme("ftp://b".to_owned());
+    let flag = error.flag();
+    let placed = arguments.placed(flag.as_ref(), error).to_string();
+    assert!(
+        placed.starts_with("/etc/wecrelay/wecrelay.toml:3: --listen ftp://b: "),
+        "{placed}"
+    );
 }
 
 #[test]

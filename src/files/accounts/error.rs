@@ -1,6 +1,6 @@
 //! Why a file of accounts cannot be used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use super::Account;
@@ -138,6 +138,19 @@ impl fmt::Display for Error {
                     "{file}: {account} is in line {first} and again in line {second}"
                 )
             }
+        }
+    }
+}
+
+impl Error {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Read { file, .. }
+            | Self::Line { file, .. }
+            | Self::Realms { file, .. }
+            | Self::Duplicate { file, .. } => file,
         }
     }
 }

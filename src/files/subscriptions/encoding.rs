@@ -142,9 +142,10 @@ impl fmt::Display for Undecodable {
                 encoding,
                 declared,
             } => {
-                let whence = match declared {
-                    true => "which the file declares",
-                    false => "as a file without a declaration must be",
+                let whence = if *declared {
+                    "which the file declares"
+                } else {
+                    "as a file without a declaration must be"
                 };
                 write!(
                     f,

@@ -217,6 +217,24 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The file, or the folder where that cannot be read.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Encoding { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Duplicate { second: path, .. } => path,
+            Self::Xml { file, .. }
+            | Self::Foreign { file, .. }
+            | Self::Missing { file, .. }
+            | Self::Access { file, .. }
+            | Self::Value { file, .. } => Path::new(file),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -72,7 +72,7 @@ pub struct Settings {
     pub mechanism: Option<Mechanism>,
 }
 
-/// What a producer works on, beside itself.
+/// What a protocol with confirmations works on, beside itself.
 pub(super) struct Desk<'a> {
     pub(super) queue: &'a mut Queue,
     pub(super) refusing: &'a mut Refusing,
@@ -321,10 +321,12 @@ impl Producer {
     /// Brokers and leaders as they are now.
     fn handle_metadata(&mut self, now: Now, found: &Metadata, desk: &mut Desk<'_>) {
         let topic = &self.topic;
-        let trouble = match found.code.is_good() {
-            true if found.partitions.is_empty() => Some("the topic has no partition".to_owned()),
-            true => None,
-            false => Some(found.code.to_string()),
+        let trouble = if !found.code.is_good() {
+            Some(found.code.to_string())
+        } else if found.partitions.is_empty() {
+            Some("the topic has no partition".to_owned())
+        } else {
+            None
         };
         self.topic_trouble = trouble.map(|why| format!("topic {topic}: {why}"));
         if self.topic_trouble.is_none() {

@@ -212,12 +212,11 @@ impl Partitions {
             if !positions.is_empty() && batch.len() + size + RECORD_OVERHEAD > self.batch_max {
                 break;
             }
-            match is_alone {
-                true => drop(partition.alone.pop_front()),
-                false => {
-                    partition.pending.pop_front();
-                    self.pending = self.pending.saturating_sub(size);
-                }
+            if is_alone {
+                partition.alone.pop_front();
+            } else {
+                partition.pending.pop_front();
+                self.pending = self.pending.saturating_sub(size);
             }
             // Its host has been told to come again, and nothing of it is on the way.
             if !desk.queue.is_wanted(position) {
@@ -301,9 +300,10 @@ impl Partitions {
                 _ => half.clamp(BATCH_LEAST, self.batch_max),
             };
         }
-        let most = match named.is_empty() {
-            true => count.div_ceil(2),
-            false => partition.most,
+        let most = if named.is_empty() {
+            count.div_ceil(2)
+        } else {
+            partition.most
         };
         let (blamed, others): (Vec<_>, Vec<_>) = flight
             .positions

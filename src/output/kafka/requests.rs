@@ -97,9 +97,10 @@ impl Requests {
         if number != due.correlation {
             return Err(Error::Correlation(number));
         }
-        match due.end <= self.told {
-            true => Ok(due.request),
-            false => Err(Error::Early),
+        if due.end <= self.told {
+            Ok(due.request)
+        } else {
+            Err(Error::Early)
         }
     }
 }

@@ -197,9 +197,10 @@ impl Target {
     fn authority(&self) -> Option<String> {
         let (host, port) = self.place()?;
         let host = host.split_once('%').map_or(host, |(address, _)| address);
-        Some(match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
+        Some(if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
         })
     }
 }

@@ -179,11 +179,12 @@ impl Decoder {
         }
         if (100..200).contains(&status) {
             self.announcements += 1;
-            return match self.announcements <= MOST_ANNOUNCEMENTS {
-                true => Ok(!self.pending.is_empty()),
-                false => Err(Malformed(format!(
+            return if self.announcements <= MOST_ANNOUNCEMENTS {
+                Ok(!self.pending.is_empty())
+            } else {
+                Err(Malformed(format!(
                     "more than {MOST_ANNOUNCEMENTS} answers of the class 1xx came, and none after them"
-                ))),
+                )))
             };
         }
         self.announcements = 0;
@@ -226,9 +227,10 @@ impl Decoder {
             }
             Body::UntilEnd => {
                 answer.body.append(&mut self.pending);
-                match answer.body.len() > LIMITS.body {
-                    true => Err(too_long("body", LIMITS.body)),
-                    false => Ok(false),
+                if answer.body.len() > LIMITS.body {
+                    Err(too_long("body", LIMITS.body))
+                } else {
+                    Ok(false)
                 }
             }
         }
@@ -247,11 +249,12 @@ fn body_of(answer: &Answer) -> Result<Body, Malformed> {
         return Ok(Body::Counted(0));
     }
     if let Some(coding) = answer.header("transfer-encoding") {
-        return match is(coding, "chunked") {
-            true => Ok(Body::Chunked(Chunked::new())),
-            false => Err(Malformed(
+        return if is(coding, "chunked") {
+            Ok(Body::Chunked(Chunked::new()))
+        } else {
+            Err(Malformed(
                 "the answer has an unexpected transfer coding".to_owned(),
-            )),
+            ))
         };
     }
     let lengths = answer.headers.iter();

@@ -260,9 +260,10 @@ pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>,
             data,
         });
     }
-    match pairs.is_empty() {
-        true => Err(Error::MissingDelimiter { offset: 0 }),
-        false => Ok(pairs),
+    if pairs.is_empty() {
+        Err(Error::MissingDelimiter { offset: 0 })
+    } else {
+        Ok(pairs)
     }
 }
 

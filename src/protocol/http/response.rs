@@ -96,12 +96,11 @@ impl Response {
 fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    match value.bytes().any(|byte| byte.is_ascii_control()) {
-        false => out.extend_from_slice(value.as_bytes()),
-        true => {
-            let safe = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
-            out.extend(value.bytes().map(safe));
-        }
+    if value.bytes().any(|byte| byte.is_ascii_control()) {
+        let safe = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+        out.extend(value.bytes().map(safe));
+    } else {
+        out.extend_from_slice(value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -44,12 +44,13 @@ impl Login {
         let mut lines = text.lines();
         let mut next = || lines.next().filter(|line| !line.is_empty());
         let (user, password) = next().zip(next()).ok_or(LinesError)?;
-        match lines.all(str::is_empty) {
-            true => Ok(Self {
+        if lines.all(str::is_empty) {
+            Ok(Self {
                 user: user.to_owned(),
                 password: Zeroizing::new(password.to_owned()),
-            }),
-            false => Err(LinesError),
+            })
+        } else {
+            Err(LinesError)
         }
     }
 }

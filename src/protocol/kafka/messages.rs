@@ -234,9 +234,10 @@ fn partitions(answer: &mut Answer<'_>, version: i16) -> Result<Vec<PartitionLead
 /// default, since some broker may look at it all the same.
 pub fn push_init_producer_id(out: &mut Vec<u8>, version: i16) {
     let is_tagged = Api::InitProducerId.is_tagged(version);
-    match is_tagged {
-        true => out.push(0),
-        false => put_i16(out, -1),
+    if is_tagged {
+        out.push(0);
+    } else {
+        put_i16(out, -1);
     }
     put_i32(out, 60_000);
     if version >= 3 {
@@ -261,9 +262,10 @@ pub fn parse_producer_id(bytes: &[u8], version: i16) -> Result<Result<ProducerId
     answer.i32()?;
     let code = Code(answer.i16()?);
     let (id, epoch) = (answer.i64()?, answer.i16()?);
-    Ok(match code.is_good() {
-        true => Ok(ProducerId { id, epoch }),
-        false => Err(code),
+    Ok(if code.is_good() {
+        Ok(ProducerId { id, epoch })
+    } else {
+        Err(code)
     })
 }
 
@@ -355,9 +357,10 @@ pub fn parse_sasl_handshake(bytes: &[u8]) -> Result<(), Error> {
         offered.push(a.string()?);
         Ok(())
     })?;
-    match code.is_good() {
-        true => Ok(()),
-        false => Err(Error::Mechanism(offered)),
+    if code.is_good() {
+        Ok(())
+    } else {
+        Err(Error::Mechanism(offered))
     }
 }
 
@@ -376,8 +379,9 @@ pub fn parse_sasl_authenticate(bytes: &[u8]) -> Result<&[u8], Error> {
     let code = Code(answer.i16()?);
     let message = answer.nullable_string()?;
     let token = answer.bytes()?;
-    match code.is_good() {
-        true => Ok(token),
-        false => Err(Error::Login(message)),
+    if code.is_good() {
+        Ok(token)
+    } else {
+        Err(Error::Login(message))
     }
 }

@@ -153,17 +153,16 @@ impl Exchange<'_> {
         let seals = self.check_protection(&wishes, mutual)?;
         self.check_replay(&authenticator, &sealed.cipher.0, &client)?;
         let chosen = self.choose_key(&session_key, &authenticator, mutual, &mut *random)?;
-        let reply = match mutual {
-            true => {
-                let ours = (&chosen.key, chosen.number);
-                Some(answer::reply(
-                    &session_key,
-                    &authenticator,
-                    ours,
-                    &mut *random,
-                )?)
-            }
-            false => None,
+        let reply = if mutual {
+            let ours = (&chosen.key, chosen.number);
+            Some(answer::reply(
+                &session_key,
+                &authenticator,
+                ours,
+                &mut *random,
+            )?)
+        } else {
+            None
         };
         let theirs = authenticator.seq_number.map_or(0, Number::to_u32);
         let is_bound = self.rules.channel_bindings == Some(wishes.bindings);
@@ -283,9 +282,10 @@ impl Exchange<'_> {
         } else {
             return Ok(true);
         };
-        match self.rules.sealing {
-            true => Err(Error::Unprotected(missing)),
-            false => Ok(has(gss::flags::CONFIDENTIALITY)),
+        if self.rules.sealing {
+            Err(Error::Unprotected(missing))
+        } else {
+            Ok(has(gss::flags::CONFIDENTIALITY))
         }
     }
 
@@ -296,11 +296,12 @@ impl Exchange<'_> {
         client: &str,
     ) -> Result<(), Error> {
         let mut replays = self.service.replays.borrow_mut();
-        match replays.note(self.now, time(authenticator), cipher) {
-            true => Ok(()),
-            false => Err(Error::Replay {
+        if replays.note(self.now, time(authenticator), cipher) {
+            Ok(())
+        } else {
+            Err(Error::Replay {
                 client: client.to_owned(),
-            }),
+            })
         }
     }
 
@@ -318,9 +319,10 @@ impl Exchange<'_> {
         let mut number = [0; 4];
         random(&mut number);
         Ok(Chosen {
-            key: match mutual && theirs.enctype() != Enctype::Rc4Hmac {
-                true => Key::generate(theirs.enctype(), &mut *random),
-                false => theirs,
+            key: if mutual && theirs.enctype() != Enctype::Rc4Hmac {
+                Key::generate(theirs.enctype(), &mut *random)
+            } else {
+                theirs
             },
             is_ours: mutual,
             // Some take the number as signed.
@@ -342,9 +344,10 @@ fn check_way(
     let transited = ticket.transited.decode_as::<TransitedEncoding>();
     let is_direct = transited.is_ok_and(|transited| transited.contents.0.is_empty());
     let is_checked = ticket.flags.has(ticket_flags::TRANSITED_POLICY_CHECKED);
-    match is_ours || is_direct || is_checked || has_account {
-        true => Ok(()),
-        false => Err(Error::Transited(client.to_owned())),
+    if is_ours || is_direct || is_checked || has_account {
+        Ok(())
+    } else {
+        Err(Error::Transited(client.to_owned()))
     }
 }
 
@@ -372,9 +375,10 @@ where
 
 fn check_kind(what: &'static str, pvno: Number, kind: Number, right: Number) -> Result<(), Error> {
     let found = (pvno.0, kind.0);
-    match pvno == messages::VERSION && kind == right {
-        true => Ok(()),
-        false => Err(Error::Version { what, found }),
+    if pvno == messages::VERSION && kind == right {
+        Ok(())
+    } else {
+        Err(Error::Version { what, found })
     }
 }
 

@@ -1,6 +1,9 @@
 //! The frame around the messages (RFC 2743 3.1, RFC 4121 4.1), and what GSS-API
 //! puts into the checksum of an authenticator (RFC 4121 4.1.1).
 
+use der::asn1::AnyRef;
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
+
 use super::Error;
 use crate::base::wire::der::element;
 
@@ -72,27 +75,17 @@ pub fn is_token(token: &[u8]) -> bool {
 
 /// What is in a frame of Kerberos. Its length must fit; none sends the indefinite form.
 fn mechanism(token: &[u8]) -> Option<(&'static [u8], &[u8])> {
-    let inner = contents(token.strip_prefix(&[FRAME])?)?;
-    let rest = inner.strip_prefix(&[TAG_OID])?;
-    let (length, rest) = rest.split_first()?;
-    let (oid, rest) = rest.split_at_checked(usize::from(*length))?;
-    let known = [OID, OID_MICROSOFT].into_iter().find(|known| *known == oid);
-    Some((known?, rest))
-}
-
-/// Strips a definite length that says how much follows.
-fn contents(bytes: &[u8]) -> Option<&[u8]> {
-    let (first, rest) = bytes.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x84 => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-            let push = |sum: usize, octet: &u8| sum << 8 | usize::from(*octet);
-            (octets.iter().fold(0, push), rest)
-        }
-        _ => return None,
-    };
-    (length == rest.len()).then_some(rest)
+    if token.first() != Some(&FRAME) {
+        return None;
+    }
+    let inner = AnyRef::from_der(token).ok()?.value();
+    // What follows the identifier is no DER.
+    let mut reader = SliceReader::new(inner).ok()?;
+    let oid = AnyRef::decode(&mut reader).ok()?;
+    let rest = inner.get(usize::try_from(reader.position()).ok()?..)?;
+    let is_it = |known: &&[u8]| oid.tag() == Tag::ObjectIdentifier && *known == oid.value();
+    let known = [OID, OID_MICROSOFT].into_iter().find(is_it)?;
+    Some((known, rest))
 }
 
 /// Bits of the context flags.

@@ -282,9 +282,10 @@ impl Keytab {
         let known = sorted(entries.iter().map(|entry| entry.key.enctype()));
         let keys = entries.into_iter().map(|entry| &entry.key);
         let keys: Vec<_> = keys.filter(|key| key.enctype() == enctype).collect();
-        match keys.is_empty() {
-            true => Lookup::NoEnctype { known },
-            false => Lookup::Keys(keys),
+        if keys.is_empty() {
+            Lookup::NoEnctype { known }
+        } else {
+            Lookup::Keys(keys)
         }
     }
 

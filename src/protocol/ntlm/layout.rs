@@ -185,13 +185,15 @@ impl Field {
                 length: bytes.len(),
             });
         }
-        let text = match flags.contains(Flags::UNICODE) {
-            true => wire::from_utf16(bytes),
-            false => String::from_utf8_lossy(bytes).into_owned(),
+        let text = if flags.contains(Flags::UNICODE) {
+            wire::from_utf16(bytes)
+        } else {
+            String::from_utf8_lossy(bytes).into_owned()
         };
-        match text.chars().any(char::is_control) {
-            true => Err(ParseError::Control { name: self.name }),
-            false => Ok(text),
+        if text.chars().any(char::is_control) {
+            Err(ParseError::Control { name: self.name })
+        } else {
+            Ok(text)
         }
     }
 }

@@ -87,9 +87,12 @@ impl Negotiate {
         }
         let [domain, workstation] = names;
         // Nobody needs them, and clients leave rubbish in their fields.
-        let named = |flag, field: Field| match flags.contains(flag) {
-            true => field.bytes(message, NEGOTIATE_HEADER).unwrap_or_default(),
-            false => &[],
+        let named = |flag, field: Field| {
+            if flags.contains(flag) {
+                field.bytes(message, NEGOTIATE_HEADER).unwrap_or_default()
+            } else {
+                &[]
+            }
         };
         Ok(Self {
             flags,
@@ -161,9 +164,10 @@ impl Challenge {
     pub fn emit(&self) -> Vec<u8> {
         let mut payload = Payload::new(56);
         let mut out = start(2);
-        let target_name = match self.flags.contains(Flags::UNICODE) {
-            true => wire::utf16(&self.target_name),
-            false => self.target_name.clone().into_bytes(),
+        let target_name = if self.flags.contains(Flags::UNICODE) {
+            wire::utf16(&self.target_name)
+        } else {
+            self.target_name.clone().into_bytes()
         };
         out.extend(payload.push(&target_name));
         out.extend(self.flags.bits().to_le_bytes());

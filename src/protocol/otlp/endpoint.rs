@@ -29,9 +29,10 @@ impl Endpoint {
     /// Requests to `path` at `authority`, which is a host and its port.
     #[must_use]
     pub fn new(authority: &str, path: &str, is_compressed: bool) -> Self {
-        let coding = match is_compressed {
-            true => "Content-Encoding: gzip\r\n",
-            false => "",
+        let coding = if is_compressed {
+            "Content-Encoding: gzip\r\n"
+        } else {
+            ""
         };
         Self {
             head: format!(

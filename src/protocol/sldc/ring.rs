@@ -100,9 +100,10 @@ fn next_record(data: &[u8], bits: &[u8], end: usize) -> Option<usize> {
     if after.len() <= 5 {
         return None;
     }
-    let start = match bits.get(end..aligned)?.iter().all(|bit| *bit == 0) {
-        true => aligned + 8 * after.iter().take_while(|byte| **byte == 0).count(),
-        false => end,
+    let start = if bits.get(end..aligned)?.iter().all(|bit| *bit == 0) {
+        aligned + 8 * after.iter().take_while(|byte| **byte == 0).count()
+    } else {
+        end
     };
     let mut symbols = bits.get(start..)?.chunks_exact(13);
     let scheme = symbols.find(|symbol| {

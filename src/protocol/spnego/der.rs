@@ -1,4 +1,7 @@
-//! As much DER as SPNEGO needs.
+//! The elements of a token one after the other, with their offsets for errors.
+
+use der::asn1::AnyRef;
+use der::{Decode, Reader, SliceReader};
 
 use super::Error;
 
@@ -26,19 +29,16 @@ impl<'a> Der<'a> {
 
     /// The contents of the next element if it has this tag.
     pub(super) fn optional(&mut self, tag: u8) -> Result<Option<Self>, Error> {
-        let Some(body) = self.data.strip_prefix(&[tag]) else {
+        if self.data.first() != Some(&tag) {
             return Ok(None);
-        };
-        let cut = Error::Truncated { offset: self.at };
-        let (length, body) = definite_length(body).ok_or(cut.clone())?;
-        let (contents, rest) = body.split_at_checked(length).ok_or(cut)?;
-        let header = self.data.len() - body.len();
+        }
+        let (data, end) = first(self.data).ok_or(Error::Truncated { offset: self.at })?;
         let contents = Self {
-            data: contents,
-            at: self.at + header,
+            data,
+            at: self.at + end - data.len(),
         };
-        self.at += header + length;
-        self.data = rest;
+        self.at += end;
+        self.data = self.data.get(end..).unwrap_or_default();
         Ok(Some(contents))
     }
 
@@ -52,17 +52,9 @@ impl<'a> Der<'a> {
     }
 }
 
-/// A length of up to three octets, which is more than [`MAX_TOKEN`] needs.
-fn definite_length(data: &[u8]) -> Option<(usize, &[u8])> {
-    let big_endian = |octets: &[u8]| {
-        let next = |sum: usize, octet: &u8| sum << 8 | usize::from(*octet);
-        octets.iter().fold(0, next)
-    };
-    match data {
-        [short @ 0..=0x7f, rest @ ..] => Some((usize::from(*short), rest)),
-        [0x81, a, rest @ ..] => Some((big_endian(&[*a]), rest)),
-        [0x82, a, b, rest @ ..] => Some((big_endian(&[*a, *b]), rest)),
-        [0x83, a, b, c, rest @ ..] => Some((big_endian(&[*a, *b, *c]), rest)),
-        _ => None,
-    }
+/// The contents of the element at the front, and where it ends.
+fn first(data: &[u8]) -> Option<(&[u8], usize)> {
+    let mut reader = SliceReader::new(data).ok()?;
+    let element = AnyRef::decode(&mut reader).ok()?;
+    Some((element.value(), usize::try_from(reader.position()).ok()?))
 }

@@ -314,9 +314,10 @@ fn place(host: &str, port: u16) -> Result<Place, Error> {
         Some(_) => return Err(Error::Port(own_port.unwrap_or_default().to_owned())),
     };
     let fits = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
-    match !name.is_empty() && name.chars().all(fits) {
-        true => Ok(Place::Tcp(name.to_owned(), port)),
-        false => Err(Error::Host(host)),
+    if !name.is_empty() && name.chars().all(fits) {
+        Ok(Place::Tcp(name.to_owned(), port))
+    } else {
+        Err(Error::Host(host))
     }
 }
 

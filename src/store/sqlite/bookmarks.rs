@@ -139,9 +139,10 @@ pub(super) fn usage(connection: &Connection) -> rusqlite::Result<Vec<(Owner, Usa
     let mut statement = connection.prepare(USAGE)?;
     let rows = statement.query_map((), |row| {
         let name: Option<String> = row.get(1)?;
-        let owner = match row.get(0)? {
-            true => Owner::Identity(name.unwrap_or_default()),
-            false => Owner::Network(name.and_then(|name| name.parse::<IpAddr>().ok())),
+        let owner = if row.get(0)? {
+            Owner::Identity(name.unwrap_or_default())
+        } else {
+            Owner::Network(name.and_then(|name| name.parse::<IpAddr>().ok()))
         };
         let usage = Usage {
             rows: from_sql(row.get(2)?),
@@ -182,9 +183,10 @@ pub(super) fn walk(
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Option<Key>> {
     let subscription = Uuid::from_bytes(column(row, 0)?);
     let (identity, machine_id): (String, String) = (column(row, 2)?, column(row, 3)?);
-    let key = match column(row, 1)? {
-        true => Key::authenticated(subscription, &identity, &machine_id),
-        false => Key::anonymous(subscription, &machine_id),
+    let key = if column(row, 1)? {
+        Key::authenticated(subscription, &identity, &machine_id)
+    } else {
+        Key::anonymous(subscription, &machine_id)
     };
     Ok(key.ok())
 }

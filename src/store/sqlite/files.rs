@@ -1,5 +1,9 @@
 //! The files in the state folder: only one relay writes them, and it notices when they are
 //! no longer those that it has open.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the files of a database beside SQLite"
+)]
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -104,12 +108,12 @@ impl Files {
                     .opened
                     .try_clone()
                     .map_err(|e| refused(&self.folder, e))?,
-                lock: match id(&self.folder.join(LOCK)) == is(&self.lock) {
-                    true => self
-                        .lock
+                lock: if id(&self.folder.join(LOCK)) == is(&self.lock) {
+                    self.lock
                         .try_clone()
-                        .map_err(|e| refused(&self.folder, e))?,
-                    false => lock_file(&self.folder)?,
+                        .map_err(|e| refused(&self.folder, e))?
+                } else {
+                    lock_file(&self.folder)?
                 },
                 known: Vec::new(),
             }),
@@ -139,9 +143,10 @@ const LOCK: &str = "wecrelay.lock";
 
 fn id(path: &Path) -> Option<Id> {
     let file = path.symlink_metadata().ok()?;
-    let file = match file.is_symlink() {
-        true => path.metadata().ok()?,
-        false => file,
+    let file = if file.is_symlink() {
+        path.metadata().ok()?
+    } else {
+        file
     };
     Some((file.dev(), file.ino()))
 }
@@ -182,6 +187,11 @@ pub(super) fn private_file(path: &Path) -> Result<File, Error> {
         .truncate(false)
         .mode(0o600);
     options.open(path).map_err(|error| refused(path, error))
+}
+
+/// Puts a new file in the place of another one.
+pub(super) fn replace(new: &Path, file: &Path) -> Result<(), Error> {
+    std::fs::rename(new, file).map_err(|error| refused(file, error))
 }
 
 pub(super) fn refused(path: &Path, error: io::Error) -> Error {

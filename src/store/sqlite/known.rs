@@ -1,13 +1,14 @@
-//! What the state folder knows of a subscription, read while a relay may use it.
+//! What the state folder knows of bookmarks, read while a relay may use it.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
+use super::bookmarks::key;
 use super::{BUSY_TIMEOUT, check_version, explain};
 use crate::bookmark::Stored;
-use crate::store::Error;
+use crate::store::{Error, KeptAside};
 
 /// What the bookmarks of a subscription tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,20 +24,53 @@ pub struct Known {
 /// # Errors
 /// The database cannot be read, or was written by a later version.
 pub fn known(folder: &Path, subscription: Uuid) -> Result<Option<Known>, Error> {
+    read(folder, |connection| gather(connection, subscription))
+}
+
+/// The bookmarks that were kept aside; none where there is no database yet.
+///
+/// # Errors
+/// The database cannot be read, or was written by a later version.
+pub fn kept_aside(folder: &Path) -> Result<Vec<KeptAside>, Error> {
+    Ok(read(folder, asides)?.unwrap_or_default())
+}
+
+/// Reads something; `None` where there is no database yet.
+fn read<T>(
+    folder: &Path,
+    what: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<Option<T>, Error> {
     let file = folder.join("wecrelay.db");
     if !file.exists() {
         return Ok(None);
     }
-    let read = || {
+    let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
     };
-    let connection = read().map_err(|error| explain(&file, error))?;
+    let connection = open().map_err(|error| explain(&file, error))?;
     check_version(&connection, &file)?;
-    let known = gather(&connection, subscription);
-    known.map(Some).map_err(|error| explain(&file, error))
+    let read = what(&connection);
+    read.map(Some).map_err(|error| explain(&file, error))
+}
+
+fn asides(connection: &Connection) -> rusqlite::Result<Vec<KeptAside>> {
+    let query = "SELECT subscription, authenticated, identity, machine_id, aside_reason \
+                 FROM bookmark WHERE aside IS NOT NULL";
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query(())?;
+    let mut asides = Vec::new();
+    while let Some(row) = rows.next()? {
+        // The relay itself says so where one is damaged.
+        if let Some(key) = key(row)? {
+            let reason: Option<String> = row.get(4)?;
+            let reason = reason.unwrap_or_default();
+            asides.push(KeptAside { key, reason });
+        }
+    }
+    Ok(asides)
 }
 
 fn gather(connection: &Connection, subscription: Uuid) -> rusqlite::Result<Known> {

@@ -2,6 +2,10 @@
 //!
 //! A damaged page hides its rows, and what comes behind it when a table is read in order. So
 //! tables are read from both ends, and between by the keys that the other table knows.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the files of a database beside SQLite"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,12 +70,11 @@ fn beside(file: &Path, what: &str) -> PathBuf {
 /// Writes all of the log into the database's own file.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     let is_busy = |row: &rusqlite::Row<'_>| row.get::<_, bool>(0);
-    match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), is_busy)? {
-        false => Ok(()),
-        true => {
-            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-            Err(rusqlite::Error::SqliteFailure(busy, None))
-        }
+    if connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), is_busy)? {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        Err(rusqlite::Error::SqliteFailure(busy, None))
+    } else {
+        Ok(())
     }
 }
 

@@ -76,9 +76,10 @@ impl Known {
         let address = |wanted: fn(&IpAddr) -> bool| {
             let address = standard::address(value)?;
             let canonical = address.to_canonical();
-            let text = match canonical == address {
-                true => Cow::Borrowed(value),
-                false => Cow::Owned(canonical.to_string()),
+            let text = if canonical == address {
+                Cow::Borrowed(value)
+            } else {
+                Cow::Owned(canonical.to_string())
             };
             wanted(&canonical).then_some(text)
         };

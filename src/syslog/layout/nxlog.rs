@@ -123,9 +123,10 @@ fn push_system(object: &mut Object<'_>, event: &Event<'_>) {
 
 /// A value under a name that is none of ours.
 fn renamed<'e>((name, value): &'e Pair<'_>) -> Pair<'e> {
-    let name = match FIELDS.contains(&&**name) {
-        true => Cow::Owned(format!("{name}_2")),
-        false => Cow::Borrowed(&**name),
+    let name = if FIELDS.contains(&&**name) {
+        Cow::Owned(format!("{name}_2"))
+    } else {
+        Cow::Borrowed(&**name)
     };
     (name, Cow::Borrowed(&**value))
 }

@@ -82,9 +82,10 @@ impl Stub {
                 None => {}
             }
         }
-        match exists {
-            true => Err(Error::NoAddress),
-            false => Err(Error::Unknown),
+        if exists {
+            Err(Error::NoAddress)
+        } else {
+            Err(Error::Unknown)
         }
     }
 

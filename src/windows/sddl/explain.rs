@@ -24,14 +24,16 @@ impl SecurityDescriptor {
             .iter()
             .partition(|ace| ace.concerns_subscribing());
         let mut sentences = sentences(&concern);
-        sentences.push(match sentences.is_empty() {
-            true => "no host can subscribe".to_owned(),
-            false => "no other".to_owned(),
+        sentences.push(if sentences.is_empty() {
+            "no host can subscribe".to_owned()
+        } else {
+            "no other".to_owned()
         });
         let effects = |effect| concern.iter().any(|ace| ace.effect == effect);
-        let order = match effects(Effect::Allow) && effects(Effect::Deny) {
-            true => "the first match counts: ",
-            false => "",
+        let order = if effects(Effect::Allow) && effects(Effect::Deny) {
+            "the first match counts: "
+        } else {
+            ""
         };
         let idle = idle
             .iter()

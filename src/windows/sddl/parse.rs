@@ -224,9 +224,10 @@ impl<'a> Span<'a> {
         let flags = self.text.find('(').unwrap_or(self.text.len());
         let (flags, mut rest) = self.split(flags);
         let Some(mut acl) = flags.trim().acl_flags()? else {
-            return match rest.text.is_empty() {
-                true => Ok(None),
-                false => Err(rest.wrong(Reason::NullWithEntries)),
+            return if rest.text.is_empty() {
+                Ok(None)
+            } else {
+                Err(rest.wrong(Reason::NullWithEntries))
             };
         };
         while !rest.text.is_empty() {
@@ -334,9 +335,10 @@ impl<'a> Span<'a> {
             }
             _ => return Err(self.wrong(Reason::Kind(self.shown()))),
         };
-        match effect.is_some() == (list == List::Access) {
-            true => Ok((effect, is_object)),
-            false => Err(self.wrong(Reason::WrongList(kind))),
+        if effect.is_some() == (list == List::Access) {
+            Ok((effect, is_object))
+        } else {
+            Err(self.wrong(Reason::WrongList(kind)))
         }
     }
 

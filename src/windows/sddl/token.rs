@@ -59,9 +59,10 @@ impl Token {
         };
         let known = self.groups.iter().chain(&self.deny_only);
         let groups: Vec<_> = known.map(Sid::describe).collect();
-        match groups.is_empty() {
-            true => format!("account {account}, in no group"),
-            false => format!("account {account}, in {}", groups.join(", ")),
+        if groups.is_empty() {
+            format!("account {account}, in no group")
+        } else {
+            format!("account {account}, in {}", groups.join(", "))
         }
     }
 

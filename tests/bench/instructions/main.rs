@@ -114,9 +114,10 @@ impl Arguments {
                 _ => parsed.binaries.push(argument),
             }
         }
-        match parsed.binaries.is_empty() {
-            true => Err("which binary? Give the path of a relay, or of several".to_owned()),
-            false => Ok(parsed),
+        if parsed.binaries.is_empty() {
+            Err("which binary? Give the path of a relay, or of several".to_owned())
+        } else {
+            Ok(parsed)
         }
     }
 }

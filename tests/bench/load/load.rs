@@ -125,9 +125,10 @@ pub(crate) fn run(options: &Load) -> Result<()> {
         Mode::Events | Mode::Heartbeats => play(&shared)?,
     };
     let report = report(&shared.options, &window, &seen)?;
-    match options.json {
-        true => println!("{report}"),
-        false => println!("{report:#}"),
+    if options.json {
+        println!("{report}");
+    } else {
+        println!("{report:#}");
     }
     if let Some(path) = &options.ledger {
         let acked = seen.into_iter().map(|seen| seen.acked);

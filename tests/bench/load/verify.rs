@@ -33,8 +33,9 @@ pub(crate) fn run(options: &Verify) -> Result<ExitCode> {
         "{}",
         json!({ "acked": acked, "acked_but_lost": acked - found })
     );
-    Ok(match acked == found {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(1),
+    Ok(if acked == found {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
     })
 }

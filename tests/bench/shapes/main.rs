@@ -125,9 +125,10 @@ impl Worst {
         for (cost, time, what) in &self.over {
             println!("{cost:>8.1} ms a MiB {time:>12.1?}  {what}");
         }
-        match self.over.is_empty() {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
+        if self.over.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
         }
     }
 }

@@ -371,15 +371,14 @@ impl Unit {
     }
 
     fn push(&self, number: usize, xml: &mut String) {
-        match self.is_markup {
-            true => {
-                // Four characters, so that names differ at their ends only.
-                let number = format!("{number:04x}");
-                let mut parts = self.text.split('@');
-                xml.push_str(parts.next().unwrap_or_default());
-                parts.for_each(|part| xml.extend([&number, part]));
-            }
-            false => xml.push_str(&self.text),
+        if self.is_markup {
+            // Four characters, so that names differ at their ends only.
+            let number = format!("{number:04x}");
+            let mut parts = self.text.split('@');
+            xml.push_str(parts.next().unwrap_or_default());
+            parts.for_each(|part| xml.extend([&number, part]));
+        } else {
+            xml.push_str(&self.text)
         }
     }
 }

@@ -91,9 +91,10 @@ fn check_event(event: &Cow<'_, str>, text: &str) {
 }
 
 fn clean(text: &str) -> String {
-    let cleaned = match text::has_forbidden(text) {
-        true => Cow::Owned(text.replace(text::is_forbidden, "\u{fffd}")),
-        false => Cow::Borrowed(text),
+    let cleaned = if text::has_forbidden(text) {
+        Cow::Owned(text.replace(text::is_forbidden, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
     };
     text::trim(&cleaned).to_owned()
 }
@@ -179,9 +180,10 @@ fn answer(header: &Header, portion: Portion) {
     let mut page = Page::new(&related, Portion::default(), Uuid::nil()).unwrap();
     assert_eq!(page.push(&offer, &mut Uuid::nil), Fit::Taken);
     let answer = page.finish(Some(&place));
-    let read = match header.action == wsman::action::PULL {
-        true => source::parse_pull_response(&answer, Uuid::nil()),
-        false => source::parse_enumerate_response(&answer, Uuid::nil()),
+    let read = if header.action == wsman::action::PULL {
+        source::parse_pull_response(&answer, Uuid::nil())
+    } else {
+        source::parse_enumerate_response(&answer, Uuid::nil())
     };
     let read = read.unwrap();
     assert_eq!(read.context, Some(place.to_text()));

@@ -30,8 +30,9 @@ fuzz_target!(|bytes: &[u8]| {
     let verified = verify(bytes, &key, "web1$", time);
     let right = key.checksum(usage::PAC_SIGNATURE, &signed);
     let fits = signature.kind == 16 && signature.checksum() == Some(&*right);
-    match fits {
-        true => assert_eq!(verified, logon),
-        false => assert!(verified.is_err()),
+    if fits {
+        assert_eq!(verified, logon)
+    } else {
+        assert!(verified.is_err())
     }
 });

@@ -150,12 +150,15 @@ impl<P: Peer> Confirming<P> {
         let mut scene = Scene::start(name, |_| url);
         let mut random = scene.random.fork();
         // Every third connection to the receiver breaks somewhere.
-        output.plan(move || match random.one_in(3) {
-            true => Plan {
-                fault: Fault::any(&mut random),
-                at: random.below(500_000),
-            },
-            false => Plan::NONE,
+        output.plan(move || {
+            if random.one_in(3) {
+                Plan {
+                    fault: Fault::any(&mut random),
+                    at: random.below(500_000),
+                }
+            } else {
+                Plan::NONE
+            }
         });
         Self {
             scene,

@@ -149,9 +149,10 @@ impl AesCipher {
 
     fn checksum(&self, pieces: &Pieces<'_>) -> Checksum {
         let (first, middle, last) = (&*pieces.first, &*pieces.middle, &*pieces.last);
-        match self.signer.signs_ciphertext() {
-            true => self.signer.sign(&[&Iv::default(), first, middle, last]),
-            false => self.signer.sign(&[first, middle, last]),
+        if self.signer.signs_ciphertext() {
+            self.signer.sign(&[&Iv::default(), first, middle, last])
+        } else {
+            self.signer.sign(&[first, middle, last])
         }
     }
 
@@ -191,9 +192,10 @@ impl AesCipher {
         let before = self.sign_whole(&out);
         self.run(&mut out, Aes::encrypt);
         let after = self.sign_whole(&out);
-        let checksum = match self.signer.signs_ciphertext() {
-            true => after,
-            false => before,
+        let checksum = if self.signer.signs_ciphertext() {
+            after
+        } else {
+            before
         };
         out.extend_from_slice(&checksum);
         out
@@ -210,9 +212,10 @@ impl AesCipher {
         let (sealed, checksum) = split.ok_or(Error::TooShort { found, least })?;
         let mut plain = sealed.to_vec();
         self.run(&mut plain, Aes::decrypt);
-        let signed = match self.signer.signs_ciphertext() {
-            true => sealed,
-            false => &plain,
+        let signed = if self.signer.signs_ciphertext() {
+            sealed
+        } else {
+            &plain
         };
         let same: bool = self.sign_whole(signed).ct_eq(checksum).into();
         plain.drain(..BLOCK);
@@ -220,9 +223,10 @@ impl AesCipher {
     }
 
     fn sign_whole(&self, bytes: &[u8]) -> Checksum {
-        match self.signer.signs_ciphertext() {
-            true => self.signer.sign(&[&Iv::default(), bytes]),
-            false => self.signer.sign(&[bytes]),
+        if self.signer.signs_ciphertext() {
+            self.signer.sign(&[&Iv::default(), bytes])
+        } else {
+            self.signer.sign(&[bytes])
         }
     }
 

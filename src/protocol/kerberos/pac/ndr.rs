@@ -65,9 +65,10 @@ impl<'a> Ndr<'a> {
         let mut ndr = Self {
             reader: Reader::new(reader.bytes(object)?),
         };
-        match ndr.pointer()? {
-            true => Ok(ndr),
-            false => Err(Error::Null),
+        if ndr.pointer()? {
+            Ok(ndr)
+        } else {
+            Err(Error::Null)
         }
     }
 
@@ -123,9 +124,10 @@ impl<'a> Ndr<'a> {
 
     /// The size of a conformant array, which says again what the structure said.
     pub(super) fn array(&mut self, count: u32) -> Result<(), Error> {
-        match self.u32()? == count {
-            true => Ok(()),
-            false => Err(Error::Count),
+        if self.u32()? == count {
+            Ok(())
+        } else {
+            Err(Error::Count)
         }
     }
 
@@ -139,9 +141,10 @@ impl<'a> Ndr<'a> {
             }),
             other => Error::Sid(other),
         })?;
-        match usize::try_from(count) == Ok(sid.sub_authorities().len()) {
-            true => Ok(sid),
-            false => Err(Error::Count),
+        if usize::try_from(count) == Ok(sid.sub_authorities().len()) {
+            Ok(sid)
+        } else {
+            Err(Error::Count)
         }
     }
 }

@@ -134,9 +134,10 @@ impl ValidationInfo {
             info.domain = Some(ndr.sid()?);
         }
         let extra = sids(ndr, fixed.extra)?;
-        let resource_domain = match fixed.has_resource_domain {
-            true => Some(ndr.sid()?),
-            false => None,
+        let resource_domain = if fixed.has_resource_domain {
+            Some(ndr.sid()?)
+        } else {
+            None
         };
         let resource = relative_ids(ndr, fixed.resource)?;
 

@@ -64,9 +64,10 @@ impl Way {
             return Err(Error::OtherKey);
         }
         let (expected, found) = (self.sequence, sequence);
-        match found == expected {
-            true => Ok(()),
-            false => Err(Error::Sequence { expected, found }),
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::Sequence { expected, found })
         }
     }
 
@@ -171,9 +172,10 @@ impl AesSession {
         };
         let opened = self.theirs.cipher.open(&mut pieces, pieced.checksum);
         opened.map_err(Error::Ciphertext)?;
-        match last == header.copy() {
-            true => Ok(data.len()),
-            false => Err(Error::Header),
+        if last == header.copy() {
+            Ok(data.len())
+        } else {
+            Err(Error::Header)
         }
     }
 

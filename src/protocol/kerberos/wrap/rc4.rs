@@ -144,18 +144,20 @@ impl Rc4Session {
         let [a, b, c, d, sender @ ..] = number;
         let sent_by = |role| sender == [direction(role); 4];
         if !sent_by(self.theirs.sender) {
-            return Err(match sent_by(self.ours.sender) {
-                true => Error::Reflected,
-                false => Error::Signature,
+            return Err(if sent_by(self.ours.sender) {
+                Error::Reflected
+            } else {
+                Error::Signature
             });
         }
         let (expected, found) = (self.theirs.sequence, u32::from_be_bytes([a, b, c, d]));
-        match found == expected {
-            true => Ok(number),
-            false => Err(Error::Sequence {
+        if found == expected {
+            Ok(number)
+        } else {
+            Err(Error::Sequence {
                 expected: expected.into(),
                 found: found.into(),
-            }),
+            })
         }
     }
 

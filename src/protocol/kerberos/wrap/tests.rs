@@ -28,9 +28,10 @@ fn unseal_undoes_seal_in_both_directions() {
         let (mut source, mut collector) = pair(enctype);
         for size in (0..70).chain([2600, 130_000]) {
             for way in [true, false] {
-                let (from, to) = match way {
-                    true => (&mut source, &mut collector),
-                    false => (&mut collector, &mut source),
+                let (from, to) = if way {
+                    (&mut source, &mut collector)
+                } else {
+                    (&mut collector, &mut source)
                 };
                 let mut data = text(size);
                 let token = from.seal(&mut data);

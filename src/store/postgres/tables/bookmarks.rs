@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::request::{Row, Statement, Unexpected, Value};
 use super::{columns, from_sql, key, statement, to_sql};
 use crate::bookmark::{Key, Stored};
-use crate::store::{Found, Lookup, Owner, Stamp, Usage, Write, Wrote};
+use crate::store::{Found, KeptAside, Lookup, Owner, Stamp, Usage, Write, Wrote};
 
 const READ: &str = "\
     SELECT k.n, b.gen, b.latest \
@@ -65,6 +65,25 @@ const WALK: &str = "\
     SELECT subscription, authenticated, identity, machine, ran FROM wecrelay_bookmark \
     WHERE (subscription, authenticated, identity, machine) > ($1, $2, $3, $4) \
     ORDER BY subscription, authenticated, identity, machine LIMIT $5";
+
+const KEPT_ASIDE: &str = "\
+    SELECT subscription, authenticated, identity, machine, aside_reason FROM wecrelay_bookmark \
+    WHERE aside IS NOT NULL";
+
+pub(super) fn kept_aside() -> Statement {
+    statement(KEPT_ASIDE, vec![])
+}
+
+pub(super) fn asides(rows: &[Row]) -> Result<Vec<KeptAside>, Unexpected> {
+    let mut asides = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(key) = key(row)? {
+            let reason = row.text(4)?.unwrap_or_default().to_owned();
+            asides.push(KeptAside { key, reason });
+        }
+    }
+    Ok(asides)
+}
 
 /// Own and former keys, one after another, with the number of the lookup.
 fn keys(lookups: &[Lookup]) -> impl Iterator<Item = (usize, &Key)> + Clone {
@@ -149,9 +168,10 @@ pub(super) fn wrote(writes: &[Write], rows: &[Row]) -> Result<Vec<Wrote>, Unexpe
     let wrote = writes.iter().map(|write| {
         // What is only kept aside is kept where there is a bookmark.
         let is_nothing = write.latest.is_none() && write.generation == 0;
-        match is_nothing || came_back.contains(&write.key) {
-            true => Wrote::Done,
-            false => Wrote::Conflict,
+        if is_nothing || came_back.contains(&write.key) {
+            Wrote::Done
+        } else {
+            Wrote::Conflict
         }
     });
     Ok(wrote.collect())
@@ -164,9 +184,10 @@ pub(super) fn count() -> Statement {
 pub(super) fn counted(rows: &[Row]) -> Result<Vec<(Owner, Usage)>, Unexpected> {
     let one = |row: &Row| {
         let name = row.text(1)?;
-        let owner = match row.bool(0)? {
-            true => Owner::Identity(name.unwrap_or_default().to_owned()),
-            false => Owner::Network(name.and_then(|name| name.parse::<IpAddr>().ok())),
+        let owner = if row.bool(0)? {
+            Owner::Identity(name.unwrap_or_default().to_owned())
+        } else {
+            Owner::Network(name.and_then(|name| name.parse::<IpAddr>().ok()))
         };
         let usage = Usage {
             rows: from_sql(row.int(2)?),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::request::{Request, Row, Rows, Statement, Unexpected, Value};
 use crate::bookmark::Key;
-use crate::store::{Done, Job};
+use crate::store::{Done, Job, KeptAside};
 
 pub use schema::{Question, SCHEMA_VERSION, create, is_there, schema, version};
 
@@ -46,6 +46,13 @@ pub fn done(job: &Job, rows: &Rows, damaged: &mut u64) -> Result<Done, Unexpecte
     })
 }
 
+/// The bookmarks that were kept aside.
+#[must_use]
+pub fn kept_aside() -> Question<Vec<KeptAside>> {
+    let read = |rows: &Rows| bookmarks::asides(rows.first().ok_or(Unexpected)?);
+    (Request::Statements(vec![bookmarks::kept_aside()]), read)
+}
+
 /// Forgets a relay, with what it knew of hosts.
 #[must_use]
 pub fn forget_relay(name: &str) -> Request {
@@ -73,9 +80,10 @@ fn key(row: &Row) -> Result<Option<Key>, Unexpected> {
     let (subscription, is_authenticated): (Uuid, bool) = (row.uuid(0)?, row.bool(1)?);
     let identity = row.text(2)?.ok_or(Unexpected)?;
     let machine = row.text(3)?.ok_or(Unexpected)?;
-    let key = match is_authenticated {
-        true => Key::authenticated(subscription, identity, machine),
-        false => Key::anonymous(subscription, machine),
+    let key = if is_authenticated {
+        Key::authenticated(subscription, identity, machine)
+    } else {
+        Key::anonymous(subscription, machine)
     };
     Ok(key.ok())
 }

@@ -7,85 +7,112 @@ use std::time::{Duration, SystemTime};
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use wecrelay::base::visible::{is_invisible, visible};
-use wecrelay::cli::{LogFormat, Verbosity};
-use wecrelay::output::own_log::OwnLog;
-use wecrelay::syslog::{Line, Severity};
-use wecrelay::system::log_queue::LogQueue;
+use serde::Serialize;
+
+use super::log_queue::LogQueue;
+use crate::base::visible::{is_invisible, visible};
+use crate::syslog::{Line, Severity};
 
 /// How long the end waits for whoever reads standard error: a reader that is there takes
 /// a line in milliseconds.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// The form of the log on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people: time, level, message.
+    Text,
+    /// For programs.
+    Json,
+    /// The priority as `<6>` before each line (sd-daemon(3)).
+    Journal,
+}
+
+/// How much is logged, and in which form.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Up to which level; none: as `RUST_LOG` says, else info.
+    pub level: Option<LevelFilter>,
+    /// The form; none: the one that suits standard error.
+    pub form: Option<Form>,
+}
+
+/// Where messages of level info and above go beside standard error.
+pub type Beside = Box<dyn Fn(Line) + Send + Sync>;
+
 /// How this process logs.
 #[derive(Clone)]
-pub(crate) struct Logger {
-    verbosity: Verbosity,
+pub struct Logger {
+    form: Form,
     /// What never waits; none for commands, whose messages stand among their output.
     queue: Option<LogQueue>,
 }
 
-/// Starts the logger: `-v` and `-q` over `RUST_LOG` over info. `own` gets what is for the
-/// outputs too. A relay never waits for whoever reads standard error.
-pub(crate) fn start(verbosity: Verbosity, own: Option<OwnLog>, is_relay: bool) -> Logger {
-    let queue = is_relay.then(|| queue(verbosity)).flatten();
+/// Starts the logger. A relay never waits for whoever reads standard error.
+#[must_use]
+pub fn start(settings: Settings, beside: Option<Beside>, is_relay: bool) -> Logger {
+    let form = settings.form.unwrap_or_else(suitable);
+    let queue = is_relay.then(|| queue(form)).flatten();
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
-    match level(verbosity) {
+    match settings.level {
         Some(level) => builder.filter_level(level),
         None => builder.parse_default_env(),
     };
     if let Some(queue) = &queue {
         builder.target(Target::Pipe(Box::new(queue.clone())));
     }
-    let stderr = builder.format(writer(form(verbosity))).build();
+    let stderr = builder.format(writer(form)).build();
     let level = stderr.filter();
     // The only other logger could be one that this function has started before.
-    if log::set_boxed_logger(Box::new(Tee { stderr, own })).is_ok() {
+    if log::set_boxed_logger(Box::new(Tee { stderr, beside })).is_ok() {
         log::set_max_level(level);
     }
-    let logger = Logger { verbosity, queue };
+    let logger = Logger { form, queue };
     logger.flush_before_a_panic();
     logger
 }
 
 /// The queue, with its thread; none where the system gives no thread.
-fn queue(verbosity: Verbosity) -> Option<LogQueue> {
-    let gap = match form(verbosity) {
-        LogFormat::Json => |count| line_of_gap(LogFormat::Json, count),
-        LogFormat::Journal => |count| line_of_gap(LogFormat::Journal, count),
-        LogFormat::Text => |count| line_of_gap(LogFormat::Text, count),
+fn queue(form: Form) -> Option<LogQueue> {
+    let gap = match form {
+        Form::Json => |count| line_of_gap(Form::Json, count),
+        Form::Journal => |count| line_of_gap(Form::Journal, count),
+        Form::Text => |count| line_of_gap(Form::Text, count),
     };
     let queue = LogQueue::new(gap);
     queue.start(io::stderr()).is_ok().then_some(queue)
 }
 
 /// What stands where lines are missing, as the logger would write it.
-fn line_of_gap(form: LogFormat, count: u64) -> Vec<u8> {
+fn line_of_gap(form: Form, count: u64) -> Vec<u8> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a message is of the moment it is logged"
     )]
-    let now = humantime::format_rfc3339_millis(SystemTime::now());
+    let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
     let what =
         format!("{count} lines of this log are missing here: standard error was not read in time");
     let line = match form {
-        LogFormat::Json => format!(
-            r#"{{"time":"{now}","level":"warning","target":"wecrelay","message":"{what}"}}"#
-        ),
-        LogFormat::Journal => format!("<{}>{what}", Severity::Warning.code()),
-        LogFormat::Text if is_journal() => format!("warning: {what}"),
-        LogFormat::Text => format!("{now} warning: {what}"),
+        Form::Json => json(&Member {
+            time: &now,
+            level: word(Level::Warn),
+            target: "wecrelay",
+            message: &what,
+        }),
+        Form::Journal => format!("<{}>{what}", Severity::Warning.code()),
+        Form::Text if is_journal() => format!("warning: {what}"),
+        Form::Text => format!("{now} warning: {what}"),
     };
     (line + "\n").into_bytes()
 }
 
 impl Logger {
     /// Says why it ends, in the form of the log where a program reads that.
-    pub(crate) fn last_words(&self, why: &str) {
-        match form(self.verbosity) {
-            LogFormat::Json | LogFormat::Journal => log::error!("{why}"),
-            LogFormat::Text => {
+    pub fn last_words(&self, why: &str) {
+        match self.form {
+            Form::Json | Form::Journal => log::error!("{why}"),
+            Form::Text => {
                 let words = format!("wecrelay: {}\n", visible(why));
                 // Nobody is left to tell if standard error is closed too.
                 drop(match &self.queue {
@@ -97,7 +124,7 @@ impl Logger {
     }
 
     /// Waits until what was logged is written, but not for ever.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         if let Some(queue) = &self.queue {
             let _: bool = queue.flush(LAST_WAIT);
         }
@@ -122,7 +149,7 @@ impl Logger {
 /// To standard error, and to the outputs.
 struct Tee {
     stderr: env_logger::Logger,
-    own: Option<OwnLog>,
+    beside: Option<Beside>,
 }
 
 impl Log for Tee {
@@ -141,8 +168,10 @@ impl Log for Tee {
         self.stderr.log(record);
         // What goes on in a turn of the loop, sending these included, is debug or lower:
         // no message begets another for ever.
-        if let Some(own) = self.own.as_ref().filter(|_| record.level() <= Level::Info) {
-            own.note(Line {
+        if let Some(note) = &self.beside
+            && record.level() <= Level::Info
+        {
+            note(Line {
                 severity: severity(record.level()),
                 time: SystemTime::now(),
                 text: text(record),
@@ -155,36 +184,27 @@ impl Log for Tee {
     }
 }
 
-fn level(verbosity: Verbosity) -> Option<LevelFilter> {
-    match (verbosity.verbose, verbosity.quiet) {
-        (0, 0) => None,
-        (0, 1) => Some(LevelFilter::Warn),
-        (0, _) => Some(LevelFilter::Error),
-        (1, _) => Some(LevelFilter::Debug),
-        (_, _) => Some(LevelFilter::Trace),
+/// The form for whoever reads standard error.
+fn suitable() -> Form {
+    if is_journal() {
+        Form::Journal
+    } else {
+        Form::Text
     }
-}
-
-/// The form that was asked for, or that the reader likes.
-fn form(verbosity: Verbosity) -> LogFormat {
-    verbosity.log_format.unwrap_or(match is_journal() {
-        true => LogFormat::Journal,
-        false => LogFormat::Text,
-    })
 }
 
 /// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); who
 /// reads the text elsewhere wants the time with it.
-fn writer(form: LogFormat) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
+fn writer(form: Form) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
     match form {
-        LogFormat::Json => write_json,
-        LogFormat::Journal => {
+        Form::Json => write_json,
+        Form::Journal => {
             |out, record| writeln!(out, "<{}>{}", severity(record.level()).code(), text(record))
         }
-        LogFormat::Text if is_journal() => {
+        Form::Text if is_journal() => {
             |out, record| writeln!(out, "{}: {}", word(record.level()), text(record))
         }
-        LogFormat::Text => |out, record| {
+        Form::Text => |out, record| {
             let (time, level) = (out.timestamp_millis(), word(record.level()));
             writeln!(out, "{time} {level}: {}", text(record))
         },
@@ -192,31 +212,52 @@ fn writer(form: LogFormat) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> 
 }
 
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let (time, level) = (out.timestamp_millis(), word(record.level()));
-    let (target, message) = (escape(record.target()), escape(&record.args().to_string()));
-    writeln!(
-        out,
-        r#"{{"time":"{time}","level":"{level}","target":"{target}","message":"{message}"}}"#
-    )
+    let line = json(&Member {
+        time: &out.timestamp_millis().to_string(),
+        level: word(record.level()),
+        target: record.target(),
+        message: &record.args().to_string(),
+    });
+    writeln!(out, "{line}")
 }
 
-/// The text inside of a JSON string (RFC 8259 7). What a reader would not see, or what
-/// steers a terminal, is escaped too.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            c if is_invisible(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
+/// A message for programs.
+#[derive(Serialize)]
+struct Member<'a> {
+    time: &'a str,
+    level: &'static str,
+    target: &'a str,
+    message: &'a str,
+}
+
+fn json(document: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, Seen);
+    // Strings have nothing that JSON has not, and a vector takes all.
+    let _: Result<(), serde_json::Error> = document.serialize(&mut writer);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Escapes what a reader would not see, or what steers a terminal, beside what JSON escapes
+/// (RFC 8259 7).
+struct Seen;
+
+impl serde_json::ser::Formatter for Seen {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_invisible(*c)) {
+            let (plain, from) = rest.split_at(at);
+            out.write_all(plain.as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
             }
-            c => out.push(c),
+            rest = from.get(c.len_utf8()..).unwrap_or_default();
         }
+        out.write_all(rest.as_bytes())
     }
-    out
 }
 
 /// Whether standard error is the stream that systemd made, as `$JOURNAL_STREAM` has
@@ -276,25 +317,21 @@ mod tests {
 
     #[test]
     fn json_keeps_what_is_not_seen_as_escapes() {
-        let escaped = escape("a\"\\\n\u{7}\u{202e}\u{e0041}ß");
-        assert_eq!(escaped, r#"a\"\\\n\u0007\u202e\udb40\udc41ß"#);
-        let read: String = serde_json::from_str(&format!("\"{escaped}\"")).unwrap();
-        assert_eq!(read, "a\"\\\n\u{7}\u{202e}\u{e0041}ß");
+        let text = "a\"\\\n\u{7}\u{7f}\u{202e}\u{e0041}ß";
+        let escaped = json(&text);
+        assert_eq!(escaped, r#""a\"\\\n\u0007\u007f\u202e\udb40\udc41ß""#);
+        let read: String = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(read, text);
     }
 
     #[test]
-    fn flags_go_over_the_environment() {
-        let level = |verbose, quiet| {
-            level(Verbosity {
-                verbose,
-                quiet,
-                ..Verbosity::default()
-            })
-        };
-        assert_eq!(level(0, 0), None);
-        assert_eq!(level(0, 1), Some(LevelFilter::Warn));
-        assert_eq!(level(0, 9), Some(LevelFilter::Error));
-        assert_eq!(level(1, 0), Some(LevelFilter::Debug));
-        assert_eq!(level(9, 0), Some(LevelFilter::Trace));
+    fn a_line_for_programs_has_all_members() {
+        let line = line_of_gap(Form::Json, 7);
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(line["level"], "warning");
+        assert_eq!(line["target"], "wecrelay");
+        let message = line["message"].as_str().unwrap();
+        assert!(message.starts_with("7 lines of this log are missing"));
+        assert!(humantime::parse_rfc3339(line["time"].as_str().unwrap()).is_ok());
     }
 }

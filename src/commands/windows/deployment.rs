@@ -1,4 +1,4 @@
-//! Forms for machines: registry file, Intune, Ansible.
+//! What management tools deploy: registry file, Intune, Ansible.
 
 use std::fmt::Write;
 
