@@ -5,180 +5,59 @@
 //! at before the last is answered, because sealed messages have an order.
 //! What cannot be let in is answered here; the caller only hears of it.
 //! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
+//!
+//! Each part of its state has an owner: `Login` knows who the source is, `Pace` since when
+//! it is waited for what, `Outgoing` what is to be written, `Front` what came first.
 
-mod ending;
-mod exchange;
-mod proxied;
+mod envelope;
+mod event;
+mod front;
+mod limits;
+mod login;
+mod outgoing;
+mod pace;
+mod phase;
 mod refusal;
-mod timing;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{self, Acceptor, Certificate, Identity, Secured, SecurityContext};
+use crate::auth::{Certificate, Identity, Secured, Verdict};
 use crate::base::clock::Now;
-use crate::base::wire::Charset;
-use crate::protocol::http::multipart::Style;
 use crate::protocol::http::request::{Decoder, Progress};
-use crate::protocol::http::{self, Request, Response};
+use crate::protocol::http::{self, Method, Request, Response};
 use crate::protocol::ntlm::Question;
+use envelope::Form;
+use front::Front;
+use login::{Login, Turn};
+use outgoing::Outgoing;
+use pace::{Pace, Wait};
+use phase::Phase;
 
+pub use event::{Answer, Event, Message};
+pub use limits::{Limits, Rules};
 pub use refusal::{Refusal, RefusalKind};
-
-/// Bounds on what one connection may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Of one HTTP request.
-    pub http: http::Limits,
-    /// Bytes of a body after decompression.
-    pub inflated: usize,
-    /// Time for a request's head to arrive.
-    pub head_time: Duration,
-    /// Time without progress while an answer is written.
-    pub stall_time: Duration,
-    /// Time for a new connection to be authenticated.
-    pub authentication_time: Duration,
-    /// Time between two requests.
-    pub idle_time: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            http: http::Limits::default(),
-            inflated: 32 << 20,
-            head_time: Duration::from_secs(10),
-            stall_time: Duration::from_secs(60),
-            authentication_time: Duration::from_secs(30),
-            // An hour past the longest heartbeat is set from the subscriptions.
-            idle_time: Duration::from_secs(2 * 3600),
-        }
-    }
-}
 
 /// Bytes that a source may send ahead of an answer.
 const AHEAD: usize = 64 << 10;
-
-/// What all connections share.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Who may come in.
-    pub auth: auth::Policy,
-    /// Whether bodies need not be sealed.
-    pub allow_unencrypted: bool,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-/// A SOAP message from an authenticated source; it has to be answered.
-#[derive(Debug)]
-pub struct Message {
-    /// Path of the request.
-    pub target: String,
-    /// The `Host` header.
-    pub host: Option<String>,
-    /// The envelope.
-    pub text: String,
-    /// It is known to have no control character and none that XML forbids.
-    pub is_plain: bool,
-    /// When the source began to send it, as far as can be told: its own timeout counts
-    /// from there.
-    pub began: Instant,
-}
-
-/// What a connection has to say.
-#[derive(Debug)]
-pub enum Event {
-    /// A message that waits for its [`Answer`].
-    Message(Message),
-    /// A domain has to be asked [`Connection::question`]; the request waits for
-    /// [`Connection::handle_verdict`].
-    Ask,
-    /// A request was refused and has been answered.
-    Refused(Refusal),
-}
-
-/// The answer to a [`Message`].
-#[derive(Debug)]
-pub enum Answer<'a> {
-    /// An envelope with its HTTP status.
-    Envelope(u16, &'a str),
-    /// A status without a body.
-    Empty(u16),
-}
-
-struct Established {
-    identity: Rc<Identity>,
-    /// What seals bodies; none where TLS does.
-    context: Option<SecurityContext>,
-    /// Inside TLS, bodies count without a seal.
-    unsealed: bool,
-}
-
-/// How the request that is being answered was encoded: the answer takes the same form.
-#[derive(Clone, Copy, Debug)]
-struct Form {
-    charset: Charset,
-    sealed: Option<Style>,
-    keep_alive: bool,
-    is_head: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    /// Takes requests.
-    Open,
-    /// A message waits for its answer.
-    Answering(Form),
-    /// A request waits for what the domain says of its account.
-    Asking(Form),
-    /// Closes when the last answer is written.
-    Closing,
-    /// The last answer is written; the peer should close.
-    Lingering,
-    /// To be closed now.
-    Closed,
-}
+/// Bytes that are read and thrown away after the last answer: who is still sending shall
+/// get to see it, and no more than that.
+const DROPPED: usize = 64 << 10;
 
 /// The server's side of one connection.
 pub struct Connection {
     address: IpAddr,
-    front: proxied::Front,
+    front: Front,
     decoder: Decoder,
-    /// What the TLS handshake said, where there was one.
-    secured: Option<Secured>,
-    acceptor: Acceptor,
-    established: Option<Established>,
-    /// The identity is one that [`Connection::take_news`] has not told yet.
-    is_news: bool,
+    login: Login,
     /// The request that waits in [`Phase::Asking`].
     held: Option<Box<Request>>,
-    /// The last token of a handshake, which rides on the next answer.
-    token: Option<String>,
-    outgoing: Vec<u8>,
-    written: usize,
+    outgoing: Outgoing,
     phase: Phase,
-    failures: u8,
-    opened: Instant,
-    /// How long a source may take to be authenticated.
-    patience: Duration,
-    /// When a source has to be done with its body, or to have sent more of it.
-    body_due: Instant,
-    /// Up to when it was given time because we did not read.
-    excused: Instant,
+    pace: Pace,
     /// Bytes thrown away after the end.
     dropped: usize,
-    /// Since when bytes may have lain unread.
-    unread_since: Option<Instant>,
-    /// When the first byte came of the request that is read.
-    request_began: Option<Instant>,
-    /// The same for the request that is handled.
-    handled_began: Instant,
-    /// When the phase, or what is being read, last changed or moved.
-    moved: Instant,
-    /// When the first byte of a request's head came.
-    head_began: Option<Instant>,
 }
 
 impl Connection {
@@ -187,28 +66,14 @@ impl Connection {
     pub fn new(now: Now, address: IpAddr, limits: &Limits) -> Self {
         Self {
             address,
-            front: proxied::Front::default(),
+            front: Front::default(),
             decoder: Decoder::new(limits.http),
-            secured: None,
-            acceptor: Acceptor::new(),
-            established: None,
-            is_news: false,
+            login: Login::new(),
             held: None,
-            token: None,
-            outgoing: Vec::new(),
-            written: 0,
+            outgoing: Outgoing::default(),
             phase: Phase::Open,
-            failures: 0,
-            opened: now.monotonic,
-            patience: limits.authentication_time,
-            body_due: now.monotonic + limits.authentication_time,
-            excused: now.monotonic,
+            pace: Pace::new(now, limits),
             dropped: 0,
-            unread_since: None,
-            request_began: None,
-            handled_began: now.monotonic,
-            moved: now.monotonic,
-            head_began: None,
         }
     }
 
@@ -218,52 +83,59 @@ impl Connection {
         self.address
     }
 
-    /// The TLS handshake is done: it comes before anything else. A certificate is
-    /// all the authentication that is needed.
+    /// The address is that of a load balancer: where the source is follows in a header.
+    pub fn expect_proxy(&mut self) {
+        self.front = Front::Awaited;
+    }
+
+    /// Whether that header is still to come.
+    #[must_use]
+    pub fn awaits_proxy(&self) -> bool {
+        self.front == Front::Awaited
+    }
+
+    /// The header has come: from here on the source is the one that it names. The
+    /// balancer's own connections, its health checks, keep its address.
+    pub fn handle_proxy(&mut self, now: Now, source: Option<IpAddr>) {
+        self.front = Front::Passed;
+        self.pace.note_move(now);
+        self.address = source.unwrap_or(self.address);
+    }
+
+    /// The TLS handshake is done: it comes before anything else.
     pub fn secure(&mut self, now: Now, secured: Secured) {
-        self.moved = now.monotonic;
-        self.acceptor = Acceptor::within_tls(secured.bindings);
-        if let Some(certificate) = &secured.certificate {
-            let identity = Rc::new(Identity::from(certificate));
-            self.is_news = true;
-            self.established = Some(Established {
-                identity,
-                context: None,
-                unsealed: true,
-            });
-        }
-        self.secured = Some(secured);
+        self.pace.note_move(now);
+        self.login.secure(secured);
     }
 
     /// Whether the connection is inside TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        self.secured.is_some()
+        self.login.is_secure()
     }
 
     /// The client's certificate.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
-        self.secured.as_ref()?.certificate.as_ref()
+        self.login.certificate()
     }
 
     /// Who the source is, once it is authenticated.
     #[must_use]
     pub fn identity(&self) -> Option<&Rc<Identity>> {
-        self.established.as_ref().map(|e| &e.identity)
+        self.login.identity()
     }
 
     /// Who the source is, once after each time that it was authenticated.
-    pub fn take_news(&mut self) -> Option<Rc<Identity>> {
-        let is_news = std::mem::take(&mut self.is_news);
-        self.identity().filter(|_| is_news).cloned()
+    pub fn take_new_identity(&mut self) -> Option<Rc<Identity>> {
+        self.login.take_new_identity()
     }
 
     /// What a domain has to be asked before the source is let in.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
         match self.phase {
-            Phase::Asking(_) => self.acceptor.question(),
+            Phase::Asking(_) => self.login.question(),
             _ => None,
         }
     }
@@ -282,7 +154,7 @@ impl Connection {
         match self.phase {
             Phase::Open => self.outgoing.is_empty() || self.decoder.buffered() < AHEAD,
             Phase::Answering(_) | Phase::Asking(_) => self.decoder.buffered() < AHEAD,
-            Phase::Closing => self.dropped <= ending::DROPPED,
+            Phase::Closing => self.dropped <= DROPPED,
             Phase::Lingering => true,
             Phase::Closed => false,
         }
@@ -290,20 +162,18 @@ impl Connection {
 
     /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
-        self.note_start(bytes);
+        self.front.note_start(bytes);
         // What comes after the end is thrown away, and does not put the end off.
         match self.phase {
-            Phase::Open | Phase::Answering(_) => {
-                self.note_arrival(now, bytes.len());
-                self.moved = now.monotonic;
-                self.decoder.feed(bytes);
+            Phase::Open | Phase::Answering(_) => self.pace.note_move(now),
+            Phase::Asking(_) => {}
+            Phase::Closing | Phase::Lingering | Phase::Closed => {
+                return self.drop_bytes(bytes.len());
             }
-            Phase::Asking(_) => {
-                self.note_arrival(now, bytes.len());
-                self.decoder.feed(bytes);
-            }
-            Phase::Closing | Phase::Lingering | Phase::Closed => self.drop_bytes(bytes.len()),
         }
+        let is_known = self.login.is_known();
+        self.pace.note_arrival(now, bytes.len(), is_known);
+        self.decoder.feed(bytes);
     }
 
     /// Looks at the next request, if the last is answered and read by the source.
@@ -317,7 +187,7 @@ impl Connection {
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Event> {
         while matches!(self.phase, Phase::Open) && self.outgoing.is_empty() {
-            if let Some(refusal) = self.uninvited() {
+            if let Some(refusal) = self.front.refusal() {
                 return Some(self.refuse_and_close(now, refusal));
             }
             let request = match self.decoder.poll() {
@@ -332,13 +202,8 @@ impl Connection {
                     return Some(self.refuse_and_close(now, refusal));
                 }
             };
-            self.head_began = None;
-            self.moved = now.monotonic;
-            self.handled_began = self.request_began.take().unwrap_or(now.monotonic);
-            if self.decoder.buffered() > 0 {
-                self.request_began = Some(now.monotonic);
-                self.give_time(now);
-            }
+            let has_more = self.decoder.buffered() > 0;
+            self.pace.note_request(now, has_more, self.login.is_known());
             let event = self.handle_request(now, request, rules, held, random);
             if event.is_some() {
                 return event;
@@ -349,13 +214,113 @@ impl Connection {
 
     fn note_progress(&mut self, now: Now) {
         if self.decoder.expects_continue() {
-            self.outgoing.extend_from_slice(http::CONTINUE);
+            self.outgoing.push_continue();
         }
-        match self.decoder.progress() {
-            Progress::Head => {
-                self.head_began.get_or_insert(now.monotonic);
+        let is_head = self.decoder.progress() == Progress::Head;
+        self.pace.note_head(now, is_head);
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Now,
+        request: Request,
+        rules: &Rules,
+        held: &dyn Fn(&str) -> bool,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Event> {
+        let form = Form::of(&request.head);
+        if request.head.method != Method::Post {
+            let response = Response::empty(405).header("Allow", "POST");
+            self.respond(now, form, response);
+            let reason = format!("method {} on {}", request.head.method, request.head.target);
+            return Some(Event::Refused(Refusal::new(RefusalKind::Http, 405, reason)));
+        }
+        if !self.login.covers(&request) {
+            if self.login.forget() {
+                self.pace.restart(now);
             }
-            Progress::Idle | Progress::Body => self.head_began = None,
+            let proven = self
+                .login
+                .prove(now, self.address, &request, rules, held, random);
+            if let Err(turn) = proven {
+                return self.take_turn(now, form, *turn, Box::new(request));
+            }
+        }
+        self.admit(now, form, request, rules)
+    }
+
+    /// Does what becomes of a request whose source has not proved who it is.
+    fn take_turn(
+        &mut self,
+        now: Now,
+        form: Form,
+        turn: Turn,
+        request: Box<Request>,
+    ) -> Option<Event> {
+        match turn {
+            Turn::Ask => {
+                self.phase = Phase::Asking(form);
+                self.held = Some(request);
+                Some(Event::Ask)
+            }
+            Turn::Reply {
+                response,
+                keeps,
+                refusal,
+            } => {
+                let keep_alive = form.keep_alive && keeps;
+                self.respond(now, Form { keep_alive, ..form }, response);
+                refusal.map(Event::Refused)
+            }
+            Turn::Close(refusal) => Some(self.refuse_and_close(now, refusal)),
+        }
+    }
+
+    /// Takes what the domain says of the account that [`Connection::question`] names.
+    pub fn handle_verdict(&mut self, now: Now, verdict: Verdict, rules: &Rules) -> Option<Event> {
+        let Phase::Asking(form) = self.phase else {
+            return None;
+        };
+        self.phase = Phase::Open;
+        self.pace.note_move(now);
+        let request = self.held.take()?;
+        match self
+            .login
+            .handle_verdict(verdict, self.address, &rules.auth)
+        {
+            Ok(()) => self.admit(now, form, *request, rules),
+            Err(turn) => self.take_turn(now, form, *turn, request),
+        }
+    }
+
+    /// Answers a request that waits for the domain: it will not be asked.
+    pub fn hold_back(&mut self, now: Now) -> Option<Event> {
+        if !matches!(self.phase, Phase::Asking(_)) {
+            return None;
+        }
+        self.held = None;
+        Some(self.refuse_and_close(now, Refusal::too_many_failures()))
+    }
+
+    /// What an authenticated source asks.
+    fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
+        if request.body.is_empty() {
+            self.respond(now, form, Response::empty(200));
+            return None;
+        }
+        let began = self.pace.handled_began();
+        match envelope::open(&mut self.login, form, request, rules, began) {
+            Ok((message, form)) => {
+                self.phase = Phase::Answering(form);
+                Some(Event::Message(message))
+            }
+            Err(refusal) if refusal.kind == RefusalKind::Binding => {
+                let (response, keeps) = self.login.demand_bindings(&rules.auth);
+                let keep_alive = form.keep_alive && keeps;
+                self.respond(now, Form { keep_alive, ..form }, response);
+                Some(Event::Refused(refusal))
+            }
+            Err(refusal) => Some(self.refuse_and_close(now, refusal)),
         }
     }
 
@@ -367,30 +332,27 @@ impl Connection {
         self.phase = Phase::Open;
         let response = match answer {
             Answer::Empty(status) => Response::empty(*status),
-            Answer::Envelope(status, text) => self.seal(form, *status, text),
+            Answer::Envelope(status, text) => {
+                envelope::seal(self.login.context(), form, *status, text)
+            }
         };
         self.respond(now, form, response);
     }
 
     fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
-        let form = Form {
-            charset: Charset::Utf16,
-            sealed: None,
-            keep_alive: false,
-            is_head: false,
-        };
-        self.respond(now, form, Response::empty(refusal.status));
+        self.respond(now, Form::last(), Response::empty(refusal.status));
         // Whoever does not read the answer holds no memory meanwhile.
         self.decoder = Decoder::new(http::Limits::default());
         Event::Refused(refusal)
     }
 
     fn respond(&mut self, now: Now, form: Form, mut response: Response) {
-        if let Some(token) = self.token.take() {
+        if let Some(token) = self.login.take_token() {
             response = response.header("WWW-Authenticate", token);
         }
-        response.encode(now.wall, form.is_head, form.keep_alive, &mut self.outgoing);
-        self.moved = now.monotonic;
+        self.outgoing
+            .push(&response, now.wall, form.is_head, form.keep_alive);
+        self.pace.note_move(now);
         if !form.keep_alive {
             self.phase = Phase::Closing;
         }
@@ -399,22 +361,136 @@ impl Connection {
     /// What is to be written to the source.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
-        self.outgoing.get(self.written..).unwrap_or_default()
+        self.outgoing.rest()
     }
 
     /// `count` bytes of that were written; the next request may be looked at after the last.
     pub fn handle_written(&mut self, now: Now, count: usize) {
-        self.written += count;
-        self.moved = now.monotonic;
-        if self.written < self.outgoing.len() {
-            return;
-        }
-        self.outgoing = Vec::new();
-        self.written = 0;
-        if matches!(self.phase, Phase::Closing) {
+        self.pace.note_move(now);
+        let is_all = self.outgoing.note_written(count);
+        if is_all && matches!(self.phase, Phase::Closing) {
             self.linger(now);
             self.drop_bytes(0);
         }
+    }
+
+    /// No more requests are taken; what is being answered still is.
+    pub fn refuse_further(&mut self, now: Now) {
+        match &mut self.phase {
+            Phase::Answering(form) | Phase::Asking(form) => form.keep_alive = false,
+            Phase::Open => {
+                self.phase = Phase::Closing;
+                self.handle_written(now, 0);
+            }
+            Phase::Closing | Phase::Lingering | Phase::Closed => {}
+        }
+    }
+
+    /// Ends the connection with that status for whatever is being sent to us.
+    pub fn cut(&mut self, now: Now, status: u16) {
+        if !self.phase.is_ending() {
+            self.held = None;
+            let refusal = Refusal::new(RefusalKind::Unavailable, status, "");
+            self.refuse_and_close(now, refusal);
+        }
+    }
+
+    /// Nothing more is said; what still comes is thrown away for a moment.
+    pub fn linger(&mut self, now: Now) {
+        self.phase = Phase::Lingering;
+        self.pace.note_move(now);
+        self.decoder = Decoder::new(http::Limits::default());
+    }
+
+    fn drop_bytes(&mut self, count: usize) {
+        self.dropped += count;
+        if self.dropped > DROPPED && matches!(self.phase, Phase::Lingering) {
+            self.phase = Phase::Closed;
+        }
+    }
+
+    /// Whether the sending side is done: shut it down, so that the peer sees the end.
+    #[must_use]
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering)
+    }
+
+    /// Whether the connection is to be closed now.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// What is waited for, if anything of the source or the domain is.
+    fn wait(&self) -> Option<Wait> {
+        let progress = self.decoder.progress();
+        self.phase
+            .wait(progress, self.awaits_proxy(), !self.outgoing.is_empty())
+    }
+
+    /// When [`Connection::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
+        let is_known = self.login.is_known();
+        self.wait()
+            .map(|wait| self.pace.due(wait, limits, is_known))
+    }
+
+    /// Time has passed; calls too early are harmless.
+    pub fn handle_timeout(&mut self, now: Now, rules: &Rules) -> Option<Event> {
+        let wait = self.wait()?;
+        if now.monotonic < self.poll_timeout(&rules.limits)? {
+            return None;
+        }
+        let what = match (wait, &mut self.phase) {
+            (Wait::Head, _) => "the head of a request did not arrive in time",
+            (Wait::Body, _) => "the body of a request did not arrive in time",
+            (Wait::Verdict, Phase::Asking(form)) => {
+                // A later question of this connection must not get this one's verdict.
+                form.keep_alive = false;
+                let verdict = Verdict::Unavailable("not verified in time".to_owned());
+                return self.handle_verdict(now, verdict, rules);
+            }
+            (Wait::Proxy, phase) => {
+                // Nothing can be answered to a balancer that has not said for whom.
+                *phase = Phase::Closed;
+                let reason = "the PROXY header did not arrive in time";
+                return Some(Event::Refused(Refusal::new(RefusalKind::Proxy, 0, reason)));
+            }
+            (_, phase) => {
+                *phase = Phase::Closed;
+                return None;
+            }
+        };
+        Some(self.refuse_and_close(now, Refusal::new(RefusalKind::Timeout, 408, what)))
+    }
+
+    /// The connection was not read since then, though it may have sent something.
+    pub fn note_unread(&mut self, since: Instant, until: Instant) {
+        self.pace.note_unread(since, until);
+    }
+
+    /// Whether the body that comes has been slower than it may be for so long.
+    #[must_use]
+    pub fn is_behind(&self, now: Now, time: Duration) -> bool {
+        matches!(self.phase, Phase::Open)
+            && self.decoder.progress() == Progress::Body
+            && self.pace.is_behind(now, time, self.login.is_known())
+    }
+
+    /// Whether it has waited for so long for a request.
+    #[must_use]
+    pub fn is_idle_for(&self, now: Now, time: Duration) -> bool {
+        matches!(self.phase, Phase::Open)
+            && self.decoder.progress() == Progress::Idle
+            && self.outgoing.is_empty()
+            && self.pace.is_still_for(now, time)
+    }
+
+    /// How long it has been open, or without an identity.
+    #[must_use]
+    pub fn age(&self, now: Now) -> Duration {
+        self.pace.age(now)
     }
 }
 

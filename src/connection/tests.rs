@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::auth::Verdict;
+use crate::auth::{self, SecurityContext, Verdict};
 use crate::base::wire::{self, Charset};
 use crate::client::{Endpoint, Session};
-use crate::protocol::http::multipart::{self, Mechanism};
+use crate::protocol::http::multipart::{self, Mechanism, Style};
 use crate::protocol::kerberos::crypto::{Enctype, Key};
 use crate::protocol::kerberos::wrap;
 use crate::protocol::ntlm::initiator::{Client, Nonces};
@@ -300,7 +300,7 @@ fn who_says_close_is_answered_and_closed() {
     assert!(!scene.connection.is_lingering());
     assert!(scene.sent_text().contains("Connection: close"));
     assert!(scene.connection.is_lingering());
-    scene.now = scene.now + timing::LINGER_TIME;
+    scene.now = scene.now + pace::LINGER_TIME;
     scene.connection.handle_timeout(scene.now, &scene.rules);
     assert!(scene.connection.is_closed());
 }
@@ -369,9 +369,9 @@ fn a_request_is_held_until_the_domain_has_spoken() {
         panic!("{event:?}");
     };
     assert_eq!(message.text, "first");
-    let identity = scene.connection.take_news().unwrap();
+    let identity = scene.connection.take_new_identity().unwrap();
     assert_eq!(identity.to_string(), "DOM\\WIN10$ by ntlm-domain");
-    assert!(scene.connection.take_news().is_none(), "told once");
+    assert!(scene.connection.take_new_identity().is_none(), "told once");
     let answer = Answer::Envelope(200, &message.text);
     scene.connection.answer(scene.now, &answer);
     let bytes = scene.sent();
@@ -467,7 +467,7 @@ fn a_body_sealed_in_several_parts_is_one_message() {
         let ours = wrap::Session::accept(&key, true, 2, 1, &mut random);
         let context = SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Kerberos);
         let mut scene = Scene::established();
-        scene.connection.established.as_mut().unwrap().context = Some(context);
+        scene.connection.login.replace_context(context);
         let text: String = ('a'..='z').cycle().take(40_000).collect();
         let mut body = Vec::new();
         for part in text.as_bytes().chunks(16 << 10) {
@@ -505,7 +505,7 @@ fn a_sealed_answer_is_written_as_its_request() {
         let ours = wrap::Session::accept(&key, true, 2, 1, &mut random);
         let context = SecurityContext::Kerberos(Box::new(ours), auth::Protocol::Spnego);
         let mut scene = Scene::established();
-        scene.connection.established.as_mut().unwrap().context = Some(context);
+        scene.connection.login.replace_context(context);
         let mut data = b"<a/>".to_vec();
         let token = source.seal(&mut data);
         let style = Style {

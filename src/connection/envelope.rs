@@ -1,0 +1,193 @@
+//! From the body of a request to its envelope, and from an envelope to the body of its
+//! answer: sealed, compressed, encoded.
+
+use std::time::Instant;
+
+use super::login::Login;
+use super::{Message, Refusal, RefusalKind, Rules};
+use crate::auth::SecurityContext;
+use crate::base::wire::{self, Charset};
+use crate::protocol::http::multipart::{self, Style};
+use crate::protocol::http::{ContentType, Head, Method, Request, Response};
+use crate::protocol::sldc;
+
+/// How the request that is being answered was encoded: the answer takes the same form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) charset: Charset,
+    pub(super) sealed: Option<Style>,
+    pub(super) keep_alive: bool,
+    pub(super) is_head: bool,
+}
+
+impl Form {
+    /// As far as its head tells.
+    pub(super) fn of(head: &Head) -> Self {
+        Self {
+            charset: Charset::Utf16,
+            sealed: None,
+            keep_alive: head.keep_alive(),
+            is_head: head.method == Method::Head,
+        }
+    }
+
+    /// Of the last answer on a connection.
+    pub(super) fn last() -> Self {
+        Self {
+            charset: Charset::Utf16,
+            sealed: None,
+            keep_alive: false,
+            is_head: false,
+        }
+    }
+}
+
+/// Body to envelope: unseal, decompress, decode. `began`: when the request did.
+pub(super) fn open(
+    login: &mut Login,
+    form: Form,
+    request: Request,
+    rules: &Rules,
+    began: Instant,
+) -> Result<(Message, Form), Refusal> {
+    let Request { head, mut body } = request;
+    let content_type = head.header("Content-Type").unwrap_or_default();
+    let content_type = ContentType::parse(content_type).ok_or_else(|| {
+        let reason = format!("Content-Type {content_type:?} is not supported");
+        Refusal::new(RefusalKind::Http, 415, reason)
+    })?;
+    let plain;
+    let form = if multipart::is_sealed(&content_type) {
+        let sealed = unseal(login.context(), &content_type, &mut body)?;
+        plain = body.get(sealed.data.clone()).unwrap_or_default();
+        Form {
+            charset: sealed.style.charset,
+            sealed: Some(sealed.style),
+            ..form
+        }
+    } else if let Some(refusal) = login.refuse_unsealed(rules) {
+        return Err(refusal);
+    } else {
+        plain = &body;
+        let charset = content_type.charset().unwrap_or_default();
+        Form { charset, ..form }
+    };
+    let encoding = head.header("Content-Encoding");
+    let (text, charset, is_plain) = decode(plain, encoding, form.charset, rules)?;
+    let host = head.header("Host").map(str::to_owned);
+    let message = Message {
+        began,
+        target: head.target,
+        host,
+        text,
+        is_plain,
+    };
+    Ok((message, Form { charset, ..form }))
+}
+
+/// Unseals a body in place, all its parts, whose texts then lie together; gives the
+/// first part with the place of them all.
+fn unseal(
+    context: Option<&mut SecurityContext>,
+    content_type: &ContentType,
+    body: &mut [u8],
+) -> Result<multipart::Sealed, Refusal> {
+    let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
+    let parts = multipart::parse_all(content_type, body);
+    let parts = parts.map_err(|e| refusal(e.to_string()))?;
+    let Some(context) = context else {
+        return Err(refusal("a sealed body without a security context".into()));
+    };
+    let mut whole: Option<multipart::Sealed> = None;
+    for mut part in parts {
+        let size = unseal_part(context, body, &part).map_err(refusal)?;
+        let end = part.data.start + size;
+        match &mut whole {
+            None => {
+                part.data.end = end;
+                whole = Some(part);
+            }
+            Some(whole) => {
+                body.copy_within(part.data.start..end, whole.data.end);
+                whole.data.end += size;
+            }
+        }
+    }
+    whole.ok_or_else(|| refusal("a sealed body without parts".into()))
+}
+
+/// Envelope to body: encode, seal.
+pub(super) fn seal(
+    context: Option<&mut SecurityContext>,
+    form: Form,
+    status: u16,
+    text: &str,
+) -> Response {
+    let mut plain = wire::encode_text(text, form.charset);
+    if let (Some(style), Some(context)) = (form.sealed, context) {
+        let token = context.seal(&mut plain);
+        let mut body = Vec::with_capacity(plain.len() + 400);
+        let style = Style {
+            charset: form.charset,
+            ..style
+        };
+        multipart::emit(style, plain.len(), &token, &plain, &mut body);
+        return Response::with_body(status, body)
+            .header("Content-Type", multipart::content_type(style.mechanism));
+    }
+    let kind = format!("application/soap+xml;charset={}", form.charset.name());
+    Response::with_body(status, plain).header("Content-Type", kind)
+}
+
+/// Unseals one part in place and gives the size of its text.
+fn unseal_part(
+    context: &mut SecurityContext,
+    body: &mut [u8],
+    part: &multipart::Sealed,
+) -> Result<usize, String> {
+    let (front, data) = body
+        .split_at_mut_checked(part.data.start)
+        .unwrap_or_default();
+    let data = data.get_mut(..part.data.len()).unwrap_or_default();
+    let token = front.get(part.token.clone()).unwrap_or_default();
+    let size = context.unseal(token, data).map_err(|e| e.to_string())?;
+    // Kerberos with RC4 counts its padding too.
+    if part.length == data.len() || part.length == size {
+        Ok(size)
+    } else {
+        Err(format!(
+            "Length={} of {} sealed bytes",
+            part.length,
+            data.len()
+        ))
+    }
+}
+
+/// Decompresses and decodes an unsealed body: its text, how that was encoded, and whether it
+/// is known to be plain.
+fn decode(
+    plain: &[u8],
+    encoding: Option<&str>,
+    declared: Charset,
+    rules: &Rules,
+) -> Result<(String, Charset, bool), Refusal> {
+    let inflated;
+    let bytes = match encoding.map(str::trim) {
+        None => plain,
+        Some(name) if name.eq_ignore_ascii_case("identity") => plain,
+        // Windows labels an End as SLDC without compressing it.
+        Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
+        Some(name) if name.eq_ignore_ascii_case("SLDC") => {
+            inflated = sldc::decode(plain, rules.limits.inflated)
+                .map_err(|e| Refusal::new(RefusalKind::Encoding, 400, e.to_string()))?;
+            &inflated
+        }
+        Some(name) => {
+            let reason = format!("Content-Encoding {name:?} is not supported, only SLDC");
+            return Err(Refusal::new(RefusalKind::Encoding, 415, reason));
+        }
+    };
+    let decoded = wire::decode(bytes, declared);
+    let text = decoded.text.into_owned();
+    Ok((text, decoded.charset, decoded.is_plain))
+}
