@@ -138,9 +138,18 @@ impl Refusing {
         std::mem::take(&mut self.failed)
     }
 
-    /// Messages that are to be appended to the file.
-    pub(super) fn filing(&self) -> &[Position] {
-        &self.filing
+    /// Lines that are to be appended to the file; [`Refusing::handle_filed`] follows.
+    pub(super) fn lines_to_file(&self, queue: &Queue) -> Option<Vec<u8>> {
+        if self.filing.is_empty() {
+            return None;
+        }
+        let mut lines = Vec::new();
+        for &position in &self.filing {
+            if let Some(message) = queue.message(position) {
+                record::push_line(message, &mut lines);
+            }
+        }
+        Some(lines)
     }
 
     /// Those are on disk, or could not be put there: then their hosts keep the events.

@@ -1,105 +1,58 @@
 //! One output as a state machine: when to connect, what to write, what is delivered.
 //!
-//! A [`Link`] owns the [`Queue`] of its output and decides by [`Settings`] what
+//! A [`Link`] owns the queue of its output and decides by [`Settings`] what
 //! *delivered* means there: for TCP every byte acknowledged by the peer's TCP,
 //! which has to be measured from time to time while something is in flight; for
 //! RELP what the receiver itself has confirmed; for the others what was written.
+//!
+//! Each part of its state has an owner: `Delivery` holds the messages, however they leave;
+//! the way that they take is a `Stream`, or a `Topic` with a connection to each broker. A
+//! stream's `Access` knows whether it is open and how to get there, its `Look` when to measure.
 
-mod facts;
-mod filing;
+mod access;
+mod delivery;
 mod flow;
-mod kafka_topic;
-mod opening;
+mod look;
 mod otlp;
 mod outage;
-mod own_log;
+mod own_room;
 mod rate;
 mod relp;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
-mod timing;
+mod topic;
+mod troubles;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
-use crate::output::kafka::Producer;
+use crate::metrics::OutputFacts;
+use crate::output::kafka::{BrokerId, Event, Producer};
 use crate::output::queue::{BatchId, Frames, Left, Queue};
-use crate::output::refusing::Refusing;
-use crate::output::{Dial, Secret, Settings, Step, Target, Task};
-use outage::Outage;
-use rate::Rate;
-use session::{Desk, End, Outcome, Session};
+use crate::output::{RefusedEvent, Secret, Settings, Target, Task};
+use delivery::Delivery;
+use session::Session;
+use stream::Stream;
+use topic::Topic;
 
-/// Bytes that may wait for one output before sources are held back.
-pub const CAPACITY: usize = 64 << 20;
-/// First pause before an output is opened again; doubles with each failure.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// First look at what the peer has acknowledged; doubles while nothing moves.
-const FIRST_LOOK: Duration = Duration::from_micros(500);
-/// A look costs one system call, so that a slow peer is not worth looking at more often.
-const LONGEST_LOOK: Duration = Duration::from_millis(50);
-/// How long a RELP receiver may take to answer our `close`.
-const CLOSING_TIME: Duration = Duration::from_secs(1);
+pub use delivery::CAPACITY;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Down {
-        until: Instant,
-    },
-    /// The name server is asked.
-    LookingUp {
-        until: Instant,
-    },
-    Opening {
-        until: Instant,
-    },
-    /// Connected, and the RELP session is to be opened.
-    Greeting {
-        until: Instant,
-    },
-    Up,
-    /// The RELP session is to be closed.
-    Closing {
-        until: Instant,
-    },
-    Closed,
+/// How messages reach the receiver.
+#[derive(Debug)]
+enum Way {
+    Stream(Stream),
+    Topic(Topic),
 }
 
 /// One output, sans-IO.
 #[derive(Debug)]
 pub struct Link {
-    settings: Settings,
-    queue: Queue,
-    rate: Rate,
-    /// Bytes delivered, as far as `rate` knows of them: on this connection if that is
-    /// measured, else since the start.
-    progress: u64,
-    phase: Phase,
-    /// The way to its receiver.
-    dial: Dial,
-    /// Whether the receiver has accepted the connection.
-    reached: bool,
-    pause: Duration,
-    look: Option<(Instant, Duration)>,
-    /// The protocol, where the receiver confirms messages.
-    session: Option<Box<dyn Session>>,
-    /// The brokers of a Kafka topic.
-    topic: Option<Producer>,
-    /// What its receiver does not take, over all connections.
-    refusing: Refusing,
-    /// Batches that were delivered without a call that tells so.
-    settled: Vec<BatchId>,
-    /// The last connection has ended as connections do.
-    is_usual: bool,
-    failing: Outage,
-    refused: Outage,
-    late: Outage,
-    /// Messages dropped because a best effort output was full.
-    dropped: u64,
-    /// Messages of our own log that found no room and were not told of.
-    own_lost: u64,
+    delivery: Delivery,
+    way: Way,
 }
 
 impl Link {
@@ -108,253 +61,249 @@ impl Link {
     pub fn new(settings: Settings, now: Now) -> Self {
         let session = session_of(&settings);
         let by_message = session.is_some() || matches!(settings.target, Target::Kafka(_));
-        let refused = settings.refused.clone();
+        let queue = if by_message {
+            Queue::by_message()
+        } else {
+            Queue::new(settings.replay)
+        };
         Self {
-            queue: match by_message {
-                true => Queue::by_message(),
-                false => Queue::new(settings.replay),
-            },
-            refusing: Refusing::new(refused, settings.required, &settings.label),
-            settled: Vec::new(),
-            dial: Dial::new(settings.target.place()),
-            reached: false,
-            settings,
-            rate: Rate::default(),
-            progress: 0,
-            phase: Phase::Down {
-                until: now.monotonic,
-            },
-            pause: FIRST_PAUSE,
-            look: None,
-            session,
-            topic: None,
-            is_usual: false,
-            failing: Outage::default(),
-            refused: Outage::default(),
-            late: Outage::default(),
-            dropped: 0,
-            own_lost: 0,
+            way: Way::Stream(Stream::new(&settings, session, now)),
+            delivery: Delivery::new(settings, queue),
+        }
+    }
+
+    /// The same with random bytes, which authentication at brokers needs.
+    #[must_use]
+    pub fn with_seed(self, now: Now, seed: impl FnOnce() -> [u8; 32]) -> Self {
+        let Target::Kafka(topic) = &self.settings().target else {
+            return self;
+        };
+        let producer = Producer::new(topic, &self.settings().label, seed(), now);
+        Self {
+            way: Way::Topic(Topic::new(producer)),
+            ..self
         }
     }
 
     /// How the output was asked for.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        self.delivery.settings()
+    }
+
+    /// How the output is at this moment.
+    #[must_use]
+    pub fn facts(&self) -> OutputFacts {
+        self.delivery.facts(self.is_up())
+    }
+
+    fn is_up(&self) -> bool {
+        match &self.way {
+            Way::Stream(stream) => stream.is_up(),
+            Way::Topic(topic) => topic.is_up(),
+        }
     }
 
     /// Messages dropped so far (best effort outputs only).
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped + self.refusing.dropped
+        self.delivery.dropped()
     }
 
     /// Whether no more may be queued before something is delivered.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.queue.backlog() >= CAPACITY
+        self.delivery.is_full()
+    }
+
+    /// Bytes that it has to deliver.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.delivery.queue().backlog()
+    }
+
+    /// Whether everything queued has been delivered. Our own log waits for no output
+    /// that is down.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let left = self.backlog();
+        left == 0 || (left == self.delivery.queue().own() && !self.is_up())
+    }
+
+    /// The batch that has waited for longest, if a source waits for it.
+    #[must_use]
+    pub fn oldest(&self) -> Option<BatchId> {
+        let is_required = self.settings().required;
+        is_required.then(|| self.delivery.queue().oldest())?
     }
 
     /// Queues a batch. Answers whether its source has to wait for it: a best
     /// effort output never makes it wait, and drops what does not fit.
     pub fn push(&mut self, now: Now, batch: BatchId, frames: &Rc<Frames>) -> bool {
-        if !self.settings.required && self.is_full() {
-            self.drop_messages(frames.ends.len());
-            return false;
+        if self.delivery.push(batch, frames) {
+            self.fill(now);
+            self.note_progress(now);
         }
-        self.queue.push(batch, Rc::clone(frames));
-        self.fill(now);
-        self.note_progress(now, self.progress);
-        self.settings.required
+        self.settings().required
     }
 
-    fn drop_messages(&mut self, count: usize) {
-        if self.dropped == 0 {
-            let label = &self.settings.label;
-            log::warn!("output {label}: does not accept all events; dropping some (required=no)");
+    /// Queues one message of the relay's own log, if there is room.
+    pub fn push_own(&mut self, now: Now, frames: &Rc<Frames>) {
+        if self.delivery.push_own(frames) {
+            self.fill(now);
         }
-        self.dropped = self
-            .dropped
-            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// How many of those have found no room, once there is room to tell of it; each is
+    /// told of once.
+    pub fn take_own_lost(&mut self) -> Option<u64> {
+        self.delivery.take_own_lost()
     }
 
     /// The source of `batch` was told to come again. Answers how far it got here, if it
     /// was not delivered.
     pub fn cancel(&mut self, now: Now, batch: BatchId) -> Option<Left> {
-        let left = self.queue.cancel(batch);
+        let left = self.delivery.cancel(batch);
         if left.is_some() {
             self.note_late(now);
-            self.note_progress(now, self.progress);
+            self.note_progress(now);
         }
         left
     }
 
     /// A batch that this output should have taken was handed back.
     pub fn note_late(&mut self, now: Now) {
-        let is_late = self.settings.required && matches!(self.phase, Phase::Up);
-        if is_late && self.late.begin(now) {
-            let label = &self.settings.label;
-            log::warn!("output {label}: does not deliver in time; hosts keep their events (503)");
+        if self.is_up() {
+            self.delivery.troubles().note_late(now);
         }
     }
 
     /// The batch `old`, whose source was told to come again, has come as `new` while it is
     /// still on the wire. Answers whether it is.
     pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
-        self.queue.adopt(old, new)
+        self.delivery.adopt(old, new)
+    }
+
+    /// Batches with a message that is refused for good: they have left the queue, and
+    /// their hosts are to be told to come later.
+    pub fn take_refused(&mut self) -> Vec<BatchId> {
+        self.delivery.take_refused()
+    }
+
+    /// Batches that were delivered by the passing of time or the end of a connection.
+    pub fn take_delivered(&mut self) -> Vec<BatchId> {
+        self.delivery.take_settled()
+    }
+
+    /// Lines for the file of refused messages; [`Link::handle_filed`] follows.
+    #[must_use]
+    pub fn lines_to_file(&self) -> Option<Vec<u8>> {
+        self.delivery.lines_to_file()
+    }
+
+    /// Those lines are on disk, or could not be put there: then their hosts keep the events.
+    pub fn handle_filed(&mut self, now: Now, error: Option<&str>, delivered: &mut Vec<BatchId>) {
+        self.delivery.handle_filed(error, delivered);
+        self.fill(now);
+    }
+
+    /// The events that the receiver refuses, the latest first.
+    #[must_use]
+    pub fn refused_events(&self) -> Vec<RefusedEvent> {
+        self.delivery.refused_events()
+    }
+
+    /// What is queued goes on its way, as far as there is room.
+    fn fill(&mut self, now: Now) {
+        match &mut self.way {
+            Way::Stream(stream) => stream.fill(&mut self.delivery, now),
+            Way::Topic(topic) => topic.fill(&mut self.delivery, now),
+        }
+    }
+
+    /// More or less is on the way, and nothing more is delivered.
+    fn note_progress(&mut self, now: Now) {
+        let progress = self.delivery.progress();
+        match &self.way {
+            Way::Stream(stream) => stream.note_progress(&mut self.delivery, now, progress),
+            Way::Topic(topic) => topic.note_progress(&mut self.delivery, now, progress),
+        }
+    }
+
+    /// The addresses of the name, or why there are none, in time or late.
+    pub fn handle_resolved(&mut self, now: Now, found: Result<&[SocketAddr], &str>) {
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_resolved(&mut self.delivery, now, found);
+        }
+    }
+
+    /// The receiver has accepted the connection, and TLS begins on it.
+    pub fn handle_reached(&mut self, now: Now) {
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_reached(now);
+        }
     }
 
     /// The output is open; what [`Link::next_bytes`] offers may be written.
     pub fn handle_opened(&mut self, now: Now) {
-        if self
-            .session
-            .as_mut()
-            .is_none_or(|s| s.handle_connected(now))
-        {
-            self.handle_up(now);
-            self.fill(now);
-            return;
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_opened(&mut self.delivery, now);
         }
-        self.phase = Phase::Greeting {
-            until: now.monotonic + self.dial.step_time(),
-        };
-    }
-
-    fn handle_up(&mut self, now: Now) {
-        self.phase = Phase::Up;
-        self.note_progress(now, self.progress);
-        self.tell_up(now);
-        self.dial.handle_up();
     }
 
     /// Opening failed, or the open output ended. What was not delivered, and the
     /// replay window before it, is sent again.
     pub fn handle_failed(&mut self, now: Now, reason: &str) {
-        self.handle_end(now, End::of(reason), true);
-    }
-
-    /// The same; the session may know better why a connection has ended, unless it was us.
-    fn handle_end(&mut self, now: Now, mut end: End, is_theirs: bool) {
-        match self.phase {
-            Phase::Down { .. } | Phase::Closed => return,
-            Phase::Closing { .. } => {
-                self.phase = Phase::Closed;
-                return;
-            }
-            _ => {}
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_failed(&mut self.delivery, now, reason);
         }
-        let better = self.end_session(now).filter(|_| is_theirs);
-        end = better.unwrap_or(end);
-        if !end.is_usual && self.try_next(now, &end.reason) {
-            return;
-        }
-        if end.is_usual {
-            self.is_usual = true;
-            self.phase = Phase::Down {
-                until: now.monotonic,
-            };
-        } else {
-            let reasons = self.dial.reasons();
-            self.tell_failure(now, reasons.as_ref().unwrap_or(&end.reason));
-            self.pause(now, end.pause);
-        }
-        self.queue.rewind();
-        self.look = None;
-        if self.is_measured() {
-            self.progress = 0;
-        }
-        self.note_progress(now, self.progress);
-    }
-
-    /// A session that was open may have ended because of a message.
-    fn end_session(&mut self, now: Now) -> Option<End> {
-        let mut end = None;
-        if let Some(session) = &mut self.session
-            && matches!(self.phase, Phase::Up)
-        {
-            let mut desk = Desk {
-                queue: &mut self.queue,
-                refusing: &mut self.refusing,
-                delivered: &mut self.settled,
-            };
-            end = session.handle_ended(now, &mut desk);
-        }
-        self.reset_session();
-        end
     }
 
     /// The secrets of the output have been read.
     pub fn replace_secret(&mut self, now: Now, secret: Secret) {
-        match (&mut self.session, &mut self.topic, secret) {
-            (Some(session), _, Secret::Headers(headers)) => session.replace_headers(headers),
-            (_, Some(topic), Secret::Login(login)) => topic.replace_login(now, login),
+        match (&mut self.way, secret) {
+            (Way::Stream(stream), Secret::Headers(headers)) => stream.replace_headers(headers),
+            (Way::Topic(topic), Secret::Login(login)) => topic.replace_login(now, login),
             _ => {}
-        }
-    }
-
-    fn reset_session(&mut self) {
-        if let Some(session) = &mut self.session {
-            session.reset();
         }
     }
 
     /// Everything is delivered, and nothing will follow: a session is closed.
     pub fn close(&mut self, now: Now) {
-        if let (Phase::Up, Some(session)) = (self.phase, &mut self.session)
-            && session.close()
-        {
-            self.phase = Phase::Closing {
-                until: now.monotonic + CLOSING_TIME,
-            };
+        if let Way::Stream(stream) = &mut self.way {
+            stream.close(now);
         }
     }
 
     /// Whether nothing is to be written or awaited after [`Link::close`].
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        !matches!(self.phase, Phase::Closing { .. })
+        match &self.way {
+            Way::Stream(stream) => stream.is_closed(),
+            Way::Topic(_) => true,
+        }
     }
 
     /// What to write next on a stream, when the output is open.
     #[must_use]
     pub fn next_bytes(&self) -> Option<&[u8]> {
-        match (&self.session, self.phase) {
-            (Some(session), _) => Some(session.outgoing()).filter(|bytes| !bytes.is_empty()),
-            (None, Phase::Up) => self.queue.next_bytes(),
-            _ => None,
+        match &self.way {
+            Way::Stream(stream) => stream.next_bytes(&self.delivery),
+            Way::Topic(_) => None,
         }
     }
 
     /// The next datagram, when the output is open.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {
-        matches!(self.phase, Phase::Up)
-            .then(|| self.queue.next_datagram())
-            .flatten()
+        let next = || self.delivery.queue().next_datagram();
+        self.is_up().then(next)?
     }
 
     /// `count` bytes were written.
     pub fn handle_written(&mut self, now: Now, count: usize, delivered: &mut Vec<BatchId>) {
-        if let Some(session) = &mut self.session {
-            session.handle_written(count);
-            self.fill(now);
-            return;
-        }
-        self.queue.handle_written(count);
-        if self.is_measured() {
-            self.look
-                .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
-        } else {
-            self.confirm(now, 0, delivered);
-            self.note_progress(now, self.queue.taken());
-        }
-    }
-
-    /// A session takes from the queue what it has room for, the brokers of a topic do.
-    fn fill(&mut self, now: Now) {
-        self.fill_topic(now);
-        if let Some(session) = &mut self.session {
-            session.fill(now, &mut self.queue, &mut self.refusing);
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_written(&mut self.delivery, now, count, delivered);
         }
     }
 
@@ -365,47 +314,11 @@ impl Link {
         bytes: &[u8],
         delivered: &mut Vec<BatchId>,
     ) -> Option<Task> {
-        // The others do not listen to what comes back.
-        let session = self.session.as_mut()?;
-        let before = self.queue.backlog();
-        let mut desk = Desk {
-            queue: &mut self.queue,
-            refusing: &mut self.refusing,
-            delivered,
-        };
-        let result = session.handle_received(now, bytes, &mut desk);
-        self.note_delivered(now, before);
-        self.note_progress(now, self.queue.taken());
-        match result {
-            Ok(outcome) => self.handle_outcome(now, outcome),
-            Err(end) => {
-                self.handle_end(now, end, false);
-                Some(Task::Close)
+        match &mut self.way {
+            Way::Stream(stream) => {
+                stream.handle_received(&mut self.delivery, now, bytes, delivered)
             }
-        }
-    }
-
-    fn handle_outcome(&mut self, now: Now, outcome: Outcome) -> Option<Task> {
-        if outcome.opened {
-            self.handle_up(now);
-        }
-        if outcome.accepted {
-            self.pause = FIRST_PAUSE;
-        }
-        self.note_refusing(now);
-        let end = outcome.end?;
-        if outcome.is_closed {
-            self.reset_session();
-        }
-        self.handle_end(now, end, false);
-        Some(Task::Close)
-    }
-
-    fn note_refusing(&mut self, now: Now) {
-        if self.refusing.suspects.is_empty() {
-            self.refused.ease(now);
-        } else {
-            self.refused.begin(now);
+            Way::Topic(_) => None,
         }
     }
 
@@ -416,48 +329,132 @@ impl Link {
         unacknowledged: usize,
         delivered: &mut Vec<BatchId>,
     ) {
-        let before = self.queue.unconfirmed();
-        let written = self.queue.written();
-        let left = u64::try_from(unacknowledged).unwrap_or(u64::MAX);
-        self.confirm(now, unacknowledged, delivered);
-        self.note_progress(now, written.saturating_sub(left).max(self.progress));
-        let after = self.queue.unconfirmed();
-        self.look = match self.look {
-            // What is left is only the start of a batch, acknowledged as far as it goes.
-            _ if after == 0 || (unacknowledged == 0 && self.queue.next_bytes().is_some()) => None,
-            Some((_, pause)) if after == before => {
-                let pause = (pause * 2).min(LONGEST_LOOK);
-                Some((now.monotonic + pause, pause))
-            }
-            _ => Some((now.monotonic + FIRST_LOOK, FIRST_LOOK)),
-        };
-    }
-
-    fn confirm(&mut self, now: Now, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
-        let before = self.queue.backlog();
-        self.queue.confirm_all_but(unacknowledged, delivered);
-        self.note_delivered(now, before);
-    }
-
-    /// Whether the receiver has taken something: it works.
-    fn note_delivered(&mut self, now: Now, before: usize) {
-        if self.queue.backlog() < before {
-            self.pause = FIRST_PAUSE;
-            self.late.ease(now);
+        if let Way::Stream(stream) = &mut self.way {
+            stream.handle_measured(&mut self.delivery, now, unacknowledged, delivered);
         }
-    }
-
-    fn is_measured(&self) -> bool {
-        matches!(
-            self.settings.target,
-            Target::Tcp { .. } | Target::File { sync: true, .. }
-        )
     }
 
     /// Whether written bytes wait to be measured: worth a look right after writing.
     #[must_use]
     pub fn wants_measure(&self) -> bool {
-        self.look.is_some()
+        self.look_at().is_some()
+    }
+
+    fn look_at(&self) -> Option<Instant> {
+        match &self.way {
+            Way::Stream(stream) => stream.look_at(),
+            Way::Topic(_) => None,
+        }
+    }
+
+    /// Something has happened on the connection to a broker.
+    pub fn handle_broker(
+        &mut self,
+        now: Now,
+        broker: BrokerId,
+        event: Event<'_>,
+        delivered: &mut Vec<BatchId>,
+    ) {
+        if let Way::Topic(topic) = &mut self.way {
+            topic.handle(&mut self.delivery, now, broker, event, delivered);
+        }
+    }
+
+    fn topic(&self) -> Option<&Topic> {
+        match &self.way {
+            Way::Topic(topic) => Some(topic),
+            Way::Stream(_) => None,
+        }
+    }
+
+    /// What is to be done for connections to brokers.
+    pub fn take_broker_tasks(&mut self) -> Vec<(BrokerId, Task)> {
+        match &mut self.way {
+            Way::Topic(topic) => topic.take_tasks(),
+            Way::Stream(_) => Vec::new(),
+        }
+    }
+
+    /// Host and port of a broker.
+    #[must_use]
+    pub fn broker_place(&self, broker: BrokerId) -> Option<(&str, u16)> {
+        self.topic()?.place(broker)
+    }
+
+    /// What to write next on the connection to a broker.
+    #[must_use]
+    pub fn broker_bytes(&self, broker: BrokerId) -> &[u8] {
+        self.topic().map_or(&[], |topic| topic.outgoing(broker))
+    }
+
+    /// Whether it can be given another batch: it works, and has less to do than it can do
+    /// in a second. One that has nothing to do gets one, however slow it was: that shows
+    /// how fast it is now.
+    #[must_use]
+    pub fn has_room(&self, now: Now) -> bool {
+        let has_room = || self.takes_probe(now) || self.held() < self.delivery.share(now);
+        self.is_up() && has_room()
+    }
+
+    /// How long it will take to deliver what it has and `more` bytes, as far as can be told.
+    #[must_use]
+    pub fn delay(&self, now: Now, more: usize) -> Option<Duration> {
+        let takes_probe = self.takes_probe(now);
+        let delay = || self.delivery.delay(now, self.held() + more, takes_probe);
+        self.is_up().then(delay)?
+    }
+
+    /// Bytes a second that it has delivered lately, while it had some to deliver.
+    #[must_use]
+    pub fn rate(&self, now: Now) -> Option<u64> {
+        self.delivery.rate(now)
+    }
+
+    /// Whether it has nothing to deliver.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.held() == 0
+    }
+
+    fn takes_probe(&self, now: Now) -> bool {
+        match &self.way {
+            Way::Stream(stream) => stream.takes_probe(&self.delivery, now),
+            Way::Topic(_) => self.is_at_rest(),
+        }
+    }
+
+    /// Bytes that it is to send yet, or that are on the way.
+    fn held(&self) -> usize {
+        match &self.way {
+            Way::Stream(stream) => stream.held(&self.delivery),
+            Way::Topic(_) => Topic::held(&self.delivery),
+        }
+    }
+
+    /// When [`Link::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.way {
+            Way::Stream(stream) => stream.poll_timeout(&self.delivery),
+            Way::Topic(topic) => {
+                let times = [topic.poll_timeout(), self.delivery.poll_timeout()];
+                times.into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Time has passed; calls too early are harmless.
+    pub fn handle_timeout(&mut self, now: Now) -> Option<Task> {
+        if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
+            return None;
+        }
+        match &mut self.way {
+            Way::Stream(stream) => stream.handle_timeout(&mut self.delivery, now),
+            Way::Topic(topic) => {
+                topic.handle_timeout(&mut self.delivery, now);
+                None
+            }
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::base::clock::Now;
-use crate::output::queue::{BatchId, Queue};
+use crate::output::queue::Queue;
 use crate::output::refusing::Refusing;
+
+pub(super) use crate::output::kafka::Desk;
 
 /// What the receiver's answers came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,13 +53,6 @@ impl End {
             ..Self::of("the receiver closed the connection")
         }
     }
-}
-
-/// What a session works on, beside itself.
-pub(super) struct Desk<'a> {
-    pub(super) queue: &'a mut Queue,
-    pub(super) refusing: &'a mut Refusing,
-    pub(super) delivered: &'a mut Vec<BatchId>,
 }
 
 /// A protocol with confirmations, sans-IO.

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use super::access::{CLOSING_TIME, FIRST_PAUSE};
+use super::look::{FIRST_LOOK, LONGEST_LOOK};
+use super::outage::Outage;
 use super::*;
 use crate::output::dial::{LONGEST_PAUSE, OPENING_TIME};
 use crate::protocol::relp;

@@ -22,7 +22,7 @@ fn measured(scene: &mut Scene, unacknowledged: usize) {
 
 /// Time until the next look, if there is one.
 fn next_look(scene: &Scene) -> Option<Duration> {
-    let (at, _) = scene.link.look?;
+    let at = scene.link.look_at()?;
     Some(at - scene.now.monotonic)
 }
 

@@ -93,14 +93,13 @@ impl Scene {
         let mut requests = 0;
         while let Some(texts) = self.request() {
             requests += 1;
-            let answer = match texts.iter().any(|text| text == poison) {
-                true => status(400, ""),
-                false => {
-                    for text in texts {
-                        *self.kept.entry(text).or_default() += 1;
-                    }
-                    OK.to_owned()
+            let answer = if texts.iter().any(|text| text == poison) {
+                status(400, "")
+            } else {
+                for text in texts {
+                    *self.kept.entry(text).or_default() += 1;
                 }
+                OK.to_owned()
             };
             assert_eq!(self.receive(answer.as_bytes()), None);
             self.take_judged_records();

@@ -45,7 +45,7 @@ fn it_takes_little_room_and_tells_once_what_is_missing() {
     for _ in 0..100 {
         scene.push_own(&message);
     }
-    assert_eq!(scene.link.queue.backlog(), 65 * 1000);
+    assert_eq!(scene.link.backlog(), 65 * 1000);
     assert_eq!(scene.link.take_own_lost(), None);
     assert_eq!(scene.link.dropped(), 0);
     scene.connect();

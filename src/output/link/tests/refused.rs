@@ -319,16 +319,19 @@ fn many_messages_that_are_never_answered_leave_most_of_the_window() {
     scene.open();
     // As many as fit beside a message of another host.
     scene.push(relp::WINDOW - 1);
-    let bad = |message: &str| match message.starts_with("0.") {
-        true => Way::Skip,
-        false => Way::Accept,
+    let bad = |message: &str| {
+        if message.starts_with("0.") {
+            Way::Skip
+        } else {
+            Way::Accept
+        }
     };
     scene.live(PASSED_OVER_TIME + Duration::from_secs(1), bad);
     let before = (others(&scene), scene.next);
     scene.live(PASSED_OVER_TIME, bad);
     let pushed = usize::try_from(scene.next - before.1).unwrap();
     assert_eq!(others(&scene) - before.0, pushed);
-    assert!(scene.link.refusing.suspects.flying() <= FLYING_MAX);
+    assert!(scene.link.delivery.suspects().flying() <= FLYING_MAX);
 }
 
 #[test]
@@ -343,7 +346,7 @@ fn a_receiver_that_refuses_everything_gets_nothing_new_past_a_bound() {
         scene.flow();
         scene.judge(refuse_all);
     }
-    let waiting = scene.link.refusing.suspects.waiting();
+    let waiting = scene.link.delivery.suspects().waiting();
     assert!(
         (WAITING_MAX..WAITING_MAX + relp::WINDOW).contains(&waiting),
         "{waiting}"
