@@ -13,7 +13,7 @@ use super::lanes::{Lanes, Replies, Way, spawn};
 use crate::base::clock::UnixSeconds;
 use crate::hosts::{self, Inquiry, Peer, Saved};
 use crate::store::postgres::{Client, Failure, Kind, Request, Rows, Shared, tables};
-use crate::store::{Answer, Condition, Done, Job, Ticket};
+use crate::store::{Answer, Condition, Done, Job, KeptAside, Ticket};
 use crate::tls::DatabaseTls;
 use line::Line;
 
@@ -141,8 +141,12 @@ impl Database {
 
     fn perform_as(&mut self, relay: &str, job: &Job) -> Result<Done, Failure> {
         let rows = self.ask(tables::request(relay, job))?;
-        tables::done(job, &rows, &mut 0)
-            .map_err(|_| self.failure(Kind::NoTables, "rows that do not match wecrelay's tables"))
+        tables::done(job, &rows, &mut 0).map_err(|_| self.unexpected())
+    }
+
+    fn unexpected(&self) -> Failure {
+        let says = "rows that do not match wecrelay's tables";
+        self.failure(Kind::NoTables, says)
     }
 
     /// The relays that share it.
@@ -169,6 +173,16 @@ impl Database {
             }
         }
         Ok(hosts::gather(relays, each, now))
+    }
+
+    /// The bookmarks that were kept aside.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn kept_aside(&mut self) -> Result<Vec<KeptAside>, Failure> {
+        let (request, read) = tables::kept_aside();
+        let rows = self.ask(request)?;
+        read(&rows).map_err(|_| self.unexpected())
     }
 
     /// Forgets a relay, with what it knew of hosts.

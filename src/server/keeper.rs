@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use super::Server;
 use super::database::Database;
 use super::lanes::{Jobs, Lanes, Replies, Way, spawn};
 use crate::base::clock::Now;
+use crate::collector::Collector;
 use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 
 /// Writes after which is looked whether there is much to tidy up.
@@ -51,34 +51,6 @@ pub(super) struct Keeper {
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Server {
-    /// Gives the store what the collector has for it.
-    pub(super) fn ask_store(&mut self) {
-        while let Some((ticket, job)) = self.collector.poll_job() {
-            self.keeper.submit(ticket, job);
-        }
-    }
-
-    pub(super) fn handle_answers(&mut self, now: Now) {
-        while let Some(answer) = self.keeper.poll_answer() {
-            self.collector.handle_answer(now, answer);
-        }
-    }
-
-    /// Before the first turn and after the last one there is nothing but the store.
-    pub(super) fn await_store(&mut self) {
-        self.ask_store();
-        while self.collector.awaits_store() {
-            let Some(answer) = self.keeper.wait_answer() else {
-                log::error!("the store does not answer");
-                return;
-            };
-            self.collector.handle_answer(super::now(), answer);
-            self.ask_store();
-        }
-    }
-}
-
 impl Keeper {
     /// Starts the threads of a store.
     pub(super) fn start(opened: Opened, waker: Arc<Waker>) -> io::Result<Self> {
@@ -95,20 +67,34 @@ impl Keeper {
         })
     }
 
-    pub(super) fn submit(&self, ticket: Ticket, job: Job) {
+    /// Gives the store what the collector has for it.
+    pub(super) fn submit_jobs(&self, collector: &mut Collector) {
         let Some(lanes) = &self.lanes else {
             return;
         };
-        lanes.send(ticket, job);
+        while let Some((ticket, job)) = collector.poll_job() {
+            lanes.send(ticket, job);
+        }
     }
 
-    pub(super) fn poll_answer(&self) -> Option<Answer> {
-        self.answers.try_recv().ok()
+    /// Gives the collector what the store has answered.
+    pub(super) fn take_answers(&self, now: Now, collector: &mut Collector) {
+        while let Ok(answer) = self.answers.try_recv() {
+            collector.handle_answer(now, answer);
+        }
     }
 
-    /// Waits for an answer, where there is nothing else to do.
-    pub(super) fn wait_answer(&self) -> Option<Answer> {
-        self.answers.recv_timeout(LAST).ok()
+    /// Before the first turn and after the last one there is nothing but the store.
+    pub(super) fn wait_for(&self, collector: &mut Collector) {
+        self.submit_jobs(collector);
+        while collector.awaits_store() {
+            let Ok(answer) = self.answers.recv_timeout(LAST) else {
+                log::error!("the store does not answer");
+                return;
+            };
+            collector.handle_answer(super::now(), answer);
+            self.submit_jobs(collector);
+        }
     }
 
     /// Lets the store be closed.

@@ -1,52 +1,55 @@
 //! The event loop: one `mio::Poll` for listeners, sources, outputs, signals and
 //! the resolver's wake-ups. It turns what the [`Collector`] wants into system calls
 //! and tells it what came of them; all decisions are made there.
+//!
+//! Each kind of socket has an owner: `Doors` the listeners, `Sources` the hosts, `Outputs` the
+//! receivers, `Watchers` those who ask how it goes, `Helpers` and `Keeper` processes and
+//! threads. The `Hub` is what all of them need.
 #![expect(
     clippy::disallowed_methods,
     reason = "the loop is where the clock and sockets are"
 )]
 
+mod certificates;
 mod database;
 mod ending;
+mod hub;
 mod keeper;
 mod lanes;
 mod ntlm_helpers;
-pub(crate) mod outputs;
+mod outputs;
 mod own_log;
-mod signals;
+mod setup;
 mod sources;
 mod status;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use std::{fmt, io};
 
 use mio::{Events, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::auth::ntlm_helper;
+use crate::base::causes::Causes;
 use crate::base::clock::Now;
-use crate::collector::{Collector, Input, Output, OutputId, Settings};
-use crate::output::own_log::OwnLog;
-use crate::output::{Secret, Settings as OutputSettings, Task};
-use crate::syslog::Sender;
-use crate::system::resolver::Resolver;
+use crate::collector::{Collector, Input, Output};
 use crate::system::systemd::Notifier;
-use crate::tls::{self, Connector};
-use ending::Ending;
+use certificates::Certificates;
+use ending::{Ending, Step};
+use hub::Hub;
 use keeper::Keeper;
 use ntlm_helpers::{HELPERS, Helpers};
-use outputs::brokers::Brokers;
-use outputs::socket::OutputSocket;
+use outputs::Outputs;
+use own_log::Messages;
 use sources::Sources;
-use sources::accepting::{Reserve, Trouble};
-use status::Status;
-use status::routes::Watched;
+use sources::accepting::{Accepted, Doors, Reserve};
+use status::routes::{Seen, Watchers};
 
 pub use database::{Database, MakeClient};
 pub use keeper::{Local, Opened, Reader};
 pub use ntlm_helpers::{HelperError, probe as probe_helper};
+pub use setup::{Error, Reload, Reloaded, Setup};
 pub use sources::listener::{Listener, bind, try_bind};
 pub use status::bind_status;
 
@@ -63,134 +66,40 @@ const BROKERS: usize = 0x8_0000;
 /// The token of a source's connection is this and its number.
 const SOURCES: usize = 0x100_0000;
 
-/// How often certificates that end soon are logged again.
-const ENDS_TIME: Duration = Duration::from_secs(86_400);
-/// Why the loop ended other than by a signal.
-#[derive(Debug)]
-pub enum Error {
-    /// A system call that nothing works without.
-    System {
-        /// What was being done.
-        what: &'static str,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Standard output has no reader any more.
-    StdoutClosed,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System { what, cause } => write!(f, "{what}: {cause}"),
-            Self::StdoutClosed => write!(f, "standard output was closed by its reader"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |cause| Error::System { what, cause }
-}
-
-/// What a reload brings.
-pub struct Reloaded {
-    /// What the collector is told to do from now on.
-    pub settings: Settings,
-    /// What handshakes are done with from now on.
-    pub tls: Option<tls::Acceptor>,
-    /// What outputs make themselves known by, an item for each.
-    pub secrets: Vec<Secret>,
-}
-
-/// Reads the files anew, or says why the old ones stay.
-pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
-
-/// What the loop runs with.
-pub struct Setup {
-    /// From [`catch_signals`].
-    pub signals: Signals,
-    /// Where sources come in.
-    pub listeners: Vec<Listener>,
-    /// Where events go.
-    pub outputs: Vec<OutputSettings>,
-    /// Where those who watch come in.
-    pub status: Option<std::net::TcpListener>,
-    /// How each of them is secured, see [`tls::connectors`].
-    pub connectors: Vec<Option<Connector>>,
-    /// What they make themselves known by, an item for each.
-    pub secrets: Vec<Secret>,
-    /// What the collector is told to do.
-    pub settings: Settings,
-    /// What handshakes of https listeners are done with.
-    pub tls: Option<tls::Acceptor>,
-    /// Who is asked about accounts of the domain.
-    pub helper: Option<ntlm_helper::Settings>,
-    /// Where bookmarks are kept.
-    pub store: Opened,
-    /// What is logged, if it goes to the outputs too, and who says it.
-    pub own: Option<(OwnLog, Sender)>,
-    /// What SIGHUP does.
-    pub reload: Reload,
-    /// How long balancers have to notice that the relay ends.
-    pub drain_delay: Duration,
-}
-
 struct Server {
-    poll: Poll,
+    hub: Hub,
     signals: Signals,
-    resolver: Resolver,
-    listeners: Vec<Listener>,
+    doors: Doors,
     sources: Sources,
-    tls: Option<tls::Acceptor>,
-    /// When to look again at what ends soon.
-    ends_at: Instant,
-    outputs: Vec<OutputSocket>,
-    brokers: Brokers,
+    certificates: Certificates,
+    outputs: Outputs,
     helpers: Option<Helpers>,
-    collector: Collector,
     keeper: Keeper,
+    watchers: Watchers,
+    messages: Messages,
     reload: Reload,
     ending: Ending,
-    /// The last word is said.
-    farewell: bool,
-    own: Option<(OwnLog, Sender)>,
     notifier: Notifier,
-    status: Option<Status>,
-    watched: Watched,
-    reserve: Reserve,
-    trouble: Trouble,
 }
 
 /// From here on no signal of those that mean something to the loop ends the process;
 /// the loop handles those that have come before it. So this comes first of all.
 pub fn catch_signals() -> Result<Signals, Error> {
     // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
-    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(system("signals"))
+    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(Error::system("signals"))
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
     crate::system::sys::keep_freed_memory();
-    let mut server = Server::new(setup).map_err(system("event loop"))?;
+    let mut server = Server::new(setup).map_err(Error::system("event loop"))?;
     let mut events = Events::with_capacity(1024);
     server.notifier.ready();
     while !server.is_done() {
         server.turn(&mut events)?;
     }
-    server
-        .outputs
-        .iter_mut()
-        .for_each(OutputSocket::finish_and_close);
-    if let Some(helpers) = server.helpers.take() {
-        helpers.end(&mut server.poll, &mut events);
-    }
-    server.collector.save_all_hosts(now());
-    server.await_store();
-    server.keeper.end();
-    server.say_farewell();
+    server.end(&mut events);
     Ok(())
 }
 
@@ -218,57 +127,43 @@ impl Server {
         poll.registry()
             .register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let mut listeners = setup.listeners;
-        for (index, listener) in listeners.iter_mut().enumerate() {
-            listener.register(poll.registry(), Token(LISTENERS + index))?;
-        }
-        let status = setup.status;
-        let status = status.map(|socket| Status::new(socket, poll.registry(), STATUS));
-        let status = status.transpose()?;
+        let watchers = Watchers::new(setup.status, poll.registry(), STATUS)?;
+        let helpers = setup.helper.as_ref().map_or(0, |helper| helper.size);
+        let reserve = Reserve::new(setup.outputs.len(), helpers, watchers.places());
+        let doors = Doors::new(setup.listeners, poll.registry(), LISTENERS, reserve)?;
         let mut seed = [0; 32];
         rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut seed)
             .map_err(io::Error::other)?;
-        let sockets = setup.outputs.iter().zip(setup.connectors).enumerate();
+        let outputs = Outputs::new(&setup.outputs, setup.connectors);
         let begun = now();
-        let mut collector = Collector::new(begun, setup.settings, setup.outputs.clone(), seed);
+        let mut collector = Collector::new(begun, setup.settings, setup.outputs, seed);
         collector.replace_secrets(begun, setup.secrets);
         if let Opened::Database(database) = &setup.store {
             collector.share_store(database::SAVE_EVERY, database.relay().to_owned());
         }
         collector.load();
+        doors.measure_room(&mut collector);
         let keeper = Keeper::start(setup.store, Arc::clone(&waker))?;
-        let helpers = setup.helper.as_ref().map_or(0, |helper| helper.size);
-        let visitors = status.as_ref().map_or(0, Status::places);
-        let reserve = Reserve::new(setup.outputs.len(), helpers, visitors);
-        let sockets = sockets
-            .map(|(index, (o, c))| OutputSocket::new(Token(OUTPUTS + index), o.clone(), c))
-            .collect();
-        let mut server = Self {
-            poll,
+        keeper.wait_for(&mut collector);
+        Ok(Self {
+            hub: Hub::new(poll, waker, collector),
             signals,
-            resolver: Resolver::new(waker),
-            listeners,
+            doors,
             sources: Sources::default(),
-            tls: setup.tls,
-            ends_at: Instant::now() + ENDS_TIME,
-            outputs: sockets,
-            brokers: Brokers::default(),
+            certificates: Certificates::new(now(), setup.tls),
+            outputs,
             helpers: setup.helper.map(|helper| Helpers::new(now(), helper)),
-            collector,
             keeper,
+            watchers,
+            messages: Messages::new(setup.own),
             reload: setup.reload,
             ending: Ending::new(setup.drain_delay),
-            farewell: false,
-            own: setup.own,
             notifier: Notifier::new(now()),
-            status,
-            watched: Watched::new(),
-            reserve,
-            trouble: Trouble::default(),
-        };
-        server.measure_room();
-        server.await_store();
-        Ok(server)
+        })
+    }
+
+    fn collector(&mut self) -> &mut Collector {
+        self.hub.collector_mut()
     }
 
     fn is_done(&mut self) -> bool {
@@ -276,165 +171,240 @@ impl Server {
             return false;
         }
         let now = now();
-        let finished = self.collector.is_finished() && self.has_said_all();
+        let finished = self.hub.collector().is_finished() && self.has_said_all();
         if finished {
-            self.collector.close_outputs(now);
+            self.collector().close_outputs(now);
         }
-        (finished && self.collector.are_outputs_closed()) || self.ending.is_over(now)
+        (finished && self.hub.collector().are_outputs_closed()) || self.ending.is_over(now)
+    }
+
+    /// Says the last word, while the outputs are still there to hear it. Answers whether
+    /// they have been given all.
+    fn has_said_all(&mut self) -> bool {
+        self.messages.end(self.hub.collector());
+        !self.messages.is_waiting()
+    }
+
+    /// After the last turn.
+    fn end(&mut self, events: &mut Events) {
+        self.outputs.finish_and_close();
+        if let Some(helpers) = self.helpers.take() {
+            helpers.end(self.hub.poll(), events);
+        }
+        self.collector().save_all_hosts(now());
+        self.keeper.wait_for(self.hub.collector_mut());
+        self.keeper.end();
+        self.messages.end(self.hub.collector());
     }
 
     /// One turn: read all that is ready, write to the outputs, commit once, answer.
     fn turn(&mut self, events: &mut Events) -> Result<(), Error> {
         let timeout = self.timeout(now());
-        match self.poll.poll(events, timeout) {
-            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(system("poll")(e)),
-            _ => {}
-        }
+        self.hub
+            .wait(events, timeout)
+            .map_err(Error::system("poll"))?;
         let now = now();
         for event in &*events {
             self.dispatch(now, event)?;
         }
-        self.go_on_ending(now);
+        if self.ending.handle_timeout(now) {
+            self.finish(now);
+        }
         self.accept(now)?;
-        self.note_ends(now);
+        self.certificates.note_ends(now);
         self.notifier.alive(now);
-        self.serve_status(now);
-        self.sources.read_ready(now, &mut self.collector);
-        self.handle(now, &Input::Timeout);
+        let seen = Seen {
+            collector: self.hub.collector(),
+            tls: self.certificates.acceptor(),
+            accepting: !self.doors.is_crowded(),
+        };
+        self.watchers.serve(now, self.hub.registry(), &seen);
+        self.sources.read_ready(now, self.hub.collector_mut());
+        self.hub.handle(now, &Input::Timeout);
         if let Some(helpers) = &mut self.helpers {
             helpers.handle_timeout(now);
         }
         self.drain(now)?;
-        self.send_own_log(now);
-        self.write_outputs(now)?;
-        self.collector.commit(now);
-        self.ask_store();
+        self.messages.send(now, self.hub.collector_mut());
+        self.outputs.turn(&mut self.hub, now)?;
+        self.collector().commit(now);
+        self.keeper.submit_jobs(self.hub.collector_mut());
         self.drain(now)?;
         // After the answers are on their way.
-        if self
-            .collector
-            .save_due()
-            .is_some_and(|due| now.monotonic >= due)
-        {
-            self.collector.save_hosts(now);
-            self.ask_store();
+        let due = self.hub.collector().save_due();
+        if due.is_some_and(|due| now.monotonic >= due) {
+            self.collector().save_hosts(now);
+            self.keeper.submit_jobs(self.hub.collector_mut());
         }
         Ok(())
     }
 
     fn timeout(&self, now: Now) -> Option<Duration> {
-        let reading = self.collector.is_reading(now);
-        let busy = self.collector.wants_commit()
-            || self.has_own_log()
-            || (reading && self.sources.has_ready())
-            || self.listeners.iter().any(Listener::is_ready)
-            || (0..self.outputs.len()).any(|index| self.has_work(index))
-            || self.has_broker_work();
+        let collector = self.hub.collector();
+        let busy = collector.wants_commit()
+            || self.messages.is_waiting()
+            || (collector.is_reading(now) && self.sources.has_ready())
+            || self.doors.is_ready()
+            || self.outputs.has_work(&self.hub);
         if busy {
             return Some(Duration::ZERO);
         }
-        let is_finishing = self.ending.is_finishing();
-        let paused = self.listeners.iter().filter_map(Listener::resumes_at);
-        let accepting = paused.chain(self.trouble.poll_timeout());
-        let ends = self.tls.as_ref().map(|_| self.ends_at);
-        let due = self
-            .collector
-            .poll_timeout()
-            .into_iter()
-            .chain(self.collector.save_due())
-            .chain(self.ending.poll_timeout())
-            .chain(accepting.filter(|_| !is_finishing))
-            .chain(ends)
-            .chain(self.helpers.as_ref().and_then(|h| h.poll_timeout(now)))
-            .chain(self.notifier.due())
-            .chain(self.status.as_ref().and_then(Status::poll_timeout))
-            .min();
+        let dues = [
+            collector.poll_timeout(),
+            collector.save_due(),
+            self.ending.poll_timeout(),
+            self.doors.poll_timeout(),
+            self.certificates.poll_timeout(),
+            self.helpers.as_ref().and_then(|h| h.poll_timeout(now)),
+            self.notifier.due(),
+            self.watchers.poll_timeout(),
+        ];
+        let due = dues.into_iter().flatten().min();
         due.map(|at| at.saturating_duration_since(now.monotonic))
     }
 
-    fn handle(&mut self, now: Now, input: &Input<'_>) {
-        self.collector.handle(now, input);
-    }
-
     fn dispatch(&mut self, now: Now, event: &mio::event::Event) -> Result<(), Error> {
+        let hub = &mut self.hub;
         match event.token() {
             SIGNALS => self.handle_signals(now),
             WAKER => {
-                self.handle_resolved(now);
-                self.handle_answers(now);
+                self.outputs.handle_resolved(hub, now);
+                self.keeper.take_answers(now, hub.collector_mut());
             }
             Token(token) if token >= SOURCES => self.sources.note_event(token - SOURCES, event),
-            Token(token) if token >= BROKERS => self.note_broker_event(now, token - BROKERS, event),
+            Token(token) if token >= BROKERS => {
+                self.outputs
+                    .note_broker_event(hub, now, token - BROKERS, event);
+            }
             Token(token) if token >= OUTPUTS => {
-                return self.handle_output(now, token - OUTPUTS, event);
+                return self.outputs.handle_event(hub, now, token - OUTPUTS, event);
             }
             Token(token) if token >= HELPERS => {
                 if let Some(helpers) = &mut self.helpers {
                     helpers.handle_event(now, token);
                 }
             }
-            Token(token) if token >= STATUS => {
-                if let Some(status) = self.status.as_mut().filter(|s| s.owns(token)) {
-                    status.note_event(token);
-                }
-            }
-            Token(token) => {
-                if let Some(listener) = self.listeners.get_mut(token.wrapping_sub(LISTENERS)) {
-                    listener.note_ready();
+            Token(token) if token >= STATUS => self.watchers.note_event(token),
+            Token(token) => self.doors.note_ready(token.wrapping_sub(LISTENERS)),
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Now) -> Result<(), Error> {
+        if self.ending.is_finishing() {
+            return Ok(());
+        }
+        self.doors.begin(self.hub.collector_mut());
+        while let Some(accepted) = self.doors.accept(now, self.hub.collector_mut()) {
+            match accepted {
+                Accepted::Room => self.drain_collector(now)?,
+                Accepted::Connection(stream, address, is_secure) => {
+                    let tls = self.certificates.acceptor_mut().filter(|_| is_secure);
+                    let (registry, collector) = self.hub.parts();
+                    self.sources
+                        .take_in(now, registry, collector, (stream, address), tls);
                 }
             }
         }
         Ok(())
     }
 
-    fn note_ends(&mut self, now: Now) {
-        if let Some(tls) = &self.tls
-            && now.monotonic >= self.ends_at
-        {
-            self.ends_at = now.monotonic + ENDS_TIME;
-            tls.log_ends(now.wall);
-        }
-    }
-
     /// Does all that the collector and the helpers want done.
     fn drain(&mut self, now: Now) -> Result<(), Error> {
         self.drain_collector(now)?;
-        while let Some(helpers) = &mut self.helpers
-            && helpers.drain(now, self.poll.registry(), &mut self.collector)
-        {
+        while let Some(helpers) = &mut self.helpers {
+            let (registry, collector) = self.hub.parts();
+            if !helpers.drain(now, registry, collector) {
+                break;
+            }
             self.drain_collector(now)?;
         }
         Ok(())
     }
 
     fn drain_collector(&mut self, now: Now) -> Result<(), Error> {
-        while let Some(output) = self.collector.poll_output() {
+        while let Some(output) = self.hub.collector_mut().poll_output() {
             match output {
-                Output::Send(id) => {
-                    self.sources.send(now, id, &mut self.collector);
-                }
+                Output::Send(id) => self.sources.send(now, id, self.hub.collector_mut()),
                 Output::Shutdown(id) => self.sources.shut_down(id),
                 Output::Close(id) => self.sources.remove(id),
                 Output::Ask(id) => {
                     if let Some(helpers) = &mut self.helpers {
-                        helpers.ask(now, &self.collector, id);
+                        helpers.ask(now, self.hub.collector(), id);
                     }
                 }
-                Output::Link(OutputId(index), Task::LookUp) => self.look_up(index),
-                Output::Link(OutputId(index), Task::Open) => self.open_output(now, index),
-                Output::Link(OutputId(index), Task::Connect(address)) => {
-                    self.connect_output(now, index, address);
-                }
-                Output::Link(OutputId(index), Task::Close) => {
-                    if let Some(socket) = self.outputs.get_mut(index) {
-                        socket.close();
-                    }
-                }
-                Output::Link(OutputId(index), Task::Measure) => self.measure(now, index)?,
+                Output::Link(id, task) => self.outputs.serve(&mut self.hub, now, id, task)?,
                 Output::Broker(output, broker, task) => {
-                    self.serve_broker(now, output, broker, task);
+                    self.outputs
+                        .serve_broker(&mut self.hub, now, output, broker, task);
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn handle_signals(&mut self, now: Now) {
+        let signals: Vec<_> = self.signals.pending().collect();
+        for signal in signals {
+            if signal == SIGHUP {
+                self.handle_reload(now);
+            } else if signal == SIGXFSZ {
+                log::debug!("a file is as large as this process may make it");
+            } else {
+                // Whoever types Ctrl-C does not want to wait for a balancer.
+                self.handle_end(now, signal == SIGTERM);
+            }
+        }
+    }
+
+    fn handle_end(&mut self, now: Now, is_patient: bool) {
+        let longest = self.ending.longest();
+        match self.ending.request(now, is_patient) {
+            Step::Announce => {
+                log::info!(
+                    "stopping: /readyz answers 503; hosts are served until load balancers have noticed"
+                );
+                self.notifier.stopping(longest);
+                self.collector().announce_end();
+            }
+            Step::Finish => {
+                self.notifier.stopping(longest);
+                self.finish(now);
+            }
+            Step::Abandon => log::info!("stopping at once"),
+        }
+    }
+
+    /// Takes nobody in any more.
+    fn finish(&mut self, now: Now) {
+        log::info!("stopping: finishing batches in flight");
+        self.doors.close();
+        self.collector().stop(now);
+    }
+
+    fn handle_reload(&mut self, now: Now) {
+        self.notifier.reloading();
+        match self.reload(now) {
+            Ok(()) => log::info!("reloaded"),
+            Err(why) => log::error!("not reloaded, nothing has changed: {}", Causes(&*why)),
+        }
+        self.outputs.reopen_files(&mut self.hub, now);
+        self.notifier.ready();
+    }
+
+    fn reload(&mut self, now: Now) -> Result<(), Box<dyn std::error::Error>> {
+        let connectors = self.outputs.load_connectors()?;
+        let Reloaded {
+            settings,
+            tls,
+            secrets,
+        } = (self.reload)()?;
+        self.collector().replace_settings(settings);
+        self.collector().replace_secrets(now, secrets);
+        self.certificates.replace(tls);
+        self.outputs.replace_connectors(connectors);
+        if let Some(helpers) = &mut self.helpers {
+            helpers.restart(now);
         }
         Ok(())
     }

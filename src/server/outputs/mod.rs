@@ -1,20 +1,26 @@
 //! The loop's side of the outputs: what their sockets tell goes to the collector,
 //! what the collector's links offer goes to their sockets.
 
-pub(super) mod brokers;
+mod brokers;
 mod early;
 mod files;
-pub(crate) mod socket;
+mod socket;
 
 use std::io;
 use std::net::SocketAddr;
 
+use mio::Token;
+
 use crate::base::clock::Now;
 use crate::collector::{Input, OutputId};
-use crate::output::Refused;
+use crate::output::kafka::BrokerId;
 use crate::output::link::Link;
-use crate::server::{BROKERS, Error, Server};
-use socket::{Opening, Writing};
+use crate::output::{Refused, Settings, Task};
+use crate::server::hub::Hub;
+use crate::server::{BROKERS, Error, OUTPUTS};
+use crate::tls::{self, Connector, OutputError};
+use brokers::Brokers;
+use socket::{Opening, OutputSocket, Writing};
 
 /// How often one output is read before the others have their turn.
 const READ_SHARE: usize = 64;
@@ -23,84 +29,191 @@ const READ_SIZE: usize = 16 * 1024;
 /// Bytes written to one output before the others have their turn.
 const WRITE_SHARE: usize = 4 << 20;
 
-impl Server {
-    /// A log rotation has renamed the file: go on in a new one.
-    pub(super) fn reopen(&mut self, now: Now, index: usize) {
-        let Some(socket) = self.outputs.get_mut(index) else {
+/// The sockets of all outputs, and the connections to their brokers.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    sockets: Vec<OutputSocket>,
+    brokers: Brokers,
+}
+
+impl Outputs {
+    /// Those of the settings, in their order; not opened yet.
+    pub(super) fn new(settings: &[Settings], connectors: Vec<Option<Connector>>) -> Self {
+        let each = settings.iter().zip(connectors).enumerate();
+        let socket = |(index, (settings, connector)): (usize, (&Settings, _))| {
+            OutputSocket::new(Token(OUTPUTS + index), settings.clone(), connector)
+        };
+        Self {
+            sockets: each.map(socket).collect(),
+            brokers: Brokers::default(),
+        }
+    }
+
+    /// How they are secured from now on, as their files say: an item for each.
+    ///
+    /// # Errors
+    /// The first output whose files cannot be used.
+    pub(super) fn load_connectors(&self) -> Result<Vec<Option<Connector>>, OutputError> {
+        tls::connectors(self.sockets.iter().map(OutputSocket::settings))
+    }
+
+    pub(super) fn replace_connectors(&mut self, connectors: Vec<Option<Connector>>) {
+        for (output, connector) in self.sockets.iter_mut().zip(connectors) {
+            output.replace_connector(connector);
+        }
+    }
+
+    /// Files that a log rotation has renamed are opened anew.
+    pub(super) fn reopen_files(&mut self, hub: &mut Hub, now: Now) {
+        for index in 0..self.sockets.len() {
+            let is_open = |socket: &OutputSocket| socket.is_file() && socket.is_open();
+            if self.sockets.get(index).is_some_and(is_open) {
+                self.reopen(hub, now, index);
+            }
+        }
+    }
+
+    /// What can still be written is; then all are closed.
+    pub(super) fn finish_and_close(&mut self) {
+        self.sockets
+            .iter_mut()
+            .for_each(OutputSocket::finish_and_close);
+    }
+
+    /// Does what a link wants.
+    ///
+    /// # Errors
+    /// Standard output has no reader any more.
+    pub(super) fn serve(
+        &mut self,
+        hub: &mut Hub,
+        now: Now,
+        OutputId(index): OutputId,
+        task: Task,
+    ) -> Result<(), Error> {
+        match task {
+            Task::LookUp => self.look_up(hub, index),
+            Task::Open => self.open_output(hub, now, index),
+            Task::Connect(address) => self.connect_output(hub, now, index, address),
+            Task::Close => {
+                if let Some(socket) = self.sockets.get_mut(index) {
+                    socket.close();
+                }
+            }
+            Task::Measure => return self.measure(hub, now, index),
+        }
+        Ok(())
+    }
+
+    /// Does what a link wants for a broker.
+    pub(super) fn serve_broker(
+        &mut self,
+        hub: &mut Hub,
+        now: Now,
+        output: OutputId,
+        broker: BrokerId,
+        task: Task,
+    ) {
+        if let Some(like) = self.sockets.get(output.0) {
+            self.brokers
+                .serve_task(hub, now, (output, broker), task, like);
+        }
+    }
+
+    /// Something has happened on the connection to a broker.
+    pub(super) fn note_broker_event(
+        &mut self,
+        hub: &mut Hub,
+        now: Now,
+        index: usize,
+        event: &mio::event::Event,
+    ) {
+        self.brokers.note_event(hub, now, index, event);
+    }
+
+    fn reopen(&mut self, hub: &mut Hub, now: Now, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return;
         };
-        match socket.open(self.poll.registry()) {
+        match socket.open(hub.registry()) {
             Ok(_) => log::info!("{} reopened", socket.label()),
-            Err(error) => self.fail_output(now, index, &error.to_string()),
+            Err(error) => self.fail_output(hub, now, index, &error.to_string()),
         }
     }
 
     /// Asks for the addresses of an output's name.
-    pub(super) fn look_up(&mut self, index: usize) {
-        let socket = self.outputs.get(index);
+    fn look_up(&self, hub: &mut Hub, index: usize) {
+        let socket = self.sockets.get(index);
         if let Some((host, port)) = socket.and_then(|s| s.settings().target.place()) {
-            self.resolver.ask(index, host, port);
+            hub.look_up(index, host, port);
         }
     }
 
-    pub(super) fn handle_resolved(&mut self, now: Now) {
-        while let Some((index, found)) = self.resolver.poll_answer() {
+    /// Names have addresses, or have none.
+    pub(super) fn handle_resolved(&mut self, hub: &mut Hub, now: Now) {
+        while let Some((index, found)) = hub.poll_resolved() {
             if let Some(asker) = index.checked_sub(BROKERS) {
-                self.handle_broker_resolved(now, asker, found);
+                self.brokers.handle_resolved(hub, now, asker, found);
                 continue;
             }
             let id = OutputId(index);
             match found {
-                Ok(addresses) => self.handle(now, &Input::Resolved(id, Ok(&addresses))),
-                Err(error) => self.handle(now, &Input::Resolved(id, Err(&error.to_string()))),
+                Ok(addresses) => hub.handle(now, &Input::Resolved(id, Ok(&addresses))),
+                Err(error) => hub.handle(now, &Input::Resolved(id, Err(&error.to_string()))),
             }
         }
     }
 
-    pub(super) fn connect_output(&mut self, now: Now, index: usize, address: SocketAddr) {
-        let Some(socket) = self.outputs.get_mut(index) else {
+    fn connect_output(&mut self, hub: &mut Hub, now: Now, index: usize, address: SocketAddr) {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return;
         };
-        let opening = socket.connect(self.poll.registry(), address);
-        self.note_opening(now, index, opening);
+        let opening = socket.connect(hub.registry(), address);
+        self.note_opening(hub, now, index, opening);
     }
 
-    pub(in crate::server) fn note_opening(
+    fn note_opening(
         &mut self,
+        hub: &mut Hub,
         now: Now,
         index: usize,
         opening: io::Result<Opening>,
     ) {
         match opening {
-            Ok(Opening::Done) => self.handle(now, &Input::Opened(OutputId(index))),
+            Ok(Opening::Done) => hub.handle(now, &Input::Opened(OutputId(index))),
             Ok(Opening::Pending) => {}
-            Err(error) => self.fail_output(now, index, &error.to_string()),
+            Err(error) => self.fail_output(hub, now, index, &error.to_string()),
         }
     }
 
-    pub(super) fn fail_output(&mut self, now: Now, index: usize, why: &str) {
-        if let Some(socket) = self.outputs.get_mut(index) {
+    fn fail_output(&mut self, hub: &mut Hub, now: Now, index: usize, why: &str) {
+        if let Some(socket) = self.sockets.get_mut(index) {
             socket.close();
         }
-        self.handle(now, &Input::Failed(OutputId(index), why));
+        hub.handle(now, &Input::Failed(OutputId(index), why));
     }
 
-    pub(super) fn handle_output(
+    /// An event of one socket.
+    ///
+    /// # Errors
+    /// Standard output has no reader any more.
+    pub(super) fn handle_event(
         &mut self,
+        hub: &mut Hub,
         now: Now,
         index: usize,
         event: &mio::event::Event,
     ) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return Ok(());
         };
         if socket.is_connecting() {
             let was_there = socket.is_securing();
             let opening = socket.handle_connected(now.monotonic);
             if socket.is_securing() && !was_there {
-                self.handle(now, &Input::Reached(OutputId(index)));
+                hub.handle(now, &Input::Reached(OutputId(index)));
             }
-            self.note_opening(now, index, opening);
+            self.note_opening(hub, now, index, opening);
             return Ok(());
         }
         let is_told = event.is_error() && socket.take_acknowledgments();
@@ -112,42 +225,43 @@ impl Server {
         if event.is_writable()
             && let Err(error) = socket.handle_writable()
         {
-            return self.end_output(now, index, &error);
+            return self.end_output(hub, now, index, &error);
         }
         Ok(())
     }
 
     /// Reads what the receiver has sent, up to its share. What was acknowledged before
     /// an end counts; what a reset threw away does not.
-    fn read_output(&mut self, now: Now, index: usize) -> Result<(), Error> {
+    fn read_output(&mut self, hub: &mut Hub, now: Now, index: usize) -> Result<(), Error> {
         let mut buffer = [0; READ_SIZE];
         for _ in 0..READ_SHARE {
-            let Some(socket) = self.outputs.get_mut(index).filter(|s| s.readable) else {
+            let Some(socket) = self.sockets.get_mut(index).filter(|s| s.readable) else {
                 break;
             };
             match socket.read(&mut buffer) {
                 Ok(Some(count)) => {
                     let bytes = buffer.get(..count).unwrap_or_default();
                     socket.beginning().heard(bytes);
-                    self.handle(now, &Input::Replied(OutputId(index), bytes));
+                    hub.handle(now, &Input::Replied(OutputId(index), bytes));
                 }
                 Ok(None) => socket.readable = false,
                 Err(error) => {
                     socket.readable = false;
-                    return self.end_output(now, index, &error);
+                    return self.end_output(hub, now, index, &error);
                 }
             }
         }
         Ok(())
     }
 
-    pub(super) fn end_output(
+    fn end_output(
         &mut self,
+        hub: &mut Hub,
         now: Now,
         index: usize,
         error: &io::Error,
     ) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return Ok(());
         };
         let explained = socket.explain(now.monotonic, error);
@@ -161,42 +275,50 @@ impl Server {
                 return Ok(());
             }
         }
-        self.fail_output(now, index, &error.to_string());
+        self.fail_output(hub, now, index, &error.to_string());
         Ok(())
     }
 
-    /// Whether something can be read from or written to an output right now.
-    pub(super) fn has_work(&self, index: usize) -> bool {
-        self.outputs.get(index).is_some_and(|s| s.readable) || self.can_write(index)
+    /// Whether something can be read from or written to one right now.
+    pub(super) fn has_work(&self, hub: &Hub) -> bool {
+        let has_work = |index| {
+            let socket: Option<&OutputSocket> = self.sockets.get(index);
+            socket.is_some_and(|s| s.readable) || self.can_write(hub, index)
+        };
+        (0..self.sockets.len()).any(has_work) || self.brokers.has_work(hub)
     }
 
-    fn can_write(&self, index: usize) -> bool {
-        let Some(socket) = self.outputs.get(index) else {
+    fn can_write(&self, hub: &Hub, index: usize) -> bool {
+        let Some(socket) = self.sockets.get(index) else {
             return false;
         };
-        let link = self.collector.link(OutputId(index));
+        let link = hub.link(OutputId(index));
         socket.is_open() && !socket.blocked && link.is_some_and(|l| l.next_bytes().is_some())
     }
 
-    pub(super) fn write_outputs(&mut self, now: Now) -> Result<(), Error> {
-        for index in 0..self.outputs.len() {
-            self.read_output(now, index)?;
-            self.file_refused(now, index);
-            self.write_output(now, index)?;
-            let link = self.collector.link(OutputId(index));
+    /// Reads from and writes to all, each its share.
+    ///
+    /// # Errors
+    /// Standard output has no reader any more.
+    pub(super) fn turn(&mut self, hub: &mut Hub, now: Now) -> Result<(), Error> {
+        for index in 0..self.sockets.len() {
+            self.read_output(hub, now, index)?;
+            self.file_refused(hub, now, index);
+            self.write_output(hub, now, index)?;
+            let link = hub.link(OutputId(index));
             if link.is_some_and(Link::wants_measure) {
-                self.measure(now, index)?;
+                self.measure(hub, now, index)?;
             }
         }
-        self.serve_brokers(now);
+        self.brokers.serve(hub, now);
         Ok(())
     }
 
     /// Puts refused messages into the file for them. It is opened each time: they are few,
     /// and a file that was renamed or removed is made anew.
-    fn file_refused(&mut self, now: Now, index: usize) {
+    fn file_refused(&mut self, hub: &mut Hub, now: Now, index: usize) {
         let id = OutputId(index);
-        let Some(link) = self.collector.link(id) else {
+        let Some(link) = hub.link(id) else {
             return;
         };
         if let Refused::File(path) = &link.settings().refused
@@ -204,16 +326,15 @@ impl Server {
         {
             let error = files::append(path, &lines).err();
             let error = error.map(|error| format!("{}: {error}", path.display()));
-            self.handle(now, &Input::Filed(id, error.as_deref()));
+            hub.handle(now, &Input::Filed(id, error.as_deref()));
         }
     }
 
-    pub(super) fn write_output(&mut self, now: Now, index: usize) -> Result<(), Error> {
+    fn write_output(&mut self, hub: &mut Hub, now: Now, index: usize) -> Result<(), Error> {
         let id = OutputId(index);
         let mut share = WRITE_SHARE;
-        while share > 0 && self.can_write(index) {
-            let (Some(socket), Some(link)) = (self.outputs.get_mut(index), self.collector.link(id))
-            else {
+        while share > 0 && self.can_write(hub, index) {
+            let (Some(socket), Some(link)) = (self.sockets.get_mut(index), hub.link(id)) else {
                 return Ok(());
             };
             let next = if socket.is_datagram() {
@@ -236,32 +357,32 @@ impl Server {
                     );
                     size
                 }
-                Err(error) => return self.end_output(now, index, &error),
+                Err(error) => return self.end_output(hub, now, index, &error),
             };
             share = share.saturating_sub(count);
-            self.handle(now, &Input::Written(id, count));
+            hub.handle(now, &Input::Written(id, count));
         }
         Ok(())
     }
 
-    pub(super) fn measure(&mut self, now: Now, index: usize) -> Result<(), Error> {
-        let Some(socket) = self.outputs.get_mut(index) else {
+    fn measure(&mut self, hub: &mut Hub, now: Now, index: usize) -> Result<(), Error> {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return Ok(());
         };
         match socket.measure(now.monotonic) {
             Ok(left) => {
-                self.handle(now, &Input::Measured(OutputId(index), left));
+                hub.handle(now, &Input::Measured(OutputId(index), left));
                 Ok(())
             }
-            Err(error) => self.end_output(now, index, &error),
+            Err(error) => self.end_output(hub, now, index, &error),
         }
     }
 
-    pub(super) fn open_output(&mut self, now: Now, index: usize) {
-        let Some(socket) = self.outputs.get_mut(index) else {
+    fn open_output(&mut self, hub: &mut Hub, now: Now, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else {
             return;
         };
-        let opening = socket.open(self.poll.registry());
-        self.note_opening(now, index, opening);
+        let opening = socket.open(hub.registry());
+        self.note_opening(hub, now, index, opening);
     }
 }

@@ -2,15 +2,17 @@
 //! outputs, the state folder, a reload and those who watch need. Without that reserve an
 //! output that is lost while hosts hold all descriptors could never come back.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use mio::{Registry, Token};
 use rustix::process::{Resource, getrlimit};
 
 use crate::base::clock::Now;
-use crate::collector::{Input, Vacancy};
-use crate::server::{Error, Listener, Server};
+use crate::collector::{Collector, Vacancy};
+use crate::server::Listener;
 
 /// Of each output: its connection, the next one, the question for its name, a file.
 const OF_OUTPUT: usize = 4;
@@ -54,7 +56,7 @@ impl Reserve {
 
 /// Whether connections cannot be accepted, for the log.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Trouble {
+struct Trouble {
     current: Option<Current>,
 }
 
@@ -104,92 +106,165 @@ impl Trouble {
         Some(lasted)
     }
 
-    pub(in crate::server) fn is_on(&self) -> bool {
-        self.current.is_some()
-    }
-
-    pub(in crate::server) fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         self.current.as_ref().map(|current| current.last + CALM)
     }
 }
 
-impl Server {
-    /// Takes the limit as it is now: somebody may have changed it.
-    pub(in crate::server) fn measure_room(&mut self) {
-        let room = self.reserve.room(getrlimit(Resource::Nofile).current);
-        self.collector.set_connection_room(room);
+/// What is accepted.
+pub(in crate::server) enum Accepted {
+    /// Nothing yet: first what has to make room is to be closed.
+    Room,
+    /// A connection from that address; whether it is inside TLS.
+    Connection(TcpStream, IpAddr, bool),
+}
+
+/// How far a turn of accepting is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    listener: usize,
+    /// How many this listener had.
+    count: usize,
+    /// Whether room was made for the next one.
+    has_room: bool,
+}
+
+/// The listeners, and whether there is room for those who come.
+#[derive(Debug)]
+pub(in crate::server) struct Doors {
+    listeners: Vec<Listener>,
+    reserve: Reserve,
+    trouble: Trouble,
+    place: Place,
+}
+
+impl Doors {
+    /// Registers the listeners: their tokens begin with `first`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(in crate::server) fn new(
+        mut listeners: Vec<Listener>,
+        registry: &Registry,
+        first: usize,
+        reserve: Reserve,
+    ) -> io::Result<Self> {
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            listener.register(registry, Token(first + index))?;
+        }
+        Ok(Self {
+            listeners,
+            reserve,
+            trouble: Trouble::default(),
+            place: Place::default(),
+        })
     }
 
-    pub(in crate::server) fn accept(&mut self, now: Now) -> Result<(), Error> {
-        if self.ending.is_finishing() {
-            return Ok(());
+    /// Somebody may be there.
+    pub(in crate::server) fn note_ready(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.note_ready();
         }
-        if self.trouble.is_on() {
-            self.measure_room();
+    }
+
+    /// Whether a turn without waiting would find something to accept.
+    pub(in crate::server) fn is_ready(&self) -> bool {
+        self.listeners.iter().any(Listener::is_ready)
+    }
+
+    /// Whether connections cannot be accepted.
+    pub(in crate::server) fn is_crowded(&self) -> bool {
+        self.trouble.current.is_some()
+    }
+
+    /// When accepting goes on, or is to be said to go on.
+    pub(in crate::server) fn poll_timeout(&self) -> Option<Instant> {
+        if self.listeners.is_empty() {
+            return None;
         }
-        let mut listeners = std::mem::take(&mut self.listeners);
-        let accepted = listeners
-            .iter_mut()
-            .try_for_each(|listener| self.accept_from(now, listener));
-        self.listeners = listeners;
+        let paused = self.listeners.iter().filter_map(Listener::resumes_at);
+        paused.chain(self.trouble.poll_timeout()).min()
+    }
+
+    /// Nobody is accepted any more.
+    pub(in crate::server) fn close(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// Takes the limit as it is now: somebody may have changed it.
+    pub(in crate::server) fn measure_room(&self, collector: &mut Collector) {
+        let room = self.reserve.room(getrlimit(Resource::Nofile).current);
+        collector.set_connection_room(room);
+    }
+
+    /// A turn begins: [`Doors::accept`] is to be called until it has nothing more.
+    pub(in crate::server) fn begin(&mut self, collector: &mut Collector) {
+        self.place = Place::default();
+        if self.is_crowded() {
+            self.measure_room(collector);
+        }
+    }
+
+    /// The next connection, of each listener its share.
+    pub(in crate::server) fn accept(
+        &mut self,
+        now: Now,
+        collector: &mut Collector,
+    ) -> Option<Accepted> {
+        while self.place.listener < self.listeners.len() {
+            let accepted = self.accept_here(now, collector);
+            if accepted.is_some() {
+                return accepted;
+            }
+            self.place = Place {
+                listener: self.place.listener + 1,
+                ..Place::default()
+            };
+        }
         if let Some(lasted) = self.trouble.end(now) {
             let seconds = lasted.as_secs();
             log::info!("there is room for connections again after {seconds} s");
         }
-        accepted
+        None
     }
 
-    fn accept_from(&mut self, now: Now, listener: &mut Listener) -> Result<(), Error> {
-        for _ in 0..SHARE {
-            if !listener.may_accept(now) {
-                break;
+    fn accept_here(&mut self, now: Now, collector: &mut Collector) -> Option<Accepted> {
+        let listener = self.listeners.get_mut(self.place.listener)?;
+        let is_secure = listener.is_secure();
+        if !std::mem::take(&mut self.place.has_room) {
+            if self.place.count >= SHARE || !listener.may_accept(now) {
+                return None;
             }
-            match self.collector.make_room(now, listener.is_secure()) {
+            self.place.count += 1;
+            match collector.make_room(now, is_secure) {
                 Vacancy::Free => {}
                 Vacancy::Made => {
-                    self.note_full(now);
                     // At once, so that a descriptor is free for the next one.
-                    self.drain_collector(now)?;
+                    self.place.has_room = true;
+                    self.note_full(now, collector);
+                    return Some(Accepted::Room);
                 }
                 Vacancy::Full => {
                     listener.wait(now);
-                    self.note_full(now);
-                    break;
-                }
-            }
-            match listener.accept() {
-                Ok(None) => break,
-                Ok(Some((stream, address))) => {
-                    self.take_in(now, stream, address, listener.is_secure());
-                }
-                Err(error) => {
-                    listener.wait(now);
-                    let why = format!("connections cannot be accepted: {error}; hosts wait");
-                    self.tell_trouble(now, &why);
-                    self.measure_room();
-                    break;
+                    self.note_full(now, collector);
+                    return None;
                 }
             }
         }
-        Ok(())
-    }
-
-    fn take_in(&mut self, now: Now, stream: TcpStream, address: IpAddr, is_secure: bool) {
-        let tls = self.tls.as_mut().filter(|_| is_secure);
-        let has_handshake = tls.is_some();
-        let registry = self.poll.registry();
-        let Some(id) = self.sources.insert(now, registry, stream, tls) else {
-            return;
-        };
-        self.handle(now, &Input::Accepted(id, address));
-        if has_handshake {
-            self.collector.expect_handshake(now, id);
+        match listener.accept() {
+            Ok(found) => found.map(|(stream, from)| Accepted::Connection(stream, from, is_secure)),
+            Err(error) => {
+                listener.wait(now);
+                let why = format!("connections cannot be accepted: {error}; hosts wait");
+                self.tell_trouble(now, &why);
+                self.measure_room(collector);
+                None
+            }
         }
-        self.sources.note_proxy(id, self.collector.awaits_proxy(id));
     }
 
-    fn note_full(&mut self, now: Now) {
-        let room = self.collector.connection_room();
+    fn note_full(&mut self, now: Now, collector: &Collector) {
+        let room = collector.connection_room();
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
         let why = format!(
@@ -240,7 +315,7 @@ mod tests {
         assert_eq!(trouble.note(at(71), "a").as_deref(), Some("a"));
         assert_eq!(trouble.end(at(75)), None);
         assert_eq!(trouble.end(at(76)), Some(Duration::from_secs(71)));
-        assert!(!trouble.is_on() && trouble.end(at(100)).is_none());
+        assert!(trouble.current.is_none() && trouble.end(at(100)).is_none());
         assert_eq!(trouble.note(at(101), "a").as_deref(), Some("a"));
     }
 }

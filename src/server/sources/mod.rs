@@ -6,6 +6,7 @@ mod stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -56,7 +57,28 @@ impl Sources {
     }
 
     /// Takes in an accepted connection; with an acceptor it is inside TLS.
-    pub(super) fn insert(
+    pub(super) fn take_in(
+        &mut self,
+        now: Now,
+        registry: &Registry,
+        collector: &mut Collector,
+        (stream, address): (TcpStream, IpAddr),
+        tls: Option<&mut tls::Acceptor>,
+    ) {
+        let has_handshake = tls.is_some();
+        let Some(id) = self.insert(now, registry, stream, tls) else {
+            return;
+        };
+        collector.handle(now, &Input::Accepted(id, address));
+        if has_handshake {
+            collector.expect_handshake(now, id);
+        }
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.awaits_proxy = collector.awaits_proxy(id);
+        }
+    }
+
+    fn insert(
         &mut self,
         now: Now,
         registry: &Registry,
@@ -93,13 +115,6 @@ impl Sources {
         };
         self.sockets.insert(id, Box::new(socket));
         Some(id)
-    }
-
-    /// Whether a PROXY header is to come on that connection.
-    pub(super) fn note_proxy(&mut self, id: ConnId, is_proxied: bool) {
-        if let Some(socket) = self.sockets.get_mut(&id) {
-            socket.awaits_proxy = is_proxied;
-        }
     }
 
     pub(super) fn note_event(&mut self, number: usize, event: &mio::event::Event) {

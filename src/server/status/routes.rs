@@ -1,89 +1,132 @@
 //! What those who watch are told.
 
-use std::cell::RefCell;
+use std::io;
+use std::net::TcpListener;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
 
 use crate::base::clock::Now;
+use crate::collector::Collector;
 use crate::metrics;
 use crate::protocol::http::Response;
-use crate::server::Server;
 use crate::server::status::cache::Fresh;
 use crate::server::status::host_names::Names;
-use crate::server::status::{Answer, page, usage};
+use crate::server::status::{Answer, Status, page, usage};
 use crate::tls;
 
-/// What is not made anew for each who asks.
-pub(in crate::server) struct Watched {
-    status: RefCell<Fresh<Rc<Vec<u8>>>>,
-    states: RefCell<Fresh<Vec<(&'static str, usize)>>>,
+/// Those who watch, and what is not made anew for each of them.
+pub(in crate::server) struct Watchers {
+    /// None without `--metrics`.
+    sockets: Option<Status>,
+    pages: Pages,
+}
+
+impl Watchers {
+    /// Registers the listener: the tokens begin with `first`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(in crate::server) fn new(
+        socket: Option<TcpListener>,
+        registry: &Registry,
+        first: usize,
+    ) -> io::Result<Self> {
+        let sockets = socket.map(|socket| Status::new(socket, registry, first));
+        Ok(Self {
+            sockets: sockets.transpose()?,
+            pages: Pages::new(),
+        })
+    }
+
+    /// How many visitors there may be.
+    pub(in crate::server) fn places(&self) -> usize {
+        self.sockets.as_ref().map_or(0, Status::places)
+    }
+
+    pub(in crate::server) fn note_event(&mut self, token: usize) {
+        if let Some(sockets) = self.sockets.as_mut().filter(|s| s.owns(token)) {
+            sockets.note_event(token);
+        }
+    }
+
+    pub(in crate::server) fn poll_timeout(&self) -> Option<Instant> {
+        self.sockets.as_ref().and_then(Status::poll_timeout)
+    }
+
+    /// Answers those who have asked.
+    pub(in crate::server) fn serve(&mut self, now: Now, registry: &Registry, seen: &Seen<'_>) {
+        let Self { sockets, pages } = self;
+        if let Some(sockets) = sockets {
+            sockets.serve(now, registry, &mut |path, hosts| {
+                pages.answer(now, path, hosts, seen)
+            });
+        }
+    }
+}
+
+/// What is told.
+pub(in crate::server) struct Seen<'a> {
+    pub(in crate::server) collector: &'a Collector,
+    /// What the https listeners have.
+    pub(in crate::server) tls: Option<&'a tls::Acceptor>,
+    /// Whether connections are accepted as they come.
+    pub(in crate::server) accepting: bool,
+}
+
+impl Seen<'_> {
+    fn snapshot(&self, now: Now) -> metrics::Snapshot {
+        metrics::Snapshot {
+            ends: self.tls.map_or_else(Vec::new, tls::Acceptor::ends),
+            accepting: self.accepting,
+            started: self.collector.hosts().up_since(),
+            process: usage::of_this_process(),
+            ..self.collector.snapshot(now)
+        }
+    }
+}
+
+/// The answers.
+struct Pages {
+    status: Fresh<Rc<Vec<u8>>>,
+    states: Fresh<Vec<(&'static str, usize)>>,
     names: Names,
 }
 
-impl Watched {
-    pub(in crate::server) fn new() -> Self {
+impl Pages {
+    fn new() -> Self {
         Self {
             names: Names::of_this_machine(),
-            status: RefCell::new(Fresh::new(Duration::from_secs(1))),
-            states: RefCell::new(Fresh::new(Duration::ZERO)),
+            status: Fresh::new(Duration::from_secs(1)),
+            states: Fresh::new(Duration::ZERO),
         }
     }
-}
 
-impl Server {
-    pub(in crate::server) fn serve_status(&mut self, now: Now) {
-        let Some(mut status) = self.status.take() else {
-            return;
-        };
-        let registry = self.poll.registry();
-        status.serve(
-            now,
-            registry,
-            &mut |path, hosts| match self.is_misdirected(path, hosts) {
-                true => text_page(421, PLAIN, MISDIRECTED.to_owned()).into(),
-                false => self.page(now, path),
-            },
-        );
-        self.status = Some(status);
-    }
-
-    /// Whether a browser may have been led here by a name that is not ours. Who comes for
-    /// numbers or health, such as Prometheus, may come by any name.
-    fn is_misdirected(&self, path: &str, hosts: &[&str]) -> bool {
-        if matches!(path, "/metrics" | "/healthz" | "/readyz") {
-            return false;
+    fn answer(&mut self, now: Now, path: &str, hosts: &[&str], seen: &Seen<'_>) -> Answer {
+        if self.is_misdirected(path, hosts, seen.collector.hostname()) {
+            return text_page(421, PLAIN, MISDIRECTED.to_owned()).into();
         }
-        let hostname = self.collector.hostname();
-        let is_ours = |host: &&str| self.watched.names.has(host, hostname);
-        !hosts.iter().all(is_ours)
-    }
-
-    fn page(&self, now: Now, path: &str) -> Answer {
         match path {
             "/" => page::page(),
             "/status.json" => {
-                let write = || page::status(now, &self.snapshot(now), &self.collector);
-                let mut status = self.watched.status.borrow_mut();
-                return page::answer(status.get(now, || Rc::new(write())));
+                let write = || page::status(now, &seen.snapshot(now), seen.collector);
+                return page::answer(self.status.get(now, || Rc::new(write())));
             }
             "/metrics" => {
-                let count = || {
-                    self.collector
-                        .overview()
-                        .by_state(self.collector.moment(now))
-                };
-                let sources = self.watched.states.borrow_mut().get(now, count);
+                let moment = seen.collector.moment(now);
+                let count = || seen.collector.overview().by_state(moment);
                 let snapshot = metrics::Snapshot {
-                    sources,
-                    ..self.snapshot(now)
+                    sources: self.states.get(now, count),
+                    ..seen.snapshot(now)
                 };
                 text_page(200, metrics::CONTENT_TYPE, snapshot.expose())
             }
             // That it answers is the health of a loop.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
-            "/readyz" => match self.collector.troubles() {
+            "/readyz" => match seen.collector.troubles() {
                 troubles if troubles.is_empty() => {
-                    let notices = self.collector.notices(now);
+                    let notices = seen.collector.notices(now);
                     let lines: Vec<_> = ["ok".to_owned()].into_iter().chain(notices).collect();
                     text_page(200, PLAIN, lines.join("\n") + "\n")
                 }
@@ -98,15 +141,14 @@ impl Server {
         .into()
     }
 
-    fn snapshot(&self, now: Now) -> metrics::Snapshot {
-        let ends = self.tls.as_ref().map_or_else(Vec::new, tls::Acceptor::ends);
-        metrics::Snapshot {
-            ends,
-            accepting: !self.trouble.is_on(),
-            started: self.collector.hosts().up_since(),
-            process: usage::of_this_process(),
-            ..self.collector.snapshot(now)
+    /// Whether a browser may have been led here by a name that is not ours. Who comes for
+    /// numbers or health, such as Prometheus, may come by any name.
+    fn is_misdirected(&self, path: &str, hosts: &[&str], hostname: Option<&str>) -> bool {
+        if matches!(path, "/metrics" | "/healthz" | "/readyz") {
+            return false;
         }
+        let is_ours = |host: &&str| self.names.has(host, hostname);
+        !hosts.iter().all(is_ours)
     }
 }
 

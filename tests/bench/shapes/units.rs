@@ -378,7 +378,7 @@ impl Unit {
             xml.push_str(parts.next().unwrap_or_default());
             parts.for_each(|part| xml.extend([&number, part]));
         } else {
-            xml.push_str(&self.text)
+            xml.push_str(&self.text);
         }
     }
 }

@@ -1,0 +1,83 @@
+//! What sockets of all kinds need beside their own state: the machine that decides, and where
+//! sockets are registered and names are asked for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Poll, Registry, Waker};
+
+use crate::base::clock::Now;
+use crate::collector::{Collector, Input, OutputId};
+use crate::output::link::Link;
+use crate::system::resolver::Resolver;
+
+/// The collector with its surroundings.
+pub(super) struct Hub {
+    poll: Poll,
+    resolver: Resolver,
+    collector: Collector,
+}
+
+impl Hub {
+    pub(super) fn new(poll: Poll, waker: Arc<Waker>, collector: Collector) -> Self {
+        Self {
+            poll,
+            resolver: Resolver::new(waker),
+            collector,
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> &mut Poll {
+        &mut self.poll
+    }
+
+    /// Waits for events; a signal may end that early.
+    pub(super) fn wait(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    pub(super) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    pub(super) fn collector_mut(&mut self) -> &mut Collector {
+        &mut self.collector
+    }
+
+    /// Both, for what is registered and told of at once.
+    pub(super) fn parts(&mut self) -> (&Registry, &mut Collector) {
+        (self.poll.registry(), &mut self.collector)
+    }
+
+    /// Something has happened.
+    pub(super) fn handle(&mut self, now: Now, input: &Input<'_>) {
+        self.collector.handle(now, input);
+    }
+
+    pub(super) fn link(&self, id: OutputId) -> Option<&Link> {
+        self.collector.link(id)
+    }
+
+    /// Asks for the addresses of a name, for whoever has this number.
+    pub(super) fn look_up(&mut self, asker: usize, host: &str, port: u16) {
+        self.resolver.ask(asker, host, port);
+    }
+
+    /// Asks for those of an output, or of a broker of one.
+    pub(super) fn poll_resolved(&mut self) -> Option<(usize, io::Result<Vec<SocketAddr>>)> {
+        self.resolver.poll_answer()
+    }
+}
