@@ -118,3 +118,9 @@ fn resolve(url: &str, authority: &Authority, secure: bool) -> Result<Vec<SocketA
     }
     Ok(addresses)
 }
+
+/// A port alone would be open to everybody: the address has to be said.
+pub(super) fn metrics(text: Option<&str>) -> Result<Option<SocketAddr>, Error> {
+    let parse = |text: &str| text.parse().map_err(|_| Error::Metrics(text.to_owned()));
+    text.map(parse).transpose()
+}

@@ -186,7 +186,7 @@ impl Config {
             hostname: options.hostname.as_deref().map(hostname).transpose()?,
             self_reports: !options.reports.no_self_reports,
             log_to_outputs: options.reports.log_to_outputs,
-            metrics: options.metrics.as_deref().map(metrics).transpose()?,
+            metrics: listen::metrics(options.metrics.as_deref())?,
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,
         })
@@ -404,11 +404,6 @@ fn unmapped(network: IpNet) -> Option<IpNet> {
     let IpNet::V6(v6) = network else { return None };
     let address = v6.addr().to_ipv4_mapped()?;
     IpNet::new(address.into(), v6.prefix_len().checked_sub(96)?).ok()
-}
-
-/// A port alone would be open to everybody: the address has to be said.
-fn metrics(text: &str) -> Result<SocketAddr, Error> {
-    text.parse().map_err(|_| Error::Metrics(text.to_owned()))
 }
 
 fn mapping(options: &RelayOptions) -> Result<Mapping, Error> {
