@@ -367,7 +367,7 @@ def by_tabs(folder, messages, all_facts, escaped):
 READERS = {
     "text": [by_strict_reader("text"), header_by_tenzir],
     "xml": [by_strict_reader("xml"), by_tenzir("parse_winlog", check_winlog)],
-    "json": [by_strict_reader("json"), header_by_tenzir],
+    "json": [by_strict_reader("json")],
     "ecs": [by_json(check_ecs), by_elastic_fields],
     "nxlog": [by_json(check_nxlog)],
     "snare": [by_tabs, by_rsyslog_snare, header_by_tenzir],

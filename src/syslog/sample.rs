@@ -1,7 +1,7 @@
 //! One message as an output would get it, to be shown to people.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{ControlCharacters, Mapping, Origin, Style, write_message};
 use crate::event::{self, Event, Malformed, NAMESPACE};
@@ -16,6 +16,8 @@ const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing
     <Data Name='TargetUserName'>alice</Data><Data Name='TargetDomainName'>EXAMPLE</Data>\
     <Data Name='Status'>0xc000006d</Data><Data Name='LogonType'>3</Data>\
     <Data Name='IpAddress'>192.0.2.44</Data><Data Name='IpPort'>50123</Data></EventData>";
+/// When it was received, half a second after its time.
+const RECEIVED: Duration = Duration::from_millis(1_769_851_800_623);
 /// What the host adds where it is asked for the text.
 const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account failed to log on.\
     </Message><Level>Information</Level><Task>Logon</Task><Opcode>Info</Opcode>\
@@ -52,7 +54,7 @@ pub fn sample_of(
         subscription: "example",
         computer_mismatch: "",
         repaired: false,
-        received: SystemTime::UNIX_EPOCH,
+        received: SystemTime::UNIX_EPOCH + RECEIVED,
     };
     let mut out = Vec::new();
     write(&xml, &event::parse(&xml), &origin, &mut out);
