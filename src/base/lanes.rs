@@ -223,7 +223,7 @@ fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
 /// UTF-16 units that are narrowed together.
 const WIDE: usize = 64;
 
-/// Appends UTF-16 units, little-endian, up to the first [`WIDE`] of them that are not all
+/// Appends UTF-16 units, little-endian, up to the first `WIDE` of them that are not all
 /// ASCII; gives how many were, and whether any of them is below a space.
 pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
     let (blocks, _) = units.as_chunks::<WIDE>();

@@ -7,13 +7,13 @@
 //! sleep until [`Collector::poll_timeout`] or until the store answers, which goes in by
 //! [`Collector::handle_answer`]. Nothing here waits for the store.
 //!
-//! A batch goes one way: message, events, frames, [`Link`] queues, delivered by
+//! A batch goes one way: message, events, frames, `Link` queues, delivered by
 //! all, bookmark committed, Ack. A source that has gone meanwhile changes
 //! nothing but that no Ack is sent.
 //!
-//! Each part of the state has its owner: [`Connections`] who is there and who is let in,
-//! [`Outputs`] the links and how full they are, [`Batches`] what is in flight, [`Commits`] the
-//! bookmarks on their way into the store, [`Registry`] what is known of hosts. The collector
+//! Each part of the state has its owner: `Connections` who is there and who is let in,
+//! `Outputs` the links and how full they are, `Batches` what is in flight, `Commits` the
+//! bookmarks on their way into the store, `Registry` what is known of hosts. The collector
 //! itself only hands things from one to the next.
 
 mod access;
