@@ -146,13 +146,13 @@ fn a_relay_that_is_gone_is_shown_until_it_is_forgotten() {
     b.process.kill();
     postgres.sql("UPDATE wecrelay_relay SET written = written - 1000");
     let (mut a, port) = start(&dirs[0], &url, "a");
-    let line = a.process.wait_for_log("relay b has gone");
-    assert!(line.contains("last 10"), "{line}");
+    let line = a.process.wait_for_log("relay b is gone");
+    assert!(line.contains("database 10"), "{line}");
     let gone = || metric(port, "wecrelay_relays{state=\"gone\"}");
     assert_eq!(gone().as_deref(), Some("1"));
     let ready = Relay::get(port, "/readyz");
     assert!(
-        ready.starts_with("HTTP/1.1 200") && ready.contains("relay b has gone"),
+        ready.starts_with("HTTP/1.1 200") && ready.contains("relay b is gone"),
         "{ready}"
     );
     let relays = status(port)["relays"].clone();
@@ -174,7 +174,7 @@ fn a_relay_that_is_gone_is_shown_until_it_is_forgotten() {
     ]);
     let found = String::from_utf8_lossy(&doctor.stdout);
     assert!(
-        found.contains("relay b has gone") && found.contains("relay a: running"),
+        found.contains("relay b is gone") && found.contains("relay a: running"),
         "{found}"
     );
     assert!(found.contains("--forget-relay b"), "{found}");
