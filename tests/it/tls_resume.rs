@@ -329,7 +329,7 @@ fn sessions_end_with_a_list_that_expires() {
     for version in VERSIONS {
         let seen = site.visit(&relay, version, &site.host, version);
         assert!(!seen.resumed, "{}", seen.answer);
-        seen.is_refused(&relay, &["the list of CN=Test Root has expired"]);
+        seen.is_refused(&relay, &["the list of CN=Test Root expired"]);
     }
 }
 
