@@ -86,7 +86,9 @@ impl Scene {
         Relay::start_on(port, &self.dirs[number], &arguments)
     }
 
-    /// Hosts that change their relay with each connection, and their connection often.
+    /// Hosts that change their relay with each connection, and bring one batch or two on each. As
+    /// genuine ones they then pause, and all together offer less than the relays can take: of
+    /// hosts that never pause, each would have a batch under way at each fault, to be repeated.
     fn hosts(&mut self, port: u16, hosts: u32, last: u32) -> Vec<JoinHandle<Player>> {
         let all = (1..=hosts).map(|number| {
             let mut player = Player::new(number, port, self.random.fork(), TIMEOUT);
@@ -95,10 +97,10 @@ impl Scene {
             let (stop, ledger) = (Arc::clone(&self.stop), Arc::clone(&self.ledger));
             thread::spawn(move || {
                 while player.acknowledged < last && !stop.load(Ordering::SeqCst) {
-                    let until = (player.acknowledged + 100).min(last);
+                    let until = (player.acknowledged + 25).min(last);
                     player.deliver_all(until, &ledger, &stop);
                     player.hang_up();
-                    thread::sleep(random.millis(0..20));
+                    thread::sleep(random.millis(0..10 * u64::from(hosts)));
                 }
                 player
             })
