@@ -396,13 +396,16 @@ impl Producer {
 
     /// Sends to each leader what its partitions have, one request at a time.
     fn send(&mut self, now: Now, desk: &mut Desk<'_>) {
+        // Without a producer id too: a pause that is over and stays would be due at once, again
+        // and again, until there is one.
+        let ready = self.partitions.ready(now);
         let producer = match self.identity {
             Identity::Known(producer) => Some(producer),
             Identity::None => None,
             Identity::Unknown(_) | Identity::Asked(_) => return,
         };
         let mut requests: BTreeMap<usize, (usize, Vec<usize>)> = BTreeMap::new();
-        for (index, leader) in self.partitions.ready(now) {
+        for (index, leader) in ready {
             let connection = self.brokers.get(leader);
             if !connection.is_some_and(|c| c.is_up() && !c.is_waiting()) {
                 continue;

@@ -74,7 +74,7 @@ impl Partitions {
         }
     }
 
-    /// The partitions that may send, with their leaders.
+    /// Ends the pauses that are over. Answers the partitions that may send, with their leaders.
     pub(super) fn ready(&mut self, now: Now) -> Vec<(usize, usize)> {
         let mut ready = Vec::new();
         for &index in &self.busy {

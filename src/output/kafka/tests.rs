@@ -50,6 +50,68 @@ fn versions(number: u8) -> Vec<u8> {
     bytes
 }
 
+/// As [`versions`], of a broker that knows producer ids too.
+fn versions_with_producer_ids(number: u8) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0, 28, 0, 0, 0, number, 0, 0, 0, 0, 0, 3];
+    bytes.extend([0, 0, 0, 0, 0, 8, 0, 3, 0, 0, 0, 7, 0, 22, 0, 0, 0, 1]);
+    bytes
+}
+
+/// An answer with its length and the number of its request.
+fn framed(number: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(4 + body.len()).unwrap().to_be_bytes();
+    [&length, &[0, 0, 0, number], body].concat()
+}
+
+/// Of Metadata, version 7: it is broker 1 at the same place, and leads all partitions.
+fn metadata(number: u8, partitions: u8) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 9];
+    body.extend(b"192.0.2.1");
+    body.extend([0, 0, 0x23, 0x84, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]);
+    body.extend([0, 0, 0, 1, 0, 0, 0, 6]);
+    body.extend(b"events");
+    body.extend([0, 0, 0, 0, partitions]);
+    for index in 0..partitions {
+        body.extend([0, 0, 0, 0, 0, index, 0, 0, 0, 1, 0, 0, 0, 9]);
+        body.extend([0; 12]);
+    }
+    framed(number, &body)
+}
+
+/// Of Produce, version 8: the code of each partition.
+fn produced(number: u8, codes: &[i16]) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 1, 0, 6];
+    body.extend(b"events");
+    body.extend(u32::try_from(codes.len()).unwrap().to_be_bytes());
+    for (index, code) in (0_u32..).zip(codes) {
+        body.extend(index.to_be_bytes());
+        body.extend(code.to_be_bytes());
+        body.extend([0; 24]);
+        body.extend([0, 0, 0, 0, 0xff, 0xff]);
+    }
+    body.extend([0; 4]);
+    framed(number, &body)
+}
+
+fn producer(now: Now) -> Producer {
+    let settings = Settings {
+        brokers: vec![("192.0.2.1".to_owned(), 9092)],
+        topic: "events".to_owned(),
+        compression: Compression::None,
+        mechanism: None,
+    };
+    Producer::new(&settings, "kafka", [0; 32], now)
+}
+
+/// The broker gets all that was to be written, and sends this.
+fn exchange(producer: &mut Producer, now: Now, answer: &[u8], desk: &mut Desk<'_>) {
+    let broker = BrokerId(0);
+    let sent = producer.outgoing(broker).len();
+    for event in [Event::Written(sent), Event::Received(answer)] {
+        producer.handle(now, broker, event, desk);
+    }
+}
+
 #[test]
 fn an_answer_counts_however_it_is_cut() {
     let answer = versions(1);
@@ -119,14 +181,8 @@ fn a_broker_that_knows_too_little_is_named_so() {
 
 #[test]
 fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
-    let settings = Settings {
-        brokers: vec![("192.0.2.1".to_owned(), 9092)],
-        topic: "events".to_owned(),
-        compression: Compression::None,
-        mechanism: None,
-    };
     let now = now();
-    let mut producer = Producer::new(&settings, "kafka", [0; 32], now);
+    let mut producer = producer(now);
     let mut queue = Queue::by_message();
     let mut refusing = Refusing::new(Refused::Drop, true, "kafka");
     let mut desk = Desk {
@@ -137,26 +193,11 @@ fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
     let broker = BrokerId(0);
     producer.handle_timeout(now, &mut desk);
     producer.handle(now, broker, Event::Opened, &mut desk);
-    let sent = producer.outgoing(broker).len();
-    for event in [Event::Written(sent), Event::Received(&versions(1))] {
-        producer.handle(now, broker, event, &mut desk);
-    }
+    exchange(&mut producer, now, &versions(1), &mut desk);
     // Asked for the topic, and for nothing else.
     assert_eq!(producer.identity, Identity::None);
     assert_eq!(producer.take_failures(), [""; 0]);
-    let sent = producer.outgoing(broker).to_vec();
-    producer.handle(now, broker, Event::Written(sent.len()), &mut desk);
-    // Version 7: it is broker 1 at the same place, and leads the only partition.
-    let mut answer = vec![0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 9];
-    answer.extend(b"192.0.2.1");
-    answer.extend([0, 0, 0x23, 0x84, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]);
-    answer.extend([0, 0, 0, 1, 0, 0, 0, 6]);
-    answer.extend(b"events");
-    answer.extend([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9]);
-    answer.extend([0; 12]);
-    let length = u32::try_from(answer.len()).unwrap().to_be_bytes();
-    let answer = [&length, answer.as_slice()].concat();
-    producer.handle(now, broker, Event::Received(&answer), &mut desk);
+    exchange(&mut producer, now, &metadata(2, 1), &mut desk);
     assert!(producer.is_working());
     desk.queue.push(BatchId(1), records(["text"].into_iter()));
     producer.handle_queued(now, &mut desk);
@@ -168,10 +209,64 @@ fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
     );
 }
 
+/// A pause that is over while there is no producer id is not due again and again.
+#[test]
+fn a_producer_without_an_id_sleeps_until_something_can_be_done() {
+    let mut now = now();
+    let mut producer = producer(now);
+    let mut queue = Queue::by_message();
+    let mut refusing = Refusing::new(Refused::Drop, true, "kafka");
+    let mut desk = Desk {
+        queue: &mut queue,
+        refusing: &mut refusing,
+        delivered: &mut Vec::new(),
+    };
+    producer.handle_timeout(now, &mut desk);
+    producer.handle(now, BrokerId(0), Event::Opened, &mut desk);
+    let identity = framed(3, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 1]);
+    for answer in [versions_with_producer_ids(1), metadata(2, 2), identity] {
+        exchange(&mut producer, now, &answer, &mut desk);
+    }
+    assert!(matches!(producer.identity, Identity::Known(_)));
+    for (id, host) in (1..).zip(["a", "b", "c", "d", "e", "f"]) {
+        desk.queue
+            .push(BatchId(id), records_of(host, ["text"].into_iter()));
+    }
+    producer.handle_queued(now, &mut desk);
+    // One partition has lost the sequence, the other is to be tried again in 100 ms.
+    exchange(&mut producer, now, &produced(4, &[47, 7]), &mut desk);
+    assert_eq!(producer.identity, Identity::Asked(0));
+    let mut wakes = 0;
+    let end = now.monotonic + super::connection::ANSWER_TIME;
+    while let Some(at) = producer.poll_timeout()
+        && at < end
+    {
+        wakes += 1;
+        assert!(
+            wakes < 10,
+            "{:?} is over",
+            end.saturating_duration_since(at)
+        );
+        now = now + at.saturating_duration_since(now.monotonic);
+        producer.handle_timeout(now, &mut desk);
+    }
+    assert_eq!(producer.take_failures().len(), 1);
+    // With an id, both partitions get what they have at once.
+    let identity = framed(5, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1]);
+    exchange(&mut producer, now, &identity, &mut desk);
+    exchange(&mut producer, now, &produced(6, &[0, 0]), &mut desk);
+    exchange(&mut producer, now, &produced(7, &[0, 0]), &mut desk);
+    assert_eq!(desk.delivered.len(), 6);
+}
+
 /// Records of 9 kB, each with this text in it.
 fn records(texts: impl Iterator<Item = &'static str>) -> Rc<Frames> {
+    records_of("h", texts)
+}
+
+fn records_of(host: &str, texts: impl Iterator<Item = &'static str>) -> Rc<Frames> {
     let sender = Sender {
-        hostname: "h".to_owned(),
+        hostname: host.to_owned(),
         process: 1,
     };
     let style = Style {
