@@ -234,9 +234,11 @@ impl Delivery {
         &self.refusing.suspects
     }
 
-    /// When time matters to it, while the output is open.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let times = [self.troubles.poll_timeout(), self.refusing.poll_timeout()];
+    /// When time matters to it. A trouble ends only while the output is open: before that, its
+    /// end would be due at once, again and again.
+    pub(super) fn poll_timeout(&self, is_open: bool) -> Option<Instant> {
+        let calm = self.troubles.poll_timeout().filter(|_| is_open);
+        let times = [calm, self.refusing.poll_timeout()];
         times.into_iter().flatten().min()
     }
 

@@ -436,10 +436,7 @@ impl Link {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.way {
             Way::Stream(stream) => stream.poll_timeout(&self.delivery),
-            Way::Topic(topic) => {
-                let times = [topic.poll_timeout(), self.delivery.poll_timeout()];
-                times.into_iter().flatten().min()
-            }
+            Way::Topic(topic) => topic.poll_timeout(&self.delivery),
         }
     }
 

@@ -294,7 +294,7 @@ impl Stream {
             return self.access.poll_timeout();
         }
         let session = self.session.as_ref().and_then(|s| s.poll_timeout());
-        let times = [self.look.at(), session, delivery.poll_timeout()];
+        let times = [self.look.at(), session, delivery.poll_timeout(true)];
         times.into_iter().flatten().min()
     }
 

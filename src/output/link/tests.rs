@@ -439,3 +439,24 @@ fn a_trouble_is_over_only_after_some_calm() {
     assert_eq!(trouble.end(scene.now), Some(second * 6));
     assert_eq!(trouble.poll_timeout(), None);
 }
+
+#[test]
+fn an_output_to_kafka_that_is_down_sleeps_though_a_trouble_was_nearly_over() {
+    let mut scene = scene("kafka://192.0.2.1:9092/events");
+    scene.link = scene.link.with_seed(scene.now, || [7; 32]);
+    let end = scene.now.monotonic + Duration::from_secs(60);
+    scene.link.delivery.troubles().note_late(scene.now);
+    scene.link.delivery.troubles().note_delivered(scene.now);
+    let mut wakes = 0;
+    while let Some(at) = scene.link.poll_timeout()
+        && at < end
+    {
+        wakes += 1;
+        assert!(wakes < 50, "{:?} before the end", end - at);
+        let time = at.saturating_duration_since(scene.now.monotonic);
+        scene.now = scene.now + time;
+        scene.link.handle_timeout(scene.now);
+        scene.link.take_broker_tasks();
+    }
+    assert!(wakes > 1, "it tries its broker again and again");
+}

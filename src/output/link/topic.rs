@@ -63,8 +63,12 @@ impl Topic {
         self.note_change(delivery, now);
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.producer.poll_timeout()
+    pub(super) fn poll_timeout(&self, delivery: &Delivery) -> Option<Instant> {
+        let times = [
+            self.producer.poll_timeout(),
+            delivery.poll_timeout(self.is_up),
+        ];
+        times.into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, delivery: &mut Delivery, now: Now) {
