@@ -8,6 +8,7 @@
 
 mod brokers;
 mod connection;
+mod identity;
 mod partition;
 mod partitions;
 mod requests;
@@ -29,6 +30,7 @@ use crate::protocol::kafka::{
     quoted,
 };
 use brokers::Brokers;
+use identity::Identity;
 use partitions::Partitions;
 
 pub use connection::{Connection, Context, Reply};
@@ -77,18 +79,6 @@ pub(super) struct Desk<'a> {
     pub(super) queue: &'a mut Queue,
     pub(super) refusing: &'a mut Refusing,
     pub(super) delivered: &'a mut Vec<BatchId>,
-}
-
-/// Whether batches carry a place in a sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Identity {
-    /// To be asked for, at this time.
-    Unknown(Instant),
-    /// Asked for on this connection.
-    Asked(usize),
-    Known(ProducerId),
-    /// The brokers give none.
-    None,
 }
 
 /// The producer of one output, sans-IO.
@@ -156,9 +146,7 @@ impl Producer {
 
     /// Whether it can deliver something.
     pub(super) fn is_working(&self) -> bool {
-        matches!(self.identity, Identity::Known(_) | Identity::None)
-            && self.topic_trouble.is_none()
-            && self.brokers.leaders_up().0
+        self.identity.is_settled() && self.topic_trouble.is_none() && self.brokers.leaders_up().0
     }
 
     /// Whether nothing is wrong.
@@ -399,11 +387,10 @@ impl Producer {
         // Without a producer id too: a pause that is over and stays would be due at once, again
         // and again, until there is one.
         let ready = self.partitions.ready(now);
-        let producer = match self.identity {
-            Identity::Known(producer) => Some(producer),
-            Identity::None => None,
-            Identity::Unknown(_) | Identity::Asked(_) => return,
-        };
+        if !self.identity.is_settled() {
+            return;
+        }
+        let producer = self.identity.producer();
         let mut requests: BTreeMap<usize, (usize, Vec<usize>)> = BTreeMap::new();
         for (index, leader) in ready {
             let connection = self.brokers.get(leader);
