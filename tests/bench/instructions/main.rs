@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
     let mut report = Report::new(arguments.limit);
     for load in Load::ALL {
-        if !load.name.contains(&arguments.only) {
+        if !arguments.has(load.name) {
             continue;
         }
         for binary in &arguments.binaries {
@@ -89,11 +89,15 @@ struct Arguments {
     binaries: Vec<String>,
     /// Per cent of the first binary that none of the others may exceed.
     limit: Option<f64>,
-    /// Loads whose name has this.
+    /// Loads whose name has this, or one of these with `|` between them.
     only: String,
 }
 
 impl Arguments {
+    fn has(&self, load: &str) -> bool {
+        self.only.split('|').any(|part| load.contains(part))
+    }
+
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut parsed = Self {
             binaries: Vec::new(),
