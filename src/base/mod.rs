@@ -2,6 +2,7 @@
 
 pub mod causes;
 pub mod clock;
+pub mod cursor;
 pub mod lanes;
 pub mod visible;
 pub mod wire;

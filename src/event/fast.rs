@@ -13,7 +13,8 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use super::{Event, Rendering, trimmed, unnamed};
-use crate::base::lanes::{ByteClass, Lanes, find};
+use crate::base::cursor::{Cursor, InQuotes, InText};
+use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
 
 /// Values of an event that this reader takes, and keywords, well under what the general
@@ -30,7 +31,7 @@ const RESERVED: &str = "http://www.w3.org/";
 
 /// Reads an event of the usual shape.
 pub(super) fn read(xml: &str) -> Option<Event<'_>> {
-    let mut cursor = Cursor { rest: trim(xml) };
+    let mut cursor = Cursor::new(trim(xml));
     cursor.expect(ROOT)?;
     let mut event = Event::default();
     cursor.expect("<System>")?;
@@ -44,7 +45,7 @@ pub(super) fn read(xml: &str) -> Option<Event<'_>> {
         event.rendering = Some(read_rendering(&mut cursor)?);
     }
     cursor.expect("</Event>")?;
-    cursor.rest.is_empty().then_some(event)
+    cursor.rest().is_empty().then_some(event)
 }
 
 fn read_system<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {
@@ -189,36 +190,12 @@ fn read_keywords<'a>(cursor: &mut Cursor<'a>, keywords: &mut Vec<Cow<'a, str>>) 
     None
 }
 
-/// What has not been read yet.
-struct Cursor<'a> {
-    rest: &'a str,
-}
-
+/// What the parts of an event are made of.
 impl<'a> Cursor<'a> {
-    #[inline(always)]
-    fn eat(&mut self, prefix: &str) -> bool {
-        let rest = self.rest.strip_prefix(prefix);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    #[inline(always)]
-    fn expect(&mut self, prefix: &str) -> Option<()> {
-        self.eat(prefix).then_some(())
-    }
-
-    /// Takes up to `length` bytes.
-    #[inline]
-    fn take(&mut self, length: usize) -> Option<&'a str> {
-        let (taken, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
     /// A name of plain letters and digits.
     fn name(&mut self) -> Option<&'a str> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        let bytes = self.rest.as_bytes();
+        let bytes = self.rest().as_bytes();
         let starts = bytes.first().is_some_and(u8::is_ascii_alphabetic);
         let end = bytes.iter().position(|byte| !is_plain(byte))?;
         self.take(end).filter(|_| starts)
@@ -255,8 +232,8 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn attribute_value(&mut self) -> Option<&'a str> {
-        let bytes = self.rest.as_bytes();
-        let end = find(bytes, InAttribute)?;
+        let bytes = self.rest().as_bytes();
+        let end = find(bytes, InQuotes(b'\''))?;
         let end = match bytes.get(end) {
             Some(b'\'') => end,
             _ => self.attribute_beyond(end)?,
@@ -269,14 +246,14 @@ impl<'a> Cursor<'a> {
     /// Length of a value with something special at `end`.
     #[cold]
     fn attribute_beyond(&self, mut end: usize) -> Option<usize> {
-        let bytes = self.rest.as_bytes();
+        let bytes = self.rest().as_bytes();
         loop {
             match bytes.get(end..)? {
                 [b'\'', ..] => return Some(end),
                 [0xef, next @ ..] if !ends_noncharacter(next) => end += 1,
                 _ => return None,
             }
-            end += find(bytes.get(end..)?, InAttribute)?;
+            end += find(bytes.get(end..)?, InQuotes(b'\''))?;
         }
     }
 
@@ -306,7 +283,7 @@ impl<'a> Cursor<'a> {
     /// The text up to the next tag.
     #[inline]
     fn text(&mut self) -> Option<Cow<'a, str>> {
-        let bytes = self.rest.as_bytes();
+        let bytes = self.rest().as_bytes();
         let end = find(bytes, InText)?;
         match bytes.get(end) {
             Some(b'<') => self.take(end).map(Cow::Borrowed),
@@ -319,7 +296,7 @@ impl<'a> Cursor<'a> {
     fn text_beyond(&mut self, end: usize) -> Option<Cow<'a, str>> {
         let end = self.plain_text(end)?;
         let text = self.take(end)?;
-        if self.rest.starts_with('<') {
+        if self.rest().starts_with('<') {
             Some(Cow::Borrowed(text))
         } else {
             self.decoded_text(text).map(Cow::Owned)
@@ -329,7 +306,7 @@ impl<'a> Cursor<'a> {
     /// Length of the text up to a tag, a reference or a return; `end` bytes of it are known
     /// to be plain.
     fn plain_text(&self, mut end: usize) -> Option<usize> {
-        let bytes = self.rest.as_bytes();
+        let bytes = self.rest().as_bytes();
         loop {
             end += find(bytes.get(end..)?, InText)?;
             match bytes.get(end..)? {
@@ -346,21 +323,21 @@ impl<'a> Cursor<'a> {
     /// The text up to the next tag, which begins with `plain`; references and line ends
     /// resolved (XML 1.0, 2.11 and 4.1).
     fn decoded_text(&mut self, plain: &str) -> Option<String> {
-        let rest = memchr(b'<', self.rest.as_bytes())?;
+        let rest = memchr(b'<', self.rest().as_bytes())?;
         let mut text = String::with_capacity(plain.len().checked_add(rest)?);
         text.push_str(plain);
-        while !self.rest.starts_with('<') {
+        while !self.rest().starts_with('<') {
             // The general reader has its own opinion on a return beside a reference.
             if self.eat("\r\n") {
                 text.push('\n');
             } else if self.eat("\r") {
                 text.push('\n');
-                if self.rest.starts_with('&') {
+                if self.rest().starts_with('&') {
                     return None;
                 }
             } else {
                 text.push(self.reference()?);
-                if self.rest.starts_with('\r') {
+                if self.rest().starts_with('\r') {
                     return None;
                 }
             }
@@ -372,41 +349,17 @@ impl<'a> Cursor<'a> {
 
     /// The character that a reference stands for.
     fn reference(&mut self) -> Option<char> {
-        let (c, length) = match self.rest.as_bytes() {
+        let (c, length) = match self.rest().as_bytes() {
             [b'&', b'#', b'1', b'0', b';', ..] => ('\n', 5),
             [b'&', b'#', b'1', b'3', b';', ..] => ('\r', 5),
             [b'&', b'#', b'9', b';', ..] => ('\t', 4),
             [b'&', b'l', b't', b';', ..] => ('<', 4),
             [b'&', b'g', b't', b';', ..] => ('>', 4),
             [b'&', b'a', b'm', b'p', b';', ..] => ('&', 5),
-            _ => rare_reference(self.rest)?,
+            _ => rare_reference(self.rest())?,
         };
         self.take(length)?;
         Some(c)
-    }
-}
-
-/// What may end or spoil the value of an attribute.
-#[derive(Clone, Copy)]
-struct InAttribute;
-
-impl ByteClass for InAttribute {
-    #[inline(always)]
-    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
-        let markup = bytes.is(b'\'') | bytes.is(b'&') | bytes.is(b'<');
-        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
-    }
-}
-
-/// What may end or spoil text.
-#[derive(Clone, Copy)]
-struct InText;
-
-impl ByteClass for InText {
-    #[inline(always)]
-    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
-        let markup = bytes.is(b'<') | bytes.is(b'&') | bytes.is(b']');
-        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
     }
 }
 

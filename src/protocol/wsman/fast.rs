@@ -7,7 +7,7 @@
 
 use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
 use super::{Body, Message, RawEvent, action};
-use crate::base::lanes::{ByteClass, Lanes, find};
+use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::wire::{has_forbidden, trim};
 
 /// Events of a batch that this reader takes: few enough to be within all limits of the
@@ -32,12 +32,12 @@ const END: &str = "</w:Events></s:Body></s:Envelope>";
 /// Reads a delivery of the usual shape; `is_plain` as [`super::parse_known`] has it.
 pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
     let mut reader = Reader {
-        rest: text,
+        text: Cursor::new(text),
         is_plain,
     };
-    reader.expect(ROOT)?;
+    reader.text.expect(ROOT)?;
     let header = reader.header()?;
-    reader.expect("<s:Body><w:Events>")?;
+    reader.text.expect("<s:Body><w:Events>")?;
     let events = reader.events()?;
     let body = match header.action.as_str() {
         action::HEARTBEAT if events.is_empty() => Body::Heartbeat,
@@ -47,27 +47,16 @@ pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
     Some(Message { header, body })
 }
 
-/// What has not been read yet.
 struct Reader<'a> {
-    rest: &'a str,
+    text: Cursor<'a>,
     is_plain: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn eat(&mut self, prefix: &str) -> bool {
-        let rest = self.rest.strip_prefix(prefix);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    fn expect(&mut self, prefix: &str) -> Option<()> {
-        self.eat(prefix).then_some(())
-    }
-
     /// The headers, each at most once, in any order.
     fn header(&mut self) -> Option<Header> {
         let mut header = Header::default();
-        while !self.eat("</s:Header>") {
+        while !self.text.eat("</s:Header>") {
             self.one_header(&mut header)?;
         }
         let is_whole = !header.action.is_empty() && !header.message_id.is_empty();
@@ -75,23 +64,26 @@ impl<'a> Reader<'a> {
     }
 
     fn one_header(&mut self, header: &mut Header) -> Option<()> {
-        if self.eat("<a:To>") {
+        if self.text.eat("<a:To>") {
             self.fill(&mut header.to, "</a:To>")
-        } else if self.eat(MACHINE_ID) {
+        } else if self.text.eat(MACHINE_ID) {
             self.fill(&mut header.machine_id, "</m:MachineID>")
-        } else if self.eat("<a:ReplyTo><a:Address s:mustUnderstand=\"true\">") {
+        } else if self
+            .text
+            .eat("<a:ReplyTo><a:Address s:mustUnderstand=\"true\">")
+        {
             self.fill(&mut header.reply_to, "</a:Address></a:ReplyTo>")
-        } else if self.eat("<a:Action s:mustUnderstand=\"true\">") {
+        } else if self.text.eat("<a:Action s:mustUnderstand=\"true\">") {
             let action = trim(self.text("</a:Action>")?);
             put(&mut header.action, action)
-        } else if self.eat("<a:MessageID>") {
+        } else if self.text.eat("<a:MessageID>") {
             let id = self.text("</a:MessageID>")?;
             put(&mut header.message_id, id)
-        } else if self.eat(IDENTIFIER) {
+        } else if self.text.eat(IDENTIFIER) {
             self.fill(&mut header.identifier, "</e:Identifier>")
-        } else if self.eat("<w:") {
+        } else if self.text.eat("<w:") {
             self.wsman_header(header)
-        } else if self.eat("<p:") {
+        } else if self.text.eat("<p:") {
             self.microsoft_header(header)
         } else {
             None
@@ -100,35 +92,35 @@ impl<'a> Reader<'a> {
 
     /// A header of WS-Management.
     fn wsman_header(&mut self, header: &mut Header) -> Option<()> {
-        if self.eat("MaxEnvelopeSize s:mustUnderstand=\"true\">") {
+        if self.text.eat("MaxEnvelopeSize s:mustUnderstand=\"true\">") {
             let size = trim(self.text("</w:MaxEnvelopeSize>")?).parse().ok()?;
             put_first(&mut header.max_envelope_size, size)
-        } else if self.eat("Locale xml:lang=\"") {
+        } else if self.text.eat("Locale xml:lang=\"") {
             let locale = self.value("\" s:mustUnderstand=\"false\" />")?;
             put_first(&mut header.locale, locale.to_owned())
-        } else if self.eat("OperationTimeout>") {
+        } else if self.text.eat("OperationTimeout>") {
             let timeout = parse_duration(trim(self.text("</w:OperationTimeout>")?))?;
             put_first(&mut header.operation_timeout, timeout)
-        } else if self.eat("Bookmark>") {
+        } else if self.text.eat("Bookmark>") {
             let bookmark = self.bookmark()?;
             put_first(&mut header.bookmark, bookmark.to_owned())
         } else {
             header.ack_requested = true;
-            self.expect("AckRequested/>")
+            self.text.expect("AckRequested/>")
         }
     }
 
     /// A header of Microsoft's: but for one these say nothing to a collector.
     fn microsoft_header(&mut self, header: &mut Header) -> Option<()> {
-        if self.eat("OperationID s:mustUnderstand=\"false\">") {
+        if self.text.eat("OperationID s:mustUnderstand=\"false\">") {
             let id = self.text("</p:OperationID>")?;
             put_first(&mut header.operation_id, id.to_owned())
-        } else if self.eat("SessionId s:mustUnderstand=\"false\">") {
+        } else if self.text.eat("SessionId s:mustUnderstand=\"false\">") {
             self.text("</p:SessionId>").map(drop)
-        } else if self.eat("SequenceId s:mustUnderstand=\"false\">") {
+        } else if self.text.eat("SequenceId s:mustUnderstand=\"false\">") {
             self.text("</p:SequenceId>").map(drop)
         } else {
-            self.expect("DataLocale xml:lang=\"")?;
+            self.text.expect("DataLocale xml:lang=\"")?;
             self.value("\" s:mustUnderstand=\"false\" />").map(drop)
         }
     }
@@ -143,46 +135,41 @@ impl<'a> Reader<'a> {
 
     /// The plain text before this end tag.
     fn text(&mut self, close: &str) -> Option<&'a str> {
-        let end = find(self.rest.as_bytes(), NoText)?;
-        let (text, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
-        self.expect(close)?;
+        let text = self.text.take_before(InText)?;
+        self.text.expect(close)?;
         (text.len() <= MAX_HEADER_TEXT).then_some(text)
     }
 
     /// The plain value of an attribute before its closing quote and what follows.
     fn value(&mut self, close: &str) -> Option<&'a str> {
-        let end = find(self.rest.as_bytes(), NoValue)?;
-        let (value, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
-        self.expect(close)?;
+        let value = self.text.take_before(InQuotes(b'"'))?;
+        self.text.expect(close)?;
         Some(value)
     }
 
     /// A list of bookmarks and the end of the element around it.
     fn bookmark(&mut self) -> Option<&'a str> {
-        let start = self.rest;
-        self.expect("<BookmarkList>")?;
-        while self.eat("<Bookmark Channel=\"") {
+        let start = self.text.rest();
+        self.text.expect("<BookmarkList>")?;
+        while self.text.eat("<Bookmark Channel=\"") {
             self.value("\" RecordId=\"")?;
             self.value("\"")?;
-            self.eat(" IsCurrent=\"true\"");
-            self.expect("/>")?;
+            self.text.eat(" IsCurrent=\"true\"");
+            self.text.expect("/>")?;
         }
-        self.expect("</BookmarkList>")?;
-        let length = start.len().checked_sub(self.rest.len())?;
-        self.expect("</w:Bookmark>")?;
+        self.text.expect("</BookmarkList>")?;
+        let length = start.len().checked_sub(self.text.rest().len())?;
+        self.text.expect("</w:Bookmark>")?;
         start.get(..length).filter(|xml| xml.len() <= MAX_BOOKMARK)
     }
 
     /// The events and all that comes after them.
     fn events(&mut self) -> Option<Vec<RawEvent<'a>>> {
         let mut events = Vec::new();
-        while self.eat(EVENT) {
-            let end = section_end(self.rest.as_bytes())?;
-            let (text, rest) = self.rest.split_at_checked(end)?;
-            self.rest = rest;
-            self.expect(EVENT_END)?;
+        while self.text.eat(EVENT) {
+            let end = section_end(self.text.rest().as_bytes())?;
+            let text = self.text.take(end)?;
+            self.text.expect(EVENT_END)?;
             let text = trim(text);
             // What is forbidden may concern the other events, too.
             let is_plain = self.is_plain || !has_forbidden(text);
@@ -190,12 +177,12 @@ impl<'a> Reader<'a> {
                 return None;
             }
             if events.is_empty() {
-                events.reserve(self.rest.len() / (text.len() + EVENT.len()) + 2);
+                events.reserve(self.text.rest().len() / (text.len() + EVENT.len()) + 2);
             }
             events.push(RawEvent::plain(text));
         }
-        self.expect(END)?;
-        self.rest.is_empty().then_some(events)
+        self.text.expect(END)?;
+        self.text.rest().is_empty().then_some(events)
     }
 }
 
@@ -215,30 +202,6 @@ fn put(slot: &mut String, value: &str) -> Option<()> {
 
 fn put_first<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     slot.replace(value).is_none().then_some(())
-}
-
-/// What ends text, or makes it other than plain.
-#[derive(Clone, Copy)]
-struct NoText;
-
-impl ByteClass for NoText {
-    #[inline(always)]
-    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
-        let markup = bytes.is(b'<') | bytes.is(b'&') | bytes.is(b']');
-        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
-    }
-}
-
-/// The same of a value in double quotes.
-#[derive(Clone, Copy)]
-struct NoValue;
-
-impl ByteClass for NoValue {
-    #[inline(always)]
-    fn of<L: Lanes>(self, bytes: L) -> L::Mask {
-        let markup = bytes.is(b'"') | bytes.is(b'<') | bytes.is(b'&');
-        bytes.at_most(b' ' - 1) | markup | bytes.is(0xef)
-    }
 }
 
 #[cfg(test)]
