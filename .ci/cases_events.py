@@ -17,6 +17,36 @@ class AsSent(wef.Source):
         return ev
 
 
+def deliver(relay, events, **options) -> None:
+    """To each subscription, as they are."""
+    source = AsSent(relay.options(honour_max_envelope=False, **options))
+    for subscription in source.enumerate():
+        source.deliver(subscription, events)
+
+
+def by_host(events) -> dict:
+    """What is in the events of each host, in order: outputs keep them so, host by host."""
+    hosts = {}
+    for facts in map(EventFacts, events):
+        hosts.setdefault(facts.computer, []).append(facts)
+    return hosts
+
+
+def need_no_ack(relay, events) -> None:
+    """Nothing is acknowledged while the output takes nothing."""
+    source = wef.Source(relay.options(timeout=2.0))
+    subscription = source.enumerate()[0]
+    try:
+        source.deliver(subscription, events)
+    except wef.CheckFailed:
+        return
+    need(False, "acknowledged while the receiver took nothing")
+
+
+def record_ids(events) -> set:
+    return {int(wef._RECORD.search(event).group(1)) for event in events}
+
+
 def all_files(folder, framing, message):
     kind, url, line_ends = OUTPUTS[framing]
     ports = {kind: 0}
@@ -34,9 +64,7 @@ def one_file(relay, receiver, name, message, line_ends):
     receiver.records.clear()
     # The simulator compresses slowly, so not everywhere.
     compressed = message == "text" and line_ends == "kept"
-    source = AsSent(relay.options(honour_max_envelope=False, sldc=compressed))
-    for subscription in source.enumerate():
-        source.deliver(subscription, events)
+    deliver(relay, events, sldc=compressed)
     records = no_violations(receiver, len(events))
     for event, record in zip(events, records):
         check_line(record, EventFacts(event), message, line_ends)

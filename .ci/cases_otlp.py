@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import wefsource as wef
-from cases_events import FILES, AsSent, is_bookmark_event
+from cases_events import FILES, by_host, deliver, is_bookmark_event, need_no_ack, record_ids
 from harness import SHARED, EventFacts, Relay, case, free_port, is_good_xml, load, need, process, wait_for
 
 HARD = SHARED / "cases" / "events"
@@ -93,24 +93,19 @@ def check_record(record: dict, facts: EventFacts) -> None:
     need(record["message"].strip().startswith(message), f"{where}: body {record['message']!r}")
 
 
-def deliver(relay, receiver, events) -> None:
-    source = AsSent(relay.options(honour_max_envelope=False))
-    for subscription in source.enumerate():
-        source.deliver(subscription, events)
-    # The events of a host stay in order; a request has them host by host.
-    of_host = {}
-    for event in events:
-        of_host.setdefault(EventFacts(event).computer, []).append(event)
+def compare(relay, receiver, events) -> None:
+    deliver(relay, events)
+    hosts = by_host(events)
     for record in receiver.take(len(events)):
         computer = record["attributes"].get("winlog.computer_name", "")
-        check_record(record, EventFacts(of_host[computer].pop(0)))
+        check_record(record, hosts[computer].pop(0))
 
 
 def all_files(folder, through_rotel):
     with Receiver(folder, through_rotel) as receiver:
         with Relay(folder, "--output", receiver.url) as relay:
             for name in FILES:
-                deliver(relay, receiver, [e for e in load(name) if not is_bookmark_event(e)])
+                compare(relay, receiver, [e for e in load(name) if not is_bookmark_event(e)])
 
 
 case("otlp: every event of all files", through_rotel=False)(all_files)
@@ -124,7 +119,7 @@ def hard_events(folder):
             for path in sorted(HARD.glob("*.xml")):
                 events = [event for event in wef.load_events(path) if is_good_xml(event)]
                 if events:
-                    deliver(relay, receiver, events)
+                    compare(relay, receiver, events)
 
 
 @case("otlp: a receiver that is busy for a while")
@@ -132,17 +127,11 @@ def busy(folder):
     with Receiver(folder) as receiver:
         receiver.mode(status=503, retry_after=1)
         with Relay(folder, "--output", receiver.url) as relay:
-            source = wef.Source(relay.options(timeout=2.0))
-            subscription = source.enumerate()[0]
-            try:
-                source.deliver(subscription, EVENTS)
-                need(False, "acknowledged while the receiver took nothing")
-            except wef.CheckFailed:
-                pass
+            need_no_ack(relay, EVENTS)
             receiver.mode()
             wef.run(relay.options(), EVENTS, verify_bookmark=False)
             numbers = {int(r["attributes"]["winlog.record_id"]) for r in receiver.records()}
-            sent = {int(wef._RECORD.search(event).group(1)) for event in EVENTS}
+            sent = record_ids(EVENTS)
             need(numbers >= sent, f"missing: {sorted(sent - numbers)}")
             log = relay.log()
             need(log.count("HTTP 503: so it is told") >= 1, log)

@@ -16,7 +16,7 @@ from pathlib import Path
 import wefsource as wef
 from lxml import etree
 from harness import (EVENTS, SHARED, Relay, case, local, need, sd_name, wait_for)
-from cases_events import AsSent, is_bookmark_event
+from cases_events import deliver, is_bookmark_event
 
 HERE = Path(__file__).resolve().parent.parent
 HARD = SHARED / "cases" / "events"
@@ -339,9 +339,7 @@ def feed(folder: Path, recipe: str, message: str, paths: list) -> None:
         with Relay(folder, "--output", daemon.output(), "--message", message) as relay:
             for path in paths:
                 events = events_of(path)
-                source = AsSent(relay.options(honour_max_envelope=False))
-                for subscription in source.enumerate():
-                    source.deliver(subscription, events)
+                deliver(relay, events)
                 check_file(daemon, path, events)
                 daemon.clear()
 
