@@ -2,27 +2,26 @@
 //! broker has confirmed each of its messages; and once they behave, nothing is left over.
 #![no_main]
 
+mod batches;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::base::clock::Now;
 use wecrelay::output::kafka::{BrokerId, Event};
 use wecrelay::output::link::Link;
-use wecrelay::output::queue::{BatchId, Frames};
 use wecrelay::output::{Settings, Task};
-use wecrelay::record::{self, Kind};
-use wecrelay::syslog::{Line, Mapping, Sender, Severity, Style};
+use wecrelay::record::Kind;
+
+use batches::{Batches, PATIENCE, next_deadline, start};
 
 const PARTITIONS: i32 = 3;
 /// What may be wrong with a request; the last one is no code of Kafka.
 const CODES: [i16; 24] = [
     0, -1, 2, 3, 5, 6, 7, 9, 10, 18, 19, 29, 31, 32, 35, 42, 45, 46, 47, 56, 58, 87, 90, 999,
 ];
-/// Steps that brokers which behave may need.
-const PATIENCE: usize = 4000;
 
 fuzz_target!(|data: &[u8]| {
     let mut scene = Scene::new();
@@ -53,33 +52,22 @@ struct Wire {
 struct Scene {
     link: Link,
     now: Now,
-    next: u64,
+    batches: Batches,
     /// Connections that are open.
     wires: BTreeMap<usize, Wire>,
     leaders: [i32; 3],
-    /// Messages of each batch that is neither delivered nor handed back.
-    open: BTreeMap<u64, BTreeSet<String>>,
-    confirmed: BTreeSet<String>,
-    /// Bytes of the script itself may have confirmed something.
-    is_foreign: bool,
 }
 
 impl Scene {
     fn new() -> Self {
-        let now = Now {
-            monotonic: Instant::now(),
-            wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-        };
+        let now = start();
         let settings = Settings::parse("kafka://192.0.2.1:9092/events").unwrap();
         Self {
             link: Link::new(settings, now).with_seed(now, || [7; 32]),
             now,
-            next: 0,
+            batches: Batches::default(),
             wires: BTreeMap::new(),
             leaders: [1, 2, 1],
-            open: BTreeMap::new(),
-            confirmed: BTreeSet::new(),
-            is_foreign: false,
         }
     }
 
@@ -111,19 +99,9 @@ impl Scene {
     }
 
     fn push(&mut self, hint: u8) {
-        let id = self.next;
-        self.next += 1;
-        let mut frames = Frames::default();
-        let mut names = BTreeSet::new();
-        for index in 0..=hint % 5 {
-            let name = format!("{id}.{index}");
-            let host = format!("host{}", hint.wrapping_add(index) % 7);
-            frames.bytes.extend(message(&host, &name));
-            frames.ends.push(frames.bytes.len());
-            names.insert(name);
-        }
-        self.open.insert(id, names);
-        self.link.push(self.now, BatchId(id), &Rc::new(frames));
+        let host = |index| format!("host{}", hint.wrapping_add(index) % 7);
+        self.batches
+            .push(&mut self.link, self.now, Kind::Kafka, hint % 5 + 1, host);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -133,9 +111,7 @@ impl Scene {
 
     /// Lets the next deadline come.
     fn tick(&mut self) {
-        let at = self.link.poll_timeout();
-        let time = at.map(|at| at.saturating_duration_since(self.now.monotonic));
-        self.pass(time.unwrap_or_default());
+        self.pass(next_deadline(&self.link, self.now));
     }
 
     /// Does what the link wants, until it wants nothing more.
@@ -147,11 +123,7 @@ impl Scene {
                 self.perform(id, task);
             }
             self.read();
-            let delivered = self.link.take_delivered();
-            self.note(&delivered);
-            for BatchId(id) in self.link.take_refused() {
-                self.open.remove(&id).expect("handed back once");
-            }
+            self.batches.take_from(&mut self.link);
             if is_calm {
                 return;
             }
@@ -187,18 +159,7 @@ impl Scene {
     fn tell(&mut self, id: BrokerId, event: Event<'_>) {
         let mut delivered = Vec::new();
         self.link.handle_broker(self.now, id, event, &mut delivered);
-        self.note(&delivered);
-    }
-
-    /// The law: each message of a batch was confirmed.
-    fn note(&mut self, delivered: &[BatchId]) {
-        for BatchId(id) in delivered {
-            let names = self.open.remove(id).expect("delivered once");
-            assert!(
-                self.is_foreign || names.is_subset(&self.confirmed),
-                "batch {id} of {names:?} was not confirmed"
-            );
-        }
+        self.batches.note_delivered(&delivered);
     }
 
     /// Brokers read what was written to them.
@@ -293,7 +254,7 @@ impl Scene {
             let leader = self.leaders[usize::try_from(*partition).unwrap()];
             let code = if leader == broker { code } else { 6 };
             if matches!(code, 0 | 46) {
-                self.confirmed.extend(names.iter().cloned());
+                self.batches.confirm(names.iter().cloned());
             }
             body.extend(partition.to_be_bytes());
             body.extend(code.to_be_bytes());
@@ -312,7 +273,7 @@ impl Scene {
     /// Bytes of the script, as they are.
     fn say_foreign(&mut self, which: u8, bytes: &[u8]) {
         let Some(id) = self.pick(which) else { return };
-        self.is_foreign = true;
+        self.batches.trust();
         self.tell(BrokerId(id), Event::Received(bytes));
     }
 
@@ -326,7 +287,9 @@ impl Scene {
             return;
         }
         let request = wire.requests.remove(0);
-        self.is_foreign |= request.api == 0;
+        if request.api == 0 {
+            self.batches.trust();
+        }
         let answer = framed(&[&request.correlation, body].concat());
         self.tell(BrokerId(id), Event::Received(&answer));
     }
@@ -352,7 +315,7 @@ impl Scene {
         }
         for _ in 0..PATIENCE {
             self.settle();
-            if self.open.is_empty() {
+            if self.batches.are_done() {
                 return;
             }
             if self.wires.values().all(|wire| wire.requests.is_empty()) {
@@ -361,28 +324,12 @@ impl Scene {
                 self.serve(0);
             }
         }
-        panic!("left over: {:?}", self.open);
+        self.batches.left_over();
     }
 }
 
 fn place(number: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, number], 9092))
-}
-
-fn message(host: &str, name: &str) -> Vec<u8> {
-    let sender = Sender {
-        hostname: host.to_owned(),
-        process: 1,
-    };
-    let line = Line {
-        severity: Severity::Notice,
-        time: SystemTime::UNIX_EPOCH,
-        text: format!("{{{{{name}}}}}"),
-    };
-    let mut out = Vec::new();
-    let (mapping, style) = (Mapping::default(), Style::default());
-    record::write_own(Kind::Kafka, &mapping, &sender, &line, &style, &mut out);
-    out
 }
 
 fn framed(body: &[u8]) -> Vec<u8> {

@@ -3,25 +3,23 @@
 //! left over.
 #![no_main]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod batches;
+
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::base::clock::Now;
 use wecrelay::output::link::Link;
-use wecrelay::output::queue::{BatchId, Frames};
 use wecrelay::output::{Settings, Task};
 use wecrelay::protocol::http::answer::{Answer, Decoder};
 use wecrelay::protocol::otlp::export::{Verdict, judge};
-use wecrelay::record::{self, Kind};
-use wecrelay::syslog::{Line, Mapping, Sender, Severity, Style};
+use wecrelay::record::Kind;
+
+use batches::{Batches, PATIENCE, next_deadline, start};
 
 const STATUSES: [u16; 12] = [200, 202, 204, 302, 400, 401, 404, 413, 429, 500, 503, 599];
 const PROTOBUF: &str = "Content-Type: application/x-protobuf\r\n";
-/// Steps that a receiver which behaves may need.
-const PATIENCE: usize = 4000;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&kind, rest)) = data.split_first() else {
@@ -112,32 +110,21 @@ fn play(data: &[u8]) {
 struct Scene {
     link: Link,
     now: Now,
-    next: u64,
+    batches: Batches,
     is_open: bool,
     wire: Vec<u8>,
-    /// Records of each batch that is neither delivered nor handed back.
-    open: BTreeMap<u64, BTreeSet<String>>,
-    taken: BTreeSet<String>,
-    /// Bytes of the script itself may have taken something.
-    is_foreign: bool,
 }
 
 impl Scene {
     fn new() -> Self {
-        let now = Now {
-            monotonic: Instant::now(),
-            wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-        };
+        let now = start();
         let settings = Settings::parse("otlp+http://192.0.2.1?compress=none").unwrap();
         Self {
             link: Link::new(settings, now),
             now,
-            next: 0,
+            batches: Batches::default(),
             is_open: false,
             wire: Vec::new(),
-            open: BTreeMap::new(),
-            taken: BTreeSet::new(),
-            is_foreign: false,
         }
     }
 
@@ -155,7 +142,7 @@ impl Scene {
             }
             4 => {
                 let bytes: Vec<u8> = (0..byte()).map(|_| byte()).collect();
-                self.is_foreign = true;
+                self.batches.trust();
                 self.say(&bytes);
             }
             5 => {
@@ -169,18 +156,9 @@ impl Scene {
     }
 
     fn push(&mut self, hint: u8) {
-        let id = self.next;
-        self.next += 1;
-        let mut frames = Frames::default();
-        let mut names = BTreeSet::new();
-        for index in 0..=hint % 5 {
-            let name = format!("{id}.{index}");
-            frames.bytes.extend(message(&name));
-            frames.ends.push(frames.bytes.len());
-            names.insert(name);
-        }
-        self.open.insert(id, names);
-        self.link.push(self.now, BatchId(id), &Rc::new(frames));
+        let host = |_| "host".to_owned();
+        self.batches
+            .push(&mut self.link, self.now, Kind::Otlp, hint % 5 + 1, host);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -190,9 +168,7 @@ impl Scene {
     }
 
     fn tick(&mut self) {
-        let at = self.link.poll_timeout();
-        let time = at.map(|at| at.saturating_duration_since(self.now.monotonic));
-        self.pass(time.unwrap_or_default());
+        self.pass(next_deadline(&self.link, self.now));
     }
 
     fn perform(&mut self, task: Option<Task>) {
@@ -224,24 +200,9 @@ impl Scene {
             self.wire.extend_from_slice(bytes);
             let mut delivered = Vec::new();
             self.link.handle_written(self.now, count, &mut delivered);
-            self.note(&delivered);
+            self.batches.note_delivered(&delivered);
         }
-        let delivered = self.link.take_delivered();
-        self.note(&delivered);
-        for BatchId(id) in self.link.take_refused() {
-            self.open.remove(&id).expect("handed back once");
-        }
-    }
-
-    /// The law: each record of a batch was taken.
-    fn note(&mut self, delivered: &[BatchId]) {
-        for BatchId(id) in delivered {
-            let names = self.open.remove(id).expect("delivered once");
-            assert!(
-                self.is_foreign || names.is_subset(&self.taken),
-                "batch {id} of {names:?} was not taken"
-            );
-        }
+        self.batches.take_from(&mut self.link);
     }
 
     /// Answers the request that has come, if one has, with so many records rejected; not with
@@ -264,7 +225,7 @@ impl Scene {
         answer.extend(body);
         let answer = answer.get(..length).unwrap_or(&answer);
         if is_taken || rejected & 0x7f == 0 && (200..300).contains(&status) {
-            self.taken.extend(names);
+            self.batches.confirm(names);
         }
         self.say(answer);
         true
@@ -276,7 +237,7 @@ impl Scene {
         }
         let mut delivered = Vec::new();
         let task = self.link.handle_received(self.now, bytes, &mut delivered);
-        self.note(&delivered);
+        self.batches.note_delivered(&delivered);
         self.perform(task);
     }
 
@@ -292,35 +253,19 @@ impl Scene {
         self.cut();
         for _ in 0..PATIENCE {
             self.settle();
-            if self.open.is_empty() {
+            if self.batches.are_done() {
                 return;
             }
             if !self.serve(200, 0, usize::MAX) {
                 self.tick();
             }
         }
-        panic!("left over: {:?}", self.open);
+        self.batches.left_over();
     }
 }
 
-fn message(name: &str) -> Vec<u8> {
-    let sender = Sender {
-        hostname: "host".to_owned(),
-        process: 1,
-    };
-    let line = Line {
-        severity: Severity::Notice,
-        time: SystemTime::UNIX_EPOCH,
-        text: format!("{{{{{name}}}}}"),
-    };
-    let mut out = Vec::new();
-    let (mapping, style) = (Mapping::default(), Style::default());
-    record::write_own(Kind::Otlp, &mapping, &sender, &line, &style, &mut out);
-    out
-}
-
 /// The records of the first request, if it has come wholly.
-fn take_request(wire: &mut Vec<u8>) -> Option<BTreeSet<String>> {
+fn take_request(wire: &mut Vec<u8>) -> Option<Vec<String>> {
     let head = wire.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8(wire[..head].to_vec()).unwrap();
     let (_, rest) = text.split_once("Content-Length: ").unwrap();
