@@ -74,7 +74,7 @@ pub enum Command {
     /// Simulate Windows hosts: fetch a subscription and push events to a collector
     ///
     /// Works with any collector that allows null sessions, or the account of --user; for a first
-    /// try, to test a set-up, or as load. Prints what was acknowledged.
+    /// try, to test a setup, or as load. Prints what was acknowledged.
     Send(SendOptions),
     /// Copy the relay's state to or from PostgreSQL, or print the tables for it
     Store(StoreOptions),

@@ -9,7 +9,7 @@ const CHANNELS: [&str; 3] = ["Application", "Security", "System"];
 const OUTPUT: &str = "tcp://127.0.0.1:601?max=256K";
 const KINDS: [HostKind; 3] = [HostKind::Domain, HostKind::Certificate, HostKind::Workgroup];
 
-/// A set-up that can be written down.
+/// A setup that can be written down.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub kind: HostKind,
