@@ -257,7 +257,7 @@ fn magic(key: &[u8], direction: Direction, purpose: &str) -> Key {
 
 /// HMAC-MD5 ready for data. HMAC pads keys with zeros to a block, so a padded
 /// key is the same and its size cannot be wrong.
-fn keyed(key: &Key) -> Hmac<Md5> {
+pub(super) fn keyed(key: &Key) -> Hmac<Md5> {
     let mut block = Zeroizing::new([0; 64]);
     let bytes = key.0.iter().zip(block.iter_mut());
     bytes.for_each(|(from, to)| *to = *from);

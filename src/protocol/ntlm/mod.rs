@@ -33,7 +33,6 @@ mod acceptor;
 mod av_pairs;
 mod flags;
 mod layout;
-mod md5;
 mod rc4;
 pub mod sealing;
 

@@ -94,7 +94,7 @@ impl Running {
 
     /// The next bytes of the key stream.
     #[inline(always)]
-    pub(super) fn key_stream<const N: usize>(&mut self) -> [u8; N] {
+    fn key_stream<const N: usize>(&mut self) -> [u8; N] {
         let state = &mut self.state;
         let mut key = [0; N];
         for byte in &mut key {

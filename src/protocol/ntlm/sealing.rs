@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use crate::protocol::ntlm::crypto::{Direction, Key, equal, rc4, seal_key, sign_key};
+use hmac::{Hmac, Mac};
+use md5::Md5;
+
+use crate::protocol::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key, sign_key};
 use crate::protocol::ntlm::flags::Flags;
-use crate::protocol::ntlm::md5::Signer;
 use crate::protocol::ntlm::rc4::Rc4;
 
+/// Bytes that are decrypted and then added to the checksum: they stay in the first cache.
+const PIECE: usize = 4096;
 /// Size of a signature, which is the security token of a sealed message, in bytes.
 pub const SIGNATURE_SIZE: usize = 16;
 
@@ -169,7 +173,8 @@ impl Unsealer {
 
 /// Key stream, checksum key and sequence number of one direction.
 struct Stream {
-    signer: Signer,
+    /// HMAC with the key already in it, cloned for each message.
+    keyed: Hmac<Md5>,
     cipher: Rc4,
     seal_key: Key,
     sequence: u32,
@@ -189,7 +194,7 @@ impl Stream {
     fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
         let seal_key = seal_key(session_key, flags, direction);
         Self {
-            signer: Signer::new(&sign_key(session_key, direction)),
+            keyed: keyed(&sign_key(session_key, direction)),
             cipher: rc4(&seal_key),
             seal_key,
             sequence: 0,
@@ -202,16 +207,28 @@ impl Stream {
     }
 
     fn checksum(&self, plain: &[u8]) -> [u8; 8] {
-        front(self.signer.sign(self.sequence, plain))
+        let mut mac = self.mac();
+        mac.update(plain);
+        front(mac)
     }
 
-    /// Decrypts in place; gives the checksum of what was sealed.
+    /// Decrypts in place, and takes the checksum of each piece while it is in the cache.
     fn open(&mut self, sealed: &mut [u8]) -> [u8; 8] {
-        let (signer, sequence) = (&self.signer, self.sequence);
-        let digest = self
-            .cipher
-            .run(|cipher| signer.open(sequence, cipher, sealed));
-        front(digest)
+        let mut mac = self.mac();
+        self.cipher.run(|cipher| {
+            for piece in sealed.chunks_mut(PIECE) {
+                cipher.apply(piece);
+                mac.update(piece);
+            }
+        });
+        front(mac)
+    }
+
+    /// Ready for a message.
+    fn mac(&self) -> Hmac<Md5> {
+        let mut mac = self.keyed.clone();
+        mac.update(&self.sequence.to_le_bytes());
+        mac
     }
 
     /// The token with this checksum; takes key stream, so only after the data.
@@ -226,8 +243,9 @@ impl Stream {
     }
 }
 
-/// As much of it as goes into a signature.
-fn front(digest: [u8; 16]) -> [u8; 8] {
+/// As much of the checksum as goes into a signature.
+fn front(mac: Hmac<Md5>) -> [u8; 8] {
+    let digest: [u8; 16] = mac.finalize().into_bytes().into();
     let [a, b, c, d, e, f, g, h, ..] = digest;
     [a, b, c, d, e, f, g, h]
 }

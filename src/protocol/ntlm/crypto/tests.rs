@@ -75,6 +75,21 @@ fn ntlmv2_sealing_agrees_with_ms_nlmp_4_2_4() {
     assert_eq!(data, plaintext());
 }
 
+/// They are sealed whole and opened in pieces; what follows shows that the key stream and the
+/// sequence are where they have to be.
+#[test]
+fn messages_of_any_length_open() {
+    let (mut sealer, mut unsealer) = pair(&Key::new(SESSION_KEY), V2_FLAGS);
+    let message: Vec<u8> = (0_u32..13_000).map(|byte| byte.to_le_bytes()[0]).collect();
+    for length in (0..300).chain([1000, 4095, 4096, 4097, 8192, 13_000]) {
+        let plain = &message[..length];
+        let mut data = plain.to_vec();
+        let token = sealer.seal(&mut data);
+        assert_eq!(unsealer.unseal(&token, &mut data), Ok(()), "{length}");
+        assert_eq!(data, plain, "{length}");
+    }
+}
+
 #[test]
 fn ntlmv1_with_ess_agrees_with_ms_nlmp_4_2_3() {
     let hash = NtHash::from_password("Password");
