@@ -1,4 +1,11 @@
-//! The exchange of headers on one connection.
+//! The token exchange in the `Authorization` and `WWW-Authenticate` headers of one
+//! connection.
+//!
+//! [`Acceptor`] owns the state between the legs of NTLM, Kerberos, and SPNEGO; the
+//! mechanisms themselves are in [`crate::protocol`]. Every leg consumes the state and
+//! returns the next one, so that a challenge can be answered only once.
+//!
+//! Sources: RFC 4559 (Negotiate over HTTP), RFC 4178 (SPNEGO), MS-NLMP 3.2.5.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -19,49 +26,55 @@ use crate::protocol::spnego::{self, Mechanism, NegTokenResp, Negotiation};
 /// Longest base64 text of a token, in bytes: [`spnego::MAX_TOKEN`] with padding.
 pub const MAX_BASE64: usize = spnego::MAX_TOKEN.div_ceil(3) * 4;
 
-/// Mechanisms that we take from an SPNEGO list without a keytab.
+/// Mechanisms accepted from an SPNEGO list when there is no keytab.
 const NTLM: [Mechanism; 1] = [Mechanism::Ntlm];
-/// And with one.
+/// The same with a keytab: Kerberos under its own OID and under the one that Windows uses
+/// (1.2.840.48018.1.2.2), then NTLM.
 const WITH_KERBEROS: [Mechanism; 3] = [
     Mechanism::Kerberos,
     Mechanism::KerberosMicrosoft,
     Mechanism::Ntlm,
 ];
 
-/// Padding may be absent: some sources leave it out.
+/// Padding is optional: some hosts leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Authentication of one connection.
+/// Authentication state of one connection.
 ///
-/// After a [`Step::Accept`] or [`Step::Deny`] a further header starts over; an
-/// earlier context is then void.
+/// After a [`Step::Accept`] or [`Step::Deny`], a further header starts a new exchange; the
+/// caller must then drop the earlier [`SecurityContext`](super::SecurityContext).
 #[derive(Debug, Default)]
 pub struct Acceptor {
     state: State,
+    // None on a connection without TLS.
     tls: Option<Tls>,
 }
 
-/// What is known of the TLS connection.
+/// What the TLS handshake established.
 #[derive(Clone, Copy, Debug)]
 struct Tls {
-    /// MD5 of its channel bindings.
+    /// MD5 of the channel bindings; `None` if they are not defined for the certificate, as
+    /// with Ed25519.
     bindings: Option<[u8; 16]>,
 }
 
 #[derive(Debug, Default)]
+/// What the next header must contain. Only legal legs are representable: a token that does
+/// not fit its state is [`Error::OutOfTurn`].
 pub(super) enum State {
     #[default]
     Start,
-    /// A mechanism was chosen in SPNEGO; its first message is to come.
+    /// SPNEGO has selected a mechanism; its first token is still missing.
     Chosen(Negotiation),
-    /// A challenge went out, within SPNEGO or raw.
+    /// An NTLM challenge has been sent, raw or, with `Some`, inside SPNEGO.
     Challenged(Box<ExpectAuthenticate>, Option<Negotiation>),
-    /// Kerberos is done; the source's signature of its list is to come.
+    /// Kerberos has succeeded; the host's signature over its list of mechanisms is still
+    /// missing (RFC 4178 5).
     Proven(Box<Proven>),
-    /// The answer is complete; the domain of its account has the word.
+    /// The AUTHENTICATE message is complete; only the account's domain can verify it.
     Asked(Box<Asked>),
 }
 
@@ -72,7 +85,7 @@ impl Acceptor {
         Self::default()
     }
 
-    /// For a TLS connection: MD5 of its channel bindings (RFC 5929 4), where it has some.
+    /// For a TLS connection. `bindings` is the MD5 of its channel bindings (RFC 5929 4).
     #[must_use]
     pub fn within_tls(bindings: Option<[u8; 16]>) -> Self {
         Self {
@@ -81,8 +94,11 @@ impl Acceptor {
         }
     }
 
-    /// Takes the value of an `Authorization` header. `random` fills its argument
-    /// with bytes that nobody can guess.
+    /// Handles the value of one `Authorization` header.
+    ///
+    /// `peer` decides about null sessions, `wall` about tickets and NTLM time stamps.
+    /// `random` must fill its argument with cryptographically secure bytes: NTLM challenges
+    /// and Kerberos subkeys come from it.
     pub fn handle(
         &mut self,
         authorization: &str,
@@ -108,7 +124,8 @@ impl Acceptor {
         }
     }
 
-    /// What is to be asked after [`Step::Ask`].
+    /// The question for the account's domain after [`Step::Ask`]; `None` in every other
+    /// state.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
         match &self.state {
@@ -117,7 +134,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes what the domain says to [`Self::question`].
+    /// Continues after [`Step::Ask`] with the domain's answer to [`Self::question`]. A
+    /// verdict in any other state is denied.
     pub fn handle_verdict(&mut self, verdict: Verdict, peer: IpAddr, policy: &Policy) -> Step {
         match std::mem::take(&mut self.state) {
             State::Asked(asked) => asked
@@ -128,7 +146,8 @@ impl Acceptor {
     }
 }
 
-/// Splits a header value into its scheme and token.
+/// Splits a header value into its scheme and decoded token. The length is checked before
+/// decoding, so that an oversized header costs no memory.
 fn parse_authorization(value: &str) -> Result<(Scheme, Vec<u8>), Error> {
     let value = value.trim();
     let (word, text) = value.split_once([' ', '\t']).unwrap_or((value, ""));
@@ -147,7 +166,7 @@ fn parse_authorization(value: &str) -> Result<(Scheme, Vec<u8>), Error> {
     Ok((scheme, token))
 }
 
-/// One header with all that decides about it.
+/// One header together with everything that the decision depends on.
 struct Turn<'a> {
     peer: IpAddr,
     policy: &'a Policy,
@@ -169,7 +188,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// NTLM without SPNEGO around it, which is what Windows sources send.
+    /// NTLM without SPNEGO, which is what Windows hosts send outside a domain.
     fn handle_raw(
         &mut self,
         scheme: Scheme,
@@ -219,7 +238,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Answers within SPNEGO; without a token of NTLM yet it asks for one.
+    /// Continues SPNEGO once a mechanism is selected. Without a token (the client guessed
+    /// another mechanism) it asks for the first one.
     fn challenge(
         &mut self,
         scheme: Scheme,
@@ -244,7 +264,8 @@ impl<'a> Turn<'a> {
         Ok((state, Step::Challenge(scheme.value(&answer))))
     }
 
-    /// The last leg within SPNEGO: proof, and signatures of the list (RFC 4178 5).
+    /// The last NTLM leg inside SPNEGO: the proof, and the signatures over the list of
+    /// mechanisms (RFC 4178 5).
     fn complete(
         &mut self,
         scheme: Scheme,
@@ -261,6 +282,7 @@ impl<'a> Turn<'a> {
         self.conclude(ntlm, token, Some(within))
     }
 
+    /// The Kerberos step under the same rules as this header.
     fn kerberos(&self, scheme: Scheme) -> kerberos::Turn<'a> {
         kerberos::Turn {
             scheme,
@@ -271,6 +293,8 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Answers an NTLM NEGOTIATE with a CHALLENGE. Outside TLS the session must be able to
+    /// seal, because nothing else protects the bodies.
     fn negotiate(&mut self, token: &[u8]) -> Result<(Vec<u8>, ExpectAuthenticate), Error> {
         let mut challenge = [0; 8];
         (self.random)(&mut challenge);
@@ -284,7 +308,8 @@ impl<'a> Turn<'a> {
             .map_err(|error| self.refuse(error))
     }
 
-    /// Verifies the proof, unless only the account's domain can.
+    /// Verifies the AUTHENTICATE message, or returns [`Step::Ask`] if only the account's
+    /// domain can.
     fn conclude(
         &self,
         ntlm: ExpectAuthenticate,
@@ -314,7 +339,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The bindings that a source's are compared with.
+    /// The bindings that the host's own must equal; `None` turns the comparison off.
     fn bindings(&self) -> Option<[u8; 16]> {
         let bindings = self.tls.and_then(|tls| tls.bindings);
         bindings.filter(|_| self.policy.bindings == Bindings::Require)

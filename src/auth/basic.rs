@@ -1,4 +1,7 @@
-//! Basic authentication: name and password as they are (RFC 7617).
+//! Basic authentication: name and password in clear text (RFC 7617).
+//!
+//! The password is wiped from memory after use. Basic is offered only inside TLS unless
+//! configured otherwise; see [`super::passwords`].
 
 use base64::Engine;
 use base64::alphabet;
@@ -7,16 +10,16 @@ use zeroize::Zeroizing;
 
 use super::digest::quoted;
 
-/// Longest name and password together, in bytes of base64.
+/// Maximum size of the credentials in bytes of base64; RFC 7617 sets no limit.
 const MAX_BASE64: usize = 4 * 1024;
 
-/// Padding may be absent: some clients leave it out.
+/// Padding is optional: some clients leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Name and password of a request.
+/// What a request claims; not verified yet.
 #[derive(PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) name: String,
@@ -24,13 +27,13 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Reads what follows the word `Basic`.
+    /// Parses what follows the word `Basic`. The error completes a log message.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.len() > MAX_BASE64 {
             return Err("name and password are too long");
         }
-        // Room for all from the start: a copy left behind would not be wiped.
+        // Reserve everything up front: a buffer that grows leaves an unwiped copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
         BASE64
             .decode_vec(text, &mut bytes)
@@ -47,7 +50,8 @@ impl Claim {
     }
 }
 
-/// UTF-8 as we ask for, or else the Latin-1 of clients that do not know of that.
+/// Decodes UTF-8, which the challenge asks for (RFC 7617 2.1), or else Latin-1, which
+/// clients that ignore `charset` send.
 fn decode(bytes: &[u8]) -> Zeroizing<String> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Zeroizing::new(text.to_owned()),

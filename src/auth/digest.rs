@@ -1,4 +1,7 @@
-//! Digest access authentication: the client's answer and how it is proved (RFC 7616).
+//! Digest access authentication: parsing and verifying the client's answer (RFC 7616).
+//!
+//! `auth` and `auth-int` are supported; `-sess` variants and `userhash` are not. Nonces are
+//! in [`super::nonces`], the decision in [`super::passwords`].
 
 use std::fmt::{self, Write};
 
@@ -7,23 +10,24 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Most parameters of one header.
+/// Maximum number of parameters in one header; RFC 7616 3.4 defines twelve.
 const MAX_PARAMETERS: usize = 32;
 
-/// A hash that Digest is made with, without `-sess`.
+/// A hash algorithm of Digest, without the `-sess` variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// SHA-256.
+    /// SHA-256, preferred (RFC 7616 3.2).
     Sha256,
-    /// MD5: all that older clients know.
+    /// MD5, the only one that RFC 2617 clients know.
     Md5,
 }
 
 impl Algorithm {
-    /// All of them, best first.
+    /// All algorithms in the order in which they are offered: clients use the first one
+    /// that they know (RFC 7616 3.7).
     pub const ALL: [Self; 2] = [Self::Sha256, Self::Md5];
 
-    /// The name in headers and in the file of accounts.
+    /// The name in headers and in the accounts file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,12 +36,13 @@ impl Algorithm {
         }
     }
 
+    /// Parses a name, ignoring case.
     fn from_name(name: &str) -> Option<Self> {
         let named = |algorithm: &Self| name.eq_ignore_ascii_case(algorithm.as_str());
         Self::ALL.into_iter().find(named)
     }
 
-    /// Hex digits of a hash.
+    /// Length of a hash in hexadecimal digits.
     const fn digits(self) -> usize {
         match self {
             Self::Sha256 => 64,
@@ -45,7 +50,7 @@ impl Algorithm {
         }
     }
 
-    /// Hash of the parts joined by colons, in lower-case hex.
+    /// Hash of the parts joined by colons, in lower-case hexadecimal.
     fn hash(self, parts: &[&[u8]]) -> Zeroizing<String> {
         match self {
             Self::Sha256 => hash::<Sha256>(parts),
@@ -71,8 +76,9 @@ fn hash<H: Digest>(parts: &[&[u8]]) -> Zeroizing<String> {
     hex
 }
 
-/// What is kept of a password: H(name:realm:password) by each algorithm
-/// (RFC 7616 3.4.2). As good as the password for its realm.
+/// What an accounts file stores instead of a password: H(name:realm:password) for each
+/// algorithm (RFC 7616 3.4.2). Within its realm it is equivalent to the password, so it is
+/// wiped and never logged.
 ///
 /// ```
 /// use wecrelay::auth::{Algorithm, Ha1};
@@ -86,7 +92,7 @@ pub struct Ha1 {
 }
 
 impl Ha1 {
-    /// By all algorithms.
+    /// Hashes a password with every algorithm, for a new line of the accounts file.
     #[must_use]
     pub fn from_password(name: &str, realm: &str, password: &str) -> Self {
         let parts = [name.as_bytes(), realm.as_bytes(), password.as_bytes()];
@@ -96,7 +102,8 @@ impl Ha1 {
         }
     }
 
-    /// Adds one hash, read as `ALGORITHM=HEX`; false if it is none or is there already.
+    /// Adds one hash in the form `ALGORITHM=HEX`. Returns false if it is malformed or if
+    /// that algorithm already has one.
     pub fn add(&mut self, text: &str) -> bool {
         let Some((name, digits)) = text.split_once('=') else {
             return false;
@@ -116,7 +123,8 @@ impl Ha1 {
         true
     }
 
-    /// By this algorithm, in lower-case hex.
+    /// The hash for one algorithm in lower-case hexadecimal; `None` if the account's line
+    /// has none.
     #[must_use]
     pub fn get(&self, algorithm: Algorithm) -> Option<&str> {
         let hash = match algorithm {
@@ -126,7 +134,8 @@ impl Ha1 {
         hash.as_ref().map(|hash| hash.as_str())
     }
 
-    /// Whether this password is the one; takes the same time for all of a length.
+    /// Whether this is the password. The time depends only on the lengths, not on where the
+    /// hashes differ.
     #[must_use]
     pub fn is_of(&self, name: &str, realm: &str, password: &str) -> bool {
         let other = Self::from_password(name, realm, password);
@@ -143,17 +152,17 @@ impl fmt::Debug for Ha1 {
     }
 }
 
-/// Compares in constant time.
+/// Compares in constant time (for equal lengths).
 pub(super) fn equal(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
-/// What an answer vouches for beside address and method.
+/// What an answer protects besides method and URI (`qop`, RFC 7616 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quality {
-    /// `auth`: nothing.
+    /// `auth`: nothing else.
     Auth,
-    /// `auth-int`: the body.
+    /// `auth-int`: the body as well.
     AuthInt,
 }
 
@@ -166,34 +175,34 @@ impl Quality {
     }
 }
 
-/// The parameters of `Authorization: Digest` (RFC 7616 3.4).
+/// The parameters of `Authorization: Digest` (RFC 7616 3.4), parsed but not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The account, `[DOMAIN\]USER`.
+    /// The claimed account, `[DOMAIN\]USER`.
     pub username: String,
-    /// Ours, if it is an answer to us.
+    /// The realm of the challenge that it answers; compared with the configured one.
     pub realm: String,
-    /// Ours too.
+    /// The nonce of that challenge, unverified.
     pub nonce: String,
-    /// The target of the request.
+    /// The request target; must equal the one in the request line.
     pub uri: String,
-    /// The proof, in hex.
+    /// The proof, in hexadecimal.
     pub response: String,
-    /// What the proof was made with.
+    /// The algorithm that made the proof.
     pub algorithm: Algorithm,
-    /// The client's own nonce.
+    /// The client's own nonce, which enters the proof.
     pub cnonce: String,
-    /// What is vouched for.
+    /// What the proof protects.
     pub quality: Quality,
-    /// Eight hex digits: how many requests the client has made with the nonce.
+    /// Eight hexadecimal digits: the number of requests made with this nonce.
     pub nc: String,
 }
 
 impl Answer {
-    /// Reads what follows the word `Digest`.
+    /// Parses what follows the word `Digest`.
     ///
     /// # Errors
-    /// What is wrong or missing.
+    /// What is wrong or missing, in words that complete a log message.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let mut parameters = Parameters::parse(text)?;
         if parameters
@@ -235,7 +244,7 @@ impl Answer {
         })
     }
 
-    /// What [`Self::parse`] reads.
+    /// Writes the header again, for clients; the inverse of [`Self::parse`].
     #[must_use]
     pub fn emit(&self) -> String {
         let [username, realm, nonce, uri, response, cnonce] = [
@@ -254,13 +263,14 @@ impl Answer {
         )
     }
 
-    /// How many requests the client says to have made with the nonce.
+    /// The request count as a number. Text that is not hexadecimal counts as 0, which no
+    /// nonce accepts.
     #[must_use]
     pub fn count(&self) -> u32 {
         u32::from_str_radix(&self.nc, 16).unwrap_or(0)
     }
 
-    /// What [`Self::response`] must be (RFC 7616 3.4.1): `ha1` is that of the account.
+    /// The expected [`Self::response`] (RFC 7616 3.4.1) for an account's `ha1`.
     #[must_use]
     pub fn proof(&self, ha1: &str, method: &str, body: &[u8]) -> Zeroizing<String> {
         let algorithm = self.algorithm;
@@ -282,7 +292,8 @@ impl Answer {
         algorithm.hash(&text.map(str::as_bytes))
     }
 
-    /// Whether the response is right; takes as long for an account that is not there.
+    /// Whether the response is correct. An unknown account (`None`) costs the same time, so
+    /// that timing does not reveal which accounts exist.
     #[must_use]
     pub fn is_proved(&self, ha1: Option<&str>, method: &str, body: &[u8]) -> bool {
         let proof = self.proof(ha1.unwrap_or_default(), method, body);
@@ -290,8 +301,10 @@ impl Answer {
     }
 }
 
-/// A value of `WWW-Authenticate`. Both qualities are offered; `auth` comes first,
-/// for it is what every client can.
+/// A value of `WWW-Authenticate`. It offers both qualities, `auth` first because every
+/// client supports it.
+/// `stale` tells the client to retry with the new nonce without asking its user (RFC 7616
+/// 3.3).
 pub(super) fn challenge(realm: &str, algorithm: Algorithm, nonce: &str, stale: bool) -> String {
     let (realm, algorithm) = (quoted(realm), algorithm.as_str());
     let stale = if stale { ", stale=true" } else { "" };
@@ -301,7 +314,7 @@ pub(super) fn challenge(realm: &str, algorithm: Algorithm, nonce: &str, stale: b
     )
 }
 
-/// A quoted-string (RFC 9110 5.6.4).
+/// Formats a quoted-string (RFC 9110 5.6.4).
 pub(super) fn quoted(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
@@ -315,7 +328,8 @@ pub(super) fn quoted(value: &str) -> String {
     out
 }
 
-/// `UTF-8'language'%41bc` (RFC 8187 3.2).
+/// Decodes `username*`: `UTF-8'language'%41bc` (RFC 8187 3.2). `None` also for control
+/// characters, which would reach the log.
 fn extended_value(text: &str) -> Option<String> {
     let (charset, rest) = text.split_once('\'')?;
     let (_, coded) = rest.split_once('\'')?;
@@ -337,7 +351,8 @@ fn extended_value(text: &str) -> Option<String> {
     (!name.contains(char::is_control)).then_some(name)
 }
 
-/// `name=value` and `name="value"`, by commas (RFC 9110 11.2).
+/// Comma-separated `name=value` and `name="value"` (RFC 9110 11.2), in the order of the
+/// header.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -375,13 +390,15 @@ impl Parameters {
         Ok(all)
     }
 
+    /// Removes and returns a parameter, so that each is used once.
     fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(other, _)| other == name)?;
         Some(self.0.swap_remove(index).1)
     }
 }
 
-/// The text up to the closing quote, and what follows that.
+/// Splits text after an opening quote into the value up to the closing quote and the rest.
+/// `None` if no quote closes it.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.chars();

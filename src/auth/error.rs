@@ -1,4 +1,5 @@
-//! Why a source was refused, for the log and for the source.
+//! Why a host failed to authenticate: the reason and remedy for the administrator, and the
+//! much shorter text that the host itself may see.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,88 +10,91 @@ use crate::protocol::ntlm::sealing::UnsealError;
 use crate::protocol::ntlm::{self, Reason};
 use crate::protocol::spnego::{self, Mechanism};
 
-/// Most characters of a foreign scheme word that go into a message.
+/// Maximum number of characters of an unknown scheme word in a log message.
 const MAX_WORD: usize = 40;
 
-/// Why a source was refused.
+/// Why a host failed to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A scheme that we do not take; its first word, cut.
+    /// An authentication scheme that is not supported; its first word, truncated.
     Scheme(String),
-    /// A scheme without a token, or an SPNEGO answer without one.
+    /// A scheme without a token, or an SPNEGO response without one.
     NoToken,
-    /// Text of a token over [`super::MAX_BASE64`].
+    /// A token longer than [`super::MAX_BASE64`].
     TooLong {
-        /// Size in bytes.
+        /// Size of the base64 text in bytes.
         length: usize,
     },
-    /// A token that is no base64.
+    /// A token that is not valid base64.
     Base64,
-    /// A later token of an exchange that this connection has not begun.
+    /// A later token of an exchange that this connection has not begun, for example after a
+    /// load balancer moved the client to another connection.
     OutOfTurn,
-    /// Trouble with SPNEGO.
+    /// SPNEGO was malformed or offered no usable mechanism.
     Spnego(spnego::Error),
-    /// The source must sign its list of mechanisms and did not.
+    /// The list of mechanisms must be signed (RFC 4178 5) and is not.
     MechanismsUnsigned,
-    /// The list of mechanisms was changed in transit.
+    /// The signature over the list of mechanisms does not match: it was changed in transit.
     MechanismsChanged,
-    /// Trouble with NTLM.
+    /// The NTLM exchange failed.
     Ntlm {
-        /// What it was.
+        /// What failed.
         error: ntlm::Error,
-        /// Address of the source.
+        /// Address of the host, without IPv4 mapping; the remedy names it for
+        /// `--anonymous`.
         peer: IpAddr,
-        /// Whether the policy has accounts at all.
+        /// Whether accounts are configured; decides which remedy fits.
         has_accounts: bool,
     },
-    /// Trouble with Basic or Digest.
+    /// Basic or Digest failed.
     Password(PasswordError),
-    /// The domain refuses an account.
+    /// The account's domain rejected it.
     Domain {
-        /// Who the source said it was.
+        /// The account that the host claimed.
         claimed: ntlm::Account,
-        /// In the domain's words.
+        /// The reason, as the domain or its helper words it.
         why: String,
     },
-    /// The domain of an account could not be asked.
+    /// The account's domain could not be asked, so nothing is known about the password.
     DomainUnavailable {
-        /// Who the source said it was.
+        /// The account that the host claimed.
         claimed: ntlm::Account,
-        /// What stood in the way.
+        /// Why it could not be asked.
         why: String,
     },
-    /// A Kerberos token, and we have no keytab.
+    /// A Kerberos token, but no keytab is configured.
     NoKeytab,
-    /// Trouble with Kerberos.
+    /// Kerberos failed.
     Kerberos {
-        /// What it was.
+        /// What failed.
         error: kerberos::Error,
-        /// What to tell the source in `WWW-Authenticate`.
+        /// A KRB-ERROR for the host as a value of `WWW-Authenticate`, where the protocol
+        /// defines one.
         answer: Option<String>,
     },
-    /// Nothing shows that the source itself is on our TLS connection.
+    /// Nothing proves that the host itself is at the other end of this TLS connection.
     Unbound {
         /// The account, as authenticated.
         who: String,
-        /// The method that it authenticated by.
+        /// The authentication method that succeeded.
         method: Method,
         /// What is missing.
         why: Unbound,
     },
-    /// The source means another service or host than us.
+    /// The host meant to talk to another service or another server, as in a relay attack.
     Target {
         /// The account, as authenticated.
         who: String,
-        /// The method that it authenticated by.
+        /// The authentication method that succeeded.
         method: Method,
-        /// Whom it means.
+        /// The service principal name that the host asked for.
         asked: String,
-        /// Our names; none where the class is wrong already.
+        /// The accepted server names; empty if already the service class is wrong.
         names: Vec<String>,
     },
-    /// A sealed body was refused.
+    /// An NTLM-sealed body failed to verify.
     Unseal(UnsealError),
-    /// A body that Kerberos has sealed was refused.
+    /// A Kerberos-sealed body failed to verify.
     Unwrap(kerberos::wrap::Error),
 }
 
@@ -104,8 +108,8 @@ impl Error {
         }
     }
 
-    /// A whole value of `WWW-Authenticate` that tells the source what is wrong, in the
-    /// terms of its mechanism.
+    /// A complete value of `WWW-Authenticate` that explains the failure to the host in
+    /// terms of its mechanism. Only Kerberos has such messages.
     #[must_use]
     pub fn answer(&self) -> Option<&str> {
         match self {
@@ -114,7 +118,8 @@ impl Error {
         }
     }
 
-    /// What may be told to the source: nothing that helps to guess accounts.
+    /// What the host may learn. Unknown accounts and wrong passwords share one text, so
+    /// that it does not help to guess accounts.
     #[must_use]
     pub fn for_source(&self) -> &'static str {
         match self {
@@ -145,7 +150,8 @@ impl Error {
         }
     }
 
-    /// The name of the method that failed, as far as it had come to one.
+    /// Name of the method that failed, as specific as the exchange had become; a metric
+    /// label.
     #[must_use]
     pub fn method(&self) -> &'static str {
         match self {
@@ -166,6 +172,7 @@ impl Error {
         }
     }
 
+    /// An unsupported scheme, truncated so that a hostile header cannot flood the log.
     pub(super) fn scheme(word: &str) -> Self {
         Self::Scheme(word.chars().take(MAX_WORD).collect())
     }
@@ -239,7 +246,8 @@ impl Error {
     }
 }
 
-/// What to do about a client that cannot be told from a thief of its logon.
+/// The remedy for [`Error::Unbound`]: without a binding, a legitimate client and an
+/// attacker who relays its logon look the same.
 pub const UNBOUND: &str = "Windows, pywinrm and pypsrp send channel bindings: look for a proxy that terminates TLS, or an attacker who relays the logon here; for clients that cannot send them, such as curl's NTLM, use --channel-bindings none";
 
 fn is_password_scheme(word: &str) -> bool {

@@ -1,11 +1,13 @@
-//! Which account an attempt was at, where it could have been a guess of its password.
+//! Which account an authentication attempt was for, if it could have been a guess at its
+//! password. The collector counts such attempts for each account and holds back further
+//! ones.
 
 use crate::auth::{Error, Method, PasswordError, Step};
 use crate::protocol::ntlm::{self, Reason};
 
 impl Step {
-    /// The account whose password was tried, right or wrong. A ticket or a token that
-    /// cannot be read tries none.
+    /// The account whose password was tried, correctly or not. `None` for tickets,
+    /// certificates, null sessions, and unreadable tokens, where there is nothing to guess.
     #[must_use]
     pub fn tried(&self) -> Option<&str> {
         match self {
@@ -19,7 +21,7 @@ impl Step {
 }
 
 impl Error {
-    /// The same of what was refused.
+    /// The same for a rejected attempt.
     #[must_use]
     pub fn tried(&self) -> Option<&str> {
         let claimed = match self {
@@ -45,7 +47,7 @@ impl Error {
 }
 
 impl Method {
-    /// Whether what proves an identity is a password, which can be guessed.
+    /// Whether a password proves the identity, which can be guessed.
     #[must_use]
     pub const fn is_by_password(self) -> bool {
         matches!(

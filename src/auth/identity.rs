@@ -1,4 +1,5 @@
-//! Who a source is: typed where it was proved, and never read again from text.
+//! Who a host is. The identity is typed where it was proved and never parsed from text
+//! again.
 
 use std::fmt;
 use std::rc::Rc;
@@ -9,50 +10,51 @@ use crate::protocol::ntlm::{self, Account};
 use crate::windows::sddl::Token;
 use crate::windows::sid::Sid;
 
-/// Whom a source has proved to be, in the terms of its method.
+/// What a host has proved to be, in the terms of its method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Nobody: a null session.
+    /// A null session: nothing was proved.
     Nobody,
-    /// An account of ours, named as its line has it.
+    /// An account of the accounts file, spelled as in its line.
     Account(ntlm::Name),
     /// An account that its domain has verified.
     DomainAccount(ntlm::Name),
-    /// A principal of a Kerberos realm.
+    /// A Kerberos principal.
     Principal {
-        /// `WIN10$`, or `host` and `win10.example`.
+        /// The name's components: `WIN10$`, or `host` and `win10.example`.
         components: Vec<String>,
-        /// Who vouches for it.
+        /// The realm whose KDC vouches for it.
         realm: String,
     },
     /// The host that a client certificate names.
     Certificate(String),
 }
 
-/// Who is at the other end of a connection.
+/// The authenticated peer of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Whom it has proved to be.
+    /// What it has proved to be.
     pub subject: Subject,
-    /// The same for people: `DOMAIN\user`, or `WIN10$@REALM`; empty when anonymous.
+    /// The same for people: `DOMAIN\user` or `WIN10$@REALM`; empty for a null session.
     pub name: String,
-    /// What the source calls itself; a claim.
+    /// The workstation name that the host sent; an unverified claim.
     pub workstation: String,
-    /// How that was proven.
+    /// The method that proved it.
     pub method: Method,
-    /// Its account in a domain with its groups, as far as they are known. `None` for what
-    /// is not a domain account; access lists for domain computers do not bind those.
+    /// Its domain account with groups, as far as they are known. `None` if it is not a
+    /// domain account; such hosts are not subject to access lists for domain computers.
     pub token: Option<Rc<Token>>,
-    /// A host's account and not a person's, as far as the method can tell.
+    /// A computer's account rather than a person's, as far as the method can tell.
     pub is_machine: bool,
-    /// What its bookmarks are kept under.
+    /// What its bookmarks are stored under; see [`Self::key`].
     key: String,
-    /// Names under which 0.1 kept its bookmarks.
+    /// Names under which 0.1 stored its bookmarks.
     former: Rc<[String]>,
 }
 
 impl Identity {
-    /// Whoever comes by NTLM: with an account of ours, or with a null session.
+    /// A host that authenticated by NTLM: with a configured account, or with a null session
+    /// if `known` is `None`.
     #[must_use]
     pub fn ntlm(claimed: &Account, known: Option<ntlm::Name>) -> Self {
         let workstation = claimed.workstation().to_owned();
@@ -69,8 +71,8 @@ impl Identity {
         }
     }
 
-    /// An account of ours by that method. `claimed` is what the client called itself,
-    /// which is how 0.1 named it.
+    /// A configured account, by the given method. `claimed` is the name as the client
+    /// spelled it, which 0.1 used as the key.
     #[must_use]
     pub fn account(account: ntlm::Name, method: Method, claimed: String) -> Self {
         let name = account.to_string();
@@ -87,7 +89,7 @@ impl Identity {
         let former = [name.clone()].into();
         let account = claimed.typed();
         let subject = Subject::DomainAccount(account);
-        // NTLM does not tell the groups of an account.
+        // NTLM does not convey an account's groups.
         let token = Some(Token::unknown());
         Self {
             former,
@@ -96,7 +98,7 @@ impl Identity {
         }
     }
 
-    /// Whoever came with a ticket.
+    /// A host that authenticated with a Kerberos ticket.
     #[must_use]
     pub fn principal(accepted: &kerberos::Accepted) -> Self {
         let client = &accepted.client;
@@ -104,13 +106,14 @@ impl Identity {
             components: client.components.clone(),
             realm: client.realm.clone(),
         };
-        // Without a PAC it is an account of which nothing is known but that it is one.
+        // Without a PAC nothing is known about the account, except that it is a domain
+        // account.
         let logon = accepted.logon.as_ref();
         let token = logon.map_or_else(Token::unknown, kerberos::pac::Logon::token);
         let name = client.to_string();
         let mut former = vec![accepted.ticket_client.clone()];
         if logon.is_some() {
-            // As long as tickets had no PAC, the name was the key.
+            // Before tickets were required to have a PAC, the name was the key.
             former.push(format!("{}:{name}", Method::Kerberos.as_str()));
         }
         let is_machine = match (logon, client.components.as_slice()) {
@@ -139,20 +142,21 @@ impl Identity {
         }
     }
 
-    /// The SID of its account in a domain, if that is known.
+    /// The SID of its domain account, if known: from a ticket's PAC.
     #[must_use]
     pub fn sid(&self) -> Option<Sid> {
         self.token.as_ref().and_then(|token| token.account())
     }
 
-    /// What its bookmarks are kept under: no two subjects have the same, and an account
-    /// that was renamed keeps its own.
+    /// What its bookmarks are stored under. No two subjects share a key, and a renamed
+    /// domain account keeps its own, because the SID is used where it is known.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Names under which earlier versions kept its bookmarks, and knew the host.
+    /// Names under which earlier versions stored its bookmarks and listed the host; used to
+    /// migrate them.
     #[must_use]
     pub fn former(&self) -> &Rc<[String]> {
         &self.former
@@ -163,14 +167,15 @@ fn key(subject: &Subject, method: Method, name: &str, sid: Option<Sid>) -> Strin
     let method = method.as_str();
     match (subject, sid) {
         (Subject::Nobody, _) => String::new(),
-        // By NTLM, Basic or Digest it is the same line.
+        // NTLM, Basic and Digest share a key: they prove the same line of the accounts
+        // file.
         (Subject::Account(_), _) => format!("account:{name}"),
         (Subject::Principal { .. }, Some(sid)) => format!("{method}:{sid}"),
         (_, _) => format!("{method}:{name}"),
     }
 }
 
-/// For logs.
+/// For logs: name and method.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.is_empty() {

@@ -1,4 +1,7 @@
-//! Kerberos in the exchange of headers: raw, or within SPNEGO.
+//! Kerberos in the exchange of headers, raw or inside SPNEGO.
+//!
+//! The ticket itself is verified by [`crate::protocol::kerberos`]; here its result is tied
+//! to this connection and to this server's names, and put into the right header.
 
 use std::time::SystemTime;
 
@@ -10,21 +13,23 @@ use crate::protocol::spnego::{NegState, NegTokenResp, Negotiation};
 
 pub(super) use crate::protocol::kerberos::is_token;
 
-/// Source of bytes that nobody can guess.
+/// Fills its argument with cryptographically secure bytes.
 type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// One token with all that decides about it.
+/// One token together with everything that the decision depends on.
 pub(super) struct Turn<'a> {
+    // Scheme of the request; the answer uses the same one.
     pub(super) scheme: Scheme,
     pub(super) policy: &'a Policy,
+    // Whether the connection is protected by TLS.
     pub(super) is_secure: bool,
-    /// Those that a source's are compared with, if they are.
+    /// The server's channel bindings, if the host's must equal them.
     pub(super) channel_bindings: Option<[u8; 16]>,
     pub(super) wall: SystemTime,
 }
 
 impl Turn<'_> {
-    /// A token without SPNEGO around it.
+    /// Accepts a token without SPNEGO around it.
     pub(super) fn accept(&self, token: &[u8], random: Random<'_>) -> Result<Step, Error> {
         let admitted = self
             .verify(token, random)
@@ -36,7 +41,8 @@ impl Turn<'_> {
         Ok(step(self.scheme, admitted, token))
     }
 
-    /// A token within SPNEGO. With `Some` the source has to sign its list yet.
+    /// Accepts a token inside SPNEGO. With `Some`, the host must still sign its list of
+    /// mechanisms before it counts as authenticated.
     pub(super) fn negotiate(
         &self,
         mut negotiation: Negotiation,
@@ -54,7 +60,7 @@ impl Turn<'_> {
         let mut admitted = verified?;
         let reply = admitted.reply.take();
         if mic.is_none() && negotiation.mic_required() {
-            // Who sends the last token of the mechanism signs first (RFC 4178 5).
+            // The side that sends the mechanism's last token signs first (RFC 4178 5).
             let ours = admitted.session.sign(negotiation.list());
             let answer = negotiation.answer(NegState::AcceptIncomplete, reply, Some(ours));
             let step = Step::Challenge(self.scheme.value(&answer));
@@ -79,6 +85,8 @@ impl Turn<'_> {
         Ok((None, proven.accept(reply, ours)))
     }
 
+    /// Verifies ticket and authenticator. The nested error keeps a refusal with a reply for
+    /// the host apart from one without.
     fn verify(&self, token: &[u8], random: Random<'_>) -> Result<Admitted, Result<Refused, Error>> {
         let service = self.policy.kerberos.as_ref();
         let service = service.ok_or(Err(Error::NoKeytab))?;
@@ -90,7 +98,8 @@ impl Turn<'_> {
         self.admit(accepted.map_err(Ok)?).map_err(Err)
     }
 
-    /// The ticket is good; it has to be for us, and its owner on our connection.
+    /// Checks that a valid ticket was meant for this server and that its owner is on this
+    /// connection.
     fn admit(&self, accepted: Accepted) -> Result<Admitted, Error> {
         let identity = Identity::principal(&accepted);
         let target = accepted.service.to_string();
@@ -117,25 +126,26 @@ impl Turn<'_> {
     }
 }
 
-/// A source that Kerberos let in within SPNEGO.
+/// A host authenticated by Kerberos whose SPNEGO negotiation is not complete.
 #[derive(Debug)]
 pub(super) struct Proven {
     scheme: Scheme,
     admitted: Admitted,
     negotiation: Negotiation,
-    /// Our signature of the list is out.
+    /// Whether our signature over the list has been sent.
     signed: bool,
 }
 
 impl Proven {
-    /// The source's signature of its list, which ends the negotiation.
+    /// Verifies the host's signature over its list, which completes the negotiation.
     pub(super) fn complete(mut self, resp: &NegTokenResp) -> Result<Step, Error> {
         let mic = resp.mic.as_ref().ok_or(Error::MechanismsUnsigned)?;
         let ours = self.exchange_mics(mic)?;
         Ok(self.accept(None, ours))
     }
 
-    /// Verifies the source's signature of its list, and gives ours if it is not out yet.
+    /// Verifies the host's signature over its list, and returns ours if it has not been
+    /// sent yet.
     fn exchange_mics(&mut self, mic: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let session = &mut self.admitted.session;
         let verified = session.verify(mic, self.negotiation.list());
@@ -152,12 +162,13 @@ impl Proven {
     }
 }
 
-/// Who is let in, and what it is answered.
+/// An authenticated host and the token to answer with.
 #[derive(Debug)]
 struct Admitted {
     identity: Identity,
     session: Session,
     reply: Option<Vec<u8>>,
+    // Bodies are accepted unsealed, which only TLS can justify.
     unsealed: bool,
 }
 

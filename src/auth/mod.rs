@@ -1,9 +1,15 @@
-//! Who a source is: HTTP authentication of one connection, over SPNEGO, NTLM and
-//! Kerberos.
+//! Who a host is: HTTP authentication over SPNEGO, NTLM, and Kerberos, and by Basic or
+//! Digest.
 //!
-//! All others authenticate a connection, not a request, so there is one [`Acceptor`] a
-//! connection. Basic and Digest prove each request by itself: [`Passwords`], shared by
-//! all. Sans-IO: time and random bytes are arguments.
+//! The connection calls in here when a request head is complete, before its body is
+//! unsealed. NTLM, Kerberos, and Negotiate authenticate a connection, not a request, so
+//! each connection has an [`Acceptor`]. Basic and Digest prove every request separately;
+//! [`Passwords`] is shared by all connections. Client certificates are verified by TLS and
+//! arrive as a [`Certificate`].
+//!
+//! Sans-IO: time and random bytes are arguments, and a question for a domain is a
+//! [`Step::Ask`]. CredSSP is not offered: it would hand the host's password to the
+//! collector.
 
 mod acceptor;
 mod basic;
@@ -37,35 +43,35 @@ pub use self::ntlm_domain::Verdict;
 pub use self::passwords::{Credentials, Error as PasswordError, Offer, Passwords, Presented};
 pub use self::ties::{Bindings, Unbound};
 
-/// Who may come and how; shared by all connections.
+/// Which hosts may connect and how; one for all connections, replaced as a whole on reload.
 #[derive(Clone)]
 pub struct Policy {
-    /// Networks whose hosts may come without a credential.
+    /// Networks whose hosts may connect without credentials (`--anonymous`).
     pub anonymous: Vec<IpNet>,
-    /// Accounts for NTLM.
+    /// Accounts for NTLM (`--users`).
     pub accounts: Rc<dyn ntlm::Accounts>,
-    /// Whether there are accounts at all.
+    /// Whether there are any accounts; without, NTLM for accounts is not offered.
     pub has_accounts: bool,
-    /// Take NTLMv1 answers.
+    /// Accept NTLMv1 responses (`--ntlmv1`), which can be cracked offline.
     pub ntlmv1: bool,
-    /// A domain can be asked for accounts that are not ours.
+    /// Whether a domain can be asked about accounts that are not in the accounts file.
     pub domain: bool,
-    /// Our own names, for the challenge.
+    /// This server's names, for the NTLM challenge.
     pub server: ntlm::Server,
-    /// Our keys, where hosts may come with Kerberos tickets.
+    /// The Kerberos service with its keys; `None` without a keytab.
     pub kerberos: Option<Service>,
-    /// Basic and Digest, where they are turned on.
+    /// Basic and Digest; `None` if both are off.
     pub passwords: Option<Passwords>,
-    /// Whether sources have to show that they are on our TLS connection.
+    /// Whether hosts must prove that they are on this server's TLS connection.
     pub bindings: Bindings,
-    /// Our names, as sources may call us: `--hostname` and those of our certificates. None
-    /// where we know of none.
+    /// Names by which hosts may address this server: `--hostname` and those of the
+    /// certificates. Empty if none is known; any name is then accepted.
     pub names: Vec<String>,
 }
 
 impl Policy {
-    /// The scheme words to offer in `WWW-Authenticate`, a line each; those of
-    /// [`Passwords::offers`] come after them.
+    /// The schemes to offer in `WWW-Authenticate`, one header line each. Those of
+    /// [`Passwords::offers`] follow them.
     #[must_use]
     pub fn offers(&self) -> Vec<&'static str> {
         let ntlm = self.has_accounts || self.domain || !self.anonymous.is_empty();
@@ -74,7 +80,8 @@ impl Policy {
         kerberos.into_iter().chain(negotiate).collect()
     }
 
-    /// Whether this host may come without a credential; `::ffff:a.b.c.d` is `a.b.c.d`.
+    /// Whether this address may connect without credentials; `::ffff:a.b.c.d` counts as
+    /// `a.b.c.d`.
     #[must_use]
     pub fn takes_anonymous(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
@@ -98,28 +105,30 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// A client certificate that was verified in a TLS handshake.
+/// A client certificate that the TLS handshake has verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Most specific common name of the subject, else its first DNS name.
+    /// The most specific common name of the subject, else its first DNS name.
     pub name: String,
-    /// What 0.1 took for that, where it was another.
+    /// The name that 0.1 used, if it differs; for migrating bookmarks.
     pub former: Option<String>,
-    /// SHA-1 of the issuer's certificate, 40 upper-case hex digits.
+    /// SHA-1 of the issuer's certificate, 40 upper-case hexadecimal digits, as Windows
+    /// writes thumbprints. It goes into `IssuerCA` of subscriptions.
     pub issuer: String,
 }
 
-/// What a TLS handshake says of a connection.
+/// What the TLS handshake established about a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secured {
-    /// The client's certificate, if it has shown one.
+    /// The client's certificate; `None` if it sent none.
     pub certificate: Option<Certificate>,
     /// MD5 of the channel bindings (MS-NLMP 2.2.2.1, RFC 5929 4).
     pub bindings: Option<[u8; 16]>,
 }
 
-/// MD5 of the `gss_channel_bindings_struct` that holds this hash of our
-/// certificate (RFC 2744 3.11, RFC 5929 4.1).
+/// MD5 of the `gss_channel_bindings_struct` for `tls-server-end-point`, where `end_point`
+/// is the hash of the server's certificate (RFC 2744 3.11, RFC 5929 4.1). NTLM and Kerberos
+/// send the same 16 bytes.
 #[must_use]
 pub fn channel_bindings(end_point: &[u8]) -> [u8; 16] {
     let prefix = b"tls-server-end-point:";
@@ -132,27 +141,27 @@ pub fn channel_bindings(end_point: &[u8]) -> [u8; 16] {
     hash.finalize().into()
 }
 
-/// How an identity was proven.
+/// How an identity was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Not at all: an NTLM null session.
     NtlmAnonymous,
-    /// By the password of an account of ours.
+    /// NTLM with a password of the accounts file.
     Ntlm,
-    /// By the password of an account that its domain verified.
+    /// NTLM with a password that the account's domain verified.
     NtlmDomain,
-    /// By a client certificate.
+    /// A TLS client certificate.
     TlsCertificate,
-    /// By a ticket of the domain.
+    /// A Kerberos ticket.
     Kerberos,
-    /// By the password itself, with each request.
+    /// The password itself, in each request.
     Basic,
-    /// By a hash of the password, with each request.
+    /// A hash of the password, in each request.
     Digest,
 }
 
 impl Method {
-    /// The name in events, logs and metrics.
+    /// The name in events, logs, and metrics; part of bookmark keys, so it must not change.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -166,7 +175,8 @@ impl Method {
         }
     }
 
-    /// Whether each request is proved by itself, unsealed, and vouches for no other.
+    /// Whether each request is authenticated separately, unsealed, and proves nothing about
+    /// the next one.
     #[must_use]
     pub const fn is_by_request(self) -> bool {
         matches!(self, Self::Basic | Self::Digest)
@@ -179,27 +189,30 @@ impl Method {
     }
 }
 
-/// What seals the bodies of a connection.
+/// The keys and sequence numbers that seal the bodies of a connection. It must never be
+/// shared between connections.
 #[derive(Debug)]
 pub enum SecurityContext {
-    /// NTLM, raw or within SPNEGO.
+    /// NTLM, raw or inside SPNEGO (MS-NLMP 3.4).
     Ntlm(Box<ntlm::Session>),
-    /// Kerberos, with what its bodies are called.
+    /// Kerberos (RFC 4121), with the protocol name that its bodies use.
     Kerberos(Box<Session>, Protocol),
 }
 
-/// Which protocol the `multipart/encrypted` bodies of a connection name.
+/// The protocol named by the `multipart/encrypted` bodies of a connection (MS-WSMV
+/// 2.2.9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// `application/HTTP-SPNEGO-session-encrypted`: scheme Negotiate, whatever is inside.
+    /// `application/HTTP-SPNEGO-session-encrypted`: scheme Negotiate, with any mechanism
+    /// inside.
     Spnego,
     /// `application/HTTP-Kerberos-session-encrypted`: scheme Kerberos.
     Kerberos,
 }
 
 impl SecurityContext {
-    /// Encrypts `data` in place and gives the security token that goes before it.
-    /// Padding may make the data longer.
+    /// Encrypts `data` in place and returns the security token that precedes it. Padding
+    /// may lengthen the data.
     pub fn seal(&mut self, data: &mut Vec<u8>) -> Vec<u8> {
         match self {
             Self::Ntlm(session) => session.seal(data).to_vec(),
@@ -207,9 +220,9 @@ impl SecurityContext {
         }
     }
 
-    /// Decrypts `data` in place, verifies it with its security token, and gives the
-    /// size of the text, which it begins with. After a failure the connection must be
-    /// closed: its key stream is lost.
+    /// Decrypts `data` in place, verifies it against its security token, and returns the
+    /// length of the plain text at its front. After an error the connection must be closed:
+    /// the key stream and the sequence number are out of step for good.
     pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<usize, Error> {
         match self {
             Self::Ntlm(session) => {
@@ -220,7 +233,7 @@ impl SecurityContext {
         }
     }
 
-    /// The protocol word of this connection's bodies.
+    /// The protocol name for the bodies of this connection.
     #[must_use]
     pub fn mechanism(&self) -> Protocol {
         match self {
@@ -230,28 +243,28 @@ impl SecurityContext {
     }
 }
 
-/// What an `Authorization` header leads to. Strings are whole values of
+/// What an `Authorization` header leads to. Strings are complete values of
 /// `WWW-Authenticate`.
 #[derive(Debug)]
 pub enum Step {
-    /// Answer 401 with this, and keep the connection.
+    /// Answer 401 with this value, and keep the connection open.
     Challenge(String),
-    /// Hold the request until [`Acceptor::handle_verdict`] has what the account's
-    /// domain says to [`Acceptor::question`].
+    /// Hold the request until [`Acceptor::handle_verdict`] receives the domain's answer to
+    /// [`Acceptor::question`].
     Ask,
-    /// The source is known; where there is a context, its bodies come sealed from now
-    /// on, the one of this very request included.
+    /// The host is authenticated. With a context, all bodies are sealed from now on,
+    /// including that of this very request.
     Accept {
-        /// Who it is.
+        /// The authenticated host.
         identity: Identity,
-        /// What seals its bodies; none with Basic and Digest.
+        /// The context that seals its bodies; `None` with Basic and Digest.
         context: Option<SecurityContext>,
-        /// Goes with the answer, if there is one.
+        /// The last token for the host, sent with the answer.
         token: Option<String>,
-        /// Inside TLS, bodies count without a seal.
+        /// Bodies may arrive unsealed, because TLS protects them.
         unsealed: bool,
     },
-    /// Answer 401 with what [`Policy::offers`] says.
+    /// Answer 401 with the schemes of [`Policy::offers`].
     Deny(Error),
 }
 

@@ -1,4 +1,5 @@
-//! Nonces of Digest: fresh for a while, and no count of one is taken twice.
+//! Digest nonces: valid for a limited time, and no request count is accepted twice (RFC
+//! 7616 3.3, 5.4, 5.5).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,31 +11,34 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// How long a nonce is good for.
+/// How long a nonce is valid. Clients retry without asking anyone when it expires, so this
+/// costs one round trip.
 pub(super) const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// Nonces in use that are remembered. Beyond it the oldest is given up, and its
-/// client is asked to take a new one.
+/// Maximum number of used nonces to remember. Beyond it the oldest is dropped, and its
+/// client is asked to use a new one.
 const MOST: usize = 20_000;
 
-/// When a nonce was made, in nanoseconds since 1970, and what makes it unique.
+/// When a nonce was made, in nanoseconds since 1970, and a random salt that makes it
+/// unique.
 type Stamp = (u64, [u8; 8]);
 
-/// Makes nonces and knows them again.
+/// Issues nonces and verifies them.
 ///
-/// A nonce holds its time and a MAC by a secret of ours, so those that were only
-/// asked for cost no memory. Only those that an account has used are remembered.
+/// A nonce contains its own time and a MAC under a local secret, so that unauthenticated
+/// requests for one cost no memory. Only nonces that an account has used are remembered.
 #[derive(Default)]
 pub(super) struct Nonces {
-    /// Drawn with the first nonce.
+    /// Drawn with the first nonce; a restart invalidates all earlier ones.
     secret: Option<Zeroizing<[u8; 64]>>,
-    /// Of each nonce in use, the highest count taken.
+    /// The highest request count accepted for each nonce in use.
     used: BTreeMap<Stamp, u32>,
-    /// What was made up to then and is not in `used` was given up.
+    /// Nonces made up to this time that are not in `used` have been dropped and must not be
+    /// accepted again.
     given_up: u64,
 }
 
 impl Nonces {
-    /// A new nonce: URL-safe base64 of time, salt and MAC.
+    /// Issues a nonce: URL-safe base64 of time, salt, and MAC.
     pub(super) fn issue(&mut self, wall: SystemTime, random: &mut dyn FnMut(&mut [u8])) -> String {
         let secret = self.secret.get_or_insert_with(|| {
             let mut secret = Zeroizing::new([0; 64]);
@@ -49,8 +53,8 @@ impl Nonces {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Takes this count of a nonce; false if the nonce is none of ours or too old, or
-    /// if that or a later count of it was taken before.
+    /// Accepts a request count for a nonce. Returns false if the nonce is forged or
+    /// expired, or if this count or a later one was accepted before.
     pub(super) fn take(&mut self, nonce: &str, count: u32, wall: SystemTime) -> bool {
         let now = nanoseconds(wall);
         let lifetime = u64::try_from(LIFETIME.as_nanos()).unwrap_or(u64::MAX);
@@ -72,7 +76,7 @@ impl Nonces {
         true
     }
 
-    /// Drops what is from before `oldest`, and the oldest of too many.
+    /// Drops nonces made before `oldest`, and the oldest ones beyond the limit.
     fn forget(&mut self, oldest: u64) {
         while let Some(first) = self.used.first_entry() {
             let made = first.key().0;
@@ -85,6 +89,8 @@ impl Nonces {
         }
     }
 
+    /// Verifies the MAC and returns what the nonce contains; `None` if it was not issued
+    /// here.
     fn read(&self, nonce: &str) -> Option<Stamp> {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let (time, rest) = bytes.split_first_chunk()?;

@@ -1,4 +1,5 @@
-//! The last step of NTLM: at once, or after the account's domain has spoken.
+//! The last step of NTLM: immediately for local accounts, or after the account's domain has
+//! answered.
 
 use std::net::IpAddr;
 
@@ -9,14 +10,15 @@ use crate::protocol::ntlm::crypto::Key;
 use crate::protocol::ntlm::{Established, ExpectVerdict, Question};
 use crate::protocol::spnego::Negotiation;
 
-/// What a domain says of a [`Question`].
+/// A domain's answer to a [`Question`].
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// The answer is right; the SessionBaseKey.
+    /// The response is correct; the SessionBaseKey (MS-NLMP 3.4.5.1) for this session.
     Proven(Key),
-    /// It is not, in the domain's words.
+    /// The response is wrong, or the account may not log on; the domain's words.
     Refused(String),
-    /// The domain cannot be asked, and why.
+    /// The domain cannot be asked; the reason. Not the host's fault, so it is not counted
+    /// as a guess.
     Unavailable(String),
 }
 
@@ -25,11 +27,11 @@ pub enum Verdict {
 pub(super) struct Within {
     pub(super) scheme: Scheme,
     pub(super) negotiation: Negotiation,
-    /// The source's signature of its list of mechanisms.
+    /// The host's signature over its list of mechanisms.
     pub(super) mic: Option<Vec<u8>>,
 }
 
-/// An answer that waits for a verdict.
+/// A response that waits for a verdict.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) expect: Box<ExpectVerdict>,
@@ -62,8 +64,8 @@ impl Asked {
     }
 }
 
-/// The proof was right; within SPNEGO the list of mechanisms has to be signed too
-/// (RFC 4178 5).
+/// Completes authentication after a correct proof: checks target and connection, and inside
+/// SPNEGO the signature over the list of mechanisms (RFC 4178 5).
 pub(super) fn accept(
     identity: Identity,
     established: Established,

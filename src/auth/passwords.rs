@@ -1,6 +1,7 @@
-//! The methods that prove each request by itself: Basic and Digest.
+//! Basic and Digest, which authenticate each request separately.
 //!
-//! They seal nothing: bodies are as safe as the TLS around them.
+//! They do not seal bodies, so bodies are only as safe as the TLS around them. Every
+//! comparison costs the same time whether the account exists or not.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,48 +14,49 @@ use super::nonces::Nonces;
 use super::{Identity, Method, Step};
 use crate::protocol::ntlm::Name;
 
-/// Most characters of a claimed name that go into a message.
+/// Maximum number of characters of a claimed name in a log message.
 const MAX_NAME: usize = 128;
 
-/// Where accounts are looked up.
+/// Looks up accounts; implemented by the accounts file.
 pub trait Credentials {
-    /// The account that `[DOMAIN\]USER` is, if that is its password; the outer `None` if
-    /// there is no such account. Must take as long for one that is not there.
+    /// Checks a password. The outer `None` means that there is no such account, the inner
+    /// one that the password is wrong. Must take the same time in both cases.
     fn check(&self, name: &str, password: &str) -> Option<Option<Name>>;
 
-    /// What Digest is proved with for `[DOMAIN\]USER`, if there is such a line.
+    /// The Digest hashes of `[DOMAIN\]USER`; `None` if the account has none.
     fn ha1(&self, name: &str) -> Option<(Name, &Ha1)>;
 }
 
-/// What is offered of these methods.
+/// Which of these methods are offered, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// What the accounts are for; part of each Digest hash.
+    /// The protection space shown to clients; part of each Digest hash, so changing it
+    /// invalidates the hashes.
     pub realm: String,
-    /// Basic.
+    /// Whether Basic is offered.
     pub basic: bool,
-    /// Digest by these algorithms, best first; empty turns it off.
+    /// Digest algorithms, best first; empty turns Digest off.
     pub digest: Vec<Algorithm>,
-    /// On connections without TLS too.
+    /// Offer them on connections without TLS, too.
     pub without_tls: bool,
 }
 
-/// A request as these methods see it.
+/// The parts of a request that these methods look at.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// The `Authorization` header.
+    /// Value of the `Authorization` header.
     pub authorization: &'a str,
-    /// The HTTP method.
+    /// The HTTP method, which enters the Digest proof.
     pub method: &'a str,
-    /// The target.
+    /// The request target as sent.
     pub target: &'a str,
-    /// The body.
+    /// The body; `auth-int` covers it.
     pub body: &'a [u8],
-    /// Whether TLS is around it.
+    /// Whether the connection is protected by TLS.
     pub is_secure: bool,
 }
 
-/// Basic and Digest towards a set of accounts; a clone shares its nonces.
+/// Basic and Digest for a set of accounts; a clone shares its nonces.
 #[derive(Clone)]
 pub struct Passwords {
     offer: Offer,
@@ -63,7 +65,7 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// For these accounts.
+    /// With no nonces issued yet.
     #[must_use]
     pub fn new(offer: Offer, accounts: Rc<dyn Credentials>) -> Self {
         let nonces = Rc::default();
@@ -74,7 +76,8 @@ impl Passwords {
         }
     }
 
-    /// Values of `WWW-Authenticate`, a line each.
+    /// Values of `WWW-Authenticate`, one header line each; none without TLS unless allowed
+    /// there.
     pub fn offers(
         &self,
         is_secure: bool,
@@ -103,7 +106,7 @@ impl Passwords {
         digest::challenge(&self.offer.realm, algorithm, &nonce, stale)
     }
 
-    /// Judges a request; `None` if its header is for another method.
+    /// Judges a request. `None` if its `Authorization` header uses another scheme.
     pub fn handle(
         &self,
         request: &Presented<'_>,
@@ -173,7 +176,7 @@ impl Passwords {
             Some(_) => return Err(Error::WrongPassword(method, name)),
             None => return Err(Error::UnknownAccount(method, name)),
         };
-        // Only now: a nonce that is stale is no news for whoever does not know the password.
+        // Check the nonce last: only clients that know the password learn that it is stale.
         let (nonce, count) = (&answer.nonce, answer.count());
         if !self.nonces.borrow_mut().take(nonce, count, wall) {
             let challenge = self.challenge(answer.algorithm, true, wall, random);
@@ -202,23 +205,23 @@ fn cut(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }
 
-/// Why a request was refused.
+/// Why a request was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The method is not turned on.
     Off(Method),
-    /// The method is on, but only inside TLS.
+    /// The method is on, but only inside TLS, and this connection has none.
     WithoutTls(Method),
-    /// The header cannot be used; what is wrong with it.
+    /// The header is malformed; how.
     Malformed(Method, &'static str),
-    /// No line for that name.
+    /// There is no account of that name.
     UnknownAccount(Method, String),
-    /// The name is there.
+    /// The account exists, but the password is wrong.
     WrongPassword(Method, String),
 }
 
 impl Error {
-    /// The method that was tried.
+    /// The method that the client tried.
     #[must_use]
     pub const fn method(&self) -> Method {
         match self {
@@ -230,7 +233,7 @@ impl Error {
         }
     }
 
-    /// What the administrator can do.
+    /// What the administrator can do about it.
     pub(super) fn remedy(&self) -> String {
         match self {
             Self::Off(Method::Digest) => {
@@ -264,7 +267,7 @@ impl Error {
         }
     }
 
-    /// What may be told to the source.
+    /// What the client may learn; the same text for unknown accounts and wrong passwords.
     pub(super) const fn for_source(&self) -> &'static str {
         match self {
             Self::Off(_) => "authentication scheme not supported",

@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-/// The words that we answer to.
+/// The scheme words that carry NTLM, Kerberos, or SPNEGO tokens. Any of them may carry any
+/// token: what counts is the token's first bytes; the answer uses the request's word.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scheme {
     Negotiate,
@@ -20,7 +21,7 @@ impl Scheme {
         }
     }
 
-    /// A whole header value.
+    /// A complete header value: word and base64 token.
     pub(super) fn value(self, token: &[u8]) -> String {
         let mut value = format!("{} ", self.word());
         BASE64.encode_string(token, &mut value);

@@ -1,39 +1,40 @@
-//! What ties an authentication to this relay: the TLS connection it came over, and the name
-//! that the source meant to talk to. Without them whoever lures a host to himself could carry
-//! its answers here and speak in its name.
+//! What ties an authentication to this server: the TLS connection that it arrived on, and
+//! the name that the host meant to talk to. Without these checks, an attacker who lures a
+//! host to his own server could relay its tokens here and impersonate it.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use super::{Error, Identity, Policy};
 
-/// Whether those who come inside TLS have to show that they are on our connection.
+/// Whether hosts inside TLS must prove that they are at the other end of this very
+/// connection (`--channel-bindings`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bindings {
-    /// By channel bindings that match (RFC 5929 4), or by sealing what they send.
+    /// By matching channel bindings (RFC 5929 4), or by sealing their bodies.
     #[default]
     Require,
-    /// Neither channel bindings nor sealing.
+    /// Accept hosts that do neither.
     None,
 }
 
-/// What a mechanism has told beside who it is.
+/// What a mechanism proved besides the identity.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// Its channel bindings are ours.
+    /// The host sent channel bindings, and they match.
     pub(super) is_bound: bool,
-    /// The handshake is protected as a whole.
+    /// A MIC protects the whole handshake, so that the bindings cannot have been stripped.
     pub(super) has_mic: bool,
-    /// It can seal its bodies.
+    /// The host negotiated sealing, which a relay without the session key cannot do.
     pub(super) seals: bool,
 }
 
-/// Why nothing shows that a source itself is on our TLS connection.
+/// Why a host is not tied to this TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unbound {
-    /// It sends no channel bindings, and cannot seal.
+    /// It sent no channel bindings and cannot seal.
     Bindings,
-    /// Its NTLM handshake has no MIC.
+    /// Its NTLM handshake has no MIC (MS-NLMP 3.1.5.1.2).
     Mic,
 }
 
@@ -46,11 +47,11 @@ impl fmt::Display for Unbound {
     }
 }
 
-/// Whether bodies of this source count as they are; where TLS is the only protection, they
-/// do only if the source is on our connection.
+/// Returns whether bodies of this host may arrive unsealed. Where TLS is the only
+/// protection, that requires proof that the host is on this connection.
 ///
 /// # Errors
-/// Nothing that it could send would count.
+/// It can neither seal nor prove that, so none of its bodies could be accepted.
 pub(super) fn check_connection(
     policy: &Policy,
     is_secure: bool,
@@ -78,13 +79,14 @@ pub(super) fn check_connection(
 }
 
 /// Classes of service names by which WinRM calls a collector.
+/// Service classes under which WinRM addresses a collector.
 const CLASSES: [&str; 3] = ["HTTP", "HOST", "WSMAN"];
 
-/// Whether the service name that a source means, `HTTP/collector.example`, is ours. Hosts are
-/// compared where we know names of our own.
+/// Checks that the service name that a host asked for, such as `HTTP/collector.example`, is
+/// this server's. The host part is compared only if `names` is not empty.
 ///
 /// # Errors
-/// It is that of another service, or of another host.
+/// It names another service or another host.
 pub(super) fn check_target(
     names: &[String],
     identity: &Identity,
@@ -115,14 +117,14 @@ fn parts(target: &str) -> (&str, &str) {
         return (class, address);
     }
     match host.split_once(':') {
-        // More than one colon is an address of IPv6.
+        // More than one colon is an IPv6 address.
         Some((name, port)) if !port.contains(':') => (class, name),
         _ => (class, host),
     }
 }
 
-/// Whether a host is one of these, each as in DNS or by its first label, perhaps
-/// `*.example.com`.
+/// Whether a host is one of these names: compared in full, by its first label, or with a
+/// wildcard such as `*.example.com`.
 fn is_ours(names: &[String], host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let is_address = |name: &str| name.parse::<IpAddr>().is_ok();

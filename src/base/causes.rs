@@ -1,9 +1,10 @@
-//! An error on one line.
+//! Formats an error together with its causes on one line.
 
 use std::error::Error;
 use std::fmt;
 
-/// An error and its causes, joined by colons.
+/// Displays an error and its causes, joined by colons. For the end of a chain only: an
+/// error whose own text already contains its cause would repeat it.
 ///
 /// ```
 /// use wecrelay::base::causes::Causes;

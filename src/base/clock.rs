@@ -1,4 +1,5 @@
-//! Time as an argument, and the two ways in which it is counted.
+//! Time as an argument, and the two scales on which it is counted: Unix seconds for
+//! everything that is stored or reported, and Windows' own for what goes over the wire.
 
 use std::fmt;
 use std::ops::Add;
@@ -6,12 +7,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The time at which an input is handled; only the event loop reads the clocks.
+/// The time at which an input is handled. Only the event loop reads the clocks, so that a
+/// run can be replayed.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For deadlines; never goes back.
+    /// For deadlines; never goes back, and does not count while the machine sleeps.
     pub monotonic: Instant,
-    /// For what others see: dates, time stamps.
+    /// For what others see: dates, time stamps, ticket lifetimes. An administrator or NTP
+    /// may set it back.
     pub wall: SystemTime,
 }
 
@@ -26,8 +29,8 @@ impl Add<Duration> for Now {
     }
 }
 
-/// Seconds since 1970-01-01 UTC: how state, reports and metrics keep times. A number of
-/// seconds that is no moment, such as an age, stays a `u64`.
+/// Seconds since 1970-01-01 UTC, as stored state, reports, and metrics keep times. A
+/// duration in seconds, such as an age, stays a `u64`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -41,13 +44,14 @@ impl UnixSeconds {
         Self(seconds)
     }
 
-    /// The number of seconds.
+    /// For formats that need a plain number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Seconds from `earlier` until this; 0 if it is later.
+    /// Seconds from `earlier` until this time; 0 if `earlier` is in fact later, as after a
+    /// clock was set back.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -59,19 +63,19 @@ impl UnixSeconds {
         self.0.abs_diff(other.0)
     }
 
-    /// So many seconds earlier, but not before 1970.
+    /// That many seconds earlier, but not before 1970.
     #[must_use]
     pub const fn saturating_sub(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds))
     }
 
-    /// So many seconds later.
+    /// That many seconds later; stops at the largest value.
     #[must_use]
     pub const fn saturating_add(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// So many seconds later, or earlier where `seconds` is negative.
+    /// That many seconds later, or earlier if `seconds` is negative.
     #[must_use]
     pub const fn saturating_add_signed(self, seconds: i64) -> Self {
         Self(self.0.saturating_add_signed(seconds))
@@ -79,7 +83,7 @@ impl UnixSeconds {
 }
 
 impl From<SystemTime> for UnixSeconds {
-    /// Whole seconds; a clock before 1970 counts as 1970.
+    /// Truncates to whole seconds; a time before 1970 becomes 1970.
     fn from(wall: SystemTime) -> Self {
         Self(
             wall.duration_since(UNIX_EPOCH)
@@ -95,7 +99,7 @@ impl fmt::Display for UnixSeconds {
     }
 }
 
-/// Windows' time: 100 ns since 1601-01-01 UTC (MS-DTYP 2.3.3).
+/// Windows' time: 100 ns ticks since 1601-01-01 UTC (FILETIME, MS-DTYP 2.3.3).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -103,36 +107,36 @@ impl fmt::Display for UnixSeconds {
 pub struct FileTime(u64);
 
 impl FileTime {
-    /// Its units in a second.
+    /// Number of ticks in a second.
     pub const TICKS_PER_SECOND: u64 = 10_000_000;
-    /// 1970-01-01.
+    /// 1970-01-01, the start of Unix time.
     pub const UNIX_EPOCH: Self = Self(116_444_736_000_000_000);
 
-    /// The moment so many ticks of 100 ns after 1601-01-01.
+    /// The time that many ticks of 100 ns after 1601-01-01.
     #[must_use]
     pub const fn new(ticks: u64) -> Self {
         Self(ticks)
     }
 
-    /// The number of ticks.
+    /// Ticks of 100 ns since 1601-01-01.
     #[must_use]
     pub const fn ticks(self) -> u64 {
         self.0
     }
 
-    /// The 64 bits as they stand in messages.
+    /// The byte order of NTLM and PAC messages.
     #[must_use]
     pub const fn to_le_bytes(self) -> [u8; 8] {
         self.0.to_le_bytes()
     }
 
-    /// Reads what [`to_le_bytes`](Self::to_le_bytes) gave.
+    /// Reads [`to_le_bytes`](Self::to_le_bytes) back.
     #[must_use]
     pub const fn from_le_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_le_bytes(bytes))
     }
 
-    /// Seconds since 1970; negative before that.
+    /// Whole seconds since 1970; negative before that.
     #[must_use]
     pub fn unix_seconds(self) -> i64 {
         let seconds =
@@ -142,7 +146,7 @@ impl FileTime {
 }
 
 impl From<SystemTime> for FileTime {
-    /// The wall clock as Windows counts it; 0 before 1970.
+    /// The wall clock as Windows counts it; 0 for a time before 1970.
     fn from(wall: SystemTime) -> Self {
         let since = wall.duration_since(UNIX_EPOCH).ok();
         let ticks = since.and_then(|since| u64::try_from(since.as_nanos() / 100).ok());
@@ -151,7 +155,7 @@ impl From<SystemTime> for FileTime {
 }
 
 impl From<FileTime> for UnixSeconds {
-    /// Whole seconds; what lies before 1970 counts as 1970.
+    /// Truncates to whole seconds; a time before 1970 becomes 1970.
     fn from(time: FileTime) -> Self {
         Self(u64::try_from(time.unix_seconds()).unwrap_or(0))
     }

@@ -1,28 +1,32 @@
-//! Reading text from its front: what the fast readers of known forms share.
+//! Reads text from the front: what the fast readers of well-known forms share.
+//!
+//! Every method returns `None` or false where the text is not as expected. The fast readers
+//! then give up and leave the text to the general parser, so nothing here has to report
+//! errors.
 
 use super::lanes::{ByteClass, Lanes, find};
 
-/// What has not been read yet.
+/// The part of a text that has not been read yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a str,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the front of `text`.
+    /// Starts at the front of `text`.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
         Self { rest: text }
     }
 
-    /// What follows.
+    /// The unread part.
     #[inline(always)]
     #[must_use]
     pub const fn rest(&self) -> &'a str {
         self.rest
     }
 
-    /// Passes `prefix` if it follows, and tells whether it did.
+    /// Skips `prefix` if it comes next, and returns whether it did.
     #[inline(always)]
     pub fn eat(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
@@ -30,13 +34,14 @@ impl<'a> Cursor<'a> {
         rest.is_some()
     }
 
-    /// Passes `prefix`, which has to follow.
+    /// Skips `prefix`, which must come next.
     #[inline(always)]
     pub fn expect(&mut self, prefix: &str) -> Option<()> {
         self.eat(prefix).then_some(())
     }
 
-    /// Takes that many bytes, which have to be there and to end with a character.
+    /// Returns the next `length` bytes; `None` if there are fewer, or if they would split a
+    /// character.
     #[inline]
     pub fn take(&mut self, length: usize) -> Option<&'a str> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
@@ -44,7 +49,7 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    /// Takes all before the first byte of `class`, which has to follow.
+    /// Returns everything before the first byte of `class`, which must occur.
     #[inline]
     pub fn take_before(&mut self, class: impl ByteClass) -> Option<&'a str> {
         let end = find(self.rest.as_bytes(), class)?;
@@ -52,7 +57,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What may end or spoil a value between these quotes (XML 1.0, 2.3).
+/// Bytes that may end or invalidate an attribute value in these quotes (XML 1.0, 2.3): the
+/// quote, markup, control characters, and the first byte of U+F000 to U+FFFF, among which
+/// are the forbidden U+FFFE and U+FFFF.
 #[derive(Clone, Copy, Debug)]
 pub struct InQuotes(pub u8);
 
@@ -64,7 +71,8 @@ impl ByteClass for InQuotes {
     }
 }
 
-/// What may end or spoil text between tags (XML 1.0, 2.4).
+/// Bytes that may end or invalidate text between tags (XML 1.0, 2.4); `]` because `]]>` is
+/// forbidden there.
 #[derive(Clone, Copy, Debug)]
 pub struct InText;
 

@@ -1,20 +1,21 @@
-//! Bytes looked at sixteen at a time: finding special ones, and copying those that are not.
+//! Searches bytes sixteen at a time: finds special ones, and copies those that are not.
 //!
-//! Nearly all that an event costs is looking for a few bytes in short texts. The compiler
-//! makes vector instructions of a plain loop in one place and hundreds of scalar ones in
-//! another, so these are spelled out.
+//! Most of the time for an event goes into looking for a few bytes in short texts. Whether
+//! the compiler vectorizes a plain loop depends on its surroundings, so the vector
+//! operations are explicit here.
 
 use std::ops::BitOr;
 
 use wide::{bytemuck, i16x8, u8x16};
 
-/// Bytes that are looked at together.
+/// Number of bytes compared at once: a 128-bit register, which x86-64 and AArch64 always
+/// have.
 const BLOCK: usize = 16;
 
-/// Blocks up to which bytes are copied one by one.
+/// Up to this many blocks, bytes are copied block by block rather than by `memcpy`.
 const FEW: usize = 4;
 
-/// Some of the 256 bytes.
+/// A set of byte values.
 ///
 /// ```
 /// use wecrelay::base::lanes::{ByteClass, Lanes, find};
@@ -29,32 +30,33 @@ const FEW: usize = 4;
 /// assert!(Quote.has(b'"'));
 /// ```
 pub trait ByteClass: Copy {
-    /// Which of these bytes belong to it.
+    /// Which of these bytes belong to the set. One definition serves single bytes and
+    /// blocks, so that both always agree.
     fn of<L: Lanes>(self, bytes: L) -> L::Mask;
 
-    /// Whether this byte belongs to it.
+    /// Whether this byte belongs to the set.
     #[inline(always)]
     fn has(self, byte: u8) -> bool {
         self.of(byte)
     }
 }
 
-/// One byte, or sixteen.
+/// One byte, or a block of sixteen.
 pub trait Lanes: Copy {
-    /// Yes or no for each of them.
+    /// One flag for each byte.
     type Mask: Mask;
 
-    /// Whether it is this byte.
+    /// Which bytes equal `byte`.
     fn is(self, byte: u8) -> Self::Mask;
-    /// Whether it is this byte or a smaller one.
+    /// Which bytes are `byte` or smaller (unsigned).
     fn at_most(self, byte: u8) -> Self::Mask;
-    /// Whether it is this byte or a greater one.
+    /// Which bytes are `byte` or larger (unsigned).
     fn at_least(self, byte: u8) -> Self::Mask;
 }
 
-/// Yes or no for each of some bytes.
+/// One flag for each of some bytes.
 pub trait Mask: Copy + BitOr<Output = Self> {
-    /// The same, or no for all.
+    /// The same flags if `condition` holds, else none.
     #[must_use]
     fn only_if(self, condition: bool) -> Self;
 }
@@ -141,7 +143,7 @@ fn marks(block: &[u8; BLOCK], class: impl ByteClass) -> Marks {
     class.of(Block(u8x16::new(*block)))
 }
 
-/// Position of the first byte of this class.
+/// Position of the first byte in the class. Linear; reads no byte twice.
 #[inline(always)]
 pub fn find(bytes: &[u8], class: impl ByteClass) -> Option<usize> {
     let (blocks, rest) = bytes.as_chunks();
@@ -162,7 +164,8 @@ fn first(bits: u32) -> usize {
     usize::try_from(bits.trailing_zeros()).unwrap_or(0)
 }
 
-/// Whether any byte is of this class. Quicker than [`find`] where nearly always none is.
+/// Whether any byte is in the class. Faster than [`find`] where nearly always none is,
+/// because it looks at four blocks before it branches.
 #[inline]
 #[must_use]
 pub fn any(bytes: &[u8], class: impl ByteClass) -> bool {
@@ -177,10 +180,11 @@ pub fn any(bytes: &[u8], class: impl ByteClass) -> bool {
     find(rest, class).is_some()
 }
 
-/// Appends `bytes`; whether none of them is of this class, to which `0` must not belong.
+/// Appends `bytes` and returns whether none of them is in the class, which must not contain
+/// `0` (blocks are padded with it).
 ///
-/// Most values are shorter than two blocks: there a call of `memcpy`, and a second look at
-/// what was copied, cost more than the copy.
+/// Most values are shorter than two blocks. For those, a call of `memcpy` and a second pass
+/// over the copy would cost more than the copy itself.
 #[inline(always)]
 pub fn push_plain(out: &mut Vec<u8>, bytes: &[u8], class: impl ByteClass) -> bool {
     let (blocks, rest) = bytes.as_chunks();
@@ -198,7 +202,7 @@ pub fn push_plain(out: &mut Vec<u8>, bytes: &[u8], class: impl ByteClass) -> boo
     (found | marks(&last, class)).bits() == 0
 }
 
-/// Appends bytes that are mostly few: see [`push_plain`].
+/// Appends bytes that are usually few; see [`push_plain`].
 #[inline(always)]
 pub fn push_short(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
@@ -211,8 +215,8 @@ pub fn push_short(out: &mut Vec<u8>, bytes: &[u8]) {
     push_front(out, &padded(rest), rest.len());
 }
 
-/// Appends the first `length` bytes of a block: all of them, whose number the compiler
-/// knows, and then takes off the others.
+/// Appends the first `length` bytes of a block: copies the whole block, whose size is a
+/// constant, and then truncates. Avoids a copy of variable length.
 #[inline(always)]
 fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
     out.extend_from_slice(block);
@@ -220,11 +224,11 @@ fn push_front(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) {
     out.truncate(out.len().saturating_sub(unused));
 }
 
-/// UTF-16 units that are narrowed together.
+/// UTF-16 units that are converted together; four blocks of results.
 const WIDE: usize = 64;
 
-/// Appends UTF-16 units, little-endian, up to the first `WIDE` of them that are not all
-/// ASCII; gives how many were, and whether any of them is below a space.
+/// Appends UTF-16 units (little-endian) up to the first group of `WIDE` that is not all
+/// ASCII. Returns how many it appended, and whether any of them is a control character.
 pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
     let (blocks, _) = units.as_chunks::<WIDE>();
     let mut scratch = [[0; WIDE]; 16];
@@ -239,7 +243,7 @@ pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
             done += 1;
         }
         let bytes = scratch.get(..done).unwrap_or_default().as_flattened();
-        // Nothing else than ASCII is among them.
+        // All of it is ASCII.
         out.push_str(simdutf8::basic::from_utf8(bytes).unwrap_or_default());
         count += bytes.len();
         if done < some.len() {
@@ -250,7 +254,7 @@ pub fn push_narrow(out: &mut String, units: &[[u8; 2]]) -> (usize, bool) {
     (count, has_low)
 }
 
-/// The lowest bytes, unless there is a unit that is not ASCII.
+/// The lowest bytes of the units, or `None` if a unit is not ASCII.
 #[inline(always)]
 fn narrow(units: &[[u8; 2]; WIDE], place: &mut [u8; WIDE]) -> Option<u8x16> {
     let (pairs, _) = units.as_flattened().as_chunks::<{ 2 * BLOCK }>();
@@ -274,7 +278,8 @@ fn load(units: [u8; BLOCK]) -> i16x8 {
     i16x8::new(units.map(i16::from_le))
 }
 
-/// Less than a block, filled up with `0`: two words that overlap hold all of it.
+/// Less than a block, padded with `0`: two overlapping loads cover all of it without a
+/// loop.
 #[inline(always)]
 fn padded(bytes: &[u8]) -> [u8; BLOCK] {
     let length = bytes.len();
@@ -291,7 +296,7 @@ fn padded(bytes: &[u8]) -> [u8; BLOCK] {
     (words | pad).to_le_bytes()
 }
 
-/// By length, what fills up a block.
+/// The padding for each length.
 const PADS: [u128; BLOCK] = {
     let mut pads = [u128::from_le_bytes([b'0'; BLOCK]); BLOCK];
     let (mut rest, mut gone) = (pads.as_mut_slice(), 0_u32);
@@ -303,7 +308,7 @@ const PADS: [u128; BLOCK] = {
     pads
 };
 
-/// Less than eight bytes as a word.
+/// Fewer than eight bytes as a word.
 #[inline(always)]
 fn short(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -319,7 +324,7 @@ fn short(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Of so many bytes.
+/// Number of bits in that many bytes.
 #[inline(always)]
 fn bits(bytes: usize) -> u32 {
     u32::try_from(8 * bytes).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! What everything stands on: bytes, text, XML, time.
+//! What everything else builds on: bytes, text, XML, and time. Imports no other room.
 
 pub mod causes;
 pub mod clock;

@@ -1,11 +1,11 @@
-//! Characters that a reader would not see, made visible. What hosts say of themselves
-//! stands in logs, tables and on the page: it must not steer a terminal, begin a line of
-//! its own, or show letters in another order than they have.
+//! Makes invisible characters visible. Names that hosts send appear in logs, tables, and on
+//! the status page: they must not control a terminal, start a line of their own, or show
+//! letters in another order.
 
 use std::borrow::Cow;
 
-/// General category Cf of Unicode 16, which the standard library does not tell, and the
-/// two separators that end a line or a paragraph.
+/// General category Cf of Unicode 16, which the standard library does not know, and the two
+/// line and paragraph separators. Ascending ranges, both ends included.
 const FORMAT: [(u32, u32); 22] = [
     (0x00AD, 0x00AD),
     (0x0600, 0x0605),
@@ -28,12 +28,12 @@ const FORMAT: [(u32, u32); 22] = [
     (0x1_D173, 0x1_D17A),
     (0xE_0001, 0xE_0001),
     (0xE_0020, 0xE_007F),
-    // Beyond all characters: the search below needs no special case.
+    // Greater than any character, so that the search needs no special case.
     (u32::MAX, u32::MAX),
 ];
 
-/// Whether a reader would not see that character as one: control characters (Cc), format
-/// characters (Cf), U+2028 and U+2029.
+/// Whether the character is invisible to a reader: control characters (Cc), format
+/// characters (Cf), U+2028, and U+2029.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     let code = u32::from(c);
@@ -44,7 +44,8 @@ pub fn is_invisible(c: char) -> bool {
     FORMAT.get(at).is_some_and(|(first, _)| *first <= code)
 }
 
-/// The text with each such character as `\n` or `\u{202e}`.
+/// Replaces invisible characters by escapes such as `\n` or `\u{202e}`; borrows the text if
+/// there are none.
 ///
 /// ```
 /// use wecrelay::base::visible::visible;

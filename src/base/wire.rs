@@ -1,7 +1,7 @@
-//! Bytes as they lie on the wire: little-endian integers and text.
+//! Bytes on the wire: little-endian integers and text.
 //!
-//! Everything that reads foreign binary structures (NTLM messages, sealed
-//! parts) does so through [`Reader`], which cannot read out of bounds.
+//! Everything that parses foreign binary structures (NTLM messages, PACs, sealed parts)
+//! uses [`Reader`], which cannot read out of bounds.
 
 pub mod der;
 
@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::lanes::{ByteClass, Lanes, any, push_narrow};
 
-/// A structure ended before its last field: offset in bytes where more was needed.
+/// A structure that ends before its last field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncated {
     /// Offset from the start of the structure, in bytes.
@@ -40,25 +40,25 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `data`.
+    /// Starts at the front of `data`.
     #[must_use]
     pub fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 
-    /// Offset of the next byte.
+    /// Offset of the next byte from the start of the data.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.at
     }
 
-    /// What has not been read yet.
+    /// The unread bytes.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.data.get(self.at..).unwrap_or_default()
     }
 
-    /// The next `count` bytes.
+    /// Returns the next `count` bytes. After an error the position is unchanged.
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Truncated> {
         let end = self.at.checked_add(count);
         let taken = end.and_then(|end| self.data.get(self.at..end));
@@ -67,46 +67,47 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// The next `N` bytes, as an array.
+    /// Returns the next `N` bytes as an array.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
         let at = self.at;
         let bytes = self.bytes(N)?;
         bytes.try_into().map_err(|_| Truncated { offset: at })
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub fn u8(&mut self) -> Result<u8, Truncated> {
         self.array().map(u8::from_le_bytes)
     }
 
-    /// A little-endian 16-bit integer.
+    /// Reads a little-endian 16-bit integer.
     pub fn u16(&mut self) -> Result<u16, Truncated> {
         self.array().map(u16::from_le_bytes)
     }
 
-    /// A little-endian 32-bit integer.
+    /// Reads a little-endian 32-bit integer.
     pub fn u32(&mut self) -> Result<u32, Truncated> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// A little-endian 64-bit integer.
+    /// Reads a little-endian 64-bit integer.
     pub fn u64(&mut self) -> Result<u64, Truncated> {
         self.array().map(u64::from_le_bytes)
     }
 }
 
-/// How a text body is encoded.
+/// The encoding of a text body. Sources of events use UTF-16 unless the subscription's
+/// ContentEncoding asks for UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Charset {
-    /// UTF-16; little-endian unless a byte order mark says otherwise.
+    /// UTF-16; little-endian unless a byte order mark indicates otherwise.
     #[default]
     Utf16,
-    /// UTF-8.
+    /// UTF-8, with or without a byte order mark.
     Utf8,
 }
 
 impl Charset {
-    /// The charset of that name, compared without case.
+    /// The charset of this name, ignoring case; `None` for any that Windows does not send.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let known = |candidates: &[&str]| candidates.iter().any(|c| name.eq_ignore_ascii_case(c));
@@ -119,7 +120,7 @@ impl Charset {
         }
     }
 
-    /// The name that goes into a `charset` parameter.
+    /// The name for a `charset` parameter.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -129,27 +130,27 @@ impl Charset {
     }
 }
 
-/// What stands for bytes that are no character: a noncharacter that XML forbids, so that
-/// the repair of events finds and marks it; U+FFFD may be the source's own.
+/// Replaces bytes that are not a character: a noncharacter that XML forbids, so that the
+/// repair of events finds and marks it. U+FFFD may already be in the host's own text.
 pub const NO_CHARACTER: char = '\u{fffe}';
 
-/// A text body, decoded.
+/// A decoded text body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
-    /// The text.
+    /// The text, without a byte order mark; borrowed if the body was valid UTF-8.
     pub text: Cow<'a, str>,
-    /// How it was encoded.
+    /// The encoding that was found, in which the answer is written, too.
     pub charset: Charset,
-    /// It is known to have no control character and none that XML forbids; most texts have
-    /// none, and who knows it need not look.
+    /// Whether the text is known to contain no control characters and nothing that XML
+    /// forbids. Decoding finds out on the way, which saves later passes over most texts.
     pub is_plain: bool,
 }
 
-/// Decodes a text body: a byte order mark decides, then `declared`.
+/// Decodes a text body. A byte order mark decides about the encoding, else `declared`.
 ///
-/// Never fails: unpaired surrogates, an odd last byte and bad UTF-8 become
-/// [`NO_CHARACTER`], because one bad event must not cost a batch. A body that says
-/// UTF-16 but starts with the bytes of `<` in UTF-8 is read as UTF-8.
+/// Never fails: unpaired surrogates, an odd last byte, and invalid UTF-8 become
+/// [`NO_CHARACTER`], because one bad event must not cost a batch. A body that is declared
+/// as UTF-16 but begins with `<` in UTF-8 is read as UTF-8.
 #[must_use]
 pub fn decode(body: &[u8], declared: Charset) -> Decoded<'_> {
     let utf16 = |bytes, order| {
@@ -176,7 +177,7 @@ pub fn decode(body: &[u8], declared: Charset) -> Decoded<'_> {
     }
 }
 
-/// As [`decode`]: the text, and how it was encoded.
+/// Like [`decode`]; returns the text and its encoding.
 #[must_use]
 pub fn decode_text(body: &[u8], declared: Charset) -> (Cow<'_, str>, Charset) {
     let Decoded { text, charset, .. } = decode(body, declared);
@@ -214,8 +215,8 @@ impl Order {
     }
 }
 
-/// `bad` stands for unpaired surrogates and an odd last byte. Answers too whether the text
-/// is known to be plain, see [`Decoded`].
+/// Decodes UTF-16; `bad` replaces unpaired surrogates and an odd last byte. Also returns
+/// whether the text is known to be plain; see [`Decoded`].
 fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> (String, bool) {
     let mut text = String::with_capacity(bytes.len() / 2 + bytes.len() / 16);
     let (units, odd) = bytes.as_chunks::<2>();
@@ -223,7 +224,7 @@ fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> (String, bool) {
     let mut is_plain = true;
     while !rest.is_empty() {
         if order == Order::Little {
-            // Nearly all that comes is ASCII.
+            // Most input is ASCII.
             let (count, has_low) = push_narrow(&mut text, rest);
             rest = rest.get(count..).unwrap_or_default();
             is_plain &= !has_low;
@@ -242,7 +243,8 @@ fn decode_utf16(bytes: &[u8], order: Order, bad: char) -> (String, bool) {
     (text, is_plain)
 }
 
-/// Decodes one block of any text; a pair cut by the block's end stays whole.
+/// Decodes one block that may contain any characters; a surrogate pair that crosses the end
+/// of the block stays together.
 fn push_wide<'a>(
     text: &mut String,
     units: &'a [[u8; 2]],
@@ -261,7 +263,7 @@ fn push_wide<'a>(
     rest
 }
 
-/// Without white space, as XML means it, at both ends. Nearly always there is none.
+/// Removes white space, as XML defines it, from both ends. There is nearly always none.
 #[inline]
 #[must_use]
 pub fn trim(text: &str) -> &str {
@@ -272,7 +274,7 @@ pub fn trim(text: &str) -> &str {
     }
 }
 
-/// Whether `needle` is in `text`; quick where its first byte is rare there.
+/// Whether `text` contains `needle`; fast where its first byte is rare.
 #[must_use]
 pub fn contains(text: &str, needle: &str) -> bool {
     let Some(first) = needle.as_bytes().first() else {
@@ -286,13 +288,13 @@ pub fn contains(text: &str, needle: &str) -> bool {
     })
 }
 
-/// Whether XML 1.0 forbids this character, raw and as a reference.
+/// Whether XML 1.0 forbids this character, both raw and as a reference (XML 1.0, 2.2).
 #[must_use]
 pub fn is_forbidden(character: char) -> bool {
     matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Controls, and the first byte of U+F000 to U+FFFF.
+/// Control characters, and the first byte of U+F000 to U+FFFF.
 #[derive(Clone, Copy)]
 struct MaybeForbidden;
 
@@ -303,8 +305,8 @@ impl ByteClass for MaybeForbidden {
     }
 }
 
-/// Whether `text` holds a forbidden character (references are not looked at). Runs over every
-/// event, most of which have nothing that may be one.
+/// Whether `text` contains a forbidden character; references are not examined. Runs over
+/// every event, so texts without any candidate take a single vectorized pass.
 #[must_use]
 pub fn has_forbidden(text: &str) -> bool {
     if !any(text.as_bytes(), MaybeForbidden) {
@@ -323,7 +325,7 @@ pub fn push_utf16(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len().saturating_mul(2));
     let mut rest = text;
     while !rest.is_empty() {
-        // Most text is ASCII for long stretches, which needs no decoding.
+        // Text is ASCII for long stretches, which need no decoding.
         let stretch = if rest.is_ascii() {
             None
         } else {
@@ -351,13 +353,14 @@ pub fn utf16(text: &str) -> Vec<u8> {
     out
 }
 
-/// Text from UTF-16LE without a byte order mark, as in NTLM fields.
+/// Decodes UTF-16LE without a byte order mark, as in NTLM fields; invalid units become
+/// U+FFFD.
 #[must_use]
 pub fn from_utf16(bytes: &[u8]) -> String {
     decode_utf16(bytes, Order::Little, char::REPLACEMENT_CHARACTER).0
 }
 
-/// Encodes an answer: UTF-16LE with byte order mark (Windows insists on it), or UTF-8.
+/// Encodes an answer: UTF-16LE with a byte order mark, which Windows requires, or UTF-8.
 #[must_use]
 pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
     match charset {
@@ -370,7 +373,7 @@ pub fn encode_text(text: &str, charset: Charset) -> Vec<u8> {
     }
 }
 
-/// Appends a number in decimal.
+/// Appends a number in decimal. Faster than formatting; used for every message.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0; 20];
     let mut length = 0;

@@ -1,4 +1,8 @@
-//! Which process is asked what, and which is to be started or given up.
+//! Which process is asked what, and which is to be started or killed.
+//!
+//! The protocol has no request ids: an answer belongs to the last question of its process.
+//! So each process has at most one question at a time, and one that answers unasked or late
+//! is killed rather than trusted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,55 +12,58 @@ use crate::auth::Verdict;
 use crate::base::clock::Now;
 use crate::protocol::ntlm::Question;
 
-/// How long a process may think about one question.
+/// How long a process may take for one question. With `QUEUE_TIME` it stays below the 30
+/// s that authentication as a whole may take.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// How long a question may wait for a process.
+/// How long a question may wait for a free process.
 const QUEUE_TIME: Duration = Duration::from_secs(10);
-/// Questions that may wait.
+/// Maximum number of waiting questions.
 const QUEUED: usize = 4096;
-/// Bytes of them.
+/// Maximum total size of waiting questions in bytes.
 const QUEUED_BYTES: usize = 16 << 20;
-/// The pause before the second start of a process that has not answered anything
+/// A process that ends without having answered anything is restarted after a pause that
 /// doubles from here ...
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// ... up to here.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What the event loop is to do. A place is that of a process in the pool.
+/// What the event loop has to do. A number is an index into the pool.
 #[derive(Debug)]
 pub enum Task<Id> {
-    /// Start a process there, and say [`Pool::handle_started`] or [`Pool::handle_ended`].
+    /// Start a process and report [`Pool::handle_started`] or [`Pool::handle_ended`].
     Start(usize),
-    /// Write this to it.
+    /// Write this to its standard input.
     Send(usize, Vec<u8>),
-    /// Close its input: it has nothing more to do. The place is empty from now on.
+    /// Close its standard input, so that it exits. The place counts as empty from now on.
     Close(usize),
-    /// Kill it. The place is empty from now on.
+    /// Kill it. The place counts as empty from now on.
     Kill(usize),
-    /// Whoever asked may know.
+    /// Deliver the verdict to whoever asked.
     Answer(Id, Verdict),
 }
 
-/// A question and who asks; one an [`Id`](Task) at a time.
+/// A question and who asked it; an [`Id`](Task) has at most one.
 #[derive(Debug)]
 struct Asked<Id> {
     id: Id,
+    // The request as written to the process.
     lines: Vec<u8>,
-    /// When it has waited too long.
+    /// When it has waited too long in the queue.
     until: Instant,
-    /// A process has ended over it.
+    /// A process has already died over it; a second death answers it, so that a question
+    /// that crashes helpers cannot kill them all.
     is_second: bool,
 }
 
 #[derive(Debug)]
 enum State<Id> {
-    /// To be started when its time has come.
+    /// To be started at this time.
     Empty { until: Instant },
-    /// Being started.
+    /// Being started by the event loop.
     Starting,
-    /// Waits for a question.
+    /// Running, without a question.
     Idle,
-    /// Has one.
+    /// Running, with a question that must be answered in time.
     Busy { asked: Asked<Id>, until: Instant },
 }
 
@@ -64,7 +71,7 @@ enum State<Id> {
 struct Place<Id> {
     state: State<Id>,
     decoder: Decoder,
-    /// The pause before its next start, if it ends without having answered.
+    /// The pause before the next start, should it end without having answered.
     pause: Duration,
     /// To be replaced once it is idle.
     is_old: bool,
@@ -75,14 +82,17 @@ struct Place<Id> {
 pub struct Pool<Id> {
     places: Vec<Place<Id>>,
     queue: VecDeque<Asked<Id>>,
+    // Total size of `queue`, in bytes.
     queued_bytes: usize,
+    // What the event loop has not been told yet, in order.
     tasks: VecDeque<Task<Id>>,
-    /// A process gave trouble, and none has answered since.
+    /// A process has failed and none has answered since; limits the warnings to one per
+    /// outage.
     is_failing: bool,
 }
 
 impl<Id: Copy> Pool<Id> {
-    /// A pool of `size` processes that are to be started.
+    /// A pool of `size` processes, all to be started.
     #[must_use]
     pub fn new(now: Now, size: usize) -> Self {
         let until = now.monotonic;
@@ -103,26 +113,27 @@ impl<Id: Copy> Pool<Id> {
         pool
     }
 
-    /// What is to be done; ask until there is nothing.
+    /// The next task; call until it returns `None`.
     #[must_use]
     pub fn poll_task(&mut self) -> Option<Task<Id>> {
         self.tasks.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] is due.
+    /// When [`Self::handle_timeout`] is due; `None` if nothing is pending.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let places = self.places.iter().filter_map(|place| match place.state {
             State::Empty { until } | State::Busy { until, .. } => Some(until),
             State::Starting | State::Idle => None,
         });
-        // All wait equally long, so that the first is the first to have waited too long.
+        // All questions wait equally long, so the first in the queue expires first.
         places
             .chain(self.queue.front().map(|asked| asked.until))
             .min()
     }
 
-    /// Takes a question in; one [`Task::Answer`] will follow.
+    /// Queues a question. Exactly one [`Task::Answer`] follows, immediately if the queue is
+    /// full.
     pub fn ask(&mut self, now: Now, id: Id, question: &Question) {
         let lines = protocol::emit(question);
         let is_full = self.queue.len() >= QUEUED || self.queued_bytes + lines.len() > QUEUED_BYTES;
@@ -140,7 +151,7 @@ impl<Id: Copy> Pool<Id> {
         self.dispatch(now);
     }
 
-    /// A process runs in that place.
+    /// The process at `index` is running.
     pub fn handle_started(&mut self, now: Now, index: usize) {
         if let Some(place) = self.places.get_mut(index) {
             place.state = State::Idle;
@@ -150,7 +161,8 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
-    /// The process of that place could not be started, or is gone.
+    /// The process at `index` could not be started or has ended. Its question moves to
+    /// another process once.
     pub fn handle_ended(&mut self, now: Now, index: usize, why: &str) {
         let place = self.places.get(index);
         if place.is_none_or(|place| matches!(place.state, State::Empty { .. })) {
@@ -158,7 +170,7 @@ impl<Id: Copy> Pool<Id> {
         }
         match self.vacate(now, index, why) {
             Some(asked) if !asked.is_second => {
-                // Another one may know.
+                // The question may not be at fault: let another process try it.
                 self.queued_bytes += asked.lines.len();
                 self.queue.push_front(Asked {
                     is_second: true,
@@ -174,13 +186,13 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
-    /// Bytes came from the process of that place.
+    /// Output of the process at `index`.
     pub fn handle_received(&mut self, now: Now, index: usize, bytes: &[u8]) {
         match self.places.get_mut(index) {
             Some(place) if matches!(place.state, State::Idle | State::Busy { .. }) => {
                 place.decoder.feed(bytes);
             }
-            // Last words of one that was given up.
+            // Output of a process that was already killed.
             _ => return,
         }
         loop {
@@ -198,7 +210,8 @@ impl<Id: Copy> Pool<Id> {
                     }
                 }
                 (Ok(Some(_)), _) => {
-                    // Its answers might be those to other questions from now on.
+                    // It is out of step: from now on its answers might belong to other
+                    // questions.
                     return self.give_up(now, index, "sent an answer without a request");
                 }
                 (Err(error), _) => {
@@ -210,7 +223,8 @@ impl<Id: Copy> Pool<Id> {
         self.dispatch(now);
     }
 
-    /// Time has passed; calls too early are harmless.
+    /// Starts processes whose pause is over and answers what has waited too long. Calling
+    /// it early is harmless.
     pub fn handle_timeout(&mut self, now: Now) {
         for index in 0..self.places.len() {
             let Some(place) = self.places.get_mut(index) else {
@@ -238,7 +252,7 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
-    /// Replaces all processes, each when it has answered what it was asked.
+    /// Replaces all processes, each after its current answer. A reload calls it.
     pub fn restart(&mut self, now: Now) {
         self.places.iter_mut().for_each(|place| {
             place.is_old = true;
@@ -247,7 +261,8 @@ impl<Id: Copy> Pool<Id> {
         self.dispatch(now);
     }
 
-    /// Hands out questions, and replaces what is old and idle.
+    /// Assigns waiting questions to idle processes, and replaces idle processes that are
+    /// marked as old.
     fn dispatch(&mut self, now: Now) {
         for index in 0..self.places.len() {
             let Some(place) = self.places.get_mut(index) else {
@@ -278,7 +293,7 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
-    /// Kills a process that is of no use, and answers what it was asked.
+    /// Kills a process that has failed, and answers its question.
     fn give_up(&mut self, now: Now, index: usize, why: &str) {
         self.tasks.push_back(Task::Kill(index));
         if let Some(asked) = self.vacate(now, index, why) {
@@ -287,7 +302,8 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
-    /// Empties a place until its pause is over.
+    /// Empties a place until its pause is over and returns the question that it had. Logs a
+    /// warning for the first failure only.
     fn vacate(&mut self, now: Now, index: usize, why: &str) -> Option<Asked<Id>> {
         let place = self.places.get_mut(index)?;
         let until = now.monotonic + place.pause;
@@ -305,6 +321,7 @@ impl<Id: Copy> Pool<Id> {
         }
     }
 
+    /// Logs the end of an outage.
     fn note_answer(&mut self) {
         if std::mem::take(&mut self.is_failing) {
             log::info!("--ntlm-helper: processes are answering again");

@@ -21,14 +21,16 @@ use crate::auth::Verdict;
 use crate::protocol::ntlm::Question;
 use crate::protocol::ntlm::crypto::Key;
 
-/// Longest line of an answer in bytes; the longest messages of Samba have some 300.
+/// Maximum length of an answer's line in bytes; Samba's longest messages have some 300.
 pub const MAX_LINE: usize = 4096;
-/// Most lines of one answer; there are three.
+/// Maximum number of lines in one answer; Samba sends three.
 pub const MAX_LINES: usize = 64;
-/// A question without anything asked: the real program says that a name is missing.
+/// An empty question, to test a helper: `ntlm_auth` answers it with an error about a
+/// missing name.
 pub const PROBE: &[u8] = b".\n";
 
-/// What in Samba's words says that nobody could be asked (winbindd, NTSTATUS texts).
+/// Parts of Samba's messages (winbindd, NTSTATUS texts) that mean that no domain controller
+/// could be asked, so that the password is not at fault. Compared in lower case.
 const OUTAGES: [&str; 13] = [
     "winbind",
     "no logon servers",
@@ -44,10 +46,11 @@ const OUTAGES: [&str; 13] = [
     "nt_status_connection",
     "rpc server",
 ];
-/// How Samba puts a wrong password, whoever asks.
+/// Samba's text for a wrong password; replaced because it speaks of a "current password".
 const WRONG_PASSWORD: &str = "the value provided as the current password is not correct";
 
-/// The lines that ask this.
+/// Writes a question. Only the challenge and the response leave this process, never a
+/// password.
 #[must_use]
 pub fn emit(question: &Question) -> Vec<u8> {
     let mut text = String::with_capacity(256 + 2 * question.response.len());
@@ -69,7 +72,8 @@ fn push_hex(text: &mut String, name: &str, bytes: &[u8]) {
     text.push('\n');
 }
 
-/// A name that a source chose: plain only where it cannot be misread.
+/// Writes a name chosen by a host: in plain text only if no character can be misread, else
+/// in base64, so that it cannot inject lines.
 fn push_name(text: &mut String, name: &str, value: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.$@".contains(c);
     if value.is_empty() {
@@ -86,19 +90,20 @@ fn push_name(text: &mut String, name: &str, value: &str) {
     text.push('\n');
 }
 
-/// What a helper says.
+/// A helper's answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The response is right; with the user session key, if there is one.
+    /// The response is correct; the user session key, if the helper returned one.
     Authenticated(Option<Key>),
-    /// It is not, and why.
+    /// The response is wrong, or the account may not log on; the helper's words.
     Refused(String),
-    /// The helper could not make sense of the question.
+    /// The helper could not process the question.
     Error(String),
 }
 
 impl Answer {
-    /// What that means for a source.
+    /// What the answer means for the host. A correct response without a session key is
+    /// useless, because bodies could not be unsealed.
     #[must_use]
     pub fn verdict(self) -> Verdict {
         match self {
@@ -121,7 +126,7 @@ fn is_outage(why: &str) -> bool {
     OUTAGES.iter().any(|word| why.contains(word))
 }
 
-/// Why bytes are no answer.
+/// Why the output is not a valid answer. The helper is then killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A line longer than [`MAX_LINE`].
@@ -130,13 +135,13 @@ pub enum Error {
     TooManyLines,
     /// A line without a colon.
     NoColon,
-    /// A value that is no base64 though two colons say so.
+    /// A value marked as base64 (`::`) that is not.
     Base64,
     /// A session key that is not 32 hexadecimal digits.
     SessionKey,
     /// `Authenticated` that is neither `Yes` nor `No`.
     Verdict,
-    /// Nothing says whether, or more than one thing does.
+    /// No verdict, or more than one.
     Contradiction,
 }
 
@@ -156,7 +161,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The lines of one answer so far.
+/// The lines of one answer received so far.
 #[derive(Debug, Default)]
 struct Draft {
     lines: usize,
@@ -166,32 +171,34 @@ struct Draft {
     error: Option<String>,
 }
 
-/// Reads answers from bytes that come in any pieces. After an error it is of no use.
+/// Parses answers from bytes in pieces of any size. After an error it must not be used
+/// again.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Holds keys in hexadecimal for a while.
+    /// Unparsed bytes; wiped, because they contain session keys.
     buffer: Zeroizing<Vec<u8>>,
     draft: Draft,
-    /// Answers without lines since the last one with some.
+    /// Consecutive empty answers; bounded, because each costs a loop.
     empty: usize,
 }
 
 impl Decoder {
-    /// Takes bytes in; call [`Self::poll`] until it has nothing more.
+    /// Adds bytes; then call [`Self::poll`] until it returns `None`.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Whether nothing of an answer has come that is not complete.
+    /// Whether no partial answer is pending. A single dot is not one: some answers end with
+    /// two.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.draft.lines == 0 && matches!(self.buffer.as_slice(), b"" | b".")
     }
 
-    /// The next answer, if it is complete.
+    /// The next complete answer; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// The first line that makes it none.
+    /// The first line that is not valid.
     pub fn poll(&mut self) -> Result<Option<Answer>, Error> {
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             let line: Zeroizing<Vec<u8>> = Zeroizing::new(self.buffer.drain(..=end).collect());
@@ -251,7 +258,7 @@ impl Draft {
         } else if is("Error") {
             only_one(&mut self.error, text())
         } else {
-            // Such as LANMAN-Session-Key: nobody asked.
+            // Such as LANMAN-Session-Key, which was not requested.
             Ok(())
         }
     }
@@ -260,7 +267,7 @@ impl Draft {
         match (self.authenticated, self.why, self.error) {
             (None, None, Some(error)) => Ok(Answer::Error(error)),
             (Some(true), None, None) => {
-                // A key of zeros would be known to everybody.
+                // A key of zeros would be known to everyone.
                 let key = self.key.filter(|key| *key.as_bytes() != [0; 16]);
                 Ok(Answer::Authenticated(key))
             }

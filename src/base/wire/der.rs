@@ -1,6 +1,6 @@
-//! The elements of DER (X.690 8.1) that GSS-API and SPNEGO put around tokens.
+//! Encodes the DER elements (X.690 8.1) that GSS-API and SPNEGO put around tokens.
 
-/// An element with these contents.
+/// One element with definite length in its shortest form.
 #[must_use]
 pub fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];

@@ -1,4 +1,4 @@
-//! What XML forbids and Windows writes all the same: raw, and as references.
+//! Characters that XML forbids and Windows writes nevertheless, raw and as references.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,9 @@ use super::scan::{Segment, segments};
 use crate::base::lanes::{ByteClass, Lanes, Mask, find};
 use crate::base::wire::{has_forbidden, is_forbidden};
 
-/// Puts U+FFFD for characters, raw or as references, that XML does not allow.
-/// What looks like a reference in CDATA, a comment or an instruction is none.
+/// Replaces forbidden characters and references to them by U+FFFD; borrows the text if
+/// there are none. What looks like a reference inside CDATA, a comment, or an instruction
+/// is left alone.
 #[must_use]
 pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
     if is_plain(xml) {
@@ -32,21 +33,21 @@ pub fn replace_forbidden(xml: &str) -> Cow<'_, str> {
     cleaner.finish()
 }
 
-/// Copies a text but for what is forbidden.
+/// Copies a text except for its forbidden characters.
 struct Cleaner<'a> {
     xml: &'a str,
-    /// Up to here it is copied.
+    /// Everything before this offset has been copied.
     kept: usize,
     result: String,
 }
 
 impl<'a> Cleaner<'a> {
-    /// Looks at the segment that begins at `start`.
+    /// Examines the segment that begins at `start`.
     fn clean(&mut self, start: usize, segment: &[u8], suspect: Suspect) {
         let mut at = 0_usize;
         while let Some(found) = segment.get(at..).and_then(|rest| find(rest, suspect)) {
             at += found;
-            // Some texts have nothing else.
+            // Some texts consist of nothing else.
             while let Some(rest) = segment.get(at..)
                 && rest.first().is_some_and(|byte| suspect.has(*byte))
             {
@@ -61,7 +62,7 @@ impl<'a> Cleaner<'a> {
 
     fn replace(&mut self, at: usize, length: usize) {
         if self.result.capacity() == 0 {
-            // What is replaced once is often replaced all over.
+            // A text with one forbidden character often has many.
             self.result.reserve(self.xml.len().saturating_mul(2));
         }
         if at > self.kept {
@@ -85,7 +86,7 @@ impl<'a> Cleaner<'a> {
 /// Bytes with which something forbidden may begin.
 #[derive(Clone, Copy)]
 struct Suspect {
-    /// Whether references count.
+    /// Whether references count: not in CDATA, comments, and instructions.
     references: bool,
 }
 
@@ -97,7 +98,8 @@ impl ByteClass for Suspect {
     }
 }
 
-/// Whether the text has neither forbidden characters nor what looks like a reference to one.
+/// Whether the text contains neither forbidden characters nor anything that looks like a
+/// reference to one.
 fn is_plain(xml: &str) -> bool {
     let bytes = xml.as_bytes();
     let mut references = memchr_iter(b'&', bytes);
@@ -105,7 +107,7 @@ fn is_plain(xml: &str) -> bool {
         && references.all(|at| bytes.get(at..).is_none_or(|r| bad_reference(r) == 0))
 }
 
-/// Length of the forbidden character, or of the reference to one, at the front; else 0.
+/// Length in bytes of the forbidden character or reference at the front, else 0.
 fn forbidden_length(bytes: &[u8]) -> usize {
     match bytes {
         [b'&', ..] => bad_reference(bytes),
@@ -117,7 +119,8 @@ fn forbidden_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// Length of the character reference at the front if it is a forbidden one, else 0.
+/// Length in bytes of the character reference at the front if it refers to a forbidden
+/// character, else 0.
 fn bad_reference(bytes: &[u8]) -> usize {
     let [b'&', b'#', body @ ..] = bytes else {
         return 0;
@@ -131,7 +134,7 @@ fn bad_reference(bytes: &[u8]) -> usize {
         .iter()
         .map_while(|byte| char::from(*byte).to_digit(radix))
     {
-        // No character has the greatest number.
+        // No character has a number this large.
         code = code.saturating_mul(radix).saturating_add(digit);
         length += 1;
     }

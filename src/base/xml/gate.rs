@@ -1,7 +1,7 @@
-//! The walk over the markup.
+//! The walk over the markup that enforces the limits.
 //!
-//! It sees no less than the reader would before it gives up: where the markup is broken
-//! the reader stops, and this goes on or has counted all there is.
+//! It sees at least as much as the XML reader would before giving up: where the markup is
+//! broken, the reader stops, while this continues or has already counted everything.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,26 +12,27 @@ use super::{Error, Limits};
 
 pub(super) const CDATA_START: &str = "<![CDATA[";
 
-/// Most different declarations of namespaces in all: the reader keeps them sorted, each
-/// new one moves the others.
+/// Maximum number of different namespace declarations: the reader keeps them in a sorted
+/// list, so each new one moves the others.
 const DIFFERENT_NAMESPACES: usize = 1024;
 
 /// Comparisons that any text may cost: the reader compares the attributes of an element
-/// with each other, and the namespaces of a place with those of its parent.
+/// with each other, and the namespaces at a place with those of its parent.
 const FREE_COMPARISONS: usize = 100_000;
 
-/// Comparisons that each byte of a text may cost on top. Genuine ones need less than
-/// one; above, the time would no longer be linear in the size.
+/// Comparisons allowed for each byte of a text on top of that. Genuine texts need less than
+/// one; beyond this, the time would no longer be linear in the size.
 const COMPARISONS_PER_BYTE: usize = 2;
 
-/// Walks one text; see [`Scanner::scan`].
+/// Walks over one text; see [`Scanner::scan`].
 pub(super) struct Scanner<'a, 'l> {
     source: &'a str,
     limits: &'l Limits,
+    // Offset of the first byte that has not been examined.
     at: usize,
-    /// Namespaces declared by each open element; its length is the depth.
+    /// Number of namespaces declared by each open element; the length is the depth.
     open: Vec<usize>,
-    /// The sum of `open`.
+    /// The sum of `open`: the namespaces in scope.
     namespaces: usize,
     nodes: usize,
     comparisons: usize,
@@ -39,33 +40,34 @@ pub(super) struct Scanner<'a, 'l> {
     declarations: HashSet<&'a [u8]>,
     last_declaration: &'a [u8],
     cdata_end: memmem::Finder<'static>,
-    /// Where the last section ended.
+    /// Where the last CDATA section ended.
     section_end: Option<usize>,
     frame: Frame<'a>,
 }
 
-/// What stands between the texts of two sections.
+/// The markup between two consecutive CDATA sections. It repeats for each event of a batch,
+/// so it is examined only once.
 #[derive(Clone, Copy, Default)]
 struct Frame<'a> {
     text: &'a [u8],
-    /// Whether it ends one element and begins another one like it.
+    /// Whether it ends one element and begins another of the same name.
     is_one_element: bool,
-    /// What it added to the counts of these names. Known once it has repeated.
+    /// What it added to these counts; known once it has occurred twice.
     nodes: usize,
     comparisons: usize,
 }
 
 /// A CDATA section.
 pub(super) struct Section {
-    /// Where its text lies.
+    /// Range of its text in the source, without the delimiters.
     pub(super) text: Range<usize>,
-    /// Elements that are open there.
+    /// Number of elements open around it.
     pub(super) depth: usize,
-    /// The element is like the one before it, which held nothing but a section.
+    /// Whether its element is like the previous one, which contained nothing but a section.
     pub(super) repeats: bool,
 }
 
-/// What a start tag brings.
+/// What a start tag adds to the counts.
 #[derive(Clone, Copy, Default)]
 struct Tag {
     attributes: usize,
@@ -92,8 +94,8 @@ impl<'a, 'l> Scanner<'a, 'l> {
         }
     }
 
-    /// Checks all limits but [`Limits::reserved`] in one pass. `section` gets each CDATA
-    /// section.
+    /// Checks all limits except [`Limits::reserved`] in one pass, and calls `section` for
+    /// each CDATA section.
     pub(super) fn scan(mut self, section: &mut dyn FnMut(Section)) -> Result<(), Error> {
         while let Some(found) = memchr(b'<', self.rest(self.at)) {
             let at = self.at.saturating_add(found);
@@ -140,7 +142,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
                 self.note_declaration(attribute.trim_ascii_start());
             }
         });
-        // The reader looks at the attributes of a tag that never ends, too.
+        // The reader examines the attributes even of a tag that never ends.
         self.at = length.map_or(self.source.len(), |length| at.saturating_add(length));
         self.nodes = self.nodes.saturating_add(tag.attributes);
         if tag.attributes > 0 {
@@ -185,7 +187,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
     }
 
     fn note_declaration(&mut self, declaration: &'a [u8]) {
-        // Events that stand in an envelope all declare the same.
+        // The events in an envelope all declare the same namespace.
         if declaration != self.last_declaration && self.declarations.len() <= DIFFERENT_NAMESPACES {
             self.declarations.insert(declaration);
             self.last_declaration = declaration;
@@ -198,8 +200,8 @@ impl<'a, 'l> Scanner<'a, 'l> {
         self.namespaces = self.namespaces.saturating_sub(declared);
     }
 
-    /// Passes a section, and those that follow it in the same frame: nearly all of a batch
-    /// lies in them.
+    /// Skips a section, and those that follow it in the same frame: they make up most of a
+    /// batch.
     fn pass_sections(&mut self, at: usize, section: &mut dyn FnMut(Section)) -> Result<(), Error> {
         let start = at.saturating_add(CDATA_START.len());
         let repeats = self.note_frame(start);
@@ -225,14 +227,14 @@ impl<'a, 'l> Scanner<'a, 'l> {
         }
     }
 
-    /// Looks at what stands before the section that starts here; whether it is what stood
-    /// before the last one.
+    /// Examines the markup before the section that starts here; returns whether it is the
+    /// same as before the previous one.
     fn note_frame(&mut self, start: usize) -> bool {
         let end = self.section_end.unwrap_or(start);
         let text = self.source.as_bytes().get(end..start).unwrap_or_default();
         let repeats = self.frame.is_one_element && text == self.frame.text;
         if repeats {
-            // Its first time may have ended an element with other namespaces.
+            // Its first occurrence may have ended an element with other namespaces.
             self.frame.nodes = self.nodes.saturating_sub(self.frame.nodes);
             self.frame.comparisons = self.comparisons.saturating_sub(self.frame.comparisons);
         } else {
@@ -246,7 +248,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
         repeats
     }
 
-    /// Takes the frame for as much as it was the last time.
+    /// Counts a repeated frame without examining it again.
     fn count_frame(&mut self) -> Result<(), Error> {
         let offset = self.at;
         self.nodes = self.nodes.saturating_add(self.frame.nodes);
@@ -264,7 +266,8 @@ impl<'a, 'l> Scanner<'a, 'l> {
 }
 
 /// Whether a frame is the end of one element and the start of another of the same name:
-/// `]]></a><a b="c"><![CDATA[`. Repeated, it gives well-formed elements that are all alike.
+/// `]]></a><a b="c"><![CDATA[`. Repetitions of it give well-formed elements that are all
+/// alike.
 fn is_one_element(frame: &[u8]) -> bool {
     let elements = frame
         .strip_prefix(b"]]></")
@@ -286,7 +289,8 @@ fn is_one_element(frame: &[u8]) -> bool {
         && !start.ends_with(b"/>")
 }
 
-/// Refuses text for which the reader would reserve too much: one place for each `<` and `=`.
+/// Rejects text for which the reader would reserve too much memory: it allocates one slot
+/// for each `<` and `=`.
 pub(super) fn check_reserved(text: &str, limits: &Limits) -> Result<(), Error> {
     let bytes = text.as_bytes();
     let reserved = memchr_iter(b'<', bytes).count() + memchr_iter(b'=', bytes).count();
@@ -296,16 +300,17 @@ pub(super) fn check_reserved(text: &str, limits: &Limits) -> Result<(), Error> {
         .ok_or(Error::Nodes { most })
 }
 
-/// Where the markup at `at` ends; the end of the document if it never does.
+/// Where the markup at `at` ends; the end of the document if it is never closed.
 fn end_of(rest: &[u8], skip: usize, end: &str, at: usize) -> usize {
     let inner = rest.get(skip..).unwrap_or_default();
     let length = memmem::find(inner, end.as_bytes()).map_or(inner.len(), |l| l + end.len());
     at.saturating_add(skip).saturating_add(length)
 }
 
-/// Gives `attribute` what stands between two values of the tag that `bytes` starts with,
-/// the second value included; before the first comes the name of the element. Returns the
-/// length of the tag, if it ends; `>` within quotes is passed over.
+/// Walks over the tag at the front of `bytes` and passes each attribute to `attribute`:
+/// what lies between the end of the previous value and the end of its own. The first one
+/// includes the element's name. Returns the length of the tag, or `None` if it does not
+/// end; a `>` within quotes does not end it.
 pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8])) -> Option<usize> {
     let mut at = 1_usize;
     loop {
@@ -322,7 +327,8 @@ pub(crate) fn walk_tag<'a>(bytes: &'a [u8], mut attribute: impl FnMut(&'a [u8]))
     }
 }
 
-/// Whether an attribute, the first one with the name of its element, declares a namespace.
+/// Whether an attribute declares a namespace. `is_first` means that it still includes the
+/// element's name.
 fn is_declaration(attribute: &[u8], is_first: bool) -> bool {
     let name = if is_first {
         attribute

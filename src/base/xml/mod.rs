@@ -1,10 +1,11 @@
-//! The one gate to the XML reader: foreign text is measured before a tree is built of it.
+//! The only entry to the XML reader: foreign text is measured before a tree is built from
+//! it.
 //!
-//! The reader below us has no limit of its own for depth, attributes or namespaces, and
-//! some of its work grows with their square. [`parse`] and [`Outline`] walk the markup
-//! once, in time that is linear in its size, and let only such text through as the reader
-//! deals with in linear time too. `tests/layers.rs` and `scripts/clippy.toml` see to it
-//! that nobody goes around them.
+//! The reader (`roxmltree`) has no limit of its own for depth, attributes, or namespaces,
+//! and some of its work grows with their square. [`parse`] and [`Outline`] walk over the
+//! markup once, in time linear in its size, and pass on only text that the reader can
+//! process in linear time, too. `tests/layers.rs` and `scripts/clippy.toml` ensure that
+//! nothing bypasses them.
 
 mod forbidden;
 mod gate;
@@ -23,23 +24,25 @@ pub(crate) use gate::walk_tag;
 pub use outline::Outline;
 pub use roxmltree::{Attribute, Document, Error as Syntax, Node, StringStorage};
 
-/// How much markup a text may have.
+/// How much markup a text may contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Elements within each other.
+    /// Maximum number of nested elements.
     pub depth: usize,
-    /// Attributes of one element, namespaces included.
+    /// Maximum number of attributes of one element, namespace declarations included.
     pub attributes: usize,
-    /// Namespaces declared at one place of the document.
+    /// Maximum number of namespaces in scope at one place of the document.
     pub namespaces: usize,
-    /// Elements, attributes, comments, sections and instructions in all.
+    /// Maximum number of elements, attributes, comments, sections, and instructions in
+    /// total.
     pub nodes: usize,
-    /// `<` and `=` in all, also in text: for each the reader reserves about 100 bytes.
+    /// Maximum number of `<` and `=`, in text, too: the reader reserves about 100 bytes for
+    /// each.
     pub reserved: usize,
 }
 
 impl Limits {
-    /// Of queries, bookmarks and files of an administrator: 2 MiB of queries have about
+    /// For queries, bookmarks, and administrators' files: 2 MiB of queries have about
     /// 40,000 clauses.
     pub const FILE: Self = Self {
         depth: 64,
@@ -50,7 +53,7 @@ impl Limits {
     };
 }
 
-/// The tree of a text that stays within `limits`.
+/// Parses a text that stays within `limits` into a tree.
 ///
 /// ```
 /// use wecrelay::base::xml::{Limits, parse, text};
@@ -61,14 +64,15 @@ impl Limits {
 /// ```
 ///
 /// # Errors
-/// A limit exceeded, a document type declaration, or text that is not well-formed.
+/// A limit was exceeded, there is a document type declaration, or the text is not
+/// well-formed.
 pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, Error> {
     gate::Scanner::new(text, limits).scan(&mut |_| {})?;
     gate::check_reserved(text, limits)?;
     read(text)
 }
 
-/// Reads what has passed the gate.
+/// Reads text that has passed the gate.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one call that the gate guards"
@@ -78,8 +82,8 @@ fn read(text: &str) -> Result<Document<'_>, Error> {
         .map_err(Error::Malformed)
 }
 
-/// All text that stands directly in an element: comments and instructions within it
-/// do not end it. One piece is borrowed.
+/// The text directly inside an element, joined across comments and instructions. Borrowed
+/// if it is in one piece.
 #[must_use]
 pub fn text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
     let mut whole = Cow::Borrowed("");
@@ -93,7 +97,7 @@ pub fn text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
     whole
 }
 
-/// The same without white space, as XML means it, at both ends.
+/// The same without white space, as XML defines it, at both ends.
 #[must_use]
 pub fn trimmed_text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
     match text(node) {
@@ -102,25 +106,27 @@ pub fn trimmed_text<'a>(node: Node<'a, '_>) -> Cow<'a, str> {
     }
 }
 
-/// The text of a text node.
+/// The text of a text node; `None` for other nodes, whose [`Node::text`] would be that of a
+/// child.
 #[expect(clippy::disallowed_methods, reason = "a text node is all text")]
 pub fn piece<'a>(node: Node<'a, '_>) -> Option<&'a str> {
     node.text().filter(|_| node.is_text())
 }
 
-/// Why a text was not taken. Offsets are bytes from its start.
+/// Why a text was rejected. Offsets are in bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Not well-formed. Positions do not count what an [`Outline`] leaves out.
     Malformed(Syntax),
-    /// A document type declaration: entities are never taken.
+    /// A document type declaration. They are never allowed, because entities can expand
+    /// without bound or read files.
     Dtd {
-        /// Where it starts.
+        /// Offset of the declaration.
         offset: usize,
     },
-    /// Too many elements open.
+    /// Too many nested elements.
     Depth {
-        /// The element too many.
+        /// Offset of the first element beyond the limit.
         offset: usize,
         /// The limit that was exceeded.
         most: usize,
@@ -137,14 +143,15 @@ pub enum Error {
         /// Offset of the element in bytes.
         offset: usize,
         /// The limit that was exceeded.
+        /// Offset of the element in bytes.
         most: usize,
     },
-    /// Too many attributes and namespaces for a text of this size.
+    /// More attributes and namespaces than a text of this size may have.
     Dense {
-        /// The element too many.
+        /// Offset of the element at which the limit was exceeded.
         offset: usize,
     },
-    /// Too many elements and attributes in all.
+    /// Too many elements and attributes in total.
     Nodes {
         /// The limit that was exceeded.
         most: usize,
@@ -152,7 +159,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The line of `text`, from 1, in which it is wrong.
+    /// The line of `text`, from 1, that contains the error; 0 if the error is about the
+    /// text as a whole.
     #[must_use]
     pub fn line(&self, text: &str) -> u32 {
         let offset = match self {
@@ -169,7 +177,7 @@ impl Error {
         u32::try_from(lines).map_or(u32::MAX, |lines| lines.saturating_add(1))
     }
 
-    /// Whether a limit was exceeded; else the text is wrong in itself.
+    /// Whether a limit was exceeded, rather than the text being malformed.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         !matches!(self, Self::Malformed(_) | Self::Dtd { .. })

@@ -1,7 +1,7 @@
-//! A document without the text of its large sections.
+//! A document without the text of its large CDATA sections.
 //!
-//! In a batch that is nearly everything, and none of the envelope's business. Nor are the
-//! elements around them, which are all alike: the tree has one for many.
+//! In a batch these sections are nearly everything, and the envelope's code does not read
+//! them. The elements around them are all alike, so the tree holds one element for many.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,39 +9,41 @@ use std::ops::Range;
 use super::gate::{self, CDATA_START, Scanner, Section, walk_tag};
 use super::{Document, Error, Limits, Node, read};
 
-/// Shorter sections are not worth a cut, and header texts stay whole.
+/// Minimum length in bytes of a section to leave out. Shorter ones are not worth it, and
+/// texts in headers stay whole.
 pub(super) const MIN_CUT: usize = 256;
 
-/// A document that passed the gate, without the text of large CDATA sections.
+/// A document that has passed the gate, without the text of large CDATA sections.
 ///
-/// Of elements that are alike and hold one such section each the tree has only some; which
-/// stand for others, [`Outline::sections`] and [`Outline::sources_of`] tell.
+/// Where several elements are alike and contain one such section each, the tree has only
+/// some of them; [`Outline::sections`] and [`Outline::sources_of`] return what each of
+/// these represents.
 #[derive(Debug)]
 pub struct Outline<'a> {
     source: &'a str,
     pub(super) text: Cow<'a, str>,
     cuts: Vec<Cut>,
-    /// The sections that were cut.
+    /// The ranges of the omitted sections in the source.
     sections: Vec<Range<usize>>,
 }
 
-/// From `at` in the outline on, the source is `removed` bytes further.
+/// From offset `at` in the outline on, offsets in the source are larger by `removed`.
 #[derive(Debug)]
 struct Cut {
     at: usize,
     removed: usize,
-    /// How many sections have been cut up to here.
+    /// How many sections have been omitted up to here.
     sections: usize,
 }
 
-/// An outline as it is made.
+/// An outline under construction.
 struct Outliner<'a> {
     outline: Outline<'a>,
     depth: usize,
-    /// Up to where the source is in the outline, or cut.
+    /// Everything before this offset of the source is in the outline or omitted.
     copied: usize,
-    /// Cut sections up to the last one whose elements follow each other and are alike, but
-    /// perhaps the first.
+    /// Omitted sections up to the last one whose element follows another one like it;
+    /// perhaps without the first.
     alike: usize,
 }
 
@@ -63,8 +65,8 @@ impl<'a> Outliner<'a> {
             cuts,
             sections,
         } = &mut self.outline;
-        // What ends the last one is not known yet: it is the one before it that can stand
-        // for another.
+        // It is not known yet how the last element ends, so the one before it is the one
+        // that can represent others.
         if self.alike > 2
             && let [.., before, last] = cuts.as_mut_slice()
         {
@@ -88,12 +90,12 @@ impl<'a> Outliner<'a> {
 }
 
 impl<'a> Outline<'a> {
-    /// Checks the limits of `source` in one pass over its markup. Large sections within
-    /// `depth` open elements are left out; none where it is 0.
+    /// Checks the limits of `source` in one pass over its markup. Large sections inside at
+    /// most `depth` open elements are left out; none if it is 0.
     ///
     /// # Errors
-    /// A document type declaration, or a limit exceeded. What is not well-formed is left
-    /// for [`Outline::document`] to report.
+    /// A document type declaration, or a limit exceeded. Whether the text is well-formed is
+    /// left to [`Outline::document`].
     pub fn scan(source: &'a str, limits: &Limits, depth: usize) -> Result<Self, Error> {
         let mut outliner = Outliner {
             outline: Outline {
@@ -119,7 +121,7 @@ impl<'a> Outline<'a> {
         Ok(outline)
     }
 
-    /// The tree of the outline.
+    /// Builds the tree of the outline.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the reader's reason.
@@ -127,40 +129,40 @@ impl<'a> Outline<'a> {
         read(&self.text)
     }
 
-    /// How many bytes the source has.
+    /// Length of the whole source in bytes.
     #[must_use]
     pub fn source_length(&self) -> usize {
         self.source.len()
     }
 
-    /// The source text of a node, cut text included.
+    /// The source text of a node, including omitted text.
     #[must_use]
     pub fn source_of(&self, node: Node<'_, '_>) -> &'a str {
         self.between(self.range_of(node))
     }
 
-    /// Where that lies.
+    /// The range of a node in the source, including omitted text.
     #[must_use]
     pub fn range_of(&self, node: Node<'_, '_>) -> Range<usize> {
         let Range { start, end } = node.range();
         self.source_offset(start)..self.source_offset(end)
     }
 
-    /// The source text of a range.
+    /// The source text in this range; empty if it is out of bounds.
     #[must_use]
     pub fn between(&self, range: Range<usize>) -> &'a str {
         self.source.get(range).unwrap_or_default()
     }
 
-    /// The texts of an element that holds nothing but one section, where that was left out:
-    /// of itself and of those that it stands for.
+    /// The section texts of an element that contains nothing but one omitted section: its
+    /// own and those of the elements that it represents. `None` for any other element.
     #[must_use]
     pub fn sections(&self, node: Node<'_, '_>) -> Option<impl Iterator<Item = &'a str>> {
         let (sections, ..) = self.only_section(node)?;
         Some(sections.iter().map(|text| self.between(text.clone())))
     }
 
-    /// The source text of a node, and of those that it stands for.
+    /// The source text of a node, and of those that it represents.
     pub fn sources_of(&self, node: Node<'_, '_>) -> impl Iterator<Item = &'a str> {
         let (sections, front, back) = self.only_section(node).unwrap_or_default();
         let each = sections.iter().map(move |text| {
@@ -170,8 +172,8 @@ impl<'a> Outline<'a> {
         each.chain(sections.is_empty().then(|| self.source_of(node)))
     }
 
-    /// What was left out of an element that holds nothing but one section, and the lengths
-    /// of what stands in the element before and after it.
+    /// The sections of an element that contains nothing but one omitted section, and the
+    /// lengths of the markup before and after it.
     fn only_section(&self, node: Node<'_, '_>) -> Option<(&[Range<usize>], usize, usize)> {
         let Range { start, end } = node.range();
         let number = self.cuts.partition_point(|cut| cut.at < start);
@@ -187,6 +189,7 @@ impl<'a> Outline<'a> {
         is_alone.then_some((sections, front.len(), back.len()))
     }
 
+    /// Converts an offset in the outline to one in the source.
     fn source_offset(&self, offset: usize) -> usize {
         let before = self.cuts.partition_point(|cut| cut.at <= offset);
         let last = before.checked_sub(1).and_then(|i| self.cuts.get(i));

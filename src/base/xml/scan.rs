@@ -1,15 +1,16 @@
-//! Splits XML into tags and what lies between, without judging it.
+//! Splits XML into tags and the text between them, without validating it. For repairing
+//! events that the reader rejects.
 
 use memchr::{memchr, memmem};
 
 use super::walk_tag;
 
-/// A piece of XML with its delimiters. The last piece may be unfinished.
+/// A piece of XML including its delimiters. The last piece may be unterminated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Segment<'a> {
     /// Text and references between tags.
     Text(&'a str),
-    /// A start, end or empty tag.
+    /// A start, end, or empty-element tag.
     Tag(&'a str),
     /// `<![CDATA[...]]>`.
     CData(&'a str),
@@ -17,7 +18,7 @@ pub(crate) enum Segment<'a> {
     Other(&'a str),
 }
 
-/// All pieces of `xml`, in order; put together they are `xml` again.
+/// All pieces of `xml` in order; concatenated, they equal `xml`.
 pub(crate) fn segments(xml: &str) -> Segments<'_> {
     Segments { rest: xml }
 }
@@ -53,7 +54,8 @@ impl<'a> Iterator for Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Takes `length` bytes off the front, or all there is.
+    /// Removes and returns `length` bytes from the front, or everything if that is `None`
+    /// or too many.
     fn take(&mut self, length: Option<usize>) -> &'a str {
         let split = length.and_then(|length| self.rest.split_at_checked(length));
         let (taken, rest) = split.unwrap_or((self.rest, ""));
