@@ -63,6 +63,11 @@ const ENTERPRISE: &str = match option_env!("WECRELAY_ENTERPRISE") {
     Some(number) => number,
     None => "32473",
 };
+// Otherwise the program would be built, and reject its own default at every start.
+const _: () = assert!(
+    matches!(u32::from_str_radix(ENTERPRISE, 10), Ok(1..)),
+    "WECRELAY_ENTERPRISE must be a number from 1 to 4294967295"
+);
 
 /// Collect events that Windows hosts forward, and send them to a syslog server.
 ///
