@@ -9,6 +9,7 @@ mod encode;
 mod output;
 #[cfg(test)]
 mod ring;
+mod short;
 #[cfg(test)]
 mod tests;
 
@@ -27,9 +28,6 @@ const MAX_MATCH: usize = 271;
 
 /// Bits of a control symbol: the prefix and a code of four bits.
 const CONTROL_WIDTH: u32 = 13;
-
-/// Bits of the longest symbol, a copy of 32 bytes or more.
-const LONGEST_SYMBOL: u32 = 23;
 
 /// Why a body is not a valid SLDC record. Offsets are in bits from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,18 +149,12 @@ fn first_control(bits: &mut Bits<'_>) -> Result<u8, Error> {
 }
 
 /// Scheme 1 up to the next control symbol, whose code it returns.
-///
-/// A refill is good for two copies, and each refill waits for a load.
 fn expand_copies(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
     loop {
+        short::expand(bits, output);
         bits.refill();
         output.make_room()?;
         if let Some(code) = expand_symbol(bits, output)? {
-            return Ok(code);
-        }
-        if bits.valid >= LONGEST_SYMBOL
-            && let Some(code) = expand_symbol(bits, output)?
-        {
             return Ok(code);
         }
     }
@@ -171,8 +163,8 @@ fn expand_copies(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> 
 #[inline(always)]
 fn expand_symbol(bits: &mut Bits<'_>, output: &mut Output) -> Result<Option<u8>, Error> {
     if bits.buffer >> 63 == 0 {
-        let count = bits.literals()?;
-        output.push_literals(bits.buffer, count);
+        let (six, count) = bits.literals()?;
+        output.push_literals(six, count);
         bits.skip(9 * count);
     } else if bits.is_control() {
         return bits.control().map(Some);

@@ -54,13 +54,23 @@ impl<'a> Bits<'a> {
     /// Makes at least 56 bits valid while the input lasts.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
+        if !self.refill_by_word() {
+            self.refill_by_bytes();
+        }
+    }
+
+    /// Makes at least 56 bits valid, unless the input is nearly used up.
+    #[inline(always)]
+    pub(super) fn refill_by_word(&mut self) -> bool {
         let Some(word) = self.data.first_chunk::<8>() else {
-            return self.refill_by_bytes();
+            return false;
         };
         self.buffer |= u64::from_be_bytes(*word) >> self.valid;
-        let taken = usize_from((63 - self.valid) / 8);
+        // That is (63 - valid) / 8, in which the compiler sees that it is less than eight.
+        let taken = usize_from(!self.valid / 8 % 8);
         self.data = self.data.get(taken..).unwrap_or_default();
         self.valid |= 56;
+        true
     }
 
     #[cold]
@@ -100,19 +110,25 @@ impl<'a> Bits<'a> {
         Ok(code)
     }
 
-    /// How many literals (1 to 6) stand at the front; the first is known to be one.
+    /// Six literals from the front, and how many (1 to 6) of them are some; the first is
+    /// known to be one, and so many bits to be valid.
     #[inline(always)]
-    pub(super) fn literals(&self) -> Result<u32, Error> {
+    pub(super) fn six_literals(&self) -> ([u8; 6], u32) {
         // The first bit of each of six nine-bit literals, and a stop after them.
         const FLAGS: u64 = 0x8040_2010_0804_0200;
         const STOP: u64 = 1 << 9;
         let count = ((self.buffer & FLAGS) | STOP).leading_zeros() / 9;
-        if count * 9 <= self.valid {
-            return Ok(count);
-        }
+        let six = [55, 46, 37, 28, 19, 10].map(|shift| low_byte(self.buffer >> shift));
+        (six, count)
+    }
+
+    /// The same, but only as many as there are valid bits for.
+    #[inline(always)]
+    pub(super) fn literals(&self) -> Result<([u8; 6], u32), Error> {
+        let (six, count) = self.six_literals();
         match self.valid / 9 {
             0 => Err(self.truncated()),
-            left => Ok(left),
+            valid => Ok((six, count.min(valid))),
         }
     }
 

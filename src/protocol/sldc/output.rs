@@ -1,20 +1,23 @@
 //! The text that comes out, which is the history as well.
 
-use super::{Error, HISTORY, MAX_MATCH, Scheme, low_byte, usize_from};
+use super::{Error, HISTORY, MAX_MATCH, Scheme, usize_from};
 
 /// Copies go in pieces of this many bytes, which the compiler moves in one go.
-const PIECE: usize = 16;
+pub(super) const PIECE: usize = 16;
 
-/// Room kept free past the end, so that two symbols are written without asking:
-/// the longest copies, rounded up to pieces, or two pieces where a run is short.
+/// Room kept free past the end, so that a symbol, or three short ones, are written without
+/// asking: the longest copy, rounded up to pieces, or two pieces where a run is short.
 pub(super) const ROOM: usize = 2 * MAX_MATCH + 3 * PIECE;
+
+/// The history and the room after it.
+pub(super) const WINDOW: usize = HISTORY + ROOM;
 
 /// The text so far: `bytes[..at]`. What lies beyond is scratch space.
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
     pub(super) at: usize,
     /// Where the history began: `at` of the last reset.
-    base: usize,
+    pub(super) base: usize,
     cap: usize,
 }
 
@@ -54,6 +57,13 @@ impl Output {
         Ok(())
     }
 
+    /// The history before `at` and the room after it, if there is all of both.
+    #[inline(always)]
+    pub(super) fn window(&mut self, at: usize) -> Option<&mut [u8; WINDOW]> {
+        let start = at.checked_sub(HISTORY)?;
+        self.bytes.get_mut(start..)?.first_chunk_mut()
+    }
+
     #[inline(always)]
     pub(super) fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.at) {
@@ -62,10 +72,9 @@ impl Output {
         self.at += 1;
     }
 
-    /// Writes six literals from the top of `bits`, of which `count` are real.
+    /// Writes six literals, of which `count` are real.
     #[inline(always)]
-    pub(super) fn push_literals(&mut self, bits: u64, count: u32) {
-        let six = [55, 46, 37, 28, 19, 10].map(|shift| low_byte(bits >> shift));
+    pub(super) fn push_literals(&mut self, six: [u8; 6], count: u32) {
         let place = self.bytes.get_mut(self.at..);
         if let Some(place) = place.and_then(<[u8]>::first_chunk_mut) {
             *place = six;

@@ -114,6 +114,45 @@ fn random_symbols_decode_as_a_plain_ring_does() {
     }
 }
 
+/// The start of a copy pointer, up to and with the match count.
+fn match_count(length: usize) -> String {
+    match length {
+        ..4 => format!("1 0 {:01b}", length - 2),
+        4..8 => format!("1 10 {:02b}", length - 4),
+        8..16 => format!("1 110 {:03b}", length - 8),
+        16..32 => format!("1 1110 {:04b}", length - 16),
+        _ => format!("1 1111 {:08b}", length - 32),
+    }
+}
+
+/// Before the history is whole and after, also where it was reset, and up to the end of the
+/// input and of the room.
+#[test]
+fn copies_of_each_length_from_each_distance_follow_each_other() {
+    let literals = |seed, count| -> String {
+        let bytes = pseudo_random(seed, count).into_iter();
+        bytes.map(literal).collect()
+    };
+    for distance in (1..40).chain([500, 1000, 1022, 1023, 1024]) {
+        let mut written = 1021;
+        let mut symbols = vec![RESET_1.to_owned(), literals(1, written)];
+        for length in (2..36).chain([270, 271]).chain((2..36).rev()) {
+            for _ in 0..3 {
+                let position = (written + HISTORY - distance) % HISTORY;
+                symbols.push(format!("{}{position:010b}", match_count(length)));
+                written += length;
+            }
+            symbols.push(literals(2, length % 8));
+            written += length % 8;
+        }
+        let symbols = symbols.concat();
+        let packed = record(&[&symbols, &symbols, END]);
+        let text = ring::decode(&packed, 1 << 20);
+        assert!(text.is_ok());
+        assert_eq!(decode(&packed, 1 << 20), text, "{distance}");
+    }
+}
+
 #[test]
 fn schemes_change_on_one_history() {
     let packed = record(&[
