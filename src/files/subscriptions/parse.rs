@@ -1,9 +1,8 @@
 //! One subscription file to one [`Subscription`].
 
+mod access;
 mod delivery;
 mod event_query;
-
-use std::borrow::Cow;
 
 use super::{Error, Foreign};
 use crate::base::xml::{Node, trimmed_text as text_of};
@@ -12,10 +11,12 @@ use crate::protocol::wsman::text::trim;
 use crate::protocol::wsman::xml::Skeleton;
 use crate::protocol::wsman::{ContentFormat, Subscription};
 use crate::windows::query;
-use crate::windows::sddl::SecurityDescriptor;
 
 const EVENT_QUERY: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
 const NAMESPACE: &str = "http://schemas.microsoft.com/2006/03/windows/events/subscription";
+
+/// What is allowed in an element that has text.
+const TEXT_ONLY: &str = "only text is allowed there";
 
 /// Longest name in characters: it is shown, compared and stored.
 pub(super) const MAX_NAME: usize = 256;
@@ -81,6 +82,7 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Error> {
     let findings = query::lint(&parsed.subscription.query);
     let findings = findings.into_iter().map(|found| format!("{file}: {found}"));
     parsed.notices.extend(findings);
+    reader.check_texts(root)?;
     reader.take_delivery(root, &mut parsed)?;
     reader.take_options(root, &mut parsed.subscription)?;
     reader.take_access(root, &mut parsed)?;
@@ -160,28 +162,22 @@ impl File<'_> {
         }
     }
 
-    fn take_access(&self, root: Node<'_, '_>, parsed: &mut Parsed) -> Result<(), Error> {
-        let access = &mut parsed.subscription.access;
-        let domain = child(root, "AllowedSourceDomainComputers");
-        if let Some(domain) = domain.filter(|node| !text_of(*node).is_empty()) {
-            let descriptor: Result<SecurityDescriptor, _> = text_of(domain).parse();
-            let descriptor = descriptor.map_err(|reason| Error::Access {
-                file: self.name.to_owned(),
-                line: line_of(domain),
-                reason,
-            })?;
-            if descriptor.is_for_nobody() || descriptor.dacl.is_none() {
-                let (file, line, words) = (self.name, line_of(domain), descriptor.explain());
-                parsed.notices.push(format!(
-                    "{file}:{line}: AllowedSourceDomainComputers: {words}"
-                ));
+    /// Refuses elements inside those that have text only: their text would be lost.
+    fn check_texts(&self, root: Node<'_, '_>) -> Result<(), Error> {
+        const WITH_ELEMENTS: [&str; 4] = [
+            "Query",
+            "Delivery",
+            "EventSources",
+            "AllowedSourceNonDomainComputers",
+        ];
+        let texts = KNOWN.iter().filter(|name| !WITH_ELEMENTS.contains(name));
+        for name in texts {
+            let node = child(root, name);
+            let inside = node.and_then(|node| node.first_element_child());
+            if let Some(inside) = inside {
+                let value = inside.tag_name().name();
+                return Err(self.value(inside, name, value, TEXT_ONLY));
             }
-            access.domain_computers = Some(descriptor);
-        }
-        if let Some(others) = child(root, "AllowedSourceNonDomainComputers") {
-            access.allowed_issuers = list(others, "AllowedIssuerCAList", "IssuerCA");
-            access.allowed_subjects = list(others, "AllowedSubjectList", "Subject");
-            access.denied_subjects = list(others, "DeniedSubjectList", "Subject");
         }
         Ok(())
     }
@@ -194,6 +190,12 @@ impl File<'_> {
         let mut seen = Vec::new();
         for node in root.children().filter(Node::is_element) {
             let (name, line) = (node.tag_name().name(), line_of(node));
+            if node.tag_name().namespace() != Some(NAMESPACE) {
+                notices.push(format!(
+                    "{file}:{line}: {name} is of another namespace: ignored"
+                ));
+                continue;
+            }
             if seen.contains(&name) {
                 notices.push(format!(
                     "{file}:{line}: {name} is repeated: only the first one is used"
@@ -307,14 +309,6 @@ fn without_effect(name: &str, text: &str) -> Option<&'static str> {
     };
     let asks = !text.is_empty() && !text.eq_ignore_ascii_case(default);
     asks.then_some(why)
-}
-
-fn list(parent: Node<'_, '_>, holder: &str, item: &str) -> Vec<String> {
-    let items = child(parent, holder);
-    let items = items.iter().flat_map(Node::children);
-    let items = items.filter(|node| node.has_tag_name((NAMESPACE, item)));
-    let texts = items.map(text_of).filter(|text| !text.is_empty());
-    texts.map(Cow::into_owned).collect()
 }
 
 fn child<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {

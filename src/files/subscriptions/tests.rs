@@ -46,7 +46,7 @@ fn full() -> String {
   <LogFile>ForwardedEvents</LogFile>
   <PublisherName>Microsoft-Windows-EventCollector</PublisherName>
   <AllowedSourceNonDomainComputers>
-    <AllowedIssuerCAList><IssuerCA>4AB167DF</IssuerCA></AllowedIssuerCAList>
+    <AllowedIssuerCAList><IssuerCA>4AB167DF00112233445566778899AABBCCDDEEFF</IssuerCA></AllowedIssuerCAList>
     <AllowedSubjectList><Subject>*.example</Subject><Subject>a</Subject></AllowedSubjectList>
     <DeniedSubjectList><Subject>bad.example</Subject></DeniedSubjectList>
   </AllowedSourceNonDomainComputers>
@@ -92,7 +92,7 @@ fn an_export_of_windows_is_read_whole() {
             domain_computers: Some("O:NSG:NSD:(A;;GA;;;DC)".parse().unwrap()),
             allowed_subjects: vec!["*.example".into(), "a".into()],
             denied_subjects: vec!["bad.example".into()],
-            allowed_issuers: vec!["4AB167DF".into()],
+            allowed_issuers: vec!["4AB167DF00112233445566778899AABBCCDDEEFF".into()],
         },
         ..Subscription::new("Logons", QUERY, ContentFormat::Events)
     };
@@ -127,6 +127,123 @@ fn access_lists_are_checked_with_their_place() {
     assert_eq!(
         with(" ").unwrap().subscription.access.domain_computers,
         None
+    );
+}
+
+#[test]
+fn an_access_list_that_would_be_passed_over_is_refused() {
+    let domain =
+        "<AllowedSourceDomainComputers>O:NSG:NSD:(A;;GA;;;DC)</AllowedSourceDomainComputers>";
+    let issuers = "<AllowedIssuerCAList><IssuerCA>00</IssuerCA></AllowedIssuerCAList>";
+    let denied = "<DeniedSubjectList><Subject>pc9.example</Subject></DeniedSubjectList>";
+    let others = |inside: &str| {
+        format!("<AllowedSourceNonDomainComputers>{inside}</AllowedSourceNonDomainComputers>")
+    };
+    let subjects =
+        |inside: &str| others(&format!("<DeniedSubjectList>{inside}</DeniedSubjectList>"));
+    let of_another = |list: &str| {
+        let list = list.replace("<Allowed", "<x:Allowed");
+        let list = list.replace("</Allowed", "</x:Allowed");
+        list.replacen("Computers>", "Computers xmlns:x=\"urn:x\">", 1)
+    };
+    for more in [
+        format!("{domain}{domain}"),
+        of_another(domain),
+        domain.replace("Computers", "Computer"),
+        domain.replace("Allowed", "allowed"),
+        domain.replace('O', "<b>O").replace(")<", ")</b><"),
+        domain.replace('O', "<b/>O"),
+        format!("<DeniedSourceDomainComputers>x</DeniedSourceDomainComputers>{domain}"),
+        // Directly below Subscription, or beside the list where it belongs.
+        denied.to_owned(),
+        others(&format!("{denied}{denied}")),
+        others(&denied.replace("SubjectList", "Subjects")),
+        others(
+            &denied
+                .replace("<Denied", "<x:Denied")
+                .replace("</Denied", "</x:Denied")
+                .replacen("List>", "List xmlns:x=\"urn:x\">", 1),
+        ),
+        others("<Subject>pc9.example</Subject>"),
+        others("O:NSG:NSD:(A;;GA;;;DC)"),
+        others(&format!("{issuers}<IssuerCA>11</IssuerCA>")),
+        of_another(&others(issuers)),
+        subjects("pc9.example"),
+        subjects("<Subject/>"),
+        subjects("<Subject><!-- pc9.example --></Subject>"),
+        subjects("<Subject>pc9<b>.example</b></Subject>"),
+        subjects("<Subjekt>pc9.example</Subjekt>"),
+        subjects("<Subject xmlns=\"urn:x\">pc9.example</Subject>"),
+    ] {
+        let refused = parse(&least(&more), "a.xml");
+        let is_refused = matches!(refused, Err(Error::Value { .. }));
+        assert!(is_refused, "{more}: {refused:?}");
+    }
+    let refused = refusal(&least(&others(&denied.replace("SubjectList", "Subjects"))));
+    assert_eq!(
+        refused,
+        "a.xml:3: AllowedSourceNonDomainComputers is \"DeniedSubjects\": only \
+         AllowedIssuerCAList, AllowedSubjectList and DeniedSubjectList are allowed there, each once"
+    );
+    // What wecutil prints where there are no lists.
+    let empty = format!("<AllowedSourceDomainComputers/>{}", others(" "));
+    assert_eq!(
+        ok(&least(&empty)).subscription.access,
+        crate::protocol::wsman::Access::default()
+    );
+}
+
+#[test]
+fn an_issuer_that_is_no_thumbprint_is_told() {
+    let notices = |issuer: &str| {
+        let issuer = format!(
+            "<AllowedSourceNonDomainComputers><AllowedIssuerCAList><IssuerCA>{issuer}</IssuerCA>\
+             </AllowedIssuerCAList></AllowedSourceNonDomainComputers>"
+        );
+        ok(&least(&issuer)).notices
+    };
+    let digits = "4AB167DF00112233445566778899AABBCCDDEEFF";
+    // With the invisible character that Windows' dialog puts before it.
+    for pasted in [
+        digits,
+        "\u{200e}4a b1 67 df 00 11 22 33 44 55 66 77 88 99 aa bb cc dd ee ff",
+    ] {
+        assert_eq!(notices(pasted), Vec::<String>::new(), "{pasted}");
+    }
+    for pasted in ["CN=CA", &digits[1..], &format!("{digits}{}", &digits[..24])] {
+        let told = notices(pasted);
+        assert!(
+            told[0].contains("matches no certificate"),
+            "{pasted}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn what_elements_would_hide_of_a_text_is_refused() {
+    for (from, to, expected) in [
+        (
+            "<Enabled>true",
+            "<Enabled><b>false</b>",
+            "a.xml:6: Enabled is \"b\": only text is allowed there",
+        ),
+        (
+            "Logons<",
+            "Logons<i/><",
+            "a.xml:3: SubscriptionId is \"i\": only text is allowed there",
+        ),
+    ] {
+        assert_eq!(refusal(&full().replacen(from, to, 1)), expected);
+    }
+    let expected = "a.xml:3: Query is \"QueryList\": one QueryList is allowed there";
+    assert_eq!(
+        refusal(&least("").replace("</QueryList></Query>", "</QueryList><QueryList/></Query>")),
+        expected
+    );
+    let other = least("<x:Enabled xmlns:x=\"urn:x\">false</x:Enabled>");
+    assert_eq!(
+        ok(&other).notices,
+        ["a.xml:3: Enabled is of another namespace: ignored"]
     );
 }
 

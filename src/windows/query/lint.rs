@@ -62,6 +62,9 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
             path.trim()
         ));
     }
+    if let Some(what) = no_channel(clause.channel) {
+        find(what.to_owned());
+    }
     if is_direct(clause.channel) {
         find(
             "its name is that of an analytic or debug channel: hosts cannot forward these (error \
@@ -92,6 +95,23 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
             instead,
         });
     }
+}
+
+/// Why a Path is the name of no channel, whatever the host has.
+fn no_channel(path: &str) -> Option<&'static str> {
+    let is_file = path
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case("file:"));
+    if is_file {
+        return Some("Path names a file: hosts forward channels only");
+    }
+    if path.contains(['*', '?']) {
+        return Some(
+            "Path is compared literally: hosts do not support wildcards; name each channel",
+        );
+    }
+    let is_odd = path.contains(char::is_control);
+    is_odd.then_some("Path has a control character, which no name of a channel has")
 }
 
 /// Whether a channel is of the kinds that only local tools read. What kind it is stands in

@@ -233,6 +233,24 @@ fn channels_that_no_host_forwards_are_found() {
 }
 
 #[test]
+fn paths_that_name_no_channel_are_found() {
+    for (path, expected) in [
+        ("Microsoft-Windows-*", "wildcards"),
+        ("Microsoft-Windows-?-Client/Operational", "wildcards"),
+        ("file://C:\\logs\\saved.evtx", "names a file"),
+        ("FILE://saved.evtx", "names a file"),
+        ("Sec&#9;urity", "control character"),
+    ] {
+        let found = whats(&query(&format!("<Select Path=\"{path}\">*</Select>")));
+        assert!(found.concat().contains(expected), "{path}: {found:?}");
+    }
+    for path in ["Filé", "File Replication Service", "Security"] {
+        let found = whats(&query(&format!("<Select Path=\"{path}\">*</Select>")));
+        assert_eq!(found, Vec::<String>::new(), "{path}");
+    }
+}
+
+#[test]
 fn an_expression_over_the_limit_comes_back_split_and_fitting() {
     let ids: Vec<String> = (0..45).map(|n| format!("EventID={}", 4000 + n)).collect();
     let text = format!("*[System[Level<=4 and ({})]]", ids.join(" or "));

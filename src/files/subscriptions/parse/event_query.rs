@@ -17,7 +17,12 @@ impl File<'_> {
         skeleton: &Skeleton<'_>,
     ) -> Result<String, Error> {
         let query = self.need(root, "Query", ALLOWED)?;
-        if let Some(element) = query.first_element_child() {
+        let mut elements = query.children().filter(Node::is_element);
+        if let Some(element) = elements.next() {
+            if let Some(other) = elements.next() {
+                let (name, allowed) = (other.tag_name().name(), "one QueryList is allowed there");
+                return Err(self.value(other, "Query", name, allowed));
+            }
             let text = skeleton.source_of(element).to_owned();
             self.check(&text, line_of(element))?;
             return Ok(text);
@@ -65,8 +70,8 @@ impl File<'_> {
                 let (name, allowed) = (query.tag_name().name(), "only Query is allowed there");
                 return Err(self.value_at(row(query), "QueryList", name, allowed));
             }
-            let id = query.attribute("Id");
-            if let Some(id) = id.filter(|id| !ids.insert(*id)) {
+            let id = query.attribute("Id").map(trim);
+            if let Some(id) = id.filter(|id| !ids.insert(id.to_owned())) {
                 let allowed = "an earlier Query has the same Id; number them 0, 1, 2";
                 return Err(self.value_at(row(query), "Query@Id", id, allowed));
             }
