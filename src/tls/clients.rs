@@ -27,7 +27,7 @@ impl Clients {
         let read = |path: &PathBuf| Revocation::read(path, &authorities, files.crl_partial);
         let revocation = files.crl.as_ref().map(read).transpose()?;
         if let (Some(path), Some(revocation)) = (&files.crl, &revocation) {
-            validity.add_lists(path, revocation.lists());
+            validity.add_lists(path, revocation.lasting());
             let unlisted = revocation.unlisted();
             unlisted.iter().for_each(|line| log::warn!("{line}"));
         }

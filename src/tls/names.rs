@@ -77,7 +77,9 @@ fn host_name(certificate: &X509Ref) -> Option<String> {
     } else {
         names.last()
     };
-    nearest?.data().to_string().ok()
+    // An empty one names nobody: then the DNS names count.
+    let nearest = nearest?.data().to_string().ok();
+    nearest.filter(|name| !name.trim().is_empty())
 }
 
 fn first_common_name(certificate: &X509Ref) -> Option<String> {

@@ -16,20 +16,22 @@ const LIST_END: &str = "-----END X509 CRL-----";
 /// All certificates of a file; at least one.
 pub(super) fn certificates(flag: &'static str, path: &Path) -> Result<Vec<X509>, Error> {
     let bytes = read(flag, path)?;
-    let found = X509::stack_from_pem(&bytes).map_err(|error| {
-        let why = error
-            .errors()
-            .first()
-            .and_then(openssl::error::Error::reason);
-        let why = why.unwrap_or("unreadable");
-        let why = format!("a certificate in it is broken: {why}");
-        Error::Content(flag, path.to_owned(), why)
-    })?;
+    let found = X509::stack_from_pem(&bytes)
+        .map_err(|error| broken(flag, path, "a certificate", &error))?;
     if found.is_empty() {
         let why = "no certificate in PEM (-----BEGIN CERTIFICATE-----)";
         return Err(missing(flag, path, why, &bytes));
     }
     Ok(found)
+}
+
+/// A file with something in PEM that cannot be decoded.
+fn broken(flag: &'static str, path: &Path, what: &str, error: &ErrorStack) -> Error {
+    let first = error.errors().first();
+    let why = first.and_then(openssl::error::Error::reason);
+    let why = why.unwrap_or("unreadable");
+    let why = format!("{what} in it is broken: {why}");
+    Error::Content(flag, path.to_owned(), why)
 }
 
 /// A file without what the flag asks for.
@@ -102,7 +104,8 @@ fn foreign_key(certificate: &Path, is_within: bool) -> String {
 /// All revocation lists of a file; at least one.
 pub(super) fn revocation_lists(path: &Path) -> Result<Vec<X509Crl>, Error> {
     let bytes = read("--crl", path)?;
-    let lists = lists_in(&bytes).unwrap_or_default();
+    let lists =
+        lists_in(&bytes).map_err(|error| broken("--crl", path, "a revocation list", &error))?;
     if lists.is_empty() {
         return Err(no_list(path, &bytes));
     }

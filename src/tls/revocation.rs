@@ -101,6 +101,26 @@ impl Revocation {
         Error::Content("--crl", self.path.clone(), why)
     }
 
+    /// The complete lists whose end matters: another one that covers the same and ends later
+    /// counts in its place.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = &X509Crl> {
+        let outlasts = |other: &List, list: &List| {
+            let end = |list: &List| list.list.next_update().map(validity::time);
+            let covers = other.scope == Scope::All || other.scope == list.scope;
+            // Without a next update there is no end.
+            let later = match (end(other), end(list)) {
+                (_, None) => false,
+                (None, Some(_)) => true,
+                (Some(other), Some(end)) => other > end,
+            };
+            covers && other.signers == list.signers && later
+        };
+        let lists = self.lists.iter().filter(move |list| {
+            list.signers.is_empty() || !self.lists.iter().any(|other| outlasts(other, list))
+        });
+        lists.map(|list| &list.list)
+    }
+
     /// The complete lists.
     pub(super) fn lists(&self) -> impl Iterator<Item = &X509Crl> {
         self.lists.iter().map(|list| &list.list)
@@ -118,19 +138,38 @@ impl Revocation {
                 self.path.display(),
                 names::display(authority.subject_name()),
             );
+            let why = self.why_unlisted(authority, &name);
             if self.partial {
                 format!(
-                    "--crl {path}: no list of {name}: its certificates are not checked for \
-                     revocation (--crl-partial)"
+                    "--crl {path}: {why}: its certificates are not checked for revocation \
+                     (--crl-partial)"
                 )
             } else {
                 format!(
-                    "--crl {path}: no list of {name}: its certificates are rejected; add its list, \
-                     or use --crl-partial to allow them unchecked"
+                    "--crl {path}: {why}: its certificates are rejected; add its list, or use \
+                     --crl-partial to allow them unchecked"
                 )
             }
         };
         unlisted.map(line).collect()
+    }
+
+    /// Why an authority has no list: there may be one in its name that does not count.
+    fn why_unlisted(&self, authority: &X509, name: &str) -> String {
+        let is_of = |list: &&List| {
+            let order = list.list.issuer_name().try_cmp(authority.subject_name());
+            list.signers.is_empty() && order.is_ok_and(std::cmp::Ordering::is_eq)
+        };
+        match self.lists.iter().find(is_of) {
+            None => format!("no list of {name}"),
+            Some(_) if may_sign_lists(authority) => {
+                format!("the list of {name} is signed with another key than that of --client-ca")
+            }
+            Some(_) => format!(
+                "the list of {name} does not count, since the key usage of that authority lacks \
+                 cRLSign"
+            ),
+        }
     }
 
     /// Judges a chain, the host's certificate first. It is followed to the root as far as

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use log::Level;
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1Type};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
@@ -308,6 +308,51 @@ fn the_common_name_that_counts_is_the_one_nearest_to_the_host() {
         builder.set_subject_name(&subject.build()).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
         assert_eq!(names::names(&builder.build()), ["ws9"], "{parts:?}");
+    }
+}
+
+/// A certificate with this common name in this type of string, and a DNS name if any.
+fn of_type(kind: Asn1Type, name: &str, alternative: Option<&str>) -> X509 {
+    let key = ec_key();
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject
+        .append_entry_by_nid_with_type(Nid::COMMONNAME, name, kind)
+        .unwrap();
+    let mut builder = unsigned("a", &key, NOW, NOW + DAY);
+    builder.set_subject_name(&subject.build()).unwrap();
+    if let Some(alternative) = alternative {
+        let mut names = SubjectAlternativeName::new();
+        let names = names.dns(alternative);
+        let names = names.build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(names).unwrap();
+    }
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    builder.build()
+}
+
+#[test]
+fn a_common_name_may_be_of_any_type_of_string() {
+    let identity = |certificate: &X509| names::identify(certificate, &[certificate, certificate]);
+    for (kind, written, name) in [
+        (Asn1Type::UTF8STRING, "wsé.example", "wsé.example"),
+        (Asn1Type::T61STRING, "ws9.example", "ws9.example"),
+        // As Latin-1, which is what issuers write as T61.
+        (Asn1Type::T61STRING, "\u{e9}", "\u{c3}\u{a9}"),
+        (Asn1Type::IA5STRING, "ws9.example", "ws9.example"),
+        (Asn1Type::BMPSTRING, "\0w\0s\09", "ws9"),
+        (Asn1Type::UNIVERSALSTRING, "\0\0\0w\0\0\0s", "ws"),
+        // What follows a NUL belongs to the name: it must not look like another host.
+        (Asn1Type::UTF8STRING, "dc01\0.example", "dc01\0.example"),
+    ] {
+        let certificate = of_type(kind, written, Some("other.example"));
+        assert_eq!(identity(&certificate).unwrap().name, name);
+    }
+    for empty in ["", " "] {
+        let certificate = of_type(Asn1Type::UTF8STRING, empty, Some("ws9.example"));
+        assert_eq!(identity(&certificate).unwrap().name, "ws9.example");
+        let nobody = of_type(Asn1Type::UTF8STRING, empty, None);
+        let refused = identity(&nobody).unwrap_err();
+        assert!(refused.contains("neither a common name nor"), "{refused}");
     }
 }
 

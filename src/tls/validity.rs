@@ -20,6 +20,8 @@ pub(super) struct Validity(Vec<Term>);
 struct Term {
     /// Flag, file and name.
     what: String,
+    /// None where it has always been valid.
+    begin: Option<SystemTime>,
     end: SystemTime,
     /// What comes of it.
     then: &'static str,
@@ -34,7 +36,8 @@ impl Validity {
         for certificate in certificates {
             let name = names::display(certificate.subject_name());
             let what = format!("{flag} {}: {name}", path.display());
-            self.add(what, certificate.not_after(), then);
+            let begin = time(certificate.not_before());
+            self.add(what, begin, certificate.not_after(), then);
         }
     }
 
@@ -43,14 +46,26 @@ impl Validity {
             let name = names::display(list.issuer_name());
             let what = format!("--crl {}: the list of {name}", path.display());
             if let Some(end) = list.next_update() {
-                self.add(what, end, "hosts with its certificates are rejected");
+                let begin = time(list.last_update());
+                self.add(what, begin, end, "hosts with its certificates are rejected");
             }
         }
     }
 
-    fn add(&mut self, what: String, end: &Asn1TimeRef, then: &'static str) {
+    fn add(
+        &mut self,
+        what: String,
+        begin: Option<SystemTime>,
+        end: &Asn1TimeRef,
+        then: &'static str,
+    ) {
         if let Some(end) = time(end) {
-            self.0.push(Term { what, end, then });
+            self.0.push(Term {
+                what,
+                begin,
+                end,
+                then,
+            });
         }
     }
 
@@ -59,17 +74,34 @@ impl Validity {
         terms.map(|term| (term.what.clone(), term.end)).collect()
     }
 
-    /// A line for each that has ended or ends within 30 days.
+    /// A line for each that has not begun, has ended or ends within 30 days.
     pub(super) fn due(&self, now: SystemTime) -> Vec<(Level, String)> {
         let soon = now + NOTICE;
-        let due = self.0.iter().filter(|term| term.end < soon);
+        let due = self
+            .0
+            .iter()
+            .filter(|term| term.end < soon || term.is_ahead(now));
         due.map(|term| term.line(now)).collect()
     }
 }
 
 impl Term {
+    fn is_ahead(&self, now: SystemTime) -> bool {
+        self.begin.is_some_and(|begin| now < begin)
+    }
+
     fn line(&self, now: SystemTime) -> (Level, String) {
-        let Self { what, end, then } = self;
+        let Self {
+            what, end, then, ..
+        } = self;
+        if let Some(begin) = self.begin.filter(|_| self.is_ahead(now)) {
+            let at = humantime::format_rfc3339_seconds(begin);
+            let line = format!(
+                "{what} is not valid before {at}: {then} until then; compare the clocks of its \
+                 issuer and of this machine"
+            );
+            return (Level::Error, line);
+        }
         let at = humantime::format_rfc3339_seconds(*end);
         if *end < now {
             (

@@ -522,8 +522,21 @@ impl Tiers {
             .list(&self.site.dir, "issuing-list", lost, extensions, &[])
     }
 
-    /// A start that is refused, and what it says.
+    /// A start that is refused because of a part of a list, and what it says.
     fn is_refused_at_start(&self, list: &str) -> String {
+        let said = self.fails_at_start(list);
+        assert!(
+            said.contains(&format!("--crl {list}: the list of CN=Issuing ")),
+            "{said}"
+        );
+        assert!(
+            said.contains("use the complete list of that authority"),
+            "{said}"
+        );
+        said
+    }
+
+    fn fails_at_start(&self, list: &str) -> String {
         let site = &self.site;
         let output = run(&[
             "check",
@@ -542,14 +555,6 @@ impl Tiers {
         ]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(
-            said.contains(&format!("--crl {list}: the list of CN=Issuing ")),
-            "{said}"
-        );
-        assert!(
-            said.contains("use the complete list of that authority"),
-            "{said}"
-        );
         said
     }
 }
@@ -612,6 +617,72 @@ fn the_remedy_for_an_expired_list_names_the_list() {
         ];
         Client::with(&tiers.good).is_refused(&relay, &words);
     }
+}
+
+#[test]
+fn an_expired_list_beside_a_current_one_is_no_trouble() {
+    let tiers = Tiers::new();
+    let dates = [
+        "-crl_lastupdate",
+        "240101000000Z",
+        "-crl_nextupdate",
+        "240201000000Z",
+    ];
+    let old = tiers.issuing.list(&tiers.site.dir, "old", None, "", &dates);
+    let lists = [&tiers.of_root(None)[..], &old, &tiers.of_issuing("")];
+    let lists = tiers.lists("three.pem", &lists);
+    let relay = tiers.site.start(&["--crl", &lists]);
+    assert!(!relay.process.log().contains("expired on"));
+    Client::with(&tiers.good).is_let_in(&relay);
+    Client::with(&tiers.lost).is_refused(&relay, &["certificate revoked"]);
+}
+
+#[test]
+fn why_a_list_does_not_count_is_told_at_the_start() {
+    let tiers = Tiers::new();
+    let dir = &tiers.site.dir;
+    let dates = [
+        "-crl_lastupdate",
+        "390101000000Z",
+        "-crl_nextupdate",
+        "390201000000Z",
+    ];
+    let early = tiers.issuing.list(dir, "early", None, "", &dates);
+    let forged = Issued::root("Issuing").list(dir, "forged", None, "", &[]);
+    for (list, told, refused) in [
+        (
+            early,
+            "the list of CN=Issuing is not valid before 2039-01-01T00:00:00Z",
+            "the list of CN=Issuing is not valid before Jan",
+        ),
+        (
+            forged,
+            "the list of CN=Issuing is signed with another key",
+            "the list of CN=Issuing is not there",
+        ),
+    ] {
+        let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &list]);
+        let relay = tiers.site.start(&["--crl", &lists]);
+        let log = relay.process.log();
+        assert!(log.contains(told), "{log}");
+        Client::with(&tiers.good).is_refused(&relay, &[refused]);
+    }
+}
+
+#[test]
+fn a_damaged_list_among_others_is_told_from_none() {
+    let tiers = Tiers::new();
+    let text = std::fs::read_to_string(tiers.of_issuing("")).unwrap();
+    let damaged = tiers.site.dir.file("damaged.pem");
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.remove(2);
+    std::fs::write(&damaged, lines.join("\n")).unwrap();
+    let lists = tiers.lists("both.pem", &[&tiers.of_root(None), &damaged]);
+    let said = tiers.fails_at_start(&lists);
+    assert!(
+        said.contains("both.pem: a revocation list in it is broken: "),
+        "{said}"
+    );
 }
 
 #[test]
