@@ -113,6 +113,20 @@ impl Head {
         self.minor > 0 && !self.tokens("connection").any(|t| is(t, "close"))
     }
 
+    /// The host that the target names and its path, without the query. Only an absolute
+    /// target has a host, which then counts in place of the header (RFC 9112 3.2.2).
+    #[must_use]
+    pub fn host_and_path(&self) -> (Option<&str>, &str) {
+        const SCHEME: &str = "http://";
+        let target = self.target.split(['?', '#']).next().unwrap_or_default();
+        let (scheme, rest) = target.split_at_checked(SCHEME.len()).unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            return (None, target);
+        }
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        (Some(host), if path.is_empty() { "/" } else { path })
+    }
+
     /// The elements of a header that is a comma-separated list.
     fn tokens<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let elements = self.headers_named(name).flat_map(|v| v.split(','));

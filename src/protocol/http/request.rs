@@ -366,6 +366,11 @@ fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
         let value = String::from_utf8_lossy(header.value);
         headers.push(header.name, trim(&value));
     }
+    let is_host = |(name, _): &(&str, &str)| is(name, "host");
+    if headers.iter().filter(is_host).nth(1).is_some() {
+        let reason = "several Host headers";
+        return Err(Error::MalformedHead { reason });
+    }
     Ok(Head {
         method: Method::from_name(method),
         target: target.to_owned(),

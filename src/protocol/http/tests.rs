@@ -308,6 +308,7 @@ fn malformed_heads_are_refused() {
     assert_eq!(reason(&head("a: b\r\n folded")), "invalid header name");
     assert_eq!(reason(&head("a: b\0")), "invalid header value");
     assert_eq!(reason("@\x03\x01 \n\n"), "invalid request line");
+    assert_eq!(reason(&head("Host: a\r\nHOST: a")), "several Host headers");
     assert_eq!(error("PRI * HTTP/2.0\r\n\r\n"), Error::UnsupportedVersion);
     assert_eq!(error("GET /\r\n\r\n").status(), 400);
 }

@@ -50,8 +50,8 @@ impl From<Response> for Answer {
     }
 }
 
-/// Gives the answer to a path of one who asked by these `Host` headers.
-pub(super) type Answering<'a> = &'a mut dyn FnMut(&str, &[&str]) -> Answer;
+/// Gives the answer to a path of one who asked by this host.
+pub(super) type Answering<'a> = &'a mut dyn FnMut(&str, Option<&str>) -> Answer;
 
 /// The listener with its connections.
 #[derive(Debug)]
@@ -286,11 +286,11 @@ impl Visitor {
 
 fn respond(request: &Request, answer: Answering<'_>) -> (Answer, bool) {
     let head = &request.head;
-    let path = head.target.split(['?', '#']).next().unwrap_or_default();
-    let hosts: Vec<_> = head.headers_named("Host").collect();
+    let (host, path) = head.host_and_path();
+    let host = host.or_else(|| head.header("Host"));
     match head.method {
-        Method::Get => (answer(path, &hosts), false),
-        Method::Head => (answer(path, &hosts), true),
+        Method::Get => (answer(path, host), false),
+        Method::Head => (answer(path, host), true),
         _ => {
             let head = Response::empty(405).header("Allow", "GET, HEAD");
             (head.into(), false)

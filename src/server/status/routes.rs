@@ -59,8 +59,8 @@ impl Watchers {
     pub(in crate::server) fn serve(&mut self, now: Now, registry: &Registry, seen: &Seen<'_>) {
         let Self { sockets, pages } = self;
         if let Some(sockets) = sockets {
-            sockets.serve(now, registry, &mut |path, hosts| {
-                pages.answer(now, path, hosts, seen)
+            sockets.serve(now, registry, &mut |path, host| {
+                pages.answer(now, path, host, seen)
             });
         }
     }
@@ -103,8 +103,8 @@ impl Pages {
         }
     }
 
-    fn answer(&mut self, now: Now, path: &str, hosts: &[&str], seen: &Seen<'_>) -> Answer {
-        if self.is_misdirected(path, hosts, seen.collector.hostname()) {
+    fn answer(&mut self, now: Now, path: &str, host: Option<&str>, seen: &Seen<'_>) -> Answer {
+        if self.is_misdirected(path, host, seen.collector.hostname()) {
             return text_page(421, PLAIN, MISDIRECTED.to_owned()).into();
         }
         match path {
@@ -143,12 +143,11 @@ impl Pages {
 
     /// Whether a browser may have been led here by a name that is not ours. Who comes for
     /// numbers or health, such as Prometheus, may come by any name.
-    fn is_misdirected(&self, path: &str, hosts: &[&str], hostname: Option<&str>) -> bool {
+    fn is_misdirected(&self, path: &str, host: Option<&str>, hostname: Option<&str>) -> bool {
         if matches!(path, "/metrics" | "/healthz" | "/readyz") {
             return false;
         }
-        let is_ours = |host: &&str| self.names.has(host, hostname);
-        !hosts.iter().all(is_ours)
+        host.is_some_and(|host| !self.names.has(host, hostname))
     }
 }
 
