@@ -9,8 +9,9 @@ use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
+use super::json::json;
 use super::log_queue::LogQueue;
-use crate::base::visible::{is_invisible, visible};
+use crate::base::visible::visible;
 use crate::syslog::{Line, Severity};
 
 /// How long the end waits for whoever reads standard error: a reader that is there takes
@@ -230,36 +231,6 @@ struct Member<'a> {
     message: &'a str,
 }
 
-fn json(document: &impl Serialize) -> String {
-    let mut out = Vec::new();
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, Seen);
-    // Strings have nothing that JSON has not, and a vector takes all.
-    let _: Result<(), serde_json::Error> = document.serialize(&mut writer);
-    String::from_utf8(out).unwrap_or_default()
-}
-
-/// Escapes what a reader would not see, or what steers a terminal, beside what JSON escapes
-/// (RFC 8259 7).
-struct Seen;
-
-impl serde_json::ser::Formatter for Seen {
-    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        let mut rest = fragment;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_invisible(*c)) {
-            let (plain, from) = rest.split_at(at);
-            out.write_all(plain.as_bytes())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            rest = from.get(c.len_utf8()..).unwrap_or_default();
-        }
-        out.write_all(rest.as_bytes())
-    }
-}
-
 /// Whether standard error is the stream that systemd made, as `$JOURNAL_STREAM` has
 /// it (systemd.exec(5)): a child whose output goes elsewhere inherits the variable.
 fn is_journal() -> bool {
@@ -313,15 +284,6 @@ mod tests {
         );
         assert_eq!(text("größer"), "größer");
         assert_eq!(text("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
-    }
-
-    #[test]
-    fn json_keeps_what_is_not_seen_as_escapes() {
-        let text = "a\"\\\n\u{7}\u{7f}\u{202e}\u{e0041}ß";
-        let escaped = json(&text);
-        assert_eq!(escaped, r#""a\"\\\n\u0007\u007f\u202e\udb40\udc41ß""#);
-        let read: String = serde_json::from_str(&escaped).unwrap();
-        assert_eq!(read, text);
     }
 
     #[test]

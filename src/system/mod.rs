@@ -1,5 +1,6 @@
 //! The system below: the service manager, privileges, names, the log's thread.
 
+pub mod json;
 pub mod log_queue;
 pub mod logger;
 pub mod privileges;

@@ -104,6 +104,9 @@ fn what_nobody_would_see_in_a_name_is_written_out() {
     assert!(text.contains(&format!("\n{shown} ")), "{text}");
     assert!(!text.contains('\u{202e}'), "{text}");
     assert_eq!(json(&dir, &[])["hosts"][0]["machine"], name);
+    // Programs read the same name, and a terminal shows it as it is.
+    let text = said(&sources(&dir, &["--json"]));
+    assert!(text.contains("web1\\u202etset\\u2028\\u200bx"), "{text}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::server::Database;
 use crate::store::postgres::{Settings, UrlError};
 use crate::store::sqlite::{self, Old};
 use crate::store::{self, KeptAside};
+use crate::system::json::json;
 use select::{Concerned, Filter};
 
 /// Why there is nothing to show.
@@ -311,8 +312,7 @@ fn print_json(
         hosts,
         refusals: latest(&saved.refusals),
     };
-    serde_json::to_writer(&mut *out, &document)?;
-    writeln!(out)
+    writeln!(out, "{}", json(&document))
 }
 
 /// How many are in which state.

@@ -16,6 +16,7 @@ use crate::hosts::{Fleet, Host, Moment, State};
 use crate::metrics::{OutputFacts, RefusedFacts, Snapshot};
 use crate::protocol::http::Response;
 use crate::server::status::Answer;
+use crate::system::json::write_json;
 use crate::windows::remedies;
 
 const PAGE: &str = include_str!("page.html");
@@ -76,7 +77,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         ])
     });
     let ends = snapshot.ends.iter();
-    let mut status = json!({
+    let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "now": moment(now.wall),
         "started": snapshot.started,
@@ -93,9 +94,9 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
         "ends": ends.map(|(what, end)| json!([what, UnixSeconds::from(*end)])).collect::<Value>(),
         "refusals": refusals(collector),
         "remedies": remedies(collector),
-    })
-    .to_string()
-    .into_bytes();
+    });
+    let mut status = Vec::new();
+    write_json(&mut status, &facts);
     // The object goes on with what there may be much of.
     status.pop();
     relays(&mut status, now, collector);
@@ -189,7 +190,7 @@ fn relays(out: &mut Vec<u8>, now: Now, collector: &Collector) {
         })
     });
     out.extend(b",\"relays\":");
-    write(out, &relays.collect::<Vec<_>>());
+    write_json(out, &relays.collect::<Vec<_>>());
 }
 
 fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
@@ -202,7 +203,7 @@ fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
         (state.name(), count)
     });
     out.extend(b",\"states\":");
-    write(out, &counts);
+    write_json(out, &counts);
     let omitted = hosts.len().saturating_sub(HOSTS);
     if omitted > 0 {
         hosts.sort_unstable_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -216,10 +217,10 @@ fn hosts(out: &mut Vec<u8>, at: Moment, collector: &Collector) {
         }
         let relay = host.relay.as_deref().or(own);
         let relay = relay.map(|relay| texts.number(relay));
-        write(out, &row(host, (*state, at), relay, &mut texts));
+        write_json(out, &row(host, (*state, at), relay, &mut texts));
     }
     out.extend(b"],\"texts\":");
-    write(out, &texts.in_order());
+    write_json(out, &texts.in_order());
     out.extend(format!(",\"omitted\":{omitted}").bytes());
 }
 
@@ -247,11 +248,6 @@ fn row<'h>(
         host.why(at).map(|why| texts.number(&why)),
         relay,
     )
-}
-
-/// Writing to a Vec cannot fail, and no value here is beyond JSON.
-fn write(out: &mut Vec<u8>, value: &impl Serialize) {
-    let _ = serde_json::to_writer(out, value);
 }
 
 /// As exact as rates need it.
