@@ -6,9 +6,16 @@
 
 use std::borrow::Cow;
 
-use super::{Error, Event, LIMITS, MAX_PREFIX, Pair, Rendering, trimmed, unnamed};
+use super::{Error, Event, LIMITS, Pair, Rendering, trimmed, unnamed};
 use crate::base::wire::trim;
 use crate::base::xml::{self, Attribute, Node, StringStorage};
+
+/// Bytes of names that any text may make of its elements and attributes.
+const FREE_NAMES: usize = 64 * 1024;
+
+/// Bytes of such names that each byte of a text may make on top. Genuine ones make less
+/// than one.
+const NAMES_PER_BYTE: usize = 2;
 
 /// Reads an event without repairing anything.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
@@ -18,10 +25,11 @@ pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
         return Err(Error::NotAnEvent);
     }
     let mut event = Event::default();
+    let mut names = JoinedNames::within(xml.len());
     for child in elements(root) {
         match name_within(child, root) {
             "System" => read_system(child, &mut event),
-            "EventData" => read_event_data(child, &mut event)?,
+            "EventData" => read_event_data(child, &mut names, &mut event)?,
             "RenderingInfo" if event.rendering.is_none() => {
                 event.rendering = Some(read_rendering(child));
             }
@@ -31,9 +39,9 @@ pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
                     &mut event.user_data_name,
                     Cow::Borrowed(kind.unwrap_or_default()),
                 );
-                read_other_data(child, &mut event)?;
+                read_other_data(child, &mut names, &mut event)?;
             }
-            _ => read_other_data(child, &mut event)?,
+            _ => read_other_data(child, &mut names, &mut event)?,
         }
     }
     Ok(event)
@@ -155,13 +163,17 @@ fn rendering_field<'r, 'a>(
     })
 }
 
-fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), Error> {
+fn read_event_data<'a>(
+    container: Node<'_, 'a>,
+    names: &mut JoinedNames,
+    event: &mut Event<'a>,
+) -> Result<(), Error> {
     for attribute in container.attributes() {
         if attribute.name() == "Name" {
             set(&mut event.data_name, attribute_value(&attribute));
         } else {
             event.data.push((
-                joined("EventData", attribute.name())?,
+                names.join("EventData", attribute.name())?,
                 attribute_value(&attribute),
             ));
         }
@@ -169,7 +181,7 @@ fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) -> Result
     push_loose_text(container, &mut event.data);
     let mut position = 0;
     for node in elements(container) {
-        read_data(node, &mut position, &mut event.data)?;
+        read_data(node, &mut position, names, &mut event.data)?;
     }
     Ok(())
 }
@@ -178,6 +190,7 @@ fn read_event_data<'a>(container: Node<'_, 'a>, event: &mut Event<'a>) -> Result
 fn read_data<'a>(
     node: Node<'_, 'a>,
     position: &mut usize,
+    names: &mut JoinedNames,
     data: &mut Vec<Pair<'a>>,
 ) -> Result<(), Error> {
     let element = node.tag_name().name();
@@ -195,21 +208,25 @@ fn read_data<'a>(
         .filter(|attribute| attribute.name() != "Name")
     {
         data.push((
-            joined(&name, attribute.name())?,
+            names.join(&name, attribute.name())?,
             attribute_value(&attribute),
         ));
     }
     data.push((name, text(node)));
     for child in elements(node) {
-        read_data(child, position, data)?;
+        read_data(child, position, names, data)?;
     }
     Ok(())
 }
 
 /// `UserData`, `DebugData`, `BinaryEventData` and their like: the element's name is the name.
-fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), Error> {
+fn read_other_data<'a>(
+    node: Node<'_, 'a>,
+    names: &mut JoinedNames,
+    event: &mut Event<'a>,
+) -> Result<(), Error> {
     for attribute in node.attributes() {
-        let name = joined(node.tag_name().name(), attribute.name())?;
+        let name = names.join(node.tag_name().name(), attribute.name())?;
         event.data.push((name, attribute_value(&attribute)));
     }
     push_loose_text(node, &mut event.data);
@@ -219,7 +236,7 @@ fn read_other_data<'a>(node: Node<'_, 'a>, event: &mut Event<'a>) -> Result<(), 
                 .data
                 .push((Cow::Borrowed(child.tag_name().name()), text(child)));
         } else {
-            read_other_data(child, event)?;
+            read_other_data(child, names, event)?;
         }
     }
     Ok(())
@@ -233,13 +250,30 @@ fn push_loose_text<'a>(node: Node<'_, 'a>, data: &mut Vec<Pair<'a>>) {
     }
 }
 
-/// No dot: syslog-ng would take the rest for a name within an element of that name.
-fn joined<'a>(element: &str, attribute: &str) -> Result<Cow<'a, str>, Error> {
-    // Each attribute repeats the name.
-    if element.len() > MAX_PREFIX {
-        return Err(Error::LongName);
+/// Names that are made of an element's and an attribute's. Each attribute repeats the name
+/// of its element, so without a limit a small text could become a large event.
+struct JoinedNames {
+    most: usize,
+    length: usize,
+}
+
+impl JoinedNames {
+    /// For a text of this length.
+    fn within(length: usize) -> Self {
+        let most = FREE_NAMES.saturating_add(length.saturating_mul(NAMES_PER_BYTE));
+        Self { most, length: 0 }
     }
-    Ok(Cow::Owned([element, "_", attribute].concat()))
+
+    /// No dot: syslog-ng would take the rest for a name within an element of that name.
+    fn join<'a>(&mut self, element: &str, attribute: &str) -> Result<Cow<'a, str>, Error> {
+        let name = [element, "_", attribute].concat();
+        self.length = self.length.saturating_add(name.len());
+        if self.length > self.most {
+            let most = self.most;
+            return Err(Error::LongNames { most });
+        }
+        Ok(Cow::Owned(name))
+    }
 }
 
 fn local_name<'a>(attribute: &Attribute<'_, 'a>) -> Cow<'a, str> {

@@ -42,9 +42,6 @@ pub const LIMITS: Limits = Limits {
     reserved: MAX_TEXT,
 };
 
-/// Longest name of an element that has attributes, in bytes, as each repeats it.
-pub const MAX_PREFIX: usize = 256;
-
 /// One event. A text is empty where the event does not have it; texts of
 /// `System` and `RenderingInfo` are without surrounding white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,8 +144,11 @@ pub enum Error {
     },
     /// XML, but its root is another element.
     NotAnEvent,
-    /// An element with attributes whose name is over [`MAX_PREFIX`].
-    LongName,
+    /// Long names of elements with many attributes, each of which repeats that name.
+    LongNames {
+        /// Most bytes that these may have in all.
+        most: usize,
+    },
     /// No well-formed XML, and of no known damage; or over one of [`LIMITS`].
     Xml(xml::Error),
 }
@@ -160,7 +160,9 @@ impl fmt::Display for Error {
                 write!(f, "{length} bytes, at most {MAX_TEXT} are allowed")
             }
             Self::NotAnEvent => f.write_str("root element is not Event"),
-            Self::LongName => write!(f, "name of more than {MAX_PREFIX} bytes"),
+            Self::LongNames { most } => {
+                write!(f, "more than {most} bytes of names of attributes")
+            }
             // What is wrong with it is all that matters here.
             Self::Xml(xml::Error::Malformed(error)) => error.fmt(f),
             Self::Xml(error) => error.fmt(f),
@@ -172,7 +174,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Xml(error) => Some(error),
-            Self::TooLong { .. } | Self::NotAnEvent | Self::LongName => None,
+            Self::TooLong { .. } | Self::NotAnEvent | Self::LongNames { .. } => None,
         }
     }
 }

@@ -491,21 +491,32 @@ fn texts_are_read_up_to_the_limit() {
 }
 
 #[test]
-fn long_names_are_not_repeated_for_each_attribute() {
-    let named = |length: usize| {
+fn long_names_are_not_repeated_for_many_attributes() {
+    let attributes: String = ('a'..='z').map(|c| format!(" {c}='1'")).collect();
+    let named = |length: usize, count: usize| {
         let name = "n".repeat(length);
-        with_body(&format!(
-            "<EventData><Data Name='{name}' Type='t'>v</Data></EventData>"
-        ))
+        let data = format!("<Data Name='{name}'{attributes}/>").repeat(count);
+        let user = format!("<{name}{attributes}/>").repeat(count);
+        [
+            with_body(&format!("<EventData>{data}</EventData>")),
+            with_body(&format!("<UserData><u>{user}</u></UserData>")),
+        ]
     };
-    assert!(parse(&named(MAX_PREFIX)).is_ok());
-    assert_eq!(
-        parse(&named(MAX_PREFIX + 1)).unwrap_err().reason,
-        Error::LongName
-    );
+    let lengths =
+        |event: &Event<'_>| -> usize { event.data.iter().map(|(name, _)| name.len()).sum() };
+    for xml in [named(10, 600), named(256, 5), named(1500, 1)].as_flattened() {
+        let event = parse(xml).unwrap();
+        assert!(lengths(&event) <= 65_536 + 3 * xml.len());
+    }
+    for xml in [named(50, 2000), named(256, 600), named(5000, 1)].as_flattened() {
+        let most = 65_536 + 2 * xml.len();
+        let reason = parse(xml).unwrap_err().reason;
+        assert_eq!(reason, Error::LongNames { most });
+    }
+    // No attribute repeats it.
+    let name = "n".repeat(100_000);
     let alone = with_body(&format!(
-        "<EventData><Data Name='{}'>v</Data></EventData>",
-        "n".repeat(5000)
+        "<EventData><Data Name='{name}'>v</Data></EventData>"
     ));
     assert!(parse(&alone).is_ok());
 }
