@@ -43,11 +43,10 @@ fn main() -> ExitCode {
         if word.as_ref().is_some_and(|word| !name.contains(word)) {
             continue;
         }
-        let Some(xml) = place.fill(&unit) else {
-            continue;
-        };
-        shapes += 1;
-        measure(&name, &xml, &mut worst);
+        for xml in place.fill(&unit) {
+            shapes += 1;
+            measure(&name, &xml, &mut worst);
+        }
     }
     worst.report(shapes)
 }

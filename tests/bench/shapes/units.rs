@@ -1,7 +1,7 @@
 //! Shapes of events: a unit, repeated in a place until the event is as long as any that
 //! is read.
 
-use wecrelay::event::MAX_TEXT;
+use wecrelay::event::{self, Error, MAX_TEXT};
 
 const START: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>\
     <System><Provider Name='P'/><EventID>1</EventID><Level>4</Level>\
@@ -149,16 +149,41 @@ impl Place {
     }
 
     /// The event with as many units as there is room for; none where this unit cannot
-    /// stand here.
-    pub(crate) fn fill(self, unit: &Unit) -> Option<String> {
+    /// stand here. Where that is over a limit of markup, so that nothing is read, also the
+    /// event with as many units as are read: these cost most.
+    pub(crate) fn fill(self, unit: &Unit) -> Vec<String> {
         let fits = match self.kind {
             Kind::Any => true,
             Kind::Text => !unit.is_markup,
             Kind::Elements => unit.is_markup,
         };
         if !fits {
-            return None;
+            return Vec::new();
         }
+        let (whole, count) = self.with(unit, unit.most.unwrap_or(usize::MAX));
+        if !is_over_a_limit(&whole) {
+            return vec![whole];
+        }
+        let (mut least, mut most) = (0, count);
+        while most - least > 1 {
+            let middle = least.midpoint(most);
+            if is_over_a_limit(&self.with(unit, middle).0) {
+                most = middle;
+            } else {
+                least = middle;
+            }
+        }
+        let (dense, _) = self.with(unit, least);
+        // What every event costs would hide what a unit does.
+        let is_long = dense.len() >= MAX_TEXT / 16;
+        [whole]
+            .into_iter()
+            .chain(is_long.then_some(dense))
+            .collect()
+    }
+
+    /// The event with up to `most` units, and how many it has.
+    fn with(self, unit: &Unit, most: usize) -> (String, usize) {
         let long = "v".repeat(MAX_TEXT / 2);
         let whole = |text: &str| {
             text.replace('{', START)
@@ -166,18 +191,28 @@ impl Place {
                 .replace('~', &long)
         };
         let (mut xml, after) = (whole(self.before), whole(self.after));
-        let most = unit.most.unwrap_or(usize::MAX);
-        for number in 0..most {
+        let mut count = 0;
+        while count < most {
             let start = xml.len();
-            unit.push(number, &mut xml);
+            unit.push(count, &mut xml);
             if xml.len() + after.len() > MAX_TEXT {
                 xml.truncate(start);
                 break;
             }
+            count += 1;
         }
         xml.push_str(&after);
-        Some(xml)
+        (xml, count)
     }
+}
+
+/// Whether the event has more markup than is read.
+fn is_over_a_limit(xml: &str) -> bool {
+    event::parse(xml).is_err_and(|malformed| match malformed.reason {
+        Error::Xml(error) => error.is_limit(),
+        Error::LongNames { .. } => true,
+        Error::TooLong { .. } | Error::NotAnEvent => false,
+    })
 }
 
 /// What is repeated; `@` in it is the number of the repetition.
@@ -191,7 +226,7 @@ pub(crate) struct Unit {
 }
 
 /// Characters, references and pieces of markup that something may take for more than they are.
-const TEXTS: [&str; 44] = [
+const TEXTS: [&str; 47] = [
     "\u{80}",
     "\u{85}",
     "\u{9f}",
@@ -229,7 +264,10 @@ const TEXTS: [&str; 44] = [
     "&#",
     "&#x",
     "&a;",
+    "&#xD83D;&#xDE00;",
     "\r\n",
+    "\r\n\t",
+    "\n\r",
     "]]",
     "]>",
     "=\"'",
@@ -239,7 +277,7 @@ const TEXTS: [&str; 44] = [
 ];
 
 /// Markup, most of it in numbers that differ too.
-const MARKUP: [&str; 46] = [
+const MARKUP: [&str; 53] = [
     "<a/>",
     "<a></a>",
     "<a>v</a>",
@@ -251,6 +289,9 @@ const MARKUP: [&str; 46] = [
     "<a@b='c'/>",
     "<Data/>",
     "<Data>v</Data>",
+    "<Data>&amp;</Data>",
+    "<Data Name='&amp;'>v</Data>",
+    "<Data Name='a&#10;@'>v</Data>",
     "<Data Name='n'/>",
     "<Data Name='n'>v</Data>",
     "<Data Name='n@'>v</Data>",
@@ -274,14 +315,18 @@ const MARKUP: [&str; 46] = [
     "<x y='z'>w</x>",
     "<a xmlns='u'/>",
     "<a xmlns:p='u'/>",
+    "<p:a xmlns:p='u' p:b='c' d='e'/>",
     "<a xmlns='u@'/>",
     "<!---->",
     "<!-- - -->",
+    "<!---->v",
     "<?p?>",
+    "<?p?>v",
     "<![CDATA[]]>",
     "<![CDATA[a]]>",
     "<![CDATA[\n]]>",
     "<![CDATA[a]]>b",
+    "<Data Name='a@'><![CDATA[b]]></Data>",
     "<a><b/></a>",
     "<a/>\n",
     "<a/>&#10;",
