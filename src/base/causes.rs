@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error and its causes, joined by colons. For the end of a chain only: an
+/// Displays an error and its causes, joined by colons. An
 /// error whose own text already contains its cause would repeat it.
 ///
 /// ```

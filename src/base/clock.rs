@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// run can be replayed.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For deadlines; never goes back, and does not count while the machine sleeps.
+    /// For deadlines; never goes back.
     pub monotonic: Instant,
     /// For what others see: dates, time stamps, ticket lifetimes. An administrator or NTP
     /// may set it back.

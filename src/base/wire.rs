@@ -107,7 +107,7 @@ pub enum Charset {
 }
 
 impl Charset {
-    /// The charset of this name, ignoring case; `None` for any that Windows does not send.
+    /// The charset of this name, ignoring case; `None` for any other.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let known = |candidates: &[&str]| candidates.iter().any(|c| name.eq_ignore_ascii_case(c));

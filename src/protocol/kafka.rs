@@ -1,8 +1,8 @@
-//! The producer's side of the Kafka protocol: requests, answers, record batches, SASL.
+//! The producer's side of the Kafka protocol: requests, answers, record batches, and SASL.
 //!
-//! Requests and answers are those of <https://kafka.apache.org/protocol>. They are read and
-//! written here, and not by a crate, because an answer is foreign: no length in it may make
-//! memory be allocated that its bytes do not fill, and a record is to be copied once.
+//! Follows <https://kafka.apache.org/protocol>. Implemented here rather than by a crate
+//! because answers are foreign: no length in them may cause an allocation that their bytes
+//! do not fill, and a record should be copied only once.
 
 mod batch;
 mod codes;
@@ -32,41 +32,42 @@ pub use messages::{
 pub use partition::partition_of;
 pub use sasl::{Mechanism, Sasl};
 
-/// Largest answer that is taken, in bytes: the metadata of a topic with as many partitions as
-/// an answer may list fits.
+/// Maximum size of an answer in bytes. Enough for the metadata of a topic with as many
+/// partitions as one answer may list.
 pub const ANSWER_MAX: usize = 16 << 20;
-/// Longest text of the broker's that is repeated in errors, in characters.
+/// Maximum number of characters of the broker's text to repeat in errors.
 const QUOTE_MAX: usize = 200;
 
-/// Why a connection to a broker cannot go on.
+/// Why a connection to a broker cannot continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// An answer to this request that ends before its end, at this byte.
+    /// The answer to this request is truncated at this offset.
     Cut(&'static str, usize),
-    /// An answer of so many bytes.
+    /// An answer with this invalid length prefix.
     Length(i32),
-    /// An answer to this request that lists more than is kept.
+    /// The answer to this request lists more items than allowed.
     Listed(&'static str),
-    /// An answer with this number, while another one is due.
+    /// An answer with this correlation id, which is not the expected one.
     Correlation(i32),
-    /// An answer that nothing was asked for.
+    /// An answer without a request.
     Unasked,
-    /// An answer to a request that was not sent wholly.
+    /// An answer to a request that has not been sent completely.
     Early,
-    /// A request that the broker does not know in a version that is known here.
+    /// The broker supports no version of this request that is supported here.
     Unsupported(&'static str),
-    /// The broker refuses a request.
+    /// The broker rejected this request; its error code and message.
     Refused(&'static str, Code, Option<String>),
-    /// The answer about the topic tells nothing of it.
+    /// The answer about the topic does not mention it.
     Topic,
-    /// The broker does not have the mechanism, but these.
+    /// The broker does not support the SASL mechanism; the ones that it supports.
     Mechanism(Vec<String>),
-    /// The broker does not take user and password.
+    /// The broker rejected user and password; its message.
     Login(Option<String>),
-    /// A broker that does not know the password that it is to check.
+    /// The SCRAM exchange failed; in particular if the broker does not prove that it knows
+    /// the password.
     Scram(&'static str),
-    /// A batch that could not be compressed.
+    /// A batch could not be compressed.
     Compression(String),
 }
 
@@ -124,7 +125,7 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: Option<&str>) -> fmt::Result {
     }
 }
 
-/// The start of a text of the broker's, fit for a log.
+/// The start of a text from the broker, with invisible characters escaped for the log.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let start: String = text.chars().take(QUOTE_MAX).collect();

@@ -1,4 +1,5 @@
-//! The protocols that are spoken, sans-IO: bytes in, values out, and back.
+//! The protocols spoken on the network. Sans-IO: bytes in, values out, and back; no
+//! sockets, files, or clocks.
 
 pub mod http;
 pub mod kafka;

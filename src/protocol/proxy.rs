@@ -1,5 +1,6 @@
-//! The PROXY protocol, versions 1 and 2: by a header before all else a load balancer says
-//! where a connection comes from (HAProxy's `proxy-protocol.txt`, sections 2.1 and 2.2).
+//! The PROXY protocol, versions 1 and 2: a header with which a load balancer states where a
+//! connection comes from (HAProxy's `proxy-protocol.txt`, sections 2.1 and 2.2). It is read
+//! before TLS and HTTP, and only from configured balancers, because anyone could send it.
 //!
 //! ```
 //! use wecrelay::protocol::proxy::Header;
@@ -14,47 +15,48 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Most bytes of a header: addresses and what balancers add to them stay below 1 KiB.
+/// Maximum size of a header in bytes; addresses and what balancers add to them take less
+/// than 1 KiB.
 pub const MAX_HEADER: usize = 4096;
 
-/// How version 1 begins.
+/// The first bytes of version 1.
 const TEXT: &[u8] = b"PROXY ";
-/// Most bytes of version 1, with its line end (2.1).
+/// Maximum size of version 1 in bytes, line end included (section 2.1).
 const MAX_TEXT: usize = 107;
-/// How version 2 begins.
+/// The first bytes of version 2.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Signature, command, family and length.
+/// Size of signature, command, family, and length.
 const BINARY: usize = 16;
 
-/// What a balancer says of a connection.
+/// What a balancer states about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Who connected to the balancer; none where it speaks for itself (a health check) or
-    /// does not know.
+    /// The address that connected to the balancer; `None` if the connection is the
+    /// balancer's own (a health check), or if it does not know.
     pub source: Option<IpAddr>,
-    /// Bytes of the header.
+    /// Size of the header in bytes.
     pub size: usize,
 }
 
-/// Why bytes are no header.
+/// Why bytes are not a valid header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// They begin as something else.
+    /// They are something else.
     Absent,
-    /// Version 1 that does not follow its grammar.
+    /// Version 1 that violates its grammar.
     Text,
-    /// Version 2 with that byte as version and command.
+    /// Version 2 with this unknown version and command byte.
     Command(u8),
-    /// Version 2 with that byte as family and protocol.
+    /// Version 2 with this unknown family and protocol byte.
     Family(u8),
-    /// Version 2 with fewer bytes than its addresses need.
+    /// Version 2 that is too short for its addresses.
     Short {
-        /// How many it says there are.
+        /// Declared length in bytes.
         found: usize,
-        /// How many the addresses take.
+        /// Length that the addresses need.
         least: usize,
     },
-    /// Over [`MAX_HEADER`].
+    /// Longer than [`MAX_HEADER`].
     TooLong(usize),
 }
 
@@ -80,7 +82,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Whether these bytes, the first of a connection, begin a header, as far as they go.
+/// Whether the first bytes of a connection, as far as they have arrived, begin a header.
 #[must_use]
 pub fn is_start(bytes: &[u8]) -> bool {
     !bytes.is_empty() && (is_prefix(bytes, TEXT) || is_prefix(bytes, SIGNATURE))
@@ -94,10 +96,10 @@ fn is_prefix(bytes: &[u8], of: &[u8]) -> bool {
 }
 
 impl Header {
-    /// Reads the header that `bytes` begin with; `None` while more of it is to come.
+    /// Parses the header at the front of `bytes`; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// As soon as it cannot become a header any more.
+    /// Reported as soon as the bytes cannot become a header.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Error> {
         match bytes {
             [] => Ok(None),
@@ -108,7 +110,8 @@ impl Header {
     }
 }
 
-/// Version 1: `PROXY TCP4 SOURCE DESTINATION PORT PORT`, or `PROXY UNKNOWN` and whatever.
+/// Version 1: `PROXY TCP4 SOURCE DESTINATION PORT PORT`, or `PROXY UNKNOWN` followed by
+/// anything.
 fn text(bytes: &[u8]) -> Result<Option<Header>, Error> {
     let searched = bytes.get(..MAX_TEXT).unwrap_or(bytes);
     let Some(end) = memchr::memchr(b'\n', searched) else {
@@ -135,7 +138,7 @@ fn text(bytes: &[u8]) -> Result<Option<Header>, Error> {
     Ok(Some(header(Some(source), end + 1)))
 }
 
-/// The source, if all four are what they should be.
+/// The source address, if all four values are valid.
 fn addresses<A: FromStr>(addresses: [&str; 2], ports: [&str; 2]) -> Option<A> {
     let is_port =
         |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && u16::from_str(text).is_ok();
@@ -143,7 +146,7 @@ fn addresses<A: FromStr>(addresses: [&str; 2], ports: [&str; 2]) -> Option<A> {
     source.filter(|_| destination.is_some() && ports.into_iter().all(is_port))
 }
 
-/// Version 2. What follows the addresses (2.2.2) is skipped.
+/// Version 2. The TLVs after the addresses (2.2.2) are skipped.
 fn binary(bytes: &[u8]) -> Result<Option<Header>, Error> {
     let Some(head) = bytes.first_chunk::<BINARY>() else {
         return Ok(None);
@@ -158,7 +161,7 @@ fn binary(bytes: &[u8]) -> Result<Option<Header>, Error> {
         return Ok(None);
     };
     let source = match command {
-        // LOCAL: the balancer itself, whatever addresses follow.
+        // LOCAL: the balancer's own connection, whatever addresses follow.
         0x20 => None,
         0x21 => source(family, rest)?,
         _ => return Err(Error::Command(command)),
@@ -182,13 +185,13 @@ fn source(family: u8, rest: &[u8]) -> Result<Option<IpAddr>, Error> {
             let source: Option<&[u8; 16]> = block.first_chunk();
             Ok(source.map(|source| IpAddr::from(*source)))
         }
-        // No address, or a Unix socket's, which says nothing of a host.
+        // No address, or that of a Unix socket, which identifies no host.
         0x00 | 0x31 => Ok(None),
         _ => Err(Error::Family(family)),
     }
 }
 
-/// `::ffff:a.b.c.d` is `a.b.c.d`, as everywhere.
+/// Maps `::ffff:a.b.c.d` to `a.b.c.d`, as everywhere.
 fn header(source: Option<IpAddr>, size: usize) -> Header {
     let source = source.map(|address| address.to_canonical());
     Header { source, size }

@@ -34,33 +34,33 @@ use window::Window;
 
 pub use frame::{DATA_MAX, Frame, REPLY_MAX, parse};
 
-/// Messages that may be without an answer at the same time, as in librelp.
+/// Maximum number of unanswered messages, as in librelp.
 pub const WINDOW: usize = 128;
-/// Bytes waiting to be written after which no more messages are framed: enough for
-/// a large write, and little to hold twice.
+/// Maximum number of unwritten bytes before framing pauses: enough for a large write, and
+/// little to hold twice.
 const OUTGOING_ENOUGH: usize = 64 * 1024;
-/// Longest text of the receiver's that is repeated in errors, in bytes.
+/// Maximum number of bytes of the receiver's text to repeat in errors.
 const QUOTE_MAX: usize = 100;
 
-/// Why a connection cannot go on: the receiver broke the protocol.
+/// Why a connection cannot continue: the receiver violated the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// No frame, from this byte of it on.
+    /// Not a valid frame from this byte of it on.
     Syntax(usize),
-    /// A frame with so many bytes of data.
+    /// A frame with this many bytes of data.
     TooLong(usize),
-    /// An answer that does not begin with three digits.
+    /// An answer that does not begin with a three-digit code.
     Status(String),
-    /// An answer to a transaction that is not open.
+    /// An answer to a transaction that is not pending.
     Unasked(u32),
     /// A command that only a client may send.
     Command(String),
-    /// The receiver refused the session.
+    /// The receiver rejected the session.
     Denied(String),
-    /// The answer to `open` names no version.
+    /// The answer to `open` contains no version.
     NoVersion,
-    /// The receiver takes no syslog messages, but these commands.
+    /// The receiver does not accept syslog messages; the commands that it offers.
     NoSyslog(String),
 }
 
@@ -92,18 +92,19 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What the receiver has said.
+/// An event from the receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The session is open: messages may be sent.
+    /// The session is open; messages may be sent.
     Opened,
-    /// The message of this key is delivered.
+    /// The message with this key has been delivered.
     Accepted(u64),
-    /// The message of this key is not, with the receiver's reason; its place is free.
+    /// The message with this key has been rejected, for the receiver's reason. It no longer
+    /// occupies the window.
     Refused(u64, String),
-    /// The receiver is about to close the connection: it takes nothing more.
+    /// The receiver is about to close the connection and accepts no more messages.
     Closing,
-    /// The receiver has answered our `close`.
+    /// The receiver has confirmed our `close`.
     Closed,
 }
 
@@ -115,16 +116,16 @@ enum State {
     Ended,
 }
 
-/// One session, sans-IO.
+/// One session on one connection, sans-IO.
 #[derive(Debug)]
 pub struct Client {
     state: State,
-    /// The transactions that were begun.
+    /// Which messages have which numbers, and which are pending.
     window: Window,
     outgoing: Vec<u8>,
-    /// Bytes of `outgoing` that have been written.
+    /// Number of bytes of `outgoing` that have been written.
     written: usize,
-    /// The start of a frame that has not come wholly.
+    /// An incomplete frame from the receiver.
     held: Vec<u8>,
 }
 
@@ -135,7 +136,7 @@ impl Default for Client {
 }
 
 impl Client {
-    /// A session that begins with `open`.
+    /// A session whose first command is `open`.
     #[must_use]
     pub fn new() -> Self {
         let mut client = Self {
@@ -154,13 +155,13 @@ impl Client {
         client
     }
 
-    /// What to write next; empty when there is nothing.
+    /// The bytes to write next; empty if there are none.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         self.outgoing.get(self.written..).unwrap_or_default()
     }
 
-    /// `count` bytes of [`Client::outgoing`] have been written.
+    /// Reports that `count` bytes of [`Client::outgoing`] have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.written = (self.written + count).min(self.outgoing.len());
         if self.written == self.outgoing.len() {
@@ -169,7 +170,7 @@ impl Client {
         }
     }
 
-    /// Whether [`Client::send`] may be called.
+    /// Whether [`Client::send`] may be called now.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.state == State::Open && self.window.waiting() < WINDOW && self.is_flowing()
@@ -179,61 +180,61 @@ impl Client {
         self.outgoing().len() < OUTGOING_ENOUGH
     }
 
-    /// Sends a message; call it only when there is room. `key` must be unlike that
-    /// of any other message that waits for an answer.
+    /// Sends a message; call only if there is room. `key` must differ from that of every
+    /// other pending message.
     pub fn send(&mut self, key: u64, now: Instant, message: &[u8]) {
         self.start("syslog", message);
         self.window.open(key, now, message.len());
     }
 
-    /// The key of a message that was sent at `before` or earlier and has no answer, while a
-    /// later one has: the receiver passed it over. Its place is free then; an answer
-    /// that comes nevertheless still counts.
+    /// The key of a message that was sent at `before` or earlier and is unanswered although
+    /// a later one has been answered: the receiver skipped it. It no longer occupies the
+    /// window; an answer that arrives nevertheless still counts.
     pub fn poll_overdue(&mut self, before: Instant) -> Option<u64> {
         self.window.give_up(before)
     }
 
-    /// When the first of those that were passed over was sent.
+    /// When the oldest skipped message was sent.
     #[must_use]
     pub fn oldest_overtaken(&self) -> Option<Instant> {
         self.window.oldest_overtaken()
     }
 
-    /// The keys of the messages without an answer, in the order in which they were sent.
+    /// The keys of the pending messages, in the order in which they were sent.
     pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
         self.window.keys()
     }
 
-    /// How many these are.
+    /// Number of pending messages.
     #[must_use]
     pub fn waiting_count(&self) -> usize {
         self.window.waiting()
     }
 
-    /// Bytes of those that the receiver has not come to: they were sent after the last one
-    /// that it has answered.
+    /// Size of the messages that the receiver has not reached: those sent after the last
+    /// one that it answered.
     #[must_use]
     pub fn bytes_ahead(&self) -> usize {
         self.window.ahead()
     }
 
-    /// Whether the receiver owes an answer.
+    /// Whether an answer from the receiver is pending.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.state != State::Open || self.window.waiting() > 0
     }
 
-    /// Ends the session: the receiver will answer, and [`Answer::Closed`] follows.
+    /// Ends the session; [`Answer::Closed`] follows when the receiver confirms.
     pub fn close(&mut self) {
         if self.state == State::Open {
             self.state = State::Closing(self.start("close", &[]));
         }
     }
 
-    /// Takes in what the receiver has sent, and appends what it says to `answers`.
+    /// Handles bytes from the receiver and appends their events to `answers`.
     ///
     /// # Errors
-    /// The receiver broke the protocol: the connection is to be closed.
+    /// The receiver violated the protocol; the connection must be closed.
     pub fn handle(&mut self, bytes: &[u8], answers: &mut Vec<Answer>) -> Result<(), Error> {
         if self.held.is_empty() {
             let used = self.handle_frames(bytes, answers)?;
@@ -248,7 +249,7 @@ impl Client {
         Ok(())
     }
 
-    /// Takes in the whole frames at the start of `bytes`, and gives their length.
+    /// Handles the complete frames at the front of `bytes` and returns their total length.
     fn handle_frames(&mut self, bytes: &[u8], answers: &mut Vec<Answer>) -> Result<usize, Error> {
         let mut used = 0;
         while let Some((frame, length)) = parse(bytes.get(used..).unwrap_or_default())? {
@@ -265,7 +266,7 @@ impl Client {
                 self.state = State::Ended;
                 answers.push(Answer::Closing);
             }
-            // A hint that we do not know is for others.
+            // Unknown hints may be ignored.
             (b"serverclose", _) | (_, 0) => {}
             (command, _) => return Err(Error::Command(printable(command))),
         }
@@ -315,7 +316,7 @@ impl Client {
         })
     }
 
-    /// Begins a transaction and gives its number.
+    /// Starts a transaction and returns its number.
     fn start(&mut self, command: &str, data: &[u8]) -> u32 {
         self.outgoing.drain(..self.written);
         self.written = 0;
@@ -325,7 +326,7 @@ impl Client {
     }
 }
 
-/// The start of a text of the receiver's, fit for a log.
+/// The start of a text from the receiver, made safe to log.
 fn printable(text: &[u8]) -> String {
     let text = text.get(..QUOTE_MAX).unwrap_or(text);
     let text = String::from_utf8_lossy(text);

@@ -1,6 +1,7 @@
-//! SPNEGO (RFC 4178): which mechanism, its tokens, and a check of that choice.
+//! SPNEGO (RFC 4178, MS-SPNG): selects a mechanism, carries its tokens, and protects that
+//! selection.
 //!
-//! The structure is fixed, so its elements are read one by one, and nothing recurses.
+//! The structure is fixed, so its elements are read one after the other; nothing recurses.
 //!
 //! ```
 //! use wecrelay::protocol::spnego::{Mechanism, NegTokenInit, Negotiation, Token};
@@ -20,10 +21,11 @@ use std::fmt;
 use self::der::{Der, OCTETS};
 use crate::base::wire::der::element as der;
 
-/// Longest token in bytes: that of Windows' largest Kerberos ticket, 48,000, and some room.
+/// Maximum size of a token in bytes: the largest Kerberos ticket of Windows has 48,000
+/// (MaxTokenSize).
 pub const MAX_TOKEN: usize = 64 * 1024;
 
-/// Most mechanisms in one list; Windows offers four.
+/// Maximum number of mechanisms in one list; Windows offers four.
 pub const MAX_MECHANISMS: usize = 16;
 
 const OID_SPNEGO: &[u8] = b"\x2b\x06\x01\x05\x05\x02";
@@ -32,7 +34,7 @@ const OID_NEGOEX: &[u8] = b"\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x1e";
 const OID_KERBEROS: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
 const OID_KERBEROS_MICROSOFT: &[u8] = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
 
-// Tags of the elements that occur.
+// Tags of the elements.
 const OID: u8 = 0x06;
 const ENUMERATED: u8 = 0x0a;
 const SEQUENCE: u8 = 0x30;
@@ -40,38 +42,38 @@ const GSS_FRAME: u8 = 0x60;
 const INIT: u8 = 0xa0;
 const RESP: u8 = 0xa1;
 
-/// Why a negotiation ended.
+/// Why a negotiation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Over [`MAX_TOKEN`].
+    /// Longer than [`MAX_TOKEN`].
     TooLong {
         /// Size in bytes.
         length: usize,
     },
-    /// An element ends past the token, or its length has no definite form.
+    /// An element extends beyond the token, or its length is indefinite.
     Truncated {
-        /// Where it starts, in bytes.
+        /// Offset of the element in bytes.
         offset: usize,
     },
-    /// Another element than the one that must stand there.
+    /// An element with another tag than required.
     Tag {
-        /// Tag that must stand there.
+        /// The required tag.
         expected: u8,
-        /// Where, in bytes.
+        /// Offset of the element in bytes.
         offset: usize,
     },
     /// A negState that RFC 4178 does not define.
     State {
-        /// Where, in bytes.
+        /// Offset of the element in bytes.
         offset: usize,
     },
     /// A GSS token of another mechanism than SPNEGO.
     Frame(Mechanism),
     /// More than [`MAX_MECHANISMS`].
     TooManyMechanisms,
-    /// Nothing in the list that we take.
+    /// The list contains no supported mechanism.
     NoCommonMechanism {
-        /// What the source offered.
+        /// The mechanisms that the client offered.
         offered: Vec<Mechanism>,
     },
 }
@@ -99,18 +101,19 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What can prove an identity within SPNEGO.
+/// An authentication mechanism inside SPNEGO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// NTLM.
     Ntlm,
     /// Kerberos 5.
     Kerberos,
-    /// Kerberos 5 under the number that Windows 2000 mistyped.
+    /// Kerberos 5 under the OID that Windows 2000 introduced by mistake,
+    /// 1.2.840.48018.1.2.2.
     KerberosMicrosoft,
-    /// Microsoft's extended negotiation.
+    /// Microsoft's extended negotiation (MS-NEGOEX), which is not supported.
     Negoex,
-    /// Any other, by the contents of its object identifier.
+    /// Any other, as the content of its object identifier.
     Other(Vec<u8>),
 }
 
@@ -148,16 +151,16 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// Where a negotiation stands (RFC 4178 4.2.2).
+/// State of a negotiation (RFC 4178 4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NegState {
     /// The context is established.
     AcceptCompleted,
-    /// More tokens are to come.
+    /// More tokens are needed.
     AcceptIncomplete,
     /// The context was rejected.
     Reject,
-    /// More tokens are to come, and the choice must be signed.
+    /// More tokens are needed, and the list of mechanisms must be signed.
     RequestMic,
 }
 
@@ -185,14 +188,14 @@ impl NegState {
 /// Either form of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// The source's first.
+    /// The client's first token.
     Init(NegTokenInit),
-    /// Every later one.
+    /// Any later token.
     Resp(NegTokenResp),
 }
 
 impl Token {
-    /// Reads a token with its GSS frame, or a NegTokenResp without.
+    /// Parses a token with its GSS frame, or a NegTokenResp without one.
     pub fn parse(token: &[u8]) -> Result<Self, Error> {
         if token.len() > MAX_TOKEN {
             let length = token.len();
@@ -212,21 +215,21 @@ impl Token {
     }
 }
 
-/// The source's offer (RFC 4178 4.2.1).
+/// The client's offer (RFC 4178 4.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegTokenInit {
-    /// What the source can do, best first.
+    /// The client's mechanisms, most preferred first.
     pub mechanisms: Vec<Mechanism>,
-    /// The same as DER, byte for byte: what is signed later.
+    /// The same in DER, byte for byte, because the signature covers it.
     pub list: Vec<u8>,
-    /// First token of the first mechanism.
+    /// The first token of the first mechanism, sent optimistically.
     pub token: Option<Vec<u8>>,
-    /// Signature of the list, where the mechanism can sign before an answer.
+    /// Signature over the list, if the mechanism can sign this early.
     pub mic: Option<Vec<u8>>,
 }
 
 impl NegTokenInit {
-    /// An offer with a token of its first mechanism.
+    /// An offer with a token for its first mechanism.
     #[must_use]
     pub fn new(mechanisms: Vec<Mechanism>, token: &[u8]) -> Self {
         let oids = mechanisms.iter().map(|mechanism| der(OID, mechanism.oid()));
@@ -238,7 +241,7 @@ impl NegTokenInit {
         }
     }
 
-    /// The token with its GSS frame.
+    /// Encodes the token with its GSS frame.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
         let mut fields = der(0xa0, &self.list);
@@ -267,27 +270,28 @@ impl NegTokenInit {
             mechanisms,
             list: list.to_vec(),
             token: fields.optional_octets(0xa2)?,
-            // Microsoft's hints may stand there too (MS-SPNG 2.2.1): no OCTET STRING.
+            // Microsoft's negHints may be here as well (MS-SPNG 2.2.1); they are not an
+            // OCTET STRING.
             mic: fields.optional_octets(0xa3)?,
         })
     }
 }
 
-/// An answer of either side (RFC 4178 4.2.2).
+/// A response of either side (RFC 4178 4.2.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NegTokenResp {
     /// Where the negotiation stands.
     pub state: Option<NegState>,
-    /// What was chosen; in the collector's first answer only.
+    /// The selected mechanism; only in the collector's first response.
     pub mechanism: Option<Mechanism>,
     /// Token of the chosen mechanism.
     pub token: Option<Vec<u8>>,
-    /// Signature of the offered list.
+    /// Signature over the offered list.
     pub mic: Option<Vec<u8>>,
 }
 
 impl NegTokenResp {
-    /// The token; later ones have no GSS frame.
+    /// Encodes the token, without a GSS frame.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
         let state = self.state.map(|state| der(ENUMERATED, &[state.code()]));
@@ -321,18 +325,19 @@ impl NegTokenResp {
     }
 }
 
-/// The collector's side: chooses a mechanism and wraps its tokens.
+/// The collector's side: selects a mechanism and wraps its tokens.
 #[derive(Clone, Debug)]
 pub struct Negotiation {
     mechanism: Mechanism,
     list: Vec<u8>,
     mic_required: bool,
+    // Whether the first response has been sent.
     announced: bool,
 }
 
 impl Negotiation {
-    /// Takes the first mechanism of the source's list that we support. Gives its
-    /// token too, unless the token was meant for another mechanism.
+    /// Selects the first supported mechanism of the client's list. Also returns its token,
+    /// unless that was for another mechanism.
     pub fn start(
         init: NegTokenInit,
         supported: &[Mechanism],
@@ -353,31 +358,31 @@ impl Negotiation {
         Ok((negotiation, init.token.filter(|_| preferred)))
     }
 
-    /// What was chosen.
+    /// The selected mechanism.
     #[must_use]
     pub fn mechanism(&self) -> &Mechanism {
         &self.mechanism
     }
 
-    /// The offered list as DER, which both sides sign.
+    /// The offered list in DER, which both sides sign.
     #[must_use]
     pub fn list(&self) -> &[u8] {
         &self.list
     }
 
-    /// Whether the source must sign the list: it preferred another mechanism, and
-    /// someone on the way may have removed that (RFC 4178 5).
+    /// Whether the client must sign the list: it preferred another mechanism, so an
+    /// attacker could have removed a stronger one (RFC 4178 5).
     #[must_use]
     pub fn mic_required(&self) -> bool {
         self.mic_required
     }
 
-    /// Wraps a token that the source must answer; none asks for its first one.
+    /// Wraps a token that the client must answer; `None` asks for its first one.
     pub fn challenge(&mut self, token: Option<Vec<u8>>) -> Vec<u8> {
         self.answer(NegState::AcceptIncomplete, token, None)
     }
 
-    /// The last answer, with our signature of the list if the source sent its own.
+    /// The last response, with our signature over the list if the client has sent its own.
     #[must_use]
     pub fn accept(&self, mic: Option<Vec<u8>>) -> Vec<u8> {
         let answer = NegTokenResp {
@@ -389,8 +394,8 @@ impl Negotiation {
         answer.emit()
     }
 
-    /// An answer of any kind. The first one names the mechanism, and asks for the
-    /// source's signature where that is needed.
+    /// Any response. The first one names the mechanism and asks for the client's signature
+    /// if that is required.
     pub fn answer(
         &mut self,
         state: NegState,

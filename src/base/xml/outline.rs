@@ -90,8 +90,8 @@ impl<'a> Outliner<'a> {
 }
 
 impl<'a> Outline<'a> {
-    /// Checks the limits of `source` in one pass over its markup. Large sections inside at
-    /// most `depth` open elements are left out; none if it is 0.
+    /// Checks the limits of `source` in one pass over its markup. Large sections inside
+    /// exactly `depth` open elements are left out; none if it is 0.
     ///
     /// # Errors
     /// A document type declaration, or a limit exceeded. Whether the text is well-formed is

@@ -1,46 +1,51 @@
-//! Answers to requests of our own (RFC 9112): bytes as they arrive in, whole answers out.
+//! The client's side of HTTP/1.1 (RFC 9112): decodes answers to our own requests from bytes
+//! as they arrive. OTLP receivers and probes use it.
 
 use std::time::{Duration, SystemTime};
 
 use super::chunked::Chunked;
 use super::{Error, Limits, is, trim};
 
-/// What an answer may cost us at most: a receiver says little.
+/// What an answer may cost in memory. Receivers answer with a few hundred bytes; the limits
+/// leave room for a proxy's error page.
 pub const LIMITS: Limits = Limits {
     head: 32 * 1024,
     body: 256 * 1024,
     headers: 100,
 };
-/// The longest [`Answer::retry_after`]: a receiver that asks for more is asked before.
+/// Upper bound of [`Answer::retry_after`]. If a receiver asks for more, it is retried
+/// sooner, so that a wrong header cannot stop an output for days.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(3600);
-/// Answers of the class 1xx that may come before the one that is due.
+/// Maximum number of 1xx answers before the final one.
 const MOST_ANNOUNCEMENTS: usize = 16;
-/// A head that is read anew with each piece of it: what is no HTTP is told at once.
+/// While a head is shorter than this, it is parsed after every read, so that something that
+/// is not HTTP is reported immediately. Longer ones are parsed only at line ends.
 const SHORT_HEAD: usize = 1024;
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// Names and values in order, values without surrounding spaces.
+    /// Names and values in order; values without surrounding white space.
     pub headers: Vec<(String, String)>,
-    /// The body, without transfer coding.
+    /// The body, with chunked coding already removed.
     pub body: Vec<u8>,
-    /// Whether another request may follow on the connection.
+    /// Whether the connection can be used for another request.
     pub keep_alive: bool,
 }
 
 impl Answer {
-    /// The first value of a header, whose name is compared without case.
+    /// The first value of a header; the name is compared ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut named = self.headers.iter().filter(|(key, _)| is(key, name));
         named.next().map(|(_, value)| value.as_str())
     }
 
-    /// How long the receiver wants to be left alone (RFC 9110 10.2.3), up to
-    /// [`LONGEST_RETRY`]; `None` where it does not say that, or nothing that can be read.
+    /// How long the receiver asks to wait (`Retry-After`, RFC 9110 10.2.3), at most
+    /// [`LONGEST_RETRY`]. `None` if it does not ask, or if the value cannot be parsed;
+    /// `wall` is needed for values that are dates.
     #[must_use]
     pub fn retry_after(&self, wall: SystemTime) -> Option<Duration> {
         let value = self.header("retry-after")?;
@@ -56,13 +61,13 @@ impl Answer {
     }
 }
 
-/// How a body ends.
+/// How the end of a body is recognized (RFC 9112 6.3).
 #[derive(Debug)]
 enum Body {
-    /// So many bytes are missing.
+    /// That many bytes are still missing.
     Counted(usize),
     Chunked(Chunked),
-    /// With the connection.
+    /// Everything until the connection closes.
     UntilEnd,
 }
 
@@ -72,13 +77,14 @@ struct Incoming {
     body: Body,
 }
 
-/// Decodes the answers on one connection, of which each follows its request. An error is
+/// Decodes the answers on one connection, each of which follows its request. An error is
 /// final.
 ///
 /// ```
 /// use wecrelay::protocol::http::answer::Decoder;
 /// let mut decoder = Decoder::default();
-/// decoder.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO");
+/// decoder.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length:
+/// 2\r\n\r\nO");
 /// assert_eq!(decoder.poll(), Ok(None));
 /// decoder.feed(b"K");
 /// let answer = decoder.poll()?.unwrap();
@@ -89,13 +95,14 @@ struct Incoming {
 pub struct Decoder {
     pending: Vec<u8>,
     incoming: Option<Incoming>,
-    /// Bytes of a head that is not whole: looked at again with the next end of a line.
+    /// Number of pending bytes that have already been parsed as an incomplete head.
     looked_at: usize,
-    /// Answers of the class 1xx before the one that is due.
+    /// Number of 1xx answers received before the final one.
     announcements: usize,
 }
 
-/// Why bytes are no answer that we take: the connection is to be closed.
+/// Why bytes are not an acceptable answer, as text for the log. The connection must be
+/// closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
 
@@ -108,21 +115,21 @@ impl std::fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Decoder {
-    /// Takes what has arrived.
+    /// Adds bytes from the receiver.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
 
-    /// Whether nothing has come since the last answer.
+    /// Whether nothing has been received since the last answer.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.incoming.is_none()
     }
 
-    /// The next answer, once it is whole; those of the class 1xx announce one only.
+    /// The next answer once it is complete; 1xx answers are skipped.
     ///
     /// # Errors
-    /// What came is no answer, or too large.
+    /// What was received is not an answer, or exceeds [`LIMITS`].
     pub fn poll(&mut self) -> Result<Option<Answer>, Malformed> {
         while self.incoming.is_none() {
             if !self.take_head()? {
@@ -133,7 +140,8 @@ impl Decoder {
         Ok(is_whole.then(|| self.finish()).flatten())
     }
 
-    /// The connection has ended as it should: so does an answer without a length.
+    /// Handles an orderly end of the connection, which also ends an answer without a
+    /// length. `None` if the connection ended in the middle of an answer.
     pub fn handle_end(&mut self) -> Option<Answer> {
         match &self.incoming.as_ref()?.body {
             Body::UntilEnd => self.finish(),
@@ -145,7 +153,7 @@ impl Decoder {
         self.incoming.take().map(|incoming| incoming.answer)
     }
 
-    /// Answers whether there was a head.
+    /// Parses a head. False if it is still incomplete, or was that of a 1xx answer.
     fn take_head(&mut self) -> Result<bool, Malformed> {
         if !self.may_have_head() {
             return Ok(false);
@@ -194,8 +202,8 @@ impl Decoder {
         Ok(true)
     }
 
-    /// Whether a head may be whole now, or already be wrong: where lines come in small pieces,
-    /// it is not read anew with each.
+    /// Whether a head may be complete or already invalid. Avoids parsing it again after
+    /// each small piece.
     fn may_have_head(&self) -> bool {
         let new = self.pending.get(self.looked_at..).unwrap_or_default();
         self.looked_at < SHORT_HEAD
@@ -203,7 +211,7 @@ impl Decoder {
             || memchr::memchr(b'\n', new).is_some()
     }
 
-    /// Answers whether the body is whole.
+    /// Moves pending bytes into the body; returns whether it is complete.
     fn take_body(&mut self) -> Result<bool, Malformed> {
         let Some(Incoming { answer, body }) = &mut self.incoming else {
             return Ok(false);
@@ -237,13 +245,14 @@ impl Decoder {
     }
 }
 
+/// Whether the answer announces that the connection closes (`Connection: close`).
 fn closes(answer: &Answer) -> bool {
     let named = answer.headers.iter();
     let mut named = named.filter(|(key, _)| is(key, "connection"));
     named.any(|(_, value)| value.split(',').any(|word| is(trim(word), "close")))
 }
 
-/// RFC 9112 6.3.
+/// Decides how the body ends (RFC 9112 6.3).
 fn body_of(answer: &Answer) -> Result<Body, Malformed> {
     if matches!(answer.status, 204 | 304) {
         return Ok(Body::Counted(0));
@@ -278,8 +287,9 @@ fn too_long(part: &str, limit: usize) -> Malformed {
     Malformed(format!("the {part} of the answer is over {limit} bytes"))
 }
 
+/// The error for bytes that are not HTTP, with a hint if they look like TLS.
 fn no_http(bytes: &[u8], why: &str) -> Malformed {
-    // An alert of TLS 1.x.
+    // A TLS alert record.
     let hint = match bytes {
         [0x15, 3, ..] => "; the receiver speaks TLS: use https instead of http",
         _ => "",

@@ -1,19 +1,21 @@
-//! The chunked transfer coding (RFC 9112 7.1), for clients other than Windows.
+//! The chunked transfer coding (RFC 9112 7.1). Windows never sends it; other clients and
+//! receivers do.
 
 use super::{Error, Limits, trim};
 
-/// The longest chunk-size line or trailer, with its CRLF. Without extensions
-/// a line has some ten bytes; a trailer is a header, and we need none.
+/// Maximum length of a chunk-size line or trailer in bytes, with its CRLF. Without
+/// extensions such a line has some ten bytes; trailers are headers, none of which is used.
 pub(super) const MAX_LINE: usize = 1024;
 
-/// Hex digits of a chunk size that are read: all that 64 bits need.
+/// Maximum number of hexadecimal digits of a chunk size: enough for 64 bits.
 const MAX_DIGITS: usize = 16;
 
-/// Where in a chunked body the next byte belongs.
+/// Decoder state: what the next byte of a chunked body belongs to.
 #[derive(Debug)]
 pub(super) struct Chunked {
     part: Part,
-    /// Bytes of extensions and trailers so far, which carry nothing for us.
+    /// Bytes of extensions and trailers so far. They carry nothing of use and count against
+    /// the limit of the head.
     overhead: usize,
 }
 
@@ -25,11 +27,11 @@ enum Part {
     Trailers,
 }
 
-/// How far a decoder came.
+/// Progress of one call to the decoder.
 pub(super) struct Step {
-    /// How many bytes it took.
+    /// Number of bytes consumed.
     pub(super) consumed: usize,
-    /// Whether the body is complete; what follows is the next request.
+    /// Whether the body is complete. What follows belongs to the next message.
     pub(super) done: bool,
 }
 
@@ -39,7 +41,8 @@ impl Chunked {
         Self { part, overhead: 0 }
     }
 
-    /// Takes what it can off the front of `bytes`, appending data to `body`.
+    /// Decodes as much as possible from the front of `bytes` and appends the data to
+    /// `body`. Limits apply across calls.
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
@@ -108,7 +111,8 @@ impl Chunked {
         }
     }
 
-    /// Counts bytes that are not data against the limit of the head.
+    /// Counts bytes that are not data against the limit of the head, so that endless
+    /// extensions end the connection.
     fn pay(&mut self, bytes: usize, limits: &Limits) -> Result<(), Error> {
         self.overhead = self.overhead.saturating_add(bytes);
         if self.overhead > limits.head {
@@ -124,8 +128,9 @@ fn step(bytes: &[u8], rest: &[u8], done: bool) -> Step {
     Step { consumed, done }
 }
 
-/// A line without its CRLF, and what follows. A lone CR or LF is an error:
-/// others might see another end of the line there.
+/// Splits a line without its CRLF from what follows. A lone CR or LF is an error, because
+/// another parser on the way could see a different line end there (request smuggling, RFC
+/// 9112 11.2).
 #[expect(clippy::type_complexity, reason = "a line and the rest, or not yet")]
 fn take_line(bytes: &[u8], offset: usize) -> Result<Option<(&[u8], &[u8])>, Error> {
     let searched = bytes.get(..MAX_LINE).unwrap_or(bytes);
@@ -147,7 +152,7 @@ fn take_line(bytes: &[u8], offset: usize) -> Result<Option<(&[u8], &[u8])>, Erro
     }
 }
 
-/// The size that a line gives, and how many bytes of extension it has.
+/// Parses a chunk-size line; returns the size and the length of the extension in bytes.
 fn parse_size(line: &[u8]) -> Option<(usize, usize)> {
     let line = std::str::from_utf8(line).ok()?;
     let (digits, extension) = line.split_once(';').unwrap_or((line, ""));

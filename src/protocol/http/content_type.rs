@@ -1,9 +1,9 @@
-//! `Content-Type` and other parameter lists (RFC 9110 8.3).
+//! `Content-Type` and other headers with parameters (RFC 9110 8.3).
 
 use super::{is, trim};
 use crate::base::wire::Charset;
 
-/// A media type with parameters.
+/// A media type with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType {
     media: String,
@@ -11,7 +11,7 @@ pub struct ContentType {
 }
 
 impl ContentType {
-    /// Reads a header's value; `None` without a `type/subtype` in front.
+    /// Parses a header value. `None` unless it begins with `type/subtype`.
     ///
     /// ```
     /// use wecrelay::protocol::http::ContentType;
@@ -39,47 +39,47 @@ impl ContentType {
         &self.media
     }
 
-    /// Whether this is `media`, compared without case.
+    /// Whether the media type is this one, ignoring case.
     #[must_use]
     pub fn is(&self, media: &str) -> bool {
         is(&self.media, media)
     }
 
-    /// The first parameter of that name, compared without case; never quoted.
+    /// The first parameter of this name, ignoring case; without quotes.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         find(&self.parameters, name)
     }
 
-    /// The charset, if one is named that we know.
+    /// The `charset` parameter; `None` if it is missing or unknown.
     #[must_use]
     pub fn charset(&self) -> Option<Charset> {
         self.parameter("charset").and_then(Charset::from_name)
     }
 
-    /// The boundary of a multipart type; Windows' has a space.
+    /// The boundary of a multipart type. That of Windows contains a space.
     #[must_use]
     pub fn boundary(&self) -> Option<&str> {
         self.parameter("boundary")
     }
 
-    /// The protocol of `multipart/encrypted` (RFC 1847 2.2).
+    /// The protocol of a `multipart/encrypted` type (RFC 1847 2.2).
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {
         self.parameter("protocol")
     }
 }
 
-/// The value of the first parameter of that name.
+/// The value of the first parameter of this name.
 pub(super) fn find<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = parameters.iter().find(|(key, _)| is(key, name));
     found.map(|(_, value)| value.as_str())
 }
 
-/// Reads `name=value; name="value"`, skipping what has no name.
+/// Parses `name=value; name="value"`, skipping anything without a name.
 ///
-/// An unquoted value goes up to the next semicolon, spaces included: the
-/// boundary of some senders is `Encrypted Boundary` without quotes.
+/// An unquoted value extends to the next semicolon, spaces included: some clients send the
+/// boundary `Encrypted Boundary` without quotes.
 pub(super) fn parse_parameters(text: &str) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
     let mut rest = text;
@@ -98,14 +98,14 @@ pub(super) fn parse_parameters(text: &str) -> Vec<(String, String)> {
     parameters
 }
 
-/// Up to the equals sign or semicolon.
+/// Splits off a name, which ends at an equals sign or semicolon.
 fn take_name(text: &str) -> (&str, &str) {
     let end = text.find(['=', ';']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     (trim(name), rest)
 }
 
-/// A value, and what follows its semicolon.
+/// Splits off a value; the rest begins after its semicolon.
 fn take_value(text: &str) -> (String, &str) {
     let text = text.trim_start_matches([' ', '\t']);
     if let Some(quoted) = text.strip_prefix('"') {
@@ -115,7 +115,7 @@ fn take_value(text: &str) -> (String, &str) {
     (trim(value).to_owned(), rest)
 }
 
-/// The rest of a quoted string (RFC 9110 5.6.4); a missing end quote is the end.
+/// The remainder of a quoted string (RFC 9110 5.6.4). A missing closing quote is tolerated.
 fn take_quoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut chars = text.chars();

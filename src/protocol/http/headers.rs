@@ -1,16 +1,17 @@
-//! The header lines of a request, in one piece: each message has about eight.
+//! The header lines of a request in two allocations. A relay with thousands of hosts parses
+//! a head for each message, and each has about eight lines.
 
-/// Names and values in order, values without surrounding spaces.
+/// Names and values in order; values without surrounding white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// Each name, and its value right behind it.
+    /// All names and values concatenated: each name directly followed by its value.
     text: String,
-    /// Where names and values end in it.
+    /// End offsets of each name and value in `text`.
     ends: Vec<(usize, usize)>,
 }
 
 impl Headers {
-    /// None, with room for some lines of so many bytes in all.
+    /// An empty list with room for `lines` headers of `bytes` bytes in total.
     pub(super) fn with_capacity(lines: usize, bytes: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
@@ -25,19 +26,19 @@ impl Headers {
         self.ends.push((name, self.text.len()));
     }
 
-    /// How many there are.
+    /// Number of header lines.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no header lines.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Names and values in order.
+    /// Names and values in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let part = |start, end| self.text.get(start..end).unwrap_or_default();
         let mut start = 0;

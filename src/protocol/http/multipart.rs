@@ -1,8 +1,8 @@
 //! Sealed bodies, `multipart/encrypted` (MS-WSMV 2.2.9.1), as Windows writes them.
 //!
-//! Not quite MIME: no blank line ends the headers of a part, and no line end
-//! comes before the closing delimiter. The data may hold any bytes, a delimiter
-//! too, so the parts are read from the front and the delimiter from the end.
+//! They are not quite MIME: no blank line ends the headers of a part, and no line end
+//! precedes the closing delimiter. The data may contain any bytes, even a delimiter, so the
+//! parts are parsed from the front and the closing delimiter is looked for at the end.
 
 #[cfg(test)]
 mod tests;
@@ -15,39 +15,39 @@ use super::content_type::{find, parse_parameters};
 use super::{ContentType, is};
 use crate::base::wire::Charset;
 
-/// The type of a body that is sealed as a whole.
+/// Media type of a body that is sealed as a whole.
 const ONE: &str = "multipart/encrypted";
-/// The type of a body that is sealed in pieces.
+/// Media type of a body that is sealed in pieces.
 const SEVERAL: &str = "multipart/x-multi-encrypted";
 
-/// The longest security token, in bytes. NTLM has 16, Kerberos about 60; above
-/// it a line end in place of the size cannot be taken for one.
+/// Maximum size of a security token in bytes. NTLM tokens have 16, Kerberos tokens about
+/// 60. The limit also ensures that a line end in place of the size is not taken for one.
 pub const MAX_TOKEN: usize = 1024;
 
-/// The longest that the headers of one part may be, in bytes; Windows' have
-/// some 140.
+/// Maximum size of the headers of one part in bytes; those of Windows have some 140.
 const MAX_PART_HEADERS: usize = 4096;
 
-/// The most pairs of parts in one body: of 16 KiB each, more than any envelope has.
+/// Maximum number of pairs of parts in one body. At 16 KiB each, no envelope has as many.
 const MAX_PAIRS: usize = 2048;
 
-/// The type of the part with the data.
+/// Media type of the part that contains the data.
 const OCTETS: &str = "application/octet-stream";
 
-/// The boundary that Windows uses and some clients insist on.
+/// The boundary that Windows uses, and that some clients insist on.
 const BOUNDARY: &str = "Encrypted Boundary";
 
-/// Who sealed a body: the scheme of the `Authorization` header that began it.
+/// The mechanism that sealed a body: the scheme of the `Authorization` header that began
+/// the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
-    /// Scheme `Negotiate`, whatever is inside it.
+    /// Scheme `Negotiate`, with NTLM or Kerberos inside.
     Spnego,
     /// Scheme `Kerberos`.
     Kerberos,
 }
 
 impl Mechanism {
-    /// The `protocol` parameter, which is the type of the first part as well.
+    /// The value of the `protocol` parameter, which is also the type of the first part.
     #[must_use]
     pub fn protocol(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Mechanism {
         }
     }
 
-    /// The mechanism of that protocol, compared without case.
+    /// Parses a `protocol` parameter, ignoring case. `None` for CredSSP, among others.
     #[must_use]
     pub fn from_protocol(protocol: &str) -> Option<Self> {
         let all = [Self::Spnego, Self::Kerberos];
@@ -64,20 +64,20 @@ impl Mechanism {
     }
 }
 
-/// How a sealed body is written; an answer takes after its request.
+/// How a sealed body is formatted. The answer copies the style of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// Who sealed it.
+    /// The mechanism that the body names.
     pub mechanism: Mechanism,
-    /// The charset of the text inside.
+    /// The charset of the text inside, from `OriginalContent`.
     pub charset: Charset,
-    /// Whether a tab comes before the headers of its parts. MS-WSMV 2.2.9.1.1 has it, and
-    /// pywinrm and pypsrp look for it; Windows' own forwarder has none.
+    /// Whether a tab precedes the headers of the parts. MS-WSMV 2.2.9.1.1 shows it, and
+    /// pywinrm and pypsrp look for it; the forwarder of Windows does not send it.
     pub tab: bool,
 }
 
 impl Style {
-    /// As Windows' forwarder writes.
+    /// The style of the Windows forwarder.
     #[must_use]
     pub fn windows(mechanism: Mechanism, charset: Charset) -> Self {
         Self {
@@ -88,13 +88,13 @@ impl Style {
     }
 }
 
-/// Where the pieces of a sealed body are.
+/// Where the pieces of a sealed body are, so that it can be unsealed in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// How it is written.
+    /// How it is formatted.
     pub style: Style,
-    /// Bytes of the text before sealing, after any compression. The caller
-    /// compares it with what unsealing gives.
+    /// Declared length of the text before sealing, after any compression. The caller
+    /// compares it with the result of unsealing.
     pub length: usize,
     /// The security token (signature), as a range of the body.
     pub token: Range<usize>,
@@ -102,55 +102,55 @@ pub struct Sealed {
     pub data: Range<usize>,
 }
 
-/// Why a body is not a sealed body. Offsets are in bytes from its start.
+/// Why a body is not a valid sealed body. Offsets are in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The content type is not `multipart/encrypted`.
     NotEncrypted,
-    /// The protocol is absent or none that we know; CredSSP is none.
+    /// The protocol is missing or unknown, such as CredSSP.
     UnknownProtocol,
     /// The content type names no boundary.
     NoBoundary,
-    /// A delimiter is not where it should be.
+    /// A delimiter is missing.
     MissingDelimiter {
         /// Where it should be.
         offset: usize,
     },
-    /// The first part is not of the protocol that the content type names.
+    /// The first part does not have the protocol of the content type.
     OtherProtocol {
         /// Where the part begins.
         offset: usize,
     },
-    /// The part with the data does not say that it is `application/octet-stream`.
+    /// The second part is not declared as `application/octet-stream`.
     NoOctetStream {
         /// Where the part begins.
         offset: usize,
     },
-    /// The headers of a part do not end within the limit.
+    /// The headers of a part exceed the limit.
     PartHeadersTooLong {
         /// Where the part begins.
         offset: usize,
     },
-    /// `OriginalContent` or its length is absent, or no number.
+    /// `OriginalContent` or its length is missing or malformed.
     MalformedLength,
-    /// The length is more than there is sealed data.
+    /// The declared length exceeds the size of the sealed data.
     WrongLength {
-        /// What the header says, in bytes.
+        /// The declared length, in bytes.
         declared: usize,
-        /// How much data there is, in bytes.
+        /// Size of the data, in bytes.
         present: usize,
     },
-    /// The size of the token is absent, above the limit, or more than there is.
+    /// The size of the token is missing, exceeds the limit, or exceeds the body.
     MalformedToken {
-        /// Where the size is.
+        /// Offset of the size.
         offset: usize,
     },
     /// The body does not end with the closing delimiter.
     MissingEnd,
-    /// More pairs of parts than any client makes.
+    /// More pairs of parts than any client sends.
     TooManyPairs,
-    /// The parts do not all name one charset.
+    /// The parts do not all declare the same charset.
     MixedPairs,
 }
 
@@ -191,11 +191,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Finds token and data in a sealed body, so that they can be unsealed in place.
+/// Locates token and data in a sealed body, so that they can be unsealed in place.
 ///
-/// Takes what clients other than Windows write too: white space before part
-/// headers, blank lines after them, bare LF, a space after the dashes of a
-/// delimiter, a missing or present last line end.
+/// Tolerates the variants of other clients: white space before part headers, blank lines
+/// after them, bare LF, a space after the dashes of a delimiter, and a missing or
+/// additional line end at the end.
 pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
     if !content_type.is(ONE) {
         return Err(Error::NotEncrypted);
@@ -219,17 +219,17 @@ pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
     })
 }
 
-/// Whether a body of this type is sealed, in one part or in several.
+/// Whether a body of this type is sealed, in one or in several parts.
 #[must_use]
 pub fn is_sealed(content_type: &ContentType) -> bool {
     content_type.is(ONE) || content_type.is(SEVERAL)
 }
 
-/// As [`parse`]; takes a body of several parts too (`multipart/x-multi-encrypted`,
-/// MS-WSMV 2.2.9.1.3), each of which has a token of its own. Unsealed in their order
-/// and joined they are the text.
+/// Like [`parse`], but also accepts a body in several parts (`multipart/x-multi-encrypted`,
+/// MS-WSMV 2.2.9.1.3), each of which has its own token. Unsealed in order and concatenated,
+/// they give the text.
 ///
-/// Such parts hold as many bytes as their length says, as the data may hold anything.
+/// The data of such a part is as long as declared, because it may contain a delimiter.
 pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>, Error> {
     if !content_type.is(SEVERAL) {
         return parse(content_type, body).map(|sealed| vec![sealed]);
@@ -267,7 +267,7 @@ pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>,
     }
 }
 
-/// Mechanism and boundary, which both kinds of sealed bodies name.
+/// Mechanism and boundary, required for both kinds of sealed bodies.
 fn parameters(content_type: &ContentType) -> Result<(Mechanism, &str), Error> {
     let protocol = content_type.protocol();
     let mechanism = protocol.and_then(Mechanism::from_protocol);
@@ -276,7 +276,8 @@ fn parameters(content_type: &ContentType) -> Result<(Mechanism, &str), Error> {
     Ok((mechanism, boundary.ok_or(Error::NoBoundary)?))
 }
 
-/// The `Content-Type` of a body that [`emit`] writes.
+/// The `Content-Type` of a body that [`emit`] writes. Constants, byte for byte as Windows
+/// sends them.
 #[must_use]
 pub fn content_type(mechanism: Mechanism) -> &'static str {
     match mechanism {
@@ -289,10 +290,11 @@ pub fn content_type(mechanism: Mechanism) -> &'static str {
     }
 }
 
-/// Appends a sealed body to `out`, byte for byte as Windows writes it but for the style.
+/// Appends a sealed body to `out`, in the given style and otherwise byte for byte as
+/// Windows writes it.
 ///
-/// `length` is that of the text before sealing, in bytes. A token is far below
-/// 4 GiB, so its size always fits.
+/// `length` is the size of the text before sealing, in bytes. A token is far smaller than 4
+/// GiB, so its size always fits.
 pub fn emit(style: Style, length: usize, token: &[u8], data: &[u8], out: &mut Vec<u8>) {
     out.reserve(256 + token.len() + data.len());
     let (protocol, charset) = (style.mechanism.protocol(), style.charset.name());
@@ -310,7 +312,7 @@ pub fn emit(style: Style, length: usize, token: &[u8], data: &[u8], out: &mut Ve
     let _ = write!(out, "--{BOUNDARY}--\r\n");
 }
 
-/// The first part: what `OriginalContent` says of length and charset.
+/// Parses the first part; returns length and style from `OriginalContent`.
 fn original_content(
     cursor: &mut Cursor<'_>,
     boundary: &str,
@@ -349,17 +351,19 @@ fn original_content(
     Ok((length, style))
 }
 
+/// Splits a header line of a part at its colon.
 fn header(line: &[u8]) -> Option<(&str, &str)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
     Some((name.trim(), value.trim()))
 }
 
+/// Parses digits; unlike `parse` it rejects a plus sign.
 fn decimal(text: &str) -> Option<usize> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// Where the closing delimiter begins; it is the last thing in the body.
+/// Offset of the closing delimiter, which must be the last thing in the body.
 fn end_of_data(body: &[u8], start: usize, boundary: &str) -> Result<usize, Error> {
     let after = body.get(start..).unwrap_or_default();
     let rest = strip_line_end(after).strip_suffix(b"--");
@@ -370,6 +374,7 @@ fn end_of_data(body: &[u8], start: usize, boundary: &str) -> Result<usize, Error
     Ok(start + data.len())
 }
 
+/// Removes one line end, LF or CRLF.
 fn strip_line_end(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
@@ -386,7 +391,7 @@ impl<'a> Cursor<'a> {
         self.body.get(self.at..).unwrap_or_default()
     }
 
-    /// The next line without its end and without white space in front.
+    /// The next line without its end and without leading white space.
     fn line(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest();
         let searched = rest.get(..MAX_PART_HEADERS).unwrap_or(rest);
@@ -404,8 +409,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The headers of the second part: lines that begin as headers do, since nothing
-    /// else tells them from the size of the token.
+    /// Skips the headers of the second part: lines that begin with a known header, since
+    /// nothing else separates them from the size of the token.
     fn data_headers(&mut self) -> Result<(), Error> {
         const START: &[u8] = b"Content-";
         let offset = self.at;
@@ -422,7 +427,7 @@ impl<'a> Cursor<'a> {
         is_data.then_some(()).ok_or(Error::NoOctetStream { offset })
     }
 
-    /// The token, after its size; a blank line may come before that.
+    /// The range of the token, which follows its size; a blank line may come first.
     fn token(&mut self) -> Result<Range<usize>, Error> {
         let offset = self.at;
         let token = self.sized_token().or_else(|| {
@@ -432,7 +437,7 @@ impl<'a> Cursor<'a> {
         token.ok_or(Error::MalformedToken { offset })
     }
 
-    /// The data of one of several parts: as many bytes as its length says.
+    /// The range of the data of one of several parts; as long as declared.
     fn data(&mut self, start: usize, length: usize) -> Result<Range<usize>, Error> {
         let present = self.body.len().saturating_sub(start);
         if length > present {
@@ -440,7 +445,7 @@ impl<'a> Cursor<'a> {
             return Err(Error::WrongLength { declared, present });
         }
         self.at = start + length;
-        // Before a delimiter comes nothing, or a line end.
+        // A delimiter may be preceded by a line end, or by nothing.
         let rest = self.rest();
         let line_end = [b"\r\n".as_slice(), b"\n"];
         let next = line_end.iter().find_map(|end| rest.strip_prefix(*end));
@@ -450,14 +455,14 @@ impl<'a> Cursor<'a> {
         Ok(start..start + length)
     }
 
-    /// Whether the closing delimiter is here, and nothing after it.
+    /// Whether the closing delimiter is next, with nothing after it.
     fn is_end(&self, boundary: &str) -> bool {
         let rest = strip_line_end(self.rest()).strip_suffix(b"--");
         let name = rest.and_then(|rest| rest.strip_prefix(b"--"));
         name.is_some_and(|name| name.trim_ascii() == boundary.as_bytes())
     }
 
-    /// The token here, if four bytes here can be its size.
+    /// The range of the token, if the next four bytes can be its size.
     fn sized_token(&self) -> Option<Range<usize>> {
         let (size, rest) = self.rest().split_first_chunk()?;
         let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;

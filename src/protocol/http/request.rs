@@ -1,32 +1,33 @@
-//! An incremental decoder: bytes as they arrive in, whole requests out.
+//! Incremental decoder for requests: bytes in as they arrive, complete requests out.
 
 use std::mem::MaybeUninit;
 
 use super::chunked::Chunked;
 use super::{Error, Head, Headers, Limits, Method, Request, is, trim};
 
-/// How much of a body is allocated before it arrives, in bytes: the claim of a
-/// `Content-Length` costs its sender nothing. A usual batch fits, and is not moved.
+/// How much of a body is allocated before it arrives, in bytes. A large `Content-Length`
+/// costs its sender nothing, so it must not cost memory here. A usual batch fits and is not
+/// reallocated.
 const AHEAD: usize = 256 * 1024;
 
-/// Header lines that are looked at in one go, and so the most that a limit may let in.
+/// Size of the array for parsed header lines, and thus the largest useful limit.
 const MOST_HEADERS: usize = 128;
 
-/// How far the request that is being received has come, for deadlines.
+/// How far the request being received has progressed, for deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing of a request is here.
+    /// No byte of a request has been received.
     Idle,
     /// The head is incomplete.
     Head,
-    /// The body is incomplete, or nobody has asked for the request yet.
+    /// The body is incomplete, or the request has not been polled yet.
     Body,
 }
 
 /// Decodes the requests of one connection.
 ///
-/// Feed what arrives, then poll until there is nothing more. An error is final.
-/// An idle decoder owns no heap memory.
+/// Feed bytes as they arrive, then poll until it returns `None`. An error is final. An idle
+/// decoder owns no heap memory, because most of many thousand connections are idle.
 ///
 /// ```
 /// use wecrelay::protocol::http::{Limits, Method, request::Decoder};
@@ -47,17 +48,18 @@ pub struct Decoder {
 
 #[derive(Debug)]
 enum State {
-    /// `scanned` bytes of what is pending hold no end of the head.
+    /// The first `scanned` pending bytes contain no end of a head, so the search continues
+    /// after them.
     Head {
         scanned: usize,
     },
-    /// Boxed: most connections wait for a head.
+    /// Boxed, because most connections are waiting for a head.
     Body(Box<Incoming>),
     Failed(Error),
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection.
+    /// Starts at the beginning of a connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -67,8 +69,8 @@ impl Decoder {
         }
     }
 
-    /// Takes what has arrived. What goes beyond the current request is kept for
-    /// the next: stop reading while there is a request that is not yet answered.
+    /// Adds received bytes. Bytes beyond the current request are kept for the next one, so
+    /// the caller should stop reading while a request is unanswered.
     pub fn feed(&mut self, bytes: &[u8]) {
         let rest = match &mut self.state {
             State::Failed(_) => return,
@@ -81,7 +83,8 @@ impl Decoder {
         self.pending.push(rest);
     }
 
-    /// Takes the start of a request; what of its body came along needs no detour.
+    /// Adds the start of a request; the part of its body that came with it is not copied
+    /// twice.
     fn feed_start(&mut self, bytes: &[u8]) {
         let head = bytes.get(..self.limits.head).unwrap_or(bytes);
         let end = head_end(head, &mut 0).unwrap_or(bytes.len());
@@ -100,7 +103,7 @@ impl Decoder {
         self.pending.push(rest);
     }
 
-    /// The next request, once it is whole. Call again after each request.
+    /// The next request once it is complete. Call it again after each request.
     #[must_use = "a request is given once"]
     pub fn poll(&mut self) -> Result<Option<Request>, Error> {
         let result = self.advance();
@@ -115,8 +118,8 @@ impl Decoder {
         self.pending = Pending::default();
     }
 
-    /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before it sends
-    /// the body: true once a request. Ask after `poll` gave no request.
+    /// Whether the client waits for [`CONTINUE`](super::CONTINUE) before sending the body;
+    /// true at most once for each request. Call it after `poll` returned `None`.
     pub fn expects_continue(&mut self) -> bool {
         match &mut self.state {
             State::Body(incoming) => std::mem::take(&mut incoming.expects_continue),
@@ -124,7 +127,7 @@ impl Decoder {
         }
     }
 
-    /// How far the current request has come. Blank lines are no request.
+    /// How far the current request has progressed. Blank lines do not count.
     #[must_use]
     pub fn progress(&self) -> Progress {
         match &self.state {
@@ -135,7 +138,7 @@ impl Decoder {
         }
     }
 
-    /// Bytes held for the current request and those behind it.
+    /// Number of bytes held for the current request and those after it.
     #[must_use]
     pub fn buffered(&self) -> usize {
         let body = match &self.state {
@@ -204,9 +207,10 @@ impl Decoder {
     }
 }
 
-/// What cannot become a request is told from its first byte: its sender may wait for us.
+/// Rejects what cannot become a request by its first byte: its sender may be waiting for an
+/// answer, as in a TLS handshake.
 fn check_first(bytes: &[u8]) -> Result<(), Error> {
-    /// The type of a TLS record that holds a handshake.
+    /// Content type of a TLS handshake record.
     const HANDSHAKE: u8 = 22;
     match bytes.first() {
         Some(&HANDSHAKE) => Err(Error::Tls),
@@ -215,7 +219,7 @@ fn check_first(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// A request whose head is known.
+/// A request whose head has been parsed.
 #[derive(Debug)]
 struct Incoming {
     head: Head,
@@ -243,7 +247,7 @@ impl Incoming {
         })
     }
 
-    /// Takes bytes without a detour if the length is known; gives back the rest.
+    /// Moves bytes directly into the body if its length is known; returns the rest.
     fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Framing::Sized(length) = self.framing else {
             return bytes;
@@ -255,7 +259,7 @@ impl Incoming {
         rest
     }
 
-    /// Room for `more` bytes and some ahead, doubling what has arrived.
+    /// Reserves room for `more` bytes and some ahead, but at most doubles what has arrived.
     fn reserve(&mut self, more: usize, length: usize) {
         let (present, needed) = (self.body.len(), self.body.len() + more);
         if needed > self.body.capacity() {
@@ -264,7 +268,8 @@ impl Incoming {
         }
     }
 
-    /// How many of `bytes` belong to the body, and whether it is complete.
+    /// Decodes the part of `bytes` that belongs to the body. Returns its length and whether
+    /// the body is complete.
     fn decode(&mut self, bytes: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
         match &mut self.framing {
             Framing::Sized(length) => {
@@ -280,7 +285,8 @@ impl Incoming {
     }
 }
 
-/// RFC 9112 6.3, refusing all that two readers could understand differently.
+/// Decides how the body ends (RFC 9112 6.3); rejects everything that two parsers could
+/// understand differently.
 fn framing(head: &Head, limits: &Limits) -> Result<Framing, Error> {
     let coded = head.header("transfer-encoding").is_some();
     match content_length(head)? {
@@ -301,14 +307,15 @@ fn framing(head: &Head, limits: &Limits) -> Result<Framing, Error> {
     }
 }
 
-/// The one length that all `Content-Length` headers agree on, in bytes.
+/// The length in bytes on which all `Content-Length` headers agree; `None` if there is
+/// none.
 fn content_length(head: &Head) -> Result<Option<usize>, Error> {
     let mut agreed = None;
     for value in head.headers_named("content-length") {
         if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Error::MalformedLength);
         }
-        // More digits than fit mean a body that is too long.
+        // So many digits mean a body that is too long, not a malformed number.
         let length = value.parse().unwrap_or(usize::MAX);
         if agreed.is_some_and(|other| other != length) {
             return Err(Error::MalformedLength);
@@ -318,9 +325,11 @@ fn content_length(head: &Head) -> Result<Option<usize>, Error> {
     Ok(agreed)
 }
 
-/// Where the head ends: after an empty line, whose CR may be missing.
+/// Length of the head, which ends with an empty line whose CR may be missing. `None` if it
+/// is incomplete.
 ///
-/// `scanned` tells where to go on when more has arrived.
+/// `scanned` is where to continue when more bytes have arrived, so that slow senders do not
+/// cause quadratic work.
 fn head_end(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
     while let Some(at) = memchr::memchr(b'\n', bytes.get(*scanned..)?) {
         let next = *scanned + at + 1;
@@ -338,6 +347,7 @@ fn head_end(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
     None
 }
 
+/// Which part of an oversized head is to blame.
 fn too_long(head: &[u8]) -> Error {
     let limit = head.len();
     if head.contains(&b'\n') {
@@ -347,7 +357,7 @@ fn too_long(head: &[u8]) -> Error {
     }
 }
 
-/// Parses a head that ends with the first empty line.
+/// Parses a complete head.
 fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Error> {
     let mut lines = [const { MaybeUninit::uninit() }; MOST_HEADERS];
     let most = limits.headers.min(MOST_HEADERS);
@@ -393,11 +403,11 @@ fn malformed(error: httparse::Error, most: usize) -> Error {
     Error::MalformedHead { reason }
 }
 
-/// Bytes that no state has taken yet.
+/// Bytes that no state has consumed yet.
 #[derive(Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
-    /// How many of `bytes` are used up; less than all of them, or zero.
+    /// Number of `bytes` already consumed; less than their length, or zero.
     at: usize,
 }
 
@@ -406,7 +416,8 @@ impl Pending {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Appends, after moving what is left to the front once that is the lesser part.
+    /// Appends bytes, after moving the unconsumed ones to the front if they are the smaller
+    /// part. Amortized constant time for each byte.
     fn push(&mut self, bytes: &[u8]) {
         if self.at > self.bytes.len() / 2 {
             self.bytes.drain(..self.at);
@@ -422,7 +433,7 @@ impl Pending {
         }
     }
 
-    /// Clients may send blank lines before a request (RFC 9112 2.2).
+    /// Skips blank lines, which clients may send before a request (RFC 9112 2.2).
     fn skip_blank_lines(&mut self) {
         let blank = |b: &&u8| matches!(**b, b'\r' | b'\n');
         let count = self.rest().iter().take_while(blank).count();

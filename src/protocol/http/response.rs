@@ -1,32 +1,33 @@
-//! Responses and how they are written.
+//! HTTP responses and how they are written.
 
 use std::io::Write;
 use std::time::SystemTime;
 
 use crate::base::wire::push_number;
 
-/// What to send when a request expects it before its body (RFC 9110 10.1.1).
+/// The interim response to `Expect: 100-continue` (RFC 9110 10.1.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A response; date, length, server and connection are added when it is written.
+/// A response. `Date`, `Content-Length`, `Server`, and `Connection` are added when it is
+/// written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// Further headers in order: content type, challenges.
+    /// Additional headers in order, such as content type and challenges.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A response without body.
+    /// A response without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
         Self::with_body(status, Vec::new())
     }
 
-    /// A response with a body, whose type is to be added with [`Self::header`].
+    /// A response with a body; the caller adds its type with [`Self::header`].
     #[must_use]
     pub fn with_body(status: u16, body: Vec<u8>) -> Self {
         let headers = Vec::new();
@@ -37,7 +38,7 @@ impl Response {
         }
     }
 
-    /// The same response with one more header.
+    /// Adds one header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -46,8 +47,8 @@ impl Response {
 
     /// Appends the response to `out`.
     ///
-    /// `head_only` answers a HEAD request: the length is told, the body is not
-    /// sent. Without `keep_alive` the response says that the connection closes.
+    /// `head_only` is for HEAD requests: the length is sent, the body is not. Without
+    /// `keep_alive` the response announces that the connection closes.
     pub fn encode(&self, date: SystemTime, head_only: bool, keep_alive: bool, out: &mut Vec<u8>) {
         out.reserve(self.body.len() + 256);
         self.encode_head(date, self.body.len(), keep_alive, out);
@@ -56,7 +57,7 @@ impl Response {
         }
     }
 
-    /// Appends the head alone, where a body of `length` bytes follows from elsewhere.
+    /// Appends the head alone, for a body of `length` bytes that comes from elsewhere.
     pub fn encode_head(
         &self,
         date: SystemTime,
@@ -64,7 +65,8 @@ impl Response {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) {
-        // One for each message: written piece by piece, as formatting costs more.
+        // Written piece by piece, because there is one for each message, and formatting
+        // costs more.
         out.extend_from_slice(b"HTTP/1.1 ");
         push_number(out, u64::from(self.status));
         out.push(b' ');
@@ -85,14 +87,15 @@ impl Response {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// RFC 9110 8.6: no length with 204, which has no body whatever is given.
+    /// Whether to send a `Content-Length`: not with 204, which never has a body (RFC 9110
+    /// 8.6).
     fn has_length(&self) -> bool {
         self.status != 204
     }
 }
 
-/// A value may come from configuration: a control character in it would end the
-/// header, so it becomes a space.
+/// Appends a header line. A value may come from the configuration; a control character in
+/// it would end the header, so it becomes a space.
 fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
@@ -105,7 +108,8 @@ fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// RFC 9110 15; an unknown status has an empty phrase, as Windows sends for all.
+/// The reason phrase (RFC 9110 15). Unknown codes have an empty one, as Windows sends for
+/// all codes.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,24 +1,26 @@
-//! Records, and batches of them (version 2, magic 2, Kafka 0.11 and later).
+//! Records and batches of records (format version 2, magic 2, since Kafka 0.11).
 //!
-//! A *record* waits in the form in which it will be sent, but for what depends on its place
-//! in a batch: key, value and headers with their lengths. So a batch copies it once.
+//! A queued *record* is already in wire format, except for what depends on its place in a
+//! batch: key, value, and headers with their lengths. So forming a batch copies it only
+//! once.
 
 use super::wire::{
     put_i16, put_i32, put_i64, put_length, put_varint, put_varlong, take_varint, varint_length,
 };
 use super::{Compression, Error};
 
-/// Bytes of a batch before its records.
+/// Size in bytes of a batch before its records.
 pub const BATCH_OVERHEAD: usize = 61;
-/// Most bytes that a record has in a batch beside its own: length, attributes, two deltas.
+/// Maximum number of bytes that a batch adds to a record: length, attributes, and two
+/// deltas.
 pub const RECORD_OVERHEAD: usize = 16;
-/// Where the length of a batch counts from.
+/// Offset from which the length of a batch counts.
 const AFTER_LENGTH: usize = 12;
-/// Where the checksum of a batch stands, and where what it is of begins.
+/// Offset of the batch's checksum, and of the bytes that it covers.
 const CHECKSUM: usize = 17;
 const CHECKED: usize = 21;
 
-/// Who sends batches: what the broker gave an idempotent producer.
+/// The identity of an idempotent producer, assigned by the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerId {
     /// Producer id, which the cluster assigns (KIP-98).
@@ -27,17 +29,19 @@ pub struct ProducerId {
     pub epoch: i16,
 }
 
-/// The place of a batch in the sequence of a producer in a partition.
+/// The position of a batch in a producer's sequence for a partition. Brokers use it to
+/// discard repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The producer whose sequence numbers these are.
     pub producer: ProducerId,
-    /// The number of the first record.
+    /// Sequence number of the first record.
     pub sequence: i32,
 }
 
 impl Place {
-    /// The place after `count` records; numbers start over after the largest one.
+    /// The position after `count` records. Sequence numbers wrap around after `i32::MAX` to
+    /// 0, as in the Java client.
     #[must_use]
     pub fn after(self, count: usize) -> Self {
         let next = i64::from(self.sequence) + i64::try_from(count).unwrap_or(0);
@@ -46,7 +50,7 @@ impl Place {
     }
 }
 
-/// Appends a record in its waiting form. `write` appends the value.
+/// Appends a record in queue format; `write` appends its value.
 ///
 /// ```
 /// use wecrelay::protocol::kafka::{push_record, record_parts};
@@ -63,7 +67,8 @@ pub fn push_record<T>(
     put_varint(out, key.len());
     out.extend_from_slice(key);
     let start = out.len();
-    // Most values have 64 to 8191 bytes, and need not be moved for their length.
+    // Most values have 64 to 8191 bytes, so their two-byte length is reserved and they are
+    // not moved.
     out.extend_from_slice(&[0; 2]);
     let begin = out.len();
     let result = write(out);
@@ -84,14 +89,14 @@ pub fn push_record<T>(
     result
 }
 
-/// Key and value of a record.
+/// Key and value of a queued record; `None` if it is malformed.
 #[must_use]
 pub fn record_parts(record: &[u8]) -> Option<(&[u8], &[u8])> {
     let (key, value, _) = split(record)?;
     Some((key, value))
 }
 
-/// The value of a header of a record, if it has it.
+/// The value of a queued record's header; `None` if it has no such header.
 #[must_use]
 pub fn record_header<'a>(record: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (_, _, rest) = split(record)?;
@@ -118,19 +123,19 @@ fn take_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// A batch that is being written.
+/// A batch under construction.
 #[derive(Debug)]
 pub struct Batch {
     compression: Compression,
     /// Milliseconds since 1970.
     time: i64,
-    /// The records, after the room for what goes before them unless they get compressed.
+    /// The batch, with room at the front for its header.
     bytes: Vec<u8>,
     count: usize,
 }
 
 impl Batch {
-    /// An empty one; all its records have this time, in milliseconds since 1970.
+    /// An empty batch. All its records have this time, in milliseconds since 1970.
     #[must_use]
     pub fn new(compression: Compression, time: i64) -> Self {
         Self {
@@ -141,32 +146,32 @@ impl Batch {
         }
     }
 
-    /// Bytes so far, uncompressed.
+    /// Size in bytes so far, before compression.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it has no record.
+    /// Whether it contains no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Appends a record in its waiting form.
+    /// Appends a record in queue format.
     pub fn push(&mut self, record: &[u8]) {
         let number = self.count;
         let length = 2 + varint_length(number) + record.len();
         put_varint(&mut self.bytes, length);
-        // No attributes, and no time of its own.
+        // No attributes and a time delta of 0.
         self.bytes.extend_from_slice(&[0, 0]);
         put_varlong(&mut self.bytes, i64::try_from(number).unwrap_or(0));
         self.bytes.extend_from_slice(record);
         self.count += 1;
     }
 
-    /// The whole batch, as it is sent; `place` is that of its first record, if its producer
-    /// is idempotent.
+    /// Completes the batch for sending. `place` is the position of its first record; `None`
+    /// without an idempotent producer.
     ///
     /// # Errors
     /// [`Error::Compression`].

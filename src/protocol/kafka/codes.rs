@@ -1,33 +1,37 @@
-//! The error codes of brokers: what each means for a producer, and what helps.
+//! The brokers' error codes: what each means for a producer, and what an administrator can
+//! do.
 
 use std::fmt;
 
-/// An error code, 0 for none.
+/// A Kafka error code; 0 means no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub i16);
 
-/// What is to be done about one.
+/// How a producer has to react to an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The batch is there.
+    /// The batch has been stored, now or earlier.
     Good,
-    /// Another broker leads the partition now: ask for the metadata, send it again.
+    /// Another broker leads the partition now: request the metadata and send the batch
+    /// again.
     Moved,
-    /// A trouble of the cluster: send it again.
+    /// A transient failure in the cluster: send the batch again.
     Retry,
-    /// The batch is too large: send it in smaller ones.
+    /// The batch is too large: split it.
     TooLarge,
-    /// A record is refused.
+    /// The broker rejects a record; sending it again would not help.
     Refused,
-    /// The broker has lost track of the sequence: begin a new one.
+    /// The broker has lost track of the sequence: request a new producer id.
     Sequence,
-    /// Somebody has to mend something.
+    /// An administrator has to fix something.
     Outage,
 }
 
-/// Code, class, name as the protocol has it, and what helps.
+/// Code, class, name in the protocol, and remedy.
 type Row = (i16, Class, &'static str, &'static str);
 
+/// The codes that an answer to one of our requests can contain, ascending. Others count as
+/// outages.
 const TABLE: &[Row] = &[
     (
         -1,
@@ -162,7 +166,7 @@ const LARGE: &str = "see max.message.bytes of the topic, and ?max= here";
 const ACCESS: &str = "allow this user to Write to and Describe the topic (kafka-acls.sh)";
 
 impl Code {
-    /// Whether nothing is wrong.
+    /// Whether there is no error.
     #[must_use]
     pub fn is_good(self) -> bool {
         self.0 == 0
@@ -172,15 +176,16 @@ impl Code {
         TABLE.iter().find(|(code, ..)| *code == self.0)
     }
 
-    /// What is to be done.
+    /// How to react to it.
     #[must_use]
     pub fn class(self) -> Class {
         self.row().map_or(Class::Outage, |(_, class, ..)| *class)
     }
 
-    /// Whether an answer to `InitProducerId` says that there is no idempotent producer for this
-    /// user, while messages may go all the same: brokers before 2.8 want the right
-    /// `IdempotentWrite` on the cluster for one, and some others know none at all.
+    /// Whether an answer to `InitProducerId` means that this user gets no idempotent
+    /// producer, although it may still send messages: brokers before 2.8 require the right
+    /// `IdempotentWrite` on the cluster, and some other implementations do not support it
+    /// at all.
     #[must_use]
     pub fn denies_idempotence(self) -> bool {
         matches!(self.0, 31 | 35)

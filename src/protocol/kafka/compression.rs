@@ -1,25 +1,26 @@
-//! How the records of a batch are compressed.
+//! Compression of the records in a batch.
 
 use std::io::Write;
 
 use super::Error;
 
-/// A way to compress; brokers of all versions since Kafka 2.1 take each.
+/// A compression codec; all brokers since Kafka 2.1 support each of them. Snappy is not
+/// offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
     /// gzip (RFC 1952).
     Gzip,
-    /// The frame format of LZ4, blocks of 64 KiB that do not depend on each other.
+    /// The LZ4 frame format with independent blocks of 64 KiB.
     Lz4,
     /// Zstandard (RFC 8878), since Kafka 2.1.
     Zstd,
 }
 
 impl Compression {
-    /// All of them, by the names that Kafka has for them.
+    /// All codecs, by the names that Kafka's configuration uses.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("none", Self::None),
         ("gzip", Self::Gzip),
@@ -27,7 +28,7 @@ impl Compression {
         ("zstd", Self::Zstd),
     ];
 
-    /// Its number in the attributes of a batch.
+    /// The codec's number in the attributes of a batch.
     pub(super) fn attribute(self) -> i16 {
         match self {
             Self::None => 0,
@@ -37,7 +38,7 @@ impl Compression {
         }
     }
 
-    /// Appends `records`, compressed.
+    /// Appends `records` to `out`, compressed.
     pub(super) fn compress(self, records: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let failed = |error: &dyn std::fmt::Display| Error::Compression(error.to_string());
         match self {

@@ -1,20 +1,20 @@
-//! The user as whom a producer logs in, and the file that says so.
+//! The user and password of a producer, and the file that contains them.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// User and password.
+/// User and password. The password is wiped on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    /// The user.
+    /// The user name, as in the broker's configuration.
     pub user: String,
-    /// The password.
+    /// The password, exactly as in the file.
     pub password: Zeroizing<String>,
 }
 
-/// A file that is not two lines with something on them, and nothing more. Nothing of it is
-/// shown: it may be a secret.
+/// The file does not consist of exactly two non-empty lines. The error quotes nothing,
+/// because the file may contain a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinesError;
 
@@ -35,10 +35,10 @@ impl fmt::Display for LinesError {
 impl std::error::Error for LinesError {}
 
 impl Login {
-    /// Reads a file of two lines: the user, and the password with all its blanks.
+    /// Parses a file of two lines: the user, and the password including all its blanks.
     ///
     /// # Errors
-    /// It has not two lines, or more.
+    /// The file has fewer or more than two lines with text.
     pub fn parse(text: &str) -> Result<Self, LinesError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = text.lines();

@@ -1,29 +1,30 @@
-//! The requests that a producer makes, and their answers.
+//! The requests of a producer and the answers to them.
 //!
-//! Only versions without tagged fields are spoken: every broker since Kafka 2.1 has them, and
-//! Kafka 4 still does (KIP-896). But [`Api::InitProducerId`] is asked in a newer one where it
-//! can be: some broker gives a number to nobody who does not say that it has none yet.
+//! Only versions without tagged fields are used: every broker since Kafka 2.1 supports
+//! them, and Kafka 4 still does (KIP-896). The exception is [`Api::InitProducerId`], for
+//! which a newer version is used where possible: some implementations assign a producer id
+//! only to a client that states explicitly that it has none.
 
 use super::wire::{Answer, put_i16, put_i32, put_i64, put_length, put_string};
 use super::{Code, Error, ProducerId};
 
-/// The end of what has tagged fields, and has none.
+/// An empty list of tagged fields.
 const NO_TAGS: u8 = 0;
 
-/// A kind of request, by its key.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
-    /// Messages for partitions.
+    /// Sends messages to partitions.
     Produce,
-    /// The brokers, and the leaders of partitions.
+    /// Asks for brokers and leaders of partitions.
     Metadata,
-    /// Which mechanism of SASL follows.
+    /// Announces which SASL mechanism follows.
     SaslHandshake,
-    /// What kinds and versions of requests the broker knows.
+    /// Asks which requests and versions the broker supports.
     ApiVersions,
-    /// A number for an idempotent producer.
+    /// Asks for a producer id.
     InitProducerId,
-    /// A step of SASL.
+    /// One step of the SASL exchange.
     SaslAuthenticate,
 }
 
@@ -39,7 +40,7 @@ impl Api {
         }
     }
 
-    /// The versions that are spoken here.
+    /// Oldest and newest version that are implemented here.
     fn versions(self) -> (i16, i16) {
         match self {
             Self::Produce => (3, 8),
@@ -51,12 +52,12 @@ impl Api {
         }
     }
 
-    /// Whether requests and answers in this version have tagged fields (KIP-482).
+    /// Whether requests and answers of this version have tagged fields (KIP-482).
     fn is_tagged(self, version: i16) -> bool {
         self == Self::InitProducerId && version >= 2
     }
 
-    /// Its name in the protocol.
+    /// The name in the protocol documentation, for log messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -70,15 +71,15 @@ impl Api {
     }
 }
 
-/// What a broker knows: the versions of each kind of request.
+/// The versions of each request that a broker supports.
 #[derive(Clone, Debug, Default)]
 pub struct Versions(Vec<(i16, i16, i16)>);
 
 impl Versions {
-    /// Reads the answer to [`Api::ApiVersions`].
+    /// Parses the answer to [`Api::ApiVersions`].
     ///
     /// # Errors
-    /// An answer that is cut, or a broker that refuses.
+    /// The answer is truncated, or the broker rejected the request.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let mut answer = Answer::new("ApiVersions", bytes);
         let code = Code(answer.i16()?);
@@ -93,7 +94,7 @@ impl Versions {
         Ok(Self(versions))
     }
 
-    /// The newest version that both sides speak.
+    /// The newest version that both sides support.
     ///
     /// # Errors
     /// [`Error::Unsupported`].
@@ -108,7 +109,8 @@ impl Versions {
     }
 }
 
-/// Appends a request whose body `write` appends.
+/// Appends a request with its length prefix and header; `write` appends its body.
+/// `correlation` comes back in the answer.
 pub fn push_request(
     out: &mut Vec<u8>,
     api: Api,
@@ -133,51 +135,51 @@ pub fn push_request(
     }
 }
 
-/// The body of [`Api::Metadata`] for one topic, which is not to be made.
+/// Appends the body of [`Api::Metadata`] for one topic, without auto-creating it.
 pub fn push_metadata(out: &mut Vec<u8>, topic: &str) {
     put_length(out, 1);
     put_string(out, topic);
     out.push(0);
 }
 
-/// Where a broker is reached.
+/// The address of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
     /// Node id of the broker.
     pub id: i32,
-    /// Its host, as it wants to be called.
+    /// Host name as the broker advertises it, which must be resolvable from here.
     pub host: String,
     /// Advertised port.
     pub port: i32,
 }
 
-/// One partition of the topic.
+/// A partition of the topic and its leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLeader {
-    /// What is wrong with it.
+    /// The partition's error code.
     pub code: Code,
     /// Index of the partition, from 0.
     pub index: i32,
-    /// The broker that takes messages for it; -1 while there is none.
+    /// Node id of the broker that accepts messages for it; -1 while there is none.
     pub leader: i32,
 }
 
 /// The answer to [`Api::Metadata`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// All brokers that are up.
+    /// All live brokers.
     pub brokers: Vec<Broker>,
-    /// What is wrong with the topic.
+    /// The topic's error code.
     pub code: Code,
     /// Partitions of the topic with their leaders.
     pub partitions: Vec<PartitionLeader>,
 }
 
 impl Metadata {
-    /// Reads it.
+    /// Parses the answer.
     ///
     /// # Errors
-    /// An answer that is cut, or not about `topic`.
+    /// The answer is truncated, or does not mention `topic`.
     pub fn parse(bytes: &[u8], version: i16, topic: &str) -> Result<Self, Error> {
         let mut answer = Answer::new("Metadata", bytes);
         answer.i32()?;
@@ -216,7 +218,7 @@ fn partitions(answer: &mut Answer<'_>, version: i16) -> Result<Vec<PartitionLead
         if version >= 7 {
             a.i32()?;
         }
-        // Replicas, those in sync, and from version 5 on those that are offline.
+        // Replicas, in-sync replicas, and since version 5 offline replicas.
         for _ in 0..if version >= 5 { 3 } else { 2 } {
             a.skip_numbers()?;
         }
@@ -230,8 +232,9 @@ fn partitions(answer: &mut Answer<'_>, version: i16) -> Result<Vec<PartitionLead
     Ok(partitions)
 }
 
-/// The body of [`Api::InitProducerId`] without transactions; their timeout is other clients'
-/// default, since some broker may look at it all the same.
+/// Appends the body of [`Api::InitProducerId`] without a transaction. The transaction
+/// timeout is the default of other clients, because some implementations check it
+/// nevertheless.
 pub fn push_init_producer_id(out: &mut Vec<u8>, version: i16) {
     let is_tagged = Api::InitProducerId.is_tagged(version);
     if is_tagged {
@@ -241,7 +244,7 @@ pub fn push_init_producer_id(out: &mut Vec<u8>, version: i16) {
     }
     put_i32(out, 60_000);
     if version >= 3 {
-        // It has no number and no epoch yet.
+        // No producer id and no epoch yet.
         put_i64(out, -1);
         put_i16(out, -1);
     }
@@ -250,10 +253,10 @@ pub fn push_init_producer_id(out: &mut Vec<u8>, version: i16) {
     }
 }
 
-/// Reads the answer to [`Api::InitProducerId`].
+/// Parses the answer to [`Api::InitProducerId`]; the inner error is the broker's code.
 ///
 /// # Errors
-/// An answer that is cut.
+/// The answer is truncated.
 pub fn parse_producer_id(bytes: &[u8], version: i16) -> Result<Result<ProducerId, Code>, Error> {
     let mut answer = Answer::new("InitProducerId", bytes);
     if Api::InitProducerId.is_tagged(version) {
@@ -269,8 +272,8 @@ pub fn parse_producer_id(bytes: &[u8], version: i16) -> Result<Result<ProducerId
     })
 }
 
-/// The body of [`Api::Produce`]: batches for partitions of one topic, to be confirmed by all
-/// replicas in sync within `timeout` milliseconds.
+/// Appends the body of [`Api::Produce`]: batches for partitions of one topic, to be
+/// confirmed by all in-sync replicas (`acks=all`) within `timeout` milliseconds.
 pub fn push_produce<'a>(
     out: &mut Vec<u8>,
     topic: &str,
@@ -290,23 +293,23 @@ pub fn push_produce<'a>(
     }
 }
 
-/// What became of the batch for one partition.
+/// The result of a batch for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Produced {
     /// Index of the partition, from 0.
     pub partition: i32,
-    /// What is wrong.
+    /// The partition's error code.
     pub code: Code,
-    /// The records that are to blame, by their place in the batch, and why.
+    /// The records at fault: index in the batch, and reason. Since version 8.
     pub records: Vec<(i32, Option<String>)>,
-    /// Why the batch was refused.
+    /// The broker's message; since version 8.
     pub message: Option<String>,
 }
 
-/// Reads the answer to [`Api::Produce`].
+/// Parses the answer to [`Api::Produce`].
 ///
 /// # Errors
-/// An answer that is cut.
+/// The answer is truncated.
 pub fn parse_produced(bytes: &[u8], version: i16) -> Result<Vec<Produced>, Error> {
     let mut answer = Answer::new("Produce", bytes);
     let mut produced = Vec::new();
@@ -340,15 +343,15 @@ pub fn parse_produced(bytes: &[u8], version: i16) -> Result<Vec<Produced>, Error
     Ok(produced)
 }
 
-/// The body of [`Api::SaslHandshake`].
+/// Appends the body of [`Api::SaslHandshake`].
 pub fn push_sasl_handshake(out: &mut Vec<u8>, mechanism: &str) {
     put_string(out, mechanism);
 }
 
-/// Reads the answer to [`Api::SaslHandshake`].
+/// Parses the answer to [`Api::SaslHandshake`].
 ///
 /// # Errors
-/// An answer that is cut, and a mechanism that the broker does not have.
+/// The answer is truncated, or the broker does not support the mechanism.
 pub fn parse_sasl_handshake(bytes: &[u8]) -> Result<(), Error> {
     let mut answer = Answer::new("SaslHandshake", bytes);
     let code = Code(answer.i16()?);
@@ -364,16 +367,16 @@ pub fn parse_sasl_handshake(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// The body of [`Api::SaslAuthenticate`].
+/// Appends the body of [`Api::SaslAuthenticate`] with a token.
 pub fn push_sasl_authenticate(out: &mut Vec<u8>, bytes: &[u8]) {
     put_length(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-/// Reads the answer to [`Api::SaslAuthenticate`].
+/// Parses the answer to [`Api::SaslAuthenticate`]; returns the broker's token.
 ///
 /// # Errors
-/// An answer that is cut, and a broker that refuses us.
+/// The answer is truncated, or the broker rejected the login.
 pub fn parse_sasl_authenticate(bytes: &[u8]) -> Result<&[u8], Error> {
     let mut answer = Answer::new("SaslAuthenticate", bytes);
     let code = Code(answer.i16()?);

@@ -1,7 +1,7 @@
-//! Which partition a key belongs to: as the Java client's default partitioner has it, so that
-//! wecrelay and others that write to a topic agree about its keys.
+//! Which partition a key belongs to. Same as the Java client's default partitioner, so that
+//! wecrelay and other producers for a topic agree about its keys.
 
-/// The partition of `key` among `count`.
+/// The partition, from 0, of `key` among `count`.
 ///
 /// ```
 /// use wecrelay::protocol::kafka::partition_of;

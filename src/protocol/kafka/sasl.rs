@@ -1,4 +1,4 @@
-//! SASL as brokers take it: PLAIN (RFC 4616) and SCRAM (RFC 5802, RFC 7677).
+//! SASL as brokers implement it: PLAIN (RFC 4616) and SCRAM (RFC 5802, RFC 7677).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,32 +9,33 @@ use zeroize::Zeroizing;
 
 use super::{Error, Login};
 
-/// Fewest rounds that are taken from a broker, as RFC 7677 4 demands: fewer would make the
-/// password cheap to guess from what is sent.
+/// Minimum number of rounds to accept from a broker (RFC 7677 4). With fewer, the password
+/// would be cheap to guess from the exchange.
 const LEAST_ROUNDS: u32 = 4096;
-/// Most rounds: some tenths of a second of work, so that a broker cannot hold the loop up.
+/// Maximum number of rounds: some tenths of a second of work, so that a broker cannot block
+/// the event loop.
 const MOST_ROUNDS: u32 = 200_000;
 
-/// How a user is authenticated.
+/// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
-    /// The password itself is sent.
+    /// Sends the password itself; only sensible inside TLS.
     Plain,
-    /// With SHA-256.
+    /// SCRAM with SHA-256.
     ScramSha256,
-    /// With SHA-512.
+    /// SCRAM with SHA-512.
     ScramSha512,
 }
 
 impl Mechanism {
-    /// All of them, by what stands in a URL.
+    /// All mechanisms, by their names in an output URL.
     pub const NAMES: [(&'static str, Self); 3] = [
         ("plain", Self::Plain),
         ("scram-sha-256", Self::ScramSha256),
         ("scram-sha-512", Self::ScramSha512),
     ];
 
-    /// Its name in the protocol.
+    /// The name in the protocol.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,21 +48,21 @@ impl Mechanism {
 
 #[derive(Debug)]
 enum State {
-    /// The first message of ours is due.
+    /// Our first message has not been produced yet.
     First,
-    /// The broker is to tell salt and rounds.
+    /// Waiting for salt and rounds from the broker.
     Salt {
         /// Our first message without its GS2 header.
         first: String,
     },
-    /// The broker is to prove that it knows the password.
+    /// Waiting for the broker's proof that it knows the password.
     Proof {
         signature: Vec<u8>,
     },
     Done,
 }
 
-/// An authentication under way.
+/// An authentication in progress.
 #[derive(Debug)]
 pub struct Sasl {
     mechanism: Mechanism,
@@ -71,7 +72,7 @@ pub struct Sasl {
 }
 
 impl Sasl {
-    /// Begins one; `random` is used for it only.
+    /// Starts an exchange. `random` becomes the nonce and must not be reused.
     #[must_use]
     pub fn new(mechanism: Mechanism, login: Login, random: &[u8]) -> Self {
         Self {
@@ -82,7 +83,7 @@ impl Sasl {
         }
     }
 
-    /// Our first message.
+    /// The client's first message.
     pub fn first(&mut self) -> Vec<u8> {
         let Login { user, password } = &self.login;
         if self.mechanism == Mechanism::Plain {
@@ -96,10 +97,11 @@ impl Sasl {
         message
     }
 
-    /// Answers the broker's message; `None` when it is all done.
+    /// Handles a message from the broker and returns the reply; `None` if nothing remains
+    /// to be sent.
     ///
     /// # Errors
-    /// A message that is not SCRAM's, or that proves nothing.
+    /// The message is malformed or proves nothing.
     pub fn answer(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::First | State::Done => Ok(None),
@@ -108,7 +110,7 @@ impl Sasl {
         }
     }
 
-    /// Whether nothing is left to say.
+    /// Whether the exchange is complete.
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
@@ -117,7 +119,7 @@ impl Sasl {
     fn prove(&mut self, first: &str, message: &[u8]) -> Result<Vec<u8>, Error> {
         let text = std::str::from_utf8(message).map_err(|_| Error::Scram("not text"))?;
         let field = |name| attribute(text, name).ok_or(Error::Scram("salt or rounds are missing"));
-        // RFC 5802 5.1: it changes the meaning of the rest.
+        // Mandatory extensions change the meaning of the rest (RFC 5802 5.1).
         if attribute(text, "m=").is_some() {
             return Err(Error::Scram("the broker demands an extension"));
         }
@@ -163,12 +165,13 @@ fn check(message: &[u8], signature: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// A hash function, and HMAC by it.
+/// A hash function together with its HMAC.
 trait Hash {
     type Mac: Mac + Clone;
 
     fn hash(data: &[u8]) -> Vec<u8>;
-    /// HMAC with this key; it takes keys of any length, so that there always is one.
+    /// HMAC with this key. HMAC accepts keys of any length, so this is never `None` in
+    /// practice.
     fn keyed(key: &[u8]) -> Option<Self::Mac>;
 }
 
@@ -211,7 +214,7 @@ fn mac_of(mac: Option<impl Mac>, parts: &[&[u8]]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The proof of the client and the signature that the broker owes (RFC 5802 3).
+/// The client's proof, and the signature that the broker must send (RFC 5802 3).
 fn prove<H: Hash>(password: &[u8], salt: &[u8], rounds: u32, signed: &str) -> (Vec<u8>, Vec<u8>) {
     let salted = Zeroizing::new(salted::<H>(password, salt, rounds));
     let client_key = hmac::<H>(&salted, b"Client Key");
@@ -222,9 +225,10 @@ fn prove<H: Hash>(password: &[u8], salt: &[u8], rounds: u32, signed: &str) -> (V
     (proof, hmac::<H>(&server_key, signed.as_bytes()))
 }
 
-/// `Hi` of RFC 5802 2.2, which is PBKDF2 of one block.
+/// `Hi` of RFC 5802 2.2: PBKDF2 with one block of output.
 fn salted<H: Hash>(password: &[u8], salt: &[u8], rounds: u32) -> Vec<u8> {
-    // The key is the same in all rounds: half of the work is done once.
+    // The keyed state is the same in all rounds, so it is computed once; that halves the
+    // work.
     let keyed = H::keyed(password);
     let mut last = mac_of(keyed.clone(), &[salt, &[0, 0, 0, 1]]);
     let mut all = last.clone();

@@ -1,18 +1,20 @@
-//! The primitive types of the protocol: big-endian integers, strings and arrays with their
-//! lengths before them, and the variable-length integers of record batches.
+//! The primitive types of the protocol: big-endian integers, length-prefixed strings and
+//! arrays, and the variable-length integers of record batches.
 
 use super::Error;
 use crate::base::wire::Reader;
 
-/// Most things that one answer may list: each takes a few bytes there, and tens of them here.
+/// Maximum number of items in one answer. Each has a few bytes on the wire and tens of
+/// bytes in memory.
 pub(super) const LISTED_MAX: usize = 100_000;
 
-/// Reads an answer. No length in it makes anything be allocated before the bytes are there.
+/// Parses an answer. Allocates nothing for a length before its bytes are there.
 #[derive(Clone, Debug)]
 pub(super) struct Answer<'a> {
     reader: Reader<'a>,
+    // Name of the request, for errors.
     what: &'static str,
-    /// How many things were listed so far.
+    /// Number of items listed so far, in all arrays together.
     listed: usize,
 }
 
@@ -54,7 +56,7 @@ impl<'a> Answer<'a> {
         self.reader.bytes(count).map_err(|_| cut)
     }
 
-    /// `NULLABLE_STRING`: a length of -1 says that there is none.
+    /// `NULLABLE_STRING`: a length of -1 means null.
     pub(super) fn nullable_string(&mut self) -> Result<Option<String>, Error> {
         let Ok(length) = usize::try_from(self.i16()?) else {
             return Ok(None);
@@ -63,12 +65,12 @@ impl<'a> Answer<'a> {
         Ok(Some(String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// `STRING`, where none is as good as an empty one.
+    /// `STRING`; null counts as empty.
     pub(super) fn string(&mut self) -> Result<String, Error> {
         self.nullable_string().map(Option::unwrap_or_default)
     }
 
-    /// `BYTES`, where none are as good as no bytes.
+    /// `BYTES`; null counts as empty.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Error> {
         match usize::try_from(self.i32()?) {
             Ok(length) => self.take(length),
@@ -76,8 +78,9 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// `ARRAY`: each item is read by `item`. All arrays of an answer together have at most
-    /// [`LISTED_MAX`] items, since what is kept of one may be larger than its bytes are.
+    /// `ARRAY`: calls `item` for each element. All arrays of an answer together may have at
+    /// most [`LISTED_MAX`] elements, because what is kept of one may be larger than its
+    /// bytes.
     pub(super) fn each(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Result<(), Error>,
@@ -93,13 +96,13 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// Passes an `ARRAY` of numbers of 32 bits.
+    /// Skips an `ARRAY` of 32-bit numbers.
     pub(super) fn skip_numbers(&mut self) -> Result<(), Error> {
         let count = usize::try_from(self.i32()?).unwrap_or(0);
         self.take(count.saturating_mul(4)).map(drop)
     }
 
-    /// Tagged fields (KIP-482), of which none is known here.
+    /// Skips tagged fields (KIP-482), none of which is used.
     pub(super) fn skip_tags(&mut self) -> Result<(), Error> {
         for _ in 0..self.unsigned()? {
             self.unsigned()?;
@@ -109,7 +112,7 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// `UNSIGNED_VARINT`: seven bits a byte, the lowest first, of 32 bits at most.
+    /// `UNSIGNED_VARINT`: seven bits a byte, lowest first, at most 32 bits.
     fn unsigned(&mut self) -> Result<usize, Error> {
         let cut = self.cut();
         let mut value = 0_usize;
@@ -136,12 +139,12 @@ pub(super) fn put_i64(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&number.to_be_bytes());
 }
 
-/// A length or count. Ours are bounded far below the largest one.
+/// A length or count. Ours are bounded far below `i32::MAX`.
 pub(super) fn put_length(out: &mut Vec<u8>, length: usize) {
     put_i32(out, i32::try_from(length).unwrap_or(i32::MAX));
 }
 
-/// `STRING`, cut to what its length can tell.
+/// `STRING`, truncated at a character boundary to what its length can express.
 pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
     let longest = text.len().min(usize::from(u16::MAX >> 1));
     let front = (0..=longest).rev().find_map(|end| text.get(..end));
@@ -150,7 +153,7 @@ pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// `VARLONG`: zigzag, then seven bits a byte, the lowest first.
+/// `VARLONG`: zigzag encoding, then seven bits a byte, lowest first.
 pub(super) fn put_varlong(out: &mut Vec<u8>, number: i64) {
     let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
     loop {
@@ -164,18 +167,18 @@ pub(super) fn put_varlong(out: &mut Vec<u8>, number: i64) {
     }
 }
 
-/// `VARINT` of a length or count; it is written as a `VARLONG` is.
+/// `VARINT` of a length or count; encoded like a `VARLONG`.
 pub(super) fn put_varint(out: &mut Vec<u8>, length: usize) {
     put_varlong(out, i64::try_from(length).unwrap_or(i64::MAX));
 }
 
-/// How many bytes [`put_varint`] takes.
+/// Number of bytes that [`put_varint`] writes.
 pub(super) fn varint_length(number: usize) -> usize {
     let bits = (usize::BITS - number.leading_zeros()) + 1;
     usize::try_from(bits.max(1).div_ceil(7)).unwrap_or(1)
 }
 
-/// A length that [`put_varint`] wrote, and what follows it.
+/// Reads a length that [`put_varint`] wrote; returns it and the rest.
 pub(super) fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().enumerate().take(9) {

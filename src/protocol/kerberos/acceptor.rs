@@ -19,18 +19,20 @@ use super::pac::{self, Logon};
 use super::ticket::{self, Opened, principal};
 use super::{Error, Principal, Replays, SKEW, Session, answer};
 
-/// Where the keys of our services are.
+/// Provides the keys of this server's services; implemented by the keytab files, which are
+/// reread when they change.
 pub trait Keytabs {
-    /// The keys as they are now.
+    /// The current keys.
     fn current(&self) -> Rc<Keytab>;
 }
 
 /// What all connections share.
 #[derive(Clone)]
 pub struct Service {
-    /// Keytabs with the keys of this service.
+    /// The keytabs with this service's keys.
     pub keytabs: Rc<dyn Keytabs>,
-    /// Authenticators that were seen; the same through all reloads.
+    /// The authenticators already seen; kept across reloads, since forgetting them would
+    /// allow replays.
     pub replays: Rc<RefCell<Replays>>,
     /// Whether RC4 tickets are accepted (`--kerberos-rc4`).
     pub rc4: bool,
@@ -44,52 +46,52 @@ impl fmt::Debug for Service {
     }
 }
 
-/// What is asked of one connection.
+/// What one connection requires.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// MD5 of its channel bindings; compared when a source sends some.
+    /// MD5 of the connection's channel bindings; compared only if the host sends some.
     pub channel_bindings: Option<[u8; 16]>,
-    /// Nothing else protects its bodies: the context must.
+    /// Whether the context must seal, because nothing else protects the bodies.
     pub sealing: bool,
 }
 
-/// A source that has proven itself.
+/// A host that has authenticated.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Who it is: where its ticket has a PAC, the account that this names.
+    /// Who it is: the account named by the PAC if there is one, else the ticket's client.
     pub client: Principal,
-    /// Who the ticket says that it is, as text.
+    /// The client name in the ticket, as text.
     pub ticket_client: String,
-    /// Our name in its ticket.
+    /// The service name in the ticket.
     pub service: Principal,
-    /// The hosts that our keytab is for.
+    /// The host names that the keytab has keys for.
     pub hosts: Vec<String>,
-    /// It is on our TLS connection, as its channel bindings show.
+    /// Whether the host sent channel bindings, and they match.
     pub is_bound: bool,
-    /// It can seal its bodies.
+    /// Whether the context can seal bodies.
     pub seals: bool,
-    /// By which we prove ourselves, if the source wants that.
+    /// The AP-REP that authenticates this server, if the host asked for one.
     pub reply: Option<Vec<u8>>,
-    /// What seals bodies.
+    /// The keys and sequence numbers that seal bodies.
     pub session: Session,
-    /// What the ticket's PAC says of its account, verified; `None` if it has none.
+    /// The verified content of the ticket's PAC; `None` if the ticket has none.
     pub logon: Option<Logon>,
 }
 
-/// A refusal, with what to tell the source.
+/// A rejection, and what to send to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The reason, with its remedy.
+    /// The reason.
     pub error: Error,
-    /// A KRB-ERROR, where one helps.
+    /// A KRB-ERROR, if the host can react to one, for example by correcting its clock.
     pub reply: Option<Vec<u8>>,
 }
 
 impl Service {
-    /// Takes a token of a source: an AP-REQ, in a GSS frame or bare.
+    /// Accepts a host's token: an AP-REQ, with or without a GSS frame.
     ///
     /// # Errors
-    /// Why the source is not let in, each reason its own.
+    /// Why the ticket or authenticator was rejected.
     pub fn accept(
         &self,
         token: &[u8],
@@ -114,7 +116,7 @@ impl Service {
     }
 }
 
-/// One AP-REQ with all that decides about it.
+/// One AP-REQ together with everything that the decision depends on.
 struct Exchange<'a> {
     service: &'a Service,
     rules: &'a Rules,
@@ -200,7 +202,7 @@ impl Exchange<'_> {
         Ok((opened, part))
     }
 
-    /// An enctype that may be used here.
+    /// Checks that an encryption type is known and allowed.
     fn enctype(&self, number: Number) -> Result<Enctype, Error> {
         let enctype = i32::try_from(number.0).ok().and_then(Enctype::from_number);
         match enctype {
@@ -261,7 +263,7 @@ impl Exchange<'_> {
             return Err(Error::DceStyle);
         }
         match self.rules.channel_bindings {
-            // 16 zero bytes: the source gave none.
+            // 16 zero bytes: the host sent no channel bindings.
             Some(ours) if wishes.bindings != [0; 16] => {
                 let same: bool = ours.ct_eq(&wishes.bindings).into();
                 same.then_some(wishes).ok_or(Error::ChannelBindings)
@@ -270,7 +272,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// On plain HTTP the context must do what TLS does elsewhere. Answers whether it does.
+    /// On plain HTTP the context must provide what TLS does elsewhere. Returns whether it
+    /// can seal.
     fn check_protection(&self, wishes: &Wishes, mutual: bool) -> Result<bool, Error> {
         let has = |flag: u32| wishes.flags & flag != 0;
         let missing = if !mutual || !has(gss::flags::MUTUAL) {
@@ -305,8 +308,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// The key of the session. With a reply it is one of our own, as Windows collectors
-    /// do (RFC 4121 2), but for RC4, which knows no such (RFC 4757 7).
+    /// Chooses the session's key. With a reply it is a newly generated subkey, as Windows
+    /// collectors do (RFC 4121 2); not for RC4, which has no acceptor subkey (RFC 4757 7).
     fn choose_key(
         &self,
         session_key: &Key,
@@ -325,15 +328,15 @@ impl Exchange<'_> {
                 theirs
             },
             is_ours: mutual,
-            // Some take the number as signed.
+            // Some implementations encode the number as signed.
             number: u32::from_be_bytes(number) >> 2,
         })
     }
 }
 
-/// A client of another realm whose ticket came through further ones: each of them could
-/// have made it up. Our KDC may have looked at that (RFC 4120 2.7); where there is a PAC
-/// it has filtered the SIDs, which is what domains go by (MS-PAC 4.1.2.2).
+/// Rejects a client of another realm whose ticket passed through further realms, each of
+/// which could have forged it. Exceptions: our KDC has checked the path (RFC 4120 2.7), or
+/// there is a PAC, whose SIDs our KDC has filtered; domains rely on that (MS-PAC 4.1.2.2).
 fn check_way(
     realm: &str,
     ticket: &EncTicketPartBody,
@@ -351,10 +354,10 @@ fn check_way(
     }
 }
 
-/// The key of a session and the number of our first message in it.
+/// The key of a session, and the sequence number of our first message in it.
 struct Chosen {
     key: Key,
-    /// It stands in our reply.
+    /// Whether it is our subkey, which the AP-REP conveys.
     is_ours: bool,
     number: u32,
 }
@@ -382,7 +385,7 @@ fn check_kind(what: &'static str, pvno: Number, kind: Number, right: Number) -> 
     }
 }
 
-/// An authenticator's time, with its microseconds.
+/// An authenticator's time, including its microseconds, since 1970.
 fn time(authenticator: &AuthenticatorBody) -> Duration {
     let micros = u64::try_from(authenticator.cusec.0).unwrap_or_default();
     authenticator.ctime.to_unix_duration() + Duration::from_micros(micros.min(999_999))

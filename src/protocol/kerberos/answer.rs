@@ -1,4 +1,4 @@
-//! What a source is answered: an AP-REP or a KRB-ERROR.
+//! The tokens sent to a host: AP-REP and KRB-ERROR.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::messages::{
     EncryptionKey, KrbError, KrbErrorBody, Number, Octets, TicketBody,
 };
 
-/// The AP-REP to an authenticator, with our key and the number of our first message.
+/// Builds the AP-REP for an authenticator, with our subkey and the sequence number of our
+/// first message.
 pub(super) fn reply(
     session_key: &Key,
     authenticator: &AuthenticatorBody,
@@ -47,7 +48,8 @@ pub(super) fn reply(
     messages::write(&reply).map_err(malformed)
 }
 
-/// The KRB-ERROR for what the source could mend; `now` is since 1970.
+/// Builds the KRB-ERROR for a failure that the host can correct; `None` for others. `now`
+/// is since 1970.
 pub(super) fn error(error: &Error, ticket: &TicketBody, now: Duration) -> Option<Vec<u8>> {
     let message: KrbError = messages::Application(KrbErrorBody {
         pvno: messages::VERSION,

@@ -1,119 +1,120 @@
-//! Why a ticket was not taken, and what to do about it.
+//! Why a ticket was rejected, and what to do about it.
 
 use std::fmt;
 
 use super::{crypto, pac};
 
-/// Why a source's Kerberos token was refused.
+/// Why a host's Kerberos token was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No AP-REQ in a frame of Kerberos.
+    /// The token contains no AP-REQ.
     Frame,
-    /// A message whose ASN.1 is cut or wrong.
+    /// A message whose ASN.1 is truncated or invalid.
     Malformed {
-        /// The message.
+        /// Name of the message.
         what: &'static str,
-        /// What is wrong and where.
+        /// What is wrong, and where.
         error: der::Error,
     },
-    /// Another version or kind of message.
+    /// A message of another protocol version or type.
     Version {
-        /// The message.
+        /// Name of the expected message.
         what: &'static str,
-        /// Its version and type.
+        /// The version and type found.
         found: (i64, i64),
     },
-    /// A ticket under a session key (user-to-user).
+    /// A ticket encrypted with a session key (user-to-user), which no collector expects.
     UserToUser,
-    /// A service that is not in the keytab.
+    /// The ticket is for a service that is not in the keytab.
     Service {
-        /// For whom the ticket is.
+        /// The service that the ticket is for.
         asked: String,
-        /// Who is in the keytab.
+        /// The services in the keytab.
         known: Vec<String>,
     },
-    /// A version of the service's key that is not in the keytab.
+    /// The keytab lacks this version of the service's key, as after a password change.
     KeyVersion {
-        /// For whom the ticket is.
+        /// The service that the ticket is for.
         service: String,
-        /// Version of its key.
+        /// Key version of the ticket.
         version: u32,
-        /// The versions that are in the keytab.
+        /// Key versions in the keytab.
         known: Vec<u32>,
     },
     /// The keytab has no key of this enctype for the service.
     NoKey {
-        /// For whom the ticket is.
+        /// The service that the ticket is for.
         service: String,
-        /// How it is encrypted.
+        /// Enctype of the ticket.
         enctype: crypto::Enctype,
-        /// What is in the keytab.
+        /// Enctypes in the keytab.
         known: Vec<crypto::Enctype>,
     },
-    /// An enctype that we do not know, such as DES.
+    /// An unsupported enctype, such as DES.
     Enctype(i64),
-    /// A key of another length than its enctype has.
+    /// A session key whose length does not fit its enctype.
     KeyLength,
-    /// RC4 without the flag for it.
+    /// RC4, which is off by default.
     Rc4,
-    /// A ticket that none of our keys opens.
+    /// No key in the keytab decrypts the ticket, although it has one of this version and
+    /// enctype.
     TicketKey {
-        /// For whom the ticket is.
+        /// The service that the ticket is for.
         service: String,
-        /// Version of its key.
+        /// Key version of the ticket.
         version: Option<u32>,
     },
-    /// A ticket from another realm that came through further ones.
+    /// A client of another realm whose ticket passed through further, unchecked realms.
     Transited(String),
-    /// A ticket that the KDC has not validated.
+    /// A postdated ticket that the KDC has not validated.
     TicketInvalid,
-    /// A ticket whose time has not begun, by so many seconds.
+    /// A ticket that is not valid yet; by how many seconds.
     NotYetValid(u64),
-    /// A ticket whose time is over, by so many seconds.
+    /// A ticket that has expired; how many seconds ago.
     Expired(u64),
-    /// An authenticator that the session key does not open.
+    /// The ticket's session key does not decrypt the authenticator.
     AuthenticatorKey,
-    /// An authenticator of another client.
+    /// The authenticator names another client than the ticket.
     OtherClient {
-        /// Whose ticket it is.
+        /// The client in the ticket.
         ticket: String,
-        /// Who uses it.
+        /// The client in the authenticator.
         authenticator: String,
     },
-    /// Clocks too far apart.
+    /// The clocks differ by more than [`SKEW`](super::SKEW).
     Skew {
-        /// By how much the source's is ahead, in seconds.
+        /// How far the host's clock is ahead, in seconds.
         ahead: i64,
-        /// Who it is.
+        /// The client.
         client: String,
     },
-    /// The same authenticator again.
+    /// The authenticator has been used before.
     Replay {
-        /// Whose it is.
+        /// The client.
         client: String,
     },
-    /// An authenticator without GSS-API's checksum, or with a broken one.
+    /// The authenticator has no valid GSS-API checksum.
     Checksum,
-    /// The three-legged exchange of DCE RPC.
+    /// The three-leg exchange of DCE RPC, which HTTP does not use.
     DceStyle,
-    /// A context that would not protect bodies; what is missing.
+    /// The context would not protect bodies; what it lacks.
     Unprotected(&'static str),
-    /// The source is bound to another TLS connection.
+    /// The host's channel bindings are those of another TLS connection.
     ChannelBindings,
-    /// The ticket's PAC is not to be believed.
+    /// The ticket's PAC cannot be trusted.
     Pac {
-        /// Whose ticket it is.
+        /// The client in the ticket.
         client: String,
-        /// Why.
+        /// What is wrong with the PAC.
         error: pac::Error,
     },
 }
 
-/// What to do about channel bindings that are not ours.
+/// The remedy for channel bindings of another connection.
 pub const OTHER_CONNECTION: &str = "look for an attacker between the host and this collector, or a proxy that terminates TLS: for a proxy, use --channel-bindings none";
 
 impl Error {
-    /// What to do about it, where that is known.
+    /// What the administrator can do about it; `None` if nothing specific is known.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         let fixed = match self {
@@ -178,8 +179,8 @@ impl Error {
         Some(fixed.to_owned())
     }
 
-    /// The error's number for the source, where it can make something of it: a Windows
-    /// host fetches a new ticket, or corrects its time (RFC 4120 7.5.9).
+    /// The error code for the host (RFC 4120 7.5.9), if it can react to it: a Windows host
+    /// then requests a new ticket or corrects its clock.
     pub(super) fn code(&self) -> Option<i64> {
         Some(match self {
             Self::Expired(_) => 32,
@@ -283,7 +284,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Names joined by commas.
+/// Items joined by commas.
 struct List<'a, T>(&'a [T]);
 
 impl<T: fmt::Display> fmt::Display for List<'_, T> {
@@ -298,7 +299,7 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
     }
 }
 
-/// The name of an enctype that we do not take, where it is known (IANA's registry).
+/// The name of an unsupported enctype, if it is in the IANA registry.
 struct Enctype(i64);
 
 impl fmt::Display for Enctype {

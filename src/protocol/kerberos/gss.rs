@@ -1,5 +1,5 @@
-//! The frame around the messages (RFC 2743 3.1, RFC 4121 4.1), and what GSS-API
-//! puts into the checksum of an authenticator (RFC 4121 4.1.1).
+//! The GSS-API frame around messages (RFC 2743 3.1, RFC 4121 4.1), and the authenticator's
+//! checksum that conveys GSS-API's wishes (RFC 4121 4.1.1).
 
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
@@ -7,9 +7,9 @@ use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use super::Error;
 use crate::base::wire::der::element;
 
-/// Contents of the object identifier 1.2.840.113554.1.2.2.
+/// Content of the object identifier of Kerberos, 1.2.840.113554.1.2.2.
 const OID: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
-/// The same with Microsoft's number, 1.2.840.48018.1.2.2.
+/// Microsoft's variant, 1.2.840.48018.1.2.2.
 const OID_MICROSOFT: &[u8] = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
 
 const FRAME: u8 = 0x60;
@@ -17,7 +17,7 @@ const TAG_OID: u8 = 0x06;
 /// `[APPLICATION 14]`: an AP-REQ without a frame.
 const AP_REQ: u8 = 0x6e;
 
-/// What a message inside a frame is.
+/// The type of a framed message (TOK_ID, RFC 4121 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     ApReq,
@@ -35,17 +35,17 @@ impl Kind {
     }
 }
 
-/// How a source wraps its messages: it is answered in the same way.
+/// How a host frames its messages; the answer uses the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// In a GSS frame with this object identifier.
     Framed(&'static [u8]),
-    /// Not at all.
+    /// Without a frame.
     Bare,
 }
 
 impl Framing {
-    /// Takes the frame off an AP-REQ.
+    /// Removes the frame from an AP-REQ.
     pub(super) fn split(token: &[u8]) -> Result<(Self, &[u8]), Error> {
         if token.first() == Some(&AP_REQ) {
             return Ok((Self::Bare, token));
@@ -55,7 +55,7 @@ impl Framing {
         Ok((Self::Framed(oid), request.ok_or(Error::Frame)?))
     }
 
-    /// Puts our message into the same frame.
+    /// Frames our message in the same way.
     pub(super) fn wrap(self, kind: Kind, message: &[u8]) -> Vec<u8> {
         let Self::Framed(oid) = self else {
             return message.to_vec();
@@ -67,19 +67,20 @@ impl Framing {
     }
 }
 
-/// Whether a token is a Kerberos message, with a frame or without, and not SPNEGO or NTLM.
+/// Whether a token is a Kerberos message, framed or not, rather than SPNEGO or NTLM.
 #[must_use]
 pub fn is_token(token: &[u8]) -> bool {
     token.first() == Some(&AP_REQ) || mechanism(token).is_some()
 }
 
-/// What is in a frame of Kerberos. Its length must fit; none sends the indefinite form.
+/// The mechanism and content of a Kerberos frame. Its length must match; the indefinite
+/// form is not accepted.
 fn mechanism(token: &[u8]) -> Option<(&'static [u8], &[u8])> {
     if token.first() != Some(&FRAME) {
         return None;
     }
     let inner = AnyRef::from_der(token).ok()?.value();
-    // What follows the identifier is no DER.
+    // What follows the identifier is not DER.
     let mut reader = SliceReader::new(inner).ok()?;
     let oid = AnyRef::decode(&mut reader).ok()?;
     let rest = inner.get(usize::try_from(reader.position()).ok()?..)?;
@@ -88,19 +89,20 @@ fn mechanism(token: &[u8]) -> Option<(&'static [u8], &[u8])> {
     Some((known, rest))
 }
 
-/// Bits of the context flags.
+/// Bits of the context flags (RFC 4121 4.1.1.1).
 pub(super) mod flags {
     pub(in super::super) const MUTUAL: u32 = 2;
     pub(in super::super) const CONFIDENTIALITY: u32 = 0x10;
     pub(in super::super) const INTEGRITY: u32 = 0x20;
-    /// A third message would follow, as DCE RPC has it.
+    /// The client expects a third message, as in DCE RPC.
     pub(in super::super) const DCE_STYLE: u32 = 0x1000;
 }
 
-/// Number of the checksum that GSS-API uses for its own ends.
+/// Checksum type of the GSS-API checksum, which is not cryptographic (RFC 4121 4.1.1).
 pub(super) const CHECKSUM: i64 = 0x8003;
 
-/// Channel bindings (MD5) and flags; delegated credentials may follow and are left.
+/// Channel bindings (MD5) and context flags. Delegated credentials may follow and are
+/// ignored.
 pub(super) struct Wishes {
     pub(super) bindings: [u8; 16],
     pub(super) flags: u32,

@@ -1,9 +1,9 @@
-//! Keytab files: the keys of our services, as MIT krb5, `ktpass`, `msktutil` and Samba
-//! write them.
+//! Keytab files: the keys of this server's services, as written by MIT krb5, `ktpass`,
+//! `msktutil`, and Samba.
 //!
 //! The format is described in MIT krb5's `doc/formats/keytab_file_format`: two bytes of
-//! version, then entries, each after its size. An entry that was deleted has a negative
-//! size and stays as a hole.
+//! version, then entries, each preceded by its size. A deleted entry has a negative size
+//! and remains as a hole.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,42 +12,44 @@ use super::crypto::{Enctype, Key};
 
 /// First byte of every keytab.
 const MAGIC: u8 = 5;
-/// More components than any principal has.
+/// Maximum number of components of a principal; more than any real one has.
 const MAX_COMPONENTS: u16 = 16;
 
-/// Keys of services.
+/// The keys of services.
 ///
 /// ```
 /// use wecrelay::protocol::kerberos::keytab::Keytab;
 ///
 /// let error = Keytab::parse(b"[libdefaults]").unwrap_err();
-/// assert_eq!(error.to_string(), "not a keytab: it begins with bytes 5b 6c instead of 05 02");
+/// assert_eq!(error.to_string(), "not a keytab: it begins with bytes 5b 6c instead of 05
+/// 02");
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Keytab {
-    /// The keys that can be used, in the order of the file.
+    /// The usable keys, in the order of the file.
     pub entries: Vec<Entry>,
-    /// The entries whose enctype is unknown here, such as DES.
+    /// Entries with an unsupported enctype, such as DES; kept for messages.
     pub unusable: Vec<Unusable>,
 }
 
-/// One key of a principal, in one version and encryption type.
+/// One key of a principal: one version, one enctype.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Whose it is: `HTTP/collector.example.com@EXAMPLE.COM`.
+    /// The principal: `HTTP/collector.example.com@EXAMPLE.COM`.
     pub principal: String,
-    /// NT-PRINCIPAL and the like (RFC 4120 6.2); tickets need not agree with it.
+    /// Name type, such as NT-PRINCIPAL (RFC 4120 6.2). Tickets may have another one, so it
+    /// is not compared.
     pub name_type: u32,
-    /// When it was written, in seconds since 1970.
+    /// When the entry was written, in seconds since 1970.
     pub timestamp: u32,
-    /// Version of the key.
+    /// Key version number; each password change increments it.
     pub kvno: u32,
-    /// The key itself, erased when it is dropped.
+    /// The key, wiped on drop.
     pub key: Key,
 }
 
 impl Entry {
-    /// The realm of the principal.
+    /// The realm of the principal; empty if it has none.
     #[must_use]
     pub fn realm(&self) -> &str {
         self.principal
@@ -56,18 +58,18 @@ impl Entry {
     }
 }
 
-/// An entry that cannot be used.
+/// An entry with an unsupported enctype.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
-    /// Whose key it is.
+    /// The principal.
     pub principal: String,
-    /// Version of the key.
+    /// Key version number.
     pub kvno: u32,
-    /// Its enctype, none of [`Enctype`].
+    /// Number of the enctype, not among [`Enctype`].
     pub enctype: u16,
 }
 
-/// Why bytes are no keytab. Offsets are in bytes from the start of the file.
+/// Why a file is not a valid keytab. Offsets are in bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The file does not begin as a keytab does.
@@ -75,36 +77,36 @@ pub enum Error {
         /// The first bytes.
         found: [u8; 2],
     },
-    /// The file has less than two bytes.
+    /// The file has fewer than two bytes.
     Empty,
-    /// The file or an entry ends in the middle of a value.
+    /// The file or an entry ends within a value.
     Truncated {
-        /// Where the value should begin.
+        /// Offset at which the value begins.
         offset: usize,
-        /// What should be there.
+        /// Name of the value.
         what: &'static str,
     },
-    /// An entry with an absurd count of name components.
+    /// An entry with an implausible number of name components.
     Components {
-        /// Where the count is.
+        /// Offset of the number.
         offset: usize,
         /// Number of components in the entry.
         found: u16,
     },
-    /// A realm or component that is no UTF-8.
+    /// A realm or component that is not valid UTF-8.
     Text {
-        /// Where it is.
+        /// Offset of the text.
         offset: usize,
     },
-    /// A key whose size is not that of its enctype.
+    /// A key whose size does not fit its enctype.
     KeyLength {
-        /// Where the key is.
+        /// Offset of the key.
         offset: usize,
-        /// Whose key it is.
+        /// The entry's principal.
         principal: String,
-        /// Encryption type in the entry, which defines the length of the key.
+        /// The entry's enctype.
         enctype: Enctype,
-        /// Its size in bytes.
+        /// Size of the key in bytes.
         found: usize,
     },
 }
@@ -144,19 +146,20 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Which keys of a keytab a ticket could be under.
+/// The keys that could decrypt a ticket, or why there are none.
 #[derive(Clone, Debug)]
 pub enum Lookup<'a> {
-    /// These; several if the keytab has a version twice, or if the ticket names none.
+    /// These keys; several if the keytab has a version twice, or if the ticket names no
+    /// version.
     Keys(Vec<&'a Key>),
-    /// The keytab does not know the service.
+    /// The keytab has no key for this service.
     NoPrincipal,
-    /// It has other versions of the service's key.
+    /// The keytab has only other versions of the service's key.
     NoVersion {
         /// Versions in the keytab.
         known: Vec<u32>,
     },
-    /// It has this version with other enctypes.
+    /// The keytab has this version only with other enctypes.
     NoEnctype {
         /// Encryption types in the keytab.
         known: Vec<Enctype>,
@@ -164,10 +167,10 @@ pub enum Lookup<'a> {
 }
 
 impl Keytab {
-    /// Reads a keytab of format 0x0502 or, with numbers in little-endian order, 0x0501.
+    /// Parses a keytab of format 0x0502, or of 0x0501, whose numbers are little-endian.
     ///
     /// # Errors
-    /// It is none, cut short, or damaged.
+    /// It is not a keytab, truncated, or damaged.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let (magic, _) = bytes.split_first_chunk::<2>().ok_or(Error::Empty)?;
         let form = match *magic {
@@ -184,7 +187,7 @@ impl Keytab {
             }
             let start = reader.at;
             let length = usize::try_from(size.unsigned_abs()).unwrap_or(usize::MAX);
-            // A hole at the end of the file may be longer than the file.
+            // A hole at the end may extend beyond the end of the file.
             if size < 0 {
                 reader.at = start.saturating_add(length).min(bytes.len());
                 continue;
@@ -204,7 +207,7 @@ impl Keytab {
     fn read_entry(&mut self, mut reader: Reader<'_>) -> Result<(), Error> {
         let offset = reader.at;
         let count = reader.u16("count of name components")?;
-        // The old format counts the realm too.
+        // The old format counts the realm as well.
         let count = count.saturating_sub(u16::from(reader.form == Form::Old));
         if count > MAX_COMPONENTS {
             let found = count;
@@ -222,7 +225,7 @@ impl Keytab {
         let short_kvno = reader.u8("version of the key")?;
         let number = reader.u16("enctype")?;
         let (offset, bytes) = reader.counted("key")?;
-        // A version above 255 stands behind the key; 0 there means none.
+        // A version above 255 follows the key; 0 there means that there is none.
         let kvno = reader.u32("version of the key").unwrap_or_default();
         let kvno = if kvno == 0 { short_kvno.into() } else { kvno };
         let Some(enctype) = Enctype::from_number(number.into()) else {
@@ -252,7 +255,7 @@ impl Keytab {
         Ok(())
     }
 
-    /// Whether there is no key that can be used.
+    /// Whether it has no usable key.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -264,8 +267,8 @@ impl Keytab {
         self.unusable.extend(other.unusable);
     }
 
-    /// The keys of a service, `HTTP/collector.example.com@EXAMPLE.COM`, compared
-    /// without case as domain controllers do; without `kvno` those of all versions.
+    /// Finds the keys of a service such as `HTTP/collector.example.com@EXAMPLE.COM`,
+    /// compared ignoring case as domain controllers do. Without `kvno`, of all versions.
     #[must_use]
     pub fn find(&self, principal: &str, kvno: Option<u32>, enctype: Enctype) -> Lookup<'_> {
         let of_service = |entry: &&Entry| entry.principal.eq_ignore_ascii_case(principal);
@@ -289,8 +292,8 @@ impl Keytab {
         }
     }
 
-    /// All keys that could open a ticket of this enctype, likely ones first: those of its
-    /// service and version, then other versions, then other names.
+    /// All keys that could decrypt a ticket of this enctype, most likely first: those of
+    /// its service and version, then of other versions, then of other names.
     pub fn candidates<'a>(
         &'a self,
         principal: &'a str,
@@ -310,8 +313,8 @@ impl Keytab {
         (0..3).flat_map(entries)
     }
 
-    /// The hosts whose services have keys, each once: `collector.example.com` of
-    /// `HTTP/collector.example.com@EXAMPLE.COM`.
+    /// The host names that have service keys, each once and in lower case:
+    /// `collector.example.com` of `HTTP/collector.example.com@EXAMPLE.COM`.
     #[must_use]
     pub fn hosts(&self) -> Vec<String> {
         let hosts = self.entries.iter().filter_map(|entry| {
@@ -322,7 +325,7 @@ impl Keytab {
         sorted(hosts)
     }
 
-    /// The principals whose keys can be used, each once.
+    /// The principals that have usable keys, each once.
     #[must_use]
     pub fn principals(&self) -> Vec<String> {
         sorted(self.entries.iter().map(|entry| entry.principal.clone()))
@@ -336,7 +339,7 @@ fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-/// One line for the log: whose keys there are, of which versions and enctypes.
+/// One line for the log: principals, versions, and enctypes.
 impl fmt::Display for Keytab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut keys = BTreeMap::<_, Vec<String>>::new();
@@ -361,16 +364,16 @@ impl fmt::Display for Keytab {
     }
 }
 
-/// The order of bytes in numbers.
+/// The byte order of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Big-endian.
     Current,
-    /// That of the machine which wrote it: little-endian, as no other is left.
+    /// The byte order of the machine that wrote it; little-endian is assumed.
     Old,
 }
 
-/// Reads values from the front and knows where it is.
+/// Reads values from the front and tracks the offset.
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -413,7 +416,7 @@ impl<'a> Reader<'a> {
         self.number(what).map(u32::from_be_bytes)
     }
 
-    /// A value after its size, and where it begins.
+    /// A value preceded by its 16-bit size, and the value's offset.
     fn counted(&mut self, what: &'static str) -> Result<(usize, &'a [u8]), Error> {
         let size = self.u16(what)?;
         Ok((self.at, self.take(size.into(), what)?))

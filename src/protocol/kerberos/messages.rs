@@ -1,7 +1,8 @@
-//! The messages of Kerberos 5 that an acceptor sees (RFC 4120 5), as ASN.1 DER.
+//! The messages of Kerberos 5 that an acceptor sees (RFC 4120 5), in ASN.1 DER.
 //!
-//! Strict in structure, tolerant in what implementations differ in: sequence numbers
-//! may be negative (old ones write 32 bits as signed), integers need not be minimal.
+//! Strict about structure, tolerant where implementations differ: sequence numbers may be
+//! negative (old implementations encode 32 bits as signed), and integers need not be
+//! minimal.
 
 mod fields;
 
@@ -21,35 +22,35 @@ pub const TYPE_AP_REP: Number = Number(15);
 /// `msg-type` of a KRB-ERROR.
 pub const TYPE_ERROR: Number = Number(30);
 
-/// What a service sends an authenticator for, with the ticket (RFC 4120 5.5.1).
+/// Sent by a client: ticket and authenticator (RFC 4120 5.5.1).
 pub type ApReq = Application<14, ApReqBody>;
 /// A ticket (RFC 4120 5.3).
 pub type Ticket = Application<1, TicketBody>;
-/// What a ticket holds for the service (RFC 4120 5.3).
+/// The part of a ticket that only the service can read (RFC 4120 5.3).
 pub type EncTicketPart = Application<3, EncTicketPartBody>;
-/// The proof that the client knows the session key (RFC 4120 5.5.1).
+/// Proof that the client knows the session key (RFC 4120 5.5.1).
 pub type Authenticator = Application<2, AuthenticatorBody>;
-/// The answer, by which the service proves itself (RFC 4120 5.5.2).
+/// The service's answer, which authenticates it (RFC 4120 5.5.2).
 pub type ApRep = Application<15, ApRepBody>;
-/// What an AP-REP holds (RFC 4120 5.5.2).
+/// The encrypted part of an AP-REP (RFC 4120 5.5.2).
 pub type EncApRepPart = Application<27, EncApRepPartBody>;
 /// An error message (RFC 4120 5.9.1).
 pub type KrbError = Application<30, KrbErrorBody>;
-/// A list that a ticket or an authenticator carries (RFC 4120 5.2.6).
+/// Authorization data of a ticket or an authenticator (RFC 4120 5.2.6).
 pub type AuthorizationData = Vec<AuthorizationElement>;
 
-/// Reads one message, all of it.
+/// Parses one message, which must fill `bytes`.
 ///
 /// # Errors
-/// Where the DER is cut or is something else.
+/// The DER is truncated or encodes something else.
 pub fn read<'a, T: Decode<'a, Error = der::Error>>(bytes: &'a [u8]) -> Result<T, der::Error> {
     T::from_der(bytes)
 }
 
-/// Writes one message.
+/// Encodes one message.
 ///
 /// # Errors
-/// A value that DER cannot hold.
+/// A value that DER cannot express.
 pub fn write(message: &impl Encode) -> Result<Vec<u8>, der::Error> {
     message.to_der()
 }
@@ -75,11 +76,11 @@ pub struct ApReqBody {
     pub authenticator: EncryptedData,
 }
 
-/// Bits of `ap-options`.
+/// Bits of `ap-options` (RFC 4120 5.5.1).
 pub mod ap_options {
-    /// The ticket is under a session key instead of the service's.
+    /// The ticket is encrypted with a session key instead of the service's key.
     pub const USE_SESSION_KEY: u32 = 0x4000_0000;
-    /// The client wants an AP-REP.
+    /// The client asks for an AP-REP.
     pub const MUTUAL_REQUIRED: u32 = 0x2000_0000;
 }
 
@@ -100,13 +101,13 @@ pub struct TicketBody {
     pub enc_part: EncryptedData,
 }
 
-/// Encrypted data with the kind of its key (RFC 4120 5.2.9).
+/// Encrypted data together with its encryption type (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncryptedData {
     /// Encryption type, such as 18 for AES-256 with SHA-1 (RFC 3962).
     #[asn1(context_specific = "0")]
     pub etype: Number,
-    /// Under which version of the key.
+    /// Version of the key; missing for session keys, and in tickets of some KDCs.
     #[asn1(context_specific = "1", optional = "true")]
     pub kvno: Option<Number>,
     /// Ciphertext with confounder and checksum, whose layout the encryption type defines.
@@ -114,10 +115,10 @@ pub struct EncryptedData {
     pub cipher: Octets,
 }
 
-/// A name without its realm.
+/// A name without its realm (RFC 4120 5.2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct PrincipalName {
-    /// A hint only; not to be compared (RFC 4120 6.2).
+    /// A hint only; must not be compared (RFC 4120 6.2).
     #[asn1(context_specific = "0")]
     pub name_type: Number,
     /// `HTTP` and `host.example`, or `WIN10$`.
@@ -126,8 +127,8 @@ pub struct PrincipalName {
 }
 
 impl fmt::Display for PrincipalName {
-    /// As MIT's `krb5_unparse_name` writes it: components joined by slashes, what
-    /// could be mistaken for a separator with a backslash before it.
+    /// The format of MIT's `krb5_unparse_name`: components joined by slashes, with a
+    /// backslash before any character that could be mistaken for a separator.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, component) in self.name_string.iter().enumerate() {
             if index > 0 {
@@ -145,7 +146,7 @@ pub struct EncTicketPartBody {
     /// Bits of [`ticket_flags`].
     #[asn1(context_specific = "0")]
     pub flags: Flags,
-    /// The session key, which client and service share.
+    /// The session key, shared by client and service.
     #[asn1(context_specific = "1")]
     pub key: EncryptionKey,
     /// The client's realm.
@@ -154,10 +155,10 @@ pub struct EncTicketPartBody {
     /// Name of the client, such as `WIN10$`.
     #[asn1(context_specific = "3")]
     pub cname: PrincipalName,
-    /// Realms between the client's and ours, a [`TransitedEncoding`].
+    /// The realms between the client's and ours, as a [`TransitedEncoding`].
     #[asn1(context_specific = "4")]
     pub transited: Any,
-    /// When the client logged on.
+    /// When the client logged on. A PAC must repeat it.
     #[asn1(context_specific = "5")]
     pub authtime: GeneralizedTime,
     /// Valid from this time; from `authtime` if it is missing.
@@ -169,40 +170,40 @@ pub struct EncTicketPartBody {
     /// Renewable until this time; not used by services.
     #[asn1(context_specific = "8", optional = "true")]
     pub renew_till: Option<GeneralizedTime>,
-    /// The client's addresses.
+    /// The client's addresses; not checked.
     #[asn1(context_specific = "9", optional = "true")]
     pub caddr: Option<Any>,
-    /// Where a PAC is in.
+    /// Contains the PAC, if any.
     #[asn1(context_specific = "10", optional = "true")]
     pub authorization_data: Option<AuthorizationData>,
 }
 
-/// Which realms a ticket came through.
+/// The realms that a ticket passed through.
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct TransitedEncoding {
-    /// How they are written; 1 is the only way (RFC 4120 3.3.3.2).
+    /// Encoding; 1 is the only one defined (RFC 4120 3.3.3.2).
     #[asn1(context_specific = "0")]
     pub tr_type: Number,
-    /// They; empty where there were none.
+    /// The encoded list; empty if there were none.
     #[asn1(context_specific = "1")]
     pub contents: Octets,
 }
 
-/// Bits of a ticket's `flags`.
+/// Bits of a ticket's `flags` (RFC 4120 5.3).
 pub mod ticket_flags {
-    /// Our KDC has checked the realms that it came through.
+    /// The KDC has checked the transited realms.
     pub const TRANSITED_POLICY_CHECKED: u32 = 0x0008_0000;
-    /// To be validated by the KDC before use.
+    /// The KDC must validate the ticket before use.
     pub const INVALID: u32 = 0x0100_0000;
 }
 
 /// A key with its encryption type (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncryptionKey {
-    /// The number of its enctype.
+    /// Number of the encryption type.
     #[asn1(context_specific = "0")]
     pub keytype: Number,
-    /// The key itself.
+    /// The key's bytes; wiped on drop.
     #[asn1(context_specific = "1")]
     pub keyvalue: Octets,
 }
@@ -210,10 +211,10 @@ pub struct EncryptionKey {
 /// One element of [`AuthorizationData`].
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct AuthorizationElement {
-    /// What it is.
+    /// Its type, such as 128 for a PAC.
     #[asn1(context_specific = "0")]
     pub ad_type: Number,
-    /// Content, whose form the type defines.
+    /// Its content, in a format that the type defines.
     #[asn1(context_specific = "1")]
     pub ad_data: Octets,
 }
@@ -221,7 +222,7 @@ pub struct AuthorizationElement {
 /// Proof that the client knows the session key, Authenticator (RFC 4120 5.5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct AuthenticatorBody {
-    /// 5.
+    /// Version of the format: 5.
     #[asn1(context_specific = "0")]
     pub vno: Number,
     /// The client's realm.
@@ -230,22 +231,22 @@ pub struct AuthenticatorBody {
     /// Name of the client, such as `WIN10$`.
     #[asn1(context_specific = "2")]
     pub cname: PrincipalName,
-    /// In GSS-API: its flags and channel bindings (RFC 4121 4.1.1).
+    /// In GSS-API: context flags and channel bindings (RFC 4121 4.1.1).
     #[asn1(context_specific = "3", optional = "true")]
     pub cksum: Option<Checksum>,
-    /// Microseconds of the client's time.
+    /// Microseconds of the client's clock.
     #[asn1(context_specific = "4")]
     pub cusec: Number,
-    /// The client's time.
+    /// The client's clock; may differ from ours by [`SKEW`](super::SKEW).
     #[asn1(context_specific = "5")]
     pub ctime: GeneralizedTime,
-    /// A key of the client's choice.
+    /// A key chosen by the client.
     #[asn1(context_specific = "6", optional = "true")]
     pub subkey: Option<EncryptionKey>,
-    /// Number of the client's first message.
+    /// Sequence number of the client's first message.
     #[asn1(context_specific = "7", optional = "true")]
     pub seq_number: Option<Number>,
-    /// Not looked at.
+    /// Not examined.
     #[asn1(context_specific = "8", optional = "true")]
     pub authorization_data: Option<Any>,
 }
@@ -253,7 +254,7 @@ pub struct AuthenticatorBody {
 /// A checksum with its type (RFC 4120 5.2.9).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct Checksum {
-    /// What it is.
+    /// Number of the checksum type.
     #[asn1(context_specific = "0")]
     pub cksumtype: Number,
     /// The bytes of the checksum, whose length the type defines.
@@ -278,16 +279,16 @@ pub struct ApRepBody {
 /// Proof that the service could open the ticket, EncAPRepPart (RFC 4120 5.5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct EncApRepPartBody {
-    /// The time of the authenticator, repeated.
+    /// The time of the authenticator, which proves that it was decrypted.
     #[asn1(context_specific = "0")]
     pub ctime: GeneralizedTime,
-    /// The microseconds of the authenticator, repeated.
+    /// The microseconds of the authenticator.
     #[asn1(context_specific = "1")]
     pub cusec: Number,
-    /// A key of our choice.
+    /// A key chosen by this server.
     #[asn1(context_specific = "2", optional = "true")]
     pub subkey: Option<EncryptionKey>,
-    /// Number of our first message.
+    /// Sequence number of our first message.
     #[asn1(context_specific = "3", optional = "true")]
     pub seq_number: Option<Number>,
 }
@@ -301,19 +302,19 @@ pub struct KrbErrorBody {
     /// Message type: 30, KRB_ERROR.
     #[asn1(context_specific = "1")]
     pub msg_type: Number,
-    /// The authenticator's, if it could be read.
+    /// Time of the authenticator, if it could be decrypted.
     #[asn1(context_specific = "2", optional = "true")]
     pub ctime: Option<GeneralizedTime>,
-    /// The authenticator's, if it could be read.
+    /// Microseconds of the authenticator, if it could be decrypted.
     #[asn1(context_specific = "3", optional = "true")]
     pub cusec: Option<Number>,
-    /// Our time: a client corrects its own by it.
+    /// This server's clock, so that the client can correct its own.
     #[asn1(context_specific = "4")]
     pub stime: GeneralizedTime,
-    /// Microseconds of our time.
+    /// Microseconds of this server's clock.
     #[asn1(context_specific = "5")]
     pub susec: Number,
-    /// RFC 4120 7.5.9.
+    /// The error code (RFC 4120 7.5.9).
     #[asn1(context_specific = "6")]
     pub error_code: Number,
     /// The client's realm.
@@ -331,12 +332,13 @@ pub struct KrbErrorBody {
     /// Explanation for people.
     #[asn1(context_specific = "11", optional = "true")]
     pub e_text: Option<Text>,
-    /// Further data, which collectors do not send.
+    /// Additional data, which this server does not send.
     #[asn1(context_specific = "12", optional = "true")]
     pub e_data: Option<Octets>,
 }
 
-/// What could be mistaken for a separator gets a backslash before it.
+/// Writes a component, with a backslash before separators and with control characters
+/// escaped.
 pub(super) fn escape(f: &mut fmt::Formatter<'_>, component: &str) -> fmt::Result {
     for c in component.chars() {
         match c {

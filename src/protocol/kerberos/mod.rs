@@ -1,6 +1,7 @@
-//! Kerberos 5, the service's side, in Rust alone: no C library, no `krb5.conf`.
+//! Kerberos 5, the service's side, in Rust only: no C library, no `krb5.conf`.
 //!
-//! A keytab is all that is needed: its keys open the tickets that hosts bring.
+//! A keytab is all that is needed: its keys decrypt the tickets that hosts present, so no
+//! KDC is ever contacted.
 
 pub mod crypto;
 pub mod keytab;
@@ -25,5 +26,6 @@ pub use self::principal::Principal;
 pub use self::replays::Replays;
 pub use self::wrap::Session;
 
-/// How far clocks may be apart (RFC 4120 1.6; what Windows allows).
+/// Maximum difference between clocks (RFC 4120 1.6); five minutes is also the default of
+/// Windows.
 pub const SKEW: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! Names of clients and services, by their parts.
+//! Names of clients and services, in components.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::messages::{PrincipalName, Text, escape};
 pub struct Principal {
     /// `HTTP` and `host.example`, or `WIN10$`.
     pub components: Vec<String>,
-    /// Who vouches for it.
+    /// The realm, whose KDC vouches for the name.
     pub realm: String,
 }
 
 impl Principal {
-    /// As a message has it.
+    /// From the fields of a message.
     #[must_use]
     pub fn new(name: &PrincipalName, realm: &Text) -> Self {
         let components = name.name_string.iter().map(|part| part.0.clone());
@@ -24,7 +24,7 @@ impl Principal {
         }
     }
 
-    /// An account of that realm.
+    /// An account of that realm, with a single component.
     #[must_use]
     pub fn account(name: &str, realm: &Text) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Principal {
 }
 
 impl fmt::Display for Principal {
-    /// As MIT's `krb5_unparse_name` writes it.
+    /// The format of MIT's `krb5_unparse_name`, with separators in components escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, component) in self.components.iter().enumerate() {
             if index > 0 {

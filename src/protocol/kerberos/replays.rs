@@ -1,26 +1,27 @@
-//! Authenticators that were seen: each is good for one logon (RFC 4120 3.2.3).
+//! Authenticators already seen: each is valid for one logon only (RFC 4120 3.2.3).
 //!
-//! Only the last minutes need be remembered, for older ones are refused by their
-//! time. Kept in memory alone: an AP-REQ from before a restart may be taken once
-//! more, but without the session key nobody can read our answer to it, or seal.
+//! Only the last minutes have to be remembered, because older authenticators are rejected
+//! by their time. They are kept in memory only: after a restart an AP-REQ may be accepted
+//! once more, but without the session key nobody can read the answer to it or seal a body.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::SKEW;
 
-/// Most authenticators that are remembered; some 40 MB. With more of them in ten
-/// minutes the oldest are forgotten, and whatever is as old is refused.
+/// Maximum number of authenticators to remember, some 40 MB. With more in ten minutes the
+/// oldest are forgotten, and everything that old is rejected.
 const MOST: usize = 500_000;
 
-/// An authenticator's time, and the end of its ciphertext, of which most is its MAC.
+/// An authenticator's time, and the end of its ciphertext, which mostly is its MAC.
 type Seen = (Duration, [u8; 16]);
 
-/// Authenticators of all connections.
+/// The authenticators of all connections.
 #[derive(Debug)]
 pub struct Replays {
     seen: BTreeSet<Seen>,
     /// Up to this time some may have been forgotten.
+    /// Authenticators up to this time may have been forgotten, so they are rejected.
     forgotten: Duration,
     most: usize,
 }
@@ -36,8 +37,8 @@ impl Default for Replays {
 }
 
 impl Replays {
-    /// Notes an authenticator of the time `at`, with microseconds, whose ciphertext
-    /// is `cipher`; times are since 1970. False if it may have been here before.
+    /// Records an authenticator with time `at` and this ciphertext; times are since 1970.
+    /// Returns false if it may have been seen before.
     #[must_use]
     pub(super) fn note(&mut self, now: Duration, at: Duration, cipher: &[u8]) -> bool {
         let outdated = (now.saturating_sub(SKEW), [0; 16]);

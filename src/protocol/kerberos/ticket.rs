@@ -1,4 +1,4 @@
-//! Which key of a keytab opens a ticket, and what is told if none does.
+//! Which key of a keytab decrypts a ticket, and which error to report if none does.
 
 use zeroize::Zeroizing;
 
@@ -7,27 +7,27 @@ use super::crypto::{Enctype, Key, usage};
 use super::keytab::{Keytab, Lookup};
 use super::messages::{Number, PrincipalName, Text, TicketBody};
 
-/// A principal as people write it.
+/// A principal in the usual notation.
 pub(super) fn principal(name: &PrincipalName, realm: &Text) -> String {
     format!("{name}@{realm}")
 }
 
-/// Most keys that are tried on one ticket: whoever sends rubbish must not cost more. A
-/// machine's keytab has some twenty, of a few versions and names.
+/// Maximum number of keys to try on one ticket, so that garbage costs no more than that. A
+/// machine's keytab has some twenty, for a few versions and names.
 pub(super) const MOST_TRIED: usize = 64;
 
-/// What a key has opened.
+/// A decrypted ticket.
 pub(super) struct Opened {
     pub(super) key: Key,
     pub(super) plain: Zeroizing<Vec<u8>>,
-    /// Our realm: the ticket itself may say anything.
+    /// The realm in the keytab; the one in the ticket is not authenticated.
     pub(super) realm: String,
-    /// The hosts that the keytab is for.
+    /// The host names that the keytab has keys for.
     pub(super) hosts: Vec<String>,
 }
 
-/// Opens a ticket with a key of its service, that of its version first. Versions in keytabs
-/// are often wrong, and one account has many names: so all others are tried too.
+/// Decrypts a ticket, trying the key of its service and version first. Versions in keytabs
+/// are often wrong, and one account has many names, so all other keys are tried, too.
 pub(super) fn open(
     keytab: &Keytab,
     ticket: &TicketBody,
@@ -51,7 +51,7 @@ pub(super) fn open(
     opened.ok_or_else(|| why_closed(keytab, service, version, enctype))
 }
 
-/// What is missing in a keytab that does not open a ticket.
+/// What the keytab lacks, if it cannot decrypt a ticket.
 fn why_closed(keytab: &Keytab, service: String, version: Option<u32>, enctype: Enctype) -> Error {
     match keytab.find(&service, version, enctype) {
         Lookup::Keys(_) => Error::TicketKey { service, version },

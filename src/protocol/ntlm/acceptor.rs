@@ -1,4 +1,5 @@
-//! The states of the collector's side (MS-NLMP 3.2.5).
+//! The states of the collector's side (MS-NLMP 3.2.5), each of which consumes itself: a
+//! challenge cannot be answered twice.
 
 use crate::base::clock::FileTime;
 use crate::protocol::ntlm::crypto::{self, Key, NtHash};
@@ -8,11 +9,11 @@ use crate::protocol::ntlm::messages::{
 };
 use crate::protocol::ntlm::{Account, Accounts, Error, Name, Reason, Rules, Server, Session};
 
-/// Longest NEGOTIATE in bytes: it is kept until the MIC is checked; 40 bytes and
-/// two short names are usual.
+/// Maximum size of a NEGOTIATE message in bytes. It is kept until the MIC is checked; usual
+/// ones have 40 bytes and two short names.
 pub const MAX_NEGOTIATE: usize = 2048;
 
-/// What both sides must be able to do where NTLM itself protects the messages.
+/// Flags that both sides must support where NTLM itself protects the messages.
 pub(super) const SEALED: Flags = Flags::from_bits(
     Flags::UNICODE.bits()
         | Flags::SIGN.bits()
@@ -23,10 +24,11 @@ pub(super) const SEALED: Flags = Flags::from_bits(
         | Flags::KEY_EXCH.bits(),
 );
 
-/// And inside TLS, which does that better: curl, for one, can neither seal nor agree on a key.
+/// The same inside TLS, which protects better. curl, for one, can neither seal nor exchange
+/// a key.
 const WITHIN_TLS: Flags = Flags::from_bits(Flags::NTLM.bits() | Flags::ESS.bits());
 
-/// What is taken if the source asks for it.
+/// Flags that are granted if the client asks for them.
 const OPTIONAL: Flags = Flags::from_bits(
     Flags::REQUEST_TARGET.bits()
         | Flags::ALWAYS_SIGN.bits()
@@ -34,32 +36,32 @@ const OPTIONAL: Flags = Flags::from_bits(
         | Flags::KEY_56.bits(),
 );
 
-/// What ends the exchange.
+/// Flags that end the exchange.
 const REFUSED: Flags =
     Flags::from_bits(Flags::DATAGRAM.bits() | Flags::REQUEST_NON_NT_SESSION_KEY.bits());
 
-/// Before the first message.
+/// Waits for NEGOTIATE.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectNegotiate {
     required: Flags,
 }
 
 impl ExpectNegotiate {
-    /// For a connection on which bodies are to be sealed.
+    /// For a connection on which bodies must be sealed.
     #[must_use]
     pub const fn sealed() -> Self {
         Self { required: SEALED }
     }
 
-    /// For a TLS connection: the source may leave out sealing, keys, and Unicode.
+    /// For a TLS connection: the client may omit sealing, key exchange, and Unicode.
     #[must_use]
     pub const fn within_tls() -> Self {
         let required = WITHIN_TLS;
         Self { required }
     }
 
-    /// Takes NEGOTIATE, gives CHALLENGE. `server_challenge` must be fresh random
-    /// bytes, `now` the wall time.
+    /// Handles NEGOTIATE and returns CHALLENGE. `server_challenge` must be fresh random
+    /// bytes; `now` goes into TargetInfo.
     pub fn handle(
         self,
         token: &[u8],
@@ -96,7 +98,8 @@ impl ExpectNegotiate {
         Ok((challenge, next))
     }
 
-    /// One way to write names; Unicode where the source can (MS-NLMP 2.2.2.5, flags A and B).
+    /// Selects the character set of names: Unicode if the client supports it (MS-NLMP
+    /// 2.2.2.5, flags A and B).
     fn characters(self, asked: Flags) -> Result<Flags, Error> {
         let all = [Flags::UNICODE, Flags::OEM];
         let known = all.into_iter().find(|flag| asked.contains(*flag));
@@ -104,9 +107,10 @@ impl ExpectNegotiate {
     }
 }
 
-/// After the challenge was sent.
+/// Waits for AUTHENTICATE.
 #[derive(Clone, Debug)]
 pub struct ExpectAuthenticate {
+    // NEGOTIATE and CHALLENGE as sent, because the MIC covers them.
     negotiate: Vec<u8>,
     challenge: Vec<u8>,
     server_challenge: [u8; 8],
@@ -114,37 +118,37 @@ pub struct ExpectAuthenticate {
     required: Flags,
 }
 
-/// After success.
+/// The result of a successful exchange.
 #[derive(Debug)]
 pub struct Established {
-    /// Who came, as it said.
+    /// The account as the client spelled it.
     pub account: Account,
-    /// The account of ours that it is; `None` for a null session, or where the domain has
-    /// spoken.
+    /// The matching configured account; `None` for a null session or an account verified by
+    /// its domain.
     pub known: Option<Name>,
-    /// It is on our TLS connection, as its channel bindings show.
+    /// Whether the client sent channel bindings, and they match.
     pub is_bound: bool,
-    /// A MIC protects the handshake, or it is one of NTLMv1, which has none.
+    /// Whether a MIC protects the handshake, or NTLMv1 was used, which has none.
     pub has_mic: bool,
-    /// It can seal its bodies, with a key of full length.
+    /// Whether bodies can be sealed with a key of full length.
     pub seals: bool,
-    /// The service that it means to talk to, if it says so.
+    /// The service that the client meant to talk to, if it names one.
     pub target: Option<String>,
     /// Keys and sequence numbers of this connection.
     pub session: Session,
 }
 
-/// What AUTHENTICATE leads to.
+/// The result of AUTHENTICATE.
 #[derive(Debug)]
 pub enum Progress {
-    /// The source is known.
+    /// The client is authenticated.
     Established(Box<Established>),
-    /// Only its domain can tell.
+    /// Only the account's domain can verify the proof.
     Ask(Box<ExpectVerdict>),
 }
 
 impl ExpectAuthenticate {
-    /// Takes AUTHENTICATE; there is no answer to it. No domain is asked.
+    /// Handles AUTHENTICATE, the last message. Does not ask a domain.
     pub fn handle(
         self,
         token: &[u8],
@@ -160,8 +164,8 @@ impl ExpectAuthenticate {
         }
     }
 
-    /// Takes AUTHENTICATE; with [`Rules::domain`] an account that is not among
-    /// `accounts` is one to ask for.
+    /// Like [`Self::handle`], but with [`Rules::domain`] an unknown account leads to a
+    /// question for its domain.
     pub fn handle_or_ask(
         self,
         token: &[u8],
@@ -169,7 +173,7 @@ impl ExpectAuthenticate {
         rules: &Rules,
     ) -> Result<Progress, Error> {
         let message = Authenticate::parse(token)?;
-        // A source may clear what we offered and say that it is anonymous, no more.
+        // A client may clear flags that we offered and set ANONYMOUS, nothing else.
         let flags = message.flags & (self.offered | Flags::ANONYMOUS);
         check_flags(flags, self.required)?;
         let encrypted = match message.encrypted_session_key {
@@ -201,7 +205,7 @@ impl ExpectAuthenticate {
         }
     }
 
-    /// What is left once the KeyExchangeKey is known (MS-NLMP 3.2.5.1.2).
+    /// Completes the exchange once the KeyExchangeKey is known (MS-NLMP 3.2.5.1.2).
     fn establish(
         self,
         claims: &Claims,
@@ -252,7 +256,8 @@ impl ExpectAuthenticate {
         }
     }
 
-    /// Verifies an NTLMv2 response (MS-NLMP 3.3.2).
+    /// Verifies an NTLMv2 response (MS-NLMP 3.3.2), in constant time over the ways to
+    /// upper-case the user name.
     fn check_v2(
         &self,
         message: &Authenticate,
@@ -270,7 +275,7 @@ impl ExpectAuthenticate {
         })
     }
 
-    /// MS-NLMP 3.3.1, with extended session security.
+    /// Verifies an NTLMv1 response with extended session security (MS-NLMP 3.3.1).
     fn check_v1(
         &self,
         message: &Authenticate,
@@ -285,8 +290,8 @@ impl ExpectAuthenticate {
         })
     }
 
-    /// A MIC that is announced must be right; one that is not announced must be
-    /// right or zero (MS-NLMP 3.2.5.1.2). Answers whether there is one.
+    /// Verifies the MIC. One that is announced must match; one that is not announced must
+    /// match or be zero (MS-NLMP 3.2.5.1.2). Returns whether there is one.
     fn check_mic(&self, message: &Authenticate, token: &[u8], key: &Key) -> Result<bool, Reason> {
         let announced = match &message.response {
             NtResponse::V2(response) => response.pairs.flags() & AV_MIC_PRESENT != 0,
@@ -303,46 +308,46 @@ impl ExpectAuthenticate {
     }
 }
 
-/// An AUTHENTICATE and what it was measured against.
+/// An AUTHENTICATE message and what is needed to verify it.
 #[derive(Clone, Debug)]
 struct Claims {
     token: Vec<u8>,
     message: Authenticate,
-    /// Where the source chose the session key.
+    /// The session key as encrypted by the client, if it chose one.
     encrypted: Option<[u8; 16]>,
     flags: Flags,
     channel_bindings: Option<[u8; 16]>,
 }
 
-/// While the domain is asked.
+/// Waits for the domain's answer.
 #[derive(Clone, Debug)]
 pub struct ExpectVerdict {
     handshake: ExpectAuthenticate,
     claims: Claims,
 }
 
-/// What a domain controller is asked: is this the answer of that account to this
+/// The question for a domain controller: is this response correct for this account and
 /// challenge?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// User name as the source wrote it.
+    /// User name as the client sent it.
     pub user: String,
-    /// Domain as the source wrote it; empty where `user` is a `user@domain`.
+    /// Domain as the client sent it; empty if `user` has the form `user@domain`.
     pub domain: String,
-    /// What the response answers.
+    /// The challenge that the response answers.
     pub challenge: [u8; 8],
     /// NTLMv2 or NTLMv1 response.
     pub response: Vec<u8>,
 }
 
 impl ExpectVerdict {
-    /// Who the source says it is.
+    /// The account that the client claims.
     #[must_use]
     pub fn account(&self) -> Account {
         Account::claimed(&self.claims.message)
     }
 
-    /// What to ask.
+    /// What to ask the domain.
     #[must_use]
     pub fn question(&self) -> Question {
         let message = &self.claims.message;
@@ -365,7 +370,8 @@ impl ExpectVerdict {
         }
     }
 
-    /// The domain says yes, and gives the SessionBaseKey (MS-NLMP 3.3.1, 3.3.2).
+    /// Continues after the domain has confirmed the response; `base` is the SessionBaseKey
+    /// (MS-NLMP 3.3.1, 3.3.2).
     pub fn handle(self, base: Key) -> Result<Established, Error> {
         let message = &self.claims.message;
         let server = &self.handshake.server_challenge;
@@ -378,21 +384,21 @@ impl ExpectVerdict {
     }
 }
 
-/// A proof that was right.
+/// A correct proof.
 struct Proved {
     known: Option<Name>,
     key: Key,
 }
 
 impl Proved {
-    /// Of no account of ours.
+    /// By an account that is not configured here.
     const fn by(key: Key) -> Self {
         Self { known: None, key }
     }
 }
 
-/// Runs a proof with the account's hash. Unknown accounts get one that no
-/// password has, so that they cost the same time as a wrong password.
+/// Verifies a proof with the account's hash. Unknown accounts get a hash that no password
+/// has, so that they cost the same time as a wrong password.
 fn prove(
     message: &Authenticate,
     accounts: &dyn Accounts,
@@ -409,7 +415,8 @@ fn prove(
     })
 }
 
-/// Answers whether the source has sent those of our connection.
+/// Returns whether the client sent this connection's channel bindings; different ones are
+/// an error, because they show an attacker or a proxy in between.
 fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<bool, Reason> {
     let NtResponse::V2(response) = &message.response else {
         return Ok(false);
@@ -423,7 +430,7 @@ fn check_bindings(message: &Authenticate, ours: Option<[u8; 16]>) -> Result<bool
     }
 }
 
-/// The service name in an NTLMv2 answer; an empty one says nothing.
+/// The target name in an NTLMv2 response; `None` if it is empty.
 fn target(message: &Authenticate) -> Option<String> {
     let NtResponse::V2(response) = &message.response else {
         return None;
@@ -432,6 +439,7 @@ fn target(message: &Authenticate) -> Option<String> {
     name.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
+/// Checks for forbidden flags first, then for missing ones.
 pub(super) fn check_flags(flags: Flags, required: Flags) -> Result<(), Error> {
     if let Some(flag) = flags.first_present(REFUSED) {
         return Err(Error::Unsupported(flag));

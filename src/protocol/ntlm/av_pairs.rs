@@ -4,7 +4,7 @@ use crate::base::clock::FileTime;
 use crate::base::wire::{self, Reader};
 use crate::protocol::ntlm::layout::{MAX_AV_PAIRS, ParseError};
 
-/// Bit of the `Flags` pair: the AUTHENTICATE message carries a MIC.
+/// Bit of the `Flags` pair: the AUTHENTICATE message contains a MIC.
 pub const AV_MIC_PRESENT: u32 = 2;
 
 /// One attribute. Text is UTF-16LE on the wire.
@@ -14,30 +14,30 @@ pub enum AvPair {
     NbComputerName(String),
     /// Id 2: NetBIOS name of its domain, or its own name.
     NbDomainName(String),
-    /// Id 3: fully qualified name of the server.
+    /// Id 3: fully qualified host name of the server.
     DnsComputerName(String),
     /// Id 4: DNS name of its domain.
     DnsDomainName(String),
     /// Id 5: DNS name of the forest.
     DnsTreeName(String),
-    /// Id 6: bits set by the source, see [`AV_MIC_PRESENT`].
+    /// Id 6: flags set by the client; see [`AV_MIC_PRESENT`].
     Flags(u32),
-    /// Id 7: the time on the server.
+    /// Id 7: the server's time. If it is present, clients use it and add a MIC.
     Timestamp(FileTime),
-    /// Id 9: service principal name that the source means to talk to.
+    /// Id 9: service principal name that the client wants to talk to.
     TargetName(String),
-    /// Id 10: MD5 of the channel bindings; zero for none.
+    /// Id 10: MD5 of the channel bindings; zeros mean none.
     ChannelBindings([u8; 16]),
-    /// Any other id, value as it came.
+    /// Any other id, with its unparsed value.
     Other(u16, Vec<u8>),
 }
 
-/// An ordered list of attributes, without its end mark.
+/// An ordered list of attributes, without its terminator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AvPairs(pub Vec<AvPair>);
 
 impl AvPairs {
-    /// Reads pairs up to the end mark; what follows that is left alone.
+    /// Parses pairs up to the terminator and ignores what follows it.
     pub fn parse(data: &[u8]) -> Result<Self, ParseError> {
         let mut reader = Reader::new(data);
         let mut pairs = Vec::new();
@@ -55,7 +55,7 @@ impl AvPairs {
         }
     }
 
-    /// Appends the pairs and the end mark. A value over 65,535 bytes is cut.
+    /// Appends the pairs and the terminator. Values over 65,535 bytes are truncated.
     pub fn emit(&self, out: &mut Vec<u8>) {
         for pair in &self.0 {
             pair.emit(out);
@@ -63,7 +63,7 @@ impl AvPairs {
         out.extend([0; 4]);
     }
 
-    /// Value of the `Flags` pair, 0 without one.
+    /// Value of the `Flags` pair, 0 if there is none.
     #[must_use]
     pub fn flags(&self) -> u32 {
         let flags = |pair: &AvPair| match pair {
@@ -73,7 +73,7 @@ impl AvPairs {
         self.0.iter().find_map(flags).unwrap_or(0)
     }
 
-    /// Value of the `Timestamp` pair.
+    /// Value of the `Timestamp` pair; `None` if there is none.
     #[must_use]
     pub fn timestamp(&self) -> Option<FileTime> {
         self.0.iter().find_map(|pair| match pair {
@@ -82,7 +82,7 @@ impl AvPairs {
         })
     }
 
-    /// Value of the `TargetName` pair.
+    /// Value of the `TargetName` pair; `None` if there is none.
     #[must_use]
     pub fn target_name(&self) -> Option<&str> {
         self.0.iter().find_map(|pair| match pair {
@@ -91,7 +91,7 @@ impl AvPairs {
         })
     }
 
-    /// MD5 of the channel bindings; none when absent or sixteen zero bytes.
+    /// MD5 of the channel bindings; `None` if the pair is missing or all zeros.
     #[must_use]
     pub fn channel_bindings(&self) -> Option<[u8; 16]> {
         self.0.iter().find_map(|pair| match pair {

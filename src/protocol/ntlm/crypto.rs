@@ -1,7 +1,7 @@
-//! The arithmetic of NTLM: hashes, proofs, keys, sealing (MS-NLMP 3.3, 3.4).
+//! NTLM's arithmetic: hashes, proofs, keys, sealing (MS-NLMP 3.3, 3.4).
 //!
-//! Only sessions with extended session security exist here; MS-NLMP's older
-//! form, one key stream for both directions, is refused by the acceptor.
+//! Supports only sessions with extended session security. The older form, one key stream
+//! for both directions, is rejected by the acceptor.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::protocol::ntlm::flags::Flags;
 use crate::protocol::ntlm::letter_case;
 use crate::protocol::ntlm::rc4::Rc4;
 
-/// A secret of 16 bytes: never printed, cleared on drop.
+/// A 16-byte secret; never printed, wiped on drop.
 #[derive(Clone)]
 pub struct Key([u8; 16]);
 
@@ -26,13 +26,13 @@ impl Key {
     /// KeyExchangeKey of a null session (MS-NLMP 3.3.2): known to everyone.
     pub const NULL_SESSION: Self = Self([0; 16]);
 
-    /// A key of these bytes.
+    /// From these bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Reads 32 hexadecimal digits of any case.
+    /// Parses 32 hexadecimal digits of either case.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
         let mut key = Self([0; 16]);
@@ -46,7 +46,7 @@ impl Key {
         Some(key)
     }
 
-    /// The bytes, for further derivation.
+    /// The bytes, to derive further keys from.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -65,7 +65,7 @@ impl Drop for Key {
     }
 }
 
-/// MD4 of the password (NTOWFv1, MS-NLMP 3.3.1): as good as the password itself.
+/// MD4 of the password (NTOWFv1, MS-NLMP 3.3.1). Equivalent to the password itself.
 ///
 /// ```
 /// use wecrelay::protocol::ntlm::crypto::NtHash;
@@ -77,45 +77,46 @@ impl Drop for Key {
 pub struct NtHash(Key);
 
 impl NtHash {
-    /// The hash of a password.
+    /// Hashes a password: MD4 of its UTF-16LE form, without salt.
     #[must_use]
     pub fn from_password(password: &str) -> Self {
         let text = Zeroizing::new(wire::utf16(password));
         Self(Key(Md4::digest(text.as_slice()).into()))
     }
 
-    /// A hash known as bytes.
+    /// From the bytes of a hash.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Key(bytes))
     }
 
-    /// Reads 32 hexadecimal digits of any case.
+    /// Parses 32 hexadecimal digits of either case, as in the accounts file.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
         Key::from_hex(digits).map(Self)
     }
 
-    /// 32 lower-case hexadecimal digits; as secret as the hash.
+    /// 32 lower-case hexadecimal digits, as secret as the hash.
     #[must_use]
     pub fn to_hex(&self) -> String {
         self.0.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether both are the same, in constant time.
+    /// Compares in constant time.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.0.0.ct_eq(&other.0.0).into()
     }
 
-    /// NTOWFv2: the key of NTLMv2 responses (MS-NLMP 3.3.2). The user is
-    /// upper-cased, the domain taken as the source wrote it.
+    /// NTOWFv2: the key of NTLMv2 responses (MS-NLMP 3.3.2). The user name is upper-cased,
+    /// the domain is used as the client sent it.
     #[must_use]
     pub fn response_key(&self, user: &str, domain: &str) -> Key {
         self.key_of(&letter_case::upper(user), domain)
     }
 
-    /// The same for each way in which clients upper-case this user, Windows' first.
+    /// The same for each way in which clients upper-case this user name; that of Windows
+    /// first.
     pub fn response_keys(&self, user: &str, domain: &str) -> impl Iterator<Item = Key> {
         let names = letter_case::all(user).into_iter();
         names.map(move |user| self.key_of(&user, domain))
@@ -155,7 +156,8 @@ impl fmt::Debug for NtHash {
     }
 }
 
-/// What an NTLMv1 response with extended session security answers (MS-NLMP 3.3.1).
+/// The challenge that an NTLMv1 response with extended session security answers (MS-NLMP
+/// 3.3.1).
 #[must_use]
 pub fn session_challenge(server: &[u8; 8], client: &[u8; 8]) -> [u8; 8] {
     let digest: [u8; 16] = Md5::digest([*server, *client].concat()).into();
@@ -182,7 +184,7 @@ pub fn ntlmv2_key(response_key: &Key, proof: &[u8; 16]) -> Key {
     hmac(response_key, &[proof])
 }
 
-/// Encrypts or decrypts the session key that the source chose (MS-NLMP 3.4.5).
+/// Encrypts or decrypts the session key that the client chose (MS-NLMP 3.4.5).
 #[must_use]
 pub fn exchange_key(key_exchange_key: &Key, session_key: &[u8; 16]) -> Key {
     let mut key = Key(*session_key);
@@ -190,8 +192,8 @@ pub fn exchange_key(key_exchange_key: &Key, session_key: &[u8; 16]) -> Key {
     key
 }
 
-/// MIC over the three messages, with the third one's own MIC taken as zero
-/// (MS-NLMP 3.1.5.1.2).
+/// The MIC over the three messages, with the third one's own MIC zeroed (MS-NLMP
+/// 3.1.5.1.2).
 #[must_use]
 pub fn mic(session_key: &Key, negotiate: &[u8], challenge: &[u8], authenticate: &[u8]) -> [u8; 16] {
     use crate::protocol::ntlm::messages::MIC_OFFSET;
@@ -200,18 +202,18 @@ pub fn mic(session_key: &Key, negotiate: &[u8], challenge: &[u8], authenticate: 
     hmac(session_key, &[negotiate, challenge, head, &[0; 16], tail]).0
 }
 
-/// Compares without telling by its time where two values differ.
+/// Compares in constant time (for equal lengths).
 #[must_use]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Which way a message goes; each way has its own keys.
+/// The direction of a message; each has its own keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From the source to the collector.
+    /// From the host to the collector.
     ClientToServer,
-    /// From the collector to the source.
+    /// From the collector to the host.
     ServerToClient,
 }
 
@@ -255,8 +257,8 @@ fn magic(key: &[u8], direction: Direction, purpose: &str) -> Key {
     Key(digest.finalize().into())
 }
 
-/// HMAC-MD5 ready for data. HMAC pads keys with zeros to a block, so a padded
-/// key is the same and its size cannot be wrong.
+/// Sets up an HMAC-MD5. HMAC pads keys with zeros to a block, so a padded key is equivalent
+/// and its length cannot be wrong.
 pub(super) fn keyed(key: &Key) -> Hmac<Md5> {
     let mut block = Zeroizing::new([0; 64]);
     let bytes = key.0.iter().zip(block.iter_mut());
@@ -270,12 +272,12 @@ fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     Key(mac.finalize().into_bytes().into())
 }
 
-/// The key stream of a key.
+/// The RC4 stream of a key.
 pub(super) fn rc4(key: &Key) -> Rc4 {
     Rc4::new(&key.0)
 }
 
-/// DES with a key of 56 bits, which is spread to bytes with a parity bit each.
+/// DES with a 56-bit key, which is spread over eight bytes with a parity bit each.
 fn des_encrypt(key: &[u8; 7], block: &[u8; 8]) -> [u8; 8] {
     let [a, b, c, d, e, f, g] = *key;
     let bits = u64::from_be_bytes([0, a, b, c, d, e, f, g]);

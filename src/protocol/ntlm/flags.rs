@@ -1,4 +1,4 @@
-//! Negotiated abilities of an NTLM session.
+//! The capabilities that NTLM negotiates.
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr, Not};
@@ -15,58 +15,59 @@ use std::ops::{BitAnd, BitOr, Not};
 pub struct Flags(u32);
 
 impl Flags {
-    /// Text is UTF-16LE.
+    /// Text is UTF-16LE; required outside TLS.
     pub const UNICODE: Self = Self(0x0000_0001);
-    /// Text may be in the code page of the machine.
+    /// Text may be in the machine's code page, which is not known here.
     pub const OEM: Self = Self(0x0000_0002);
-    /// The challenge shall name its target.
+    /// The challenge must name its target.
     pub const REQUEST_TARGET: Self = Self(0x0000_0004);
-    /// Messages are signed.
+    /// Messages are signed; required outside TLS.
     pub const SIGN: Self = Self(0x0000_0010);
-    /// Messages are sealed (`NTLMSSP_NEGOTIATE_SEAL`).
+    /// Messages are sealed; required outside TLS.
     pub const SEAL: Self = Self(0x0000_0020);
-    /// Connectionless use (`NTLMSSP_NEGOTIATE_DATAGRAM`), which is rejected.
+    /// Connectionless use, which is rejected.
     pub const DATAGRAM: Self = Self(0x0000_0040);
-    /// Session keys come from the LM hash.
+    /// Session keys derive from the LM hash; not granted.
     pub const LM_KEY: Self = Self(0x0000_0080);
-    /// NTLM (any version) authentication.
+    /// NTLM authentication, any version.
     pub const NTLM: Self = Self(0x0000_0200);
-    /// A null session.
+    /// A null session; only a client's AUTHENTICATE has it.
     pub const ANONYMOUS: Self = Self(0x0000_0800);
-    /// NEGOTIATE carries a domain.
+    /// NEGOTIATE contains a domain.
     pub const OEM_DOMAIN_SUPPLIED: Self = Self(0x0000_1000);
-    /// NEGOTIATE carries a workstation.
+    /// NEGOTIATE contains a workstation.
     pub const OEM_WORKSTATION_SUPPLIED: Self = Self(0x0000_2000);
-    /// Signatures are at least present.
+    /// Messages carry at least a dummy signature.
     pub const ALWAYS_SIGN: Self = Self(0x0000_8000);
-    /// TargetName is a domain.
+    /// TargetName is that of a domain.
     pub const TARGET_TYPE_DOMAIN: Self = Self(0x0001_0000);
-    /// TargetName is a server.
+    /// TargetName is that of a server.
     pub const TARGET_TYPE_SERVER: Self = Self(0x0002_0000);
-    /// TargetName is a share (unused since Windows 2000).
+    /// TargetName is that of a share (unused since Windows 2000).
     pub const TARGET_TYPE_SHARE: Self = Self(0x0004_0000);
-    /// Extended session security: keys for each direction, client challenge.
+    /// Extended session security: separate keys for each direction, and a client challenge.
+    /// Required.
     pub const ESS: Self = Self(0x0008_0000);
-    /// Session keys come from the LM response.
+    /// Session keys derive from the LM response; rejected.
     pub const REQUEST_NON_NT_SESSION_KEY: Self = Self(0x0040_0000);
-    /// The challenge carries TargetInfo.
+    /// The challenge contains TargetInfo.
     pub const TARGET_INFO: Self = Self(0x0080_0000);
-    /// The version field has a meaning.
+    /// The version field is meaningful.
     pub const VERSION: Self = Self(0x0200_0000);
-    /// Session keys of 128 bits (`NTLMSSP_NEGOTIATE_128`), which are required.
+    /// 128-bit session keys; required outside TLS.
     pub const KEY_128: Self = Self(0x2000_0000);
-    /// The source chooses the session key and sends it encrypted.
+    /// The client chooses the session key and sends it encrypted; required outside TLS.
     pub const KEY_EXCH: Self = Self(0x4000_0000);
-    /// Session keys of 56 bits (`NTLMSSP_NEGOTIATE_56`), which are too weak alone.
+    /// 56-bit session keys, too weak on their own.
     pub const KEY_56: Self = Self(0x8000_0000);
 
-    /// Flags with these bits, known or not.
+    /// From bits, whether they are known or not.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// The bits as they go on the wire.
+    /// The bits as in messages.
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0
@@ -78,13 +79,13 @@ impl Flags {
         self.0 & wanted.0 == wanted.0
     }
 
-    /// The lowest flag of `required` that is not set here.
+    /// The lowest flag in `required` that is not set.
     #[must_use]
     pub fn first_missing(self, required: Self) -> Option<Self> {
         lowest(required & !self)
     }
 
-    /// The lowest flag of `refused` that is set here.
+    /// The lowest flag in `refused` that is set.
     #[must_use]
     pub fn first_present(self, refused: Self) -> Option<Self> {
         lowest(refused & self)
@@ -95,7 +96,7 @@ fn lowest(flags: Flags) -> Option<Flags> {
     (flags.0 != 0).then(|| Flags(1 << flags.0.trailing_zeros()))
 }
 
-/// Names as in MS-NLMP 2.2.2.5, for messages about single flags.
+/// Names from MS-NLMP 2.2.2.5 of the flags that messages can mention.
 const NAMES: [(Flags, &str); 9] = [
     (Flags::UNICODE, "NTLMSSP_NEGOTIATE_UNICODE"),
     (Flags::SIGN, "NTLMSSP_NEGOTIATE_SIGN"),

@@ -1,4 +1,4 @@
-//! NTLM, the source's side: what `wecrelay send` and the tests speak.
+//! NTLM, the host's side; for `wecrelay send` and the tests.
 
 use crate::base::clock::FileTime;
 use crate::protocol::ntlm::acceptor::{SEALED, check_flags};
@@ -9,35 +9,36 @@ use crate::protocol::ntlm::messages::{
 };
 use crate::protocol::ntlm::{Error, Session};
 
-/// Flags of a Windows 10 source.
+/// The flags that Windows 10 sends.
 const WINDOWS_FLAGS: Flags = Flags::from_bits(0xe208_82b7);
 
-/// Who the source is.
+/// The identity of the client.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// What it calls itself: upper case, at most 15 characters by NetBIOS rules.
+    /// Workstation name: upper case, at most 15 characters by NetBIOS rules.
     pub workstation: String,
-    /// The account; none is a null session.
+    /// The account; `None` for a null session.
     pub account: Option<ClientAccount>,
-    /// Service principal name to put into the answer, as `HTTP/collector.example.test`.
+    /// Service principal name to put into the response, such as
+    /// `HTTP/collector.example.test`.
     pub target: Option<String>,
     /// MD5 of the TLS connection's channel bindings.
     pub channel_bindings: Option<[u8; 16]>,
 }
 
-/// An account and its secret.
+/// An account and its password hash.
 #[derive(Clone, Debug)]
 pub struct ClientAccount {
-    /// User name.
+    /// User name, in any case.
     pub user: String,
-    /// Domain, may be empty.
+    /// Domain; may be empty.
     pub domain: String,
-    /// Hash of the password.
+    /// NT hash of the password.
     pub hash: NtHash,
 }
 
 impl Client {
-    /// A workgroup host, which comes without a credential.
+    /// A workgroup host without credentials.
     #[must_use]
     pub fn anonymous(workstation: &str) -> Self {
         Self {
@@ -48,7 +49,7 @@ impl Client {
         }
     }
 
-    /// A host that has an account.
+    /// A host with an account.
     #[must_use]
     pub fn with_account(workstation: &str, account: ClientAccount) -> Self {
         Self {
@@ -58,16 +59,16 @@ impl Client {
     }
 }
 
-/// Random bytes for one exchange; must be fresh.
+/// Random bytes for one exchange; must not be reused.
 #[derive(Clone, Debug, Default)]
 pub struct Nonces {
-    /// ExportedSessionKey: the source chooses it.
+    /// ExportedSessionKey, which the client chooses.
     pub session_key: [u8; 16],
     /// Client challenge of NTLMv2.
     pub client_challenge: [u8; 8],
 }
 
-/// NEGOTIATE as a Windows 10 source sends it, and the next state.
+/// Returns NEGOTIATE as Windows 10 sends it, and the next state.
 #[must_use]
 pub fn start(client: Client) -> (Vec<u8>, ExpectChallenge) {
     let negotiate = Negotiate {
@@ -84,7 +85,7 @@ pub fn start(client: Client) -> (Vec<u8>, ExpectChallenge) {
     (negotiate, next)
 }
 
-/// After NEGOTIATE was sent.
+/// Waits for CHALLENGE.
 #[derive(Clone, Debug)]
 pub struct ExpectChallenge {
     negotiate: Vec<u8>,
@@ -92,8 +93,8 @@ pub struct ExpectChallenge {
 }
 
 impl ExpectChallenge {
-    /// Takes CHALLENGE; gives AUTHENTICATE, with MIC, and the session. `now` is
-    /// used if the collector sends no time.
+    /// Handles CHALLENGE; returns AUTHENTICATE with a MIC, and the session. `now` is used
+    /// if the challenge contains no time.
     pub fn handle(
         self,
         token: &[u8],
@@ -117,7 +118,7 @@ impl ExpectChallenge {
         Ok((self.with_mic(message, &session_key, token), session))
     }
 
-    /// The part of the answer that the proof covers (MS-NLMP 3.1.5.1.2).
+    /// The part of the response that the proof covers (MS-NLMP 3.1.5.1.2).
     fn temp(&self, challenge: &Challenge, nonces: &Nonces, now: FileTime) -> Vec<u8> {
         let time = challenge.target_info.timestamp().unwrap_or(now);
         let flags = challenge.target_info.flags() | AV_MIC_PRESENT;
@@ -160,7 +161,7 @@ impl ExpectChallenge {
     }
 }
 
-/// What answers a challenge.
+/// The response to a challenge.
 struct Answer {
     lm_response: Vec<u8>,
     response: NtResponse,
@@ -168,7 +169,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// MS-NLMP 3.2.5.1.2: one zero byte of LM response, no NT response.
+    /// Null session: one zero byte of LM response, no NT response (MS-NLMP 3.2.5.1.2).
     fn anonymous() -> Self {
         Self {
             lm_response: vec![0],
@@ -177,7 +178,8 @@ impl Answer {
         }
     }
 
-    /// MS-NLMP 3.3.2; no LMv2 beside it, as for collectors that send their time.
+    /// NTLMv2 (MS-NLMP 3.3.2), without an LMv2 response, as for servers that send their
+    /// time.
     fn ntlmv2(account: &ClientAccount, server: &[u8; 8], temp: Vec<u8>) -> Self {
         let key = account.hash.response_key(&account.user, &account.domain);
         let proof = crypto::ntlmv2_proof(&key, server, &temp);

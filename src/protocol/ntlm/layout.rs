@@ -1,76 +1,78 @@
-//! How NTLM messages are laid out: signature, type, fields that point into a payload.
+//! The layout of NTLM messages: signature, type, and fields that point into a payload.
 
 use std::fmt;
 
 use crate::base::wire::{self, Reader, Truncated};
 use crate::protocol::ntlm::flags::Flags;
 
-/// Most pairs in one list; Windows knows eleven kinds, each at most once.
+/// Maximum number of pairs in one list; eleven kinds are defined, each of which occurs at
+/// most once.
 pub const MAX_AV_PAIRS: usize = 64;
 
-/// Longest message in bytes: all offsets of a response stay below 64 KiB.
+/// Maximum size of a message in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
-/// Longest user, domain or workstation in bytes of UTF-16: DNS names end at 255 characters.
+/// Maximum size of a user, domain, or workstation name in bytes of UTF-16; DNS names have
+/// at most 255 characters.
 pub const MAX_NAME: usize = 512;
 
 pub(super) const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 
-/// Why bytes are no NTLM message.
+/// Why bytes are not a valid NTLM message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParseError {
-    /// Over [`MAX_MESSAGE`].
+    /// Longer than [`MAX_MESSAGE`].
     TooLong {
         /// Size in bytes.
         length: usize,
     },
-    /// A fixed field or an attribute is cut.
+    /// A fixed field or an attribute is truncated.
     Truncated(Truncated),
     /// The first eight bytes are not `NTLMSSP\0`.
     Signature,
-    /// Another message than the one that should come now.
+    /// Another message than the expected one.
     Type {
-        /// Message type that should come.
+        /// The expected message type.
         expected: u32,
-        /// Message type that came.
+        /// The message type found.
         found: u32,
     },
-    /// A field points into the header or past the end.
+    /// A field points into the header or beyond the end.
     Field {
-        /// Name as in MS-NLMP.
+        /// Name of the field in MS-NLMP.
         name: &'static str,
-        /// Where it points to, in bytes from the start of the message.
+        /// Offset that it points to, from the start of the message.
         offset: u32,
         /// Its size in bytes.
         length: u16,
     },
-    /// A field's size is not one that its kind can have.
+    /// A field has a size that its type cannot have.
     Length {
-        /// Name as in MS-NLMP.
+        /// Name of the field in MS-NLMP.
         name: &'static str,
         /// Its size in bytes.
         length: usize,
     },
-    /// A name holds a control character.
+    /// A name contains a control character.
     Control {
-        /// Name of the field as in MS-NLMP.
+        /// Name of the field in MS-NLMP.
         name: &'static str,
     },
-    /// An attribute has a value of the wrong size.
+    /// An attribute whose value has the wrong size.
     Pair {
-        /// Its id.
+        /// Id of the attribute.
         id: u16,
-        /// Where it starts in its list, in bytes.
+        /// Its offset in the list, in bytes.
         offset: usize,
     },
     /// More than [`MAX_AV_PAIRS`] attributes.
     TooManyPairs {
-        /// Where the first one too many starts in its list, in bytes.
+        /// Offset of the first excess attribute in the list, in bytes.
         offset: usize,
     },
     /// An NTLMv2 response of an unknown version.
     ResponseVersion {
-        /// RespType and HiRespType.
+        /// RespType and HiRespType, which must both be 1.
         found: [u8; 2],
     },
 }
@@ -135,7 +137,7 @@ pub(super) fn start(kind: u32) -> Vec<u8> {
     out
 }
 
-/// A descriptor: where in the message a value of variable length lies.
+/// A field descriptor: where in the message a value of variable length is.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Field {
     name: &'static str,
@@ -153,7 +155,7 @@ impl Field {
         })
     }
 
-    /// The value; an empty one may point anywhere, others only behind the header.
+    /// The value. An empty one may point anywhere, others only to bytes after the header.
     pub(super) fn bytes<'a>(&self, message: &'a [u8], header: u32) -> Result<&'a [u8], ParseError> {
         if self.length == 0 {
             return Ok(&[]);
@@ -170,7 +172,7 @@ impl Field {
             })
     }
 
-    /// The value as a name fit for logs: bounded, no control characters.
+    /// The value as a name that is safe to log: bounded, without control characters.
     pub(super) fn text(
         &self,
         message: &[u8],
@@ -198,7 +200,7 @@ impl Field {
     }
 }
 
-/// Where the payload starts; the whole size if there is none.
+/// Offset of the payload; the size of the message if there is none.
 pub(super) fn lowest_offset(message: &[u8], fields: &[Field]) -> usize {
     let used = fields.iter().filter(|field| field.length != 0);
     let lowest = used.map(|field| field.offset).min();
@@ -207,7 +209,7 @@ pub(super) fn lowest_offset(message: &[u8], fields: &[Field]) -> usize {
         .unwrap_or(message.len())
 }
 
-/// Collects values of variable length behind a header of known size.
+/// Collects values of variable length that follow a header of known size.
 pub(super) struct Payload {
     header: usize,
     bytes: Vec<u8>,
@@ -219,7 +221,7 @@ impl Payload {
         Self { header, bytes }
     }
 
-    /// Adds a value (cut at 65,535 bytes) and gives its descriptor.
+    /// Adds a value (truncated at 65,535 bytes) and returns its descriptor.
     pub(super) fn push(&mut self, value: &[u8]) -> [u8; 8] {
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         let offset = u32::try_from(self.header + self.bytes.len()).unwrap_or(u32::MAX);

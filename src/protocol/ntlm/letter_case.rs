@@ -1,21 +1,22 @@
-//! Upper case as NTLM has it, and as its clients have it.
+//! Upper case as NTLM defines it, and as its clients implement it.
 //!
-//! A proof is over the upper-cased name of the user (MS-NLMP 3.3.2). Windows goes by a table
-//! of one code unit for one (MS-UCODEREF 3.1.5.3); libraries go by what their language has.
+//! The proof covers the upper-cased user name (MS-NLMP 3.3.2). Windows uses a table that
+//! maps one code unit to one (MS-UCODEREF 3.1.5.3); libraries use whatever their language
+//! offers.
 
-/// Lower-case letters that Windows' table leaves as they are, though Unicode has an upper
-/// case for them, which is that of another letter: µ, ı, ſ, ẛ and the iota below.
+/// Lower-case letters that the table of Windows does not map, although Unicode maps them to
+/// the upper case of another letter: µ, ı, ſ, ẛ, and the iota subscript.
 const STAY: [char; 5] = ['\u{b5}', '\u{131}', '\u{17f}', '\u{1e9b}', '\u{1fbe}'];
 
-/// As Windows does it, letter by letter: `ß` and `ı` stay.
+/// Upper-cases as Windows does, letter by letter: `ß` and `ı` are unchanged.
 #[must_use]
 pub fn upper(text: &str) -> String {
     let letter = |c: char| if STAY.contains(&c) { c } else { single(c) };
     text.chars().map(letter).collect()
 }
 
-/// Each way to do it that differs, Windows' first. A proof by any of them shows the same
-/// password.
+/// All distinct upper-case forms that clients use; that of Windows first. A proof by any of
+/// them proves the same password.
 pub(super) fn all(text: &str) -> Vec<String> {
     let mut all = vec![upper(text)];
     if !text.is_ascii() {
@@ -26,7 +27,7 @@ pub(super) fn all(text: &str) -> Vec<String> {
     all
 }
 
-/// One letter for one: what would become two stays.
+/// Upper-cases one letter to one; a letter that would become two is unchanged.
 fn single(c: char) -> char {
     let mut mapped = c.to_uppercase();
     match (mapped.next(), mapped.next()) {

@@ -14,14 +14,14 @@ pub use crate::protocol::ntlm::av_pairs::{AV_MIC_PRESENT, AvPair, AvPairs};
 pub use crate::protocol::ntlm::flags::Flags;
 pub use crate::protocol::ntlm::layout::{MAX_AV_PAIRS, MAX_MESSAGE, MAX_NAME, ParseError};
 
-/// The type of an NTLM message (1, 2, 3), or none if it is no such message.
+/// The type (1, 2, 3) of an NTLM message; `None` if it is not one.
 #[must_use]
 pub fn message_type(message: &[u8]) -> Option<u32> {
     let mut reader = Reader::new(message.strip_prefix(SIGNATURE)?);
     reader.u32().ok()
 }
 
-/// Windows version, for debugging only (MS-NLMP 2.2.2.10).
+/// The Windows version of the sender, for debugging only (MS-NLMP 2.2.2.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Major version of Windows, such as 10.
@@ -35,7 +35,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Windows 10 1903, a version that every peer has met.
+    /// Windows 10 1903, as in the captured handshake.
     pub const WINDOWS_10: Self = Self {
         major: 10,
         minor: 0,
@@ -60,21 +60,22 @@ impl Version {
     }
 }
 
-/// The source's first message (MS-NLMP 2.2.1.1).
+/// The client's first message (MS-NLMP 2.2.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiate {
-    /// What the source can do.
+    /// Flags that the client supports.
     pub flags: Flags,
-    /// Domain in an unknown code page; empty unless its flag is set.
+    /// Domain in an unknown code page; empty unless [`Flags::OEM_DOMAIN_SUPPLIED`] is set.
     pub domain: Vec<u8>,
-    /// Workstation in an unknown code page; empty unless its flag is set.
+    /// Workstation in an unknown code page; empty unless
+    /// [`Flags::OEM_WORKSTATION_SUPPLIED`] is set.
     pub workstation: Vec<u8>,
-    /// Version, if the flag is set and there is room.
+    /// Version, if its flag is set and the message is long enough.
     pub version: Option<Version>,
 }
 
 impl Negotiate {
-    /// Takes 16 bytes (flags only), 32 (names), 40 (version) and more.
+    /// Parses messages of 16 bytes (flags only), 32 (names), 40 (version), and more.
     pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
         let mut reader = open(message, 1)?;
         let flags = Flags::from_bits(reader.u32()?);
@@ -86,7 +87,7 @@ impl Negotiate {
             ];
         }
         let [domain, workstation] = names;
-        // Nobody needs them, and clients leave rubbish in their fields.
+        // They are not needed, and some clients leave garbage in their fields.
         let named = |flag, field: Field| {
             if flags.contains(flag) {
                 field.bytes(message, NEGOTIATE_HEADER).unwrap_or_default()
@@ -102,7 +103,7 @@ impl Negotiate {
         })
     }
 
-    /// The message, 40 bytes and the names.
+    /// Encodes the message: 40 bytes and the names.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
         let mut payload = Payload::new(40);
@@ -119,23 +120,23 @@ impl Negotiate {
     }
 }
 
-/// The collector's answer (MS-NLMP 2.2.1.2).
+/// The server's message (MS-NLMP 2.2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
-    /// What both sides can do.
+    /// Flags that both sides support.
     pub flags: Flags,
-    /// Fresh random bytes.
+    /// Eight fresh random bytes.
     pub server_challenge: [u8; 8],
-    /// NetBIOS name of the collector.
+    /// NetBIOS name of the server.
     pub target_name: String,
-    /// Names and time of the collector; empty if not sent.
+    /// Names and time of the server; empty if they were not sent.
     pub target_info: AvPairs,
-    /// Version, if the flag is set and there is room.
+    /// Version, if its flag is set and the message is long enough.
     pub version: Option<Version>,
 }
 
 impl Challenge {
-    /// Takes messages with and without the version field.
+    /// Parses messages with and without a version field.
     pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
         let mut reader = open(message, 2)?;
         let target_name = Field::parse(&mut reader, "TargetName")?;
@@ -159,7 +160,7 @@ impl Challenge {
         })
     }
 
-    /// The message as Windows lays it out: 56 bytes, TargetName, TargetInfo.
+    /// Encodes the message in the layout of Windows: 56 bytes, TargetName, TargetInfo.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
         let mut payload = Payload::new(56);
@@ -183,35 +184,35 @@ impl Challenge {
     }
 }
 
-/// The source's proof (MS-NLMP 2.2.1.3).
+/// The client's proof (MS-NLMP 2.2.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticate {
-    /// What the session uses.
+    /// Flags of the session.
     pub flags: Flags,
-    /// LmChallengeResponse as it came.
+    /// `LmChallengeResponse`, unparsed.
     pub lm_response: Vec<u8>,
     /// `NtChallengeResponse` (MS-NLMP 2.2.1.3).
     pub response: NtResponse,
-    /// Domain of the account, as the source wrote it.
+    /// Domain of the account, as the client sent it.
     pub domain: String,
     /// User name; empty in a null session.
     pub user: String,
-    /// What the source calls itself; a claim.
+    /// The client's workstation name, an unverified claim.
     pub workstation: String,
-    /// The session key, encrypted.
+    /// The session key, encrypted with the KeyExchangeKey.
     pub encrypted_session_key: Option<[u8; 16]>,
-    /// Version, if the flag is set and there is room.
+    /// Version, if its flag is set and the message is long enough.
     pub version: Option<Version>,
-    /// Checksum over all three messages, if there is room.
+    /// MIC over all three messages, if the header has room for one.
     pub mic: Option<[u8; 16]>,
 }
 
-/// What proves the password.
+/// The proof of the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NtResponse {
-    /// Nothing: a null session, or LM only.
+    /// None: a null session, or an LM response only.
     Absent,
-    /// 24 bytes of DES: NTLMv1, with or without extended session security.
+    /// 24 bytes of DES output: NTLMv1, with or without extended session security.
     V1([u8; 24]),
     /// NTLMv2 (MS-NLMP 2.2.2.8).
     V2(V2Response),
@@ -220,20 +221,20 @@ pub enum NtResponse {
 /// An NTLMv2 response (MS-NLMP 2.2.2.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2Response {
-    /// NTProofStr, the HMAC over the server challenge and `temp`.
+    /// NTProofStr, the HMAC over server challenge and `temp`.
     pub proof: [u8; 16],
-    /// Version, time, client challenge and attributes, byte for byte as signed.
+    /// Version, time, client challenge, and attributes, exactly as signed.
     pub temp: Vec<u8>,
-    /// The attributes within `temp`.
+    /// The attributes in `temp`.
     pub pairs: AvPairs,
 }
 
-/// Where the MIC lies in an AUTHENTICATE message that has one.
+/// Offset of the MIC in an AUTHENTICATE message that has one.
 pub const MIC_OFFSET: usize = 72;
 
 impl Authenticate {
-    /// Takes messages with and without version and MIC; the lowest payload
-    /// offset tells how long the header is.
+    /// Parses messages with and without version and MIC; the lowest payload offset
+    /// determines the length of the header.
     pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
         let mut reader = open(message, 3)?;
         let lm = Field::parse(&mut reader, "LmChallengeResponse")?;
@@ -262,7 +263,7 @@ impl Authenticate {
         })
     }
 
-    /// The message in the field order of Windows: domain, user, workstation,
+    /// Encodes the message in the field order of Windows: domain, user, workstation,
     /// responses, key.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
@@ -309,7 +310,7 @@ impl NtResponse {
 }
 
 impl V2Response {
-    /// `temp` for these values (MS-NLMP 3.3.2).
+    /// Builds `temp` from its parts (MS-NLMP 3.3.2).
     #[must_use]
     pub fn temp(time: FileTime, client_challenge: [u8; 8], pairs: &AvPairs) -> Vec<u8> {
         let mut temp = vec![1, 1, 0, 0, 0, 0, 0, 0];
@@ -342,7 +343,7 @@ impl V2Response {
     }
 }
 
-/// Sizes of the fixed parts that every sender writes, in bytes.
+/// Minimum header sizes in bytes, without the optional fields.
 const NEGOTIATE_HEADER: u32 = 32;
 const CHALLENGE_HEADER: u32 = 48;
 const AUTHENTICATE_HEADER: u32 = 64;

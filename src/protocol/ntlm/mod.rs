@@ -48,16 +48,16 @@ pub use self::acceptor::{
     Question,
 };
 
-/// Where accounts come from.
+/// Provides the accounts; implemented by the accounts file.
 pub trait Accounts {
-    /// The account that a source means by these names, as it is known here.
+    /// The account for these names as the client sent them; `None` if there is none.
     fn find(&self, user: &str, domain: &str) -> Option<Known>;
 }
 
-/// An account that is known here.
+/// A configured account.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// Its name, whatever a source calls it.
+    /// The name in the accounts file, however the client spelled it.
     pub name: Name,
     /// Its NT hash, which is equivalent to the password.
     pub hash: NtHash,
@@ -66,9 +66,9 @@ pub struct Known {
 /// The name of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Its domain; `None` where it has none.
+    /// The domain; `None` if the account has none.
     pub domain: Option<String>,
-    /// The account within it.
+    /// The user name within the domain.
     pub user: String,
 }
 
@@ -81,34 +81,34 @@ impl fmt::Display for Name {
     }
 }
 
-/// What is allowed on one connection.
+/// What one connection allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Take null sessions.
+    /// Accept null sessions.
     pub anonymous: bool,
-    /// Take NTLMv1 answers, always with extended session security.
+    /// Accept NTLMv1 responses, though only with extended session security.
     pub ntlmv1: bool,
-    /// Accounts that are not ours may be those of a domain that can be asked.
+    /// Unknown accounts may belong to a domain that can be asked.
     pub domain: bool,
-    /// MD5 of this connection's channel bindings; compared when a source sends some.
+    /// MD5 of the connection's channel bindings; compared only if the client sends some.
     pub channel_bindings: Option<[u8; 16]>,
 }
 
-/// Our own names, as sources get to see them in the challenge.
+/// This server's names, which the challenge shows to clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
     /// NetBIOS name: upper case, at most 15 characters.
     pub computer: String,
-    /// NetBIOS name of the domain; in a workgroup the computer's own.
+    /// NetBIOS name of the domain; in a workgroup that of the computer.
     pub domain: String,
-    /// Host name as in DNS.
+    /// Host name in DNS.
     pub dns_computer: String,
-    /// DNS domain; without one the host name.
+    /// DNS domain; the host name if there is none.
     pub dns_domain: String,
 }
 
 impl Server {
-    /// Names derived from a host name, as a machine in a workgroup gives them.
+    /// Derives all names from a host name, as in a workgroup.
     #[must_use]
     pub fn from_hostname(hostname: &str) -> Self {
         let (label, parent) = hostname.split_once('.').unwrap_or((hostname, hostname));
@@ -121,7 +121,7 @@ impl Server {
         }
     }
 
-    /// TargetInfo in the order of Windows. The time makes sources use it and add a MIC.
+    /// TargetInfo in the order of Windows. Its time makes clients use it and add a MIC.
     fn target_info(&self, now: FileTime) -> AvPairs {
         AvPairs(vec![
             AvPair::NbDomainName(self.domain.clone()),
@@ -133,27 +133,27 @@ impl Server {
     }
 }
 
-/// Who the client claims to be, which is verified only after success.
+/// The account that a client claims, which is verified only after success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
-    /// A null session: no identity, and no secrecy from those who saw the handshake.
+    /// A null session: no identity, and no secrecy from anyone who saw the handshake.
     Anonymous {
-        /// What the source calls itself; a claim.
+        /// The client's workstation name, an unverified claim.
         workstation: String,
     },
-    /// An account whose password was proven.
+    /// An account with a password.
     User {
-        /// User name as the source wrote it.
+        /// User name as the client sent it.
         user: String,
-        /// Domain as the source wrote it.
+        /// Domain as the client sent it.
         domain: String,
-        /// What the source calls itself; a claim.
+        /// The client's workstation name, an unverified claim.
         workstation: String,
     },
 }
 
 impl Account {
-    /// `DOMAIN\user`, `user` without a domain, empty for a null session.
+    /// `DOMAIN\user`, or `user` without a domain; empty for a null session.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -163,7 +163,7 @@ impl Account {
         }
     }
 
-    /// The parts of that name: `user@domain` is the other way to write one with its domain.
+    /// The parts of the name, with `user@domain` split into them.
     #[must_use]
     pub fn typed(&self) -> Name {
         let (user, domain) = match self {
@@ -180,7 +180,7 @@ impl Account {
         }
     }
 
-    /// What the source calls itself; a claim.
+    /// The client's workstation name, an unverified claim.
     #[must_use]
     pub fn workstation(&self) -> &str {
         match self {
@@ -201,7 +201,8 @@ impl Account {
     }
 }
 
-/// For logs: names with control characters are no NTLM messages, so these are clean.
+/// For logs. Names with control characters are rejected by the parser, so these are safe to
+/// print.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -213,22 +214,22 @@ impl fmt::Display for Account {
     }
 }
 
-/// Why a source was not let in.
+/// Why a client was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No account of that name.
     UnknownAccount,
-    /// The account exists, the proof is wrong.
+    /// The account exists, but the proof is wrong.
     WrongPassword,
     /// A null session where [`Rules::anonymous`] is off.
     AnonymousNotAllowed,
-    /// An NTLMv1 answer where [`Rules::ntlmv1`] is off.
+    /// An NTLMv1 response where [`Rules::ntlmv1`] is off.
     Ntlmv1NotAllowed,
-    /// An answer to the LM challenge only.
+    /// An LM response without an NT response.
     LmOnly,
-    /// The checksum over the handshake is wrong, or absent though announced.
+    /// The MIC over the handshake is wrong, or missing although announced.
     BadMic,
-    /// The source speaks over another TLS connection than ours.
+    /// The client's channel bindings are those of another TLS connection.
     ChannelBindings,
 }
 
@@ -246,20 +247,20 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why the exchange ended.
+/// Why the exchange failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A token that is no NTLM message.
+    /// A token that is not a valid NTLM message.
     Malformed(ParseError),
-    /// The peer lacks, or cleared, a flag that is required.
+    /// The client lacks or cleared a required flag.
     Missing(Flags),
-    /// The peer asks for something refused.
+    /// The client requires a flag that is not supported.
     Unsupported(Flags),
-    /// A well-formed answer that is not good enough.
+    /// A well-formed response that is not acceptable.
     Denied {
-        /// What was wrong.
+        /// What is wrong with it.
         reason: Reason,
-        /// Who the source said it was.
+        /// The account that the client claimed.
         claimed: Account,
     },
 }
@@ -290,7 +291,7 @@ impl From<ParseError> for Error {
     }
 }
 
-/// Both directions of an established session.
+/// Keys and sequence numbers of an established session, both directions.
 #[derive(Debug)]
 pub struct Session {
     sealer: Sealer,
@@ -312,26 +313,27 @@ impl Session {
         }
     }
 
-    /// Encrypts `data` in place and gives its signature, the security token.
+    /// Encrypts `data` in place and returns its signature, the security token.
     pub fn seal(&mut self, data: &mut [u8]) -> [u8; SIGNATURE_SIZE] {
         self.sealer.seal(data)
     }
 
-    /// Decrypts `data` in place and verifies it. After a failure `data` is zero
-    /// and the connection must be closed.
+    /// Decrypts `data` in place and verifies it. After an error `data` is zeroed and the
+    /// connection must be closed.
     pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
         self.unsealer.unseal(token, data)
     }
 
-    /// Signs the list of mechanisms (RFC 4178 5). The key stream of our direction
-    /// begins anew after it, the sequence goes on.
+    /// Signs the list of mechanisms (RFC 4178 5). The key stream of our direction restarts
+    /// afterwards, the sequence number does not.
     pub fn sign_mechanisms(&mut self, list: &[u8]) -> [u8; SIGNATURE_SIZE] {
         let mic = self.sealer.sign(list);
         self.sealer.restart_cipher();
         mic
     }
 
-    /// Verifies the peer's signature of the list of mechanisms, as [`Self::sign_mechanisms`].
+    /// Verifies the peer's signature over the list of mechanisms; see
+    /// [`Self::sign_mechanisms`].
     pub fn verify_mechanisms(&mut self, mic: &[u8], list: &[u8]) -> Result<(), UnsealError> {
         self.unsealer.verify(mic, list)?;
         self.unsealer.restart_cipher();

@@ -1,14 +1,14 @@
-//! RC4, with which NTLM seals everything (MS-NLMP 3.4.4.2).
+//! RC4, which NTLM uses for all sealing (MS-NLMP 3.4.4.2).
 //!
-//! Plain NTLM spends most of its time here, and the entries' width, which no crate
-//! offers, and a word of key stream at a time make it twice as fast.
+//! NTLM without TLS spends most of its time here. Two things make this twice as fast as a
+//! crate: the width of the entries, and computing the key stream a word at a time.
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
-/// The cipher, in the midst of its key stream: as small as it can be, since each connection
-/// holds two of them for as long as it stands.
+/// The cipher between two uses. Kept as small as possible, because each connection holds
+/// two of them for as long as it is open.
 pub(super) struct Rc4 {
     /// A permutation of 0 to 255.
     state: [u8; 256],
@@ -35,7 +35,7 @@ impl fmt::Debug for Rc4 {
     reason = "an index of eight bits is one of the 256 entries"
 )]
 impl Rc4 {
-    /// The start of the key stream.
+    /// Sets up the key schedule, at the start of the key stream.
     pub(super) fn new(key: &[u8; 16]) -> Self {
         let mut state = std::array::from_fn(|entry| u8::try_from(entry).unwrap_or(0));
         let mut j = 0_u8;
@@ -51,7 +51,7 @@ impl Rc4 {
         self.run(|running| running.apply(data));
     }
 
-    /// Lets `work` take of the key stream.
+    /// Runs `work` with the wide form of the state, and stores it afterwards.
     pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Running) -> T) -> T {
         let mut running = Running {
             state: self.state.map(u32::from),
@@ -66,9 +66,10 @@ impl Rc4 {
     }
 }
 
-/// The cipher at work.
+/// The cipher in use, in its fast form.
 pub(super) struct Running {
-    /// As 32 bits a store does not hold up the loads after it, as bytes in one word do.
+    /// 32-bit entries, because a store to one does not delay loads of its neighbors, as
+    /// bytes that share a word do.
     state: [u32; 256],
     i: u8,
     j: u8,

@@ -1,4 +1,4 @@
-//! Signing and sealing of messages, one state a direction (MS-NLMP 3.4).
+//! Signing and sealing of messages, one state for each direction (MS-NLMP 3.4).
 
 use std::fmt;
 
@@ -9,35 +9,36 @@ use crate::protocol::ntlm::crypto::{Direction, Key, equal, keyed, rc4, seal_key,
 use crate::protocol::ntlm::flags::Flags;
 use crate::protocol::ntlm::rc4::Rc4;
 
-/// Bytes that are decrypted and then added to the checksum: they stay in the first cache.
+/// Number of bytes to decrypt before they are added to the checksum, so that they are still
+/// in the first-level cache.
 const PIECE: usize = 4096;
-/// Size of a signature, which is the security token of a sealed message, in bytes.
+/// Size in bytes of a signature, which is the security token of a sealed message.
 pub const SIGNATURE_SIZE: usize = 16;
 
-/// Why a sealed message is not taken. The connection is lost after any of these:
-/// the key stream cannot be found again.
+/// Why a sealed message is rejected. The connection is lost after any of these, because the
+/// position in the key stream is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsealError {
-    /// The token has not [`SIGNATURE_SIZE`] bytes.
+    /// The token does not have [`SIGNATURE_SIZE`] bytes.
     Length {
         /// Its size in bytes.
         found: usize,
     },
     /// The token's version is not 1.
     Version {
-        /// Version that came.
+        /// The version found.
         found: u32,
     },
-    /// A message repeated, skipped or out of order.
+    /// A message that is repeated, missing, or out of order.
     Sequence {
-        /// Number that should come.
+        /// The expected sequence number.
         expected: u32,
-        /// Number that came.
+        /// The sequence number found.
         found: u32,
     },
-    /// The contents were changed, or the keys differ.
+    /// The contents were modified, or the keys differ.
     Checksum,
-    /// An earlier message failed.
+    /// An earlier message failed; the session can no longer be used.
     Lost,
 }
 
@@ -64,27 +65,27 @@ impl std::error::Error for UnsealError {}
 pub struct Sealer(Stream);
 
 impl Sealer {
-    /// Begins with message 0.
+    /// Starts with message 0.
     #[must_use]
     pub fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
         Self(Stream::new(session_key, flags, direction))
     }
 
-    /// Encrypts `data` in place and gives its signature.
+    /// Encrypts `data` in place and returns its signature.
     pub fn seal(&mut self, data: &mut [u8]) -> [u8; SIGNATURE_SIZE] {
         let checksum = self.0.checksum(data);
         self.0.cipher.apply_keystream(data);
         self.0.signature(checksum)
     }
 
-    /// Signs `data`, which goes in the clear.
+    /// Signs `data`, which is sent in the clear.
     pub fn sign(&mut self, data: &[u8]) -> [u8; SIGNATURE_SIZE] {
         let checksum = self.0.checksum(data);
         self.0.signature(checksum)
     }
 
-    /// Begins the key stream anew; the sequence goes on. SPNEGO wants that
-    /// after its mechListMIC (MS-SPNG 3.3.5.1).
+    /// Restarts the key stream; the sequence number continues. SPNEGO requires it after a
+    /// mechListMIC (MS-SPNG 3.3.5.1).
     pub fn restart_cipher(&mut self) {
         self.0.restart_cipher();
     }
@@ -98,7 +99,7 @@ pub struct Unsealer {
 }
 
 impl Unsealer {
-    /// Begins with message 0.
+    /// Starts with message 0.
     #[must_use]
     pub fn new(session_key: &Key, flags: Flags, direction: Direction) -> Self {
         let stream = Stream::new(session_key, flags, direction);
@@ -110,8 +111,8 @@ impl Unsealer {
 
     /// Decrypts `data` in place and verifies its signature `token`.
     ///
-    /// On failure `data` is cleared, as it is not to be trusted, and every
-    /// further call fails with [`UnsealError::Lost`].
+    /// On failure `data` is zeroed, because it must not be used, and every later call fails
+    /// with [`UnsealError::Lost`].
     pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<(), UnsealError> {
         let result = self.open(token, data);
         if result.is_err() {
@@ -121,7 +122,7 @@ impl Unsealer {
         result
     }
 
-    /// Verifies the signature of `data`, which came in the clear.
+    /// Verifies the signature of `data`, which was sent in the clear.
     pub fn verify(&mut self, token: &[u8], data: &[u8]) -> Result<(), UnsealError> {
         let token = self.expect(token);
         let checked = token.and_then(|token| {
@@ -132,7 +133,7 @@ impl Unsealer {
         checked
     }
 
-    /// As [`Sealer::restart_cipher`].
+    /// See [`Sealer::restart_cipher`].
     pub fn restart_cipher(&mut self) {
         self.stream.restart_cipher();
     }
@@ -143,7 +144,7 @@ impl Unsealer {
         self.compare(&token, checksum)
     }
 
-    /// What can be told before any decryption.
+    /// Checks everything in a token that can be checked before decryption.
     fn expect(&self, token: &[u8]) -> Result<[u8; SIGNATURE_SIZE], UnsealError> {
         if self.lost {
             return Err(UnsealError::Lost);
@@ -171,14 +172,14 @@ impl Unsealer {
     }
 }
 
-/// Key stream, checksum key and sequence number of one direction.
+/// Key stream, checksum key, and sequence number of one direction.
 struct Stream {
-    /// HMAC with the key already in it, cloned for each message.
+    /// HMAC with its key already set up; cloned for each message.
     keyed: Hmac<Md5>,
     cipher: Rc4,
     seal_key: Key,
     sequence: u32,
-    /// With key exchange, checksums are encrypted too.
+    /// Whether checksums are encrypted, too, as with key exchange.
     key_exchange: bool,
 }
 
@@ -212,7 +213,7 @@ impl Stream {
         front(mac)
     }
 
-    /// Decrypts in place, and takes the checksum of each piece while it is in the cache.
+    /// Decrypts in place, and adds each piece to the checksum while it is in the cache.
     fn open(&mut self, sealed: &mut [u8]) -> [u8; 8] {
         let mut mac = self.mac();
         self.cipher.run(|cipher| {
@@ -224,14 +225,15 @@ impl Stream {
         front(mac)
     }
 
-    /// Ready for a message.
+    /// The HMAC of the next message, with its sequence number added.
     fn mac(&self) -> Hmac<Md5> {
         let mut mac = self.keyed.clone();
         mac.update(&self.sequence.to_le_bytes());
         mac
     }
 
-    /// The token with this checksum; takes key stream, so only after the data.
+    /// Builds the token for a checksum. Consumes key stream, so it must come after the
+    /// data.
     fn signature(&mut self, mut checksum: [u8; 8]) -> [u8; SIGNATURE_SIZE] {
         if self.key_exchange {
             self.cipher.apply_keystream(&mut checksum);
@@ -243,7 +245,7 @@ impl Stream {
     }
 }
 
-/// As much of the checksum as goes into a signature.
+/// The part of the checksum that goes into a signature.
 fn front(mac: Hmac<Md5>) -> [u8; 8] {
     let digest: [u8; 16] = mac.finalize().into_bytes().into();
     let [a, b, c, d, e, f, g, h, ..] = digest;

@@ -1,4 +1,4 @@
-//! Requests of OTLP/HTTP in protobuf (OTLP 1.x, OTLP/HTTP request).
+//! HTTP requests of OTLP/HTTP with protobuf bodies.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,16 +7,16 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use zeroize::Zeroizing;
 
-/// Where requests go, and what all of them have in common.
+/// The target of requests, and the parts that all of them share.
 pub struct Endpoint {
-    /// Request line and headers that are always the same.
+    /// Request line and the constant headers.
     head: String,
     is_compressed: bool,
-    /// Header lines of the administrator's.
+    /// Header lines that the administrator added.
     headers: Zeroizing<String>,
 }
 
-/// Without what may be secret.
+/// Omits anything that may be secret.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
@@ -26,7 +26,7 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Requests to `path` at `authority`, which is a host and its port.
+    /// For requests to `path` at `authority` (host and port).
     #[must_use]
     pub fn new(authority: &str, path: &str, is_compressed: bool) -> Self {
         let coding = if is_compressed {
@@ -45,12 +45,13 @@ impl Endpoint {
         }
     }
 
-    /// From now on requests have these headers too: see [`headers::parse`](super::headers::parse).
+    /// Adds these header lines to all further requests; see
+    /// [`headers::parse`](super::headers::parse).
     pub fn set_headers(&mut self, headers: Zeroizing<String>) {
         self.headers = headers;
     }
 
-    /// Appends the request with this `ExportLogsServiceRequest`.
+    /// Appends a request that contains this `ExportLogsServiceRequest`.
     pub fn push_request(&self, out: &mut Vec<u8>, message: &[u8]) {
         let compressed = self.is_compressed.then(|| gzip(message));
         let body = compressed.as_deref().unwrap_or(message);
@@ -61,7 +62,7 @@ impl Endpoint {
     }
 }
 
-/// Compressed at the level that costs least: events shrink to a tenth by any.
+/// Compresses at the cheapest level: events shrink to a tenth at any level.
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to a vector cannot fail.

@@ -1,4 +1,4 @@
-//! `ExportLogsServiceRequest` from records, and what its answers mean.
+//! Builds `ExportLogsServiceRequest` from records, and interprets the answers.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -9,27 +9,27 @@ use crate::protocol::http::answer::Answer;
 
 /// The path of logs (OTLP 1.x, OTLP/HTTP request).
 pub const PATH: &str = "/v1/logs";
-/// Longest text of the receiver's that is repeated, in characters.
+/// Maximum number of characters of the receiver's text to repeat.
 const QUOTE_MAX: usize = 200;
 
-/// Whose records they are.
+/// The resource that records belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Owner {
     host: String,
-    /// A Windows host, else the relay itself.
+    /// Whether it is a Windows host, rather than the relay itself.
     is_windows: bool,
 }
 
-/// A request that is being put together: the records of one host stand together.
+/// A request under construction. The records of one host are grouped under one resource.
 #[derive(Debug, Default)]
 pub struct Export {
     places: HashMap<Owner, usize>,
-    /// Each owner with the `log_records` of its scope.
+    /// Each owner with the `log_records` of its scope, already encoded.
     groups: Vec<(Owner, Vec<u8>)>,
 }
 
 impl Export {
-    /// Adds a record: a `LogRecord`.
+    /// Adds an encoded `LogRecord`.
     pub fn push(&mut self, host: &str, is_windows: bool, record: &[u8]) {
         let owner = Owner {
             host: host.to_owned(),
@@ -46,7 +46,7 @@ impl Export {
         }
     }
 
-    /// The request.
+    /// Completes the request; `version` is that of the instrumentation scope.
     #[must_use]
     pub fn finish(self, version: &str) -> Vec<u8> {
         let size: usize = self.groups.iter().map(|(_, r)| r.len() + 256).sum();
@@ -87,20 +87,20 @@ fn resource(owner: &Owner, version: &str) -> Vec<u8> {
     out
 }
 
-/// What an answer says about the records of its request.
+/// What an answer means for the records of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All are taken; what the receiver has to say nevertheless.
+    /// All are accepted; a warning from the receiver, if any.
     Accepted(Option<String>),
-    /// Some of them are not, and it does not say which.
+    /// Some are rejected, and the receiver does not state which.
     Refused(String),
-    /// The receiver takes nothing now, and wants so much time.
+    /// The receiver accepts nothing now; the time after which it asks to be retried.
     Busy(String, Option<Duration>),
-    /// It takes nothing until somebody does something.
+    /// The receiver accepts nothing until someone intervenes.
     Failed(String),
 }
 
-/// Reads the answer to a request with `count` records.
+/// Interprets the answer to a request with `count` records (OTLP/HTTP response codes).
 #[must_use]
 pub fn judge(answer: &Answer, count: usize, wall: SystemTime) -> Verdict {
     let status = answer.status;
@@ -120,7 +120,7 @@ fn with_remedy(said: String, answer: &Answer) -> String {
     }
 }
 
-/// What to do about a status.
+/// What the administrator can do about a status code; empty if nothing specific is known.
 fn remedy(answer: &Answer) -> &'static str {
     match answer.status {
         300..=399 => "it is elsewhere: use that URL",
@@ -140,7 +140,7 @@ fn remedy(answer: &Answer) -> &'static str {
     }
 }
 
-/// `HTTP 503: its words`.
+/// Status code and the receiver's text, as in `HTTP 503: overloaded`.
 fn said(answer: &Answer) -> String {
     let status = answer.status;
     let words = match answer
@@ -156,7 +156,7 @@ fn said(answer: &Answer) -> String {
     }
 }
 
-/// What the body of a failure says: a `google.rpc.Status`, or text.
+/// The text in the body of a failure: that of a `google.rpc.Status`, or plain text.
 fn words(answer: &Answer) -> String {
     if !is_protobuf(answer) {
         return printable(&answer.body);
@@ -182,7 +182,7 @@ fn is_protobuf(answer: &Answer) -> bool {
 
 fn judge_success(answer: &Answer, count: usize) -> Verdict {
     let status = answer.status;
-    // Receivers that have nothing to say leave the body out.
+    // Receivers may omit an empty body.
     if answer.body.is_empty() {
         return Verdict::Accepted(None);
     }
@@ -214,8 +214,8 @@ fn judge_success(answer: &Answer, count: usize) -> Verdict {
     }
 }
 
-/// `rejected_log_records` and `error_message` of an `ExportLogsServiceResponse`; `None`
-/// if it is none.
+/// `rejected_log_records` and `error_message` of an `ExportLogsServiceResponse`; `None` if
+/// the body is not one.
 fn partial_success(body: &[u8]) -> Option<(i64, String)> {
     let (mut rejected, mut message) = (0, String::new());
     for field in Fields::new(body) {
@@ -235,7 +235,7 @@ fn partial_success(body: &[u8]) -> Option<(i64, String)> {
     Some((rejected, message))
 }
 
-/// The start of a text of the receiver's, fit for a log.
+/// The start of a text from the receiver, made safe to log.
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text.get(..4 * QUOTE_MAX).unwrap_or(text));
     let text = text.trim().chars().take(QUOTE_MAX);

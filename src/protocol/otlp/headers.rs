@@ -1,10 +1,11 @@
-//! Headers that an administrator adds to requests: a file with a line for each.
+//! Headers that an administrator adds to requests, such as an API key: a file with one
+//! header a line.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Headers that are ours to write.
+/// Headers that the relay sets itself.
 const OURS: [&str; 9] = [
     "connection",
     "content-encoding",
@@ -17,10 +18,11 @@ const OURS: [&str; 9] = [
     "upgrade",
 ];
 
-/// Why a line is no header. Nothing of the line is shown: it may be a secret.
+/// Why a line is not a header. The error does not quote the line, because it may contain a
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineError {
-    /// Which line, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
     /// What is wrong.
     pub reason: Reason,
@@ -29,11 +31,11 @@ pub struct LineError {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There is no colon, or something else than a name before it.
+    /// There is no colon, or what precedes it is not a header name.
     Name,
-    /// Characters that a value may not have.
+    /// Characters that a value must not have.
     Value,
-    /// A header that the relay writes itself.
+    /// A header that the relay sets itself.
     Ours(&'static str),
 }
 
@@ -50,8 +52,8 @@ impl fmt::Display for LineError {
 
 impl std::error::Error for LineError {}
 
-/// Reads such a file: `NAME: VALUE`, a line each; empty lines and those that begin with `#`
-/// say nothing. Gives the lines as they stand in a request.
+/// Parses a file with one `NAME: VALUE` a line; empty lines and lines that begin with `#`
+/// are ignored. Returns the lines as they go into a request.
 ///
 /// ```
 /// let lines = wecrelay::protocol::otlp::headers::parse("# key\nX-Api-Key:  secret \n")?;
@@ -60,7 +62,7 @@ impl std::error::Error for LineError {}
 /// ```
 ///
 /// # Errors
-/// The first line that is no header.
+/// The first line that is not a valid header.
 pub fn parse(text: &str) -> Result<Zeroizing<String>, LineError> {
     let mut lines = Zeroizing::new(String::with_capacity(2 * text.len()));
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -95,7 +97,7 @@ pub fn parse(text: &str) -> Result<Zeroizing<String>, LineError> {
     Ok(lines)
 }
 
-/// A character of a token (RFC 9110 5.6.2).
+/// Whether the byte may be part of a header name (RFC 9110 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,18 +1,19 @@
-//! A request as one line of JSON (OTLP 1.x, JSON Protobuf Encoding), as files of the
-//! OpenTelemetry Protocol File Exporter have them: for records that a receiver refuses.
+//! A request as one line of JSON (OTLP 1.x, JSON Protobuf Encoding), in the format of the
+//! OpenTelemetry Protocol File Exporter. For records that a receiver rejects, so that they
+//! can be inspected or replayed.
 
 use super::wire::{Fields, Value};
 
-/// What a field of a message is.
+/// The type of a field, which decides how it is written in JSON.
 enum Kind {
     /// A string.
     Text,
-    /// An integer of up to 32 bits.
+    /// An integer of at most 32 bits.
     Number,
-    /// An integer of 64 bits, which JSON has as a string of decimal digits.
+    /// A 64-bit integer, which JSON represents as a string of decimal digits.
     Long,
     Message(&'static [Field]),
-    /// Any number of them.
+    /// A repeated message, written as an array.
     Messages(&'static [Field]),
 }
 
@@ -59,7 +60,8 @@ static ANY_VALUE: [Field; 3] = [
 ];
 static ARRAY: [Field; 1] = [field(1, "values", Kind::Messages(&ANY_VALUE))];
 
-/// Appends an `ExportLogsServiceRequest` of ours as a line.
+/// Appends an `ExportLogsServiceRequest` as a line. Handles only the fields that this relay
+/// writes.
 pub fn push_line(out: &mut Vec<u8>, request: &[u8]) {
     push_message(out, &REQUEST, request);
     out.push(b'\n');
@@ -87,7 +89,7 @@ fn push_message(out: &mut Vec<u8>, fields: &[Field], message: &[u8]) {
     out.push(b'}');
 }
 
-/// A comma, unless this is the first after `opening` or a colon.
+/// Appends a comma, unless this is the first item after `opening` or a colon.
 fn push_comma(out: &mut Vec<u8>, opening: u8) {
     if !out.ends_with(&[opening]) && !out.ends_with(b":") {
         out.push(b',');
@@ -106,14 +108,14 @@ fn push_value(out: &mut Vec<u8>, kind: &Kind, value: Value<'_>) {
             let number = i64::from_ne_bytes(number.to_ne_bytes());
             out.extend(format!("\"{number}\"").bytes());
         }
-        // We write none of these.
+        // This relay writes none of these.
         _ => out.extend_from_slice(b"null"),
     }
 }
 
 fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
-    // Text and a vector: neither can fail.
+    // Neither text nor a vector can fail to be written.
     let _ = serde_json::to_writer(out, &*text);
 }
 

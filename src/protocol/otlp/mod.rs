@@ -1,9 +1,9 @@
-//! OpenTelemetry Protocol (OTLP 1.x), logs: the protobuf messages that go out.
+//! OpenTelemetry Protocol (OTLP 1.x), logs: the protobuf messages that are sent.
 //!
-//! They are written by hand: five messages go out and two fields of an answer are read, and
-//! a writer that knows all lengths beforehand copies an event's texts once, from its XML
-//! into the queue of an output, where generated types would hold a copy of each value and
-//! of each attribute's name.
+//! They are encoded by hand: five messages are written and two fields of an answer are
+//! read. A writer that knows all lengths in advance copies an event's texts once, from its
+//! XML into an output's queue; generated types would hold a copy of each value and of each
+//! attribute's name.
 //!
 //! Field numbers are those of `opentelemetry/proto/{common,logs,resource}/v1`.
 
@@ -41,13 +41,14 @@ const ARRAY: u32 = 5;
 /// `ArrayValue.values`.
 const VALUES: u32 = 1;
 
-/// Appends an `AnyValue` with this text, as the field `field`.
+/// Appends an `AnyValue` with this text as field number `field`.
 pub fn push_text(out: &mut Vec<u8>, field: u32, text: &str) {
     push_length(out, field, field_len(text.len()));
     push_bytes(out, STRING, text.as_bytes());
 }
 
-/// Appends the `AnyValue` whose text begins at `start`, and moves the text behind its head.
+/// Turns the text from `start` to the end of `out` into an `AnyValue`, by moving it behind
+/// its header.
 pub fn wrap_text(out: &mut Vec<u8>, field: u32, start: usize) {
     let end = out.len();
     let length = end.saturating_sub(start);
@@ -59,16 +60,17 @@ pub fn wrap_text(out: &mut Vec<u8>, field: u32, start: usize) {
     }
 }
 
-/// Appends an attribute whose name has two parts.
+/// Appends an attribute whose name is the concatenation of two parts, which saves building
+/// it.
 pub fn push_attribute(out: &mut Vec<u8>, field: u32, name: (&str, &str), text: &str) {
     let value = field_len(text.len());
     push_key(out, field, name, value);
     push_bytes(out, STRING, text.as_bytes());
 }
 
-/// The same with a number.
+/// Appends an attribute with an integer.
 pub fn push_number(out: &mut Vec<u8>, field: u32, name: &str, number: i64) {
-    // Two's complement, as protobuf has negative numbers of `int64`.
+    // Two's complement, as protobuf encodes negative numbers of type `int64`.
     let bits = u64::from_ne_bytes(number.to_ne_bytes());
     let mut value = Vec::with_capacity(11);
     push_integer(&mut value, INTEGER, bits);
@@ -76,7 +78,7 @@ pub fn push_number(out: &mut Vec<u8>, field: u32, name: &str, number: i64) {
     out.extend_from_slice(&value);
 }
 
-/// The same with several texts.
+/// Appends an attribute with an array of texts.
 pub fn push_array<'t>(
     out: &mut Vec<u8>,
     field: u32,
@@ -90,7 +92,7 @@ pub fn push_array<'t>(
     texts.for_each(|text| push_text(out, VALUES, text));
 }
 
-/// The start of a `KeyValue` up to the content of its value, which has `value` bytes.
+/// Appends a `KeyValue` up to the content of its value, which has `value` bytes.
 fn push_key(out: &mut Vec<u8>, field: u32, (front, back): (&str, &str), value: usize) {
     let name = front.len().saturating_add(back.len());
     push_length(out, field, field_len(name) + field_len(value));

@@ -1,4 +1,4 @@
-//! Protocol Buffers on the wire (protobuf encoding guide): as much of it as OTLP needs.
+//! The part of the protobuf wire format that OTLP needs.
 
 /// Wire types of protobuf.
 const VARINT: u32 = 0;
@@ -6,10 +6,10 @@ const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
 const FIXED32: u32 = 5;
 
-/// Bytes of the longest varint.
+/// Maximum length of a varint in bytes.
 const VARINT_MAX: usize = 10;
 
-/// Appends a varint.
+/// Appends a varint: seven bits a byte, lowest first.
 pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);
@@ -18,64 +18,66 @@ pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(u8::try_from(value).unwrap_or(0));
 }
 
-/// How many bytes a varint has.
+/// Length of a varint in bytes.
 #[must_use]
 pub fn varint_len(value: usize) -> usize {
     let bits = usize::BITS - (value | 1).leading_zeros();
     usize::try_from(bits.div_ceil(7)).unwrap_or(VARINT_MAX)
 }
 
-/// Bytes of a field with `length` bytes of content, for field numbers up to 15.
+/// Total length of a field with `length` bytes of content. Valid for field numbers up to
+/// 15, whose key is one byte.
 #[must_use]
 pub fn field_len(length: usize) -> usize {
     1 + varint_len(length) + length
 }
 
-/// Appends the start of a field that has `length` bytes of content.
+/// Appends the header of a field with `length` bytes of content.
 pub fn push_length(out: &mut Vec<u8>, field: u32, length: usize) {
     push_varint(out, u64::from(field << 3 | LENGTH));
     push_varint(out, u64::try_from(length).unwrap_or(0));
 }
 
-/// Appends a string, bytes, or a message that is written already.
+/// Appends a string, bytes, or an encoded message.
 pub fn push_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     push_length(out, field, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-/// Appends an integer of variable length.
+/// Appends a varint field.
 pub fn push_integer(out: &mut Vec<u8>, field: u32, value: u64) {
     push_varint(out, u64::from(field << 3 | VARINT));
     push_varint(out, value);
 }
 
-/// Appends a `fixed64`.
+/// Appends a `fixed64` field.
 pub fn push_fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
     push_varint(out, u64::from(field << 3 | FIXED64));
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// What a field holds.
+/// The content of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// An integer of variable length.
+    /// A varint, such as an integer, enum, or bool.
     Integer(u64),
     /// Eight bytes, little-endian.
     Fixed64(u64),
     /// Four bytes, little-endian.
     Fixed32(u32),
-    /// A string, bytes, a message.
+    /// A string, bytes, or a message.
     Bytes(&'a [u8]),
 }
 
-/// Reads the fields of a message; `None` within says that it is none.
+/// Iterates over the fields of a message. An item of `None` means that the message is
+/// malformed, and ends the iteration.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of this message.
+    /// From an encoded message.
     #[must_use]
     pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
@@ -93,7 +95,7 @@ impl<'a> Fields<'a> {
             let byte = *self.take(1)?.first()?;
             let bits = u64::from(byte & 0x7f);
             let shift = 7 * u32::try_from(place).unwrap_or(0);
-            // The tenth byte has room for one bit.
+            // The tenth byte has room for only one bit.
             if shift == 63 && bits > 1 {
                 return None;
             }
@@ -115,7 +117,7 @@ impl<'a> Fields<'a> {
                 let length = usize::try_from(self.varint()?).ok()?;
                 Value::Bytes(self.take(length)?)
             }
-            // Groups are long gone.
+            // Groups are obsolete.
             _ => return None,
         };
         (tag >> 3 > 0).then_some((tag >> 3, value))

@@ -5,29 +5,29 @@ use memchr::memchr;
 use super::Error;
 use crate::base::wire::push_number;
 
-/// Longest data of a frame that we read, in bytes: what librelp takes unless told
-/// otherwise. A reply needs about a hundred.
+/// Maximum size in bytes of the data to accept in a frame: the default of librelp. Answers
+/// need about a hundred.
 pub const REPLY_MAX: usize = 128 * 1024;
-/// Longest data of a frame that can be written, in bytes: a length has nine digits.
+/// Maximum size in bytes of the data that can be sent: a length has at most nine digits.
 pub const DATA_MAX: usize = 999_999_999;
-/// Most digits of a number.
+/// Maximum number of digits of a number.
 const DIGITS: usize = 9;
-/// Most letters of a command.
+/// Maximum number of letters of a command.
 const COMMAND_MAX: usize = 32;
 
-/// One frame as the receiver sends it.
+/// A frame from the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The transaction that it answers, 0 for a hint.
+    /// The transaction that it answers; 0 for a hint.
     pub transaction: u32,
-    /// `rsp`, `serverclose` and what else there may be: letters.
+    /// The command, such as `rsp` or `serverclose`.
     pub command: &'a [u8],
-    /// What comes with it, often nothing.
+    /// Its data, often empty.
     pub data: &'a [u8],
 }
 
-/// Reads the frame at the start of `bytes`: the frame and its length in bytes, or
-/// `None` while more is needed.
+/// Parses the frame at the front of `bytes`. Returns it and its length in bytes; `None` if
+/// more bytes are needed.
 ///
 /// ```
 /// use wecrelay::protocol::relp::parse;
@@ -38,14 +38,14 @@ pub struct Frame<'a> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Syntax`] with the offset, or [`Error::TooLong`]; no more input can mend it.
+/// [`Error::Syntax`] with its offset, or [`Error::TooLong`]; more bytes cannot help.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Error> {
     let mut reader = Reader { bytes, at: 0 };
     let frame = reader.frame()?;
     Ok(frame.map(|frame| (frame, reader.at)))
 }
 
-/// Appends a frame. `data` must not be longer than [`DATA_MAX`].
+/// Appends a frame. `data` must not exceed [`DATA_MAX`].
 pub(super) fn emit(transaction: u32, command: &str, data: &[u8], out: &mut Vec<u8>) {
     let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
     push_number(out, u64::from(transaction));
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// One to `most` bytes that `fits` takes, and the space after them.
+    /// Splits off one to `most` bytes that `fits` accepts, and the space after them.
     fn word(&mut self, most: usize, fits: fn(&u8) -> bool) -> Result<Option<&'a [u8]>, Error> {
         let rest = self.rest();
         let length = rest.iter().take_while(|byte| fits(byte)).count();
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         self.end(start, start + length)
     }
 
-    /// The data between two offsets of the rest, when its line feed is there too.
+    /// The data between two offsets, if the line feed after it has arrived, too.
     fn end(&mut self, start: usize, end: usize) -> Result<Option<&'a [u8]>, Error> {
         let rest = self.rest();
         match rest.get(end) {
@@ -139,20 +139,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// At most nine digits.
+/// Converts at most nine digits, so it cannot overflow.
 fn number(digits: &[u8]) -> u32 {
     let add = |number: u32, digit: &u8| number * 10 + u32::from(digit.wrapping_sub(b'0'));
     digits.iter().fold(0, add)
 }
 
-/// What a reply says: `CODE [SP TEXT] [LF DATA]`.
+/// An answer: `CODE [SP TEXT] [LF DATA]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply<'a> {
     /// Whether the code is 200.
     pub(super) good: bool,
     /// The first line, with the code.
     pub(super) status: &'a [u8],
-    /// What comes after the first line.
+    /// Everything after the first line.
     pub(super) data: &'a [u8],
 }
 

@@ -1,24 +1,24 @@
-//! The transactions of one session: which message has which number, and which wait.
+//! The transactions of one session: which message has which number, and which are pending.
 //!
-//! An answer finds its message by its place: numbers go up by one. A message that stays
-//! without an answer must not make all later places stay, so it moves aside once enough
-//! came after it.
+//! Numbers increase by one, so an answer's message is found by its position. A message that
+//! stays unanswered must not keep all later positions alive, so it moves aside once enough
+//! others have followed it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::WINDOW;
 
-/// The transaction number after which they start with 1 again.
+/// The largest transaction number, after which numbers restart at 1.
 const LAST_TRANSACTION: u32 = 999_999_999;
-/// Places that are kept in a row: answers that come in any order within a few windows
-/// are found at once.
+/// Number of positions kept in a row. Answers in any order within a few windows are found
+/// in constant time.
 const ROW: usize = 4 * WINDOW;
-/// Messages given up whose late answer is still understood. One that comes later than
-/// this ends the session, and everything is sent again.
+/// Number of abandoned messages whose late answer is still understood. A later answer than
+/// that ends the session, and everything is sent again.
 const GIVEN_UP_MAX: usize = 1024;
 
-/// A message without an answer.
+/// A pending message.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     key: u64,
@@ -28,31 +28,32 @@ struct Sent {
 
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// How many transactions were begun: the last one's serial, which never starts over.
+    /// Number of transactions started, which is the serial of the last one. Serials never
+    /// wrap around.
     begun: u64,
-    /// The last of them, up to `begun`; `None` for those that are answered and those that
-    /// are no messages.
+    /// The most recent transactions, up to `begun`; `None` for those that are answered or
+    /// not messages.
     row: VecDeque<Option<Sent>>,
-    /// Messages from before the row, by serial.
+    /// Pending messages from before the row, by serial.
     aside: BTreeMap<u64, Sent>,
-    /// Keys of messages without an answer whose place was taken away, by serial.
+    /// Keys of abandoned messages, by serial.
     given_up: BTreeMap<u64, u64>,
-    /// Messages in `row` and `aside`.
+    /// Number of messages in `row` and `aside`.
     waiting: usize,
-    /// Bytes of those that were sent after the last one that is answered.
+    /// Size in bytes of the messages sent after the last answered one.
     ahead: usize,
-    /// The last message, by serial, that is answered.
+    /// Serial of the latest message that has been answered.
     answered: u64,
 }
 
 impl Window {
-    /// Messages that wait for an answer.
+    /// Number of pending messages.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Bytes of messages that the receiver has not come to: they were sent after the last
-    /// one that it has answered.
+    /// Size of the messages that the receiver has not reached: those sent after the last
+    /// one that it answered.
     pub(super) fn ahead(&self) -> usize {
         self.ahead
     }
@@ -62,7 +63,7 @@ impl Window {
         self.aside.values().chain(row).map(|sent| sent.key)
     }
 
-    /// Begins a transaction; gives its number.
+    /// Starts a transaction and returns its number.
     pub(super) fn begin(&mut self) -> u32 {
         self.begun += 1;
         self.row.push_back(None);
@@ -75,7 +76,7 @@ impl Window {
         number(self.begun)
     }
 
-    /// The transaction that was begun last carries this message of `size` bytes.
+    /// States that the last transaction is a message of `size` bytes.
     pub(super) fn open(&mut self, key: u64, at: Instant, size: usize) {
         if let Some(last) = self.row.back_mut() {
             *last = Some(Sent { key, at, size });
@@ -84,7 +85,8 @@ impl Window {
         }
     }
 
-    /// An answer has come: the key of its message, if there is one that waits.
+    /// Handles an answer; returns the key of its message, or `None` if none is pending
+    /// under this number.
     pub(super) fn answer(&mut self, number: u32) -> Option<u64> {
         let serial = self.serial(number)?;
         if let Some(key) = self.given_up.remove(&serial) {
@@ -95,7 +97,7 @@ impl Window {
         Some(self.take(serial)?.key)
     }
 
-    /// The last transaction that had this number.
+    /// The serial of the latest transaction with this number.
     fn serial(&self, asked: u32) -> Option<u64> {
         let last = number(self.begun);
         let ago = match last.checked_sub(asked) {
@@ -106,7 +108,7 @@ impl Window {
         self.begun.checked_sub(u64::from(ago)).filter(|_| valid)
     }
 
-    /// The serial of the first place in the row.
+    /// The serial of the first position in the row.
     fn first(&self) -> u64 {
         let length = u64::try_from(self.row.len()).unwrap_or(u64::MAX);
         (self.begun + 1).saturating_sub(length)
@@ -119,7 +121,7 @@ impl Window {
         }
     }
 
-    /// The receiver has come as far as this message.
+    /// Notes that the receiver has reached this message, by answering it or a later one.
     fn pass(&mut self, serial: u64) {
         while self.answered < serial {
             self.answered += 1;
@@ -144,7 +146,7 @@ impl Window {
         }
     }
 
-    /// The first message that waits, and its serial.
+    /// The oldest pending message and its serial.
     fn oldest(&self) -> Option<(u64, Sent)> {
         if let Some((serial, sent)) = self.aside.first_key_value() {
             return Some((*serial, *sent));
@@ -154,13 +156,13 @@ impl Window {
         Some((self.first() + u64::try_from(place).ok()?, sent))
     }
 
-    /// When the first message was sent that waits while a later one is answered.
+    /// When the oldest message was sent that is pending although a later one is answered.
     pub(super) fn oldest_overtaken(&self) -> Option<Instant> {
         let (serial, sent) = self.oldest()?;
         (serial < self.answered).then_some(sent.at)
     }
 
-    /// Takes the place of such a message away, if it was sent at `before` or earlier.
+    /// Abandons such a message if it was sent at `before` or earlier, and returns its key.
     pub(super) fn give_up(&mut self, before: Instant) -> Option<u64> {
         let (serial, sent) = self.oldest()?;
         if serial >= self.answered || sent.at > before {
@@ -187,7 +189,7 @@ impl Window {
     }
 }
 
-/// The number of a transaction on the wire.
+/// Converts a serial to the transaction number on the wire.
 fn number(serial: u64) -> u32 {
     let last = u64::from(LAST_TRANSACTION);
     let number = serial.checked_sub(1).map_or(0, |before| before % last + 1);

@@ -1,12 +1,13 @@
-//! The compressing side: greedy, one candidate a key, for our own `send` and for tests.
+//! The encoder, for `wecrelay send` and tests; the collector never compresses. Greedy, with
+//! one match candidate for each of two key lengths.
 
 use super::{CONTROL_WIDTH, HISTORY, MAX_MATCH, usize_from};
 
-/// The size of each table of last positions; a power of two that fits a small cache.
+/// Size of each table of last positions; a power of two that fits a small cache.
 const SLOTS: usize = 4096;
 
-/// Packs `text` into one record of scheme 1, with the padding and the trailing
-/// length that Windows adds.
+/// Encodes `text` into one record of scheme 1, with the padding and the appended length of
+/// Windows.
 #[must_use]
 pub fn encode(text: &[u8]) -> Vec<u8> {
     let mut bits = BitWriter::new(text.len() / 2 + 16);
@@ -29,10 +30,10 @@ pub fn encode(text: &[u8]) -> Vec<u8> {
     bits.finish(text.len())
 }
 
-/// Finds earlier occurrences of what stands at a place of the text.
+/// Finds earlier occurrences of the bytes at a position of the text.
 struct Finder<'a> {
     text: &'a [u8],
-    /// Last place (plus one) where a key of two, or six, bytes hashed to the slot.
+    /// Latest position (plus one) at which a key of two, or six, bytes hashed to the slot.
     pairs: Vec<usize>,
     sixes: Vec<usize>,
 }
@@ -43,7 +44,7 @@ impl<'a> Finder<'a> {
         Self { text, pairs, sixes }
     }
 
-    /// Start and length of the longer candidate; length 0 for none.
+    /// Start and length of the longest candidate; length 0 if there is none.
     fn best(&self, at: usize) -> (usize, usize) {
         let six = self.candidate(&self.sixes, at, self.slot::<6>(at));
         let pair = self.candidate(&self.pairs, at, self.slot::<2>(at));
@@ -58,7 +59,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// How many bytes are equal from both places on; they may overlap.
+    /// Number of equal bytes from both positions on; the ranges may overlap.
     fn common(&self, place: usize, at: usize) -> usize {
         let earlier = self.text.get(place..).unwrap_or_default();
         let here = self.text.get(at..).unwrap_or_default();
@@ -76,7 +77,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Hash of `N` bytes at a place, if the text has so many.
+    /// Hash of the `N` bytes at a position; `None` near the end of the text.
     fn slot<const N: usize>(&self, at: usize) -> Option<usize> {
         let key: &[u8; N] = self.text.get(at..)?.first_chunk()?;
         let number = key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
@@ -87,7 +88,7 @@ impl<'a> Finder<'a> {
 
 struct BitWriter {
     out: Vec<u8>,
-    /// Bits not yet in `out`: the low `filled`, fewer than eight between calls.
+    /// The low `filled` bits are not in `out` yet; fewer than eight between calls.
     buffer: u64,
     filled: u32,
 }
@@ -114,7 +115,7 @@ impl BitWriter {
         self.put(0x1ff << 4 | code, CONTROL_WIDTH);
     }
 
-    /// A copy pointer (ECMA-321); `length` is 2 to 271.
+    /// Appends a copy pointer (ECMA-321); `length` is 2 to 271.
     fn copy(&mut self, place: usize, length: usize) {
         let (prefix, width, base) = match length {
             ..4 => (0b100, 3, 2),
@@ -129,7 +130,7 @@ impl BitWriter {
         self.put(position, 10);
     }
 
-    /// Pads to a byte, adds the zero byte seen from Windows, and the length.
+    /// Pads to a byte and appends a zero byte, as Windows does, and the length.
     fn finish(mut self, length: usize) -> Vec<u8> {
         if self.filled > 0 {
             self.put(0, 8 - self.filled);

@@ -1,5 +1,5 @@
-//! The standard's own words, for tests and fuzzing: a ring of 1024 bytes, one bit and
-//! one byte at a time.
+//! A literal implementation of the standard as an oracle for tests and fuzzing: a ring of
+//! 1024 bytes, one bit and one byte at a time.
 
 use super::{Error, HISTORY};
 
@@ -93,7 +93,7 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Where another record begins after the one that ends here.
+/// Where the next record begins after the one that ends at `end`.
 fn next_record(data: &[u8], bits: &[u8], end: usize) -> Option<usize> {
     let aligned = end.next_multiple_of(8);
     let after = data.get(aligned / 8..)?;

@@ -1,4 +1,4 @@
-//! The elements of a token one after the other, with their offsets for errors.
+//! Reads the elements of a token one after the other, with offsets for errors.
 
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
@@ -42,7 +42,7 @@ impl<'a> Der<'a> {
         Ok(Some(contents))
     }
 
-    /// An OCTET STRING within this tag; anything else there is skipped.
+    /// An OCTET STRING inside this tag; anything else there is skipped.
     pub(super) fn optional_octets(&mut self, tag: u8) -> Result<Option<Vec<u8>>, Error> {
         let Some(mut value) = self.optional(tag)? else {
             return Ok(None);
@@ -52,7 +52,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// The contents of the element at the front, and where it ends.
+/// The content of the element at the front, and where it ends.
 fn first(data: &[u8]) -> Option<(&[u8], usize)> {
     let mut reader = SliceReader::new(data).ok()?;
     let element = AnyRef::decode(&mut reader).ok()?;

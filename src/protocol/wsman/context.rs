@@ -1,10 +1,11 @@
-//! Where an enumeration goes on: what a source hands back to Pull the next answer.
+//! Enumeration contexts: where an enumeration continues, returned by a source with its next
+//! Pull.
 //!
-//! The context is all there is of an enumeration, so that the next Pull may come on
-//! another connection, or to another collector with the same subscriptions. It grants
-//! nothing: what a source gets always follows from who it proved to be on the connection
-//! of its Pull. A digest therefore is enough, and no secret is needed: it tells the
-//! contexts of another list, another source or another program from ours.
+//! The context is the whole state of an enumeration, so the next Pull may arrive on another
+//! connection or at another collector with the same subscriptions. It grants nothing: what
+//! a source receives always depends on its identity on the connection of its Pull. So a
+//! digest suffices and no secret is needed; it distinguishes contexts for another list,
+//! another source, or another program.
 
 use std::time::Duration;
 
@@ -14,23 +15,23 @@ use sha2::{Digest, Sha256};
 
 use crate::base::clock::UnixSeconds;
 
-/// How long a source may take to its next Pull, as long as with Windows (MS-WSMV
-/// 3.1.4.1.36). The clocks of two collectors may differ by as much.
+/// How long a source may take until its next Pull; as long as with Windows (MS-WSMV
+/// 3.1.4.1.36). The clocks of two collectors may differ by this much.
 pub const LIFETIME: Duration = Duration::from_secs(60);
 
-/// The first byte: the form of what follows, and what a digest is made for.
+/// The first byte: version of the format, which the digest covers.
 const FORM: u8 = 1;
-/// Bytes before the digest, and with it.
+/// Sizes in bytes without and with the digest.
 const FACTS: usize = 1 + 8 + 4 + 8;
 const SIZE: usize = FACTS + 16;
 
-/// Names what an enumeration goes through: a source and its subscriptions. Whoever
-/// comes to another list has to begin anew, or would lose a subscription.
+/// Identifies what an enumeration iterates over: a source and its subscriptions. After a
+/// change the source must start over, or it could miss a subscription.
 #[derive(Clone, Debug)]
 pub struct ListDigest(Sha256);
 
 impl ListDigest {
-    /// The list of the source of that name, without a subscription yet.
+    /// The list of the source with these names, without subscriptions yet.
     #[must_use]
     pub fn of(source: &[&str]) -> Self {
         let mut list = Self(Sha256::new_with_prefix(b"wecrelay enumeration"));
@@ -38,7 +39,8 @@ impl ListDigest {
         list
     }
 
-    /// One more subscription, or what tells it from others.
+    /// Adds a subscription, or what distinguishes it. The length goes in first, so that
+    /// different lists cannot have the same digest input.
     pub fn add(&mut self, bytes: &[u8]) {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.0.update(length.to_be_bytes());
@@ -58,20 +60,20 @@ impl ListDigest {
     }
 }
 
-/// A place in an enumeration.
+/// A position in an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// Names the enumeration: random.
+    /// Random identifier of the enumeration.
     pub enumeration: u64,
-    /// How many subscriptions of the list have been gone through.
+    /// Number of subscriptions that have been processed.
     pub position: u32,
-    /// When it was given out.
+    /// When it was issued.
     pub issued: UnixSeconds,
     digest: [u8; SIZE - FACTS],
 }
 
 impl Context {
-    /// A place in that list.
+    /// A position in this list.
     #[must_use]
     pub fn new(enumeration: u64, position: u32, issued: UnixSeconds, list: &ListDigest) -> Self {
         let mut context = Self {
@@ -84,7 +86,7 @@ impl Context {
         context
     }
 
-    /// Reads what [`Context::to_text`] wrote.
+    /// Parses the text of [`Context::to_text`]; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; SIZE] = BASE64.decode(text).ok()?.try_into().ok()?;
@@ -100,19 +102,19 @@ impl Context {
         })
     }
 
-    /// As a source gets it.
+    /// The text that the source receives.
     #[must_use]
     pub fn to_text(&self) -> String {
         BASE64.encode([&self.facts()[..], &self.digest].concat())
     }
 
-    /// Whether it is a place in that list.
+    /// Whether it is a position in this list.
     #[must_use]
     pub fn is_in(&self, list: &ListDigest) -> bool {
         self.digest == list.over(&self.facts())
     }
 
-    /// Whether it is too old, or from a clock that is not ours.
+    /// Whether it is too old, or was issued by a clock that differs too much.
     #[must_use]
     pub fn is_expired(&self, now: UnixSeconds) -> bool {
         self.issued.abs_diff(now) > LIFETIME.as_secs()

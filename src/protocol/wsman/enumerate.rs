@@ -1,5 +1,5 @@
-//! A subscription as an item of an answer to Enumerate: a Subscribe envelope
-//! (MS-WSMV 3.1.4.1.29). Element order is that of Windows collectors.
+//! A subscription as an item of an EnumerateResponse: a Subscribe envelope (MS-WSMV
+//! 3.1.4.1.29). Elements are in the order of Windows collectors.
 
 use uuid::Uuid;
 
@@ -10,21 +10,21 @@ use super::{ANONYMOUS, action};
 
 const QUERY_DIALECT: &str = "http://schemas.microsoft.com/win/2004/08/events/eventquery";
 
-/// A subscription as one source gets it.
+/// A subscription as one source receives it.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
-    /// What to send.
+    /// The subscription's settings and query.
     pub subscription: &'a Subscription,
-    /// Where to, with scheme, host and port as the source can reach them.
+    /// Delivery URL, with scheme, host, and port that the source can reach.
     pub url: &'a str,
-    /// How to authenticate there.
+    /// The authentication methods that the URL accepts.
     pub policy: &'a Policy,
-    /// The stored bookmark of this source, as it came.
+    /// The stored bookmark of this source, verbatim; `None` for a source without one.
     pub bookmark: Option<&'a str>,
 }
 
 impl Offer<'_> {
-    /// All of it but the bookmark.
+    /// Everything but the bookmark, which differs between sources.
     #[must_use]
     pub fn draft(&self) -> Draft {
         Draft::new(self.subscription, self.url, self.policy)
@@ -32,8 +32,9 @@ impl Offer<'_> {
 }
 
 impl Subscription {
-    /// Tells sources whether something changed: made from all that a source
-    /// sees but its bookmark, so it is the same after a restart and elsewhere.
+    /// The version that tells sources whether the subscription has changed. Computed from
+    /// everything that a source sees except its bookmark, so it is the same after a restart
+    /// and on every collector.
     #[must_use]
     pub fn version(&self, url: &str, policy: &Policy) -> Uuid {
         let nil = urn(Uuid::nil());
@@ -43,11 +44,11 @@ impl Subscription {
     }
 }
 
-/// A subscription written out for all sources that reach us by one URL and authenticate in
-/// one way: each answer adds ids and a bookmark only.
+/// A subscription formatted for all sources that use the same URL and authentication
+/// method: each response adds only ids and a bookmark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// What stands before the message id, before the operation id, before the bookmark, and
+    /// The text before the message id, before the operation id, before the bookmark, and
     /// after it.
     parts: [String; 4],
     size: Size,
@@ -55,7 +56,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Writes it out.
+    /// Formats the subscription.
     #[must_use]
     pub fn new(subscription: &Subscription, url: &str, policy: &Policy) -> Self {
         let version = urn(subscription.version(url, policy));
@@ -65,7 +66,7 @@ impl Draft {
             format!("<m:Subscription xmlns:m=\"{m}\"><m:Version>{version}</m:Version>{start}");
         let end = end + "</m:Subscription>";
         let parts = [start, operation, delivery, end];
-        // Ids are as long as the version.
+        // Ids have the same length as the version.
         let of_id = Size::of(&version);
         let size = parts.iter().map(|part| Size::of(part));
         Self {
@@ -75,14 +76,14 @@ impl Draft {
         }
     }
 
-    /// Bytes that it takes up here.
+    /// Memory that it occupies, in bytes.
     #[must_use]
     pub fn held(&self) -> usize {
         self.parts.iter().map(String::len).sum()
     }
 
-    /// Appends it as an item of an answer, with the stored bookmark of the source, as it
-    /// came; `new_id` gives two random ids. Answers the size of the item.
+    /// Appends it as an item of a response with the source's stored bookmark, verbatim;
+    /// `new_id` returns random ids. Returns the size of the item.
     pub(super) fn push_to(
         &self,
         out: &mut String,
@@ -109,10 +110,10 @@ impl Draft {
     }
 }
 
-/// How much room a text takes in an answer.
+/// The size of a text in a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
-    /// Bytes, in the larger one of the encodings that a source may ask for.
+    /// Size in bytes, in the larger of the encodings that a source may request.
     pub(super) octets: usize,
     pub(super) characters: usize,
 }
@@ -140,8 +141,8 @@ impl Size {
     }
 }
 
-/// The Subscribe envelope: what stands before its message id, before its operation id,
-/// before the bookmark, and after it.
+/// The Subscribe envelope: the text before its message id, before its operation id, before
+/// the bookmark, and after it.
 fn envelope(subscription: &Subscription, url: &str, policy: &Policy) -> [String; 4] {
     let mut delivery = after_ids(subscription);
     push_delivery(&mut delivery, subscription, url, policy);
@@ -175,7 +176,7 @@ fn before_ids(subscription: &Subscription) -> String {
     )
 }
 
-/// The header after its ids, and the begin of the body.
+/// The header after its ids, and the start of the body.
 fn after_ids(subscription: &Subscription) -> String {
     let (xsi, name) = (ns::XSI, Escaped(&subscription.name));
     let format = subscription.content_format.wire_name();

@@ -1,4 +1,4 @@
-//! What a delivery holds: batches of events, and the reason of an end
+//! The content of deliveries: batches of events, and the reason for a SubscriptionEnd
 //! (DSP0226 10.2.9, MS-WSMV 2.2.4).
 
 use std::borrow::Cow;
@@ -10,15 +10,15 @@ use super::text;
 use super::xml::{self, Room, Skeleton};
 use crate::base::xml::{Node, piece, replace_forbidden, text as text_of};
 
-/// One event as the source sent it: XML text, not looked into.
+/// One event as the source sent it: unparsed XML text.
 ///
-/// It may hold CR LF and references to characters that XML forbids, which only
-/// its own parser can judge; forbidden characters themselves are replaced already.
+/// It may contain CR LF and references to characters that XML forbids, which only its own
+/// parser can judge. Forbidden characters themselves have already been replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvent<'a> {
-    /// The text, usually `<Event xmlns='...'>...</Event>`; may be cut off.
+    /// The text, usually `<Event xmlns='...'>...</Event>`; may be truncated.
     pub xml: Cow<'a, str>,
-    /// Whether U+FFFD stands in it for what the source sent and XML forbids.
+    /// Whether it contains U+FFFD in place of something that XML forbids.
     pub repaired: bool,
 }
 
@@ -36,21 +36,22 @@ impl<'a> RawEvent<'a> {
         Self { xml, repaired }
     }
 
-    /// The event of a text that has nothing that XML forbids.
+    /// An event without forbidden characters, which need not be searched.
     pub(super) fn plain(xml: &'a str) -> Self {
         let xml = Cow::Borrowed(xml);
         let repaired = false;
         Self { xml, repaired }
     }
 
-    /// The event of an envelope that was rid of what XML forbids before it was read. One
-    /// that had U+FFFD of its own counts too: the two can no longer be told apart.
+    /// An event of an envelope whose forbidden characters were replaced before parsing. An
+    /// event with a U+FFFD of its own counts, too, because the two can no longer be
+    /// distinguished.
     pub(super) fn of_cleaned(mut self) -> Self {
         self.repaired |= self.xml.contains(char::REPLACEMENT_CHARACTER);
         self
     }
 
-    /// The event with a text of its own.
+    /// Copies the text, so that the event outlives the request.
     #[must_use]
     pub fn into_owned(self) -> RawEvent<'static> {
         let xml = Cow::Owned(self.xml.into_owned());
@@ -59,16 +60,16 @@ impl<'a> RawEvent<'a> {
     }
 }
 
-/// Namespace of an event itself, which stands in the batch without a frame of its own.
+/// Namespace of an event that is in the batch without a frame of its own.
 const EVENT: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
 
-/// All that a batch holds: events in CDATA, or as elements where CDATA was not asked for.
+/// All items of a batch: events in CDATA, or as elements if CDATA was not requested.
 ///
-/// An Ack says that they are delivered, so nothing is passed over: not events in a frame of
-/// another namespace or without any, not what has another name.
+/// An Ack confirms that they have been delivered, so nothing may be skipped: neither events
+/// in a frame of another namespace or without one, nor elements of another name.
 ///
 /// # Errors
-/// A body that is no batch.
+/// The body is not a batch.
 pub(super) fn parse<'a>(
     body: Node<'_, '_>,
     skeleton: &Skeleton<'a>,
@@ -98,7 +99,7 @@ pub(super) fn parse<'a>(
         .ok_or(Error::Missing("w:Events"))
 }
 
-/// A batch under way.
+/// A batch being parsed.
 struct Batch<'s, 'a> {
     events: Vec<RawEvent<'a>>,
     skeleton: &'s Skeleton<'a>,
@@ -122,9 +123,9 @@ impl<'a> Batch<'_, 'a> {
         Ok(())
     }
 
-    /// What stands in a frame.
+    /// Adds the content of a frame.
     fn push_framed(&mut self, item: Node<'_, '_>) -> Result<(), Error> {
-        // Nearly all come so.
+        // Nearly all events arrive like this.
         if let Some(sections) = self.skeleton.sections(item) {
             let texts = sections.map(text::trim).filter(|text| !text.is_empty());
             let events = texts.map(|text| RawEvent::new(Cow::Borrowed(text)));
@@ -142,7 +143,7 @@ impl<'a> Batch<'_, 'a> {
         Ok(())
     }
 
-    /// An element that is an event, and those like it that the tree does not have.
+    /// Adds an element that is an event, and those that it represents in the tree.
     fn push_element(&mut self, event: Node<'_, '_>) -> Result<(), Error> {
         let alone = self.skeleton.each_standalone(event, &mut self.room)?;
         self.events.extend(alone.into_iter().map(RawEvent::new));
@@ -154,7 +155,7 @@ impl<'a> Batch<'_, 'a> {
         if text.is_empty() {
             return;
         }
-        // Joining resolves references, and has U+FFFD for those that XML forbids.
+        // Joining resolves references, and replaces forbidden ones by U+FFFD.
         let replaced = || matches!(replace_forbidden(content), Cow::Owned(_));
         let joined = matches!(text, Cow::Owned(_)) && replaced();
         let event = RawEvent::new(text);
@@ -163,7 +164,7 @@ impl<'a> Batch<'_, 'a> {
     }
 }
 
-/// Comments, instructions, white space.
+/// Whether a node is a comment, an instruction, or white space.
 fn is_blank(node: Node<'_, '_>) -> bool {
     match piece(node) {
         Some(text) => text::trim(text).is_empty(),
@@ -171,26 +172,26 @@ fn is_blank(node: Node<'_, '_>) -> bool {
     }
 }
 
-/// Whether an element called Event is the event itself, not the frame of one.
+/// Whether an element named Event is an event itself rather than a frame.
 fn is_event(node: Node<'_, '_>) -> bool {
     let is_system = |child: Node<'_, '_>| child.tag_name().name() == "System";
     node.tag_name().namespace() == Some(EVENT) || node.children().any(is_system)
 }
 
-/// Why a source gave a subscription up: a trouble report, not a delivery.
+/// Why a source ended a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionEnd {
     /// A URI such as `.../eventing/SourceCancelling`.
     pub status: String,
-    /// The Windows error, if one is named: 5004 and 1818 point at missing
-    /// rights to read a channel, 1717 comes with a shutdown.
+    /// The Windows error code, if there is one. 5004 and 1818 indicate missing rights to
+    /// read a channel, 1717 a shutdown.
     pub code: Option<u32>,
-    /// The source's own words; may be empty.
+    /// The source's own text; may be empty.
     pub message: String,
 }
 
 impl SubscriptionEnd {
-    /// Longest message kept, in bytes: it goes into one log line.
+    /// Maximum size of the message to keep, in bytes: it goes into one log line.
     pub const MAX_MESSAGE: usize = 1024;
 
     pub(super) fn parse(end: Node<'_, '_>) -> Self {
@@ -219,7 +220,7 @@ impl fmt::Display for SubscriptionEnd {
     }
 }
 
-/// All texts below `node`, one space between them.
+/// All texts below `node`, separated by single spaces.
 pub(super) fn all_text(node: Node<'_, '_>) -> String {
     let words = node.descendants().filter_map(piece).map(text::trim);
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();

@@ -1,17 +1,17 @@
-//! The fast reader: one pass over exactly the envelopes in which Windows delivers events and
-//! heartbeats (DSP0226 10.2.9, MS-WSMV 2.2.4).
+//! The fast parser: one pass over exactly the envelopes in which Windows delivers events
+//! and heartbeats (DSP0226 10.2.9, MS-WSMV 2.2.4).
 //!
-//! Whatever is otherwise, wrong or merely rare, gives `None`, and the general reader takes
-//! over. Where this one accepts, both give equal messages; the tests hold it to that. For
-//! small batches it takes a tenth of the general one's time.
+//! Anything different, wrong, or merely rare gives `None`, and the general parser takes
+//! over. Whatever this parser accepts, both parse to equal messages, as the tests
+//! ensure. For small batches it needs a tenth of the general parser's time.
 
 use super::soap::{Header, MAX_BOOKMARK, MAX_HEADER_TEXT, parse_duration};
 use super::{Body, Message, RawEvent, action};
 use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::wire::{has_forbidden, trim};
 
-/// Events of a batch that this reader takes: few enough to be within all limits of the
-/// general one, and more than Windows sends.
+/// Maximum number of events in a batch for this parser: few enough to satisfy all limits of
+/// the general one, and more than Windows sends.
 const MOST: usize = 2000;
 
 const ROOT: &str = "<s:Envelope \
@@ -29,7 +29,7 @@ const EVENT: &str =
 const EVENT_END: &str = "]]></w:Event>";
 const END: &str = "</w:Events></s:Body></s:Envelope>";
 
-/// Reads a delivery of the usual shape; `is_plain` as [`super::parse_known`] has it.
+/// Parses a delivery of the usual form; `is_plain` as in [`super::parse_known`].
 pub(super) fn read(text: &str, is_plain: bool) -> Option<Message<'_>> {
     let mut reader = Reader {
         text: Cursor::new(text),
@@ -53,7 +53,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The headers, each at most once, in any order.
+    /// Parses the headers, each at most once, in any order.
     fn header(&mut self) -> Option<Header> {
         let mut header = Header::default();
         while !self.text.eat("</s:Header>") {
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A header of WS-Management.
+    /// Parses a WS-Management header.
     fn wsman_header(&mut self, header: &mut Header) -> Option<()> {
         if self.text.eat("MaxEnvelopeSize s:mustUnderstand=\"true\">") {
             let size = trim(self.text("</w:MaxEnvelopeSize>")?).parse().ok()?;
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A header of Microsoft's: but for one these say nothing to a collector.
+    /// Parses a Microsoft header; only OperationID matters to a collector.
     fn microsoft_header(&mut self, header: &mut Header) -> Option<()> {
         if self.text.eat("OperationID s:mustUnderstand=\"false\">") {
             let id = self.text("</p:OperationID>")?;
@@ -140,14 +140,14 @@ impl<'a> Reader<'a> {
         (text.len() <= MAX_HEADER_TEXT).then_some(text)
     }
 
-    /// The plain value of an attribute before its closing quote and what follows.
+    /// The plain attribute value before its closing quote and the text that must follow.
     fn value(&mut self, close: &str) -> Option<&'a str> {
         let value = self.text.take_before(InQuotes(b'"'))?;
         self.text.expect(close)?;
         Some(value)
     }
 
-    /// A list of bookmarks and the end of the element around it.
+    /// A list of bookmarks, up to the end of the element around it.
     fn bookmark(&mut self) -> Option<&'a str> {
         let start = self.text.rest();
         self.text.expect("<BookmarkList>")?;
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         start.get(..length).filter(|xml| xml.len() <= MAX_BOOKMARK)
     }
 
-    /// The events and all that comes after them.
+    /// The events, and everything after them.
     fn events(&mut self) -> Option<Vec<RawEvent<'a>>> {
         let mut events = Vec::new();
         while self.text.eat(EVENT) {
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
             let text = self.text.take(end)?;
             self.text.expect(EVENT_END)?;
             let text = trim(text);
-            // What is forbidden may concern the other events, too.
+            // A forbidden character may affect the other events as well.
             let is_plain = self.is_plain || !has_forbidden(text);
             if !is_plain || text.is_empty() || events.len() >= MOST {
                 return None;
@@ -186,14 +186,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where the section ends at whose text `bytes` begin. Brackets are rare in events.
+/// Where the CDATA section ends whose text is at the front of `bytes`. Brackets are rare in
+/// events, so looking for them is fast.
 fn section_end(bytes: &[u8]) -> Option<usize> {
     let end = EVENT_END.as_bytes().get(..3)?;
     let mut brackets = memchr::memchr_iter(b']', bytes);
     brackets.find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(end)))
 }
 
-/// Sets what has not been set; an empty value could not be told from that.
+/// Sets a value that has not been set; `None` if it has, or if the value is empty, which
+/// could not be distinguished.
 fn put(slot: &mut String, value: &str) -> Option<()> {
     let is_first = slot.is_empty() && !value.is_empty();
     value.clone_into(slot);

@@ -1,6 +1,7 @@
 //! SOAP faults (SOAP 1.2 5.4, DSP0226 14, MS-WSMV 2.2.4.43).
 //!
-//! Sources are content with a bare HTTP status; a fault also says why.
+//! A bare HTTP status would satisfy sources; a fault also conveys the reason to their event
+//! log.
 
 use uuid::Uuid;
 
@@ -8,32 +9,32 @@ use super::soap::{ns, relates_to, to, urn};
 use super::text::Escaped;
 use super::{Header, action};
 
-/// What is wrong.
+/// The category of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subcode {
     /// The source may not do this.
     AccessDenied,
-    /// Well-formed, but not what the schema says.
+    /// Well-formed, but not valid according to the schema.
     SchemaValidationError,
-    /// Larger or longer than a limit.
+    /// A limit of size or length is exceeded.
     EncodingLimit,
-    /// Our own failure.
+    /// A failure of the collector.
     InternalError,
     /// Valid, but not supported here.
     UnsupportedFeature,
-    /// The place where an enumeration was to go on is none, or no longer.
+    /// The enumeration context is invalid or has expired.
     InvalidEnumerationContext,
-    /// No such action.
+    /// The action is unknown.
     ActionNotSupported,
-    /// An addressing header is missing or wrong.
+    /// An addressing header is missing or invalid.
     InvalidMessageInformationHeader,
-    /// No such address here.
+    /// The address is unknown here.
     DestinationUnreachable,
 }
 
 impl Subcode {
-    /// HTTP status that goes with it: 400, or 500 where the fault is ours or, by
-    /// WS-Enumeration, called so.
+    /// The HTTP status code: 400, or 500 if the collector is at fault or, for enumeration
+    /// contexts, if WS-Enumeration classifies it so.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -71,7 +72,8 @@ impl Subcode {
         }
     }
 
-    /// The Windows error that its event log shows for it (`wsmerror.h`, `winerror.h`).
+    /// The Windows error code that the source's event log shows (`wsmerror.h`,
+    /// `winerror.h`).
     fn windows_code(self) -> u32 {
         match self {
             Self::AccessDenied => 5,
@@ -87,18 +89,18 @@ impl Subcode {
     }
 }
 
-/// A refusal and its reason.
+/// A fault to report to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault<'a> {
-    /// What is wrong.
+    /// Its category.
     pub subcode: Subcode,
-    /// A sentence for the source's log.
+    /// A sentence for the source's event log.
     pub reason: &'a str,
-    /// Our host name.
+    /// The collector's host name.
     pub machine: &'a str,
 }
 
-/// Writes a fault. `request` is its cause, if so much could be read.
+/// Formats a fault. `request` is the message that caused it, if its header could be parsed.
 #[must_use]
 pub fn fault(request: Option<&Header>, message_id: Uuid, fault: &Fault<'_>) -> String {
     let (s, a, w, f) = (ns::SOAP, ns::ADDRESSING, ns::WSMAN, ns::WSMAN_FAULT);

@@ -1,8 +1,9 @@
-//! WS-Management as spoken by Windows event forwarding (MS-WSMV, DSP0226):
-//! what a source says, and what the collector answers.
+//! WS-Management as Windows event forwarding uses it (MS-WSMV, DSP0226): parses the
+//! messages of sources and formats the collector's responses.
 //!
-//! [`parse`] reads a source's envelope. [`Page`], [`ack`] and [`fault()`] write the
-//! answers; [`source`] plays the other side.
+//! [`parse`] reads a source's envelope, after it has been unsealed, decompressed, and
+//! decoded. [`Page`], [`ack`], and [`fault()`] format responses; [`source`] is the other
+//! side. Events are not parsed here; see [`crate::event`].
 
 mod asked;
 pub mod context;
@@ -33,33 +34,33 @@ pub use subscribe::{Access, ContentFormat, DEFAULT_CHANNELS, Name, Policy, Profi
 pub mod action {
     /// A source asks for its subscriptions.
     pub const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
-    /// The collector's answer to [`ENUMERATE`].
+    /// The response to [`ENUMERATE`].
     pub const ENUMERATE_RESPONSE: &str =
         "http://schemas.xmlsoap.org/ws/2004/09/enumeration/EnumerateResponse";
-    /// A source asks for more subscriptions.
+    /// A source asks for further subscriptions.
     pub const PULL: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Pull";
-    /// The collector's answer to [`PULL`].
+    /// The response to [`PULL`].
     pub const PULL_RESPONSE: &str =
         "http://schemas.xmlsoap.org/ws/2004/09/enumeration/PullResponse";
-    /// A source wants no more subscriptions.
+    /// A source needs no further subscriptions.
     pub const RELEASE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Release";
-    /// The collector's answer to [`RELEASE`].
+    /// The response to [`RELEASE`].
     pub const RELEASE_RESPONSE: &str =
         "http://schemas.xmlsoap.org/ws/2004/09/enumeration/ReleaseResponse";
-    /// Inside an [`ENUMERATE_RESPONSE`], one for each subscription.
+    /// A subscription inside an [`ENUMERATE_RESPONSE`].
     pub const SUBSCRIBE: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe";
-    /// A sign of life without events.
+    /// A source is alive, but has no events.
     pub const HEARTBEAT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Heartbeat";
-    /// A batch of events; also the delivery mode of a subscription.
+    /// A batch of events; also the delivery mode in subscriptions.
     pub const EVENTS: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Events";
-    /// Attribute of each event within a batch.
+    /// The `Action` attribute of each event in a batch.
     pub const EVENT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Event";
-    /// The collector has the batch, or heard the heartbeat.
+    /// The collector has stored the batch's events, or received the heartbeat.
     pub const ACK: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Ack";
-    /// A source ends a subscription, with a reason.
+    /// A source ends a subscription and states the reason.
     pub const SUBSCRIPTION_END: &str =
         "http://schemas.xmlsoap.org/ws/2004/08/eventing/SubscriptionEnd";
-    /// A source is done with an operation.
+    /// A source has completed an operation.
     pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
     /// Faults of WS-Management.
     pub const FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
@@ -69,36 +70,37 @@ pub mod action {
     pub const ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
 }
 
-/// The address of whoever asked: answers go back on the same connection.
+/// The anonymous address: the response goes back on the same connection.
 pub const ANONYMOUS: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
 
-/// What a source sent.
+/// A parsed message from a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Who asks, and what the answer must refer to.
+    /// The headers, to which the response must refer.
     pub header: Header,
-    /// What is asked or told.
+    /// The body, interpreted according to the action.
     pub body: Body<'a>,
 }
 
-/// The content of a source's envelope, chosen by its action.
+/// The content of a source's envelope, according to its action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// Wants its subscriptions: a [`Page`] of them.
+    /// Asks for its subscriptions; answered by a [`Page`].
     Enumerate(Portion),
-    /// Wants those that come after a place, where that is one: a further [`Page`].
+    /// Asks for subscriptions after a position (`None` if the context is invalid); answered
+    /// by a further [`Page`].
     Pull(Option<Context>, Portion),
-    /// Wants no more of them: [`pages::release_response`].
+    /// Needs no more of them; answered by [`pages::release_response`].
     Release(Option<Context>),
-    /// Lives, has no events: [`ack`].
+    /// Is alive, without events; answered by [`ack`].
     Heartbeat,
-    /// A batch, to be answered with [`ack`] once it is delivered.
+    /// A batch; answered by [`ack`] once it has been delivered.
     Events(Vec<RawEvent<'a>>),
-    /// Gives a subscription up, with the reason: HTTP 204, no body.
+    /// Ends a subscription and states the reason; answered by HTTP 204 without a body.
     SubscriptionEnd(SubscriptionEnd),
-    /// Done with an operation: HTTP 204, no body.
+    /// Has completed an operation; answered by HTTP 204 without a body.
     End,
-    /// An action that is none of a collector's business; it stands in the header.
+    /// An unsupported action; see the header.
     Unknown,
 }
 
@@ -121,33 +123,33 @@ impl Message<'_> {
     }
 }
 
-/// Reads a source's envelope.
+/// Parses a source's envelope.
 ///
-/// Characters that XML forbids cost a second pass, not the batch: they become
-/// U+FFFD. Events borrow from `text` wherever they stand there in one piece.
+/// Characters that XML forbids cost a second pass, not the batch: they are replaced by
+/// U+FFFD. Events borrow from `text` wherever they are in one piece.
 ///
 /// ```
 /// let text = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
-///     xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"><s:Header>
-///     <a:Action>http://schemas.microsoft.com/wbem/wsman/1/wsman/End</a:Action>
-///     <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body/></s:Envelope>"#;
+/// xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"><s:Header>
+/// <a:Action>http://schemas.microsoft.com/wbem/wsman/1/wsman/End</a:Action>
+/// <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body/></s:Envelope>"#;
 /// let message = wecrelay::protocol::wsman::parse(text)?;
 /// assert_eq!(message.body, wecrelay::protocol::wsman::Body::End);
 /// # Ok::<(), wecrelay::protocol::wsman::Error>(())
 /// ```
 ///
 /// # Errors
-/// Text that is not XML or no SOAP envelope, a header that every message must
-/// have, a document type declaration, or a limit of [`xml`] or [`soap`].
+/// Text that is not XML or not a SOAP envelope, a missing mandatory header, a document type
+/// declaration, or a limit of [`xml`] or [`soap`].
 pub fn parse(text: &str) -> Result<Message<'_>, Error> {
     parse_known(text, false)
 }
 
-/// As [`parse`]; `is_plain` says that there is no control character in the text and none
-/// that XML forbids, so that these need not be looked for.
+/// Like [`parse`]. `is_plain` states that the text contains neither control characters nor
+/// anything that XML forbids, so that it need not be searched for them.
 ///
 /// # Errors
-/// As [`parse`].
+/// As for [`parse`].
 pub fn parse_known(text: &str, is_plain: bool) -> Result<Message<'_>, Error> {
     match fast::read(text, is_plain) {
         Some(message) => Ok(message),
@@ -155,7 +157,7 @@ pub fn parse_known(text: &str, is_plain: bool) -> Result<Message<'_>, Error> {
     }
 }
 
-/// Reads any envelope.
+/// Parses any envelope.
 fn parse_generally(text: &str) -> Result<Message<'_>, Error> {
     let error = match parse_once(text) {
         Err(error @ Error::Xml(crate::base::xml::Error::Malformed(_))) => error,
@@ -203,32 +205,32 @@ fn parse_once(text: &str) -> Result<Message<'_>, Error> {
     Ok(Message { header, body })
 }
 
-/// Why an envelope was not taken. Offsets are bytes from its start.
+/// Why an envelope was rejected. Offsets are in bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not well-formed, or over a limit of [`xml::LIMITS`].
+    /// Not well-formed, or beyond a limit of [`xml::LIMITS`].
     Xml(crate::base::xml::Error),
-    /// The root is no SOAP 1.2 envelope with one header and one body.
+    /// The root is not a SOAP 1.2 envelope with one header and one body.
     NotEnvelope,
-    /// An element that the message must have.
+    /// The name of a mandatory element that is missing.
     Missing(&'static str),
-    /// The body of a batch holds something else; its name.
+    /// The body of a batch contains something else; its name.
     NoBatch(String),
-    /// Namespaces that are declared around the events, and have to be repeated in each, over a
-    /// limit.
+    /// The namespace declarations that events inherit, and that must be repeated in each of
+    /// them, exceed the limit.
     Repeated {
         /// The limit, in bytes.
         most: usize,
     },
-    /// A header text over [`soap::MAX_HEADER_TEXT`].
+    /// A header whose text is longer than [`soap::MAX_HEADER_TEXT`]; its name.
     HeaderTooLong(&'static str),
-    /// An answer that does not refer to our message.
+    /// A response to another message.
     Unrelated {
-        /// The `RelatesTo` it has.
+        /// Its `RelatesTo`.
         relates_to: String,
     },
-    /// An answer with another action than the one expected.
+    /// A response with an unexpected action.
     UnexpectedAction(String),
     /// The collector answered with this fault.
     Faulted(String),

@@ -1,5 +1,5 @@
-//! The answers to Enumerate and Pull (MS-WSMV 3.1.4.8 and 3.1.4.9, DSP0226 8): the
-//! subscriptions of one source, in as many answers as its limits ask for.
+//! The responses to Enumerate and Pull (MS-WSMV 3.1.4.8 and 3.1.4.9, DSP0226 8): the
+//! subscriptions of one source, in as many responses as its limits require.
 
 use uuid::Uuid;
 
@@ -9,57 +9,58 @@ use super::soap::{ns, operation, relates_to, to, urn};
 use super::subscribe::{MAX_ENVELOPE_SIZE, Subscription};
 use super::{Header, action};
 
-/// Who takes less gets a fault (MS-WSMV 3.1.4.1.7).
+/// Sources that accept less get a fault (MS-WSMV 3.1.4.1.7).
 const LEAST_ENVELOPE_SIZE: u32 = 8192;
 
-/// Room for what stands around the items below the header, and for the seal.
+/// Room for the text around the items below the header, and for the seal, in bytes.
 const FRAME: usize = 2048;
 
-/// Bytes of a subscription without its query, at least.
+/// Minimum size in bytes of a subscription without its query.
 const LEAST: usize = 5000;
 
 /// How much a source asks for at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
-    /// Subscriptions at most.
+    /// Maximum number of subscriptions; `None` for as many as fit.
     pub elements: Option<u32>,
-    /// Characters at most of all subscriptions together.
+    /// Maximum number of characters in all subscriptions together.
     pub characters: Option<u32>,
 }
 
-/// What became of a subscription for which there should be room in an answer.
+/// The result of adding a subscription to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// It is in.
+    /// It has been added.
     Taken,
-    /// It belongs into the next answer.
+    /// It belongs in the next response.
     Full,
-    /// No answer that the source takes would hold it; that many bytes would.
+    /// No response that the source accepts could contain it; the size in bytes that it
+    /// would need.
     TooLarge(usize),
     /// It has more characters than the source asks for.
     TooLong,
 }
 
-/// An answer that is being filled.
+/// A response under construction.
 #[derive(Clone, Debug)]
 pub struct Page {
     is_pull: bool,
     head: String,
     items: String,
-    /// Bytes of all around the items.
+    /// Size in bytes of everything around the items.
     frame: usize,
     used: usize,
     characters: usize,
     elements: u32,
-    /// Bytes at most, and of one subscription alone.
+    /// Maximum size in bytes, and maximum size of a response with a single subscription.
     limit: usize,
     largest: usize,
     portion: Portion,
 }
 
 impl Page {
-    /// An answer to `request`, which is an Enumerate or a Pull; none if the source takes
-    /// too little for any.
+    /// A response to `request`, an Enumerate or a Pull; `None` if the source accepts too
+    /// little for any response.
     #[must_use]
     pub fn new(request: &Header, portion: Portion, message_id: Uuid) -> Option<Self> {
         let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
@@ -81,18 +82,18 @@ impl Page {
         (largest >= LEAST_ENVELOPE_SIZE && frame < page.limit).then_some(page)
     }
 
-    /// Whether it holds no subscription yet.
+    /// Whether it contains no subscriptions yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Adds a subscription if there is room; `new_id` gives random ids.
+    /// Adds a subscription if there is room; `new_id` returns random ids.
     pub fn push(&mut self, offer: &Offer<'_>, new_id: &mut dyn FnMut() -> Uuid) -> Fit {
         self.push_draft(&offer.draft(), offer.bookmark, new_id)
     }
 
-    /// The same of one that is written out, with the stored bookmark of the source.
+    /// The same for a formatted subscription, with the source's stored bookmark.
     pub fn push_draft(
         &mut self,
         draft: &Draft,
@@ -112,7 +113,7 @@ impl Page {
         fit
     }
 
-    /// Counts what was added, if there is room for it.
+    /// Counts an item if there is room for it.
     fn take(&mut self, is_first: bool, added: Size) -> Fit {
         let octets = added.octets;
         let characters = self.characters.saturating_add(added.characters);
@@ -123,7 +124,7 @@ impl Page {
         match (is_first, characters <= asked) {
             (true, false) => return Fit::TooLong,
             (false, false) => return Fit::Full,
-            // One that is larger than usual comes alone, if the source takes it.
+            // An item that is larger than usual is sent alone, if the source accepts it.
             (false, true) if self.used + octets > self.limit => return Fit::Full,
             (_, true) => {}
         }
@@ -133,7 +134,8 @@ impl Page {
         Fit::Taken
     }
 
-    /// The envelope; `more` is where the enumeration goes on if this is not all.
+    /// Completes the envelope. `more` is where the enumeration continues; `None` if this is
+    /// the end.
     #[must_use]
     pub fn finish(self, more: Option<&Context>) -> String {
         let Self { head, items, .. } = self;
@@ -162,21 +164,22 @@ fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Bytes of a text in the larger one of the encodings that a source may ask for.
+/// Size of a text in bytes, in the larger of the encodings that a source may request.
 fn octets(text: &str) -> usize {
     Size::of(text).octets
 }
 
-/// Counts how many subscriptions may fit into an answer, whatever their bookmarks.
+/// Estimates how many subscriptions may fit into a response, whatever their bookmarks, so
+/// that not more bookmarks are read than needed.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     octets: usize,
     elements: u32,
-    /// What is larger is left out.
+    /// Larger subscriptions are skipped.
     largest: usize,
 }
 
-/// Room in the answer to a source.
+/// The room in a response to this source.
 #[must_use]
 pub fn room(request: &Header, portion: Portion) -> Room {
     let largest = request.max_envelope_size.unwrap_or(MAX_ENVELOPE_SIZE);
@@ -188,7 +191,8 @@ pub fn room(request: &Header, portion: Portion) -> Room {
 }
 
 impl Room {
-    /// Whether there is any left before this one; it may be larger than what is left.
+    /// Whether there is room before this subscription, which may itself be larger than what
+    /// is left.
     pub fn takes(&mut self, subscription: &Subscription) -> bool {
         let has_room = self.octets > 0 && self.elements > 0;
         let least = octets(&subscription.query) + LEAST;
@@ -209,7 +213,7 @@ fn head(request: &Header, is_pull: bool, message_id: Uuid) -> String {
     response_head(request, action, message_id)
 }
 
-/// The answer to Release.
+/// The response to Release.
 #[must_use]
 pub fn release_response(request: &Header, message_id: Uuid) -> String {
     let head = response_head(request, action::RELEASE_RESPONSE, message_id);
@@ -228,18 +232,20 @@ fn response_head(request: &Header, action: &str, message_id: Uuid) -> String {
     )
 }
 
-/// What the answers to a source that gets all of some subscriptions come to.
+/// What the responses to a source that receives all of some subscriptions amount to; for
+/// `wecrelay check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Answers: Enumerate, then Pulls.
+    /// Number of responses: an Enumerate and the Pulls after it.
     pub pages: usize,
-    /// Bytes of all answers.
+    /// Size of all responses in bytes.
     pub octets: usize,
-    /// What is too large for a source with Windows' own limit, and the bytes it would need.
+    /// Subscriptions that exceed the default limit of Windows, and the sizes in bytes that
+    /// they would need.
     pub too_large: Vec<(String, usize)>,
 }
 
-/// Counts the answers to a source that takes as much as Windows does by default.
+/// Determines the responses to a source with the default limits of Windows.
 #[must_use]
 pub fn survey(offers: &[Offer<'_>]) -> Survey {
     let request = Header::default();

@@ -1,5 +1,5 @@
-//! The envelope: namespaces, header, and the shapes that every answer shares
-//! (SOAP 1.2, WS-Addressing 2004/08, MS-WSMV 2.2.4).
+//! The envelope: namespaces, headers, and the parts that all responses share (SOAP 1.2,
+//! WS-Addressing 2004/08, MS-WSMV 2.2.4).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::xml::Skeleton;
 use super::{ANONYMOUS, Error, action};
 use crate::base::xml::{self, Document, Node};
 
-/// Longest text of a header, in bytes: addresses and ids are far shorter, and
-/// some come back in our answers.
+/// Maximum size of a header's text in bytes: addresses and ids are far shorter, and some
+/// are repeated in responses.
 pub const MAX_HEADER_TEXT: usize = 4096;
 
-/// Longest bookmark, in bytes: about 500 channels.
+/// Maximum size of a bookmark in bytes; enough for about 500 channels.
 pub const MAX_BOOKMARK: usize = 64 * 1024;
 
 /// Namespace URIs.
@@ -32,57 +32,57 @@ pub mod ns {
     pub const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
     /// Microsoft's headers for WS-Management.
     pub const WSMAN_MS: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
-    /// CIM binding, which sources declare and never use.
+    /// CIM binding, which sources declare but never use.
     pub const CIM_BINDING: &str = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd";
-    /// The name a source gives itself.
+    /// The `MachineID` header, a source's name for itself.
     pub const MACHINE_ID: &str = "http://schemas.microsoft.com/wbem/wsman/1/machineid";
-    /// A subscription inside an enumeration.
+    /// A subscription in an EnumerateResponse.
     pub const SUBSCRIPTION: &str = "http://schemas.microsoft.com/wbem/wsman/1/subscription";
     /// WS-Policy.
     pub const POLICY: &str = "http://schemas.xmlsoap.org/ws/2002/12/policy";
-    /// How to authenticate, inside a policy.
+    /// Authentication methods inside a policy.
     pub const AUTHENTICATION: &str = "http://schemas.microsoft.com/wbem/wsman/1/authentication";
     /// Details of a fault.
     pub const WSMAN_FAULT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault";
-    /// `xsi:nil`.
+    /// XML Schema instance, for `xsi:nil`.
     pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 }
 
-/// What the headers of a source's envelope say. Texts are trimmed but for
-/// those that come back byte for byte.
+/// The headers of a source's envelope. Texts are trimmed, except for those that are
+/// returned byte for byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// What is wanted, a URI of [`action`].
+    /// The action, one of the URIs in [`action`].
     pub action: String,
-    /// Comes back as `RelatesTo`, exactly as sent.
+    /// Returned as `RelatesTo`, exactly as sent.
     pub message_id: String,
-    /// The address under which the source knows us.
+    /// The collector's address as the source knows it.
     pub to: Option<String>,
-    /// Where the answer goes; always [`ANONYMOUS`] with Windows.
+    /// Where the response goes; always [`ANONYMOUS`] with Windows.
     pub reply_to: Option<String>,
-    /// Comes back in the answer, exactly as sent.
+    /// Returned in the response, exactly as sent.
     pub operation_id: Option<String>,
-    /// The source's name for itself: a claim.
+    /// The source's name for itself, an unverified claim.
     pub machine_id: Option<String>,
-    /// The subscription's identifier, as we gave it out.
+    /// The identifier of the subscription, as the collector issued it.
     pub identifier: Option<String>,
     /// The XML of the bookmark as sent, at most [`MAX_BOOKMARK`] bytes.
     pub bookmark: Option<String>,
-    /// How long the source waits for our answer.
+    /// How long the source waits for the response.
     pub operation_timeout: Option<Duration>,
-    /// Largest answer the source takes, in bytes.
+    /// Maximum size in bytes of the response.
     pub max_envelope_size: Option<u32>,
-    /// Whether an [`ack`] is awaited.
+    /// Whether the source expects an [`ack`].
     pub ack_requested: bool,
-    /// The source's language.
+    /// The source's language, such as `en-US`.
     pub locale: Option<String>,
 }
 
 impl Header {
-    /// Reads the children of `s:Header`; the first of each name counts.
+    /// Parses the children of `s:Header`; the first one of each name counts.
     ///
     /// # Errors
-    /// No `Action`, no `MessageID`, or a text over [`MAX_HEADER_TEXT`].
+    /// A missing `Action` or `MessageID`, or a text longer than [`MAX_HEADER_TEXT`].
     pub fn parse(header: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Self, Error> {
         let mut parsed = Self::default();
         for node in header.children().filter(Node::is_element) {
@@ -164,7 +164,7 @@ fn text<'a>(node: Node<'a, '_>, name: &'static str) -> Result<Cow<'a, str>, Erro
     Ok(text)
 }
 
-/// The one element inside `w:Bookmark`, as sent; `None` if it is not usable.
+/// The only element inside `w:Bookmark`, as sent; `None` if it is unusable.
 fn bookmark(node: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Option<String> {
     let mut elements = node.children().filter(Node::is_element);
     let (first, second) = (elements.next()?, elements.next());
@@ -187,7 +187,7 @@ impl<'a, 'input> Envelope<'a, 'input> {
         }
         let part = |name| {
             let mut parts = root.children().filter(|c| c.has_tag_name((ns::SOAP, name)));
-            // Nothing of a second one would be looked at.
+            // A second one would be ignored, so it is an error.
             let only = parts.next().filter(|_| parts.next().is_none());
             only.ok_or(Error::NotEnvelope)
         };
@@ -196,7 +196,7 @@ impl<'a, 'input> Envelope<'a, 'input> {
     }
 }
 
-/// The first child element of that name.
+/// The first child element of this name.
 pub(super) fn child<'a, 'input>(
     node: Node<'a, 'input>,
     namespace: &str,
@@ -206,7 +206,7 @@ pub(super) fn child<'a, 'input>(
         .find(|child| child.has_tag_name((namespace, name)))
 }
 
-/// Reads an `xs:duration`; a year counts as 365 days, a month as 30.
+/// Parses an `xs:duration`. A year counts as 365 days, a month as 30.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (days, time) = match text.strip_prefix('P')?.split_once('T') {
@@ -236,13 +236,13 @@ fn sum_units(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
     text.is_empty().then_some(total)
 }
 
-/// Writes a duration as Windows does: `PT3600.000S`.
+/// Formats a duration as Windows does: `PT3600.000S`.
 #[must_use]
 pub fn emit_duration(duration: Duration) -> String {
     format!("PT{}.{:03}S", duration.as_secs(), duration.subsec_millis())
 }
 
-/// An id as WS-Addressing messages carry it: `uuid:` and capital letters.
+/// An id as in WS-Addressing messages: `uuid:` and upper-case letters.
 #[must_use]
 pub fn urn(id: Uuid) -> String {
     let mut out = String::with_capacity(48);
@@ -256,11 +256,12 @@ fn push_urn(out: &mut String, id: Uuid) {
     out.push_str(id.hyphenated().encode_upper(&mut digits));
 }
 
-/// The answer to heartbeats and delivered batches
-/// (MS-WSMV 3.1.4.1.30). It means: delivered, and the bookmark is stored.
+/// The response to heartbeats and delivered batches (MS-WSMV 3.1.4.1.30). It confirms that
+/// the events have been delivered and the bookmark is stored.
 #[must_use]
 pub fn ack(request: &Header, message_id: Uuid) -> String {
-    // One for each message: written piece by piece, as formatting costs ten times as much.
+    // Written piece by piece, because there is one for each message, and formatting costs
+    // ten times as much.
     let mut out = String::with_capacity(1024);
     let namespaces = [
         ("s", ns::SOAP),
@@ -293,7 +294,7 @@ fn push_all(out: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| out.push_str(part));
 }
 
-/// The operation of the request, given back; nothing if it named none.
+/// The operation of the request, repeated; empty if it has none.
 pub(super) fn operation(request: &Header) -> String {
     let mut out = String::new();
     push_operation(&mut out, request);

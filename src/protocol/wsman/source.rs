@@ -1,5 +1,5 @@
-//! The source's side: what Windows says to a collector, and how it reads the
-//! answers. `send` and the tests speak with it.
+//! The source's side: formats what Windows sends to a collector, and parses the responses.
+//! For `wecrelay send` and tests.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::base::xml::{Document, Node, text, trimmed_text};
 const MANAGER: &str = "http://schemas.microsoft.com/wbem/wsman/1/SubscriptionManager/Subscription";
 const FULL_DUPLEX: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/FullDuplex";
 
-/// What stands in the header of each message of a source.
+/// The header fields of every message from a source.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
     /// The collector's address as the source knows it.
     pub to: &'a str,
-    /// The source's name.
+    /// The source's name, for `MachineID`.
     pub machine: &'a str,
     /// Language, such as `en-US`.
     pub locale: &'a str,
-    /// One for each connection.
+    /// Session id; one for each connection.
     pub session: Uuid,
-    /// One for each message.
+    /// Message id; one for each message.
     pub message: Uuid,
-    /// One for each operation.
+    /// Operation id; one for each operation.
     pub operation: Uuid,
-    /// How long the answer is waited for.
+    /// How long the source waits for the response.
     pub timeout: Duration,
-    /// Largest answer in bytes.
+    /// Maximum size of the response in bytes.
     pub max_envelope_size: u32,
 }
 
@@ -72,7 +72,7 @@ pub fn enumerate(sender: &Sender<'_>) -> String {
     to_manager(sender, action::ENUMERATE, body)
 }
 
-/// Asks for those that come after the ones of an answer with that [`Page::context`].
+/// Asks for the subscriptions after those of a response with this [`Page::context`].
 #[must_use]
 pub fn pull(sender: &Sender<'_>, context: &str) -> String {
     let context = Escaped(context);
@@ -83,7 +83,7 @@ pub fn pull(sender: &Sender<'_>, context: &str) -> String {
     to_manager(sender, action::PULL, &body)
 }
 
-/// Wants no more of them.
+/// Ends an enumeration early.
 #[must_use]
 pub fn release(sender: &Sender<'_>, context: &str) -> String {
     let context = Escaped(context);
@@ -97,7 +97,7 @@ fn to_manager(sender: &Sender<'_>, action: &str, body: &str) -> String {
     envelope("sanwpb", &sender.header(&resource, action), body)
 }
 
-/// A sign of life; `reference` as [`Offered::reference`] has it.
+/// A heartbeat; `reference` is that of [`Offered::reference`].
 #[must_use]
 pub fn heartbeat(sender: &Sender<'_>, reference: &str) -> String {
     let header = sender.header("", action::HEARTBEAT);
@@ -105,7 +105,7 @@ pub fn heartbeat(sender: &Sender<'_>, reference: &str) -> String {
     envelope("saewp", &header, "<w:Events></w:Events>")
 }
 
-/// A batch of events, each in CDATA.
+/// A batch of events, each in CDATA. `bookmark` is the position after the last one.
 #[must_use]
 pub fn events<'a>(
     sender: &Sender<'_>,
@@ -134,7 +134,7 @@ fn push_event(out: &mut String, event: &str) {
     out.push_str("]]></w:Event>");
 }
 
-/// Gives a subscription up: Windows error `code`, and its text.
+/// Ends a subscription because of Windows error `code`.
 #[must_use]
 pub fn subscription_end(sender: &Sender<'_>, reference: &str, code: u32, message: &str) -> String {
     let header = sender.header("", action::SUBSCRIPTION_END);
@@ -157,7 +157,7 @@ pub fn subscription_end(sender: &Sender<'_>, reference: &str, code: u32, message
     envelope("saewp", &header, &body)
 }
 
-/// Done with `operation`.
+/// Completes `operation`.
 #[must_use]
 pub fn end(message: Uuid, operation: Uuid) -> String {
     let (message, operation, action) = (urn(message), urn(operation), action::END);
@@ -190,64 +190,65 @@ fn envelope(prefixes: &str, header: &str, body: &str) -> String {
     out
 }
 
-/// A subscription as a collector offers it.
+/// A subscription as offered by a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offered {
-    /// Changes with the content.
+    /// Changes with the subscription's content.
     pub version: String,
-    /// Its name.
+    /// Its name, for logs.
     pub name: String,
-    /// Where to deliver.
+    /// The delivery URL.
     pub notify_to: String,
-    /// What must come back in the header of each delivery, as XML.
+    /// The header elements to repeat in each delivery, as XML.
     pub reference: String,
-    /// What an event is to hold.
+    /// Whether events include rendered text.
     pub content_format: ContentFormat,
-    /// SLDC bodies are welcome.
+    /// Whether bodies may be compressed with SLDC.
     pub compression: bool,
-    /// Most events of a batch.
+    /// Maximum number of events in a batch.
     pub max_elements: Option<u32>,
-    /// Largest delivery in bytes.
+    /// Maximum size of a delivery in bytes.
     pub max_envelope_size: Option<u32>,
-    /// Longest delay of an event.
+    /// Maximum time by which an event may be delayed.
     pub max_time: Option<Duration>,
-    /// Longest silence.
+    /// Maximum time without a delivery or heartbeat.
     pub heartbeat: Option<Duration>,
-    /// The `QueryList`.
+    /// The `QueryList` element.
     pub query: String,
-    /// Where to start: XML, or a URI.
+    /// Where to start: a bookmark in XML, or a URI such as
+    /// [`EARLIEST`](super::subscribe::EARLIEST).
     pub bookmark: Option<String>,
 }
 
 /// Some of the subscriptions that a collector offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The subscriptions.
+    /// The subscriptions in this response.
     pub offered: Vec<Offered>,
-    /// What to [`pull`] the next ones with, if there are more.
+    /// The context for [`pull`]; `None` if there are no more.
     pub context: Option<String>,
 }
 
-/// Reads the answer to [`enumerate`].
+/// Parses the response to [`enumerate`].
 ///
 /// # Errors
-/// An answer to another message, a fault, or a subscription without what it
-/// needs; and all that [`super::parse`] refuses.
+/// A response to another message, a fault, an incomplete subscription, or anything that
+/// [`super::parse`] rejects.
 pub fn parse_enumerate_response(text: &str, message: Uuid) -> Result<Page, Error> {
     let expected = (action::ENUMERATE_RESPONSE, "EnumerateResponse", ns::WSMAN);
     parse_page(text, message, expected)
 }
 
-/// Reads the answer to [`pull`].
+/// Parses the response to [`pull`].
 ///
 /// # Errors
-/// The same.
+/// As for [`parse_enumerate_response`].
 pub fn parse_pull_response(text: &str, message: Uuid) -> Result<Page, Error> {
     let expected = (action::PULL_RESPONSE, "PullResponse", ns::ENUMERATION);
     parse_page(text, message, expected)
 }
 
-/// Both answers have their items and their end in namespaces of their own.
+/// The two responses have their items and their end in different namespaces.
 fn parse_page(
     text: &str,
     message: Uuid,
@@ -276,20 +277,20 @@ fn parse_page(
     Ok(Page { offered, context })
 }
 
-/// Whether `text` is the answer to our [`release`].
+/// Checks that `text` is the response to our [`release`].
 ///
 /// # Errors
-/// Anything else, a fault with its reason.
+/// It is anything else; if it is a fault, its reason.
 pub fn check_release_response(text: &str, message: Uuid) -> Result<(), Error> {
     let skeleton = Skeleton::scan(text)?;
     let document = skeleton.document()?;
     answer_body(&document, &skeleton, action::RELEASE_RESPONSE, message).map(|_| ())
 }
 
-/// Whether `text` is the Ack of our `message`.
+/// Checks that `text` is the Ack for our `message`.
 ///
 /// # Errors
-/// Anything else, a fault with its reason.
+/// It is anything else; if it is a fault, its reason.
 pub fn check_ack(text: &str, message: Uuid) -> Result<(), Error> {
     let skeleton = Skeleton::scan(text)?;
     let document = skeleton.document()?;
@@ -361,7 +362,7 @@ fn bookmark(node: Node<'_, '_>, skeleton: &Skeleton<'_>) -> String {
     )
 }
 
-/// The reference properties, each able to stand in a header of ours.
+/// The reference properties, each of which can be a header of its own.
 fn reference(endpoint: Node<'_, '_>, skeleton: &Skeleton<'_>) -> String {
     let holders = endpoint.children().filter(|holder| {
         holder.has_tag_name((ns::ADDRESSING, "ReferenceProperties"))

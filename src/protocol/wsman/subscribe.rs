@@ -1,4 +1,4 @@
-//! Subscriptions as a source receives them (MS-WSMV 3.1.4.1.29, DSP0226 10).
+//! Subscriptions as sources receive them (MS-WSMV 3.1.4.1.29, DSP0226 10).
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,34 +10,34 @@ use uuid::Uuid;
 use super::text::{Escaped, push};
 use crate::windows::sddl::SecurityDescriptor;
 
-/// The channels of every Windows host, taken where none is named.
+/// The channels that every Windows host has; used if none is given.
 pub const DEFAULT_CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
 
-/// Largest envelope of a delivery in bytes, as Windows collectors ask for: the
-/// default of WinRM on every source, so more would not come.
+/// Maximum size of a delivery in bytes, as Windows collectors request it: the default of
+/// WinRM on every source, which therefore would not send more.
 pub const MAX_ENVELOPE_SIZE: u32 = 512_000;
 
-/// The name of the subscription by which hosts report how their forwarding goes.
+/// Name of the subscription through which hosts report problems with forwarding.
 pub const SELF_REPORTS: &str = "wecrelay-self-reports";
 
-/// "Everything that is in the log", as a bookmark (DSP0226 10.2.2).
+/// The bookmark for everything in the log (DSP0226 10.2.2).
 pub const EARLIEST: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/bookmark/earliest";
 
-/// Where a subscription gets its events from on the source.
+/// The resource URI of the event log.
 pub const EVENT_LOG: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/EventLog";
 
 const PROFILES: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/";
 
-/// Under this namespace ids are made from names and contents (RFC 9562 5.5):
-/// the same on every node and after each restart.
+/// Namespace for ids derived from names and contents (UUID version 5, RFC 9562 5.5), which
+/// are the same on every collector and after a restart. Must not change.
 pub(super) const ID_NAMESPACE: Uuid = Uuid::from_u128(0x5f0c_7a1e_38d5_4c0e_9d65_b6b1_70c2_0f3a);
 
-/// Whether sources add the text of a message to an event.
+/// Whether sources add the rendered message to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ContentFormat {
-    /// Only what was logged; half the traffic. On the wire `Raw`.
+    /// Only the logged data, about half the traffic; `Raw` on the wire.
     Events,
-    /// With `RenderingInfo`: message text and names in the source's language.
+    /// With `RenderingInfo`: message and names in the source's language.
     RenderedText,
 }
 
@@ -50,19 +50,21 @@ impl ContentFormat {
     }
 }
 
-/// Who may have a subscription, as its file says.
+/// Which hosts may have a subscription, according to its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// For computers of a domain.
+    /// The security descriptor for domain computers.
     pub domain_computers: Option<SecurityDescriptor>,
-    /// Subjects of client certificates that may have it; `*` is a wildcard.
+    /// Subjects of client certificates that may have it; `*` and `?` are wildcards.
     pub allowed_subjects: Vec<String>,
-    /// Subjects that may not, whatever else says so.
+    /// Subjects that may not have it; takes precedence over everything else.
     pub denied_subjects: Vec<String>,
-    /// Thumbprints (SHA-1) of the authorities whose certificates count.
+    /// SHA-1 thumbprints of the CAs whose certificates are accepted; empty for any.
     pub allowed_issuers: Vec<String>,
 }
 
+/// Whether the lists are only about certificates, so that a host without one is never
+/// allowed.
 impl Access {
     /// Whether the lists name certificates and nothing else: then nobody comes
     /// without one.
@@ -76,8 +78,8 @@ impl Access {
         self.domain_computers.is_none() && lists.iter().any(|list| !list.is_empty())
     }
 
-    /// Whether a certificate of this subject and issuer (SHA-1 thumbprint) may have
-    /// the subscription. Names and hex digits are compared without case.
+    /// Whether a host with this certificate subject and issuer (SHA-1 thumbprint) may have
+    /// the subscription. Names and digits are compared ignoring case.
     #[must_use]
     pub fn lets_in(&self, subject: &str, issuer: &str) -> bool {
         let named = |list: &[String]| list.iter().any(|pattern| matches(pattern, subject));
@@ -91,19 +93,19 @@ impl Access {
     }
 }
 
-/// Whether a thumbprint as people paste it is this one: Windows shows it with blanks,
-/// and with an invisible character before it.
+/// Compares a pasted thumbprint: Windows displays it with blanks, and with an invisible
+/// character in front.
 fn is_thumbprint(pasted: &str, thumbprint: &str) -> bool {
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_hexdigit).collect() };
     !thumbprint.is_empty() && digits(pasted).eq_ignore_ascii_case(thumbprint)
 }
 
-/// Whether `text` is what a pattern with `*` (any characters) and `?` (one) says.
+/// Matches a pattern in which `*` stands for any characters and `?` for one.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut here) = (0, 0);
-    // Where the last star stands, and from which character on it may take one more.
+    // Position after the last star, and the first character that it does not cover yet.
     let mut star = None;
     while here < text.len() {
         match pattern.get(at) {
@@ -124,7 +126,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(at).all(|c| *c == '*')
 }
 
-/// The name of a subscription, and the id that hangs on it alone.
+/// The name of a subscription and the id derived from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name {
     text: Arc<str>,
@@ -133,7 +135,7 @@ pub struct Name {
 
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
-        // Once, not for each message that names it.
+        // Computed once, rather than for each message that names it.
         let id = Uuid::new_v5(&ID_NAMESPACE, text.as_bytes());
         let text = text.into();
         Self { text, id }
@@ -166,45 +168,45 @@ impl fmt::Debug for Name {
     }
 }
 
-/// What sources are to send, and how.
+/// What sources should send, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Its name, unique among all.
+    /// Its name, unique among all subscriptions.
     pub name: Name,
-    /// For people.
+    /// For people only; not sent to sources.
     pub description: Option<String>,
-    /// Offered to sources at all.
+    /// Whether it is offered to sources.
     pub enabled: bool,
-    /// The `QueryList` element, as it goes to the source.
+    /// The `QueryList` element, verbatim as sent to sources.
     pub query: String,
-    /// A source without events says that it lives after this time.
+    /// A source without events sends a heartbeat after this time.
     pub heartbeat: Duration,
-    /// The longest that a source holds an event back to fill a batch.
+    /// Maximum time for which a source holds back an event to fill a batch.
     pub max_time: Duration,
-    /// Most events of a batch; without it the envelope's size decides.
+    /// Maximum number of events in a batch; `None` lets the size of the envelope decide.
     pub max_elements: Option<u32>,
-    /// Largest delivery in bytes.
+    /// Maximum size of a delivery in bytes.
     pub max_envelope_size: u32,
-    /// How often a source tries to connect before it gives up until its next
+    /// Number of times that a source tries to connect before it gives up until its next
     /// enumeration.
     pub retry_count: u32,
-    /// Time between two tries.
+    /// Time between these attempts.
     pub retry_interval: Duration,
-    /// What an event holds.
+    /// What an event contains.
     pub content_format: ContentFormat,
-    /// A source without bookmark starts with the oldest event in its log.
+    /// Whether a source without a bookmark starts with the oldest event in its log.
     pub read_existing: bool,
-    /// Language of rendered text; without it the source's own.
+    /// Language of rendered text; `None` for the source's own.
     pub locale: Option<String>,
-    /// Not offered from this time on.
+    /// Not offered after this time.
     pub expires: Option<SystemTime>,
-    /// Who may have it.
+    /// Which hosts may have it.
     pub access: Access,
 }
 
 impl Subscription {
-    /// A subscription with Windows' settings for what is not given ("Normal"
-    /// has shorter ones, see the presets of subscription files).
+    /// A subscription with the defaults of Windows for everything else ("Normal" has
+    /// shorter times; see the presets of subscription files).
     #[must_use]
     pub fn new(name: &str, query: &str, content_format: ContentFormat) -> Self {
         Self {
@@ -226,11 +228,11 @@ impl Subscription {
         }
     }
 
-    /// The subscription of `--channel`: all new events of these channels, of
+    /// The subscription of `--channel`: all new events of these channels, or of
     /// [`DEFAULT_CHANNELS`] if there are none.
     ///
-    /// Its name, and so its id, does not depend on the channels: a source keeps
-    /// its bookmark when one is added, and no event is skipped.
+    /// Its name, and therefore its id, does not depend on the channels: when a channel is
+    /// added, sources keep their bookmarks, and no event is skipped.
     #[must_use]
     pub fn quick(channels: &[String], content_format: ContentFormat) -> Self {
         let query = if channels.is_empty() {
@@ -240,14 +242,15 @@ impl Subscription {
         };
         Self {
             description: Some("channels given on the command line".to_owned()),
-            // Whoever tries it out wants to see events at once; two seconds
-            // still gather what one logon writes into one batch.
+            // People who try it out want to see events immediately; two seconds still
+            // gather what one logon writes into one batch.
             max_time: Duration::from_secs(2),
             ..Self::new("wecrelay", &query, content_format)
         }
     }
 
-    /// What hosts say of their forwarding themselves, for those who look after them.
+    /// The subscription to the hosts' own reports about forwarding, for their
+    /// administrators.
     #[must_use]
     pub fn self_reports(content_format: ContentFormat) -> Self {
         const QUERY: &str = "<QueryList><Query Id=\"0\"><Select \
@@ -256,20 +259,20 @@ impl Subscription {
             EventID=106 or EventID=107]]</Select></Query></QueryList>";
         Self {
             description: Some("forwarding problems, as hosts report them".to_owned()),
-            // Each host holds a connection for it, which shall have little to do.
+            // Each host keeps a connection for it, so it should cause little traffic.
             heartbeat: Duration::from_secs(3600),
             max_time: Duration::from_secs(30),
             ..Self::new(SELF_REPORTS, QUERY, content_format)
         }
     }
 
-    /// Whether it is the one that all hosts have which have another.
+    /// Whether it is the one offered to all hosts that have another subscription.
     #[must_use]
     pub fn is_for_reports(&self) -> bool {
         self.name == SELF_REPORTS
     }
 
-    /// Names the subscription for good: bookmarks hang on it.
+    /// The permanent id of the subscription, under which bookmarks are stored.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.name.id
@@ -289,22 +292,23 @@ fn query_of<'a>(channels: impl Iterator<Item = &'a str>) -> String {
     query
 }
 
-/// How a source may authenticate when it delivers (DSP0226 C.3).
+/// How a source may authenticate for deliveries (DSP0226 C.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
-    /// Plain HTTP; Kerberos, and NTLM by way of Negotiate (there is no other).
+    /// Kerberos, or NTLM through Negotiate, over plain HTTP. There is no profile for NTLM
+    /// alone.
     HttpSpnegoKerberos,
     /// The same inside TLS.
     HttpsSpnegoKerberos,
-    /// Client certificates.
+    /// Client certificates inside TLS.
     HttpsMutual {
-        /// SHA-1 of the issuers' certificates in hex: which of its certificates
-        /// the source is to take.
+        /// SHA-1 of the issuers' certificates in hexadecimal, by which the source selects
+        /// its certificate.
         issuer_thumbprints: Vec<String>,
     },
-    /// Passwords over plain HTTP.
+    /// Basic over plain HTTP; only where the administrator allows it.
     HttpBasic,
-    /// Passwords inside TLS.
+    /// Basic inside TLS.
     HttpsBasic,
     /// Digest over plain HTTP.
     HttpDigest,
@@ -353,9 +357,9 @@ impl Profile {
     }
 }
 
-/// The profiles that an address takes, best first.
+/// The profiles that a delivery address accepts, best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
-    /// At least one.
+    /// Never empty.
     pub profiles: Vec<Profile>,
 }

@@ -1,4 +1,4 @@
-//! Text in XML: joined from its pieces, escaped.
+//! Text in XML: joins its pieces, and escapes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +14,10 @@ pub use crate::base::wire::{has_forbidden, is_forbidden};
 pub(super) const CDATA_START: &str = "<![CDATA[";
 pub(super) const CDATA_END: &str = "]]>";
 
-/// The characters of `content`: text unescaped, CDATA as it is, comments left
-/// out, white space at both ends trimmed. Borrowed where it is one piece.
+/// The characters of `content`: text unescaped, CDATA verbatim, comments removed, white
+/// space at both ends trimmed. Borrowed if it is in one piece.
 ///
-/// `content` is part of a well-formed document and holds no element.
+/// `content` is part of a well-formed document and contains no elements.
 #[must_use]
 pub fn join(content: &str) -> Cow<'_, str> {
     let content = trim(content);
@@ -83,19 +83,20 @@ fn referred_code(digits: &str) -> Option<char> {
     code.ok().and_then(char::from_u32)
 }
 
-/// White space of XML trimmed at both ends; other spaces are data.
+/// Trims XML white space at both ends; other spaces are data.
 #[must_use]
 pub fn trim(text: &str) -> &str {
     wire::trim(text)
 }
 
-/// Displays text escaped for element content and attribute values.
+/// Displays text escaped for element content and attribute values; characters that XML
+/// forbids become U+FFFD.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nearly all have nothing special.
+        // Nearly all texts contain nothing special.
         if !any(self.0.as_bytes(), MaybeEscaped) {
             return f.write_str(self.0);
         }
@@ -111,7 +112,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// What may have to be escaped.
+/// Bytes that may have to be escaped.
 #[derive(Clone, Copy)]
 struct MaybeEscaped;
 
@@ -135,7 +136,7 @@ fn escape(character: char) -> &'static str {
     }
 }
 
-/// Appends formatted text.
+/// Appends formatted text; a `String` accepts everything.
 pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
     debug_assert!(written.is_ok(), "a String takes all");

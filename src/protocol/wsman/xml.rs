@@ -1,4 +1,4 @@
-//! Envelopes as XML: limits checked, large events left where they are.
+//! Envelopes as XML: checks limits, and leaves large events out of the tree.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,26 +7,26 @@ use super::Error;
 use super::text::Escaped;
 use crate::base::xml::{Document, Limits, Node, Outline, walk_tag};
 
-/// Most markup of a source's envelope, and of our answers.
+/// How much markup an envelope may contain, in either direction.
 pub const LIMITS: Limits = Limits {
-    // Genuine envelopes with inline events stay below 20; the tree's users recurse
-    // nowhere, but later readers may.
+    // Genuine envelopes with inline events stay below 20. Nothing here recurses over the
+    // tree, but later readers may.
     depth: 64,
     attributes: 64,
-    // Genuine ones have 8 at a place, those of other clients up to 20.
+    // Genuine ones have 8 in scope; those of other clients up to 20.
     namespaces: 32,
     // An inline batch that fills 512,000 bytes has about 30,000.
     nodes: 1_000_000,
     reserved: 1_000_000,
 };
 
-/// Bytes that any envelope may have repeated; on top as many as it has itself.
+/// Number of bytes that any envelope may have repeated, in addition to its own size.
 const FREE_ROOM: usize = 64 * 1024;
 
-/// Open elements around an event's text: Envelope, Body, Events, Event.
+/// Number of elements around an event's text: Envelope, Body, Events, Event.
 const EVENT_DEPTH: usize = 4;
 
-/// A document whose limits are checked, without the text of large events.
+/// A document within the limits, without the text of large events.
 #[derive(Debug)]
 pub struct Skeleton<'a> {
     outline: Outline<'a>,
@@ -36,43 +36,43 @@ impl<'a> Skeleton<'a> {
     /// Checks the limits of `source` in one pass over its markup.
     ///
     /// # Errors
-    /// A document type declaration, or a limit exceeded. What is not well-formed is left
-    /// for [`Skeleton::document`] to report.
+    /// A document type declaration, or a limit exceeded. Whether the text is well-formed is
+    /// left to [`Skeleton::document`].
     pub fn scan(source: &'a str) -> Result<Self, Error> {
         let outline = Outline::scan(source, &LIMITS, EVENT_DEPTH)?;
         Ok(Self { outline })
     }
 
-    /// The same of a file, whose texts all stay.
+    /// The same for a file, all of whose texts are kept.
     ///
     /// # Errors
-    /// As [`Skeleton::scan`].
+    /// As for [`Skeleton::scan`].
     pub fn whole(source: &'a str) -> Result<Self, Error> {
         let outline = Outline::scan(source, &Limits::FILE, 0)?;
         Ok(Self { outline })
     }
 
-    /// The tree of the skeleton.
+    /// Builds the tree of the skeleton.
     ///
     /// # Errors
-    /// Not well-formed, with the reader's reason.
+    /// Not well-formed; the reader's reason.
     pub fn document(&self) -> Result<Document<'_>, Error> {
         Ok(self.outline.document()?)
     }
 
-    /// The source text of a node, cut text included.
+    /// The source text of a node, including omitted text.
     #[must_use]
     pub fn source_of(&self, node: Node<'_, '_>) -> &'a str {
         self.outline.source_of(node)
     }
 
-    /// The text of an element that holds nothing but one large section, and the texts of
-    /// those like it that the tree does not have.
+    /// The text of an element that contains nothing but one large section, and the texts of
+    /// those that it represents.
     pub(super) fn sections(&self, node: Node<'_, '_>) -> Option<impl Iterator<Item = &'a str>> {
         self.outline.sections(node)
     }
 
-    /// What stands in an element beside the elements in it, piece by piece.
+    /// The text in an element outside of its child elements, piece by piece.
     pub(super) fn beside_elements(&self, node: Node<'_, '_>) -> Vec<&'a str> {
         let whole = self.outline.range_of(node);
         let source = self.source_of(node);
@@ -90,18 +90,18 @@ impl<'a> Skeleton<'a> {
         pieces
     }
 
-    /// Like [`Skeleton::source_of`], with the namespace declarations that the
-    /// element inherits and uses, so that it can stand alone.
+    /// Like [`Skeleton::source_of`], but with the namespace declarations that the element
+    /// inherits and uses, so that it can stand alone.
     #[must_use]
     pub fn standalone(&self, node: Node<'_, '_>) -> Cow<'a, str> {
         standalone(self.source_of(node), &inherited_namespaces(node))
     }
 
-    /// The same of a node and of those like it that the tree does not have. `room` is for the
-    /// declarations that they inherit.
+    /// The same for a node and those that it represents. `room` limits the size of
+    /// inherited declarations.
     ///
     /// # Errors
-    /// There is not enough of it.
+    /// There is not enough room.
     pub(super) fn each_standalone(
         &self,
         node: Node<'_, '_>,
@@ -116,15 +116,15 @@ impl<'a> Skeleton<'a> {
         alone.collect()
     }
 
-    /// Room for what the events of this envelope inherit.
+    /// The room for declarations that the events of this envelope inherit.
     pub(super) fn room(&self) -> Room {
         let most = self.outline.source_length().saturating_add(FREE_ROOM);
         Room { left: most, most }
     }
 }
 
-/// Bytes that may be repeated for elements which are to stand alone: a long name of a
-/// namespace, declared once for many events, would fill the memory.
+/// A limit on repeated declarations: one long namespace name, inherited by many events,
+/// could otherwise fill the memory.
 #[derive(Debug)]
 pub(super) struct Room {
     left: usize,
@@ -150,7 +150,7 @@ fn standalone<'a>(source: &'a str, inherited: &str) -> Cow<'a, str> {
     Cow::Owned([name, inherited, rest].concat())
 }
 
-/// The declarations of the parent that names in `node` use and nothing within it repeats.
+/// The parent's namespace declarations that `node` uses and does not repeat.
 fn inherited_namespaces(node: Node<'_, '_>) -> String {
     let mut declarations = String::new();
     let Some(parent) = node.parent() else {
@@ -169,12 +169,12 @@ fn inherited_namespaces(node: Node<'_, '_>) -> String {
     declarations
 }
 
-/// Prefixes of the names of elements and attributes in `node` that are declared outside of
-/// it; the empty one is that of elements without.
+/// The prefixes of elements and attributes in `node` that are declared outside of it; the
+/// empty one is that of elements without a prefix.
 fn used_prefixes<'d>(node: Node<'_, 'd>) -> BTreeSet<&'d str> {
     let text = node.document().input_text();
     let mut used = BTreeSet::new();
-    // Declarations of the elements around, each list with the end of its element.
+    // The declarations of the open elements.
     let mut around: Vec<(usize, Vec<&str>)> = Vec::new();
     for element in node.descendants().filter(Node::is_element) {
         let range = element.range();
@@ -204,13 +204,13 @@ fn prefix(name: &str) -> &str {
     name.split_once(':').map_or("", |(prefix, _)| prefix)
 }
 
-/// The prefixes that a start tag declares itself.
+/// The prefixes that a start tag declares.
 fn declared(tag: &str) -> Vec<&str> {
     let mut declared = Vec::new();
     walk_tag(tag.as_bytes(), |attribute| {
         let text = std::str::from_utf8(attribute).unwrap_or_default();
         let name = text.split('=').next().unwrap_or_default().trim_ascii_end();
-        // Before the first one stands the name of the element.
+        // The first piece begins with the name of the element.
         let name = name.rsplit(|c: char| c.is_ascii_whitespace()).next();
         match name.unwrap_or_default().split_once(':') {
             Some(("xmlns", prefix)) => declared.push(prefix),
@@ -221,7 +221,7 @@ fn declared(tag: &str) -> Vec<&str> {
     declared
 }
 
-/// What stands between the start tag and the end tag of an element.
+/// The text between the start tag and the end tag of an element.
 #[must_use]
 pub fn content(element: &str) -> &str {
     let start = walk_tag(element.as_bytes(), |_| {}).unwrap_or(element.len());

@@ -1,4 +1,4 @@
-//! The AES enctypes: ciphertext and checksum, of RFC 3962 and of RFC 8009.
+//! Encryption and checksums of the AES enctypes (RFC 3962, RFC 8009).
 
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
@@ -9,7 +9,7 @@ use super::cts::{Aes, BLOCK, Iv};
 use super::derive::{Purpose, derive, keyed};
 use super::{Enctype, Error, Key};
 
-/// A checksum, cut to the size of its enctype.
+/// A checksum, truncated to the size of its enctype.
 #[derive(Clone, Copy)]
 pub(in crate::protocol::kerberos) struct Checksum {
     bytes: [u8; 24],
@@ -33,7 +33,7 @@ impl std::ops::Deref for Checksum {
     }
 }
 
-/// HMAC of an AES enctype with its key in it, cloned for each message.
+/// HMAC of an AES enctype with its key already set up; cloned for each message.
 #[derive(Clone)]
 pub(in crate::protocol::kerberos) struct Signer {
     mac: Digest,
@@ -48,7 +48,7 @@ enum Digest {
 }
 
 impl Signer {
-    /// For checksums that go beside their data.
+    /// For checksums sent alongside their data.
     pub(in crate::protocol::kerberos) fn new(key: &Key, usage: u32) -> Self {
         Self::derived(key, usage, Purpose::Checksum)
     }
@@ -65,7 +65,7 @@ impl Signer {
         }
     }
 
-    /// The checksum of these parts, joined.
+    /// The checksum of these parts, concatenated.
     pub(in crate::protocol::kerberos) fn sign(&self, parts: &[&[u8]]) -> Checksum {
         match &self.mac {
             Digest::Sha1(mac) => Checksum::cut(&finish(mac, parts), self.size),
@@ -74,7 +74,7 @@ impl Signer {
         }
     }
 
-    /// RFC 8009 signs what is encrypted, RFC 3962 what is not yet.
+    /// Whether the ciphertext is signed (RFC 8009) rather than the plaintext (RFC 3962).
     const fn signs_ciphertext(&self) -> bool {
         !matches!(self.mac, Digest::Sha1(_))
     }
@@ -86,14 +86,14 @@ fn finish<M: Mac + Clone>(mac: &M, parts: &[&[u8]]) -> hmac::digest::Output<M> {
     mac.finalize().into_bytes()
 }
 
-/// A ciphertext without its checksum, in the pieces that a Wrap token and its data
-/// have; joined they are the ciphertext.
+/// A ciphertext without its checksum, in the pieces in which a Wrap token and its data hold
+/// it. Concatenated, they are the ciphertext.
 pub(in crate::protocol::kerberos) struct Pieces<'a> {
-    /// The confounder.
+    /// The confounder, a random first block.
     pub(in crate::protocol::kerberos) first: &'a mut [u8; BLOCK],
     /// The data.
     pub(in crate::protocol::kerberos) middle: &'a mut [u8],
-    /// The last bytes, a copy of the token's header.
+    /// The last block, an encrypted copy of the token's header.
     pub(in crate::protocol::kerberos) last: &'a mut [u8; BLOCK],
 }
 
@@ -112,12 +112,12 @@ impl AesCipher {
         }
     }
 
-    /// Bytes of its checksums.
+    /// Size of its checksums in bytes.
     pub(in crate::protocol::kerberos) const fn checksum_len(&self) -> usize {
         self.signer.size
     }
 
-    /// Encrypts the pieces in place.
+    /// Encrypts the pieces in place and returns their checksum.
     pub(in crate::protocol::kerberos) fn seal(&self, pieces: &mut Pieces<'_>) -> Checksum {
         if self.signer.signs_ciphertext() {
             self.encrypt_pieces(pieces);
@@ -129,7 +129,7 @@ impl AesCipher {
         }
     }
 
-    /// Decrypts the pieces in place. They are not to be trusted after an error.
+    /// Decrypts the pieces in place. After an error their content must not be used.
     pub(in crate::protocol::kerberos) fn open(
         &self,
         pieces: &mut Pieces<'_>,
@@ -183,7 +183,7 @@ impl AesCipher {
         end(&self.aes, iv, middle, last);
     }
 
-    /// Encrypts `plain` with the confounder before it.
+    /// Encrypts `plain`, preceded by the confounder, followed by the checksum.
     pub(super) fn encrypt(&self, confounder: &[u8], plain: &[u8]) -> Vec<u8> {
         let size = confounder.len() + plain.len();
         let mut out = Vec::with_capacity(size + self.signer.size);
@@ -201,7 +201,7 @@ impl AesCipher {
         out
     }
 
-    /// Verifies and decrypts what [`Self::encrypt`] gives.
+    /// Verifies and decrypts what [`Self::encrypt`] returned.
     pub(in crate::protocol::kerberos) fn decrypt(
         &self,
         ciphertext: &[u8],

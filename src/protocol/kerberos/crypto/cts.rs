@@ -4,13 +4,14 @@ use aes::cipher::{Block, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyIni
 use aes::{Aes128, Aes256};
 use zeroize::Zeroizing;
 
-/// Bytes of a block.
+/// Size of an AES block in bytes.
 pub(super) const BLOCK: usize = 16;
 
-/// What goes before the first block of a chain, or comes from the last.
+/// What is combined with the first block of a chain: zeros at the start, then the previous
+/// ciphertext block.
 pub(super) type Iv = [u8; BLOCK];
 
-/// AES with a key of either size, its schedule worked out.
+/// AES with a key of either size, with its schedule computed.
 #[derive(Clone)]
 pub(super) enum Aes {
     Bits128(Aes128),
@@ -18,7 +19,8 @@ pub(super) enum Aes {
 }
 
 impl Aes {
-    /// Of 16 or 32 bytes; others are cut or filled with zeros, which no caller does.
+    /// From a key of 16 or 32 bytes. Any other length would be truncated or zero-padded; no
+    /// caller passes one.
     pub(super) fn new(key: &[u8]) -> Self {
         let mut block = Zeroizing::new([0; 16]);
         copy(key, block.as_mut_slice());
@@ -28,12 +30,12 @@ impl Aes {
         }
     }
 
-    /// One block without any chain, for derivation.
+    /// Encrypts one block without chaining, for key derivation.
     pub(super) fn encrypt_block(&self, mut block: [u8; BLOCK]) -> [u8; BLOCK] {
         self.encrypt_chain(Iv::default(), std::slice::from_mut(&mut block))
     }
 
-    /// CBC over whole blocks; gives what chains on.
+    /// Encrypts whole blocks in CBC mode; returns the block to continue with.
     pub(super) fn encrypt_chain(&self, iv: Iv, blocks: &mut [[u8; BLOCK]]) -> Iv {
         let chained = Block::<Aes128>::cast_slice_from_core_mut(blocks);
         match self {
@@ -47,7 +49,8 @@ impl Aes {
         blocks.last().copied().unwrap_or(iv)
     }
 
-    /// CBC over whole blocks, several at once; gives what chains on.
+    /// Decrypts whole blocks in CBC mode, several at a time; returns the block to continue
+    /// with.
     pub(super) fn decrypt_chain(&self, iv: Iv, blocks: &mut [[u8; BLOCK]]) -> Iv {
         let next = blocks.last().copied().unwrap_or(iv);
         let chained = Block::<Aes128>::cast_slice_from_core_mut(blocks);
@@ -62,11 +65,11 @@ impl Aes {
         next
     }
 
-    /// Encrypts `head` followed by `tail`. The two need not lie together, so that a
-    /// message in the middle of a buffer is not moved.
+    /// Encrypts `head` followed by `tail`. They need not be adjacent, so that a message in
+    /// the middle of a buffer is not moved.
     ///
-    /// One block alone is encrypted as it is; of more the last two are swapped and
-    /// the last is cut, so that the size stays (RFC 3962 5).
+    /// A single block is encrypted as it is. Of several, the last two are swapped and the
+    /// last is truncated, so that the size does not change (RFC 3962 5).
     pub(super) fn encrypt(&self, iv: Iv, head: &mut [u8], tail: &mut [u8; BLOCK]) {
         let (head, end) = split_last(head);
         let iv = self.encrypt_chain(iv, head.as_chunks_mut().0);
@@ -80,7 +83,7 @@ impl Aes {
         part(&last, end, tail);
     }
 
-    /// Undoes [`Self::encrypt`].
+    /// Reverses [`Self::encrypt`].
     pub(super) fn decrypt(&self, iv: Iv, head: &mut [u8], tail: &mut [u8; BLOCK]) {
         let (head, end) = split_last(head);
         let iv = self.decrypt_chain(iv, head.as_chunks_mut().0);
@@ -89,7 +92,8 @@ impl Aes {
             return;
         }
         let mut last = join(end, tail);
-        // What was cut from the second block was put behind the plaintext of the first.
+        // What was truncated from the second block is at the end of the first one's
+        // plaintext.
         let [first, second] = &mut last;
         let mut behind = *first;
         self.decrypt_chain(Iv::default(), std::slice::from_mut(&mut behind));
@@ -103,13 +107,13 @@ impl Aes {
     }
 }
 
-/// The whole blocks of `head`, and the rest: 1 to 16 bytes, if there are any.
+/// Splits `head` into whole blocks and a rest of 1 to 16 bytes (0 only if it is empty).
 fn split_last(head: &mut [u8]) -> (&mut [u8], &mut [u8]) {
     let whole = head.len().saturating_sub(1) / BLOCK * BLOCK;
     head.split_at_mut(whole)
 }
 
-/// The last two blocks, filled with zeros.
+/// The last two blocks, padded with zeros.
 fn join(end: &[u8], tail: &[u8; BLOCK]) -> [[u8; BLOCK]; 2] {
     let mut blocks = [[0; BLOCK]; 2];
     let (to_end, to_tail) = blocks.as_flattened_mut().split_at_mut(end.len());
@@ -124,7 +128,7 @@ fn part(blocks: &[[u8; BLOCK]; 2], end: &mut [u8], tail: &mut [u8; BLOCK]) {
     copy(from_tail, tail);
 }
 
-/// Copies as much as fits.
+/// Copies as many bytes as both have.
 fn copy(from: &[u8], to: &mut [u8]) {
     from.iter().zip(to).for_each(|(from, to)| *to = *from);
 }

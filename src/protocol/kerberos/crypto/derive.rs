@@ -1,4 +1,4 @@
-//! Keys for one usage from the key of a principal or session.
+//! Derives the keys for one usage from the key of a principal or session.
 
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384};
@@ -7,21 +7,21 @@ use zeroize::Zeroizing;
 use super::cts::{Aes, BLOCK};
 use super::{Enctype, Key};
 
-/// What a derived key is for (RFC 3961 5.3).
+/// The purpose of a derived key (RFC 3961 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Kc, for checksums.
+    /// Kc, for checksums of plain data.
     Checksum,
     /// Ke, for encryption.
     Encryption,
-    /// Ki, for the checksum of what is encrypted.
+    /// Ki, for the checksum that protects a ciphertext.
     Integrity,
 }
 
-/// A key that is derived.
+/// A derived key, wiped on drop.
 pub(super) type Derived = Zeroizing<Vec<u8>>;
 
-/// The key of an AES enctype for one usage and purpose.
+/// Derives the key of an AES enctype for one usage and purpose.
 pub(super) fn derive(key: &Key, usage: u32, purpose: Purpose) -> Derived {
     let purpose_byte = match purpose {
         Purpose::Checksum => 0x99,
@@ -30,7 +30,7 @@ pub(super) fn derive(key: &Key, usage: u32, purpose: Purpose) -> Derived {
     };
     let [a, b, c, d] = usage.to_be_bytes();
     let constant = [a, b, c, d, purpose_byte];
-    // RFC 8009 5: the keys of checksums are of the checksum's size.
+    // The keys for checksums are as long as the checksum (RFC 8009 5).
     let size = match purpose {
         Purpose::Encryption => key.enctype().key_len(),
         _ => key.enctype().checksum_len(),
@@ -42,7 +42,7 @@ pub(super) fn derive(key: &Key, usage: u32, purpose: Purpose) -> Derived {
     }
 }
 
-/// DK with AES, whose keys are random bits as they are (RFC 3961 5.1, 5.3).
+/// DK with AES, for which random-to-key is the identity (RFC 3961 5.1, 5.3).
 pub(super) fn encrypt_fold(key: &[u8], constant: &[u8]) -> Derived {
     let aes = Aes::new(key);
     let mut block = [0; BLOCK];
@@ -56,7 +56,7 @@ pub(super) fn encrypt_fold(key: &[u8], constant: &[u8]) -> Derived {
     derived
 }
 
-/// KDF-HMAC-SHA2, without a context (RFC 8009 3).
+/// KDF-HMAC-SHA2 without a context (RFC 8009 3).
 pub(super) fn expand<D>(key: &[u8], label: &[u8], size: usize) -> Derived
 where
     D: EagerHash,
@@ -73,8 +73,8 @@ where
     derived
 }
 
-/// An HMAC ready for data. It fills keys with zeros to a block, so a key that is
-/// filled already is the same and its size cannot be wrong.
+/// Sets up an HMAC. HMAC pads keys with zeros to a block, so a padded key is equivalent and
+/// its length cannot be wrong.
 pub(super) fn keyed<M: KeyInit>(key: &[u8]) -> M {
     let mut block = hmac::digest::Key::<M>::default();
     key.iter()
@@ -85,11 +85,10 @@ pub(super) fn keyed<M: KeyInit>(key: &[u8]) -> M {
     mac
 }
 
-/// n-fold (RFC 3961 5.1): stretches or shrinks so that each bit counts.
+/// n-fold (RFC 3961 5.1): stretches or compresses the input so that every bit of it counts.
 ///
-/// Copies of `input`, each turned 13 bits further to the right, are laid end to
-/// end until they fill `output` a whole number of times; these are then added up
-/// with end-around carry.
+/// Copies of `input`, each rotated right by 13 more bits, are concatenated until they fill
+/// `output` a whole number of times; these are then added with end-around carry.
 pub(super) fn fold(input: &[u8], output: &mut [u8]) {
     let (from, to) = (input.len(), output.len());
     if from == 0 || to == 0 {
@@ -102,7 +101,7 @@ pub(super) fn fold(input: &[u8], output: &mut [u8]) {
             *sum += u32::from(turned);
         }
     }
-    // Sums of bytes are above 255; carries run leftwards and come in again at the right.
+    // Sums of bytes exceed 255; carries move left and wrap around to the right end.
     while sums.iter().any(|sum| *sum > 0xff) {
         let carries: Vec<u32> = sums.iter().map(|sum| sum >> 8).collect();
         let from_right = carries.iter().cycle().skip(1);
@@ -114,7 +113,7 @@ pub(super) fn fold(input: &[u8], output: &mut [u8]) {
     bytes.for_each(|(byte, sum)| *byte = sum.to_le_bytes()[0]);
 }
 
-/// The byte at `index` of `input` turned `bits` to the right.
+/// The byte at `index` of `input` rotated right by `bits`.
 fn turned(input: &[u8], bits: usize, index: usize) -> u8 {
     let at = |index: usize| input.get(index % input.len()).copied().unwrap_or_default();
     let size = input.len();

@@ -29,46 +29,46 @@ use self::rc4::Rc4Cipher;
 pub(super) use self::aes::{AesCipher, Pieces, Signer};
 pub(super) use self::rc4::{Signer as Rc4Signer, apply as apply_rc4, hmac_md5};
 
-/// What a key is used for (RFC 4120 7.5.1, RFC 4121 2).
+/// Key usage numbers (RFC 4120 7.5.1, RFC 4121 2).
 pub mod usage {
-    /// The part of a ticket that its service reads.
+    /// The encrypted part of a ticket.
     pub const TICKET: u32 = 2;
     /// The authenticator of an AP-REQ.
     pub const AP_REQ_AUTHENTICATOR: u32 = 11;
     /// The encrypted part of an AP-REP.
     pub const AP_REP_ENC_PART: u32 = 12;
-    /// The signatures of a PAC (MS-PAC 2.8.1: `KERB_NON_KERB_CKSUM_SALT`).
+    /// The signatures of a PAC (`KERB_NON_KERB_CKSUM_SALT`, MS-PAC 2.8.1).
     pub const PAC_SIGNATURE: u32 = 17;
-    /// Messages that the acceptor of a context seals.
+    /// Messages sealed by the acceptor of a context.
     pub const ACCEPTOR_SEAL: u32 = 22;
-    /// Messages that the acceptor of a context signs.
+    /// Messages signed by the acceptor of a context.
     pub const ACCEPTOR_SIGN: u32 = 23;
-    /// Messages that the initiator of a context seals.
+    /// Messages sealed by the initiator of a context.
     pub const INITIATOR_SEAL: u32 = 24;
-    /// Messages that the initiator of a context signs.
+    /// Messages signed by the initiator of a context.
     pub const INITIATOR_SIGN: u32 = 25;
 }
 
-/// Source of bytes that nobody can guess.
+/// Fills its argument with cryptographically secure bytes.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// How a key encrypts.
+/// An encryption type. DES and 3DES are not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Enctype {
-    /// AES-128 and HMAC-SHA1 (RFC 3962).
+    /// AES-128 with HMAC-SHA1 (RFC 3962).
     Aes128Sha1 = 17,
-    /// AES-256 and HMAC-SHA1 (RFC 3962), what Windows domains use.
+    /// AES-256 with HMAC-SHA1 (RFC 3962), the default of Windows domains.
     Aes256Sha1 = 18,
-    /// AES-128 and HMAC-SHA256 (RFC 8009).
+    /// AES-128 with HMAC-SHA256 (RFC 8009).
     Aes128Sha2 = 19,
-    /// AES-256 and HMAC-SHA384 (RFC 8009).
+    /// AES-256 with HMAC-SHA384 (RFC 8009).
     Aes256Sha2 = 20,
-    /// RC4 and HMAC-MD5 (RFC 4757); weak.
+    /// RC4 with HMAC-MD5 (RFC 4757); weak, so only with `--kerberos-rc4`.
     Rc4Hmac = 23,
 }
 
 impl Enctype {
-    /// All of them, the strongest first.
+    /// All of them, strongest first.
     pub const ALL: [Self; 5] = [
         Self::Aes256Sha2,
         Self::Aes128Sha2,
@@ -77,13 +77,14 @@ impl Enctype {
         Self::Rc4Hmac,
     ];
 
-    /// The enctype of that number in messages and keytabs.
+    /// The enctype with this number in messages and keytabs; `None` if it is unknown or
+    /// unsupported.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|e| e.number() == number)
     }
 
-    /// Its number in messages and keytabs.
+    /// The number in messages and keytabs.
     #[must_use]
     pub const fn number(self) -> i32 {
         match self {
@@ -95,7 +96,7 @@ impl Enctype {
         }
     }
 
-    /// Its name, as in `krb5.conf` and the output of `klist -e`.
+    /// The name in `krb5.conf` and in the output of `klist -e`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -115,7 +116,7 @@ impl Enctype {
         all.find(|e| e.checksum_type() == number)
     }
 
-    /// The number of the checksum that goes with it.
+    /// The number of its checksum type.
     #[must_use]
     pub const fn checksum_type(self) -> i32 {
         match self {
@@ -127,7 +128,7 @@ impl Enctype {
         }
     }
 
-    /// Bytes of a key.
+    /// Size of a key in bytes.
     #[must_use]
     pub const fn key_len(self) -> usize {
         match self {
@@ -136,7 +137,7 @@ impl Enctype {
         }
     }
 
-    /// Random bytes that go before each plaintext.
+    /// Number of random bytes that precede each plaintext.
     #[must_use]
     pub const fn confounder_len(self) -> usize {
         match self {
@@ -145,7 +146,7 @@ impl Enctype {
         }
     }
 
-    /// Bytes of a checksum.
+    /// Size of a checksum in bytes, truncated as the enctype prescribes.
     #[must_use]
     pub const fn checksum_len(self) -> usize {
         match self {
@@ -162,17 +163,17 @@ impl fmt::Display for Enctype {
     }
 }
 
-/// Why a ciphertext does not open.
+/// Why a ciphertext cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// It is shorter than confounder and checksum.
+    /// Shorter than confounder and checksum together.
     TooShort {
         /// Its size in bytes.
         found: usize,
-        /// The least that it can have.
+        /// The minimum size in bytes.
         least: usize,
     },
-    /// It was changed, or the key is another.
+    /// The checksum does not match: the data were modified, or the key is a different one.
     Checksum,
 }
 
@@ -192,7 +193,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A key of a principal, ticket or session: never printed, cleared on drop.
+/// A key of a principal, ticket, or session; never printed, wiped on drop.
 #[derive(Clone)]
 pub struct Key {
     enctype: Enctype,
@@ -205,7 +206,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What encrypts and signs under one key for one usage, all keys derived.
+/// The derived keys of one key for one usage.
 #[derive(Clone)]
 enum Cipher {
     Aes(Box<AesCipher>),
@@ -213,14 +214,14 @@ enum Cipher {
 }
 
 impl Key {
-    /// A key of these bytes; none if their count is not [`Enctype::key_len`].
+    /// A key from these bytes; `None` if their number is not [`Enctype::key_len`].
     #[must_use]
     pub fn new(enctype: Enctype, bytes: &[u8]) -> Option<Self> {
         let bytes = Zeroizing::new(bytes.to_vec());
         (bytes.len() == enctype.key_len()).then_some(Self { enctype, bytes })
     }
 
-    /// A new key.
+    /// A new random key.
     #[must_use]
     pub fn generate(enctype: Enctype, random: Random<'_>) -> Self {
         let mut bytes = Zeroizing::new(vec![0; enctype.key_len()]);
@@ -228,22 +229,22 @@ impl Key {
         Self { enctype, bytes }
     }
 
-    /// How it encrypts.
+    /// The encryption type, which determines how the key is used.
     #[must_use]
     pub const fn enctype(&self) -> Enctype {
         self.enctype
     }
 
-    /// The bytes, to be put into a message or to derive from.
+    /// The bytes, to put into a message or to derive keys from. Secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Decrypts and verifies.
+    /// Decrypts and verifies a ciphertext.
     ///
     /// # Errors
-    /// It is too short, was changed, or its key or usage is another.
+    /// It is too short, was modified, or was encrypted under another key or usage.
     pub fn decrypt(&self, usage: u32, ciphertext: &[u8]) -> Result<Vec<u8>, Error> {
         match self.cipher(usage) {
             Cipher::Aes(cipher) => cipher.decrypt(ciphertext),
@@ -251,7 +252,7 @@ impl Key {
         }
     }
 
-    /// Encrypts.
+    /// Encrypts `plain` under a key derived for `usage`; `random` provides the confounder.
     #[must_use]
     pub fn encrypt(&self, usage: u32, plain: &[u8], random: Random<'_>) -> Vec<u8> {
         let mut confounder = [0; 16];
@@ -272,13 +273,13 @@ impl Key {
         }
     }
 
-    /// Whether `checksum` is that of `data`; its time does not tell where they differ.
+    /// Verifies a checksum in constant time.
     #[must_use]
     pub fn verify_checksum(&self, usage: u32, data: &[u8], checksum: &[u8]) -> bool {
         self.checksum(usage, data).ct_eq(checksum).into()
     }
 
-    /// Derives what encrypts for one usage.
+    /// Derives the keys for one usage.
     fn cipher(&self, usage: u32) -> Cipher {
         match self.enctype {
             Enctype::Rc4Hmac => Cipher::Rc4(Rc4Cipher::new(self, usage)),

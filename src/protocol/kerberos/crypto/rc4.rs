@@ -1,4 +1,4 @@
-//! The enctype of RC4 and HMAC-MD5 (RFC 4757).
+//! The enctype with RC4 and HMAC-MD5 (RFC 4757). Weak; needed only for old domains.
 
 use hmac::{Hmac, Mac};
 use md5::{Digest, Md5};
@@ -12,7 +12,7 @@ use super::{Error, Key};
 const CONFOUNDER: usize = 8;
 const CHECKSUM: usize = 16;
 
-/// The number of a usage in this enctype (RFC 4757 3).
+/// Converts a usage number to that of this enctype (RFC 4757 3).
 const fn translate(usage: u32) -> u32 {
     match usage {
         3 | 9 => 8,
@@ -21,17 +21,17 @@ const fn translate(usage: u32) -> u32 {
     }
 }
 
-/// HMAC-MD5 of these parts, joined.
+/// HMAC-MD5 of these parts, concatenated.
 pub(in crate::protocol::kerberos) fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     let mut mac: Hmac<Md5> = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }
 
-/// Encrypts or decrypts these parts, joined, in place.
+/// Encrypts or decrypts these parts, as one stream, in place.
 ///
-/// RC4 repeats its key to the end of the schedule, so the doubled key is the same
-/// and has the fixed size that the cipher's constructor wants.
+/// RC4 repeats its key to the length of the schedule, so the doubled key is equivalent and
+/// has the fixed size that the cipher's constructor requires.
 pub(in crate::protocol::kerberos) fn apply(key: &[u8; 16], parts: &mut [&mut [u8]]) {
     let mut doubled = Zeroizing::new([0; 32]);
     let bytes = key.iter().cycle().zip(doubled.iter_mut());
@@ -40,7 +40,7 @@ pub(in crate::protocol::kerberos) fn apply(key: &[u8; 16], parts: &mut [&mut [u8
     parts.iter_mut().for_each(|part| rc4.apply_keystream(part));
 }
 
-/// Makes the checksums of types `HMAC_MD5` and `KERB_CHECKSUM_HMAC_MD5` (RFC 4757 4).
+/// Computes checksums of the types `HMAC_MD5` and `KERB_CHECKSUM_HMAC_MD5` (RFC 4757 4).
 #[derive(Clone)]
 pub(in crate::protocol::kerberos) struct Signer {
     keyed: Hmac<Md5>,
@@ -54,7 +54,7 @@ impl Signer {
         }
     }
 
-    /// The checksum of these parts, joined.
+    /// The checksum of these parts, concatenated.
     pub(in crate::protocol::kerberos) fn sign(&self, usage: u32, parts: &[&[u8]]) -> [u8; 16] {
         let mut digest = Md5::new();
         digest.update(translate(usage).to_le_bytes());
@@ -68,7 +68,7 @@ impl Signer {
 /// Encrypts and signs under one key for one usage.
 #[derive(Clone)]
 pub(super) struct Rc4Cipher {
-    /// K1 and K2, which are the same at full strength.
+    /// K1 and K2, which are equal except for export-grade keys.
     key: [u8; 16],
 }
 
@@ -85,7 +85,7 @@ impl Rc4Cipher {
         Self { key }
     }
 
-    /// Encrypts `plain` with the confounder before it.
+    /// Encrypts `plain`, preceded by checksum and confounder.
     pub(super) fn encrypt(&self, confounder: &[u8], plain: &[u8]) -> Vec<u8> {
         let checksum = hmac_md5(&self.key, &[confounder, plain]);
         let mut out = [&checksum, confounder, plain].concat();
@@ -95,7 +95,7 @@ impl Rc4Cipher {
         out
     }
 
-    /// Verifies and decrypts what [`Self::encrypt`] gives.
+    /// Verifies and decrypts what [`Self::encrypt`] returned.
     pub(super) fn decrypt(&self, ciphertext: &[u8]) -> Result<Vec<u8>, Error> {
         let (found, least) = (ciphertext.len(), CHECKSUM + CONFOUNDER);
         let split = ciphertext.split_first_chunk::<CHECKSUM>();
@@ -108,6 +108,7 @@ impl Rc4Cipher {
         same.then_some(plain).ok_or(Error::Checksum)
     }
 
+    /// K3, the RC4 key of one message (RFC 4757 4).
     fn message_key(&self, checksum: &[u8; 16]) -> Zeroizing<[u8; 16]> {
         Zeroizing::new(hmac_md5(&self.key, &[checksum]))
     }

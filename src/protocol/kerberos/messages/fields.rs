@@ -1,4 +1,4 @@
-//! The types of fields, as tolerant as Kerberos needs them.
+//! The field types of Kerberos messages, as tolerant as real implementations require.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use der::{
 };
 use zeroize::Zeroizing;
 
-/// `[APPLICATION N]` around a value, explicit as all tags of RFC 4120.
+/// `[APPLICATION N]` around a value; explicit, as all tags of RFC 4120.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application<const N: u32, T>(
-    /// What is inside.
+    /// The tagged value.
     pub T,
 );
 
@@ -40,15 +40,16 @@ impl<const N: u32, T: Encode> EncodeValue for Application<N, T> {
     }
 }
 
-/// An INTEGER of up to 64 bits, minimal or not.
+/// An INTEGER of at most 64 bits, minimal or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(
-    /// Its value.
+    /// The value, sign included.
     pub i64,
 );
 
 impl Number {
-    /// The value as 32 unsigned bits: some write those as a signed number.
+    /// The value as 32 unsigned bits, because some implementations encode sequence numbers
+    /// as signed.
     #[must_use]
     pub fn to_u32(self) -> u32 {
         u32::try_from(self.0.rem_euclid(1 << 32)).unwrap_or_default()
@@ -95,15 +96,15 @@ impl EncodeValue for Number {
     }
 }
 
-/// KerberosFlags: a BIT STRING of which the first 32 bits count (RFC 4120 5.2.8).
+/// KerberosFlags: a BIT STRING of which only the first 32 bits are used (RFC 4120 5.2.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(
-    /// Bit 0 is the highest.
+    /// Bit 0 of the specification is the most significant.
     pub u32,
 );
 
 impl Flags {
-    /// Whether one of these bits is set.
+    /// Whether any of these bits is set.
     #[must_use]
     pub fn has(self, bits: u32) -> bool {
         self.0 & bits != 0
@@ -142,10 +143,11 @@ impl EncodeValue for Flags {
     }
 }
 
-/// KerberosString: a GeneralString, in practice UTF-8 (RFC 4120 5.2.1).
+/// KerberosString: a GeneralString, in practice UTF-8 (RFC 4120 5.2.1; Windows does not
+/// restrict it to ASCII).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(
-    /// What is not UTF-8 is replaced.
+    /// The text; invalid UTF-8 is replaced.
     pub String,
 );
 
@@ -178,7 +180,7 @@ impl EncodeValue for Text {
     }
 }
 
-/// An OCTET STRING, which may be a secret.
+/// An OCTET STRING, which may contain a secret: wiped on drop, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Octets(
     /// Its bytes.
@@ -186,7 +188,7 @@ pub struct Octets(
 );
 
 impl Octets {
-    /// A copy of these bytes.
+    /// Copies these bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
         Self(Zeroizing::new(bytes.to_vec()))

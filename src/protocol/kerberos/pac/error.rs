@@ -1,4 +1,4 @@
-//! Why a PAC is not believed.
+//! Why a PAC is not trusted.
 
 use std::fmt;
 
@@ -6,55 +6,56 @@ use super::MAX_SIDS;
 use super::ndr;
 use crate::protocol::kerberos::crypto::Enctype;
 
-/// Why a PAC is not believed.
+/// Why a PAC is not trusted. The logon is then rejected: access lists must not depend on
+/// forged groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// It, or one of its buffers, ends early or lies outside.
+    /// The PAC or one of its buffers is truncated or out of bounds.
     Truncated(&'static str),
-    /// Of a version that is not 0.
+    /// Its version is not 0.
     Version(u32),
-    /// More buffers than may be.
+    /// More buffers than allowed.
     Buffers(u32),
-    /// A buffer that must be there is not.
+    /// A required buffer is missing.
     Missing(&'static str),
-    /// The logon information is no NDR.
+    /// The logon information is not valid NDR.
     Encoding(&'static str),
     /// More groups than an account can have.
     Groups(u32),
     /// The logon information names no domain, or no account.
     NoAccount,
-    /// It was made for another ticket: its name.
+    /// The name in it is not that of the ticket: it was made for another ticket.
     Name {
         /// In the PAC.
         pac: String,
         /// In the ticket.
         ticket: String,
     },
-    /// Its account is another one than the ticket's client.
+    /// It describes another account than the ticket's client.
     Account {
         /// In the PAC.
         pac: String,
         /// In the ticket.
         ticket: String,
     },
-    /// It was made for another ticket: seconds since 1970.
+    /// The logon time in it, in seconds since 1970, is not that of the ticket.
     Time {
         /// In the PAC.
         pac: i64,
         /// In the ticket.
         ticket: i64,
     },
-    /// Two places name different accounts.
+    /// Two buffers name different accounts.
     Contradiction,
-    /// The server signature is not of the kind that goes with the ticket's key.
+    /// The type of the server signature does not match the ticket's key.
     SignatureKind {
-        /// Number of its checksum type.
+        /// Number of the checksum type.
         found: i32,
-        /// How the ticket is encrypted.
+        /// Encryption type of the ticket.
         enctype: Enctype,
     },
-    /// The server signature is wrong.
+    /// The server signature does not verify.
     Signature,
 }
 

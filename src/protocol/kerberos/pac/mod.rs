@@ -1,10 +1,10 @@
-//! The privilege attribute certificate of a ticket: which account of the domain it is and in
-//! which groups, as the domain controller says (MS-PAC).
+//! The privilege attribute certificate (PAC) of a ticket: the domain account and its
+//! groups, as the domain controller states them (MS-PAC).
 //!
-//! It stands in the ticket's authorization data, inside what we decrypt with our own key, and
-//! is signed twice: with our key (`server signature`) and with the controller's own. Only the
-//! first can be verified by a service; together with the ticket's encryption it shows that the
-//! PAC comes from a controller, or from someone who has our key.
+//! It is part of the ticket's authorization data, which is encrypted with this server's
+//! key, and is signed twice: with this server's key (`server signature`) and with the
+//! controller's own. A service can verify only the first. Together with the encryption it
+//! shows that the PAC comes from a controller, or from someone who has this server's key.
 
 mod error;
 mod ndr;
@@ -25,14 +25,15 @@ pub use self::error::Error;
 pub(super) use self::verify::of_ticket;
 pub use self::verify::verify;
 
-/// How the part that names the account is called in errors.
+/// Name of the buffer that identifies the account, for errors.
 const LOGON_INFORMATION: &str = "logon information";
-/// Most SIDs of one kind; Windows refuses a logon with more than 1,024 in all.
+/// Maximum number of SIDs of one kind. Windows refuses a logon with more than 1,024 in
+/// total.
 pub const MAX_SIDS: u32 = 1024;
-/// Most buffers; there are fewer than twenty kinds.
+/// Maximum number of buffers; fewer than twenty types are defined.
 const MAX_BUFFERS: u32 = 64;
 
-/// Kinds of buffers (MS-PAC 2.4).
+/// Types of buffers (MS-PAC 2.4).
 mod kind {
     pub(super) const LOGON_INFORMATION: u32 = 1;
     pub(super) const SERVER_SIGNATURE: u32 = 6;
@@ -41,32 +42,35 @@ mod kind {
     pub(super) const NAMES: u32 = 12;
 }
 
-/// An account as its domain controller knows it.
+/// An account as its domain controller describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logon {
-    /// The account itself.
+    /// SID of the account; unlike its name, it never changes.
     pub account: Sid,
-    /// Its domain.
+    /// SID of its domain.
     pub domain: Sid,
-    /// `sAMAccountName`: of a computer with `$` at its end.
+    /// `sAMAccountName`; that of a computer ends with `$`.
     pub name: String,
     /// NetBIOS name of its domain.
     pub domain_name: String,
-    /// `name@domain`, if the controller says so.
+    /// `name@domain`, if the PAC has it.
     pub principal_name: Option<String>,
-    /// DNS name of its domain, if the controller says so.
+    /// DNS name of its domain, if the PAC has it.
     pub dns_domain: Option<String>,
     /// Whether it is a host's account.
+    /// Whether it is a computer account.
     pub is_machine: bool,
     /// All its groups.
+    /// Enabled groups: of the domain, extra SIDs, and resource groups.
     pub groups: Vec<Sid>,
     /// Groups that count only to keep it out.
+    /// Groups that count only when they deny access.
     pub deny_only: Vec<Sid>,
 }
 
 impl Logon {
-    /// Whether a client of that name and realm is this account: by the name that the
-    /// domain has for it, or by its user principal name.
+    /// Whether a client of this name and realm is this account, by its `sAMAccountName` or
+    /// by its user principal name.
     #[must_use]
     pub fn is(&self, client: &str, realm: &str) -> bool {
         let is_same = |a: &str, b: &str| upper(a) == upper(b);
@@ -75,14 +79,14 @@ impl Logon {
         is_same(client, &self.name) || self.principal_name.as_ref().is_some_and(is_principal_name)
     }
 
-    /// What decides about access.
+    /// The SIDs that decide about access.
     #[must_use]
     pub fn token(&self) -> Token {
         Token::new(self.account, self.groups.clone(), self.deny_only.clone())
     }
 }
 
-/// Accounts of a domain are the same in any case of letters.
+/// Names of domain accounts are compared ignoring case.
 fn upper(name: &str) -> String {
     name.to_uppercase()
 }
@@ -92,7 +96,7 @@ fn upper(name: &str) -> String {
 pub struct Signature<'a> {
     /// Number of the checksum type.
     pub kind: i32,
-    /// The checksum, and perhaps more behind it: see [`Signature::checksum`].
+    /// The checksum, possibly followed by more; see [`Signature::checksum`].
     rest: &'a [u8],
 }
 
@@ -105,20 +109,21 @@ impl<'a> Signature<'a> {
         Ok(Self { kind, rest })
     }
 
-    /// Bytes of a checksum of this type; `None` for a type that no PAC has.
+    /// Size of the checksum in bytes; `None` if no PAC may have this type.
     #[must_use]
     pub fn length(&self) -> Option<usize> {
         Enctype::from_checksum_type(self.kind).map(Enctype::checksum_len)
     }
 
-    /// The checksum itself; behind it there may be the number of a read-only controller.
+    /// The checksum without the identifier of a read-only domain controller that may follow
+    /// it.
     #[must_use]
     pub fn checksum(&self) -> Option<&'a [u8]> {
         self.rest.get(..self.length()?)
     }
 }
 
-/// A PAC whose structure is right; nothing of it is verified.
+/// A PAC with a valid structure. Nothing in it has been verified.
 #[derive(Clone, Debug)]
 pub struct Pac<'a> {
     bytes: &'a [u8],
@@ -133,10 +138,10 @@ struct Buffer<'a> {
 }
 
 impl<'a> Pac<'a> {
-    /// Finds the buffers (`PACTYPE`, MS-PAC 2.3).
+    /// Locates the buffers (`PACTYPE`, MS-PAC 2.3).
     ///
     /// # Errors
-    /// One that lies outside, or more than there can be.
+    /// A buffer is out of bounds, or there are too many.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let truncated = |_| Error::Truncated("PAC");
         let mut reader = Reader::new(bytes);
@@ -159,23 +164,23 @@ impl<'a> Pac<'a> {
         Ok(Self { bytes, buffers })
     }
 
-    /// The first buffer of a kind; further ones are to be ignored (MS-PAC 2.4).
+    /// The first buffer of a type; further ones must be ignored (MS-PAC 2.4).
     fn buffer(&self, kind: u32) -> Option<Buffer<'a>> {
         let mut buffers = self.buffers.iter();
         buffers.find(|buffer| buffer.kind == kind).copied()
     }
 
-    /// The signature with the service's key.
+    /// The signature made with this server's key.
     ///
     /// # Errors
-    /// There is none.
+    /// The PAC has none.
     pub fn server_signature(&self) -> Result<Signature<'a>, Error> {
         let buffer = self.buffer(kind::SERVER_SIGNATURE);
         Signature::parse(buffer.ok_or(Error::Missing("server signature"))?.data)
     }
 
-    /// What the server signature is of: all of the PAC, with zeros for the two signatures
-    /// (MS-PAC 2.8.2).
+    /// The bytes that the server signature covers: the whole PAC, with both signatures
+    /// zeroed (MS-PAC 2.8.2).
     #[must_use]
     pub fn signed(&self) -> Vec<u8> {
         let mut bytes = self.bytes.to_vec();
@@ -194,11 +199,11 @@ impl<'a> Pac<'a> {
         bytes
     }
 
-    /// What it says of the account, which must be the ticket's: `client` is its name without
-    /// the realm, `authtime` when it logged on. The signature is not looked at.
+    /// The account, which must be that of the ticket: `client` is its name without the
+    /// realm, `authtime` its logon time. Does not verify the signature; see [`verify`].
     ///
     /// # Errors
-    /// A buffer is missing or malformed, or is about another logon.
+    /// A buffer is missing or malformed, or describes another logon.
     pub fn logon(&self, client: &str, authtime: SystemTime) -> Result<Logon, Error> {
         let information = self.buffer(kind::CLIENT_INFORMATION);
         let information = information.ok_or(Error::Missing("client information"))?;
@@ -238,7 +243,7 @@ impl<'a> Buffer<'a> {
     }
 }
 
-/// `PAC_CLIENT_INFO` ties a PAC to its ticket (MS-PAC 2.7).
+/// Checks `PAC_CLIENT_INFO`, which ties a PAC to its ticket (MS-PAC 2.7).
 fn check_client(buffer: &[u8], client: &str, authtime: SystemTime) -> Result<(), Error> {
     let truncated = |_| Error::Truncated("client information");
     let mut reader = Reader::new(buffer);
@@ -264,7 +269,7 @@ fn seconds_of(time: SystemTime) -> i64 {
     }
 }
 
-/// `UPN_DNS_INFO` (MS-PAC 2.10).
+/// `UPN_DNS_INFO` (MS-PAC 2.10): names of the account, and in newer versions its SID.
 #[derive(Debug, Default)]
 struct Names {
     principal: Option<String>,

@@ -1,16 +1,16 @@
-//! NDR as far as a PAC needs it: one structure in type serialization version 1, with
-//! unique pointers, conformant arrays and counted strings (MS-RPCE 2.2.6, C706 14.3).
+//! The part of NDR that a PAC needs: one structure in type serialization version 1, with
+//! unique pointers, conformant arrays, and counted strings (MS-RPCE 2.2.6, C706 14.3).
 //!
-//! What a pointer leads to lies behind the structure that holds it, in the order of the
+//! The target of a pointer follows the structure that contains it, in the order of the
 //! pointers; the caller reads it there.
 
 use crate::base::wire::{Reader, Truncated};
 use crate::windows::sid::{self, Sid};
 
-/// Common and private header (MS-RPCE 2.2.6.1, 2.2.6.2).
+/// Size of the common and private headers (MS-RPCE 2.2.6.1, 2.2.6.2).
 const HEADERS: usize = 16;
 
-/// Why a structure cannot be read.
+/// Why a structure cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Error {
     /// It ends within this field.
@@ -19,11 +19,11 @@ pub(super) enum Error {
     Header,
     /// Two counts of the same items differ.
     Count,
-    /// More items than may be.
+    /// More items than allowed.
     TooMany(u32),
-    /// A pointer that must lead somewhere does not.
+    /// A null pointer where a value is required.
     Null,
-    /// A SID.
+    /// An invalid SID.
     Sid(sid::Error),
 }
 
@@ -33,22 +33,22 @@ impl From<Truncated> for Error {
     }
 }
 
-/// `RPC_UNICODE_STRING` before its text (MS-DTYP 2.3.10).
+/// `RPC_UNICODE_STRING` without its text (MS-DTYP 2.3.10).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StringHeader {
-    /// Bytes.
+    /// Length of the text in bytes.
     length: u16,
     is_there: bool,
 }
 
-/// Reads one serialized structure.
+/// Parses one serialized structure.
 #[derive(Debug)]
 pub(super) struct Ndr<'a> {
     reader: Reader<'a>,
 }
 
 impl<'a> Ndr<'a> {
-    /// Reads the headers and the pointer to the structure.
+    /// Parses the headers and the pointer to the structure.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
         let [version, endianness, length, 0] = reader.array()? else {
@@ -60,7 +60,7 @@ impl<'a> Ndr<'a> {
         if (version, endianness, length) != (1, 0x10, 8) || filler != 0xcccc_cccc {
             return Err(Error::Header);
         }
-        // Alignment counts from here, a multiple of eight into the buffer.
+        // Alignment counts from here, which is a multiple of eight into the buffer.
         debug_assert_eq!(reader.offset(), HEADERS);
         let mut ndr = Self {
             reader: Reader::new(reader.bytes(object)?),
@@ -72,6 +72,7 @@ impl<'a> Ndr<'a> {
         }
     }
 
+    /// Skips padding up to a multiple of `to`.
     fn align(&mut self, to: usize) -> Result<(), Error> {
         let over = self.reader.offset().checked_rem(to).unwrap_or(0);
         if over > 0 {
@@ -80,7 +81,7 @@ impl<'a> Ndr<'a> {
         Ok(())
     }
 
-    /// Bytes without a meaning here.
+    /// Skips bytes that are not needed.
     pub(super) fn skip(&mut self, count: usize) -> Result<(), Error> {
         self.reader.bytes(count)?;
         Ok(())
@@ -96,7 +97,7 @@ impl<'a> Ndr<'a> {
         Ok(self.reader.u32()?)
     }
 
-    /// Whether a unique pointer leads somewhere.
+    /// Whether a unique pointer is not null.
     pub(super) fn pointer(&mut self) -> Result<bool, Error> {
         Ok(self.u32()? != 0)
     }
@@ -109,7 +110,7 @@ impl<'a> Ndr<'a> {
         Ok(StringHeader { length, is_there })
     }
 
-    /// The text that a string's pointer leads to: a conformant and varying array.
+    /// The text of a string, which is a conformant and varying array.
     pub(super) fn string(&mut self, header: StringHeader) -> Result<String, Error> {
         if !header.is_there {
             return Ok(String::new());
@@ -122,7 +123,7 @@ impl<'a> Ndr<'a> {
         Ok(utf16(bytes))
     }
 
-    /// The size of a conformant array, which says again what the structure said.
+    /// The size of a conformant array, which must repeat the count in the structure.
     pub(super) fn array(&mut self, count: u32) -> Result<(), Error> {
         if self.u32()? == count {
             Ok(())
@@ -131,7 +132,7 @@ impl<'a> Ndr<'a> {
         }
     }
 
-    /// A SID that a pointer leads to: its sub-authorities are a conformant array.
+    /// The SID that a pointer leads to; its sub-authorities are a conformant array.
     pub(super) fn sid(&mut self) -> Result<Sid, Error> {
         let count = self.u32()?;
         let start = self.reader.clone();
@@ -149,7 +150,7 @@ impl<'a> Ndr<'a> {
     }
 }
 
-/// Text in UTF-16LE; what is none becomes U+FFFD.
+/// Decodes UTF-16LE; invalid units become U+FFFD.
 pub(super) fn utf16(bytes: &[u8]) -> String {
     let (units, _) = bytes.as_chunks::<2>();
     let units = units.iter().map(|unit| u16::from_le_bytes(*unit));

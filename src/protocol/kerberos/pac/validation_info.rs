@@ -1,42 +1,42 @@
-//! `KERB_VALIDATION_INFO`: the account, its groups, and more that is not needed here
+//! `KERB_VALIDATION_INFO`: the account and its groups, and more that is not needed here
 //! (MS-PAC 2.5).
 
 use super::MAX_SIDS;
 use super::ndr::{Error, Ndr, StringHeader};
 use crate::windows::sid::Sid;
 
-/// `UserFlags`: `ExtraSids` counts.
+/// `UserFlags` bit: `ExtraSids` is valid.
 const EXTRA_SIDS: u32 = 0x20;
-/// `UserFlags`: `ResourceGroupIds` counts.
+/// `UserFlags` bit: `ResourceGroupIds` is valid.
 const RESOURCE_GROUPS: u32 = 0x200;
 
-/// Attributes of a membership (MS-PAC 2.2.1).
+/// Attributes of a group membership (MS-PAC 2.2.1).
 const ENABLED: u32 = 0x04;
 const DENY_ONLY: u32 = 0x10;
 
-/// `UserAccountControl`: a person's or a service's.
+/// `UserAccountControl` bit: a person's or service's account.
 const NORMAL_ACCOUNT: u32 = 0x10;
-/// `UserAccountControl`: a workstation's or server's, or a domain controller's.
+/// `UserAccountControl` bits: a workstation, a server, or a domain controller.
 const TRUST_ACCOUNT: u32 = 0x80 | 0x100;
-/// Domain Computers, Domain Controllers and Read-only Domain Controllers.
+/// RIDs of Domain Computers, Domain Controllers, and Read-only Domain Controllers.
 const MACHINES: [u32; 3] = [515, 516, 521];
 
-/// What is taken of it.
+/// The fields that are used.
 #[derive(Debug, Default)]
 pub(super) struct ValidationInfo {
-    /// Its `sAMAccountName`.
+    /// The account's `sAMAccountName`.
     pub(super) name: String,
-    /// The domain's NetBIOS name.
+    /// NetBIOS name of the domain.
     pub(super) domain_name: String,
     pub(super) domain: Option<Sid>,
     pub(super) account: Option<Sid>,
-    /// A host's account, not a person's.
+    /// Whether it is a computer account.
     pub(super) is_machine: bool,
     pub(super) groups: Vec<Sid>,
     pub(super) deny_only: Vec<Sid>,
 }
 
-/// The fixed part.
+/// The fixed part of the structure, before the targets of its pointers.
 struct Fixed {
     strings: [StringHeader; 6],
     user: u32,
@@ -53,7 +53,7 @@ struct Fixed {
     resource: Counted,
 }
 
-/// A count, and whether the pointer beside it leads somewhere.
+/// A count, and whether the pointer next to it is not null.
 #[derive(Clone, Copy)]
 struct Counted {
     count: u32,
@@ -77,7 +77,7 @@ impl Fixed {
         const SIX_TIMES: usize = 48;
         const SESSION_KEY: usize = 16;
         const RESERVED: usize = 8;
-        // From SubAuthStatus to Reserved3.
+        // Skips SubAuthStatus to Reserved3.
         const UNTIL_SIDS: usize = 28;
         ndr.skip(SIX_TIMES)?;
         let mut string = || ndr.string_header();
@@ -89,7 +89,7 @@ impl Fixed {
             string()?,
             string()?,
         ];
-        // LogonCount and BadPasswordCount.
+        // Skips LogonCount and BadPasswordCount.
         ndr.u32()?;
         let (user, primary_group, groups) = (ndr.u32()?, ndr.u32()?, Counted::read(ndr)?);
         let flags = ndr.u32()?;
@@ -117,7 +117,7 @@ impl Fixed {
 }
 
 impl ValidationInfo {
-    /// Reads the whole buffer.
+    /// Parses the whole buffer.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let ndr = &mut Ndr::open(bytes)?;
         let fixed = Fixed::read(ndr)?;
@@ -156,8 +156,8 @@ impl ValidationInfo {
         Ok(info)
     }
 
-    /// By the kind of the account (MS-SAMR 2.2.1.12); where a controller does not tell that,
-    /// by the groups of the domain that only hosts are in.
+    /// Whether it is a computer account: by its type (MS-SAMR 2.2.1.12), or, if the
+    /// controller does not state one, by groups that only computers are in.
     fn is_machine_by(&self, control: u32) -> bool {
         match (control & TRUST_ACCOUNT != 0, control & NORMAL_ACCOUNT != 0) {
             (true, _) => true,
@@ -169,7 +169,8 @@ impl ValidationInfo {
         }
     }
 
-    /// An account without a relative id is the first of the extra SIDs.
+    /// Determines the account's SID. An account without a RID is the first of the extra
+    /// SIDs.
     fn take_account(&mut self, user: u32, extra: &[(Sid, u32)]) {
         self.account = match user {
             0 => extra.first().map(|(sid, _)| *sid),
@@ -198,7 +199,7 @@ impl ValidationInfo {
     }
 }
 
-/// `GROUP_MEMBERSHIP`s: relative ids and attributes.
+/// `GROUP_MEMBERSHIP` entries: RIDs and attributes.
 fn relative_ids(ndr: &mut Ndr<'_>, counted: Counted) -> Result<Vec<(u32, u32)>, Error> {
     let mut groups = Vec::new();
     if counted.is_there {
@@ -210,7 +211,7 @@ fn relative_ids(ndr: &mut Ndr<'_>, counted: Counted) -> Result<Vec<(u32, u32)>, 
     Ok(groups)
 }
 
-/// `KERB_SID_AND_ATTRIBUTES`: the SIDs themselves come after all their pointers.
+/// `KERB_SID_AND_ATTRIBUTES` entries; the SIDs follow after all their pointers.
 fn sids(ndr: &mut Ndr<'_>, counted: Counted) -> Result<Vec<(Sid, u32)>, Error> {
     let mut attributes = Vec::new();
     if counted.is_there {

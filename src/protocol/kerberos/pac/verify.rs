@@ -6,19 +6,20 @@ use super::{Error, Logon, Pac};
 use crate::protocol::kerberos::crypto::{Key, usage};
 use crate::protocol::kerberos::messages::{self, AuthorizationData, EncTicketPartBody};
 
-/// A list inside the list, of what a service may skip (RFC 4120 5.2.6.1).
+/// Authorization data that a service may ignore, containing a further list (AD-IF-RELEVANT,
+/// RFC 4120 5.2.6.1).
 const IF_RELEVANT: i64 = 1;
-/// A PAC (MS-KILE 3.3.5.6.4).
+/// Authorization data type of a PAC (MS-KILE 3.3.5.6.4).
 const WIN2K_PAC: i64 = 128;
 
-/// Reads and verifies a PAC: its server signature with `key`, which opened the ticket, and
-/// that it was made for the ticket's client and time of logon.
+/// Parses and verifies a PAC: its server signature with `key`, which decrypted the ticket,
+/// and that it was made for this client and logon time.
 ///
-/// The signature of the KDC, with a key that only domain controllers have, is not and cannot
-/// be verified here.
+/// The KDC's signature cannot be verified here, because only domain controllers have its
+/// key.
 ///
 /// # Errors
-/// Another key or another ticket, or a structure that is wrong.
+/// The key or ticket is a different one, or the structure is invalid.
 pub fn verify(pac: &[u8], key: &Key, client: &str, authtime: SystemTime) -> Result<Logon, Error> {
     let pac = Pac::parse(pac)?;
     let signature = pac.server_signature()?;
@@ -35,8 +36,8 @@ pub fn verify(pac: &[u8], key: &Key, client: &str, authtime: SystemTime) -> Resu
     pac.logon(client, authtime)
 }
 
-/// What the PAC of a ticket says of its account; `None` if the ticket has none, or one
-/// without an account.
+/// The account that a ticket's PAC names; `None` if the ticket has no PAC, or one without
+/// an account.
 pub(in crate::protocol::kerberos) fn of_ticket(
     ticket: &EncTicketPartBody,
     key: &Key,
@@ -54,7 +55,7 @@ pub(in crate::protocol::kerberos) fn of_ticket(
     let client = names.join("/");
     let authtime = UNIX_EPOCH + ticket.authtime.to_unix_duration();
     match verify(&pac, key, &client, authtime) {
-        // The KDC of MIT signs one that only says whose the ticket is.
+        // MIT's KDC signs a PAC that only repeats the ticket's client.
         Err(Error::Missing(what)) if what == super::LOGON_INFORMATION => Ok(None),
         Ok(logon) if !logon.is(&client, &ticket.crealm.0) => Err(Error::Account {
             pac: logon.name,
@@ -64,7 +65,7 @@ pub(in crate::protocol::kerberos) fn of_ticket(
     }
 }
 
-/// The PAC, which stands in a list of what may be skipped (MS-KILE 3.3.5.6.4).
+/// Finds the PAC, which is inside AD-IF-RELEVANT (MS-KILE 3.3.5.6.4).
 fn find(data: &AuthorizationData) -> Result<Option<Vec<u8>>, Error> {
     for element in data {
         if element.ad_type.0 != IF_RELEVANT {

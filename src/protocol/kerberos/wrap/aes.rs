@@ -1,36 +1,36 @@
-//! Tokens of the AES enctypes (RFC 4121 4.2.6).
+//! Wrap and MIC tokens of the AES enctypes (RFC 4121 4.2.6).
 
 use subtle::ConstantTimeEq;
 
 use super::{Error, Role};
 use crate::protocol::kerberos::crypto::{AesCipher, Key, Pieces, Signer, usage};
 
-/// Bytes of a token's header.
+/// Size of a token's header in bytes.
 const HEADER: usize = 16;
 /// TOK_ID of a Wrap token.
 const WRAP: [u8; 2] = [5, 4];
 /// TOK_ID of a MIC token.
 const MIC: [u8; 2] = [4, 4];
-/// Flag: sent by the acceptor.
+/// Flag: sent by the acceptor (RFC 4121 4.2.2).
 const BY_ACCEPTOR: u8 = 1;
-/// Flag: sealed.
+/// Flag: sealed, not only signed.
 const SEALED: u8 = 2;
-/// Flag: under the key of the acceptor.
+/// Flag: protected by the acceptor's subkey.
 const ACCEPTOR_SUBKEY: u8 = 4;
 
-/// Both directions.
+/// Keys and sequence numbers of both directions.
 pub(super) struct AesSession {
     ours: Way,
     theirs: Way,
 }
 
-/// One direction.
+/// Keys and sequence number of one direction.
 struct Way {
     cipher: AesCipher,
     signer: Signer,
-    /// Of the next message.
+    /// Sequence number of the next message.
     sequence: u64,
-    /// All but [`SEALED`].
+    /// Flags of all messages in this direction, without [`SEALED`].
     flags: u8,
 }
 
@@ -48,13 +48,13 @@ impl Way {
         }
     }
 
-    /// Right rotation that brings all but confounder and data to the front, as Windows
-    /// does it.
+    /// The right rotation that moves everything but confounder and data to the front, as
+    /// Windows does it.
     fn rotation(&self) -> u16 {
         u16::try_from(HEADER + self.cipher.checksum_len()).unwrap_or(u16::MAX)
     }
 
-    /// What can be told of a header before any decryption.
+    /// Checks everything in a header that can be checked before decryption.
     fn expect(&self, flags: u8, sequence: u64) -> Result<(), Error> {
         let wrong = flags ^ self.flags;
         if wrong & BY_ACCEPTOR != 0 {
@@ -76,13 +76,13 @@ impl Way {
     }
 }
 
-/// The first bytes of a Wrap token (RFC 4121 4.2.6.2).
+/// The header of a Wrap token (RFC 4121 4.2.6.2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Header {
     flags: u8,
-    /// EC: filler bytes after the plaintext.
+    /// EC: number of filler bytes after the plaintext.
     extra: u16,
-    /// RRC: by how many bytes what follows is turned to the right.
+    /// RRC: by how many bytes everything after the header is rotated right.
     rotation: u16,
     sequence: u64,
 }
@@ -109,7 +109,7 @@ impl Header {
         ]
     }
 
-    /// The copy of it that is sealed along with the plaintext.
+    /// The copy of the header that is encrypted after the plaintext; its RRC is 0.
     fn copy(self) -> [u8; HEADER] {
         let rotation = 0;
         Self { rotation, ..self }.bytes()
@@ -157,7 +157,8 @@ impl AesSession {
         size
     }
 
-    /// The way of Windows: the data are the plaintext's place.
+    /// Unseals the form that Windows sends, in which `data` has exactly the size of the
+    /// plaintext and can be decrypted in place.
     fn unseal_in_place(
         &self,
         header: Header,
@@ -179,7 +180,7 @@ impl AesSession {
         }
     }
 
-    /// Any other cut, rotation and filler.
+    /// Unseals any other split, rotation, and filler. Needs a copy.
     fn unseal_joined(
         &self,
         header: Header,
@@ -230,7 +231,7 @@ impl AesSession {
     }
 }
 
-/// The first bytes of a MIC token (RFC 4121 4.2.6.1).
+/// The header of a MIC token (RFC 4121 4.2.6.1).
 fn mic_header(flags: u8, sequence: u64) -> [u8; HEADER] {
     let ([a, b], [s0, s1, s2, s3, s4, s5, s6, s7]) = (MIC, sequence.to_be_bytes());
     [
@@ -238,13 +239,13 @@ fn mic_header(flags: u8, sequence: u64) -> [u8; HEADER] {
     ]
 }
 
-/// What follows the header in a security token of Windows.
+/// The content of a security token after its header, as Windows arranges it.
 #[derive(Clone, Copy)]
 struct Pieced<'a> {
-    /// The end of the ciphertext.
+    /// The last block of the ciphertext, a copy of the header.
     last: [u8; HEADER],
     checksum: &'a [u8],
-    /// The begin of the ciphertext: the confounder.
+    /// The first block of the ciphertext, the confounder.
     first: [u8; 16],
 }
 

@@ -1,8 +1,10 @@
-//! Messages of an established context: sealed ones, the Wrap tokens of GSS-API, and
-//! signatures, its MIC tokens (RFC 4121 4.2, and RFC 4757 7 for RC4).
+//! Messages of an established context: Wrap tokens (sealed) and MIC tokens (signed) of
+//! GSS-API (RFC 4121 4.2; RFC 4757 7 for RC4).
 //!
-//! A Wrap token travels in two pieces, as Windows cuts them: the *security token* and
-//! the *data*, which takes the place of the plaintext.
+//! A Wrap token travels in two pieces, in which Windows splits it: the *security token* and
+//! the *data*, which replaces the plaintext. Sequence numbers are strict, because HTTP
+//! delivers in order; after any failure the context is lost, so that an attacker gets one
+//! attempt.
 
 mod aes;
 mod rc4;
@@ -16,34 +18,34 @@ use self::aes::AesSession;
 use self::rc4::Rc4Session;
 use super::crypto::{self, Enctype, Key, Random};
 
-/// Why a message is not taken. The connection is lost after any of these.
+/// Why a message is rejected. The context is lost after any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// No token of this kind, or cut short.
+    /// Not a token of this type, or truncated.
     Malformed,
-    /// One of our own messages, sent back.
+    /// One of our own messages, reflected.
     Reflected,
-    /// A message that is signed but not sealed.
+    /// A message that is signed, but not sealed.
     NotSealed,
     /// A message under another key: its flag for the acceptor's subkey is wrong.
     OtherKey,
-    /// A message repeated, skipped or out of order.
+    /// A message that is repeated, missing, or out of order.
     Sequence {
-        /// Number that should come.
+        /// The expected sequence number.
         expected: u64,
-        /// Number that came.
+        /// The sequence number found.
         found: u64,
     },
-    /// Its ciphertext does not open.
+    /// The ciphertext cannot be decrypted.
     Ciphertext(crypto::Error),
-    /// The signature is not that of the message.
+    /// The signature does not match the message.
     Signature,
-    /// The header does not agree with its sealed copy.
+    /// The header does not match its encrypted copy.
     Header,
-    /// The plaintext has more bytes than the data, or its padding is wrong.
+    /// The plaintext is longer than the data, or its padding is invalid.
     Padding,
-    /// An earlier message failed.
+    /// An earlier message failed; the context can no longer be used.
     Lost,
 }
 
@@ -75,10 +77,10 @@ impl std::error::Error for Error {
     }
 }
 
-/// Which end of a context this is.
+/// Which end of a context this is. Keys differ by direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The source, which began it.
+    /// The host, which established it.
     Initiator,
     /// The collector.
     Acceptor,
@@ -96,12 +98,12 @@ impl Role {
 /// One end of an established context: keys and sequence numbers of both directions.
 pub struct Session {
     form: Form,
-    /// Gives confounders; its seed is random.
+    /// Generates confounders; seeded with secure random bytes.
     confounders: StdRng,
     lost: bool,
 }
 
-/// By the two RFCs.
+/// The token format, which depends on the enctype.
 enum Form {
     Aes(Box<AesSession>),
     Rc4(Box<Rc4Session>),
@@ -117,14 +119,14 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// The collector's end. `subkey` tells that `key` stood in our AP-REP; `ours` and
-    /// `theirs` are the sequence numbers of AP-REP and authenticator.
+    /// The collector's end. `subkey` states that `key` was conveyed by our AP-REP; `ours`
+    /// and `theirs` are the sequence numbers of AP-REP and authenticator.
     #[must_use]
     pub fn accept(key: &Key, subkey: bool, ours: u64, theirs: u64, random: Random<'_>) -> Self {
         Self::new(Role::Acceptor, key, subkey, ours, theirs, random)
     }
 
-    /// The source's end; as [`Self::accept`].
+    /// The host's end; parameters as in [`Self::accept`]. For `wecrelay send` and tests.
     #[must_use]
     pub fn initiate(key: &Key, subkey: bool, ours: u64, theirs: u64, random: Random<'_>) -> Self {
         Self::new(Role::Initiator, key, subkey, ours, theirs, random)
@@ -151,8 +153,8 @@ impl Session {
         }
     }
 
-    /// Encrypts `data` in place and gives the security token that goes before it.
-    /// With RC4 the data grows by one byte, its padding.
+    /// Encrypts `data` in place and returns the security token that precedes it. With RC4
+    /// the data grows by one byte of padding.
     #[must_use]
     pub fn seal(&mut self, data: &mut Vec<u8>) -> Vec<u8> {
         let mut confounder = [0; 16];
@@ -163,12 +165,12 @@ impl Session {
         }
     }
 
-    /// Decrypts `data` in place, verifies it with its security token, and gives the
-    /// size of the plaintext, which `data` begins with.
+    /// Decrypts `data` in place, verifies it against its security token, and returns the
+    /// length of the plaintext at its front.
     ///
     /// # Errors
-    /// It is not the next message of the other end. Then `data` is cleared, and every
-    /// further call fails with [`Error::Lost`].
+    /// It is not the next message from the other end. `data` is then zeroed, and every
+    /// later call fails with [`Error::Lost`].
     pub fn unseal(&mut self, token: &[u8], data: &mut [u8]) -> Result<usize, Error> {
         let result = match &mut self.form {
             _ if self.lost => Err(Error::Lost),
@@ -182,7 +184,7 @@ impl Session {
         result
     }
 
-    /// Signs `message`, which goes in the clear.
+    /// Signs `message`, which is sent in the clear.
     #[must_use]
     pub fn sign(&mut self, message: &[u8]) -> Vec<u8> {
         match &mut self.form {
@@ -191,10 +193,10 @@ impl Session {
         }
     }
 
-    /// Verifies the signature of `message`, which came in the clear.
+    /// Verifies the signature of `message`, which was sent in the clear.
     ///
     /// # Errors
-    /// As [`Self::unseal`].
+    /// As for [`Self::unseal`].
     pub fn verify(&mut self, token: &[u8], message: &[u8]) -> Result<(), Error> {
         let result = match &mut self.form {
             _ if self.lost => Err(Error::Lost),

@@ -1,4 +1,4 @@
-//! Tokens of the RC4 enctype (RFC 4757 7), which stand in a GSS frame.
+//! Wrap and MIC tokens of the RC4 enctype (RFC 4757 7), which are inside a GSS frame.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -6,39 +6,39 @@ use zeroize::Zeroizing;
 use super::{Error, Role};
 use crate::protocol::kerberos::crypto::{Key, Rc4Signer, apply_rc4, hmac_md5};
 
-/// The mechanism Kerberos 5, as it stands in a frame.
+/// The object identifier of Kerberos 5 in DER, as part of a frame.
 const MECHANISM: [u8; 11] = [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
-/// TOK_ID, SGN_ALG, SEAL_ALG and filler of a Wrap token.
+/// TOK_ID, SGN_ALG, SEAL_ALG, and filler of a Wrap token.
 const WRAP: [u8; 8] = [2, 1, 0x11, 0, 0x10, 0, 0xff, 0xff];
-/// TOK_ID, SGN_ALG and filler of a MIC token.
+/// TOK_ID, SGN_ALG, and filler of a MIC token.
 const MIC: [u8; 8] = [1, 1, 0x11, 0, 0xff, 0xff, 0xff, 0xff];
 /// Salt of the checksum of a Wrap token (RFC 4757 7.3).
 const WRAP_SALT: u32 = 13;
 /// Salt of the checksum of a MIC token (RFC 4757 7.2).
 const MIC_SALT: u32 = 15;
-/// The only padding that it uses.
+/// RFC 4757 7.3 always pads with one byte of value 1.
 const PADDING: u8 = 1;
 
-/// Both directions.
+/// Keys and sequence numbers of both directions.
 pub(super) struct Rc4Session {
     signer: Rc4Signer,
-    /// From it come the keys of sequence numbers.
+    /// Derives the keys that encrypt sequence numbers.
     sequence_key: Zeroizing<[u8; 16]>,
-    /// From it come the keys of messages.
+    /// Derives the keys that encrypt messages.
     message_key: Zeroizing<[u8; 16]>,
     ours: Way,
     theirs: Way,
 }
 
-/// One direction.
+/// The sequence number of one direction.
 struct Way {
     sender: Role,
-    /// Of the next message.
+    /// Sequence number of the next message; 32 bits, and it wraps around.
     sequence: u32,
 }
 
 impl Way {
-    /// SND_SEQ, not yet encrypted.
+    /// SND_SEQ before encryption.
     fn number(&self) -> [u8; 8] {
         let [a, b, c, d] = self.sequence.to_be_bytes();
         let e = direction(self.sender);
@@ -59,7 +59,7 @@ const fn direction(sender: Role) -> u8 {
 
 impl Rc4Session {
     pub(super) fn new(role: Role, key: &Key, ours: u64, theirs: u64) -> Self {
-        // Numbers have 32 bits here; an AP-REQ has no more either.
+        // Sequence numbers have only 32 bits here, and so have those of an AP-REQ.
         let low = |number: u64| {
             let [.., a, b, c, d] = number.to_be_bytes();
             u32::from_be_bytes([a, b, c, d])
@@ -138,7 +138,7 @@ impl Rc4Session {
         same.then_some(()).ok_or(Error::Signature)
     }
 
-    /// Decrypts the sequence number of a message and compares it.
+    /// Decrypts the sequence number of a message and compares it with the expected one.
     fn expect(&self, mut number: [u8; 8], checksum: &[u8; 8]) -> Result<[u8; 8], Error> {
         self.apply_to_number(checksum, &mut number);
         let [a, b, c, d, sender @ ..] = number;
@@ -161,7 +161,7 @@ impl Rc4Session {
         }
     }
 
-    /// SGN_CKSUM.
+    /// SGN_CKSUM: the first half of the checksum.
     fn checksum(&self, salt: u32, parts: &[&[u8]]) -> [u8; 8] {
         let [checksum, _] = halves(self.signer.sign(salt, parts));
         checksum
@@ -189,8 +189,8 @@ fn quarters(bytes: [u8; 8]) -> [[u8; 4]; 2] {
     [[a, b, c, d], rest]
 }
 
-/// Puts a frame (RFC 2743 3.1) around the parts; its length covers the data too, which
-/// follow elsewhere.
+/// Frames the parts (RFC 2743 3.1). The length includes that of the data, which follows
+/// elsewhere.
 fn frame(parts: &[&[u8]], data: usize) -> Vec<u8> {
     let inner = parts.concat();
     let size = MECHANISM.len() + inner.len() + data;
@@ -208,7 +208,7 @@ fn frame(parts: &[&[u8]], data: usize) -> Vec<u8> {
     out
 }
 
-/// What stands in a frame that ends with the data.
+/// The content of a frame that ends with the data.
 fn unframe(token: &[u8], data: usize) -> Option<&[u8]> {
     let (&[tag, first], rest) = token.split_first_chunk()?;
     let count = match first {
