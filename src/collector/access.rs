@@ -1,4 +1,4 @@
-//! Who a message is from, and what that source may have.
+//! Who a message is from, and which subscriptions that source may have.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,14 +16,15 @@ use crate::protocol::wsman::{Header, Policy, Profile, Subscription};
 use crate::store::Ticket;
 use crate::windows::sddl::Verdict;
 
-/// Who a message is from.
+/// The origin of a message: identity and address of its connection.
 pub(super) struct Source {
     pub(super) conn: ConnId,
-    /// When it connected.
+    /// When it connected. Rows of the store must be at least this recent, because the host
+    /// may have used another relay before.
     pub(super) since: Ticket,
     pub(super) address: IpAddr,
     pub(super) identity: Rc<Identity>,
-    /// It may have what no list of accounts keeps from it.
+    /// Whether it may have subscriptions that have no list of accounts.
     pub(super) is_admitted: bool,
     pub(super) is_secure: bool,
     pub(super) certificate: Option<Certificate>,
@@ -31,14 +32,14 @@ pub(super) struct Source {
 
 const NO_MACHINE: &str = "it is not a machine account: use --principal with its name, or a list of accounts that includes it";
 
-/// Why a subscription is not for a source.
+/// Why a source may not have a subscription.
 pub(super) enum NotFor<'a> {
     Certificate,
     WithoutCertificate,
     Account(Verdict<'a>),
-    /// It is no machine, and nothing names it.
+    /// It is not a computer account, and no flag names it.
     NoMachine,
-    /// It comes along with others only.
+    /// The subscription is offered only together with others.
     Alone,
 }
 
@@ -55,7 +56,7 @@ impl fmt::Display for NotFor<'_> {
 }
 
 impl Source {
-    /// The source as the table of hosts keeps it.
+    /// The source's entry in the table of hosts.
     pub(super) fn host_name(&self, header: &Header) -> HostName {
         let method = self.identity.method;
         let is_known = !method.is_anonymous();
@@ -69,7 +70,7 @@ impl Source {
         }
     }
 
-    /// What the source calls itself, as far as it can be a host's name.
+    /// The name that the source claims (MachineID), if it can be a host's name.
     fn claimed_name(&self, header: &Header) -> String {
         let fits = |name: &&String| name.len() <= bookmark::MAX_MACHINE_ID_BYTES;
         let name = header.machine_id.as_ref().filter(fits);
@@ -85,9 +86,9 @@ impl Source {
         )
     }
 
-    /// Why a subscription is not for this source, if so. Lists of certificates bind
-    /// whoever comes with one, and keep out whoever comes without; access lists bind
-    /// accounts of a domain.
+    /// Why this source may not have a subscription; `None` if it may. A source with a
+    /// certificate is judged by the certificate lists alone, and a subscription that has
+    /// only such lists is for no other source. Access lists apply to domain accounts.
     pub(super) fn refusal<'s>(&self, subscription: &'s Subscription) -> Option<NotFor<'s>> {
         let access = &subscription.access;
         if let Some(certificate) = &self.certificate {
@@ -104,7 +105,8 @@ impl Source {
         (!verdict.allows()).then_some(NotFor::Account(verdict))
     }
 
-    /// The same; that for reports is for those only which have another one of `all`.
+    /// The same; in addition, the subscription for reports is only for sources that have
+    /// another one of `all`.
     pub(super) fn refusal_among<'s>(
         &self,
         subscription: &'s Subscription,
@@ -117,7 +119,7 @@ impl Source {
         self.refusal(subscription)
     }
 
-    /// Who it is for access lists, and what to do if that is not known.
+    /// The account as access lists see it, with a remedy if its groups are unknown.
     pub(super) fn account(&self) -> String {
         let Some(token) = &self.identity.token else {
             return "not a domain account".to_owned();
@@ -133,7 +135,7 @@ impl Source {
         format!("{}{remedy}", token.describe())
     }
 
-    /// How the source is to authenticate where it delivers: as it did here.
+    /// How the source has to authenticate for deliveries: in the same way as it did here.
     pub(super) fn policy(&self) -> Policy {
         let profile = match &self.certificate {
             Some(certificate) => Profile::HttpsMutual {
@@ -153,7 +155,7 @@ impl Source {
         }
     }
 
-    /// The key of a bookmark: what was proved counts, then what is claimed.
+    /// The key of a bookmark: the proved identity first, then the claimed name.
     pub(super) fn key(
         &self,
         subscription: Uuid,
@@ -168,8 +170,7 @@ impl Source {
     }
 }
 
-/// The subscription that a message is for: that of the header, or of the path where no
-/// header names one.
+/// The subscription that a message is for: the one in its header, or else in the path.
 pub(super) fn subscription_of<'s>(
     all: &'s [Subscription],
     source: &Source,
@@ -201,8 +202,9 @@ pub(super) fn subscription_of<'s>(
     }
 }
 
-/// Under which keys earlier versions kept what is now under this one. A certificate's name
-/// could be that of many hosts then: what is taken over has to be this very host's.
+/// The keys under which earlier versions stored what now belongs to this key. A
+/// certificate's name could then be shared by many hosts, so only an entry of this very
+/// host is migrated.
 pub(super) fn former_keys(identity: &Identity, key: &bookmark::Key) -> Vec<bookmark::Key> {
     let machine = key.machine_id();
     let is_own = match &identity.subject {

@@ -1,22 +1,23 @@
-//! How much one batch may be: all its messages lie in memory until they are delivered.
+//! Limits for one batch, all of whose messages are in memory until they are delivered.
 
 use crate::protocol::wsman::RawEvent;
 
-/// Most events of a batch. Windows' own have at most 512,000 bytes (`MaxEnvelopeSize`), in
-/// which 3,500 events of one letter have room.
+/// Maximum number of events in a batch. Windows sends at most 512,000 bytes
+/// (`MaxEnvelopeSize`), which 3,500 one-letter events fill.
 pub(super) const MAX_EVENTS: usize = 16_384;
 
-/// Most bytes of a batch's messages in one form. Windows' own give about 2 MB.
+/// Maximum size in bytes of a batch's messages in one encoding. Batches from Windows need
+/// about 2 MB.
 pub(super) const MAX_BYTES: usize = 64 << 20;
 
-/// Bytes of a message beside its event's values, which it holds twice: in structured
-/// data and in `MSG`. A guess, rather high, that saves copying while frames grow.
+/// Size in bytes of a message apart from the event's values, which occur twice: in
+/// structured data and in `MSG`. A high estimate, which saves reallocations.
 const OVERHEAD: usize = 512;
 
-/// About how many bytes the messages of a batch will have in one form.
+/// Estimated size in bytes of a batch's messages in one encoding.
 ///
 /// # Errors
-/// More events, or bytes, than are taken at once; in words, with the remedy.
+/// The batch has too many events or bytes; the text for the log, with the remedy.
 pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
     if events.len() > MAX_EVENTS {
         return Err(format!(
@@ -30,7 +31,7 @@ pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
     check_size(size).map(|()| size)
 }
 
-/// Whether messages of that many bytes are taken.
+/// Checks the actual size in bytes of a batch's messages.
 pub(super) fn check_size(size: usize) -> Result<(), String> {
     if size <= MAX_BYTES {
         return Ok(());

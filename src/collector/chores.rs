@@ -1,5 +1,5 @@
-//! What the store does beside bookmarks, one thing after another: hosts that have changed are
-//! stored, other relays are asked about, and what is old is looked for.
+//! What the store does besides bookmarks, one job at a time: save changed hosts, query
+//! other relays, and look for old entries.
 
 use std::time::{Duration, Instant};
 
@@ -9,32 +9,32 @@ use crate::bookmark::Key;
 use crate::hosts::{Registry, Walked};
 use crate::store::{Done, Error, Job, Owner, Ticket, Usage};
 
-/// How often hosts that have changed are stored.
+/// How often changed hosts are saved.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
-/// What the store was asked for.
+/// The job that the store is working on.
 #[derive(Debug)]
 enum Chore {
     Load,
     Count,
     Save,
-    /// What other relays know.
+    /// Query what other relays know.
     Meet,
     Walk,
-    /// To forget so many; whether they were the last.
+    /// Delete this many bookmarks; whether they were the last ones.
     Sift(usize, bool),
 }
 
-/// What is under way, and when there is more to do.
+/// The current job, and when the next one is due.
 #[derive(Debug)]
 pub(super) struct Chores {
     now: Option<(Ticket, Chore)>,
     next: Instant,
-    /// How often hosts that have changed are stored.
+    /// How often changed hosts are saved; longer if relays share the store.
     every: Duration,
 }
 
-/// How much is stored, or why that is not known.
+/// How much is stored for each owner, or why that is unknown.
 pub(super) type Counted = Result<Vec<(Owner, Usage)>, Error>;
 
 impl Chores {
@@ -50,17 +50,17 @@ impl Chores {
         self.every = every;
     }
 
-    /// When [`Chores::start`] has something to do.
+    /// When [`Chores::start`] should be called.
     pub(super) fn due(&self) -> Option<Instant> {
         self.now.is_none().then_some(self.next)
     }
 
-    /// Whether what is known is yet to be read.
+    /// Whether the saved hosts have not been loaded yet.
     pub(super) fn is_loading(&self) -> bool {
         matches!(self.now, Some((_, Chore::Load | Chore::Count)))
     }
 
-    /// Asks the store for what it knows.
+    /// Loads what the store knows.
     pub(super) fn load(&mut self, ledger: &mut Ledger) {
         self.ask(ledger, Job::LoadHosts, Chore::Load);
     }
@@ -70,7 +70,7 @@ impl Chores {
         self.now = Some((ticket, chore));
     }
 
-    /// Stores some of the hosts that have changed, or looks for what is old.
+    /// Saves some of the changed hosts, or looks for old entries.
     pub(super) fn start(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
         if self.now.is_none() {
             hosts.tick(now);
@@ -80,7 +80,7 @@ impl Chores {
         }
     }
 
-    /// Stores all hosts that have changed, and that the relay stops.
+    /// Saves all changed hosts, and records that the relay is stopping.
     pub(super) fn end(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
         hosts.end();
         if self.now.is_none() {
@@ -88,7 +88,7 @@ impl Chores {
         }
     }
 
-    /// Answers whether there is anything to store.
+    /// Saves changed hosts; returns whether there were any.
     fn save(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) -> bool {
         let changes = hosts.take_changes(now);
         let is_any = changes.is_some();
@@ -98,7 +98,7 @@ impl Chores {
         is_any
     }
 
-    /// The store has done a chore. Answers what it counted, if it was that.
+    /// Handles the answer to a job; returns the usage if the job was to count it.
     pub(super) fn note(
         &mut self,
         now: Now,
@@ -145,14 +145,14 @@ impl Chores {
     }
 
     fn look_for_old(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
-        // A relay at rest writes seldom, so that disks may sleep.
+        // An idle relay writes rarely, so that disks can spin down.
         self.next = now.monotonic + self.every;
         if !self.meet(hosts, ledger) {
             self.seek_old(now, hosts, ledger);
         }
     }
 
-    /// Asks about other relays. Answers whether there are any to ask about.
+    /// Queries other relays; returns whether the store is shared at all.
     fn meet(&mut self, hosts: &Registry, ledger: &mut Ledger) -> bool {
         let inquiry = hosts.inquiry();
         let is_any = inquiry.is_some();

@@ -1,5 +1,5 @@
-//! From delivered to acknowledged: what the store is asked about bookmarks, and what comes of
-//! its answers.
+//! From delivered to acknowledged: what the store is asked about bookmarks, and how its
+//! answers are handled.
 
 use super::commits::{Outcome, Settled};
 use super::{Collector, seconds};
@@ -10,8 +10,8 @@ use crate::output::queue::BatchId;
 use crate::store::{Answer, Done, Error, Found, Stamp, Ticket};
 
 impl Collector {
-    /// Hands all batches that were delivered since the last call to the store, in one write.
-    /// Call it once a turn.
+    /// Hands all batches that were delivered since the last call to the store, in one
+    /// write. Must be called once a turn.
     pub fn commit(&mut self, now: Now) {
         for id in self.batches.take_delivered() {
             self.commit_batch(now, id);
@@ -21,7 +21,7 @@ impl Collector {
         self.note_connections(now);
     }
 
-    /// The store has answered, or how it is has changed.
+    /// Handles an answer of the store, or a change of its state.
     pub fn handle_answer(&mut self, now: Now, answer: Answer) {
         self.hosts.tick(now);
         let Answer {
@@ -81,7 +81,7 @@ impl Collector {
         }
     }
 
-    /// Writes and reads what there is to.
+    /// Starts reads and writes that are due.
     fn go_on(&mut self, now: Now) {
         let stamp = Stamp {
             wall: seconds(now),
@@ -107,7 +107,7 @@ impl Collector {
         }
     }
 
-    /// Gives the bookmark of a delivered batch to the store, if it has one.
+    /// Passes the bookmark of a delivered batch to the store, if it has one.
     fn commit_batch(&mut self, now: Now, id: BatchId) {
         let Some(batch) = self.batches.get(id) else {
             return;
@@ -127,7 +127,8 @@ impl Collector {
         }
     }
 
-    /// Acknowledges a batch, unless its source would not wait; with what came of its bookmark.
+    /// Acknowledges a batch unless its source would not wait; `outcome` is the result for
+    /// its bookmark.
     fn settle_batch(&mut self, now: Now, id: BatchId, mut outcome: Option<Outcome>) {
         if let Some(outcome) = &mut outcome {
             self.commits.note_grown(outcome);

@@ -1,8 +1,8 @@
 //! Whether an event's Computer is the host that sent it.
 //!
-//! A name is compared by its first label, without case, and by its domain where both
-//! sides have one: `WIN10$@DOM.EXAMPLE`, `DOM\WIN10$` and a certificate for
-//! `win10.dom.example` are the Computer `WIN10.dom.example`, and the Computer `WIN10`.
+//! Names are compared by their first label, ignoring case, and by their domain if both have
+//! one: `WIN10$@DOM.EXAMPLE`, `DOM\WIN10$`, and a certificate for `win10.dom.example` match
+//! the Computer `WIN10.dom.example` as well as `WIN10`.
 
 use std::fmt;
 
@@ -10,30 +10,31 @@ use crate::auth::{Identity, Subject};
 use crate::protocol::ntlm::Name;
 use crate::protocol::wsman::subscribe;
 
-/// Longest NetBIOS name; the account of a host with a longer name has its beginning.
+/// Maximum length of a NetBIOS name. The account of a host with a longer name is truncated
+/// to it.
 const NETBIOS: usize = 15;
 
-/// What becomes of events whose Computer is another host.
+/// What happens to events whose Computer is another host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// Their batch is answered 403: the source keeps it.
+    /// Their batch is answered 403, so the source keeps it.
     Refuse,
-    /// They go out marked.
+    /// They are forwarded, but marked.
     Mark,
 }
 
 /// How Computer is compared with the authenticated host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComputerRule {
-    /// What becomes of the others.
+    /// What happens to events that do not match.
     pub mismatch: Mismatch,
-    /// Identities that forward for other hosts, as patterns with `*` and `?`.
+    /// Identities that may forward events of other hosts, as patterns with `*` and `?`.
     pub exempt: Vec<String>,
 }
 
 impl ComputerRule {
-    /// The host that Computer has to be; none for who has no identity or may forward
-    /// events of others.
+    /// The host that Computer must match; `None` for a source without identity, or one that
+    /// may forward events of others.
     pub(super) fn host<'a>(&self, identity: &'a Identity) -> Option<Host<'a>> {
         let name = &identity.name;
         let is_exempt = |pattern: &String| subscribe::matches(pattern, name);
@@ -42,18 +43,18 @@ impl ComputerRule {
     }
 }
 
-/// A host by an authenticated name.
+/// A host, by an authenticated name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Host<'a> {
     name: &'a str,
-    /// As in DNS; `None` where only NetBIOS knows it.
+    /// Its DNS domain; `None` if only a NetBIOS domain is known.
     domain: Option<&'a str>,
-    /// The name is that of an account, which may be cut.
+    /// Whether the name is that of an account, which may be truncated.
     is_account: bool,
 }
 
 impl<'a> Host<'a> {
-    /// The host that a subject is; none where it is nobody.
+    /// The host that a subject stands for; `None` for a null session.
     pub(super) fn of(subject: &'a Subject) -> Option<Self> {
         match subject {
             Subject::Nobody => None,
@@ -61,12 +62,13 @@ impl<'a> Host<'a> {
             Subject::DomainAccount(Name { domain, user }) => {
                 Some(Self::named(user, of_dns(domain.as_deref())))
             }
-            // A line may have the other way to write a domain.
+            // An account may also be written `user@domain`.
             Subject::Account(Name { domain, user }) => Some(match user.rsplit_once('@') {
                 Some((user, realm)) => Self::named(user, Some(realm)),
                 None => Self::named(user, of_dns(domain.as_deref())),
             }),
-            // A service such as host/win10.dom.example is a host by its second part.
+            // For a service such as host/win10.dom.example the host is the second
+            // component.
             Subject::Principal { components, realm } => {
                 let name = components.get(1).or(components.first())?;
                 Some(Self::named(name, Some(realm)))
@@ -74,7 +76,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// By the name of a host or its account.
+    /// From the name of a host or of its account.
     fn named(name: &'a str, domain: Option<&'a str>) -> Self {
         let account = name.strip_suffix('$');
         let (name, own) = split(account.unwrap_or(name));
@@ -85,7 +87,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Whether that is the Computer of an event. One that names none claims nothing.
+    /// Whether this is the Computer of an event. An event without Computer claims nothing,
+    /// and matches.
     pub(super) fn is(&self, computer: &str) -> bool {
         if computer.is_empty() {
             return true;
@@ -111,12 +114,12 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// NetBIOS knows nothing of DNS: such a domain says nothing of the host's.
+/// A domain that is a DNS name; a NetBIOS domain cannot be compared.
 fn of_dns(domain: Option<&str>) -> Option<&str> {
     domain.filter(|domain| domain.contains('.'))
 }
 
-/// The first label and the rest, without the dot of the root.
+/// Splits a name into its first label and the rest, without the trailing dot.
 fn split(name: &str) -> (&str, Option<&str>) {
     let name = name.strip_suffix('.').unwrap_or(name);
     match name.split_once('.') {

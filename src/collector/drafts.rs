@@ -1,24 +1,25 @@
-//! Subscriptions written out for hosts: most hosts reach us by one address and authenticate
-//! in one way, and writing costs much more than all else of their answer.
+//! Cache of formatted subscriptions. Most hosts use the same address of the relay and the
+//! same authentication method, and formatting costs far more than the rest of the answer.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::protocol::wsman::{Draft, Policy, Subscription};
 
-/// Bytes that are held at most. A host chooses by which address it reaches us.
+/// Maximum size of the cache in bytes. It needs a limit, because hosts choose the address
+/// that they use.
 const MOST: usize = 8 << 20;
 
-/// What was written out under these settings.
+/// What has been formatted under the current settings.
 #[derive(Debug, Default)]
 pub(super) struct Drafts {
-    /// By the address, and how hosts authenticate there.
+    /// By address and authentication method, then by index of the subscription.
     written: HashMap<(Rc<str>, Policy), HashMap<usize, Rc<Draft>>>,
     held: usize,
 }
 
 impl Drafts {
-    /// The subscription that stands at that place in the settings.
+    /// The subscription at this index in the settings, formatted.
     pub(super) fn get(
         &mut self,
         place: usize,

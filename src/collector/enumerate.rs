@@ -1,5 +1,5 @@
-//! The answers to Enumerate and Pull: which subscriptions a source gets, where to deliver
-//! them, and from which bookmark on.
+//! The answers to Enumerate and Pull: which subscriptions a source gets, where to deliver,
+//! and from which bookmark to resume.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -21,15 +21,16 @@ use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
 use crate::protocol::wsman::subscribe::EARLIEST;
 use crate::protocol::wsman::{Context, Draft, Header, Subcode, Subscription};
 
-/// Some of the subscriptions of a source, as an answer.
+/// An answer with some of the subscriptions of a source.
 struct Filled {
     page: Page,
-    /// How long it may be silent, if it goes on from bookmarks.
+    /// The longest heartbeat interval, if the source resumes from bookmarks; it may be
+    /// silent that long.
     heartbeat: Option<Duration>,
 }
 
 impl Collector {
-    /// A host asks for subscriptions: their bookmarks are read first.
+    /// Handles a request for subscriptions; their bookmarks are read first.
     pub(super) fn handle_enumerate(
         &mut self,
         now: Now,
@@ -81,7 +82,7 @@ impl Collector {
         self.paging.walk(now, (source, &name), is_settled, which)
     }
 
-    /// Where the bookmarks stand of those that may be in the answer.
+    /// The keys of the bookmarks that the answer may need.
     fn bookmark_keys(
         &self,
         walk: &Walk,
@@ -148,8 +149,9 @@ impl Collector {
         self.fault(now, source.conn, Some(header), subcode, &reason);
     }
 
-    /// Takes as many subscriptions into an answer as it may hold; or says why it holds none
-    /// though there are some, as an empty list would be the end of all for the source.
+    /// Adds as many subscriptions to an answer as it may contain. If none fits although
+    /// there are some, the error says why: an empty list would end everything for the
+    /// source.
     fn fill(&mut self, now: Now, question: &Question, walk: &mut Walk) -> Result<Filled, String> {
         let limit = question.header.max_envelope_size.unwrap_or_default();
         let page = Page::new(&question.header, question.wants.portion, self.new_uuid());
@@ -161,7 +163,7 @@ impl Collector {
             let Some(subscription) = self.settings.subscriptions.get(place) else {
                 break;
             };
-            // What a reload has brought since it asked comes with its next Pull.
+            // Subscriptions that a reload added after the question come with the next Pull.
             let Some(bookmark) = stored_bookmark(question, subscription) else {
                 break;
             };
@@ -242,7 +244,7 @@ impl Collector {
         hosts.note_enumerated(seconds(now), &name, &offered, how);
     }
 
-    /// Says once why a source gets nothing at all.
+    /// Logs once why a source gets no subscription at all.
     fn explain_refusal(&mut self, now: Now, source: &Source, header: &Header) {
         let subscriptions = &self.settings.subscriptions;
         let refused = subscriptions.iter().filter(|s| !s.is_for_reports());
@@ -268,7 +270,7 @@ impl Collector {
         }
     }
 
-    /// Scheme, host and port by which this source reaches us.
+    /// Scheme, host, and port under which this source reaches the relay.
     fn address_for(&self, source: &Source, header: &Header, message: &Message) -> Rc<str> {
         let (scheme, usual) = if source.is_secure {
             ("https", "5986")
@@ -288,7 +290,7 @@ impl Collector {
     }
 }
 
-/// Adds a subscription to an answer, if there is room for it.
+/// Adds a subscription to an answer if there is room.
 fn push(
     page: &mut Page,
     draft: &Draft,
@@ -296,14 +298,14 @@ fn push(
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Fit {
     match page.push_draft(draft, bookmark, new_id) {
-        // Its bookmark has grown. A host that has it goes on as before, and for one that
-        // has not, repeats are better than none of it.
+        // Its bookmark has grown too large. A host that has its own bookmark is unaffected;
+        // for one that has lost it, repeats are better than nothing.
         Fit::TooLarge(_) if bookmark.is_some() => page.push_draft(draft, Some(EARLIEST), new_id),
         fit => fit,
     }
 }
 
-/// The bookmark to go on from, if there is one; none where that was not asked for.
+/// The bookmark to resume from; the outer `None` if it has not been read for this question.
 fn stored_bookmark(question: &Question, subscription: &Subscription) -> Option<Option<String>> {
     let Ok(key) = question.source.key(subscription.id(), &question.header) else {
         return Some(None);
@@ -312,7 +314,7 @@ fn stored_bookmark(question: &Question, subscription: &Subscription) -> Option<O
     Some(stored.and_then(|stored| stored.offer(subscription.read_existing)))
 }
 
-/// The host and port of an http URL.
+/// Host and port of an `http` or `https` URL.
 fn authority(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;

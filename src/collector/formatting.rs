@@ -1,4 +1,4 @@
-//! The events of a batch as messages, in every encoding that an output wants.
+//! Formats the events of a batch as messages, in every encoding that an output needs.
 
 use super::access::Source;
 use super::computer::Mismatch;
@@ -13,11 +13,11 @@ use crate::output::queue::Frames;
 use crate::protocol::wsman::{Header, RawEvent, Subscription};
 use crate::syslog::Origin;
 
-/// Why a batch was not written as messages.
+/// Why a batch was not formatted.
 pub(super) enum Unformatted {
-    /// It is not for us.
+    /// It was rejected.
     Refused(Refusal),
-    /// It is over a limit of [`bounds`].
+    /// It exceeds a limit of [`bounds`].
     TooLarge(String),
 }
 
@@ -27,18 +27,18 @@ impl From<String> for Unformatted {
     }
 }
 
-/// A batch as messages.
+/// A formatted batch.
 pub(super) struct Formatted {
-    /// An item for each encoding.
+    /// The messages, one item for each encoding.
     pub(super) frames: Result<Vec<Frames>, Unformatted>,
-    /// What its events say of where the source stands.
+    /// What its events reveal about the source's position in its logs.
     pub(super) facts: BatchFacts,
-    /// What is counted of it.
+    /// Statistics for the metrics.
     pub(super) counters: Counters,
 }
 
-/// Writes all events of a batch. Refuses one with events of other hosts where that is asked
-/// for.
+/// Formats all events of a batch. Rejects it if it contains events of other hosts and the
+/// configuration forbids that.
 pub(super) fn format(
     now: Now,
     settings: &Settings,
@@ -74,7 +74,7 @@ pub(super) fn format(
     }
 }
 
-/// A batch that is being written.
+/// A batch being formatted.
 struct Batch<'a> {
     settings: &'a Settings,
     source: &'a Source,
@@ -129,13 +129,14 @@ impl Batch<'_> {
             self.counters.truncated +=
                 encodings.write(mapping, &raw.xml, &event, &origin, &mut frames, check)?;
         }
-        // They may stay for long, in the replay window.
+        // They may remain in memory for long, in the replay window.
         frames.iter_mut().for_each(|f| f.bytes.shrink_to_fit());
         Ok(frames)
     }
 }
 
-/// The source keeps the batch and sends it again until someone looks after it.
+/// The rejection of a batch with events of another host. The source keeps it and retries
+/// until someone intervenes.
 fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str) -> Refusal {
     let who = source.describe(header);
     let computer: String = computer.chars().take(255).collect();
@@ -148,7 +149,7 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
     Refusal::new(RefusalKind::Computer, 403, reason)
 }
 
-/// The host that an event names; none where it could not be read so far.
+/// The Computer of an event; `None` if it could not be parsed.
 fn computer_of<'e>(event: &'e Result<Event<'_>, event::Malformed>) -> Option<&'e str> {
     match event {
         Ok(event) => Some(&event.computer),

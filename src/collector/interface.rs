@@ -1,4 +1,4 @@
-//! What goes into the collector, and what comes out.
+//! The inputs and outputs of the collector.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,91 +14,92 @@ use crate::output::kafka::{BrokerId, Event};
 use crate::protocol::wsman::Subscription;
 use crate::syslog::Mapping;
 
-/// Names a source's connection; never used twice.
+/// Identifies a source's connection; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// Names an output: its index in the list given at the start.
+/// Identifies an output: its index in the list given at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutputId(pub usize);
 
-/// What the collector is told to do; replaced as a whole on reload.
+/// The configuration of the collector; replaced as a whole on reload.
 #[derive(Debug)]
 pub struct Settings {
-    /// Who may come in, and bounds.
+    /// Authentication policy and limits.
     pub rules: Rules,
-    /// The load balancers whose connections begin with a PROXY header.
+    /// Load balancers whose connections start with a PROXY header.
     pub balancers: Vec<IpNet>,
-    /// What sources are asked for.
+    /// The subscriptions to offer.
     pub subscriptions: Vec<Subscription>,
     /// How events become syslog messages.
     pub mapping: Mapping,
-    /// The host by which sources reach us; `None` takes what they used.
+    /// The host name under which sources reach the relay; `None` repeats the name that they
+    /// used.
     pub hostname: Option<String>,
-    /// Whether Computer must be the authenticated host; `None` compares nothing.
+    /// Whether Computer must be the authenticated host; `None` disables the check.
     pub computers: Option<ComputerRule>,
-    /// Who comes with a Kerberos ticket beside machines.
+    /// Which Kerberos principals besides machines are admitted.
     pub principals: PrincipalRule,
-    /// Forget hosts and bookmarks that were not heard of while relays ran so long; `None`:
-    /// never.
+    /// Forget hosts and bookmarks that were not heard of for this long while relays were
+    /// running; `None` for never.
     pub forget_after: Option<Duration>,
 }
 
-/// What has happened.
+/// An event for the collector.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A source has connected from that address.
+    /// A source has connected from this address.
     Accepted(ConnId, IpAddr),
-    /// A load balancer has said where that connection of its comes from, if it knows.
+    /// A load balancer has stated the origin of its connection, if it knows it.
     Proxied(ConnId, Option<IpAddr>),
-    /// A source's TLS handshake is done.
+    /// A source has completed its TLS handshake.
     Secured(ConnId, &'a Secured),
-    /// A source's TLS handshake failed, or its PROXY header; its connection is gone.
+    /// A source's TLS handshake or PROXY header failed; its connection is gone.
     Refused(ConnId, RefusalKind, &'a str),
-    /// Bytes came from a source.
+    /// Bytes from a source.
     Received(ConnId, &'a [u8]),
-    /// That many bytes of [`super::Collector::outgoing`] were written.
+    /// This many bytes of [`super::Collector::outgoing`] have been written.
     Sent(ConnId, usize),
-    /// A source's connection is gone.
+    /// A source's connection is closed.
     Ended(ConnId),
-    /// What the domain says to [`super::Collector::question`].
+    /// The domain's answer to [`super::Collector::question`].
     Judged(ConnId, &'a Verdict),
-    /// The addresses of an output's name, or why there are none.
+    /// The addresses for an output's host name, or why there are none.
     Resolved(OutputId, Result<&'a [SocketAddr], &'a str>),
-    /// An output's receiver has accepted the connection, and TLS begins on it.
+    /// An output's receiver has accepted the TCP connection; the TLS handshake starts.
     Reached(OutputId),
     /// An output is open.
     Opened(OutputId),
-    /// An output could not be opened, or has ended.
+    /// An output could not be opened, or its connection has ended; the reason.
     Failed(OutputId, &'a str),
-    /// Bytes came from an output's receiver.
+    /// Bytes from an output's receiver.
     Replied(OutputId, &'a [u8]),
-    /// That many bytes of what the output's link offered were written.
+    /// This many bytes of what the output's link offered have been written.
     Written(OutputId, usize),
-    /// The output's peer has yet to acknowledge that many of the written bytes.
+    /// This many written bytes have not been acknowledged by the TCP of the output's peer.
     Measured(OutputId, usize),
-    /// Something has happened on an output's connection to a broker.
+    /// An event on an output's connection to a broker.
     Broker(OutputId, BrokerId, Event<'a>),
-    /// What the output's link wanted in its file of refused messages is on disk, or why not.
+    /// The output's refused messages have been written to its file, or why not.
     Filed(OutputId, Option<&'a str>),
-    /// Nothing but time has passed.
+    /// Time has passed; a deadline may be due.
     Timeout,
 }
 
-/// What is to be done.
+/// A task for the event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// [`super::Collector::outgoing`] has something for this source.
+    /// Write [`super::Collector::outgoing`] to this source.
     Send(ConnId),
-    /// Shut the sending side down, read on until the peer closes.
+    /// Shut down the sending side; keep reading until the peer closes.
     Shutdown(ConnId),
     /// Close the connection; the collector has forgotten it.
     Close(ConnId),
-    /// Ask the domain [`super::Collector::question`] of this source, and bring one
-    /// [`Input::Judged`] for each such output.
+    /// Ask the domain [`super::Collector::question`] about this source, and return exactly
+    /// one [`Input::Judged`].
     Ask(ConnId),
-    /// Something to do for an output.
+    /// A task for an output.
     Link(OutputId, Task),
-    /// Something to do for an output's connection to a broker.
+    /// A task for an output's connection to a broker.
     Broker(OutputId, BrokerId, Task),
 }

@@ -1,9 +1,9 @@
-//! What is known of the store's rows, and what is asked of the store.
+//! What is known about the store's rows, and what is asked of the store.
 //!
-//! Rows are remembered as they were last read or written. Whoever comes on a new connection may
-//! have been at another relay meanwhile: its rows are read again; those that were read or
-//! written since it came are known. One read and one write are under way at a time: what comes meanwhile is gathered,
-//! so that a slow store gets fewer and larger jobs.
+//! Rows are remembered as they were last read or written. A host on a new connection may
+//! have used another relay in between, so its rows are read again, unless they were read or
+//! written after it connected. One read and one write are in progress at a time; further
+//! ones are collected, so that a slow store gets fewer and larger jobs.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,30 +12,31 @@ use crate::base::clock::Now;
 use crate::bookmark::{Key, Stored};
 use crate::store::{Found, Job, Lookup, Stamp, Ticket, Write};
 
-/// Positions that are remembered in all rows, some hundred bytes each.
+/// Maximum number of bookmark positions in all remembered rows, at some hundred bytes each.
 const MOST: usize = 300_000;
-/// How long a row is remembered that is not used: another relay may have it by then.
+/// How long an unused row is remembered; after that, another relay is likely to have
+/// changed it.
 const KEPT: Duration = Duration::from_secs(900);
-/// Keys that are read at once.
+/// Maximum number of keys in one read.
 const READ_AT_ONCE: usize = 1000;
 
 /// A row as it was last read or written.
 #[derive(Debug)]
 struct Row {
     found: Found,
-    /// The job that told of it.
+    /// The job that returned it.
     told_by: Ticket,
-    /// The ticket from which on a read knows of it.
+    /// The earliest ticket of a read that reflects it.
     since: Ticket,
     used: Instant,
 }
 
-/// What is known of the store's rows, and what is asked of it.
+/// The known rows, and pending reads and writes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     rows: HashMap<Key, Row>,
     positions: usize,
-    /// Keys to read, with former ones.
+    /// Keys to read, each with former keys.
     wanted: HashMap<Key, Vec<Key>>,
     reading: Option<(Ticket, Vec<Key>)>,
     writing: Option<Ticket>,
@@ -49,7 +50,7 @@ impl Ledger {
         self.jobs.pop_front()
     }
 
-    /// Asks the store something of which nothing is noted here.
+    /// Submits a job whose answer is not tracked here.
     pub(super) fn ask(&mut self, job: Job) -> Ticket {
         self.next += 1;
         self.jobs.push_back((self.next, job));
@@ -63,17 +64,18 @@ impl Ledger {
         Some(&row.found)
     }
 
-    /// What is asked from now on has at least this ticket.
+    /// The earliest ticket of anything that is asked from now on.
     pub(super) fn mark(&self) -> Ticket {
         self.next + 1
     }
 
-    /// Whether a row is known as it was at that mark or later.
+    /// Whether a row is known as of this mark or later.
     pub(super) fn knows(&self, key: &Key, mark: Ticket) -> bool {
         self.rows.get(key).is_some_and(|row| row.told_by >= mark)
     }
 
-    /// A row is to be read. Answers from which ticket on a read tells of it.
+    /// Requests a row to be read. Returns the earliest ticket of an answer that will
+    /// contain it.
     pub(super) fn want(&mut self, key: &Key, former: impl FnOnce() -> Vec<Key>) -> Ticket {
         if !self.wanted.contains_key(key) {
             self.wanted.insert(key.clone(), former());
@@ -81,7 +83,7 @@ impl Ledger {
         self.mark()
     }
 
-    /// The same for one that is to be known as of that mark, unless it is.
+    /// The same for a row that must be known as of this mark, unless it is.
     pub(super) fn want_since(
         &mut self,
         key: &Key,
@@ -94,13 +96,13 @@ impl Ledger {
         }
     }
 
-    /// Reads what is wanted, unless something is being read.
+    /// Starts a read of the requested rows, unless one is in progress.
     pub(super) fn read(&mut self) {
         if self.reading.is_some() || self.wanted.is_empty() {
             return;
         }
         let mut keys: Vec<_> = self.wanted.keys().cloned().collect();
-        // In the order of the table, and the same in each run.
+        // Sorted as in the database, and deterministic.
         keys.sort_unstable();
         keys.truncate(READ_AT_ONCE);
         let lookups = keys.iter().map(|key| Lookup {
@@ -112,14 +114,15 @@ impl Ledger {
         self.reading = Some((ticket, keys));
     }
 
-    /// The keys that were read, if this is the answer.
+    /// The keys of the read in progress, if this ticket is its own.
     pub(super) fn take_read(&mut self, ticket: Ticket) -> Option<Vec<Key>> {
         let (_, keys) = self.reading.take_if(|(asked, _)| *asked == ticket)?;
         Some(keys)
     }
 
-    /// A row was read. Answers what is known of it now: what was written here since the read
-    /// was asked for is newer, unless another relay has written after that and the read tells.
+    /// Records a row that was read. Returns what is known now: a row written here since the
+    /// read was submitted is newer, unless another relay wrote after that and the read
+    /// shows it.
     pub(super) fn note_found(
         &mut self,
         now: Now,
@@ -147,13 +150,13 @@ impl Ledger {
         self.writing = Some(ticket);
     }
 
-    /// Whether this is the answer to the write under way.
+    /// Whether this ticket is that of the write in progress.
     pub(super) fn take_written(&mut self, ticket: Ticket) -> bool {
         self.writing.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// A row was written over the one of that generation. A read that was answered meanwhile
-    /// may have told of it already, or of more.
+    /// Records a row written over this generation. A read answered in the meantime may
+    /// already show it, or a later one.
     pub(super) fn note_written(
         &mut self,
         now: Now,
@@ -175,7 +178,7 @@ impl Ledger {
         self.keep(now, ticket, key, found);
     }
 
-    /// The row is not as it was thought to be.
+    /// Forgets a row that turned out to be different.
     pub(super) fn forget(&mut self, key: &Key) {
         if let Some(row) = self.rows.remove(key) {
             self.positions -= weight(&row.found);
@@ -194,7 +197,7 @@ impl Ledger {
         self.rows.insert(key.clone(), row);
     }
 
-    /// Forgets rows that were not used for long, and more where there are too many.
+    /// Forgets rows that have not been used for long, and more if there are too many.
     pub(super) fn sweep(&mut self, now: Now) {
         let mut kept = KEPT;
         loop {
@@ -220,7 +223,7 @@ impl Ledger {
     }
 }
 
-/// What a row costs, in positions.
+/// The weight of a row in bookmark positions.
 fn weight(found: &Found) -> usize {
     1 + found
         .stored

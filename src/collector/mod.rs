@@ -1,20 +1,20 @@
 //! The collector: sources, subscriptions, batches in flight. Sans-IO.
 //!
-//! What happens goes in by [`Collector::handle`]; what is to be done comes out
-//! by [`Collector::poll_output`]. One turn of the event loop is: handle all
-//! that is ready, drain the outputs, write to the [`Link`]s, call
-//! [`Collector::commit`] once, give the store what [`Collector::poll_job`] has, drain again,
-//! sleep until [`Collector::poll_timeout`] or until the store answers, which goes in by
+//! Events go in through [`Collector::handle`]; tasks come out of
+//! [`Collector::poll_output`]. One turn of the event loop: handle everything that is ready,
+//! drain the outputs, write to the [`Link`]s, call [`Collector::commit`] once, pass the
+//! jobs of [`Collector::poll_job`] to the store, drain again, and sleep until
+//! [`Collector::poll_timeout`] or an answer of the store, which goes in through
 //! [`Collector::handle_answer`]. Nothing here waits for the store.
 //!
-//! A batch goes one way: message, events, frames, `Link` queues, delivered by
-//! all, bookmark committed, Ack. A source that has gone meanwhile changes
-//! nothing but that no Ack is sent.
+//! A batch moves in one direction: message, events, frames, `Link` queues, delivered by
+//! all, bookmark committed, Ack. If its source disconnects in the meantime, only the Ack is
+//! not sent.
 //!
-//! Each part of the state has its owner: `Connections` who is there and who is let in,
-//! `Outputs` the links and how full they are, `Batches` what is in flight, `Commits` the
-//! bookmarks on their way into the store, `Registry` what is known of hosts. The collector
-//! itself only hands things from one to the next.
+//! Each part of the state has an owner: `Connections` for connections and authentication,
+//! `Outputs` for the links and how full they are, `Batches` for what is in flight,
+//! `Commits` for bookmarks on their way to the store, and `Registry` for what is known
+//! about hosts. The collector itself only passes things from one to the next.
 
 mod access;
 mod batches;
@@ -71,35 +71,35 @@ pub use connections::Vacancy;
 pub use interface::{ConnId, Input, Output, OutputId, Settings};
 pub use principals::PrincipalRule;
 
-/// How often what has no deadline of its own is looked after.
+/// How often work without a deadline of its own is done.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// The collector as a state machine: it hands each thing that happens to the part whose it is,
-/// and what comes of that to the next.
+/// The collector as a state machine: it passes each event to the part that owns it, and the
+/// results to the next part.
 pub struct Collector {
     settings: Rc<Settings>,
     connections: Connections,
     outputs: Outputs,
     batches: Batches,
     commits: Commits,
-    /// Hosts that wait for the store to answer them.
+    /// Hosts that wait for the store.
     questions: Questions,
     paging: Paging,
     drafts: Drafts,
     ledger: Ledger,
     chores: Chores,
     hosts: Registry,
-    /// When what has no deadline of its own is looked after.
+    /// When work without a deadline is done next.
     sweep: Instant,
     random: StdRng,
     counters: Counters,
-    /// It will stop soon, which whoever asks is told.
+    /// It will stop soon, which whoever asks for its state is to learn.
     is_ending: bool,
 }
 
 impl Collector {
-    /// A collector without connections. `seed` makes its random bytes (challenges,
-    /// message ids), so that a run can be repeated.
+    /// A collector without connections. `seed` determines its random bytes (challenges,
+    /// message ids), so that a run can be replayed.
     #[must_use]
     pub fn new(
         now: Now,
@@ -133,7 +133,7 @@ impl Collector {
         }
     }
 
-    /// Takes new settings for what comes from now on.
+    /// Replaces the settings for everything that arrives from now on.
     pub fn replace_settings(&mut self, settings: Settings) {
         self.settings = Rc::new(settings);
         self.connections.replace_settings(Rc::clone(&self.settings));
@@ -148,12 +148,12 @@ impl Collector {
             .replace_subscriptions(subscriptions, *forget_after);
     }
 
-    /// What outputs make themselves known by, an item for each, has been read.
+    /// Replaces the outputs' credentials, one item for each output, after they were reread.
     pub fn replace_secrets(&mut self, now: Now, secrets: Vec<Secret>) {
         self.outputs.replace_secrets(now, secrets);
     }
 
-    /// What has been counted so far.
+    /// All counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.connections.counters()
@@ -162,32 +162,33 @@ impl Collector {
             + &self.counters
     }
 
-    /// How many connections there may be, for the descriptors that there are.
+    /// Sets the maximum number of connections, according to the available file descriptors.
     pub fn set_connection_room(&mut self, connections: usize) {
         self.connections.set_most(connections);
     }
 
-    /// How many connections there may be.
+    /// Maximum number of connections.
     #[must_use]
     pub fn connection_room(&self) -> usize {
         self.connections.most()
     }
 
-    /// Makes room for one more connection, inside TLS or not: to be called before it is
-    /// accepted. Who has to go is in [`Collector::poll_output`].
+    /// Makes room for another connection, with TLS or without; must be called before
+    /// accepting it. If another one has to be closed, that comes out of
+    /// [`Collector::poll_output`].
     pub fn make_room(&mut self, now: Now, is_secure: bool) -> Vacancy {
         let vacancy = self.connections.make_room(now, is_secure);
         self.note_connections(now);
         vacancy
     }
 
-    /// An accepted connection begins with a TLS handshake.
+    /// An accepted connection starts with a TLS handshake.
     pub fn expect_handshake(&mut self, now: Now, id: ConnId) {
         self.connections.expect_handshake(now, id);
         self.note_connections(now);
     }
 
-    /// Whether the connection has to begin with a PROXY header, which has not come yet.
+    /// Whether the connection must start with a PROXY header that has not arrived yet.
     #[must_use]
     pub fn awaits_proxy(&self, id: ConnId) -> bool {
         self.connections
@@ -195,25 +196,25 @@ impl Collector {
             .is_some_and(Connection::awaits_proxy)
     }
 
-    /// What the domain is to be asked of a source; none if the source has gone.
+    /// The question for the domain about a source; `None` if the source is gone.
     #[must_use]
     pub fn question(&self, id: ConnId) -> Option<ntlm::Question> {
         self.connections.get(id)?.question()
     }
 
-    /// The link of an output: what to write there.
+    /// The link of an output, which holds what to write there.
     #[must_use]
     pub fn link(&self, id: OutputId) -> Option<&Link> {
         self.outputs.get(id)
     }
 
-    /// What is to be written to a source.
+    /// The bytes to write to a source.
     #[must_use]
     pub fn outgoing(&self, id: ConnId) -> &[u8] {
         self.connections.get(id).map_or(&[], Connection::outgoing)
     }
 
-    /// Whether a source may be read: its last request is answered, or it has not
+    /// Whether a source should be read: its last request has been answered, or it has not
     /// sent much ahead.
     #[must_use]
     pub fn wants_input(&self, id: ConnId) -> bool {
@@ -222,8 +223,8 @@ impl Collector {
             .is_some_and(Connection::wants_input)
     }
 
-    /// Whether sources may be read. While an output is full they are not: the
-    /// source is our queue.
+    /// Whether sources should be read at all. They are not while an output is full: the
+    /// sources are our queue.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
         self.outputs.is_reading(now, self.batches.waiting())
@@ -235,7 +236,7 @@ impl Collector {
             .push_own(now, &self.settings.mapping, sender, line);
     }
 
-    /// Takes in what has happened.
+    /// Handles an event.
     pub fn handle(&mut self, now: Now, input: &Input<'_>) {
         self.hosts.tick(now);
         match *input {
@@ -306,8 +307,8 @@ impl Collector {
         }
     }
 
-    /// Begins what waits, takes note of how full the outputs are, and tells hosts what has
-    /// come of their batches.
+    /// Begins waiting batches, records how full the outputs are, and tells hosts the fate
+    /// of their batches.
     fn end_turn(&mut self, now: Now) {
         self.batches.begin_waiting(now, &mut self.outputs);
         let patience = || self.batches.patience();
@@ -334,7 +335,7 @@ impl Collector {
         self.connections.answer(now, id, reply);
     }
 
-    /// Takes over what has become of connections.
+    /// Handles rejected and closed connections.
     fn note_connections(&mut self, now: Now) {
         for refused in self.connections.take_refused() {
             let refusal = refused.for_table(seconds(now));
@@ -345,7 +346,7 @@ impl Collector {
         }
     }
 
-    /// The next thing to do; ask until there is none, after each call that takes `now`.
+    /// The next task; call until it returns `None`, after each call that has a `now`.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.connections.poll_output();
@@ -365,68 +366,69 @@ impl Collector {
         timers.into_iter().flatten().min()
     }
 
-    /// The next thing to ask the store; ask until there is none, after each call that takes
-    /// `now`. Each gets one [`Collector::handle_answer`], in any order.
+    /// The next job for the store; call until it returns `None`, after each call that has a
+    /// `now`. Each job needs one [`Collector::handle_answer`], in any order.
     #[must_use]
     pub fn poll_job(&mut self) -> Option<(Ticket, Job)> {
         self.ledger.poll_job()
     }
 
-    /// Whether [`Collector::commit`] has something to do.
+    /// Whether [`Collector::commit`] has work to do.
     #[must_use]
     pub fn wants_commit(&self) -> bool {
         self.batches.has_delivered()
     }
 
-    /// Others share the store: hosts that have changed are stored seldom, and what the others
-    /// know of hosts is read. `own`: our name.
+    /// Other relays share the store: changed hosts are saved less often, and what other
+    /// relays know about hosts is read. `own` is this relay's name.
     pub fn share_store(&mut self, every: Duration, own: String) {
         self.chores.save_every(every);
         self.hosts.share(own);
     }
 
-    /// Asks the store for what it knows; to be called first. Without it hosts are known when
-    /// they come.
+    /// Loads what the store knows about hosts; must be called first. Without it, hosts are
+    /// known only after they connect.
     pub fn load(&mut self) {
         self.chores.load(&mut self.ledger);
     }
 
-    /// When [`Collector::save_hosts`] has something to do.
+    /// When [`Collector::save_hosts`] has work to do.
     #[must_use]
     pub fn save_due(&self) -> Option<Instant> {
         self.chores.due()
     }
 
-    /// Stores some of the hosts that have changed; to be called when it is due, after a turn.
+    /// Saves some of the changed hosts; to be called when it is due, after a turn.
     pub fn save_hosts(&mut self, now: Now) {
         self.chores.start(now, &mut self.hosts, &mut self.ledger);
     }
 
-    /// Stores all hosts that have changed, and that the relay stops.
+    /// Saves all changed hosts, and records that the relay is stopping.
     pub fn save_all_hosts(&mut self, now: Now) {
         self.chores.end(now, &mut self.hosts, &mut self.ledger);
     }
 
-    /// Whether the store has yet to answer [`Collector::load`] or
-    /// [`Collector::save_all_hosts`].
+    /// Whether [`Collector::load`] or [`Collector::save_all_hosts`] is still waiting for
+    /// the store.
     #[must_use]
     pub fn awaits_store(&self) -> bool {
         self.chores.is_loading() || self.hosts.awaits_end()
     }
 
-    /// The relay will stop soon: whoever asks is told, and hosts are served as before.
+    /// Announces that the relay will stop soon to whoever asks for its state; hosts are
+    /// served as before.
     pub fn announce_end(&mut self) {
         self.is_ending = true;
     }
 
-    /// No new requests; what is in flight is finished.
+    /// Accepts no new requests; what is in flight is completed.
     pub fn stop(&mut self, now: Now) {
         self.announce_end();
         self.connections.stop(now);
         self.note_connections(now);
     }
 
-    /// Whether nothing that was accepted is left to deliver or to answer.
+    /// Whether nothing is left to deliver or answer.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.batches.is_empty()
@@ -435,12 +437,13 @@ impl Collector {
             && self.connections.are_written()
     }
 
-    /// Ends what outputs have of a session; to be called when nothing is left to deliver.
+    /// Closes the outputs' sessions in an orderly way; to be called when nothing is left to
+    /// deliver.
     pub fn close_outputs(&mut self, now: Now) {
         self.outputs.close(now);
     }
 
-    /// Whether all of those are ended.
+    /// Whether all of these sessions have ended.
     #[must_use]
     pub fn are_outputs_closed(&self) -> bool {
         self.outputs.are_closed()

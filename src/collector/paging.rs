@@ -1,8 +1,8 @@
-//! Enumerations of several answers: where they go on, and which ones are over.
+//! Enumerations with several answers: where they continue, and which are over.
 //!
-//! A source has its place itself, as a [`Context`]. Nothing is remembered here but that an
-//! enumeration is over, and that only so that one that was given back is gone as it should:
-//! what drops out of that, or another relay does not know, brings an answer once more.
+//! A source keeps its own position, as a [`Context`]. Only finished enumerations are
+//! remembered here, so that a released one is invalid as it should be. If one is forgotten,
+//! or unknown to another relay, the source merely gets an answer once more.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,14 +15,14 @@ use crate::base::clock::Now;
 use crate::hosts::HostName;
 use crate::protocol::wsman::{Context, ListDigest, Subscription};
 
-/// Enumerations that are remembered as over.
+/// Maximum number of finished enumerations to remember.
 const OVER: usize = 4096;
 
 /// What outlives an answer.
 #[derive(Debug)]
 pub(super) struct Paging {
     settings: Rc<Settings>,
-    /// What each subscription says to sources, in their order.
+    /// The version of each subscription, in their order.
     versions: Vec<Uuid>,
     over: VecDeque<u64>,
 }
@@ -41,8 +41,8 @@ impl Paging {
         self.settings = settings;
     }
 
-    /// An enumeration of that source: from its beginning, as number `new`, or from where an
-    /// earlier answer ended; then none if it is over, or its list is another one now.
+    /// An enumeration of this source: from the start, as number `new`, or from where an
+    /// earlier answer ended. `None` if that one is over, or its list has changed.
     pub(super) fn walk(
         &self,
         now: Now,
@@ -71,8 +71,8 @@ impl Paging {
         })
     }
 
-    /// The subscriptions that a host gets, and what names their list. One that has just come
-    /// is not `is_settled`, and is not asked for reports.
+    /// The subscriptions for a host, and the digest of their list. A host that has just
+    /// appeared is not `is_settled`, and does not get the subscription for reports.
     fn wanted(
         &self,
         now: Now,
@@ -115,9 +115,9 @@ fn versions(settings: &Settings) -> Vec<Uuid> {
     subscriptions.map(|s| s.version("", &nowhere)).collect()
 }
 
-/// An enumeration, and how far it is.
+/// An enumeration and its position.
 pub(super) struct Walk {
-    /// The subscriptions for that source, by their places in the settings.
+    /// The subscriptions for this source, by index in the settings.
     pub(super) wanted: Vec<usize>,
     pub(super) position: usize,
     pub(super) enumeration: u64,
@@ -125,7 +125,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Where it goes on, unless that was all.
+    /// Where it continues; `None` at the end.
     pub(super) fn context(&self, now: Now) -> Option<Context> {
         let position = u32::try_from(self.position).unwrap_or(u32::MAX);
         let is_all = self.position >= self.wanted.len();

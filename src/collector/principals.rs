@@ -1,19 +1,19 @@
-//! Who comes in with a Kerberos ticket: machines, and whom a flag names.
+//! Which Kerberos principals are admitted: machines, and those that a flag names.
 
 use crate::auth::{Identity, Subject};
 use crate::protocol::wsman::subscribe;
 
-/// Who comes with a ticket beside machines.
+/// Principals that are admitted besides machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrincipalRule {
-    /// Names of principals, with `*` and `?`.
+    /// Names of principals, as patterns with `*` and `?`.
     pub patterns: Vec<String>,
-    /// Realms of which everybody may come.
+    /// Realms all of whose principals are admitted.
     pub realms: Vec<String>,
 }
 
 impl PrincipalRule {
-    /// Whether this source may have subscriptions that have no list of accounts.
+    /// Whether this source may have subscriptions without a list of accounts.
     pub(super) fn admits(&self, identity: &Identity) -> bool {
         let Subject::Principal { realm, .. } = &identity.subject else {
             return true;

@@ -1,5 +1,5 @@
-//! Hosts that ask for their subscriptions wait for their bookmarks: each gets those that
-//! stand in the store when it asks, whichever relay has written them.
+//! Hosts that wait for the store to answer their request for subscriptions. Each gets the
+//! bookmarks as stored when it asks, whichever relay has written them.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::store::Ticket;
 /// Which of its subscriptions a host asks for.
 #[derive(Clone, Copy)]
 pub(super) struct Wants {
-    /// Where an earlier answer ended; none: from the beginning on.
+    /// Where an earlier answer ended; `None` for the start.
     pub(super) after: Option<Context>,
     pub(super) portion: Portion,
 }
@@ -26,23 +26,24 @@ pub(super) struct Question {
     pub(super) source: Source,
     pub(super) header: Header,
     pub(super) wants: Wants,
-    /// By which address it reaches us.
+    /// The address under which it reaches the relay.
     pub(super) base: Rc<str>,
-    /// When it is told to come again.
+    /// When it gets a 503.
     pub(super) until: Instant,
-    /// What it still waits for, and from which ticket on that is new enough.
+    /// The keys that are still missing, each with the earliest ticket that is recent
+    /// enough.
     pub(super) missing: HashMap<Key, Ticket>,
     pub(super) found: HashMap<Key, Option<Stored>>,
 }
 
-/// The hosts that wait for an answer, by their connections: each asks one thing at a time.
+/// The waiting hosts by connection; each asks one question at a time.
 #[derive(Default)]
 pub(super) struct Questions {
     open: HashMap<ConnId, Question>,
     waiting: HashMap<Key, BTreeSet<ConnId>>,
-    /// Those that wait for nothing more.
+    /// Hosts for which nothing is missing any more.
     complete: VecDeque<ConnId>,
-    /// When each of them is told to come again.
+    /// When each of them gets a 503.
     timers: BTreeSet<(Instant, ConnId)>,
 }
 
@@ -90,7 +91,7 @@ impl Questions {
         }
     }
 
-    /// A host waits for what is missing.
+    /// Adds a host that waits for the missing keys.
     pub(super) fn add(&mut self, question: Question) {
         let conn = question.source.conn;
         for key in question.missing.keys() {
@@ -101,7 +102,7 @@ impl Questions {
         self.open.insert(conn, question);
     }
 
-    /// Nobody waits for the answer, or it is there.
+    /// Removes a host whose answer is no longer needed, or is available.
     pub(super) fn take(&mut self, conn: ConnId) -> Option<Question> {
         let question = self.open.remove(&conn)?;
         self.timers.remove(&(question.until, conn));
@@ -116,7 +117,7 @@ impl Questions {
         Some(question)
     }
 
-    /// One that has all that it waited for.
+    /// A host for which everything has been read.
     pub(super) fn take_complete(&mut self) -> Option<Question> {
         while let Some(conn) = self.complete.pop_front() {
             let question = self.take(conn);
@@ -127,7 +128,7 @@ impl Questions {
         None
     }
 
-    /// Those that wait for these keys, which cannot be read.
+    /// The hosts that wait for these keys, which cannot be read.
     pub(super) fn take_waiting(&mut self, keys: &[Key]) -> Vec<Question> {
         let waiting = keys.iter().filter_map(|key| self.waiting.get(key));
         let conns: BTreeSet<_> = waiting.flatten().copied().collect();
@@ -141,7 +142,7 @@ impl Questions {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// One that will not wait any longer.
+    /// A host that will not wait any longer.
     pub(super) fn take_late(&mut self, now: Now) -> Option<Question> {
         let (at, conn) = *self.timers.first()?;
         (at <= now.monotonic).then(|| self.take(conn))?

@@ -1,4 +1,4 @@
-//! What a source asks: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
+//! The requests of sources: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
 use std::rc::Rc;
 
@@ -54,7 +54,7 @@ impl Collector {
                     source.describe(&header)
                 );
                 self.note_ended(now, &source, &header, (&message.target, &end));
-                // As Windows' own collector answers, though an Ack is asked for.
+                // As the collector of Windows answers, although an Ack is requested.
                 self.answer(now, conn, &Answer::Empty(204));
             }
             Body::End => self.answer(now, conn, &Answer::Empty(204)),
@@ -189,7 +189,7 @@ impl Collector {
         self.start_batch(now, batch);
     }
 
-    /// Writes a batch as messages; answers it where that cannot be.
+    /// Formats a batch as messages; answers the source if that fails.
     fn format_events(
         &mut self,
         now: Now,
@@ -214,7 +214,7 @@ impl Collector {
         None
     }
 
-    /// Gives a batch to the outputs. Its row is read while they have the events.
+    /// Passes a batch to the outputs. Its row is read while they deliver it.
     fn start_batch(&mut self, now: Now, batch: Batch) {
         if let Some(mark) = &batch.mark {
             let former = || access::former_keys(&mark.identity, &mark.key);
@@ -224,8 +224,8 @@ impl Collector {
         self.batches.start(now, &mut self.outputs, batch);
     }
 
-    /// The bookmark of a batch, if it has one that can be used. A bad one costs
-    /// repeats later, not events, so that the batch goes on without it.
+    /// The bookmark of a batch, if it has a usable one. A bad bookmark costs repeats later,
+    /// not events, so the batch continues without it.
     fn mark_of(
         &mut self,
         now: Now,

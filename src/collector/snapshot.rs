@@ -1,4 +1,4 @@
-//! What is told of the collector: counters, outputs, sources by state.
+//! The state of the collector for metrics and status: counters, outputs, sources by state.
 
 use std::time::Instant;
 
@@ -9,8 +9,8 @@ use crate::metrics::Snapshot;
 use crate::protocol::wsman::Subscription;
 
 impl Collector {
-    /// All that is counted, at this moment. What only the caller knows is left empty, and
-    /// the states of hosts, which take long to count.
+    /// All metrics at this moment. What only the caller knows is left empty, as are the
+    /// states of hosts, which take long to count.
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
@@ -34,25 +34,25 @@ impl Collector {
         }
     }
 
-    /// The host by which sources reach us, where that was said.
+    /// The configured host name (`--hostname`), if any.
     #[must_use]
     pub fn hostname(&self) -> Option<&str> {
         self.settings.hostname.as_deref()
     }
 
-    /// What hosts are asked for.
+    /// The subscriptions that are offered.
     #[must_use]
     pub fn subscriptions(&self) -> &[Subscription] {
         &self.settings.subscriptions
     }
 
-    /// The hosts that are known.
+    /// The hosts that this relay knows.
     #[must_use]
     pub fn hosts(&self) -> &hosts::Table {
         self.hosts.table()
     }
 
-    /// Who was refused lately, in no order.
+    /// Recent rejections, in no particular order.
     pub fn refusals(&self) -> impl Iterator<Item = &hosts::Refusal> {
         self.hosts.refusals()
     }
@@ -69,13 +69,13 @@ impl Collector {
         self.hosts.overview()
     }
 
-    /// When to ask how hosts are, at this moment.
+    /// The reference time for the states of hosts.
     #[must_use]
     pub fn moment(&self, now: Now) -> Moment {
         self.overview().moment(seconds(now))
     }
 
-    /// What an administrator should know though events go on, a line each.
+    /// What an administrator should know although events are accepted, one line each.
     #[must_use]
     pub fn notices(&self, now: Now) -> Vec<String> {
         let relays = self
@@ -88,7 +88,7 @@ impl Collector {
         notice.chain(gone).collect()
     }
 
-    /// Why events cannot be taken now, a line each; none when all is well.
+    /// Why events cannot be accepted now, one line each; empty if all is well.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();

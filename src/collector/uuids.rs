@@ -1,4 +1,4 @@
-//! Random ids of messages and operations.
+//! Random ids for messages and operations (UUID version 4).
 
 use rand::Rng;
 use uuid::Uuid;

@@ -1,5 +1,8 @@
 //! From the body of a request to its envelope, and from an envelope to the body of its
-//! answer: sealed, compressed, encoded.
+//! answer: sealing, compression, encoding.
+//!
+//! The order is fixed by MS-WSMV: the sender encodes, compresses, and then seals. Answers
+//! are never compressed, as those of Windows.
 
 use std::time::Instant;
 
@@ -11,7 +14,7 @@ use crate::protocol::http::multipart::{self, Style};
 use crate::protocol::http::{ContentType, Head, Method, Request, Response};
 use crate::protocol::sldc;
 
-/// How the request that is being answered was encoded: the answer takes the same form.
+/// How the request being answered was encoded; the answer uses the same form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     pub(super) charset: Charset,
@@ -21,7 +24,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// As far as its head tells.
+    /// The form as far as the head determines it.
     pub(super) fn of(head: &Head) -> Self {
         Self {
             charset: Charset::Utf16,
@@ -31,7 +34,7 @@ impl Form {
         }
     }
 
-    /// Of the last answer on a connection.
+    /// The form of the last answer on a connection.
     pub(super) fn last() -> Self {
         Self {
             charset: Charset::Utf16,
@@ -42,7 +45,8 @@ impl Form {
     }
 }
 
-/// Body to envelope: unseal, decompress, decode. `began`: when the request did.
+/// Turns a body into its envelope: unseals, decompresses, decodes. `began` is when the
+/// request started to arrive.
 pub(super) fn open(
     login: &mut Login,
     form: Form,
@@ -85,8 +89,8 @@ pub(super) fn open(
     Ok((message, Form { charset, ..form }))
 }
 
-/// Unseals a body in place, all its parts, whose texts then lie together; gives the
-/// first part with the place of them all.
+/// Unseals a body in place, with all its parts, whose texts are then adjacent. Returns the
+/// first part and the range of the whole text.
 fn unseal(
     context: Option<&mut SecurityContext>,
     content_type: &ContentType,
@@ -116,7 +120,7 @@ fn unseal(
     whole.ok_or_else(|| refusal("a sealed body without parts".into()))
 }
 
-/// Envelope to body: encode, seal.
+/// Turns an envelope into a body: encodes and seals.
 pub(super) fn seal(
     context: Option<&mut SecurityContext>,
     form: Form,
@@ -139,7 +143,7 @@ pub(super) fn seal(
     Response::with_body(status, plain).header("Content-Type", kind)
 }
 
-/// Unseals one part in place and gives the size of its text.
+/// Unseals one part in place and returns the size of its text.
 fn unseal_part(
     context: &mut SecurityContext,
     body: &mut [u8],
@@ -151,7 +155,7 @@ fn unseal_part(
     let data = data.get_mut(..part.data.len()).unwrap_or_default();
     let token = front.get(part.token.clone()).unwrap_or_default();
     let size = context.unseal(token, data).map_err(|e| e.to_string())?;
-    // Kerberos with RC4 counts its padding too.
+    // Kerberos with RC4 includes its padding in the length.
     if part.length == data.len() || part.length == size {
         Ok(size)
     } else {
@@ -163,8 +167,8 @@ fn unseal_part(
     }
 }
 
-/// Decompresses and decodes an unsealed body: its text, how that was encoded, and whether it
-/// is known to be plain.
+/// Decompresses and decodes an unsealed body. Returns its text, its encoding, and whether
+/// it is known to be plain.
 fn decode(
     plain: &[u8],
     encoding: Option<&str>,
@@ -175,7 +179,7 @@ fn decode(
     let bytes = match encoding.map(str::trim) {
         None => plain,
         Some(name) if name.eq_ignore_ascii_case("identity") => plain,
-        // Windows labels an End as SLDC without compressing it.
+        // Windows labels End as SLDC without compressing it.
         Some(name) if name.eq_ignore_ascii_case("SLDC") && sldc::is_plain(plain) => plain,
         Some(name) if name.eq_ignore_ascii_case("SLDC") => {
             inflated = sldc::decode(plain, rules.limits.inflated)

@@ -1,37 +1,37 @@
-//! What a connection tells its caller, and what it is answered.
+//! What a connection reports to its caller, and what it is answered.
 
 use std::time::Instant;
 
 use super::Refusal;
 
-/// A SOAP message from an authenticated source; it has to be answered.
+/// A SOAP message from an authenticated source; exactly one [`Answer`] must follow.
 #[derive(Debug)]
 pub struct Message {
-    /// Path of the request.
+    /// The path of the request, which may contain the subscription's id.
     pub target: String,
-    /// The `Host` header.
+    /// The `Host` header: the name under which the source reaches the relay.
     pub host: Option<String>,
-    /// The envelope.
+    /// The envelope, unsealed, decompressed, and decoded.
     pub text: String,
-    /// It is known to have no control character and none that XML forbids.
+    /// Whether it is known to contain no control characters and nothing that XML forbids.
     pub is_plain: bool,
-    /// When the source began to send it, as far as can be told: its own timeout counts
-    /// from there.
+    /// When the source started to send it, as far as that is known: the source's own
+    /// timeout counts from there.
     pub began: Instant,
 }
 
-/// What a connection has to say.
+/// An event on a connection.
 #[derive(Debug)]
 pub enum Event {
     /// A message that waits for its [`Answer`].
     Message(Message),
-    /// A domain has to be asked [`Connection::question`]; the request waits for
+    /// [`Connection::question`] must be asked of a domain; the request waits for
     /// [`Connection::handle_verdict`].
     ///
     /// [`Connection::question`]: super::Connection::question
     /// [`Connection::handle_verdict`]: super::Connection::handle_verdict
     Ask,
-    /// A request was refused and has been answered.
+    /// A request has been rejected and answered.
     Refused(Refusal),
 }
 

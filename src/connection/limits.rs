@@ -1,24 +1,24 @@
-//! What one connection may cost, and what all of them share.
+//! The limits of one connection, and what all connections share.
 
 use std::time::Duration;
 
 use crate::auth;
 use crate::protocol::http;
 
-/// Bounds on what one connection may cost.
+/// Limits of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Of one HTTP request.
+    /// Limits of one HTTP request.
     pub http: http::Limits,
-    /// Bytes of a body after decompression.
+    /// Maximum size of a body in bytes after decompression.
     pub inflated: usize,
-    /// Time for a request's head to arrive.
+    /// Maximum time for the head of a request to arrive.
     pub head_time: Duration,
-    /// Time without progress while an answer is written.
+    /// Maximum time without progress while an answer is written.
     pub stall_time: Duration,
-    /// Time for a new connection to be authenticated.
+    /// Maximum time for a new connection to authenticate.
     pub authentication_time: Duration,
-    /// Time between two requests.
+    /// Maximum time between two requests.
     pub idle_time: Duration,
 }
 
@@ -30,7 +30,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(10),
             stall_time: Duration::from_secs(60),
             authentication_time: Duration::from_secs(30),
-            // An hour past the longest heartbeat is set from the subscriptions.
+            // Replaced by an hour more than the longest heartbeat of the subscriptions.
             idle_time: Duration::from_secs(2 * 3600),
         }
     }
@@ -39,10 +39,10 @@ impl Default for Limits {
 /// What all connections share.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Who may come in.
+    /// Which hosts may connect, and how.
     pub auth: auth::Policy,
-    /// Whether bodies need not be sealed.
+    /// Whether bodies need not be sealed without TLS (`--allow-unencrypted`).
     pub allow_unencrypted: bool,
-    /// Bounds.
+    /// The limits of each connection.
     pub limits: Limits,
 }

@@ -1,4 +1,5 @@
-//! Who a source is, and how it proves that: requests that may pass, answers to the others.
+//! Who the source of a connection is, and how it proves that: which requests may pass, and
+//! how the others are answered.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -10,43 +11,43 @@ use crate::protocol::http::multipart;
 use crate::protocol::http::{ContentType, Request, Response};
 use crate::protocol::ntlm::Question;
 
-/// Failed authentications that one connection may have.
+/// Maximum number of failed authentications on one connection.
 const ATTEMPTS: u8 = 3;
 
 struct Established {
     identity: Rc<Identity>,
-    /// What seals bodies; none where TLS does.
+    /// What seals the bodies; `None` where TLS protects them.
     context: Option<SecurityContext>,
-    /// Inside TLS, bodies count without a seal.
+    /// Whether bodies inside TLS may be unsealed.
     unsealed: bool,
 }
 
-/// What becomes of a request whose source has not proved who it is.
+/// What happens to a request whose source has not authenticated.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// It waits until the domain was asked.
+    /// It waits until the domain has been asked.
     Ask,
-    /// It gets this answer.
+    /// It is answered.
     Reply {
         response: Response,
-        /// Whether the connection may go on after it.
+        /// Whether the connection stays open after the answer.
         keeps: bool,
-        /// If it is a refusal: the first answer of a handshake is none.
+        /// The rejection, if it is one: the challenge of a handshake is not.
         refusal: Option<Refusal>,
     },
-    /// It gets this answer, and the connection ends.
+    /// It is answered, and the connection closes.
     Close(Refusal),
 }
 
-/// The source of a connection.
+/// The authentication state of a connection.
 pub(super) struct Login {
-    /// What the TLS handshake said, where there was one.
+    /// What the TLS handshake established; `None` without TLS.
     secured: Option<Secured>,
     acceptor: Acceptor,
     established: Option<Established>,
-    /// The identity is one that [`Login::take_new_identity`] has not told yet.
+    /// Whether [`Login::take_new_identity`] has not returned the identity yet.
     is_new: bool,
-    /// The last token of a handshake, which rides on the next answer.
+    /// The last token of a handshake, sent with the next answer.
     token: Option<String>,
     failures: u8,
 }
@@ -63,7 +64,7 @@ impl Login {
         }
     }
 
-    /// A certificate is all the authentication that is needed.
+    /// Authenticates by certificate, if there is one; nothing else is required then.
     pub(super) fn secure(&mut self, secured: Secured) {
         self.acceptor = Acceptor::within_tls(secured.bindings);
         if let Some(certificate) = &secured.certificate {
@@ -117,14 +118,15 @@ impl Login {
         established.unwrap().context = Some(context);
     }
 
-    /// What a handshake has to say with the next answer.
+    /// The token to send with the next answer, if any.
     pub(super) fn take_token(&mut self) -> Option<String> {
         self.token.take()
     }
 
     /// Whether a request needs no proof of its own.
     pub(super) fn covers(&self, request: &Request) -> bool {
-        // WinRM sends a header that only says so (`secprofile/https/mutual`).
+        // WinRM sends an Authorization header that only states so
+        // (`secprofile/https/mutual`).
         if self.certificate().is_some() {
             return true;
         }
@@ -133,13 +135,13 @@ impl Login {
         is_for_good && request.head.header("Authorization").is_none()
     }
 
-    /// Nobody is known any more. Answers whether somebody was.
+    /// Forgets the identity; returns whether there was one.
     pub(super) fn forget(&mut self) -> bool {
         self.established.take().is_some()
     }
 
-    /// Looks at the proof in a request; another one than `Ok` does not pass. Whoever tries an
-    /// account that is `held` back is told nothing.
+    /// Verifies the proof in a request; only `Ok` lets it pass. Attempts at an account that
+    /// is `held` back get an answer that reveals nothing.
     pub(super) fn prove(
         &mut self,
         now: Now,
@@ -166,7 +168,7 @@ impl Login {
         }
     }
 
-    /// Takes what the domain says of the account in [`Login::question`].
+    /// Handles the domain's verdict about the account in [`Login::question`].
     pub(super) fn handle_verdict(
         &mut self,
         verdict: Verdict,
@@ -227,15 +229,15 @@ impl Login {
         }
     }
 
-    /// `offer` is for a source that is told nothing better.
+    /// Answers a failed attempt; `offer` is used if there is no more specific answer.
     fn deny(&mut self, error: &auth::Error, offer: Response) -> Turn {
         self.failures += 1;
-        // A token that belongs to another connection: the source begins once more.
+        // A token for another connection: the source has to start over.
         let is_stale = matches!(error, auth::Error::OutOfTurn);
-        // A source that is told what is wrong gets that alone, as any other token.
+        // A source that is told the cause gets only that, like any other token.
         let response = match error.answer() {
             Some(answer) => Response::empty(401).header("WWW-Authenticate", answer),
-            // A 401 names a scheme (RFC 9110 15.5.2).
+            // A 401 must name a scheme (RFC 9110 15.5.2).
             None if offer.headers.is_empty() => Response::empty(403),
             None => offer,
         };
@@ -255,9 +257,9 @@ impl Login {
         }
     }
 
-    /// Lets a source begin once more: pywinrm sends its first ticket before it knows our
-    /// certificate, and binds to it after a 401.
-    /// Answers with what it is told, and whether it may.
+    /// Lets a source start over: pywinrm sends its first ticket before it knows the
+    /// server's certificate, and binds to it after a 401. Returns the answer, and whether
+    /// the source may retry.
     pub(super) fn demand_bindings(&mut self, policy: &auth::Policy) -> (Response, bool) {
         self.failures += 1;
         self.established = None;
@@ -265,7 +267,8 @@ impl Login {
         (offer(policy), self.failures < ATTEMPTS)
     }
 
-    /// Why a body may not come as it is, if so: neither TLS protects it, nor a flag lets it in.
+    /// Why an unsealed body is rejected; `None` if TLS protects it or the configuration
+    /// allows it.
     pub(super) fn refuse_unsealed(&self, rules: &Rules) -> Option<Refusal> {
         let by_request = |e: &Established| e.identity.method.is_by_request();
         let established = self.established.as_ref();
@@ -284,7 +287,7 @@ impl Login {
         Some(Refusal::new(RefusalKind::Binding, 401, reason).of(method))
     }
 
-    /// 401 with all methods that are enabled.
+    /// A 401 that offers all enabled methods.
     fn offer_all(&self, now: Now, rules: &Rules, random: &mut dyn FnMut(&mut [u8])) -> Response {
         let passwords = rules.auth.passwords.as_ref();
         let passwords = passwords.map(|known| known.offers(self.is_secure(), now.wall, random));
@@ -293,13 +296,14 @@ impl Login {
     }
 }
 
-/// 401 with the methods that a connection is authenticated by.
+/// A 401 that offers the methods that authenticate a connection.
 fn offer(policy: &auth::Policy) -> Response {
     let words = policy.offers().into_iter();
     words.fold(Response::empty(401), |r, o| r.header("WWW-Authenticate", o))
 }
 
-/// Tells a source without a credential what is wanted, if anything but a certificate would do.
+/// Asks a source without credentials to authenticate, if anything but a certificate would
+/// do.
 fn demand(request: &Request, offer: Response) -> Turn {
     if offer.headers.is_empty() {
         return Turn::Reply {
@@ -308,8 +312,8 @@ fn demand(request: &Request, offer: Response) -> Turn {
             refusal: Some(Refusal::without_certificate()),
         };
     }
-    // A source that dialled anew first tries its old seals (1.9 of Windows' own
-    // exchange): it begins once more where the connection ends.
+    // A source that has reconnected first sends a body sealed under its old context, as
+    // Windows does; it starts over when the connection closes.
     let content_type = request.head.header("Content-Type");
     let content_type = content_type.and_then(ContentType::parse);
     Turn::Reply {

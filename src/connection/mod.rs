@@ -1,13 +1,13 @@
-//! One source's connection: decode, authenticate, unseal; answer, seal. Sans-IO.
+//! One source's connection: decodes, authenticates, unseals; answers and seals. Sans-IO.
 //!
-//! Bytes go in by [`Connection::handle_received`]; [`Connection::poll`] turns
-//! them into [`Event`]s one request at a time: the next request is not looked
-//! at before the last is answered, because sealed messages have an order.
-//! What cannot be let in is answered here; the caller only hears of it.
-//! Authentication belongs to the connection (MS-WSMV 3.1.4.1), so it all ends with it.
+//! Bytes go in through [`Connection::handle_received`]; [`Connection::poll`] turns them
+//! into [`Event`]s, one request at a time. The next request is not examined before the
+//! previous one is answered, because sealed messages have an order. Rejections are answered
+//! here; the caller is only informed. Authentication belongs to the connection (MS-WSMV
+//! 3.1.4.1), so it ends with it.
 //!
-//! Each part of its state has an owner: `Login` knows who the source is, `Pace` since when
-//! it is waited for what, `Outgoing` what is to be written, `Front` what came first.
+//! Each part of the state has an owner: `Login` knows who the source is, `Pace` what is
+//! awaited since when, `Outgoing` what has to be written, and `Front` what came first.
 
 mod envelope;
 mod event;
@@ -39,10 +39,10 @@ pub use event::{Answer, Event, Message};
 pub use limits::{Limits, Rules};
 pub use refusal::{Refusal, RefusalKind};
 
-/// Bytes that a source may send ahead of an answer.
+/// Number of bytes that a source may send ahead of an answer.
 const AHEAD: usize = 64 << 10;
-/// Bytes that are read and thrown away after the last answer: who is still sending shall
-/// get to see it, and no more than that.
+/// Number of bytes that are read and discarded after the last answer, so that a source that
+/// is still sending gets to read it.
 const DROPPED: usize = 64 << 10;
 
 /// The server's side of one connection.
@@ -56,12 +56,12 @@ pub struct Connection {
     outgoing: Outgoing,
     phase: Phase,
     pace: Pace,
-    /// Bytes thrown away after the end.
+    /// Number of bytes discarded after the end.
     dropped: usize,
 }
 
 impl Connection {
-    /// A connection just accepted from `address`.
+    /// A connection that was just accepted from `address`.
     #[must_use]
     pub fn new(now: Now, address: IpAddr, limits: &Limits) -> Self {
         Self {
@@ -77,61 +77,62 @@ impl Connection {
         }
     }
 
-    /// Where the source connects from.
+    /// The address that the source connects from.
     #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// The address is that of a load balancer: where the source is follows in a header.
+    /// The address is that of a load balancer; a header with the source's address follows.
     pub fn expect_proxy(&mut self) {
         self.front = Front::Awaited;
     }
 
-    /// Whether that header is still to come.
+    /// Whether that header has not arrived yet.
     #[must_use]
     pub fn awaits_proxy(&self) -> bool {
         self.front == Front::Awaited
     }
 
-    /// The header has come: from here on the source is the one that it names. The
-    /// balancer's own connections, its health checks, keep its address.
+    /// The header has arrived; from now on the connection's address is the one that it
+    /// states. The balancer's own connections, its health checks, keep the balancer's
+    /// address.
     pub fn handle_proxy(&mut self, now: Now, source: Option<IpAddr>) {
         self.front = Front::Passed;
         self.pace.note_move(now);
         self.address = source.unwrap_or(self.address);
     }
 
-    /// The TLS handshake is done: it comes before anything else.
+    /// The TLS handshake is complete; called before anything else.
     pub fn secure(&mut self, now: Now, secured: Secured) {
         self.pace.note_move(now);
         self.login.secure(secured);
     }
 
-    /// Whether the connection is inside TLS.
+    /// Whether the connection uses TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.login.is_secure()
     }
 
-    /// The client's certificate.
+    /// The client's certificate; `None` without TLS or if it sent none.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
         self.login.certificate()
     }
 
-    /// Who the source is, once it is authenticated.
+    /// The authenticated source; `None` before.
     #[must_use]
     pub fn identity(&self) -> Option<&Rc<Identity>> {
         self.login.identity()
     }
 
-    /// Who the source is, once after each time that it was authenticated.
+    /// The authenticated source, once after each authentication.
     pub fn take_new_identity(&mut self) -> Option<Rc<Identity>> {
         self.login.take_new_identity()
     }
 
-    /// What a domain has to be asked before the source is let in.
+    /// The question that a domain must answer before the source is authenticated.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
         match self.phase {
@@ -140,15 +141,16 @@ impl Connection {
         }
     }
 
-    /// Bytes held for requests that are not complete, or whose source is not known.
+    /// Number of bytes held for incomplete requests, or for a source that has not
+    /// authenticated.
     #[must_use]
     pub fn buffered(&self) -> usize {
         let held = self.held.as_ref().map_or(0, |request| request.body.len());
         self.decoder.buffered() + held
     }
 
-    /// Whether the source should be read on: while a request is being answered, what
-    /// it sends ahead stays in its socket but for a little.
+    /// Whether more should be read: while a request is being answered, what the source
+    /// sends ahead stays in its socket, except for a little.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match self.phase {
@@ -160,10 +162,10 @@ impl Connection {
         }
     }
 
-    /// Takes bytes from the source; call [`Connection::poll`] until it has nothing more.
+    /// Handles bytes from the source; call [`Connection::poll`] until it returns `None`.
     pub fn handle_received(&mut self, now: Now, bytes: &[u8]) {
         self.front.note_start(bytes);
-        // What comes after the end is thrown away, and does not put the end off.
+        // Bytes after the end are discarded, and do not delay the end.
         match self.phase {
             Phase::Open | Phase::Answering(_) => self.pace.note_move(now),
             Phase::Asking(_) => {}
@@ -176,8 +178,9 @@ impl Connection {
         self.decoder.feed(bytes);
     }
 
-    /// Looks at the next request, if the last is answered and read by the source.
-    /// Whoever tries an account that is `held` back is told nothing, right or wrong.
+    /// Examines the next request, if the previous one has been answered and the answer
+    /// written. Attempts at an account that is `held` back get an answer that reveals
+    /// nothing.
     #[must_use]
     pub fn poll(
         &mut self,
@@ -249,7 +252,7 @@ impl Connection {
         self.admit(now, form, request, rules)
     }
 
-    /// Does what becomes of a request whose source has not proved who it is.
+    /// Carries out what happens to a request whose source has not authenticated.
     fn take_turn(
         &mut self,
         now: Now,
@@ -276,7 +279,7 @@ impl Connection {
         }
     }
 
-    /// Takes what the domain says of the account that [`Connection::question`] names.
+    /// Handles the domain's verdict about the account in [`Connection::question`].
     pub fn handle_verdict(&mut self, now: Now, verdict: Verdict, rules: &Rules) -> Option<Event> {
         let Phase::Asking(form) = self.phase else {
             return None;
@@ -293,7 +296,7 @@ impl Connection {
         }
     }
 
-    /// Answers a request that waits for the domain: it will not be asked.
+    /// Answers a request that waits for the domain, which will not be asked.
     pub fn hold_back(&mut self, now: Now) -> Option<Event> {
         if !matches!(self.phase, Phase::Asking(_)) {
             return None;
@@ -302,7 +305,7 @@ impl Connection {
         Some(self.refuse_and_close(now, Refusal::too_many_failures()))
     }
 
-    /// What an authenticated source asks.
+    /// Handles a request of an authenticated source.
     fn admit(&mut self, now: Now, form: Form, request: Request, rules: &Rules) -> Option<Event> {
         if request.body.is_empty() {
             self.respond(now, form, Response::empty(200));
@@ -324,7 +327,7 @@ impl Connection {
         }
     }
 
-    /// Answers the message that [`Connection::poll`] gave.
+    /// Answers the message that [`Connection::poll`] returned.
     pub fn answer(&mut self, now: Now, answer: &Answer<'_>) {
         let Phase::Answering(form) = self.phase else {
             return;
@@ -341,7 +344,7 @@ impl Connection {
 
     fn refuse_and_close(&mut self, now: Now, refusal: Refusal) -> Event {
         self.respond(now, Form::last(), Response::empty(refusal.status));
-        // Whoever does not read the answer holds no memory meanwhile.
+        // A source that does not read the answer must not hold memory.
         self.decoder = Decoder::new(http::Limits::default());
         Event::Refused(refusal)
     }
@@ -358,13 +361,14 @@ impl Connection {
         }
     }
 
-    /// What is to be written to the source.
+    /// The bytes to write to the source.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         self.outgoing.rest()
     }
 
-    /// `count` bytes of that were written; the next request may be looked at after the last.
+    /// Reports that `count` bytes have been written. Afterwards the next request may be
+    /// examined.
     pub fn handle_written(&mut self, now: Now, count: usize) {
         self.pace.note_move(now);
         let is_all = self.outgoing.note_written(count);
@@ -374,7 +378,7 @@ impl Connection {
         }
     }
 
-    /// No more requests are taken; what is being answered still is.
+    /// Accepts no more requests; the one being answered is completed.
     pub fn refuse_further(&mut self, now: Now) {
         match &mut self.phase {
             Phase::Answering(form) | Phase::Asking(form) => form.keep_alive = false,
@@ -386,7 +390,8 @@ impl Connection {
         }
     }
 
-    /// Ends the connection with that status for whatever is being sent to us.
+    /// Ends the connection with this status code as the answer to whatever is being
+    /// received.
     pub fn cut(&mut self, now: Now, status: u16) {
         if !self.phase.is_ending() {
             self.held = None;
@@ -395,7 +400,7 @@ impl Connection {
         }
     }
 
-    /// Nothing more is said; what still comes is thrown away for a moment.
+    /// Sends nothing more, and discards what still arrives for a moment.
     pub fn linger(&mut self, now: Now) {
         self.phase = Phase::Lingering;
         self.pace.note_move(now);
@@ -409,26 +414,26 @@ impl Connection {
         }
     }
 
-    /// Whether the sending side is done: shut it down, so that the peer sees the end.
+    /// Whether sending is complete: shut that side down, so that the peer sees the end.
     #[must_use]
     pub fn is_lingering(&self) -> bool {
         matches!(self.phase, Phase::Lingering)
     }
 
-    /// Whether the connection is to be closed now.
+    /// Whether the connection must be closed now.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
 
-    /// What is waited for, if anything of the source or the domain is.
+    /// What the source or the domain is expected to do, if anything.
     fn wait(&self) -> Option<Wait> {
         let progress = self.decoder.progress();
         self.phase
             .wait(progress, self.awaits_proxy(), !self.outgoing.is_empty())
     }
 
-    /// When [`Connection::handle_timeout`] wants to be called.
+    /// When [`Connection::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self, limits: &Limits) -> Option<Instant> {
         let is_known = self.login.is_known();
@@ -436,7 +441,7 @@ impl Connection {
             .map(|wait| self.pace.due(wait, limits, is_known))
     }
 
-    /// Time has passed; calls too early are harmless.
+    /// Handles a deadline; calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Now, rules: &Rules) -> Option<Event> {
         let wait = self.wait()?;
         if now.monotonic < self.poll_timeout(&rules.limits)? {
@@ -446,13 +451,13 @@ impl Connection {
             (Wait::Head, _) => "the head of a request did not arrive in time",
             (Wait::Body, _) => "the body of a request did not arrive in time",
             (Wait::Verdict, Phase::Asking(form)) => {
-                // A later question of this connection must not get this one's verdict.
+                // A later question of this connection must not receive this one's verdict.
                 form.keep_alive = false;
                 let verdict = Verdict::Unavailable("not verified in time".to_owned());
                 return self.handle_verdict(now, verdict, rules);
             }
             (Wait::Proxy, phase) => {
-                // Nothing can be answered to a balancer that has not said for whom.
+                // A balancer that has not stated the source cannot be answered.
                 *phase = Phase::Closed;
                 let reason = "the PROXY header did not arrive in time";
                 return Some(Event::Refused(Refusal::new(RefusalKind::Proxy, 0, reason)));
@@ -465,12 +470,13 @@ impl Connection {
         Some(self.refuse_and_close(now, Refusal::new(RefusalKind::Timeout, 408, what)))
     }
 
-    /// The connection was not read since then, though it may have sent something.
+    /// The connection was not read in this period, though it may have sent something; its
+    /// deadlines move.
     pub fn note_unread(&mut self, since: Instant, until: Instant) {
         self.pace.note_unread(since, until);
     }
 
-    /// Whether the body that comes has been slower than it may be for so long.
+    /// Whether the body being received has been too slow for this long.
     #[must_use]
     pub fn is_behind(&self, now: Now, time: Duration) -> bool {
         matches!(self.phase, Phase::Open)
@@ -478,7 +484,7 @@ impl Connection {
             && self.pace.is_behind(now, time, self.login.is_known())
     }
 
-    /// Whether it has waited for so long for a request.
+    /// Whether it has been waiting for a request for this long.
     #[must_use]
     pub fn is_idle_for(&self, now: Now, time: Duration) -> bool {
         matches!(self.phase, Phase::Open)

@@ -1,10 +1,10 @@
-//! What is to be written to the source.
+//! The bytes to write to the source.
 
 use std::time::SystemTime;
 
 use crate::protocol::http::{self, Response};
 
-/// Bytes, and how many of them are written.
+/// Bytes, and how many of them have been written.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
@@ -16,12 +16,12 @@ impl Outgoing {
         self.bytes.is_empty()
     }
 
-    /// What is left to be written.
+    /// The bytes that remain to be written.
     pub(super) fn rest(&self) -> &[u8] {
         self.bytes.get(self.written..).unwrap_or_default()
     }
 
-    /// The source waits for leave to send its body.
+    /// The source waits for `100 Continue` before it sends its body.
     pub(super) fn push_continue(&mut self) {
         self.bytes.extend_from_slice(http::CONTINUE);
     }
@@ -36,7 +36,7 @@ impl Outgoing {
         response.encode(wall, is_head, keep_alive, &mut self.bytes);
     }
 
-    /// `count` bytes were written. Answers whether that was all.
+    /// Reports that `count` bytes have been written; returns whether that was all.
     pub(super) fn note_written(&mut self, count: usize) -> bool {
         self.written += count;
         let is_all = self.written >= self.bytes.len();

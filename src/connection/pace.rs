@@ -1,4 +1,8 @@
-//! How fast a source has to be: since when it is waited for what.
+//! How fast a source has to be: what is awaited since when.
+//!
+//! All deadlines of a connection are computed here, from times that the caller passes in.
+//! Sources that have authenticated (*known* ones) get more time than strangers, who could
+//! otherwise hold memory at no cost.
 
 use std::time::{Duration, Instant};
 
@@ -7,24 +11,26 @@ use crate::base::clock::Now;
 
 /// How long the last answer may take to be read before the connection is cut.
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
-/// Bytes a second of the slowest link: with NTLM a source's first batch comes before it
-/// is authenticated, half a megabyte or more, and may take its time.
+/// Slowest link for a stranger, in bytes a second. With NTLM a source's first batch, half a
+/// megabyte or more, arrives before it has authenticated.
 const SLOWEST: u64 = 8 << 10;
-/// However slow the link, a stranger holds no memory for longer.
+/// Maximum time for a stranger's body, however slow the link.
 const LONGEST_BODY: Duration = Duration::from_secs(120);
-/// Bytes a second of the slowest source that is let in: a modem sends five times that.
+/// Slowest link for an authenticated source, in bytes a second; a modem has five times as
+/// much.
 const SLOWEST_KNOWN: u64 = 1000;
-/// How long such a source may send less: a link that is lost for a moment comes back.
+/// How long an authenticated source may be slower: a link that is lost for a moment
+/// recovers.
 const KNOWN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is waited for.
+/// What is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// The PROXY header of a load balancer.
     Proxy,
     /// That the source reads what is written.
     Reading,
-    /// That the domain says something of an account.
+    /// The domain's verdict about an account.
     Verdict,
     /// The head of a request.
     Head,
@@ -34,29 +40,29 @@ pub(super) enum Wait {
     Request,
     /// That the source reads the last answer and closes.
     End,
-    /// Nothing: it is closed now.
+    /// Nothing: the connection closes now.
     Nothing,
 }
 
-/// When what came. A source that is let in is *known*; others have less time.
+/// When what was received.
 #[derive(Debug)]
 pub(super) struct Pace {
     opened: Instant,
-    /// How long a source may take to be authenticated.
+    /// How long a source may take to authenticate.
     patience: Duration,
-    /// When a source has to be done with its body, or to have sent more of it.
+    /// When a body has to be complete, or to have grown.
     body_due: Instant,
-    /// Up to when it was given time because we did not read.
+    /// Until when the source is excused, because it was not read.
     excused: Instant,
-    /// Since when bytes may have lain unread.
+    /// Since when bytes may have been waiting unread.
     unread_since: Option<Instant>,
-    /// When the first byte came of the request that is read.
+    /// When the first byte of the request being received arrived.
     request_began: Option<Instant>,
-    /// The same for the request that is handled.
+    /// The same for the request being handled.
     handled_began: Instant,
-    /// When the phase, or what is being read, last changed or moved.
+    /// When anything last changed or progressed.
     moved: Instant,
-    /// When the first byte of a request's head came.
+    /// When the first byte of a request's head arrived.
     head_began: Option<Instant>,
 }
 
@@ -75,18 +81,18 @@ impl Pace {
         }
     }
 
-    /// It starts over, with the time of a new connection.
+    /// Starts over, with the time of a new connection.
     pub(super) fn restart(&mut self, now: Now) {
         self.opened = now.monotonic;
         self.body_due = now.monotonic + self.patience;
     }
 
-    /// Something has moved.
+    /// Records progress.
     pub(super) fn note_move(&mut self, now: Now) {
         self.moved = now.monotonic;
     }
 
-    /// Whether the head of a request is being read.
+    /// Records whether the head of a request is being received.
     pub(super) fn note_head(&mut self, now: Now, is_head: bool) {
         if is_head {
             self.head_began.get_or_insert(now.monotonic);
@@ -95,8 +101,8 @@ impl Pace {
         }
     }
 
-    /// The connection was not read since then, though it may have sent something: what
-    /// is received next counts from there, or from when it last moved.
+    /// The connection was not read in this period, though it may have sent something. What
+    /// is received next counts from its start, or from the last progress.
     pub(super) fn note_unread(&mut self, since: Instant, until: Instant) {
         if self.moved < until {
             self.unread_since = Some(since.max(self.moved));
@@ -108,7 +114,7 @@ impl Pace {
         }
     }
 
-    /// A request begins: a source that is let in has its time for each.
+    /// A request starts; an authenticated source has its full time for each.
     fn give_time(&mut self, now: Now, is_known: bool) {
         if is_known {
             self.body_due = now.monotonic + KNOWN_PATIENCE;
@@ -116,7 +122,8 @@ impl Pace {
         }
     }
 
-    /// The slowest pace of a body in bytes a second, and for how long it may be slower.
+    /// The slowest permitted rate of a body in bytes a second, and for how long it may be
+    /// slower.
     fn slowest(&self, is_known: bool) -> (u64, Duration) {
         if is_known {
             (SLOWEST_KNOWN, KNOWN_PATIENCE)
@@ -125,8 +132,9 @@ impl Pace {
         }
     }
 
-    /// Bytes come. Each gives the body the time that it takes on the slowest link, none
-    /// of it saved for later: neither dripping nor pausing holds memory.
+    /// Records bytes of a body. They extend its deadline by the time that they take on the
+    /// slowest link, and none of that can be saved up: neither dripping nor pausing can
+    /// hold memory.
     pub(super) fn note_arrival(&mut self, now: Now, count: usize, is_known: bool) {
         let began = self.unread_since.take().unwrap_or(now.monotonic);
         if self.request_began.is_none() {
@@ -140,7 +148,7 @@ impl Pace {
         self.body_due = due.min(now.monotonic + patience);
     }
 
-    /// A request is there as a whole; whether another one has begun behind it.
+    /// A request is complete; `has_more` is whether another one has started after it.
     pub(super) fn note_request(&mut self, now: Now, has_more: bool, is_known: bool) {
         self.head_began = None;
         self.moved = now.monotonic;
@@ -151,12 +159,12 @@ impl Pace {
         }
     }
 
-    /// When the first byte came of the request that is handled.
+    /// When the first byte of the request being handled arrived.
     pub(super) fn handled_began(&self) -> Instant {
         self.handled_began
     }
 
-    /// When the wait is over.
+    /// When the wait ends.
     pub(super) fn due(&self, wait: Wait, limits: &Limits, is_known: bool) -> Instant {
         match wait {
             Wait::Proxy => self.opened + limits.head_time,
@@ -175,13 +183,13 @@ impl Pace {
         }
     }
 
-    /// Whether a body that comes has been slower than it may be for so long.
+    /// Whether the body being received has been too slow for this long.
     pub(super) fn is_behind(&self, now: Now, time: Duration, is_known: bool) -> bool {
         let (_, patience) = self.slowest(is_known);
         self.body_due + time <= now.monotonic + patience
     }
 
-    /// Whether nothing has moved for so long.
+    /// Whether there has been no progress for this long.
     pub(super) fn is_still_for(&self, now: Now, time: Duration) -> bool {
         self.moved + time <= now.monotonic
     }

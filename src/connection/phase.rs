@@ -1,4 +1,4 @@
-//! How far a connection is.
+//! How far a connection has progressed.
 
 use super::envelope::Form;
 use super::pace::Wait;
@@ -6,28 +6,28 @@ use crate::protocol::http::request::Progress;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// Takes requests.
+    /// Accepts requests.
     Open,
     /// A message waits for its answer.
     Answering(Form),
-    /// A request waits for what the domain says of its account.
+    /// A request waits for the domain's verdict.
     Asking(Form),
-    /// Closes when the last answer is written.
+    /// Closes when the last answer has been written.
     Closing,
-    /// The last answer is written; the peer should close.
+    /// The last answer has been written; the peer should close.
     Lingering,
-    /// To be closed now.
+    /// Must be closed now.
     Closed,
 }
 
 impl Phase {
-    /// Whether no more is answered than is written already.
+    /// Whether nothing more will be answered than is already being written.
     pub(super) fn is_ending(self) -> bool {
         matches!(self, Self::Closing | Self::Lingering | Self::Closed)
     }
 
-    /// What is waited for, if anything of the source or the domain is, where so much of a
-    /// request has come; `is_writing`: an answer is being written.
+    /// What the source or the domain is expected to do, if anything, given how much of a
+    /// request has arrived and whether an answer is being written.
     pub(super) fn wait(
         self,
         progress: Progress,

@@ -1,38 +1,38 @@
-//! Why a request was refused.
+//! Why a request was rejected.
 
-/// Why a request was refused; the name under which it is counted.
+/// Why a request was rejected; the category for counters and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalKind {
-    /// No valid HTTP, a limit, a method.
+    /// Invalid HTTP, an exceeded limit, or a wrong method.
     Http,
-    /// A PROXY header that should not have come, or should have.
+    /// An unexpected PROXY header, or a missing one.
     Proxy,
-    /// A TLS handshake that failed.
+    /// A failed TLS handshake.
     Tls,
-    /// Came too slowly.
+    /// The source was too slow.
     Timeout,
-    /// Not authenticated.
+    /// Authentication failed.
     Authentication,
-    /// Not shown to be on our TLS connection, or meant for another service.
+    /// The source is not tied to this TLS connection, or meant another service.
     Binding,
     /// The domain of an account could not be asked.
     Domain,
-    /// A sealed body that does not open, or one that is not sealed.
+    /// A sealed body that cannot be unsealed, or one that should be sealed and is not.
     Sealing,
-    /// SLDC, text encoding.
+    /// Invalid SLDC or text encoding.
     Encoding,
-    /// No valid SOAP message, or one that makes no sense here.
+    /// Not a valid SOAP message, or one that makes no sense here.
     Soap,
     /// Events of another host than the authenticated one.
     Computer,
-    /// Nothing wrong with it, but it cannot be taken now.
+    /// A valid request that cannot be accepted at present.
     Unavailable,
     /// The room was needed for others.
     Room,
 }
 
 impl RefusalKind {
-    /// The name for logs and counters.
+    /// The name in logs and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,20 +56,20 @@ impl RefusalKind {
 /// A request that was answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What kind of fault it was.
+    /// The category.
     pub kind: RefusalKind,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 if there was none.
     pub status: u16,
-    /// What was wrong, and where it is known what to do.
+    /// What was wrong, with the remedy if one is known.
     pub reason: String,
-    /// How the source tried to authenticate, where that failed.
+    /// The authentication method that failed, if any.
     pub method: Option<&'static str>,
-    /// The account whose password may have been guessed at.
+    /// The account whose password may have been guessed.
     pub tried: Option<String>,
 }
 
 impl Refusal {
-    /// A refusal of that kind.
+    /// A rejection of this category.
     #[must_use]
     pub fn new(kind: RefusalKind, status: u16, reason: impl Into<String>) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Refusal {
         Self::new(RefusalKind::Authentication, 429, reason)
     }
 
-    /// The same, of an authentication by that method.
+    /// The same, with the authentication method that failed.
     #[must_use]
     pub fn of(self, method: &'static str) -> Self {
         let method = Some(method);

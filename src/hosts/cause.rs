@@ -1,16 +1,17 @@
-//! What refusals have in common that differ in names only.
+//! What rejections have in common that differ only in names.
 
-/// A reason without the names, numbers and quotations in it: what else it says is the cause.
+/// A reason without its names, numbers, and quotations; the rest identifies the cause.
 ///
 /// ```
 /// use wecrelay::hosts::cause;
-/// let [one, other] = ["client certificate a.example: CRL has expired: put", "client certificate b: CRL has expired: put"];
+/// let [one, other] = ["client certificate a.example: CRL has expired: put", "client
+/// certificate b: CRL has expired: put"];
 /// assert_eq!(cause(one), cause(other));
 /// assert_ne!(cause("wrong password of X\\a"), cause("unknown account X\\a"));
 /// ```
 #[must_use]
 pub fn cause(reason: &str) -> String {
-    // The one kind of name that may be any text, blanks included.
+    // The only kind of name that may be any text, blanks included.
     let rest = match reason.strip_prefix("client certificate ") {
         Some(certificate) => certificate.split_once(": ").map_or(reason, |(_, why)| why),
         None => reason,
@@ -26,7 +27,7 @@ pub fn cause(reason: &str) -> String {
     cause
 }
 
-/// Whether a word may name a host, an account, an address or a moment.
+/// Whether a word may name a host, an account, an address, or a time.
 fn is_name(word: &str) -> bool {
     let inner = word.trim_end_matches(['.', ',', ';', ':', ')']);
     inner.contains(['\\', '@', '$', '.', '=']) || inner.contains(|c: char| c.is_ascii_digit())

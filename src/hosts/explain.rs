@@ -1,11 +1,11 @@
-//! What codes and states mean, and what to do.
+//! What error codes and states mean, and what to do about them.
 
 use super::record::{Clones, Ended, Refused, Reported};
 use crate::windows::remedies;
 
-/// Likely causes where a host fetches its subscriptions and sends nothing.
+/// Likely causes if a host fetches its subscriptions and sends nothing.
 const SILENT: &str = "it got its subscriptions and has sent nothing since: it cannot reach the address in them (name, port, firewall; see --hostname), or NETWORK SERVICE cannot read its logs (group Event Log Readers, then a reboot)";
-/// The same where it is no longer seen.
+/// The same if it is no longer seen.
 const LOST: &str = "not seen: off, without network, or its WinRM service is stopped";
 
 /// Why a host is not well.
@@ -17,15 +17,15 @@ pub enum Cause<'h> {
     Clones(&'h Clones),
     /// It ended a subscription.
     Ended(&'h Ended),
-    /// It has reported trouble itself.
+    /// It has reported a problem itself.
     Reported(&'h Reported),
-    /// It fetches its subscriptions, and sends nothing.
+    /// It fetches its subscriptions, but sends nothing.
     Silent,
-    /// It is heard of no more.
+    /// It has not been heard of for a while.
     Lost,
 }
 
-/// Why a host is not well, in words.
+/// Describes why a host is not well.
 pub(super) fn cause(cause: Cause<'_>) -> String {
     match cause {
         Cause::Refused(refused) => refused.reason.clone(),
@@ -43,7 +43,7 @@ pub(super) fn cause(cause: Cause<'_>) -> String {
     }
 }
 
-/// What a Windows error means, and what to do.
+/// What a Windows error code means, and what to do; `None` for an unknown code.
 fn code(code: u32) -> Option<String> {
     remedies::code(code).map(|it| match it.remedy {
         "" => it.meaning.to_owned(),

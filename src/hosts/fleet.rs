@@ -1,6 +1,7 @@
-//! The relays that share a store, and what the others of them know of hosts.
+//! The relays that share a store, and what the other relays know about hosts.
 //!
-//! A relay writes what it knows, and reads once a minute what the others have written since.
+//! Each relay writes what it knows, and reads once a minute what the others have written
+//! since.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,28 +9,30 @@ use std::collections::HashMap;
 use super::{Host, Key, MOST_HOSTS, Moment, Pulse, Saved, State, Table};
 use crate::base::clock::UnixSeconds;
 
-/// Rows that are asked for at once.
+/// Maximum number of rows in one query.
 const PAGE: usize = 500;
-/// Seconds without a beat after which a relay counts as gone: it writes once a minute.
+/// Seconds without a sign of life after which a relay counts as gone; it writes once a
+/// minute.
 const GONE: u64 = 150;
-/// What is read again each time, in seconds: writes that were under way, and a slow one.
+/// How far back each query overlaps the previous one, in seconds: writes may have been in
+/// progress, or slow.
 const OVERLAP: u64 = 90;
-/// Rounds after which all is read again, so that what was deleted goes.
+/// Number of rounds after which everything is read again, so that deleted rows disappear.
 const ROUNDS: u32 = 60;
 
-/// How a relay is.
+/// State of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It writes that it runs.
+    /// It reports that it is running.
     Running,
-    /// It has ended in good order.
+    /// It has been stopped in an orderly way.
     Stopped,
-    /// It was heard of no more, without an end.
+    /// It has not been heard of for a while, and did not report that it stopped.
     Gone,
 }
 
 impl Life {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Gone];
 
     /// The name in tables and metrics.
@@ -43,21 +46,22 @@ impl Life {
     }
 }
 
-/// One of the relays that share a store.
+/// A relay that shares the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its name (`--relay-name`).
     pub name: String,
-    /// Since when it ran, by its clock.
+    /// When it was started, by its own clock.
     pub started: UnixSeconds,
-    /// Seconds since it wrote last, by the clock of the store.
+    /// Seconds since it last wrote, by the store's clock; so the clocks of relays need not
+    /// agree.
     pub age: u64,
-    /// Whether it ended then.
+    /// Whether it reported that it stopped.
     pub is_stopped: bool,
 }
 
 impl Peer {
-    /// How it is.
+    /// Its state, from the age of its last report.
     #[must_use]
     pub const fn life(&self) -> Life {
         match (self.is_stopped, self.age <= GONE) {
@@ -68,50 +72,50 @@ impl Peer {
     }
 }
 
-/// What is asked of the store about the other relays.
+/// A query about the other relays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inquiry {
-    /// Hosts behind this one, of that relay.
+    /// Only hosts after this one, of this relay; for paging.
     pub after: Option<(Key, String)>,
-    /// Only rows that were written since, by the clock of the store.
+    /// Only rows written since this time, by the store's clock.
     pub since: UnixSeconds,
-    /// How many at most.
+    /// Maximum number of rows.
     pub count: usize,
 }
 
-/// What the store answers.
+/// The store's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Met {
-    /// The time by the clock of the store.
+    /// The current time, by the store's clock.
     pub now: UnixSeconds,
-    /// All relays, ourselves too.
+    /// All relays, including this one.
     pub relays: Vec<Peer>,
-    /// Hosts of the others, each with its relay.
+    /// Hosts of other relays, each with the relay's name.
     pub hosts: Vec<Host>,
-    /// The last one, where there may be more.
+    /// The last host, if there may be more.
     pub last: Option<(Key, String)>,
 }
 
-/// The relays, and the others' hosts.
+/// The relays, and the hosts that others know.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     own: String,
     relays: Vec<Peer>,
-    /// When the store told of them, by our clock.
+    /// When the store returned this, by our clock.
     met: UnixSeconds,
-    /// A row for each other relay that knows the host.
+    /// For each host, the rows of the other relays that know it.
     others: HashMap<Key, Vec<Host>>,
     rows: usize,
-    /// Read from the beginning, to take the place of the others.
+    /// A complete new set being read, which will replace the old one.
     fresh: Option<HashMap<Key, Vec<Host>>>,
     next: Inquiry,
-    /// Where the next round begins.
+    /// Where the next round starts.
     since: UnixSeconds,
     rounds: u32,
 }
 
 impl Fleet {
-    /// `own`: our name.
+    /// `own` is this relay's name.
     #[must_use]
     pub fn new(own: String) -> Self {
         let mut fleet = Self {
@@ -129,13 +133,13 @@ impl Fleet {
         fleet
     }
 
-    /// Our name.
+    /// This relay's name.
     #[must_use]
     pub fn own(&self) -> &str {
         &self.own
     }
 
-    /// What to ask next.
+    /// The next query.
     #[must_use]
     pub fn inquiry(&self) -> Inquiry {
         self.next.clone()
@@ -157,10 +161,11 @@ impl Fleet {
         };
     }
 
-    /// Takes an answer. Answers whether there is more to ask now.
+    /// Handles an answer; returns whether there is more to ask now.
     pub fn take(&mut self, now: UnixSeconds, met: Met) -> bool {
         if self.next.after.is_none() {
-            // As of the first page: what is written meanwhile comes with the next round.
+            // As of the first page: what is written in the meantime comes with the next
+            // round.
             self.since = met.now.saturating_sub(OVERLAP);
             self.relays = met.relays;
             self.met = now;
@@ -188,17 +193,17 @@ impl Fleet {
         false
     }
 
-    /// The store could not be asked: the same again, later.
+    /// The store could not be asked; the same query is repeated later.
     pub fn put_back(&mut self) {
         self.rounds = 0;
         self.begin();
     }
 
-    /// The relays as they are now.
+    /// The relays in their current state.
     pub fn relays(&self, now: UnixSeconds) -> impl Iterator<Item = Peer> {
         let passed = now.since(self.met);
         self.relays.iter().map(move |relay| {
-            // We are here, whenever it was written.
+            // This relay is running, whenever that was written.
             let is_own = relay.name == self.own;
             Peer {
                 age: if is_own { 0 } else { relay.age + passed },
@@ -208,7 +213,7 @@ impl Fleet {
         })
     }
 
-    /// How many are how.
+    /// Number of relays in each state.
     #[must_use]
     pub fn by_life(&self, now: UnixSeconds) -> Vec<(&'static str, usize)> {
         let lives: Vec<_> = self.relays(now).map(|relay| relay.life()).collect();
@@ -219,7 +224,7 @@ impl Fleet {
             .collect()
     }
 
-    /// Whether another relay has heard of a host since then.
+    /// Whether another relay has heard of a host since this time.
     #[must_use]
     pub fn has_heard(&self, key: &Key, since: UnixSeconds) -> bool {
         let rows = self.others.get(key).into_iter().flatten();
@@ -232,7 +237,7 @@ impl Fleet {
 #[derive(Clone, Copy, Debug)]
 pub struct Overview<'a> {
     own: &'a Table,
-    /// None where nobody shares our store.
+    /// `None` if no relay shares the store.
     fleet: Option<&'a Fleet>,
 }
 
@@ -241,8 +246,8 @@ impl<'a> Overview<'a> {
         Self { own, fleet }
     }
 
-    /// The moment at which to ask how hosts are: they have their time after a start of all
-    /// relays only.
+    /// The reference time for states. Hosts get a period of grace only after a start of all
+    /// relays.
     #[must_use]
     pub fn moment(&self, now: UnixSeconds) -> Moment {
         let relays = self.fleet.into_iter().flat_map(|fleet| fleet.relays(now));
@@ -260,7 +265,7 @@ impl<'a> Overview<'a> {
         rows.map_or(&[], Vec::as_slice)
     }
 
-    /// Those that only others know.
+    /// Hosts that only other relays know.
     fn strangers(&self) -> impl Iterator<Item = &'a [Host]> {
         let own = self.own;
         let others = self.fleet.into_iter().flat_map(|fleet| &fleet.others);
@@ -269,7 +274,8 @@ impl<'a> Overview<'a> {
             .map(|(_, rows)| rows.as_slice())
     }
 
-    /// All hosts, in no order. Without [`Host::relay`]: we have seen it last.
+    /// All hosts, in no particular order. One without [`Host::relay`] was last seen by this
+    /// relay.
     pub fn hosts(&self) -> impl Iterator<Item = Cow<'a, Host>> {
         let this = *self;
         let own = self.own.iter().map(move |host| {
@@ -286,8 +292,9 @@ impl<'a> Overview<'a> {
         }))
     }
 
-    /// How many hosts are in which state: those that we have seen last. So the numbers of all
-    /// relays add up; those of relays that do not run are counted by the first one that does.
+    /// Number of hosts in each state, counting those last seen by this relay. So the
+    /// numbers of all relays add up; hosts of relays that are not running are counted by
+    /// the first one that is.
     #[must_use]
     pub fn by_state(&self, at: Moment) -> Vec<(&'static str, usize)> {
         let Some(fleet) = self.fleet else {
@@ -307,7 +314,7 @@ impl<'a> Overview<'a> {
         let mut count = |rows: &mut dyn Iterator<Item = &Host>| {
             let (mut last, mut state) = (None::<&Host>, None);
             for row in rows {
-                // As its liveliest subscription, at whichever relay.
+                // The state of its liveliest subscription, at any relay.
                 state = state.into_iter().chain([row.state(at)]).min();
                 last = match last {
                     Some(last) if last.last_seen >= row.last_seen => Some(last),
@@ -340,7 +347,7 @@ fn merged<'a>(host: &'a Host, others: &'a [Host]) -> Cow<'a, Host> {
     merged
 }
 
-/// What all relays have stored, as one, at this moment by our clock.
+/// Merges what all relays have stored, as of this moment by our clock.
 #[must_use]
 pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: UnixSeconds) -> Saved {
     let mut hosts: HashMap<Key, Host> = HashMap::new();
@@ -368,7 +375,8 @@ pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: UnixSeconds) -
     all
 }
 
-/// The relays as one: it runs since the first of those that run, or ended with the last.
+/// Merges the relays into one, which runs since the start of the first running one, or
+/// stopped with the last one.
 fn joined(all: Pulse, one: Pulse, runs: Option<UnixSeconds>) -> Pulse {
     let one = Pulse {
         written: runs.unwrap_or(one.written),

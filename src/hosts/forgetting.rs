@@ -1,6 +1,6 @@
-//! What was not heard of for long is forgotten: hosts, and bookmarks of any subscription
-//! that there ever was. Ages are those of the time that relays ran, so that neither a clock
-//! nor a long rest makes anything old.
+//! Forgets what has not been heard of for long: hosts, and bookmarks of any subscription
+//! that ever existed. Ages count only the time that relays were running, so that neither a
+//! wrong clock nor a long outage makes anything old.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,13 +10,14 @@ use super::{Host, Key, Table};
 use crate::base::clock::Now;
 use crate::bookmark;
 
-/// How often is looked for what is old, at most and at least.
+/// Bounds for how often old entries are searched for.
 const EVERY: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
-/// Bookmarks that are looked at in one turn: sources wait meanwhile.
+/// Number of bookmarks to examine at once, because sources wait for the store in the
+/// meantime.
 const AT_ONCE: usize = 500;
 
-/// How far the search is.
+/// Progress of the search.
 #[derive(Debug, Default)]
 pub(super) struct Forgetting {
     next: Option<Instant>,
@@ -30,19 +31,19 @@ struct Walk {
     bookmarks: usize,
 }
 
-/// What is old among bookmarks that were looked at.
+/// What is old among the bookmarks that were examined.
 #[derive(Debug)]
 pub struct Walked {
-    /// To be forgotten.
+    /// Bookmarks to delete.
     pub gone: Vec<bookmark::Key>,
-    /// Of hosts that still come.
+    /// Old bookmarks of hosts that still connect.
     pub kept: Vec<bookmark::Key>,
-    /// There are no more to look at.
+    /// Whether all bookmarks have been examined.
     pub is_last: bool,
 }
 
 impl Forgetting {
-    /// Begins to look, if it is time and nothing is under way. Answers the hosts that are
+    /// Starts a search if one is due and none is in progress. Returns the hosts that were
     /// forgotten.
     pub(super) fn begin(&mut self, now: Now, age: Duration, table: &mut Table) -> Vec<Rc<Key>> {
         let is_early = self.next.is_some_and(|next| now.monotonic < next);
@@ -59,13 +60,13 @@ impl Forgetting {
         old
     }
 
-    /// What to look at next, if anything: behind which bookmark, and how many.
+    /// The next bookmarks to examine: after which one, and how many.
     pub(super) fn next(&self) -> Option<(Option<bookmark::Key>, usize)> {
         let walk = self.walk.as_ref()?;
         Some((walk.after.clone(), AT_ONCE))
     }
 
-    /// Sorts out what is old of the next bookmarks, each with when it last changed.
+    /// Sorts the next bookmarks, each with the time of its last change.
     pub(super) fn sort(
         &mut self,
         age: Duration,
@@ -89,14 +90,14 @@ impl Forgetting {
         }
     }
 
-    /// Bookmarks were forgotten.
+    /// Counts deleted bookmarks.
     pub(super) fn note_gone(&mut self, count: usize) {
         if let Some(walk) = &mut self.walk {
             walk.bookmarks += count;
         }
     }
 
-    /// All were looked at. Answers whether bookmarks are to be counted anew.
+    /// Ends a search; returns whether the bookmarks in the store must be counted again.
     pub(super) fn end(&mut self, age: Option<Duration>) -> bool {
         let (Some(walk), Some(age)) = (self.walk.take(), age) else {
             return false;
@@ -114,14 +115,14 @@ impl Forgetting {
     }
 }
 
-/// Whether the host of a bookmark still comes for its subscription. A quiet log moves no
-/// bookmark, and must not lose it.
+/// Whether the host of a bookmark still connects for its subscription. In a quiet log the
+/// bookmark never changes, and must not be lost.
 fn is_in_use(table: &Table, key: &bookmark::Key, age: u64) -> bool {
     let id = key.subscription();
     let follows =
         |host: &Host| table.is_recent(host, age) && host.subscriptions.iter().any(|s| s.id == id);
     if key.machine_id().is_empty() {
-        // It is found by its address in the table.
+        // A host is found by its address in the table.
         let is_it = |host: &&Host| {
             let identity = host.identity.as_ref().map(|name| name.to_lowercase());
             identity.as_deref() == key.identity()

@@ -1,4 +1,5 @@
-//! What the other relays that share the store know of hosts, and whether they run.
+//! What the other relays that share the store know about hosts, and whether they are
+//! running.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +7,7 @@ use std::fmt;
 use super::{Fleet, Inquiry, Life, Met};
 use crate::base::clock::UnixSeconds;
 
-/// The relays that share our store, and what was said of them.
+/// The relays that share the store, and what has been logged about them.
 pub(super) struct Meeting {
     fleet: Fleet,
     gone: BTreeSet<String>,
@@ -24,12 +25,12 @@ impl Meeting {
         &self.fleet
     }
 
-    /// What to ask about the others.
+    /// The next query about the others.
     pub(super) fn inquiry(&self) -> Inquiry {
         self.fleet.inquiry()
     }
 
-    /// Takes what the store says of the others. Answers whether there is more to ask.
+    /// Handles the store's answer; returns whether there is more to ask.
     pub(super) fn take<E: fmt::Display>(&mut self, now: UnixSeconds, met: Result<Met, E>) -> bool {
         match met {
             Ok(met) => {
@@ -45,7 +46,7 @@ impl Meeting {
         }
     }
 
-    /// Says once that a relay has gone, and that it is back.
+    /// Logs once that a relay is gone, and that it is back.
     fn report(&mut self, now: UnixSeconds) {
         let relays: Vec<_> = self.fleet.relays(now).collect();
         for relay in relays {

@@ -1,11 +1,11 @@
-//! What several relays know of one host, as one: counts add up, and of what can only be so or
-//! so the last word counts.
+//! Merges what several relays know about one host: counts add up; for facts that exclude
+//! each other, the latest one wins.
 
 use super::record::{Followed, Gaps, Host};
 use crate::base::clock::UnixSeconds;
 
 impl Host {
-    /// Adds what another relay knows of the same host.
+    /// Adds what another relay knows about the same host.
     pub fn merge(&mut self, other: &Self) {
         for theirs in &other.subscriptions {
             match self.subscriptions.iter_mut().find(|s| s.id == theirs.id) {
@@ -13,7 +13,7 @@ impl Host {
                 None => self.subscriptions.push(theirs.clone()),
             }
         }
-        // Who is offered anything after a refusal is refused no more.
+        // A host that was offered a subscription after a rejection is no longer rejected.
         if other.last_enumerate > self.last_enumerate {
             self.refused.clone_from(&other.refused);
         }
@@ -21,7 +21,7 @@ impl Host {
         if at(other) > at(self) {
             self.clones.clone_from(&other.clones);
         }
-        // A report that is over is known only where the host said so.
+        // Only the relay that received the host's message knows that a report is over.
         if other.reported_until > self.reported_until {
             self.reports.clone_from(&other.reports);
             self.reported_until = other.reported_until;
@@ -55,7 +55,7 @@ impl Followed {
         self.told_created = self.told_created.max(other.told_created);
         self.last_heartbeat = self.last_heartbeat.max(other.last_heartbeat);
         self.events += other.events;
-        // It was heard of since, at another relay.
+        // It has been heard of since, at another relay.
         let heard = self.last_heard();
         let is_open = |offered: &UnixSeconds| heard.is_none_or(|heard| *offered > heard);
         let (own, theirs) = (self.offered.filter(is_open), other.offered.filter(is_open));
@@ -83,7 +83,7 @@ impl Gaps {
     }
 }
 
-/// The earlier of both, where there are both.
+/// The earlier one, if both exist.
 fn first(a: Option<UnixSeconds>, b: Option<UnixSeconds>) -> Option<UnixSeconds> {
     a.into_iter().chain(b).min()
 }

@@ -1,9 +1,10 @@
-//! The hosts that are known: who, from where, by which method, what they send and since
-//! when not; and who was refused. Sans-IO: the caller says what has happened and when, and
+//! The known hosts: who, from where, by which method, what they send, and since when they
+//! do not; and who was rejected. Sans-IO: the caller reports events with their times, and
 //! stores what has changed.
 //!
-//! A host is found by what was proved and what is claimed, as its bookmarks are, so that
-//! nobody moves the record of another. All is bounded: a batch costs one look-up.
+//! A host is identified by what it proved and what it claims, like its bookmarks, so that
+//! nobody can alter the record of another host. Everything is bounded; a batch costs one
+//! lookup.
 
 mod cause;
 mod explain;
@@ -44,17 +45,17 @@ pub use saved::{Changes, Pulse, Saved};
 pub use state::{Moment, State};
 pub use table::{MOST_HOSTS, Table};
 
-/// What a host is found by.
+/// What identifies a host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// Who it proved to be, in lower case; `None` for a null session.
+    /// The proved identity, in lower case; `None` for a null session.
     pub identity: Option<String>,
-    /// What it calls itself, in lower case.
+    /// The claimed name, in lower case.
     pub machine: String,
 }
 
 impl Key {
-    /// The key of a host by its names, which Windows compares without case.
+    /// The key of a host. Windows compares names ignoring case.
     #[must_use]
     pub fn new(identity: Option<&str>, machine: &str) -> Self {
         Self {
@@ -63,44 +64,44 @@ impl Key {
         }
     }
 
-    /// The key of a host.
+    /// The key of this host.
     #[must_use]
     pub fn of(host: &Host) -> Self {
         Self::new(host.identity.as_deref(), &host.machine)
     }
 }
 
-/// Who sends a message: what it proved to be, what it calls itself, and how it came.
+/// The sender of a message: what it proved, what it claims, and how it connected.
 #[derive(Clone, Debug)]
 pub struct HostName {
-    /// Who it proved to be; `None` for a null session.
+    /// The proved identity; `None` for a null session.
     pub identity: Option<String>,
-    /// What it calls itself.
+    /// The claimed name.
     pub machine: String,
-    /// Where it comes from.
+    /// The address that it connects from.
     pub address: IpAddr,
-    /// How it was authenticated.
+    /// The authentication method.
     pub method: &'static str,
-    /// The SID of its account in a domain.
+    /// The SID of its domain account, if known.
     pub sid: Option<String>,
-    /// Names by which earlier versions knew it.
+    /// Names under which earlier versions knew it.
     pub former: Rc<[String]>,
 }
 
 impl HostName {
-    /// What the host is found by.
+    /// The key that identifies the host.
     #[must_use]
     pub fn key(&self) -> Key {
         Key::new(self.identity.as_deref(), &self.machine)
     }
 }
 
-/// A subscription as far as the table needs it.
+/// The parts of a subscription that the table needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// The subscription.
+    /// Its id, derived from its name.
     pub id: Uuid,
-    /// Its name.
+    /// Its name, for tables and logs.
     pub name: &'a str,
     /// Its heartbeat interval in seconds.
     pub heartbeat: u32,

@@ -1,4 +1,4 @@
-//! What is known of one host.
+//! What is known about one host.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,56 +11,57 @@ use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::Runs;
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 
-/// Longest text of a host's that is kept, in bytes.
+/// Maximum size in bytes of a text from the host.
 const LONGEST_TEXT: usize = 400;
-/// Channels of one subscription whose gaps are kept; a query may name 256.
+/// Maximum number of channels of one subscription whose gaps are kept; a query may name
+/// 256.
 const CHANNELS: usize = 32;
 
-/// A host: who it proved to be together with what it calls itself.
+/// A host: what it proved, together with what it claims.
 ///
-/// Times are by the relay's clock unless said otherwise.
+/// Times are by the relay's clock unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Who it proved to be; `None` for a null session.
+    /// The proved identity; `None` for a null session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// What it calls itself (MachineID), else its address.
+    /// The claimed name (MachineID), or else its address.
     pub machine: String,
-    /// Where it came from last.
+    /// The last address that it connected from.
     pub address: IpAddr,
-    /// How it was authenticated last, as in messages and metrics.
+    /// The last authentication method, as in messages and metrics.
     pub method: Cow<'static, str>,
-    /// The SID of its account in a domain.
+    /// The SID of its domain account, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// The relay that it came to last, where several share a store; none for the one that
-    /// says so.
+    /// The relay that it last connected to, if several share a store; `None` for the relay
+    /// that reports this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
-    /// When it came for the first time.
+    /// When it first connected.
     pub first_seen: UnixSeconds,
-    /// When it came last, with whatever.
+    /// When it last sent anything.
     pub last_seen: UnixSeconds,
-    /// Seconds that relays had run with this state when it came last: what its age is
-    /// counted in.
+    /// Total running time of relays, in seconds, when it last connected. Its age is
+    /// measured by this.
     #[serde(default)]
     pub ran: u64,
-    /// When it asked for its subscriptions last.
+    /// When it last asked for its subscriptions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_enumerate: Option<UnixSeconds>,
-    /// What it was offered, or has delivered to.
+    /// The subscriptions that it was offered, or has delivered to.
     #[serde(default)]
     pub subscriptions: Vec<Followed>,
-    /// That no subscription is for it.
+    /// Set if no subscription is for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<Refused>>,
-    /// That two hosts have this name, and since when.
+    /// Set if two hosts have this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clones: Option<Clones>,
-    /// What it has reported of its forwarding itself, and not as over; the last one at the end.
+    /// Problems that it has reported itself and not as resolved; the latest one last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<Reported>,
-    /// TimeCreated of the last report: what comes again is known by it.
+    /// TimeCreated of the last report, by which repeats are recognized.
     #[serde(default)]
     pub reported_until: FileTime,
 }
@@ -72,84 +73,85 @@ pub struct Followed {
     pub id: Uuid,
     /// Name of the subscription.
     pub name: String,
-    /// Without events there is a heartbeat this often, in seconds.
+    /// Interval of heartbeats while there are no events, in seconds.
     pub heartbeat: u32,
-    /// The first time that it was offered since the host was heard of it last.
+    /// When it was first offered since the host was last heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<UnixSeconds>,
-    /// How long after that something should have come, in seconds.
+    /// How long after that something should have arrived, in seconds.
     #[serde(default)]
     pub patience: u32,
-    /// When the first events came.
+    /// When its first events arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_event: Option<UnixSeconds>,
-    /// When the last events came.
+    /// When its latest events arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<UnixSeconds>,
     /// TimeCreated of the first event, by the host's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_created: Option<UnixSeconds>,
-    /// TimeCreated of the newest event, by the host's clock.
+    /// TimeCreated of the newest event, by the host's clock, but never later than when it
+    /// arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_created: Option<UnixSeconds>,
-    /// The same as it was told, whatever the relay's clock was then.
+    /// The same as the host stated it, whatever the relay's clock was then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_created: Option<UnixSeconds>,
-    /// When the last heartbeat came.
+    /// When its last heartbeat arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat: Option<UnixSeconds>,
-    /// Events acknowledged to this host by this subscription.
+    /// Number of events of this subscription acknowledged to this host.
     pub events: u64,
-    /// Record ids that did not come, by channel; only of channels that are asked for whole.
+    /// Missing record ids by channel; only for channels that are subscribed to as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gaps>,
-    /// Why the host ended it last.
+    /// Why the host last ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Box<Ended>>,
 }
 
-/// Record ids of a channel that did not come.
+/// Record ids of a channel that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gaps {
     /// The channel whose record ids are missing.
     pub channel: String,
-    /// How many gaps there were.
+    /// Number of gaps.
     pub count: u64,
-    /// How many record ids were in them.
+    /// Number of record ids in all gaps.
     pub missing: u64,
     /// First record id of the last gap.
     pub from: u64,
     /// Last record id of that gap.
     pub to: u64,
-    /// When it was found.
+    /// When the last gap was found.
     pub at: UnixSeconds,
 }
 
 /// Why a host ended a subscription (SubscriptionEnd, WSManFault).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// When.
+    /// When it did.
     pub at: UnixSeconds,
-    /// The Windows error, if it named one.
+    /// The Windows error code, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
     /// The message as the host sent it.
     pub text: String,
 }
 
-/// That two hosts have one name.
+/// Two hosts with the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clones {
-    /// When that was seen.
+    /// When it was detected.
     pub at: UnixSeconds,
-    /// Where they come from; the same twice behind a NAT.
+    /// Their addresses; equal behind a NAT.
     pub addresses: [IpAddr; 2],
 }
 
-/// That no subscription is for a host.
+/// No subscription is for a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The last time.
+    /// The last time it asked.
     pub at: UnixSeconds,
     /// How often it occurred.
     pub count: u64,
@@ -158,19 +160,19 @@ pub struct Refused {
 }
 
 impl Host {
-    /// Events acknowledged.
+    /// Number of acknowledged events in all its subscriptions.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.subscriptions.iter().map(|s| s.events).sum()
     }
 
-    /// When events came last.
+    /// When its latest events arrived.
     #[must_use]
     pub fn last_event(&self) -> Option<UnixSeconds> {
         self.subscriptions.iter().filter_map(|s| s.last_event).max()
     }
 
-    /// When a heartbeat came last.
+    /// When its last heartbeat arrived.
     #[must_use]
     pub fn last_heartbeat(&self) -> Option<UnixSeconds> {
         self.subscriptions
@@ -179,21 +181,21 @@ impl Host {
             .max()
     }
 
-    /// Age of its newest event in seconds.
+    /// Age of its newest event in seconds; `None` before the first one.
     #[must_use]
     pub fn lag(&self, now: UnixSeconds) -> Option<u64> {
         self.asked_for().filter_map(|s| s.lag(now)).min()
     }
 
-    /// How many record ids did not come.
+    /// Number of missing record ids.
     #[must_use]
     pub fn missing(&self) -> u64 {
         let gaps = self.subscriptions.iter().flat_map(|s| &s.gaps);
         gaps.map(|gaps| gaps.missing).sum()
     }
 
-    /// Its subscriptions without that for reports, whose health is not theirs; unless it
-    /// has no other.
+    /// Its subscriptions without the one for reports, whose state says nothing about the
+    /// others; unless it has no other.
     pub(super) fn asked_for(&self) -> impl Iterator<Item = &Followed> {
         let is_report = |s: &Followed| s.name == SELF_REPORTS;
         let only = self.subscriptions.iter().all(is_report);
@@ -226,21 +228,21 @@ impl Followed {
         }
     }
 
-    /// When it was heard of last: events or a heartbeat.
+    /// When it was last heard of: events or a heartbeat.
     #[must_use]
     pub fn last_heard(&self) -> Option<UnixSeconds> {
         self.last_event.max(self.last_heartbeat)
     }
 
-    /// Age of its newest event in seconds, by the host's TimeCreated. One from the future
-    /// counts as of the time when it came.
+    /// Age of its newest event in seconds, by the host's TimeCreated. An event from the
+    /// future counts from its arrival.
     #[must_use]
     pub fn lag(&self, now: UnixSeconds) -> Option<u64> {
         self.last_created.map(|at| now.since(at))
     }
 
-    /// Takes note of events that were acknowledged. `before`: the record id up to which a
-    /// channel was delivered before; `whole`: the channels asked for whole.
+    /// Records acknowledged events. `before` is the record id up to which a channel had
+    /// been delivered; `whole` are the channels that are subscribed to as a whole.
     pub(super) fn note_acknowledged(
         &mut self,
         now: UnixSeconds,
@@ -264,13 +266,13 @@ impl Followed {
 
     fn note_created(&mut self, now: UnixSeconds, newest: UnixSeconds) {
         self.last_created = self.last_created.max(Some(newest.min(now)));
-        // One from the future does not stay: the host's clock may have been set since.
+        // A time in the future is not kept: the host's clock may have been corrected since.
         let before = self.told_created.filter(|told| *told <= now);
         self.told_created = before.max(Some(newest));
     }
 
-    /// The relay's clock was set, and its times with it. What came while it was ahead seemed
-    /// old, and is as old as its host says.
+    /// The relay's clock was set, and its times were moved. Events that arrived while it
+    /// was ahead seemed old; now they are as old as their host states.
     pub(super) fn review_created(&mut self) {
         let told = self
             .told_created
@@ -279,7 +281,7 @@ impl Followed {
     }
 
     fn note_gaps(&mut self, now: UnixSeconds, runs: &Runs, before: Option<u64>, channel: String) {
-        // What comes again, or from a log that began anew, lies before.
+        // Repeats, and events of a log that was cleared, have lower ids.
         let ahead = before.filter(|before| runs.least > before.saturating_add(1));
         let ahead = ahead.map(|before| (before + 1, runs.least - 1));
         if before.is_some_and(|before| runs.most <= before) {
@@ -315,7 +317,7 @@ impl Followed {
     }
 }
 
-/// The beginning of a text, one line of it.
+/// The start of a text, as one line.
 pub(super) fn shorten(text: &str) -> String {
     let end = (0..=LONGEST_TEXT.min(text.len())).rfind(|at| text.is_char_boundary(*at));
     let text = text.get(..end.unwrap_or(0)).unwrap_or_default();
@@ -323,7 +325,7 @@ pub(super) fn shorten(text: &str) -> String {
     text.trim().chars().map(plain).collect()
 }
 
-/// The subscription as the host has it, made where it is new.
+/// The host's record of a subscription, created if it is new.
 pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Followed {
     let known = host.subscriptions.iter().position(|s| s.id == asked.id);
     let at = known.unwrap_or_else(|| {
@@ -331,23 +333,24 @@ pub(super) fn follow<'h>(host: &'h mut Host, asked: &Asked<'_>) -> &'h mut Follo
         host.subscriptions.push(new);
         host.subscriptions.len() - 1
     });
-    // It was just found or made.
+    // It was just found or created.
     #[expect(clippy::indexing_slicing, reason = "`at` is a place in the list")]
     let followed = &mut host.subscriptions[at];
     followed.heartbeat = asked.heartbeat;
     followed
 }
 
-/// A trouble that a host has reported, and has not reported as over.
+/// A problem that a host has reported, and not reported as resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
-    /// When it did so last, by its clock.
+    /// When it last did so, by its own clock.
     pub at: UnixSeconds,
-    /// The event: 101 and 102 speak of a subscription, 105 and 107 of a collector's address.
+    /// The event id: 101 and 102 are about a subscription, 105 and 107 about a collector's
+    /// address.
     pub event: u16,
-    /// The subscription or the address.
+    /// The subscription or address that it is about.
     pub subject: String,
-    /// The Windows error, if it named one.
+    /// The Windows error code, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
     /// The message as the host sent it.

@@ -1,4 +1,4 @@
-//! Who was refused lately, most of them before they were known.
+//! Recent rejections; most of these hosts never become known otherwise.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,37 +9,37 @@ use super::cause::cause;
 use super::record::shorten;
 use crate::base::clock::UnixSeconds;
 
-/// Refusals that are kept; the one that was longest ago makes room.
+/// Maximum number of rejections to keep; the oldest one makes room.
 pub const MOST_REFUSALS: usize = 1000;
-/// Of these, what one address may have: it must not push out all others.
+/// Maximum number for one address, so that it cannot displace all others.
 const MOST_OF_ADDRESS: usize = 20;
 
-/// What an address was refused for, one cause.
+/// Rejections of one address for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Where the request came from.
     pub address: IpAddr,
-    /// The kind of fault, as metrics name it.
+    /// The category, as in metrics.
     pub kind: String,
-    /// How it tried to authenticate, where that failed.
+    /// The authentication method that failed, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Who it was, if it got so far.
+    /// The identity, if the source had authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// HTTP status of the answer; 0 where a TLS handshake failed.
+    /// HTTP status of the answer; 0 for a failed TLS handshake.
     pub status: u16,
-    /// What was wrong the last time, with what to do where that is known.
+    /// What was wrong the last time, with the remedy if one is known.
     pub reason: String,
-    /// How often it occurred since it was first stored.
+    /// How often it occurred since it was first recorded.
     pub count: u64,
-    /// When for the first time.
+    /// When it first occurred.
     pub first: UnixSeconds,
-    /// When for the last time.
+    /// When it last occurred.
     pub last: UnixSeconds,
 }
 
-/// An address, a kind of fault, and its cause.
+/// An address, a category, and a cause.
 type Key = (IpAddr, String, String);
 
 fn key(refusal: &Refusal) -> Key {
@@ -50,7 +50,7 @@ fn key(refusal: &Refusal) -> Key {
     )
 }
 
-/// The last refusals, bounded.
+/// Recent rejections, bounded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
     known: HashMap<Key, Refusal>,
@@ -62,17 +62,17 @@ impl Refusals {
         self.known.values()
     }
 
-    /// Whether they have changed since they were stored.
+    /// Whether they have changed since they were saved.
     pub(super) const fn is_dirty(&self) -> bool {
         self.is_dirty
     }
 
-    /// All of them, if they have changed; they count as stored now.
+    /// All of them, if they have changed; they then count as saved.
     pub(super) fn take(&mut self) -> Option<Vec<Refusal>> {
         std::mem::take(&mut self.is_dirty).then(|| self.iter().cloned().collect())
     }
 
-    /// They were not stored.
+    /// They could not be saved.
     pub(super) const fn put_back(&mut self) {
         self.is_dirty = true;
     }
@@ -82,7 +82,7 @@ impl Refusals {
         self.known = keyed.map(|refusal| (key(&refusal), refusal)).collect();
     }
 
-    /// The relay's clock was set, by so many seconds.
+    /// The relay's clock was set by this many seconds.
     pub(super) fn shift(&mut self, by: i64) {
         self.is_dirty = true;
         for refusal in self.known.values_mut() {
@@ -93,7 +93,8 @@ impl Refusals {
 
     pub(super) fn note(&mut self, refusal: Refusal) {
         self.is_dirty = true;
-        // Cut first: the key must be that of the refusal as it is loaded again.
+        // Truncated first, because the key must be the same after the rejection is saved
+        // and loaded.
         let refusal = Refusal {
             reason: shorten(&refusal.reason),
             ..refusal
@@ -107,7 +108,7 @@ impl Refusals {
             };
             return;
         }
-        // Some thousand comparisons, and only for causes that are new.
+        // Some thousand comparisons, and only for new causes.
         let is_same = |address: &IpAddr| *address == refusal.address;
         let own = self.known.keys().filter(|(address, ..)| is_same(address));
         if own.count() >= MOST_OF_ADDRESS {

@@ -1,5 +1,5 @@
-//! All that is known of hosts: the table, what is stored and forgotten of it, and what other
-//! relays know.
+//! Everything that is known about hosts: the table, what is saved and forgotten, and what
+//! other relays know.
 
 use std::fmt;
 use std::rc::Rc;
@@ -18,36 +18,36 @@ use crate::base::clock::{Now, UnixSeconds};
 use crate::bookmark::{self, BatchFacts, Stored};
 use crate::protocol::wsman::{RawEvent, Subscription};
 
-/// Seconds after which a host is asked how its forwarding goes.
+/// Seconds after which a host is offered the subscription for reports.
 const SETTLED: u64 = 600;
 
-/// What a batch found and brought.
+/// What a batch delivered.
 #[derive(Debug)]
 pub struct Delivered<'a> {
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// What they say of where the host stands; none of a batch without a bookmark.
+    /// The host's position in its logs; empty for a batch without a bookmark.
     pub facts: BatchFacts,
-    /// The bookmark before it.
+    /// The bookmark before the batch.
     pub before: Option<&'a Stored>,
 }
 
-/// The hosts.
+/// The hosts, and everything that keeps them up to date.
 pub struct Registry {
     table: Table,
     refusals: Refusals,
     subscribed: Subscribed,
-    /// Forget what was not heard of while relays ran so long.
+    /// Forget what was not heard of for this long while relays were running.
     forget_after: Option<Duration>,
     running: Running,
     saving: Saving,
     forgetting: Forgetting,
-    /// The other relays, where some share the store.
+    /// The other relays, if any share the store.
     meeting: Option<Meeting>,
 }
 
 impl Registry {
-    /// No host is known of a relay that starts now.
+    /// The registry of a relay that is starting; no host is known.
     #[must_use]
     pub fn new(now: Now, subscriptions: &[Subscription], forget_after: Option<Duration>) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Registry {
         }
     }
 
-    /// Hosts are asked for something else from now on.
+    /// Different subscriptions are offered from now on.
     pub fn replace_subscriptions(
         &mut self,
         subscriptions: &[Subscription],
@@ -73,7 +73,8 @@ impl Registry {
         self.table.forget_refused();
     }
 
-    /// Lets neither a clock that is set nor time that the relay was down change how hosts are.
+    /// Compensates for a changed clock and for time that the relay was not running, neither
+    /// of which may change the state of hosts.
     pub fn tick(&mut self, now: Now) {
         if let Some(by) = self.running.take_jump(now) {
             log::warn!("the clock was set by {by} s: stored times of hosts are adjusted");
@@ -89,23 +90,24 @@ impl Registry {
         &self.table
     }
 
-    /// The same, to tell it what hosts do.
+    /// The same, to report events of hosts.
     pub const fn table_mut(&mut self) -> &mut Table {
         &mut self.table
     }
 
-    /// Who was refused lately, in no order.
+    /// Recent rejections, in no particular order.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.refusals.iter()
     }
 
-    /// A request was refused.
+    /// Records a rejected request.
     pub fn note_refusal(&mut self, refusal: Refusal) {
         self.refusals.note(refusal);
     }
 
-    /// Whether a host has come for so long that it is asked for reports. Who has just come
-    /// has nothing to report, and a roll-out to many hosts has half the connections.
+    /// Whether a host has been connecting for long enough to be offered the subscription
+    /// for reports. A new host has nothing to report, and this halves the connections while
+    /// many hosts are being set up.
     #[must_use]
     pub fn is_settled(&self, now: Now, name: &HostName) -> bool {
         let host = self.table.get(&name.key());
@@ -113,7 +115,7 @@ impl Registry {
         age.is_some_and(|age| age >= SETTLED)
     }
 
-    /// Events of a host were acknowledged.
+    /// Records acknowledged events of a host.
     pub fn note_acknowledged(
         &mut self,
         now: Now,
@@ -136,8 +138,8 @@ impl Registry {
         );
     }
 
-    /// Looks for reports among events, if the subscription brings such. `machine`: what the
-    /// host calls itself.
+    /// Looks for reports among events, if the subscription delivers any. `machine` is the
+    /// host's claimed name.
     pub fn note_reports(
         &mut self,
         key: &Rc<Key>,
@@ -152,15 +154,15 @@ impl Registry {
         }
     }
 
-    /// Logs who was given subscriptions and has sent nothing, to any relay. Answers how many
-    /// there were.
+    /// Logs hosts that were given subscriptions and have sent nothing to any relay; returns
+    /// their number.
     pub fn report_silent(&mut self, now: Now) -> u64 {
         let fleet = self.meeting.as_ref().map(Meeting::fleet);
         let is_heard = |key: &Key, since| fleet.is_some_and(|fleet| fleet.has_heard(key, since));
         self.table.report_silent(now.wall.into(), is_heard)
     }
 
-    /// Takes what was stored.
+    /// Loads what was saved.
     pub fn load<E: fmt::Display>(&mut self, now: Now, saved: Result<Saved, E>) {
         match saved {
             Ok(saved) => {
@@ -172,15 +174,16 @@ impl Registry {
         }
     }
 
-    /// Some of what has changed, if there is anything to store.
+    /// Some of the changes, if there are any to save.
     pub fn take_changes(&mut self, now: Now) -> Option<Changes> {
         let relays_after = self.forget_after.map(|age| age.as_secs());
         let known = (&mut self.table, &mut self.refusals);
         self.saving.changes(now, known, relays_after)
     }
 
-    /// What came of the last [`Registry::take_changes`], with the seconds that relays have run.
-    /// Answers whether there is nothing more to store now.
+    /// Handles the result of the last [`Registry::take_changes`], which on success is the
+    /// total running time of relays in seconds. Returns whether nothing more has to be
+    /// saved now.
     pub fn note_saved<E: fmt::Display>(&mut self, now: Now, saved: &Result<u64, E>) -> bool {
         if let Ok(ran) = saved {
             self.running.go_on_from(now, *ran);
@@ -189,24 +192,24 @@ impl Registry {
         self.saving.note_saved(now, known, saved)
     }
 
-    /// From now on all is stored, and that the relay stops.
+    /// From now on everything is saved, and that the relay is stopping.
     pub fn end(&mut self) {
         self.saving.end();
     }
 
-    /// Whether the relay stops.
+    /// Whether the relay is stopping.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.saving.is_ending()
     }
 
-    /// Whether it stops, and not all is stored.
+    /// Whether it is stopping and not everything has been saved.
     #[must_use]
     pub fn awaits_end(&self) -> bool {
         self.saving.awaits_end()
     }
 
-    /// Others share the store. `own`: our name.
+    /// Other relays share the store. `own` is this relay's name.
     pub fn share(&mut self, own: String) {
         self.meeting = Some(Meeting::new(own));
     }
@@ -223,19 +226,19 @@ impl Registry {
         Overview::new(&self.table, self.fleet())
     }
 
-    /// What to ask about other relays, if any share the store.
+    /// The next query about other relays, if any share the store.
     #[must_use]
     pub fn inquiry(&self) -> Option<Inquiry> {
         self.meeting.as_ref().map(Meeting::inquiry)
     }
 
-    /// Takes what the store says of the others. Answers whether there is more to ask.
+    /// Handles the store's answer about the others; returns whether there is more to ask.
     pub fn note_met<E: fmt::Display>(&mut self, now: Now, met: Result<Met, E>) -> bool {
         let meeting = self.meeting.as_mut();
         meeting.is_some_and(|meeting| meeting.take(now.wall.into(), met))
     }
 
-    /// Which bookmarks to look at for old ones, if it is time: behind which one, and how many.
+    /// The bookmarks to examine for old ones, if it is time: after which one, and how many.
     pub fn next_walk(&mut self, now: Now) -> Option<(Option<bookmark::Key>, usize)> {
         let age = self.forget_after?;
         let old = self.forgetting.begin(now, age, &mut self.table);
@@ -243,19 +246,20 @@ impl Registry {
         self.forgetting.next()
     }
 
-    /// Sorts out what is old of these bookmarks, each with when it last changed.
+    /// Sorts these bookmarks, each with the time of its last change, into old and kept
+    /// ones.
     pub fn sort_walked(&mut self, found: Vec<(bookmark::Key, u64)>) -> Walked {
         let age = self.forget_after.unwrap_or(Duration::MAX);
         let known = (&self.table, &self.subscribed);
         self.forgetting.sort(age, found, known)
     }
 
-    /// Bookmarks were forgotten.
+    /// Counts deleted bookmarks.
     pub fn note_gone(&mut self, count: usize) {
         self.forgetting.note_gone(count);
     }
 
-    /// All bookmarks were looked at. Answers whether they are to be counted anew.
+    /// All bookmarks have been examined; returns whether they must be counted again.
     pub fn end_walk(&mut self) -> bool {
         self.forgetting.end(self.forget_after)
     }

@@ -1,4 +1,4 @@
-//! What hosts say themselves of their forwarding, in a log of theirs that is forwarded too.
+//! What hosts themselves report about forwarding, in a log that is forwarded as well.
 
 use super::record::{Host, Reported, shorten};
 use crate::base::clock::FileTime;
@@ -6,27 +6,27 @@ use crate::bookmark;
 use crate::event;
 use crate::protocol::wsman::RawEvent;
 
-/// The log in which a host says how its forwarding goes.
+/// The log in which a host records how its forwarding is going.
 pub const CHANNEL: &str = "Microsoft-Windows-Forwarding/Operational";
 
-/// Reports of one host that are kept.
+/// Maximum number of reports to keep for one host.
 const MOST: usize = 8;
 
 /// An event of that log.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
-    /// TimeCreated.
+    /// TimeCreated, by which repeats are recognized.
     pub created: FileTime,
-    /// The event's id.
+    /// The event id; see [`Reported::event`](super::record::Reported).
     pub event: u16,
-    /// Its facts by name.
+    /// Its data by name.
     pub data: &'a [(&'a str, &'a str)],
-    /// Its text, if the host has rendered it.
+    /// Its rendered message; empty if the host did not render it.
     pub message: &'a str,
 }
 
-/// The reports among events, for `take`. `machine`: whose they are; what a collector between
-/// has gathered is of other hosts.
+/// Passes the reports among events to `take`. `machine` is the host: what an intermediate
+/// collector has gathered is about other hosts.
 pub(super) fn each(
     events: &[RawEvent<'_>],
     machine: Option<&str>,
@@ -52,7 +52,7 @@ pub(super) fn each(
     }
 }
 
-/// Whether two names are of one host; one of them may lack the domain.
+/// Whether two names are of the same host; one of them may lack the domain.
 fn is_same_host(a: &str, b: &str) -> bool {
     let label = |name: &'_ str| name.split('.').next().unwrap_or_default().to_lowercase();
     label(a.trim()) == label(b)
@@ -64,7 +64,7 @@ impl Report<'_> {
         shorten(first.map_or("", |(_, value)| value))
     }
 
-    /// The error code, by the fact of that name, or else from the text ("Error code is 5").
+    /// The error code: from its data, or else from the message ("Error code is 5").
     fn code(&self) -> Option<u32> {
         let named = self.data.iter().find(|(name, _)| is_code(name));
         let named = named.and_then(|(_, value)| number(value));
@@ -85,7 +85,7 @@ impl Report<'_> {
 }
 
 impl Host {
-    /// Takes an event of the host's own; one that came before changes nothing.
+    /// Handles one of the host's own reports; one older than the last changes nothing.
     pub(super) fn take_report(&mut self, report: &Report<'_>) {
         if report.created <= self.reported_until {
             return;
@@ -93,11 +93,11 @@ impl Host {
         self.reported_until = report.created;
         let subject = report.subject();
         match report.event {
-            // Subscribed, or not any more: what was wrong with that subscription is over.
+            // Subscribed, or unsubscribed: problems with this subscription are resolved.
             100 | 103 => self.drop_reports(&[101, 102], &subject),
             // Connected.
             104 => self.drop_reports(&[105, 107], &subject),
-            // Another policy.
+            // The policy has changed.
             106 => self.reports.retain(|known| known.event != 107),
             101 | 102 | 105 | 107 => self.add_report(report, subject),
             _ => {}
@@ -141,7 +141,7 @@ fn is_code(name: &str) -> bool {
     name.contains("code") || name == "status"
 }
 
-/// Decimal, or hex with `0x`; signs and points around it are no part of it.
+/// A number, decimal or hexadecimal with `0x`; punctuation around it is ignored.
 fn number(text: &str) -> Option<u32> {
     let text = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));

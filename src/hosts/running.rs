@@ -1,19 +1,21 @@
-//! How long relays have run with this state, and whether the clock was set meanwhile.
+//! How long relays have been running with this state, and whether the clock was set in the
+//! meantime.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::{Now, UnixSeconds};
 
-/// A clock that is further off than this was set; less is the way in which it is kept right.
+/// A difference in seconds above which the clock was set; smaller ones come from NTP's
+/// adjustments.
 const JUMP: u64 = 5;
 
-/// Counts the time that the relay runs, whatever the clock says.
+/// Counts the time that the relay is running, whatever the clock shows.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Seconds of those before.
+    /// Running time of earlier relays, in seconds.
     before: u64,
     since: Instant,
-    /// What the clock said, or should have said, at `since`.
+    /// What the clock showed, or should have shown, at `since`.
     wall: UnixSeconds,
 }
 
@@ -26,19 +28,19 @@ impl Running {
         }
     }
 
-    /// Relays have run for so long in all, if that is more than is known here.
+    /// Relays have been running for this long in total, if that is more than known here.
     pub(super) fn go_on_from(&mut self, now: Now, ran: u64) {
         self.before = self
             .before
             .max(ran.saturating_sub(self.elapsed(now).as_secs()));
     }
 
-    /// Seconds that relays have run in all.
+    /// Seconds that relays have been running in total.
     pub(super) fn seconds(&self, now: Now) -> u64 {
         self.before.saturating_add(self.elapsed(now).as_secs())
     }
 
-    /// By how many seconds the clock was set since the last call, if it was.
+    /// The number of seconds by which the clock was set since the last call, if it was.
     pub(super) fn take_jump(&mut self, now: Now) -> Option<i64> {
         let expected = self.wall.saturating_add(self.elapsed(now).as_secs());
         let is = UnixSeconds::from(now.wall);

@@ -1,34 +1,34 @@
-//! What of the hosts is stored, and how the relay is as the state folder knows it.
+//! What is saved about hosts, and how the state folder knows whether a relay is running.
 
 use super::{Host, Key, Moment, Peer, Refusal};
 use crate::base::clock::UnixSeconds;
 
-/// What is to be stored at once.
+/// Changes to save together.
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// Hosts that have changed.
     pub hosts: Vec<Host>,
-    /// Hosts to forget.
+    /// Hosts to delete.
     pub forgotten: Vec<Key>,
-    /// All refusals, if they have changed.
+    /// All rejections, if they have changed.
     pub refusals: Option<Vec<Refusal>>,
-    /// Forget relays that share the store and were not heard of for so many seconds, with what
-    /// they knew.
+    /// Delete relays that share the store and were not heard of for this many seconds,
+    /// together with what they knew.
     pub relays_after: Option<u64>,
-    /// When this is, and how the relay is.
+    /// The current time, and the relay's sign of life.
     pub pulse: Pulse,
 }
 
-/// Whether the relay runs, as the state folder knows it.
+/// The relay's sign of life, by which others see whether it is running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
-    /// Since when it ran.
+    /// When it was started.
     pub started: UnixSeconds,
     /// When it last wrote.
     pub written: UnixSeconds,
-    /// Whether it was stopped then.
+    /// Whether it was being stopped then.
     pub is_stopped: bool,
-    /// Seconds that relays had run with this state in all.
+    /// Total running time of relays with this state, in seconds.
     pub ran: u64,
 }
 
@@ -36,21 +36,22 @@ impl Pulse {
     /// Seconds after which a relay writes even if no host has changed.
     pub const EVERY: u64 = 30;
 
-    /// Whether it seems to run.
+    /// Whether the relay appears to be running.
     #[must_use]
     pub const fn is_beating(&self, now: UnixSeconds) -> bool {
-        // A time ahead is as wrong as one long ago: the clock was set.
+        // A time in the future is as wrong as one long ago: the clock was set.
         !self.is_stopped && now.abs_diff(self.written) <= 3 * Self::EVERY
     }
 
-    /// Whether a relay has run and was heard of no more. Before the first write nobody can
-    /// tell: the relay has just started, or there was none.
+    /// Whether a relay was running and has not been heard of since. Before the first write
+    /// this is unknown: it may have just been started, or there was none.
     #[must_use]
     pub const fn is_gone(&self, now: UnixSeconds) -> bool {
         self.written.get() != 0 && !self.is_beating(now)
     }
 
-    /// When to ask how hosts are: where the relay does not run, as of when it did.
+    /// The reference time for the states of hosts: if the relay is not running, the time
+    /// when it was.
     #[must_use]
     pub const fn moment(&self, now: UnixSeconds) -> Moment {
         Moment {
@@ -60,15 +61,15 @@ impl Pulse {
     }
 }
 
-/// What was stored.
+/// What was saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// All hosts, in no order.
+    /// All hosts, in no particular order.
     pub hosts: Vec<Host>,
-    /// All refusals, in no order.
+    /// All rejections, in no particular order.
     pub refusals: Vec<Refusal>,
-    /// How the relay is; of several, how they are as one.
+    /// The relay's sign of life; if there are several relays, merged.
     pub pulse: Pulse,
-    /// The relays that share the store, if they do.
+    /// The relays that share the store, if any do.
     pub relays: Vec<Peer>,
 }

@@ -1,4 +1,4 @@
-//! When what is known of hosts is stored, and how much of it at once.
+//! When hosts are saved, and how many at once.
 
 use std::fmt;
 use std::rc::Rc;
@@ -8,25 +8,25 @@ use super::refusals::Refusals;
 use super::{Changes, Key, Pulse, Table};
 use crate::base::clock::Now;
 
-/// How many hosts are stored at once: a batch may have to wait for it.
+/// Number of hosts to save at once, because a batch may have to wait for it.
 const AT_ONCE: usize = 200;
 
-/// How far the end is.
+/// Progress of stopping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum End {
     #[default]
     None,
-    /// The last hosts are to be stored.
+    /// The last hosts have to be saved.
     Near,
     Done,
 }
 
-/// What is being stored, and whether that works.
+/// What is being saved, and whether that works.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
-    /// The hosts that are being stored, and those that are being forgotten.
+    /// The hosts being saved, and those being deleted.
     under_way: (Vec<Rc<Key>>, Vec<Rc<Key>>),
-    /// Forgotten, and not yet in the store.
+    /// Forgotten, but not yet deleted from the store.
     forgotten: Vec<Rc<Key>>,
     saved: Option<Instant>,
     is_failing: bool,
@@ -34,12 +34,12 @@ pub(super) struct Saving {
 }
 
 impl Saving {
-    /// The last hosts are to be stored, and that the relay stops.
+    /// Everything must be saved now, and that the relay is stopping.
     pub(super) fn end(&mut self) {
         self.end = End::Near;
     }
 
-    /// Whether the last hosts are yet to be stored.
+    /// Whether the last hosts have not been saved yet.
     pub(super) fn awaits_end(&self) -> bool {
         self.end == End::Near
     }
@@ -48,13 +48,13 @@ impl Saving {
         self.end != End::None
     }
 
-    /// These hosts are forgotten.
+    /// These hosts have been forgotten.
     pub(super) fn forget(&mut self, keys: Vec<Rc<Key>>) {
         self.forgotten.extend(keys);
     }
 
-    /// Some of what has changed, if there is anything to store. `relays_after`: forget other
-    /// relays that were not heard of for so many seconds.
+    /// Some of the changes, if there are any to save. `relays_after`: delete other relays
+    /// that were not heard of for this many seconds.
     pub(super) fn changes(
         &mut self,
         now: Now,
@@ -89,7 +89,7 @@ impl Saving {
         Some(changes)
     }
 
-    /// What was to be stored was, or not. Answers whether there is nothing more to store now.
+    /// Handles whether saving succeeded; returns whether nothing more has to be saved now.
     pub(super) fn note_saved<T, E: fmt::Display>(
         &mut self,
         now: Now,

@@ -1,40 +1,40 @@
-//! How a host is, judged by its heartbeat interval.
+//! The state of a host, judged by its heartbeat interval.
 
 use super::explain::{self, Cause};
 use super::record::{Clones, Followed, Host, Reported};
 use crate::base::clock::UnixSeconds;
 
-/// On top of a heartbeat's interval, in seconds: a quarter of it within these bounds.
+/// Margin added to a heartbeat interval, in seconds: a quarter of it, within these bounds.
 const MARGIN: std::ops::RangeInclusive<u32> = 1..=60;
-/// Heartbeats that may be missed before a host is lost.
+/// Number of heartbeats that may be missed before a host counts as lost.
 const MISSED: u32 = 3;
-/// Events within this time count as lately, however short the heartbeat, in seconds.
+/// Events within this many seconds count as recent, however short the heartbeat interval.
 const LATELY: u64 = 60;
 
-/// How long it is told that two hosts have one name, in seconds.
+/// How long two hosts with the same name are reported, in seconds.
 const CLONES: u64 = 86_400;
 
-/// When it is asked how a host is.
+/// The reference time for a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Now, by the relay's clock.
+    /// The current time, by the relay's clock.
     pub now: UnixSeconds,
-    /// Since when the relay listens: hosts get their time after a start.
+    /// Since when the relay has been listening: hosts get a period of grace after a start.
     pub up_since: UnixSeconds,
 }
 
-/// How a host, or one subscription of it, is; the liveliest first.
+/// State of a host, or of one of its subscriptions; the liveliest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Has sent events lately.
+    /// Has sent events recently.
     Active,
-    /// Sends heartbeats.
+    /// Sends heartbeats, but no events.
     Alive,
     /// Has missed a heartbeat.
     Late,
-    /// Was given its subscriptions just now.
+    /// Has just been given its subscriptions.
     Waiting,
-    /// Fetches its subscriptions, and sends nothing.
+    /// Fetches its subscriptions, but sends nothing.
     Silent,
     /// Has missed several heartbeats.
     Lost,
@@ -43,7 +43,7 @@ pub enum State {
 }
 
 impl State {
-    /// All, in the order in which people read them.
+    /// All states, in the order in which tables show them.
     pub const ALL: [Self; 7] = [
         Self::Active,
         Self::Alive,
@@ -54,7 +54,7 @@ impl State {
         Self::Refused,
     ];
 
-    /// The name in tables, metrics and flags.
+    /// The name in tables, metrics, and flags.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl State {
 }
 
 impl Followed {
-    /// How it is.
+    /// The subscription's state.
     #[must_use]
     pub fn state(&self, at: Moment) -> State {
         let margin = (self.heartbeat / 4).clamp(*MARGIN.start(), *MARGIN.end());
@@ -96,12 +96,13 @@ impl Followed {
 }
 
 impl Host {
-    /// How it is: as its liveliest subscription.
+    /// The host's state: that of its liveliest subscription.
     #[must_use]
     pub fn state(&self, at: Moment) -> State {
         let liveliest = self.asked_for().map(|s| s.state(at)).min();
         match liveliest {
-            // What it was refused since it was heard of counts more than that it is lost.
+            // A rejection since it was last heard of is more important than that it is
+            // lost.
             None | Some(State::Lost | State::Silent) if self.is_refused() => State::Refused,
             Some(state) => state,
             None => State::Waiting,
@@ -115,21 +116,21 @@ impl Host {
             .is_some_and(|refused| Some(refused.at) >= heard)
     }
 
-    /// The last report that still matters: while a host delivers, what it had said of the
-    /// way to us is over.
+    /// The last report that still matters: while a host delivers, its reports about
+    /// connecting are obsolete.
     fn reported(&self, state: State) -> Option<&Reported> {
         let delivers = matches!(state, State::Active | State::Alive);
         let mut reports = self.reports.iter().rev();
         reports.find(|report| !delivers || matches!(report.event, 101 | 102))
     }
 
-    /// Why it is not well, with what to do.
+    /// Why it is not well, with the remedy; `None` if it is well.
     #[must_use]
     pub fn why(&self, at: Moment) -> Option<String> {
         self.cause(at).map(explain::cause)
     }
 
-    /// Why it is not well; what it said itself comes first.
+    /// Why it is not well; its own report takes precedence.
     #[must_use]
     pub fn cause(&self, at: Moment) -> Option<Cause<'_>> {
         let state = self.state(at);

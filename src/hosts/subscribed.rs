@@ -1,4 +1,4 @@
-//! What hosts are asked for, as far as it matters for what is known of them.
+//! The parts of the subscriptions that matter for the records of hosts.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use super::reports::CHANNEL;
 use crate::protocol::wsman::Subscription;
 use crate::windows::query;
 
-/// A subscription, as far as it matters here.
+/// The channels of a subscription.
 #[derive(Debug, Default)]
 struct Channels {
-    /// Those that it asks for whole.
+    /// Channels that it subscribes to as a whole, so that missing record ids are gaps.
     whole: Vec<String>,
-    /// By it, hosts report how their forwarding goes.
+    /// Whether it is the one by which hosts report about forwarding.
     has_reports: bool,
 }
 
-/// The subscriptions that there are.
+/// The current subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscribed {
     channels: HashMap<Uuid, Channels>,
@@ -43,13 +43,13 @@ impl Subscribed {
         self.channels.contains_key(&id)
     }
 
-    /// The channels that it asks for whole.
+    /// The channels that a subscription covers as a whole.
     pub(super) fn whole(&self, id: Uuid) -> &[String] {
         let channels = self.channels.get(&id);
         channels.map_or(&[], |channels| &channels.whole)
     }
 
-    /// Whether hosts report by it how their forwarding goes.
+    /// Whether a subscription delivers the hosts' own reports.
     pub(super) fn has_reports(&self, id: Uuid) -> bool {
         let channels = self.channels.get(&id);
         channels.is_some_and(|channels| channels.has_reports)

@@ -1,4 +1,5 @@
-//! The table of hosts.
+//! The table of hosts that this relay knows, in memory, and which of them have unsaved
+//! changes.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -15,13 +16,13 @@ use crate::base::clock::{FileTime, UnixSeconds};
 use crate::bookmark::{BatchFacts, Stored};
 use crate::protocol::wsman::subscribe::SELF_REPORTS;
 
-/// Most hosts that are kept. At the bound, those that were not heard of for longest go.
+/// Maximum number of hosts. At the limit, those not heard of for longest are removed.
 pub const MOST_HOSTS: usize = 200_000;
 
 #[derive(Clone, Debug)]
 struct Row {
     host: Host,
-    /// Whether it sends what it was asked for, since the relay runs.
+    /// Whether it sends what it was asked for, since this relay was started.
     watch: Watch,
 }
 
@@ -34,21 +35,21 @@ impl Row {
     }
 }
 
-/// The hosts, and what of them has changed since it was stored.
+/// The hosts, and which of them have changed since they were saved.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: HashMap<Rc<Key>, Row>,
     unsaved: Unsaved,
-    /// Those that were given subscriptions and should send something.
+    /// Hosts that were given subscriptions and should send something.
     awaited: HashSet<Rc<Key>>,
     up_since: UnixSeconds,
-    /// Seconds that relays have run with this state.
+    /// Total running time of relays with this state, in seconds.
     ran: u64,
     is_crowded: bool,
 }
 
 impl Table {
-    /// An empty table of a relay that starts now.
+    /// An empty table for a relay that is starting now.
     #[must_use]
     pub fn new(now: UnixSeconds) -> Self {
         Self {
@@ -57,11 +58,11 @@ impl Table {
         }
     }
 
-    /// Takes what was stored.
+    /// Loads saved hosts.
     pub fn load(&mut self, hosts: Vec<Host>, ran: u64) {
         let now = self.up_since;
         for mut host in hosts {
-            // Of a clock that was ahead.
+            // Written while the clock was ahead.
             host.each_time(|time| *time = now.min(*time));
             host.relay = None;
             let key = Rc::new(Key::of(&host));
@@ -70,43 +71,43 @@ impl Table {
         self.ran = ran;
     }
 
-    /// Since when the relay runs.
+    /// Since when the relay has been running.
     #[must_use]
     pub fn up_since(&self) -> UnixSeconds {
         self.up_since
     }
 
-    /// How many hosts are known.
+    /// Number of known hosts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether none is known.
+    /// Whether no host is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// All hosts, in no order.
+    /// All hosts, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Host> {
         self.rows.values().map(|row| &row.host)
     }
 
-    /// One host.
+    /// The host with this key.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Host> {
         self.rows.get(key).map(|row| &row.host)
     }
 
-    /// The moment at which to ask how hosts are.
+    /// The reference time for the states of hosts.
     #[must_use]
     pub fn moment(&self, now: UnixSeconds) -> Moment {
         let up_since = self.up_since;
         Moment { now, up_since }
     }
 
-    /// How many hosts are in which state.
+    /// Number of hosts in each state.
     #[must_use]
     pub fn by_state(&self, at: Moment) -> Vec<(&'static str, usize)> {
         let mut counts = HashMap::new();
@@ -117,8 +118,8 @@ impl Table {
         State::ALL.into_iter().map(count).collect()
     }
 
-    /// A host was given subscriptions that deliver to `url`. `heartbeat`: of one that goes on
-    /// from a bookmark, so that it may have nothing to say before.
+    /// A host was given subscriptions that deliver to `url`. `heartbeat` is the interval
+    /// for a host that resumes from a bookmark, which may have nothing to send before.
     pub fn note_enumerated(
         &mut self,
         now: UnixSeconds,
@@ -131,7 +132,8 @@ impl Table {
         let row = self.change(now, name, |host| {
             host.last_enumerate = Some(now);
             host.refused = None;
-            // Those that are not offered any more go, so that the list has an end.
+            // Subscriptions that are no longer offered are removed, so that the list stays
+            // bounded.
             host.subscriptions
                 .retain(|s| offered.iter().any(|asked| asked.id == s.id));
             for asked in offered {
@@ -149,7 +151,8 @@ impl Table {
         }
     }
 
-    /// No subscription is for a host. Answers whether that is news since the relay runs.
+    /// No subscription is for a host. Returns whether that is new since the relay was
+    /// started.
     pub fn note_refused(&mut self, now: UnixSeconds, name: &HostName, reason: &str) -> bool {
         let row = self.change(now, name, |host| {
             host.last_enumerate = Some(now);
@@ -164,14 +167,14 @@ impl Table {
         row.is_none_or(|(_, row)| row.watch.note_refused())
     }
 
-    /// A host has sent a heartbeat.
+    /// Records a heartbeat.
     pub fn note_heartbeat(&mut self, now: UnixSeconds, name: &HostName, asked: &Asked<'_>) {
         self.note_posted(now, name, asked, |followed| {
             followed.last_heartbeat = Some(now);
         });
     }
 
-    /// A host has sent events, which are not acknowledged yet.
+    /// Records events that have not been acknowledged yet.
     pub fn note_events(
         &mut self,
         now: UnixSeconds,
@@ -184,7 +187,7 @@ impl Table {
         })
     }
 
-    /// It sends what it was asked for. Reports alone are no sign of that.
+    /// Records that the host sends what it was asked for. Reports alone do not count.
     fn note_posted(
         &mut self,
         now: UnixSeconds,
@@ -203,8 +206,8 @@ impl Table {
         Some(key)
     }
 
-    /// Logs, once each, the hosts whose time to send something is over. `is_heard`: whether
-    /// another relay has heard of one since. Answers how many there were.
+    /// Logs, once each, the hosts whose time to send something is over. `is_heard` tells
+    /// whether another relay has heard of one since. Returns their number.
     pub fn report_silent(
         &mut self,
         now: UnixSeconds,
@@ -223,8 +226,8 @@ impl Table {
         count
     }
 
-    /// Events of a host were acknowledged. `before`: its bookmark before them; `whole`: the
-    /// channels that the subscription asks for whole.
+    /// Records acknowledged events. `before` is the bookmark before them; `whole` are the
+    /// channels that the subscription covers as a whole.
     pub fn note_acknowledged(
         &mut self,
         now: UnixSeconds,
@@ -236,7 +239,7 @@ impl Table {
         let Some(row) = self.rows.get_mut(key) else {
             return;
         };
-        // A bookmark of event 111 names the end of the log, not what was read.
+        // The bookmark of event 111 is the end of the log, not a position that was read.
         let channels = facts.channels().map(|(channel, runs)| {
             let before = before.and_then(|before| before.read_up_to(channel));
             let whole = whole.iter().find(|name| name.eq_ignore_ascii_case(channel));
@@ -248,7 +251,7 @@ impl Table {
         self.unsaved.note(key);
     }
 
-    /// A host ended a subscription.
+    /// Records that a host ended a subscription.
     pub fn note_ended(
         &mut self,
         now: UnixSeconds,
@@ -260,7 +263,7 @@ impl Table {
         self.change(now, name, |host| {
             let followed = match subscription {
                 Some(asked) => Some(follow(host, asked)),
-                // It did not say which: that of which there was the least doubt.
+                // It did not state which one: assume the one that is most likely.
                 None => host.subscriptions.first_mut(),
             };
             if let Some(followed) = followed {
@@ -274,7 +277,7 @@ impl Table {
         });
     }
 
-    /// Two hosts have one name.
+    /// Records that two hosts have the same name.
     pub fn note_clones(&mut self, key: &Rc<Key>, at: UnixSeconds, addresses: [IpAddr; 2]) {
         if let Some(row) = self.rows.get_mut(key) {
             row.host.clones = Some(Clones { at, addresses });
@@ -282,7 +285,7 @@ impl Table {
         }
     }
 
-    /// A host says how its forwarding goes.
+    /// Records a host's own report.
     pub fn note_report(&mut self, key: &Rc<Key>, report: &Report<'_>) {
         if let Some(row) = self.rows.get_mut(key) {
             row.host.take_report(report);
@@ -290,7 +293,7 @@ impl Table {
         }
     }
 
-    /// Other subscriptions may let those in that were refused; if not, it is news again.
+    /// Other subscriptions may be for hosts that were rejected; if not, that is news again.
     pub fn forget_refused(&mut self) {
         for row in self.rows.values_mut() {
             row.host.refused = None;
@@ -298,8 +301,8 @@ impl Table {
         }
     }
 
-    /// Makes room, if there was none for a new host. Answers the keys to forget, those too
-    /// that hosts have left for new ones.
+    /// Makes room for new hosts. Returns the keys to delete, including those that hosts
+    /// have exchanged for new ones.
     pub fn make_room(&mut self) -> Vec<Rc<Key>> {
         let mut gone = self.unsaved.take_left();
         if !std::mem::take(&mut self.is_crowded) {
@@ -320,24 +323,24 @@ impl Table {
         gone
     }
 
-    /// Whether something is to be stored.
+    /// Whether there are unsaved changes.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
         !self.unsaved.is_empty()
     }
 
-    /// What was taken to be stored was not: it counts as changed again.
+    /// These hosts could not be saved, and count as changed again.
     pub fn put_back(&mut self, keys: &[Rc<Key>]) {
         keys.iter().for_each(|key| self.unsaved.note(key));
     }
 
-    /// Up to `count` hosts that have changed; they count as stored now.
+    /// Up to `count` hosts with unsaved changes; they then count as saved.
     pub fn take_dirty(&mut self, count: usize) -> Vec<Rc<Key>> {
         self.unsaved.take(count)
     }
 
-    /// The clock was set, by so many seconds: all times go with it, so that states and lags
-    /// stay as they are.
+    /// The clock was set by this many seconds: all times move with it, so that states and
+    /// lags do not change.
     pub fn shift(&mut self, by: i64) {
         let shift = |time: &mut UnixSeconds| *time = time.saturating_add_signed(by);
         shift(&mut self.up_since);
@@ -350,24 +353,24 @@ impl Table {
         self.rows.keys().for_each(|key| self.unsaved.note(key));
     }
 
-    /// Seconds that relays have run with this state.
+    /// Total running time of relays with this state, in seconds.
     #[must_use]
     pub fn ran(&self) -> u64 {
         self.ran
     }
 
-    /// The relay has run for so long, with those before it.
+    /// Sets the total running time, including that of earlier relays.
     pub fn set_ran(&mut self, ran: u64) {
         self.ran = ran;
     }
 
-    /// Whether a host came within the last `age` seconds that relays ran.
+    /// Whether a host connected within the last `age` seconds of running time.
     #[must_use]
     pub fn is_recent(&self, host: &Host, age: u64) -> bool {
         self.ran.saturating_sub(host.ran) <= age
     }
 
-    /// Forgets the hosts that did not come within that time. Answers which.
+    /// Removes the hosts that did not connect within that time; returns their keys.
     pub fn forget(&mut self, age: u64) -> Vec<Rc<Key>> {
         let rows = self.rows.iter();
         let old = rows.filter(|(_, row)| !self.is_recent(&row.host, age));
@@ -378,7 +381,8 @@ impl Table {
         old
     }
 
-    /// Changes what is known of a host, in any case that it came. None where there is no room.
+    /// Changes a host's record, whose `last_seen` is updated in any case. `None` if there
+    /// is no room for a new host.
     fn change(
         &mut self,
         now: UnixSeconds,
@@ -402,7 +406,7 @@ impl Table {
         Some((key, row))
     }
 
-    /// The key of a host, which is taken in if it is new and there is room.
+    /// The key of a host, which is added if it is new and there is room.
     fn key_of(&mut self, now: UnixSeconds, name: &HostName) -> Option<Rc<Key>> {
         let key = name.key();
         if let Some((known, _)) = self.rows.get_key_value(&key) {
@@ -424,12 +428,12 @@ impl Table {
         key
     }
 
-    /// What is known of a new host under a name that an earlier version had for it: it would
-    /// be told as another one that is silent.
+    /// The record of a new host under a name that an earlier version used; otherwise it
+    /// would be listed as a second, silent host.
     fn take_former(&mut self, key: &Key, name: &HostName) -> Option<Host> {
         let former = name.former.iter();
         let former = former.map(|name| Key::new(Some(name), &key.machine));
-        // Whoever came by that name since the start has it still.
+        // A host that connected under that name since the start still uses it.
         let is_left = |key: &Key| {
             let row = self.rows.get(key);
             row.is_some_and(|row| row.host.last_seen < self.up_since)

@@ -1,10 +1,10 @@
-//! Times of a host, which no jump of the clock may change.
+//! The times in a host's record, which must not be affected by changes of the clock.
 
 use super::Host;
 use crate::base::clock::UnixSeconds;
 
 impl Host {
-    /// All times by the relay's clock.
+    /// Calls `change` for every time that is by the relay's clock.
     pub(super) fn each_time(&mut self, mut change: impl FnMut(&mut UnixSeconds)) {
         change(&mut self.first_seen);
         change(&mut self.last_seen);
@@ -14,7 +14,7 @@ impl Host {
                 &mut followed.offered,
                 &mut followed.first_event,
                 &mut followed.last_event,
-                // The host's, but never later than the relay's.
+                // By the host's clock, but never later than the relay's.
                 &mut followed.last_created,
                 &mut followed.last_heartbeat,
             ];

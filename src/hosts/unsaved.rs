@@ -1,15 +1,15 @@
-//! What of the table has changed since it was stored.
+//! What has changed in the table since it was saved.
 
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use super::Key;
 
-/// Hosts to store, the one that waits for longest first, and keys to forget.
+/// Hosts to save, in the order of their first unsaved change, and keys to delete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unsaved {
     changed: VecDeque<Rc<Key>>,
-    /// The same, to find them.
+    /// The same hosts, for lookup.
     known: HashSet<Rc<Key>>,
     left: Vec<Rc<Key>>,
 }
@@ -27,12 +27,12 @@ impl Unsaved {
         }
     }
 
-    /// A host has left its key for a new one.
+    /// A host has exchanged its key for a new one.
     pub(super) fn note_left(&mut self, key: Rc<Key>) {
         self.left.push(key);
     }
 
-    /// Up to `count` hosts; they count as stored now.
+    /// Up to `count` hosts; they then count as saved.
     pub(super) fn take(&mut self, count: usize) -> Vec<Rc<Key>> {
         let count = count.min(self.changed.len());
         let keys: Vec<_> = self.changed.drain(..count).collect();

@@ -1,45 +1,47 @@
-//! Whether a host that was given a subscription sends something, since the relay runs.
+//! Whether a host that was given a subscription sends something, since the relay was
+//! started.
 
 use std::time::Duration;
 
 use super::Host;
 use crate::base::clock::UnixSeconds;
 
-/// A first message (event 111 or a heartbeat) follows at once where a source has no bookmark.
+/// How soon the first message (event 111 or a heartbeat) must arrive from a source without
+/// a bookmark, which sends it immediately.
 const FIRST_MESSAGE_TIME: Duration = Duration::from_secs(300);
-/// On top of the heartbeat interval, for a source that goes on from a bookmark.
+/// Margin added to the heartbeat interval for a source that resumes from a bookmark.
 const HEARTBEAT_MARGIN: Duration = Duration::from_secs(60);
 
-/// How long a host that was given subscriptions may be silent; `heartbeat`: of one that goes
-/// on from a bookmark.
+/// How long a host that was given subscriptions may be silent. `heartbeat` is the interval
+/// for one that resumes from a bookmark.
 pub(super) fn patience(heartbeat: Option<Duration>) -> Duration {
     heartbeat.map_or(FIRST_MESSAGE_TIME, |every| every + HEARTBEAT_MARGIN)
 }
 
-/// What a host has done since the relay runs, as far as it was logged.
+/// What a host has done since the relay was started, as far as it was logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Watch {
-    /// It did not come yet.
+    /// It has not connected yet.
     #[default]
     Unseen,
-    /// Was given subscriptions and should send something by then.
+    /// It was given subscriptions and should send something by this time.
     Waiting {
         since: UnixSeconds,
         until: UnixSeconds,
-        /// Where to.
+        /// The delivery URL.
         url: Box<str>,
     },
-    /// That has been logged.
+    /// It sent nothing in time, and that has been logged.
     Silent,
-    /// Sends heartbeats or events.
+    /// It sends heartbeats or events.
     Active,
-    /// May have no subscription; that has been logged.
+    /// No subscription is for it, and that has been logged.
     Refused,
 }
 
 impl Watch {
-    /// The host was given subscriptions that deliver to `url`. Answers whether it is waited
-    /// for from now on.
+    /// The host was given subscriptions that deliver to `url`. Returns whether it is
+    /// awaited from now on.
     pub(super) fn note_enumerated(
         &mut self,
         now: UnixSeconds,
@@ -66,12 +68,12 @@ impl Watch {
         true
     }
 
-    /// No subscription is for the host. Answers whether that is news.
+    /// No subscription is for the host. Returns whether that is new.
     pub(super) fn note_refused(&mut self) -> bool {
         std::mem::replace(self, Self::Refused) != Self::Refused
     }
 
-    /// Other subscriptions may let it in; if not, it is news again.
+    /// Other subscriptions may be for it; if not, that is news again.
     pub(super) fn forget_refused(&mut self) {
         if *self == Self::Refused {
             *self = Self::Unseen;
@@ -94,8 +96,8 @@ impl Watch {
         matches!(self, Self::Waiting { .. })
     }
 
-    /// Logs it once when the host's time to send something is over. `is_heard`: whether
-    /// another relay has heard of it meanwhile. Answers whether it was logged.
+    /// Logs it once if the host's time to send something is over, unless another relay has
+    /// heard of it (`is_heard`). Returns whether it was logged.
     pub(super) fn report_silent(
         &mut self,
         now: UnixSeconds,
@@ -125,7 +127,7 @@ impl Watch {
         true
     }
 
-    /// The relay's clock was set, by so many seconds.
+    /// The relay's clock was set by this many seconds.
     pub(super) fn shift(&mut self, by: i64) {
         if let Self::Waiting { since, until, .. } = self {
             *since = since.saturating_add_signed(by);

@@ -1,4 +1,4 @@
-//! A batch whose source waits for its Ack.
+//! A batch whose source is waiting for its Ack.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -17,37 +17,38 @@ use crate::output::queue::Frames;
 use crate::protocol::wsman::{Header, Name};
 use crate::store::Ticket;
 
-/// What a source gives an operation when it does not say.
+/// The time that a source waits for an answer, if it does not state one (OperationTimeout;
+/// Windows sends 60 s).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest time a batch is held, whatever the source would wait.
+/// Maximum time to hold a batch, however long the source would wait.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long before the source's timeout it gets its 503, so that it arrives in time.
+/// How long before the source's timeout the 503 is sent, so that it arrives in time.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What a batch gets at least to be delivered.
+/// Minimum time that a batch gets to be delivered.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// Whose batches: a host, and the subscription that they answer.
+/// The owner of a batch: a host, and the subscription that it answers.
 pub(in crate::collector) type Whose = (Rc<Key>, Uuid);
 
-/// The bookmark that came with a batch, and whose it is.
+/// The bookmark that came with a batch, and its owner.
 #[derive(Debug)]
 pub(in crate::collector) struct Mark {
     pub(in crate::collector) key: bookmark::Key,
-    /// Whose it is.
+    /// The identity that it was sent by.
     pub(in crate::collector) identity: Rc<Identity>,
     pub(in crate::collector) bookmark: Bookmark,
-    /// Another relay may have written since the host came here.
+    /// Another relay may have written the row since the host connected.
     pub(in crate::collector) may_be_late: bool,
     pub(in crate::collector) facts: BatchFacts,
     pub(in crate::collector) rules: bookmark::Rules,
-    /// Where it comes from.
+    /// The network that it comes from (see `store::network`), against which space is counted.
     pub(in crate::collector) network: IpAddr,
-    /// Who it is from, for the log.
+    /// Name of the source, for the log.
     pub(in crate::collector) source: String,
 }
 
-/// A set of outputs. Those beyond the first 64 are not noted: what they have is sent again.
+/// A set of outputs. Outputs beyond the first 64 are not recorded, so they get repeats.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::collector) struct OutputSet(u64);
 
@@ -66,40 +67,40 @@ impl OutputSet {
     }
 }
 
-/// A batch whose source waits.
+/// A batch whose source is waiting.
 #[derive(Debug)]
 pub(in crate::collector) struct Batch {
     pub(in crate::collector) conn: ConnId,
     pub(in crate::collector) header: Header,
     pub(in crate::collector) mark: Option<Mark>,
     pub(in crate::collector) events: usize,
-    /// Its bookmark has to be known as of then.
+    /// Its bookmark must be known as of this ticket.
     pub(in crate::collector) since: Ticket,
-    /// Name of the subscription that it answers.
+    /// Name of the subscription.
     pub(in crate::collector) subscription: Name,
-    /// Whether its host is in the table.
+    /// Whether its host is in the table of hosts.
     pub(in crate::collector) is_known: bool,
-    /// Where it came from.
+    /// Address of the source.
     pub(in crate::collector) address: IpAddr,
     pub(in crate::collector) began: Instant,
-    /// Whose it is, and for which subscription.
+    /// The host, and the subscription.
     pub(in crate::collector) whose: Whose,
-    /// One item for each form.
+    /// Its messages, one item for each encoding.
     pub(in crate::collector) frames: Vec<Rc<Frames>>,
-    /// Where it waits, if it is not begun.
+    /// Its position among the waiting batches; `None` once it has been begun.
     pub(in crate::collector) place: Option<Place>,
-    /// Outputs that have not delivered it.
+    /// Number of required outputs that have not delivered it.
     pub(in crate::collector) waiting: usize,
-    /// Outputs that have it.
+    /// Outputs that have delivered it.
     pub(in crate::collector) had_by: OutputSet,
-    /// How long its source waits in all.
+    /// How long its source waits in total.
     pub(in crate::collector) timeout: Duration,
-    /// When it is handed back.
+    /// When it is handed back with a 503.
     pub(in crate::collector) until: Instant,
 }
 
-/// How long a source waits for its answer, and when it has to have it. `began`: when it
-/// began to send.
+/// How long a source waits for its answer, and when the answer has to be there. `began` is
+/// when it started to send.
 pub(in crate::collector) fn time_of(
     now: Now,
     began: Instant,
@@ -111,7 +112,7 @@ pub(in crate::collector) fn time_of(
 }
 
 impl Batch {
-    /// What most of the outputs get of it, in bytes.
+    /// Size of the batch in bytes in the encoding that most outputs use.
     pub(super) fn size(&self) -> usize {
         let sizes = self.frames.iter().map(|frames| frames.bytes.len());
         sizes.max().unwrap_or(0)
@@ -122,14 +123,14 @@ impl Batch {
         self.is_known.then_some(&self.whose)
     }
 
-    /// Whose it is, as far as a receiver's refusal is about it.
+    /// Whom a receiver's refusal of this batch counts against.
     pub(super) fn who(&self) -> Option<Who> {
         setbacks::who(self.host(), self.address)
     }
 }
 
-/// The source's time counts from when it began to send, the margin is before its end;
-/// but outputs get a moment, however long the batch was under way.
+/// The source's time counts from when it started to send, and the margin is subtracted. But
+/// outputs always get a moment, however long the batch took to arrive.
 fn deadline(now: Now, began: Instant, timeout: Duration) -> Instant {
     let in_time = began + timeout - MARGIN.min(timeout / 4);
     in_time.max(now.monotonic + MOMENT.min(timeout / 8))

@@ -1,8 +1,8 @@
-//! What outputs already have of batches that their sources were told to send again: it is
-//! not sent there twice, and a batch that arrived too late counts when it comes again.
+//! What outputs already have of batches that were handed back: it is not sent there again,
+//! and a batch that arrived too late counts when the host repeats it.
 //!
-//! A message is known by its text as that output gets it, so that only the same counts,
-//! and only from the same host for the same subscription.
+//! A message is recognized by its text as formatted for that output, so only an identical
+//! message counts, and only from the same host for the same subscription.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,21 +15,21 @@ use crate::base::clock::Now;
 use crate::collector::outputs::Outputs;
 use crate::output::queue::{BatchId, Frames};
 
-/// Messages that are remembered, at 8 bytes each; beyond it some are sent twice.
+/// Maximum number of messages to remember, at 8 bytes each. Beyond it, some are sent twice.
 const MOST: usize = 1 << 20;
-/// How long they are remembered after the host was last told to come again.
+/// How long messages are remembered after the host was last asked to retry.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// The messages of a batch in the form of one output, each by its fingerprint.
+/// Fingerprints of a batch's messages in the encoding of one output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Prints(Rc<[u64]>);
 
-/// What is to be sent to one output.
+/// What still has to be sent to one output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lack {
     All,
     Nothing,
-    /// It is on the wire already, as this batch.
+    /// Nothing: it is already being sent as part of this batch.
     UnderWay(BatchId),
     /// Only these messages, by index.
     Some(Vec<usize>),
@@ -37,9 +37,9 @@ pub(super) enum Lack {
 
 #[derive(Debug, Default)]
 struct AtOutput {
-    /// What it has, sorted.
+    /// Fingerprints of what the output has, sorted.
     has: Vec<u64>,
-    /// A batch that is on the wire.
+    /// A batch that is being sent.
     under_way: Option<(BatchId, Prints)>,
 }
 
@@ -54,9 +54,9 @@ struct Record {
 pub(super) struct Had {
     hasher: RandomState,
     records: HashMap<Whose, Record>,
-    /// Whose the batches are that are on the wire.
+    /// Owners of the batches that are being sent although they were handed back.
     under_way: HashMap<BatchId, Whose>,
-    /// Messages that are remembered.
+    /// Number of remembered messages.
     count: usize,
 }
 
@@ -75,7 +75,7 @@ impl Had {
         !self.records.is_empty() && self.records.contains_key(who)
     }
 
-    /// Whether all required outputs have a batch already.
+    /// Whether all required outputs already have a batch.
     pub(super) fn has_all(&self, outputs: &Outputs, batch: &Batch) -> bool {
         if batch.frames.iter().all(|frames| frames.ends.is_empty()) {
             return true;
@@ -102,7 +102,7 @@ impl Had {
         }
     }
 
-    /// What an output still needs of a batch that comes again.
+    /// What an output still needs of a repeated batch.
     fn lack(&self, who: &Whose, output: usize, prints: &Prints) -> Lack {
         let Some(at) = self.records.get(who).and_then(|r| r.outputs.get(&output)) else {
             return Lack::All;
@@ -130,8 +130,8 @@ impl Had {
         }
     }
 
-    /// An output has these messages of a batch that was handed back; `confirmed` says
-    /// which, all if it is `None`.
+    /// Records that an output has messages of a batch that was handed back: those in
+    /// `confirmed`, or all if it is `None`.
     fn note_has(
         &mut self,
         now: Now,
@@ -154,8 +154,8 @@ impl Had {
         self.count = self.count + at.has.len() - before;
     }
 
-    /// Takes a batch that is handed back from the outputs, and remembers which of them have
-    /// what of it.
+    /// Removes a batch from the outputs, because it is handed back, and remembers which of
+    /// them have what.
     pub(super) fn take_back(
         &mut self,
         now: Now,
@@ -170,13 +170,13 @@ impl Had {
             let prints = self.prints(frames);
             let who = &batch.whose;
             let Some(left) = left else {
-                // A message that is refused for good takes its batch out of the queue, too.
+                // A permanently refused message removes its batch from the queue as well.
                 if batch.had_by.has(output) {
                     self.note_has(now, who, output.0, &prints, None);
                 }
                 continue;
             };
-            // Of a batch that was sent in part it is not known which messages these are.
+            // If only a part of the batch was sent, it is unknown which messages these are.
             if left.confirmed.len() == frames.ends.len() {
                 self.note_has(now, who, output.0, &prints, Some(&left.confirmed));
             }
@@ -186,14 +186,14 @@ impl Had {
         }
     }
 
-    /// The host has come again, in vain.
+    /// The host has retried without success; keeps its record.
     pub(super) fn touch(&mut self, now: Now, who: &Whose) {
         if let Some(record) = self.records.get_mut(who) {
             record.touched = now.monotonic;
         }
     }
 
-    /// A batch that was handed back is still on the wire.
+    /// Records that a batch that was handed back is still being sent.
     fn note_under_way(
         &mut self,
         now: Now,
@@ -213,7 +213,7 @@ impl Had {
         self.under_way.insert(batch, who.clone());
     }
 
-    /// The batch is no longer on the wire to one output; it may be to others.
+    /// The batch is no longer being sent to one output, though perhaps to others.
     fn drop_under_way(&mut self, who: &Whose, batch: BatchId) {
         let record = self.records.get(who);
         let mut outputs = record.into_iter().flat_map(|r| r.outputs.values());
@@ -223,7 +223,7 @@ impl Had {
         }
     }
 
-    /// A batch that was handed back has arrived after all.
+    /// A batch that was handed back has been delivered after all.
     pub(super) fn note_late(&mut self, now: Now, output: usize, batch: BatchId) {
         let Some(who) = self.under_way.get(&batch).cloned() else {
             return;
@@ -239,7 +239,7 @@ impl Had {
         }
     }
 
-    /// The host goes on: it will not send again what it was told to.
+    /// Forgets a host that has moved on and will not repeat what it was asked to.
     pub(super) fn forget(&mut self, who: &Whose) {
         if let Some(record) = self.records.remove(who) {
             self.drop_record(&record);
@@ -256,7 +256,7 @@ impl Had {
         }
     }
 
-    /// Forgets what was not sent again for long.
+    /// Forgets what has not been repeated for a long time.
     pub(super) fn sweep(&mut self, now: Now) {
         let is_old = |(_, record): &(&Whose, &Record)| now.monotonic >= record.touched + KEPT;
         let old: Vec<_> = self.records.iter().filter(is_old).collect();
@@ -280,7 +280,7 @@ fn record<'r>(
     record.outputs.entry(output).or_default()
 }
 
-/// What is in one of two sorted lists, as often as in the one that has more of it.
+/// The union of two sorted lists, with the higher multiplicity of each element.
 fn union(a: &[u64], b: &[u64]) -> Vec<u64> {
     let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
     let mut all = Vec::new();

@@ -1,10 +1,9 @@
-//! Batches in flight: which are begun, which wait, which are delivered, and which are handed
-//! back.
+//! Batches in flight: which are begun, waiting, delivered, or handed back.
 //!
-//! A batch is begun when every required output has room for it: so none is given to one
-//! output while another is down, and none is on the wire that will not arrive in its
-//! source's time. Until then it waits in the order of the hosts' turns, and when there is
-//! not enough for all in their time, those whose turn is last are told to come again.
+//! A batch is begun when every required output has room for it. So none is sent to one
+//! output while another is down, and none is sent that cannot arrive within its source's
+//! time. Until then it waits in the order of the hosts' turns. When there is not enough
+//! time for all, those whose turn is last get a 503 and retry; nothing is spooled to disk.
 
 mod batch;
 mod had;
@@ -33,30 +32,31 @@ use waiting::Waiting;
 
 pub(super) use batch::{Batch, Mark, OutputSet, Whose, time_of};
 
-/// What a host is to be told of its batch.
+/// What to tell a host about its batch.
 pub(super) enum Told {
-    /// It lasts.
+    /// It is committed: an Ack.
     Acknowledged(ConnId, Box<Header>),
-    /// It is to be sent again.
+    /// It must be sent again: a 503.
     Unavailable(ConnId),
-    /// The same, to be told at some time before that long is over.
+    /// The same, at some time within this duration; see
+    /// [`Connections::send_away`](super::connections::Connections::send_away).
     Away(ConnId, Duration),
 }
 
-/// The batches whose sources wait.
+/// The batches whose sources are waiting.
 #[derive(Default)]
 pub(super) struct Batches {
     in_flight: HashMap<BatchId, Batch>,
     next: u64,
     /// When each of them is handed back.
     timers: BTreeSet<(Instant, BatchId)>,
-    /// Those that are delivered since the last [`Batches::take_delivered`].
+    /// Batches that have been delivered since the last [`Batches::take_delivered`].
     delivered: Vec<BatchId>,
     waiting: Waiting,
     turns: Turns,
     had: Had,
     probe: Probe,
-    /// Hosts with a batch that a receiver refuses.
+    /// Hosts whose batches a receiver refuses.
     setbacks: Setbacks,
     told: VecDeque<Told>,
     counters: Counters,
@@ -79,12 +79,12 @@ impl Batches {
         self.in_flight.get_mut(&id)
     }
 
-    /// Bytes of batches that are not begun.
+    /// Size in bytes of batches that have not been begun.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.bytes()
     }
 
-    /// When the oldest came, and the oldest of those that are not begun.
+    /// When the oldest batch arrived, and the oldest of those that have not been begun.
     pub(super) fn oldest(&self) -> (Option<Instant>, Option<Instant>) {
         let all = || self.in_flight.values();
         let waiting = all().filter(|batch| batch.place.is_some());
@@ -92,12 +92,13 @@ impl Batches {
         (all().map(began).min(), waiting.map(began).min())
     }
 
-    /// How long sources may wait unread, so that none with little patience waits in vain.
+    /// How long sources may remain unread, so that those with short timeouts do not wait in
+    /// vain.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.in_flight.values().map(|batch| batch.timeout / 4).min()
     }
 
-    /// What a host is to be told; ask until there is none.
+    /// What to tell a host; call until it returns `None`.
     pub(super) fn poll_told(&mut self) -> Option<Told> {
         self.told.pop_front()
     }
@@ -106,7 +107,7 @@ impl Batches {
         !self.delivered.is_empty()
     }
 
-    /// Those that every required output has delivered since the last call.
+    /// The batches that every required output has delivered since the last call.
     pub(super) fn take_delivered(&mut self) -> Vec<BatchId> {
         std::mem::take(&mut self.delivered)
     }
@@ -116,7 +117,7 @@ impl Batches {
         first.into_iter().chain(self.probe.poll_timeout()).min()
     }
 
-    /// Hands back what its sources will not wait for any longer.
+    /// Hands back batches whose sources will not wait any longer.
     pub(super) fn handle_timeout(&mut self, now: Now, outputs: &mut Outputs) {
         self.probe.handle_timeout(now);
         while let Some(&(at, id)) = self.timers.first()
@@ -127,7 +128,7 @@ impl Batches {
         }
     }
 
-    /// Forgets what is long ago, and hands back what comes too late.
+    /// Forgets old records, and hands back batches that would arrive too late.
     pub(super) fn sweep(&mut self, now: Now, outputs: &mut Outputs) {
         self.setbacks.sweep(now);
         self.turns.sweep(now);
@@ -135,14 +136,15 @@ impl Batches {
         self.shed(now, outputs);
     }
 
-    /// Whether a batch of that host is to be handed back unread: a receiver refused the last.
+    /// Whether a batch of this host is to be handed back unread, because a receiver refused
+    /// the previous one.
     pub(super) fn holds(&self, now: Now, host: Option<&Whose>, address: IpAddr) -> bool {
         let who = setbacks::who(host, address);
         self.setbacks.holds(now, who.as_ref())
     }
 
-    /// Whether a batch of this host would be handed back at once: nothing of it is worth
-    /// formatting. `until`: when its source has to have its answer.
+    /// Whether a batch of this host would be handed back immediately, so that formatting it
+    /// would be wasted. `until` is when its source needs an answer.
     pub(super) fn would_shed(
         &self,
         now: Now,
@@ -153,19 +155,19 @@ impl Batches {
         let Some(((last, _), _)) = self.waiting.last() else {
             return false;
         };
-        // Not if it comes again for what the outputs have already.
+        // Unless it repeats what the outputs already have.
         self.turns.place(now, &who.0) >= last
             && outputs.is_too_much(now, self.waiting.bytes() + size, until)
             && !self.had.knows(who)
     }
 
-    /// A batch is handed back before anything of it is read.
+    /// Hands back a batch before it is parsed.
     pub(super) fn hand_back_unread(&mut self, conn: ConnId) {
         self.counters.unavailable += 1;
         self.told.push_back(Told::Unavailable(conn));
     }
 
-    /// A batch is handed back before anything of it is formatted.
+    /// Hands back a batch before it is formatted.
     pub(super) fn shed_on_arrival(
         &mut self,
         now: Now,
@@ -178,7 +180,8 @@ impl Batches {
         self.send_away(now, conn, who, until);
     }
 
-    /// A host is to come again; one that was not sent away of late is told so later.
+    /// Asks a host to retry. A host that was not asked recently is told later, so that
+    /// retries spread out.
     fn send_away(&mut self, now: Now, conn: ConnId, who: &Whose, until: Instant) {
         self.counters.unavailable += 1;
         let left = until.saturating_duration_since(now.monotonic);
@@ -190,7 +193,7 @@ impl Batches {
             });
     }
 
-    /// Begins a batch, or lets it wait.
+    /// Begins a batch, or queues it.
     pub(super) fn start(&mut self, now: Now, outputs: &mut Outputs, mut batch: Batch) {
         let id = BatchId(self.next);
         self.next += 1;
@@ -207,7 +210,7 @@ impl Batches {
         self.shed(now, outputs);
     }
 
-    /// Whether a batch has room and time, and nobody's turn is before its own.
+    /// Whether a batch has room and time, and no other host's turn comes before it.
     fn can_begin_at_once(&self, now: Now, outputs: &Outputs, batch: &Batch) -> bool {
         self.waiting.is_empty()
             && self.is_flowing(now, outputs)
@@ -246,7 +249,7 @@ impl Batches {
         self.probe.note_begun(now);
     }
 
-    /// Takes a batch out of those that wait. Answers whether it was there.
+    /// Removes a batch from the queue; returns whether it was there.
     fn leave_waiting(&mut self, batch: &mut Batch) -> bool {
         let place = batch.place.take();
         if let Some(place) = place {
@@ -256,14 +259,16 @@ impl Batches {
         place.is_some()
     }
 
-    /// Begins what waits, as far as there is room. What cannot arrive in time is handed back.
+    /// Begins waiting batches as far as there is room. Those that cannot arrive in time are
+    /// handed back.
     pub(super) fn begin_waiting(&mut self, now: Now, outputs: &mut Outputs) {
         while let Some(((_, first), _)) = self.waiting.first()
             && self.is_flowing(now, outputs)
         {
-            // Where all are late, the first is begun if that costs nobody else: it shows how
-            // fast the outputs are, and need not be sent again when its host comes again. So
-            // does one that takes longer than its host waits: none stays behind it.
+            // If all are late, the first one is begun if that delays no other: it shows how
+            // fast the outputs are, and need not be sent again when its host retries. The
+            // same holds for one that takes longer than its host waits: nothing queues up
+            // behind it.
             let is_probe = || outputs.required().all(Link::is_at_rest).then_some(first);
             let next = self.first_in_time(now, outputs).or_else(is_probe);
             while let Some(((_, late), _)) = self.waiting.first()
@@ -279,7 +284,7 @@ impl Batches {
         }
     }
 
-    /// The first in the order of turns that can arrive in time.
+    /// The first batch in the order of turns that can arrive in time.
     fn first_in_time(&self, now: Now, outputs: &Outputs) -> Option<BatchId> {
         let is_in_time = |id: &BatchId| {
             let batch = self.in_flight.get(id);
@@ -288,8 +293,8 @@ impl Batches {
         self.waiting.iter().find(is_in_time)
     }
 
-    /// Hands back batches whose turn would come too late, or that find no room; but the
-    /// first always stays, to be tried.
+    /// Hands back batches whose turn would come too late, or for which there is no room.
+    /// The first one always stays, as a probe.
     fn shed(&mut self, now: Now, outputs: &mut Outputs) {
         while self.waiting.len() > 1
             && let Some(((_, id), _)) = self.waiting.last()
@@ -314,7 +319,7 @@ impl Batches {
         self.send_away(now, batch.conn, &batch.whose, batch.until);
     }
 
-    /// Takes over what has become of batches at an output.
+    /// Handles what has happened to batches at an output.
     pub(super) fn note_fates(&mut self, now: Now, outputs: &mut Outputs, fates: Fates) {
         for id in fates.delivered {
             if self.in_flight.contains_key(&id) {
@@ -328,7 +333,7 @@ impl Batches {
         }
     }
 
-    /// One more output has delivered a batch.
+    /// Records that one more output has delivered a batch.
     fn note_delivered(&mut self, output: OutputId, is_required: bool, id: BatchId) {
         let Some(batch) = self.in_flight.get_mut(&id) else {
             return;
@@ -343,7 +348,7 @@ impl Batches {
         }
     }
 
-    /// A receiver refuses an event of a batch: its host keeps it, and waits.
+    /// Handles the refusal of an event by a receiver: the host keeps the batch, and waits.
     fn note_refused(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
         let who = self.in_flight.get(&id).and_then(Batch::who);
         if let Some(who) = who {
@@ -358,7 +363,7 @@ impl Batches {
         Some(batch)
     }
 
-    /// A batch lasts: its host is told so.
+    /// Acknowledges a batch whose bookmark is committed.
     pub(super) fn acknowledge(&mut self, now: Now, batch: Batch) {
         self.setbacks.note_acknowledged(batch.who().as_ref());
         self.counters.batches += 1;
@@ -373,8 +378,8 @@ impl Batches {
         self.told.push_back(told);
     }
 
-    /// The source of a batch will not wait any longer, or would wait in vain: it keeps the
-    /// events.
+    /// Hands back a batch whose source will not wait any longer, or would wait in vain. The
+    /// source keeps the events.
     fn hand_back_late(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
         let Some(mut batch) = self.take(id) else {
             return;
@@ -394,7 +399,7 @@ impl Batches {
         self.hand_back_unread(batch.conn);
     }
 
-    /// The outputs have a batch, and it cannot be acknowledged.
+    /// Hands back a batch that the outputs have, but that cannot be acknowledged.
     pub(super) fn hand_back_delivered(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
         if let Some(batch) = self.take(id) {
             self.had.take_back(now, outputs, (id, &batch));
@@ -402,13 +407,13 @@ impl Batches {
         }
     }
 
-    /// The state cannot be written: until it can, one batch at a time shows whether it
-    /// still cannot, and the others are not given to outputs in vain.
+    /// While the state cannot be written, begins only one batch at a time, to find out
+    /// whether that has changed. The others would be given to outputs in vain.
     pub(super) fn arm_probe(&mut self, now: Now) {
         self.probe.arm(now);
     }
 
-    /// The state can be written.
+    /// The state can be written again.
     pub(super) fn disarm_probe(&mut self) {
         self.probe = Probe::default();
     }

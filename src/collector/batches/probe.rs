@@ -1,18 +1,17 @@
-//! Batches that are begun to see whether the state can be written again.
+//! Batches that are begun only to find out whether the state can be written again.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// How often a batch is begun while the state cannot be written, to see whether it still
-/// cannot.
+/// How often a batch is begun while the state cannot be written.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// When a batch is begun although the state cannot be written; none where it can.
+/// When the next probe may be begun; `None` while the state can be written.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     at: Option<Instant>,
-    /// Nothing else may happen at that time.
+    /// Whether a timer is needed, because nothing else may happen at that time.
     is_timer_set: bool,
 }
 
@@ -26,7 +25,7 @@ impl Probe {
         self.at.is_none_or(|at| now.monotonic >= at)
     }
 
-    /// A batch is begun: if it is a probe, the next has to wait.
+    /// Records that a batch was begun: if it is a probe, the next one has to wait.
     pub(super) fn note_begun(&mut self, now: Now) {
         if self.at.is_some() {
             self.arm(now);
@@ -37,7 +36,7 @@ impl Probe {
         self.at.filter(|_| self.is_timer_set)
     }
 
-    /// Whatever comes next tries.
+    /// The next batch that arrives becomes a probe.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.is_timer_set &= self.at.is_some_and(|at| at > now.monotonic);
     }

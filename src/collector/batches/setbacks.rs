@@ -1,5 +1,6 @@
-//! Hosts with a batch that a receiver refuses for good: they send it again and again, and
-//! each time only now and then one is let through to see whether it is taken by now.
+//! Hosts with a batch that a receiver permanently refuses. They repeat it for ever, so only
+//! an occasional attempt is let through, to find out whether the receiver accepts it by
+//! now.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,17 +14,18 @@ use crate::hosts::Key;
 
 /// First pause before a batch of the host is let through again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause: a receiver that was mended is found within this time.
+/// Maximum pause, and so the time within which the repair of a receiver is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A host that did not come for so long after its pause starts anew.
+/// A host that did not retry for this long after its pause starts over with the first
+/// pause.
 const MEMORY: Duration = Duration::from_secs(900);
-/// Hosts that are held back at a time; those beyond it cost some work, not more.
+/// Maximum number of hosts held back. Those beyond it cost some work, nothing else.
 const MOST: usize = 10_000;
 
-/// A subscription of a host; one that proved nothing counts only where it comes from.
+/// A subscription of a host; for a host without identity, together with its address.
 pub(in crate::collector) type Who = (Rc<Key>, Uuid, Option<IpAddr>);
 
-/// Whom a batch is from, in this sense.
+/// The key for the source of a batch; `None` without a host.
 pub(super) fn who(host: Option<&(Rc<Key>, Uuid)>, address: IpAddr) -> Option<Who> {
     let (key, subscription) = host?;
     let place = key.identity.is_none().then_some(address);
@@ -36,7 +38,7 @@ struct Setback {
     pause: Duration,
 }
 
-/// Who is held back.
+/// The hosts that are held back.
 #[derive(Debug, Default)]
 pub(super) struct Setbacks {
     held: HashMap<Who, Setback>,
@@ -59,7 +61,7 @@ impl Setbacks {
         self.held.insert(who, Setback { until, pause });
     }
 
-    /// A batch was acknowledged.
+    /// A batch was acknowledged: the host is no longer held back.
     pub(super) fn note_acknowledged(&mut self, who: Option<&Who>) {
         if !self.held.is_empty()
             && let Some(who) = who

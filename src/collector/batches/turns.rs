@@ -1,8 +1,9 @@
-//! Whose turn it is while there is not enough for all: the host that has waited for
-//! longest, be it here or where it was told to come again.
+//! Whose turn it is when there is not enough time for all: the host that has waited
+//! longest, whether here or after being asked to retry.
 //!
-//! A host that had its turn later than usual is a little earlier next time, and the other
-//! way round: else those that come again at the wrong times would always have fewer.
+//! A host that had its turn later than usual comes a little earlier next time, and vice
+//! versa. Otherwise hosts whose retries happen to come at the wrong moments would always
+//! get less.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,46 +12,49 @@ use std::time::{Duration, Instant};
 use crate::base::clock::Now;
 use crate::hosts::Key;
 
-/// Hosts whose place is kept; others wait from when they come.
+/// Maximum number of hosts whose place is remembered; others wait from when they arrive.
 const MOST: usize = 200_000;
-/// How long a place is kept for a host that does not come: longer than any turn that is
-/// worth waiting for.
+/// How long a place is remembered for a host that does not return: longer than any turn
+/// that is worth waiting for.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// How much of a usual wait a host may gain or lose by that.
+/// The share of the usual wait (one third) by which a host may gain or lose.
 const GAIN: u32 = 3;
-/// How many waits make the usual one, about.
+/// Number of waits in the moving average.
 const MEMORY: u32 = 16;
 
 #[derive(Debug)]
 struct Turn {
-    /// When it had its last turn, or should have had it; if it had none yet, when it came.
+    /// When it had its last turn, or should have had it; before its first turn, when it
+    /// arrived.
     since: Instant,
-    /// Since when it asks for its next one.
+    /// Since when it has been asking for its next turn.
     asks: Option<Instant>,
-    /// Its batches that wait.
+    /// Number of its batches that are waiting.
     waiting: usize,
-    /// Whether it was told to come again, since its last turn and before that.
+    /// Whether it was asked to retry since its last turn, and between the two before.
     refused: [bool; 2],
     seen: Instant,
 }
 
-/// When hosts had their last turns. A host is taken in when it has to wait.
+/// When hosts had their last turns. A host is added when it has to wait.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     hosts: HashMap<Rc<Key>, Turn>,
-    /// How long hosts wait for a turn of late.
+    /// Moving average of the time that hosts wait for a turn.
     usual: Duration,
 }
 
 impl Turns {
-    /// Since when a host waits that comes now. Only one of its batches has its place.
+    /// Since when a host that arrives now counts as waiting. Only one of its batches takes
+    /// its place.
     pub(super) fn place(&self, now: Now, host: &Rc<Key>) -> Instant {
         let turn = self.hosts.get(host).filter(|turn| turn.waiting == 0);
         turn.map_or(now.monotonic, |turn| turn.since)
     }
 
-    /// The host is told to come again. Answers whether that is new for it.
+    /// The host has been asked to retry. Returns whether it had not been since its last
+    /// turn.
     pub(super) fn note_refused(&mut self, now: Now, host: &Rc<Key>) -> bool {
         self.keep(now, host);
         let Some(turn) = self.hosts.get_mut(host) else {
@@ -61,7 +65,7 @@ impl Turns {
         is_new
     }
 
-    /// The host has to wait: its place is kept.
+    /// Remembers the place of a host that has to wait.
     fn keep(&mut self, now: Now, host: &Rc<Key>) {
         let seen = now.monotonic;
         if let Some(turn) = self.hosts.get_mut(host) {
@@ -79,7 +83,7 @@ impl Turns {
         }
     }
 
-    /// A batch of its waits.
+    /// One of the host's batches starts to wait.
     pub(super) fn begin_wait(&mut self, now: Now, host: &Rc<Key>) {
         self.keep(now, host);
         if let Some(turn) = self.hosts.get_mut(host) {
@@ -87,14 +91,14 @@ impl Turns {
         }
     }
 
-    /// It does no more.
+    /// One of the host's batches no longer waits.
     pub(super) fn end_wait(&mut self, host: &Rc<Key>) {
         if let Some(turn) = self.hosts.get_mut(host) {
             turn.waiting = turn.waiting.saturating_sub(1);
         }
     }
 
-    /// The host had its turn.
+    /// The host has had its turn.
     pub(super) fn note_served(&mut self, now: Now, host: &Rc<Key>) {
         let Some(turn) = self.hosts.get_mut(host) else {
             return;
@@ -111,7 +115,7 @@ impl Turns {
         turn.refused = [false, turn.refused[0]];
     }
 
-    /// Forgets hosts that have not come for long.
+    /// Forgets hosts that have not returned for a long time.
     pub(super) fn sweep(&mut self, now: Now) {
         self.hosts
             .retain(|_, turn| turn.waiting > 0 || now.monotonic < turn.seen + KEPT);

@@ -1,18 +1,18 @@
-//! Batches that wait until the outputs have room for them, in the order in which their
-//! hosts have their turns. None of them is begun: each may still be handed back for nothing.
+//! Batches that wait until the outputs have room, in the order of their hosts' turns. None
+//! of them has been begun, so handing one back costs nothing.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::output::queue::BatchId;
 
-/// A batch's place: since when its host waits for a turn.
+/// Position of a batch: since when its host has been waiting for a turn.
 pub(in crate::collector) type Place = (Instant, BatchId);
 
-/// The batches that are not begun.
+/// The batches that have not been begun.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// The size of each.
+    /// Size in bytes of each batch, by position.
     order: BTreeMap<Place, usize>,
     bytes: usize,
 }
@@ -27,21 +27,21 @@ impl Waiting {
         self.bytes -= self.order.remove(&place).unwrap_or(0);
     }
 
-    /// Whose turn is next.
+    /// The batch whose turn is next.
     pub(super) fn first(&self) -> Option<(Place, usize)> {
         self.order
             .first_key_value()
             .map(|(place, size)| (*place, *size))
     }
 
-    /// Whose turn is last.
+    /// The batch whose turn is last.
     pub(super) fn last(&self) -> Option<(Place, usize)> {
         self.order
             .last_key_value()
             .map(|(place, size)| (*place, *size))
     }
 
-    /// Batches in the order of turns.
+    /// The batches in the order of their turns.
     pub(super) fn iter(&self) -> impl Iterator<Item = BatchId> {
         self.order.keys().map(|(_, id)| *id)
     }

@@ -1,4 +1,5 @@
-//! The bookmarks of delivered batches: judged, bounded, stored, and what is to be said of it.
+//! The bookmarks of delivered batches: judged by the bookmark guard, limited, stored, and
+//! reported.
 
 use std::collections::HashSet;
 
@@ -9,35 +10,35 @@ use crate::base::clock::Now;
 use crate::bookmark::{self, Bookmark, Judgement, Reason, Stored, judge};
 use crate::store::{Condition, Error, Owner, Room, Usage};
 
-/// Sources that are remembered, so that one which stays as it is gets one warning.
+/// Maximum number of sources to remember, so that each persistent problem is logged once.
 const TOLD: usize = 10_000;
 
-/// What is known of bookmarks beside the store.
+/// What is known about bookmarks besides the store itself.
 #[derive(Debug, Default)]
 pub(super) struct Bookmarks {
     room: Room,
-    /// How the store was at the end of the last turn.
+    /// State of the store at the end of the last turn.
     condition: Condition,
     told: HashSet<bookmark::Key>,
     clones: Clones,
 }
 
-/// What came of a bookmark, what replaces the stored one, and what is kept aside, with the
-/// reason.
+/// The result for a bookmark, what replaces the stored one, and what is kept aside, with
+/// the reason.
 pub(super) type Judged = (Outcome, Option<Stored>, Option<(Bookmark, String)>);
 
-/// What came of one bookmark.
+/// The result for one bookmark.
 #[derive(Debug)]
 pub(in crate::collector) struct Outcome {
     pub(in crate::collector) before: Option<Stored>,
     refused: Vec<Reason>,
-    /// What it takes that was not there.
+    /// Additional space that it takes.
     grown: Option<(Owner, Usage)>,
-    /// There was no room for all of it.
+    /// There was not enough room for all of it.
     is_crowded: bool,
 }
 
-/// What is counted of a turn.
+/// What is counted for a turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) aside: u64,
@@ -45,7 +46,7 @@ pub(super) struct Counts {
 }
 
 impl Bookmarks {
-    /// Takes what the store holds. Without it everything has room.
+    /// Sets the usage that the store has counted. Until then everything has room.
     pub(super) fn note_counted(&mut self, usage: Result<Vec<(Owner, Usage)>, Error>) {
         match usage {
             Ok(usage) => self.room = Room::new(usage),
@@ -53,7 +54,7 @@ impl Bookmarks {
         }
     }
 
-    /// Takes note of how the store is.
+    /// Records the state of the store.
     pub(super) fn note_condition(&mut self, condition: Condition) {
         if condition.trouble != self.condition.trouble {
             match &condition.trouble {
@@ -71,12 +72,12 @@ impl Bookmarks {
         &self.condition
     }
 
-    /// How much is stored.
+    /// How much is stored in total.
     pub(super) fn usage(&self) -> Usage {
         self.room.all()
     }
 
-    /// Looks whether a batch is of another host with the name of a known one.
+    /// Checks whether a batch is from another host with the same name as a known one.
     pub(super) fn watch(
         &mut self,
         now: Now,
@@ -97,8 +98,8 @@ impl Bookmarks {
         Some(two)
     }
 
-    /// What becomes of a bookmark where `before` is stored: what replaces that, if anything,
-    /// and what is kept aside, with the reason.
+    /// Judges a bookmark where `before` is stored: what replaces that, if anything, and
+    /// what is kept aside, with the reason.
     pub(super) fn judge(&mut self, mark: &Mark, before: Option<Stored>) -> Judged {
         let Mark { key, facts, .. } = mark;
         let judgement = judge(before.as_ref(), &mark.bookmark, facts, mark.rules);
@@ -110,8 +111,8 @@ impl Bookmarks {
             && let Some(before) = &before
         {
             refused.clear();
-            // Written again even where it stays as it is: a database that was killed shows
-            // commits for which it has not waited, and this commit waits for all before it.
+            // Written even if unchanged: after a crash a database may show commits that
+            // were not durable, and this commit waits for all before it.
             let furthest = stored.map(|stored| stored.furthest(before));
             stored = Some(furthest.unwrap_or_else(|| before.clone()));
         }
@@ -132,7 +133,7 @@ impl Bookmarks {
         (outcome, latest, aside)
     }
 
-    /// What of a bookmark there is room for.
+    /// Reduces a bookmark to what there is room for.
     fn fit(&mut self, mark: &Mark, stored: Stored, outcome: &mut Outcome) -> Option<Stored> {
         let length = |stored: &Stored| u64::try_from(stored.to_xml().len()).unwrap_or(u64::MAX);
         let before = outcome.before.as_ref();
@@ -154,14 +155,14 @@ impl Bookmarks {
         before.map(|before| stored.without_new(before))
     }
 
-    /// It lasts, and takes room.
+    /// Counts the space of a bookmark that has been committed.
     pub(super) fn note_grown(&mut self, outcome: &mut Outcome) {
         if let Some((owner, more)) = outcome.grown.take() {
             self.room.note(owner, more);
         }
     }
 
-    /// Says and counts what has become of a bookmark.
+    /// Logs and counts the result for a bookmark.
     pub(super) fn note(&mut self, mark: &Mark, outcome: &Outcome) -> Counts {
         let mut counts = Counts::default();
         if outcome.is_crowded {
@@ -209,7 +210,7 @@ impl Bookmarks {
 }
 
 fn words(reasons: &[Reason]) -> String {
-    /// A list of 256 channels may have as many reasons.
+    /// Maximum number of reasons to log; a subscription to 256 channels may have as many.
     const MOST: usize = 4;
     let words: Vec<_> = reasons.iter().take(MOST).map(Reason::to_string).collect();
     let more = match reasons.len().saturating_sub(MOST) {

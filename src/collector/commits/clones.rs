@@ -1,9 +1,10 @@
-//! Clones: two hosts of one name, such as virtual machines copied without Sysprep. They share
-//! a bookmark, and whoever is handed the other's skips events of its own.
+//! Detects clones: two hosts with the same name, such as virtual machines copied without
+//! Sysprep. They share a bookmark, so each would skip events of its own after receiving the
+//! other's.
 //!
-//! Record ids tell them apart: those of one host go on, whatever address it has, while clones
-//! take turns and each goes on from its own. One move is no clone, nor is an address that
-//! changes to and fro (DHCP, VPN, IPv4 beside IPv6), nor a log that begins anew.
+//! Record ids distinguish them: those of one host continue, whatever its address, while
+//! clones take turns and each continues from its own. A single change is no clone, nor is
+//! an address that alternates (DHCP, VPN, IPv4 and IPv6), nor a log that was cleared.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,20 +15,20 @@ use super::Mark;
 use crate::base::clock::Now;
 use crate::bookmark::{self, Stored};
 
-/// Sources that are watched; beyond it new ones are served but not watched.
+/// Maximum number of sources to watch; further ones are served but not watched.
 const WATCHED: usize = 20_000;
-/// Two connections that both deliver within this time, with record ids far from each other,
-/// are two hosts: none restarts so fast and leaves its old connection open.
+/// Two connections that both deliver within this time, with record ids far apart, are two
+/// hosts: no host restarts this fast and leaves its old connection open.
 const TOGETHER: Duration = Duration::from_secs(10);
-/// Record ids that a query may leave out between two batches of a host.
+/// Number of record ids that a query may skip between two batches of a host.
 const FAR: u64 = 100;
-/// After this time without one of them there is one host again.
+/// After this time without one of them, the name counts as one host again.
 const APART: Duration = Duration::from_secs(86_400);
 
-/// Channels, as sources write them, with record ids.
+/// Channels, spelled as by the source, with record ids.
 type Positions = Vec<(String, u64)>;
 
-/// What came of a source's batches on one connection after another.
+/// The positions that a source reached on consecutive connections.
 #[derive(Debug)]
 struct Tenure {
     address: IpAddr,
@@ -45,7 +46,7 @@ struct Track {
     since: Instant,
 }
 
-/// The record ids of a batch in one channel: the lowest, and that of the bookmark.
+/// The record ids of a batch in one channel: the lowest one, and the bookmark's.
 #[derive(Clone, Copy, Debug)]
 struct Step<'a> {
     channel: &'a str,
@@ -53,24 +54,24 @@ struct Step<'a> {
     last: u64,
 }
 
-/// Who takes turns with whom.
+/// Sources whose connections take turns.
 #[derive(Debug, Default)]
 pub(super) struct Clones {
     tracks: HashMap<bookmark::Key, Track>,
 }
 
-/// Two hosts of one name.
+/// Two hosts with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Two {
     pub(super) addresses: [IpAddr; 2],
-    /// What tells them apart.
+    /// The channel whose record ids reveal it.
     pub(super) channel: String,
     pub(super) records: [u64; 2],
 }
 
 impl Clones {
-    /// Takes note of a batch; `were_two`: whether that was known at the start; `is_open`: whether
-    /// a connection is still there. Answers what is news: two hosts where one was thought of.
+    /// Records a batch. `were_two`: whether it was known at the start; `is_open`: whether a
+    /// connection still exists. Returns newly detected clones.
     pub(super) fn note(
         &mut self,
         now: Now,
@@ -98,8 +99,8 @@ impl Clones {
         track.note(new, &steps, is_open)
     }
 
-    /// Lets a bookmark of clones go no further than both of them have come; `before`: where it
-    /// was, which counts for one that has not come since the start.
+    /// Keeps a bookmark of clones from advancing beyond either of them. `before` is where
+    /// it was, which counts for one that has not connected since the start.
     pub(super) fn hold_back(
         &self,
         key: &bookmark::Key,
@@ -123,8 +124,8 @@ impl Clones {
     }
 }
 
-/// The channels in which a batch has both events and a position. What a host has gathered
-/// from others is in none.
+/// The channels in which a batch has both events and a position. None for events that the
+/// host has collected from others.
 fn steps(mark: &Mark) -> Vec<Step<'_>> {
     let positions = mark.bookmark.positions().iter();
     let steps = positions.filter_map(|position| {
@@ -161,7 +162,7 @@ impl Track {
             && (self.are_two || other.comes_back(&new, &self.current, steps))
         {
             if new.at.saturating_duration_since(other.at) > APART {
-                // One of them has gone, or has a name of its own now.
+                // One of them is gone, or has a new name.
                 (self.other, self.are_two) = (None, false);
             } else if other.is_nearer(&new, &self.current, steps) {
                 std::mem::swap(&mut self.current, other);
@@ -185,7 +186,7 @@ impl Track {
         None
     }
 
-    /// They are two from now on; answers whether that is news.
+    /// Records that they are two hosts; returns them if that is new.
     fn become_two(&mut self, steps: &[Step<'_>]) -> Option<Two> {
         if std::mem::replace(&mut self.are_two, true) {
             return None;
@@ -224,7 +225,7 @@ impl Tenure {
         for step in steps {
             let is_it = |(channel, _): &&mut (String, u64)| *channel == step.channel;
             match self.last.iter_mut().find(is_it) {
-                // Where a log begins anew, ids go back.
+                // After a log was cleared, ids start over.
                 Some((_, last)) => *last = step.last,
                 None => {
                     self.first.push((step.channel.to_owned(), step.least));
@@ -239,7 +240,7 @@ impl Tenure {
         last.find(|(of, _)| *of == channel).map(|(_, id)| *id)
     }
 
-    /// Whether it was delivered here already: the batch comes again.
+    /// Whether the batch was already delivered on this connection, and is a repeat.
     fn has(&self, step: &Step<'_>) -> bool {
         let mut first = self.first.iter();
         let first = first.find(|(of, _)| *of == step.channel).map(|(_, id)| *id);
@@ -247,7 +248,7 @@ impl Tenure {
         range.is_some_and(|(first, last)| step.least >= first && step.last <= last)
     }
 
-    /// Whether it is what follows on what was delivered here.
+    /// Whether the batch continues what was delivered on this connection.
     fn goes_on_at(&self, step: &Step<'_>) -> bool {
         let is_next = |last: u64| step.least == last.saturating_add(1);
         self.last_of(step.channel).is_none_or(is_next)
@@ -260,7 +261,7 @@ impl Tenure {
         !self.has(step) && (step.least <= last || step.least - last > FAR)
     }
 
-    /// Whether a batch goes on here, and not where another has delivered since.
+    /// Whether a batch continues here, rather than where another one has delivered since.
     fn comes_back(&self, new: &Self, since: &Self, steps: &[Step<'_>]) -> bool {
         let is_here = self.conn == new.conn || self.address == new.address;
         let is_between = |step: &Step<'_>| {
@@ -269,7 +270,7 @@ impl Tenure {
             else {
                 return false;
             };
-            // From the same address only the very next id is a proof.
+            // From the same address, only the very next id proves it.
             let is_own = self.address != since.address || self.conn == new.conn;
             let is_next = step.least > own && (is_own || step.least == own + 1);
             let went_back = since

@@ -1,10 +1,10 @@
-//! From delivered to committed: what is known of a bookmark is judged and written, and the
-//! batches of what lasts are acknowledged.
+//! From delivered to committed: bookmarks are judged and written, and then the batches are
+//! acknowledged.
 //!
-//! A delivered batch waits until its row is known and no write is under way. So one write
-//! has all that came during the one before. Where another relay has written a row
-//! since the host came here, one of the two is late: the row is read again, and what is
-//! further stays.
+//! A delivered batch waits until its row is known and no write is in progress, so each
+//! write contains everything that arrived during the previous one (group commit). If
+//! another relay has written a row since the host connected, one of the two is late: the
+//! row is read again, and the bookmark that is further ahead stays.
 
 mod bookmarks;
 mod clones;
@@ -24,39 +24,38 @@ use bookmarks::Bookmarks;
 
 pub(super) use bookmarks::Outcome;
 
-/// A row of a write.
+/// A row to write.
 #[derive(Debug)]
 struct Row {
     key: Key,
-    /// What it holds after the write.
+    /// Its content after the write.
     stored: Option<Stored>,
-    /// The former key that it had.
+    /// The key under which an earlier version stored it.
     former: Option<Key>,
-    /// What it is written over.
+    /// The generation that it replaces (compare and swap).
     generation: u64,
 }
 
-/// The write under way.
+/// The write in progress.
 #[derive(Debug, Default)]
 struct Writing {
     rows: Vec<Row>,
-    /// The batches whose bookmarks they are, with the number of the row, if there is one to
-    /// write.
+    /// The batches that it is for, with the index of the row if there is one to write.
     batches: Vec<(BatchId, Outcome, Option<usize>)>,
 }
 
-/// What has come of a delivered batch.
+/// The result for a delivered batch.
 pub(super) enum Settled {
-    /// It lasts; with what came of its bookmark.
+    /// It is committed; the result for its bookmark.
     Done(BatchId, Outcome),
     /// Its bookmark cannot be written.
     Failed(BatchId),
 }
 
-/// The bookmarks of delivered batches on their way into the store.
+/// The bookmarks of delivered batches on their way to the store.
 #[derive(Default)]
 pub(super) struct Commits {
-    /// Those that wait for the store.
+    /// Batches that wait for the store.
     pending: Vec<BatchId>,
     writing: Writing,
     bookmarks: Bookmarks,
@@ -74,13 +73,14 @@ impl Commits {
         self.is_failing
     }
 
-    /// How the store was last.
+    /// The last known state of the store.
     pub(super) fn condition(&self) -> &Condition {
         self.bookmarks.condition()
     }
 
-    /// How the store is has changed. While nothing can be stored, what would be given to outputs
-    /// is held, since its hosts would send it again, perhaps to another relay.
+    /// The state of the store has changed. While nothing can be stored, new batches are
+    /// held instead of being given to outputs, because their hosts would send them again,
+    /// perhaps to another relay.
     pub(super) fn note_condition(&mut self, now: Now, batches: &mut Batches, condition: Condition) {
         let was_away = self.condition().trouble.is_some();
         self.bookmarks.note_condition(condition);
@@ -96,13 +96,13 @@ impl Commits {
         self.bookmarks.usage()
     }
 
-    /// Takes what the store holds.
+    /// Sets the usage that the store has counted.
     pub(super) fn note_counted(&mut self, usage: Result<Vec<(Owner, Usage)>, Error>) {
         self.bookmarks.note_counted(usage);
     }
 
-    /// A batch with a bookmark is delivered. `were_two`: whether two hosts of this name were
-    /// known at the start. Answers where two come from that were thought to be one.
+    /// Adds a delivered batch that has a bookmark. `were_two`: whether two hosts with this
+    /// name were known at the start. Returns the addresses of newly detected clones.
     pub(super) fn add(
         &mut self,
         now: Now,
@@ -120,9 +120,9 @@ impl Commits {
         Some(two.addresses)
     }
 
-    /// Judges the bookmarks of all batches whose rows are known, and writes them, unless a
-    /// write is under way. `is_open`: whether a connection is still there. Answers those that
-    /// need no write.
+    /// Judges the bookmarks of all batches whose rows are known, and writes them unless a
+    /// write is in progress. `is_open`: whether a connection still exists. Returns the
+    /// batches that need no write.
     #[must_use]
     pub(super) fn write(
         &mut self,
@@ -140,13 +140,13 @@ impl Commits {
             let batch = batches.get_mut(id);
             let batch =
                 batch.and_then(|batch| Some((batch.since, batch.conn, batch.mark.as_mut()?)));
-            // It may have been handed back meanwhile.
+            // It may have been handed back in the meantime.
             let Some((since, conn, mark)) = batch else {
                 continue;
             };
             if ledger.knows(&mark.key, since) {
-                // Its host has gone on elsewhere, perhaps to another relay, and the row may
-                // have been read after that.
+                // Its host has continued elsewhere, perhaps at another relay, and the row
+                // may have been read after that.
                 mark.may_be_late |= !is_open(conn);
                 ready.push(id);
             } else {
@@ -192,7 +192,8 @@ impl Commits {
         (writing, rows)
     }
 
-    /// `at`: the row that an earlier batch of this turn has changed. Answers which it is now.
+    /// `at` is the index of the row if an earlier batch of this turn changed it. Returns
+    /// its index now.
     fn judge_one(
         &mut self,
         now: Now,
@@ -235,7 +236,7 @@ impl Commits {
         (outcome, Some(at))
     }
 
-    /// The store has answered the write under way.
+    /// Handles the store's answer to the write in progress.
     #[must_use]
     pub(super) fn note_written(
         &mut self,
@@ -301,7 +302,7 @@ impl Commits {
         settled
     }
 
-    /// Rows cannot be read.
+    /// Handles rows that cannot be read.
     #[must_use]
     pub(super) fn note_unread(
         &mut self,
@@ -338,12 +339,12 @@ impl Commits {
         ids.into_iter().map(Settled::Failed).collect()
     }
 
-    /// A bookmark lasts, and takes room, whatever has become of its batch.
+    /// Counts the space of a committed bookmark, whatever has happened to its batch.
     pub(super) fn note_grown(&mut self, outcome: &mut Outcome) {
         self.bookmarks.note_grown(outcome);
     }
 
-    /// Says and counts what has become of a bookmark.
+    /// Logs and counts the result for a bookmark.
     pub(super) fn note(&mut self, mark: &Mark, outcome: &Outcome) {
         let counts = self.bookmarks.note(mark, outcome);
         self.counters.bookmarks_aside += counts.aside;

@@ -1,5 +1,5 @@
-//! Who is let in: whose passwords failed, whom the domain is asked about, and what is said of
-//! those who are refused.
+//! Authentication across connections: failed passwords, questions to the domain, and how
+//! rejections are logged.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
 use crate::metrics::{Counters, Outcome};
 
-/// Who has failed, and who is asked about.
+/// Failures, and pending questions.
 pub(super) struct Admission {
     guesses: Guesses,
     log: RefusalLog,
-    /// Accounts of the domain cannot be verified; that has been logged.
+    /// Accounts of the domain cannot be verified, and that has been logged.
     is_domain_failing: bool,
     counters: Counters,
 }
@@ -34,13 +34,14 @@ impl Admission {
         &self.counters
     }
 
-    /// Whether nothing is told to whoever tries that account from there, right or wrong.
+    /// Whether attempts at this account from this address are answered without verifying
+    /// them, so that a guesser learns nothing.
     pub(super) fn is_held(&self, account: &str, address: IpAddr) -> bool {
         let guess = Guess::new(account, neighbourhood(address));
         self.guesses.is_held(&guess)
     }
 
-    /// A source was let in.
+    /// A source has authenticated.
     pub(super) fn note_accepted(&mut self, identity: &Identity, address: IpAddr) {
         let method = identity.method.as_str();
         self.counters.note_authentication(method, Outcome::Accepted);
@@ -51,7 +52,7 @@ impl Admission {
         }
     }
 
-    /// A request was refused.
+    /// A request has been rejected.
     pub(super) fn note_refusal(&mut self, now: Now, address: IpAddr, refusal: &Refusal) {
         self.counters.note_refusal(refusal.kind);
         if let Some(method) = refusal.method {
@@ -68,25 +69,25 @@ impl Admission {
             self.guesses.fail(&guess);
         }
         match refusal.kind {
-            // One line said so for all sources.
+            // One line has been logged for all sources.
             RefusalKind::Domain => log::debug!("source {address}: {}", refusal.reason),
             _ => self.log.warn(now, address, refusal),
         }
     }
 
-    /// Whether the domain may be asked about an account of that connection now. If that has to
-    /// wait, it comes out of [`Admission::next`].
+    /// Whether the domain may be asked about an account of this connection now. If not now,
+    /// [`Admission::next`] returns the connection later.
     pub(super) fn ask(&mut self, id: ConnId, account: &str, address: IpAddr) -> Leave {
         let guess = Guess::new(account, neighbourhood(address));
         self.guesses.ask(id, guess)
     }
 
-    /// A connection that has waited for others, and need not any more.
+    /// A connection that waited for others and need not wait any longer.
     pub(super) fn next(&mut self) -> Option<(ConnId, Leave)> {
         self.guesses.next()
     }
 
-    /// There will be no answer about that connection.
+    /// There will be no answer about this connection.
     pub(super) fn answered(&mut self, id: ConnId) {
         self.guesses.answered(id);
     }
@@ -97,8 +98,7 @@ impl Admission {
         self.guesses.answered(id);
     }
 
-    /// The same where the connection has gone: whoever guesses need not wait for the answer
-    /// to have it counted.
+    /// The same after the connection has closed: closing it must not avoid being counted.
     pub(super) fn note_late_verdict(&mut self, id: ConnId, verdict: &Verdict) {
         self.note_domain(verdict);
         let asked = self.guesses.answered(id);
@@ -107,7 +107,7 @@ impl Admission {
         }
     }
 
-    /// An outage is one line for all sources.
+    /// Logs an outage of the domain once for all sources.
     fn note_domain(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Unavailable(why) => {
@@ -126,12 +126,12 @@ impl Admission {
         }
     }
 
-    /// A connection has ended: it need not be asked about.
+    /// A connection has closed, so it need not be asked about.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.guesses.forget(id);
     }
 
-    /// Forgets what is long ago.
+    /// Forgets old failures.
     pub(super) fn sweep(&mut self, now: Now) {
         self.guesses.sweep(now);
         self.log.sweep(now);

@@ -1,4 +1,4 @@
-//! Who has to go when there is too little room.
+//! Selects which connection is closed when there is not enough room.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use super::room::{Room, Shortage};
 use super::slots::Slots;
 use crate::base::clock::Now;
 
-/// How long a newcomer has before it may have to go for another one: after an outage all
-/// hosts come at once, and each should get to its first answer.
+/// How long a new connection is protected: after an outage all hosts connect at once, and
+/// each should get as far as its first answer.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a source that is let in has been at rest before it may have to go: longer than
-/// it is between two batches.
+/// How long an authenticated source must have been idle before it may be closed; longer
+/// than the usual time between two batches.
 const REST: Duration = Duration::from_secs(5);
-/// How long a request is behind its slowest pace when it counts as stalled.
+/// How far a request must be behind the minimum pace to count as stalled.
 const STALLED: Duration = Duration::from_secs(2);
 
-/// All connections, looked at for one that has to go.
+/// All connections, of which one has to be closed.
 pub(super) struct Candidates<'a> {
     now: Now,
     room: &'a Room,
@@ -28,7 +28,7 @@ impl<'a> Candidates<'a> {
         Self { now, room, slots }
     }
 
-    /// Which handshake goes first where there is no room for more.
+    /// The handshake to abort when there is no room for more.
     pub(super) fn oldest_handshake(&self) -> Option<ConnId> {
         let old = || {
             let handshakes = self.room.oldest_handshakes();
@@ -38,7 +38,8 @@ impl<'a> Candidates<'a> {
         of_many.or_else(|| old().next())
     }
 
-    /// Who goes first where there is no room for more connections.
+    /// The connection to close when there is no room for more: the one that is missed
+    /// least.
     pub(super) fn least_missed(&self) -> Option<ConnId> {
         let old = || {
             let strangers = self.room.oldest_strangers();
@@ -50,8 +51,8 @@ impl<'a> Candidates<'a> {
         stranger.or_else(|| known().find(|id| self.is_at_rest(*id)))
     }
 
-    /// Whoever comes while its holder is over its share has one of its own go, the oldest
-    /// that had its time. Answers why, too.
+    /// When the holder of a new connection exceeds its share, one of its own is closed: the
+    /// oldest one that is no longer protected. Also returns the reason.
     pub(super) fn over_share(&self, id: ConnId) -> Option<(ConnId, &'static str)> {
         if let Some(oldest) = self.room.handshake_over_share(id)
             && self.had_its_time(oldest)
@@ -71,7 +72,7 @@ impl<'a> Candidates<'a> {
         Some((oldest, reason))
     }
 
-    /// The largest stalled request of the same holder, else its largest.
+    /// The largest stalled request of the same holder, or else its largest one.
     pub(super) fn largest_beside(&self, id: ConnId, shortage: Shortage) -> Option<ConnId> {
         let bodies = self.room.bodies_beside(id);
         let bodies = bodies.filter(|id| self.counts_to(*id, shortage));

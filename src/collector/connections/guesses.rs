@@ -1,11 +1,11 @@
-//! How often passwords may be guessed: so many failures a minute with one account from one
-//! address, from one address, at one account, and in all. An account that is held back
-//! stays open to addresses that have proved it before, so that nobody can lock out hosts
-//! by guessing from elsewhere.
+//! How often passwords may be guessed: a number of failures a minute for one account from
+//! one address, for one address, for one account, and in total. An account that is held
+//! back stays open for addresses that have authenticated as it before, so nobody can lock
+//! out hosts by guessing from elsewhere.
 //!
-//! A question that a domain has yet to answer counts as a failure until it does: further
-//! ones wait for that. Nothing is forgotten within the minute to make room, so that no
-//! flood resets what is known of a guesser; the sum of failures is bounded instead.
+//! A question that a domain has not answered yet counts as a failure, and further ones wait
+//! for it. Nothing is forgotten within the minute to make room, so a flood cannot reset
+//! what is known about a guesser; instead the total number of failures is limited.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -15,23 +15,23 @@ use std::time::{Duration, Instant};
 use super::ConnId;
 use crate::base::clock::Now;
 
-/// What failures are counted for.
+/// The period for which failures are counted.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Of one address, and of one account from one address: a host that somebody sets up
-/// wrongly does not fail that often.
+/// Maximum for one address, and for one account from one address; a misconfigured host
+/// fails less often.
 const OF_ADDRESS: u32 = 10;
-/// Of one account from all addresses that have not proved it: some hosts share an account
-/// and are set up wrongly together.
+/// Maximum for one account from all addresses that have not authenticated as it; several
+/// hosts may share an account and be misconfigured together.
 const OF_ACCOUNT: u32 = 30;
-/// Of all: a guesser with many addresses gets no further, and no more is remembered.
+/// Maximum in total. It stops guessers with many addresses, and limits memory.
 const OF_ALL: u32 = 10_000;
-/// Proofs that are remembered, an account and an address each.
+/// Maximum number of remembered authentications (account and address).
 const PROVEN: usize = 100_000;
-/// Characters of an account's name that tell it from others: a name may be as long as a
+/// Number of characters of an account's name that are compared; a name may be as long as a
 /// token.
 const NAME: usize = 256;
 
-/// A try at an account.
+/// An attempt at an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Guess {
     account: Rc<str>,
@@ -39,8 +39,8 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// `address` as [`super::neighbourhood`] has it. The domain is left out:
-    /// whoever guesses could write another one each time.
+    /// `address` is reduced as by [`super::neighbourhood`]. The domain is left out, because
+    /// a guesser could use another one each time.
     pub(super) fn new(account: &str, address: IpAddr) -> Self {
         let user = account.rsplit('\\').next().unwrap_or_default();
         let user = user.split('@').next().unwrap_or_default();
@@ -52,17 +52,17 @@ impl Guess {
     }
 }
 
-/// What whoever tries may do.
+/// Whether an attempt may proceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
     Granted,
-    /// Until some of those under way are answered.
+    /// Not before some of the pending ones are answered.
     Waiting,
     /// Not before the minute is over.
     Held,
 }
 
-/// Counts of one kind of thing, and what they add up to.
+/// Failure counts by account, by address, by both, and in total.
 #[derive(Debug, Default)]
 struct Counts {
     pairs: HashMap<Guess, u32>,
@@ -86,7 +86,7 @@ impl Counts {
         self.all = self.all.saturating_sub(1);
     }
 
-    /// How much of its limit each count has used that binds this guess.
+    /// For each count that applies to this attempt: its value and its limit.
     fn against(&self, guess: &Guess, is_proven: bool) -> [(u32, u32); 4] {
         let pair = self.pairs.get(guess).copied().unwrap_or(0);
         if is_proven {
@@ -112,15 +112,15 @@ fn take<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
     }
 }
 
-/// Who has failed lately, who is under way, and who has proved what.
+/// Recent failures, pending questions, and addresses that have authenticated.
 #[derive(Debug)]
 pub(super) struct Guesses {
     since: Instant,
     failed: Counts,
     asking: Counts,
-    /// Of connections that wait for a domain's answer, gone ones too.
+    /// Attempts of connections that wait for a domain's answer, including closed ones.
     asked: HashMap<ConnId, Guess>,
-    /// Of connections that may not be asked about yet, oldest first.
+    /// Attempts that may not be asked about yet, oldest first.
     waiting: BTreeMap<ConnId, Guess>,
     proven: Proven,
 }
@@ -137,7 +137,8 @@ impl Guesses {
         }
     }
 
-    /// Whether nothing is told that minute to whoever tries that, right or wrong.
+    /// Whether attempts like this are answered without verification for the rest of the
+    /// minute.
     pub(super) fn is_held(&self, guess: &Guess) -> bool {
         let counts = self.failed.against(guess, self.proven.has(guess));
         counts.iter().any(|(count, limit)| count >= limit)
@@ -158,8 +159,8 @@ impl Guesses {
         }
     }
 
-    /// Whether a connection's account may be asked about now. One that has to wait comes
-    /// out of [`Guesses::next`].
+    /// Whether the account of a connection may be asked about now. If it has to wait,
+    /// [`Guesses::next`] returns it later.
     pub(super) fn ask(&mut self, id: ConnId, guess: Guess) -> Leave {
         let leave = self.leave(&guess);
         match leave {
@@ -177,14 +178,14 @@ impl Guesses {
         self.asked.insert(id, guess);
     }
 
-    /// The domain has answered; whom it was about.
+    /// The domain has answered; returns the attempt that it was about.
     pub(super) fn answered(&mut self, id: ConnId) -> Option<Guess> {
         let guess = self.asked.remove(&id)?;
         self.asking.take(&guess);
         Some(guess)
     }
 
-    /// One that waits and need not any more.
+    /// A connection that need not wait any longer.
     pub(super) fn next(&mut self) -> Option<(ConnId, Leave)> {
         let mut waiting = self.waiting.iter();
         let (id, leave) = waiting.find_map(|(id, guess)| match self.leave(guess) {
@@ -199,13 +200,13 @@ impl Guesses {
         Some((id, leave))
     }
 
-    /// A connection has ended: it need not be asked about.
+    /// A connection has closed, so it need not be asked about.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.waiting.remove(&id);
     }
 
     pub(super) fn fail(&mut self, guess: &Guess) {
-        // What proven addresses fail is bounded by what they have proved.
+        // Failures of addresses that have authenticated are limited by their number.
         if self.failed.all < OF_ALL || self.proven.has(guess) {
             self.failed.add(guess);
         }
@@ -215,7 +216,7 @@ impl Guesses {
         self.proven.add(guess);
     }
 
-    /// Begins a new minute when the last is over.
+    /// Starts a new minute when the last one is over.
     pub(super) fn sweep(&mut self, now: Now) {
         if now.monotonic >= self.since + MINUTE {
             self.failed = Counts::default();
@@ -224,8 +225,8 @@ impl Guesses {
     }
 }
 
-/// Which addresses have proved which account. When there is no more room, the account with
-/// the most addresses forgets its oldest: whoever has one account pushes out no other.
+/// Which addresses have authenticated as which account. When it is full, the account with
+/// the most addresses loses its oldest one, so one account cannot displace others.
 #[derive(Debug)]
 struct Proven {
     most: usize,

@@ -1,7 +1,8 @@
-//! Connections: what comes from them, what they are answered, who has to go for others.
+//! Connections: what arrives on them, what they are answered, and which are closed for
+//! others.
 //!
-//! All that ends with a connection has its owner here. What a source asks comes out of
-//! [`Connections::poll`], and its answer goes in by [`Connections::answer`].
+//! Owns everything that ends with a connection. Requests come out of [`Connections::poll`],
+//! and their answers go in through [`Connections::answer`].
 
 mod admission;
 mod candidates;
@@ -30,27 +31,27 @@ use guesses::Leave;
 use seats::Seats;
 use slots::{Due, Slot};
 
-/// Whether one more connection may be accepted.
+/// Whether another connection may be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vacancy {
     /// There is room.
     Free,
-    /// Somebody had to go for it.
+    /// Another connection has been closed for it.
     Made,
-    /// New ones have to wait.
+    /// New ones have to wait in the listen queue.
     Full,
 }
 
-/// A request that was refused, and whose.
+/// A rejected request and its origin.
 pub(super) struct Refused {
     address: IpAddr,
-    /// Who it was, if it got so far.
+    /// The identity, if the source had authenticated.
     identity: Option<String>,
     refusal: Refusal,
 }
 
 impl Refused {
-    /// As the table of hosts keeps it.
+    /// Converts it to an entry for the table of hosts.
     pub(super) fn for_table(self, now: UnixSeconds) -> hosts::Refusal {
         let Refusal {
             kind,
@@ -73,7 +74,7 @@ impl Refused {
     }
 }
 
-/// The connections of the sources.
+/// The connections of all sources.
 pub(super) struct Connections {
     settings: Rc<Settings>,
     seats: Seats,
@@ -101,12 +102,12 @@ impl Connections {
         self.counters.clone() + self.seats.admission.counters()
     }
 
-    /// How many sources are connected.
+    /// Number of connected sources.
     pub(super) fn len(&self) -> usize {
         self.seats.slots.len()
     }
 
-    /// How many connections there may be.
+    /// Maximum number of connections.
     pub(super) fn most(&self) -> usize {
         self.seats.most()
     }
@@ -115,7 +116,7 @@ impl Connections {
         self.seats.set_most(connections);
     }
 
-    /// Makes room for one more connection, inside TLS or not.
+    /// Makes room for another connection, with TLS or without.
     pub(super) fn make_room(&mut self, now: Now, is_secure: bool) -> Vacancy {
         self.seats.make_room(now, is_secure)
     }
@@ -124,13 +125,13 @@ impl Connections {
         self.seats.slots.get(id).map(|slot| &slot.connection)
     }
 
-    /// Whether all answers are written.
+    /// Whether all answers have been written.
     pub(super) fn are_written(&self) -> bool {
         let mut slots = self.seats.slots.values();
         slots.all(|slot| slot.connection.outgoing().is_empty())
     }
 
-    /// Who is at the other end, once it is authenticated.
+    /// The source of a connection, once it has authenticated.
     pub(super) fn source(&self, id: ConnId) -> Option<Source> {
         let slot = self.seats.slots.get(id)?;
         let identity = slot.connection.identity()?;
@@ -153,18 +154,19 @@ impl Connections {
         self.seats.slots.poll_timeout()
     }
 
-    /// Those that were refused since the last call.
+    /// The requests rejected since the last call.
     pub(super) fn take_refused(&mut self) -> Vec<Refused> {
         self.seats.take_refused()
     }
 
-    /// Those that ended since the last call: nobody waits there for an answer any more.
+    /// The connections closed since the last call; nobody waits for an answer there any
+    /// more.
     pub(super) fn take_gone(&mut self) -> Vec<ConnId> {
         self.seats.take_gone()
     }
 
-    /// A source has connected. `since`: what is asked of the store from now on has at least
-    /// this ticket.
+    /// Adds an accepted connection. `since` is the earliest ticket of anything that will be
+    /// asked of the store for it.
     pub(super) fn accept(&mut self, now: Now, id: ConnId, address: IpAddr, since: Ticket) {
         self.counters.connections += 1;
         let mut connection = Connection::new(now, address, &self.settings.rules.limits);
@@ -176,7 +178,7 @@ impl Connections {
         self.arm(id);
     }
 
-    /// An accepted connection begins with a TLS handshake.
+    /// An accepted connection starts with a TLS handshake.
     pub(super) fn expect_handshake(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.seats.slots.get_mut(id) {
             slot.is_handshaking = true;
@@ -201,11 +203,12 @@ impl Connections {
     }
 
     pub(super) fn handle_refused(&mut self, now: Now, id: ConnId, kind: RefusalKind, why: &str) {
-        // There is no status: the handshake ends with an alert, a balancer's connection so.
+        // No status is sent: a failed handshake ends with an alert, a balancer's connection
+        // by closing it.
         self.note_refusal(now, id, Refusal::new(kind, 0, why));
         match self.seats.slots.get_mut(id) {
             Some(slot) if kind == RefusalKind::Tls => {
-                // Closed at once, with something unread, it would lose the alert.
+                // Closing immediately, with unread bytes, would lose the alert.
                 slot.is_handshaking = false;
                 slot.connection.linger(now);
                 self.settle(now, id);
@@ -214,8 +217,8 @@ impl Connections {
         }
     }
 
-    /// Bytes came from a source; [`Connections::poll`] may have something then. `unread`: when
-    /// sources were not read last.
+    /// Handles bytes from a source; call [`Connections::poll`] afterwards. `unread` is the
+    /// last period in which sources were not read.
     pub(super) fn handle_received(
         &mut self,
         now: Now,
@@ -233,7 +236,8 @@ impl Connections {
         slot.connection.handle_received(now, bytes);
     }
 
-    /// Answers whether that was all, so that [`Connections::poll`] may have something.
+    /// Returns whether everything has been written, so that [`Connections::poll`] may
+    /// return a request.
     pub(super) fn handle_sent(&mut self, now: Now, id: ConnId, count: usize) -> bool {
         let Some(slot) = self.seats.slots.get_mut(id) else {
             return false;
@@ -242,7 +246,7 @@ impl Connections {
         slot.connection.outgoing().is_empty()
     }
 
-    /// What the domain says of a source. Answers a message that has waited for that.
+    /// Handles the domain's verdict about a source. Returns a message that waited for it.
     pub(super) fn handle_verdict(
         &mut self,
         now: Now,
@@ -261,8 +265,8 @@ impl Connections {
         self.handle_event(now, id, event)
     }
 
-    /// The next message of a source that is to be answered; ask until there is none, and then
-    /// for [`Connections::settle`].
+    /// The next message to answer; call until it returns `None`, and then
+    /// [`Connections::settle`].
     pub(super) fn poll(&mut self, now: Now, id: ConnId) -> Option<Message> {
         loop {
             let event = self.poll_connection(now, id)?;
@@ -292,8 +296,8 @@ impl Connections {
         None
     }
 
-    /// Asks the domain, unless there were too many failures, or too many questions are under
-    /// way.
+    /// Asks the domain, unless there were too many failures or too many questions are
+    /// pending.
     fn ask(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.seats.slots.get_mut(id)
             && let Some(question) = slot.connection.question()
@@ -304,7 +308,7 @@ impl Connections {
         }
     }
 
-    /// Asks about those that have waited for others and need not any more.
+    /// Asks about sources that waited for others and need not wait any longer.
     pub(super) fn ask_waiting(&mut self, now: Now) {
         while let Some((id, leave)) = self.seats.admission.next() {
             self.take_leave(now, id, leave);
@@ -333,11 +337,11 @@ impl Connections {
         }
     }
 
-    /// A host is to send its batch again, and is told so at some time before `left` is over.
+    /// Asks a host to send its batch again, at some time within `left`.
     ///
-    /// Hosts come again after the same pause each, so that a crowd that was sent away at once
-    /// would be back at once, and all of it away in between: whoever happens to come then
-    /// would have turn after turn.
+    /// All hosts retry after the same pause, so a crowd that is sent away at once would
+    /// return at once, and be absent at once in between. Hosts that happen to come in
+    /// between would then get every turn.
     pub(super) fn send_away(&mut self, now: Now, id: ConnId, left: Duration) {
         let at = now.monotonic + left.mul_f64(self.random.random());
         if self.is_stopping || !self.seats.slots.put_off_refusal(id, at) {
@@ -345,14 +349,14 @@ impl Connections {
         }
     }
 
-    /// It is told now, if it has yet to be.
+    /// Sends the delayed 503, if it is still due.
     fn send_refusal(&mut self, now: Now, id: ConnId) {
         if self.seats.slots.take_refusal(id) {
             self.answer(now, id, &Answer::Empty(503));
         }
     }
 
-    /// Tells the loop what a change of a connection asks for, and sets its timer.
+    /// Tells the loop what a change of a connection requires, and sets its timer.
     pub(super) fn settle(&mut self, now: Now, id: ConnId) {
         self.seats.note_authentication(now, id);
         let Some(slot) = self.seats.slots.get_mut(id) else {
@@ -376,7 +380,7 @@ impl Connections {
         self.arm(id);
     }
 
-    /// A connection is gone.
+    /// A connection is closed.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.seats.remove(id);
     }
@@ -385,7 +389,8 @@ impl Connections {
         self.seats.slots.arm(id, &self.settings.rules.limits);
     }
 
-    /// Does what is due. `unread`: when sources were not read last.
+    /// Handles timers that are due. `unread` is the last period in which sources were not
+    /// read.
     pub(super) fn handle_timeout(&mut self, now: Now, unread: Option<(Instant, Instant)>) {
         while let Some(due) = self.seats.slots.take_due(now) {
             match due {
@@ -409,13 +414,13 @@ impl Connections {
         self.settle(now, id);
     }
 
-    /// Forgets what is long ago.
+    /// Forgets old records.
     pub(super) fn sweep(&mut self, now: Now) {
         self.seats.admission.sweep(now);
         self.ask_waiting(now);
     }
 
-    /// No new requests; those that are yet to be told to come again are told now.
+    /// Accepts no new requests. Hosts with a delayed 503 get it now.
     pub(super) fn stop(&mut self, now: Now) {
         self.is_stopping = true;
         let ids: Vec<_> = self.seats.slots.ids().collect();
@@ -429,7 +434,7 @@ impl Connections {
         self.seats.note_refusal(now, id, refusal);
     }
 
-    /// Ends requests under way until what `id` holds has room.
+    /// Ends requests in progress until there is room for what `id` holds.
     pub(super) fn relieve(&mut self, now: Now, id: ConnId) {
         while let Some((victim, reason)) = self.seats.victim(now, id) {
             if let Some(slot) = self.seats.slots.get_mut(victim) {
@@ -446,7 +451,8 @@ impl Connections {
     }
 }
 
-/// What failures and room are counted by: whoever has one IPv6 address has its whole /64.
+/// The unit for counting failures and room: an IPv4 address, or an IPv6 /64, because
+/// whoever has one address has the whole /64.
 fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

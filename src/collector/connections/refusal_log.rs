@@ -1,4 +1,4 @@
-//! A repeated fault is logged once, then counted.
+//! Logs a repeated fault once, and then only counts it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,15 +8,15 @@ use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
 use crate::hosts::cause;
 
-/// How long a fault of the same cause from the same address is only counted.
+/// How long a fault with the same cause from the same address is only counted.
 const QUIET_TIME: Duration = Duration::from_secs(600);
-/// Faults that are remembered; a flood of addresses is logged less.
+/// Maximum number of faults to remember; in a flood of addresses, less is logged.
 const REMEMBERED: usize = 10_000;
-/// Of these, what one address may have: another reason or account is news, but who tries
-/// a thousand accounts writes no thousand lines.
+/// Maximum for one address: another reason or account is news, but a client that tries a
+/// thousand accounts must not write a thousand lines.
 const OF_ADDRESS: usize = 20;
 
-/// An address, what kind of fault, and for which cause and account.
+/// An address, the kind of fault, its cause, and the account.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Fault {
     kind: RefusalKind,
@@ -30,23 +30,23 @@ struct Seen {
     more: u64,
 }
 
-/// Which refusals have been logged lately.
+/// The rejections that have been logged recently.
 #[derive(Debug, Default)]
 pub(super) struct RefusalLog {
     seen: HashMap<IpAddr, Faults>,
     remembered: usize,
 }
 
-/// Those of an address.
+/// Those of one address.
 #[derive(Debug, Default)]
 struct Faults {
     known: HashMap<Fault, Seen>,
-    /// When it had too many of them, and how many came since.
+    /// When the address exceeded its number of faults, and how many followed.
     others: Option<Seen>,
 }
 
 impl RefusalLog {
-    /// Logs a refusal as a warning, or only counts it where the like of it was logged before.
+    /// Logs a rejection as a warning, or only counts it if a similar one has been logged.
     pub(super) fn warn(&mut self, now: Now, address: IpAddr, refusal: &Refusal) {
         let Refusal {
             kind,
@@ -95,7 +95,7 @@ impl RefusalLog {
         true
     }
 
-    /// Forgets what is long ago, and says how often it was repeated.
+    /// Forgets old faults, and logs how often each was repeated.
     pub(super) fn sweep(&mut self, now: Now) {
         let is_late = |seen: &Seen| now.monotonic >= seen.since + QUIET_TIME;
         let mut remembered = 0;

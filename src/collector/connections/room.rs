@@ -1,9 +1,9 @@
-//! Room by share: connections, half-done TLS handshakes and bytes of unfinished requests,
-//! each counted to an identity, or to an address (an IPv6 /64) where none is proved.
+//! Shares of the room: connections, unfinished TLS handshakes, and bytes of incomplete
+//! requests, each counted for an identity, or for an address (an IPv6 /64) without one.
 //!
-//! A share binds only while more than three quarters of the room are taken: a NAT, or a
+//! A share applies only while more than three quarters of the room are taken: a NAT, or a
 //! balancer without PROXY headers, is one address with many hosts behind it. This file
-//! counts and names candidates; who has to go is decided in `candidates`.
+//! counts and names candidates; `candidates` decides which connection is closed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -12,41 +12,42 @@ use std::rc::Rc;
 
 use super::ConnId;
 
-/// Connections at the same time, where there are descriptors for them.
+/// Maximum number of connections, if there are enough file descriptors.
 pub(super) const CONNECTIONS: usize = 20_000;
-/// TLS handshakes that are not done: each costs 44 kB, and the processor finishes about a
-/// thousand a second.
+/// Maximum number of unfinished TLS handshakes. Each costs 44 kB, and one processor
+/// completes about a thousand a second.
 const HANDSHAKES: usize = 512;
-/// Bytes of incomplete requests that all connections together may hold: 20,000 sources
-/// within their own limit would be more memory than a machine has.
+/// Maximum number of bytes of incomplete requests in total. 20,000 sources within their
+/// individual limit would need more memory than a machine has.
 const BYTES: usize = 256 << 20;
-/// The part of that which connections that are not authenticated may hold: strangers
-/// must not crowd out the sources.
+/// The part of it for connections that have not authenticated: strangers must not displace
+/// sources.
 const STRANGE_BYTES: usize = 64 << 20;
-/// What one holder may have of the connections, handshakes and bytes once a share binds.
+/// The share (one eighth) of connections, handshakes, and bytes that one holder may have
+/// once shares apply.
 const SHARE: usize = 8;
-/// The same of strangers' bytes: less would not hold two whole requests.
+/// The share (one quarter) of strangers' bytes; less would not hold two complete requests.
 const STRANGE_SHARE: usize = 4;
-/// Holders, or connections of one, that are looked at to find who has to go: however many
-/// there are, looking must not take the time of the loop.
+/// Maximum number of holders, or connections of one, to examine for a candidate, so that
+/// the search takes bounded time.
 const LOOKED_AT: usize = 64;
 
 /// To whom a connection counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Holder {
-    /// As [`super::neighbourhood`] has it; null sessions too.
+    /// As by [`super::neighbourhood`]; also for null sessions.
     Address(IpAddr),
     Identity(Rc<str>),
 }
 
-/// How far a connection has come.
+/// How far a connection has progressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Its TLS handshake is not done.
+    /// Its TLS handshake is not complete.
     Handshaking,
-    /// Nobody is authenticated.
+    /// It has not authenticated.
     Stranger,
-    /// A source is let in, by a null session at least.
+    /// It has authenticated, at least with a null session.
     Known,
 }
 
@@ -77,14 +78,14 @@ struct Place {
     bytes: usize,
 }
 
-/// What one holder has. Numbers of connections grow with time, so that the first of a set
-/// is the oldest.
+/// What one holder has. Connection numbers increase, so the first one of a set is the
+/// oldest.
 #[derive(Debug, Default)]
 struct Share {
     known: BTreeSet<ConnId>,
     strangers: BTreeSet<ConnId>,
     handshakes: BTreeSet<ConnId>,
-    /// Those that hold bytes.
+    /// Connections that hold bytes.
     bodies: BTreeSet<ConnId>,
     bytes: usize,
     strange_bytes: usize,
@@ -96,16 +97,16 @@ impl Share {
     }
 }
 
-/// What is short.
+/// What there is not enough of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shortage {
-    /// Of room for strangers' bytes.
+    /// Room for strangers' bytes.
     Strange,
-    /// Of room for bytes at all.
+    /// Room for bytes in total.
     All,
 }
 
-/// Who holds how much of the room.
+/// Which holder has how much of the room.
 #[derive(Debug, Default)]
 pub(in crate::collector) struct Room {
     pub(super) bounds: Bounds,
@@ -133,7 +134,7 @@ impl Room {
         (self.bytes, self.strange_bytes)
     }
 
-    /// Whether a connection has another standing by now.
+    /// Whether a connection has this standing.
     pub(super) fn stands(&self, id: ConnId, standing: Standing) -> bool {
         let place = self.places.get(&id);
         place.is_some_and(|place| place.standing == standing)
@@ -148,7 +149,7 @@ impl Room {
         self.strangers.contains(&id)
     }
 
-    /// A connection is new, or counts to somebody else from now on.
+    /// Adds a connection, or moves it to another holder or standing.
     pub(super) fn put(&mut self, id: ConnId, holder: Holder, standing: Standing) {
         let bytes = self.take(id).map_or(0, |place| place.bytes);
         let share = self.shares.entry(holder.clone()).or_default();
@@ -192,7 +193,7 @@ impl Room {
         Some(Place { bytes, ..place })
     }
 
-    /// How many bytes of an unfinished request a connection holds.
+    /// Sets how many bytes of an incomplete request a connection holds.
     pub(super) fn set_bytes(&mut self, id: ConnId, bytes: usize) {
         let Some(place) = self.places.get_mut(&id) else {
             return;
@@ -228,17 +229,18 @@ impl Room {
         self.places.get(&id).map_or(0, |place| place.bytes)
     }
 
-    /// Strangers, the oldest first, as many as are looked at.
+    /// Strangers, oldest first, as many as are examined.
     pub(super) fn oldest_strangers(&self) -> impl Iterator<Item = ConnId> {
         self.strangers.iter().copied().take(LOOKED_AT)
     }
 
-    /// The same of handshakes.
+    /// Handshakes, oldest first, as many as are examined.
     pub(super) fn oldest_handshakes(&self) -> impl Iterator<Item = ConnId> {
         self.handshakes.iter().copied().take(LOOKED_AT)
     }
 
-    /// The oldest handshake of whoever has more of them than its share, that of `id`.
+    /// The oldest handshake of the holder of `id`, if that holder exceeds its share of
+    /// handshakes.
     pub(super) fn handshake_over_share(&self, id: ConnId) -> Option<ConnId> {
         let share = self.share_of(id)?;
         let binds = binds(self.handshakes.len(), self.bounds.handshakes);
@@ -258,12 +260,12 @@ impl Room {
         (self.bounds.connections / SHARE).max(1)
     }
 
-    /// The oldest stranger that counts to the same holder; it may be `id` itself.
+    /// The oldest stranger of the same holder, possibly `id` itself.
     pub(super) fn oldest_stranger_beside(&self, id: ConnId) -> Option<ConnId> {
         self.share_of(id)?.strangers.first().copied()
     }
 
-    /// The oldest known connections that count to the same holder.
+    /// The oldest authenticated connections of the same holder.
     pub(super) fn known_beside(&self, id: ConnId) -> impl Iterator<Item = ConnId> {
         let share = self.share_of(id).into_iter();
         share
@@ -272,7 +274,8 @@ impl Room {
             .take(LOOKED_AT)
     }
 
-    /// The oldest known connections of whoever has the most, if that is over its share.
+    /// The oldest authenticated connections of the holder that has the most, if it exceeds
+    /// its share.
     pub(super) fn known_of_widest(&self) -> impl Iterator<Item = ConnId> {
         let widest = self.shares.values().max_by_key(|share| share.known.len());
         let widest = widest.filter(|share| share.connections() > self.most_connections());
@@ -282,8 +285,8 @@ impl Room {
             .take(LOOKED_AT)
     }
 
-    /// Whether there is too little room for what `id` holds: for the bytes of all, or
-    /// beyond the share of its holder.
+    /// Whether there is not enough room for what `id` holds, in total or within the share
+    /// of its holder.
     pub(super) fn shortage(&self, id: ConnId) -> Option<(Shortage, bool)> {
         let share = self.share_of(id)?;
         if self.is_stranger(id) {
@@ -301,7 +304,7 @@ impl Room {
         (is_full || (binds && is_over)).then_some((Shortage::All, is_over))
     }
 
-    /// Connections that hold bytes and count to the same holder.
+    /// Connections that hold bytes and have the same holder.
     pub(super) fn bodies_beside(&self, id: ConnId) -> impl Iterator<Item = ConnId> {
         let share = self.share_of(id).into_iter();
         share.flat_map(|share| share.bodies.iter().copied())
@@ -319,7 +322,7 @@ impl Room {
     }
 }
 
-/// Whether so much of the room is taken that shares bind.
+/// Whether so much of the room is taken that shares apply.
 fn binds(taken: usize, room: usize) -> bool {
     taken.saturating_mul(4) > room.saturating_mul(3)
 }

@@ -1,5 +1,5 @@
-//! The connections that there are: who is let in, who has to go for others, and what the loop
-//! has to do for that.
+//! The existing connections: admission, closing one for another, and the tasks for the loop
+//! that follow from that.
 
 use std::collections::VecDeque;
 
@@ -11,13 +11,13 @@ use super::{ConnId, Output, Refused, Vacancy};
 use crate::base::clock::Now;
 use crate::connection::{Refusal, RefusalKind};
 
-/// The connections, the room that they take, and who was let in.
+/// The connections, the room that they take, and who has authenticated.
 pub(super) struct Seats {
     pub(super) slots: Slots,
     pub(super) admission: Admission,
     room: Room,
     outputs: VecDeque<Output>,
-    /// What the caller has yet to hear of.
+    /// Rejections that the caller has not taken yet.
     refused: Vec<Refused>,
     gone: Vec<ConnId>,
 }
@@ -41,7 +41,7 @@ impl Seats {
     pub(super) fn poll_output(&mut self) -> Option<Output> {
         loop {
             match self.outputs.pop_front()? {
-                // It has gone meanwhile, so that there will be no answer.
+                // It has closed in the meantime, so there will be no answer.
                 Output::Ask(id) if !self.is_asking(id) => self.admission.answered(id),
                 output => return Some(output),
             }
@@ -53,17 +53,17 @@ impl Seats {
         slot.is_some_and(|slot| slot.connection.question().is_some())
     }
 
-    /// Those that were refused since the last call.
+    /// The requests rejected since the last call.
     pub(super) fn take_refused(&mut self) -> Vec<Refused> {
         std::mem::take(&mut self.refused)
     }
 
-    /// Those that ended since the last call.
+    /// The connections closed since the last call.
     pub(super) fn take_gone(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.gone)
     }
 
-    /// How many connections there may be.
+    /// Maximum number of connections.
     pub(super) fn most(&self) -> usize {
         self.room.bounds.connections
     }
@@ -86,7 +86,7 @@ impl Seats {
         }
     }
 
-    /// Ends a connection that has nothing more to do.
+    /// Closes a connection that has nothing left to do.
     pub(super) fn close(&mut self, id: ConnId) {
         self.remove(id);
         self.outputs.push_back(Output::Close(id));
@@ -107,7 +107,7 @@ impl Seats {
         });
     }
 
-    /// Takes note of who was let in, if that is news.
+    /// Records a new authentication.
     pub(super) fn note_authentication(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.slots.get_mut(id)
             && let Some(identity) = slot.connection.take_new_identity()
@@ -118,7 +118,7 @@ impl Seats {
         }
     }
 
-    /// Counts a connection to whom it belongs by now.
+    /// Counts a connection for its current holder.
     pub(super) fn place(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slots.get(id) else {
             return;
@@ -127,15 +127,15 @@ impl Seats {
         let holder = slot.holder();
         if !self.room.stands(id, standing) || !self.room.counts_to(id, &holder) {
             self.room.put(id, holder, standing);
-            // Without that, many that come at once would push each other out and none would
-            // get anywhere.
+            // Otherwise many that connect at once would displace each other, and none would
+            // make progress.
             if let Some((oldest, reason)) = self.candidates(now).over_share(id) {
                 self.close_for_others(now, oldest, reason);
             }
         }
     }
 
-    /// The same, after anything that may have changed its standing or what it holds.
+    /// The same after anything that may have changed its standing or what it holds.
     pub(super) fn place_again(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.slots.get(id)
             && !self.room.stands(id, slot.standing())
@@ -152,7 +152,7 @@ impl Seats {
         Candidates::new(now, &self.room, &self.slots)
     }
 
-    /// Makes room for one more connection, inside TLS or not.
+    /// Makes room for another connection, with TLS or without.
     pub(super) fn make_room(&mut self, now: Now, is_secure: bool) -> Vacancy {
         let mut vacancy = Vacancy::Free;
         if is_secure && self.room.handshakes() >= self.room.bounds.handshakes {
@@ -166,7 +166,7 @@ impl Seats {
             );
             vacancy = Vacancy::Made;
         }
-        // More than one where the room has become less.
+        // More than one if the room has become smaller.
         while self.room.connections() >= self.room.bounds.connections {
             let Some(oldest) = self.candidates(now).least_missed() else {
                 return Vacancy::Full;
@@ -177,13 +177,14 @@ impl Seats {
         vacancy
     }
 
-    /// Closes a connection without a word: it has asked nothing that waits for an answer.
+    /// Closes a connection without an answer; it is waiting for none.
     fn close_for_others(&mut self, now: Now, id: ConnId, reason: &str) {
         self.note_refusal(now, id, Refusal::new(RefusalKind::Room, 0, reason));
         self.close(id);
     }
 
-    /// Which request has to end so that what `id` holds has room, and why; its own at last.
+    /// Which request has to end so that there is room for what `id` holds, and why; in the
+    /// last resort its own.
     pub(super) fn victim(&self, now: Now, id: ConnId) -> Option<(ConnId, &'static str)> {
         let (shortage, is_over) = self.room.shortage(id)?;
         let candidates = self.candidates(now);
@@ -201,8 +202,8 @@ impl Seats {
         Some((victim.unwrap_or(id), reason))
     }
 
-    /// A request was cut: whatever state its connection is in, what it holds is not counted
-    /// twice.
+    /// After a request was cut, closes the connection if it still holds bytes, whatever its
+    /// state, so that they are not counted twice.
     pub(super) fn close_if_it_holds(&mut self, now: Now, id: ConnId, reason: &str) {
         if self.room.bytes_of(id) > 0 {
             self.close_for_others(now, id, reason);

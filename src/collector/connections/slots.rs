@@ -1,4 +1,4 @@
-//! The connections, each with the timers that are set for it.
+//! The connections, each with its timers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
@@ -9,16 +9,16 @@ use crate::base::clock::Now;
 use crate::connection::{Connection, Limits};
 use crate::store::Ticket;
 
-/// A connection, and what is known of it here.
+/// A connection, and what the collector knows about it.
 pub(super) struct Slot {
     pub(super) connection: Connection,
-    /// What is asked of the store since it came has at least this ticket.
+    /// The earliest ticket of anything asked of the store for it.
     pub(super) since: Ticket,
-    /// Its TLS handshake is not done.
+    /// Its TLS handshake is not complete.
     pub(super) is_handshaking: bool,
     armed: Option<Instant>,
     buffered: usize,
-    /// When it is told to send its batch again.
+    /// When its delayed 503 is due.
     refused_at: Option<Instant>,
 }
 
@@ -34,7 +34,7 @@ impl Slot {
         }
     }
 
-    /// How many bytes it holds for unfinished requests, if that has changed.
+    /// The number of bytes that it holds for incomplete requests, if that has changed.
     pub(super) fn take_change(&mut self) -> Option<usize> {
         let buffered = self.connection.buffered();
         let before = std::mem::replace(&mut self.buffered, buffered);
@@ -49,7 +49,7 @@ impl Slot {
         }
     }
 
-    /// A null session proves nobody, so that it counts to where it comes from.
+    /// To whom it counts. A null session proves no identity, so it counts to its address.
     pub(super) fn holder(&self) -> Holder {
         match self.connection.identity() {
             Some(identity) if !identity.method.is_anonymous() => {
@@ -60,21 +60,21 @@ impl Slot {
     }
 }
 
-/// What is due.
+/// A timer that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
-    /// Something of the connection itself.
+    /// A timer of the connection itself.
     Connection(ConnId),
-    /// To be told to come again.
+    /// A delayed 503.
     Refusal(ConnId),
 }
 
-/// The connections and their timers: none outlives its cause.
+/// The connections and their timers. No timer outlives its cause.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// Boxed: the table has up to twice as many places as connections.
+    /// Boxed, because the table has up to twice as many places as connections.
     table: HashMap<ConnId, Box<Slot>>,
-    /// One for each connection, and one for each refusal that is put off.
+    /// One for each connection, and one for each delayed 503.
     timers: BTreeSet<(Instant, Due)>,
 }
 
@@ -103,7 +103,7 @@ impl Slots {
         self.table.insert(id, Box::new(slot));
     }
 
-    /// Answers whether it was there.
+    /// Returns whether it existed.
     pub(super) fn remove(&mut self, id: ConnId) -> bool {
         let Some(slot) = self.table.remove(&id) else {
             return false;
@@ -117,7 +117,7 @@ impl Slots {
         true
     }
 
-    /// Sets the timer of a connection, unless an earlier one is set already.
+    /// Sets the timer of a connection, unless an earlier one is set.
     pub(super) fn arm(&mut self, id: ConnId, limits: &Limits) {
         if let Some(slot) = self.table.get_mut(&id)
             && let Some(at) = slot.connection.poll_timeout(limits)
@@ -130,7 +130,7 @@ impl Slots {
         }
     }
 
-    /// A host is to be told then to come again. Answers whether it is there.
+    /// Delays a 503 until `at`; returns whether the connection exists.
     pub(super) fn put_off_refusal(&mut self, id: ConnId, at: Instant) -> bool {
         let Some(slot) = self.table.get_mut(&id) else {
             return false;
@@ -140,7 +140,7 @@ impl Slots {
         true
     }
 
-    /// Whether a host has yet to be told to come again; it will not be any more.
+    /// Cancels a delayed 503; returns whether there was one.
     pub(super) fn take_refusal(&mut self, id: ConnId) -> bool {
         let slot = self.table.get_mut(&id);
         let at = slot.and_then(|slot| slot.refused_at.take());
@@ -154,7 +154,7 @@ impl Slots {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The next timer that is due; it is not set any more.
+    /// Removes and returns the next timer that is due.
     pub(super) fn take_due(&mut self, now: Now) -> Option<Due> {
         let (_, due) = self.timers.first().filter(|(at, _)| *at <= now.monotonic)?;
         let due = *due;

@@ -1,4 +1,5 @@
-//! The ways to write messages that the outputs want.
+//! The encodings of messages that the outputs need. Each is formatted once, however many
+//! outputs share it.
 
 use std::rc::Rc;
 
@@ -11,22 +12,22 @@ use crate::record;
 use crate::syslog::framing::{self, Framing};
 use crate::syslog::{self, Line, Mapping, Origin, Sender, Severity, Style};
 
-/// One way to write messages, shared by the outputs that want it.
+/// One encoding, shared by the outputs that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Encoding {
-    /// A record, else a syslog message.
+    /// The kind of record; `None` for a syslog message.
     record: Option<record::Kind>,
     framing: Framing,
     style: Style,
-    /// Which events are written.
+    /// Which events are formatted.
     filter: Filter,
-    /// How many were not, by the reasons of `filter`.
+    /// How many were filtered out, for each reason of `filter`.
     kept: Vec<u64>,
 }
 
 impl Encoding {
-    /// Whether an event is not for these outputs, and is counted so. One that could not be
-    /// read is for all.
+    /// Whether an event is filtered out for these outputs, and counts it. An event that
+    /// could not be parsed is never filtered out.
     fn keeps(&mut self, event: &Result<Event<'_>, Malformed>) -> bool {
         let reason = event
             .as_ref()
@@ -36,7 +37,7 @@ impl Encoding {
         count.map(|count| *count += 1).is_some()
     }
 
-    /// Answers whether the message was cut.
+    /// Formats an event; returns whether the message was truncated.
     fn write(
         &self,
         mapping: &Mapping,
@@ -70,7 +71,7 @@ impl Encoding {
     }
 }
 
-/// All encodings, and which of them each output wants.
+/// All encodings, and which one each output uses.
 #[derive(Debug)]
 pub(in crate::collector) struct Encodings {
     all: Vec<Encoding>,
@@ -98,12 +99,12 @@ impl Encodings {
         Self { all, of_output }
     }
 
-    /// Which of the encodings an output wants.
+    /// The index of the encoding that an output uses.
     pub(super) fn of(&self, output: usize) -> Option<usize> {
         self.of_output.get(output).copied()
     }
 
-    /// An item for each encoding, with room for so many messages of so many bytes.
+    /// An empty item for each encoding, with room for this many messages and bytes.
     pub(in crate::collector) fn frames(&self, count: usize, size: usize) -> Vec<Frames> {
         let empty = |_: &Encoding| Frames {
             bytes: Vec::with_capacity(size),
@@ -112,8 +113,8 @@ impl Encodings {
         self.all.iter().map(empty).collect()
     }
 
-    /// Writes an event in each encoding whose outputs want it. `check` may refuse what has
-    /// become of an item. Answers how often it was cut.
+    /// Formats an event in each encoding that some output needs. `check` may reject an item
+    /// that has become too large. Returns how many were truncated.
     pub(in crate::collector) fn write<E>(
         &mut self,
         mapping: &Mapping,
@@ -134,7 +135,7 @@ impl Encodings {
         Ok(cut)
     }
 
-    /// A message of the relay's own log, an item for each encoding.
+    /// Formats a message of the relay's own log, one item for each encoding.
     pub(super) fn write_own(
         &self,
         mapping: &Mapping,
@@ -146,7 +147,7 @@ impl Encodings {
             .collect()
     }
 
-    /// What stands where an output lacks messages of that log.
+    /// Formats the note that replaces messages of that log that an output missed.
     pub(super) fn write_gap(
         &self,
         now: Now,
@@ -165,7 +166,7 @@ impl Encodings {
         Some(encoding.write_own(mapping, sender, &line))
     }
 
-    /// The reasons for which events were not written for an output, and how many.
+    /// The reasons for which events were filtered out for an output, and how many.
     pub(super) fn kept(&self, output: usize) -> Vec<(String, u64)> {
         let encoding = self.of(output).and_then(|index| self.all.get(index));
         let Some(encoding) = encoding else {

@@ -1,4 +1,4 @@
-//! The outputs: their links, the encodings that they want, and what it means for the sources
+//! The outputs: their links, the encodings that they need, and the consequences for sources
 //! when they are full.
 
 mod encodings;
@@ -22,10 +22,11 @@ pub(super) use encodings::Encodings;
 #[cfg(test)]
 pub(super) use pressure::HOLD_TIME;
 
-/// Bytes that may wait before a time of fullness is over.
+/// Number of waiting bytes below which a period of fullness is over; lower than the
+/// capacity, so that reading does not start and stop all the time.
 const EASED: usize = CAPACITY / 4 * 3;
 
-/// What has become of batches at an output.
+/// What has happened to batches at an output.
 pub(super) struct Fates {
     pub(super) output: OutputId,
     /// Whether batches have to be delivered there.
@@ -34,7 +35,7 @@ pub(super) struct Fates {
     pub(super) refused: Vec<BatchId>,
 }
 
-/// The outputs.
+/// All outputs.
 pub(super) struct Outputs {
     links: Vec<Link>,
     encodings: Encodings,
@@ -55,7 +56,7 @@ impl Outputs {
         }
     }
 
-    /// What outputs make themselves known by, an item for each, has been read.
+    /// Replaces the outputs' credentials, one item for each output, after they were reread.
     pub(super) fn replace_secrets(&mut self, now: Now, secrets: Vec<Secret>) {
         for (link, secret) in self.links.iter_mut().zip(secrets) {
             link.replace_secret(now, secret);
@@ -74,7 +75,7 @@ impl Outputs {
         (0..self.links.len()).map(OutputId)
     }
 
-    /// Those that have to deliver a batch before it is acknowledged.
+    /// Outputs that must deliver a batch before it is acknowledged.
     pub(super) fn required(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.settings().required)
     }
@@ -83,7 +84,7 @@ impl Outputs {
         &mut self.encodings
     }
 
-    /// What an output gets of a batch, if anything. `frames`: an item for each encoding.
+    /// The part of a batch for an output, if any; `frames` has one item for each encoding.
     pub(super) fn frames_of<'f>(
         &self,
         frames: &'f [Rc<Frames>],
@@ -107,7 +108,7 @@ impl Outputs {
         links.chain(self.pressure.poll_timeout()).min()
     }
 
-    /// Takes in what has happened at an output; none if that is of no output.
+    /// Handles an event at an output; `None` if the input is about something else.
     pub(super) fn handle(&mut self, now: Now, input: &Input<'_>) -> Option<Fates> {
         match *input {
             Input::Resolved(id, found) => self.with(id, |link, _| {
@@ -149,7 +150,7 @@ impl Outputs {
         }
     }
 
-    /// Time has passed for an output.
+    /// Handles a timeout of an output.
     pub(super) fn handle_timeout(&mut self, now: Now, id: OutputId) -> Option<Fates> {
         self.with(id, |link, _| link.handle_timeout(now))
     }
@@ -173,7 +174,8 @@ impl Outputs {
         })
     }
 
-    /// Whether sources may be read; `waiting`: bytes of batches that are not begun.
+    /// Whether sources should be read; `waiting` is the size in bytes of batches that have
+    /// not been begun.
     pub(super) fn is_reading(&self, now: Now, waiting: usize) -> bool {
         self.pressure.is_reading(now, || self.is_full(waiting))
     }
@@ -186,12 +188,13 @@ impl Outputs {
         self.required().any(|link| link.backlog() + waiting >= size)
     }
 
-    /// When sources were not read last, from and to.
+    /// The last period in which sources were not read.
     pub(super) fn last_hold(&self, now: Now) -> Option<(Instant, Instant)> {
         self.pressure.last_hold(now)
     }
 
-    /// Holds sources back, or lets them go on. `patience`: how long they may wait unread.
+    /// Holds sources back, or resumes reading. `patience` is how long they may remain
+    /// unread.
     pub(super) fn note_fullness(
         &mut self,
         now: Now,
@@ -206,26 +209,27 @@ impl Outputs {
         self.pressure.note(now, fullness, patience);
     }
 
-    /// Whether so many bytes cannot all be delivered by then, or are more than may wait here.
+    /// Whether this many bytes cannot all be delivered in time, or are more than may wait
+    /// here.
     pub(super) fn is_too_much(&self, now: Now, size: usize, until: Instant) -> bool {
         let is_shedding = self.pressure.is_shedding(now);
         let is_over = |link: &Link| is_shedding && link.backlog() + size > CAPACITY;
         self.required().any(is_over) || self.is_late(now, size, until)
     }
 
-    /// Whether an output will not have delivered so many more bytes by then.
+    /// Whether an output will not have delivered this many more bytes in time.
     pub(super) fn is_late(&self, now: Now, size: usize, until: Instant) -> bool {
         let left = until.saturating_duration_since(now.monotonic);
         let delays = self.required().filter_map(|link| link.delay(now, size));
         delays.max().is_some_and(|delay| delay > left)
     }
 
-    /// Whether all required ones have room for another batch.
+    /// Whether all required outputs have room for another batch.
     pub(super) fn have_room(&self, now: Now) -> bool {
         self.required().all(|link| link.has_room(now))
     }
 
-    /// Those that have no room are why batches are handed back.
+    /// Records that outputs without room are the reason why batches are handed back.
     pub(super) fn note_late(&mut self, now: Now) {
         let required = self.links.iter_mut().filter(|l| l.settings().required);
         let busy = required.filter(|link| !link.has_room(now));
@@ -250,18 +254,19 @@ impl Outputs {
         }
     }
 
-    /// Ends what outputs have of a session.
+    /// Closes the outputs' sessions in an orderly way.
     pub(super) fn close(&mut self, now: Now) {
         self.links.iter_mut().for_each(|link| link.close(now));
     }
 
-    /// Whether all of those are ended.
+    /// Whether all sessions have ended.
     pub(super) fn are_closed(&self) -> bool {
         self.links.iter().all(Link::is_closed)
     }
 
-    /// What is told of each output; `waiting`: bytes of batches that are not begun, and the
-    /// age of the oldest. `age`: how old a batch is.
+    /// The facts about each output for status and metrics; `waiting` is the size of batches
+    /// that have not been begun, and the age of the oldest. `age` computes the age of a
+    /// batch.
     pub(super) fn facts(
         &self,
         now: Now,
@@ -271,7 +276,7 @@ impl Outputs {
         let links = self.links.iter().enumerate();
         let facts = links.map(|(index, link)| {
             let facts = link.facts();
-            // What is not begun waits for each of the required outputs.
+            // What has not been begun waits for all required outputs.
             let is_awaited = facts.required;
             OutputFacts {
                 oldest: link
@@ -287,7 +292,7 @@ impl Outputs {
         facts.collect()
     }
 
-    /// Why events cannot be taken now, a line each.
+    /// Why events cannot be accepted now, one line for each reason.
     pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
         self.required().filter_map(|output| {
             let facts = output.facts();

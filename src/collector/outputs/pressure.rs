@@ -1,22 +1,22 @@
-//! What a full output means for the sources.
+//! How sources are treated when an output is full.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// How long sources are simply not read when an output is full; after that they
-/// are told by 503 to come again, because their own timeouts draw near.
+/// How long sources are left unread when an output is full. After that they get 503,
+/// because their own timeouts approach.
 pub(in crate::collector) const HOLD_TIME: Duration = Duration::from_secs(10);
 
-/// How sources are treated because of a full output.
+/// How sources are treated at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// None is full.
+    /// No output is full.
     #[default]
     Released,
-    /// They are not read while it is full, up to then.
+    /// Sources are not read while an output is full, at most until this time.
     Holding { since: Instant, until: Instant },
-    /// They are read again, and those whose turn is last are told to come later.
+    /// Sources are read again, and those whose turn is last get 503.
     Shedding,
 }
 
@@ -25,7 +25,7 @@ enum State {
 pub(super) enum Fullness {
     /// There is plenty of room.
     Eased,
-    /// A time of fullness is not over yet.
+    /// Below the capacity, but the period of fullness is not over yet.
     Filled,
     Full,
 }
@@ -34,13 +34,13 @@ pub(super) enum Fullness {
 #[derive(Debug, Default)]
 pub(super) struct Pressure {
     state: State,
-    /// When it last made sources wait unread.
+    /// The last period in which sources were left unread.
     last_hold: Option<(Instant, Instant)>,
 }
 
 impl Pressure {
-    /// Whether sources may be read. While an output is full they are not: the
-    /// source is our queue.
+    /// Whether sources should be read. They are not while an output is full: the sources
+    /// are our queue.
     pub(super) fn is_reading(&self, now: Now, is_full: impl FnOnce() -> bool) -> bool {
         match self.state {
             State::Holding { until, .. } => now.monotonic >= until || !is_full(),
@@ -48,7 +48,7 @@ impl Pressure {
         }
     }
 
-    /// Whether what is too much is handed back.
+    /// Whether batches in excess are handed back.
     pub(super) fn is_shedding(&self, now: Now) -> bool {
         match self.state {
             State::Released => false,
@@ -57,7 +57,7 @@ impl Pressure {
         }
     }
 
-    /// When sources were not read last, from and to.
+    /// The last period in which sources were not read.
     pub(super) fn last_hold(&self, now: Now) -> Option<(Instant, Instant)> {
         match self.state {
             State::Holding { since, .. } => Some((since, now.monotonic)),
@@ -72,7 +72,7 @@ impl Pressure {
         }
     }
 
-    /// `patience`: how long sources may wait unread at most.
+    /// Updates the state. `patience` is how long sources may remain unread at most.
     pub(super) fn note(
         &mut self,
         now: Now,
