@@ -1,15 +1,16 @@
-//! What the guard needs to know of the batch that a bookmark came with.
+//! What the bookmark guard needs to know about the batch that a bookmark came with.
 
 use std::collections::BTreeMap;
 
 use crate::base::clock::FileTime;
 
-/// What the guard needs to know of the batch that a bookmark came with.
+/// Facts about a batch, gathered event by event.
 #[derive(Clone, Debug, Default)]
 pub struct BatchFacts {
     has_bookmark_event: bool,
     channels: BTreeMap<String, ChannelFacts>,
-    /// Lower-cased name of the event at hand; kept to save an allocation each.
+    /// Buffer for the lower-cased channel of the current event, which saves an allocation
+    /// for each.
     scratch: String,
 }
 
@@ -26,15 +27,15 @@ pub struct Runs {
     pub least: u64,
     /// The highest record id.
     pub most: u64,
-    /// How many events.
+    /// Number of events.
     pub count: u64,
-    /// How often an id was left out before the next event.
+    /// How often ids were skipped before the next event.
     pub jumps: u32,
-    /// First and last id that was left out the last time.
+    /// First and last id of the latest gap.
     pub last_jump: Option<(u64, u64)>,
-    /// The oldest `TimeCreated`.
+    /// The oldest `TimeCreated`; `None` if no event has a valid one.
     pub oldest: Option<FileTime>,
-    /// The newest one.
+    /// The newest `TimeCreated`.
     pub newest: Option<FileTime>,
 }
 
@@ -66,7 +67,7 @@ impl Runs {
         };
     }
 
-    /// How many ids between the lowest and the highest are not there.
+    /// Number of ids between the lowest and the highest that did not occur.
     #[must_use]
     pub fn missing(&self) -> u64 {
         (self.most - self.least).saturating_sub(self.count - 1)
@@ -74,13 +75,13 @@ impl Runs {
 }
 
 impl BatchFacts {
-    /// Nothing seen yet.
+    /// Facts about an empty batch.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes note of one event: its channel, `EventRecordID`, and `TimeCreated`.
+    /// Records one event: its channel, `EventRecordID`, and `TimeCreated`.
     pub fn note(&mut self, channel: &str, record_id: u64, time: Option<FileTime>) {
         self.scratch.clear();
         self.scratch.push_str(channel);
@@ -97,18 +98,18 @@ impl BatchFacts {
         }
     }
 
-    /// Takes note of event 111 (`SubscriptionBookmarkEvent`).
+    /// Records event 111 (`SubscriptionBookmarkEvent`).
     pub fn note_bookmark_event(&mut self) {
         self.has_bookmark_event = true;
     }
 
-    /// Whether event 111 was in the batch.
+    /// Whether the batch contained event 111.
     #[must_use]
     pub fn has_bookmark_event(&self) -> bool {
         self.has_bookmark_event
     }
 
-    /// The newest `TimeCreated` of the batch.
+    /// The newest `TimeCreated` in the batch.
     #[must_use]
     pub fn newest(&self) -> Option<FileTime> {
         self.channels
@@ -123,19 +124,19 @@ impl BatchFacts {
         channels.map(|(channel, facts)| (channel.as_str(), facts.runs))
     }
 
-    /// Whether it has an event with a record id.
+    /// Whether it contains an event with a record id.
     #[must_use]
     pub fn has_events(&self) -> bool {
         !self.channels.is_empty()
     }
 
-    /// The highest record id of `channel`.
+    /// The highest record id of `channel`; `None` if it has no event.
     pub(super) fn reach(&self, channel: &str) -> Option<u64> {
         let facts = self.channels.get(&channel.to_ascii_lowercase());
         facts.map(|facts| facts.runs.most)
     }
 
-    /// Whether `record_id` is where this batch itself ends in `channel`.
+    /// Whether `record_id` is the last one of this batch in `channel`.
     pub(super) fn ends_at(&self, channel: &str, record_id: u64) -> bool {
         let facts = self.channels.get(&channel.to_ascii_lowercase());
         facts.is_some_and(|facts| facts.last == record_id)

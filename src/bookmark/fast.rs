@@ -1,13 +1,13 @@
-//! The fast reader of exactly the lists that Windows sends and we write.
+//! The fast parser for exactly the lists that Windows sends and this relay writes.
 //!
-//! Whatever is otherwise, wrong or merely rare, gives `None`, and the general reader takes
-//! over. Where this one accepts, both give equal positions; the tests hold it to that.
+//! Anything different, wrong, or merely rare gives `None`, and the general parser takes
+//! over. Whatever this parser accepts, both parse to equal positions, as the tests ensure.
 
 use super::MAX_CHANNELS;
 use super::position::{Entry, Position, WEAK};
 use crate::base::cursor::{Cursor, InQuotes};
 
-/// The entries of a list, and whether it points backward.
+/// The entries of a list, and whether it is marked as backward.
 pub(super) fn read(text: &str) -> Option<(Vec<Entry>, bool)> {
     let mut cursor = Cursor::new(text);
     let backward = cursor.eat("<BookmarkList Direction=\"backward\">");
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Option<(Vec<Entry>, bool)> {
     cursor.rest().is_empty().then_some((entries, backward))
 }
 
-/// The rest of an entry, from its channel on.
+/// Parses the rest of an entry, from its channel on.
 fn read_entry(cursor: &mut Cursor<'_>) -> Option<Entry> {
     let channel = read_value(cursor)?;
     if channel.trim().is_empty() {
@@ -51,7 +51,7 @@ fn read_entry(cursor: &mut Cursor<'_>) -> Option<Entry> {
     })
 }
 
-/// The plain value before its closing quote.
+/// The plain attribute value before its closing quote.
 fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
     let value = cursor.take_before(InQuotes(b'"'))?;
     cursor.expect("\"")?;

@@ -1,60 +1,62 @@
-//! The bookmark guard: which positions of a bookmark may replace those we hold.
+//! The bookmark guard: which positions of a bookmark may replace the stored ones.
 
 use std::fmt;
 
 use super::{BatchFacts, Bookmark, Position, Stored};
 
-/// The log in which a host keeps what others forward to it. Its events carry the channel
-/// and the record id of the host that wrote them, so none of them reaches a position of it.
+/// The log in which a host stores what other hosts forward to it. Its events have the
+/// channel and record id of their original host, so they never match a position in this
+/// log.
 pub const FORWARDED_EVENTS: &str = "ForwardedEvents";
 
-/// What the guard has to go by.
+/// What the guard's decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The source has proved who it is: it may say where it stands.
+    /// Whether the source is authenticated, so that it may state its own position.
     pub is_proved: bool,
-    /// The subscription reads existing events: what event 111 says would skip them.
+    /// Whether the subscription reads existing events, which the position in event 111
+    /// would skip.
     pub reads_existing: bool,
 }
 
-/// What came of a bookmark.
+/// The guard's decision about a bookmark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// What is to be stored; `None` where nothing of the bookmark was taken.
+    /// What to store; `None` if nothing of the bookmark was accepted.
     pub stored: Option<Stored>,
-    /// Why channels stay where they are, one reason each; of several that are the same in
-    /// all channels, one.
+    /// Why channels keep their position, one reason for each; a reason that applies to all
+    /// channels occurs only once.
     pub refused: Vec<Reason>,
 }
 
 /// Why a position did not replace the stored one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It says `Direction="backward"`.
+    /// It has `Direction="backward"`.
     Backward,
     /// It came with event 111.
     BookmarkEvent,
-    /// A record id is lower than the stored one.
+    /// Its record id is lower than the stored one.
     WentBack {
-        /// The channel as the source writes it.
+        /// The channel, spelled as by the source.
         channel: String,
-        /// The record id that is stored.
+        /// The stored record id.
         stored: u64,
-        /// The record id that came.
+        /// The record id of the bookmark.
         incoming: u64,
     },
-    /// A source without an identity names a record id that none of its events reaches.
+    /// A source without identity states a record id that none of its events reaches.
     Beyond {
-        /// The channel as the source writes it.
+        /// The channel, spelled as by the source.
         channel: String,
-        /// The record id that came.
+        /// The record id of the bookmark.
         incoming: u64,
-        /// Where the channel stands now.
+        /// The current position of the channel.
         now: u64,
     },
-    /// The list has its most channels, or bytes.
+    /// The list already has its maximum number of channels or bytes.
     TooManyChannels {
-        /// The channel as the source writes it.
+        /// The channel, spelled as by the source.
         channel: String,
     },
 }
@@ -90,20 +92,21 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The bookmark guard, channel by channel: one that is refused stays where it is, and the
-/// others go on.
+/// Decides about a bookmark, channel by channel: a rejected one keeps its position, and the
+/// others advance.
 ///
-/// A position that points backward or comes with event 111 names the end of the log; taken
-/// after a restart it would skip what was not read yet. It counts only where there is none,
-/// and not at all where existing events are to be read. A record id that goes back is taken
-/// only where it is that of the events that came with it: the log began anew (recreated,
-/// host installed again) or comes again, and going on from delivered events skips none. To
-/// insist on the higher id there would: the source would pass over its new records up to it.
+/// A position that points backward or comes with event 111 is the end of the log. If it
+/// were accepted after a restart, everything not read yet would be skipped. So it counts
+/// only where there is no other, and not at all if existing events are to be read. A lower
+/// record id is accepted only if it is that of the events that came with it: then the log
+/// was cleared or the host reinstalled, or the batch is a repeat, and continuing after
+/// delivered events skips none. Keeping the higher id would: the source would skip its new
+/// records up to it.
 ///
-/// Without a proof of identity anybody could move a host's position past events that were
-/// never sent. So there a known position goes forward only as far as the events of the batch
-/// reach; a channel without one takes the first that comes, since Windows would replay a
-/// channel that is missing in the list from its beginning.
+/// Without authentication anyone could move a host's position past events that were never
+/// sent. So for such sources a known position advances only as far as the events of the
+/// batch. A channel without a position accepts the first one, because Windows would replay
+/// a channel that is missing in the list from its start.
 #[must_use]
 pub fn judge(
     stored: Option<&Stored>,
@@ -138,7 +141,7 @@ pub fn judge(
     }
 }
 
-/// The record id that a channel gets, if another one, and why not that of the bookmark.
+/// The new record id of a channel, if it changes, and why it is not that of the bookmark.
 struct Verdict {
     record: Option<u64>,
     reason: Option<Reason>,
@@ -176,7 +179,7 @@ impl Context<'_> {
         let known = held.position.record;
         let moves_nothing = !self.rules.is_proved && !self.facts.has_events();
         if record == known && (self.is_weak || moves_nothing) {
-            // It says again what is known, which is no trouble and no proof.
+            // It repeats what is known, which is neither a problem nor a proof.
             return Verdict {
                 record: None,
                 reason: None,
@@ -209,7 +212,8 @@ impl Context<'_> {
         }
     }
 
-    /// Whether a channel may go to a record id, as far as it depends on who says so.
+    /// Whether a channel may move to a record id, as far as this depends on the source's
+    /// identity.
     fn is_believed(&self, channel: &str, record: u64, known: u64) -> bool {
         let reaches = |reach: u64| reach >= record;
         let is_forwarded = channel.eq_ignore_ascii_case(FORWARDED_EVENTS);

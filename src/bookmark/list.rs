@@ -1,4 +1,5 @@
-//! `BookmarkList`: the positions that a source tells, and the one way in which we write them.
+//! `BookmarkList`: the positions that a source sends, and the canonical form in which this
+//! relay writes them.
 
 use std::fmt::{self, Write};
 
@@ -10,9 +11,9 @@ use crate::base::xml::{self, Limits, Node};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bookmark {
     backward: bool,
-    /// In the source's order, each channel once without regard to case.
+    /// In the source's order; each channel occurs once, ignoring case.
     positions: Vec<Position>,
-    /// Index of the channel of the event that was read last.
+    /// Index of the channel of the last event that was read.
     current: Option<usize>,
 }
 
@@ -76,7 +77,7 @@ impl Bookmark {
         }
     }
 
-    /// The list in its canonical form, which [`Bookmark::parse`] reads to the same value.
+    /// The list in canonical form, which [`Bookmark::parse`] parses to an equal value.
     #[must_use]
     pub fn to_xml(&self) -> String {
         let mut xml = String::new();
@@ -92,8 +93,8 @@ impl Bookmark {
         xml
     }
 
-    /// Whether it says `Direction="backward"`: it names the end of the log, not
-    /// what was read.
+    /// Whether it has `Direction="backward"`: then it is the end of the log, not what was
+    /// read.
     #[must_use]
     pub fn is_backward(&self) -> bool {
         self.backward
@@ -105,14 +106,14 @@ impl Bookmark {
         &self.positions
     }
 
-    /// The record id of `channel`, compared without case.
+    /// The record id of `channel`, compared ignoring case.
     #[must_use]
     pub fn position(&self, channel: &str) -> Option<u64> {
         let at = index(&self.positions, channel)?;
         self.positions.get(at).map(|position| position.record)
     }
 
-    /// The channel of the event that was read last (`IsCurrent="true"`).
+    /// The channel of the last event that was read (`IsCurrent="true"`).
     #[must_use]
     pub fn current_channel(&self) -> Option<&str> {
         let current = self.positions.get(self.current?)?;
@@ -125,7 +126,7 @@ fn index(positions: &[Position], channel: &str) -> Option<usize> {
     positions.iter().position(is_same)
 }
 
-/// Hands each usable position to `take`. Answers whether the list points backward.
+/// Passes each usable position to `take`; returns whether the list is marked as backward.
 pub(super) fn read(text: &str, mut take: impl FnMut(Entry)) -> Result<bool, Error> {
     match fast::read(text) {
         Some((entries, backward)) => {
@@ -136,7 +137,7 @@ pub(super) fn read(text: &str, mut take: impl FnMut(Entry)) -> Result<bool, Erro
     }
 }
 
-/// Reads any list.
+/// Parses any list.
 pub(super) fn read_generally(text: &str, take: &mut dyn FnMut(Entry)) -> Result<bool, Error> {
     let document = xml::parse(text, &Limits::FILE).map_err(Error::Xml)?;
     let list = document.root_element();
@@ -172,7 +173,7 @@ fn is(node: Node<'_, '_>, attribute: &str, value: &str) -> bool {
         .is_some_and(|found| found.eq_ignore_ascii_case(value))
 }
 
-/// Writes one position; `more` stands behind its attributes.
+/// Appends one position; `more` follows its attributes.
 pub(super) fn push(xml: &mut String, position: &Position, is_current: bool, more: &str) {
     let Position { channel, record } = position;
     let channel = Attribute(channel);
@@ -183,7 +184,8 @@ pub(super) fn push(xml: &mut String, position: &Position, is_current: bool, more
     );
 }
 
-/// Text within a quoted attribute. White space but blanks would be read as a blank.
+/// Text in a quoted attribute. White space other than blanks would be normalized to a blank
+/// by XML parsers.
 struct Attribute<'a>(&'a str);
 
 impl fmt::Display for Attribute<'_> {

@@ -1,10 +1,10 @@
-//! Bookmarks: where a source stands in its logs, and the guard that decides
-//! which of them may replace the one we hold.
+//! Bookmarks: a source's positions in its logs, and the guard that decides which of them
+//! may replace the stored ones.
 //!
-//! A source sends its bookmark with each batch and gets the stored one back
-//! when it asks for its subscriptions again. A wrong one loses events, so
-//! [`judge`] looks at each of its channels before it is stored. What is kept are
-//! positions, not the source's text. Pure: no clock, no files.
+//! A source sends its bookmark with each batch, and receives the stored one when it asks
+//! for its subscriptions again. A wrong one loses events, so [`judge`] examines each of its
+//! channels before it is stored. Positions are stored, not the source's text. Pure: no
+//! clock, no files.
 
 mod facts;
 mod fast;
@@ -25,37 +25,37 @@ pub use self::position::Position;
 pub use self::stored::{Held, Stored};
 pub use self::time::event_time;
 
-/// Longest bookmark taken, in bytes of UTF-8: a query names at most 256
-/// channels, each takes about 150 bytes, and there is room for longer names.
+/// Maximum size of a bookmark in bytes of UTF-8. A query names at most 256 channels, of
+/// about 150 bytes each; this leaves room for longer names.
 pub const MAX_BOOKMARK_BYTES: usize = 64 * 1024;
 
-/// Most channels of a bookmark: Windows takes no query for more.
+/// Maximum number of channels in a bookmark: Windows accepts no query with more.
 pub const MAX_CHANNELS: usize = 256;
 
-/// Longest name of a channel, in characters: Windows takes no longer ones.
+/// Maximum length of a channel's name in characters: Windows accepts no longer ones.
 pub const MAX_CHANNEL_CHARS: usize = 255;
 
-/// Longest machine id taken, in bytes: DNS names end at 255.
+/// Maximum length of a machine id in bytes: that of a DNS name.
 pub const MAX_MACHINE_ID_BYTES: usize = 255;
 
-/// Why a bookmark or the key of one was not taken.
+/// Why a bookmark or a key was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The bookmark is longer than [`MAX_BOOKMARK_BYTES`].
     TooLong {
-        /// Its length in bytes.
+        /// Its size in bytes.
         length: usize,
     },
     /// Not well-formed XML, or XML with a DTD.
     Xml(crate::base::xml::Error),
-    /// The outermost element is not `BookmarkList`.
+    /// The root element is not `BookmarkList`.
     NotABookmarkList {
-        /// The name that stands there.
+        /// The name of the root element.
         name: String,
     },
     /// More than [`MAX_CHANNELS`] channels.
     TooManyChannels {
-        /// How many there are.
+        /// Number of channels.
         count: usize,
     },
     /// The name of a channel is longer than [`MAX_CHANNEL_CHARS`].
@@ -63,7 +63,8 @@ pub enum Error {
         /// Its length in characters.
         length: usize,
     },
-    /// An anonymous source without a machine id cannot be told from others.
+    /// A source without identity and without a machine id cannot be distinguished from
+    /// others.
     NoMachineId,
     /// The machine id is longer than [`MAX_MACHINE_ID_BYTES`].
     MachineIdTooLong {
@@ -106,10 +107,10 @@ impl fmt::Display for Error {
 // No `source`: the text above says all, for logs that print only that.
 impl std::error::Error for Error {}
 
-/// Whose bookmark it is: a subscription of a source.
+/// The owner of a bookmark: a source, and one of its subscriptions.
 ///
-/// An anonymous session has keys of its own, so that it can neither read nor
-/// move what belongs to an authenticated source.
+/// Sources without identity have separate keys, so they can neither read nor change what
+/// belongs to an authenticated source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     subscription: Uuid,
@@ -118,8 +119,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an authenticated source. Accounts, realms and names of hosts are
-    /// compared without case, and a host may write its own in either.
+    /// The key of an authenticated source. Accounts, realms, and host names are compared
+    /// ignoring case, and a host may spell its own in either case.
     ///
     /// # Errors
     /// The machine id is too long.
@@ -136,8 +137,8 @@ impl Key {
         })
     }
 
-    /// The key of a source without an identity: its claimed machine id is all
-    /// there is.
+    /// The key of a source without identity, for which there is only its claimed machine
+    /// id.
     ///
     /// # Errors
     /// The machine id is empty or too long.
@@ -153,19 +154,19 @@ impl Key {
         })
     }
 
-    /// The subscription.
+    /// The id of the subscription.
     #[must_use]
     pub fn subscription(&self) -> Uuid {
         self.subscription
     }
 
-    /// The authenticated identity in lower case; `None` for an anonymous source.
+    /// The proved identity in lower case; `None` for a source without one.
     #[must_use]
     pub fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
     }
 
-    /// The machine id, in lower case.
+    /// The machine id in lower case.
     #[must_use]
     pub fn machine_id(&self) -> &str {
         &self.machine_id

@@ -1,32 +1,33 @@
-//! What is kept of a source's bookmarks: one position for each channel.
+//! The stored bookmark of a source: one position for each channel, possibly from different
+//! bookmarks.
 
 use super::list::{self, Bookmark};
 use super::position::{Position, WEAK};
 use super::{BatchFacts, Error, MAX_BOOKMARK_BYTES, MAX_CHANNELS};
 
-/// Bytes of one position beside its channel, at most.
+/// Maximum size in bytes of a position in XML, apart from its channel's name.
 const FRAME: usize = 80;
 
-/// The kept position of one channel.
+/// The stored position of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The position.
+    /// The channel and its record id.
     pub position: Position,
-    /// It came backward or with event 111, where there was no other: any normal
-    /// one replaces it.
+    /// Whether it pointed backward or came with event 111 when there was no other. Any
+    /// normal position replaces it.
     pub is_weak: bool,
 }
 
-/// What is kept of a source, channel by channel.
+/// The stored positions of a source, channel by channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     held: Vec<Held>,
-    /// The channel of the event that was read last.
+    /// The channel of the last event that was read.
     current: Option<String>,
 }
 
 impl Stored {
-    /// A first bookmark as it is.
+    /// From the first bookmark, unchanged.
     #[must_use]
     pub fn new(bookmark: &Bookmark, facts: &BatchFacts) -> Self {
         let is_weak = bookmark.is_backward() || facts.has_bookmark_event();
@@ -40,11 +41,11 @@ impl Stored {
         }
     }
 
-    /// Reads what [`Stored::to_xml`] wrote, or a source's list as version 0.1 kept it;
-    /// `is_weak`: all of it.
+    /// Parses what [`Stored::to_xml`] wrote, or a source's own list as stored by version
+    /// 0.1; with `is_weak` all positions are weak.
     ///
     /// # Errors
-    /// It is no bookmark.
+    /// It is not a bookmark.
     pub fn parse(text: &str, is_weak: bool) -> Result<Self, Error> {
         let mut stored = Self::default();
         list::read(text, |entry| {
@@ -61,23 +62,23 @@ impl Stored {
         Ok(stored)
     }
 
-    /// Whether one more channel keeps the list within what a source may send: the answer to
-    /// Enumerate has its bounds too.
+    /// Whether another channel fits: the list must stay within what a source may send, and
+    /// within the limits of the response to Enumerate.
     pub(super) fn has_room_for(&self, channel: &str) -> bool {
         let names = self.held.iter().map(|held| held.position.channel.len());
         let bytes: usize = names.chain([channel.len()]).map(|name| name + FRAME).sum();
         self.held.len() < MAX_CHANNELS && bytes <= MAX_BOOKMARK_BYTES
     }
 
-    /// The form in which it is stored; not for sources.
+    /// The form for the store, which includes weakness; not for sources.
     #[must_use]
     pub fn to_xml(&self) -> String {
         let weak = format!(" {WEAK}=\"true\"");
         self.write(|held| Some(if held.is_weak { &weak } else { "" }))
     }
 
-    /// The list that a source is handed, in canonical form. Where its subscription reads
-    /// existing events, what only event 111 has said does not count: it would skip them.
+    /// The list for the source, in canonical form. If its subscription reads existing
+    /// events, weak positions are left out, because they would skip these events.
     #[must_use]
     pub fn offer(&self, reads_existing: bool) -> Option<String> {
         let counts = |held: &Held| !(reads_existing && held.is_weak);
@@ -85,7 +86,7 @@ impl Stored {
         is_any.then(|| self.write(|held| counts(held).then_some("")))
     }
 
-    /// Writes the positions for which `more` answers what stands behind their attributes.
+    /// Writes the positions for which `more` returns text to follow their attributes.
     fn write<'m>(&self, more: impl Fn(&Held) -> Option<&'m str>) -> String {
         let mut xml = String::from("<BookmarkList>");
         for held in &self.held {
@@ -99,7 +100,7 @@ impl Stored {
         xml
     }
 
-    /// What is further of the two in each channel.
+    /// The higher position of the two in each channel.
     #[must_use]
     pub fn furthest(mut self, other: &Self) -> Self {
         for held in &other.held {
@@ -111,7 +112,7 @@ impl Stored {
         self
     }
 
-    /// Lets a channel stand no further than `record`.
+    /// Limits a channel's position to `record`.
     pub fn lower(&mut self, channel: &str, record: u64) {
         let is_same = |held: &&mut Held| held.position.channel.eq_ignore_ascii_case(channel);
         if let Some(held) = self.held.iter_mut().find(is_same) {
@@ -119,7 +120,7 @@ impl Stored {
         }
     }
 
-    /// Only the channels that `before` has too.
+    /// Keeps only the channels that `before` also has.
     #[must_use]
     pub fn without_new(mut self, before: &Self) -> Self {
         self.held
@@ -127,20 +128,20 @@ impl Stored {
         self
     }
 
-    /// All positions.
+    /// All positions, in the order of the last bookmark.
     #[must_use]
     pub fn held(&self) -> &[Held] {
         &self.held
     }
 
-    /// The record id of `channel`, compared without case.
+    /// The record id of `channel`, compared ignoring case.
     #[must_use]
     pub fn position(&self, channel: &str) -> Option<u64> {
         self.find(channel).map(|held| held.position.record)
     }
 
-    /// The same, unless only event 111 has said so: it names the end of the log, not what
-    /// was read.
+    /// The same, unless the position is weak: then it is the end of the log, not what was
+    /// read.
     #[must_use]
     pub fn read_up_to(&self, channel: &str) -> Option<u64> {
         let held = self.find(channel).filter(|held| !held.is_weak);
@@ -163,8 +164,8 @@ impl Stored {
         }
     }
 
-    /// Puts the channels into the order of `bookmark`, so that a source gets back what it
-    /// sent; those which it does not name come last.
+    /// Puts the channels in the order of `bookmark`, so that a source gets back what it
+    /// sent; channels that it does not name come last.
     pub(super) fn follow(&mut self, bookmark: &Bookmark) {
         let order = |held: &Held| {
             let is_same = |position: &Position| {

@@ -1,10 +1,11 @@
-//! The time of an event as a number that can be compared.
+//! The time of an event as a comparable number.
 
 use std::ops::RangeInclusive;
 
 use crate::base::clock::FileTime;
 
-/// The moment of `TimeCreated/@SystemTime`. `None` where it is not `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
+/// The time in `TimeCreated/@SystemTime`; `None` if it is not
+/// `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
 ///
 /// ```
 /// use wecrelay::base::clock::FileTime;
@@ -28,7 +29,7 @@ fn days(date: [u8; 10]) -> Option<u64> {
     let year = number(&[y0, y1, y2, y3], 1601..=9999)?;
     let month = number(&[m0, m1], 1..=12)?;
     let day = number(&[d0, d1], 1..=31)?;
-    // Years begin in March, so that the leap day is the last of the year.
+    // Years start in March, so that the leap day is the last day of the year.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -49,7 +50,8 @@ fn second_of_day(time: [u8; 9]) -> Option<u64> {
     Some((hour * 60 + minute) * 60 + second)
 }
 
-/// `.1234567` as ticks; more digits are cut, none is zero.
+/// `.1234567` in ticks of 100 ns. Further digits are dropped; a dot needs at least one
+/// digit.
 fn fraction_ticks(fraction: &[u8]) -> Option<u64> {
     let Some((b'.', digits)) = fraction.split_first() else {
         return fraction.is_empty().then_some(0);

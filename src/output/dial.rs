@@ -1,67 +1,67 @@
-//! Which address of a receiver is tried next, and for how long.
+//! Which address of a receiver to try next, and for how long.
 //!
-//! A *round* is a look-up of the name and one attempt at each of its addresses. Looking up and
-//! connecting have times of their own: what a name server takes is not taken from the
-//! receiver. A name server that is slow or gone costs nothing once there was a good answer,
-//! which is kept; an answer that comes late is kept, too.
+//! A *round* is a lookup of the name and one attempt at each of its addresses. Lookup and
+//! connection have separate timeouts, so that a slow name server does not use up the
+//! receiver's time. The last good answer is kept, even one that came too late, so that an
+//! outage of the name server has no effect later.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// How long an answer is waited for while no address is known. A name server that was given
-/// two tries of 5 s each, as resolv.conf(5) has it, is within it.
+/// How long to wait for an answer while no address is known. Two attempts of 5 s at a name
+/// server, the default of resolv.conf(5), fit.
 const LOOK_UP_TIME: Duration = Duration::from_secs(10);
-/// The same while addresses are known from before.
+/// The same while addresses are known from an earlier answer.
 const FRESH_TIME: Duration = Duration::from_secs(2);
-/// How long one address of several gets for each step: the connection, the TLS handshake,
-/// the RELP session. The first repeat of a lost SYN comes after 1 s.
+/// Time for each step with one of several addresses: the connection, the TLS handshake, the
+/// RELP session. The first retransmission of a lost SYN happens after 1 s.
 const ADDRESS_TIME: Duration = Duration::from_secs(3);
-/// The same for the only address, and the most for one of several: each round in which
-/// none was reached gives more.
+/// The same for a single address, and the maximum for one of several: each round in which
+/// none was reached allows more.
 pub(super) const OPENING_TIME: Duration = Duration::from_secs(10);
-/// Longest pause: a receiver that comes back is found within this time.
+/// Maximum pause, and so the time within which a recovered receiver is found.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Reasons of one round that are told.
+/// Maximum number of reasons to report for one round.
 const REASONS: usize = 4;
 
-/// What is to be done to get on.
+/// The next step towards an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Open what has no address.
+    /// Open an output that has no address, such as a file.
     Open,
-    /// Ask for the addresses of the name.
+    /// Look up the name.
     LookUp,
-    /// The question is under way: wait for its answer.
+    /// Wait for the answer to the lookup in progress.
     Wait,
     /// Connect to this address.
     Connect(SocketAddr),
 }
 
-/// The way to one receiver.
+/// The addresses of one receiver, and which to try next.
 #[derive(Debug)]
 pub struct Dial {
-    /// The name to be asked for, if it has one.
+    /// The name to look up; `None` for a literal address.
     name: Option<String>,
-    /// Its addresses, as they were answered last.
+    /// The addresses of the last good answer.
     known: Vec<SocketAddr>,
-    /// Those that are still to be tried in this round.
+    /// The addresses still to be tried in this round.
     rest: VecDeque<SocketAddr>,
     current: Option<SocketAddr>,
-    /// The address that failed last: its successor comes first.
+    /// The address that failed last; the one after it is tried first.
     failed: Option<SocketAddr>,
-    /// Whether a question is under way.
+    /// Whether a lookup is in progress.
     asking: bool,
-    /// Rounds in a row in which no address was any good.
+    /// Number of consecutive rounds in which no address worked.
     fruitless: u32,
-    /// Whether the current address was good.
+    /// Whether the current address worked.
     good: bool,
     /// Why the addresses of this round failed.
     reasons: Vec<String>,
 }
 
 impl Dial {
-    /// The way to a host, or to something without an address.
+    /// For a host and port; `None` for an output without an address.
     #[must_use]
     pub fn new(place: Option<(&str, u16)>) -> Self {
         let address = place.and_then(|(host, port)| {
@@ -82,7 +82,7 @@ impl Dial {
         }
     }
 
-    /// Goes on with the round, or begins one.
+    /// Continues the round, or starts one.
     pub fn go_on(&mut self) -> Step {
         if let Some(address) = self.rest.pop_front() {
             self.current = Some(address);
@@ -100,7 +100,7 @@ impl Dial {
         }
     }
 
-    /// Begins a round with the addresses that are known.
+    /// Starts a round with the known addresses.
     pub fn next_known(&mut self) -> Step {
         self.begin();
         match self.rest.pop_front() {
@@ -112,7 +112,7 @@ impl Dial {
         }
     }
 
-    /// Fills a round with the addresses that are known.
+    /// Fills the round with the known addresses.
     pub fn begin(&mut self) {
         self.reasons.clear();
         let failed = self.known.iter().position(|a| Some(*a) == self.failed);
@@ -121,18 +121,18 @@ impl Dial {
         self.rest = back.iter().chain(front).copied().collect();
     }
 
-    /// Whether an address is known.
+    /// Whether any address is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !self.known.is_empty()
     }
 
-    /// An answer has come, in time or late. Answers whether it tells something new.
+    /// Handles an answer, in time or late; returns whether it contains anything new.
     pub fn handle_resolved(&mut self, addresses: &[SocketAddr]) -> bool {
         self.asking = false;
         let mut found = Vec::with_capacity(addresses.len());
         for address in addresses {
-            // getaddrinfo may tell one twice.
+            // getaddrinfo may return an address twice.
             if !found.contains(address) {
                 found.push(*address);
             }
@@ -144,7 +144,7 @@ impl Dial {
         is_news
     }
 
-    /// How long to wait for the answer.
+    /// How long to wait for the lookup.
     #[must_use]
     pub fn look_up_time(&self) -> Duration {
         if self.known.is_empty() {
@@ -164,8 +164,8 @@ impl Dial {
         ADDRESS_TIME.saturating_mul(rounds).min(OPENING_TIME)
     }
 
-    /// The current address is no good. Answers whether another one is to be tried at once;
-    /// else the round is over.
+    /// The current address failed. Returns whether another one is to be tried immediately;
+    /// otherwise the round is over.
     pub fn handle_failed(&mut self, reason: &str) -> bool {
         let Some(address) = self.current.take() else {
             self.note(reason.to_owned());
@@ -189,13 +189,13 @@ impl Dial {
         }
     }
 
-    /// Why the addresses of this round failed, those that did.
+    /// Why addresses of this round failed, if any did.
     #[must_use]
     pub fn reasons(&self) -> Option<String> {
         (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
     }
 
-    /// The current address is good; the round is over.
+    /// The current address works, which ends the round.
     pub fn handle_up(&mut self) {
         self.rest.clear();
         self.reasons.clear();
@@ -203,13 +203,13 @@ impl Dial {
         self.good = true;
     }
 
-    /// The current address, if there is another one to tell it from.
+    /// The current address, if there are several to distinguish it from.
     #[must_use]
     pub fn told_address(&self) -> Option<SocketAddr> {
         self.current.filter(|_| self.known.len() > 1)
     }
 
-    /// The name to be asked for.
+    /// The name to look up.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! An output: what its URL says, what waits for it, and the machine that delivers.
+//! An output: its URL, its queue, and the state machine that delivers.
 
 pub mod kafka;
 pub mod link;

@@ -1,27 +1,28 @@
-//! The relay's own log between the logger, which puts messages in, and the event loop,
-//! which takes them to the outputs.
+//! The relay's own log on its way from the logger to the event loop, which passes it to the
+//! outputs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::syslog::{Line, Severity};
 
-/// Messages that may wait for the loop; a turn takes them all.
+/// Maximum number of messages waiting for the loop; each turn takes all of them.
 const MOST: usize = 1000;
 
-/// The messages that wait; clones share them.
+/// The waiting messages; clones share them. Behind a lock, because other threads log as
+/// well.
 #[derive(Clone, Debug, Default)]
 pub struct OwnLog(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     lines: VecDeque<Line>,
-    /// The last one that found no room, and how many did not.
+    /// The last message that found no room, and how many did not.
     lost: Option<(Line, u64)>,
 }
 
 impl OwnLog {
-    /// A message was logged.
+    /// Adds a message that was logged.
     pub fn note(&self, line: Line) {
         let mut waiting = self.lock();
         if waiting.lines.len() < MOST {
@@ -32,13 +33,13 @@ impl OwnLog {
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether no message is waiting.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lock().lines.is_empty()
     }
 
-    /// Takes all that waits.
+    /// Removes and returns all waiting messages.
     #[must_use]
     pub fn take(&self) -> Vec<Line> {
         let mut waiting = self.lock();

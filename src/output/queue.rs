@@ -35,37 +35,38 @@ pub use entry::{BatchId, Frames, Left, Position};
 /// The bounded queue of one output, sans-IO.
 #[derive(Debug)]
 pub struct Queue {
-    /// Delivered entries first, then those on the wire, then the unsent.
+    /// Delivered entries first, then those in flight, then unsent ones.
     entries: VecDeque<Entry>,
-    /// The entry that is being written.
+    /// Index of the entry being written.
     cursor: usize,
-    /// Bytes of that entry already written.
+    /// Number of bytes of that entry already written.
     offset: usize,
-    /// How many entries at the front this connection has confirmed; never past the cursor.
+    /// Number of entries at the front that this connection has confirmed; never beyond the
+    /// cursor.
     confirmed: usize,
-    /// Bytes written on this connection beyond those entries.
+    /// Number of bytes written on this connection after those entries.
     unconfirmed: usize,
-    /// All bytes written on this connection.
+    /// Number of bytes written on this connection.
     written: u64,
-    /// The position of the next message that is queued.
+    /// Position of the next message to be queued.
     next: u64,
-    /// All bytes written on any connection.
+    /// Number of bytes written on all connections.
     total: u64,
-    /// All messages of delivered entries.
+    /// Number of messages in delivered entries, since the start.
     delivered: u64,
-    /// Bytes of delivered entries.
+    /// Size of delivered entries in bytes.
     kept: usize,
-    /// Bytes that are not delivered.
+    /// Number of undelivered bytes.
     backlog: usize,
-    /// Those of them that are of our own log.
+    /// The part of it that is the relay's own log.
     own: usize,
-    /// Bytes that are not written on this connection, repeats of delivered ones too.
+    /// Number of bytes not written on this connection, repeats included.
     unsent: usize,
-    /// All bytes that were confirmed on any connection.
+    /// Number of bytes confirmed on all connections.
     taken: u64,
     /// Size of the replay window in bytes.
     replay: usize,
-    /// Whether each message is confirmed by itself.
+    /// Whether messages are confirmed individually.
     by_message: bool,
 }
 
@@ -93,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// An empty queue whose messages are confirmed one by one.
+    /// An empty queue whose messages are confirmed individually.
     #[must_use]
     pub fn by_message() -> Self {
         Self {
@@ -107,7 +108,7 @@ impl Queue {
         self.append(Standing::Awaited(batch), frames);
     }
 
-    /// Appends messages of our own log, which no source waits for.
+    /// Appends messages of the relay's own log, for which no source waits.
     pub fn push_own(&mut self, frames: Rc<Frames>) {
         self.own += frames.bytes.len();
         self.append(Standing::Own, frames);
@@ -128,43 +129,44 @@ impl Queue {
         });
     }
 
-    /// Bytes that are not delivered yet, on the wire or not.
+    /// Number of undelivered bytes, in flight or not.
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.backlog
     }
 
-    /// Those of them that are of our own log.
+    /// The part of it that is the relay's own log.
     #[must_use]
     pub fn own(&self) -> usize {
         self.own
     }
 
-    /// Bytes written on this connection that are not confirmed yet.
+    /// Number of unconfirmed bytes written on this connection.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         self.unconfirmed
     }
 
-    /// All bytes written on this connection.
+    /// Number of bytes written on this connection.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Bytes that are not written on this connection.
+    /// Number of bytes not written on this connection.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.unsent
     }
 
-    /// Bytes confirmed since the start, repeats too; of a stream, whole batches.
+    /// Number of bytes confirmed since the start, repeats included; for streams, whole
+    /// batches only.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// What to write next on a stream.
+    /// The bytes to write next on a stream.
     #[must_use]
     pub fn next_bytes(&self) -> Option<&[u8]> {
         let entry = self.entries.get(self.cursor)?;
@@ -177,7 +179,7 @@ impl Queue {
         self.entries.get(self.cursor)?.message(self.offset)
     }
 
-    /// The position of what is sent next.
+    /// The position of the message to send next.
     #[must_use]
     pub fn position(&self) -> Position {
         let entry = self.entries.get(self.cursor);
@@ -186,7 +188,7 @@ impl Queue {
         }))
     }
 
-    /// A message that is not confirmed.
+    /// An unconfirmed message.
     #[must_use]
     pub fn message(&self, position: Position) -> Option<&[u8]> {
         let (index, number) = self.find(position)?;
@@ -203,8 +205,8 @@ impl Queue {
         }
     }
 
-    /// Whether a message is to be delivered: its source still waits for it, or it is of the
-    /// relay's own log.
+    /// Whether a message should be delivered: its source still waits for it, or it belongs
+    /// to the relay's own log.
     #[must_use]
     pub fn is_wanted(&self, position: Position) -> bool {
         let entry = self
@@ -213,7 +215,7 @@ impl Queue {
         entry.is_some_and(|e| matches!(e.standing, Standing::Awaited(_) | Standing::Own))
     }
 
-    /// The entry that holds a message, and which of its messages it is.
+    /// The entry that contains a message, and its index there.
     fn find(&self, position: Position) -> Option<(usize, usize)> {
         let after = self.entries.partition_point(|e| e.first <= position.0);
         let index = after.checked_sub(1)?;
@@ -223,8 +225,8 @@ impl Queue {
         (number < entry.frames.ends.len() && !is_answered).then_some((index, number))
     }
 
-    /// The message at `position` will not be delivered. A batch whose source waits goes on
-    /// without it; one that is abandoned will never be there as a whole.
+    /// The message at `position` will not be delivered. A batch whose source waits
+    /// continues without it; an abandoned one can never be complete.
     pub fn let_go(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
         let place = self.find(position);
         if let Some(entry) = place.and_then(|(index, _)| self.entries.get_mut(index)) {
@@ -233,8 +235,8 @@ impl Queue {
         self.confirm_message(position, delivered);
     }
 
-    /// The message at `position` is confirmed. A batch whose last message this was is
-    /// delivered, and leaves.
+    /// The message at `position` is confirmed. If it was the last one of its batch, the
+    /// batch is delivered and leaves the queue.
     pub fn confirm_message(&mut self, position: Position, delivered: &mut Vec<BatchId>) {
         let Some((index, number)) = self.find(position) else {
             return;
@@ -254,7 +256,7 @@ impl Queue {
         self.release(index, delivered);
     }
 
-    /// Lets an entry go if each of its messages is confirmed.
+    /// Removes an entry all of whose messages are confirmed.
     fn release(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
         if self.entries.get(index).is_none_or(|e| e.unanswered > 0) {
             return;
@@ -267,19 +269,19 @@ impl Queue {
         }
     }
 
-    /// Bytes written since the start, repeats too.
+    /// Number of bytes written since the start, repeats included.
     #[must_use]
     pub fn total_written(&self) -> u64 {
         self.total
     }
 
-    /// Messages delivered since the start, each counted once.
+    /// Number of messages delivered since the start, each counted once.
     #[must_use]
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// The first batch that a source waits for.
+    /// The first batch for which a source waits.
     #[must_use]
     pub fn oldest(&self) -> Option<BatchId> {
         self.entries.iter().find_map(|entry| match entry.standing {
@@ -288,7 +290,7 @@ impl Queue {
         })
     }
 
-    /// `count` bytes of what was offered have been written.
+    /// Reports that `count` bytes have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.total += u64::try_from(count).unwrap_or(0);
         self.written += u64::try_from(count).unwrap_or(0);
@@ -309,7 +311,7 @@ impl Queue {
         }
     }
 
-    /// Messages that were confirmed on an earlier connection are not sent again.
+    /// Skips messages that were confirmed on an earlier connection.
     fn skip_answered(&mut self) {
         while let Some(entry) = self.entries.get(self.cursor)
             && let Some(length) = entry.answered_length(self.offset)
@@ -318,9 +320,9 @@ impl Queue {
         }
     }
 
-    /// Everything written on this connection is confirmed but the last
-    /// `unacknowledged` bytes. Batches that this delivers are appended to `delivered`;
-    /// a batch is delivered as a whole or not at all.
+    /// Everything written on this connection is confirmed, except for the last
+    /// `unacknowledged` bytes. Appends the batches that are now delivered to `delivered`; a
+    /// batch is delivered as a whole or not at all.
     pub fn confirm_all_but(&mut self, unacknowledged: usize, delivered: &mut Vec<BatchId>) {
         while self.confirmed < self.cursor {
             let Some(entry) = self.entries.get(self.confirmed) else {
@@ -338,7 +340,7 @@ impl Queue {
         self.trim();
     }
 
-    /// An entry is delivered, if it was not before.
+    /// Marks an entry as delivered, if it was not before.
     fn settle(&mut self, index: usize, delivered: &mut Vec<BatchId>) {
         let Some(entry) = self.entries.get_mut(index) else {
             return;
@@ -354,8 +356,8 @@ impl Queue {
         self.delivered += u64::try_from(entry.frames.ends.len()).unwrap_or(0);
     }
 
-    /// The connection ended other than by us after everything was confirmed:
-    /// the next one starts with the replay window, then what was not delivered.
+    /// The connection ended, other than by an orderly close: the next one starts with the
+    /// replay window, followed by everything undelivered.
     pub fn rewind(&mut self) {
         self.cursor = 0;
         self.offset = 0;
@@ -367,10 +369,10 @@ impl Queue {
         self.skip_answered();
     }
 
-    /// The source of `batch` no longer waits. The batch leaves the queue unless
-    /// a part of it is on the wire; of that one, messages that are confirmed one by one
-    /// and not sent yet leave. If all of it arrives after all, it counts as delivered like
-    /// any other. Answers how far it got if it was still to be delivered.
+    /// The source of `batch` no longer waits. The batch leaves the queue unless it is
+    /// partly in flight; even then, unsent messages leave if they are confirmed
+    /// individually. If all of it is delivered nevertheless, it counts as delivered.
+    /// Returns how far it got, if it was undelivered.
     pub fn cancel(&mut self, batch: BatchId) -> Option<Left> {
         let awaited = |entry: &Entry| entry.standing == Standing::Awaited(batch);
         let index = self.entries.iter().position(awaited)?;
@@ -395,8 +397,8 @@ impl Queue {
         })
     }
 
-    /// The source of the batch `old`, which it was told to send again, has done so while
-    /// the first frames are still on the wire: now `new` waits for them.
+    /// The source of the batch `old` has sent it again while the first frames are still in
+    /// flight: `new` takes its place.
     pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
         let abandoned =
             |entry: &&mut Entry| entry.standing == Standing::Abandoned(old) && !entry.is_incomplete;
@@ -406,7 +408,7 @@ impl Queue {
             .is_some()
     }
 
-    /// What of an abandoned entry is not sent needs no confirmation.
+    /// Unsent messages of an abandoned entry need no confirmation.
     fn drop_unsent(&mut self, index: usize) {
         let (cursor, offset) = (self.cursor, self.offset);
         if let Some(entry) = self.entries.get_mut(index).filter(|_| index == cursor) {
@@ -429,7 +431,7 @@ impl Queue {
         });
     }
 
-    /// Lets go of delivered entries that the replay window does not need.
+    /// Removes delivered entries that the replay window does not need.
     fn trim(&mut self) {
         while self.confirmed > 0
             && let Some(first) = self.entries.front()

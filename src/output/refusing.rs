@@ -1,5 +1,6 @@
-//! What becomes of messages that the receiver does not take: tried again, then by
-//! `refused=` of the output handed back to their host, dropped, or kept in a file.
+//! What happens to messages that the receiver rejects: they are retried, and then,
+//! according to `refused=` of the output, handed back to their host, dropped, or written to
+//! a file.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use crate::output::Refused;
 use crate::output::queue::{BatchId, Position, Queue};
 use crate::record;
 
-/// The refused messages of one output.
+/// The rejected messages of one output.
 #[derive(Debug)]
 pub(in crate::output) struct Refusing {
     policy: Refused,
@@ -17,15 +18,15 @@ pub(in crate::output) struct Refusing {
     required: bool,
     label: String,
     pub(in crate::output) suspects: Suspects,
-    /// Batches that are to be handed back.
+    /// Batches to hand back.
     failed: Vec<BatchId>,
-    /// Messages that are to be appended to the file.
+    /// Messages to append to the file.
     filing: Vec<Position>,
-    /// Whether the file could not be written last time.
+    /// Whether the file could not be written the last time.
     unwritable: bool,
-    /// Messages that were refused for good and dropped.
+    /// Number of permanently rejected messages that were dropped.
     pub(super) dropped: u64,
-    /// Those that were put into the file.
+    /// Number of messages written to the file.
     pub(super) filed: u64,
 }
 
@@ -49,7 +50,7 @@ impl Refusing {
         times.into_iter().flatten().min()
     }
 
-    /// The receiver did not take a message that is on the way.
+    /// The receiver did not accept a message in flight.
     pub(in crate::output) fn strike(
         &mut self,
         now: Now,
@@ -66,7 +67,8 @@ impl Refusing {
         self.tell(verdict.news, message, strike.reason());
         let is_filed = matches!(self.policy, Refused::File(_));
         let is_awaited = queue.awaited_batch(position).is_some();
-        // Nobody waits: it is tried once, unless nothing says that it is to blame.
+        // If nobody waits for it, it is tried once, unless it is uncertain whether it is at
+        // fault.
         let is_wanted = is_filed || (is_awaited && self.required) || *strike == Strike::Ended;
         if !verdict.for_good && is_wanted {
             if verdict.waits {
@@ -133,12 +135,12 @@ impl Refusing {
         }
     }
 
-    /// Batches with a message that is refused for good.
+    /// Batches with a permanently rejected message.
     pub(super) fn take_failed(&mut self) -> Vec<BatchId> {
         std::mem::take(&mut self.failed)
     }
 
-    /// Lines that are to be appended to the file; [`Refusing::handle_filed`] follows.
+    /// Lines to append to the file; [`Refusing::handle_filed`] must follow.
     pub(super) fn lines_to_file(&self, queue: &Queue) -> Option<Vec<u8>> {
         if self.filing.is_empty() {
             return None;
@@ -152,7 +154,8 @@ impl Refusing {
         Some(lines)
     }
 
-    /// Those are on disk, or could not be put there: then their hosts keep the events.
+    /// These lines are on disk; with an error they are not, and their hosts keep the
+    /// events.
     pub(super) fn handle_filed(
         &mut self,
         error: Option<&str>,

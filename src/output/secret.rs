@@ -1,4 +1,4 @@
-//! What an output makes itself known by to its receiver.
+//! The credentials of an output.
 
 use std::fmt;
 
@@ -6,15 +6,16 @@ use zeroize::Zeroizing;
 
 use crate::protocol::kafka::Login;
 
-/// Read from a file of the administrator's, at the start and on SIGHUP.
+/// Read from a file of the administrator, at the start and on SIGHUP; never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Secret {
-    /// The receiver wants nothing, or no file says it.
+    /// The receiver needs none, or no file is configured.
     #[default]
     None,
-    /// Lines of headers, of OTLP: see [`headers::parse`](crate::protocol::otlp::headers::parse).
+    /// Header lines for OTLP; see
+    /// [`headers::parse`](crate::protocol::otlp::headers::parse).
     Headers(Zeroizing<String>),
-    /// The user of Kafka.
+    /// User and password for Kafka.
     Login(Login),
 }
 

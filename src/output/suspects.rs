@@ -1,8 +1,8 @@
-//! Messages that the receiver refuses, passes over, or ends its session for: how often,
-//! when they are sent again, and whose they are.
+//! Messages that the receiver rejects, skips, or closes the session for: how often, when
+//! they are retried, and whose they are.
 //!
-//! One is *refused for good* after [`STRIKES`]. Strikes belong to the text of a message, so
-//! that the repeat of its host goes on where the last batch ended.
+//! A message is *refused for good* after [`STRIKES`]. Strikes belong to the text of a
+//! message, so that they continue when its host sends it again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,35 +14,35 @@ use crate::output::queue::Position;
 use crate::record;
 use crate::syslog::EventName;
 
-/// How often a message is tried before it counts as refused for good: a receiver may
-/// have a bad moment.
+/// Number of attempts before a message is permanently rejected; a receiver may have a
+/// temporary problem.
 pub(super) const STRIKES: u32 = 3;
-/// First pause before such a message is sent again; doubles with each strike.
+/// First pause before a retry; doubles with each strike.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(250);
-/// How many of them are on the way at a time: an eighth of the window, so that those that
-/// are never answered leave the rest of it to others.
+/// Maximum number of suspects in flight: an eighth of the window, so that ones that are
+/// never answered leave the rest to others.
 pub(super) const FLYING_MAX: usize = 16;
-/// How many may wait to be sent again. More than that, and it is the receiver that is
-/// broken: nothing new is sent before it takes some.
+/// Maximum number of suspects waiting. With more, the receiver itself must be broken:
+/// nothing new is sent until it accepts some.
 pub(super) const WAITING_MAX: usize = 4096;
-/// Messages that are remembered: as many as are told of, and some for those whose hosts
-/// come again.
+/// Maximum number of messages to remember: as many as are shown, and some for those whose
+/// hosts retry.
 const CASES_MAX: usize = 1024;
-/// A message that was not seen for so long is forgotten: its host has gone, or its event.
+/// A message not seen for this long is forgotten: its host or its event is gone.
 const MEMORY: Duration = Duration::from_secs(900);
-/// Bytes of a message that tell it from all others.
+/// Number of bytes of a message that identify it.
 const FRONT: usize = 512;
-/// Events that the log names before it points to the status page.
+/// Number of events that the log names before it refers to the status page.
 const NAMED_MAX: usize = 16;
 
 /// What the receiver did with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::output) enum Strike {
-    /// It answered with something other than 200.
+    /// It answered with a code other than 200.
     Refused(String),
-    /// It answered later ones.
+    /// It skipped the message, and answered later ones.
     PassedOver,
-    /// It ended the session.
+    /// It closed the session.
     Ended,
 }
 
@@ -56,14 +56,14 @@ impl Strike {
     }
 }
 
-/// One refused event, as the status page tells it.
+/// A rejected event, as shown on the status page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEvent {
-    /// Whose it is.
+    /// The event.
     pub name: EventName,
-    /// What the receiver said last.
+    /// The receiver's last answer.
     pub reason: String,
-    /// How often the receiver rejected it.
+    /// Number of rejections.
     pub times: u32,
     /// Time of the first rejection.
     pub since: SystemTime,
@@ -71,25 +71,25 @@ pub struct RefusedEvent {
     pub last: SystemTime,
 }
 
-/// What a strike comes to.
+/// The consequence of a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// It is refused for good; else it is to be sent again.
+    /// It is permanently rejected; otherwise it will be retried.
     pub(super) for_good: bool,
-    /// It is to wait while others are sent.
+    /// It has to wait while others are sent.
     pub(super) waits: bool,
-    /// How the log takes it.
+    /// How to log it.
     pub(super) news: News,
 }
 
-/// How the log takes a strike.
+/// How to log a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// The event is to be named.
+    /// Name the event.
     Name,
-    /// So many were named that it is said once that there are more.
+    /// So many have been named that only the fact that there are more is logged.
     More,
-    /// Known.
+    /// Already logged.
     Old,
 }
 
@@ -98,30 +98,30 @@ struct Case {
     event: RefusedEvent,
     last: Instant,
     told: bool,
-    /// How many messages the receiver had accepted at the first strike.
+    /// Number of messages that the receiver had accepted at the first strike.
     accepted: u64,
 }
 
-/// The suspects of one output. It outlasts connections.
+/// The suspects of one output. They outlast connections.
 #[derive(Debug, Default)]
 pub(in crate::output) struct Suspects {
     cases: HashMap<u64, Case>,
-    /// Those on the way, by position: their case.
+    /// Suspects in flight: by position, their case.
     flying: BTreeMap<u64, u64>,
-    /// Those that wait to be sent again, by position: when, and their case.
+    /// Suspects waiting to be retried: by position, the time and their case.
     waiting: BTreeMap<u64, (Instant, u64)>,
-    /// The same by time.
+    /// The same, ordered by time.
     due: BTreeSet<(Instant, u64)>,
-    /// None is sent before: on a new connection others come first.
+    /// Nothing is retried before this time: on a new connection others come first.
     not_before: Option<Instant>,
-    /// Whether one is due and found the window full: it has the next place in it.
+    /// Whether a suspect that is due found the window full; it gets the next place.
     is_next: bool,
-    /// When cases are forgotten.
+    /// When old cases are forgotten.
     sweep: Option<Instant>,
     named: usize,
-    /// Messages that the receiver has accepted.
+    /// Number of messages that the receiver has accepted.
     accepted: u64,
-    /// Strikes since the start.
+    /// Number of strikes since the start.
     pub(super) strikes: u64,
 }
 

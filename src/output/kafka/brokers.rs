@@ -1,4 +1,4 @@
-//! The connections to brokers: which are wanted, and which one is asked for the leaders.
+//! The connections to brokers: which are needed, and which one is asked for the leaders.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -9,30 +9,30 @@ use crate::base::clock::Now;
 use crate::output::Task;
 use crate::protocol::kafka::Metadata;
 
-/// How often leaders are asked for though nothing is wrong, as by other clients.
+/// How often leaders are requested although nothing is wrong; the default of other clients.
 const METADATA_AGE: Duration = Duration::from_secs(300);
-/// First pause before they are asked for again; doubles while that does not help.
+/// First pause before leaders are requested again; doubles while that does not help.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a batch is sent again; pauses double up to it.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Brokers that are connected to. Beyond it, partitions have to wait for a leader.
+/// Maximum number of brokers to connect to. Beyond it, partitions wait for a leader.
 const CONNECTIONS_MAX: usize = 256;
-/// Brokers that are looked at: far more than any cluster has.
+/// Maximum number of brokers in an answer that are examined; far more than any cluster has.
 const BROKERS_MAX: usize = 4096;
-/// Longest name of a host, in bytes (RFC 1035 2.3.4).
+/// Maximum length of a host name in bytes (RFC 1035 2.3.4).
 const HOST_MAX: usize = 255;
 
-/// When leaders are asked for.
+/// When leaders are requested.
 #[derive(Debug)]
 struct Asking {
     due: Instant,
     asked: Option<usize>,
     pause: Duration,
-    /// The connection that is tried next for it.
+    /// Index of the connection to try next for it.
     next: usize,
 }
 
-/// All brokers that are known.
+/// All known brokers.
 #[derive(Debug)]
 pub(super) struct Brokers {
     connections: Vec<Connection>,
@@ -77,7 +77,7 @@ impl Brokers {
         std::mem::take(&mut self.tasks)
     }
 
-    /// Whether one that leads a partition is up, and whether all are.
+    /// Whether the broker of some partition is up, and whether all are.
     pub(super) fn leaders_up(&self) -> (bool, bool) {
         let leaders = || self.connections.iter().filter(|c| c.is_leader);
         (
@@ -86,7 +86,7 @@ impl Brokers {
         )
     }
 
-    /// When something is due, beside what [`Brokers::up`] may be asked for.
+    /// When something is due, apart from requests on the connection of [`Brokers::up`].
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let wants_any = self.wants_contact();
         let connections = self.connections.iter();
@@ -99,7 +99,7 @@ impl Brokers {
             .min()
     }
 
-    /// The leaders are known, all or not: when to ask again.
+    /// Leaders are known, all or some; decides when to ask again.
     pub(super) fn note_metadata(&mut self, now: Now, is_whole: bool) {
         self.asking.asked = None;
         if is_whole {
@@ -111,13 +111,14 @@ impl Brokers {
         }
     }
 
-    /// A connection is gone: leaders may have moved.
+    /// A connection is gone, so leaders may have moved.
     pub(super) fn note_gone(&mut self, now: Now, index: usize) {
         self.asking.asked = self.asking.asked.filter(|asked| *asked != index);
         self.ask_soon(now);
     }
 
-    /// Asks for leaders on this connection, if it is time. An error is the reason to give it up.
+    /// Requests leaders on this connection, if it is time. An error is the reason to close
+    /// it.
     pub(super) fn ask(&mut self, now: Now, index: usize, topic: &str) -> Result<(), String> {
         if self.asking.asked.is_some() || self.asking.due > now.monotonic {
             return Ok(());
@@ -131,13 +132,13 @@ impl Brokers {
         Ok(())
     }
 
-    /// Whatever has failed may be tried again now.
+    /// Ends all pauses, so that everything that failed may be retried now.
     pub(super) fn end_pauses(&mut self, now: Now) {
         self.connections.iter_mut().for_each(|c| c.end_pause(now));
     }
 
-    /// The connections to the brokers that lead partitions now, by the brokers' numbers. Each
-    /// broker is looked for once, as a topic may have far more partitions.
+    /// Maps node ids to the connections of the brokers that lead partitions now. Each
+    /// broker is looked up only once, because a topic may have far more partitions.
     pub(super) fn set_leaders(&mut self, found: &Metadata) -> HashMap<i32, usize> {
         self.connections
             .iter_mut()
@@ -161,7 +162,7 @@ impl Brokers {
         self.connections.iter().position(Connection::is_up)
     }
 
-    /// Whether some broker is to be connected to, whichever.
+    /// Whether a connection to any broker is needed.
     fn wants_contact(&self) -> bool {
         self.connections.iter().all(Connection::is_at_rest)
     }
@@ -189,7 +190,7 @@ impl Brokers {
         Some(free)
     }
 
-    /// Connects to all leaders; to some broker where none is known or reached.
+    /// Connects to all leaders, or to any broker if none is known or reachable.
     pub(super) fn connect(&mut self, now: Now) {
         for (index, connection) in self.connections.iter_mut().enumerate() {
             if connection.is_leader && connection.may_begin(now) {

@@ -1,4 +1,4 @@
-//! The connection to one broker: from a name to requests and their answers.
+//! The connection to one broker: from a host name to requests and their answers.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use crate::protocol::kafka::{
     push_init_producer_id, push_metadata, push_sasl_authenticate, push_sasl_handshake,
 };
 
-/// First pause before a broker is connected to again; doubles with each failure.
+/// First pause before reconnecting to a broker; doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause before a broker is dialed again; pauses double up to it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// A broker that owes an answer and says nothing for so long is given up: more than it has
-/// itself for its replicas ([`PRODUCE_TIME`](super::PRODUCE_TIME)).
+/// A broker that owes an answer and is silent for this long is given up. Longer than it may
+/// itself wait for its replicas ([`PRODUCE_TIME`](super::PRODUCE_TIME)).
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not connected, and no request waits.
+    /// Not connected; no request is pending.
     Idle,
     Down {
         until: Instant,
@@ -30,12 +30,13 @@ enum Phase {
     LookingUp {
         until: Instant,
     },
-    /// `reached`: the broker has accepted the connection, and TLS begins.
+    /// `reached`: the broker has accepted the connection, and the TLS handshake has
+    /// started.
     Opening {
         until: Instant,
         reached: bool,
     },
-    /// Connected; versions are asked for, and the user is authenticated.
+    /// Connected; requests the supported versions, and authenticates.
     Greeting {
         until: Instant,
     },
@@ -45,27 +46,27 @@ enum Phase {
 /// What a broker has answered.
 #[derive(Debug)]
 pub enum Reply {
-    /// Requests may be sent.
+    /// Requests may be sent now.
     Up,
     /// Brokers and leaders.
     Metadata(Metadata),
-    /// A number for an idempotent producer, or why there is none.
+    /// A producer id, or the error code.
     ProducerId(Result<ProducerId, Code>),
-    /// What became of batches.
+    /// The results of batches.
     Produced(Vec<Produced>),
 }
 
-/// What answers are read with.
+/// What is needed to interpret answers.
 pub struct Context<'a> {
-    /// The topic that metadata are of.
+    /// The topic that is requested.
     pub topic: &'a str,
-    /// How the user is authenticated, if one is.
+    /// SASL mechanism, user, and password; `None` without SASL.
     pub login: Option<&'a (Mechanism, Login)>,
-    /// Bytes that nobody can know; used once.
+    /// Cryptographically secure bytes, to be used once.
     pub random: [u8; 32],
 }
 
-/// One broker.
+/// The connection to one broker.
 #[derive(Debug)]
 pub struct Connection {
     host: String,
@@ -76,7 +77,7 @@ pub struct Connection {
     /// Whether it leads a partition.
     pub(super) is_leader: bool,
     requests: Requests,
-    /// The start of an answer that has not come wholly.
+    /// An incomplete answer.
     held: Vec<u8>,
     answer_by: Option<Instant>,
     versions: Versions,
@@ -84,7 +85,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The way to a broker that is not connected to yet.
+    /// A broker that has not been connected to yet.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
         Self {
@@ -110,17 +111,17 @@ impl Connection {
         self.phase == Phase::Up
     }
 
-    /// Whether it is neither up nor on the way.
+    /// Whether it is neither up nor being connected.
     pub(super) fn is_at_rest(&self) -> bool {
         matches!(self.phase, Phase::Idle | Phase::Down { .. })
     }
 
-    /// Whether it was not wanted so far.
+    /// Whether it has not been needed so far.
     pub(super) fn is_idle(&self) -> bool {
         self.phase == Phase::Idle
     }
 
-    /// Whether it may be begun now.
+    /// Whether connecting may start now.
     pub(super) fn may_begin(&self, now: Now) -> bool {
         match self.phase {
             Phase::Idle => true,
@@ -134,15 +135,15 @@ impl Connection {
         self.requests.is_waiting()
     }
 
-    /// The version in which a request goes to this broker.
+    /// The version of a request to use with this broker.
     ///
     /// # Errors
-    /// It has none that is known here.
+    /// The broker supports none that is supported here.
     pub fn version(&self, api: Api) -> Result<i16, Error> {
         self.versions.of(api)
     }
 
-    /// Takes the first step towards it, or the next one.
+    /// Takes the first or next step towards a connection.
     pub(super) fn begin(&mut self, now: Now) -> Option<Task> {
         let step = self.dial.go_on();
         self.take_step(now, step)
@@ -166,8 +167,8 @@ impl Connection {
         }
     }
 
-    /// The addresses of its name, or why there are none, in time or late. An error is the
-    /// reason why it cannot be connected to.
+    /// Handles the result of a lookup, in time or late. An error is the reason why the
+    /// broker cannot be connected to.
     pub(super) fn handle_resolved(
         &mut self,
         now: Now,
@@ -192,7 +193,7 @@ impl Connection {
         }
     }
 
-    /// It is connected: the broker says what it knows before anything else.
+    /// The connection is open: requests the supported versions first.
     pub fn handle_opened(&mut self, now: Now) {
         self.clear();
         self.phase = Phase::Greeting {
@@ -208,8 +209,8 @@ impl Connection {
         self.sasl = None;
     }
 
-    /// It is gone, or was never there. Answers with the next step, if another address is
-    /// tried at once.
+    /// The connection failed or ended. Returns the next step if another address is to be
+    /// tried immediately.
     pub(super) fn handle_failed(&mut self, now: Now, reason: &str) -> Result<Option<Task>, String> {
         let was_up = self.is_up();
         let others = self.dial.handle_failed(reason);
@@ -225,14 +226,14 @@ impl Connection {
         Err(reasons)
     }
 
-    /// The broker has ended a connection on which nothing was asked for a while.
+    /// The broker has closed a connection that was idle.
     pub(super) fn handle_idle_end(&mut self) {
         self.dial.handle_failed("closed");
         self.clear();
         self.phase = Phase::Idle;
     }
 
-    /// It may be begun now, if it waits to be.
+    /// Ends the pause before reconnecting, if there is one.
     pub(super) fn end_pause(&mut self, now: Now) {
         if let Phase::Down { until } = &mut self.phase {
             *until = now.monotonic;
@@ -240,18 +241,18 @@ impl Connection {
         self.pause = FIRST_PAUSE;
     }
 
-    /// The broker has done what it was asked for: it works.
+    /// The broker has completed a request, so it works.
     pub(super) fn note_good(&mut self) {
         self.pause = FIRST_PAUSE;
     }
 
-    /// What to write next.
+    /// The bytes to write next.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         self.requests.outgoing()
     }
 
-    /// `count` bytes of it were written.
+    /// Reports that `count` of them have been written.
     pub fn handle_written(&mut self, count: usize) {
         self.requests.handle_written(count);
     }
@@ -268,10 +269,10 @@ impl Connection {
         self.answer_by.get_or_insert(now.monotonic + ANSWER_TIME);
     }
 
-    /// Asks for brokers and leaders.
+    /// Requests brokers and leaders.
     ///
     /// # Errors
-    /// The broker cannot be asked.
+    /// The broker does not support the request.
     pub fn ask_metadata(&mut self, now: Now, topic: &str) -> Result<(), Error> {
         let version = self.version(Api::Metadata)?;
         let request = Request::Metadata { version };
@@ -290,7 +291,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends batches; `write` appends the body.
+    /// Sends batches; `write` appends the request's body.
     pub(super) fn produce(
         &mut self,
         now: Now,
@@ -307,10 +308,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes in what the broker has sent.
+    /// Handles bytes from the broker.
     ///
     /// # Errors
-    /// The broker breaks the protocol, or lets us not in.
+    /// The broker violates the protocol, or rejects the login.
     pub fn handle_received(
         &mut self,
         now: Now,
@@ -417,7 +418,8 @@ impl Connection {
         }
     }
 
-    /// Why it is given up now, if it is; a look-up that is late goes on with what is known.
+    /// Why the connection must be given up now, if so. A late lookup is not a reason while
+    /// addresses are known.
     pub(super) fn late_reason(&mut self, now: Now) -> Option<String> {
         if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
             return None;
@@ -441,7 +443,7 @@ impl Connection {
         Some(reason.to_owned())
     }
 
-    /// The step after a look-up that is late, if an address is known from before.
+    /// The step after a late lookup, if addresses are known.
     pub(super) fn step_over_look_up(&mut self, now: Now) -> Option<Task> {
         if !matches!(self.phase, Phase::LookingUp { .. }) || !self.dial.is_known() {
             return None;
@@ -451,10 +453,10 @@ impl Connection {
     }
 }
 
-/// One answer, and what follows it.
+/// One answer, and the bytes after it.
 type Split<'a> = (&'a [u8], &'a [u8]);
 
-/// The first answer in `bytes` without its length, and what follows it.
+/// Splits the first answer in `bytes`, without its length prefix, from the bytes after it.
 fn split_answer(bytes: &[u8]) -> Result<Option<Split<'_>>, Error> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Ok(None);

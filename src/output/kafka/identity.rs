@@ -1,28 +1,28 @@
-//! The producer id: whether batches carry a place in a sequence.
+//! The producer id, which determines whether batches have a position in a sequence.
 
 use std::time::Instant;
 
 use crate::protocol::kafka::ProducerId;
 
-/// Whether batches carry a place in a sequence.
+/// State of the producer id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
-    /// To be asked for, at this time.
+    /// To be requested at this time.
     Unknown(Instant),
-    /// Asked for on this connection.
+    /// Requested on this connection.
     Asked(usize),
     Known(ProducerId),
-    /// The brokers give none.
+    /// The brokers do not assign one to this user.
     None,
 }
 
 impl Identity {
-    /// Whether the brokers have given an id, or have none to give: without that nothing is sent.
+    /// Whether it is known, or known not to exist. Nothing is sent before.
     pub(super) fn is_settled(self) -> bool {
         matches!(self, Self::Known(_) | Self::None)
     }
 
-    /// The id that batches carry, if they carry one.
+    /// The id for batches; `None` without one.
     pub(super) fn producer(self) -> Option<ProducerId> {
         match self {
             Self::Known(producer) => Some(producer),

@@ -1,10 +1,10 @@
 //! A topic of a Kafka cluster as a state machine: brokers, leaders, batches, answers.
 //!
-//! A producer takes records from the [`Queue`] of its output in order, and puts each into
-//! the partition of its key. A partition has one batch on the way, a broker one request for
-//! all of its partitions, so that the order within a partition holds whatever fails. A batch
-//! keeps its place in the sequence of an idempotent producer until its fate is known: a
-//! broker that has it takes it for the same one.
+//! A producer takes records from its output's [`Queue`] in order, and puts each into the
+//! partition of its key. A partition has one batch in flight, and a broker one request for
+//! all of its partitions, so that the order within a partition is kept whatever fails. A
+//! batch keeps its sequence number until its fate is known, so a broker that already has it
+//! recognizes it.
 
 mod brokers;
 mod connection;
@@ -37,44 +37,45 @@ pub use connection::{Connection, Context, Reply};
 
 /// How long a broker may wait for its replicas, in milliseconds.
 const PRODUCE_TIME: i32 = 20_000;
-/// Largest request, in bytes: far below a broker's `socket.request.max.bytes`.
+/// Maximum size of a request in bytes; far below a broker's `socket.request.max.bytes` (100
+/// MiB by default).
 const REQUEST_MAX: usize = 8 << 20;
 
-/// Which connection of the output it is.
+/// Identifies a connection of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerId(pub usize);
 
-/// What a connection has come to.
+/// An event on a connection to a broker.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// The addresses of its name, or why there are none.
+    /// The addresses for its host name, or why there are none.
     Resolved(Result<&'a [SocketAddr], &'a str>),
-    /// The broker has accepted the connection, and TLS begins.
+    /// The broker has accepted the TCP connection; the TLS handshake starts.
     Reached,
-    /// It is open.
+    /// The connection is open.
     Opened,
-    /// It could not be opened, or has ended.
+    /// It could not be opened, or has ended; the reason.
     Failed(&'a str),
-    /// The broker has sent this.
+    /// Bytes from the broker.
     Received(&'a [u8]),
-    /// That many bytes of what was to be sent were written.
+    /// This many bytes have been written.
     Written(usize),
 }
 
-/// What a producer is told to do.
+/// The configuration of a producer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Brokers that are asked for all others.
+    /// Bootstrap brokers, which are asked for all others.
     pub brokers: Vec<(String, u16)>,
-    /// The topic, which has to be there.
+    /// The topic, which must exist.
     pub topic: String,
-    /// How batches are compressed.
+    /// The compression codec of batches.
     pub compression: Compression,
-    /// How the user is authenticated, if one is.
+    /// The SASL mechanism; `None` without SASL.
     pub mechanism: Option<Mechanism>,
 }
 
-/// What a protocol with confirmations works on, beside itself.
+/// What a protocol with confirmations works on, besides its own state.
 pub(super) struct Desk<'a> {
     pub(super) queue: &'a mut Queue,
     pub(super) refusing: &'a mut Refusing,
@@ -93,7 +94,7 @@ pub(super) struct Producer {
     brokers: Brokers,
     partitions: Partitions,
     identity: Identity,
-    /// What is wrong with the topic, as far as the brokers said.
+    /// What is wrong with the topic, according to the brokers.
     topic_trouble: Option<String>,
     failures: Vec<String>,
 }
@@ -115,7 +116,8 @@ impl Producer {
         }
     }
 
-    /// The user has been read, at the start or again. Whoever was not let in tries at once.
+    /// User and password have been read, at the start or again. A connection whose login
+    /// failed is retried immediately.
     pub(super) fn replace_login(&mut self, now: Now, login: Login) {
         let login = self.mechanism.zip(Some(login));
         if self.login != login {
@@ -124,12 +126,12 @@ impl Producer {
         }
     }
 
-    /// What is to be done for connections.
+    /// Tasks for connections.
     pub(super) fn take_tasks(&mut self) -> Vec<(BrokerId, Task)> {
         self.brokers.take_tasks()
     }
 
-    /// What has failed since the last call.
+    /// Failures since the last call.
     pub(super) fn take_failures(&mut self) -> Vec<String> {
         std::mem::take(&mut self.failures)
     }
@@ -139,12 +141,12 @@ impl Producer {
         self.brokers.get(id.0).map(Connection::place)
     }
 
-    /// What to write next on a connection.
+    /// The bytes to write next on a connection.
     pub(super) fn outgoing(&self, id: BrokerId) -> &[u8] {
         self.brokers.get(id.0).map_or(&[], Connection::outgoing)
     }
 
-    /// Whether it can deliver something.
+    /// Whether something can be delivered.
     pub(super) fn is_working(&self) -> bool {
         self.identity.is_settled() && self.topic_trouble.is_none() && self.brokers.leaders_up().0
     }
@@ -167,7 +169,7 @@ impl Producer {
             .min()
     }
 
-    /// Something has happened on a connection.
+    /// Handles an event on a connection.
     pub(super) fn handle(&mut self, now: Now, id: BrokerId, event: Event<'_>, desk: &mut Desk<'_>) {
         let Some(connection) = self.brokers.get_mut(id.0) else {
             return;
@@ -206,7 +208,7 @@ impl Producer {
         }
     }
 
-    /// Bytes that nobody else has, for one use.
+    /// Secure random bytes for one use.
     fn random(&mut self) -> [u8; 32] {
         self.nonces += 1;
         let mut hasher = Sha256::new();
@@ -215,7 +217,7 @@ impl Producer {
         hasher.finalize().into()
     }
 
-    /// Time has passed.
+    /// Handles deadlines.
     pub(super) fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>) {
         for index in 0..self.brokers.len() {
             let Some(connection) = self.brokers.get_mut(index) else {
@@ -233,14 +235,13 @@ impl Producer {
         self.go_on(now, desk);
     }
 
-    /// We end a connection.
+    /// Closes a connection from this side.
     fn give_up(&mut self, now: Now, id: BrokerId, why: &str) {
         self.brokers.push_task(id, Some(Task::Close));
         self.fail(now, id, why);
     }
 
-    /// A connection is gone. One on which nothing was asked for is not missed: brokers end
-    /// those that are idle.
+    /// A connection has ended. An idle one is not missed: brokers close those.
     fn handle_end(&mut self, now: Now, id: BrokerId, why: &str) {
         match self.brokers.get_mut(id.0) {
             Some(connection) if connection.is_up() && !connection.is_waiting() => {
@@ -276,7 +277,7 @@ impl Producer {
                 for produced in produced {
                     self.handle_produced(now, from, &produced, desk);
                 }
-                // Whatever the answer left out is sent again.
+                // Whatever the answer did not mention is sent again.
                 self.partitions.postpone_on(now, from);
                 return;
             }
@@ -306,7 +307,7 @@ impl Producer {
         Identity::None
     }
 
-    /// Brokers and leaders as they are now.
+    /// Handles the current brokers and leaders.
     fn handle_metadata(&mut self, now: Now, found: &Metadata, desk: &mut Desk<'_>) {
         let topic = &self.topic;
         let trouble = if !found.code.is_good() {
@@ -338,7 +339,7 @@ impl Producer {
         let leaders: BTreeMap<usize, i32> = partitions
             .map(|p| (usize::try_from(p.index).unwrap_or(usize::MAX), p.leader))
             .collect();
-        // They are numbered from 0 without a gap.
+        // Partitions are numbered from 0 without gaps.
         self.partitions.set_count(leaders.len(), desk);
         let connections = self.brokers.set_leaders(found);
         for (index, broker) in leaders {
@@ -348,7 +349,7 @@ impl Producer {
         }
     }
 
-    /// Does all that can be done now.
+    /// Does everything that can be done now.
     fn go_on(&mut self, now: Now, desk: &mut Desk<'_>) {
         self.brokers.connect(now);
         self.ask(now);
@@ -363,7 +364,7 @@ impl Producer {
         self.send(now, desk);
     }
 
-    /// Asks for leaders and for a producer id, when it is time.
+    /// Requests leaders and a producer id, when it is time.
     fn ask(&mut self, now: Now) {
         let Some(index) = self.brokers.up() else {
             return;
@@ -382,10 +383,10 @@ impl Producer {
         }
     }
 
-    /// Sends to each leader what its partitions have, one request at a time.
+    /// Sends each leader what its partitions have, one request at a time.
     fn send(&mut self, now: Now, desk: &mut Desk<'_>) {
-        // Without a producer id too: a pause that is over and stays would be due at once, again
-        // and again, until there is one.
+        // Called even without a producer id: otherwise a pause that is over would remain
+        // due, and cause a busy loop, until there is one.
         let ready = self.partitions.ready(now);
         if !self.identity.is_settled() {
             return;
@@ -430,7 +431,7 @@ impl Producer {
         }
     }
 
-    /// What became of the batch for one partition.
+    /// Handles the result of the batch for one partition.
     fn handle_produced(&mut self, now: Now, from: usize, told: &Produced, desk: &mut Desk<'_>) {
         let index = usize::try_from(told.partition).unwrap_or(usize::MAX);
         let partition = self.partitions.get_mut(index);
@@ -449,7 +450,7 @@ impl Producer {
                 self.partitions.handle_refused(now, index, told, desk);
             }
             Class::Moved => {
-                // A leader that has moved is no news, unless that lasts.
+                // A leader that has moved is not reported, unless that lasts.
                 let is_news = partition.is_failing;
                 partition.fail(now.monotonic);
                 self.failures.extend(is_news.then(|| reason(index, told)));

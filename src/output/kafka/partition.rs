@@ -1,7 +1,8 @@
-//! One partition: what waits for it, and the one batch that is on the way.
+//! One partition: its pending messages, and the one batch in flight.
 //!
-//! One batch at a time, so that the order holds whatever happens to it. It stays as it is until
-//! its fate is known: a broker that has it already knows it by its place in the sequence.
+//! Only one batch at a time, so that the order is kept whatever happens to it. It stays
+//! unchanged until its fate is known: a broker that already has it recognizes it by its
+//! sequence number.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,29 +15,30 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a batch is sent again; pauses double up to it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A batch whose fate is not known.
+/// A batch whose fate is unknown.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) positions: Vec<Position>,
     pub(super) bytes: Vec<u8>,
     pub(super) place: Option<Place>,
-    /// The connection on which an answer is due.
+    /// The connection on which its answer is pending; `None` if it must be sent (again).
     pub(super) sent_on: Option<usize>,
 }
 
-/// One partition of the topic.
+/// A partition of the topic.
 #[derive(Debug)]
 pub(super) struct Partition {
-    /// The connection to its leader.
+    /// The connection to its leader; `None` while there is none.
     pub(super) leader: Option<usize>,
-    /// Messages to be sent, in order.
+    /// Messages to send, in order.
     pub(super) pending: VecDeque<Position>,
-    /// Messages that were refused before: each gets a batch of its own.
+    /// Messages that were rejected before; each gets its own batch.
     pub(super) alone: VecDeque<Position>,
     pub(super) flight: Option<Flight>,
-    /// The place of the next batch.
+    /// Sequence number of the next batch.
     place: Option<Place>,
-    /// Most messages of the next batch: fewer after one that was refused as a whole.
+    /// Maximum number of messages in the next batch; reduced after one that was rejected as
+    /// a whole.
     pub(super) most: usize,
     pub(super) retry_at: Option<Instant>,
     pause: Duration,
@@ -59,7 +61,7 @@ impl Partition {
         }
     }
 
-    /// Whether it has something to send or awaits an answer.
+    /// Whether it has something to send, or waits for an answer.
     pub(super) fn has_work(&self) -> bool {
         self.flight.is_some() || !self.pending.is_empty() || !self.alone.is_empty()
     }
@@ -75,7 +77,7 @@ impl Partition {
         self.retry_at = self.retry_at.filter(|at| *at > now);
     }
 
-    /// The place of the next batch of this producer: a new producer begins with 0.
+    /// The sequence number of the next batch for this producer id; a new id starts at 0.
     pub(super) fn place_for(&self, producer: Option<ProducerId>) -> Option<Place> {
         let producer = producer?;
         let first = Place {
@@ -89,7 +91,7 @@ impl Partition {
         )
     }
 
-    /// The batch is there: what comes next has the place after it.
+    /// The batch has been stored; the next one gets the number after it.
     pub(super) fn take_delivered(&mut self) -> Option<Flight> {
         let flight = self.flight.take()?;
         self.place = flight
@@ -103,8 +105,8 @@ impl Partition {
         Some(flight)
     }
 
-    /// The broker has not taken the batch and never will: its messages are to be sent in
-    /// others, of at most `most` each. Its place is free.
+    /// The broker has rejected the batch for good: its messages go into others of at most
+    /// `most` messages, and its sequence number is reused.
     pub(super) fn put_back(&mut self, positions: Vec<Position>, most: usize) {
         self.most = most.max(1);
         for position in positions.into_iter().rev() {
@@ -112,7 +114,7 @@ impl Partition {
         }
     }
 
-    /// The batch is to be sent again, after a pause.
+    /// The batch will be sent again after a pause.
     pub(super) fn postpone(&mut self, now: Instant) {
         if let Some(flight) = &mut self.flight {
             flight.sent_on = None;
@@ -121,19 +123,19 @@ impl Partition {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Whether a batch awaits its answer on this connection.
+    /// Whether a batch waits for its answer on this connection.
     pub(super) fn is_sent_on(&self, connection: usize) -> bool {
         self.flight
             .as_ref()
             .is_some_and(|f| f.sent_on == Some(connection))
     }
 
-    /// Whose sequence the batch on the way has a place in.
+    /// The producer in whose sequence the batch in flight is.
     pub(super) fn producer(&self) -> Option<ProducerId> {
         Some(self.flight.as_ref()?.place?.producer)
     }
 
-    /// Who takes messages for it; a new leader is tried at once.
+    /// Sets the leader; a new one is tried immediately.
     pub(super) fn set_leader(&mut self, leader: Option<usize>) {
         if leader.is_some() && leader != self.leader {
             self.retry_at = None;
@@ -141,13 +143,13 @@ impl Partition {
         self.leader = leader;
     }
 
-    /// The batch has failed, and is to be sent again.
+    /// The batch has failed, and will be sent again.
     pub(super) fn fail(&mut self, now: Instant) {
         self.postpone(now);
         self.is_failing = true;
     }
 
-    /// All messages in it, those on the way first.
+    /// All its messages, those in flight first.
     pub(super) fn into_positions(self) -> impl Iterator<Item = Position> {
         let flight = self.flight.into_iter().flat_map(|f| f.positions);
         flight.chain(self.alone).chain(self.pending)

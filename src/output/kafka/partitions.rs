@@ -1,4 +1,4 @@
-//! All partitions of the topic: which message waits for which, and what becomes of batches.
+//! All partitions of the topic: which message waits for which, and what happens to batches.
 
 use std::collections::BTreeSet;
 use std::time::{Instant, UNIX_EPOCH};
@@ -13,18 +13,19 @@ use crate::protocol::kafka::{
 };
 use crate::record;
 
-/// Largest batch, in bytes before compression: a broker's own bound is 1,048,588.
+/// Maximum size of a batch in bytes before compression; a broker's default limit is
+/// 1,048,588.
 const BATCH_MAX: usize = 1_000_000;
-/// Smallest bound that a broker's refusals can lead to.
+/// The lowest limit to which a broker's rejections can reduce it.
 const BATCH_LEAST: usize = 16 * 1024;
-/// Bytes that may wait for partitions; the rest stays in the queue.
+/// Maximum number of bytes waiting in partitions; the rest stays in the queue.
 const PENDING_MAX: usize = 4 << 20;
 
-/// The partitions of a topic, by their numbers.
+/// The partitions of a topic, by index.
 #[derive(Debug)]
 pub(super) struct Partitions {
     all: Vec<Partition>,
-    /// Those with something to send or to await.
+    /// Partitions with something to send or to wait for.
     busy: BTreeSet<usize>,
     pending: usize,
     batch_max: usize,
@@ -51,7 +52,7 @@ impl Partitions {
         self.all.iter().all(|p| p.leader.is_some() && !p.is_failing)
     }
 
-    /// How many have no leader.
+    /// Number of partitions without a leader.
     pub(super) fn leaderless(&self) -> usize {
         self.all.iter().filter(|p| p.leader.is_none()).count()
     }
@@ -63,7 +64,7 @@ impl Partitions {
             .min()
     }
 
-    /// What was sent on a connection and has no answer is to be sent again.
+    /// Sends again what is unanswered on a connection.
     pub(super) fn postpone_on(&mut self, now: Now, connection: usize) {
         for index in &self.busy {
             if let Some(partition) = self.all.get_mut(*index)
@@ -74,7 +75,8 @@ impl Partitions {
         }
     }
 
-    /// Ends the pauses that are over. Answers the partitions that may send, with their leaders.
+    /// Ends pauses that are over; returns the partitions that may send, with the
+    /// connections to their leaders.
     pub(super) fn ready(&mut self, now: Now) -> Vec<(usize, usize)> {
         let mut ready = Vec::new();
         for &index in &self.busy {
@@ -87,7 +89,7 @@ impl Partitions {
         ready
     }
 
-    /// The batches of these partitions, by their numbers.
+    /// The batches of these partitions, with their indexes.
     pub(super) fn batches(&self, indexes: &[usize]) -> Vec<(i32, &[u8])> {
         let batch = |&index: &usize| {
             let flight = self.all.get(index)?.flight.as_ref()?;
@@ -96,7 +98,7 @@ impl Partitions {
         indexes.iter().filter_map(batch).collect()
     }
 
-    /// They are on the way on this connection.
+    /// Records that they have been sent on this connection.
     pub(super) fn note_sent(&mut self, indexes: &[usize], connection: usize) {
         for index in indexes {
             if let Some(flight) = self.all.get_mut(*index).and_then(|p| p.flight.as_mut()) {
@@ -105,8 +107,8 @@ impl Partitions {
         }
     }
 
-    /// The topic has so many partitions. What waits in one that is gone goes where its key
-    /// belongs now.
+    /// Sets the number of partitions. Messages of a partition that is gone move to where
+    /// their keys belong now.
     pub(super) fn set_count(&mut self, count: usize, desk: &mut Desk<'_>) {
         let gone = self.all.split_off(count.min(self.all.len()));
         self.all.resize_with(count, Partition::new);
@@ -121,7 +123,7 @@ impl Partitions {
         }
     }
 
-    /// Puts messages from the queue into their partitions.
+    /// Distributes messages from the queue to their partitions.
     pub(super) fn fill(&mut self, desk: &mut Desk<'_>) {
         if self.all.is_empty() {
             return;
@@ -157,7 +159,7 @@ impl Partitions {
         Some((partition_of(key, self.all.len()), record.len()))
     }
 
-    /// Messages that were refused and are due get a batch of their own.
+    /// Puts rejected messages whose retry is due into batches of their own.
     pub(super) fn take_due(&mut self, now: Now, desk: &mut Desk<'_>) {
         while !self.all.is_empty()
             && let Some(position) = desk.refusing.suspects.next_due(now)
@@ -180,7 +182,7 @@ impl Partitions {
         }
     }
 
-    /// Makes a batch, unless there is one that is to be sent again. Answers its size.
+    /// Builds a batch, unless one must be sent again; returns its size.
     pub(super) fn prepare(
         &mut self,
         now: Now,
@@ -218,7 +220,7 @@ impl Partitions {
                 partition.pending.pop_front();
                 self.pending = self.pending.saturating_sub(size);
             }
-            // Its host has been told to come again, and nothing of it is on the way.
+            // Its host has been asked to retry, and nothing of it has been sent.
             if !desk.queue.is_wanted(position) {
                 desk.refusing.let_go(position, desk.queue, desk.delivered);
                 continue;
@@ -264,8 +266,8 @@ impl Partitions {
         }
     }
 
-    /// The broker does not take the batch: its records are looked at in smaller ones until
-    /// those to blame are alone, unless it names them itself.
+    /// The broker rejects the batch. Unless it names the records at fault, they are found
+    /// by trying smaller and smaller batches.
     pub(super) fn handle_refused(
         &mut self,
         now: Now,
@@ -293,7 +295,7 @@ impl Partitions {
             }
         };
         if is_too_large {
-            // A record that is too large alone was what made the batches before so.
+            // A single record that is too large was the reason for the earlier rejections.
             let half = sizes(&flight.positions, desk.queue) / 2;
             self.batch_max = match count {
                 1 => BATCH_MAX,
@@ -331,7 +333,7 @@ impl Partitions {
         }
     }
 
-    /// The broker has lost the sequence: the messages of the batch go into a new one.
+    /// The broker has lost the sequence: the messages go into a new batch.
     pub(super) fn put_back(&mut self, index: usize, queue: &Queue) {
         if let Some(partition) = self.all.get_mut(index)
             && let Some(flight) = partition.flight.take()

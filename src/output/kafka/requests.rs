@@ -1,10 +1,10 @@
-//! Requests on their way to one broker, and which of them has no answer.
+//! Requests to one broker: what remains to be written, and which are unanswered.
 
 use std::collections::VecDeque;
 
 use crate::protocol::kafka::{Api, Error, push_request};
 
-/// What an answer is to.
+/// What an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Versions,
@@ -15,12 +15,12 @@ pub(super) enum Request {
     Produce { version: i16 },
 }
 
-/// A request without an answer.
+/// An unanswered request.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     correlation: i32,
     request: Request,
-    /// Where it ends among all bytes of requests.
+    /// Where it ends in the stream of all requests.
     end: usize,
 }
 
@@ -28,9 +28,9 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     outgoing: Vec<u8>,
-    /// How many of those are written.
+    /// How many of these bytes have been written.
     written: usize,
-    /// All bytes of requests on this connection, and how many of them are written.
+    /// Number of bytes of all requests on this connection, and how many have been written.
     asked: usize,
     told: usize,
     correlation: i32,
@@ -38,7 +38,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Nothing was asked on a new connection; numbers go on.
+    /// Starts a new connection; correlation ids continue.
     pub(super) fn clear(&mut self) {
         *self = Self {
             correlation: self.correlation,
@@ -51,7 +51,7 @@ impl Requests {
         !self.waiting.is_empty()
     }
 
-    /// Appends a request whose body `write` appends.
+    /// Appends a request; `write` appends its body.
     pub(super) fn push(
         &mut self,
         request: Request,
@@ -71,12 +71,12 @@ impl Requests {
         });
     }
 
-    /// What to write next.
+    /// The bytes to write next.
     pub(super) fn outgoing(&self) -> &[u8] {
         self.outgoing.get(self.written..).unwrap_or_default()
     }
 
-    /// `count` bytes of it were written.
+    /// Reports that `count` of them have been written.
     pub(super) fn handle_written(&mut self, count: usize) {
         let count = count.min(self.outgoing().len());
         self.told += count;
@@ -87,11 +87,11 @@ impl Requests {
         }
     }
 
-    /// What the answer with this number is to.
+    /// The request that this correlation id answers.
     ///
     /// # Errors
-    /// It is not the one that is due, or its request was not written wholly: the broker cannot
-    /// tell of what it does not have.
+    /// It is not the next one, or its request has not been written completely: a broker
+    /// cannot answer what it does not have.
     pub(super) fn take(&mut self, number: i32) -> Result<Request, Error> {
         let due = self.waiting.pop_front().ok_or(Error::Unasked)?;
         if number != due.correlation {

@@ -1,4 +1,4 @@
-//! From a closed output to an open one: look its name up, try its addresses, greet, pause.
+//! From a closed output to an open one: look up the name, try its addresses, greet, pause.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::output::{Dial, Settings, Step, Task};
 
 /// First pause before an output is opened again; doubles with each failure.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// How long a RELP receiver may take to answer our `close`.
+/// How long a RELP receiver may take to answer `close`.
 pub(super) const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,45 +17,45 @@ enum Phase {
     Down {
         until: Instant,
     },
-    /// The name server is asked.
+    /// Waiting for the name server.
     LookingUp {
         until: Instant,
     },
     Opening {
         until: Instant,
     },
-    /// Connected, and the RELP session is to be opened.
+    /// Connected; the RELP session is being opened.
     Greeting {
         until: Instant,
     },
     Up,
-    /// The RELP session is to be closed.
+    /// The RELP session is being closed.
     Closing {
         until: Instant,
     },
     Closed,
 }
 
-/// What time has brought.
+/// The result of a timeout.
 #[derive(Debug)]
 pub(super) enum Due {
-    /// The next step, if it is one for the caller.
+    /// The next step, if it needs the caller.
     Step(Option<Task>),
-    /// Nothing could be connected to.
+    /// Nothing could be connected to; the reason.
     Failed(String),
-    /// A connection is given up.
+    /// A connection is given up; the reason.
     GiveUp(&'static str),
     /// Nothing: the output is open.
     Nothing,
 }
 
-/// Whether an output is open, and the way there.
+/// Whether an output is open, and if not, how far opening it has progressed.
 #[derive(Debug)]
 pub(super) struct Access {
     label: String,
     phase: Phase,
     dial: Dial,
-    /// Whether the receiver has accepted the connection.
+    /// Whether the receiver has accepted the TCP connection.
     reached: bool,
     pause: Duration,
 }
@@ -77,12 +77,12 @@ impl Access {
         self.phase == Phase::Up
     }
 
-    /// Whether the receiver has yet to answer our `close`.
+    /// Whether the answer to `close` is pending.
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing { .. })
     }
 
-    /// When [`Access::handle_timeout`] wants to be called, unless the output is open.
+    /// When [`Access::handle_timeout`] must be called; `None` while the output is open.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Down { until }
@@ -94,14 +94,14 @@ impl Access {
         }
     }
 
-    /// Time has passed; to be called when it is due.
+    /// Handles a deadline.
     pub(super) fn handle_timeout(&mut self, now: Now) -> Due {
         match self.phase {
             Phase::Down { .. } => {
                 let step = self.dial.go_on();
                 Due::Step(self.take_step(now, step))
             }
-            // What the name server told before is as good as ever.
+            // The addresses of the last answer are still usable.
             Phase::LookingUp { .. } if self.dial.is_known() => {
                 let step = self.dial.next_known();
                 Due::Step(self.take_step(now, step))
@@ -140,8 +140,8 @@ impl Access {
         task
     }
 
-    /// The addresses of the name, or why there are none, in time or late. Answers why nothing
-    /// can be connected to, if so.
+    /// Handles the result of a lookup, in time or late. Returns why nothing can be
+    /// connected to, if so.
     pub(super) fn handle_resolved<'a>(
         &mut self,
         now: Now,
@@ -167,7 +167,7 @@ impl Access {
         None
     }
 
-    /// The receiver has accepted the connection, and TLS begins on it.
+    /// The receiver has accepted the TCP connection; the TLS handshake starts.
     pub(super) fn handle_reached(&mut self, now: Now) {
         if let Phase::Opening { until } = &mut self.phase {
             *until = now.monotonic + self.dial.step_time();
@@ -175,14 +175,14 @@ impl Access {
         }
     }
 
-    /// Connected; the RELP session is to be opened.
+    /// Connected; the RELP session must be opened.
     pub(super) fn greet(&mut self, now: Now) {
         self.phase = Phase::Greeting {
             until: now.monotonic + self.dial.step_time(),
         };
     }
 
-    /// The output is open. Answers at which of several addresses, if others have failed.
+    /// The output is open. Returns its address if there are several and others have failed.
     pub(super) fn set_up(&mut self) -> Option<String> {
         self.phase = Phase::Up;
         let others = self.dial.reasons();
@@ -191,22 +191,22 @@ impl Access {
         told.map(|(others, address)| format!(", at {address} ({others})"))
     }
 
-    /// The next step is to be taken at once.
+    /// The output is closed; the next step follows immediately.
     pub(super) fn set_down(&mut self, now: Now) {
         self.phase = Phase::Down {
             until: now.monotonic,
         };
     }
 
-    /// The receiver is told that nothing will follow.
+    /// Tells the receiver that nothing more will follow.
     pub(super) fn close(&mut self, now: Now) {
         self.phase = Phase::Closing {
             until: now.monotonic + CLOSING_TIME,
         };
     }
 
-    /// A connection or an attempt has ended. Answers whether that matters: it does not after
-    /// [`Access::close`].
+    /// A connection or attempt has ended. Returns whether that matters; after
+    /// [`Access::close`] it does not.
     pub(super) fn note_end(&mut self) -> bool {
         match self.phase {
             Phase::Down { .. } | Phase::Closed => false,
@@ -218,7 +218,7 @@ impl Access {
         }
     }
 
-    /// An attempt has failed. Answers whether the next address is tried at once.
+    /// An attempt has failed. Returns whether the next address is to be tried immediately.
     pub(super) fn try_next(&mut self, now: Now, reason: &str) -> bool {
         let is_attempt = matches!(self.phase, Phase::Opening { .. } | Phase::Greeting { .. });
         let others = self.dial.handle_failed(reason);
@@ -230,12 +230,12 @@ impl Access {
         true
     }
 
-    /// Why the addresses of this round failed, those that did.
+    /// Why addresses of this round failed, if any did.
     pub(super) fn reasons(&self) -> Option<String> {
         self.dial.reasons()
     }
 
-    /// Puts the next attempt off, for no less than the receiver asks for.
+    /// Delays the next attempt, at least by what the receiver asks for.
     pub(super) fn put_off(&mut self, now: Now, asked: Option<Duration>) {
         self.phase = Phase::Down {
             until: now.monotonic + asked.map_or(self.pause, |asked| asked.max(self.pause)),
@@ -243,7 +243,7 @@ impl Access {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// The output works: the next pause is a short one.
+    /// The output works, so the next pause will be short.
     pub(super) fn reset_pause(&mut self) {
         self.pause = FIRST_PAUSE;
     }

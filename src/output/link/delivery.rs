@@ -1,5 +1,5 @@
-//! What an output has to deliver, and how that goes: its queue, what its receiver refuses,
-//! how fast it takes the rest, and what of that its log tells.
+//! What an output has to deliver, and how that progresses: its queue, rejected messages,
+//! its speed, and what is logged about it.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,23 +14,23 @@ use crate::output::queue::{BatchId, Frames, Left, Queue};
 use crate::output::refusing::Refusing;
 use crate::output::{RefusedEvent, Settings};
 
-/// Bytes that may wait for one output before sources are held back.
+/// Maximum number of bytes waiting for one output before sources are held back.
 pub const CAPACITY: usize = 64 << 20;
-/// Refused events that are told of an output.
+/// Maximum number of rejected events to show for one output.
 const SHOWN: usize = 10;
 
-/// The messages of one output, whatever it is.
+/// The messages of one output, whatever its kind.
 #[derive(Debug)]
 pub(super) struct Delivery {
     settings: Settings,
     queue: Queue,
-    /// What its receiver does not take, over all connections.
+    /// What its receiver rejects, across connections.
     refusing: Refusing,
-    /// Batches that were delivered without a call that tells so.
+    /// Batches that became delivered outside of a call that reports them.
     settled: Vec<BatchId>,
     flow: Flow,
     troubles: Troubles,
-    /// Messages dropped because a best effort output was full.
+    /// Number of messages dropped because a best-effort output was full.
     dropped: u64,
     own_room: OwnRoom,
 }
@@ -58,7 +58,7 @@ impl Delivery {
         &self.queue
     }
 
-    /// What a protocol with confirmations works on.
+    /// The queue and the rejected messages, for a protocol with confirmations.
     pub(super) fn desk(&mut self) -> Desk<'_> {
         Desk {
             queue: &mut self.queue,
@@ -71,7 +71,7 @@ impl Delivery {
         &mut self.troubles
     }
 
-    /// How the output is at this moment.
+    /// The current state of the output for status and metrics.
     pub(super) fn facts(&self, is_up: bool) -> OutputFacts {
         let refused = self.refused_events().into_iter();
         OutputFacts {
@@ -105,7 +105,7 @@ impl Delivery {
         self.queue.backlog() >= CAPACITY
     }
 
-    /// Queues a batch, unless it is dropped: a best effort output that is full does so.
+    /// Queues a batch; returns false if it is dropped because a best-effort output is full.
     pub(super) fn push(&mut self, batch: BatchId, frames: &Rc<Frames>) -> bool {
         if self.settings.required || !self.is_full() {
             self.queue.push(batch, Rc::clone(frames));
@@ -120,7 +120,7 @@ impl Delivery {
         false
     }
 
-    /// Queues one message of the relay's own log, if there is room.
+    /// Queues a message of the relay's own log, if there is room.
     pub(super) fn push_own(&mut self, frames: &Rc<Frames>) -> bool {
         let has_room = self.own_room.takes(self.queue.own(), frames.bytes.len());
         if has_room {
@@ -158,13 +158,13 @@ impl Delivery {
             .handle_filed(error, &mut self.queue, delivered);
     }
 
-    /// `count` bytes are on the wire.
+    /// Records that `count` bytes have been written.
     pub(super) fn handle_written(&mut self, count: usize) {
         self.queue.handle_written(count);
     }
 
-    /// All that was written is delivered but for `unacknowledged` bytes. Answers whether
-    /// anything was.
+    /// Everything that was written has been delivered, except for `unacknowledged` bytes.
+    /// Returns whether anything was.
     pub(super) fn confirm(
         &mut self,
         now: Now,
@@ -176,7 +176,7 @@ impl Delivery {
         self.note_delivered(now, before)
     }
 
-    /// The receiver has taken something if less waits than before: it works.
+    /// If less is waiting than `before`, the receiver works; returns whether that is so.
     pub(super) fn note_delivered(&mut self, now: Now, before: usize) -> bool {
         let has_moved = self.queue.backlog() < before;
         if has_moved {
@@ -185,12 +185,12 @@ impl Delivery {
         has_moved
     }
 
-    /// What was not delivered is sent again.
+    /// Queues again what was not delivered.
     pub(super) fn rewind(&mut self) {
         self.queue.rewind();
     }
 
-    /// The count of delivered bytes begins anew with a connection.
+    /// The count of delivered bytes restarts with a new connection.
     pub(super) fn restart_progress(&mut self) {
         self.flow.restart();
     }
@@ -199,24 +199,23 @@ impl Delivery {
         self.flow.progress()
     }
 
-    /// Takes note of what is delivered: `progress` counts the bytes; `is_busy`: whether more
-    /// are on the way.
+    /// Records progress, counted in delivered bytes. `is_busy`: whether more are in flight.
     pub(super) fn note_progress(&mut self, now: Now, progress: u64, is_busy: bool) {
         self.flow.note(now, progress, is_busy);
     }
 
-    /// Whether the receiver refuses messages now.
+    /// Updates whether the receiver rejects messages at present.
     pub(super) fn note_refusing(&mut self, now: Now) {
         let is_refusing = !self.refusing.suspects.is_empty();
         self.troubles.note_refusing(now, is_refusing);
     }
 
-    /// Bytes a second that were delivered lately.
+    /// Recent rate of delivery in bytes a second.
     pub(super) fn rate(&self, now: Now) -> Option<u64> {
         self.flow.recent(now)
     }
 
-    /// Bytes that are delivered in a second.
+    /// Number of bytes that are delivered in a second.
     pub(super) fn share(&self, now: Now) -> usize {
         self.flow.share(now)
     }
@@ -234,15 +233,15 @@ impl Delivery {
         &self.refusing.suspects
     }
 
-    /// When time matters to it. A trouble ends only while the output is open: before that, its
-    /// end would be due at once, again and again.
+    /// When a deadline is due. Problems end only while the output is open; before that
+    /// their end would remain due, and cause a busy loop.
     pub(super) fn poll_timeout(&self, is_open: bool) -> Option<Instant> {
         let calm = self.troubles.poll_timeout().filter(|_| is_open);
         let times = [calm, self.refusing.poll_timeout()];
         times.into_iter().flatten().min()
     }
 
-    /// Time has passed at an output whose receiver confirms messages one by one.
+    /// Handles deadlines of an output whose receiver confirms individual messages.
     pub(super) fn sweep(&mut self, now: Now) {
         self.refusing.suspects.sweep(now);
         self.note_refusing(now);

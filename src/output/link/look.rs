@@ -1,26 +1,27 @@
-//! When it is looked at what the peer's TCP has acknowledged.
+//! When to check what the peer's TCP has acknowledged (`SIOCOUTQ`).
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// First look at what the peer has acknowledged; doubles while nothing moves.
+/// First check after writing; the interval doubles while nothing changes.
 pub(super) const FIRST_LOOK: Duration = Duration::from_micros(500);
-/// A look costs one system call, so that a slow peer is not worth looking at more often.
+/// Maximum interval. A check costs one system call, so a slow peer is not checked more
+/// often.
 pub(super) const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// The next look, and the pause before it, while something waits to be acknowledged.
+/// The next check and the interval before it, while something is unacknowledged.
 #[derive(Debug, Default)]
 pub(super) struct Look(Option<(Instant, Duration)>);
 
 impl Look {
-    /// Something was written.
+    /// Something has been written.
     pub(super) fn begin(&mut self, now: Now) {
         self.0
             .get_or_insert((now.monotonic + FIRST_LOOK, FIRST_LOOK));
     }
 
-    /// It was looked.
+    /// A check has been made.
     pub(super) fn note(&mut self, now: Now, is_done: bool, has_moved: bool) {
         let pause = match self.0 {
             _ if is_done => return self.stop(),

@@ -1,13 +1,13 @@
 //! One output as a state machine: when to connect, what to write, what is delivered.
 //!
-//! A [`Link`] owns the queue of its output and decides by [`Settings`] what
-//! *delivered* means there: for TCP every byte acknowledged by the peer's TCP,
-//! which has to be measured from time to time while something is in flight; for
-//! RELP what the receiver itself has confirmed; for the others what was written.
+//! A [`Link`] owns the queue of its output and decides by [`Settings`] what *delivered*
+//! means: for TCP, every byte acknowledged by the peer's TCP, which must be measured while
+//! something is in flight; for RELP, what the receiver has confirmed; for others, what has
+//! been written.
 //!
-//! Each part of its state has an owner: `Delivery` holds the messages, however they leave;
-//! the way that they take is a `Stream`, or a `Topic` with a connection to each broker. A
-//! stream's `Access` knows whether it is open and how to get there, its `Look` when to measure.
+//! Each part of the state has an owner: `Delivery` holds the messages, however they are
+//! sent; a `Stream`, or a `Topic` with a connection to each broker, sends them. A stream's
+//! `Access` knows whether it is open and how to open it, its `Look` when to measure.
 
 mod access;
 mod delivery;
@@ -56,7 +56,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that wants to be opened at once.
+    /// A link that is to be opened immediately.
     #[must_use]
     pub fn new(settings: Settings, now: Now) -> Self {
         let session = session_of(&settings);
@@ -85,13 +85,13 @@ impl Link {
         }
     }
 
-    /// How the output was asked for.
+    /// The configuration of the output.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         self.delivery.settings()
     }
 
-    /// How the output is at this moment.
+    /// The current state of the output for status and metrics.
     #[must_use]
     pub fn facts(&self) -> OutputFacts {
         self.delivery.facts(self.is_up())
@@ -104,41 +104,41 @@ impl Link {
         }
     }
 
-    /// Messages dropped so far (best effort outputs only).
+    /// Number of messages dropped so far (best-effort outputs only).
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.delivery.dropped()
     }
 
-    /// Whether no more may be queued before something is delivered.
+    /// Whether nothing more may be queued until something is delivered.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.delivery.is_full()
     }
 
-    /// Bytes that it has to deliver.
+    /// Number of undelivered bytes.
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.delivery.queue().backlog()
     }
 
-    /// Whether everything queued has been delivered. Our own log waits for no output
-    /// that is down.
+    /// Whether everything queued has been delivered. The relay's own log does not wait for
+    /// an output that is down.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let left = self.backlog();
         left == 0 || (left == self.delivery.queue().own() && !self.is_up())
     }
 
-    /// The batch that has waited for longest, if a source waits for it.
+    /// The batch that has waited longest, if a source waits for it.
     #[must_use]
     pub fn oldest(&self) -> Option<BatchId> {
         let is_required = self.settings().required;
         is_required.then(|| self.delivery.queue().oldest())?
     }
 
-    /// Queues a batch. Answers whether its source has to wait for it: a best
-    /// effort output never makes it wait, and drops what does not fit.
+    /// Queues a batch. Returns whether its source must wait for it: a best-effort output
+    /// never makes it wait, and drops what does not fit.
     pub fn push(&mut self, now: Now, batch: BatchId, frames: &Rc<Frames>) -> bool {
         if self.delivery.push(batch, frames) {
             self.fill(now);
@@ -147,21 +147,21 @@ impl Link {
         self.settings().required
     }
 
-    /// Queues one message of the relay's own log, if there is room.
+    /// Queues a message of the relay's own log, if there is room.
     pub fn push_own(&mut self, now: Now, frames: &Rc<Frames>) {
         if self.delivery.push_own(frames) {
             self.fill(now);
         }
     }
 
-    /// How many of those have found no room, once there is room to tell of it; each is
-    /// told of once.
+    /// Number of such messages that found no room, once there is room to report it; each is
+    /// reported once.
     pub fn take_own_lost(&mut self) -> Option<u64> {
         self.delivery.take_own_lost()
     }
 
-    /// The source of `batch` was told to come again. Answers how far it got here, if it
-    /// was not delivered.
+    /// The source of `batch` was asked to retry. Returns how far it got here, if it was not
+    /// delivered.
     pub fn cancel(&mut self, now: Now, batch: BatchId) -> Option<Left> {
         let left = self.delivery.cancel(batch);
         if left.is_some() {
@@ -171,49 +171,50 @@ impl Link {
         left
     }
 
-    /// A batch that this output should have taken was handed back.
+    /// A batch that this output should have delivered was handed back.
     pub fn note_late(&mut self, now: Now) {
         if self.is_up() {
             self.delivery.troubles().note_late(now);
         }
     }
 
-    /// The batch `old`, whose source was told to come again, has come as `new` while it is
-    /// still on the wire. Answers whether it is.
+    /// The batch `old`, whose source was asked to retry, has arrived again as `new` while
+    /// it is still being sent. Returns whether it is.
     pub fn adopt(&mut self, old: BatchId, new: BatchId) -> bool {
         self.delivery.adopt(old, new)
     }
 
-    /// Batches with a message that is refused for good: they have left the queue, and
-    /// their hosts are to be told to come later.
+    /// Batches with a permanently rejected message. They have left the queue, and their
+    /// hosts must be asked to retry later.
     pub fn take_refused(&mut self) -> Vec<BatchId> {
         self.delivery.take_refused()
     }
 
-    /// Batches that were delivered by the passing of time or the end of a connection.
+    /// Batches that became delivered through a timeout or the end of a connection.
     pub fn take_delivered(&mut self) -> Vec<BatchId> {
         self.delivery.take_settled()
     }
 
-    /// Lines for the file of refused messages; [`Link::handle_filed`] follows.
+    /// Lines for the file of rejected messages; [`Link::handle_filed`] must follow.
     #[must_use]
     pub fn lines_to_file(&self) -> Option<Vec<u8>> {
         self.delivery.lines_to_file()
     }
 
-    /// Those lines are on disk, or could not be put there: then their hosts keep the events.
+    /// These lines are on disk; with an error they are not, and their hosts keep the
+    /// events.
     pub fn handle_filed(&mut self, now: Now, error: Option<&str>, delivered: &mut Vec<BatchId>) {
         self.delivery.handle_filed(error, delivered);
         self.fill(now);
     }
 
-    /// The events that the receiver refuses, the latest first.
+    /// The events that the receiver rejects, the latest first.
     #[must_use]
     pub fn refused_events(&self) -> Vec<RefusedEvent> {
         self.delivery.refused_events()
     }
 
-    /// What is queued goes on its way, as far as there is room.
+    /// Sends what is queued, as far as there is room.
     fn fill(&mut self, now: Now) {
         match &mut self.way {
             Way::Stream(stream) => stream.fill(&mut self.delivery, now),
@@ -221,7 +222,7 @@ impl Link {
         }
     }
 
-    /// More or less is on the way, and nothing more is delivered.
+    /// Records progress after a change of what is in flight.
     fn note_progress(&mut self, now: Now) {
         let progress = self.delivery.progress();
         match &self.way {
@@ -230,36 +231,36 @@ impl Link {
         }
     }
 
-    /// The addresses of the name, or why there are none, in time or late.
+    /// Handles the result of a name lookup, in time or late.
     pub fn handle_resolved(&mut self, now: Now, found: Result<&[SocketAddr], &str>) {
         if let Way::Stream(stream) = &mut self.way {
             stream.handle_resolved(&mut self.delivery, now, found);
         }
     }
 
-    /// The receiver has accepted the connection, and TLS begins on it.
+    /// The receiver has accepted the TCP connection; the TLS handshake starts.
     pub fn handle_reached(&mut self, now: Now) {
         if let Way::Stream(stream) = &mut self.way {
             stream.handle_reached(now);
         }
     }
 
-    /// The output is open; what [`Link::next_bytes`] offers may be written.
+    /// The output is open; what [`Link::next_bytes`] returns may be written.
     pub fn handle_opened(&mut self, now: Now) {
         if let Way::Stream(stream) = &mut self.way {
             stream.handle_opened(&mut self.delivery, now);
         }
     }
 
-    /// Opening failed, or the open output ended. What was not delivered, and the
-    /// replay window before it, is sent again.
+    /// Opening failed, or the open output ended. Undelivered messages, and the replay
+    /// window before them, will be sent again.
     pub fn handle_failed(&mut self, now: Now, reason: &str) {
         if let Way::Stream(stream) = &mut self.way {
             stream.handle_failed(&mut self.delivery, now, reason);
         }
     }
 
-    /// The secrets of the output have been read.
+    /// The output's credentials have been read.
     pub fn replace_secret(&mut self, now: Now, secret: Secret) {
         match (&mut self.way, secret) {
             (Way::Stream(stream), Secret::Headers(headers)) => stream.replace_headers(headers),
@@ -268,14 +269,14 @@ impl Link {
         }
     }
 
-    /// Everything is delivered, and nothing will follow: a session is closed.
+    /// Everything is delivered and nothing will follow: closes a session.
     pub fn close(&mut self, now: Now) {
         if let Way::Stream(stream) = &mut self.way {
             stream.close(now);
         }
     }
 
-    /// Whether nothing is to be written or awaited after [`Link::close`].
+    /// Whether nothing remains to be written or awaited after [`Link::close`].
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.way {
@@ -284,7 +285,7 @@ impl Link {
         }
     }
 
-    /// What to write next on a stream, when the output is open.
+    /// The bytes to write next on a stream, while the output is open.
     #[must_use]
     pub fn next_bytes(&self) -> Option<&[u8]> {
         match &self.way {
@@ -293,21 +294,21 @@ impl Link {
         }
     }
 
-    /// The next datagram, when the output is open.
+    /// The next datagram, while the output is open.
     #[must_use]
     pub fn next_datagram(&self) -> Option<&[u8]> {
         let next = || self.delivery.queue().next_datagram();
         self.is_up().then(next)?
     }
 
-    /// `count` bytes were written.
+    /// Reports that `count` bytes have been written.
     pub fn handle_written(&mut self, now: Now, count: usize, delivered: &mut Vec<BatchId>) {
         if let Way::Stream(stream) = &mut self.way {
             stream.handle_written(&mut self.delivery, now, count, delivered);
         }
     }
 
-    /// Bytes came from the receiver. Answers whether the output is to be closed.
+    /// Handles bytes from the receiver. Returns a task if the output must be closed.
     pub fn handle_received(
         &mut self,
         now: Now,
@@ -322,7 +323,7 @@ impl Link {
         }
     }
 
-    /// The peer's TCP has yet to acknowledge `unacknowledged` of the written bytes.
+    /// The peer's TCP has not acknowledged the last `unacknowledged` of the written bytes.
     pub fn handle_measured(
         &mut self,
         now: Now,
@@ -334,7 +335,8 @@ impl Link {
         }
     }
 
-    /// Whether written bytes wait to be measured: worth a look right after writing.
+    /// Whether written bytes wait to be measured, so that a check right after writing is
+    /// worthwhile.
     #[must_use]
     pub fn wants_measure(&self) -> bool {
         self.look_at().is_some()
@@ -347,7 +349,7 @@ impl Link {
         }
     }
 
-    /// Something has happened on the connection to a broker.
+    /// Handles an event on the connection to a broker.
     pub fn handle_broker(
         &mut self,
         now: Now,
@@ -367,7 +369,7 @@ impl Link {
         }
     }
 
-    /// What is to be done for connections to brokers.
+    /// Tasks for connections to brokers.
     pub fn take_broker_tasks(&mut self) -> Vec<(BrokerId, Task)> {
         match &mut self.way {
             Way::Topic(topic) => topic.take_tasks(),
@@ -381,22 +383,23 @@ impl Link {
         self.topic()?.place(broker)
     }
 
-    /// What to write next on the connection to a broker.
+    /// The bytes to write next on the connection to a broker.
     #[must_use]
     pub fn broker_bytes(&self, broker: BrokerId) -> &[u8] {
         self.topic().map_or(&[], |topic| topic.outgoing(broker))
     }
 
     /// Whether it can be given another batch: it works, and has less to do than it can do
-    /// in a second. One that has nothing to do gets one, however slow it was: that shows
-    /// how fast it is now.
+    /// in a second. An idle one always gets a batch, however slow it was, to find out how
+    /// fast it is now.
     #[must_use]
     pub fn has_room(&self, now: Now) -> bool {
         let has_room = || self.takes_probe(now) || self.held() < self.delivery.share(now);
         self.is_up() && has_room()
     }
 
-    /// How long it will take to deliver what it has and `more` bytes, as far as can be told.
+    /// How long it will take to deliver what it has and `more` bytes, as far as that is
+    /// known.
     #[must_use]
     pub fn delay(&self, now: Now, more: usize) -> Option<Duration> {
         let takes_probe = self.takes_probe(now);
@@ -404,7 +407,8 @@ impl Link {
         self.is_up().then(delay)?
     }
 
-    /// Bytes a second that it has delivered lately, while it had some to deliver.
+    /// Recent rate in bytes a second, counting only time in which there was something to
+    /// deliver.
     #[must_use]
     pub fn rate(&self, now: Now) -> Option<u64> {
         self.delivery.rate(now)
@@ -423,7 +427,7 @@ impl Link {
         }
     }
 
-    /// Bytes that it is to send yet, or that are on the way.
+    /// Number of bytes that remain to be sent, or are in flight.
     fn held(&self) -> usize {
         match &self.way {
             Way::Stream(stream) => stream.held(&self.delivery),
@@ -431,7 +435,7 @@ impl Link {
         }
     }
 
-    /// When [`Link::handle_timeout`] wants to be called.
+    /// When [`Link::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.way {
@@ -440,7 +444,7 @@ impl Link {
         }
     }
 
-    /// Time has passed; calls too early are harmless.
+    /// Handles deadlines; calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Now) -> Option<Task> {
         if self.poll_timeout().is_none_or(|at| now.monotonic < at) {
             return None;
@@ -455,7 +459,7 @@ impl Link {
     }
 }
 
-/// The session for an output whose receiver confirms; `None` for the others.
+/// The session for an output whose receiver confirms; `None` for others.
 fn session_of(settings: &Settings) -> Option<Box<dyn Session>> {
     match settings.target {
         Target::Relp { .. } => Some(Box::<relp::Relp>::default()),

@@ -1,8 +1,8 @@
-//! OTLP/HTTP on a connection: one request at a time, each with the records that wait, and
-//! what its answer means for them.
+//! OTLP/HTTP on a connection: one request at a time with the waiting records, and what its
+//! answer means for them.
 //!
-//! An answer that refuses does not say which record it means. The request is cut in
-//! halves until the record stands alone; what becomes of that one is for [`Refusing`].
+//! A rejection does not state which record it is about. The request is split in halves
+//! until the record is alone; [`Refusing`] decides what happens to it.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -20,53 +20,53 @@ use crate::protocol::otlp::endpoint::Endpoint;
 use crate::protocol::otlp::export::{Export, Verdict, judge};
 use crate::record;
 
-/// Records of a request: as many as collectors handle in one go.
+/// Maximum number of records in a request: as many as collectors handle at a time.
 const RECORDS_MAX: usize = 2048;
-/// Bytes of a request before compression, but for a single record that is larger.
-/// Collectors take 4 MiB (the limit of gRPC) and more.
+/// Maximum size of a request in bytes before compression, unless a single record is larger.
+/// Collectors accept 4 MiB (the limit of gRPC) and more.
 const REQUEST_MAX: usize = 1 << 20;
-/// A receiver that has not answered by then is given up.
+/// How long a receiver may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// Connections that may end over a request before it is cut in halves, as one of its records
-/// may be what ends them.
+/// Number of connections that may end during a request before it is split, because one of
+/// its records may be the reason.
 const ENDS_MAX: u32 = 3;
-/// A connection without any answer on it that ends before this is a failure; a later end is
-/// that of a receiver which closes what does nothing.
+/// A connection without any answer that ends before this time is a failure; one that ends
+/// later was closed by the receiver because it was idle.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// Records that are sent together.
 #[derive(Debug, Default)]
 struct Group {
     positions: Vec<Position>,
-    /// Their bytes.
+    /// Their size in bytes.
     size: usize,
-    /// Whether they are a part of a request that was not taken.
+    /// Whether they are part of a rejected request.
     is_part: bool,
 }
 
-/// A client of OTLP/HTTP, and what it needs of time.
+/// An OTLP/HTTP client with its timers.
 #[derive(Debug)]
 pub(super) struct Otlp {
     label: String,
     endpoint: Endpoint,
     /// Since when there is a connection.
     connected: Option<Instant>,
-    /// Nothing was sent on it yet.
+    /// Whether nothing has been sent on it yet.
     is_new: bool,
     outgoing: Vec<u8>,
     written: usize,
     decoder: Decoder,
-    /// What is on the way, and until when it is to be answered.
+    /// The records in flight, and when they must be answered.
     sent: Option<(Group, Instant)>,
-    /// Whether this connection has had an answer.
+    /// Whether there has been an answer on this connection.
     is_proven: bool,
-    /// Parts of requests that were not taken: they are sent first.
+    /// Parts of rejected requests, which are sent first.
     parts: VecDeque<Vec<Position>>,
-    /// The records of those.
+    /// The records in these parts.
     aside: HashSet<u64>,
-    /// How many connections in a row have ended without an answer to a request.
+    /// Number of consecutive connections that ended without an answer to a request.
     ends: u32,
-    /// What the receiver has said last about records that it took.
+    /// The receiver's latest warning about accepted records.
     remark: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Otlp {
         }
     }
 
-    /// Whether another request may go out.
+    /// Whether another request may be sent.
     fn is_free(&self) -> bool {
         self.connected.is_some() && self.sent.is_none() && self.outgoing.is_empty()
     }
@@ -152,7 +152,7 @@ impl Otlp {
         self.sent = Some((group, now.monotonic + ANSWER_TIME));
     }
 
-    /// Sends what is due of the refused; what nobody waits for any more is let go.
+    /// Retries rejected records that are due; those that nobody waits for are dropped.
     fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
         if !self.is_free() {
             desk.refusing.suspects.wait_for_room();
@@ -167,7 +167,7 @@ impl Otlp {
                 refusing.let_go(position, desk.queue, desk.delivered);
                 continue;
             }
-            // Not its turn yet on this connection: a moment later is soon enough.
+            // Not its turn on this connection yet; slightly later is soon enough.
             if desk.queue.position() <= position {
                 desk.refusing.suspects.put_off(now.monotonic + FIRST_RETRY);
                 return;
@@ -197,7 +197,7 @@ impl Otlp {
         let mut outcome = Outcome::default();
         let is_early = !self.outgoing.is_empty();
         match judge(answer, group.positions.len(), now.wall) {
-            // It cannot have taken what it does not have.
+            // It cannot have accepted what it has not received.
             Verdict::Accepted(_) if is_early => {
                 self.keep(group);
                 return Err(End::of("it answered before it had the whole request"));
@@ -224,14 +224,14 @@ impl Otlp {
             }
         }
         desk.refusing.suspects.handle_answered();
-        // The rest of a request that was answered early can only confuse.
+        // After an early answer, the rest of the request would only confuse.
         if !answer.keep_alive || is_early {
             outcome.end = Some(End::usual());
         }
         Ok(outcome)
     }
 
-    /// Halves are sent next; a record that stands alone is a suspect.
+    /// Sends halves next; a record that is alone becomes a suspect.
     fn handle_refused(&mut self, now: Now, positions: &[Position], why: &str, desk: &mut Desk<'_>) {
         let strike = Strike::Refused(why.to_owned());
         match positions {
@@ -251,7 +251,7 @@ impl Otlp {
         }
     }
 
-    /// A part that was on the way stays one on the next connection.
+    /// A part that was in flight remains a part on the next connection.
     fn keep(&mut self, group: Group) {
         if group.is_part {
             self.aside.extend(group.positions.iter().map(|p| p.0));
@@ -329,7 +329,7 @@ impl Session for Otlp {
     }
 
     fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) -> Option<End> {
-        // An answer without a length ends so.
+        // An answer without a length ends like this.
         if let Some(answer) = self.decoder.handle_end() {
             return match self.handle_answer(now, &answer, desk) {
                 Ok(_) => Some(End::usual()),
@@ -342,12 +342,12 @@ impl Session for Otlp {
                 .is_some_and(|at| now.monotonic >= at + IDLE_TIME);
             return (self.is_proven || is_old).then(End::usual);
         };
-        // Receivers close connections that have nothing to do, even as a request comes.
+        // Receivers close idle connections, even while a request arrives.
         if self.is_proven && self.decoder.is_idle() {
             self.keep(group);
             return Some(End::usual());
         }
-        // It was us who gave up.
+        // This side gave up.
         if now.monotonic >= by {
             self.keep(group);
             return None;

@@ -1,27 +1,27 @@
-//! One trouble, told once when it begins and once when it is over: a receiver that
-//! fails, works for a moment and fails again is still the same trouble.
+//! One problem, logged once when it starts and once when it is over. A receiver that fails,
+//! works for a moment, and fails again still has the same problem.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// How long all has to be well before a trouble is over.
+/// How long everything must work before a problem is over.
 const CALM: Duration = Duration::from_secs(5);
 
-/// Causes of one trouble that are told.
+/// Maximum number of causes to log for one problem.
 const CAUSES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     since: Option<Instant>,
-    /// Since when all seems well.
+    /// Since when everything seems to work.
     calm: Option<Instant>,
-    /// The causes that were told.
+    /// The causes that have been logged.
     causes: Vec<String>,
 }
 
 impl Outage {
-    /// It happened (again). Answers whether it is new.
+    /// It has occurred (again); returns whether it is new.
     pub(super) fn begin(&mut self, now: Now) -> bool {
         self.calm = None;
         self.since
@@ -29,8 +29,8 @@ impl Outage {
             .is_none()
     }
 
-    /// It has this cause. Answers whether that is to be told: a later cause may be the
-    /// one to mend, but causes that take turns are told once.
+    /// It has this cause. Returns whether to log it: a later cause may be the one to fix,
+    /// but causes that alternate are logged once.
     pub(super) fn tell(&mut self, cause: &str) -> bool {
         let is_news = self.causes.len() < CAUSES && self.causes.iter().all(|told| told != cause);
         if is_news {
@@ -39,7 +39,7 @@ impl Outage {
         is_news
     }
 
-    /// The last cause that was told, while it lasts.
+    /// The last cause that was logged, while the problem lasts.
     pub(super) fn last(&self) -> Option<&str> {
         match self.calm {
             None => self.causes.last().map(String::as_str),
@@ -47,7 +47,7 @@ impl Outage {
         }
     }
 
-    /// All seems well. Answers whether it always was.
+    /// Everything seems to work; returns whether it always did.
     pub(super) fn ease(&mut self, now: Now) -> bool {
         self.calm.get_or_insert(now.monotonic);
         self.since.is_none()

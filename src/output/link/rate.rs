@@ -1,22 +1,22 @@
-//! How fast an output delivers: bytes confirmed while some were on the way, over the last
-//! seconds. An output that has nothing to do is not slow.
+//! How fast an output delivers: bytes confirmed over the last seconds in which some were in
+//! flight. An idle output is not slow.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// What a measure is made of.
+/// Length of the slices that a measurement consists of.
 const SLICE: Duration = Duration::from_secs(1);
-/// How long a slice counts: long enough for a receiver that reads in gulps, short enough
-/// to learn within a source's patience that it has become slow.
+/// How long a slice counts: long enough for a receiver that reads in bursts, short enough
+/// to notice within a source's timeout that it has become slow.
 const WINDOW: Duration = Duration::from_secs(30);
-/// The slices that tell how it goes just now.
+/// The period for the current rate.
 const RECENT: Duration = Duration::from_secs(5);
-/// For how long an output has to be at work before a host is sent away because of how slow
-/// it is: a receiver may stop for a moment.
+/// How long an output must have been busy before a host is asked to retry because of its
+/// rate; a receiver may pause for a moment.
 const EVIDENCE: Duration = Duration::from_secs(10);
-/// The shortest time that bytes are taken to have needed: what arrives at once says that
+/// Minimum time that bytes are assumed to have taken: what arrives immediately shows that
 /// the receiver is fast, not how fast.
 const LEAST_BUSY: Duration = Duration::from_millis(20);
 
@@ -28,8 +28,8 @@ struct Slice {
 }
 
 impl Slice {
-    /// Its bytes and their time; no more than its share where it holds a silence that is
-    /// longer than the window.
+    /// Its bytes and their time; only a share if it contains a silence longer than the
+    /// window.
     fn within(&self, window: Duration) -> (u64, Duration) {
         if self.busy <= window {
             return (self.bytes, self.busy);
@@ -43,19 +43,19 @@ impl Slice {
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     slices: VecDeque<Slice>,
-    /// Up to when the time is accounted for, while something is on the way.
+    /// Until when the time is accounted for, while something is in flight.
     busy_since: Option<Instant>,
-    /// How much was confirmed at the last time.
+    /// Number of bytes confirmed the last time.
     last: u64,
 }
 
-/// What came of some time.
+/// The result for a period.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     bytes: u64,
-    /// How long something was on the way before the last bytes were confirmed.
+    /// How long something was in flight before the last bytes were confirmed.
     busy: Duration,
-    /// And since then.
+    /// How long it has been in flight since.
     running: Duration,
 }
 
@@ -66,7 +66,8 @@ impl Sum {
 }
 
 impl Rate {
-    /// `bytes` more were confirmed; `is_busy`: whether others are still on the way.
+    /// Records that `bytes` more were confirmed. `is_busy`: whether others are still in
+    /// flight.
     pub(super) fn note(&mut self, now: Now, bytes: u64, is_busy: bool) {
         let now = now.monotonic;
         let busy = self.busy_since.map(|since| now.duration_since(since));
@@ -94,9 +95,9 @@ impl Rate {
         }
     }
 
-    /// Bytes a second, once it is sure that this is all that the output takes: as the better
-    /// of the whole window and its end tells, so that a receiver that has recovered is not
-    /// held to how it was.
+    /// Bytes a second, once it is certain that the output takes no more. The higher of the
+    /// rates over the whole window and over its end, so that a receiver that has recovered
+    /// is not judged by its past.
     pub(super) fn proven(&self, now: Now) -> Option<u64> {
         let busy = self.sum(now, WINDOW).time();
         let rates = [WINDOW, RECENT].map(|window| self.over(now, window));
@@ -107,12 +108,12 @@ impl Rate {
             .filter(|_| busy >= EVIDENCE)
     }
 
-    /// Bytes a second of the last seconds, where enough has happened in them to tell.
+    /// Current rate in bytes a second, if enough has happened.
     pub(super) fn recent(&self, now: Now) -> Option<u64> {
         self.over(now, RECENT).or_else(|| self.over(now, WINDOW))
     }
 
-    /// Whether nothing was confirmed for much longer than so many bytes should need.
+    /// Whether nothing has been confirmed for much longer than this many bytes should take.
     pub(super) fn is_stalled(&self, now: Now, bytes: usize) -> bool {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let rate = self.over(now, WINDOW).filter(|rate| *rate > 0);
@@ -128,7 +129,7 @@ impl Rate {
         match sum.bytes {
             0 if sum.time() < SLICE => None,
             0 => Some(0),
-            // Of what is on the way now as much may have arrived as was confirmed last.
+            // As much of what is in flight may have arrived as was last confirmed.
             bytes => {
                 let at_most = per_second(bytes + self.last, sum.time());
                 Some(per_second(bytes, sum.busy).min(at_most))

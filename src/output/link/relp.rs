@@ -1,5 +1,5 @@
-//! RELP on a connection: which messages are on the way, which the receiver has
-//! passed over, and when a silent receiver is given up.
+//! RELP on a connection: which messages are in flight, which the receiver has skipped, and
+//! when a silent receiver is given up.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,15 @@ use crate::output::refusing::Refusing;
 use crate::output::suspects::{FIRST_RETRY, Strike};
 use crate::protocol::relp::{Answer, Client};
 
-/// A receiver that owes answers and says nothing for so long is given up, as by librelp.
+/// How long a receiver that owes answers may be silent, as with librelp.
 const ANSWER_TIME: Duration = Duration::from_secs(90);
-/// A message that has no answer by then, while a later one has, will not get one:
-/// receivers answer in order, as fast as they take messages in.
+/// A message that is unanswered after this time, although a later one has been answered,
+/// will not be: receivers answer in order, as fast as they accept messages.
 pub(super) const PASSED_OVER_TIME: Duration = Duration::from_secs(10);
 
 const CLOSED: &str = "the receiver closed the RELP session";
 
-/// A RELP client and what it needs of time.
+/// A RELP client with its timers.
 #[derive(Debug, Default)]
 pub(super) struct Relp {
     /// The session on the open connection.
@@ -28,7 +28,7 @@ pub(super) struct Relp {
 }
 
 impl Session for Relp {
-    /// The session is open when the receiver has answered.
+    /// The session is open only after the receiver has answered.
     fn handle_connected(&mut self, _: Now) -> bool {
         self.client = Some(Client::new());
         false
@@ -59,7 +59,7 @@ impl Session for Relp {
         self.client.is_some()
     }
 
-    /// Takes messages from the queue as far as the window allows.
+    /// Sends messages from the queue as far as the window allows.
     fn fill(&mut self, now: Now, queue: &mut Queue, refusing: &mut Refusing) {
         let Some(client) = &mut self.client else {
             return;
@@ -85,7 +85,7 @@ impl Session for Relp {
         }
     }
 
-    /// The receiver has sent something.
+    /// Handles bytes from the receiver.
     fn handle_received(
         &mut self,
         now: Now,
@@ -109,8 +109,7 @@ impl Session for Relp {
         Ok(outcome)
     }
 
-    /// Time has passed: what was passed over is a suspect, and suspects that are due are
-    /// sent again.
+    /// Skipped messages become suspects, and suspects that are due are sent again.
     fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>) {
         let before = now.monotonic.checked_sub(PASSED_OVER_TIME);
         if let (Some(before), Some(client)) = (before, &mut self.client) {
@@ -122,8 +121,8 @@ impl Session for Relp {
         self.fill(now, desk.queue, desk.refusing);
     }
 
-    /// The connection is gone. The receiver may have ended it because of a message: one
-    /// that is a suspect and was on the way, else the first that it owes an answer.
+    /// The connection is gone, possibly because of a message: a suspect that was in flight,
+    /// or else the first unanswered one.
     fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) -> Option<End> {
         let mut blamed: Vec<u64> = desk.refusing.suspects.take_flying();
         if blamed.is_empty() {
@@ -155,7 +154,7 @@ impl Session for Relp {
 }
 
 impl Relp {
-    /// Sends again what is due; what nobody waits for any more is let go.
+    /// Retries what is due; messages that nobody waits for are dropped.
     fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
         let Some(client) = &mut self.client else {
             return;
@@ -167,12 +166,12 @@ impl Relp {
                 continue;
             }
             let message = desk.queue.message(position).unwrap_or_default();
-            // Before others: while many wait, there never is room that is left over.
+            // Before others, because while many wait there is never room left over.
             if !client.has_room() {
                 desk.refusing.suspects.wait_for_room();
                 break;
             }
-            // Not its turn yet on this connection: a moment later is soon enough.
+            // Not its turn on this connection yet; slightly later is soon enough.
             if desk.queue.position() <= position {
                 desk.refusing.suspects.put_off(now.monotonic + FIRST_RETRY);
                 break;
@@ -189,7 +188,7 @@ fn handle_answer(now: Now, answer: Answer, desk: &mut Desk<'_>, outcome: &mut Ou
             desk.refusing.suspects.handle_opened(now);
             outcome.opened = true;
         }
-        // rsyslog says so too before it ends a session because of a message.
+        // rsyslog sends this, too, before it ends a session because of a message.
         Answer::Closing => outcome.end = Some(End::of(CLOSED)),
         Answer::Closed => {
             outcome.end = Some(End::of(CLOSED));

@@ -1,7 +1,7 @@
-//! A protocol in which the receiver confirms what it has taken: what a link asks of it.
+//! The interface of protocols in which the receiver confirms messages.
 //!
-//! A session takes messages from the queue and tells the queue, by [`Desk`], which are
-//! confirmed and which are refused. It lives as long as its link, over all connections.
+//! A session takes messages from the queue and reports through [`Desk`] which are confirmed
+//! and which are rejected. It lives as long as its link, across connections.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,26 +14,26 @@ use crate::output::refusing::Refusing;
 
 pub(super) use crate::output::kafka::Desk;
 
-/// What the receiver's answers came to.
+/// The result of the receiver's answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// The session is open now.
     pub(super) opened: bool,
-    /// A message is delivered.
+    /// A message has been delivered.
     pub(super) accepted: bool,
-    /// The connection is to be closed, and why.
+    /// The connection must be closed; why.
     pub(super) end: Option<End>,
-    /// That is the answer to our own [`Session::close`].
+    /// The receiver has confirmed [`Session::close`].
     pub(super) is_closed: bool,
 }
 
-/// Why a connection is at its end.
+/// Why a connection ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) reason: String,
-    /// The receiver asks not to be connected to again before this time has passed.
+    /// Minimum time before the next connection, as requested by the receiver.
     pub(super) pause: Option<Duration>,
-    /// It is no failure: the next connection is made at once.
+    /// It is not a failure: the next connection follows immediately.
     pub(super) is_usual: bool,
 }
 
@@ -46,7 +46,7 @@ impl End {
         }
     }
 
-    /// The receiver ends a connection that has done its work.
+    /// The receiver closes a connection that has served its purpose.
     pub(super) fn usual() -> Self {
         Self {
             is_usual: true,
@@ -57,23 +57,23 @@ impl End {
 
 /// A protocol with confirmations, sans-IO.
 pub(super) trait Session: fmt::Debug {
-    /// The connection is there. Answers whether messages may be sent at once; else
-    /// [`Outcome::opened`] says when.
+    /// The connection is open. Returns whether messages may be sent immediately; otherwise
+    /// [`Outcome::opened`] reports when.
     fn handle_connected(&mut self, now: Now) -> bool;
 
-    /// What to write next; empty when there is nothing.
+    /// The bytes to write next; empty if there are none.
     fn outgoing(&self) -> &[u8];
 
-    /// `count` bytes of that have been written.
+    /// Reports that `count` of them have been written.
     fn handle_written(&mut self, count: usize);
 
-    /// Takes messages from the queue as far as there is room.
+    /// Sends messages from the queue as far as there is room.
     fn fill(&mut self, now: Now, queue: &mut Queue, refusing: &mut Refusing);
 
-    /// The receiver has sent something.
+    /// Handles bytes from the receiver.
     ///
     /// # Errors
-    /// The connection cannot go on.
+    /// The connection cannot continue.
     fn handle_received(
         &mut self,
         now: Now,
@@ -81,11 +81,12 @@ pub(super) trait Session: fmt::Debug {
         desk: &mut Desk<'_>,
     ) -> Result<Outcome, End>;
 
-    /// Time has passed.
+    /// Handles deadlines.
     fn handle_timeout(&mut self, now: Now, desk: &mut Desk<'_>);
 
-    /// The connection is gone on which the session was open: a message may be to blame.
-    /// [`Session::reset`] follows. Answers why, if it knows more of that than the socket.
+    /// The connection is gone while the session was open; a message may be the reason.
+    /// [`Session::reset`] follows. Returns the reason, if the session knows more about it
+    /// than the socket.
     fn handle_ended(&mut self, now: Now, desk: &mut Desk<'_>) -> Option<End>;
 
     /// Forgets the connection.
@@ -94,18 +95,18 @@ pub(super) trait Session: fmt::Debug {
     /// The administrator's headers have been read, at the start or again.
     fn replace_headers(&mut self, _headers: Zeroizing<String>) {}
 
-    /// Nothing will follow. Answers whether the receiver will answer to that.
+    /// Nothing will follow. Returns whether the receiver will answer that.
     fn close(&mut self) -> bool;
 
     /// Whether the receiver has been silent for too long.
     fn is_overdue(&self, now: Now) -> bool;
 
-    /// When [`Session::handle_timeout`] wants to be called, or the receiver is overdue.
+    /// When [`Session::handle_timeout`] must be called, or the receiver is overdue.
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// Messages that the receiver owes an answer.
+    /// Number of unanswered messages.
     fn unanswered(&self) -> usize;
 
-    /// Bytes of those that it has not come to.
+    /// Size of those that the receiver has not reached, in bytes.
     fn bytes_ahead(&self) -> usize;
 }

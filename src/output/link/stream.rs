@@ -1,5 +1,5 @@
-//! The way to an output that is one connection, file or socket: it is opened, written to, and
-//! measured or confirmed.
+//! An output that is a single connection, file, or socket: opening it, writing to it, and
+//! measuring or confirming what was delivered.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,18 +14,18 @@ use crate::base::clock::Now;
 use crate::output::queue::BatchId;
 use crate::output::{Settings, Target, Task};
 
-/// Messages that a RELP receiver that has stopped may owe answers, half of its window: it
-/// may be that it never answers these, and others show that.
+/// Number of messages that a stalled RELP receiver may leave unanswered, half of its
+/// window. It may never answer these, and others show that it is alive.
 const UNANSWERED: usize = 64;
 
-/// One connection, and what goes over it.
+/// One connection, and what is sent over it.
 #[derive(Debug)]
 pub(super) struct Stream {
     access: Access,
     look: Look,
-    /// Whether its peer's TCP, or the disk, is asked what it has.
+    /// Whether the peer's TCP, or the disk, is asked what it has.
     is_measured: bool,
-    /// The protocol, where the receiver confirms messages.
+    /// The protocol, if the receiver confirms messages.
     session: Option<Box<dyn Session>>,
 }
 
@@ -46,12 +46,12 @@ impl Stream {
         self.access.is_up()
     }
 
-    /// Whether nothing is to be written or awaited after [`Stream::close`].
+    /// Whether nothing remains to be written or awaited after [`Stream::close`].
     pub(super) fn is_closed(&self) -> bool {
         !self.access.is_closing()
     }
 
-    /// The addresses of the name, or why there are none, in time or late.
+    /// Handles the result of a name lookup, in time or late.
     pub(super) fn handle_resolved(
         &mut self,
         delivery: &mut Delivery,
@@ -63,12 +63,12 @@ impl Stream {
         }
     }
 
-    /// The receiver has accepted the connection, and TLS begins on it.
+    /// The receiver has accepted the TCP connection; the TLS handshake starts.
     pub(super) fn handle_reached(&mut self, now: Now) {
         self.access.handle_reached(now);
     }
 
-    /// The connection is there.
+    /// The connection is open.
     pub(super) fn handle_opened(&mut self, delivery: &mut Delivery, now: Now) {
         let session = self.session.as_mut();
         if session.is_none_or(|session| session.handle_connected(now)) {
@@ -92,7 +92,8 @@ impl Stream {
         self.handle_end(delivery, now, End::of(reason), true);
     }
 
-    /// The same; the session may know better why a connection has ended, unless it was us.
+    /// The same; unless this side closed the connection, the session may know the reason
+    /// better.
     fn handle_end(&mut self, delivery: &mut Delivery, now: Now, end: End, is_theirs: bool) {
         if !self.access.note_end() {
             return;
@@ -117,7 +118,7 @@ impl Stream {
         self.note_progress(delivery, now, delivery.progress());
     }
 
-    /// A session that was open may have ended because of a message.
+    /// An open session may have ended because of a message.
     fn end_session(&mut self, delivery: &mut Delivery, now: Now) -> Option<End> {
         let session = self.session.as_mut()?;
         let was_up = self.access.is_up();
@@ -132,14 +133,14 @@ impl Stream {
         }
     }
 
-    /// Everything is delivered, and nothing will follow: a session is closed.
+    /// Everything is delivered and nothing will follow: closes a session.
     pub(super) fn close(&mut self, now: Now) {
         if self.is_up() && self.session.as_mut().is_some_and(|s| s.close()) {
             self.access.close(now);
         }
     }
 
-    /// What to write next, when the output is open.
+    /// The bytes to write next, while the output is open.
     pub(super) fn next_bytes<'a>(&'a self, delivery: &'a Delivery) -> Option<&'a [u8]> {
         match &self.session {
             Some(session) => Some(session.outgoing()).filter(|bytes| !bytes.is_empty()),
@@ -148,7 +149,7 @@ impl Stream {
         }
     }
 
-    /// `count` bytes were written.
+    /// Reports that `count` bytes have been written.
     pub(super) fn handle_written(
         &mut self,
         delivery: &mut Delivery,
@@ -170,7 +171,7 @@ impl Stream {
         }
     }
 
-    /// A session takes from the queue what it has room for.
+    /// Lets a session send what it has room for.
     pub(super) fn fill(&mut self, delivery: &mut Delivery, now: Now) {
         if let Some(session) = &mut self.session {
             let Desk {
@@ -180,7 +181,7 @@ impl Stream {
         }
     }
 
-    /// Bytes came from the receiver. Answers whether the output is to be closed.
+    /// Handles bytes from the receiver. Returns a task if the output must be closed.
     pub(super) fn handle_received(
         &mut self,
         delivery: &mut Delivery,
@@ -188,7 +189,7 @@ impl Stream {
         bytes: &[u8],
         delivered: &mut Vec<BatchId>,
     ) -> Option<Task> {
-        // The others do not listen to what comes back.
+        // Other protocols ignore what the receiver sends.
         let session = self.session.as_mut()?;
         let before = delivery.queue().backlog();
         let result = session.handle_received(now, bytes, &mut delivery.desk());
@@ -206,7 +207,8 @@ impl Stream {
         Some(Task::Close)
     }
 
-    /// Answers whether the connection is at its end.
+    /// Handles the result of the receiver's answers. Returns a task if the connection must
+    /// end.
     fn handle_outcome(
         &mut self,
         delivery: &mut Delivery,
@@ -228,7 +230,7 @@ impl Stream {
         outcome.end
     }
 
-    /// The peer's TCP has yet to acknowledge `unacknowledged` of the written bytes.
+    /// The peer's TCP has not acknowledged the last `unacknowledged` of the written bytes.
     pub(super) fn handle_measured(
         &mut self,
         delivery: &mut Delivery,
@@ -243,7 +245,8 @@ impl Stream {
         let progress = written.saturating_sub(left).max(delivery.progress());
         self.note_progress(delivery, now, progress);
         let after = delivery.queue().unconfirmed();
-        // What is left may be only the start of a batch, acknowledged as far as it goes.
+        // What remains may be only the start of a batch, which is acknowledged as far as it
+        // was written.
         let is_start = unacknowledged == 0 && delivery.queue().next_bytes().is_some();
         self.look.note(now, after == 0 || is_start, after != before);
     }
@@ -260,7 +263,7 @@ impl Stream {
         }
     }
 
-    /// When written bytes are to be measured, if some wait for it.
+    /// When written bytes must be measured, if some are unacknowledged.
     pub(super) fn look_at(&self) -> Option<Instant> {
         self.look.at()
     }
@@ -270,8 +273,8 @@ impl Stream {
         delivery.note_progress(now, progress, is_busy);
     }
 
-    /// Bytes that it is to send yet, or that are on the way. A message that a RELP receiver
-    /// refuses and that waits to be sent again is neither, nor is one that it passed over.
+    /// Number of bytes that remain to be sent, or are in flight. Not counting a rejected
+    /// message that waits to be retried, or one that a RELP receiver skipped.
     pub(super) fn held(&self, delivery: &Delivery) -> usize {
         let session = self.session.as_ref();
         let on_the_way = session.map(|session| session.bytes_ahead());
@@ -279,7 +282,7 @@ impl Stream {
         queue.unsent() + on_the_way.unwrap_or_else(|| queue.unconfirmed())
     }
 
-    /// Whether it is given a batch whatever its rate is: to see whether it takes that.
+    /// Whether it is given a batch whatever its rate, to find out whether it accepts that.
     pub(super) fn takes_probe(&self, delivery: &Delivery, now: Now) -> bool {
         let held = self.held(delivery);
         let Some(session) = self.session.as_ref().filter(|_| held > 0) else {
@@ -298,7 +301,7 @@ impl Stream {
         times.into_iter().flatten().min()
     }
 
-    /// Time has passed; to be called when it is due.
+    /// Handles deadlines.
     pub(super) fn handle_timeout(&mut self, delivery: &mut Delivery, now: Now) -> Option<Task> {
         match self.access.handle_timeout(now) {
             Due::Step(task) => task,

@@ -1,5 +1,5 @@
-//! The way to a topic of a Kafka cluster: a connection to each broker that leads a partition.
-//! It is open while messages can be delivered to some.
+//! A topic of a Kafka cluster as an output: a connection to each broker that leads a
+//! partition. It is open while messages can be delivered to some partition.
 
 use std::time::Instant;
 
@@ -10,13 +10,13 @@ use crate::output::kafka::{BrokerId, Event, Producer};
 use crate::output::queue::BatchId;
 use crate::protocol::kafka::Login;
 
-/// The brokers of one output.
+/// The producer of one output, and what has been logged about it.
 #[derive(Debug)]
 pub(super) struct Topic {
     producer: Producer,
     is_up: bool,
-    /// Whether it was told that it is open: brokers end what is idle, and are connected to
-    /// again.
+    /// Whether it has been logged as open: brokers close idle connections, which are then
+    /// opened again.
     is_told: bool,
 }
 
@@ -33,12 +33,12 @@ impl Topic {
         self.is_up
     }
 
-    /// Bytes that are to be sent yet, or that are on the way.
+    /// Number of bytes that remain to be sent, or are in flight.
     pub(super) fn held(delivery: &Delivery) -> usize {
         delivery.queue().unsent() + delivery.queue().unconfirmed()
     }
 
-    /// Something has happened on the connection to a broker.
+    /// Handles an event on the connection to a broker.
     pub(super) fn handle(
         &mut self,
         delivery: &mut Delivery,
@@ -57,7 +57,7 @@ impl Topic {
         self.note_progress(delivery, now, taken);
     }
 
-    /// More was queued.
+    /// More has been queued.
     pub(super) fn fill(&mut self, delivery: &mut Delivery, now: Now) {
         self.producer.handle_queued(now, &mut delivery.desk());
         self.note_change(delivery, now);
@@ -80,7 +80,7 @@ impl Topic {
         }
     }
 
-    /// What the producer made of that.
+    /// Logs what has changed.
     fn note_change(&mut self, delivery: &mut Delivery, now: Now) {
         for failure in self.producer.take_failures() {
             delivery.troubles().note_failure(now, &failure);
@@ -105,7 +105,7 @@ impl Topic {
         self.producer.take_tasks()
     }
 
-    /// The file with the user and the password has been read.
+    /// The file with user and password has been read.
     pub(super) fn replace_login(&mut self, now: Now, login: Login) {
         self.producer.replace_login(now, login);
     }

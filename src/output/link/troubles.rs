@@ -1,17 +1,17 @@
-//! What is wrong with an output, as its log tells it: each trouble once, and when it is over.
+//! The problems of an output as they are logged: each once, and when it is over.
 
 use std::time::Instant;
 
 use super::outage::Outage;
 use crate::base::clock::Now;
 
-/// The troubles of one output.
+/// The problems of one output.
 #[derive(Debug)]
 pub(super) struct Troubles {
     label: String,
     /// Whether sources wait for it.
     required: bool,
-    /// The last connection has ended as connections do.
+    /// Whether the last connection ended normally.
     is_usual: bool,
     failing: Outage,
     refused: Outage,
@@ -30,7 +30,7 @@ impl Troubles {
         }
     }
 
-    /// Why it fails, while it does.
+    /// Why it fails at present, if it does.
     pub(super) fn last_failure(&self) -> Option<&str> {
         self.failing.last()
     }
@@ -50,22 +50,23 @@ impl Troubles {
         }
     }
 
-    /// A connection has ended as connections do.
+    /// A connection has ended normally.
     pub(super) fn note_usual_end(&mut self) {
         self.is_usual = true;
     }
 
-    /// It works. Answers whether that is news: it has not failed lately, nor ended as usual.
+    /// It works. Returns whether to log that: it has neither failed recently nor ended
+    /// normally.
     pub(super) fn note_open(&mut self, now: Now) -> bool {
         self.note_works(now) && !std::mem::take(&mut self.is_usual)
     }
 
-    /// It works. Answers whether it has not failed lately.
+    /// It works. Returns whether it has not failed recently.
     pub(super) fn note_works(&mut self, now: Now) -> bool {
         self.failing.ease(now)
     }
 
-    /// A batch that it should have taken was handed back.
+    /// A batch that it should have delivered was handed back.
     pub(super) fn note_late(&mut self, now: Now) {
         if self.required && self.late.begin(now) {
             let label = &self.label;
@@ -78,7 +79,7 @@ impl Troubles {
         self.late.ease(now);
     }
 
-    /// Whether its receiver refuses messages.
+    /// Sets whether its receiver rejects messages.
     pub(super) fn note_refusing(&mut self, now: Now, is_refusing: bool) {
         if is_refusing {
             self.refused.begin(now);
@@ -87,7 +88,8 @@ impl Troubles {
         }
     }
 
-    /// Says what is over. Answers whether the output has been open for a while again.
+    /// Logs which problems are over. Returns whether the output has been open again for a
+    /// while.
     pub(super) fn note_calm(&mut self, now: Now) -> bool {
         let label = &self.label;
         let failed = self.failing.end(now).map(|time| time.as_secs());

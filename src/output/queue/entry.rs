@@ -1,22 +1,22 @@
-//! What a queue holds: the messages of a batch, and how far each has come.
+//! The content of a queue: the messages of a batch, and how far each has progressed.
 
 use std::rc::Rc;
 
-/// Names one batch of events from its arrival to its Ack.
+/// Identifies a batch from its arrival to its Ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub u64);
 
-/// The messages of one batch in the form that an output sends.
+/// The messages of one batch in the encoding of an output.
 #[derive(Debug, Default)]
 pub struct Frames {
-    /// All frames, one after another.
+    /// All frames, concatenated.
     pub bytes: Vec<u8>,
-    /// Where each frame ends in `bytes`; datagrams are cut there.
+    /// Where each frame ends in `bytes`; datagrams are split there.
     pub ends: Vec<usize>,
 }
 
 impl Frames {
-    /// The messages with these indexes, which rise.
+    /// The messages with these indexes, which must ascend.
     #[must_use]
     pub fn only(&self, indexes: &[usize]) -> Self {
         let mut some = Self::default();
@@ -34,30 +34,29 @@ impl Frames {
     }
 }
 
-/// Which message it is of all that were queued, in their order. It stays the same on the
-/// next connection.
+/// Number of a message in the order of queueing. It stays the same across connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
-/// How far a batch got whose source no longer waits.
+/// How far an abandoned batch got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// A part of it is on the wire.
+    /// Part of it is in flight.
     pub is_under_way: bool,
-    /// Which of its messages have a confirmation of their own; empty if none has.
+    /// Which of its messages are confirmed individually; empty if none is.
     pub confirmed: Vec<bool>,
 }
 
 /// Who waits for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// The source of this batch, for an Ack that needs this delivery.
+    /// The source of this batch, whose Ack needs this delivery.
     Awaited(BatchId),
-    /// The source of this batch was told to come again while the frames were on the wire.
+    /// Nobody any more: the source was asked to retry while the frames were in flight.
     Abandoned(BatchId),
-    /// Nobody: it is of the relay's own log.
+    /// Nobody: it belongs to the relay's own log.
     Own,
-    /// Delivered; kept for the replay window.
+    /// Delivered, and kept for the replay window.
     Delivered,
 }
 
@@ -65,13 +64,13 @@ pub(super) enum Standing {
 pub(super) struct Entry {
     pub(super) frames: Rc<Frames>,
     pub(super) standing: Standing,
-    /// The position of its first message.
+    /// Position of its first message.
     pub(super) first: u64,
-    /// Messages without a confirmation of their own.
+    /// Number of messages without individual confirmation.
     pub(super) unanswered: usize,
-    /// Which messages have one, on whatever connection; empty if none has.
+    /// Which messages have one, from any connection; empty if none has.
     pub(super) answered: Vec<bool>,
-    /// One of its messages was let go: it will never be delivered as a whole.
+    /// One of its messages was dropped, so it can never be delivered as a whole.
     pub(super) is_incomplete: bool,
 }
 
@@ -86,12 +85,12 @@ impl Entry {
         self.frames.bytes.get(offset..*end)
     }
 
-    /// Which message `offset` lies in.
+    /// Index of the message that contains `offset`.
     pub(super) fn number(&self, offset: usize) -> usize {
         self.frames.ends.partition_point(|&end| end <= offset)
     }
 
-    /// The message with that number.
+    /// The message with this index.
     pub(super) fn message_of(&self, number: usize) -> Option<&[u8]> {
         let start = match number.checked_sub(1) {
             Some(before) => *self.frames.ends.get(before)?,
@@ -100,7 +99,7 @@ impl Entry {
         self.frames.bytes.get(start..*self.frames.ends.get(number)?)
     }
 
-    /// Notes that a message is confirmed. Answers whether that is new.
+    /// Marks a message as confirmed; returns whether that is new.
     pub(super) fn answer(&mut self, number: usize) -> bool {
         self.answered.resize(self.frames.ends.len(), false);
         let Some(answered) = self.answered.get_mut(number) else {
@@ -111,7 +110,7 @@ impl Entry {
         is_new
     }
 
-    /// The length of the message at `offset`, if it needs not be sent any more.
+    /// The length of the message at `offset`, if it need not be sent any more.
     pub(super) fn answered_length(&self, offset: usize) -> Option<usize> {
         let answered = !self.answered.is_empty() && *self.answered.get(self.number(offset))?;
         answered.then(|| self.message(offset).map(<[u8]>::len))?
