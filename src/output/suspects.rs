@@ -131,30 +131,31 @@ impl Suspects {
         self.cases.is_empty()
     }
 
-    /// Whether so many wait that nothing new is to be sent.
+    /// Whether so many are waiting that nothing new may be sent.
     pub(in crate::output) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING_MAX
     }
 
-    /// Whether a message waits to be sent again by itself.
+    /// Whether a message is waiting for its retry.
     pub(in crate::output) fn holds(&self, position: Position) -> bool {
         !self.waiting.is_empty() && self.waiting.contains_key(&position.0)
     }
 
-    /// A message that is to be sent again now, if it is time for one.
+    /// A message to retry now, if one is due.
     pub(in crate::output) fn next_due(&self, now: Now) -> Option<Position> {
         let &(_, position) = self.due.first()?;
         let is_due = self.due_at().is_some_and(|at| at <= now.monotonic);
         is_due.then_some(Position(position))
     }
 
-    /// A session begins: what may have ended the last one shall not be its first message.
+    /// A session starts. A suspect that may have ended the last one must not be its first
+    /// message.
     pub(super) fn handle_opened(&mut self, now: Now) {
         self.not_before = Some(now.monotonic + FIRST_RETRY);
         self.is_next = false;
     }
 
-    /// The window is full: nothing is to be done before the receiver has answered.
+    /// The window is full; nothing can be done until the receiver answers.
     pub(super) fn wait_for_room(&mut self) {
         self.is_next = true;
     }
@@ -164,7 +165,7 @@ impl Suspects {
         self.is_next = false;
     }
 
-    /// When there may be one.
+    /// When a retry may be due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.due_at().filter(|_| !self.is_next)
     }
@@ -180,7 +181,7 @@ impl Suspects {
         self.sweep
     }
 
-    /// A message is on the way, for the first time or again.
+    /// A message has been sent, for the first time or again.
     pub(in crate::output) fn note_sent(&mut self, position: Position, message: &[u8]) {
         if self.cases.is_empty() {
             return;
@@ -192,7 +193,7 @@ impl Suspects {
         }
     }
 
-    /// It needs not be sent again.
+    /// A message need not be sent any more.
     pub(super) fn let_go(&mut self, position: Position) {
         self.flying.remove(&position.0);
         if let Some((at, _)) = self.waiting.remove(&position.0) {
@@ -221,12 +222,12 @@ impl Suspects {
         }
     }
 
-    /// The messages that were on the way when the session ended, and were suspects.
+    /// The suspects that were in flight when the session ended.
     pub(super) fn take_flying(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.flying).into_keys().collect()
     }
 
-    /// One more strike against a message.
+    /// Adds a strike against a message.
     pub(super) fn strike(&mut self, now: Now, message: &[u8], strike: &Strike) -> Verdict {
         self.strikes += 1;
         let key = hash(message);
@@ -251,9 +252,9 @@ impl Suspects {
         strike.reason().clone_into(&mut case.event.reason);
         case.last = now.monotonic;
         let ended = *strike == Strike::Ended;
-        // A receiver that falls over whatever comes has a trouble of its own.
+        // A receiver that fails on any message has a problem of its own.
         let for_good = case.event.times >= STRIKES && (!ended || accepted > case.accepted);
-        // The first end of a session says nothing about the message that waited then.
+        // The first end of a session proves nothing about the message that was in flight.
         let is_worth_it = case.event.times > 1 || !ended;
         let tells = is_worth_it && !case.told;
         case.told |= is_worth_it;
@@ -277,7 +278,7 @@ impl Suspects {
         }
     }
 
-    /// A message is to be sent again after a pause that fits its strikes.
+    /// A message will be retried after a pause that fits its strikes.
     pub(super) fn postpone(&mut self, now: Now, position: Position, message: &[u8]) {
         let key = hash(message);
         let times = self.cases.get(&key).map_or(1, |case| case.event.times);
@@ -288,7 +289,7 @@ impl Suspects {
         self.wait(now.monotonic + pause, position, key);
     }
 
-    /// The first that is due is not to be sent before this.
+    /// Delays the first retry that is due.
     pub(super) fn put_off(&mut self, until: Instant) {
         if let Some(&(_, position)) = self.due.first()
             && let Some(&(_, key)) = self.waiting.get(&position)
@@ -313,7 +314,7 @@ impl Suspects {
         }
     }
 
-    /// Forgets what was not seen for long.
+    /// Forgets what has not been seen for long.
     pub(super) fn sweep(&mut self, now: Now) {
         if self.sweep.is_none_or(|at| now.monotonic < at) {
             return;
@@ -325,7 +326,7 @@ impl Suspects {
         self.calm();
     }
 
-    /// The refused events, the latest first.
+    /// The rejected events, the latest first.
     pub(super) fn latest(&self, count: usize) -> Vec<RefusedEvent> {
         let told = self.cases.values().filter(|case| case.told);
         let mut cases: Vec<_> = told.collect();
@@ -346,7 +347,7 @@ impl Suspects {
     }
 }
 
-/// By the front of a message, where the time, the host and the number of its event stand.
+/// Hash of the front of a message, which contains time, host, and number of its event.
 fn hash(message: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     message.len().hash(&mut hasher);

@@ -1,8 +1,8 @@
-//! What the sockets of an output are asked for.
+//! What an output asks of its socket.
 
 use std::net::SocketAddr;
 
-/// What the event loop has to do for an output.
+/// A task of the event loop for an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Ask for the addresses of its name, then report [`Link::handle_resolved`](super::link::Link::handle_resolved), once.
@@ -11,7 +11,7 @@ pub enum Task {
     Open,
     /// The same for a receiver at this address; [`Link::handle_reached`](super::link::Link::handle_reached) comes between.
     Connect(SocketAddr),
-    /// Close at once; the link knows.
+    /// Close immediately; the link does not wait for a report.
     Close,
     /// Tell [`Link::handle_measured`](super::link::Link::handle_measured) how many bytes the peer has not acknowledged.
     Measure,

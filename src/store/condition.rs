@@ -1,12 +1,12 @@
-//! How a store is.
+//! The health of a store.
 
-/// How a store is, for those who watch.
+/// The health of a store, for status and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// Rows that could not be read since the start; each counts as none.
+    /// Number of rows that could not be read since the start; each counts as missing.
     pub damaged: u64,
-    /// What was found damaged, and what became of it; events go on.
+    /// What was found damaged, and what was done about it; events are still accepted.
     pub notice: Option<String>,
-    /// Why nothing is stored now, so that nothing is acknowledged.
+    /// Why nothing can be stored at present, so that nothing is acknowledged.
     pub trouble: Option<String>,
 }

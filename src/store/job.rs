@@ -1,5 +1,5 @@
-//! What is asked of a store, and what it answers: owned by nobody, so that a store may be on
-//! a thread of its own, or on another machine.
+//! What is asked of a store, and its answers. Values without references, so that a store
+//! may run on another thread or machine.
 
 use std::net::IpAddr;
 
@@ -7,60 +7,60 @@ use super::{Change, Condition, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::hosts::{Changes, Inquiry, Met, Saved};
 
-/// Rows that one write is tried again without, since they cannot be written. More than that,
-/// the disk is bad.
+/// Maximum number of damaged rows to leave out of a write that is then retried. With more,
+/// the disk is failing.
 const LEFT_OUT: usize = 16;
 
-/// Names a job; a later one has a higher number.
+/// Identifies a job; later jobs have higher numbers.
 pub type Ticket = u64;
 
-/// Something that a store is to do.
+/// A job for a store.
 #[derive(Clone, Debug)]
 pub enum Job {
     /// Read bookmarks by their keys, before subscriptions are answered.
     Read(Vec<Lookup>),
-    /// Make bookmarks last, all of them at once; each key stands there once.
+    /// Store bookmarks durably, all in one transaction; each key occurs once.
     Write(Vec<Write>, Stamp),
-    /// Make what is known of hosts last.
+    /// Save what is known about hosts.
     SaveHosts(Changes),
-    /// Read what is known of hosts.
+    /// Load what is known about hosts.
     LoadHosts,
-    /// Read what other relays know of hosts.
+    /// Read what other relays know about hosts.
     Meet(Inquiry),
-    /// Count bookmarks for each identity and network, for their limits.
+    /// Count the bookmarks of each owner, for their limits.
     Count,
     /// See [`Store::walk`].
     Walk(Option<Key>, usize),
-    /// See [`Store::sift`]: those that go, those that stay, and when.
+    /// See [`Store::sift`]: bookmarks to delete, bookmarks in use, and the time of that.
     Sift(Vec<Key>, Vec<Key>, u64),
 }
 
 impl Job {
-    /// Whether it changes nothing, and need not wait for what does.
+    /// Whether it changes nothing, so that it need not wait for jobs that do.
     #[must_use]
     pub fn is_read(&self) -> bool {
         matches!(self, Self::Read(_) | Self::Meet(_))
     }
 }
 
-/// A bookmark that is looked for.
+/// A bookmark to look up.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     /// Subscription, identity, and machine.
     pub key: Key,
-    /// Where an earlier version had it.
+    /// Keys under which earlier versions stored it.
     pub former: Vec<Key>,
 }
 
-/// What is kept under a key.
+/// The row under a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The bookmark; none too where it is damaged.
+    /// The bookmark; `None` if there is none or it is damaged.
     pub stored: Option<Stored>,
-    /// How often it was written: who writes has to know it. Always 0 where only one relay can
-    /// write.
+    /// How often the row was written, which a writer must state. Always 0 if only one relay
+    /// can write.
     pub generation: u64,
-    /// The key under which it stands, if that is a former one.
+    /// The key under which it was found, if that is a former one.
     pub former: Option<Key>,
 }
 
@@ -69,38 +69,39 @@ pub struct Found {
 pub struct Write {
     /// Subscription, identity, and machine.
     pub key: Key,
-    /// What was found under it; where another relay has written since, nothing is.
+    /// The generation that was found; if another relay has written since, nothing is
+    /// written.
     pub generation: u64,
-    /// The former key from which it moves.
+    /// The former key from which the row moves.
     pub former: Option<Key>,
-    /// The new bookmark.
+    /// The new bookmark; `None` if only `aside` is to be stored.
     pub latest: Option<Stored>,
-    /// A bookmark that the guard did not let through, and why.
+    /// A bookmark that the guard rejected, and why.
     pub aside: Option<(Bookmark, String)>,
-    /// The network that answers for it, if it has no identity.
+    /// The network that it is counted for, if it has no identity.
     pub network: Option<IpAddr>,
 }
 
-/// What has become of a [`Write`].
+/// The result of a [`Write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
-    /// It is on disk, so that an acknowledgment can be sent.
+    /// It is durable, so an acknowledgment may be sent.
     Done,
-    /// Another relay was there first.
+    /// Another relay has written the row since it was read.
     Conflict,
-    /// This row cannot be written; others can.
+    /// This row cannot be written, while others can.
     Failed,
 }
 
-/// What a store answers.
+/// The answer to a job.
 #[derive(Debug)]
 pub enum Done {
     /// To [`Job::Read`], in its order.
     Read(Result<Vec<Found>, Error>),
     /// To [`Job::Write`], in its order.
     Written(Result<Vec<Wrote>, Error>),
-    /// To [`Job::SaveHosts`]: the seconds that relays have run with this state, as far as
-    /// others know it.
+    /// To [`Job::SaveHosts`]: the total running time of relays in seconds, as far as the
+    /// store knows it.
     HostsSaved(Result<u64, Error>),
     /// To [`Job::LoadHosts`].
     HostsLoaded(Result<Saved, Error>),
@@ -112,22 +113,22 @@ pub enum Done {
     Walked(Result<Vec<(Key, u64)>, Error>),
     /// To [`Job::Sift`].
     Sifted(Result<(), Error>),
-    /// To nothing: how the store is has changed.
+    /// Not to a job: the health of the store has changed.
     Changed,
 }
 
-/// An answer, and how the store is.
+/// An answer, and the health of the store.
 #[derive(Debug)]
 pub struct Answer {
-    /// Of the job; of no matter for [`Done::Changed`].
+    /// Ticket of the job; meaningless for [`Done::Changed`].
     pub ticket: Ticket,
-    /// What was done.
+    /// The result.
     pub done: Done,
-    /// How the store is after it, if that is known.
+    /// The health of the store afterwards, if known.
     pub condition: Option<Condition>,
 }
 
-/// Does a job with a store that can be waited for.
+/// Performs a job on a store that may block.
 pub fn perform(store: &mut dyn Store, ticket: Ticket, job: Job) -> Answer {
     let done = match job {
         Job::Read(lookups) => {
@@ -140,7 +141,7 @@ pub fn perform(store: &mut dyn Store, ticket: Ticket, job: Job) -> Answer {
             Done::HostsSaved(store.save_hosts(&changes).map(|()| ran))
         }
         Job::LoadHosts => Done::HostsLoaded(store.load_hosts()),
-        // Nobody shares it.
+        // It is not shared.
         Job::Meet(_) => Done::Met(Ok(Met::default())),
         Job::Count => Done::Counted(store.usage()),
         Job::Walk(after, count) => Done::Walked(store.walk(after.as_ref(), count)),
@@ -153,7 +154,7 @@ pub fn perform(store: &mut dyn Store, ticket: Ticket, job: Job) -> Answer {
     }
 }
 
-/// Under its own key, else under the first former one that has something.
+/// Looks under its own key, then under the former ones.
 fn find(store: &mut dyn Store, lookup: &Lookup) -> Result<Found, Error> {
     let mut found = Found {
         stored: store.bookmark(&lookup.key)?,
@@ -169,7 +170,7 @@ fn find(store: &mut dyn Store, lookup: &Lookup) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// Writes all rows but those that are damaged.
+/// Writes all rows except for damaged ones.
 fn write(store: &mut dyn Store, rows: &[Write], stamp: Stamp) -> Result<Vec<Wrote>, Error> {
     let mut wrote = Vec::with_capacity(rows.len());
     for row in rows {
@@ -198,7 +199,7 @@ fn write(store: &mut dyn Store, rows: &[Write], stamp: Stamp) -> Result<Vec<Wrot
     Ok(wrote)
 }
 
-/// Answers which row failed, and why.
+/// Returns which row failed, and why.
 fn put_all(
     store: &mut dyn Store,
     rows: &[Write],

@@ -1,4 +1,4 @@
-//! A store that forgets: for tests, and for trying things out.
+//! A store in memory, for tests and for trials: it forgets everything at the end.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use super::{Aside, Change, Condition, Entry, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Key, Stored};
 use crate::hosts::{self, Changes, Host, Saved};
 
-/// Bookmarks in memory, which can be told to fail.
+/// Bookmarks in memory; can be made to fail.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     lasting: HashMap<Key, Entry>,
-    /// What this turn has changed; `None` is gone.
+    /// Changes of this turn; `None` is a deletion.
     turn: HashMap<Key, Option<Entry>>,
     failed: bool,
     failing_commits: usize,
     commits: usize,
     hosts: Saved,
     damaged: Vec<Key>,
-    /// How often each row was written, where several relays write.
+    /// How often each row was written, if several relays write.
     generations: Option<HashMap<Key, u64>>,
     condition: Condition,
 }
@@ -29,7 +29,7 @@ impl Memory {
         Self::default()
     }
 
-    /// An empty store for several relays, of which one may write what another has read.
+    /// An empty store for several relays, any of which may write what another has read.
     #[must_use]
     pub fn of_many() -> Self {
         Self {
@@ -38,12 +38,12 @@ impl Memory {
         }
     }
 
-    /// Lets the next `count` commits fail that have something to commit.
+    /// Makes the next `count` commits with changes fail.
     pub fn fail_commits(&mut self, count: usize) {
         self.failing_commits = count;
     }
 
-    /// Lets this turn fail, as if a change had not been possible.
+    /// Makes this turn fail, as if a change had been impossible.
     pub fn fail_turn(&mut self) {
         self.failed = true;
     }
@@ -54,41 +54,41 @@ impl Memory {
         self.commits
     }
 
-    /// What would be there after a crash: the entry without this turn's changes.
+    /// The entry as it would be after a crash, without this turn's changes.
     #[must_use]
     pub fn lasting(&self, key: &Key) -> Option<&Entry> {
         self.lasting.get(key)
     }
 
-    /// What is kept of `key`, as this turn has left it.
+    /// The entry of `key`, including this turn's changes.
     #[must_use]
     pub fn entry(&self, key: &Key) -> Option<Entry> {
         self.find(key).cloned()
     }
 
-    /// Lets changes of `key` fail, as if its page was damaged.
+    /// Makes changes of `key` fail, as if its page were damaged.
     pub fn damage(&mut self, key: Key) {
         self.damaged.push(key);
         self.condition.damaged += 1;
     }
 
-    /// Repairs what was damaged.
+    /// Repairs all damage.
     pub fn repair(&mut self) {
         self.damaged.clear();
     }
 
-    /// What [`Store::condition`] answers from now on.
+    /// Sets what [`Store::condition`] returns.
     pub fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
     }
 
-    /// How many bookmarks would be there after a crash.
+    /// Number of bookmarks that would exist after a crash.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lasting.len()
     }
 
-    /// Whether none would.
+    /// Whether none would exist.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lasting.is_empty()
@@ -245,7 +245,7 @@ fn apply(entry: &mut Entry, change: Change<'_>, stamp: Stamp) {
         Change::Latest(stored) => {
             let before = entry.latest.replace(stored.clone());
             let before = before.map(|before| before.to_xml());
-            // A batch that was sent twice must not push the previous one out.
+            // A repeated batch must not displace the previous bookmark.
             if before
                 .as_deref()
                 .is_some_and(|before| before != stored.to_xml())

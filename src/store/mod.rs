@@ -1,9 +1,10 @@
-//! What the relay remembers: the bookmarks of its sources, and what is known of hosts.
+//! What the relay remembers: the bookmarks of its sources, and what is known about hosts.
 //!
-//! A [`Store`] takes the changes of one turn of the loop and makes them last
-//! with one [`Store::commit`]. Only then may the turn's batches be acknowledged.
-//! Whatever fails in a turn fails all of it: its batches are sent again. What cannot be read
-//! is none: one damaged row costs that row.
+//! A [`Store`] collects the changes of one turn of the loop and makes them durable with one
+//! [`Store::commit`]. Only then may the turn's batches be acknowledged. If anything fails
+//! in a turn, all of it fails, and its batches are sent again. What cannot be read counts
+//! as missing: a damaged row costs only that row. Nothing of the events themselves is
+//! stored; see `docs/decisions/no-spool.md`.
 
 mod condition;
 mod job;
@@ -28,15 +29,15 @@ pub use self::room::{
     OF_ALL, OF_IDENTITY, OF_NETWORK, Owner, Room, Usage, WITHOUT_EVENTS, network,
 };
 
-/// Keeps bookmarks; one transaction a turn.
+/// Stores bookmarks; one transaction for each turn.
 pub trait Store {
-    /// The bookmark of `key`, as this turn has left it; `None` too where it is damaged.
+    /// The bookmark of `key`, including this turn's changes; `None` also if it is damaged.
     ///
     /// # Errors
     /// The store cannot be read.
     fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error>;
 
-    /// How often the row of `key` was written; `None` where nobody else can write.
+    /// How often the row of `key` was written; `None` if nobody else can write.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -47,108 +48,107 @@ pub trait Store {
     /// Adds a change to this turn.
     ///
     /// # Errors
-    /// The change cannot be made. The turn has failed then: later changes and
-    /// the commit are refused with [`Error::TurnFailed`].
+    /// The change is impossible. Then the turn has failed: later changes and the commit
+    /// return [`Error::TurnFailed`].
     fn put(&mut self, key: &Key, change: Change<'_>, stamp: Stamp) -> Result<(), Error>;
 
-    /// Gives `to` all that is kept of `from`, in this turn; that of `to` is forgotten.
-    /// Answers whether anything was there.
+    /// Moves the row of `from` to `to`, whose own row is deleted, in this turn. Returns
+    /// whether there was one.
     ///
     /// # Errors
     /// As for [`Store::put`].
     fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error>;
 
-    /// Makes the changes of this turn last and ends the turn. Does nothing
-    /// where nothing was changed.
+    /// Makes the changes of this turn durable and ends the turn. Does nothing if there are
+    /// none.
     ///
     /// # Errors
-    /// None of the changes was made. The next turn can try again.
+    /// None of the changes was made. The next turn may try again.
     fn commit(&mut self) -> Result<(), Error>;
 
-    /// Forgets the changes of this turn and ends it.
+    /// Discards the changes of this turn and ends it.
     fn rollback(&mut self);
 
-    /// Makes what is known of hosts last, between two turns and apart from them: where it
-    /// fails, no batch is touched.
+    /// Saves what is known about hosts, between two turns and separate from them: a failure
+    /// affects no batch.
     ///
     /// # Errors
-    /// None of it was stored.
+    /// Nothing was saved.
     fn save_hosts(&mut self, changes: &Changes) -> Result<(), Error>;
 
-    /// What is known of hosts.
+    /// Loads what is known about hosts.
     ///
     /// # Errors
     /// The store cannot be read.
     fn load_hosts(&mut self) -> Result<Saved, Error>;
 
-    /// How much of what is stored belongs to whom.
+    /// How much is stored for each owner.
     ///
     /// # Errors
     /// The store cannot be read.
     fn usage(&mut self) -> Result<Vec<(Owner, Usage)>, Error>;
 
-    /// Up to `count` bookmarks behind `after` in the order of the store, each with the
+    /// Up to `count` bookmarks after `after` in the order of the store, each with the
     /// [`Stamp::ran`] of its last change.
     ///
     /// # Errors
     /// The store cannot be read.
     fn walk(&mut self, after: Option<&Key>, count: usize) -> Result<Vec<(Key, u64)>, Error>;
 
-    /// Forgets bookmarks, and says of others that they are in use as of `ran`; between two
-    /// turns.
+    /// Deletes bookmarks, and marks others as in use at `ran`; between two turns.
     ///
     /// # Errors
-    /// None of it was done.
+    /// Nothing was changed.
     fn sift(&mut self, gone: &[Key], kept: &[Key], ran: u64) -> Result<(), Error>;
 
-    /// How it is.
+    /// The health of the store.
     fn condition(&self) -> Condition;
 }
 
 /// When and from where a change comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
-    /// By the clock of the wall, for people.
+    /// By the wall clock, for people.
     pub wall: UnixSeconds,
-    /// Seconds that relays have run with this state: what ages are counted in.
+    /// Total running time of relays with this state in seconds, by which ages are measured.
     pub ran: u64,
-    /// The network that answers for a source without identity, see [`network`].
+    /// The network that a source without identity counts for; see [`network`].
     pub network: Option<IpAddr>,
 }
 
-/// A change to what is kept of a source.
+/// A change to a source's row.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
-    /// A new bookmark; the one before is kept as the previous one.
+    /// A new bookmark; the one before it is kept as the previous one.
     Latest(&'a Stored),
-    /// A bookmark of which the guard let something not through, and why. Kept where the
-    /// source has a bookmark.
+    /// A bookmark of which the guard rejected something, and why. Kept only if the source
+    /// has a bookmark.
     Aside(&'a Bookmark, &'a str),
 }
 
-/// What is kept of a source.
+/// The row of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// What the source gets back.
+    /// The bookmark that the source gets back.
     pub latest: Option<Stored>,
-    /// XML of the one before.
+    /// XML of the one before it.
     pub previous: Option<String>,
-    /// The last one of which the guard let something not through.
+    /// The last one of which the guard rejected something.
     pub aside: Option<Aside>,
     /// When it last changed.
     pub stamp: Stamp,
 }
 
-/// That the last bookmark of a source was not let through by the guard.
+/// A source whose last bookmark the guard rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptAside {
-    /// Whose bookmark it is.
+    /// The owner of the bookmark.
     pub key: Key,
     /// Why, in words.
     pub reason: String,
 }
 
-/// A bookmark that the guard did not let through.
+/// A bookmark that the guard rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
     /// Its XML in canonical form.
@@ -157,14 +157,14 @@ pub struct Aside {
     pub reason: String,
 }
 
-/// Why the store cannot be opened or used. Each names the file or folder.
+/// Why the store cannot be opened or used. Every error names the file or folder.
 #[derive(Debug)]
 pub enum Error {
     /// The folder or a file in it cannot be created or opened.
     Folder {
         /// The folder or file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// Another relay uses the folder.
@@ -191,7 +191,7 @@ pub enum Error {
         /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
     },
-    /// The database is damaged, or none at all.
+    /// The database is damaged, or the file is not a database.
     Corrupt {
         /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
@@ -203,23 +203,23 @@ pub enum Error {
         /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
     },
-    /// The files that the relay writes are not those in its folder any more.
+    /// The files that the relay has open are no longer those in its folder.
     Gone {
         /// The folder of `--state`.
         folder: PathBuf,
         /// What is wrong, and what to do.
         detail: String,
     },
-    /// Anything else that the database says.
+    /// Any other error of the database.
     Database {
         /// `wecrelay.db` in the folder of `--state`.
         file: PathBuf,
-        /// What it says.
+        /// The database's error.
         error: rusqlite::Error,
     },
-    /// The database that relays share.
+    /// An error of the shared database.
     Postgres(postgres::Failure),
-    /// Something in this turn failed before.
+    /// An earlier change of this turn failed.
     TurnFailed,
 }
 
@@ -267,7 +267,7 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// Whether it is of one row only: other changes can be made without it.
+    /// Whether it concerns only one row, so that other changes are possible without it.
     #[must_use]
     pub fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Corrupt { .. })

@@ -1,27 +1,27 @@
 //! How many bookmarks one sender may leave behind.
 //!
-//! A name (MachineID) is only claimed. Without a bound, one client could invent names until
-//! the disk is full. So the bookmarks of each identity, and of each network of sources
-//! without one, are counted, and those of all together. What is there is always updated: at a
-//! bound only what is new is not stored, which costs its host repeats or a later beginning.
+//! A name (MachineID) is only a claim. Without a limit, one client could invent names until
+//! the disk is full. So the bookmarks of each identity, of each network of sources without
+//! identity, and of all together are counted. Existing rows are always updated. At a limit
+//! only new rows are not stored, which costs their hosts repeats or a later start.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::bookmark::Key;
 
-/// Who answers for a bookmark.
+/// The owner that a bookmark is counted for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// An identity, as in [`Key::identity`].
+    /// An identity, as returned by [`Key::identity`].
     Identity(String),
-    /// The network of a source without identity: an IPv4 address or an IPv6 /64. `None`: it
-    /// was stored by a version that did not tell.
+    /// The network of a source without identity: an IPv4 address or an IPv6 /64. `None` if
+    /// it was stored by a version that did not record it.
     Network(Option<IpAddr>),
 }
 
 impl Owner {
-    /// Who answers for the bookmark of `key` that comes from `address`.
+    /// The owner of the bookmark of `key` that comes from `address`.
     #[must_use]
     pub fn of(key: &Key, address: IpAddr) -> Self {
         match key.identity() {
@@ -31,7 +31,7 @@ impl Owner {
     }
 }
 
-/// The network of an address: who has one address of an IPv6 /64 has them all.
+/// The network of an address. Whoever has one address of an IPv6 /64 has all of them.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address {
@@ -40,12 +40,12 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Bookmarks, and the bytes of their lists.
+/// Number and size of bookmarks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// How many bookmarks.
+    /// Number of bookmarks.
     pub rows: u64,
-    /// Bytes of the lists that are handed out; the database keeps up to three such texts.
+    /// Size in bytes of the lists for sources; the database stores up to three such texts.
     pub bytes: u64,
 }
 
@@ -60,22 +60,22 @@ impl Usage {
     }
 }
 
-/// Bookmarks of one identity. One account may serve a whole site, with several subscriptions
-/// of each host; usual lists have some hundred bytes.
+/// Maximum for one identity. One account may serve a whole site, with several subscriptions
+/// for each host; usual lists have some hundred bytes.
 pub const OF_IDENTITY: Usage = Usage {
     rows: 100_000,
     bytes: 64 << 20,
 };
-/// Bookmarks of one network without identity: behind a NAT or a balancer it may be a site,
-/// but nobody has proved that its names are hosts.
+/// Maximum for one network without identity. Behind a NAT or a balancer it may be a whole
+/// site, but nothing proves that its names are hosts.
 pub const OF_NETWORK: Usage = Usage {
     rows: 20_000,
     bytes: 8 << 20,
 };
-/// Bookmarks of names that one network brought since the start with neither an event nor event
-/// 111. Windows sends no such batch.
+/// Maximum number of names from one network, since the start, whose batches contain neither
+/// an event nor event 111. Windows sends no such batches.
 pub const WITHOUT_EVENTS: u64 = 100;
-/// All bookmarks: [`crate::hosts::MOST_HOSTS`] with five subscriptions each.
+/// Maximum in total: [`crate::hosts::MOST_HOSTS`] with five subscriptions each.
 pub const OF_ALL: Usage = Usage {
     rows: 1_000_000,
     bytes: 512 << 20,
@@ -91,7 +91,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Takes what the store holds.
+    /// From what the store has counted.
     #[must_use]
     pub fn new(stored: Vec<(Owner, Usage)>) -> Self {
         let mut room = Self::default();
@@ -101,8 +101,8 @@ impl Room {
         room
     }
 
-    /// Whether an owner may store that much more. Nobody answers for what older versions
-    /// have stored but all together.
+    /// Whether an owner may store this much more. Rows of older versions, which have no
+    /// owner, count only for the total.
     #[must_use]
     pub fn has(&self, owner: &Owner, more: Usage) -> bool {
         let bound = match owner {
@@ -117,7 +117,7 @@ impl Room {
         own.fits(bound) && all.fits(OF_ALL)
     }
 
-    /// Whether an owner may store the bookmark of one more name that comes without an event;
+    /// Whether an owner may store another name's bookmark that comes without an event;
     /// counts it.
     pub fn takes_without_events(&mut self, owner: &Owner) -> bool {
         if matches!(owner, Owner::Identity(_)) {
@@ -128,26 +128,26 @@ impl Room {
         *count <= WITHOUT_EVENTS
     }
 
-    /// That much was stored.
+    /// Counts what has been stored.
     pub fn note(&mut self, owner: Owner, more: Usage) {
         self.owners.entry(owner).or_default().add(more);
         self.all.add(more);
     }
 
-    /// Something was not stored. Answers whether an administrator should hear of it: the
-    /// first time, and then ever more seldom.
+    /// Counts what has not been stored. Returns whether to log it: the first time, and then
+    /// less and less often.
     pub fn note_refused(&mut self) -> bool {
         self.refused += 1;
         self.refused.is_power_of_two()
     }
 
-    /// All that is stored.
+    /// What is stored in total.
     #[must_use]
     pub fn all(&self) -> Usage {
         self.all
     }
 
-    /// How often something was not stored.
+    /// Number of bookmarks that were not stored.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused

@@ -1,4 +1,4 @@
-//! The store of a single relay: one SQLite database in the state folder.
+//! The store of a single relay: an SQLite database in the state folder.
 
 mod beside;
 mod bookmarks;
@@ -28,45 +28,45 @@ pub use beside::{Checkpoints, Reader};
 pub use hosts::{Forgotten, Old, forget_hosts, read_hosts};
 pub use known::{Known, kept_aside, known};
 
-/// How long to wait for another program that holds the database. The loop
-/// stands still meanwhile, so it is short: a failed turn can be tried again.
+/// How long to wait for another program that holds the database. The writer blocks in the
+/// meantime, so it is short; a failed turn can be retried.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Bookmarks and hosts in `wecrelay.db` in the state folder.
 ///
-/// In WAL mode with `synchronous=NORMAL`: a power cut may take the last commits
-/// with it, which makes sources repeat batches, and never damages the rest.
+/// In WAL mode with `synchronous=NORMAL`: a power failure may lose the last commits, which
+/// makes sources repeat batches, but never damages the rest.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
     file: PathBuf,
     turn: Turn,
     damage: Damage,
-    /// Told to those beside: how often the files were replaced.
+    /// How often the files were replaced, for the other connections.
     replaced: Arc<AtomicU64>,
-    /// Why the files are not those of the folder, if that could not be mended.
+    /// Why the files are not those of the folder, if that could not be repaired.
     gone: Option<String>,
-    /// Locked as long as the database is open; the last field, so released last.
+    /// Locked as long as the database is open. The last field, so that it is released last.
     files: Files,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Nothing was changed yet.
+    /// No changes yet.
     Clean,
     /// A transaction is open.
     Open,
-    /// A change failed; SQLite may have rolled back those before it.
+    /// A change failed; SQLite may have rolled back the ones before it.
     Failed,
 }
 
 impl Sqlite {
-    /// Opens the database in `folder`, and creates both where they are missing,
-    /// for the relay's user only. A damaged one is written anew from what can be read.
+    /// Opens the database in `folder`, and creates both if missing, for the relay's user
+    /// only. A damaged one is rewritten from what can be read.
     ///
     /// # Errors
-    /// Another relay uses the folder; it cannot be created or written; the
-    /// database is no database or written by a later version.
+    /// Another relay uses the folder; it cannot be created or written; the file is not a
+    /// database, or that of a later version.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let mut files = Files::lock(folder)?;
         let file = files.database();
@@ -87,13 +87,13 @@ impl Sqlite {
         })
     }
 
-    /// What reads on a thread of its own.
+    /// A connection for reading on another thread.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(&self.file, &self.replaced)
     }
 
-    /// What brings changes into the database on a thread of its own.
+    /// A connection for checkpoints on another thread.
     #[must_use]
     pub fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(&self.file, &self.replaced)
@@ -137,7 +137,7 @@ impl Sqlite {
         explain(&self.file, error)
     }
 
-    /// Between two turns: writes a database anew of which a page turned out to be damaged.
+    /// Between two turns: rewrites a database in which a damaged page was found.
     fn mend(&mut self) {
         let Some(fault) = self.damage.take_fault() else {
             return;
@@ -156,7 +156,8 @@ impl Sqlite {
         }
     }
 
-    /// Between two turns: sees to it that what is written is what a next start will find.
+    /// Between two turns: ensures that the files written are those that the next start will
+    /// find.
     fn look_after_files(&mut self) -> Result<(), Error> {
         let Some(missing) = self.files.missing() else {
             if self.gone.take().is_some() {
@@ -190,7 +191,8 @@ impl Sqlite {
         match missing {
             Missing::Lock => return self.files.lock_again(),
             Missing::Replaced => {
-                // What lies beside is ours, and must not be taken for a part of the other.
+                // The files beside it are ours, and must not be taken for part of the other
+                // database.
                 self.files.forget_beside()?;
                 let folder = self.files.folder().to_owned();
                 let detail = format!(
@@ -210,7 +212,7 @@ impl Sqlite {
         self.reopen()
     }
 
-    /// Writes all that the open database holds into a new file of its name.
+    /// Writes the content of the open database to a new file of its name.
     fn write_anew(&self) -> Result<(), Error> {
         let new = self.file.with_file_name("wecrelay.db.new");
         salvage::remove(&new)?;
@@ -223,11 +225,12 @@ impl Sqlite {
         files::replace(&new, &self.file)
     }
 
-    /// Opens the file of the folder in place of the one that is open.
+    /// Replaces the open file by the one in the folder.
     fn reopen(&mut self) -> Result<(), Error> {
         let none = Connection::open_in_memory().map_err(|error| self.explain(error))?;
-        // Closed first: SQLite deletes by name what lies beside a database that it closes, but
-        // not beside one that was moved, and would take it for a part of the new one.
+        // Closed first: SQLite deletes the files beside a database by name when it closes
+        // it, though not those of one that was moved, and would take them for part of the
+        // new one.
         drop(std::mem::replace(&mut self.connection, none));
         salvage::remove_beside(&self.file)?;
         self.connection = start(&self.file)?;
@@ -262,7 +265,7 @@ impl Store for Sqlite {
     }
 
     fn rename(&mut self, from: &Key, to: &Key) -> Result<bool, Error> {
-        // Most have nothing under an old name, and a look needs no transaction.
+        // Most hosts have nothing under a former key, and reading needs no transaction.
         let is_there = match bookmarks::read(&self.connection, from) {
             Ok(Read::Stored(_)) => true,
             Ok(Read::None | Read::Damaged(_)) => false,
@@ -343,13 +346,13 @@ impl Store for Sqlite {
     }
 }
 
-/// Opens the database, with all tables.
+/// Opens the database and creates missing tables.
 fn start(file: &Path) -> Result<Connection, Error> {
     drop(private_file(file)?);
     let connection = connect(file).map_err(|error| explain(file, error))?;
     check_version(&connection, file)?;
     schema::prepare(&connection).map_err(|error| explain(file, error))?;
-    // Whatever is beside the database is there from the first reading on.
+    // The files beside the database exist after the first read.
     let read = connection.query_row("SELECT count(*) FROM relay", (), |row| row.get::<_, i64>(0));
     match read {
         Err(error) if !bookmarks::is_damage(&error) => Err(explain(file, error)),
@@ -358,7 +361,7 @@ fn start(file: &Path) -> Result<Connection, Error> {
 }
 
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI: a folder may be called "file:".
+    // Without SQLITE_OPEN_URI, because a folder may be named "file:".
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -379,7 +382,7 @@ fn explain(file: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
-/// SQLite's integers have a sign; times end far below it.
+/// SQLite's integers are signed; times are far below their maximum.
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -207,8 +207,8 @@ impl Stream {
         Some(Task::Close)
     }
 
-    /// Handles the result of the receiver's answers. Returns a task if the connection must
-    /// end.
+    /// Handles the result of the receiver's answers. Returns why the connection must end,
+    /// if so.
     fn handle_outcome(
         &mut self,
         delivery: &mut Delivery,

@@ -4,23 +4,23 @@ use std::net::Ipv6Addr;
 
 use super::Error;
 
-/// Longest host name in characters (RFC 1035 2.3.4).
+/// Maximum length of a host name in characters (RFC 1035 2.3.4).
 const LONGEST_NAME: usize = 253;
 
 /// A host and perhaps a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// Name or address; an IPv6 address without its brackets.
+    /// Host name or address; an IPv6 address without its brackets.
     pub host: String,
     /// The port, if one was given.
     pub port: Option<u16>,
 }
 
 impl Authority {
-    /// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
+    /// Parses `HOST`, `HOST:PORT`, `[IPV6]`, or `[IPV6]:PORT`.
     ///
     /// # Errors
-    /// [`Error::Host`], [`Error::Port`] or [`Error::Brackets`].
+    /// [`Error::Host`], [`Error::Port`], or [`Error::Brackets`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => bracketed(text, rest)?,
@@ -45,7 +45,7 @@ pub fn is_host_name(text: &str) -> bool {
 fn bracketed<'a>(text: &str, rest: &'a str) -> Result<(String, Option<&'a str>), Error> {
     let wrong = || Error::Host(text.to_owned());
     let (address, after) = rest.split_once(']').ok_or_else(wrong)?;
-    // A link-local address may name its interface, as in fe80::1%eth0.
+    // A link-local address may include its interface, as in fe80::1%eth0.
     let bare = address.split_once('%').map_or(address, |(bare, _)| bare);
     bare.parse::<Ipv6Addr>().map_err(|_| wrong())?;
     match (after, after.strip_prefix(':')) {

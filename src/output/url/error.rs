@@ -1,4 +1,4 @@
-//! Why an output URL was not understood, and what would have been.
+//! Why an output URL is invalid, and what is allowed instead.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::event::filter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// No known word before a colon.
+    /// An unknown word before the colon.
     Scheme {
-        /// What stood there.
+        /// The word that was given.
         found: String,
-        /// The nearest known word.
+        /// The nearest known word, if one is close enough to be meant.
         nearest: Option<&'static str>,
     },
-    /// A kind that names a host without the two slashes.
+    /// A host without the two slashes before it.
     Slashes,
     /// Not a host name or address.
     Host(String),
@@ -24,58 +24,58 @@ pub enum Error {
     Brackets(String),
     /// Not a port number.
     Port(String),
-    /// `unix` or `file` (given) without a path.
+    /// `unix` or `file` (the content) without a path.
     Path(&'static str),
     /// Something after `stdout:`.
     StdoutPlace(String),
     /// A setting that this kind of output does not have.
     Setting {
-        /// The name as it was given.
+        /// The name that was given.
         found: String,
-        /// The nearest that there is.
+        /// The nearest existing setting, if one is close enough to be meant.
         nearest: Option<&'static str>,
-        /// All that there are.
+        /// All settings of this kind of output.
         allowed: &'static [&'static str],
     },
     /// A setting given twice.
     Twice(&'static str),
-    /// A value that its setting cannot have.
+    /// A value that is not allowed for its setting.
     Value {
-        /// Name of the setting, before `=`.
+        /// Name of the setting.
         name: &'static str,
-        /// The value as it was given.
+        /// The value that was given.
         found: String,
-        /// What is allowed.
+        /// Description of the allowed values.
         allowed: &'static str,
     },
-    /// A size under its lower bound.
+    /// A size below its minimum.
     TooSmall {
-        /// Name of the setting, before `=`.
+        /// Name of the setting.
         name: &'static str,
-        /// The bound, in bytes.
+        /// The minimum in bytes.
         least: usize,
     },
-    /// A size over its upper bound.
+    /// A size above its maximum.
     TooLarge {
-        /// Name of the setting, before `=`.
+        /// Name of the setting.
         name: &'static str,
-        /// The bound, in bytes.
+        /// The maximum in bytes.
         most: usize,
     },
     /// A framing for an output that sends datagrams.
     DatagramFraming,
-    /// A rule of `only=` or `drop=` that is not understood.
+    /// An invalid rule in `only=` or `drop=`.
     Rule {
-        /// Name of the setting, before `=`.
+        /// Name of the setting.
         name: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the rule.
         source: filter::Error,
     },
-    /// Structured data where no header can have it.
+    /// Structured data for a header that cannot contain any.
     DataWithoutHeader,
-    /// Characters in the path of a URL that may not stand there.
+    /// Characters that are not allowed in the path of a URL.
     UrlPath(String),
-    /// `data@` for messages without structured data.
+    /// A setting for `data@` although messages have no structured data.
     NoDataElement,
     /// A private key without its certificate.
     KeyAlone,
@@ -83,7 +83,7 @@ pub enum Error {
     Topic(String),
     /// A mechanism of SASL without a user.
     SaslAlone,
-    /// A password that would be sent so that everyone on the way can read it.
+    /// A password that would be sent unencrypted.
     Cleartext,
 }
 
@@ -200,15 +200,16 @@ fn did_you_mean(f: &mut fmt::Formatter<'_>, word: Option<&str>, after: &str) -> 
     })
 }
 
-/// The word at most two typing errors away from `found`, if there is one.
+/// The word that `found` was probably meant to be: at most two typing errors away, fewer
+/// for short words.
 fn nearest(found: &str, words: &'static [&'static str]) -> Option<&'static str> {
     let errors = |word: &&str| distance(found, word);
     let word = words.iter().copied().min_by_key(errors)?;
-    // Two errors in a word of three letters make any other word of three letters.
+    // Two errors in a word of three letters make any other such word.
     (errors(&word) <= word.len().min(5) / 2).then_some(word)
 }
 
-/// How many letters must be added, removed or replaced (Levenshtein).
+/// Number of letters to add, remove, or replace (Levenshtein distance).
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (above, a) in from.chars().enumerate() {

@@ -1,15 +1,15 @@
-//! `//BROKER[:PORT][,BROKER[:PORT]...]/TOPIC` of a URL.
+//! `//BROKER[:PORT][,BROKER[:PORT]...]/TOPIC` in a URL.
 
 use super::url_parameters::Choices;
 use super::{Authority, Error};
 use crate::output::kafka::Settings;
 use crate::protocol::kafka::Mechanism;
 
-/// The port of brokers where none is given.
+/// The default port of brokers.
 const PORT: u16 = 9092;
-/// Longest name of a topic, as brokers have it.
+/// Maximum length of a topic's name; the limit of Kafka.
 const LONGEST_TOPIC: usize = 249;
-/// Most brokers in a URL: they are asked for all others.
+/// Maximum number of bootstrap brokers in a URL; the others are discovered.
 const MOST_BROKERS: usize = 16;
 
 pub(super) fn settings(place: &str, choices: &Choices, is_tls: bool) -> Result<Settings, Error> {

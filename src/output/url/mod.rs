@@ -31,89 +31,89 @@ pub use authority::{Authority, is_host_name};
 pub use error::Error;
 pub use relative_path::anchored;
 
-/// Smallest `max=`, in bytes: every receiver must accept this much (RFC 5424 6.1).
+/// Minimum of `max=` in bytes: every receiver must accept this much (RFC 5424 6.1).
 pub const LEAST_MAX: usize = 480;
-/// Largest message over UDP, in bytes: 65535 less the IPv4 and UDP headers. Also the
-/// default there.
+/// Maximum size of a message over UDP in bytes: 65,535 minus the IPv4 and UDP headers. Also
+/// the default.
 pub const UDP_MAX: usize = 65_507;
-/// Default `max=` of a datagram `unix:` output, in bytes: well under Linux's default
-/// send buffer of 208 KiB, which a longer datagram would never fit into.
+/// Default of `max=` for datagrams to `unix:`, in bytes: well below Linux's default send
+/// buffer of 208 KiB, into which a longer datagram would never fit.
 pub const UNIX_DATAGRAM_MAX: usize = 128 * 1024;
-/// Default `max=` over RELP, in bytes: more ends the session at receivers that were not
-/// told otherwise.
+/// Default of `max=` over RELP, in bytes: a longer message ends the session with receivers
+/// that are not configured for it.
 pub const RELP_MAX: usize = 128 * 1024;
-/// Default and largest `max=` of `kafka:`, in bytes: with its key and headers a message of this
-/// size is within the default of brokers (`message.max.bytes`, 1,048,588).
+/// Default and maximum of `max=` for `kafka:`, in bytes. With key and headers, a message of
+/// this size is within the default limit of brokers (`message.max.bytes`, 1,048,588).
 pub const KAFKA_MAX: usize = 1_000_000;
-/// Default `replay=` of `tcp:` and `tls:`, in bytes: more than a receiver's socket buffer holds
-/// unread (Linux grows it to 6 MiB by itself).
+/// Default of `replay=` for `tcp:` and `tls:`, in bytes: more than a receiver's socket
+/// buffer holds unread (Linux grows it to 6 MiB by itself).
 pub const REPLAY: usize = 8 * 1024 * 1024;
-/// Largest `replay=`, in bytes: it is kept in memory.
+/// Maximum of `replay=` in bytes, because the window is in memory.
 pub const MOST_REPLAY: usize = 1024 * 1024 * 1024;
 
-/// One output, checked.
+/// The configuration of one output, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where messages go.
+    /// Where messages are sent.
     pub target: Target,
-    /// What is sent instead of syslog messages, if it is something else.
+    /// The kind of record that is sent instead of syslog messages, if any.
     pub record: Option<record::Kind>,
-    /// How messages are told apart there.
+    /// How messages are separated in a stream.
     pub framing: Framing,
-    /// Longest message in bytes, without framing; longer ones are cut.
+    /// Maximum size of a message in bytes, without framing; longer ones are truncated.
     pub max: Option<usize>,
-    /// What MSG holds.
+    /// The content of MSG.
     pub message: MessageKind,
-    /// What stands before MSG.
+    /// The header before MSG.
     pub header: Header,
-    /// The form of MSG where control characters are concerned.
+    /// How control characters in MSG are escaped.
     pub escape: Escape,
-    /// How much structured data a message may have.
+    /// The limits of structured data.
     pub data: StructuredData,
-    /// Whether the element `data@` is left out.
+    /// Whether the element `data@` is omitted.
     pub without_values: bool,
-    /// Whether a batch waits for this output before it is acknowledged.
+    /// Whether a batch is acknowledged only after this output has delivered it.
     pub required: bool,
-    /// Bytes of frames kept to be sent again after an unclean end; 0 for none.
+    /// Size in bytes of the frames kept for repetition after an unclean end; 0 for none.
     pub replay: usize,
-    /// What becomes of messages that the receiver refuses for good; of RELP only.
+    /// What happens to permanently rejected messages; only where the receiver confirms.
     pub refused: Refused,
-    /// How the connection is secured, if it is.
+    /// TLS settings; `None` without TLS.
     pub tls: Option<Tls>,
-    /// A file with what the receiver wants to know us by, if it wants that.
+    /// The file with the output's credentials, if it needs any.
     pub secret: Option<PathBuf>,
-    /// Which events it gets.
+    /// Which events are sent.
     pub filter: Filter,
     /// The URL as given, for logs.
     pub label: String,
 }
 
-/// What becomes of a message that the receiver refuses for good.
+/// What happens to a message that the receiver rejects permanently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Refused {
-    /// Its host keeps it and its batch, and comes again.
+    /// Its host keeps it, with its batch, and retries.
     #[default]
     Retry,
-    /// It counts as delivered.
+    /// It counts as delivered and is lost.
     Drop,
     /// It is appended to this file, and counts as delivered once it is on disk.
     File(PathBuf),
 }
 
-/// How a connection is secured. The files are PEM and not read yet.
+/// TLS settings. The files are PEM and have not been read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Name or address that the receiver's certificate must be for.
+    /// Name or address that the receiver's certificate must have.
     pub name: String,
-    /// The authorities that may have signed it; `None` for those the system trusts.
+    /// CA certificates that may have issued it; `None` for those that the system trusts.
     pub ca: Option<PathBuf>,
-    /// Our own certificate with its chain, if the receiver wants one.
+    /// The client certificate with its chain, if the receiver requires one.
     pub certificate: Option<PathBuf>,
-    /// Its private key; `None` if that stands in the same file.
+    /// Its private key; `None` if it is in the same file.
     pub key: Option<PathBuf>,
 }
 
-/// Where messages go.
+/// Where messages are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Datagrams to a host (RFC 5426).
@@ -123,7 +123,7 @@ pub enum Target {
         /// Port, not 0.
         port: u16,
     },
-    /// A TCP connection (RFC 6587), or one with TLS (RFC 5425).
+    /// A TCP connection (RFC 6587), or with TLS (RFC 5425).
     Tcp {
         /// Name or address, IPv6 without brackets.
         host: String,
@@ -145,23 +145,23 @@ pub enum Target {
         host: String,
         /// Port, not 0.
         port: u16,
-        /// The path of logs.
+        /// Path of the request, `/v1/logs` by default.
         path: String,
         /// Whether requests are compressed by gzip.
         gzip: bool,
     },
     /// A Unix domain socket.
     Unix {
-        /// The socket, made by the receiver.
+        /// Path of the socket, which the receiver creates.
         path: PathBuf,
-        /// A stream socket, else a datagram socket.
+        /// Whether it is a stream socket rather than a datagram socket.
         stream: bool,
     },
-    /// A file that is appended to.
+    /// A file to append to.
     File {
-        /// The file, created if missing.
+        /// Path of the file, which is created if missing.
         path: PathBuf,
-        /// Delivered means on disk (fdatasync), else in the kernel's cache.
+        /// Whether delivered means on disk (fdatasync) rather than in the kernel's cache.
         sync: bool,
     },
     /// Standard output.
@@ -169,7 +169,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Host and port of a receiver that has an address.
+    /// Host and port of the receiver; `None` for sockets, files, and standard output.
     #[must_use]
     pub fn place(&self) -> Option<(&str, u16)> {
         match self {
@@ -183,7 +183,7 @@ impl Target {
 }
 
 impl Target {
-    /// Where requests go, if that is how it is spoken to.
+    /// The HTTP target for OTLP; `None` for other outputs.
     #[must_use]
     pub fn endpoint(&self) -> Option<Endpoint> {
         match self {
@@ -192,8 +192,8 @@ impl Target {
         }
     }
 
-    /// Host and port as the header `Host` has them (RFC 9110 7.2): no zone, brackets around
-    /// an IPv6 address.
+    /// Host and port in the form of a `Host` header (RFC 9110 7.2): without zone, and with
+    /// brackets around an IPv6 address.
     fn authority(&self) -> Option<String> {
         let (host, port) = self.place()?;
         let host = host.split_once('%').map_or(host, |(address, _)| address);
@@ -206,18 +206,18 @@ impl Target {
 }
 
 impl Settings {
-    /// Reads a URL of `--output` with the settings after its `?`.
+    /// Parses a URL of `--output` with the settings after its `?`.
     ///
     /// # Errors
-    /// Whatever is not understood, with what is allowed; nothing is guessed.
+    /// Anything unknown or invalid, with what is allowed; nothing is guessed.
     pub fn parse(url: &str) -> Result<Self, Error> {
         Self::parse_with(url, MessageKind::default())
     }
 
-    /// The same; MSG holds `message` unless the URL says otherwise.
+    /// The same, with `message` as the default content of MSG.
     ///
     /// # Errors
-    /// Whatever is not understood, with what is allowed; nothing is guessed.
+    /// Anything unknown or invalid, with what is allowed; nothing is guessed.
     pub fn parse_with(url: &str, message: MessageKind) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once(':').ok_or_else(|| Error::scheme(url))?;
         let scheme = Scheme::parse(scheme)?;
@@ -225,12 +225,12 @@ impl Settings {
         let choices = Choices::parse(scheme, query)?;
         let target = scheme.target(place, &choices)?;
         let record = record(&target);
-        // Whoever reads a topic wants all of an event.
+        // Consumers of a topic want the complete event.
         let message = match record {
             Some(record::Kind::Kafka) => choices.message.unwrap_or(MessageKind::Json),
             Some(record::Kind::Otlp) | None => choices.message.unwrap_or(message),
         };
-        // And no header of syslog, as in any record.
+        // As in any record, no syslog header.
         let header = choices.header.unwrap_or(match record {
             Some(_) => Header::None,
             None => message.default_header(),
@@ -261,7 +261,7 @@ impl Settings {
         })
     }
 
-    /// How messages are written for it.
+    /// How messages are formatted for it.
     #[must_use]
     pub fn style(&self) -> Style {
         Style {
@@ -276,7 +276,7 @@ impl Settings {
     }
 }
 
-/// What its protocol has instead of syslog messages.
+/// The kind of record that its protocol uses instead of syslog messages.
 fn record(target: &Target) -> Option<record::Kind> {
     match target {
         Target::Otlp { .. } => Some(record::Kind::Otlp),
@@ -293,7 +293,7 @@ fn framing(target: &Target, choices: &Choices) -> Result<Framing, Error> {
                 None => Ok(Framing::Datagram),
             };
         }
-        // These have frames of their own around them.
+        // Their protocols have framing of their own.
         Target::Relp { .. } | Target::Kafka(_) | Target::Otlp { .. } => Framing::Datagram,
         Target::Tcp { .. } => Framing::OctetCounting,
         Target::Unix { .. } | Target::File { .. } | Target::Stdout => Framing::LineFeed,

@@ -1,4 +1,4 @@
-//! The word before the colon: which settings it knows, and what its place is.
+//! The word before the colon: its settings and the form of its place.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// All of them, for messages.
+    /// All schemes, for error messages.
     pub(super) const WORDS: [&'static str; 12] = [
         "udp",
         "tcp",
@@ -69,7 +69,7 @@ impl Scheme {
         matches!(self, Self::Otlp | Self::OtlpTls)
     }
 
-    /// The names of the settings it knows.
+    /// The names of its settings.
     pub(super) fn settings(self) -> &'static [&'static str] {
         match self {
             Self::Udp | Self::Stdout => &[
@@ -185,7 +185,7 @@ fn otlp(place: &str, choices: &Choices) -> Result<Target, Error> {
     })
 }
 
-/// `PATH` or `///PATH`; `//HOST/PATH` names another host and is refused.
+/// `PATH` or `///PATH`; `//HOST/PATH` names another host and is rejected.
 fn path(scheme: &'static str, place: &str) -> Result<PathBuf, Error> {
     let path = match place.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,

@@ -12,14 +12,14 @@ use crate::protocol::relp;
 use crate::syslog::framing::Framing;
 use crate::syslog::{Escape, Header, MessageKind, StructuredData};
 
-/// What was said; `None` where nothing was.
+/// The settings that were given; `None` for those that were not.
 #[derive(Default)]
 pub(super) struct Choices {
     pub(super) data: Option<StructuredData>,
-    /// Whether structured data has the event's values.
+    /// Whether structured data contains the event's values.
     pub(super) values: Option<bool>,
     pub(super) escape: Option<Escape>,
-    /// Each may stand several times.
+    /// Rules may be given several times.
     pub(super) rules: Vec<Rule>,
     pub(super) framing: Option<Framing>,
     pub(super) header: Option<Header>,
@@ -42,7 +42,7 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// Reads `name=value&name=value`; an empty query says nothing.
+    /// Parses `name=value&name=value`; may be empty.
     pub(super) fn parse(scheme: Scheme, query: &str) -> Result<Self, Error> {
         let mut choices = Self::default();
         for setting in query.split('&').filter(|setting| !setting.is_empty()) {
@@ -52,7 +52,7 @@ impl Choices {
         Ok(choices)
     }
 
-    /// How a connection to `target` is secured.
+    /// TLS settings for a connection to `target`.
     pub(super) fn tls(&self, target: &Target) -> Result<Tls, Error> {
         if self.key.is_some() && self.certificate.is_none() {
             return Err(Error::KeyAlone);
@@ -63,7 +63,7 @@ impl Choices {
             }
             _ => "",
         };
-        // A zone is for the connection only; no certificate has one.
+        // A zone matters only for the connection; certificates have none.
         let host = host.split_once('%').map_or(host, |(address, _)| address);
         Ok(Tls {
             name: self.name.clone().unwrap_or_else(|| host.to_owned()),
@@ -73,7 +73,7 @@ impl Choices {
         })
     }
 
-    /// How much structured data stands in such messages.
+    /// How much structured data such messages contain.
     pub(super) fn structured_data(
         &self,
         message: MessageKind,
@@ -139,7 +139,7 @@ impl Choices {
 }
 
 impl Choices {
-    /// True, as it may stand beside others.
+    /// Adds a rule. Always true, because rules may be repeated.
     fn add_rule(&mut self, name: &'static str, effect: Effect, text: &str) -> Result<bool, Error> {
         let rule = Rule::parse(effect, text).map_err(|source| Error::Rule { name, source })?;
         self.rules.push(rule);
@@ -222,7 +222,7 @@ fn refused(value: &str) -> Result<Refused, Error> {
     }
 }
 
-/// A host name or an address, IPv6 with or without brackets.
+/// A host name or address, IPv6 with or without brackets.
 fn server_name(value: &str) -> Result<String, Error> {
     let is_address = value.parse::<std::net::IpAddr>().is_ok();
     if is_address || is_host_name(value) {
@@ -267,7 +267,8 @@ fn max(scheme: Scheme, value: &str) -> Result<usize, Error> {
     bytes("max", value, LEAST_MAX, most)
 }
 
-/// A number of bytes between the bounds, with `K` or `M` (1024 and its square) after it.
+/// A number of bytes within these limits, optionally followed by `K` or `M` (powers of
+/// 1024).
 fn bytes(
     name: &'static str,
     value: &str,

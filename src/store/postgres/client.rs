@@ -1,5 +1,5 @@
-//! The database as one thing: several servers, one of which takes changes; lost connections,
-//! back-off, time-outs, and requests that are sent again.
+//! The database as a whole: several servers, one of which accepts changes; lost
+//! connections, back-off, timeouts, and requests that are sent again.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,35 +11,36 @@ use super::error::{Failure, Kind};
 use super::request::{Request, Rows};
 use super::url::{Place, Settings};
 
-/// Wait after the first round of servers in vain; it doubles.
+/// Pause after the first round of servers without success; it doubles.
 const BACK_OFF: Duration = Duration::from_millis(250);
-/// The longest wait.
+/// Maximum pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How long an answer may take beyond the time of its statements: a commit that waits for a
-/// standby, and the way.
+/// How long an answer may take beyond the timeout of its statements: for a commit that
+/// waits for a standby, and for the network.
 const MARGIN: Duration = Duration::from_secs(10);
-/// How often a transaction that stood in the way of another is tried again at once.
+/// How often a transaction that conflicted with another (SQLSTATE 40001, 40P01) is retried
+/// immediately.
 const AT_ONCE: u32 = 10;
 
-/// What is to be done for the client.
+/// A task for the owner of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Connect to this place.
+    /// Connect to the server with this index.
     Connect(usize),
-    /// Begin TLS with it.
+    /// Start TLS with it.
     Secure(usize),
     /// Close the connection.
     Close,
 }
 
-/// Names a request.
+/// Identifies a request.
 pub type Ticket = u64;
 
 #[derive(Debug)]
 enum Stage {
-    /// No connection until then.
+    /// Not connected until this time.
     Waits(Instant),
-    /// It has to be there by then.
+    /// Must be connected by this time.
     Connects(Instant),
     /// Requests can be sent.
     Open,
@@ -54,31 +55,30 @@ struct Pending {
 /// A client of one database.
 pub struct Client {
     settings: Settings,
-    /// For each place.
+    /// The password for each server.
     passwords: Vec<Option<Zeroizing<String>>>,
-    /// The place of the present connection, or of the next one.
+    /// Index of the server of this connection, or of the next one.
     place: usize,
-    /// Places of this round that were tried in vain.
+    /// Number of servers tried without success in this round.
     tried: usize,
     stage: Stage,
     connection: Option<Connection>,
     tasks: VecDeque<Task>,
     queue: VecDeque<Pending>,
-    /// The one that was sent, and by when it has its answer.
+    /// The request that was sent, and when it must be answered.
     sent: Option<(Pending, Instant)>,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     hold: Option<Instant>,
     done: VecDeque<(Ticket, Result<Rows, Failure>)>,
     back_off: Duration,
-    /// What was worst in this round.
+    /// The most informative failure of this round.
     worst: Option<Failure>,
     trouble: Option<Failure>,
 }
 
 impl Client {
-    /// Connects as soon as time is handled.
-    ///
-    /// `password` has those of each place.
+    /// Connects at the next [`Client::handle_timeout`]. `password` has one entry for each
+    /// server.
     #[must_use]
     pub fn new(
         now: Instant,
@@ -111,14 +111,14 @@ impl Client {
         place.map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Where it connects to.
+    /// The settings from the URL.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Asks something. It is sent again until it has an answer: it must do no harm if it was
-    /// done already.
+    /// Submits a request. It is sent again until it is answered, so it must be harmless to
+    /// execute it twice.
     pub fn submit(&mut self, now: Instant, ticket: Ticket, request: Request) {
         let tries = 0;
         self.queue.push_back(Pending {
@@ -129,31 +129,31 @@ impl Client {
         self.send_next(now);
     }
 
-    /// An answer. The only failures are of [`Kind::Data`]: others are waited out.
+    /// An answer. The only failures are of [`Kind::Data`]; others are retried.
     #[must_use]
     pub fn poll_done(&mut self) -> Option<(Ticket, Result<Rows, Failure>)> {
         self.done.pop_front()
     }
 
-    /// The next thing to do; ask after each call that takes `now`.
+    /// The next task; call after each call that has a `now`.
     #[must_use]
     pub fn poll_task(&mut self) -> Option<Task> {
         self.tasks.pop_front()
     }
 
-    /// Whether there is something to do.
+    /// Whether there is a task.
     #[must_use]
     pub fn has_task(&self) -> bool {
         !self.tasks.is_empty()
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         self.connection.as_ref().map_or(&[], Connection::outgoing)
     }
 
-    /// That much of it was written.
+    /// Reports that this many have been written.
     pub fn note_sent(&mut self, count: usize) {
         if let Some(connection) = &mut self.connection {
             connection.sent(count);
@@ -166,7 +166,7 @@ impl Client {
         matches!(self.stage, Stage::Open)
     }
 
-    /// Why nothing works now.
+    /// Why nothing works at present.
     #[must_use]
     pub fn trouble(&self) -> Option<&Failure> {
         self.trouble.as_ref()
@@ -185,7 +185,7 @@ impl Client {
         Some(at)
     }
 
-    /// Time has passed.
+    /// Handles deadlines.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.stage {
             Stage::Waits(at) if now >= at => {
@@ -216,14 +216,15 @@ impl Client {
         self.connection = Some(Connection::new(self.name(), settings, password, is_local));
     }
 
-    /// TLS is there; `end_point`: the hash of the server's certificate (RFC 5929 4.1).
+    /// TLS is established; `end_point` is the hash of the server's certificate (RFC 5929
+    /// 4.1) for SCRAM's channel binding.
     pub fn handle_secured(&mut self, end_point: Option<Vec<u8>>) {
         if let Some(connection) = &mut self.connection {
             connection.secured(end_point);
         }
     }
 
-    /// The connection could not be made, or has ended.
+    /// The connection could not be opened, or has ended.
     pub fn handle_failed(&mut self, now: Instant, kind: Kind, says: &str) {
         let is_idle = self.is_open() && self.sent.is_none();
         if is_idle {
@@ -235,7 +236,7 @@ impl Client {
         self.lose(now, Failure::new(kind, &self.name(), says));
     }
 
-    /// Bytes have come.
+    /// Handles received bytes.
     pub fn handle_received(&mut self, now: Instant, bytes: &[u8]) {
         if let Some(connection) = &mut self.connection {
             connection.received(bytes);
@@ -258,7 +259,7 @@ impl Client {
                 self.stage = Stage::Open;
                 self.tried = 0;
                 self.worst = None;
-                // What a request met stays until one works.
+                // The problem of a request is kept until one succeeds.
                 if self.hold.is_none() {
                     self.trouble = None;
                 }
@@ -297,7 +298,7 @@ impl Client {
         }
     }
 
-    /// This connection is of no use: another server, or the same later.
+    /// Abandons this connection: another server is next, or the same one later.
     fn lose(&mut self, now: Instant, failure: Failure) {
         log::debug!("{failure}");
         let was_open = self.is_open();
@@ -333,7 +334,7 @@ impl Client {
 
     fn close(&mut self) {
         self.connection = None;
-        // A task for the connection that is closed would meet the next one.
+        // A task for the closed connection must not be applied to the next one.
         self.tasks.clear();
         self.tasks.push_back(Task::Close);
     }
@@ -360,7 +361,7 @@ impl Client {
     }
 }
 
-/// How much a failure tells: that one of several servers is a standby is as it should be.
+/// How informative a failure is. That one of several servers is a standby is normal.
 fn rank(failure: &Failure) -> u8 {
     match failure.kind {
         Kind::ReadOnly => 0,

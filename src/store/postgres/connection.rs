@@ -18,33 +18,34 @@ use super::error::{Complaint, Failure, Kind};
 use super::request::{Request, Row, Rows};
 use super::url::{Settings, TlsMode};
 
-/// Longest message that is taken, in bytes: a row of the largest bookmark has a fraction.
+/// Maximum size of a message in bytes; a row with the largest bookmark has a fraction of
+/// that.
 const LONGEST: i32 = 16 << 20;
-/// Bytes of rows that one answer may have.
+/// Maximum size in bytes of the rows in one answer.
 const ANSWER: usize = 256 << 20;
-/// The server is ready, and no transaction is open.
+/// Transaction status: ready, no transaction open.
 const IDLE: u8 = b'I';
 
-/// What a connection tells.
+/// An event on a connection.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// TLS is to begin now.
+    /// TLS must be started now.
     Secure,
     /// Requests can be sent.
     Open,
-    /// The oldest request has its answer.
+    /// The oldest request has been answered.
     Answered(Result<Rows, Failure>),
 }
 
 enum State {
-    /// Whether it speaks TLS.
+    /// Waiting for whether the server supports TLS.
     AwaitsTls,
     Securing,
     Authenticates,
     Scram(ScramSha256),
-    /// The server has proved that it knows the password too.
+    /// The server has proved that it knows the password, too.
     Proved,
-    /// Whether it takes changes.
+    /// Waiting for whether it accepts changes.
     Checks,
     Open,
 }
@@ -62,18 +63,18 @@ pub(super) struct Connection {
     place: String,
     settings: Settings,
     password: Option<Zeroizing<String>>,
-    /// The hash of the server's certificate.
+    /// Hash of the server's certificate, for channel binding.
     end_point: Option<Vec<u8>>,
     incoming: BytesMut,
     outgoing: BytesMut,
     state: State,
     exchanges: VecDeque<Exchange>,
-    /// The answer to the question whether it takes no changes.
+    /// Whether the server reported that it accepts no changes.
     is_read_only: bool,
 }
 
 impl Connection {
-    /// On a socket that is connected.
+    /// On a connected socket.
     pub(super) fn new(
         place: String,
         settings: Settings,
@@ -99,7 +100,7 @@ impl Connection {
         connection
     }
 
-    /// TLS is there; `end_point`: see RFC 5929 4.1.
+    /// TLS is established; for `end_point` see RFC 5929 4.1.
     pub(super) fn secured(&mut self, end_point: Option<Vec<u8>>) {
         self.end_point = end_point;
         self.start();
@@ -118,7 +119,7 @@ impl Connection {
             ("application_name", application),
             ("client_encoding", "UTF8"),
         ];
-        // Neither has a zero in it: the URL has none.
+        // Neither contains a zero byte: URLs with one are rejected.
         if frontend::startup_message(parameters, &mut self.outgoing).is_ok() {
             self.state = State::Authenticates;
         }
@@ -137,7 +138,7 @@ impl Connection {
     pub(super) fn send(&mut self, request: &Request, timeout: Duration) -> Result<(), Failure> {
         let before = self.outgoing.len();
         if let Err(error) = request.encode(timeout, &mut self.outgoing) {
-            // A value that the protocol cannot carry.
+            // A value that the protocol cannot express.
             self.outgoing.truncate(before);
             return Err(self.fail(Kind::Data, error.to_string()));
         }
@@ -154,7 +155,7 @@ impl Connection {
         self.incoming.extend_from_slice(bytes);
     }
 
-    /// What the next of the received bytes mean.
+    /// Handles the next received message.
     pub(super) fn poll(&mut self) -> Result<Option<Event>, Failure> {
         if matches!(self.state, State::AwaitsTls) {
             return self.take_tls_answer();
@@ -187,10 +188,10 @@ impl Connection {
                 self.state = State::Securing;
                 Ok(Some(Event::Secure))
             }
-            // Whatever came along was not the server's word: CVE-2021-23222.
+            // Bytes before TLS could have been injected by an attacker (CVE-2021-23222).
             [b'S', ..] => Err(self.fail(Kind::Protocol, "bytes before TLS")),
             [b'N', ..] => Err(self.fail(Kind::NoTls, "the server does not support TLS")),
-            // A server that cannot start a process for us says so at once.
+            // A server that cannot start a process reports it immediately.
             [b'E', ..] => match self.next_message()? {
                 Some(Message::ErrorResponse(body)) => Err(Complaint::read(&body).at(&self.place)),
                 _ => Ok(None),
@@ -323,7 +324,8 @@ impl Connection {
         }
     }
 
-    /// A commit that has not waited for its standby is a success to the server, with a warning.
+    /// A commit that did not wait for its standby counts as a success for the server, which
+    /// only sends a warning.
     fn take_notice(&mut self, body: &NoticeResponseBody) {
         if let Some(exchange) = self.exchanges.front_mut()
             && let Some(complaint) = Complaint::of_notice(body)
@@ -378,7 +380,7 @@ impl Connection {
         if exchange.rows.len() != exchange.statements {
             return Some(Err(self.fail(Kind::Protocol, "an answer is missing")));
         }
-        // Those of the settings are for nobody.
+        // The rows of the statement with the settings are not needed.
         Some(Ok(exchange.rows.into_iter().skip(1).collect()))
     }
 

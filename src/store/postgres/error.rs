@@ -1,67 +1,67 @@
-//! Why the database does not do what is asked, and what to do about it.
+//! Why the database does not do what it is asked, and the remedy.
 
 use std::fmt;
 
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{ErrorFields, ErrorResponseBody, NoticeResponseBody};
 
-/// What is wrong, as far as the remedy depends on it.
+/// The kind of problem, which determines the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Nobody answers, or the connection has ended.
+    /// No server answers, or the connection has ended.
     Down,
-    /// It takes too long.
+    /// An answer takes too long.
     Slow,
-    /// The password is wrong, or there is none.
+    /// The password is wrong or missing.
     Password,
-    /// The server does not let this account in from here.
+    /// The server does not accept this account from this address (`pg_hba.conf`).
     Refused,
-    /// It asks for the password in a way that gives it away.
+    /// The server requests the password in an insecure form.
     Method,
-    /// There is no such database.
+    /// The database does not exist.
     NoDatabase,
-    /// The account may not do that.
+    /// The account lacks privileges.
     Rights,
-    /// It takes no changes.
+    /// The server is read-only, such as a standby.
     ReadOnly,
-    /// The tables are not there, or not as they should be.
+    /// The tables are missing, or not as expected.
     NoTables,
-    /// A later wecrelay made the tables.
+    /// The tables are those of a newer wecrelay.
     Newer,
-    /// It speaks no TLS.
+    /// The server does not support TLS.
     NoTls,
-    /// Its certificate, or ours, does not do.
+    /// The server's certificate, or the client's, is not accepted.
     Certificate,
-    /// It has no room left on its disk.
+    /// The server's disk is full.
     Full,
-    /// It has too many connections.
+    /// The server has too many connections.
     Crowded,
-    /// It has committed without its standby, which it was to wait for.
+    /// The server committed without the standby that it was to wait for.
     Unreplicated,
-    /// Two transactions stood in each other's way: the same works again.
+    /// Two transactions conflicted; a retry will succeed.
     Again,
-    /// It does not take this row.
+    /// The server does not accept this row.
     Data,
-    /// What it says is none of its protocol.
+    /// The server violated the protocol.
     Protocol,
-    /// Something else.
+    /// Anything else.
     Other,
 }
 
-/// Why the database does not do what is asked.
+/// A failure of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What is wrong.
+    /// The kind of problem.
     pub kind: Kind,
-    /// Which server, as in the URL.
+    /// The server, as in the URL.
     pub place: String,
-    /// What it says, or what happened.
+    /// The server's message, or what happened.
     pub says: String,
 }
 
 impl Failure {
-    /// Something that happened at a server.
+    /// A failure at this server.
     #[must_use]
     pub fn new(kind: Kind, place: &str, says: impl Into<String>) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Failure {
         }
     }
 
-    /// Whether asking again on this connection is of no use.
+    /// Whether further requests on this connection are useless.
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self.kind,
@@ -132,18 +132,19 @@ fn remedy(kind: Kind) -> &'static str {
     }
 }
 
-/// What a server says is wrong.
+/// A server's error message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Complaint {
     pub(super) code: String,
     pub(super) is_fatal: bool,
     says: String,
-    /// The function of the server that says so.
+    /// The server function that reported it.
     routine: String,
 }
 
-/// Where the server waits for standbys, and says that it has given up: by an administrator's
-/// word (pg_cancel_backend), or when it ends. Its text is translated, and its code says nothing.
+/// The server function that waits for standbys, and reports that it has given up: through
+/// pg_cancel_backend, or at shutdown. Its text is translated and its code unspecific, so
+/// the function's name is compared.
 const WAITS_FOR_STANDBY: &str = "SyncRepWaitForLSN";
 
 impl Complaint {
@@ -151,7 +152,7 @@ impl Complaint {
         Self::of_fields(body.fields())
     }
 
-    /// A notice that is as bad as an error.
+    /// A notice that is as serious as an error.
     pub(super) fn of_notice(body: &NoticeResponseBody) -> Option<Self> {
         let complaint = Self::of_fields(body.fields());
         (complaint.routine == WAITS_FOR_STANDBY).then_some(complaint)
@@ -159,14 +160,14 @@ impl Complaint {
 
     fn of_fields(mut fields: ErrorFields<'_>) -> Self {
         let mut complaint = Self::default();
-        // Whatever comes after a broken field cannot be read.
+        // Nothing after a malformed field can be parsed.
         while let Ok(Some(field)) = fields.next() {
             let value = String::from_utf8_lossy(field.value_bytes());
             match field.type_() {
                 b'C' => complaint.code = value.into_owned(),
                 b'M' => complaint.says = value.chars().take(500).collect(),
                 b'R' => complaint.routine = value.into_owned(),
-                // Never translated, unlike S, and known since 9.6.
+                // Never translated, unlike S; sent since PostgreSQL 9.6.
                 b'V' => complaint.is_fatal = value != "ERROR",
                 b'S' if matches!(&*value, "FATAL" | "PANIC") => complaint.is_fatal = true,
                 _ => {}
@@ -184,7 +185,7 @@ impl Complaint {
         Failure::new(kind, place, says)
     }
 
-    /// By its SQLSTATE (appendix A of the manual).
+    /// The kind, by SQLSTATE (appendix A of the manual).
     fn kind(&self) -> Kind {
         if self.routine == WAITS_FOR_STANDBY {
             return Kind::Unreplicated;
@@ -200,9 +201,9 @@ impl Complaint {
             "53300" => Kind::Crowded,
             "57014" | "55P03" => Kind::Slow,
             "40001" | "40P01" => Kind::Again,
-            // By which a statement of ours asks for it: no other divides.
+            // Used deliberately by a statement here; no other divides.
             "22012" => Kind::Newer,
-            // pgbouncer says all with one code.
+            // pgbouncer uses the same code for everything.
             "08P01" if self.says.contains("no such user") => Kind::Password,
             "08P01" if self.says.contains("password authentication failed") => Kind::Password,
             "08P01" if self.says.contains("no such database") => Kind::NoDatabase,

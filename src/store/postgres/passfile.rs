@@ -1,8 +1,9 @@
-//! The file of passwords, as libpq has it: `host:port:database:user:password` a line.
+//! The password file in the format of libpq: `host:port:database:user:password`, one entry
+//! a line.
 
 use super::url::{Place, Settings};
 
-/// The password for a server in a file's text, if it has one.
+/// The password for a server; `None` if no line matches.
 #[must_use]
 pub fn find(text: &str, place: &Place, settings: &Settings) -> Option<String> {
     let (host, port) = match place {
@@ -24,7 +25,7 @@ pub fn find(text: &str, place: &Place, settings: &Settings) -> Option<String> {
     })
 }
 
-/// Four colons part them; a backslash takes the next character as it is.
+/// Splits a line at colons; a backslash quotes the next character.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut rest = line.trim_end_matches('\r').chars();

@@ -1,4 +1,4 @@
-//! What is asked of the database, and what it answers.
+//! Requests to the database, and their answers.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,7 @@ use postgres_protocol::types::{ArrayDimension, array_to_sql};
 use postgres_protocol::{IsNull, Oid};
 use uuid::Uuid;
 
-/// A value that goes along with a statement. Several rows go as an array for each column.
+/// A parameter of a statement. Several rows are passed as one array for each column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A `bigint`, in binary form.
@@ -33,7 +33,7 @@ pub enum Value {
     Texts(Vec<Option<String>>),
 }
 
-/// Object ids of types (`pg_type.dat`); they never change.
+/// Object ids of types (`pg_type.dat`), which never change.
 const INT8: Oid = 20;
 const TEXT: Oid = 25;
 const BOOL: Oid = 16;
@@ -121,34 +121,34 @@ fn array<T>(
     Ok(IsNull::No)
 }
 
-/// One statement with its values.
+/// A statement with its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
-    /// Its text.
+    /// The SQL text.
     pub text: &'static str,
-    /// `$1` and so on.
+    /// The values of `$1` and so on.
     pub values: Vec<Value>,
 }
 
-/// What is done in one transaction.
+/// The content of one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Statements with values.
     Statements(Vec<Statement>),
-    /// A script without any.
+    /// A script without parameters.
     Script(String),
 }
 
-/// For this transaction only: how long a statement may take, and that we hear of a commit that
-/// has not waited for its standby.
+/// Settings for this transaction only: the statement timeout, and warnings about commits
+/// that did not wait for a standby.
 const SETTINGS: &str = "SELECT set_config('statement_timeout', $1, true), \
                         set_config('client_min_messages', 'warning', true)";
 
 impl Request {
-    /// Writes it as messages, in one piece: one answer comes to all of them. Up to its end all is
-    /// one transaction, without a word for its beginning and its end. Unnamed statements, and
-    /// nothing that outlives the transaction, so that a pooler may give each to another
-    /// connection.
+    /// Encodes the request as one sequence of messages with a single answer, which
+    /// PostgreSQL treats as one transaction without BEGIN and COMMIT. Statements are
+    /// unnamed and nothing outlives the transaction, so that a pooler may use another
+    /// connection for each.
     pub(super) fn encode(&self, timeout: Duration, out: &mut BytesMut) -> io::Result<()> {
         let millis = timeout.as_millis().to_string();
         match self {
@@ -171,7 +171,7 @@ impl Request {
         }
     }
 
-    /// How many statements have rows; those of the first are our own.
+    /// Number of statements that return rows; the first one is the settings.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Statements(statements) => 1 + statements.len(),
@@ -182,7 +182,7 @@ impl Request {
 
 impl Statement {
     fn encode(&self, out: &mut BytesMut) -> io::Result<()> {
-        /// All values and columns are in the binary format.
+        /// All values and columns use the binary format.
         const BINARY: [i16; 1] = [1];
         frontend::parse("", self.text, self.values.iter().map(Value::oid), out)?;
         frontend::bind("", "", BINARY, &self.values, Value::encode, BINARY, out).map_err(
@@ -199,7 +199,7 @@ impl Statement {
 #[derive(Clone, Debug)]
 pub struct Row(DataRowBody);
 
-/// A column was not what was asked for.
+/// A column does not have the requested type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unexpected;
 

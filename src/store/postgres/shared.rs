@@ -1,4 +1,4 @@
-//! The store on PostgreSQL: jobs become requests, and rows answers.
+//! The store on PostgreSQL: converts jobs to requests, and rows to answers.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,11 +9,12 @@ use super::request::Rows;
 use super::tables;
 use crate::store::{Answer, Condition, Done, Error, Job, Ticket, Write, Wrote};
 
-/// What is under way.
+/// The job in progress.
 #[derive(Debug)]
 enum Work {
     Job(Ticket, Job),
-    /// A write of which the database does not take some row: row by row, and how far.
+    /// A write of which the database rejects some row: continues row by row; the results so
+    /// far.
     Rows(Ticket, Job, Vec<Wrote>),
 }
 
@@ -29,7 +30,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `relay`: our name among those that share it. The tables have to be there.
+    /// `relay` is this relay's name among those that share the store. The tables must
+    /// exist.
     #[must_use]
     pub fn new(client: Client, relay: String) -> Self {
         Self {
@@ -43,36 +45,36 @@ impl Shared {
         }
     }
 
-    /// The connection, to read and write.
+    /// The connection, for reading and writing.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
     }
 
-    /// What is to be done for the connection.
+    /// The next task for the connection.
     #[must_use]
     pub fn poll_task(&mut self) -> Option<Task> {
         self.client.poll_task()
     }
 
-    /// Takes a job. Each gets one answer, in order.
+    /// Submits a job. Each gets one answer, in order.
     pub fn submit(&mut self, now: Instant, ticket: Ticket, job: Job) {
         self.queue.push_back((ticket, job));
         self.go_on(now);
     }
 
-    /// Whether nothing is left to do.
+    /// Whether no job is pending.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.work.is_none() && self.queue.is_empty()
     }
 
-    /// The next answer; ask after each call of [`Shared::go_on`].
+    /// The next answer; call after each call of [`Shared::go_on`].
     #[must_use]
     pub fn poll_answer(&mut self) -> Option<Answer> {
         self.answers.pop_front()
     }
 
-    /// Takes what the client has: to be called after anything was told to it.
+    /// Processes the client's answers; must be called after any other call on the client.
     pub fn go_on(&mut self, now: Instant) {
         while let Some((_, rows)) = self.client.poll_done() {
             self.take(now, rows);
@@ -94,7 +96,8 @@ impl Shared {
 
     fn note_trouble(&mut self) {
         let trouble = self.client.trouble().map(Failure::to_string);
-        // What it is may become clear later: the server ends our connection, then refuses us.
+        // The cause may become clearer later: the server first closes the connection, and
+        // then rejects new ones.
         if trouble == self.condition.trouble {
             return;
         }
@@ -164,7 +167,7 @@ impl Shared {
     }
 }
 
-/// A write of one row of several.
+/// One row of a write.
 fn nth(job: &Job, index: usize) -> Option<Job> {
     match job {
         Job::Write(rows, stamp) => {

@@ -1,5 +1,6 @@
-//! Beside the connection that writes: one that reads, and one that brings the changes from the
-//! write-ahead log into the database. Neither waits for a commit, nor a commit for them.
+//! Two connections beside the one that writes: one reads, and one moves changes from the
+//! write-ahead log into the database. Neither waits for a commit, nor does a commit wait
+//! for them.
 #![expect(
     clippy::disallowed_methods,
     reason = "SQLite does not tell how long its log is"
@@ -17,11 +18,11 @@ use super::connect;
 use crate::bookmark::Key;
 use crate::store::{Found, Lookup};
 
-/// Bytes of the write-ahead log from which on it is brought into the database: SQLite's own
-/// 1,000 pages.
+/// Size of the write-ahead log in bytes above which a checkpoint is made; SQLite's own
+/// default of 1,000 pages.
 const MUCH: u64 = 4 << 20;
 
-/// A further connection to a database whose files may be replaced.
+/// An additional connection to a database whose files may be replaced.
 #[derive(Debug)]
 struct Beside {
     file: PathBuf,
@@ -38,7 +39,7 @@ impl Beside {
         }
     }
 
-    /// A connection to the files as they are now.
+    /// A connection to the current files.
     fn connection(&mut self) -> rusqlite::Result<&Connection> {
         let now = self.replaced.load(Ordering::Acquire);
         let connection = match self.open.take() {
@@ -51,7 +52,7 @@ impl Beside {
 
 fn open(file: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(file)?;
-    // What lies beside the database is the store's own.
+    // The files beside the database belong to the store.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
@@ -65,7 +66,7 @@ impl Reader {
         Self(Beside::new(file, replaced))
     }
 
-    /// What is found; `None` where there is any trouble, which the store itself has to see.
+    /// The rows; `None` after any problem, which the store itself must see.
     pub fn read(&mut self, lookups: &[Lookup]) -> Option<Vec<Found>> {
         let found = self.try_read(lookups);
         if found.is_none() {
@@ -77,7 +78,7 @@ impl Reader {
     fn try_read(&mut self, lookups: &[Lookup]) -> Option<Vec<Found>> {
         let before = self.0.replaced.load(Ordering::Acquire);
         let connection = self.0.connection().ok()?;
-        // One view for all of them, and one lock.
+        // One snapshot for all of them, and one lock.
         let view = connection.unchecked_transaction().ok()?;
         let found = lookups.iter().map(|lookup| find(&view, lookup));
         let found = found.collect::<Option<Vec<_>>>()?;
@@ -99,7 +100,7 @@ fn find(connection: &Connection, lookup: &Lookup) -> Option<Found> {
     Some(found)
 }
 
-/// The outer `None`: it cannot be read.
+/// The outer `None` means that it cannot be read.
 fn read(connection: &Connection, key: &Key) -> Option<Option<crate::bookmark::Stored>> {
     match bookmarks::read(connection, key) {
         Ok(Read::Stored(stored)) => Some(Some(stored)),
@@ -108,7 +109,7 @@ fn read(connection: &Connection, key: &Key) -> Option<Option<crate::bookmark::St
     }
 }
 
-/// Brings changes into the database.
+/// Moves changes from the log into the database.
 #[derive(Debug)]
 pub struct Checkpoints(Beside);
 
@@ -117,7 +118,7 @@ impl Checkpoints {
         Self(Beside::new(file, replaced))
     }
 
-    /// Does it where there is much. What fails now is done the next time, and by the store
+    /// Does so if the log is large. A failure is retried the next time, and by the store
     /// itself when it is closed.
     pub fn run(&mut self) {
         let mut log = self.0.file.clone().into_os_string();

@@ -1,4 +1,5 @@
-//! What was found damaged: said once, counted, and written anew where that helps.
+//! Damage to the database: logged once, counted, and repaired by rewriting where that
+//! helps.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,24 +11,25 @@ use super::start;
 use crate::bookmark::Key;
 use crate::store::Error;
 
-/// Damaged rows that are remembered, so that each is said and counted once.
+/// Maximum number of damaged rows to remember, so that each is logged and counted once.
 const REMEMBERED: usize = 1000;
-/// How often a database is written anew while it is open. More than that, the disk is bad.
+/// How often a database is rewritten while it is open. If that is not enough, the disk is
+/// failing.
 const MENDS: u32 = 3;
 
-/// What was found damaged since the start.
+/// The damage found since the start.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
     known: HashSet<Key>,
     rows: u64,
     notice: Option<String>,
-    /// A page of it that was just found.
+    /// A damaged page that was just found.
     fault: Option<String>,
     mends: u32,
 }
 
 impl Damage {
-    /// A row cannot be read: it counts as none.
+    /// A row cannot be read, and counts as missing.
     pub(super) fn note_row(&mut self, key: &Key, why: &str) {
         if self.known.contains(key) {
             return;
@@ -43,13 +45,13 @@ impl Damage {
         self.count("of bookmarks");
     }
 
-    /// A row cannot be written, since its page is damaged.
+    /// A row cannot be written, because its page is damaged.
     pub(super) fn note_page(&mut self, key: &Key, why: &str) {
         self.note_row(key, why);
         self.fault.get_or_insert_with(|| why.to_owned());
     }
 
-    /// What is known of a host cannot be read.
+    /// A host's record cannot be read.
     pub(super) fn note_host(&mut self, why: &str) {
         log::error!("a stored host cannot be read and is ignored: {why}");
         self.count("of hosts");
@@ -65,13 +67,14 @@ impl Damage {
         }
     }
 
-    /// The damaged page that was found since, if it is worth a try to write it anew.
+    /// The damaged page found since the last call, if rewriting the database is worth a
+    /// try.
     pub(super) fn take_fault(&mut self) -> Option<String> {
         let fault = self.fault.take()?;
         (self.mends < MENDS).then_some(fault)
     }
 
-    /// Writes a database anew from what can be read. If that fails, goes on with the old one.
+    /// Rewrites a database from what can be read. If that fails, the old one stays in use.
     pub(super) fn mend(
         &mut self,
         fault: &str,

@@ -1,5 +1,5 @@
-//! The files in the state folder: only one relay writes them, and it notices when they are
-//! no longer those that it has open.
+//! The files in the state folder: only one relay writes them, and it notices if they are no
+//! longer those that it has open.
 #![expect(
     clippy::disallowed_methods,
     reason = "the files of a database beside SQLite"
@@ -12,41 +12,42 @@ use std::path::{Path, PathBuf};
 
 use crate::store::Error;
 
-/// What a file is, whatever its name.
+/// Device and inode, which identify a file whatever its name.
 type Id = (u64, u64);
 
 /// The folder and the files in it that a relay has open.
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
-    /// Both are locked. The folder too: whoever deletes the lock file lets nobody in.
+    /// Both are locked. The folder as well, so that deleting the lock file lets no second
+    /// relay in.
     opened: File,
     lock: File,
     known: Vec<(PathBuf, Id)>,
 }
 
-/// What is missing of the files.
+/// Which of the files are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// The lock file only.
+    /// Only the lock file.
     Lock,
-    /// A file that SQLite has beside the database.
+    /// A file that SQLite keeps beside the database.
     Beside,
-    /// The database, or the folder with all in it.
+    /// The database, or the folder with everything in it.
     Database,
-    /// Another database or folder has its name.
+    /// Another database or folder has taken its name.
     Replaced,
 }
 
 impl Files {
-    /// Makes the folder where it is missing, for the relay's user only, and locks it.
+    /// Creates the folder if missing, for the relay's user only, and locks it.
     pub(super) fn lock(folder: &Path) -> Result<Self, Error> {
         create_folder(folder)?;
         let opened = OpenOptions::new().read(true).open(folder);
         let opened = opened.map_err(|error| refused(folder, error))?;
         match opened.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(locked(folder)),
-            // Some file systems lock no folders; there the file has to do.
+            // Some file systems cannot lock folders; then the lock file must suffice.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let lock = lock_file(folder)?;
@@ -66,7 +67,7 @@ impl Files {
         self.folder.join(DATABASE)
     }
 
-    /// Remembers the files as they are now: the database is open, and in use.
+    /// Remembers the files as they are now; the database is open.
     pub(super) fn remember(&mut self) {
         let names = [DATABASE, "wecrelay.db-wal", "wecrelay.db-shm"];
         let known = names.iter().filter_map(|name| {
@@ -97,11 +98,11 @@ impl Files {
         (id(&self.folder.join(LOCK)) != lock).then_some(Missing::Lock)
     }
 
-    /// The folder once more, which may be deleted and made again.
+    /// The folder again, which may have been deleted and recreated.
     pub(super) fn again(&self) -> Result<Self, Error> {
         let is = |file: &File| file.metadata().ok().map(|file| (file.dev(), file.ino()));
         match id(&self.folder) {
-            // Still the one that we hold.
+            // Still the one that is locked.
             Some(found) if Some(found) == is(&self.opened) => Ok(Self {
                 folder: self.folder.clone(),
                 opened: self
@@ -121,7 +122,7 @@ impl Files {
         }
     }
 
-    /// Deletes the files beside the database as far as they are ours.
+    /// Deletes the files beside the database if they are ours.
     pub(super) fn forget_beside(&self) -> Result<(), Error> {
         for (path, is) in self.known.iter().skip(1) {
             if id(path) == Some(*is) {
@@ -131,7 +132,7 @@ impl Files {
         Ok(())
     }
 
-    /// Takes the lock file anew, which was deleted.
+    /// Recreates a deleted lock file and locks it.
     pub(super) fn lock_again(&mut self) -> Result<(), Error> {
         self.lock = lock_file(&self.folder)?;
         Ok(())
@@ -159,7 +160,7 @@ fn create_folder(folder: &Path) -> Result<(), Error> {
     })
 }
 
-/// Takes the lock that keeps a second relay out, until the file is dropped.
+/// Takes the lock that excludes a second relay, until the file is dropped.
 fn lock_file(folder: &Path) -> Result<File, Error> {
     let path = folder.join(LOCK);
     let file = private_file(&path)?;
@@ -176,8 +177,8 @@ fn locked(folder: &Path) -> Error {
     }
 }
 
-/// Opens or creates a file that only the relay's user can read. SQLite gives
-/// its other files the same mode.
+/// Opens or creates a file that only the relay's user can read. SQLite gives its other
+/// files the same mode.
 pub(super) fn private_file(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options
@@ -189,7 +190,7 @@ pub(super) fn private_file(path: &Path) -> Result<File, Error> {
     options.open(path).map_err(|error| refused(path, error))
 }
 
-/// Puts a new file in the place of another one.
+/// Atomically replaces a file by a new one.
 pub(super) fn replace(new: &Path, file: &Path) -> Result<(), Error> {
     std::fs::rename(new, file).map_err(|error| refused(file, error))
 }

@@ -1,7 +1,7 @@
-//! What is known of hosts, in tables of its own; read also while a relay runs.
+//! What is known about hosts, in separate tables; also read while a relay is running.
 //!
-//! A host is one JSON document under its key: what is told of a host will grow, and nobody
-//! searches in it but `wecrelay hosts`, which reads all of them.
+//! A host is one JSON document under its key: its fields will change, and only `wecrelay
+//! hosts`, which reads all of them, looks into it.
 
 use std::collections::HashSet;
 use std::io;
@@ -29,9 +29,10 @@ const FORGET: &str = "
     DELETE FROM host
     WHERE authenticated = ?1 AND identity = ?2 AND machine = ?3 AND last_seen < ?4";
 
-/// Hosts that are forgotten in one transaction: a relay that runs waits meanwhile.
+/// Number of hosts to delete in one transaction, because a running relay waits in the
+/// meantime.
 const AT_ONCE: usize = 200;
-/// What a relay gets between two of them.
+/// The pause between two of them, for the relay.
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn save(connection: &mut Connection, changes: &Changes) -> rusqlite::Result<()> {
@@ -103,8 +104,8 @@ pub(super) fn load(connection: &Connection, damage: &mut Damage) -> rusqlite::Re
     })
 }
 
-/// What is known of hosts; `None` where the folder has no database, or one of a relay that
-/// did not know of hosts.
+/// What is known about hosts; `None` if the folder has no database, or one of a version
+/// without hosts.
 ///
 /// # Errors
 /// The database cannot be read, or was written by a later version.
@@ -116,7 +117,7 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
     let read = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = open(&file, flags)?;
-        // One view of all tables, whatever is written meanwhile.
+        // One snapshot of all tables, whatever is written in the meantime.
         let view = connection.transaction()?;
         if version(&view)? == 1 {
             return Ok(None);
@@ -128,7 +129,7 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
     read().map_err(|error| explain(&file, error))
 }
 
-/// Whether there is a database; one that may not be read is no absent one.
+/// Whether there is a database. One that may not be read exists.
 fn is_there(file: &Path) -> Result<bool, Error> {
     #[expect(
         clippy::disallowed_methods,
@@ -147,26 +148,26 @@ fn is_there(file: &Path) -> Result<bool, Error> {
 /// A host to forget.
 #[derive(Clone, Copy, Debug)]
 pub struct Old<'a> {
-    /// The host, as it was read.
+    /// The host as it was read.
     pub host: &'a Host,
-    /// Whether its bookmarks go too.
+    /// Whether its bookmarks are deleted as well.
     pub with_bookmarks: bool,
 }
 
-/// How much was forgotten.
+/// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
     /// Hosts.
     pub hosts: usize,
-    /// Bookmarks, of all subscriptions that there ever were.
+    /// Number of bookmarks, of all subscriptions that ever existed.
     pub bookmarks: usize,
 }
 
-/// Forgets hosts, but for those that were seen since. `orphans`: bookmarks without a host
-/// go too where they have not changed since that time.
+/// Deletes hosts, except those seen since they were read. `orphans`: also deletes bookmarks
+/// without a host that have not changed since that time.
 ///
 /// # Errors
-/// The database cannot be written; some may be forgotten already.
+/// The database cannot be written; some may have been deleted already.
 pub fn forget_hosts(
     folder: &Path,
     old: &[Old<'_>],
@@ -205,7 +206,7 @@ fn pause() {
     std::thread::sleep(PAUSE);
 }
 
-/// Answers how many went; `kept`: those that have come meanwhile.
+/// Returns how many were deleted; `kept` receives those seen in the meantime.
 fn forget(
     connection: &mut Connection,
     old: &[Old<'_>],
@@ -227,7 +228,7 @@ fn forget(
     Ok(count)
 }
 
-/// The keys of the bookmarks that go: of hosts that are gone, and of none at all.
+/// The keys of the bookmarks to delete: of deleted hosts, and of none at all.
 fn keys_of(
     connection: &Connection,
     gone: &HashSet<Key>,
@@ -256,12 +257,13 @@ fn keys_of(
 
 fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags)?;
-    // Nobody waits for us, unlike for the relay.
+    // Nobody waits for this program, unlike for the relay.
     connection.busy_timeout(BUSY_TIMEOUT * 50)?;
     Ok(connection)
 }
 
-/// Those that can be read; what a damaged one said comes again from its host.
+/// The documents that can be parsed. The content of a damaged one will come again from its
+/// host.
 fn documents<T: DeserializeOwned>(
     connection: &Connection,
     query: &str,

@@ -1,4 +1,4 @@
-//! What the state folder knows of bookmarks, read while a relay may use it.
+//! What the state folder contains about bookmarks, read while a relay may use it.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use super::{BUSY_TIMEOUT, check_version, explain};
 use crate::bookmark::Stored;
 use crate::store::{Error, KeptAside};
 
-/// What the bookmarks of a subscription tell.
+/// What the bookmarks of a subscription show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// How many hosts have one.
+    /// Number of hosts that have one.
     pub hosts: usize,
-    /// Channels that stand in at least one of them, as a host wrote them.
+    /// Channels that occur in at least one of them, spelled as by a host.
     pub channels: Vec<String>,
 }
 
-/// Reads the bookmarks of a subscription; `None` where there is no database yet.
+/// Reads the bookmarks of a subscription; `None` if there is no database yet.
 ///
 /// # Errors
 /// The database cannot be read, or was written by a later version.
@@ -27,7 +27,7 @@ pub fn known(folder: &Path, subscription: Uuid) -> Result<Option<Known>, Error> 
     read(folder, |connection| gather(connection, subscription))
 }
 
-/// The bookmarks that were kept aside; none where there is no database yet.
+/// The bookmarks that were kept aside; empty if there is no database yet.
 ///
 /// # Errors
 /// The database cannot be read, or was written by a later version.
@@ -63,7 +63,7 @@ fn asides(connection: &Connection) -> rusqlite::Result<Vec<KeptAside>> {
     let mut rows = statement.query(())?;
     let mut asides = Vec::new();
     while let Some(row) = rows.next()? {
-        // The relay itself says so where one is damaged.
+        // The relay itself reports damaged ones.
         if let Some(key) = key(row)? {
             let reason: Option<String> = row.get(4)?;
             let reason = reason.unwrap_or_default();
@@ -81,7 +81,7 @@ fn gather(connection: &Connection, subscription: Uuid) -> rusqlite::Result<Known
     while let Some(row) = rows.next()? {
         known.hosts += 1;
         let xml = row.get_ref(0)?.as_str().unwrap_or_default();
-        // The relay itself says so where one is damaged.
+        // The relay itself reports damaged ones.
         let Ok(stored) = Stored::parse(xml, false) else {
             continue;
         };

@@ -1,7 +1,7 @@
-//! What can be read of a damaged database, written anew.
+//! Rewrites a damaged database from what can be read.
 //!
-//! A damaged page hides its rows, and what comes behind it when a table is read in order. So
-//! tables are read from both ends, and between by the keys that the other table knows.
+//! A damaged page hides its rows, and everything after it when a table is read in order. So
+//! tables are read from both ends, and in between by the keys that the other table has.
 #![expect(
     clippy::disallowed_methods,
     reason = "the files of a database beside SQLite"
@@ -32,7 +32,7 @@ const HOSTS: Table = Table {
     key: &["authenticated", "identity", "machine"],
 };
 
-/// What is wrong with a database, if anything is.
+/// What is wrong with a database; `None` if nothing is.
 pub(super) fn check(connection: &Connection) -> Option<String> {
     let check = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
     // The first fault is enough.
@@ -44,14 +44,15 @@ pub(super) fn check(connection: &Connection) -> Option<String> {
     }
 }
 
-/// Writes what can be read of a database in its place, and keeps the damaged one beside it.
-/// Answers its place and how many bookmarks are left.
+/// Replaces a database by what can be read of it, and keeps the damaged one beside it.
+/// Returns the path of the latter, and the number of bookmarks that are left.
 pub(super) fn rewrite(damaged: Connection, file: &Path) -> Result<(PathBuf, usize), Error> {
     let (new, aside) = (beside(file, "new"), beside(file, "damaged"));
     remove(&new)?;
     drop(private_file(&new)?);
     let count = copy(&damaged, &new).map_err(|error| explain(&new, error))?;
-    // What it has in memory goes to its file; then nothing may be left beside the new one.
+    // What is in its log must be in its file, because nothing may be left beside the new
+    // one.
     let _ = checkpoint(&damaged);
     drop(damaged);
     remove(&aside)?;
@@ -67,7 +68,7 @@ fn beside(file: &Path, what: &str) -> PathBuf {
     file.with_extension(format!("db.{what}"))
 }
 
-/// Writes all of the log into the database's own file.
+/// Writes the whole log into the database's own file.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     let is_busy = |row: &rusqlite::Row<'_>| row.get::<_, bool>(0);
     if connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), is_busy)? {
@@ -78,7 +79,7 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Deletes what SQLite has beside a database that is closed, or not used any more.
+/// Deletes the files that SQLite keeps beside a database that is closed or no longer used.
 pub(super) fn remove_beside(file: &Path) -> Result<(), Error> {
     ["wecrelay.db-wal", "wecrelay.db-shm"]
         .iter()
@@ -95,7 +96,7 @@ pub(super) fn remove(file: &Path) -> Result<(), Error> {
 fn copy(damaged: &Connection, new: &Path) -> rusqlite::Result<usize> {
     let mut new = connect(new)?;
     schema::prepare(&new)?;
-    // One file, complete when it is closed.
+    // A single file, complete when it is closed.
     new.pragma_update(None, "journal_mode", "delete")?;
     let turn = new.transaction()?;
     HOSTS.copy(damaged, &turn)?;
@@ -114,7 +115,7 @@ fn copy(damaged: &Connection, new: &Path) -> rusqlite::Result<usize> {
 }
 
 impl Table {
-    /// Whether all of it could be read in order.
+    /// Copies a table; returns whether all of it could be read in order.
     fn copy(&self, from: &Connection, to: &Connection) -> rusqlite::Result<bool> {
         let order = |way: &str| {
             let columns: Vec<_> = self.key.iter().map(|c| format!("{c} {way}")).collect();
@@ -127,7 +128,7 @@ impl Table {
         Ok(is_whole)
     }
 
-    /// Copies rows until one cannot be read. Answers whether there was none such.
+    /// Copies rows until one cannot be read; returns whether there was no such row.
     fn scan(&self, from: &Connection, to: &Connection, order: &str) -> rusqlite::Result<bool> {
         let names = self.columns(to)?;
         let query = format!("SELECT {} FROM {} {order}", names.join(", "), self.name);
@@ -166,7 +167,7 @@ impl Table {
     }
 }
 
-/// Looks for the bookmarks of all hosts that are known, each by its key.
+/// Looks up the bookmarks of all known hosts, each by its key.
 fn find_between(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
     let names = BOOKMARKS.columns(to)?;
     let query = format!(

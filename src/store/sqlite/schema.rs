@@ -1,4 +1,4 @@
-//! The tables, and how older ones become today's.
+//! The tables, and migrations from older versions.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use super::explain;
 use crate::store::Error;
 
-/// Version of the tables, kept in the database's `user_version`.
+/// Version of the tables, in the database's `user_version`.
 pub(super) const SCHEMA_VERSION: i64 = 3;
 
-/// Bookmarks as version 1 had them.
+/// Bookmarks, as in version 1.
 const BOOKMARKS: &str = "
     CREATE TABLE bookmark (
         subscription BLOB NOT NULL,
@@ -27,7 +27,7 @@ const BOOKMARKS: &str = "
         PRIMARY KEY (subscription, authenticated, identity, machine_id)
     ) STRICT, WITHOUT ROWID;";
 
-/// The tables that version 2 has added.
+/// The tables that version 2 added.
 const HOSTS: &str = "
     CREATE TABLE host (
         authenticated INTEGER NOT NULL,
@@ -44,8 +44,8 @@ const HOSTS: &str = "
         stopped INTEGER NOT NULL
     ) STRICT;";
 
-/// What version 3 has added: ages in seconds that relays have run, which begin at nothing for
-/// all that is there already, and who answers for a source without identity.
+/// What version 3 added: ages in seconds of running time, which start at zero for existing
+/// rows, and the owner of bookmarks without identity.
 const AGES: &str = "
     ALTER TABLE bookmark ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE bookmark ADD COLUMN network TEXT;
@@ -68,11 +68,11 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Makes the tables that are missing.
+/// Creates missing tables.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    // That is done beside it: see Checkpoints.
+    // Done by another connection; see Checkpoints.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let missing: String = match version(connection)? {
         0 => format!("{BOOKMARKS} {} {AGES}", HOSTS),
