@@ -2,6 +2,8 @@
 
 /// The first year that rsyslog does not take.
 const END: u16 = 2100;
+/// Bytes of `YYYY-MM-DDThh:mm:ss`.
+const SECONDS: usize = 19;
 /// Most digits of a fraction that TIMESTAMP may have.
 const MAX_FRACTION: usize = 6;
 
@@ -11,19 +13,17 @@ const MAX_FRACTION: usize = 6;
 /// one apart wrongly), and no leap second.
 pub(super) fn without_zone(time: &str) -> Option<&str> {
     let time = time.strip_suffix('Z')?;
-    let (seconds, fraction) = match time.split_once('.') {
-        Some((seconds, fraction)) => (seconds, Some(fraction)),
-        None => (time, None),
-    };
+    let (seconds, fraction) = time.split_at_checked(SECONDS)?;
     is_moment(seconds.as_bytes()).then_some(())?;
-    let Some(fraction) = fraction else {
+    if fraction.is_empty() {
         return Some(seconds);
-    };
+    }
+    let fraction = fraction.strip_prefix('.')?;
     let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || !(1..=9).contains(&fraction.len()) {
         return None;
     }
-    time.get(..seconds.len() + 1 + fraction.len().min(MAX_FRACTION))
+    time.get(..SECONDS + 1 + fraction.len().min(MAX_FRACTION))
 }
 
 /// Whether this is `YYYY-MM-DDThh:mm:ss` and exists.
@@ -132,6 +132,9 @@ mod tests {
             "2100-01-01T00:00:00Z",
             "+024-01-01T00:00:00Z",
             "2024-03-14T13:54:16+01:00",
+            "2024-03-14T13:54:16+01:00Z",
+            "2024-03-14T13:54:16,5Z",
+            "2024-03-14T13:54:1éZ",
         ];
         for time in bad {
             assert_eq!(without_zone(time), None, "{time}");
