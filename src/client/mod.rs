@@ -1,8 +1,8 @@
-//! A Windows source in small: what `wecrelay send` and the tests speak. Sans-IO.
+//! A small Windows source, for `wecrelay send` and the tests. Sans-IO.
 //!
-//! A [`Session`] is one connection: it authenticates with its first message
-//! (NTLM, raw tokens under `Negotiate`) and seals everything, compressed if asked to. Inside
-//! TLS nothing is sealed, as Windows does it: a certificate, or channel bindings, vouch for it.
+//! A [`Session`] is one connection: it authenticates with its first message (NTLM, raw
+//! tokens under `Negotiate`) and seals everything, compressed if requested. Inside TLS
+//! nothing is sealed, as with Windows; a certificate or channel bindings authenticate it.
 
 mod response;
 
@@ -20,18 +20,18 @@ use crate::protocol::ntlm::{self, Session as Security};
 use crate::protocol::sldc;
 use response::Response;
 
-/// Why a session cannot go on.
+/// Why a session cannot continue.
 #[derive(Debug)]
 pub enum Error {
-    /// The address is no `http://HOST[:PORT]/PATH`, nor one with `https`.
+    /// The address is not `http://HOST[:PORT]/PATH`, nor the same with `https`.
     Address(String),
-    /// The answer is no HTTP, or more than a collector says.
+    /// The answer is not HTTP, or larger than those of collectors.
     Http(String),
-    /// The collector takes no NTLM: status and what it offers.
+    /// The collector does not accept NTLM: status and offered schemes.
     NotOffered(u16, Vec<String>),
-    /// The collector did not let us in: status and what it offers.
+    /// The collector rejected the credentials: status and offered schemes.
     Refused(u16, Vec<String>),
-    /// The collector's challenge.
+    /// The collector's challenge is not acceptable.
     Ntlm(ntlm::Error),
     /// The answer is not sealed as it should be.
     Sealing(String),
@@ -89,7 +89,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The names of schemes, without their parameters, each once.
+/// The names of schemes, without parameters, each once.
 fn schemes(offers: &[String]) -> String {
     let words = offers
         .iter()
@@ -99,19 +99,19 @@ fn schemes(offers: &[String]) -> String {
     words.join(", ")
 }
 
-/// Where a collector is.
+/// The address of a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Host and port, as for a `Host` header.
+    /// Host and port, as in a `Host` header.
     pub authority: String,
-    /// Path, with its slash.
+    /// Path, with its leading slash.
     pub path: String,
-    /// Whether it is reached by https.
+    /// Whether it is an https address.
     pub secure: bool,
 }
 
 impl Endpoint {
-    /// Reads `http://HOST[:PORT]/PATH`; the port is 5985 unless given, for https 5986.
+    /// Parses `http://HOST[:PORT]/PATH`; the default port is 5985, for https 5986.
     ///
     /// # Errors
     /// [`Error::Address`].
@@ -141,7 +141,7 @@ impl Endpoint {
         })
     }
 
-    /// The host alone, an address of IPv6 without its brackets.
+    /// The host alone; an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         let (host, _) = self
@@ -153,12 +153,12 @@ impl Endpoint {
 }
 
 enum State {
-    /// Nothing was sent yet.
+    /// Nothing has been sent.
     Fresh(Client),
-    /// NEGOTIATE was sent; the message waits for the challenge.
+    /// NEGOTIATE has been sent; this message waits for the challenge.
     Challenged(ExpectChallenge, Vec<u8>),
     Sealed(Box<Security>),
-    /// TLS does all that.
+    /// TLS authenticates and protects; nothing is sealed.
     Plain,
     Broken,
 }
@@ -166,9 +166,9 @@ enum State {
 /// The answer to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status of the last answer.
+    /// HTTP status of the answer.
     pub status: u16,
-    /// The envelope, if there is one.
+    /// The envelope, unsealed; `None` for an empty body.
     pub text: Option<String>,
 }
 
@@ -182,13 +182,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection to `endpoint` that has not sent anything.
+    /// A connection to `endpoint` on which nothing has been sent.
     #[must_use]
     pub fn new(endpoint: Endpoint, client: Client) -> Self {
         Self::in_state(endpoint, State::Fresh(client))
     }
 
-    /// The same inside TLS, with a certificate.
+    /// The same inside TLS, authenticated by a certificate.
     #[must_use]
     pub fn with_certificate(endpoint: Endpoint) -> Self {
         Self::in_state(endpoint, State::Plain)
@@ -204,18 +204,18 @@ impl Session {
         }
     }
 
-    /// The same with bodies in SLDC, for a subscription that asks for it.
+    /// The same with bodies compressed by SLDC, for a subscription that asks for it.
     #[must_use]
     pub fn compressed(self, compress: bool) -> Self {
         Self { compress, ..self }
     }
 
-    /// Sends an envelope; the reply to the last one must have come.
+    /// Sends an envelope; the reply to the previous one must have been received.
     pub fn call(&mut self, envelope: &str) {
         self.call_encoded(wire::encode_text(envelope, Charset::Utf16));
     }
 
-    /// The same for an envelope that is in UTF-16 already.
+    /// The same for an envelope that is already in UTF-16.
     pub fn call_encoded(&mut self, mut plain: Vec<u8>) {
         if self.compress {
             plain = sldc::encode(&plain);
@@ -239,17 +239,17 @@ impl Session {
         }
     }
 
-    /// What is to be written; it counts as written.
+    /// Removes and returns the bytes to write.
     #[must_use]
     pub fn take_outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)
     }
 
-    /// Takes bytes from the collector. A handshake goes on by itself, with fresh
-    /// `nonces`: look at [`Session::take_outgoing`] while there is no reply.
+    /// Handles bytes from the collector. A handshake continues by itself, with fresh
+    /// `nonces`: while there is no reply, write [`Session::take_outgoing`].
     ///
     /// # Errors
-    /// The session cannot go on.
+    /// The session cannot continue.
     pub fn handle_received(
         &mut self,
         bytes: &[u8],
@@ -379,7 +379,7 @@ fn open(security: &mut Security, response: Response) -> Result<Reply, Error> {
     })
 }
 
-/// The same of an answer that only TLS protects.
+/// The same for an answer that only TLS protects.
 fn open_plain(response: Response) -> Result<Reply, Error> {
     let status = response.status;
     if status == 401 || status == 429 {

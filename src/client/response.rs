@@ -1,25 +1,25 @@
-//! Answers of a collector, as far as a source needs HTTP.
+//! A collector's answers, as far as a source needs HTTP.
 
 use super::Error;
 
-/// Headers of an answer that are looked at; more are an error.
+/// Maximum number of header lines.
 const HEADERS: usize = 32;
-/// Bytes of a head; a collector's has a few hundred.
+/// Maximum size of a head in bytes; that of a collector has a few hundred.
 const HEAD: usize = 64 << 10;
-/// Bytes of a body: an enumeration of many subscriptions.
+/// Maximum size of a body in bytes: an enumeration of many subscriptions.
 const BODY: usize = 8 << 20;
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
-    /// All schemes that it offers.
+    /// The schemes of all `WWW-Authenticate` lines.
     pub(super) challenges: Vec<String>,
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
 }
 
-/// Takes an answer off the front of `input` once it is complete.
+/// Removes an answer from the front of `input` once it is complete.
 pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
@@ -53,7 +53,7 @@ pub(super) fn take(input: &mut Vec<u8>) -> Result<Option<Response>, Error> {
         return Ok(None);
     }
     let body = input.drain(..size + length).skip(size).collect();
-    // 100 Continue is no answer yet.
+    // 100 Continue is not the answer.
     if (100..200).contains(&status) {
         return take(input);
     }

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 
 use super::Event;
 
-/// Names of levels, and which they are.
+/// Names of levels and the numbers that they stand for.
 const LEVELS: [(&str, &[u32]); 5] = [
     ("critical", &[1]),
     ("error", &[2]),
@@ -25,12 +25,12 @@ const LEVELS: [(&str, &[u32]); 5] = [
 const HIGHEST_ID: u32 = 65_535;
 const HIGHEST_LEVEL: u32 = 255;
 
-/// What a rule does to the events that it is about.
+/// The effect of a rule on the events that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Those alone go out, and those of other such rules of the same place.
+    /// Only they are forwarded, and those of other such rules at the same place.
     Only,
-    /// They do not.
+    /// They are not forwarded.
     Drop,
 }
 
@@ -51,7 +51,7 @@ enum Condition {
 }
 
 impl Rule {
-    /// Reads a rule.
+    /// Parses a rule.
     ///
     /// ```
     /// use wecrelay::event::filter::{Effect, Rule};
@@ -61,7 +61,7 @@ impl Rule {
     /// ```
     ///
     /// # Errors
-    /// What is not understood, with what is allowed.
+    /// What is invalid, with what is allowed.
     pub fn parse(effect: Effect, text: &str) -> Result<Self, Error> {
         let mut conditions: Vec<Condition> = Vec::new();
         for part in text.split(';') {
@@ -150,7 +150,7 @@ fn names(condition: &'static str, values: &str) -> Result<Vec<String>, Error> {
     values.split(',').map(name).collect()
 }
 
-/// `%2C` and the like as the bytes that they stand for.
+/// Decodes `%2C` and the like.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut parts = text.split('%');
@@ -209,24 +209,24 @@ fn ranges(
     Ok(ranges)
 }
 
-/// Rules of the relay and of an output, in the order in which they are asked.
+/// The rules of the relay and of an output, in the order in which they are evaluated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     tests: Vec<Test>,
 }
 
-/// One reason for which an event may stay behind.
+/// One reason for which an event may be filtered out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
-    /// None of these rules is about it.
+    /// None of these rules matches.
     Only(Vec<Rule>),
-    /// This one is.
+    /// This rule matches.
     Drop(Rule),
 }
 
 impl Filter {
-    /// Adds the rules of one place, the relay's or the output's. Each place with `only` rules
-    /// lets events through that one of them is about.
+    /// Adds the rules of one place, the relay's or the output's. A place with `only` rules
+    /// forwards events that one of them matches.
     pub fn add(&mut self, rules: &[Rule]) {
         let (only, drop): (Vec<_>, Vec<_>) = rules
             .iter()
@@ -238,7 +238,7 @@ impl Filter {
         self.tests.extend(drop.into_iter().map(Test::Drop));
     }
 
-    /// These rules, before those that there are.
+    /// Puts these rules before the existing ones.
     #[must_use]
     pub fn behind(self, rules: &[Rule]) -> Self {
         let mut filter = Self::default();
@@ -247,7 +247,8 @@ impl Filter {
         filter
     }
 
-    /// Which reason keeps the event behind: its place among [`Filter::reasons`].
+    /// The reason for which the event is filtered out, as an index into
+    /// [`Filter::reasons`]; `None` if it is forwarded.
     #[must_use]
     pub fn keeps(&self, event: &Event<'_>) -> Option<usize> {
         self.tests.iter().position(|test| match test {
@@ -256,7 +257,7 @@ impl Filter {
         })
     }
 
-    /// The reasons in words, such as `drop=id:4688`.
+    /// The reasons as text, such as `drop=id:4688`.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let text = |test: &Test| match test {
@@ -270,20 +271,20 @@ impl Filter {
     }
 }
 
-/// Why a rule is not understood.
+/// Why a rule is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No known name before a colon.
+    /// There is no known name before a colon.
     Condition(String),
-    /// A condition that stands twice.
+    /// A condition that occurs twice.
     Twice(&'static str),
-    /// A value that its condition cannot have.
+    /// A value that is not allowed for its condition.
     Value {
         /// Name of the condition: channel, provider, id, or level.
         condition: &'static str,
-        /// The value as it was given.
+        /// The value that was given.
         found: String,
-        /// What is allowed.
+        /// Description of the allowed values.
         allowed: &'static str,
     },
 }

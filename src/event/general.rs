@@ -1,8 +1,8 @@
-//! The general reader: any well-formed XML with the root `Event`.
+//! The general parser: any well-formed XML with the root `Event`.
 //!
-//! Elements count by their local name when they are in the namespace of the
-//! root, whatever that is. What has no field of its own is kept all the same,
-//! in `extra` or in `data`.
+//! Elements are matched by their local name if they are in the namespace of the root,
+//! whatever that is. Anything without a field of its own is kept in `extra` or `data`, so
+//! that nothing is lost.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ const FREE_NAMES: usize = 64 * 1024;
 /// than one.
 const NAMES_PER_BYTE: usize = 2;
 
-/// Reads an event without repairing anything.
+/// Parses an event without repairing it.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
     let document = xml::parse(xml, &LIMITS).map_err(Error::Xml)?;
     let root = document.root_element();
@@ -47,7 +47,7 @@ pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
     Ok(event)
 }
 
-/// The local name, or nothing if the element is of another namespace.
+/// The local name; empty if the element has another namespace.
 fn name_within<'input>(node: Node<'_, 'input>, root: Node<'_, 'input>) -> &'input str {
     let name = node.tag_name();
     if name.namespace() == root.tag_name().namespace() {
@@ -119,7 +119,7 @@ fn text_field<'e, 'a>(event: &'e mut Event<'a>, element: &str) -> Option<&'e mut
     })
 }
 
-/// The first that is not empty counts.
+/// Sets a field, unless it already has a value.
 fn set<'a>(field: &mut Cow<'a, str>, value: Cow<'a, str>) {
     if field.is_empty() {
         *field = value;
@@ -148,7 +148,7 @@ fn read_rendering<'a>(rendering: Node<'_, 'a>) -> Rendering<'a> {
     result
 }
 
-/// The field for a child of `RenderingInfo` that is one word or a few.
+/// The field for a child of `RenderingInfo` with a short text.
 fn rendering_field<'r, 'a>(
     rendering: &'r mut Rendering<'a>,
     element: &str,
@@ -186,7 +186,7 @@ fn read_event_data<'a>(
     Ok(())
 }
 
-/// `Data`, `ComplexData` and their like: the name is an attribute.
+/// `Data`, `ComplexData`, and the like, which have their name in an attribute.
 fn read_data<'a>(
     node: Node<'_, 'a>,
     position: &mut usize,
@@ -219,7 +219,8 @@ fn read_data<'a>(
     Ok(())
 }
 
-/// `UserData`, `DebugData`, `BinaryEventData` and their like: the element's name is the name.
+/// `UserData`, `DebugData`, `BinaryEventData`, and the like, whose element name is the
+/// name.
 fn read_other_data<'a>(
     node: Node<'_, 'a>,
     names: &mut JoinedNames,
@@ -242,7 +243,7 @@ fn read_other_data<'a>(
     Ok(())
 }
 
-/// Text that stands beside elements, unless it is white space.
+/// Adds text next to elements, unless it is white space.
 fn push_loose_text<'a>(node: Node<'_, 'a>, data: &mut Vec<Pair<'a>>) {
     let text = text(node);
     if !trim(&text).is_empty() {

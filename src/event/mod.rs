@@ -26,24 +26,24 @@ pub use repair::{FORBIDDEN, and_forbidden};
 /// Namespace of event XML.
 pub const NAMESPACE: &str = "http://schemas.microsoft.com/win/2004/08/events/event";
 
-/// Longest text that is read, in bytes. A record of the event log holds 64 kB, its text
-/// seldom more than 200 kB; what is longer goes out as it came.
+/// Maximum size in bytes of a text to parse. A record of the event log has at most 64 kB,
+/// its XML rarely more than 200 kB. Longer texts are forwarded as they are.
 pub const MAX_TEXT: usize = 1 << 20;
 
-/// Most markup of an event.
+/// How much markup an event may contain.
 pub const LIMITS: Limits = Limits {
     // Real events have 3 to 10 levels.
     depth: 64,
     attributes: 64,
-    // Real ones have 1 or 2.
+    // Real events have 1 or 2.
     namespaces: 32,
-    // More than the fast reader takes, and far more than a record of 64 kB holds.
+    // More than the fast parser accepts, and far more than a record of 64 kB contains.
     nodes: 65_536,
     reserved: MAX_TEXT,
 };
 
-/// One event. A text is empty where the event does not have it; texts of
-/// `System` and `RenderingInfo` are without surrounding white space.
+/// One event. A text is empty if the event does not have it; texts of `System` and
+/// `RenderingInfo` have no surrounding white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event<'a> {
     /// `Provider/@Name`.
@@ -52,7 +52,7 @@ pub struct Event<'a> {
     pub provider_guid: Cow<'a, str>,
     /// `Provider/@EventSourceName`, of classic providers.
     pub event_source_name: Cow<'a, str>,
-    /// `EventID`, decimal, 16 bits.
+    /// `EventID`, decimal, 16 bits; with `qualifiers`, the 32 bits of classic events.
     pub event_id: Cow<'a, str>,
     /// `EventID/@Qualifiers`, the upper 16 bits of classic events.
     pub qualifiers: Cow<'a, str>,
@@ -78,9 +78,9 @@ pub struct Event<'a> {
     pub process_id: Cow<'a, str>,
     /// `Execution/@ThreadID`, decimal.
     pub thread_id: Cow<'a, str>,
-    /// `Channel`.
+    /// `Channel`, the log that the event is in.
     pub channel: Cow<'a, str>,
-    /// `Computer`; a claim of the source, or of a host it collects from.
+    /// `Computer`; a claim of the source, or of a host whose events it collects.
     pub computer: Cow<'a, str>,
     /// `Security/@UserID`, a SID.
     pub user_id: Cow<'a, str>,
@@ -88,23 +88,22 @@ pub struct Event<'a> {
     pub extra: Vec<Pair<'a>>,
     /// `EventData/@Name`.
     pub data_name: Cow<'a, str>,
-    /// Name of the element within `UserData`, which says what the values are.
+    /// Name of the element inside `UserData`, which determines the meaning of the values.
     pub user_data_name: Cow<'a, str>,
-    /// Values in order, with repeats. Names are those of `EventData/Data`
-    /// (`Data1`, `Data2`, ... by position where it has none) or of elements
-    /// (`Binary`, the leaves of `UserData`); attributes of elements are named
-    /// `Element_attribute`.
+    /// Values in order, repeated names included. Names are those of `EventData/Data`
+    /// (`Data1`, `Data2`, ... by position where there is none) or of elements (`Binary`,
+    /// the leaves of `UserData`); attributes of elements are named `Element_attribute`.
     pub data: Vec<Pair<'a>>,
-    /// Texts in the language of the source, if it rendered the event.
+    /// Texts in the source's language, if it rendered the event.
     pub rendering: Option<Rendering<'a>>,
-    /// Set when the XML had to be repaired.
+    /// Set if the XML had to be repaired.
     pub repaired: Option<Repaired>,
 }
 
 /// A name and its value.
 pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// `RenderingInfo`: texts that the source looked up in its providers' resources.
+/// `RenderingInfo`: texts that the source found in its providers' resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendering<'a> {
     /// `@Culture`, such as `en-US`.
@@ -125,12 +124,12 @@ pub struct Rendering<'a> {
     pub keywords: Vec<Cow<'a, str>>,
 }
 
-/// What was done to XML that could not be read as it came.
+/// A repair of XML that could not be parsed as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
-    /// What was wrong, in words.
+    /// What was wrong, for the message.
     pub reason: &'static str,
-    /// The XML after the repair.
+    /// The repaired XML.
     pub xml: String,
 }
 
@@ -182,9 +181,9 @@ impl std::error::Error for Error {
 /// A text that is not an event, to be forwarded as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// Why it could not be read.
+    /// Why it could not be parsed.
     pub reason: Error,
-    /// What its `System` tells all the same, where that element is whole; else empty.
+    /// The content of its `System` element, if that is complete; otherwise empty.
     pub system: Box<Event<'static>>,
 }
 
@@ -235,21 +234,21 @@ fn read(xml: &str) -> Result<Event<'_>, Error> {
 }
 
 impl Event<'_> {
-    /// Whether this is event 111 of the forwarder itself: the bookmark with
-    /// which a source begins a subscription, no event of a log.
+    /// Whether this is event 111 of the forwarder itself: the bookmark with which a source
+    /// starts a subscription, not an event of a log.
     #[must_use]
     pub fn is_bookmark_event(&self) -> bool {
         self.event_id == "111" && self.provider == "Microsoft-Windows-EventForwarder"
     }
 
-    /// `Keywords` as a number, if it is one.
+    /// `Keywords` as a number; `None` if it is not one.
     #[must_use]
     pub fn keyword_bits(&self) -> Option<u64> {
         let digits = self.keywords.strip_prefix("0x")?;
         u64::from_str_radix(digits, 16).ok()
     }
 
-    /// The same event, borrowing nothing.
+    /// Copies all texts, so that the event outlives its XML.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         Event {
@@ -283,7 +282,7 @@ impl Event<'_> {
 }
 
 impl Rendering<'_> {
-    /// The same texts, borrowing nothing.
+    /// Copies all texts.
     #[must_use]
     pub fn into_owned(self) -> Rendering<'static> {
         Rendering {
@@ -317,7 +316,7 @@ const UNNAMED: [&str; 24] = [
     "Data20", "Data21", "Data22", "Data23", "Data24",
 ];
 
-/// The name of the `Data` at this position, from 0, that brought none.
+/// The name for the `Data` element at this position, from 0, that has none.
 fn unnamed(position: usize) -> Cow<'static, str> {
     match UNNAMED.get(position) {
         Some(name) => Cow::Borrowed(name),
@@ -325,7 +324,7 @@ fn unnamed(position: usize) -> Cow<'static, str> {
     }
 }
 
-/// Without white space (as XML means it) at both ends.
+/// Strips white space, as XML defines it, from both ends.
 #[inline]
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {

@@ -1,19 +1,19 @@
-//! What can still be told of an event that cannot be read: its `System`, which comes first
-//! and is short.
+//! What can be salvaged from an event that cannot be parsed: its `System` element, which
+//! comes first and is short.
 
 use super::{Event, general};
 use crate::base::xml::replace_forbidden;
 use crate::base::xml::scan::{Segment, segments};
 
-/// Longest `System` that is looked at, in bytes; real ones have about 1,000.
+/// Maximum size of `System` in bytes; real ones have about 1,000.
 const MAX_SYSTEM: usize = 64 * 1024;
 
-/// The event with what its `System` tells, where that element is whole.
+/// An event with the content of the `System` element, if that is complete.
 pub(super) fn system(xml: &str) -> Event<'static> {
     find(xml).and_then(read).unwrap_or_default()
 }
 
-/// Reads the element in a root of its own.
+/// Parses the element inside a root of its own.
 fn read(system: &str) -> Option<Event<'static>> {
     let (name, prefix) = name_of(system);
     let root = match prefix {
@@ -27,7 +27,7 @@ fn read(system: &str) -> Option<Event<'static>> {
     Some(general::read(&clean).ok()?.into_owned())
 }
 
-/// The first `System` directly in the root `Event`, through its end tag.
+/// The first `System` directly inside the root `Event`, including its end tag.
 fn find(xml: &str) -> Option<&str> {
     let (mut at, mut depth) = (0_usize, 0_usize);
     let mut start = None;

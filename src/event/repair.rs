@@ -1,19 +1,19 @@
-//! Damage that Windows does to event XML, and what can be saved.
+//! Damage that Windows causes in event XML, and its repair.
 
 use std::borrow::Cow;
 
 use super::{Error, Event, Repaired, general};
 use crate::base::xml::replace_forbidden;
 
-/// Forbidden characters became U+FFFD.
+/// The reason if forbidden characters were replaced by U+FFFD.
 pub const FORBIDDEN: &str = "characters that XML forbids";
 const CUT_OFF: &str = "cut off within RenderingInfo";
 const BOTH: &str = "characters that XML forbids, cut off within RenderingInfo";
 
-/// Reads an event, with the known repairs where it is damaged.
+/// Parses an event, and repairs known kinds of damage if necessary.
 ///
-/// What XML forbids is looked for first: the XML reader itself lets some such
-/// references pass, and then nothing would tell of them.
+/// Forbidden characters are looked for first: the XML reader itself accepts some references
+/// to them, and then the repair would go unnoticed.
 pub(super) fn read(xml: &str) -> Result<Event<'_>, Error> {
     let clean = match replace_forbidden(xml) {
         Cow::Borrowed(xml) => {
@@ -36,7 +36,8 @@ pub fn and_forbidden(reason: &str) -> &'static str {
     }
 }
 
-/// Reads an event that cannot be read as a whole, for that reason, without what may be cut off.
+/// Parses an event that cannot be parsed as a whole, without the part that may be
+/// truncated.
 fn read_cut(xml: &str, reason: &'static str, error: Error) -> Result<Event<'static>, Error> {
     let Some(xml) = without_rendering(xml) else {
         return Err(error);

@@ -4,8 +4,7 @@
 ///
 /// ```
 /// use wecrelay::hosts::cause;
-/// let [one, other] = ["client certificate a.example: CRL has expired: put", "client
-/// certificate b: CRL has expired: put"];
+/// let [one, other] = ["client certificate a.example: CRL has expired: put", "client certificate b: CRL has expired: put"];
 /// assert_eq!(cause(one), cause(other));
 /// assert_ne!(cause("wrong password of X\\a"), cause("unknown account X\\a"));
 /// ```

@@ -1,4 +1,4 @@
-//! What is counted, as Prometheus reads it (OpenMetrics text format 1.0.0).
+//! The metrics in the OpenMetrics text format 1.0.0, as Prometheus scrapes them.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -18,49 +18,49 @@ use crate::base::clock::UnixSeconds;
 /// The media type of [`Snapshot::expose`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All that is told at one moment.
+/// All metrics at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Since the start.
+    /// Counters since the start.
     pub counters: Counters,
-    /// Connections of sources that are open.
+    /// Number of open connections of sources.
     pub connections: usize,
-    /// How many there may be.
+    /// Maximum number of connections.
     pub room: usize,
-    /// Whether new ones are accepted as they come.
+    /// Whether new connections are accepted immediately.
     pub accepting: bool,
-    /// Sources by state.
+    /// Number of sources by state.
     pub sources: Vec<(&'static str, usize)>,
-    /// Relays that share the store, by how they are; none where none does.
+    /// Number of relays that share the store, by state; empty if none does.
     pub relays: Vec<(&'static str, usize)>,
-    /// Each output.
+    /// The facts about each output.
     pub outputs: Vec<OutputFacts>,
-    /// For how long the oldest batch has not been acknowledged; none if none waits.
+    /// Age of the oldest unacknowledged batch; `None` if none is waiting.
     pub oldest: Option<Duration>,
-    /// What ends when: our certificates, those of authorities, revocation lists.
+    /// Expiry times: of certificates, CA certificates, and revocation lists.
     pub ends: Vec<(String, SystemTime)>,
     /// When the relay was started.
     pub started: UnixSeconds,
-    /// What it uses of the machine.
+    /// Resources that the process uses.
     pub process: ProcessFacts,
-    /// Whether events can be taken, as `/readyz` says.
+    /// Whether events can be accepted, as reported by `/readyz`.
     pub ready: bool,
     /// Whether bookmarks can be stored.
     pub storing: bool,
-    /// Rows of the state that could not be read.
+    /// Number of rows of the state that could not be read.
     pub damaged_rows: u64,
-    /// Bookmarks that are stored.
+    /// Number of stored bookmarks.
     pub bookmarks: u64,
 }
 
-/// What the process uses of the machine.
+/// Resources that the process uses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessFacts {
     /// Processor time since the start.
     pub cpu: Duration,
-    /// Bytes in memory, where that is known.
+    /// Resident memory in bytes, if known.
     pub memory: Option<u64>,
-    /// Lines of the log that nobody read in time.
+    /// Number of log lines dropped because they were not read in time.
     pub log_lines_dropped: u64,
 }
 
@@ -159,7 +159,7 @@ impl Collector for Snapshot {
 }
 
 impl Collector for ProcessFacts {
-    /// As all programs name them.
+    /// Standard names, as in all programs that Prometheus monitors.
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut page = Page { encoder };
         page.counter(

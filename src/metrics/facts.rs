@@ -1,48 +1,49 @@
-//! What is told of an output.
+//! The facts about an output for metrics and status.
 
 use std::time::{Duration, SystemTime};
 
-/// One output at this moment.
+/// The state of an output at one moment.
 #[derive(Clone, Debug)]
 pub struct OutputFacts {
-    /// As it was asked for.
+    /// Its URL as given.
     pub label: String,
-    /// Whether it is connected, its session open.
+    /// Whether it is connected, and its session open.
     pub up: bool,
     /// Whether sources wait for it.
     pub required: bool,
-    /// Bytes that wait to be delivered.
+    /// Number of undelivered bytes.
     pub backlog: usize,
-    /// Bytes a second that it has delivered lately, while it had some to deliver.
+    /// Recent rate in bytes a second, counting only time in which there was something to
+    /// deliver.
     pub rate: u64,
-    /// Bytes written to it since the start.
+    /// Number of bytes written since the start.
     pub written: u64,
-    /// Messages dropped because it is a best effort and was full.
+    /// Number of messages dropped because a best-effort output was full.
     pub dropped: u64,
-    /// Messages delivered since the start.
+    /// Number of messages delivered since the start.
     pub delivered: u64,
-    /// Events that its rules kept from it, by rule.
+    /// Number of events filtered out, by rule.
     pub kept: Vec<(String, u64)>,
-    /// For how long the oldest batch that its source waits for has waited for it.
+    /// How long the oldest batch whose source waits has been waiting for this output.
     pub oldest: Option<Duration>,
-    /// How often its receiver refused, or passed over, a message.
+    /// Number of times that its receiver rejected or skipped a message.
     pub refused: u64,
-    /// Messages that were refused for good and dropped.
+    /// Number of permanently rejected messages that were dropped.
     pub refused_dropped: u64,
-    /// Those that were put into the file for it.
+    /// Number of permanently rejected messages written to a file.
     pub refused_filed: u64,
-    /// The events that are refused, the latest first.
+    /// The rejected events, the latest first.
     pub refused_events: Vec<RefusedFacts>,
-    /// Why it fails.
+    /// Why it fails at present.
     pub trouble: Option<String>,
 }
 
-/// One event that a receiver does not take.
+/// An event that a receiver rejects.
 #[derive(Clone, Debug)]
 pub struct RefusedFacts {
-    /// Whose it is, in words.
+    /// The event, as text.
     pub event: String,
-    /// What the receiver said last.
+    /// The receiver's last answer.
     pub reason: String,
     /// How often the receiver rejected it.
     pub times: u32,

@@ -1,4 +1,5 @@
-//! What is counted: plain numbers in one struct.
+//! Metrics as plain numbers in one struct. Each part of the relay counts in its own, and
+//! they are added up for a scrape, so nothing is shared or locked.
 
 mod exposition;
 mod facts;
@@ -20,11 +21,11 @@ pub struct Counters {
     pub connections: u64,
     /// Enumerate requests answered.
     pub enumerations: u64,
-    /// Bytes read from sources.
+    /// Number of bytes read from sources.
     pub received_bytes: u64,
     /// Events acknowledged, by subscription.
     pub subscriptions: BTreeMap<String, u64>,
-    /// How long batches took from their arrival to their Ack.
+    /// Time of batches from arrival to Ack.
     pub latency: Latency,
     /// Heartbeats acknowledged.
     pub heartbeats: u64,
@@ -32,47 +33,49 @@ pub struct Counters {
     pub batches: u64,
     /// Events acknowledged.
     pub events: u64,
-    /// Events that were no well-formed XML and went out as raw text.
+    /// Events that were not well-formed XML and were forwarded as raw text.
     pub malformed: u64,
     /// Events whose Computer is not the authenticated host.
     pub mismatches: u64,
-    /// Messages cut to an output's `?max=`.
+    /// Messages truncated to an output's `?max=`.
     pub truncated: u64,
     /// Bookmark events (111), which are not forwarded.
     pub bookmark_events: u64,
-    /// Bookmarks that the guard kept aside.
+    /// Bookmarks that the guard rejected.
     pub bookmarks_aside: u64,
-    /// Bookmarks that another relay had written meanwhile: they were judged again.
+    /// Bookmarks that another relay had written in the meantime, so that they were judged
+    /// again.
     pub bookmark_conflicts: u64,
-    /// Names that turned out to be of two hosts.
+    /// Names found to be used by two hosts.
     pub clones: u64,
-    /// Bookmarks that were not stored because their identity or network has reached its limit.
+    /// Bookmarks not stored because their identity or network had reached its limit.
     pub bookmarks_crowded: u64,
-    /// Batches answered 503 because an output or the state folder could not take them.
+    /// Batches answered 503 because an output or the state folder could not accept them.
     pub unavailable: u64,
-    /// Those of them that were answered at once, because their turn would have come too late.
+    /// Those of them that were answered immediately, because their turn would have come too
+    /// late.
     pub shed: u64,
     /// Sources that got a subscription and then sent nothing.
     pub silent_sources: u64,
-    /// Authentications by method and result, one a connection and handshake.
+    /// Authentications by method and result, one for each connection and handshake.
     pub authentications: BTreeMap<(&'static str, Outcome), u64>,
-    /// Requests refused, by kind.
+    /// Rejected requests by category.
     pub refusals: BTreeMap<RefusalKind, u64>,
 }
 
-/// How an authentication ended.
+/// The result of an authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// The source was let in.
+    /// The source was authenticated.
     Accepted,
-    /// It was not.
+    /// The source was rejected.
     Refused,
-    /// Nobody could say.
+    /// The proof could not be verified.
     Unavailable,
 }
 
 impl Outcome {
-    /// The name in metrics.
+    /// The label value in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -83,19 +86,20 @@ impl Outcome {
     }
 }
 
-/// Upper bounds of the latency histogram, in microseconds: from a receiver in the same
-/// machine to the longest that a source waits.
+/// Upper bounds of the latency histogram in microseconds: from a receiver on the same
+/// machine to the longest time that a source waits.
 const BOUNDS: [u64; 13] = [
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000,
     15_000_000, 60_000_000,
 ];
 
-/// A histogram of times.
+/// A histogram of durations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// How many fell under each bound and not under the one before; the last has none.
+    /// Number of values up to each bound and above the previous one; the last one is
+    /// unbounded.
     counts: [u64; BOUNDS.len() + 1],
-    /// Their sum in microseconds.
+    /// Sum of all values in microseconds.
     sum: u64,
 }
 
@@ -116,19 +120,20 @@ impl Latency {
         self.sum = self.sum.saturating_add(other.sum);
     }
 
-    /// How many were noted.
+    /// Number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Their sum in seconds.
+    /// Sum of all values in seconds.
     #[must_use]
     pub fn sum(&self) -> f64 {
         Duration::from_micros(self.sum).as_secs_f64()
     }
 
-    /// Upper bound in seconds, and how many lie within it and above the one before.
+    /// Upper bounds in seconds, and the number of values up to each and above the previous
+    /// one.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BOUNDS
             .iter()
@@ -214,7 +219,7 @@ impl AddAssign<&Self> for Counters {
 impl Add<&Self> for Counters {
     type Output = Self;
 
-    /// What parts of the relay have counted, as one.
+    /// Adds up what parts of the relay have counted.
     fn add(mut self, other: &Self) -> Self {
         self += other;
         self

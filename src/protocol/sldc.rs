@@ -1,8 +1,9 @@
-//! SLDC (ECMA-321), the `Content-Encoding: SLDC` of event sources.
+//! SLDC (ECMA-321): the `Content-Encoding: SLDC` of event sources.
 //!
-//! A bit stream, most significant bit first, over a history of 1024 bytes. The
-//! standard addresses the history by absolute position; here the output itself
-//! is the history, and a position is turned into a distance back from its end.
+//! A bit stream, most significant bit first, over a history of 1024 bytes. The standard
+//! addresses the history by absolute position. Here the output itself is the history, and a
+//! position is converted to a distance from its end, which avoids a second copy of every
+//! byte.
 
 mod bits;
 mod encode;
@@ -20,46 +21,46 @@ use output::Output;
 
 pub use encode::encode;
 
-/// Size of the history in bytes (ECMA-321); positions wrap at it.
+/// Size of the history in bytes (ECMA-321); positions wrap around at it.
 const HISTORY: usize = 1024;
 
-/// The longest copy, in bytes (ECMA-321).
+/// Maximum length of a copy in bytes (ECMA-321).
 const MAX_MATCH: usize = 271;
 
-/// Bits of a control symbol: the prefix and a code of four bits.
+/// Length of a control symbol in bits: nine ones and a four-bit code.
 const CONTROL_WIDTH: u32 = 13;
 
 /// Why a body is not a valid SLDC record. Offsets are in bits from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Data or an end of record came before a scheme was chosen.
+    /// Data or an end of record before a scheme was selected.
     NoScheme {
         /// Offset of the symbol.
         bit: usize,
     },
     /// A control symbol that ECMA-321 reserves.
     Reserved {
-        /// The four bits of the symbol.
+        /// The code of the symbol.
         code: u8,
         /// Offset of the symbol.
         bit: usize,
     },
-    /// The body ended before an end of record.
+    /// The body ends before an end of record.
     Truncated {
-        /// Offset of the symbol that is incomplete.
+        /// Offset of the incomplete symbol.
         bit: usize,
     },
-    /// The record expands beyond the cap.
+    /// The record expands beyond the limit.
     TooLong {
-        /// The cap in bytes.
+        /// The limit in bytes.
         cap: usize,
     },
-    /// The length after the record is not the length of what came out.
+    /// The length after the record differs from the actual length.
     WrongLength {
-        /// What the trailer says, in bytes.
+        /// The length that the trailer states, in bytes.
         declared: u32,
-        /// What the record held, in bytes.
+        /// The length of the decoded text, in bytes.
         actual: usize,
     },
 }
@@ -83,20 +84,22 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Whether a body labelled SLDC is plain text all the same, as the `End` message is.
+/// Whether a body labeled SLDC is in fact plain text, as Windows sends the `End` message.
 ///
-/// A byte order mark or `<` never begins a record, which starts with nine ones
-/// and a code that selects a scheme.
+/// A byte order mark or `<` never begins a record, which starts with nine ones and a code
+/// that selects a scheme.
 #[must_use]
 pub fn is_plain(data: &[u8]) -> bool {
     let starts: [&[u8]; 5] = [b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"<", b"\0<"];
     starts.iter().any(|start| data.starts_with(start))
 }
 
-/// Expands a record, and those that follow it, to at most `cap` bytes.
+/// Decodes a record, and further ones that follow it, to at most `cap` bytes. The limit is
+/// essential: 23 bits can expand to 271 bytes.
 ///
-/// Else what comes after the end of record does not count. Windows appends the length of the
-/// text there, in four bytes, little-endian; where just that follows it is checked.
+/// Anything else after the end of record is ignored, except for the four bytes in which
+/// Windows appends the length of the text (little-endian). If exactly those follow, they
+/// are checked.
 ///
 /// ```
 /// let packed = wecrelay::protocol::sldc::encode(b"to be or not to be");
@@ -121,7 +124,7 @@ pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
             0b0100 if scheme.is_some() && !bits.next_record() => break,
             0b0100 if scheme.is_some() => scheme = None,
             0b0100 => return Err(bits.no_scheme(CONTROL_WIDTH)),
-            // Flush, file mark, end marker: nothing for a decoder.
+            // Flush, file mark, and end marker have no meaning for a decoder.
             0b0000 | 0b0011 | 0b1111 => {}
             _ => return Err(bits.reserved(code)),
         }
@@ -133,7 +136,7 @@ pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
 enum Scheme {
     /// Scheme 1: literals and copies from the history.
     Lempel,
-    /// Scheme 2: bytes as they are, FF followed by a zero bit.
+    /// Scheme 2: literal bytes; each FF is followed by a zero bit.
     PassThrough,
 }
 
@@ -148,7 +151,7 @@ fn first_control(bits: &mut Bits<'_>) -> Result<u8, Error> {
     }
 }
 
-/// Scheme 1 up to the next control symbol, whose code it returns.
+/// Decodes scheme 1 up to the next control symbol; returns its code.
 fn expand_copies(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
     loop {
         short::expand(bits, output);
@@ -175,7 +178,7 @@ fn expand_symbol(bits: &mut Bits<'_>, output: &mut Output) -> Result<Option<u8>,
     Ok(None)
 }
 
-/// Scheme 2 up to the next control symbol, whose code it returns.
+/// Decodes scheme 2 up to the next control symbol; returns its code.
 fn expand_bytes(bits: &mut Bits<'_>, output: &mut Output) -> Result<u8, Error> {
     loop {
         bits.refill();
@@ -193,7 +196,7 @@ fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
 
-/// Widens; saturates only where `usize` is smaller than 64 bits.
+/// Converts to `usize`; saturates only where that has fewer than 64 bits.
 fn usize_from(value: impl TryInto<usize>) -> usize {
     value.try_into().unwrap_or(usize::MAX)
 }

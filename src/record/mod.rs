@@ -1,8 +1,8 @@
-//! What an output sends where its protocol has records of its own and no syslog messages:
-//! an event or a line of our own log, with what names it before it.
+//! Records, which outputs send instead of syslog messages if their protocol has its own
+//! format: an event or a line of the relay's own log, with identifying fields in front.
 //!
-//! A record waits in the queue of an output as a syslog message does. [`parse`] gives
-//! back its parts to the machine that sends it.
+//! A record waits in an output's queue like a syslog message. [`parse`] returns its parts
+//! to the state machine that sends it.
 
 mod kafka;
 mod otlp;
@@ -14,10 +14,10 @@ use crate::protocol::otlp::export::Export;
 use crate::protocol::otlp::json;
 use crate::syslog::{self, EventName, Line, Mapping, Origin, Sender, Style, Written, framing};
 
-/// Longest text of a head, in bytes: much more than any real one has.
+/// Maximum size of a text in the head, in bytes; far more than real ones have.
 const TEXT_MAX: usize = 1024;
 
-/// Which protocol a record is for.
+/// The protocol that a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A `LogRecord` of OTLP.
@@ -27,7 +27,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The first byte of a record; no syslog message begins with one of them.
+    /// The first byte of a record, with which no syslog message begins.
     fn mark(self) -> u8 {
         match self {
             Self::Otlp => 0,
@@ -42,34 +42,34 @@ impl Kind {
     }
 }
 
-/// What names a record.
+/// The fields that identify a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// The host: `Computer` of the event, else what its source is called.
+    /// The host: the event's `Computer`, or else the name of its source.
     pub host: &'a str,
-    /// The event log of the host.
+    /// The event log (channel).
     pub channel: &'a str,
-    /// Its number there.
+    /// `EventRecordID` in that log.
     pub record_id: &'a str,
-    /// The subscription that it came by.
+    /// Name of the subscription.
     pub subscription: &'a str,
-    /// Equal when an event is delivered twice, and only then.
+    /// Equal if and only if an event is delivered twice.
     pub uid: &'a str,
 }
 
 /// A record as it waits in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Which protocol it is for.
+    /// The protocol that it is for.
     pub kind: Kind,
-    /// What names it.
+    /// The identifying fields.
     pub head: Head<'a>,
-    /// What is sent.
+    /// The content to send.
     pub payload: &'a [u8],
 }
 
 impl Record<'_> {
-    /// Adds one of OTLP to a request.
+    /// Adds an OTLP record to a request.
     pub fn push_to(&self, export: &mut Export) {
         let is_event = !self.head.uid.is_empty();
         export.push(self.head.host, is_event, self.payload);
@@ -113,7 +113,8 @@ pub fn write_event(
     }
 }
 
-/// The record of a made-up event, as a line of a file; hosts render its text if `rendered`.
+/// The record of an example event, as a line of a file. `rendered`: whether hosts render
+/// its text.
 #[must_use]
 pub fn sample(kind: Kind, mapping: &Mapping, style: &Style, rendered: bool) -> String {
     let record = syslog::sample_of(rendered, |xml, event, origin, out| {
@@ -124,7 +125,7 @@ pub fn sample(kind: Kind, mapping: &Mapping, style: &Style, rendered: bool) -> S
     String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }
 
-/// Appends a line of our own log as a record.
+/// Appends a line of the relay's own log as a record.
 pub fn write_own(
     kind: Kind,
     mapping: &Mapping,
@@ -161,14 +162,14 @@ fn push_head(kind: Kind, out: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-/// As much of a text as a head has room for, in whole characters.
+/// As much of a text as fits into a head, in whole characters.
 fn front(text: &str) -> &str {
     let longest = text.len().min(TEXT_MAX);
     let front = (0..=longest).rev().find_map(|end| text.get(..end));
     front.unwrap_or_default()
 }
 
-/// The parts of a record; `None` for a syslog message.
+/// Splits a record into its parts; `None` for a syslog message.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     let (&mark, mut rest) = bytes.split_first()?;
@@ -197,7 +198,7 @@ pub fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     })
 }
 
-/// Which event a record or a syslog message is of.
+/// The event that a record or a syslog message is about.
 #[must_use]
 pub fn name(bytes: &[u8]) -> EventName {
     match parse(bytes) {
@@ -212,7 +213,7 @@ pub fn name(bytes: &[u8]) -> EventName {
     }
 }
 
-/// Appends a record or a syslog message as one line of a file: a record of OTLP as a request
+/// Appends a record or a syslog message as one line of a file; an OTLP record as a request
 /// in JSON.
 pub fn push_line(bytes: &[u8], out: &mut Vec<u8>) {
     match parse(bytes) {

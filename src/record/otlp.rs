@@ -21,7 +21,8 @@ use crate::protocol::otlp::{
 };
 use crate::syslog::{self, Line, Mapping, Origin, Sender, Severity, Style, Uid};
 
-/// Values up to which names are compared with each other; hashed beyond.
+/// Number of values up to which names are compared with each other; with more they are
+/// hashed.
 const FEW: usize = 48;
 
 /// Appends the record of an event.
@@ -55,7 +56,7 @@ pub(super) fn push_event(
     attributes.text("wecrelay.repaired", syslog::repaired(facts, origin));
 }
 
-/// Appends the record of a line of our own log.
+/// Appends the record of a line of the relay's own log.
 pub(super) fn push_own(out: &mut Vec<u8>, mapping: &Mapping, sender: &Sender, line: &Line) {
     let time = nanoseconds(line.time);
     push_start(out, time, time, line.severity, level_name(line.severity));
@@ -74,7 +75,7 @@ fn push_start(out: &mut Vec<u8>, time: u64, observed: u64, severity: Severity, l
     wire::push_bytes(out, SEVERITY_TEXT, level.as_bytes());
 }
 
-/// Since 1970; 0, which means unknown, before.
+/// Nanoseconds since 1970; 0, which means unknown, before.
 fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0))
@@ -110,13 +111,13 @@ fn level_name(severity: Severity) -> &'static str {
     }
 }
 
-/// A writer of attributes.
+/// Writes attributes.
 struct Attributes<'o> {
     out: &'o mut Vec<u8>,
 }
 
 impl Attributes<'_> {
-    /// What is empty has no attribute.
+    /// Adds a text, unless it is empty.
     fn text(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             push_attribute(self.out, RECORD_ATTRIBUTES, (name, ""), value);
@@ -127,7 +128,7 @@ impl Attributes<'_> {
         push_number(self.out, RECORD_ATTRIBUTES, name, value);
     }
 
-    /// A number, or text where it is none of 63 bits as it is usually written.
+    /// Adds a number, or text if it is not a canonical number of 63 bits.
     fn numeric(&mut self, name: &str, value: &str) {
         let number = value.parse::<i64>().ok();
         let is_usual = value == "0" || value.starts_with(|c: char| ('1'..='9').contains(&c));
@@ -199,8 +200,8 @@ impl Attributes<'_> {
         self.text("wecrelay.computer_mismatch", origin.computer_mismatch);
     }
 
-    /// Values under their names: a name may stand once, so that one that repeats has all
-    /// its values in an array.
+    /// Adds values under their names. A name may occur only once, so one that repeats gets
+    /// an array of its values.
     fn pairs(&mut self, prefix: &str, pairs: &[Pair<'_>]) {
         if pairs.len() > FEW {
             self.many_pairs(prefix, pairs);

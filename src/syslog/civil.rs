@@ -1,4 +1,4 @@
-//! Moments in the forms of older formats: with names of months and days, or counted.
+//! Times in the forms of older formats: with names of months and days, or as numbers.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
@@ -8,10 +8,10 @@ use super::message::Message;
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
-/// Those of the first week of 1970.
+/// The weekdays, starting with 1970-01-01.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
-/// A moment in UTC.
+/// A time in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     year: i64,
@@ -25,15 +25,15 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// When the event happened, or was received if it does not say.
+    /// When the event happened, or else when it was received.
     pub(super) fn of(message: &Message<'_, '_>) -> Self {
         let time = message.time.and_then(Self::parse);
         time.unwrap_or_else(|| Self::at(message.origin.received))
     }
 
-    /// This moment, not before 1970.
+    /// This time, or 1970 if it is earlier.
     pub(super) fn at(time: SystemTime) -> Self {
-        // The last second of year 9999: there is no text for what is later.
+        // The last second of year 9999; later times have no text.
         let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
         let time = time.clamp(SystemTime::UNIX_EPOCH, last);
         let text = humantime::format_rfc3339_millis(time).to_string();
@@ -49,7 +49,7 @@ impl Moment {
         Self::parse(text.trim_end_matches('Z')).unwrap_or(start)
     }
 
-    /// Reads `YYYY-MM-DDThh:mm:ss`, and a fraction after it.
+    /// Parses `YYYY-MM-DDThh:mm:ss` with an optional fraction.
     fn parse(text: &str) -> Option<Self> {
         let number = |start: usize, end: usize| text.get(start..end)?.parse::<i64>().ok();
         let fraction = text.get(20..).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Moment {
 
     /// Days since 1970-01-01.
     fn days(self) -> i64 {
-        // Years that begin in March have their leap day at the end.
+        // In years that start in March the leap day is the last day.
         let year = if self.month > 2 {
             self.year
         } else {
@@ -84,7 +84,7 @@ impl Moment {
         MONTHS.get(index).unwrap_or(&"Jan")
     }
 
-    /// Milliseconds since 1970-01-01, as CEF and LEEF have them.
+    /// Milliseconds since 1970-01-01, as in CEF and LEEF.
     pub(super) fn push_milliseconds(self, out: &mut Vec<u8>) {
         let seconds = ((self.days() * 24 + self.hour) * 60 + self.minute) * 60 + self.second;
         let milliseconds = seconds * 1000 + self.millisecond;
@@ -98,7 +98,7 @@ impl Moment {
         self.push_clock(out);
     }
 
-    /// `Ddd Mmm dd hh:mm:ss yyyy`, as asctime(3) has it.
+    /// `Ddd Mmm dd hh:mm:ss yyyy`, as in asctime(3).
     pub(super) fn push_asctime(self, out: &mut Vec<u8>) {
         let day = usize::try_from(self.days().rem_euclid(7)).unwrap_or(0);
         out.extend_from_slice(DAYS.get(day).unwrap_or(&"Thu").as_bytes());

@@ -1,14 +1,14 @@
-//! Where to cut what is too long: on whole characters and escapes, and fairly.
+//! Where to truncate what is too long: at whole characters and escapes, and fairly.
 
-/// The least maximum, in bytes; smaller ones count as this. Every receiver
-/// takes as much (RFC 5424 6.1).
+/// Minimum of the maximum length in bytes; smaller ones count as this. Every receiver
+/// accepts this much (RFC 5424 6.1).
 pub const MIN_LENGTH: usize = 480;
 
-/// How the parameter begins that tells what is missing.
+/// The start of the parameter that lists what is missing.
 pub(super) const TRUNCATED: &[u8] = b" Truncated=\"";
 
-/// The length to which values must be cut so that together they have at most
-/// `room`, the short ones staying whole.
+/// The length to which values must be truncated so that together they have at most `room`
+/// bytes, while short ones stay whole.
 pub(super) fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
     lengths.sort_unstable();
     let mut left = room;
@@ -24,7 +24,7 @@ pub(super) fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
     usize::MAX
 }
 
-/// At most `length` bytes of UTF-8, whole characters only.
+/// At most `length` bytes of UTF-8, in whole characters.
 pub(super) fn cut_characters(text: &[u8], length: usize) -> &[u8] {
     let mut end = length.min(text.len());
     // Bytes of the form 10xxxxxx continue a character.
@@ -34,7 +34,7 @@ pub(super) fn cut_characters(text: &[u8], length: usize) -> &[u8] {
     text.get(..end).unwrap_or_default()
 }
 
-/// At most `length` bytes of an escaped value, escapes whole.
+/// At most `length` bytes of an escaped value, in whole escapes.
 pub(super) fn cut(value: &[u8], length: usize) -> &[u8] {
     if value.len() <= length {
         return value;

@@ -1,13 +1,14 @@
-//! How messages follow each other on a transport.
+//! How messages are separated on a transport.
 
 use memchr::memchr;
 
 use super::{ControlCharacters, Escape, Style, escape, push_number};
 
-/// How messages are told apart.
+/// The framing of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// One message a datagram (RFC 5426), or a protocol of its own, as RELP: nothing is added.
+    /// One message in each datagram (RFC 5426), or a protocol with its own framing, such as
+    /// RELP: nothing is added.
     Datagram,
     /// `MSG-LEN SP MSG` (RFC 6587 3.4.1, RFC 5425 4.3).
     OctetCounting,
@@ -16,7 +17,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// What must happen to control characters so that a message stays one message.
+    /// How control characters must be written so that a message stays one message.
     #[must_use]
     pub fn control_characters(self) -> ControlCharacters {
         match self {
@@ -26,8 +27,8 @@ impl Framing {
     }
 }
 
-/// Appends `message` as one frame. Line feeds in a message for
-/// [`Framing::LineFeed`] become spaces; writers should not leave any.
+/// Appends `message` as one frame. Line feeds in a message for [`Framing::LineFeed`] become
+/// spaces; writers should not produce any.
 pub fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
     write_frame(framing, out, |out| out.extend_from_slice(message));
 }
@@ -68,7 +69,7 @@ pub fn write_frame<T>(
 /// ```
 pub fn push_line(message: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(message);
-    // Backslashes stay as they are: structured data has its own.
+    // Backslashes are left alone: structured data has its own.
     let style = Style {
         control: ControlCharacters::Escape,
         escape: Escape::Version01,
@@ -79,10 +80,11 @@ pub fn push_line(message: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Most messages have 1000 to 9999 octets, so that they need not be moved for their length.
+/// Most messages have 1000 to 9999 octets; with room for four digits they need not be
+/// moved.
 const USUAL_LENGTH: &[u8] = b"0000 ";
 
-/// Puts the length of the message in the place that was kept for it at `start`.
+/// Writes the length of the message into the place reserved at `start`.
 fn set_length(out: &mut Vec<u8>, start: usize) {
     let message = start.saturating_add(USUAL_LENGTH.len());
     let end = out.len();

@@ -1,28 +1,28 @@
-//! Which event a written message is of: read back for the few that a receiver refuses,
-//! so that nothing has to be kept for all the others.
+//! The event that a written message is about: parsed again for the few that a receiver
+//! rejects, so that nothing has to be remembered for all the others.
 
 use std::fmt;
 
-/// Longest part of a name that is told, in characters.
+/// Maximum length of a part of a name, in characters.
 const PART_MAX: usize = 256;
 
-/// What names an event; empty where the message does not say it.
+/// The name of an event; parts are empty if the message does not have them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventName {
-    /// The host in its header.
+    /// HOSTNAME of the message.
     pub computer: String,
-    /// The subscription that it came by.
+    /// Name of the subscription.
     pub subscription: String,
-    /// The event log of the host.
+    /// The event log (channel).
     pub channel: String,
-    /// Its number there.
+    /// `EventRecordID` in that log.
     pub record_id: String,
-    /// The number that receivers know it by.
+    /// The `Uid` by which receivers recognize repeats.
     pub uid: String,
 }
 
 impl EventName {
-    /// A name of these parts.
+    /// From these parts.
     #[must_use]
     pub fn new(
         computer: &str,
@@ -53,7 +53,8 @@ impl EventName {
     pub fn read(message: &[u8]) -> Self {
         let text = String::from_utf8_lossy(message);
         let computer = computer(&text);
-        // Within the element: a value cannot hold the quote and bracket that end it.
+        // Within the element, since a value cannot contain the quote and bracket that end
+        // it.
         let element = text.split_once("[event@").map_or("", |(_, rest)| rest);
         let element = element
             .split_once("\"]")
@@ -95,9 +96,9 @@ impl fmt::Display for EventName {
     }
 }
 
-/// HOSTNAME of a header, which begins with PRI.
+/// HOSTNAME of a header that starts with PRI.
 fn computer(text: &str) -> &str {
-    /// `Mmm dd hh:mm:ss `, of one length.
+    /// Length of `Mmm dd hh:mm:ss `.
     const TIMESTAMP: usize = 16;
     let header = text.strip_prefix('<').and_then(|rest| rest.split_once('>'));
     let host = header.and_then(|(_, rest)| match rest.strip_prefix("1 ") {
@@ -107,7 +108,7 @@ fn computer(text: &str) -> &str {
     host.unwrap_or_default()
 }
 
-/// A PARAM-VALUE up to its quote (RFC 5424 6.3.3).
+/// Unescapes a PARAM-VALUE up to its quote (RFC 5424 6.3.3).
 fn unescaped(text: &str) -> String {
     let mut value = String::new();
     let mut characters = text.chars();

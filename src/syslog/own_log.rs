@@ -1,4 +1,4 @@
-//! The writer of the relay's own messages.
+//! Formats the relay's own messages.
 
 use std::time::SystemTime;
 
@@ -8,23 +8,23 @@ use super::escape::push_value;
 use super::message::{MAX_HOSTNAME, push_word};
 use super::{Facility, FacilityRule, Header, Mapping, Severity, Style, push_number};
 
-/// Who we are in messages of our own.
+/// The relay's identity in its own messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// HOSTNAME of the messages: `--hostname`, or that of the machine.
+    /// HOSTNAME: `--hostname`, or the machine's name.
     pub hostname: String,
-    /// PROCID of the messages: the process id of the relay.
+    /// PROCID: the relay's process id.
     pub process: u32,
 }
 
 /// One message of the relay's own log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// How grave it is.
+    /// Its severity.
     pub severity: Severity,
-    /// When it was said.
+    /// When it was logged.
     pub time: SystemTime,
-    /// What it says, without control characters.
+    /// Its text, without control characters.
     pub text: String,
 }
 

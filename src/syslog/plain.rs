@@ -1,4 +1,4 @@
-//! Messages without structured data: the header that was asked for, and `MSG`.
+//! Messages without structured data: a header, and `MSG`.
 
 use super::civil::Moment;
 use super::cut::{MIN_LENGTH, cut_characters};
@@ -7,10 +7,11 @@ use super::truncate::push_content_within;
 use super::{Header, MessageKind, Written};
 use crate::base::wire::trim;
 
-/// Longest TAG (RFC 3164 4.1.3).
+/// Maximum length of TAG (RFC 3164 4.1.3).
 const MAX_TAG: usize = 32;
 
-/// Appends one message; its `MSG` is cut where it would have more than `style.max` bytes.
+/// Appends one message; its `MSG` is truncated if the message would exceed `style.max`
+/// bytes.
 pub(super) fn push(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Written {
     let start = out.len();
     push_header(message, out);
@@ -44,7 +45,7 @@ pub(super) fn push(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Written {
     }
 }
 
-/// What is left of content whose names alone are too long.
+/// What remains of content whose names alone are too long.
 fn push_remains(message: &Message<'_, '_>, whole: &[u8], room: usize, out: &mut Vec<u8>) {
     match message.style.message {
         MessageKind::Json | MessageKind::Ecs | MessageKind::Nxlog => {

@@ -1,4 +1,4 @@
-//! One message as an output would get it, to be shown to people.
+//! An example message as an output would get it, to show to people (`wecrelay check`).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::{ControlCharacters, Mapping, Origin, Style, write_message};
 use crate::event::{self, Event, Malformed, NAMESPACE};
 
-/// `System` and values of the event: a logon that failed.
+/// `System` and values of the event: a failed logon.
 const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing' \
     Guid='{54849625-5478-4994-A5BA-3E3B0328C30D}'/><EventID>4625</EventID><Version>0</Version>\
     <Level>0</Level><Task>12544</Task><Opcode>0</Opcode><Keywords>0x8010000000000000</Keywords>\
@@ -18,7 +18,7 @@ const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing
     <Data Name='IpAddress'>192.0.2.44</Data><Data Name='IpPort'>50123</Data></EventData>";
 /// When it was received, half a second after its time.
 const RECEIVED: Duration = Duration::from_millis(1_769_851_800_623);
-/// What the host adds where it is asked for the text.
+/// What the host adds if the rendered text is requested.
 const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account failed to log on.\
     </Message><Level>Information</Level><Task>Logon</Task><Opcode>Info</Opcode>\
     <Channel>Security</Channel><Provider>Microsoft Windows security auditing.</Provider>\

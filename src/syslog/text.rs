@@ -10,8 +10,8 @@ pub(super) fn rendered<'e>(event: &'e Event<'_>) -> Option<&'e str> {
     (!message.trim().is_empty()).then_some(message)
 }
 
-/// Appends the rendered message, as it came but for control characters; for an
-/// event without one, `Provider EventID name=value ...`.
+/// Appends the rendered message, unchanged except for control characters; for an event
+/// without one, `Provider EventID name=value ...`.
 pub(super) fn push(out: &mut Vec<u8>, event: &Event<'_>, style: &Style) {
     match rendered(event) {
         Some(message) => push_text(out, message, style),
@@ -36,7 +36,7 @@ fn push_values(out: &mut Vec<u8>, event: &Event<'_>, style: &Style) {
         push_pair(out, name, value, style);
         out.push(b' ');
     }
-    // Each word brought a space after it.
+    // Each word is followed by a space.
     if out.last() == Some(&b' ') {
         out.pop();
     }

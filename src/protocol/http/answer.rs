@@ -83,8 +83,7 @@ struct Incoming {
 /// ```
 /// use wecrelay::protocol::http::answer::Decoder;
 /// let mut decoder = Decoder::default();
-/// decoder.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length:
-/// 2\r\n\r\nO");
+/// decoder.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO");
 /// assert_eq!(decoder.poll(), Ok(None));
 /// decoder.feed(b"K");
 /// let answer = decoder.poll()?.unwrap();

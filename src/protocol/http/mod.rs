@@ -1,7 +1,8 @@
 //! HTTP/1.1 as event sources speak it: requests in, responses out (RFC 9112).
 //!
-//! No sockets and no clock: [`request::Decoder`] takes bytes and gives whole
-//! requests, [`Response::encode`] appends bytes to send.
+//! The first step in the life of an event. No sockets and no clock: [`request::Decoder`]
+//! turns bytes into complete requests, [`Response::encode`] appends bytes to send. Whatever
+//! two parsers could understand differently is rejected, because a proxy may be in between.
 
 pub mod answer;
 mod chunked;
@@ -19,10 +20,10 @@ pub use content_type::ContentType;
 pub use headers::Headers;
 pub use response::{CONTINUE, Response};
 
-/// What a request may cost us at most.
+/// What one request may cost in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of request line and headers, with their line ends. A Kerberos
+    /// Maximum size of request line and headers in bytes, line ends included. A Kerberos
     /// ticket with a large PAC needs 72 KiB.
     pub head: usize,
     /// Bytes of a body, after any transfer coding.
@@ -45,18 +46,18 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Method {
-    /// The only one that sources use.
+    /// The only one that event sources use.
     Post,
-    /// For metrics and health.
+    /// For metrics and health checks.
     Get,
-    /// As `Get`, answered without body.
+    /// Like `Get`, but answered without a body.
     Head,
-    /// Anything else that is a token.
+    /// Any other valid token; answered 405.
     Other(String),
 }
 
 impl Method {
-    /// The method of that name; names are case-sensitive (RFC 9110 9.1).
+    /// Parses a method; names are case-sensitive (RFC 9110 9.1).
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
@@ -79,35 +80,36 @@ impl fmt::Display for Method {
     }
 }
 
-/// Request line and headers.
+/// The request line and headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Request method; only POST is supported.
+    /// The request method.
     pub method: Method,
-    /// The request target as sent: `/wsman/...`, free text for enumeration.
+    /// The request target as sent. For enumeration it is free text: administrators choose
+    /// it in the policy (`Server=http://host:5985/any/path`).
     pub target: String,
     /// Minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
     pub minor: u8,
-    /// Its header lines.
+    /// The header lines, in order.
     pub headers: Headers,
 }
 
 impl Head {
-    /// The first value of a header, whose name is compared without case.
+    /// The first value of a header; the name is compared ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers_named(name).next()
     }
 
-    /// All values of a header, in order.
+    /// All values of a header, in order; the name is compared ignoring case.
     pub fn headers_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let named = move |(key, _): &(&str, &str)| key.eq_ignore_ascii_case(name);
         self.headers.iter().filter(named).map(|(_, value)| value)
     }
 
-    /// Whether the connection may serve another request (RFC 9112 9.3).
+    /// Whether the connection may carry another request (RFC 9112 9.3).
     ///
-    /// HTTP/1.0 never, although it has a header for it: no source needs that.
+    /// Never for HTTP/1.0, although it has a header for that: no source needs it.
     #[must_use]
     pub fn keep_alive(&self) -> bool {
         self.minor > 0 && !self.tokens("connection").any(|t| is(t, "close"))
@@ -127,37 +129,37 @@ impl Head {
         (Some(host), if path.is_empty() { "/" } else { path })
     }
 
-    /// The elements of a header that is a comma-separated list.
+    /// The elements of all headers of this name, which are comma-separated lists.
     fn tokens<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let elements = self.headers_named(name).flat_map(|v| v.split(','));
         elements.map(trim).filter(|t| !t.is_empty())
     }
 }
 
-/// A whole request.
+/// A complete request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Request line and headers.
     pub head: Head,
-    /// The body, without transfer coding.
+    /// The body, with transfer coding removed. It may still be sealed and compressed.
     pub body: Vec<u8>,
 }
 
-/// Why bytes are not a request that we take. The connection cannot go on: where
-/// the next request would begin is unknown.
+/// Why bytes are not an acceptable request. The connection cannot continue, because it is
+/// unknown where the next request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// No valid request line and headers; why, in words.
+    /// No valid request line and headers.
     MalformedHead {
-        /// What the parser stumbled over.
+        /// What is wrong, in words that complete a log message.
         reason: &'static str,
     },
-    /// A TLS handshake begins where HTTP should (RFC 8446 5.1).
+    /// A TLS handshake on a listener for plain HTTP (RFC 8446 5.1).
     Tls,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
-    /// The request line alone fills the head.
+    /// The request line alone exceeds the limit of the head.
     TargetTooLong {
         /// The limit in bytes.
         limit: usize,
@@ -169,26 +171,26 @@ pub enum Error {
     },
     /// More header lines than the limit.
     TooManyHeaders {
-        /// The limit in bytes.
+        /// Maximum number of header lines.
         limit: usize,
     },
-    /// A `Content-Length` that is no number, or several that differ.
+    /// A `Content-Length` that is not a number, or several that differ.
     MalformedLength,
     /// `Content-Length` and `Transfer-Encoding` together (RFC 9112 6.1).
     LengthWithCoding,
-    /// A transfer coding other than a single `chunked`, or one in HTTP/1.0.
+    /// A transfer coding other than a single `chunked`, or any in HTTP/1.0.
     UnsupportedCoding,
     /// The body is longer than the limit.
     BodyTooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A chunk's size line, its end, or a trailer is malformed.
+    /// A malformed chunk-size line, chunk end, or trailer.
     MalformedChunk {
-        /// How much of the body had been read, in bytes.
+        /// Number of bytes of the body that had been decoded.
         offset: usize,
     },
-    /// A chunk's size line or the trailers are longer than the limit.
+    /// A chunk-size line or trailers that exceed a limit.
     ChunkTooLong {
         /// The limit in bytes.
         limit: usize,
@@ -196,7 +198,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status to answer with before closing.
+    /// The status code for the response before the connection closes.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -247,7 +249,7 @@ fn is(name: &str, other: &str) -> bool {
     name.eq_ignore_ascii_case(other)
 }
 
-/// Without the optional white space of RFC 9110 5.6.3.
+/// Strips optional white space (RFC 9110 5.6.3).
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }

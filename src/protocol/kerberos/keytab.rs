@@ -21,8 +21,7 @@ const MAX_COMPONENTS: u16 = 16;
 /// use wecrelay::protocol::kerberos::keytab::Keytab;
 ///
 /// let error = Keytab::parse(b"[libdefaults]").unwrap_err();
-/// assert_eq!(error.to_string(), "not a keytab: it begins with bytes 5b 6c instead of 05
-/// 02");
+/// assert_eq!(error.to_string(), "not a keytab: it begins with bytes 5b 6c instead of 05 02");
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Keytab {

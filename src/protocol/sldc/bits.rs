@@ -1,18 +1,18 @@
-//! Symbols off the front of the bit stream.
+//! Reads symbols from the front of the bit stream.
 
 use super::{CONTROL_WIDTH, Error, low_byte, usize_from};
 
-/// Nine ones begin a control symbol, in either scheme.
+/// Nine ones begin a control symbol in both schemes.
 const CONTROL_PREFIX: u64 = 0x1ff << 55;
 
-/// How the bits of a copy pointer divide, by the four bits after its first.
+/// How the bits of a copy pointer are divided, by the four bits after its first one.
 #[derive(Clone, Copy)]
 struct CountClass {
-    /// Bits up to and with the match count.
+    /// Number of bits up to the end of the match count.
     width: u32,
-    /// Mask of the count's variable bits, which are the last of `width`.
+    /// Mask of the variable bits of the count, which are the last ones of `width`.
     mask: u64,
-    /// Match length, in bytes, when the variable bits are zero.
+    /// Length of the match in bytes if the variable bits are zero.
     base: usize,
 }
 
@@ -29,10 +29,10 @@ const COUNTS: [CountClass; 16] = {
     ]
 };
 
-/// The unread bits: `buffer` holds the next `valid` at its top.
+/// The unread bits: the top `valid` bits of `buffer` come next, then `data`.
 ///
-/// Bits of `buffer` below `valid` are zero or already those of `data` that
-/// follow, so that a refill may set them again.
+/// Bits of `buffer` below `valid` are either zero or equal to the following bits of `data`,
+/// so that a refill may set them again.
 #[derive(Clone)]
 pub(super) struct Bits<'a> {
     pub(super) buffer: u64,
@@ -51,7 +51,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Makes at least 56 bits valid while the input lasts.
+    /// Makes at least 56 bits valid, as long as there is input.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         if !self.refill_by_word() {
@@ -114,7 +114,7 @@ impl<'a> Bits<'a> {
     /// known to be one, and so many bits to be valid.
     #[inline(always)]
     pub(super) fn six_literals(&self) -> ([u8; 6], u32) {
-        // The first bit of each of six nine-bit literals, and a stop after them.
+        // The first bit of each of six nine-bit literals, and a sentinel after them.
         const FLAGS: u64 = 0x8040_2010_0804_0200;
         const STOP: u64 = 1 << 9;
         let count = ((self.buffer & FLAGS) | STOP).leading_zeros() / 9;
@@ -132,7 +132,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// A copy pointer: history position, and length in bytes.
+    /// Reads a copy pointer: history position, and length in bytes.
     #[inline(always)]
     pub(super) fn copy(&mut self) -> Result<(usize, usize), Error> {
         let leading = usize_from((self.buffer >> 59) & 0xf);
@@ -143,12 +143,12 @@ impl<'a> Bits<'a> {
         Ok((usize_from(position), class.base + usize_from(extra)))
     }
 
-    /// Offset of the next bit.
+    /// Offset of the next bit from the start of the body.
     pub(super) fn offset(&self) -> usize {
         (self.whole.len() - self.data.len()) * 8 - usize_from(self.valid)
     }
 
-    /// What follows the byte in which the record ended.
+    /// The bytes after the one in which the record ended.
     pub(super) fn after_record(&self) -> &'a [u8] {
         let left = self.data.len() + usize_from(self.valid / 8);
         self.whole
@@ -156,9 +156,9 @@ impl<'a> Bits<'a> {
             .unwrap_or_default()
     }
 
-    /// The length that Windows writes after a record: zero bits to the end of the byte, no
-    /// or one zero byte, and four bytes, of which nothing says that they are padding or a
-    /// control symbol (flush, End Marker) of another encoder. None where anything else follows.
+    /// The length that Windows appends to a record: zero bits up to the end of the byte, at
+    /// most one zero byte, and four bytes that cannot be padding or a control symbol
+    /// (flush, end marker) of another encoder. `None` if anything else follows.
     pub(super) fn trailer(&self) -> Option<u32> {
         let (gap, length) = self.after_record().split_last_chunk::<4>()?;
         let is_gap = self.is_padded() && matches!(gap, [] | [0]);
@@ -166,14 +166,15 @@ impl<'a> Bits<'a> {
         (is_gap && !is_other).then(|| u32::from_le_bytes(*length))
     }
 
-    /// Whether zero bits fill up the byte in which the record ended.
+    /// Whether the byte in which the record ended is filled with zero bits.
     fn is_padded(&self) -> bool {
         let pad = self.valid % 8;
         pad == 0 || self.buffer >> (64 - pad) == 0
     }
 
-    /// Goes to the record that follows this one, if there is any: after pads, flushes and
-    /// file marks a symbol that selects a scheme. The five bytes of Windows are none.
+    /// Moves to the record that follows this one, if any: it begins, after padding,
+    /// flushes, and file marks, with a symbol that selects a scheme. The five bytes that
+    /// Windows appends are not one.
     pub(super) fn next_record(&mut self) -> bool {
         const TRAILER: usize = 5;
         let after = self.after_record();

@@ -1,8 +1,8 @@
-//! The text that comes out, which is the history as well.
+//! The decoded text, which is also the history.
 
 use super::{Error, HISTORY, MAX_MATCH, Scheme, usize_from};
 
-/// Copies go in pieces of this many bytes, which the compiler moves in one go.
+/// Copies are made in pieces of this many bytes, a size that compiles to one vector move.
 pub(super) const PIECE: usize = 16;
 
 /// Room kept free past the end, so that a symbol, or three short ones, are written without
@@ -12,11 +12,11 @@ pub(super) const ROOM: usize = 2 * MAX_MATCH + 3 * PIECE;
 /// The history and the room after it.
 pub(super) const WINDOW: usize = HISTORY + ROOM;
 
-/// The text so far: `bytes[..at]`. What lies beyond is scratch space.
+/// The text so far is `bytes[..at]`; everything after it is scratch space.
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
     pub(super) at: usize,
-    /// Where the history began: `at` of the last reset.
+    /// Where the history begins: `at` of the last reset.
     pub(super) base: usize,
     cap: usize,
 }
@@ -37,7 +37,7 @@ impl Output {
         scheme
     }
 
-    /// Ensures `ROOM` after `at`, or fails because `at` is beyond the cap.
+    /// Ensures [`ROOM`] after `at`, or fails because `at` is beyond the limit.
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> Result<(), Error> {
         if self.bytes.len() - self.at < ROOM {
@@ -46,7 +46,8 @@ impl Output {
         Ok(())
     }
 
-    /// Since `bytes` never outgrows `cap + ROOM`, the cap need be checked here only.
+    /// Doubles the buffer. It never exceeds `cap + ROOM`, so the limit has to be checked
+    /// only here.
     #[cold]
     pub(super) fn grow(&mut self) -> Result<(), Error> {
         if self.at > self.cap {
@@ -82,7 +83,7 @@ impl Output {
         self.at += usize_from(count);
     }
 
-    /// Repeats `length` bytes from a position of the history.
+    /// Copies `length` bytes from a position of the history.
     #[inline(always)]
     pub(super) fn copy(&mut self, position: usize, length: usize) {
         let written = self.at - self.base;
@@ -96,7 +97,7 @@ impl Output {
         }
     }
 
-    /// A copy from before the reset: that part of the history holds zeros.
+    /// A copy from before the reset, where the history contains zeros.
     #[cold]
     pub(super) fn zero_unwritten(&mut self, unwritten: usize, length: usize) {
         let end = self.at + unwritten.min(length);
@@ -106,10 +107,10 @@ impl Output {
         self.at = end;
     }
 
-    /// Repeats what lies `distance` back up to `end`, or a piece beyond it.
+    /// Copies from `distance` bytes back, up to `end` or at most a piece beyond it.
     ///
-    /// Most copies are short, so the first piece goes without a question: only
-    /// a run, whose source is not yet written when it begins, needs another way.
+    /// Most copies are short, so the first piece is copied unconditionally. Only a run,
+    /// whose source has not been written completely, needs another way.
     #[inline(always)]
     pub(super) fn copy_back(&mut self, distance: usize, end: usize) {
         if distance < PIECE && distance < end - self.at {
@@ -131,8 +132,8 @@ impl Output {
         self.at = end;
     }
 
-    /// Repeats a short period: byte by byte at first, until pieces can be
-    /// copied from a multiple of it.
+    /// Repeats a short period: byte by byte at first, until pieces can be copied from a
+    /// multiple of it.
     pub(super) fn run(&mut self, distance: usize, end: usize) {
         let period = distance * PIECE.div_ceil(distance);
         let to = self.at + period - distance;
@@ -158,8 +159,9 @@ impl Output {
     }
 }
 
-/// What to allocate at first: the trailer's word for it, as far as the input may
-/// be trusted (text packs about 4 to 1), so that no claim allocates by itself.
+/// Initial size of the buffer: what the trailer states, but at most eight times the input
+/// (text compresses about 4 to 1), so that a forged trailer cannot cause a large
+/// allocation.
 fn expected_size(data: &[u8]) -> usize {
     let trailer = data.last_chunk().map(|b| u32::from_le_bytes(*b));
     usize_from(trailer.unwrap_or(0)).min(data.len().saturating_mul(8))
