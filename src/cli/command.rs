@@ -17,7 +17,8 @@ pub enum Command {
     ///
     /// Asks on the terminal for what no flag gives; otherwise --for and --hostname are
     /// required. Writes wecrelay.toml with a comment on each key, and
-    /// subscriptions/logs.xml. Existing files stay, unless --force is given.
+    /// subscriptions/logs.xml. Existing files stay, unless --force is given. An invalid answer is
+    /// asked for again; an invalid flag ends it before anything is written.
     ///
     /// Exit code 0: written, and checked if no key or certificate is missing. 1: a file cannot
     /// be written, or the check has findings. 2: an answer is missing or invalid.

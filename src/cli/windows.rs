@@ -84,10 +84,10 @@ pub enum WindowsForm {
 /// Kinds of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HostKind {
-    /// Members of a domain, by Kerberos or NTLM
+    /// Members of a domain
     Domain,
     /// Hosts with a client certificate
     Certificate,
-    /// Hosts without a domain, by NTLM
+    /// Hosts without a domain
     Workgroup,
 }

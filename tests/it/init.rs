@@ -75,6 +75,9 @@ fn a_domain_is_checked_once_its_keytab_is_there() {
         "{printed}"
     );
     assert!(!printed.contains("== check"), "{printed}");
+    // Without a name in DNS, and without a ticket.
+    let test = "--hostname 127.0.0.1 --anonymous 127.0.0.1";
+    assert!(printed.contains(test), "{printed}");
     // What it prints as the next step fails as long as there is no key.
     let check = run(&["check", "--config", &format!("{folder}/wecrelay.toml")]);
     assert_eq!(check.status.code(), Some(2));
@@ -133,4 +136,42 @@ fn without_a_terminal_nothing_is_asked() {
         assert!(error.contains(missing), "{error}");
         assert!(!std::path::Path::new(&folder).exists());
     }
+}
+
+#[test]
+fn a_bad_value_leaves_nothing_behind() {
+    let dir = TempDir::new();
+    let folder = dir.file("etc");
+    for (kind, more, reason) in [
+        (
+            "domain",
+            &["--hostname", "https://wec:5985/"][..],
+            "--hostname https://wec:5985/",
+        ),
+        ("certificate", &["--hostname", "a b"], "--hostname a b"),
+        (
+            "domain",
+            &["--hostname", "wec.example.com", "--output", "nonsense"],
+            "--output nonsense",
+        ),
+        (
+            "workgroup",
+            &["--hostname", "localhost", "--anonymous", "10.0.0.0/99"],
+            "10.0.0.0/99",
+        ),
+    ] {
+        let all = [&["--for", kind, &folder], more].concat();
+        let (code, _, error) = init(&all);
+        assert_eq!(code, 2, "{all:?}: {error}");
+        assert!(error.contains(reason), "{error}");
+        assert!(!std::path::Path::new(&folder).exists(), "{all:?}");
+    }
+    // Nor does a file that exists.
+    std::fs::create_dir_all(format!("{folder}/subscriptions")).unwrap();
+    let theirs = format!("{folder}/subscriptions/logs.xml");
+    std::fs::write(&theirs, "theirs").unwrap();
+    let (code, _, error) = init(&["--for", "domain", "--hostname", "wec.example.com", &folder]);
+    assert!(code == 2 && error.contains("logs.xml exists"), "{error}");
+    assert!(!std::path::Path::new(&folder).join("wecrelay.toml").exists());
+    assert_eq!(std::fs::read_to_string(theirs).unwrap(), "theirs");
 }

@@ -1,8 +1,9 @@
 //! What `wecrelay init` has to know: from flags, else asked for on the terminal.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
+use std::path::Path;
 
-use super::{Error, name};
+use super::{Error, check_text, name};
 use crate::cli::{HostKind, SetupOptions};
 
 const CHANNELS: [&str; 3] = ["Application", "Security", "System"];
@@ -41,52 +42,55 @@ impl Answers {
             output: options.output.clone().unwrap_or_default(),
             network,
         }
-        .checked()
+        .completed()
     }
 
-    /// Asks for what no flag gives; an empty line takes the default in brackets.
+    /// Asks for what no flag gives, and again after an answer that cannot be used; an empty
+    /// line is the default in brackets.
     pub(super) fn ask(
         options: &SetupOptions,
         input: &mut impl BufRead,
         output: &mut impl Write,
     ) -> Result<Self, Error> {
-        let mut ask =
-            |question: &str, default: &str| question_and_answer(input, output, question, default);
+        let mut terminal = Questions { input, output };
+        // Relative paths of answers are those of the file to be.
+        let valid = |key: &str, value: String| is_valid(key, value, &options.folder);
         let kind = match options.hosts {
             Some(kind) => kind,
-            None => {
-                let answer = ask(
-                    "Which hosts: domain (Kerberos), certificate (DMZ), or workgroup (trial, no credentials)?",
-                    "domain",
-                )?;
-                let found = KINDS.into_iter().find(|kind| name(*kind) == answer);
-                found.ok_or_else(|| {
-                    Error::Answer(format!(
-                        "{answer:?} is not one of domain, certificate and workgroup"
-                    ))
-                })?
-            }
+            None => terminal.ask(
+                "Which hosts: domain (Kerberos), certificate (DMZ), or workgroup (trial, no credentials)?",
+                "domain",
+                |answer| kind_of(&answer),
+            )?,
         };
         let hostname = match &options.hostname {
             Some(hostname) => hostname.clone(),
-            None => ask("Name of this relay, as hosts reach it?", "")?,
+            None => terminal.ask("Name of this relay, as hosts reach it?", "", |name| {
+                valid("hostname", name)
+            })?,
         };
         let network = match (kind, &options.anonymous) {
-            (HostKind::Workgroup, None) => ask("Network of the hosts (192.0.2.0/24)?", "")?,
+            (HostKind::Workgroup, None) => {
+                terminal.ask("Network of the hosts (192.0.2.0/24)?", "", |network| {
+                    valid("anonymous", network)
+                })?
+            }
             (_, given) => given.clone().unwrap_or_default(),
         };
         let channels = match options.channel.as_slice() {
-            [] => ask("Channels, separated by commas?", &CHANNELS.join(","))?
-                .split(',')
-                .map(|channel| channel.trim().to_owned())
-                .collect(),
+            [] => terminal.ask(
+                "Channels, separated by commas?",
+                &CHANNELS.join(","),
+                |names| channels_of(&names),
+            )?,
             given => given.to_vec(),
         };
         let to = match &options.output {
             Some(to) => to.clone(),
-            None => ask(
+            None => terminal.ask(
                 "Where to send events (tcp://, tls://, relp://, ...)?",
                 OUTPUT,
+                |url| valid("output", url),
             )?,
         };
         Self {
@@ -96,12 +100,12 @@ impl Answers {
             output: to,
             network,
         }
-        .checked()
+        .completed()
     }
 
     /// Defaults filled in; nothing that a file could not hold. What values mean is checked
-    /// in the written file, as the relay does it.
-    fn checked(mut self) -> Result<Self, Error> {
+    /// in the configuration, as the relay does it.
+    fn completed(mut self) -> Result<Self, Error> {
         if self.hostname.is_empty() {
             return Err(Error::Missing("--hostname"));
         }
@@ -114,40 +118,106 @@ impl Answers {
         if self.output.is_empty() {
             OUTPUT.clone_into(&mut self.output);
         }
-        let texts = [&self.hostname, &self.output, &self.network];
-        for text in texts.into_iter().chain(&self.channels) {
-            let is_bad = |c: char| c.is_control() || "\"\\<>&'".contains(c);
-            if text.contains(is_bad) && text != &self.output || text.contains(['"', '\\']) {
-                return Err(Error::Answer(format!(
-                    "{text:?} has a character that is not allowed here"
-                )));
-            }
+        for text in [&self.hostname, &self.output, &self.network] {
+            fits_toml(text)?;
         }
-        if self.channels.iter().any(String::is_empty) {
-            return Err(Error::Answer("a channel has no name".to_owned()));
-        }
+        self.channels = channels_of(&self.channels.join(","))?;
         Ok(self)
     }
 }
 
-fn question_and_answer(
-    input: &mut impl BufRead,
-    output: &mut impl Write,
-    question: &str,
-    default: &str,
-) -> Result<String, Error> {
-    let shown = match default {
-        "" => String::new(),
-        default => format!(" [{default}]"),
-    };
-    write!(output, "{question}{shown} ").map_err(Error::Terminal)?;
-    output.flush().map_err(Error::Terminal)?;
-    let mut line = String::new();
-    input.read_line(&mut line).map_err(Error::Terminal)?;
-    Ok(match line.trim() {
-        "" => default.to_owned(),
-        answer => answer.to_owned(),
+fn kind_of(answer: &str) -> Result<HostKind, Error> {
+    let found = KINDS.into_iter().find(|kind| name(*kind) == answer);
+    found.ok_or_else(|| {
+        Error::Answer(format!(
+            "{answer:?} is not one of domain, certificate, and workgroup"
+        ))
     })
+}
+
+/// The names, each once: two queries would deliver each event twice.
+fn channels_of(names: &str) -> Result<Vec<String>, Error> {
+    let mut channels = Vec::new();
+    for channel in names.split(',').map(|name| name.trim().to_owned()) {
+        fits_toml(&channel)?;
+        if channel.is_empty() {
+            return Err(Error::Answer("a channel has no name".to_owned()));
+        }
+        if channel.contains(['<', '>', '&', '\'']) {
+            return Err(not_allowed(&channel));
+        }
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    Ok(channels)
+}
+
+/// The value, if the relay accepts it for this key.
+fn is_valid(key: &str, value: String, folder: &Path) -> Result<String, Error> {
+    fits_toml(&value)?;
+    let listed = match key {
+        "hostname" => format!("\"{value}\""),
+        _ => format!("[\"{value}\"]"),
+    };
+    // No key is complete without an authentication method.
+    let method = match key {
+        "anonymous" => "",
+        _ => "anonymous = [\"127.0.0.1\"]\n",
+    };
+    check_text(&format!("{method}{key} = {listed}\n"), folder)?;
+    Ok(value)
+}
+
+fn fits_toml(text: &str) -> Result<(), Error> {
+    if text.contains(|c: char| c.is_control() || "\"\\".contains(c)) {
+        return Err(not_allowed(text));
+    }
+    Ok(())
+}
+
+fn not_allowed(text: &str) -> Error {
+    Error::Answer(format!("{text:?} has a character that is not allowed here"))
+}
+
+/// The terminal, or what stands in for it.
+struct Questions<'a, I, O> {
+    input: &'a mut I,
+    output: &'a mut O,
+}
+
+impl<I: BufRead, O: Write> Questions<'_, I, O> {
+    fn ask<T>(
+        &mut self,
+        question: &str,
+        default: &str,
+        parse: impl Fn(String) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match parse(self.answer(question, default)?) {
+                Ok(value) => return Ok(value),
+                Err(error) => writeln!(self.output, "{error}").map_err(Error::Terminal)?,
+            }
+        }
+    }
+
+    fn answer(&mut self, question: &str, default: &str) -> Result<String, Error> {
+        let shown = match default {
+            "" => String::new(),
+            default => format!(" [{default}]"),
+        };
+        write!(self.output, "{question}{shown} ").map_err(Error::Terminal)?;
+        self.output.flush().map_err(Error::Terminal)?;
+        let mut line = String::new();
+        // Ctrl-D would otherwise accept each default, or repeat a question forever.
+        match self.input.read_line(&mut line).map_err(Error::Terminal)? {
+            0 => Err(Error::Terminal(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(match line.trim() {
+                "" => default.to_owned(),
+                answer => answer.to_owned(),
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,12 +235,7 @@ mod tests {
     #[test]
     fn questions_are_for_what_no_flag_gives() {
         let mut asked = Vec::new();
-        let mut typed = &b"workgroup\n\n192.0.2.0/24\nSecurity, Setup\n\n"[..];
         let given = options(&["--hostname", "wec.example.com"]);
-        // The empty line would be the name, had it been asked for.
-        let answers = Answers::ask(&given, &mut typed, &mut asked);
-        assert!(matches!(answers, Err(Error::Missing("--anonymous"))));
-
         let mut typed = &b"workgroup\n192.0.2.0/24\nSecurity, Setup\n\n"[..];
         let answers = Answers::ask(&given, &mut typed, &mut asked).unwrap();
         assert_eq!(answers.network, "192.0.2.0/24");
@@ -180,6 +245,36 @@ mod tests {
         let asked = String::from_utf8(asked).unwrap();
         assert!(!asked.contains("Name of this relay"), "{asked}");
         assert!(asked.contains("[Application,Security,System]"), "{asked}");
+    }
+
+    #[test]
+    fn a_question_is_repeated_until_its_answer_can_be_used() {
+        let typed = "dmain\nworkgroup\n\nhttps://wec:5985\nwec.example.com\n\n10.0.0.0/99\n10.0.0.0/8\n\
+                     Security,,\nSecurity,Security\nsyslog\ntcp://log.example.com\n";
+        let mut asked = Vec::new();
+        let answers = Answers::ask(&options(&[]), &mut typed.as_bytes(), &mut asked).unwrap();
+        assert_eq!(answers.hostname, "wec.example.com");
+        assert_eq!(answers.network, "10.0.0.0/8");
+        assert_eq!(answers.channels, ["Security"]);
+        assert_eq!(answers.output, "tcp://log.example.com");
+        let asked = String::from_utf8(asked).unwrap();
+        for (question, times) in [
+            ("Which hosts", 2),
+            ("Name of this relay", 3),
+            ("Network", 3),
+            ("Channels", 2),
+            ("Where to send", 2),
+        ] {
+            assert_eq!(asked.matches(question).count(), times, "{asked}");
+        }
+        assert!(
+            asked.contains("--hostname https://wec:5985: allowed is"),
+            "{asked}"
+        );
+
+        let mut ended = &b"workgroup\n"[..];
+        let error = Answers::ask(&options(&[]), &mut ended, &mut Vec::new());
+        assert!(matches!(error, Err(Error::Terminal(_))));
     }
 
     #[test]

@@ -10,10 +10,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Failure, RUNNING, USAGE, check, windows};
-use crate::cli::{Command, HostKind, SetupOptions};
+use crate::cli::{Command, HostKind, RelayOptions, SetupOptions};
 use crate::config::file::Arguments;
 use crate::config::{self, Config, Environment};
+use crate::files::subscriptions;
 use answers::Answers;
+
+/// The configuration in the folder that is written to.
+const FILE: &str = "wecrelay.toml";
 
 /// Why there is no checked configuration.
 #[derive(Debug)]
@@ -28,8 +32,10 @@ pub enum Error {
     Write(PathBuf, io::Error),
     /// The terminal.
     Terminal(io::Error),
-    /// The written file cannot be read back.
+    /// The configuration cannot be read.
     File(config::file::Error),
+    /// The subscription is not valid.
+    Subscription(subscriptions::Error),
     /// The configuration is not valid.
     Config(config::Error),
     /// The check of the configuration.
@@ -64,6 +70,7 @@ impl fmt::Display for Error {
             Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
             Self::Terminal(error) => write!(f, "cannot ask on the terminal: {error}"),
             Self::File(error) => error.fmt(f),
+            Self::Subscription(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Check(error) => error.fmt(f),
             Self::Windows(error) => error.fmt(f),
@@ -87,22 +94,29 @@ pub fn run(options: &SetupOptions) -> Result<(), Error> {
         Answers::of_flags(options)?
     };
     let folder = &options.folder;
-    let file = folder.join("wecrelay.toml");
+    let file = folder.join(FILE);
     let subscription = folder.join("subscriptions/logs.xml");
-    write(&file, &templates::configuration(&answers), options.force)?;
-    write(
-        &subscription,
-        &templates::subscription(&answers),
-        options.force,
-    )?;
-    for path in [&file, &subscription] {
+    let (text, query) = (
+        templates::configuration(&answers),
+        templates::subscription(&answers),
+    );
+    // A file with an error would be in the way of the next attempt.
+    check_text(&text, folder)?;
+    subscriptions::parse(&query, "subscriptions/logs.xml").map_err(Error::Subscription)?;
+    if !options.force
+        && let Some(path) = [&file, &subscription].into_iter().find(|it| it.exists())
+    {
+        return Err(Error::Exists(path.clone()));
+    }
+    for (path, text) in [(&file, &text), (&subscription, &query)] {
+        write(path, text, options.force)?;
         print(&format!("wrote {}\n", path.display()))?;
     }
     let needed = templates::needed(&answers);
-    let missing = needed.iter().any(|name| !folder.join(name).exists());
-    if missing {
+    if needed.iter().any(|name| !folder.join(name).exists()) {
         print(&templates::preparation(&answers, folder))?;
-        return print(&templates::later(&file));
+        print(&templates::receiver(&answers))?;
+        return print(&templates::then(&answers, &file));
     }
     print("\n== check\n")?;
     let (config, command) = read(&["check"], &file)?;
@@ -114,7 +128,17 @@ pub fn run(options: &SetupOptions) -> Result<(), Error> {
     if let Command::Windows(options) = command {
         windows::run(&config, &options).map_err(Error::Windows)?;
     }
+    print(&templates::receiver(&answers))?;
     print(&templates::start(&answers, &file))
+}
+
+/// Checks a configuration as the relay does, before it is a file in `folder`.
+fn check_text(text: &str, folder: &Path) -> Result<(), Error> {
+    let given = vec!["wecrelay".into(), "check".into()];
+    let file = folder.join(FILE);
+    let options = Arguments::of_text(given, &file, text).map_err(Error::File)?;
+    let command = options.command.ok_or(Error::Missing("a command"))?;
+    checked(&options.relay, &command).map(drop)
 }
 
 /// The command with the flags of the written file.
@@ -123,18 +147,21 @@ fn read(command: &[&str], file: &Path) -> Result<(Config, Command), Error> {
     given.extend(command.iter().map(OsString::from));
     given.extend(["--config".into(), file.as_os_str().to_owned()]);
     let (options, _) = Arguments::parse(given).map_err(Error::File)?;
+    let command = options.command.ok_or(Error::Missing("a command"))?;
+    Ok((checked(&options.relay, &command)?, command))
+}
+
+fn checked(relay: &RelayOptions, command: &Command) -> Result<Config, Error> {
     let environment = Environment {
         state_directory: std::env::var_os("STATE_DIRECTORY"),
         sockets: Vec::new(),
     };
-    let command = options.command.ok_or(Error::Missing("a command"))?;
-    let relay = match &command {
+    let relay = match command {
         Command::Check(check) => &check.relay,
         Command::Windows(windows) => &windows.relay,
-        _ => &options.relay,
+        _ => relay,
     };
-    let config = Config::check(relay, &environment).map_err(Error::Config)?;
-    Ok((config, command))
+    Config::check(relay, &environment).map_err(Error::Config)
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Error> {

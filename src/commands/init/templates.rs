@@ -1,6 +1,5 @@
 //! The files of `wecrelay init`, and the steps that it prints.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use super::Answers;
@@ -47,10 +46,20 @@ fn access(answers: &Answers) -> String {
              crl = \"tls/crl.pem\"\n"
         ),
         HostKind::Workgroup => format!(
-            "# Hosts of this network need no credentials, which proves nothing: for trials.\n\
-             anonymous = [\"{}\"]\n",
-            answers.network
+            "# Hosts of these networks need no credentials, which proves nothing: for trials. 127.0.0.1 is\n\
+             # for test events by wecrelay send; remove it if a proxy on this machine connects to the relay.\n\
+             anonymous = [{}]\n",
+            networks(&answers.network)
         ),
+    }
+}
+
+/// With this machine, whose own packets do not come from the network of the hosts.
+fn networks(network: &str) -> String {
+    if network.starts_with("127.") {
+        format!("\"{network}\"")
+    } else {
+        format!("\"{network}\", \"127.0.0.1\"")
     }
 }
 
@@ -78,6 +87,14 @@ pub(super) fn subscription(answers: &Answers) -> String {
         );
         queries.push_str(&line);
     }
+    // It applies to accounts of a domain only.
+    let access = match answers.kind {
+        HostKind::Domain => {
+            "\x20 <!-- Members of Domain Computers and of Domain Controllers. -->\n\
+             \x20 <AllowedSourceDomainComputers>O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;DD)</AllowedSourceDomainComputers>\n"
+        }
+        HostKind::Certificate | HostKind::Workgroup => "",
+    };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!-- Written by wecrelay init: all events of these channels. Selections for common purposes\n\
@@ -103,70 +120,150 @@ pub(super) fn subscription(answers: &Answers) -> String {
          \x20 <TransportName>http</TransportName>\n\
          \x20 <ContentFormat>RenderedText</ContentFormat>\n\
          \x20 <Locale Language=\"en-US\"/>\n\
-         \x20 <!-- Members of Domain Computers and of Domain Controllers. -->\n\
-         \x20 <AllowedSourceDomainComputers>O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;DD)</AllowedSourceDomainComputers>\n\
-         </Subscription>\n"
+         {access}</Subscription>\n"
     )
 }
 
 /// What to do before the relay can start.
 pub(super) fn preparation(answers: &Answers, folder: &Path) -> String {
-    let (name, folder) = (&answers.hostname, folder.display());
+    let (name, is_service) = (&answers.hostname, is_service(folder));
+    let folder = folder.display();
     match answers.kind {
-        HostKind::Domain => format!(
-            "\n== on a domain controller: account, names and keytab of this relay\n\
-             New-ADUser svc-wecrelay -AccountPassword (Read-Host -AsSecureString) -Enabled $true `\n\
-             \x20   -PasswordNeverExpires $true -KerberosEncryptionType AES128,AES256\n\
-             setspn -S HTTP/{name} svc-wecrelay\n\
-             setspn -S HOST/{name} svc-wecrelay\n\
-             ktpass -princ HTTP/{name}@REALM -mapuser svc-wecrelay -crypto All `\n\
-             \x20   -ptype KRB5_NT_PRINCIPAL -pass * -out collector.keytab\n\
-             Copy collector.keytab to {folder}, readable by the relay only.\n"
-        ),
-        HostKind::Certificate => format!(
-            "\n== certificates of this relay and of the hosts\n\
-             mkdir -p {folder}/tls\n\
-             wecrelay ca init\n\
-             wecrelay ca server {name}\n\
-             wecrelay ca crl --install {folder}/tls\n\
-             wecrelay ca host HOST...        # then run hosts/HOST.ps1 on each\n"
-        ),
+        HostKind::Domain => {
+            let keytab = format!("{folder}/collector.keytab");
+            let rights = if is_service {
+                format!("chown root:wecrelay {keytab}; chmod 640 {keytab}")
+            } else {
+                format!("chmod 600 {keytab}")
+            };
+            format!(
+                "\n== on a domain controller: account, names and keytab of this relay\n\
+                 New-ADUser svc-wecrelay -AccountPassword (Read-Host -AsSecureString) -Enabled $true `\n\
+                 \x20   -PasswordNeverExpires $true -KerberosEncryptionType AES128,AES256\n\
+                 setspn -S HTTP/{name} svc-wecrelay\n\
+                 setspn -S HOST/{name} svc-wecrelay\n\
+                 ktpass -princ HTTP/{name}@{realm} -mapuser svc-wecrelay -crypto All `\n\
+                 \x20   -ptype KRB5_NT_PRINCIPAL -pass * -out collector.keytab\n\
+                 {realm} is the name of the domain in capitals. Copy collector.keytab to {folder} over SSH,\n\
+                 delete it on the domain controller, and then:\n\
+                 {rights}\n",
+                realm = realm(name),
+            )
+        }
+        HostKind::Certificate => {
+            let folder_for_keys = if is_service {
+                format!("install -d -o wecrelay -g wecrelay -m 700 {folder}/tls")
+            } else {
+                format!("mkdir -p {folder}/tls")
+            };
+            format!(
+                "\n== certificates of this relay and of the hosts, in the folder wecrelay-ca\n\
+                 {folder_for_keys}\n\
+                 wecrelay ca init\n\
+                 wecrelay ca server {name}\n\
+                 wecrelay ca crl --install {folder}/tls\n\
+                 wecrelay ca host HOST...        # then run hosts/HOST.ps1 on each\n"
+            )
+        }
         HostKind::Workgroup => String::new(),
     }
 }
 
-/// What to do after that.
-pub(super) fn later(file: &Path) -> String {
-    let file = file.display();
-    let mut text = "\n== then\n".to_owned();
-    for line in [
-        format!("wecrelay check --probe --config {file}"),
-        format!("wecrelay windows --config {file}    # what to do on the hosts"),
-        format!("wecrelay --config {file}"),
-    ] {
-        writeln!(text, "{line}").unwrap_or_default();
+/// The folder of the packages' unit, which runs as the user wecrelay.
+fn is_service(folder: &Path) -> bool {
+    folder == Path::new("/etc/wecrelay")
+}
+
+/// The realm of a host's domain, by custom.
+fn realm(hostname: &str) -> String {
+    match hostname.split_once('.') {
+        Some((_, domain)) => domain.to_uppercase(),
+        None => "REALM".to_owned(),
     }
-    text
+}
+
+/// The rule for a syslog server; recipes for other receivers are in the manual.
+pub(super) fn receiver(answers: &Answers) -> String {
+    let manual = "docs/receivers.md, in packages /usr/share/doc/wecrelay/docs/receivers.md";
+    let Some(address) = answers.output.strip_prefix("tcp://") else {
+        return format!("\n== on the receiver\nConfigurations for each: {manual}\n");
+    };
+    let address = address.split(['?', '/']).next().unwrap_or_default();
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port),
+        _ => (address, "601"),
+    };
+    // On another machine, it listens on all addresses.
+    let (rsyslog, syslog_ng) = match host {
+        "localhost" | "127.0.0.1" => ("address=\"127.0.0.1\" ", "ip(127.0.0.1) "),
+        _ => ("", ""),
+    };
+    format!(
+        "\n== on the syslog server; other receivers: {manual}\n\
+         rsyslog, /etc/rsyslog.d/00-wecrelay.conf:\n\
+         \x20   global(maxMessageSize=\"256k\")\n\
+         \x20   module(load=\"imtcp\" maxFrameSize=\"262144\")\n\
+         \x20   ruleset(name=\"windows\") {{\n\
+         \x20       action(type=\"omfile\" file=\"/var/log/windows.log\" template=\"RSYSLOG_SyslogProtocol23Format\")\n\
+         \x20   }}\n\
+         \x20   input(type=\"imtcp\" {rsyslog}port=\"{port}\" ruleset=\"windows\")\n\
+         or syslog-ng, /etc/syslog-ng/conf.d/wecrelay.conf:\n\
+         \x20   source s_windows {{\n\
+         \x20       syslog(transport(\"tcp\") {syslog_ng}port({port}) keep-hostname(yes) log-msg-size(262144));\n\
+         \x20   }};\n\
+         \x20   destination d_windows {{ file(\"/var/log/windows.log\" flags(syslog-protocol) frac-digits(6)); }};\n\
+         \x20   log {{ source(s_windows); destination(d_windows); flags(flow-control, final); }};\n\
+         Restart it afterwards.\n"
+    )
+}
+
+/// What to do after the preparation.
+pub(super) fn then(answers: &Answers, file: &Path) -> String {
+    format!(
+        "\n== then\n\
+         wecrelay windows --config {}    # what to do on the hosts\n\
+         {}",
+        file.display(),
+        steps(answers, file)
+    )
 }
 
 /// How to start a configuration that is complete.
 pub(super) fn start(answers: &Answers, file: &Path) -> String {
+    format!("\n== start\n{}", steps(answers, file))
+}
+
+fn steps(answers: &Answers, file: &Path) -> String {
+    let service = if file.parent().is_some_and(is_service) {
+        "    # as a service: systemctl enable --now wecrelay"
+    } else {
+        ""
+    };
     let (file, name) = (file.display(), &answers.hostname);
-    let test = match answers.kind {
+    let run = format!("wecrelay --config {file}{service}\n");
+    // The subscription sends hosts, real or not, to this name.
+    let resolves = format!(
+        "Test events; {name} needs an address here, by DNS or /etc/hosts (127.0.0.1 {name}):\n"
+    );
+    let local = "wecrelay send http://127.0.0.1:5985/wsman/SubscriptionManager/WEC";
+    let run_and_test = match answers.kind {
         // "wecrelay send" has no ticket to show.
-        HostKind::Domain => String::new(),
+        HostKind::Domain => format!(
+            "{run}\
+             Test events without a domain, while the service does not run, in two terminals:\n\
+             wecrelay --config {file} --hostname 127.0.0.1 --anonymous 127.0.0.1\n\
+             {local}\n"
+        ),
         HostKind::Certificate => format!(
-            "wecrelay send https://{name}:5986/wsman/SubscriptionManager/WEC \\\n\
-             \x20   --pfx wecrelay-ca/hosts/HOST.pfx --ca wecrelay-ca/ca.pem    # test events\n"
+            "{run}\
+             {resolves}\
+             wecrelay send https://{name}:5986/wsman/SubscriptionManager/WEC --ca wecrelay-ca/ca.pem \\\n\
+             \x20   --pfx wecrelay-ca/hosts/HOST.pfx --password-file wecrelay-ca/hosts/HOST.password\n"
         ),
-        HostKind::Workgroup => format!(
-            "wecrelay send http://{name}:5985/wsman/SubscriptionManager/WEC    # test events\n"
-        ),
+        HostKind::Workgroup => format!("{run}{resolves}{local}\n"),
     };
     format!(
-        "\n== start\n\
-         wecrelay check --probe --config {file}    # does the syslog server answer?\n\
-         wecrelay --config {file}    # as a service: systemctl enable --now wecrelay\n\
-         {test}"
+        "wecrelay check --probe --config {file}    # does the syslog server answer?\n\
+         {run_and_test}"
     )
 }

@@ -74,6 +74,16 @@ impl Arguments {
         Ok((arguments.options()?, arguments))
     }
 
+    /// The same with the text of a file that need not exist yet: paths in it are relative to
+    /// the folder of `path`.
+    ///
+    /// # Errors
+    /// What is wrong with the command line or the text.
+    pub fn of_text(given: Vec<OsString>, path: &Path, text: &str) -> Result<Options, Error> {
+        let file = Some((path.to_owned(), settings(text, path)?));
+        Self { given, file }.options()
+    }
+
     /// The flags of both.
     fn options(&self) -> Result<Options, Error> {
         let mut all = self.given.clone();
