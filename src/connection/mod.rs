@@ -41,8 +41,7 @@ pub use refusal::{Refusal, RefusalKind};
 
 /// Number of bytes that a source may send ahead of an answer.
 const AHEAD: usize = 64 << 10;
-/// Number of bytes that are read and discarded after the last answer, so that a source that
-/// is still sending gets to read it.
+/// Number of bytes discarded after the last answer, which a source still sending can then read.
 const DROPPED: usize = 64 << 10;
 
 /// The server's side of one connection.
@@ -94,9 +93,8 @@ impl Connection {
         self.front == Front::Awaited
     }
 
-    /// The header has arrived; from now on the connection's address is the one that it
-    /// states. The balancer's own connections, its health checks, keep the balancer's
-    /// address.
+    /// The header has arrived; from now on the address is the one that it states. Health
+    /// checks, which are the balancer's own connections, keep the balancer's address.
     pub fn handle_proxy(&mut self, now: Now, source: Option<IpAddr>) {
         self.front = Front::Passed;
         self.pace.note_move(now);
@@ -141,8 +139,7 @@ impl Connection {
         }
     }
 
-    /// Number of bytes held for incomplete requests, or for a source that has not
-    /// authenticated.
+    /// Number of bytes held for incomplete requests, or until the source has authenticated.
     #[must_use]
     pub fn buffered(&self) -> usize {
         let held = self.held.as_ref().map_or(0, |request| request.body.len());
@@ -390,8 +387,7 @@ impl Connection {
         }
     }
 
-    /// Ends the connection with this status code as the answer to whatever is being
-    /// received.
+    /// Ends the connection with this status code as the answer to what is being received.
     pub fn cut(&mut self, now: Now, status: u16) {
         if !self.phase.is_ending() {
             self.held = None;
@@ -470,8 +466,7 @@ impl Connection {
         Some(self.refuse_and_close(now, Refusal::new(RefusalKind::Timeout, 408, what)))
     }
 
-    /// The connection was not read in this period, though it may have sent something; its
-    /// deadlines move.
+    /// The connection was not read in this period, so its deadlines move.
     pub fn note_unread(&mut self, since: Instant, until: Instant) {
         self.pace.note_unread(since, until);
     }
