@@ -1,4 +1,4 @@
-//! Why the command line was refused, and what is allowed.
+//! Why the command line was rejected, with what is allowed instead.
 
 use std::{fmt, io};
 
@@ -15,13 +15,13 @@ use crate::system::privileges;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// No way of authentication is turned on.
+    /// No authentication method is enabled.
     NoMethod,
     /// `--ntlmv1` without accounts.
     Ntlmv1,
     /// `--require-computer-match=refuse` beside `--anonymous`.
     Computers,
-    /// `--ntlm-helper` with something that cannot be split into words.
+    /// The command of `--ntlm-helper` cannot be split into words.
     Helper(String),
     /// `--listen` without `http://`.
     ListenScheme(String),
@@ -29,37 +29,37 @@ pub enum Error {
     NoCertificate(String),
     /// A certificate without an https listener.
     NoHttps,
-    /// Not as many keys as certificates.
+    /// Different numbers of keys and certificates.
     Pairs {
-        /// How many certificates.
+        /// Number of certificates.
         certificates: usize,
-        /// How many keys.
+        /// Number of keys.
         keys: usize,
     },
-    /// `--store` with what is no URL of a database.
+    /// The value of `--store` is not a database URL.
     Store(postgres::UrlError),
-    /// `--drain-delay` with what is no time, or too long.
+    /// The value of `--drain-delay` is not a duration, or too long.
     DrainDelay(String),
-    /// `--forget-after` with what is no age.
+    /// The value of `--forget-after` is not an age.
     ForgetAfter(String),
     /// `--allow-password-without-tls` without `--basic` and `--digest`.
     NoPassword,
-    /// That flag, and no listener that would offer it.
+    /// This flag has no effect, because no listener would offer the method.
     PasswordListener(&'static str),
     /// `--listen` with a path.
     ListenPath(String),
-    /// `--listen` with a host or port that is none.
+    /// An invalid host or port in `--listen`.
     Listen {
         /// The URL as it was given.
         url: String,
         /// What is wrong with it.
         source: output::Error,
     },
-    /// `--listen` with a name that has no address.
+    /// The host name in `--listen` has no address.
     Resolve {
         /// The URL as it was given.
         url: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// A value given twice.
@@ -69,14 +69,14 @@ pub enum Error {
         /// The value as it was given.
         value: String,
     },
-    /// An `--output` that is not understood.
+    /// An invalid `--output`.
     Output {
         /// The URL as it was given.
         url: String,
         /// What is wrong with it.
         source: output::Error,
     },
-    /// `--only` or `--drop` that is not understood.
+    /// An invalid rule in `--only` or `--drop`.
     Rule {
         /// The flag, with its dashes.
         flag: &'static str,
@@ -87,43 +87,43 @@ pub enum Error {
     },
     /// `--log-to-outputs`, and an output whose messages have no header.
     LogWithoutHeader(String),
-    /// Two outputs to one place.
+    /// Two outputs with the same target, which would get every event twice.
     SameOutput {
         /// The earlier value.
         first: String,
         /// The later one.
         second: String,
     },
-    /// Something that is no network.
+    /// A value that is not a network.
     Network {
         /// The flag, with its dashes.
         flag: &'static str,
         /// The value as it was given.
         value: String,
     },
-    /// An address inside a network.
+    /// A network with host bits set.
     HostBits {
         /// The flag, with its dashes.
         flag: &'static str,
         /// The value as it was given.
         value: String,
-        /// The network it lies in.
+        /// The network that contains it.
         network: IpNet,
     },
-    /// `--hostname` with something that cannot stand in a URL.
+    /// The value of `--hostname` cannot be part of a URL.
     Hostname(String),
-    /// `--channel` with something that cannot be a channel.
+    /// The value of `--channel` cannot be the name of a channel.
     Channel(String),
-    /// `--facility` with something that is none.
+    /// An unknown `--facility`.
     Facility(String),
-    /// `--metrics` with something that is no address and port.
+    /// The value of `--metrics` is not an address and port.
     Metrics(String),
-    /// `--user` or `--group` that cannot be become.
+    /// The account of `--user` or `--group` cannot be used.
     Account(privileges::Error),
 }
 
 impl Error {
-    /// The flag that it is about; none where any of several would do.
+    /// The flag that is at fault; `None` if any of several would fix the problem.
     #[must_use]
     pub fn flag(&self) -> Option<Flag> {
         Some(match self {

@@ -1,10 +1,11 @@
-//! Which flag an error is about, so that its line in the configuration file can be named.
+//! The flag that an error is about, so that its line in the configuration file can be
+//! named.
 
 use std::path::{Path, PathBuf};
 
 use crate::system::privileges;
 
-/// A flag, and the value of it that is at fault, if it is one.
+/// A flag, and its value if that is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
     name: &'static str,
@@ -15,7 +16,7 @@ pub struct Flag {
 enum Value {
     None,
     Text(String),
-    /// A file that was given, or that lies in a folder which was.
+    /// A file that was given, or one in a folder that was given.
     File(PathBuf),
 }
 
@@ -27,21 +28,21 @@ impl Flag {
         Self { name, value }
     }
 
-    /// A value that was given to it.
+    /// The flag and a value that was given.
     #[must_use]
     pub fn with(name: &'static str, value: impl Into<String>) -> Self {
         let value = Value::Text(value.into());
         Self { name, value }
     }
 
-    /// A file that was given to it, or that lies in a folder which was.
+    /// The flag and a file that was given, or one in a folder that was given.
     #[must_use]
     pub fn file(name: &'static str, path: &Path) -> Self {
         let value = Value::File(path.to_owned());
         Self { name, value }
     }
 
-    /// What nobody could become.
+    /// The flag at fault when privileges cannot be dropped.
     #[must_use]
     pub fn of_account(error: &privileges::Error) -> Self {
         use privileges::Error::{Change, Lookup, NotRoot, State, Unknown};
@@ -58,7 +59,7 @@ impl Flag {
         self.name
     }
 
-    /// Whether it is that of a key in the configuration file.
+    /// Whether it corresponds to this key of the configuration file.
     #[must_use]
     pub fn is_key(&self, key: &str) -> bool {
         self.name.strip_prefix("--") == Some(key)

@@ -1,4 +1,4 @@
-//! Addresses to listen on.
+//! The addresses to listen on.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,35 +6,35 @@ use super::Error;
 use crate::output::Authority;
 use crate::system::resolver;
 
-/// Port of WS-Management over HTTP (MS-WSMV 2.1).
+/// Default port of WS-Management over HTTP (MS-WSMV 2.1).
 pub const PORT: u16 = 5985;
-/// The same inside TLS.
+/// Default port of WS-Management over HTTPS (MS-WSMV 2.1).
 const SECURE_PORT: u16 = 5986;
 
 /// One address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The address; IPv6 ones are bound for IPv6 only. Port 0 takes a free port.
+    /// The address; an IPv6 one is bound for IPv6 only. Port 0 means any free port.
     pub address: SocketAddr,
-    /// Whether it is left out where the system has no IPv6: it was not asked for
-    /// itself, but came beside an IPv4 address.
+    /// Whether it is skipped if the system has no IPv6: it was not requested explicitly,
+    /// but accompanies an IPv4 address.
     pub optional: bool,
-    /// Whether it is inside TLS.
+    /// Whether it uses TLS.
     pub secure: bool,
-    /// Which of the sockets that the service manager has bound; none: we bind it.
+    /// Index of the socket bound by the service manager; `None` if the relay binds it.
     pub inherited: Option<usize>,
 }
 
-/// A socket that the service manager has bound for us.
+/// A socket bound by the service manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inherited {
-    /// Its name there: `https` makes it one inside TLS, as port 5986 does.
+    /// Its name there; `https` turns TLS on, as does port 5986.
     pub name: String,
     /// What it is bound to.
     pub address: SocketAddr,
 }
 
-/// All that `--listen` names and that was inherited, or the default.
+/// All listeners of `--listen` and of the service manager, or the default ones.
 pub(super) fn listeners(urls: &[String], inherited: &[Inherited]) -> Result<Vec<Listener>, Error> {
     let mut listeners: Vec<Listener> = inherited
         .iter()
@@ -119,7 +119,7 @@ fn resolve(url: &str, authority: &Authority, secure: bool) -> Result<Vec<SocketA
     Ok(addresses)
 }
 
-/// A port alone would be open to everybody: the address has to be said.
+/// A port alone would be open to everyone, so the address is required.
 pub(super) fn metrics(text: Option<&str>) -> Result<Option<SocketAddr>, Error> {
     let parse = |text: &str| text.parse().map_err(|_| Error::Metrics(text.to_owned()));
     text.map(parse).transpose()

@@ -1,7 +1,7 @@
-//! The command line, checked: typed values and nothing left to interpret.
+//! The command line, validated: typed values with nothing left to interpret.
 //!
-//! Everything that can be wrong with a flag is found here, before anything
-//! listens. Files that flags name are read later, by their own modules.
+//! Everything that can be wrong with a flag is found here, before the relay listens. Files
+//! named by flags are read later, by their own modules.
 
 pub mod file;
 
@@ -33,86 +33,87 @@ pub use flag::Flag;
 pub use listen::{Inherited, Listener, PORT};
 pub use logging::logging;
 
-/// The channels of a relay that was told of none.
+/// The default channels.
 pub const CHANNELS: [&str; 4] = ["Application", "Security", "Setup", "System"];
-/// Longest channel name in characters (Windows stops at 255).
+/// Maximum length of a channel name in characters, as in Windows.
 pub const LONGEST_CHANNEL: usize = 255;
-/// Where the state is without `--state` and `$STATE_DIRECTORY`.
+/// Default of the state folder without `--state` and `$STATE_DIRECTORY`.
 const STATE: &str = "wecrelay-state";
-/// How long a balancer that asks /readyz every few seconds has to notice.
+/// Default time in which a balancer that polls /readyz every few seconds can notice a
+/// shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 const LONGEST_DRAIN: Duration = Duration::from_secs(600);
 
-/// What the relay is to do.
+/// The configuration of a relay.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where sources connect to; at least one.
+    /// Addresses that sources connect to; never empty.
     pub listeners: Vec<Listener>,
-    /// The files of https listeners; none without such.
+    /// Files of https listeners; `None` without such.
     pub tls: Option<tls::Files>,
-    /// Where messages go; at least one, no two to the same place.
+    /// Outputs; never empty, no two with the same target.
     pub outputs: Vec<output::Settings>,
     /// Subscription files and folders of them.
     pub subscriptions: Vec<PathBuf>,
-    /// Channels of the quick subscription; empty if files say it all.
+    /// Channels of the quick subscription; empty if there are only subscription files.
     pub channels: Vec<String>,
-    /// Networks whose hosts need no credential.
+    /// Networks whose hosts need no credentials.
     pub anonymous: Vec<IpNet>,
-    /// Load balancers whose connections begin with a PROXY header.
+    /// Load balancers whose connections start with a PROXY header.
     pub balancers: Vec<IpNet>,
     /// File of accounts.
     pub users: Option<PathBuf>,
-    /// Files with our Kerberos keys.
+    /// Kerberos keytab files.
     pub keytabs: Vec<PathBuf>,
-    /// Whether RC4 is taken with Kerberos.
+    /// Whether RC4 is accepted with Kerberos.
     pub kerberos_rc4: bool,
-    /// Who comes with a ticket beside machines.
+    /// Kerberos principals that are admitted besides machines.
     pub principals: PrincipalRule,
-    /// Whether logons inside TLS must be bound to it.
+    /// Whether authentication inside TLS must be bound to the connection.
     pub bindings: Bindings,
-    /// Who verifies accounts of the domain.
+    /// The helper that verifies accounts of the domain.
     pub ntlm_helper: Option<ntlm_helper::Settings>,
-    /// Whether NTLMv1 answers are taken.
+    /// Whether NTLMv1 responses are accepted.
     pub ntlmv1: bool,
-    /// Whether Computer must be the authenticated host.
+    /// Whether and how Computer is compared with the authenticated host.
     pub computers: Option<ComputerRule>,
-    /// Whether bodies that are not sealed are taken after authentication.
+    /// Whether unsealed bodies are accepted without TLS.
     pub allow_unencrypted: bool,
     /// Whether Basic is offered.
     pub basic: bool,
     /// Whether Digest is offered.
     pub digest: bool,
-    /// Whether these two are offered without TLS.
+    /// Whether Basic and Digest are offered without TLS.
     pub password_without_tls: bool,
     /// How an event becomes a message.
     pub mapping: Mapping,
-    /// Folder of bookmarks.
+    /// The state folder.
     pub state: PathBuf,
-    /// The database that is used in its place.
+    /// The shared database that is used instead.
     pub store: Option<postgres::Settings>,
-    /// Our name among those that share it, if one was given.
+    /// This relay's name among those that share it; `None` for the default.
     pub relay_name: Option<String>,
-    /// After how long hosts and bookmarks are forgotten; `None`: never.
+    /// After how long hosts and bookmarks are forgotten; `None` for never.
     pub forget_after: Option<Duration>,
     /// Whether other relays may listen on the same ports.
     pub reuse_port: bool,
-    /// How long balancers have to notice that the relay ends.
+    /// How long to keep serving after a shutdown was announced, so that balancers notice.
     pub drain_delay: Duration,
-    /// The host part of our addresses in subscriptions (IPv6 in brackets); `None`:
-    /// as the source called us.
+    /// Host part of the addresses in subscriptions (IPv6 in brackets); `None` repeats what
+    /// the source used.
     pub hostname: Option<String>,
-    /// Whether hosts are asked how their forwarding goes.
+    /// Whether hosts are offered the subscription for their own reports.
     pub self_reports: bool,
     /// Whether the relay's own log goes to the outputs too.
     pub log_to_outputs: bool,
-    /// Where metrics are told.
+    /// Address for metrics and status.
     pub metrics: Option<SocketAddr>,
-    /// Who to become when the ports are bound.
+    /// The account to switch to once the ports are bound.
     pub account: Option<Account>,
 }
 
 impl Config {
-    /// Whether hosts are asked for the rendered text: some output needs it.
+    /// Whether hosts should render messages, because some output needs them.
     #[must_use]
     pub fn wants_rendering(&self) -> bool {
         let mut outputs = self.outputs.iter();
@@ -120,7 +121,7 @@ impl Config {
     }
 }
 
-/// What the process was started with beside its flags.
+/// The parts of the process's environment that matter for the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// The variable `STATE_DIRECTORY`, a list of folders joined by colons (systemd.exec(5)).
@@ -130,10 +131,10 @@ pub struct Environment {
 }
 
 impl Config {
-    /// Checks what was typed; resolves the names of `--listen`.
+    /// Validates the flags; resolves the names in `--listen`.
     ///
     /// # Errors
-    /// The first flag whose value is not understood, with what is allowed.
+    /// The first invalid flag, with what is allowed.
     pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
         let has_accounts = options.users.is_some() || options.ntlm_helper.is_some();
         let methods = [
@@ -193,7 +194,7 @@ impl Config {
     }
 }
 
-/// Basic and Digest must be of use somewhere.
+/// Basic and Digest must be usable on some listener.
 fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
     let method = match (options.passwords.basic, options.passwords.digest) {
         (true, _) => "--basic",
@@ -225,7 +226,7 @@ fn computers(options: &RelayOptions) -> Result<Option<ComputerRule>, Error> {
     };
     let mismatch = match kind {
         MismatchKind::Mark => Mismatch::Mark,
-        // Whoever forges would come as a null session.
+        // A host that forges events could use a null session.
         MismatchKind::Refuse if !options.anonymous.is_empty() => return Err(Error::Computers),
         MismatchKind::Refuse => Mismatch::Refuse,
     };
@@ -336,7 +337,7 @@ fn message(kind: MessageKind) -> syslog::MessageKind {
     }
 }
 
-/// Two outputs to one place would write every event there twice.
+/// Whether two outputs have the same target, which would get every event twice.
 fn same_place(a: &output::Settings, b: &output::Settings) -> bool {
     use output::Target::{File, Unix};
     match (&a.target, &b.target) {
@@ -379,8 +380,8 @@ fn networks(flag: &'static str, texts: &[String]) -> Result<Vec<IpNet>, Error> {
     texts.iter().map(|text| network(flag, text)).collect()
 }
 
-/// A network; a bare address is the network of one host. Networks of IPv4-mapped
-/// addresses become IPv4, which is what the addresses of sources become too.
+/// A network; a bare address is a network of one host. Networks of IPv4-mapped addresses
+/// become IPv4, like the addresses of sources.
 fn network(flag: &'static str, text: &str) -> Result<IpNet, Error> {
     let wrong = || Error::Network {
         flag,
@@ -423,7 +424,7 @@ fn facility(text: &str) -> Result<FacilityRule, Error> {
     known.ok_or_else(|| Error::Facility(text.to_owned()))
 }
 
-/// An age in seconds: a number and its unit.
+/// An age in seconds: a number with a unit.
 #[must_use]
 pub fn age(text: &str) -> Option<u64> {
     let at = text.find(|c: char| !c.is_ascii_digit())?;
@@ -448,7 +449,7 @@ fn forget_after(text: &str) -> Result<Option<Duration>, Error> {
     Ok(Some(Duration::from_secs(age)))
 }
 
-/// Only a balancer has to notice, and only by `--metrics`.
+/// The delay is useful only for balancers, and only with `--metrics`.
 fn drain_delay(options: &RelayOptions) -> Result<Duration, Error> {
     let Some(text) = &options.sharing.drain_delay else {
         let has_balancer = !options.proxy.proxy_protocol.is_empty() && options.metrics.is_some();
@@ -465,7 +466,7 @@ fn store(url: Option<&str>) -> Result<Option<postgres::Settings>, Error> {
     settings.map_err(Error::Store)
 }
 
-/// The state folder, by its flag, by systemd's variable, or the usual one.
+/// The state folder: from the flag, systemd's variable, or the default.
 #[must_use]
 pub fn state(flag: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {
     let first = |list: &OsStr| std::env::split_paths(list).next();
@@ -486,7 +487,7 @@ fn hostname(text: &str) -> Result<String, Error> {
     if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
         return Ok(format!("[{address}]"));
     }
-    // Digits and dots alone are an address, and have to be a right one.
+    // Digits and dots alone must be a valid address.
     let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     if !is_host_name(text) || numeric && text.parse::<Ipv4Addr>().is_err() {
         return Err(Error::Hostname(text.to_owned()));

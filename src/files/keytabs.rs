@@ -1,7 +1,8 @@
-//! The files of `--keytab`, read anew when they change.
+//! The files of `--keytab`, read again when they change.
 //!
-//! The files are looked at when a ticket comes; the loop never wakes for it. So a new key is
-//! there before the first ticket under it is refused, and an old one is gone with its file.
+//! The files are checked when a ticket arrives, so the event loop never wakes up for it. A
+//! new key is thus known before the first ticket under it could be rejected, and an old key
+//! disappears together with its file.
 #![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use crate::protocol::kerberos::crypto::Enctype;
 use crate::protocol::kerberos::keytab::{self, Entry, Keytab};
 use crate::protocol::kerberos::{self};
 
-/// Largest keytab in bytes: some thousand keys.
+/// Maximum size of a keytab in bytes: some thousand keys.
 const LARGEST: u64 = 1 << 20;
 
 /// Keys from files.
@@ -30,18 +31,18 @@ pub struct Keytabs {
 #[derive(Debug)]
 struct State {
     keytab: Rc<Keytab>,
-    /// What the files looked like when they were read, in their order.
+    /// The state of the files when they were read, in their order.
     stamps: Vec<Option<Stamp>>,
 }
 
-/// What tells whether a file has changed; one that was replaced has another inode.
+/// What reveals that a file has changed. A replaced file has another inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
-    /// Of its contents or its place: no program sets that back.
+    /// Change time (ctime), which programs cannot set back.
     changed: (i64, i64),
 }
 
@@ -59,10 +60,11 @@ impl Stamp {
 }
 
 impl Keytabs {
-    /// Reads all files. Logs a warning for each that others on this machine can read.
+    /// Reads all files. Logs a warning for each one that other users of this machine can
+    /// read.
     ///
     /// # Errors
-    /// A file cannot be read, is no keytab, or has no key.
+    /// A file cannot be read, is not a keytab, or has no usable key.
     pub fn load(files: &[PathBuf]) -> Result<Self, Error> {
         let stamps = files.iter().map(|file| Stamp::of(file)).collect();
         let keytab = Rc::new(read(files)?);
@@ -73,7 +75,7 @@ impl Keytabs {
         })
     }
 
-    /// Takes files that have changed; a bad one keeps the old keys.
+    /// Reads files that have changed. If one is invalid, the old keys remain in use.
     fn look(&self, state: &mut State) {
         let stamps: Vec<_> = self.files.iter().map(|file| Stamp::of(file)).collect();
         if stamps == state.stamps {
@@ -98,10 +100,11 @@ impl kerberos::Keytabs for Keytabs {
     }
 }
 
-/// All keys of some files. Logs a warning for each file that others on this machine can read.
+/// All keys of these files. Logs a warning for each file that other users of this machine
+/// can read.
 ///
 /// # Errors
-/// A file cannot be read, is no keytab, or has no key.
+/// A file cannot be read, is not a keytab, or has no usable key.
 pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
     let mut all = Keytab::default();
     for path in files {
@@ -124,7 +127,8 @@ pub fn read(files: &[PathBuf]) -> Result<Keytab, Error> {
     Ok(all)
 }
 
-/// Why no host may get in with these keys, if so, and what to do; `rc4` as it is allowed.
+/// Why no host could authenticate with these keys, with the remedy; `None` if some could.
+/// `rc4` is whether RC4 is allowed.
 #[must_use]
 pub fn weakness(keytab: &Keytab, rc4: bool) -> Option<&'static str> {
     let is_rc4 = |entry: &Entry| entry.key.enctype() == Enctype::Rc4Hmac;

@@ -1,4 +1,5 @@
-//! The files that an administrator writes.
+//! The files that an administrator writes: accounts, keytabs, credentials of outputs,
+//! subscriptions.
 
 pub mod accounts;
 pub mod keytabs;

@@ -1,4 +1,4 @@
-//! Files with what outputs make themselves known by to their receivers.
+//! The files with the credentials of outputs.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use crate::output::{Secret, Settings, Target};
 use crate::protocol::kafka::Login;
 use crate::protocol::otlp::headers;
 
-/// Which output cannot have its secret, and why.
+/// Why the credentials of an output cannot be read.
 #[derive(Debug)]
 pub struct Error {
     /// Its URL.
     pub label: String,
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it, and what to do.
+    /// What is wrong, with the remedy.
     pub why: String,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads the secrets of all outputs; an item for each output.
+/// Reads the credentials of all outputs, one item for each output.
 ///
 /// # Errors
 /// The first output whose file cannot be used.

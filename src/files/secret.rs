@@ -1,4 +1,4 @@
-//! Files with secrets: keys, hashes, passwords.
+//! Reads files that contain secrets: keys, hashes, passwords.
 #![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::fs;
@@ -8,14 +8,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Any permission of those who are neither owner nor of the group. A group may read: that
-/// is how a service gets files that it may not write.
+/// Any permission for users other than the owner and the group. Group permissions are
+/// accepted, because a service gets files that it must not write in this way.
 const EVERYONE: u32 = 0o007;
-/// Any permission of any but the owner.
+/// Any permission for anyone but the owner.
 const OTHERS: u32 = 0o077;
 
-/// Reads a file. Logs a warning if it is open to everyone on this machine; `why` says what
-/// that means.
+/// Reads a file. Logs a warning if everyone on this machine can read it; `why` states the
+/// consequence.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -27,10 +27,10 @@ pub fn read(path: &Path, why: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     fs::read(path).map(Zeroizing::new)
 }
 
-/// The same for text in UTF-8.
+/// The same for UTF-8 text.
 ///
 /// # Errors
-/// The file cannot be read, or holds something else.
+/// The file cannot be read, or is not UTF-8.
 pub fn read_text(path: &Path, why: &str) -> io::Result<Zeroizing<String>> {
     let bytes = read(path, why)?;
     match std::str::from_utf8(&bytes) {
@@ -39,7 +39,7 @@ pub fn read_text(path: &Path, why: &str) -> io::Result<Zeroizing<String>> {
     }
 }
 
-/// Whether a file is its owner's alone, as some formats want it.
+/// Whether only the owner has access, as some formats require.
 ///
 /// # Errors
 /// There is no such file.
@@ -47,7 +47,7 @@ pub fn is_private(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.mode() & OTHERS == 0)
 }
 
-/// Whether a file is not open to everyone on this machine.
+/// Whether not everyone on this machine has access.
 ///
 /// # Errors
 /// There is no such file.

@@ -1,4 +1,4 @@
-//! What a finished handshake tells of the client.
+//! What a completed handshake reveals about the client.
 
 use std::time::SystemTime;
 
@@ -8,11 +8,11 @@ use openssl::x509::X509;
 use super::{refusal, site};
 use crate::auth::Secured;
 
-/// What a finished handshake tells of the client, also where it took up a session of an
-/// earlier one: then the certificate of that one is judged as of `now`.
+/// What a completed handshake reveals about the client. If it resumed an earlier session,
+/// the certificate of that session is judged as of `now`.
 ///
 /// # Errors
-/// A certificate that names nobody, or one that no longer lets its host in.
+/// A certificate without a name, or one that is no longer valid.
 pub fn client(ssl: &SslRef, now: SystemTime) -> Result<Secured, String> {
     let site = site::site(ssl).ok_or("TLS: the connection has no settings")?;
     let identify = |certificate: X509| {

@@ -1,4 +1,4 @@
-//! Who issues client certificates, and which of these let their hosts in.
+//! The CAs of client certificates, and which certificates are accepted.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use super::revocation::{Revocation, Verdict as Listed};
 use super::validity::{self, Validity};
 use super::{Error, Files, outward, pem};
 
-/// Who issues client certificates, and which of these are revoked.
+/// The CAs of client certificates, and their revocation lists.
 pub(super) struct Clients {
     authorities: Vec<X509>,
     revocation: Option<Revocation>,
@@ -37,22 +37,23 @@ impl Clients {
         }))
     }
 
-    /// Asks clients for a certificate; they may go on without one, to authenticate otherwise.
+    /// Requests a certificate from clients. They may continue without one, to authenticate
+    /// otherwise.
     pub(super) fn ask(&self, builder: &mut SslContextBuilder) -> Result<(), Error> {
         let mut store = outward::store(&self.authorities)?;
         for authority in &self.authorities {
             builder.add_client_ca(authority)?;
         }
         store.set_purpose(X509PurposeId::SSL_CLIENT)?;
-        // An intermediate of the bundle is trusted as it stands there.
+        // An intermediate in the bundle is a trust anchor, too.
         store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
         builder.set_cert_store(store.build());
         builder.set_verify(SslVerifyMode::PEER);
         Ok(())
     }
 
-    /// When the authorities and lists begin or cease to count: between two of these moments a
-    /// verdict on a certificate can change only with the certificate's own dates.
+    /// When CA certificates and revocation lists become valid or expire. Between two of
+    /// these times the verdict on a certificate changes only at its own dates.
     pub(super) fn turns(&self) -> impl Iterator<Item = SystemTime> {
         let authorities = self.authorities.iter();
         let authorities = authorities.flat_map(|authority| {
@@ -67,7 +68,7 @@ impl Clients {
         authorities.chain(lists).flatten()
     }
 
-    /// What the lists say of a chain that is right otherwise.
+    /// What the lists contain about an otherwise valid chain.
     pub(super) fn look_up(&self, chain: &[&X509Ref], now: SystemTime) -> Result<(), Listed> {
         let revocation = self.revocation.as_ref();
         revocation.map_or(Ok(()), |lists| lists.check(chain, now))

@@ -1,5 +1,5 @@
-//! TLS towards receivers (RFC 5425): the handshake, records, and which of the written
-//! bytes the receiver's TCP has acknowledged.
+//! TLS to receivers (RFC 5425): the handshake, records, and which of the written bytes the
+//! receiver's TCP has acknowledged.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,19 +15,19 @@ use crate::system::sys;
 use crate::tls::explain::explain;
 use crate::tls::fault::Fault;
 
-/// Most bytes in one TLS record (RFC 8446 5.1): one is written at a time.
+/// Maximum number of bytes in one TLS record (RFC 8446 5.1); one is written at a time.
 const RECORD: usize = 16 * 1024;
-/// Sealed bytes that may wait for the socket before nothing more is read: what the
-/// receiver makes us answer must not pile up.
+/// Number of sealed bytes waiting for the socket above which nothing more is read, so that
+/// what the receiver makes this side answer cannot pile up.
 const PENDING_MAX: usize = 64 * 1024;
-/// With TLS 1.3 the receiver judges our certificate, or that we have none, after our
-/// side of the handshake is done. So nothing counts as acknowledged until it had this
-/// time to object, or has sent more than an alert.
+/// With TLS 1.3 the receiver validates the client certificate, or its absence, after the
+/// client's handshake is complete. So nothing counts as acknowledged until the receiver has
+/// had this time to object, or has sent more than an alert.
 const SETTLING: Duration = Duration::from_secs(1);
-/// More than the record of an alert, less than that of a session ticket, in bytes.
+/// Larger than the record of an alert, and smaller than that of a session ticket, in bytes.
 const ALERT_MAX: usize = 64;
 
-/// Makes secured connections to one receiver.
+/// Opens TLS connections to one receiver.
 #[derive(Clone)]
 pub struct Connector {
     tls: SslConnector,
@@ -40,14 +40,14 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// How far a handshake is.
+/// Progress of a handshake.
 #[derive(Debug)]
 pub(crate) enum Progress {
     Pending(Handshake),
     Done(Secured),
 }
 
-/// A handshake under way.
+/// A handshake in progress.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     stream: MidHandshakeSslStream<Wire>,
@@ -60,14 +60,14 @@ impl Connector {
         Self { tls, name }
     }
 
-    /// From now on it is for a receiver of this name.
+    /// Sets the receiver's name, which its certificate must have.
     pub(crate) fn name_receiver(&mut self, name: &str) {
-        // A zone is for the connection only; no certificate has one.
+        // A zone matters only for the connection; certificates have none.
         let name = name.split_once('%').map_or(name, |(address, _)| address);
         name.clone_into(&mut self.name);
     }
 
-    /// Begins a handshake on a connection that is there.
+    /// Starts a handshake on an open connection.
     pub(crate) fn connect(&self, now: Instant, stream: TcpStream) -> io::Result<Progress> {
         let result = self.tls.connect(&self.name, Wire::new(stream));
         progress(now, result, self.name.clone())
@@ -75,7 +75,7 @@ impl Connector {
 }
 
 impl Handshake {
-    /// The socket has become ready.
+    /// Continues when the socket is ready.
     pub(crate) fn resume(mut self, now: Instant) -> io::Result<Progress> {
         self.stream.get_mut().send()?;
         progress(now, self.stream.handshake(), self.name)
@@ -100,16 +100,16 @@ fn progress(
     }
 }
 
-/// A secured connection.
+/// A TLS connection.
 #[derive(Debug)]
 pub(crate) struct Secured {
     stream: SslStream<Wire>,
     name: String,
-    /// Bytes of ours that have been sealed.
+    /// Number of plain bytes that have been sealed.
     plain: u64,
-    /// Up to which of them the receiver's TCP has acknowledged.
+    /// Number of plain bytes acknowledged by the receiver's TCP.
     acknowledged: u64,
-    /// After each record: sealed bytes, and bytes of ours in them.
+    /// For each record, the totals of sealed and plain bytes after it.
     marks: VecDeque<(u64, u64)>,
     settled_at: Instant,
     heard: bool,
@@ -131,8 +131,8 @@ impl Secured {
         })
     }
 
-    /// Seals and writes the front of `bytes`. What was sealed once is kept here until the
-    /// socket takes it, so that the caller may offer something else after a
+    /// Seals and writes the front of `bytes`. What has been sealed is kept here until the
+    /// socket accepts it, so the caller may offer something else after
     /// [`ErrorKind::WouldBlock`].
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.send()? {
@@ -145,7 +145,7 @@ impl Secured {
         Ok(count)
     }
 
-    /// Writes what waits for the socket; answers whether nothing waits any more.
+    /// Writes what waits for the socket; returns whether nothing waits any more.
     pub(crate) fn send(&mut self) -> io::Result<bool> {
         self.stream.get_mut().send()
     }
@@ -164,7 +164,7 @@ impl Secured {
         result.map_err(|error| self.explained(error))
     }
 
-    /// Bytes of ours that the receiver's TCP has not acknowledged.
+    /// Number of plain bytes that the receiver's TCP has not acknowledged.
     pub(crate) fn measure(&mut self, now: Instant) -> io::Result<usize> {
         let socket = &self.wire().stream;
         let left = sys::unacknowledged(socket.as_fd())? + self.wire().pending().len();
@@ -189,7 +189,7 @@ impl Secured {
         self.wire().stream.as_fd()
     }
 
-    /// Tells the receiver that this is the end (close_notify, RFC 5425 4.4).
+    /// Sends close_notify (RFC 5425 4.4).
     pub(crate) fn finish(&mut self) {
         if let Err(error) = self.stream.shutdown() {
             log::debug!("TLS was not closed properly: {error}");
@@ -212,17 +212,17 @@ impl Secured {
     }
 }
 
-/// The socket below TLS. It takes all that is sealed, so that TLS never has half a
-/// record left of which it would want the same bytes again.
+/// The socket below TLS. It accepts everything that is sealed, so that OpenSSL never keeps
+/// half a record for which it would need the same bytes again.
 #[derive(Debug)]
 struct Wire {
     stream: TcpStream,
     outgoing: Vec<u8>,
-    /// Bytes of `outgoing` that are written.
+    /// Number of bytes of `outgoing` that have been written.
     written: usize,
-    /// All bytes that came from above.
+    /// Number of bytes received from TLS.
     sealed: u64,
-    /// Bytes read since the handshake.
+    /// Number of bytes read since the handshake.
     received: usize,
 }
 
@@ -241,7 +241,7 @@ impl Wire {
         self.outgoing.get(self.written..).unwrap_or_default()
     }
 
-    /// Writes what is pending; answers whether nothing is any more.
+    /// Writes what is pending; returns whether nothing is left.
     fn send(&mut self) -> io::Result<bool> {
         while self.written < self.outgoing.len() {
             let rest = self.outgoing.get(self.written..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How outputs are secured: authorities, our certificate, our key.
+//! The TLS settings of outputs: CA certificates, client certificate, key.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::output::{Settings, Tls};
 use crate::tls::connector::Connector;
 use crate::tls::{Error, outward};
 
-/// Which output cannot be secured, and why.
+/// Why TLS cannot be set up for an output.
 #[derive(Debug)]
 pub struct OutputError {
     /// Its URL.
@@ -23,7 +23,7 @@ impl fmt::Display for OutputError {
 
 impl std::error::Error for OutputError {}
 
-/// Reads the files of all secured outputs; an item for each output.
+/// Reads the files of all outputs with TLS, one item for each output.
 ///
 /// # Errors
 /// The first output whose files cannot be used.

@@ -1,4 +1,4 @@
-//! TLS towards the database that relays share.
+//! TLS to the shared database.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -8,20 +8,20 @@ use openssl::ssl::{SslConnector, SslStream, SslVerifyMode};
 use super::fault::Fault;
 use super::{Error, end_point, outward};
 
-/// Whom we trust there, and who we are.
+/// Trusted CAs, and the client certificate.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseFiles {
-    /// Authorities of its certificate, PEM, instead of those of the system.
+    /// CA certificates (PEM) to use instead of the system's.
     pub authorities: Option<PathBuf>,
-    /// Our certificate and key, PEM.
+    /// Client certificate and key (PEM).
     pub pair: Option<(PathBuf, PathBuf)>,
-    /// Whether its certificate has to be of an authority.
+    /// Whether the server's certificate must be issued by a trusted CA.
     pub is_verified: bool,
-    /// Whether it has to be for the name by which we reach it.
+    /// Whether it must have the name by which the server was addressed.
     pub is_name_verified: bool,
 }
 
-/// Connects to the database.
+/// Opens TLS connections to the database.
 pub struct DatabaseTls {
     connector: SslConnector,
     is_name_verified: bool,
@@ -34,7 +34,7 @@ impl DatabaseTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// The first one that cannot be read or does not fit, and why.
+    /// The first file that cannot be read or used, and why.
     pub fn load(files: &DatabaseFiles) -> Result<Self, Error> {
         let authorities = files.authorities.as_deref();
         let authorities = authorities.map(|path| ("sslrootcert", path));
@@ -50,10 +50,10 @@ impl DatabaseTls {
         })
     }
 
-    /// Does the handshake with a server of that name.
+    /// Performs the handshake with a server of this name.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it failed.
     pub fn connect<S: Read + Write + std::fmt::Debug>(
         &self,
         host: &str,

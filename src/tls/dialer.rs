@@ -1,4 +1,4 @@
-//! Our side as a host: what `wecrelay send` connects with.
+//! TLS of a simulated host, for `wecrelay send`.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use super::{Error, end_point, outward, pem};
 use crate::auth;
 use crate::files::secret;
 
-/// Who a host is, and whom it trusts.
+/// The host's certificate, and the CAs that it trusts.
 #[derive(Clone, Debug, Default)]
 pub struct HostFiles {
-    /// Authorities of the collector's certificate, PEM, instead of those of the system.
+    /// CA certificates (PEM) to use instead of the system's.
     pub authorities: Option<PathBuf>,
-    /// The host's certificate and key, PEM.
+    /// The host's certificate and key (PEM).
     pub pair: Option<(PathBuf, PathBuf)>,
-    /// Both in one file, PKCS #12, and its password.
+    /// Both in one PKCS #12 file, and its password.
     pub pfx: Option<(PathBuf, Zeroizing<String>)>,
 }
 
-/// Connects to collectors.
+/// Opens TLS connections to collectors.
 pub struct Dialer {
     connector: SslConnector,
 }
@@ -49,10 +49,10 @@ impl Dialer {
         })
     }
 
-    /// Does the handshake with a collector of that name.
+    /// Performs the handshake with a collector of this name.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// Why it failed, with the remedy.
     pub fn connect<S: Read + Write + std::fmt::Debug>(
         &self,
         host: &str,

@@ -1,4 +1,5 @@
-//! `tls-server-end-point` (RFC 5929 4.1): what a certificate gives to channel bindings.
+//! `tls-server-end-point` (RFC 5929 4.1): the hash of a certificate that channel bindings
+//! use.
 
 use der::asn1::ObjectIdentifier;
 use der::{Tag, TagNumber, Tagged};
@@ -9,8 +10,9 @@ use openssl::x509::X509Ref;
 
 use super::list::{elements, sequence};
 
-/// The hash of the certificate by the algorithm of its signature, SHA-256 where that is MD5
-/// or SHA-1. None where it has no hash of its own, as Ed25519: then it is not defined.
+/// Hash of the certificate with the hash function of its signature, or SHA-256 instead of
+/// MD5 and SHA-1. `None` if the signature has no separate hash function, as Ed25519: then
+/// the binding is undefined.
 pub(super) fn of(certificate: &X509Ref) -> Option<Vec<u8>> {
     let algorithm = certificate.signature_algorithm().object().nid();
     let digest = match algorithm {
@@ -25,7 +27,8 @@ pub(super) fn of(certificate: &X509Ref) -> Option<Vec<u8>> {
     Some(hash.to_vec())
 }
 
-/// The hash that the parameters of RSASSA-PSS name, SHA-1 where they name none (RFC 4055 3.1).
+/// The hash function in the parameters of RSASSA-PSS; SHA-1 if there is none (RFC 4055
+/// 3.1).
 fn hash_of_pss(certificate: &[u8]) -> Option<Nid> {
     let parts = sequence(certificate)?;
     let algorithm = elements(parts.get(1)?.value())?;

@@ -1,8 +1,8 @@
-//! What a fault of TLS towards a receiver means, and what to do.
+//! What a TLS error with a receiver means, and what to do about it.
 
 use super::fault::{Fault, Kind};
 
-/// Says in plain words why TLS with the receiver `name` failed.
+/// Explains why TLS with the receiver `name` failed.
 pub(super) fn explain(fault: &Fault, name: &str) -> String {
     let words = &fault.words;
     match fault.kind {
@@ -27,7 +27,7 @@ pub(super) fn explain(fault: &Fault, name: &str) -> String {
     }
 }
 
-/// We do not accept the receiver's certificate, for a reason of `X509_V_ERR_`.
+/// The receiver's certificate was not accepted, for a reason of `X509_V_ERR_`.
 fn certificate(code: i32, words: &str, name: &str) -> String {
     match code {
         62 | 64 => format!(

@@ -1,4 +1,4 @@
-//! What a certificate says of itself, for people and for commands.
+//! The content of a certificate, for people and for commands.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -10,38 +10,38 @@ use openssl::x509::{X509ExtendedKeyUsage, X509Ref};
 
 use super::{Error, names, pem, validity};
 
-/// What a certificate says of itself.
+/// The content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Subject, as `CN=a, O=b`.
     pub subject: String,
     /// Who issued it, in the same form.
     pub issuer: String,
-    /// The names it is for, in lower case.
+    /// The names that it is valid for, in lower case.
     pub names: Vec<String>,
-    /// SHA-1 of it, as Windows shows and asks for it.
+    /// SHA-1 fingerprint, as Windows displays and expects it.
     pub thumbprint: String,
-    /// Its first moment; none if that is before 1970.
+    /// Start of its validity; `None` if that is before 1970.
     pub begin: Option<SystemTime>,
-    /// Its last one.
+    /// End of its validity.
     pub end: Option<SystemTime>,
-    /// Whether it may issue others.
+    /// Whether it is a CA certificate.
     pub is_authority: bool,
-    /// Whether it has issued itself.
+    /// Whether it is self-issued.
     pub is_root: bool,
-    /// Whether it may be a server's.
+    /// Whether it may be used by servers.
     pub serves: bool,
-    /// Kind and size of its key, such as `RSA 2048`.
+    /// Type and size of its key, such as `RSA 2048`.
     pub key: String,
-    /// The certificate itself.
+    /// The certificate in PEM.
     pub pem: String,
 }
 
 impl Facts {
-    /// Reads a certificate.
+    /// Parses a certificate.
     ///
     /// # Errors
-    /// OpenSSL cannot.
+    /// OpenSSL cannot parse it.
     pub fn of(certificate: &X509Ref) -> Result<Self, Error> {
         let thumbprint = certificate.digest(MessageDigest::sha1())?;
         let key = certificate.public_key();
@@ -60,20 +60,20 @@ impl Facts {
         })
     }
 
-    /// Whether it is for this host, perhaps as `*.example.com`.
+    /// Whether it is valid for this host, possibly through `*.example.com`.
     #[must_use]
     pub fn is_for(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.names.iter().any(|name| super::fits(name, &host))
     }
 
-    /// Whether it can be used at this time.
+    /// Whether it is valid at this time.
     #[must_use]
     pub fn is_valid(&self, now: SystemTime) -> bool {
         self.begin.is_none_or(|begin| begin <= now) && self.end.is_none_or(|end| now <= end)
     }
 
-    /// All of it in a line: names, dates, issuer, key, thumbprint.
+    /// One line with names, dates, issuer, key, and thumbprint.
     #[must_use]
     pub fn line(&self) -> String {
         let day = |at: Option<SystemTime>| match at {
@@ -89,7 +89,7 @@ impl Facts {
         )
     }
 
-    /// Whether another one of these has issued it, by the names.
+    /// Whether one of `others` has issued it, judged by names.
     #[must_use]
     pub fn has_issuer_in(&self, others: &[Self]) -> bool {
         others.iter().any(|other| other.subject == self.issuer)
@@ -105,10 +105,10 @@ pub fn certificates(flag: &'static str, path: &Path) -> Result<Vec<Facts>, Error
     found.iter().map(|found| Facts::of(found)).collect()
 }
 
-/// The revocation lists of a PEM file: whose each is, and when the next one is due.
+/// The revocation lists of a PEM file: issuer, and when the next one is due.
 ///
 /// # Errors
-/// It cannot be read, or holds none.
+/// The file cannot be read, or contains none.
 pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
     let found = pem::revocation_lists(path)?;
     let facts = found.iter().map(|list| {
@@ -119,13 +119,13 @@ pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
 }
 
 pub(super) fn is_authority(certificate: &X509Ref) -> bool {
-    // OpenSSL's binding has no basic constraints (RFC 5280 4.2.1.9) but in this text.
+    // OpenSSL's binding exposes basic constraints (RFC 5280 4.2.1.9) only in this text.
     let text = certificate.to_text().unwrap_or_default();
     String::from_utf8_lossy(&text).contains("CA:TRUE")
 }
 
 pub(super) fn serves(certificate: &X509Ref) -> bool {
-    // Without the extension a certificate is for everything (RFC 5280 4.2.1.12).
+    // Without the extension a certificate is valid for all purposes (RFC 5280 4.2.1.12).
     let either = X509ExtendedKeyUsage::SSL_SERVER | X509ExtendedKeyUsage::ANYEKU;
     certificate
         .extended_key_usage()

@@ -1,4 +1,4 @@
-//! Why TLS failed, by the codes of OpenSSL and of the alert.
+//! Why TLS failed, by the error codes of OpenSSL and of alerts, not by their texts.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{self, ErrorCode, HandshakeError};
 use openssl::x509::X509VerifyResult;
 
-/// `ERR_LIB_SSL`: whose reasons the constants below are (`openssl/sslerr.h`).
+/// `ERR_LIB_SSL`, the library of the reason codes below (`openssl/sslerr.h`).
 const LIBRARY: i32 = 20;
 const CERTIFICATE_VERIFY_FAILED: i32 = 134;
 const HTTP_REQUEST: i32 = 156;
@@ -19,27 +19,27 @@ const WRONG_VERSION_NUMBER: i32 = 267;
 const UNEXPECTED_EOF: i32 = 294;
 const RECORD_LAYER_FAILURE: i32 = 313;
 const VERSION_TOO_LOW: i32 = 396;
-/// `SSL_AD_REASON_OFFSET`: an alert that came is this reason plus its number.
+/// `SSL_AD_REASON_OFFSET`: a received alert has this reason plus its number.
 const ALERTS: i32 = 1000;
 
-/// What went wrong.
+/// The cause of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Their certificate does not count, for this reason (`X509_V_ERR_`).
+    /// The peer's certificate is not accepted, for this reason (`X509_V_ERR_`).
     Certificate(i32),
-    /// They ended it with this alert (RFC 8446 6.2).
+    /// The peer sent this alert (RFC 8446 6.2).
     Alert(u8),
-    /// They speak HTTP without TLS.
+    /// The peer speaks HTTP without TLS.
     Http,
-    /// They speak something else than TLS.
+    /// The peer speaks something other than TLS.
     NotTls,
-    /// Their versions of TLS are not ours.
+    /// There is no common TLS version.
     Version,
-    /// Their ciphers are not ours.
+    /// There is no common cipher.
     Ciphers,
-    /// They closed the connection.
+    /// The peer closed the connection.
     Closed,
-    /// They did not answer in time.
+    /// The peer did not answer in time.
     Slow,
     /// Something else.
     Other,
@@ -50,7 +50,7 @@ pub enum Kind {
 pub struct Fault {
     /// What went wrong.
     pub kind: Kind,
-    /// How OpenSSL or the system puts it.
+    /// The text of OpenSSL or the system.
     pub words: String,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Fault {
-    /// Of a handshake, whose certificate of theirs was judged to be `verified`.
+    /// From a handshake in which the peer's certificate was judged as `verified`.
     #[must_use]
     pub fn new(error: &ssl::Error, verified: X509VerifyResult) -> Self {
         let kind = kind(error, verified);
@@ -76,7 +76,7 @@ impl Fault {
         Self { kind, words }
     }
 
-    /// Of a handshake that we began.
+    /// From a handshake as a client.
     pub(super) fn of_handshake<S>(error: &HandshakeError<S>) -> Self {
         match error {
             HandshakeError::SetupFailure(stack) => Self::other(stack),
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Of a secured connection that was read or written; `None` where TLS is not at fault.
+    /// From reading or writing a TLS connection; `None` if TLS is not at fault.
     #[must_use]
     pub fn of_stream(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<ssl::Error>()?;
@@ -104,13 +104,13 @@ impl Fault {
         }
     }
 
-    /// Whether a certificate is at fault, theirs or, as they say, ours.
+    /// Whether a certificate is at fault: the peer's, or, according to the peer, ours.
     #[must_use]
     pub fn is_of_certificate(&self) -> bool {
         matches!(self.kind, Kind::Certificate(_)) || self.refuses_our_certificate()
     }
 
-    /// Whether they do not accept our certificate, or that we have none.
+    /// Whether the peer does not accept our certificate, or that there is none.
     #[must_use]
     pub fn refuses_our_certificate(&self) -> bool {
         // RFC 8446 6.2: from bad_certificate to certificate_unknown, unknown_ca, access_denied,

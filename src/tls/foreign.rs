@@ -1,4 +1,4 @@
-//! What a file holds that is not what a flag asks for, and how to convert it.
+//! What a file contains instead of what a flag requires, and how to convert it.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::x509::{X509, X509Crl, X509Req};
 
-/// Labels of PEM blocks (RFC 7468), and what to say of them.
+/// Labels of PEM blocks (RFC 7468), and how to describe them.
 const BLOCKS: [(&str, &str); 6] = [
     (
         "PKCS7",
@@ -23,8 +23,8 @@ const BLOCKS: [(&str, &str); 6] = [
     ("PUBLIC KEY", "it contains a public key"),
 ];
 
-/// A clause for an error message; `None` where nothing is recognized. The command in it
-/// is complete.
+/// A clause for an error message; `None` if nothing is recognized. The command in it can be
+/// run as it is.
 pub(crate) fn describe(bytes: &[u8], path: &Path) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok();
     if bytes.is_empty() {

@@ -1,10 +1,10 @@
-//! The contexts that handshakes are done with, for as long as what they rest on is the same.
+//! The contexts for handshakes, as long as nothing that they depend on changes.
 //!
-//! A generation ends with a reload, when an authority or a revocation list begins or ceases
-//! to count, and after half a day. Its sessions end with it: they are kept in the memory of
-//! its context, and what a client gets is their number at random, in place of a ticket with
-//! all that is in one. Tickets would need keys to be kept and changed, and OpenSSL parses
-//! the client's certificate anew for each ticket that it gives or takes.
+//! A generation ends with a reload, when a CA certificate or revocation list becomes valid
+//! or expires, and after half a day. Its sessions end with it: they are kept in the memory
+//! of its context, and a client gets only their random id. Session tickets, which contain
+//! the whole state, would need keys that have to be stored and rotated, and OpenSSL parses
+//! the client's certificate again for each ticket that it issues or accepts.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,26 +26,27 @@ use super::{Error, end_point, pem, refusal};
 use crate::auth;
 use crate::system::sys;
 
-/// Longest life of a generation, and so of a session, however often it is renewed.
+/// Maximum life of a generation, and so of a session, however often it is resumed.
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 /// How far the clock may be set back without a new generation.
 const SET_BACK: Duration = Duration::from_secs(300);
-/// Most sessions that are kept, each with 1 to 8 kB; the oldest go first. OpenSSL also forgets
-/// those that nobody has taken up for two hours.
+/// Maximum number of sessions, each with 1 to 8 kB; the oldest are removed first. OpenSSL
+/// also removes those not resumed for two hours.
 const MOST_SESSIONS: i32 = 20_000;
-/// Whose sessions may be taken up again: ours.
+/// Session id context, which restricts resumption to our own sessions.
 const SESSIONS_OF: &[u8] = b"wecrelay";
 
-/// What contexts are made of.
+/// What contexts are made from.
 pub(super) struct Parts {
-    /// One for each certificate of ours; the first is for clients that name no host.
+    /// One for each server certificate; the first one is for clients that send no server
+    /// name.
     pub(super) pairs: Vec<Pair>,
     pub(super) clients: Option<Arc<Clients>>,
-    /// Clients may take up sessions again.
+    /// Whether clients may resume sessions.
     pub(super) resume: bool,
 }
 
-/// A certificate of ours, with those of its issuers.
+/// A server certificate with its intermediates.
 pub(super) struct Pair {
     pub(super) chain: Vec<X509>,
     pub(super) key: PKey<Private>,
@@ -56,7 +57,7 @@ pub(super) struct Generation {
     context: SslContext,
     verdicts: Arc<Verdicts>,
     begin: SystemTime,
-    /// The first moment that it is not for.
+    /// The first time at which it is no longer valid.
     end: SystemTime,
 }
 
@@ -99,7 +100,7 @@ impl Generation {
 }
 
 impl Drop for Generation {
-    /// Connections that stand keep the context, perhaps for days, but not its sessions.
+    // Open connections keep the context, perhaps for days, but not its sessions.
     fn drop(&mut self) {
         sys::forget_sessions(&self.context);
     }
@@ -144,7 +145,7 @@ fn context(
     Ok(acceptor)
 }
 
-/// Takes the certificate that has the name which the client asks for, else the first.
+/// Selects the certificate with the name that the client asks for, or else the first one.
 fn choose(
     ssl: &mut SslRef,
     first: &[String],

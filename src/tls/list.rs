@@ -1,49 +1,50 @@
-//! What a revocation list is good for (RFC 5280 5.2): the complete ones of an authority
-//! count, parts of them cannot be relied upon.
+//! Which revocation lists can be used (RFC 5280 5.2): complete ones of a CA. Partial ones
+//! cannot be relied upon.
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
-/// Marked as critical by some authorities; it changes nothing (RFC 5280 5.2.1 and 5.2.3).
+/// Extensions that some CAs mark as critical, but that do not matter here (RFC 5280 5.2.1
+/// and 5.2.3).
 const HARMLESS: [ObjectIdentifier; 2] = [
     ObjectIdentifier::new_unwrap("2.5.29.20"),
     ObjectIdentifier::new_unwrap("2.5.29.35"),
 ];
 
-/// Which certificates a list is about.
+/// The certificates that a list covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All that the authority has issued.
+    /// All certificates of the CA.
     All,
-    /// Not those of authorities.
+    /// All except CA certificates.
     Hosts,
-    /// Only those of authorities.
+    /// Only CA certificates.
     Authorities,
 }
 
 /// What a list is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// All that is revoked of what it is about.
+    /// All revoked certificates in its scope.
     Complete(Scope),
-    /// What has changed since a complete one.
+    /// The changes since a complete list.
     Delta,
 }
 
 /// Why a list cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// No list, or not one of RFC 5280.
+    /// It is not a list according to RFC 5280.
     Malformed,
-    /// A part, by reason.
+    /// It covers only some reasons.
     SomeReasons,
-    /// About certificates of others.
+    /// It covers certificates of other CAs.
     Indirect,
-    /// About what no host comes with.
+    /// It covers attribute certificates, which hosts do not use.
     AttributeCertificates,
-    /// An extension that must be understood, and is not.
+    /// An unknown critical extension.
     Unknown(ObjectIdentifier),
 }
 
@@ -64,10 +65,10 @@ impl std::fmt::Display for Unfit {
     }
 }
 
-/// What the list in this DER is.
+/// The kind of the list in this DER.
 ///
 /// # Errors
-/// It is none, or cannot be relied upon.
+/// It is invalid, or cannot be relied upon.
 pub fn kind(list: &[u8]) -> Result<Kind, Unfit> {
     let mut kind = Kind::Complete(Scope::All);
     for extension in extensions(list).ok_or(Unfit::Malformed)? {
@@ -91,8 +92,8 @@ pub fn kind(list: &[u8]) -> Result<Kind, Unfit> {
     Ok(kind)
 }
 
-/// Of an issuing distribution point (RFC 5280 5.2.5). Where the list lies is of no
-/// matter here: the administrator has given it to us.
+/// The scope in an issuing distribution point (RFC 5280 5.2.5). Where the list is published
+/// does not matter, because the administrator provides it.
 fn scope(value: &[u8]) -> Result<Scope, Unfit> {
     let fields = sequence(value).ok_or(Unfit::Malformed)?;
     let has = |number: u32| {
@@ -101,11 +102,11 @@ fn scope(value: &[u8]) -> Result<Scope, Unfit> {
             number: TagNumber(number),
         };
         let field = fields.iter().find(|field| field.tag() == tag(false))?;
-        // FALSE is the default, and may stand there all the same.
+        // FALSE is the default, but may be encoded explicitly.
         Some(field.value().iter().any(|byte| *byte != 0))
     };
     let is = |number| has(number).unwrap_or(false);
-    // A set of reasons, even an empty one, makes it a part.
+    // A set of reasons, even an empty one, makes it partial.
     if has(3).is_some() {
         return Err(Unfit::SomeReasons);
     }
@@ -159,7 +160,7 @@ fn extension<'a>(element: &AnyRef<'a>) -> Option<Extension<'a>> {
     })
 }
 
-/// The elements of the sequence that these bytes begin with.
+/// The elements of the sequence at the front of these bytes.
 pub(super) fn sequence(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let whole = AnyRef::from_der(bytes).ok()?;
     (whole.tag() == Tag::Sequence).then(|| elements(whole.value()))?

@@ -1,10 +1,9 @@
-//! TLS: towards hosts as a server, and towards receivers, the database and, as a played
-//! host, collectors as a client.
+//! TLS: as a server for hosts, and as a client of receivers, of the database, and, as a
+//! simulated host, of collectors.
 //!
-//! An [`Acceptor`] is made of files, and a reload makes a new one. Sessions can be taken up
-//! again within a generation of it (`generation`).
-//! Windows sends its certificate without intermediates, so chains are completed
-//! from the bundle of `--client-ca`.
+//! An [`Acceptor`] is made from files; a reload makes a new one. Sessions can be resumed
+//! within one of its generations (`generation`). Windows sends its certificate without
+//! intermediates, so chains are completed from the bundle of `--client-ca`.
 
 mod client;
 mod clients;
@@ -55,31 +54,33 @@ pub use pem::lists_in;
 pub use refusal::failure;
 pub use weakness::weaknesses;
 
-/// The files that TLS needs.
+/// The files for TLS listeners.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// Certificate chains and their keys, PEM; the first is for clients that name no host.
+    /// Certificate chains with their keys (PEM); the first pair is for clients that send no
+    /// server name.
     pub pairs: Vec<(PathBuf, PathBuf)>,
-    /// Authorities of client certificates, PEM.
+    /// CA certificates (PEM) for client certificates.
     pub client_ca: Option<PathBuf>,
-    /// Revocation lists, PEM.
+    /// Revocation lists (PEM).
     pub crl: Option<PathBuf>,
-    /// An authority without a list has revoked nothing; else none of its certificates counts.
+    /// Whether a CA without a list counts as having revoked nothing; otherwise none of its
+    /// certificates is accepted.
     pub crl_partial: bool,
-    /// Each connection has a whole handshake.
+    /// Whether every connection needs a full handshake.
     pub no_resume: bool,
 }
 
-/// Why TLS cannot be offered.
+/// Why TLS cannot be set up.
 #[derive(Debug)]
 pub enum Error {
     /// A file cannot be read.
     Read(&'static str, PathBuf, std::io::Error),
-    /// A file holds not what it should.
+    /// A file does not contain what it should.
     Content(&'static str, PathBuf, String),
     /// An https listener without a certificate.
     NoCertificate,
-    /// OpenSSL itself.
+    /// An error of OpenSSL.
     Library(ErrorStack),
 }
 
@@ -113,7 +114,7 @@ impl From<ErrorStack> for Error {
     }
 }
 
-/// What handshakes are done with.
+/// Provides handshakes for TLS listeners.
 pub struct Acceptor {
     parts: Parts,
     generation: Generation,
@@ -122,12 +123,12 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Reads the files. What should be known of them is logged, but for ends of
-    /// certificates: see [`Acceptor::log_ends`].
+    /// Reads the files. Logs what an administrator should know, except for expiry dates;
+    /// see [`Acceptor::log_ends`].
     ///
     /// # Errors
-    /// The first file that cannot be read or does not fit, and why; one of our own
-    /// certificates that is not valid at `now`.
+    /// The first file that cannot be read or used, and why; also a server certificate that
+    /// is not valid at `now`.
     pub fn load(files: &Files, now: SystemTime) -> Result<Self, Error> {
         let mut validity = Validity::default();
         let clients = Clients::load(files, &mut validity)?;
@@ -161,7 +162,7 @@ impl Acceptor {
         })
     }
 
-    /// The server's side of a connection that is new at `now`.
+    /// The server's side of a connection accepted at `now`.
     ///
     /// # Errors
     /// OpenSSL has no memory.
@@ -172,20 +173,20 @@ impl Acceptor {
         Ok(self.generation.start()?)
     }
 
-    /// The names and addresses that our certificates are for, perhaps `*.example.com`.
+    /// The names and addresses of the server certificates, possibly `*.example.com`.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// What ends when: flag, file and name of each certificate and revocation list.
+    /// Expiry dates: flag, file, and name of each certificate and revocation list.
     #[must_use]
     pub fn ends(&self) -> Vec<(String, SystemTime)> {
         self.validity.ends()
     }
 
-    /// Logs which certificates and revocation lists have ended or soon will; to be
-    /// called at the start and daily.
+    /// Logs which certificates and revocation lists have expired or will soon; to be called
+    /// at the start and daily.
     pub fn log_ends(&self, now: SystemTime) {
         for (level, line) in self.validity.due(now) {
             log::log!(level, "{line}");

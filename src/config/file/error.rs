@@ -1,4 +1,4 @@
-//! Why a configuration file was refused.
+//! Why a configuration file was rejected.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -31,7 +31,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// An error with its causes, and the line of the file that it is about.
+/// An error with its causes, and the line of the file that is at fault.
 #[derive(Debug)]
 pub struct Placed<E> {
     pub(super) place: Option<Place>,
@@ -54,47 +54,47 @@ impl<E: std::error::Error> std::error::Error for Placed<E> {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line and the file together; also `--help` and `--version`.
+    /// An error in the combined command line; also `--help` and `--version`.
     Flags(clap::Error),
     /// It cannot be read.
     Read(PathBuf, io::Error),
-    /// It is no TOML.
+    /// It is not valid TOML.
     Syntax {
         /// File and line.
         place: Place,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// A key that is no flag.
+    /// A key that is not a flag.
     Unknown {
         /// File and line.
         place: Place,
         /// The key as it is in the file.
         key: String,
-        /// The flag that may have been meant.
+        /// The flag that was probably meant.
         similar: Option<String>,
     },
-    /// A section, of which the file has none.
+    /// A section; the file must not have any.
     Section {
         /// File and line.
         place: Place,
         /// Name of the section, without brackets.
         name: String,
     },
-    /// A value of another type than the flag's.
+    /// A value whose type is not that of the flag.
     Kind {
         /// File and line.
         place: Place,
         /// The key as it is in the file.
         key: String,
-        /// What may stand there.
+        /// Description of the allowed values.
         allowed: String,
         /// Type of the value in the file.
         found: &'static str,
     },
-    /// The flags that it gives do not do.
+    /// Flags that are valid separately, but not together.
     Check(Box<Placed<config::Error>>),
-    /// A value that the flag does not take.
+    /// A value that the flag does not accept.
     Value {
         /// File and line.
         place: Place,

@@ -1,4 +1,4 @@
-//! Which keys there are and what may stand there: read off the clap definitions.
+//! The keys of the file and the types of their values, derived from the clap definitions.
 
 use std::any::TypeId;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
@@ -8,28 +8,28 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::cli::Options;
 
-/// Flags that stand on the command line only.
+/// Flags that only the command line may have.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
 
-/// The relay's command, complete.
+/// The complete command of the relay.
 pub(super) fn command() -> Command {
     let mut command = Options::command();
     command.build();
     command
 }
 
-/// The flags of `command` that may stand in the file; [`Arg::get_long`] is the key.
+/// The flags of `command` that the file may set; [`Arg::get_long`] is the key.
 pub fn keys(command: &Command) -> impl Iterator<Item = &Arg> {
     let is_key = |arg: &&Arg| arg.get_long().is_some_and(|name| !NOT_KEYS.contains(&name));
     command.get_arguments().filter(is_key)
 }
 
-/// What a flag takes.
+/// The type of a flag's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Nothing: it is on or off.
+    /// None: on or off.
     Switch,
-    /// Nothing: how often it is given counts.
+    /// None: the number of occurrences counts.
     Count,
     /// A number.
     Number,
@@ -71,13 +71,13 @@ pub(super) fn is_repeatable(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
 }
 
-/// Whether the flag may stand without a value, though it takes one.
+/// Whether the value of the flag is optional.
 pub(super) fn has_optional_value(arg: &Arg) -> bool {
     let least = arg.get_num_args().map(|range| range.min_values());
     least == Some(0) && matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
 }
 
-/// What may stand for the flag, for people.
+/// Description of the allowed values, for messages.
 #[must_use]
 pub fn allowed(arg: &Arg) -> String {
     let one = match Kind::of(arg) {

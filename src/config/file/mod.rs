@@ -1,8 +1,8 @@
-//! The configuration file of `--config`: flags that stand in TOML.
+//! The configuration file of `--config`: flags in TOML.
 //!
-//! There is no second list of what can be said: each key is looked up in the clap
-//! definitions, becomes what would stand on the command line, and is parsed with it. What
-//! the command line gives replaces what the file gives of that flag.
+//! There is no second list of settings: each key is looked up in the clap definitions,
+//! becomes the equivalent argument, and is parsed together with the command line. A flag on
+//! the command line replaces all of its values in the file.
 
 mod error;
 mod keys;
@@ -21,7 +21,7 @@ pub use error::{Error, Place, Placed};
 pub use keys::{allowed, keys};
 pub use settings::{Occurrence, Setting, settings};
 
-/// What SIGHUP takes from the file; all else waits for a restart.
+/// Keys that are read again on SIGHUP; all others need a restart.
 const RELOADED: [&str; 28] = [
     "allow-password-without-tls",
     "allow-unencrypted",
@@ -61,10 +61,10 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the file that the command line names, if it names one.
+    /// Reads the file named by the command line, if any.
     ///
     /// # Errors
-    /// What is wrong with either; `--help` and `--version` too, as clap has it.
+    /// What is wrong with either; also `--help` and `--version`, as in clap.
     pub fn parse(given: Vec<OsString>) -> Result<(Options, Self), Error> {
         let file = match config(&given) {
             Some(path) => Some((path.clone(), read(&path)?)),
@@ -88,7 +88,7 @@ impl Arguments {
     fn options(&self) -> Result<Options, Error> {
         let mut all = self.given.clone();
         if let Some((_, settings)) = &self.file {
-            // What follows "--" would be no flags.
+            // What follows "--" is not parsed as flags.
             let end = all.iter().position(|argument| argument == "--");
             let end = end.unwrap_or(all.len());
             all.splice(end..end, additions(&self.given, settings));
@@ -96,8 +96,8 @@ impl Arguments {
         Options::try_parse_from(all).map_err(Error::Flags)
     }
 
-    /// The line of the file that gives the flag, with the value at fault where that is one of
-    /// several.
+    /// The line of the file that sets the flag; if it has several values, that of the one
+    /// at fault.
     fn place(&self, flag: &Flag) -> Option<&Place> {
         let (_, settings) = self.file.as_ref()?;
         let setting = settings.iter().find(|it| flag.is_key(&it.name))?;
@@ -106,18 +106,18 @@ impl Arguments {
         Some(occurrence.map_or(&setting.place, |occurrence| &occurrence.place))
     }
 
-    /// The error with the line of the file that it is about.
+    /// Adds the line of the file that is at fault to an error.
     pub fn placed<E>(&self, flag: Option<&Flag>, error: E) -> Placed<E> {
         let place = flag.and_then(|flag| self.place(flag)).cloned();
         Placed { place, error }
     }
 
-    /// The configuration on SIGHUP: what can be taken without a restart from the file as it
-    /// is now, all else as in `started`; and the arguments that it comes from. What waits for
-    /// a restart is logged.
+    /// The configuration on SIGHUP: settings that need no restart from the current file,
+    /// everything else from `started`. Also returns the arguments that it is made of. Logs
+    /// what needs a restart.
     ///
     /// # Errors
-    /// Whatever would keep the relay from starting with the file.
+    /// Anything that would prevent the relay from starting with the file.
     pub fn again(
         &self,
         started: &Config,
@@ -133,7 +133,7 @@ impl Arguments {
             file: Some((path.clone(), now.clone())),
         };
         let mut options = fresh.options()?.relay;
-        // We may not be root any more.
+        // The relay may no longer be root.
         (options.user, options.group) = (None, None);
         if !waiting.contains(&"listen") {
             keep_listeners(&mut options, started);
@@ -148,8 +148,8 @@ impl Arguments {
     }
 }
 
-/// The file that the command line names. Other flags may be wrong, or miss what the file
-/// gives: that is found out later.
+/// The file named by the command line. Other flags may be wrong, or lack what the file
+/// sets; that is reported later.
 fn config(given: &[OsString]) -> Option<PathBuf> {
     let matches = lenient(given)?;
     let (matches, _) = innermost(&matches, keys::command());
@@ -162,7 +162,7 @@ fn lenient(given: &[OsString]) -> Option<ArgMatches> {
     command.try_get_matches_from(given).ok()
 }
 
-/// The command that runs, and what was given to it.
+/// The subcommand that runs, and its arguments.
 fn innermost(mut matches: &ArgMatches, mut command: Command) -> (&ArgMatches, Command) {
     while let Some((name, inner)) = matches.subcommand() {
         let Some(subcommand) = command.find_subcommand(name).cloned() else {
@@ -183,8 +183,8 @@ fn read(path: &Path) -> Result<Vec<Setting>, Error> {
     settings(&text, path)
 }
 
-/// What the file adds to the command line: flags of the command that runs, unless these or
-/// what contradicts them are given.
+/// What the file adds to the command line: flags of the subcommand, unless they or
+/// contradicting ones are given.
 fn additions(given: &[OsString], settings: &[Setting]) -> Vec<OsString> {
     let Some(matches) = lenient(given) else {
         return Vec::new();
@@ -214,13 +214,13 @@ fn additions(given: &[OsString], settings: &[Setting]) -> Vec<OsString> {
     additions
 }
 
-/// Whether `a` says that it does not go with `b`.
+/// Whether `a` is declared to conflict with `b`.
 fn conflict(command: &Command, a: &Arg, b: &Arg) -> bool {
     let others = command.get_arg_conflicts_with(a);
     others.iter().any(|other| other.get_id() == b.get_id())
 }
 
-/// What differs between the two and is not taken on SIGHUP.
+/// Settings that differ between the two and need a restart.
 fn waiting<'a>(before: &'a [Setting], now: &'a [Setting]) -> Vec<&'a str> {
     let arguments = |settings: &'a [Setting], name: &str| {
         let setting = settings.iter().find(|setting| setting.name == name);
@@ -236,7 +236,7 @@ fn waiting<'a>(before: &'a [Setting], now: &'a [Setting]) -> Vec<&'a str> {
     names
 }
 
-/// Names in `--listen` are not asked for again, which could take long.
+/// Names in `--listen` are not resolved again, which could take long.
 fn keep_listeners(options: &mut RelayOptions, started: &Config) {
     if options.listen.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The text of a file as flags.
+//! Converts the text of a configuration file to flags.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,37 +11,37 @@ use super::keys::{self, Kind};
 use super::{Error, Place};
 use crate::output;
 
-/// More of `verbose` than this is nothing more.
+/// Maximum effective count of `verbose`.
 const MOST_COUNT: usize = 9;
-/// How alike names have to be for a suggestion.
+/// Minimum similarity of names for a suggestion (0 to 1).
 const ALIKE: f64 = 0.75;
 
-/// A flag that the file gives.
+/// A flag that the file sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The key, which is the flag's name.
     pub name: String,
     /// Where the key stands.
     pub place: Place,
-    /// What would stand on the command line, each time that the flag is given.
+    /// The equivalent arguments, one for each occurrence of the flag.
     pub occurrences: Vec<Occurrence>,
 }
 
-/// A flag given once.
+/// One occurrence of a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// Where its value stands.
     pub place: Place,
-    /// As on the command line.
+    /// The argument, as on the command line.
     pub argument: OsString,
-    /// The value as written, if it has one.
+    /// The value as written in the file; `None` for a switch.
     pub value: Option<String>,
 }
 
-/// Reads the text of a file; each value is checked as on the command line.
+/// Parses the text of a file. Each value is validated as on the command line.
 ///
 /// # Errors
-/// The first thing that is wrong, with its line.
+/// The first error, with its line.
 pub fn settings(text: &str, path: &Path) -> Result<Vec<Setting>, Error> {
     let table = DeTable::parse(text).map_err(|error| Error::Syntax {
         place: Place::at(path, text, error.span().map_or(0, |span| span.start)),
@@ -144,7 +144,7 @@ impl File<'_> {
         }
     }
 
-    /// One value; none if it is of another type.
+    /// One value; `None` if it has the wrong type.
     fn occurrence(
         &self,
         arg: &Arg,
@@ -180,12 +180,12 @@ impl File<'_> {
         }))
     }
 
-    /// Relative paths begin where the file is.
+    /// Relative paths start at the folder of the file.
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// Why clap does not take the value. What other flags it needs is no matter here.
+    /// Why clap rejects the value. Whether other flags are required does not matter here.
     fn refusal(&self, argument: &OsString) -> Option<String> {
         let arguments = [&OsString::from("wecrelay"), argument];
         let error = self.command.clone().try_get_matches_from(arguments).err()?;

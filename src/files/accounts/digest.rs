@@ -7,13 +7,14 @@ use zeroize::Zeroizing;
 use super::{Account, Reason};
 use crate::auth::{Algorithm, Ha1};
 
-/// Longest realm in bytes.
+/// Maximum length of a realm in bytes.
 const MAX_REALM: usize = 255;
 
-/// A line of the file for `account` with this password in `realm`, without a line end.
+/// A line of the accounts file for `account` with this password in `realm`, without a line
+/// end.
 ///
 /// # Errors
-/// The realm cannot be one.
+/// The realm is not allowed.
 pub fn digest_line(
     account: &Account,
     realm: &str,
@@ -24,7 +25,7 @@ pub fn digest_line(
     }
     let name = account.to_string();
     let ha1 = Ha1::from_password(&name, realm, password);
-    // Room for all from the start: a copy left behind would not be wiped.
+    // Reserve everything up front: a buffer that grows leaves an unwiped copy behind.
     let room = name.len() + realm.len() + 128;
     let mut line = Zeroizing::new(String::with_capacity(room));
     // Writing to a String cannot fail.
@@ -36,7 +37,7 @@ pub fn digest_line(
     Ok(line)
 }
 
-/// Reads what follows `{DIGEST}`.
+/// Parses what follows `{DIGEST}`.
 pub(super) fn parse(text: &str) -> Result<(String, Ha1), Reason> {
     let (realm, hashes) = text.split_once(':').ok_or(Reason::Digest)?;
     if !is_realm(realm) {
@@ -50,7 +51,8 @@ pub(super) fn parse(text: &str) -> Result<(String, Ha1), Reason> {
     }
 }
 
-/// What can stand in a header as it is, and leaves the line its colons.
+/// Whether the text needs no quoting in a header, and contains no colon, which separates
+/// the fields of a line.
 fn is_realm(realm: &str) -> bool {
     let fits = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b':' | b'"' | b'\\');
     let length = (1..=MAX_REALM).contains(&realm.len());

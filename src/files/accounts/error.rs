@@ -1,4 +1,4 @@
-//! Why a file of accounts cannot be used.
+//! Why an accounts file cannot be used.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -12,14 +12,14 @@ pub enum Error {
     Read {
         /// The file of `--users`.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// A line is no account.
+    /// A line is not a valid account.
     Line {
         /// The file of `--users`.
         file: PathBuf,
-        /// The line, counted from 1.
+        /// Number of the line, from 1.
         line: usize,
         /// What is wrong with it.
         reason: Reason,
@@ -28,34 +28,34 @@ pub enum Error {
     Realms {
         /// The file of `--users`.
         file: PathBuf,
-        /// The first Digest line, counted from 1.
+        /// Number of the first Digest line, from 1.
         first: usize,
-        /// The line that differs from it.
+        /// Number of the line that differs.
         second: usize,
     },
-    /// Two lines of a form name the same account.
+    /// Two lines of the same form name the same account.
     Duplicate {
         /// The file of `--users`.
         file: PathBuf,
         /// The account that appears twice.
         account: Account,
-        /// The line that came first, counted from 1.
+        /// Number of the first line, from 1.
         first: usize,
-        /// The line that names it again.
+        /// Number of the second line.
         second: usize,
     },
 }
 
-/// What is wrong with a line or the name of an account.
+/// What is wrong with a line or an account name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Nothing parts the name from the secret.
+    /// No colon separates the name from a secret.
     NoSecret,
     /// Not `USER` or `DOMAIN\USER`.
     Account,
-    /// A slash, which no name of Windows has.
+    /// A slash, which Windows does not allow in names.
     Slash,
-    /// What follows the name has no form: probably a password.
+    /// The name is not followed by a form in braces; probably a password in clear text.
     PlainText,
     /// The form is not known.
     UnknownForm {
@@ -66,7 +66,7 @@ pub enum Reason {
     Hash,
     /// The realm of a Digest line is empty, too long, or has forbidden characters.
     Realm,
-    /// No hashes of Digest after the realm.
+    /// The realm is not followed by any Digest hashes.
     Digest,
 }
 

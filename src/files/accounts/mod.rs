@@ -33,12 +33,12 @@ use crate::protocol::ntlm::{Accounts, Known, Name, letter_case};
 pub use self::digest::digest_line;
 pub use self::error::{Error, Reason};
 
-/// Accounts with their hashes.
+/// Accounts and their hashes.
 #[derive(Debug, Default)]
 pub struct Users {
     accounts: HashMap<Account, Line<NtHash>>,
     digests: HashMap<Account, Line<Ha1>>,
-    /// Of all Digest lines, and the first of these.
+    /// The realm of all Digest lines, and the number of the first of them.
     realm: Option<(String, usize)>,
 }
 
@@ -48,15 +48,15 @@ struct Line<T> {
     number: usize,
 }
 
-/// What a line holds.
+/// The content of a line.
 enum Secret {
     Nt(NtHash),
     Digest(String, Ha1),
 }
 
 impl Users {
-    /// Reads the file at `path`. Logs a warning if others on this machine can
-    /// read it too.
+    /// Reads the file at `path`. Logs a warning if other users of this machine can read it,
+    /// too.
     ///
     /// # Errors
     /// The file cannot be read, or those of [`Self::parse`].
@@ -106,13 +106,13 @@ impl Users {
         Ok(users)
     }
 
-    /// Number of accounts that NTLM takes.
+    /// Number of accounts for NTLM.
     #[must_use]
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
 
-    /// Whether nobody can log on by NTLM.
+    /// Whether there are no accounts for NTLM.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
@@ -124,7 +124,7 @@ impl Users {
         self.realm.as_ref().map(|(realm, _)| realm.as_str())
     }
 
-    /// The algorithms that some Digest line has a hash of, best first.
+    /// The algorithms for which some Digest line has a hash, best first.
     #[must_use]
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let mut all = Algorithm::ALL.to_vec();
@@ -135,7 +135,7 @@ impl Users {
         all
     }
 
-    /// A client is asked for one realm, so all lines must be of one.
+    /// All lines must have the same realm, because a client is asked for only one.
     fn agree(&mut self, realm: String, second: usize, file: &Path) -> Result<(), Error> {
         match &self.realm {
             Some((known, first)) if *known != realm => Err(Error::Realms {
@@ -173,7 +173,7 @@ fn add<T>(
 }
 
 impl Accounts for Users {
-    /// The line of this domain, else the one without a domain.
+    /// The line with this domain, or else one without a domain.
     fn find(&self, user: &str, domain: &str) -> Option<Known> {
         let lines = [Account::new(Some(domain), user), Account::new(None, user)];
         let mut found = lines
@@ -188,7 +188,7 @@ impl Accounts for Users {
 }
 
 impl Credentials for Users {
-    /// By the `{NT}` line as NTLM finds it, else by the `{DIGEST}` line.
+    /// By the `{NT}` line that NTLM would use, or else by the `{DIGEST}` line.
     fn check(&self, name: &str, password: &str) -> Option<Option<Name>> {
         let (domain, user) = name.split_once('\\').unwrap_or(("", name));
         let hash = NtHash::from_password(password);
@@ -212,10 +212,10 @@ impl Credentials for Users {
     }
 }
 
-/// The name of an account. Equal names may differ in case, as in Windows.
+/// The name of an account. Equality ignores case, as in Windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
-    /// In upper case; `None` fits any domain.
+    /// In upper case; `None` matches any domain.
     domain: Option<String>,
     /// In upper case.
     user: String,
@@ -244,7 +244,7 @@ impl Account {
 impl FromStr for Account {
     type Err = Reason;
 
-    /// Reads `[DOMAIN\]USER`.
+    /// Parses `[DOMAIN\]USER`.
     fn from_str(text: &str) -> Result<Self, Reason> {
         let (domain, user) = match text.split_once('\\') {
             Some((domain, user)) => (Some(domain), user),
@@ -270,14 +270,14 @@ impl fmt::Display for Account {
     }
 }
 
-/// A line of the file for `account` with this password, without a line end.
+/// A line of the accounts file for `account` with this password, without a line end.
 #[must_use]
 pub fn line(account: &Account, password: &str) -> Zeroizing<String> {
     let hex = Zeroizing::new(NtHash::from_password(password).to_hex());
     Zeroizing::new(format!("{account}:{{NT}}{}", *hex))
 }
 
-/// The spelling of an account: all spellings are equal.
+/// The spelling of an account, which does not affect equality.
 #[derive(Clone, Debug)]
 struct Written(Box<Name>);
 
@@ -309,7 +309,7 @@ fn parse_line(line: &str) -> Result<(Account, Secret), Reason> {
         let (realm, hash) = digest::parse(hash)?;
         return Ok((account, Secret::Digest(realm, hash)));
     }
-    // A password can begin with a brace too: show only what looks like a form.
+    // A password may start with a brace, too, so only what looks like a form is quoted.
     let known_shape = form.len() <= 16 && form.bytes().all(|b| b.is_ascii_uppercase());
     Err(if known_shape {
         Reason::UnknownForm {

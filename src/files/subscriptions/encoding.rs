@@ -1,16 +1,17 @@
-//! The encoding of a subscription file: that of its byte order mark or of its XML
-//! declaration. Nothing is guessed, and nothing becomes another character in silence.
+//! The encoding of a subscription file: that of its byte order mark or XML declaration.
+//! Nothing is guessed, and no character is replaced silently.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::wire::{Charset, NO_CHARACTER, decode_text};
 
-/// Where a declaration must end: it is the first line of a file.
+/// Number of bytes in which the XML declaration must end, which is the first line of a
+/// file.
 const DECLARATION: usize = 200;
 
-/// Encodings of one byte a character: names as declared, and the characters of the bytes
-/// from 0x80 on; U+FFFD for bytes that are none.
+/// Encodings with one byte for each character: their names, and the characters of bytes
+/// from 0x80 on; U+FFFD for undefined ones.
 const TABLES: [(&[&str], &str); 26] = [
     (
         &["iso-8859-1", "latin1", "l1"],
@@ -118,19 +119,19 @@ const TABLES: [(&[&str], &str); 26] = [
     ),
 ];
 
-/// Why a file's bytes are no text.
+/// Why a file cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undecodable {
-    /// Bytes that are none in the encoding.
+    /// Bytes that are invalid in the encoding.
     Byte {
         /// The line, from 1.
         line: usize,
-        /// The encoding.
+        /// Name of the encoding.
         encoding: String,
         /// Whether the file declares it.
         declared: bool,
     },
-    /// An encoding that is not known here.
+    /// An unknown encoding.
     Encoding(String),
 }
 
@@ -163,7 +164,7 @@ impl fmt::Display for Undecodable {
     }
 }
 
-/// The text of a file.
+/// Decodes a file.
 ///
 /// # Errors
 /// [`Undecodable`], with the line.
@@ -181,7 +182,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
         || bytes.starts_with(b"\xef\xbb\xbf")
         || unicode.contains(&&*name.to_ascii_lowercase())
     {
-        // What is written in bytes and declared as UTF-16 was converted to UTF-8 by a tool.
+        // A byte-oriented file that is declared as UTF-16 was converted to UTF-8 by some
+        // tool.
         let (text, charset) = decode_text(bytes, Charset::Utf8);
         let bad = text
             .split(NO_CHARACTER)
@@ -220,7 +222,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
     Ok(Cow::Owned(text))
 }
 
-/// The encoding in the XML declaration, if there is one that bytes of ASCII tell.
+/// The encoding in the XML declaration, if that is readable as ASCII.
 fn declared(bytes: &[u8]) -> Option<&str> {
     let head = bytes.get(..DECLARATION.min(bytes.len()))?;
     let head = head.utf8_chunks().next()?.valid();

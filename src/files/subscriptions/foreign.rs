@@ -1,24 +1,24 @@
-//! Files that people take for subscription files: what they are, and how to make one.
+//! Files that are mistaken for subscription files: what they are, and how to convert them.
 
 use std::fmt;
 
-/// What a file is instead of a subscription file.
+/// The actual kind of a file that is not a subscription file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
-    /// What `wecutil gs NAME` prints without `/f:xml`.
+    /// The output of `wecutil gs NAME` without `/f:xml`.
     WecutilText,
     /// A `QueryList` alone.
     QueryList,
-    /// A custom view that Event Viewer exported; a `QueryList` is in it.
+    /// A custom view exported by Event Viewer, which contains a `QueryList`.
     CustomView,
     /// Several subscriptions in one document.
     Several,
-    /// Nothing that begins with markup.
+    /// It does not begin with markup.
     NoXml,
 }
 
-/// Makes a subscription file of the `QueryList` in a file.
+/// A shell command that makes a subscription file from the `QueryList` in a file.
 const WRAP: &str = "{ echo '<Subscription \
     xmlns=\"http://schemas.microsoft.com/2006/03/windows/events/subscription\">\
     <SubscriptionId>NAME</SubscriptionId><SubscriptionType>SourceInitiated</SubscriptionType>\
@@ -26,7 +26,7 @@ const WRAP: &str = "{ echo '<Subscription \
     echo ']]></Query></Subscription>'; } >NAME.xml";
 
 impl Foreign {
-    /// Recognizes a text that does not begin as XML.
+    /// Recognizes a text that does not begin like XML.
     pub(super) fn of_text(text: &str) -> Option<Self> {
         let text = text.trim_start();
         if text.starts_with('<') {

@@ -1,5 +1,5 @@
-//! Subscription files: the XML that `wecutil gs NAME /f:xml` prints and
-//! `wecutil cs FILE` reads, so that what an administrator has works as it is.
+//! Subscription files: the XML that `wecutil gs NAME /f:xml` prints and `wecutil cs FILE`
+//! reads, so that existing files work unchanged.
 
 #![expect(
     clippy::disallowed_methods,
@@ -22,25 +22,25 @@ pub use encoding::Undecodable;
 pub use foreign::Foreign;
 pub use parse::{Parsed, parse};
 
-/// Largest file, in bytes: a source takes no subscription over 512,000, and a
-/// mistaken path must not fill the memory.
+/// Maximum size of a file in bytes. A source accepts no subscription over 512,000, and a
+/// wrong path must not fill the memory.
 pub const MAX_FILE: u64 = 2 * 1024 * 1024;
 
-/// What the files give.
+/// The content of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Those to offer, in the order of the files.
+    /// The subscriptions to offer, in the order of the files.
     pub subscriptions: Vec<Subscription>,
-    /// What an administrator should know, a line each, file first.
+    /// What an administrator should know, one line each, starting with the file.
     pub notices: Vec<String>,
 }
 
-/// Reads subscription files, and all `*.xml` of folders, sorted by name.
-/// Disabled and expired subscriptions (as of `now`) are left out with a notice.
+/// Reads subscription files, and all `*.xml` in folders, sorted by name. Disabled and
+/// expired subscriptions (as of `now`) are left out with a notice.
 ///
 /// # Errors
-/// The first file that cannot be read or says something that cannot be done,
-/// or a name that two files use.
+/// The first file that cannot be read or contains something unsupported, or a name that two
+/// files use.
 pub fn load(paths: &[PathBuf], now: SystemTime) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();
     let mut names = Vec::new();
@@ -82,7 +82,7 @@ impl Loaded {
     }
 }
 
-/// Windows compares names without case; two that differ in it only are a slip.
+/// Windows compares names ignoring case; two that differ only in case are a mistake.
 fn claim_name(names: &mut Vec<(String, PathBuf)>, name: &str, file: PathBuf) -> Result<(), Error> {
     let key = name.to_lowercase();
     if let Some((_, first)) = names.iter().find(|(taken, _)| *taken == key) {
@@ -134,55 +134,55 @@ fn load_file(path: &Path) -> Result<Parsed, Error> {
     parse(&text, &path.display().to_string())
 }
 
-/// Why subscription files were not taken.
+/// Why subscription files were rejected.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// No such file, or no right to read it.
+    /// The file does not exist, or must not be read.
     Unreadable {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
         reason: io::Error,
     },
-    /// No text in the encoding that it declares.
+    /// It is not text in its declared encoding.
     Encoding {
         /// The file or folder of `--subscription`.
         path: PathBuf,
         /// What is wrong, and where.
         reason: Undecodable,
     },
-    /// Over [`MAX_FILE`].
+    /// Larger than [`MAX_FILE`].
     TooLarge {
         /// The file or folder of `--subscription`.
         path: PathBuf,
         /// Its size in bytes.
         size: u64,
     },
-    /// Two files name their subscription the same.
+    /// Two files have the same subscription name.
     Duplicate {
         /// Its name, which must be unique.
         name: String,
-        /// Who had it first.
+        /// The first file.
         first: PathBuf,
-        /// Who wants it too.
+        /// The second file.
         second: PathBuf,
     },
-    /// Not well-formed, or over a limit.
+    /// Not well-formed, or beyond a limit.
     Xml {
         /// The file as it is shown, relative to the folder.
         file: String,
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         reason: crate::protocol::wsman::Error,
     },
-    /// A file of another kind, which the wrong command made.
+    /// A file of another kind, made by the wrong command.
     Foreign {
         /// The file as it is shown, relative to the folder.
         file: String,
-        /// What it is.
+        /// The kind of file.
         what: Foreign,
     },
-    /// An element that must be there.
+    /// A mandatory element is missing.
     Missing {
         /// The file as it is shown, relative to the folder.
         file: String,
@@ -190,19 +190,19 @@ pub enum Error {
         line: u32,
         /// Name of the element, with `@` before that of an attribute.
         element: &'static str,
-        /// What may stand in it.
+        /// Description of the allowed content.
         allowed: &'static str,
     },
-    /// An access list that cannot be used.
+    /// An invalid access list.
     Access {
         /// The file as it is shown, relative to the folder.
         file: String,
         /// Its line, from 1.
         line: u32,
-        /// What is wrong, and where in its text.
+        /// What is wrong, and where in the list.
         reason: sddl::Error,
     },
-    /// A value that cannot be used.
+    /// An invalid value.
     Value {
         /// The file as it is shown, relative to the folder.
         file: String,
@@ -210,15 +210,15 @@ pub enum Error {
         line: u32,
         /// The element, with its attribute after `@`.
         element: &'static str,
-        /// What stands there.
+        /// The value in the file.
         value: String,
-        /// What may stand there.
+        /// Description of the allowed values.
         allowed: &'static str,
     },
 }
 
 impl Error {
-    /// The file, or the folder where that cannot be read.
+    /// The file, or a folder that cannot be read.
     #[must_use]
     pub fn file(&self) -> &Path {
         match self {

@@ -1,4 +1,4 @@
-//! One subscription file to one [`Subscription`].
+//! Parses a subscription file into a [`Subscription`].
 
 mod access;
 mod delivery;
@@ -18,15 +18,15 @@ const NAMESPACE: &str = "http://schemas.microsoft.com/2006/03/windows/events/sub
 /// What is allowed in an element that has text.
 const TEXT_ONLY: &str = "only text is allowed there";
 
-/// Longest name in characters: it is shown, compared and stored.
+/// Maximum length of a name in characters; it is displayed, compared, and stored.
 pub(super) const MAX_NAME: usize = 256;
 
-/// A subscription and what about its file should be known.
+/// A subscription, with notices about its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// What the file asks for, disabled or expired though it may be.
+    /// The subscription in the file, even if it is disabled or expired.
     pub subscription: Subscription,
-    /// What is ignored or not enforced, a line each.
+    /// What is ignored or not enforced, one line each.
     pub notices: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Name and query, and what must not be collector-initiated.
+    /// Name and query; rejects collector-initiated subscriptions.
     fn base(&self, root: Node<'_, '_>, skeleton: &Skeleton<'_>) -> Result<Subscription, Error> {
         const NAME: &str = "must name the subscription, with at most 256 characters";
         const TYPE: &str =
@@ -162,7 +162,7 @@ impl File<'_> {
         }
     }
 
-    /// Refuses elements inside those that have text only: their text would be lost.
+    /// Rejects elements inside text-only elements, whose text would be lost.
     fn check_texts(&self, root: Node<'_, '_>) -> Result<(), Error> {
         const WITH_ELEMENTS: [&str; 4] = [
             "Query",
@@ -182,8 +182,8 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Elements without effect here in one line; those not known, and those
-    /// that stand there twice, a line each.
+    /// Reports elements without effect here in one line, and each unknown or repeated one
+    /// in a line of its own.
     fn note_ignored(&self, root: Node<'_, '_>, notices: &mut Vec<String>) {
         let file = self.name;
         let mut ignored = Vec::new();
@@ -246,7 +246,7 @@ impl File<'_> {
         value: &str,
         allowed: &'static str,
     ) -> Error {
-        /// Enough to recognise it; a query may be very long.
+        /// Number of characters to quote; a query may be very long.
         const SHOWN: usize = 80;
         Error::Value {
             file: self.name.to_owned(),
@@ -285,8 +285,8 @@ const KNOWN: [&str; 24] = [
     "AllowedSourceNonDomainComputers",
 ];
 
-/// Why an element of Windows' format has no effect, if it asks for something
-/// else than Windows does by itself.
+/// Why an element of the Windows format has no effect, if it asks for something other than
+/// the default of Windows.
 fn without_effect(name: &str, text: &str) -> Option<&'static str> {
     let (default, why) = match name {
         "Uri" => (EVENT_LOG, "events are read from the event log"),

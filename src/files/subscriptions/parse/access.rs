@@ -1,5 +1,5 @@
-//! Who may have the subscription. A list that is passed over lets in those whom it should
-//! keep out, so whatever stands where a list belongs and is none is refused.
+//! The access lists of a subscription. A list that is skipped would admit hosts that it
+//! should exclude, so anything invalid in its place is rejected.
 
 use super::{Error, File, NAMESPACE, Parsed, child, line_of, text_of};
 use crate::base::xml::{Node, piece};
@@ -12,7 +12,7 @@ const ISSUERS: &str = "AllowedIssuerCAList";
 const ALLOWED: &str = "AllowedSubjectList";
 const DENIED: &str = "DeniedSubjectList";
 
-/// Hexadecimal digits of a thumbprint (SHA-1).
+/// Number of hexadecimal digits of a thumbprint (SHA-1).
 const DIGITS: usize = 40;
 
 impl File<'_> {
@@ -44,7 +44,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Refuses elements that are meant as access lists and are misspelled, repeated or of
+    /// Rejects elements that are meant as access lists but are misspelled, repeated, or in
     /// another namespace.
     fn check_names(&self, root: Node<'_, '_>) -> Result<(), Error> {
         let mut seen = Vec::new();
@@ -88,8 +88,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// The items of one list. An empty one is refused: it would leave the list empty, which
-    /// restricts nobody.
+    /// The items of one list. An empty one is rejected, because it would restrict nobody.
     fn list(
         &self,
         others: Node<'_, '_>,
@@ -117,8 +116,8 @@ impl File<'_> {
         Ok(items)
     }
 
-    /// Refuses elements that are none of `known` (or stand there twice, if `once`), and
-    /// text beside elements.
+    /// Rejects elements other than `known` (or repeated, if `once`), and text between
+    /// elements.
     fn check_inside(
         &self,
         parent: Node<'_, '_>,

@@ -6,11 +6,11 @@ use super::{Error, File, Parsed, child, line_of, text_of};
 use crate::base::xml::Node;
 use crate::protocol::wsman::Subscription;
 
-/// Shortest delay and heartbeat in milliseconds: below that a source does
+/// Minimum delay and heartbeat interval in milliseconds; with less, a source would do
 /// nothing but send.
 pub(in crate::files::subscriptions) const MIN_INTERVAL: u64 = 100;
 
-/// Longest delay and heartbeat in milliseconds: Windows keeps 32 bits.
+/// Maximum delay and heartbeat interval in milliseconds: Windows uses 32 bits.
 pub(in crate::files::subscriptions) const MAX_INTERVAL: u64 = 0xffff_ffff;
 
 /// The values of a configuration mode, as Event Viewer sets them.
@@ -42,7 +42,7 @@ const MIN_BANDWIDTH: Preset = Preset {
     heartbeat: Duration::from_secs(6 * 3600),
 };
 
-/// What a file itself says; only a custom mode obeys it.
+/// The values in the file, which apply only in custom mode.
 struct Given {
     line: u32,
     max_elements: Option<u32>,
@@ -79,8 +79,8 @@ impl File<'_> {
         Ok(())
     }
 
-    /// The preset to apply; none for a custom mode, which is also meant where
-    /// there is no mode but a Delivery.
+    /// The preset to apply; `None` for custom mode, which also applies if there is a
+    /// Delivery without a mode.
     fn preset(&self, root: Node<'_, '_>, has_delivery: bool) -> Result<Option<Preset>, Error> {
         let node = child(root, "ConfigurationMode").filter(|node| !text_of(*node).is_empty());
         let Some(node) = node else {

@@ -1,4 +1,4 @@
-//! The query: checked as far as a source would refuse it, then kept verbatim.
+//! The query: checked for what sources would reject, and then kept verbatim.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::protocol::wsman::xml::Skeleton;
 const ALLOWED: &str = "must contain a QueryList element, as child or as CDATA text";
 
 impl File<'_> {
-    /// The source text of the `QueryList`, checked.
+    /// The source text of the `QueryList`, validated.
     pub(super) fn query(
         &self,
         root: Node<'_, '_>,
@@ -32,7 +32,7 @@ impl File<'_> {
         self.check(&text(query), line_of(start))
     }
 
-    /// Reads `text` as it goes to the source; its first line is `line` of the file.
+    /// Validates `text`, which is sent to sources; its first line is `line` of the file.
     fn check(&self, text: &str, line: u32) -> Result<String, Error> {
         let blank = text.len().saturating_sub(text.trim_start().len());
         let blank = text.get(..blank).unwrap_or_default().matches('\n').count();
