@@ -13,6 +13,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
+use crate::base::visible::visible;
 use crate::commands::probe;
 use crate::commands::run::{self, Plan};
 use crate::commands::terminal::{Color, Meter, Paint};
@@ -130,11 +131,27 @@ impl Report {
         self.text.push('\n');
     }
 
-    /// A line, so far in; further lines of it stand below its beginning.
+    /// A line, so far in; further lines of it stand below its beginning. What stands in
+    /// keytabs, certificates and subscriptions does not steer the terminal.
     fn line(&mut self, depth: usize, text: &str) {
+        self.labeled(depth, "", text);
+    }
+
+    fn labeled(&mut self, depth: usize, label: &str, text: &str) {
         let margin = "  ".repeat(depth);
-        for line in text.lines() {
-            self.text.push_str(&format!("{margin}{line}\n"));
+        for (index, line) in text.lines().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let line = visible(line);
+            self.text.push_str(&format!("{margin}{label}{line}\n"));
+        }
+    }
+
+    /// A message as it would be sent: some layouts separate values by tabs.
+    fn example(&mut self, depth: usize, message: &str) {
+        let margin = "  ".repeat(depth);
+        for (index, line) in message.lines().enumerate() {
+            let label = if index == 0 { "example: " } else { "" };
+            self.text.push_str(&format!("{margin}{label}{line}\n"));
         }
     }
 
@@ -142,13 +159,13 @@ impl Report {
     fn finding(&mut self, depth: usize, text: &str) {
         self.findings += 1;
         let label = self.paint.paint(Color::Red, "finding:");
-        self.line(depth, &format!("{label} {text}"));
+        self.labeled(depth, &format!("{label} "), text);
     }
 
     /// A line that may surprise somebody later.
     fn warning(&mut self, depth: usize, text: &str) {
         let label = self.paint.paint(Color::Yellow, "warning:");
-        self.line(depth, &format!("{label} {text}"));
+        self.labeled(depth, &format!("{label} "), text);
     }
 }
 
@@ -182,7 +199,7 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
             Some(kind) => record::sample(kind, mapping, &style, rendered),
             None => syslog::sample(mapping, &style, rendered),
         };
-        report.line(2, &format!("example: {sample}"));
+        report.example(2, &sample);
         for reason in output.filter.reasons() {
             report.line(2, &format!("filter: {reason}"));
         }
@@ -221,5 +238,24 @@ fn known(folder: &Path, subscription: Uuid) -> Option<sqlite::Known> {
             log::warn!("--state {error}: stored bookmarks are not known");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_files_do_not_steer_the_terminal() {
+        let mut report = Report::new(Paint::default());
+        report.line(1, "HTTP/a\u{1b}[2Jb\u{202e}c@EXAMPLE.COM kvno 1");
+        report.finding(1, "Sec\turity: first\nsecond");
+        report.warning(1, "CN=\u{200b}");
+        report.example(1, "LEEF:2.0|a=1\tb=2");
+        let expected = "  HTTP/a\\u{1b}[2Jb\\u{202e}c@EXAMPLE.COM kvno 1\n  \
+             finding: Sec\\turity: first\n  second\n  warning: CN=\\u{200b}\n  \
+             example: LEEF:2.0|a=1\tb=2\n";
+        assert_eq!(report.text, expected);
+        assert_eq!(report.findings, 1);
     }
 }
