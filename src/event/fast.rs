@@ -17,9 +17,9 @@ use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
 
-/// Values of an event that this reader takes, and keywords, well under what the general
-/// one does.
-const MOST: usize = 16_384;
+/// Values of an event that this reader takes, and keywords: with their names just within
+/// the limit of the general one.
+const MOST: usize = 8_000;
 
 /// Most events have fewer values; saves growing step by step.
 const USUAL_DATA: usize = 32;
