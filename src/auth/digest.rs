@@ -1,7 +1,7 @@
 //! Digest access authentication: parsing and verifying the client's answer (RFC 7616).
 //!
 //! `auth` and `auth-int` are supported; `-sess` variants and `userhash` are not. Nonces are
-//! in [`super::nonces`], the decision in [`super::passwords`].
+//! in `super::nonces`, the decision in `super::passwords`.
 
 use std::fmt::{self, Write};
 

@@ -1,8 +1,8 @@
-//! Log lines on their way to standard error, which nobody may be reading: a stopped
-//! journal, a terminal at a pager, a full pipe. The event loop never waits for it.
+//! Log lines on their way to standard error, which may not be read: the journal is stopped,
+//! a terminal shows a pager, a pipe is full. The event loop never waits for it.
 //!
-//! Lines go into a bounded queue, and a thread of its own writes them. What finds no room
-//! is dropped and counted, and a line in its place says how many are missing.
+//! Lines go into a bounded queue, and a separate thread writes them. A line for which there
+//! is no room is dropped and counted; a line in its place states how many are missing.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -10,17 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes of lines that may wait: some thousands of lines, which outlast a restart of the
-/// journal even where hosts fail in crowds.
+/// Maximum size of waiting lines in bytes: some thousand lines, which outlasts a restart of
+/// the journal even if many hosts fail at once.
 const MOST: usize = 1 << 20;
 
-/// How soon a stream that takes nothing and does not wait is tried again.
+/// How soon to retry a non-blocking stream that accepts nothing.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Lines of this process that were dropped. One number, as the `log` crate has one logger.
+/// Number of lines that this process dropped. A static, because the `log` crate has one
+/// logger.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines of this process's log found no room since its start.
+/// Number of log lines that this process dropped since its start.
 #[must_use]
 pub fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
@@ -32,25 +33,25 @@ pub struct LogQueue(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Something waits, or all is written.
+    /// Something is waiting, or everything has been written.
     changed: Condvar,
-    /// The line that says how many are missing, in the form of the log.
+    /// Formats the line that states how many are missing.
     gap: fn(u64) -> Vec<u8>,
 }
 
 #[derive(Default)]
 struct State {
     lines: VecDeque<Vec<u8>>,
-    /// Their bytes.
+    /// Size of the waiting lines in bytes.
     size: usize,
-    /// How many found no room since the last one that did.
+    /// Number of lines dropped since the last one that found room.
     lost: u64,
-    /// The thread has a line in its hands.
+    /// Whether the thread is writing a line.
     is_writing: bool,
 }
 
 impl LogQueue {
-    /// An empty queue. `gap` makes the line that stands for so many missing ones.
+    /// An empty queue. `gap` formats the line that replaces that many missing ones.
     #[must_use]
     pub fn new(gap: fn(u64) -> Vec<u8>) -> Self {
         Self(Arc::new(Shared {
@@ -60,11 +61,11 @@ impl LogQueue {
         }))
     }
 
-    /// Starts the thread that writes to `out`. An error of it costs the line: nobody is
-    /// left who could be told.
+    /// Starts the thread that writes to `out`. A write error costs the line, since there is
+    /// nowhere to report it.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot create a thread.
     pub fn start(&self, mut out: impl Write + Send + 'static) -> io::Result<()> {
         let queue = self.clone();
         let thread = std::thread::Builder::new().name("log".to_owned());
@@ -79,8 +80,8 @@ impl LogQueue {
         thread.spawn(run).map(drop)
     }
 
-    /// Waits until all is written, but not longer than that: who does not read now may
-    /// never do. Tells whether it is.
+    /// Waits until everything is written, at most this long: a reader that is not reading
+    /// now may never do so. Returns whether everything is written.
     #[must_use]
     pub fn flush(&self, longest: Duration) -> bool {
         #[expect(clippy::disallowed_methods, reason = "the log is outside of the loop")]
@@ -113,7 +114,7 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// The next line to be written; waits for one.
+    /// The next line to write; waits for one.
     fn next(&self) -> Vec<u8> {
         let mut state = self.lock();
         state.is_writing = false;
@@ -150,7 +151,7 @@ impl State {
     }
 }
 
-/// Writes all of a line, also where another program has made the stream non-blocking.
+/// Writes a whole line, even if another program has made the stream non-blocking.
 fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
         match out.write(line) {
@@ -165,7 +166,7 @@ fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Each write is a line.
+/// Each write is one line.
 impl Write for LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);

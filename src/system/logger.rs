@@ -1,4 +1,4 @@
-//! Messages on standard error, in the form that its reader likes.
+//! Log messages on standard error, in the form that suits its reader.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -14,8 +14,8 @@ use super::log_queue::LogQueue;
 use crate::base::visible::visible;
 use crate::syslog::{Line, Severity};
 
-/// How long the end waits for whoever reads standard error: a reader that is there takes
-/// a line in milliseconds.
+/// How long to wait for the reader of standard error at the end; a reader that is active
+/// takes milliseconds for a line.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The form of the log on standard error.
@@ -23,33 +23,34 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub enum Form {
     /// For people: time, level, message.
     Text,
-    /// For programs.
+    /// For programs: one JSON object a line.
     Json,
     /// The priority as `<6>` before each line (sd-daemon(3)).
     Journal,
 }
 
-/// How much is logged, and in which form.
+/// The level and form of the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// Up to which level; none: as `RUST_LOG` says, else info.
+    /// Maximum level; `None` for that of `RUST_LOG`, or else info.
     pub level: Option<LevelFilter>,
-    /// The form; none: the one that suits standard error.
+    /// The form; `None` for the one that suits standard error.
     pub form: Option<Form>,
 }
 
-/// Where messages of level info and above go beside standard error.
+/// Additional destination of messages of level info and above.
 pub type Beside = Box<dyn Fn(Line) + Send + Sync>;
 
-/// How this process logs.
+/// The logger of this process.
 #[derive(Clone)]
 pub struct Logger {
     form: Form,
-    /// What never waits; none for commands, whose messages stand among their output.
+    /// The queue, which never blocks; `None` for commands, whose messages must be in order
+    /// with their output.
     queue: Option<LogQueue>,
 }
 
-/// Starts the logger. A relay never waits for whoever reads standard error.
+/// Starts the logger. A relay never waits for the reader of standard error.
 #[must_use]
 pub fn start(settings: Settings, beside: Option<Beside>, is_relay: bool) -> Logger {
     let form = settings.form.unwrap_or_else(suitable);
@@ -65,7 +66,7 @@ pub fn start(settings: Settings, beside: Option<Beside>, is_relay: bool) -> Logg
     }
     let stderr = builder.format(writer(form)).build();
     let level = stderr.filter();
-    // The only other logger could be one that this function has started before.
+    // Another logger could only come from an earlier call of this function.
     if log::set_boxed_logger(Box::new(Tee { stderr, beside })).is_ok() {
         log::set_max_level(level);
     }
@@ -74,7 +75,7 @@ pub fn start(settings: Settings, beside: Option<Beside>, is_relay: bool) -> Logg
     logger
 }
 
-/// The queue, with its thread; none where the system gives no thread.
+/// The queue with its thread; `None` if the system cannot create a thread.
 fn queue(form: Form) -> Option<LogQueue> {
     let gap = match form {
         Form::Json => |count| line_of_gap(Form::Json, count),
@@ -85,7 +86,7 @@ fn queue(form: Form) -> Option<LogQueue> {
     queue.start(io::stderr()).is_ok().then_some(queue)
 }
 
-/// What stands where lines are missing, as the logger would write it.
+/// The line that replaces missing ones, in the logger's form.
 fn line_of_gap(form: Form, count: u64) -> Vec<u8> {
     #[expect(
         clippy::disallowed_methods,
@@ -109,13 +110,13 @@ fn line_of_gap(form: Form, count: u64) -> Vec<u8> {
 }
 
 impl Logger {
-    /// Says why it ends, in the form of the log where a program reads that.
+    /// Logs why the process ends; in the form of the log if a program reads that.
     pub fn last_words(&self, why: &str) {
         match self.form {
             Form::Json | Form::Journal => log::error!("{why}"),
             Form::Text => {
                 let words = format!("wecrelay: {}\n", visible(why));
-                // Nobody is left to tell if standard error is closed too.
+                // If standard error is closed as well, there is nowhere to report it.
                 drop(match &self.queue {
                     Some(queue) => queue.clone().write_all(words.as_bytes()),
                     None => io::stderr().write_all(words.as_bytes()),
@@ -124,22 +125,23 @@ impl Logger {
         }
     }
 
-    /// Waits until what was logged is written, but not for ever.
+    /// Waits until everything logged has been written, for a limited time.
     pub fn finish(&self) {
         if let Some(queue) = &self.queue {
             let _: bool = queue.flush(LAST_WAIT);
         }
     }
 
-    /// A panic speaks past the queue: what was logged before it comes first, and is not
-    /// lost where the panic ends the process.
+    /// A panic message bypasses the queue. Makes what was logged before come first, so that
+    /// it is not lost if the panic ends the process.
     fn flush_before_a_panic(&self) {
         let Some(queue) = self.queue.clone() else {
             return;
         };
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            // Whoever reads nothing would not read this either, and it would wait for ever.
+            // A reader that reads nothing would not read this either, and writing would
+            // block for ever.
             if queue.flush(LAST_WAIT) {
                 usual(panic);
             }
@@ -147,7 +149,7 @@ impl Logger {
     }
 }
 
-/// To standard error, and to the outputs.
+/// Writes to standard error and to the outputs.
 struct Tee {
     stderr: env_logger::Logger,
     beside: Option<Beside>,
@@ -167,8 +169,8 @@ impl Log for Tee {
             return;
         }
         self.stderr.log(record);
-        // What goes on in a turn of the loop, sending these included, is debug or lower:
-        // no message begets another for ever.
+        // Messages about a turn of the loop, which sends these, have level debug or lower,
+        // so that no message causes others endlessly.
         if let Some(note) = &self.beside
             && record.level() <= Level::Info
         {
@@ -185,7 +187,7 @@ impl Log for Tee {
     }
 }
 
-/// The form for whoever reads standard error.
+/// The form that suits the reader of standard error.
 fn suitable() -> Form {
     if is_journal() {
         Form::Journal
@@ -194,8 +196,8 @@ fn suitable() -> Form {
     }
 }
 
-/// The journal keeps time itself and takes the priority as `<6>` (sd-daemon(3)); who
-/// reads the text elsewhere wants the time with it.
+/// The journal records the time itself and reads the priority from `<6>` (sd-daemon(3));
+/// text read elsewhere needs the time.
 fn writer(form: Form) -> fn(&mut Formatter, &Record<'_>) -> io::Result<()> {
     match form {
         Form::Json => write_json,
@@ -231,8 +233,8 @@ struct Member<'a> {
     message: &'a str,
 }
 
-/// Whether standard error is the stream that systemd made, as `$JOURNAL_STREAM` has
-/// it (systemd.exec(5)): a child whose output goes elsewhere inherits the variable.
+/// Whether standard error is the stream that systemd made, according to `$JOURNAL_STREAM`
+/// (systemd.exec(5)). A child process whose output goes elsewhere inherits the variable.
 fn is_journal() -> bool {
     let Some(stream) = std::env::var_os("JOURNAL_STREAM") else {
         return false;
@@ -241,8 +243,8 @@ fn is_journal() -> bool {
     status.is_ok_and(|status| stream == *format!("{}:{}", status.st_dev, status.st_ino))
 }
 
-/// The message on one line: what hosts sent stands in messages, and must not be able
-/// to forge further ones or to steer a terminal.
+/// The message on one line. It may contain text from hosts, which must not be able to forge
+/// further lines or to control a terminal.
 fn text(record: &Record<'_>) -> String {
     let text = record.args().to_string();
     match visible(&text) {

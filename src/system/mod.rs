@@ -1,4 +1,5 @@
-//! The system below: the service manager, privileges, names, the log's thread.
+//! Interfaces to the operating system: service manager, privileges, name resolution,
+//! logging.
 
 pub mod json;
 pub mod log_queue;

@@ -10,7 +10,7 @@ use openssl::ssl::{SslContextBuilder, SslContextRef};
 use openssl::x509::{X509, X509StoreContextRef};
 use openssl_sys::{SSL_CTX, X509_STORE_CTX, X509_up_ref};
 
-/// Bytes written to a TCP socket that its peer's TCP has not acknowledged
+/// Number of bytes written to a TCP socket that the peer's TCP has not acknowledged
 /// (`SIOCOUTQ`, tcp(7)).
 pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
@@ -23,9 +23,9 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Has the kernel say by an error event of a TCP socket that its peer has acknowledged all of
-/// a write (`SO_TIMESTAMPING` with `SOF_TIMESTAMPING_TX_ACK`). The messages behind these
-/// events wait in the error queue, see [`take_acknowledgments`].
+/// Makes the kernel report through an error event of a TCP socket that the peer has
+/// acknowledged all of a write (`SO_TIMESTAMPING` with `SOF_TIMESTAMPING_TX_ACK`). The
+/// messages for these events remain in the error queue; see [`take_acknowledgments`].
 pub(crate) fn tell_acknowledgments(socket: BorrowedFd<'_>) -> io::Result<()> {
     // Without the bytes themselves, which would count as received.
     let flags: libc::c_uint = libc::SOF_TIMESTAMPING_TX_ACK
@@ -50,7 +50,7 @@ pub(crate) fn tell_acknowledgments(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the error queue of a socket; answers whether there was something in it.
+/// Empties the error queue of a socket; returns whether it contained anything.
 pub(crate) fn take_acknowledgments(socket: BorrowedFd<'_>) -> bool {
     let socket = socket2::SockRef::from(&socket);
     let mut taken = false;
@@ -60,16 +60,16 @@ pub(crate) fn take_acknowledgments(socket: BorrowedFd<'_>) -> bool {
     taken
 }
 
-/// Has the C library keep memory that was freed, up to a bound: the buffers of one batch
-/// serve the next. Otherwise their pages go back to the kernel after each batch and come
-/// again as page faults, which costs a third of the time of a batch. Other C libraries
-/// than GNU's have no such setting.
+/// Makes the C library keep freed memory, up to a limit, so that the buffers of one batch
+/// serve the next. Otherwise their pages are returned to the kernel after each batch and
+/// cause page faults in the next, which costs a third of the time for a batch. Only glibc
+/// has this setting.
 pub(crate) fn keep_freed_memory() {
     /// Larger pieces, in bytes, have a mapping of their own and leave with it: more than
     /// the buffers of nearly all batches.
     #[cfg(target_env = "gnu")]
     const OWN_MAPPING: libc::c_int = 4 << 20;
-    /// Free bytes at the end of the heap that may stay.
+    /// Number of free bytes at the end of the heap that may remain.
     #[cfg(target_env = "gnu")]
     const KEPT: libc::c_int = 16 << 20;
     #[cfg(target_env = "gnu")]
@@ -80,7 +80,7 @@ pub(crate) fn keep_freed_memory() {
     }
 }
 
-/// Whether the kernel takes its clock for synchronised (adjtimex(2), `TIME_ERROR`).
+/// Whether the kernel considers its clock synchronized (adjtimex(2), `TIME_ERROR`).
 pub(crate) fn is_clock_synchronised() -> io::Result<bool> {
     // SAFETY: all fields of timex are integers, for which zeros are values; with modes 0
     // the kernel changes nothing, and it writes to the address of a live timex only.
@@ -94,7 +94,7 @@ pub(crate) fn is_clock_synchronised() -> io::Result<bool> {
     }
 }
 
-/// The name of an address (getnameinfo(3)); none if it has none.
+/// The host name of an address (getnameinfo(3)); `None` if it has none.
 pub(crate) fn name_of(address: SocketAddr) -> Option<String> {
     /// `NI_MAXHOST` of the C library.
     const LONGEST: libc::socklen_t = 1025;
@@ -120,7 +120,7 @@ pub(crate) fn name_of(address: SocketAddr) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// Judges the certificates that peers show in a handshake.
+/// Judges the certificates that peers present in a handshake.
 pub(crate) trait Judge {
     /// Whether the handshake goes on with that certificate; if not, the context has the
     /// error, which becomes the alert. [`X509StoreContextRef::verify_cert`] is OpenSSL's own
@@ -128,7 +128,7 @@ pub(crate) trait Judge {
     fn judge(context: &mut X509StoreContextRef, shown: &X509) -> bool;
 }
 
-/// Has a [`Judge`] decide, in place of OpenSSL alone
+/// Installs a [`Judge`] in place of OpenSSL's own verification
 /// (`SSL_CTX_set_cert_verify_callback(3)`).
 pub(crate) fn judge_by<J: Judge>(builder: &mut SslContextBuilder) {
     // SAFETY: the builder's context is live; the callback has the type that OpenSSL asks
@@ -157,7 +157,7 @@ extern "C" fn raw_judge<J: Judge>(
     libc::c_int::from(J::judge(context, &shown))
 }
 
-/// Forgets all sessions of a context: none of them can be taken up again.
+/// Removes all sessions of a context, so that none can be resumed.
 pub(crate) fn forget_sessions(context: &SslContextRef) {
     // SAFETY: the context is live, and has a lock of its own for its sessions. A time of 0
     // means all of them.

@@ -1,5 +1,5 @@
-//! What systemd gives and wants: sockets that it has bound, and word of how we are
-//! (sd_listen_fds(3), sd_notify(3)). Without systemd all of it does nothing.
+//! The interface to systemd: sockets that it has bound, and notifications about the relay's
+//! state (sd_listen_fds(3), sd_notify(3)). Without systemd all of it does nothing.
 
 use std::fmt;
 use std::io;
@@ -10,18 +10,18 @@ use sd_notify::NotifyState;
 
 use crate::base::clock::Now;
 
-/// A socket that was bound for us.
+/// A socket bound by systemd.
 #[derive(Debug)]
 pub struct Inherited {
-    /// Its `FileDescriptorName=`; else the name of its unit.
+    /// Its `FileDescriptorName=`, or else the name of its unit.
     pub name: String,
-    /// What it is bound to.
+    /// The address that it is bound to.
     pub address: SocketAddr,
     /// The socket.
     pub listener: TcpListener,
 }
 
-/// A socket that was handed to us and is of no use.
+/// A socket passed by systemd that cannot be used.
 #[derive(Debug)]
 pub struct Error {
     name: String,
@@ -42,14 +42,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The sockets that systemd has bound for us, in the order of its unit.
+/// The sockets bound by systemd, in the order of its unit.
 ///
 /// # Errors
-/// One that is no listening TCP socket.
+/// One that is not a listening TCP socket.
 pub fn sockets() -> Result<Vec<Inherited>, Error> {
     let names: Vec<_> = match sd_notify::listen_fds_with_names() {
         Ok(sockets) => sockets.map(|(_, name)| name).collect(),
-        // Without names there are none to be named; how many is what listenfd knows.
+        // Without names none has one; listenfd knows their number.
         Err(_) => Vec::new(),
     };
     let mut passed = listenfd::ListenFd::from_env();
@@ -72,10 +72,10 @@ pub fn sockets() -> Result<Vec<Inherited>, Error> {
     Ok(sockets)
 }
 
-/// Tells systemd how we are, and often enough that we are.
+/// Notifies systemd of state changes, and of being alive.
 #[derive(Debug)]
 pub struct Notifier {
-    /// How often we say that we are alive: twice within `WatchdogSec=`.
+    /// Interval of watchdog notifications: half of `WatchdogSec=`.
     every: Option<Duration>,
     due: Instant,
 }
@@ -90,21 +90,21 @@ impl Notifier {
         }
     }
 
-    /// All is open: units that wait for us may start.
+    /// Everything is open: units that wait for the relay may start.
     pub fn ready(&self) {
         notify(&[NotifyState::Ready, NotifyState::Status("collecting")]);
     }
 
-    /// Files are being read anew; [`Notifier::ready`] ends it.
+    /// Files are being reloaded; [`Notifier::ready`] ends this state.
     pub fn reloading(&self) {
-        // `Type=notify-reload` wants to know when.
+        // Required by `Type=notify-reload`.
         match NotifyState::monotonic_usec_now() {
             Ok(when) => notify(&[NotifyState::Reloading, when]),
             Err(_) => notify(&[NotifyState::Reloading]),
         }
     }
 
-    /// The end has begun, and takes at most so long, whatever `TimeoutStopSec=` says.
+    /// The relay is stopping, which takes at most this long, whatever `TimeoutStopSec=` is.
     pub fn stopping(&self, longest: Duration) {
         let longest = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
         notify(&[
@@ -120,7 +120,7 @@ impl Notifier {
         self.every.map(|_| self.due)
     }
 
-    /// The loop turns; said when it is due.
+    /// The event loop is running; notifies systemd when that is due.
     pub fn alive(&mut self, now: Now) {
         if let Some(every) = self.every
             && now.monotonic >= self.due
@@ -132,7 +132,7 @@ impl Notifier {
 }
 
 fn notify(states: &[NotifyState<'_>]) {
-    // Nobody to tell is the usual case; a manager that is gone cannot be told.
+    // Without systemd nobody listens; a manager that is gone cannot be notified.
     if let Err(error) = sd_notify::notify(states) {
         log::debug!("systemd could not be notified: {error}");
     }

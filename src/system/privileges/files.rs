@@ -16,13 +16,13 @@ pub(super) fn read_groups() -> String {
     read("/etc/group")
 }
 
-/// What cannot be read knows nobody.
+/// Reads a file; one that cannot be read counts as empty.
 fn read(path: &str) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The user of this name.
+/// The user with this name; `None` if there is none.
 pub(super) fn user(text: &str, name: &str) -> Option<Person> {
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -37,7 +37,7 @@ pub(super) fn user(text: &str, name: &str) -> Option<Person> {
     })
 }
 
-/// The group of this name.
+/// The group with this name; `None` if there is none.
 pub(super) fn group(text: &str, name: &str) -> Option<Gid> {
     let mut groups = text.lines().filter_map(parse_group);
     groups.find(|group| group.0 == name).map(|group| group.1)
@@ -53,7 +53,7 @@ pub(super) fn groups_with(text: &str, user: &str, own: Gid) -> Vec<Gid> {
         .collect()
 }
 
-/// Name, number and members of a group.
+/// Parses name, number, and members of a group.
 fn parse_group(line: &str) -> Option<(&str, Gid, &str)> {
     let mut fields = line.split(':');
     let name = fields.next()?;

@@ -1,8 +1,8 @@
-//! Giving up root after the ports are bound: `--user` and `--group`, for those who start
-//! us without a service manager that does it.
+//! Drops root privileges after the ports are bound: `--user` and `--group`, for starting
+//! without a service manager that does it.
 //!
-//! A static glibc would load the system's name service modules for users, and a second C
-//! library with them; there only `/etc/passwd` and `/etc/group` count.
+//! A static glibc would load the system's name service modules for users, and with them a
+//! second C library; there, only `/etc/passwd` and `/etc/group` are used.
 #![expect(
     clippy::disallowed_methods,
     reason = "the folder is made before the loop begins"
@@ -17,7 +17,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-/// Whether the name service of the system can be asked.
+/// Whether the system's name service can be used.
 const NAME_SERVICE: bool = !cfg!(target_feature = "crt-static");
 
 /// A user of the system.
@@ -28,25 +28,25 @@ struct Person {
     gid: Gid,
 }
 
-/// Who we become.
+/// The account to switch to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     user: Option<Person>,
     group: Gid,
 }
 
-/// Why nobody else can be become.
+/// Why the account cannot be used.
 #[derive(Debug)]
 pub enum Error {
     /// No such user or group.
     Unknown(&'static str, String),
-    /// The database of users could not be asked.
+    /// The user database could not be queried.
     Lookup(&'static str, String, io::Error),
-    /// We are not root.
+    /// The process is not root, so it cannot switch accounts.
     NotRoot,
-    /// The system refused.
+    /// The system call failed.
     Change(&'static str, io::Error),
-    /// The state folder cannot be made or given away.
+    /// The state folder cannot be created or given to the account.
     State(io::Error),
 }
 
@@ -65,10 +65,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Account {
-    /// Looks the names up; numbers are not taken. `None` where neither is given.
+    /// Looks up the names; numbers are not accepted. `None` if neither is given.
     ///
     /// # Errors
-    /// A name that is not known, or nobody to be become because we are not root.
+    /// An unknown name, or the process is not root.
     pub fn find(user: Option<&str>, group: Option<&str>) -> Result<Option<Self>, Error> {
         if user.is_none() && group.is_none() {
             return Ok(None);
@@ -84,10 +84,10 @@ impl Account {
         Ok(Some(Self { user, group }))
     }
 
-    /// Makes the folder if it is missing, so that the account may write there.
+    /// Creates the folder if it is missing, so that the account can write to it.
     ///
     /// # Errors
-    /// What the system says; an existing folder is left as it is.
+    /// The system's error; an existing folder is left as it is.
     pub fn prepare(&self, state: &Path) -> Result<(), Error> {
         if state.exists() {
             return Ok(());
@@ -97,13 +97,13 @@ impl Account {
         std::os::unix::fs::chown(state, user, Some(self.group.as_raw())).map_err(Error::State)
     }
 
-    /// Becomes the account, for good.
+    /// Switches to the account, irrevocably.
     ///
     /// # Errors
-    /// What the system refused; we must not go on then.
+    /// The system call that failed; the process must not continue then.
     pub fn become_it(&self) -> Result<(), Error> {
         let change = |what| move |errno: nix::Error| Error::Change(what, errno.into());
-        // Groups first: a user may not change them.
+        // Groups first, because an ordinary user may not change them.
         match &self.user {
             Some(user) if NAME_SERVICE => {
                 let name = CString::new(user.name.as_str()).unwrap_or_default();
@@ -118,7 +118,7 @@ impl Account {
         nix::unistd::setgid(self.group).map_err(change("setgid"))?;
         if let Some(user) = &self.user {
             nix::unistd::setuid(user.uid).map_err(change("setuid"))?;
-            // Whoever can come back has not left.
+            // If root privileges can be regained, they have not been dropped.
             if !user.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
                 return Err(Error::Change("setuid", io::Error::other("not for good")));
             }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The addresses that the text of the file has for a name, in its order.
+/// The addresses for a name in the text of the file, in its order.
 pub(super) fn find(text: &str, name: &str) -> Vec<IpAddr> {
     let entries = text.lines().filter_map(|line| {
         let line = line.split('#').next()?;
@@ -15,7 +15,7 @@ pub(super) fn find(text: &str, name: &str) -> Vec<IpAddr> {
     entries.collect()
 }
 
-/// The addresses of a name that is never asked for (RFC 6761 6.3).
+/// The addresses of a name that must not be looked up in DNS (RFC 6761 6.3).
 pub(super) fn localhost(name: &str) -> Option<Vec<IpAddr>> {
     let last = name.rsplit('.').next()?;
     last.eq_ignore_ascii_case("localhost")

@@ -1,4 +1,4 @@
-//! The messages of DNS (RFC 1035 4): one question, and what its answer says.
+//! DNS messages (RFC 1035 4): a question, and its answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,20 +7,20 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
 use super::Error;
 
-/// What a name server answered.
+/// The answer of a name server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// The name exists, with these addresses of the kind asked for.
     Addresses(Vec<IpAddr>),
     /// There is no such name (NXDOMAIN).
     Unknown,
-    /// Too long for a datagram: TCP has it.
+    /// Too long for a datagram; must be asked again over TCP.
     Truncated,
     /// Any other response code.
     Failed(String),
 }
 
-/// The question for the addresses of one kind, `A` or `AAAA`.
+/// A question for addresses of one type, `A` or `AAAA`.
 pub(super) fn question(id: u16, name: &str, kind: TYPE) -> Result<Vec<u8>, Error> {
     let name = Name::new(name).map_err(|_| Error::BadName)?;
     let mut packet = Packet::new_query(id);
@@ -30,7 +30,7 @@ pub(super) fn question(id: u16, name: &str, kind: TYPE) -> Result<Vec<u8>, Error
     packet.build_bytes_vec().map_err(|_| Error::BadName)
 }
 
-/// Reads the answer to a question; `None` if it is none, or the answer to another one.
+/// Parses the answer to a question; `None` if it is not one, or answers another question.
 pub(super) fn reply(bytes: &[u8], id: u16, name: &str, kind: TYPE) -> Option<Reply> {
     let packet = Packet::parse(bytes).ok()?;
     let name = Name::new(name).ok()?;
@@ -51,9 +51,9 @@ pub(super) fn reply(bytes: &[u8], id: u16, name: &str, kind: TYPE) -> Option<Rep
     })
 }
 
-/// The addresses of the name, or of that which its aliases end in.
+/// The addresses of the name, or of what its aliases (CNAME) lead to.
 fn addresses<'a>(packet: &Packet<'a>, mut name: Name<'a>) -> Vec<IpAddr> {
-    // Each alias once, however they stand and whether they go in circles.
+    // Each alias once, in whatever order they are, even if they form a cycle.
     for _ in &packet.answers {
         let alias = packet
             .answers

@@ -1,10 +1,10 @@
-//! Host names: threads beside the event loop, which ask for their addresses, since that
-//! has no non-blocking form, and wake the loop when they have an answer. Who asks has a
-//! thread of its own, so that the name server of one output is waited for by that one only.
+//! Name resolution, which has no non-blocking form: threads beside the event loop look up
+//! addresses, and wake the loop when they have an answer. Each asker has its own thread, so
+//! that a slow name server delays only that output.
 //!
-//! The system's resolver is asked, so that all it is set up for counts. A static glibc
-//! would load the system's name service modules, and a second C library with them, which
-//! need not fit; there `/etc/hosts` and the name servers of `/etc/resolv.conf` are asked.
+//! The system's resolver is used, with everything that is configured for it. A static glibc
+//! would load the system's name service modules, and with them a second C library that may
+//! not fit; there, `/etc/hosts` and the name servers of `/etc/resolv.conf` are used.
 
 mod hosts;
 mod message;
@@ -26,23 +26,23 @@ use mio::Waker;
 
 pub use stub::Stub;
 
-/// A question: the host name, the port.
+/// A question: host name and port.
 type Question = (String, u16);
-/// An answer: who asked, the addresses in order of preference.
+/// An answer: the asker, and the addresses in order of preference.
 pub type Answer = (usize, io::Result<Vec<SocketAddr>>);
 
 /// Why a name has no addresses.
 #[derive(Debug)]
 pub enum Error {
-    /// Longer than DNS allows, or an empty label.
+    /// Longer than DNS allows, or with an empty label.
     BadName,
-    /// All that was asked for does not exist.
+    /// The name does not exist.
     Unknown,
-    /// It exists, but not with an address.
+    /// The name exists, but has no address.
     NoAddress,
-    /// No name server gave an answer; what the last one did.
+    /// No name server answered; the last one, and its error.
     NoAnswer(SocketAddr, io::Error),
-    /// The name servers cannot, or will not, tell.
+    /// The name servers failed or refused.
     Refused(SocketAddr, String),
 }
 
@@ -66,7 +66,7 @@ impl std::error::Error for Error {}
 /// The addresses of a host, in order of preference. Blocks.
 ///
 /// # Errors
-/// A name that is not known, or that nobody can be asked for.
+/// The name is unknown, or no name server answers.
 pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if !cfg!(target_feature = "crt-static") {
         return (host, port).to_socket_addrs().map(Iterator::collect);
@@ -76,10 +76,10 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(stub::reachable_first(found.collect()))
 }
 
-/// The same, waited for no longer than `time`.
+/// The same, waiting at most `time`.
 ///
 /// # Errors
-/// As [`lookup`], and where there is no answer by then.
+/// As for [`lookup`], or no answer in time.
 pub fn lookup_within(host: &str, port: u16, time: Duration) -> io::Result<Vec<SocketAddr>> {
     let (answering, answer) = mpsc::channel();
     let name = host.to_owned();
@@ -92,10 +92,10 @@ pub fn lookup_within(host: &str, port: u16, time: Duration) -> io::Result<Vec<So
     answer.recv_timeout(time).unwrap_or_else(late)
 }
 
-/// The addresses of `HOST:PORT`, as [`lookup`] finds them.
+/// The addresses of `HOST:PORT`, like [`lookup`].
 ///
 /// # Errors
-/// As [`lookup`], and where there is no port.
+/// As for [`lookup`], or a missing port.
 pub fn lookup_place(place: &str) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = place.parse() {
         return Ok(vec![address]);
@@ -106,22 +106,22 @@ pub fn lookup_place(place: &str) -> io::Result<Vec<SocketAddr>> {
     lookup(host, port)
 }
 
-/// How a name is looked up.
+/// The function that looks up a name; replaced in tests.
 type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
-/// Resolves names, each asker's in a thread of its own.
+/// Resolves names, each asker's in its own thread.
 #[derive(Debug)]
 pub struct Resolver {
     lookup: Lookup,
     waker: Arc<Waker>,
-    /// The threads, by asker. They end with the resolver.
+    /// The threads by asker. They end when this is dropped.
     threads: HashMap<usize, Sender<Question>>,
     answering: Sender<Answer>,
     answers: Receiver<Answer>,
 }
 
 impl Resolver {
-    /// A resolver that wakes the loop when there is an answer.
+    /// Wakes the loop through `waker` for each answer.
     #[must_use]
     pub fn new(waker: Arc<Waker>) -> Self {
         Self::with(waker, lookup)
@@ -138,8 +138,8 @@ impl Resolver {
         }
     }
 
-    /// Asks for the addresses of a host; [`Resolver::poll_answer`] has them after a wake-up.
-    /// Each question has one answer, however late.
+    /// Looks up a host; [`Resolver::poll_answer`] returns the answer after a wake-up. Each
+    /// question gets exactly one answer, however late.
     pub fn ask(&mut self, who: usize, host: &str, port: u16) {
         let question = (host.to_owned(), port);
         if let Some(thread) = self.threads.get(&who)
@@ -149,7 +149,7 @@ impl Resolver {
         }
         match self.start(who) {
             Ok(thread) => {
-                // It has just begun to listen.
+                // The thread has just been started and is listening.
                 let _ = thread.send(question);
                 self.threads.insert(who, thread);
             }
@@ -176,7 +176,7 @@ impl Resolver {
         Ok(questions)
     }
 
-    /// The next answer that has come.
+    /// The next answer, if there is one.
     #[must_use]
     pub fn poll_answer(&self) -> Option<Answer> {
         self.answers.try_recv().ok()

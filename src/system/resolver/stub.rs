@@ -1,5 +1,5 @@
-//! A stub resolver in the sense of RFC 1034 5.3.1: it asks the name servers of
-//! `/etc/resolv.conf`, one after the other, over UDP, and over TCP what is too long for it.
+//! A stub resolver (RFC 1034 5.3.1): asks the name servers of `/etc/resolv.conf` one after
+//! the other, over UDP, and over TCP if the answer is too long for a datagram.
 #![expect(
     clippy::disallowed_methods,
     reason = "it has sockets, files and deadlines; it runs in the resolver's thread"
@@ -21,12 +21,12 @@ use super::{Error, hosts};
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const PORT: u16 = 53;
-/// As many as resolv.conf(5) allows.
+/// Maximum number of name servers, as in resolv.conf(5).
 const MOST_SERVERS: usize = 3;
 const LONGEST_TIMEOUT: u32 = 30;
 const MOST_ATTEMPTS: u32 = 5;
 
-/// The addresses of a host by `/etc/hosts`, else by DNS.
+/// The addresses of a host from `/etc/hosts`, or else from DNS.
 pub(super) fn lookup(host: &str) -> Result<Vec<IpAddr>, Error> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
@@ -39,7 +39,7 @@ pub(super) fn lookup(host: &str) -> Result<Vec<IpAddr>, Error> {
     if let Some(own) = hosts::localhost(host.trim_end_matches('.')) {
         return Ok(own);
     }
-    // Read each time: a network that came up or moved has changed it.
+    // Read each time, because a network that was started or changed rewrites it.
     Stub::read(&fs::read(RESOLV_CONF).unwrap_or_default()).lookup(host)
 }
 
@@ -51,7 +51,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// What the text of a `resolv.conf` says; what it does not understand is left out.
+    /// Parses the text of a `resolv.conf`; ignores what it does not understand.
     #[must_use]
     pub fn read(text: &[u8]) -> Self {
         let (settings, _) = Config::parse_with_errors(text);
@@ -63,16 +63,16 @@ impl Stub {
         }
     }
 
-    /// The same settings with other servers, or those on other ports.
+    /// The same settings with other servers or ports.
     #[must_use]
     pub fn with_servers(self, servers: Vec<SocketAddr>) -> Self {
         Self { servers, ..self }
     }
 
-    /// The addresses of a host, those of IPv6 first.
+    /// The addresses of a host, IPv6 first.
     ///
     /// # Errors
-    /// A name that does not exist or has no address, or no name server that tells.
+    /// The name does not exist or has no address, or no name server answers.
     pub fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let mut exists = false;
         for name in self.candidates(host) {
@@ -89,7 +89,8 @@ impl Stub {
         }
     }
 
-    /// The names to try: as it is, and with the domains of `search`, in the order of `ndots`.
+    /// The names to try: the name itself, and with the domains of `search`, in the order
+    /// that `ndots` determines.
     fn candidates(&self, host: &str) -> Vec<String> {
         if host.ends_with('.') {
             return vec![host.to_owned()];
@@ -106,7 +107,7 @@ impl Stub {
         names
     }
 
-    /// The addresses of a full name; `None` if there is no such name.
+    /// The addresses of a fully qualified name; `None` if it does not exist.
     fn ask(&self, name: &str) -> Result<Option<Vec<IpAddr>>, Error> {
         let mut trouble = Error::Unknown;
         for _ in 0..self.settings.attempts.clamp(1, MOST_ATTEMPTS) {
@@ -122,7 +123,8 @@ impl Stub {
     }
 
     fn ask_server(&self, server: SocketAddr, name: &str) -> Result<Option<Vec<IpAddr>>, Error> {
-        // A first, since every server knows that type: who is silent then is dead.
+        // A first, because every server knows that type: one that does not answer it is
+        // down.
         let Some(v4) = self.exchange(server, name, TYPE::A)? else {
             return Ok(None);
         };
@@ -131,7 +133,7 @@ impl Stub {
         }
         match self.exchange(server, name, TYPE::AAAA) {
             Ok(v6) => Ok(Some([v6.unwrap_or_default(), v4].concat())),
-            // Some servers fail on it where there is none.
+            // Some servers fail for AAAA if there is none.
             Err(_) if !v4.is_empty() => Ok(Some(v4)),
             Err(error) => Err(error),
         }
@@ -168,8 +170,8 @@ impl Stub {
     }
 }
 
-/// One datagram out; the first that answers it. The port is another one each time, and
-/// only the server's datagrams get in.
+/// Sends one datagram and waits for its answer. The source port differs each time, and only
+/// datagrams from the server are received.
 fn over_udp(
     server: SocketAddr,
     question: &[u8],
@@ -197,7 +199,7 @@ fn over_udp(
     }
 }
 
-/// Each message with its length before it (RFC 1035 4.2.2).
+/// Over TCP each message is preceded by its length (RFC 1035 4.2.2).
 fn over_tcp(
     server: SocketAddr,
     question: &[u8],
@@ -216,8 +218,8 @@ fn over_tcp(
     accept(&bytes).ok_or_else(|| io::Error::other("not an answer to our question"))
 }
 
-/// Addresses that the machine has a way to before those that it has none to (RFC 6724 6,
-/// rule 1); each group in its order.
+/// Puts addresses to which the machine has a route before others (RFC 6724 6, rule 1),
+/// otherwise in their order.
 pub(super) fn reachable_first(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     // Connecting a datagram socket sends nothing.
     let no_way = |to: &SocketAddr| UdpSocket::bind(any(*to)).and_then(|own| own.connect(to));
@@ -243,7 +245,7 @@ fn server(address: ScopedIp) -> SocketAddr {
     }
 }
 
-/// The number of an interface that may be written by its name.
+/// The index of an interface that may be given by name.
 fn interface(scope: &str) -> Option<u32> {
     let by_name = || fs::read_to_string(format!("/sys/class/net/{scope}/ifindex"));
     let number = scope.parse().ok();
