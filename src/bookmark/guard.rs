@@ -83,7 +83,7 @@ impl fmt::Display for Reason {
             } => write!(
                 f,
                 "no event of the batch reaches record id {incoming} of {channel:?}, which stays \
-                 at {now}: a source without a credential cannot move it further"
+                 at {now}: a host without credentials cannot advance it further"
             ),
             Self::TooManyChannels { channel } => {
                 write!(f, "there is no room for one more channel, {channel:?}")

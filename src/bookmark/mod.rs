@@ -93,7 +93,7 @@ impl fmt::Display for Error {
                 f,
                 "bookmark names a channel of {length} characters, more than {MAX_CHANNEL_CHARS}"
             ),
-            Self::NoMachineId => f.write_str("anonymous source names no machine id"),
+            Self::NoMachineId => f.write_str("an anonymous host sent no machine ID"),
             Self::MachineIdTooLong { length } => {
                 write!(
                     f,

@@ -143,7 +143,7 @@ impl Collector {
         let who = source.describe(header);
         let reason = format!(
             "{who}: continues an enumeration that is complete, too old, or of subscriptions that \
-             have changed since; it starts over by itself"
+             have changed since; it starts over automatically"
         );
         let subcode = Subcode::InvalidEnumerationContext;
         self.fault(now, source.conn, Some(header), subcode, &reason);
@@ -261,7 +261,7 @@ impl Collector {
         let hosts = self.hosts.table_mut();
         if hosts.note_refused(seconds(now), &name, &reason) {
             log::warn!(
-                "source {}: no subscription is for it; {}, {}; refused: {}",
+                "host {}: no subscription is for it; {}, {}; refused: {}",
                 source.describe(header),
                 source.identity.name,
                 source.account(),

@@ -109,7 +109,7 @@ impl Batch<'_> {
                 Ok(event) => note_event(&mut self.facts, event),
                 Err(malformed) => {
                     self.counters.malformed += 1;
-                    log::debug!("source {}: malformed event: {malformed}", origin.machine_id);
+                    log::debug!("host {}: malformed event: {malformed}", origin.machine_id);
                     note_event(&mut self.facts, &malformed.system);
                 }
             }
@@ -141,7 +141,7 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
     let who = source.describe(header);
     let computer: String = computer.chars().take(255).collect();
     let reason = format!(
-        "{who}: an event of Computer {computer:?}, but the source is {} ({expected}); it keeps the \
+        "{who}: an event of Computer {computer:?}, but the host is {} ({expected}); it keeps the \
          batch; if it is to forward events of others, exempt it with --computer-exempt, or use \
          --require-computer-match=mark",
         source.identity.name

@@ -29,7 +29,7 @@ impl Collector {
             Err(error) => return self.fault(now, conn, None, subcode(&error), &error.to_string()),
         };
         let header = parsed.header;
-        log::debug!("source {}: {}", source.describe(&header), header.action);
+        log::debug!("host {}: {}", source.describe(&header), header.action);
         match parsed.body {
             Body::Enumerate(portion) => {
                 let wants = Wants {
@@ -50,7 +50,7 @@ impl Collector {
             }
             Body::SubscriptionEnd(end) => {
                 log::info!(
-                    "source {}: canceled its subscription: {end}",
+                    "host {}: canceled its subscription: {end}",
                     source.describe(&header)
                 );
                 self.note_ended(now, &source, &header, (&message.target, &end));

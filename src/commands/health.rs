@@ -47,7 +47,7 @@ impl fmt::Display for Error {
                 f,
                 "no relay answers at {address}: {error}; it must run with --metrics {address}"
             ),
-            Self::Foreign(address) => write!(f, "what answers at {address} is not a relay"),
+            Self::Foreign(address) => write!(f, "the server at {address} is not a relay"),
             Self::Unhealthy(code, reasons) => {
                 let reasons: Vec<_> = reasons.lines().collect();
                 write!(f, "not ready ({code}): {}", reasons.join("; "))

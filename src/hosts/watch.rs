@@ -56,7 +56,7 @@ impl Watch {
         let sid = host.sid.as_ref();
         let sid = sid.map_or_else(String::new, |sid| format!(", {sid}"));
         log::info!(
-            "source {} ({}, {who}{sid}): enumerated for the first time",
+            "host {} ({}, {who}{sid}): enumerated for the first time",
             host.machine,
             host.address
         );
@@ -83,11 +83,7 @@ impl Watch {
     /// The host has sent a heartbeat or events.
     pub(super) fn note_posted(&mut self, host: &Host) {
         if *self == Self::Silent {
-            log::info!(
-                "source {} ({}): no longer silent",
-                host.machine,
-                host.address
-            );
+            log::info!("host {} ({}): no longer silent", host.machine, host.address);
         }
         *self = Self::Active;
     }
@@ -116,7 +112,7 @@ impl Watch {
         }
         let minutes = now.since(*since) / 60;
         log::warn!(
-            "source {} ({}): got its subscriptions {minutes} min ago and has sent nothing since; \
+            "host {} ({}): got its subscriptions {minutes} min ago and has sent nothing since; \
              probably it cannot reach {url} (name, port, firewall; see --hostname), or NETWORK \
              SERVICE cannot read its logs (group Event Log Readers, then a reboot); its log \
              Microsoft-Windows-Forwarding/Operational has the reason",

@@ -107,14 +107,10 @@ impl Collector for Snapshot {
             "For how long the oldest batch has waited for its acknowledgement; 0 if none waits",
             age(self.oldest),
         )?;
-        page.gauge(
-            "connections",
-            "Open connections of sources",
-            self.connections,
-        )?;
+        page.gauge("connections", "Open connections of hosts", self.connections)?;
         page.gauge(
             "connection_room",
-            "How many connections of sources may be open",
+            "How many connections of hosts can be open",
             self.room,
         )?;
         page.gauge(
@@ -124,7 +120,7 @@ impl Collector for Snapshot {
         )?;
         let sources = self.sources.iter();
         let sources = sources.map(|(state, count)| ([("state", *state)], *count));
-        page.gauges("sources", "Known sources by state; of relays that share a store, each counts those that it has seen last", sources)?;
+        page.gauges("sources", "Known hosts by state; of relays that share a store, each counts those that it has seen last", sources)?;
         let relays = self.relays.iter();
         let relays = relays.map(|(state, count)| ([("state", *state)], *count));
         page.gauges(
@@ -187,17 +183,9 @@ struct Page<'a> {
 impl Page<'_> {
     fn plain_counters(&mut self, c: &Counters) -> fmt::Result {
         for (name, help, value) in [
-            ("events", "Events acknowledged to their sources", c.events),
-            (
-                "batches",
-                "Batches acknowledged to their sources",
-                c.batches,
-            ),
-            (
-                "received_bytes",
-                "Bytes read from sources",
-                c.received_bytes,
-            ),
+            ("events", "Events acknowledged to their hosts", c.events),
+            ("batches", "Batches acknowledged to their hosts", c.batches),
+            ("received_bytes", "Bytes read from hosts", c.received_bytes),
             ("heartbeats", "Heartbeats acknowledged", c.heartbeats),
             (
                 "enumerations",
@@ -206,7 +194,7 @@ impl Page<'_> {
             ),
             (
                 "accepted_connections",
-                "Connections accepted from sources",
+                "Connections accepted from hosts",
                 c.connections,
             ),
             (
@@ -264,7 +252,7 @@ impl Page<'_> {
             ),
             (
                 "silent_sources",
-                "Times that a source got a subscription and then sent nothing",
+                "Times that a host got a subscription and then sent nothing",
                 c.silent_sources,
             ),
         ] {
@@ -304,7 +292,7 @@ impl Page<'_> {
         )?;
         self.gauges(
             "output_required",
-            "Whether sources wait for an output",
+            "Whether hosts wait for an output",
             each(outputs, |o| u64::from(o.required)),
         )?;
         self.gauges(

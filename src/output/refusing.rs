@@ -112,7 +112,7 @@ impl Refusing {
         let label = &self.label;
         let effect = match &self.policy {
             Refused::Retry if self.required => {
-                "its host keeps it and is answered 503 until later, other hosts are not held up; \
+                "its host keeps it and is answered 503 until later; other hosts are not delayed; \
                  see ?refused="
             }
             Refused::Retry | Refused::Drop => "it is dropped if that persists",

@@ -161,7 +161,7 @@ impl Sqlite {
     fn look_after_files(&mut self) -> Result<(), Error> {
         let Some(missing) = self.files.missing() else {
             if self.gone.take().is_some() {
-                log::info!("the state folder is as it was");
+                log::info!("the state folder is complete again");
             }
             return Ok(());
         };

@@ -121,7 +121,7 @@ fn a_host_says_itself_what_is_wrong_and_a_refused_one_is_named() {
     let (text, _) = doctor(&dir, relay.port(), &["web2.example.test"]);
     assert_all(
         &text,
-        &["web2.example.test has never asked for its subscriptions"],
+        &["web2.example.test has never requested its subscriptions"],
     );
     assert!(
         !text.contains("report a problem") && !text.contains("refused ("),

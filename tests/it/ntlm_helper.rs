@@ -86,7 +86,7 @@ fn the_real_program_lets_an_account_in_and_its_key_seals() {
     }
     relay
         .process
-        .wait_for_log("source 127.0.0.1: WINDOMAIN\\WIN10$ by ntlm-domain");
+        .wait_for_log("host 127.0.0.1: WINDOMAIN\\WIN10$ by ntlm-domain");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn an_outage_is_one_clear_line_and_a_401() {
     let log = relay.process.log();
     let line = "error: accounts of the domain cannot be verified: Reading winbind reply failed!";
     assert_eq!(log.matches(line).count(), 1, "{log}");
-    assert!(!log.contains("warning: source"), "{log}");
+    assert!(!log.contains("warning: host"), "{log}");
     assert!(log.contains("unavailable-ntlm-domain=3"), "{log}");
 }
 

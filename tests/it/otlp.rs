@@ -116,7 +116,7 @@ fn a_busy_receiver_is_told_of_and_left_alone() {
     let host = std::thread::spawn(move || source.deliver(&offer, &events(0..BATCH), 1));
     relay
         .process
-        .wait_for_log("HTTP 503: so it is told; trying again, sources wait");
+        .wait_for_log("HTTP 503: so it is told; trying again; hosts wait");
     receiver.set_mode(&json!({}));
     assert!(host.join().unwrap());
     assert_eq!(receiver.sequences().len(), BATCH);

@@ -164,7 +164,7 @@ fn a_name_without_an_address_is_said_once_and_holds_back() {
     let mut host = Player::new(1, relay.port(), Random::new(1), TIMEOUT);
     assert_unavailable_in_time(&mut host);
     assert_said_once(&relay, "receiver.invalid");
-    wait_for_log(&relay, "sources wait");
+    wait_for_log(&relay, "hosts wait");
 }
 
 /// A host's batch is answered 503 before its own time is over.

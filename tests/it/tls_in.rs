@@ -434,7 +434,7 @@ fn behind_haproxy_the_hosts_own_address_counts() {
         std::thread::sleep(Duration::from_millis(400));
         assert!(!haproxy.process.log().contains("is DOWN"));
     }
-    balanced.logs(&["source 127.0.0.8", "refused with 401"]);
+    balanced.logs(&["host 127.0.0.8", "refused with 401"]);
     let log = relay.process.log();
     assert!(!log.contains("127.0.0.5"), "{log}");
 }
@@ -449,18 +449,18 @@ fn a_proxy_header_comes_from_balancers_and_from_nobody_else() {
     for port in [balanced.http, relay.port()] {
         assert_eq!(balanced.say(BALANCER, port, request), b"");
     }
-    balanced.logs(&["source 127.0.0.5: refused: no PROXY header"]);
+    balanced.logs(&["host 127.0.0.5: refused: no PROXY header"]);
     assert_eq!(relay.process.log().matches("no PROXY header").count(), 1);
     // Others that do.
     let both = [&header[..], request].concat();
     let answer = balanced.say(OPEN, balanced.http, &both);
     assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
     balanced.logs(&[
-        "source 127.0.0.9",
+        "host 127.0.0.9",
         "accepted from addresses in --proxy-protocol",
     ]);
     balanced.say(STRANGE, relay.port(), &both);
-    balanced.logs(&["source 127.0.0.8", "--proxy-protocol"]);
+    balanced.logs(&["host 127.0.0.8", "--proxy-protocol"]);
     // Without it they come as ever.
     Source::new(balanced.http, "ws-07.example.test")
         .from(OPEN)

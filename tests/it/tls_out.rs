@@ -147,7 +147,7 @@ fn a_receiver_that_speaks_no_tls_is_refused() {
     let dir = TempDir::new();
     let output = output(rsyslog.port(), &authority, "");
     let mut relay = Relay::start(&dir, &["--output", &output]);
-    relay.process.wait_for_log("; trying again, sources wait");
+    relay.process.wait_for_log("; trying again; hosts wait");
 }
 
 /// With TLS 1.3 it refuses after our side has taken the handshake for done.

@@ -89,7 +89,7 @@ impl Bookmarks {
         let two = self.clones.note(now, conn, mark, were_two, is_open)?;
         let ([first, second], [before, after]) = (two.addresses, two.records);
         log::warn!(
-            "source {}: two hosts have this name: record ids of {:?} continue at {before} from \
+            "host {}: two hosts have this name: record ids of {:?} continue at {before} from \
              {first} and at {after} from {second}; both get the lower bookmark, so events repeat; \
              rename one of them (sysprep /generalize)",
             mark.source,
@@ -182,9 +182,9 @@ impl Bookmarks {
         let reason = words(refused);
         let is_news = self.told.len() < TOLD && self.told.insert(mark.key.clone());
         if is_news {
-            log::warn!("source {}: bookmark not used: {reason}", mark.source);
+            log::warn!("host {}: bookmark not used: {reason}", mark.source);
         } else {
-            log::debug!("source {}: bookmark not used: {reason}", mark.source);
+            log::debug!("host {}: bookmark not used: {reason}", mark.source);
         }
     }
 
@@ -194,11 +194,11 @@ impl Bookmarks {
         }
         let who = match mark.key.identity() {
             Some(identity) => format!("identity {identity:?}"),
-            None => format!("sources without a credential from {}", mark.network),
+            None => format!("hosts without credentials from {}", mark.network),
         };
         let all = self.room.all();
         log::warn!(
-            "source {}: bookmark not stored: {who} have reached the limit of names or bytes of \
+            "host {}: bookmark not stored: {who} have reached the limit of names or bytes of \
              bookmarks ({} bookmarks of {} kB in all, {} times not stored so far); if these are \
              hosts, give them a credential, else remove that network from --anonymous",
             mark.source,

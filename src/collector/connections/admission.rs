@@ -45,7 +45,7 @@ impl Admission {
     pub(super) fn note_accepted(&mut self, identity: &Identity, address: IpAddr) {
         let method = identity.method.as_str();
         self.counters.note_authentication(method, Outcome::Accepted);
-        log::debug!("source {address}: {identity}");
+        log::debug!("host {address}: {identity}");
         if identity.method.is_by_password() {
             let guess = Guess::new(&identity.name, neighbourhood(address));
             self.guesses.prove(guess);
@@ -70,7 +70,7 @@ impl Admission {
         }
         match refusal.kind {
             // One line has been logged for all sources.
-            RefusalKind::Domain => log::debug!("source {address}: {}", refusal.reason),
+            RefusalKind::Domain => log::debug!("host {address}: {}", refusal.reason),
             _ => self.log.warn(now, address, refusal),
         }
     }

@@ -55,7 +55,7 @@ impl RefusalLog {
             method: _,
             tried,
         } = refusal;
-        log::debug!("source {address}: {status}: {}: {reason}", kind.name());
+        log::debug!("host {address}: {status}: {}: {reason}", kind.name());
         let fault = Fault {
             kind: *kind,
             cause: cause(reason),
@@ -63,9 +63,9 @@ impl RefusalLog {
         };
         if self.is_news(now, address, fault) {
             match status {
-                0 => log::warn!("source {address}: refused: {reason}"),
+                0 => log::warn!("host {address}: refused: {reason}"),
                 _ => log::warn!(
-                    "source {address}: refused with {status}: {}: {reason}",
+                    "host {address}: refused with {status}: {}: {reason}",
                     kind.name()
                 ),
             }
@@ -105,13 +105,13 @@ impl RefusalLog {
                 if !stays && seen.more > 0 {
                     let (more, kind) = (seen.more, fault.kind.name());
                     let cause = fault.cause.trim_end();
-                    log::warn!("source {address}: refused {more} more times: {kind}: {cause}");
+                    log::warn!("host {address}: refused {more} more times: {kind}: {cause}");
                 }
                 stays
             });
             if let Some(others) = faults.others.take_if(|others| is_late(others)) {
                 let more = others.more;
-                log::warn!("source {address}: refused {more} more times, for other reasons");
+                log::warn!("host {address}: refused {more} more times, for other reasons");
             }
             remembered += faults.known.len();
             !faults.known.is_empty() || faults.others.is_some()

@@ -235,7 +235,7 @@ fn known(folder: &Path, subscription: Uuid) -> Option<sqlite::Known> {
     match sqlite::known(folder, subscription) {
         Ok(known) => known,
         Err(error) => {
-            log::warn!("--state {error}: stored bookmarks are not known");
+            log::warn!("--state {error}: stored bookmarks are unavailable");
             None
         }
     }

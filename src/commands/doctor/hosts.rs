@@ -135,7 +135,7 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
     match (hosts, name) {
         ([], None) => "no host has connected yet".to_owned(),
         ([], Some(name)) => format!(
-            "{} has never asked for its subscriptions: check its policy and its network; run \
+            "{} has never requested its subscriptions: check its policy and its network; run \
              there: wevtutil qe {FORWARDER_LOG} /c:20 /rd:true /f:text",
             plain(name)
         ),

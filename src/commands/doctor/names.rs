@@ -89,7 +89,8 @@ fn service(config: &Config, name: &str, report: &mut Report) {
         report.find(Finding {
             stops: true,
             what: format!("the keytab has no key of {wanted}; it has {known}"),
-            why: "a host asks for a ticket of HTTP/NAME, with the name in its policy".to_owned(),
+            why: "a host requests a ticket for HTTP/NAME, where NAME is the one in its policy"
+                .to_owned(),
             remedy: format!(
                 "setspn -S {wanted} ACCOUNT, and export its key: ktpass /princ {wanted}@REALM \
                  /mapuser ACCOUNT /crypto AES256-SHA1 /ptype KRB5_NT_PRINCIPAL /pass * /out \

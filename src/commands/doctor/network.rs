@@ -43,7 +43,7 @@ fn running(config: &Config, url: &str, answer: &ask::Answer, report: &mut Report
 fn another(url: &str, listener: &Listener, report: &mut Report) {
     report.find(Finding {
         stops: true,
-        what: format!("what answers at {url} is not wecrelay"),
+        what: format!("the server at {url} is not wecrelay"),
         why: "hosts get their answers from another program".to_owned(),
         remedy: format!(
             "find it with ss -ltnp 'sport = :{}', and stop it or listen elsewhere",

@@ -201,7 +201,7 @@ fn judge(topic: &kafka::Settings, found: &Metadata, facts: &mut Vec<String>) -> 
         );
         reached.map_err(|why| {
             format!(
-                "broker {} calls itself {}:{port} (advertised.listeners), and there: {why}",
+                "broker {} advertises {}:{port} (advertised.listeners), which fails: {why}",
                 broker.id, broker.host
             )
         })?;

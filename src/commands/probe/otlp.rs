@@ -45,12 +45,12 @@ pub(super) fn export(
                 answer.status,
                 took(begun)
             ));
-            facts.extend(remark.map(|remark| format!("it says: {remark}")));
+            facts.extend(remark.map(|remark| format!("it reports: {remark}")));
             Ok(())
         }
         Verdict::Busy(why, None) => Err(Error::Refused(format!("{why}; it accepts nothing now"))),
         Verdict::Busy(why, Some(time)) => Err(Error::Refused(format!(
-            "{why}; it accepts nothing now, and asks to retry in {} s",
+            "{why}; it accepts nothing now: retry in {} s",
             time.as_secs()
         ))),
         Verdict::Refused(why) | Verdict::Failed(why) => Err(Error::Refused(why)),

@@ -143,7 +143,7 @@ impl Load<'_> {
         if is_first && options.sldc && !chosen.compression {
             let name = plain(&chosen.name);
             note(&format!(
-                "{name}: does not ask for SLDC, so bodies are not compressed"
+                "{name}: does not request SLDC, so bodies are not compressed"
             ));
         }
         Delivery::begin(host, chosen, supply, options.batch.get())

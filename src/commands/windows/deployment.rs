@@ -146,7 +146,7 @@ pub(super) fn ansible(target: &Target) -> String {
     if target.issuer.is_some() {
         let _ = write!(
             text,
-            "    # The certificate itself, with its key, is there already, or is brought by you.\n    \
+            "    # The certificate itself, with its key, must be installed already, or you install it.\n    \
              - name: The hosts' authority is trusted, and WinRM may use the host's key\n      \
              ansible.windows.win_powershell:\n        script: |\n{}",
             block(task(target).trim_end(), 10)

@@ -36,7 +36,7 @@ fn steps(target: &Target) -> Vec<String> {
         steps.push(format!(
             "Certificates (certlm.msc): {}\n\
              in Trusted Root Certification Authorities, the host's own, issued by it, in Personal,\n\
-             and there under Manage Private Keys the right Read for NETWORK SERVICE.",
+             and there, under Manage Private Keys, Read access for NETWORK SERVICE.",
             issuer.subject
         ));
     }

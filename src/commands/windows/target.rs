@@ -253,7 +253,7 @@ impl Target {
             }
             if !has("HOST") {
                 self.notes.push(format!(
-                    "the keytab has no key of HOST/{name}, which Windows Server 2025 asks for: \
+                    "the keytab has no key of HOST/{name}, which Windows Server 2025 requests: \
                      setspn -S HOST/{name} ACCOUNT, and export its key too"
                 ));
             }

@@ -302,8 +302,8 @@ fn without_effect(name: &str, text: &str) -> Option<&'static str> {
             "Microsoft-Windows-EventCollector",
             "events go to the outputs",
         ),
-        "CredentialsType" => ("Default", "sources authenticate themselves"),
-        "CommonUserName" | "CommonPassword" => ("", "sources authenticate themselves"),
+        "CredentialsType" => ("Default", "hosts authenticate themselves"),
+        "CommonUserName" | "CommonPassword" => ("", "hosts authenticate themselves"),
         "EventSources" => ("", "hosts connect by themselves"),
         _ => return None,
     };

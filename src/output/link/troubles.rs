@@ -41,7 +41,7 @@ impl Troubles {
         let is_new = self.failing.begin(now);
         let is_news = self.failing.tell(reason);
         if is_new {
-            let effect = if self.required { ", sources wait" } else { "" };
+            let effect = if self.required { "; hosts wait" } else { "" };
             log::warn!("output {label}: {reason}; trying again{effect}");
         } else if is_news {
             log::warn!("output {label}: still failing: {reason}");

@@ -154,7 +154,7 @@ impl Error {
                 "set the clocks of host, domain controller and collector (w32tm /resync, chrony)"
             }
             Self::Expired(_) => {
-                "the host gets a new ticket by itself; else set its clock and this collector's"
+                "the host gets a new ticket automatically; otherwise set its clock and this collector's"
             }
             Self::Transited(_) => {
                 "let the KDC check the realms on the way (MIT: domain_realm and capaths in its \
@@ -172,7 +172,7 @@ impl Error {
                  them, since they can be used to forge tickets"
             }
             Self::Unprotected(_) => {
-                "let the client ask for mutual authentication and sealing, or use https"
+                "configure the client for mutual authentication and sealing, or use https"
             }
             _ => return None,
         };

@@ -269,8 +269,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(error) => write!(f, "malformed NTLM message: {error}"),
-            Self::Missing(flag) => write!(f, "source does not offer {flag}"),
-            Self::Unsupported(flag) => write!(f, "source requests {flag}, which is not supported"),
+            Self::Missing(flag) => write!(f, "the host does not offer {flag}"),
+            Self::Unsupported(flag) => {
+                write!(f, "the host requests {flag}, which is not supported")
+            }
             Self::Denied { reason, claimed } => write!(f, "{reason} ({claimed})"),
         }
     }

@@ -237,16 +237,16 @@ impl Connection {
                 Ok(())
             }
             (State::Authenticates, Message::AuthenticationOk) if self.settings.binding_required => {
-                let says = "channel_binding=require, but the server does not ask for a password";
+                let says = "channel_binding=require, but the server does not request a password";
                 Err(self.fail(Kind::Method, says))
             }
             (State::Authenticates | State::Proved, Message::AuthenticationOk) => Ok(()),
             (State::Authenticates | State::Proved, Message::ReadyForQuery(_)) => self.check(),
             (_, Message::AuthenticationMd5Password(_)) => {
-                Err(self.fail(Kind::Method, "it asks for the password by md5"))
+                Err(self.fail(Kind::Method, "it requests the password by md5"))
             }
             (_, Message::AuthenticationCleartextPassword) => {
-                Err(self.fail(Kind::Method, "it asks for the password in clear text"))
+                Err(self.fail(Kind::Method, "it requests the password in clear text"))
             }
             (
                 _,
@@ -273,7 +273,7 @@ impl Connection {
             has_plus |= mechanism == SCRAM_SHA_256_PLUS;
         }
         let Some(password) = &self.password else {
-            return Err(self.fail(Kind::Password, "it asks for a password, but none is given"));
+            return Err(self.fail(Kind::Password, "it requests a password, but none is given"));
         };
         let (binding, mechanism) = match self.end_point.clone().filter(|hash| !hash.is_empty()) {
             Some(hash) if has_plus => (

@@ -217,7 +217,8 @@ fn lint_channels(query: &str, findings: &mut Vec<Finding>) {
     let channels = clauses::channels(query).len();
     if channels > MAX_CHANNELS {
         let what = format!(
-            "{channels} channels, a host takes {MAX_CHANNELS}: make several subscriptions of it"
+            "{channels} channels, but a host accepts {MAX_CHANNELS} at most: split it into several \
+             subscriptions"
         );
         findings.push(finding(1, what));
     }

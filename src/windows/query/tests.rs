@@ -323,7 +323,7 @@ fn channels_that_do_not_fit_each_other_are_found() {
     let found = whats(&format!("<QueryList>{many}</QueryList>"));
     assert_eq!(
         found,
-        ["257 channels, a host takes 256: make several subscriptions of it"]
+        ["257 channels, but a host accepts 256 at most: split it into several subscriptions"]
     );
 }
 

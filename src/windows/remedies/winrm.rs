@@ -156,7 +156,7 @@ pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         0x8033_80F7,
         Remedy {
-            meaning: "the answer has no content type that WinRM supports: what answers is not the relay",
+            meaning: "the answer has no content type that WinRM supports: another server answered",
             remedy: "check which server listens at that address and port, and whether a proxy or load balancer changes answers",
             on_host: &[
                 "Test-NetConnection COLLECTOR -Port 5985",

@@ -251,10 +251,7 @@ fn ports_without_a_relay_are_told() {
     assert_eq!(code, Some(1), "{text}");
     assert_all(
         &text,
-        &[
-            &format!("what answers at {url} is not wecrelay"),
-            "ss -ltnp",
-        ],
+        &[&format!("the server at {url} is not wecrelay"), "ss -ltnp"],
     );
 }
 
