@@ -1,11 +1,11 @@
-//! What `event@` holds: facts of the event and of its source, under their names.
+//! The content of `event@`: facts of the event and its source, with their names.
 
 use super::Origin;
 use super::message::{MAX_HOSTNAME, MAX_MSGID, Message, is_word};
 use super::names::Numbered;
 use crate::event::{self, Event};
 
-/// Names of ours in `event@`: an event cannot bring one of them itself.
+/// Reserved names in `event@`, which an event cannot use itself.
 const NAMES: [&str; 39] = [
     "Oversize",
     "Uid",
@@ -48,7 +48,7 @@ const NAMES: [&str; 39] = [
     "Truncated",
 ];
 
-/// What `TimestampFrom` says where the event has no time of its own.
+/// The value of `TimestampFrom` if the event has no time.
 pub(super) const RECEPTION: &str = "reception";
 
 impl Message<'_, '_> {
@@ -139,7 +139,7 @@ fn rendered_names(event: &Event<'_>, fact: &mut impl FnMut(&'static str, &str)) 
     fact("Culture", &rendering.culture);
 }
 
-/// Facts of `System` that the header does not have, by the names of event XML.
+/// Facts of `System` that are not in the header, with their names in event XML.
 pub(super) fn facts<'e>(event: &'e Event<'_>) -> [(&'static str, &'e str); 14] {
     [
         ("Level", &event.level),

@@ -1,8 +1,8 @@
-//! Structured data within what rsyslog and syslog-ng bear.
+//! Structured data within the limits of rsyslog and syslog-ng.
 //!
-//! rsyslog 8.2302 dies of a value of 32,784 bytes (`mmpstrucdata`) and keeps the length of
-//! all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is cut
-//! or left out, named in `Truncated`, and whole in `MSG`.
+//! rsyslog 8.2302 crashes on a value of 32,784 bytes (`mmpstrucdata`) and stores the length
+//! of all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is
+//! cut or left out, named in `Truncated`, and whole in `MSG`.
 
 use std::ops::Range;
 
@@ -12,14 +12,14 @@ use super::message::{Marks, Message};
 use super::names::Numbered;
 use super::{MessageKind, Style, push_number, text};
 
-/// Longest value, in bytes as written.
+/// Maximum length of a value in bytes as written.
 pub(super) const MAX_VALUE: usize = 31_999;
-/// Longest structured data, in bytes.
+/// Maximum length of structured data in bytes.
 pub(super) const MAX_DATA: usize = 64_999;
-/// Most parameters of all elements together.
+/// Maximum number of parameters of all elements together.
 pub(super) const MAX_PARAMS: usize = 240;
 
-/// Parameters of `origin`.
+/// Number of parameters of `origin`.
 const ORIGIN_PARAMS: usize = 3;
 /// More parameters of `event@` than we have names for it.
 const MOST_FACTS: usize = 48;
@@ -27,7 +27,7 @@ const MOST_FACTS: usize = 48;
 const DATA_SHARE: usize = 100;
 /// Bytes for `event@`, where it holds long values.
 const MAX_FACTS: usize = 28_000;
-/// Bytes for the names in `Truncated`.
+/// Number of bytes for the names in `Truncated`.
 const MAX_NAMES: usize = 2000;
 /// ` Truncated=""`, the count of names left out of it, and a count of bytes.
 const TRUNCATED_ROOM: usize = MAX_NAMES + 64;
@@ -49,7 +49,7 @@ struct Param {
     value: String,
     /// The value as it is written, or more of that than there is room for.
     escaped: Vec<u8>,
-    /// Bytes of it that go out; `None` for a parameter that is left out.
+    /// Number of bytes of it that are sent; `None` for a parameter that is left out.
     kept: Option<usize>,
 }
 
@@ -254,12 +254,12 @@ fn push_missing(
     }
 }
 
-/// A rendered text in which values are looked for, within bounds.
+/// A rendered text in which values are searched for, within bounds.
 struct Searched<'t> {
     text: &'t [u8],
-    /// Where the last one ends: most come in the order of the text.
+    /// Where the last one ends, since most come in the order of the text.
     from: usize,
-    /// Bytes that may be gone through.
+    /// Number of bytes that may still be searched.
     left: usize,
 }
 

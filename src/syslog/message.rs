@@ -1,4 +1,4 @@
-//! What goes into one message, its header, and the words that it is made of.
+//! The content of one message, its header, and the words in it.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use super::{Mapping, Origin, Severity, Style, push_number};
 use crate::base::lanes::{ByteClass, Lanes, any, push_plain};
 use crate::event::{Event, Malformed};
 
-/// Longest HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
+/// Maximum lengths of HOSTNAME, APP-NAME, PROCID, MSGID (RFC 5424 6).
 pub(super) const MAX_HOSTNAME: usize = 255;
 const MAX_APP_NAME: usize = 48;
 const MAX_PROCID: usize = 128;
@@ -21,7 +21,7 @@ pub(super) const MAX_MSGID: usize = 32;
 /// Namespace of our `Uid`s, which are UUIDs of version 5.
 const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372_6c79);
 
-/// All that goes into one message.
+/// Everything that goes into one message.
 pub(super) struct Message<'m, 'a> {
     pub(super) mapping: &'m Mapping,
     pub(super) xml: &'m str,
@@ -29,7 +29,7 @@ pub(super) struct Message<'m, 'a> {
     pub(super) origin: &'m Origin<'m>,
     pub(super) style: &'m Style,
     pub(super) uid: Uid,
-    /// TIMESTAMP, if the event has a time that it can hold.
+    /// TIMESTAMP, if the event has a time that can be represented.
     pub(super) time: Option<&'m str>,
 }
 
@@ -54,7 +54,7 @@ impl Message<'_, '_> {
         self.push_words(out, event, self.computer());
     }
 
-    /// PRI with its brackets.
+    /// PRI with its angle brackets.
     pub(super) fn push_priority(&self, out: &mut Vec<u8>) {
         let event = self.facts();
         let facility = self.mapping.facility.facility(Some(event));
@@ -81,7 +81,7 @@ impl Message<'_, '_> {
         facts(self.event)
     }
 
-    /// TIMESTAMP to MSGID, each with a space after it.
+    /// TIMESTAMP to MSGID, each followed by a space.
     fn push_words(&self, out: &mut Vec<u8>, event: &Event<'_>, computer: &str) {
         self.push_time(out);
         out.push(b' ');
@@ -156,7 +156,7 @@ pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
     }
 }
 
-/// Whether a word can stand in the header as it is.
+/// Whether a word can be in the header unchanged.
 pub(super) fn is_word(word: &str, limit: usize) -> bool {
     word.len() <= limit && !any(word.as_bytes(), NotGraphic)
 }
@@ -178,7 +178,7 @@ fn push_mapped(out: &mut Vec<u8>, text: &str, limit: usize, fit: impl Fn(char) -
     out.extend(text.chars().take(limit).map(byte));
 }
 
-/// An address; IPv4 within IPv6 as IPv4.
+/// An address; IPv4-mapped IPv6 as IPv4.
 pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -199,7 +199,7 @@ pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
 pub struct Uid([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl Uid {
-    /// `scratch` is used and left as it was.
+    /// `scratch` is used and restored.
     pub(super) fn new(
         xml: &str,
         event: &Result<Event<'_>, Malformed>,

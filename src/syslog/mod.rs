@@ -47,7 +47,7 @@ pub use sample::{sample, sample_of};
 /// How events become messages; the same for all outputs of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// Which facility a message gets.
+    /// The facility of messages.
     pub facility: FacilityRule,
     /// Private enterprise number in our SD-IDs (`event@32473`).
     pub enterprise: u32,
@@ -70,24 +70,24 @@ impl Default for Mapping {
     }
 }
 
-/// Facts about an event's source and connection.
+/// Facts about the source and connection of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
     /// Address that the source connected from.
     pub address: IpAddr,
     /// `MachineID` that the source claims; empty if it does not.
     pub machine_id: &'a str,
-    /// Who the source is by its authentication; empty if anonymous.
+    /// The authenticated identity of the source; empty if anonymous.
     pub identity: &'a str,
-    /// SID of its account in a domain; empty if not known.
+    /// SID of the source's account in a domain; empty if unknown.
     pub account_sid: &'a str,
     /// Method of authentication, such as `ntlm` or `ntlm-anonymous`.
     pub auth: &'a str,
     /// Name of the subscription.
     pub subscription: &'a str,
-    /// The authenticated host, where the event's Computer is another; else empty.
+    /// The authenticated host, if the event's Computer differs from it; else empty.
     pub computer_mismatch: &'a str,
-    /// Whether the event's text has U+FFFD for what the source sent and XML forbids.
+    /// Whether U+FFFD in the event's text replaces characters that XML does not allow.
     pub repaired: bool,
     /// When the event was received.
     pub received: SystemTime,
@@ -96,11 +96,11 @@ pub struct Origin<'a> {
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Bytes left out to stay within the maximum; 0 for a whole message.
+    /// Number of bytes left out to stay within the maximum; 0 for a whole message.
     pub truncated: usize,
 }
 
-/// What `MSG` holds.
+/// The content of `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MessageKind {
     /// The rendered message, else provider, event id and values on one line.
@@ -135,22 +135,21 @@ impl MessageKind {
         ("leef", Self::Leef),
     ];
 
-    /// The kind of this name.
+    /// The kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let mut known = Self::NAMES.iter();
         known.find_map(|(known, kind)| (*known == name).then_some(*kind))
     }
 
-    /// Whether receivers expect the text that the host renders; the other kinds have it
-    /// where it is there.
+    /// Whether receivers expect the text that the host renders; the other kinds use it if
+    /// it is present.
     #[must_use]
     pub fn needs_rendering(self) -> bool {
         matches!(self, Self::Text | Self::Ecs | Self::Nxlog | Self::Snare)
     }
 
-    /// What stands before it unless something else is asked for: products that read Snare,
-    /// CEF and LEEF expect the older header.
+    /// The default header: products that read Snare, CEF, and LEEF expect the older one.
     #[must_use]
     pub fn default_header(self) -> Header {
         match self {
@@ -159,9 +158,8 @@ impl MessageKind {
         }
     }
 
-    /// How much structured data stands before it unless something else is asked for: a
-    /// layout of another product has everything itself, and its readers know no structured
-    /// data.
+    /// The default amount of structured data: a layout of another product contains
+    /// everything itself, and its readers do not know structured data.
     #[must_use]
     pub fn default_data(self) -> StructuredData {
         match self {
@@ -171,7 +169,7 @@ impl MessageKind {
     }
 }
 
-/// What stands before `MSG`.
+/// What precedes `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Header {
     /// `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID` and structured data.
@@ -179,12 +177,12 @@ pub enum Header {
     Rfc5424,
     /// `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG: `, the time in UTC.
     Rfc3164,
-    /// Nothing: a message is its `MSG`.
+    /// Nothing: the message consists of `MSG` alone.
     None,
 }
 
 impl Header {
-    /// The header of this name.
+    /// The header with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -196,26 +194,26 @@ impl Header {
     }
 }
 
-/// How an output wants its messages.
+/// The form of messages for an output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// What `MSG` holds.
+    /// The content of `MSG`.
     pub message: MessageKind,
-    /// What stands before it.
+    /// What precedes it.
     pub header: Header,
-    /// What happens to control characters.
+    /// How control characters are handled.
     pub control: ControlCharacters,
-    /// The form of values and `MSG` where control characters are concerned.
+    /// How control characters are escaped in values and `MSG`.
     pub escape: Escape,
-    /// How much structured data may be.
+    /// How much structured data is allowed.
     pub data: StructuredData,
-    /// Whether the element `data@`, the event's values, is left out of it.
+    /// Whether the element `data@`, the event's values, is omitted.
     pub without_values: bool,
-    /// Longest message in bytes; longer ones are cut.
+    /// Maximum length of a message in bytes; longer ones are cut.
     pub max: Option<usize>,
 }
 
-/// What happens to control characters in values and `MSG`.
+/// How control characters in values and `MSG` are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ControlCharacters {
     /// They stay as they are.
@@ -237,7 +235,7 @@ pub enum ControlCharacters {
     Escape,
 }
 
-/// The form of values and `MSG` where control characters are concerned.
+/// How control characters are escaped in values and `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Escape {
     /// Escapes can be undone, and line ends that may stay do stay.
@@ -248,20 +246,20 @@ pub enum Escape {
     Version01,
 }
 
-/// How much structured data may be.
+/// How much structured data is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StructuredData {
-    /// What rsyslog and syslog-ng bear: values under 32,000 bytes, all of it under 65,000,
-    /// at most 240 parameters.
+    /// What rsyslog and syslog-ng accept: values under 32,000 bytes, in total under 65,000
+    /// bytes, at most 240 parameters.
     #[default]
     Bounded,
-    /// Whatever the event has.
+    /// Everything that the event has.
     Whole,
-    /// No value, written as `-`.
+    /// None, written as `-`.
     None,
 }
 
-/// Which facility a message gets.
+/// How the facility of a message is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FacilityRule {
     /// `authpriv` for the Security channel, `user` for others.
@@ -272,7 +270,7 @@ pub enum FacilityRule {
 }
 
 impl FacilityRule {
-    /// The facility for an event, `None` being one that could not be read.
+    /// The facility of an event; `None` for one that could not be read.
     #[must_use]
     pub fn facility(self, event: Option<&Event<'_>>) -> Facility {
         match self {
@@ -300,10 +298,10 @@ impl Facility {
     pub const USER: Self = Self(1);
     /// Messages of daemons.
     pub const DAEMON: Self = Self(3);
-    /// Security messages not for everyone's eyes.
+    /// Security messages with restricted access.
     pub const AUTHPRIV: Self = Self(10);
 
-    /// The facility of this name (`kern` to `local7`, any case) or number.
+    /// The facility with this name (`kern` to `local7`, any case) or number.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let named = Self::NAMES
@@ -330,7 +328,7 @@ impl fmt::Display for Facility {
     }
 }
 
-/// Those severities (RFC 5424 6.2.1) that events have.
+/// The severities (RFC 5424 6.2.1) that events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// 2: critical conditions.
@@ -347,9 +345,9 @@ pub enum Severity {
     Debug,
 }
 
-/// Bit of `Keywords` on events of a failed audited action.
+/// Bit of `Keywords` on audit failure events.
 const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
-/// Bit of `Keywords` on events of an audited action that went well.
+/// Bit of `Keywords` on audit success events.
 const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
 
 impl Severity {

@@ -1,14 +1,14 @@
-//! Names of parameters: each once in its element, and none with a dot.
+//! Names of parameters: unique in their element, and without dots.
 //!
-//! Receivers keep the last of two parameters with one name. They are compared without
-//! case, as rsyslog does, and as they are written: cut to 32 characters.
+//! Receivers keep the last of two parameters with the same name. Names are compared without
+//! case, like rsyslog does, and as they are written: cut to 32 characters.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::base::lanes::{ByteClass, Lanes, push_plain};
 use crate::event::Pair;
 
-/// Longest SD-NAME (RFC 5424 6).
+/// Maximum length of an SD-NAME (RFC 5424 6).
 const MAX_SD_NAME: usize = 32;
 
 /// Appends a name as SD-NAME: characters that may not stand there become `_`, and dots
@@ -31,7 +31,7 @@ fn mapped(name: &str) -> impl Iterator<Item = u8> {
     characters.map(move |c| byte(c).unwrap_or(b'_'))
 }
 
-/// Bytes that may not stand in a name.
+/// Bytes that are not allowed in a name.
 #[derive(Clone, Copy)]
 struct NoName;
 
@@ -44,14 +44,14 @@ impl ByteClass for NoName {
     }
 }
 
-/// Whether two names are one when they are written.
+/// Whether two names are the same when they are written, ignoring case.
 pub(super) fn are_one(one: &str, other: &str) -> bool {
     let folded = |name| mapped(name).map(|byte: u8| byte.to_ascii_lowercase());
     folded(one).eq(folded(other))
 }
 
-/// A quick look for names that repeat: says no where there is none, and seldom yes
-/// without need.
+/// A quick check for names that repeat: never misses one, and seldom reports one without
+/// need.
 pub(super) struct Seen([u64; Self::WORDS]);
 
 impl Seen {

@@ -1,16 +1,16 @@
 //! `SystemTime` of Windows as TIMESTAMP (RFC 5424 6.2.3).
 
-/// The first year that rsyslog does not take.
+/// The first year that rsyslog does not accept.
 const END: u16 = 2100;
-/// Bytes of `YYYY-MM-DDThh:mm:ss`.
+/// Length of `YYYY-MM-DDThh:mm:ss`.
 const SECONDS: usize = 19;
-/// Most digits of a fraction that TIMESTAMP may have.
+/// Maximum number of digits of a fraction in TIMESTAMP.
 const MAX_FRACTION: usize = 6;
 
-/// The part of a `SystemTime` that goes before the `Z` of a TIMESTAMP: the
-/// fraction, of up to 9 digits, is cut to 6. `None` unless it is a moment that
-/// exists, in UTC, from year 1 on and before 2100 (rsyslog takes a line with a later
-/// one apart wrongly), and no leap second.
+/// The part of a `SystemTime` that precedes the `Z` of a TIMESTAMP; the fraction, of up to
+/// 9 digits, is cut to 6. `None` unless it is an existing moment, in UTC, from year 1 on
+/// and before 2100 (rsyslog parses a line with a later one incorrectly), and not a leap
+/// second.
 pub(super) fn without_zone(time: &str) -> Option<&str> {
     let time = time.strip_suffix('Z')?;
     let (seconds, fraction) = time.split_at_checked(SECONDS)?;

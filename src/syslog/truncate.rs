@@ -1,4 +1,4 @@
-//! Messages cut to a maximum length, still of the grammar.
+//! Cuts messages to a maximum length, keeping them valid.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use super::cut::{TRUNCATED, cut, cut_characters, fair_length};
 use super::message::{Marks, Message};
 use super::{MessageKind, Written, json, layout, push_number};
 
-/// Longest value kept when not even the names of all values fit.
+/// Maximum length of a value if not even the names of all values fit.
 const SHORT_VALUE: usize = 64;
 
 /// PRI and VERSION are one, then TIMESTAMP, HOSTNAME, APP-NAME, PROCID, MSGID.
 const HEADER_WORDS: usize = 6;
 
-/// Cuts the message that was written at the end of `out` to `max` bytes.
+/// Cuts the message at the end of `out` to `max` bytes.
 pub(super) fn shorten(
     message: &Message<'_, '_>,
     marks: &Marks,
@@ -57,7 +57,8 @@ pub(super) fn shorten(
     Written { truncated }
 }
 
-/// Takes out the parameter that names what structured data lacks; gives the names.
+/// Removes the parameter that names what is missing from structured data; returns the
+/// names.
 fn names(marks: &Marks, out: &mut Vec<u8>) -> Vec<u8> {
     let Some(range) = marks.truncated.clone() else {
         return Vec::new();
@@ -69,7 +70,7 @@ fn names(marks: &Marks, out: &mut Vec<u8>) -> Vec<u8> {
     names.unwrap_or_default().to_vec()
 }
 
-/// The parameter that tells how much is missing, and which values are not whole.
+/// The parameter that states how much is missing, and which values are not whole.
 fn param(truncated: usize, names: &[u8]) -> Vec<u8> {
     let mut param = TRUNCATED.to_vec();
     push_number(&mut param, u64::try_from(truncated).unwrap_or(u64::MAX));
@@ -182,9 +183,9 @@ pub(super) fn push_content_within(
     }
 }
 
-/// Where a parameter lies in its element.
+/// The position of a parameter in its element.
 struct Param {
-    /// From its space through its closing quote.
+    /// From its space to its closing quote.
     whole: Range<usize>,
     /// Between the quotes.
     value: Range<usize>,
