@@ -1,17 +1,18 @@
-//! What handshakes of https listeners are done with, and what of it ends soon.
+//! The credentials for handshakes of https listeners, and warnings about those that expire
+//! soon.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 use crate::tls::Acceptor;
 
-/// How often certificates that end soon are logged again.
+/// How often to log again certificates that expire soon.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
 
 /// The acceptor, if there is an https listener.
 pub(super) struct Certificates {
     acceptor: Option<Acceptor>,
-    /// When to look again at what ends soon.
+    /// When to check again what expires soon.
     ends_at: Instant,
 }
 
@@ -39,7 +40,7 @@ impl Certificates {
         self.acceptor.as_ref().map(|_| self.ends_at)
     }
 
-    /// Logs what ends soon, when it is time for that again.
+    /// Logs what expires soon, if that is due again.
     pub(super) fn note_ends(&mut self, now: Now) {
         if let Some(acceptor) = &self.acceptor
             && now.monotonic >= self.ends_at

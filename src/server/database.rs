@@ -1,5 +1,5 @@
-//! The database that relays share: two connections, each on a thread of its own, so that what
-//! is only read does not wait for a commit.
+//! The database that relays share: two connections, each in its own thread, so that reads
+//! do not wait for a commit.
 
 mod line;
 
@@ -17,12 +17,12 @@ use crate::store::{Answer, Condition, Done, Job, KeptAside, Ticket};
 use crate::tls::DatabaseTls;
 use line::Line;
 
-/// How often hosts that have changed are stored: a row each.
+/// How often to store hosts that have changed, one row each.
 pub(super) const SAVE_EVERY: Duration = Duration::from_secs(60);
-/// How long the last jobs may take when the relay ends.
+/// Time limit for the last jobs when the relay ends.
 const LAST: Duration = Duration::from_secs(10);
 
-/// Makes clients of the database, all alike.
+/// Creates clients of the database with the same settings.
 pub type MakeClient = Box<dyn Fn(Instant) -> Client + Send>;
 
 /// A database that has the tables, and the first connection to it.
@@ -79,7 +79,7 @@ impl Database {
         })
     }
 
-    /// Our name among those that share it.
+    /// The name of this relay among those that share it.
     #[must_use]
     pub fn relay(&self) -> &str {
         &self.relay
@@ -160,7 +160,7 @@ impl Database {
         }
     }
 
-    /// What all of them know of hosts, as one.
+    /// What all relays know of hosts, combined.
     ///
     /// # Errors
     /// What is wrong with the database.
@@ -175,7 +175,7 @@ impl Database {
         Ok(hosts::gather(relays, each, now))
     }
 
-    /// The bookmarks that were kept aside.
+    /// The bookmarks that were set aside.
     ///
     /// # Errors
     /// What is wrong with the database.
@@ -229,7 +229,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// Answers whether anybody still listens.
+    /// Returns whether anyone is still listening.
     fn send(&self, mut answer: Answer) -> bool {
         if let Some(own) = &mut answer.condition
             && let Ok(mut all) = self.conditions.lock()

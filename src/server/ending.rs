@@ -1,20 +1,20 @@
-//! How the loop comes to its end: first balancers have time to notice, then what is in flight
-//! is finished, within bounds.
+//! The end of the loop: first, balancers have time to notice; then what is in flight is
+//! finished, within limits.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// Time for batches in flight.
+/// Time limit for batches in flight.
 const FINISH: Duration = Duration::from_secs(10);
 
-/// How far the end is.
+/// The stage of the end.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Running,
-    /// Hosts are served as before, and whoever asks is told that this ends.
+    /// Hosts are served as before; the status reports that the relay is ending.
     Announced(Instant),
-    /// Nobody new is taken in.
+    /// No new connections are accepted.
     Finishing(Instant),
 }
 
@@ -43,7 +43,7 @@ impl Ending {
         Self { stage, delay }
     }
 
-    /// The longest that the end may take.
+    /// Maximum duration of the end.
     pub(super) fn longest(&self) -> Duration {
         self.delay + FINISH
     }
@@ -68,7 +68,7 @@ impl Ending {
         Step::Finish
     }
 
-    /// Answers whether the balancers' time has just run out.
+    /// Returns whether the balancers' time has just run out.
     pub(super) fn handle_timeout(&mut self, now: Now) -> bool {
         let is_due = matches!(self.stage, Stage::Announced(until) if now.monotonic >= until);
         if is_due {
@@ -89,7 +89,7 @@ impl Ending {
         matches!(self.stage, Stage::Finishing(_))
     }
 
-    /// Whether what is in flight has had its time.
+    /// Whether the time for what is in flight has run out.
     pub(super) fn is_over(&self, now: Now) -> bool {
         matches!(self.stage, Stage::Finishing(until) if now.monotonic >= until)
     }

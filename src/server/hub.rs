@@ -1,5 +1,5 @@
-//! What sockets of all kinds need beside their own state: the machine that decides, and where
-//! sockets are registered and names are asked for.
+//! What sockets of all kinds need in addition to their own state: the collector, the
+//! registration of sockets, and name resolution.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ impl Hub {
         &mut self.poll
     }
 
-    /// Waits for events; a signal may end that early.
+    /// Waits for events; a signal may end the wait early.
     pub(super) fn wait(
         &mut self,
         events: &mut Events,
@@ -71,12 +71,12 @@ impl Hub {
         self.collector.link(id)
     }
 
-    /// Asks for the addresses of a name, for whoever has this number.
+    /// Looks up the addresses of a name, for the asker with this number.
     pub(super) fn look_up(&mut self, asker: usize, host: &str, port: u16) {
         self.resolver.ask(asker, host, port);
     }
 
-    /// Asks for those of an output, or of a broker of one.
+    /// The next answer, if there is one: the asker, and the addresses.
     pub(super) fn poll_resolved(&mut self) -> Option<(usize, io::Result<Vec<SocketAddr>>)> {
         self.resolver.poll_answer()
     }

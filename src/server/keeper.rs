@@ -1,7 +1,7 @@
-//! The store, on threads of its own: the loop never waits for it.
+//! The store in its own threads, so that the loop never waits for it.
 //!
-//! What changes something is done in order by one thread; what is only read, by another one,
-//! so that it need not wait for a disk.
+//! One thread makes all changes, in order; another one handles reads, which thus do not
+//! wait for a disk.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 
 /// Writes after which is looked whether there is much to tidy up.
 const TIDY_EVERY: u32 = 16;
-/// How long the last answers are waited for.
+/// How long to wait for the last answers.
 const LAST: Duration = Duration::from_secs(30);
 
 /// Reads without the thread that writes; `None` where that has to look.
@@ -35,7 +35,7 @@ pub struct Local {
     pub tidy: Box<dyn FnMut() + Send>,
 }
 
-/// Where bookmarks and hosts are kept.
+/// Where bookmarks and hosts are stored.
 pub enum Opened {
     /// On this machine.
     Local(Local),
@@ -43,7 +43,7 @@ pub enum Opened {
     Database(Box<Database>),
 }
 
-/// The threads, and the way to them.
+/// The threads, and the channels to them.
 pub(super) struct Keeper {
     /// Dropped first: that ends the threads.
     lanes: Option<Lanes>,
@@ -67,7 +67,7 @@ impl Keeper {
         })
     }
 
-    /// Gives the store what the collector has for it.
+    /// Gives the store the collector's jobs.
     pub(super) fn submit_jobs(&self, collector: &mut Collector) {
         let Some(lanes) = &self.lanes else {
             return;
@@ -77,7 +77,7 @@ impl Keeper {
         }
     }
 
-    /// Gives the collector what the store has answered.
+    /// Gives the collector the store's answers.
     pub(super) fn take_answers(&self, now: Now, collector: &mut Collector) {
         while let Ok(answer) = self.answers.try_recv() {
             collector.handle_answer(now, answer);

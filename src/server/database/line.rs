@@ -1,4 +1,4 @@
-//! The connection of a client of the database: its socket, and what wakes its thread.
+//! The connection of a database client: its socket, and what wakes its thread.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ use crate::tls::{DatabaseTls, Fault, SslStream};
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
-/// Bytes that are read at a time.
+/// Number of bytes to read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// A socket of either kind.
@@ -51,7 +51,7 @@ impl Socket {
         Err(last)
     }
 
-    /// Waits for up to that time at each read and write; `None`: not at all.
+    /// Waits at most this long for each read and write; `None` does not wait.
     fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => {
@@ -236,7 +236,7 @@ impl Line {
         Ok(())
     }
 
-    /// Answers whether anything was written.
+    /// Returns whether anything was written.
     fn write(&mut self, client: &mut Client) -> bool {
         let mut is_any = false;
         while let Some(stream) = &mut self.stream
@@ -258,7 +258,7 @@ impl Line {
         is_any
     }
 
-    /// Answers whether anything was read.
+    /// Returns whether anything was read.
     fn read(&mut self, client: &mut Client) -> bool {
         let mut is_any = false;
         // What is to be done comes first: after the answer to it TLS may begin.

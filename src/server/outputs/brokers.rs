@@ -1,4 +1,5 @@
-//! The connections to the brokers of outputs: several for each topic, made when they are wanted.
+//! The connections to the brokers of outputs: several for each topic, opened when they are
+//! needed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ struct Line {
     socket: OutputSocket,
 }
 
-/// All of them; a line stays, and is opened again.
+/// All of them; a line remains, and is reopened.
 #[derive(Debug, Default)]
 pub(super) struct Brokers {
     lines: Vec<Line>,
@@ -64,7 +65,7 @@ impl Brokers {
         }
     }
 
-    /// The line of a broker, made at its first use.
+    /// The line of a broker, created at its first use.
     fn line_of(&mut self, output: OutputId, broker: BrokerId, like: &OutputSocket) -> usize {
         self.find(output, broker).unwrap_or_else(|| {
             let index = self.lines.len();
@@ -147,7 +148,7 @@ impl Brokers {
         }
     }
 
-    /// Whether something can be read from or written to a broker right now.
+    /// Whether a broker can be read from or written to now.
     pub(super) fn has_work(&self, hub: &Hub) -> bool {
         let mut lines = self.lines.iter();
         lines.any(|line| line.socket.readable || Self::can_write_to(hub, line))
@@ -159,7 +160,7 @@ impl Brokers {
         line.socket.is_open() && !line.socket.blocked && has_bytes
     }
 
-    /// Reads and writes what can be.
+    /// Reads and writes as far as possible.
     pub(super) fn serve(&mut self, hub: &mut Hub, now: Now) {
         for index in 0..self.lines.len() {
             self.read_line(hub, now, index);

@@ -15,8 +15,8 @@ pub(super) enum Opened {
     Regular(File),
 }
 
-/// Opens for appending. A line that a full disk cut off is ended first, so that
-/// the next one starts on its own.
+/// Opens for appending. First ends a line that was cut off by a full disk, so that the next
+/// one starts on its own line.
 pub(super) fn open(path: &Path) -> io::Result<Opened> {
     let mut options = OpenOptions::new();
     options

@@ -22,11 +22,11 @@ use crate::tls::{self, Connector, OutputError};
 use brokers::Brokers;
 use socket::{Opening, OutputSocket, Writing};
 
-/// How often one output is read before the others have their turn.
+/// How often to read one output before the others have their turn.
 const READ_SHARE: usize = 64;
-/// Bytes read from an output at a time.
+/// Maximum number of bytes to read from an output at a time.
 const READ_SIZE: usize = 16 * 1024;
-/// Bytes written to one output before the others have their turn.
+/// Maximum number of bytes to write to one output before the others have their turn.
 const WRITE_SHARE: usize = 4 << 20;
 
 /// The sockets of all outputs, and the connections to their brokers.
@@ -63,7 +63,7 @@ impl Outputs {
         }
     }
 
-    /// Files that a log rotation has renamed are opened anew.
+    /// Reopens files, which a log rotation may have renamed.
     pub(super) fn reopen_files(&mut self, hub: &mut Hub, now: Now) {
         for index in 0..self.sockets.len() {
             let is_open = |socket: &OutputSocket| socket.is_file() && socket.is_open();
@@ -73,7 +73,7 @@ impl Outputs {
         }
     }
 
-    /// What can still be written is; then all are closed.
+    /// Writes what can still be written, then closes all.
     pub(super) fn finish_and_close(&mut self) {
         self.sockets
             .iter_mut()
@@ -141,7 +141,7 @@ impl Outputs {
         }
     }
 
-    /// Asks for the addresses of an output's name.
+    /// Looks up the addresses of an output's name.
     fn look_up(&self, hub: &mut Hub, index: usize) {
         let socket = self.sockets.get(index);
         if let Some((host, port)) = socket.and_then(|s| s.settings().target.place()) {

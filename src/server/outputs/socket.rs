@@ -18,8 +18,8 @@ use crate::server::outputs::files::{self, Opened};
 use crate::system::sys;
 use crate::tls::connector::{Connector, Handshake, Progress, Secured};
 
-/// How long a TCP peer may leave bytes unacknowledged, a closed window included,
-/// before the connection counts as ended.
+/// How long a TCP peer may leave bytes unacknowledged, even with a closed window, before
+/// the connection counts as ended.
 const PEER_SILENCE: Duration = Duration::from_secs(120);
 
 /// An open output.
@@ -48,28 +48,28 @@ impl From<Opened> for Channel {
 #[derive(Debug)]
 enum State {
     Closed,
-    /// The connection under way.
+    /// The connection in progress.
     Connecting(TcpStream),
-    /// The TLS handshake under way.
+    /// The TLS handshake in progress.
     Securing(Box<Handshake>),
     Open(Channel),
 }
 
-/// What came of an attempt to open.
+/// The result of an attempt to open.
 #[derive(Debug)]
 pub(in crate::server) enum Opening {
     Done,
     Pending,
 }
 
-/// What came of writing.
+/// The result of a write.
 #[derive(Debug)]
 pub(super) enum Writing {
-    /// That many bytes are written.
+    /// So many bytes were written.
     Wrote(usize),
-    /// No room now; an event will tell when there is.
+    /// No room now; an event will report when there is.
     Blocked,
-    /// The message is too large for the path and cannot ever be sent.
+    /// The message is too large for the path and can never be sent.
     TooLarge,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Writing {
 pub(in crate::server) struct OutputSocket {
     token: Token,
     settings: Settings,
-    /// Makes its connections secure, if it is to be.
+    /// Secures its connections, if configured.
     connector: Option<Connector>,
     state: State,
     beginning: Beginning,
@@ -160,7 +160,7 @@ impl OutputSocket {
         matches!(self.state, State::Open(_))
     }
 
-    /// Opens what has no address.
+    /// Opens an output that has no address.
     pub(super) fn open(&mut self, registry: &Registry) -> io::Result<Opening> {
         self.begin();
         let channel = match &self.settings.target {
@@ -192,7 +192,7 @@ impl OutputSocket {
         self.readable = false;
     }
 
-    /// Begins to connect.
+    /// Starts to connect.
     pub(super) fn connect(
         &mut self,
         registry: &Registry,
@@ -261,7 +261,7 @@ impl OutputSocket {
         }
     }
 
-    /// The TCP connection is there.
+    /// The TCP connection is established.
     fn start(&mut self, now: Instant, stream: TcpStream) -> io::Result<Opening> {
         stream.set_nodelay(true)?;
         notice_a_dead_peer(&stream)?;
@@ -304,7 +304,7 @@ impl OutputSocket {
         matches!(self.state, State::Securing(_))
     }
 
-    /// An event says that there is room to write.
+    /// An event reports that there is room to write.
     pub(super) fn handle_writable(&mut self) -> io::Result<()> {
         self.blocked = false;
         match &mut self.state {
@@ -313,7 +313,7 @@ impl OutputSocket {
         }
     }
 
-    /// Whether an error event only tells that the peer has acknowledged something.
+    /// Whether an error event only reports an acknowledgment.
     pub(super) fn take_acknowledgments(&mut self) -> bool {
         match &self.state {
             State::Open(Channel::Tcp(stream)) => sys::take_acknowledgments(stream.as_fd()),
@@ -401,12 +401,12 @@ impl OutputSocket {
         }
     }
 
-    /// Closes at once.
+    /// Closes immediately.
     pub(in crate::server) fn close(&mut self) {
         self.state = State::Closed;
     }
 
-    /// Closes so that the receiver sees a proper end.
+    /// Closes so that the receiver sees an orderly end.
     pub(in crate::server) fn finish_and_close(&mut self) {
         match &mut self.state {
             State::Open(Channel::Tls(secured)) => secured.finish(),

@@ -14,25 +14,26 @@ use crate::base::clock::Now;
 use crate::collector::{Collector, Vacancy};
 use crate::server::Listener;
 
-/// Of each output: its connection, the next one, the question for its name, a file.
+/// Descriptors of each output: its connection, the next one, the name query, a file.
 const OF_OUTPUT: usize = 4;
-/// Of each process of `--ntlm-helper`: three pipes, as many ends while it starts.
+/// Descriptors of each process of `--ntlm-helper`: three pipes, and their other ends while
+/// it starts.
 const OF_HELPER: usize = 6;
-/// Of a reload, which reads one file after the other, and of the state folder.
+/// Descriptors of a reload, which reads one file after the other, and of the state folder.
 const OF_FILES: usize = 8;
 /// What no arithmetic takes away: a relay with too few descriptors still serves some.
 const AT_LEAST: usize = 4;
-/// Connections accepted in one turn.
+/// Maximum number of connections accepted in one turn.
 const SHARE: usize = 256;
-/// How long room has to last until it is said to be there again.
+/// How long there must be room before this is logged.
 const CALM: Duration = Duration::from_secs(5);
-/// How often a change of what is short is told.
+/// How often to log changes of what is short.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// Who else needs descriptors.
+/// Other uses of descriptors.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Reserve {
-    /// Open already, before the first connection.
+    /// Already open before the first connection.
     in_use: usize,
     kept: usize,
 }
@@ -46,7 +47,7 @@ impl Reserve {
         Self { in_use, kept }
     }
 
-    /// How many connections a limit leaves.
+    /// The number of connections that a limit leaves.
     fn room(self, limit: Option<u64>) -> usize {
         let limit = limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX));
         let room = limit.saturating_sub(self.in_use + self.kept);
@@ -177,7 +178,7 @@ impl Doors {
         self.trouble.current.is_some()
     }
 
-    /// When accepting goes on, or is to be said to go on.
+    /// When to resume accepting, or to log that it has resumed.
     pub(in crate::server) fn poll_timeout(&self) -> Option<Instant> {
         if self.listeners.is_empty() {
             return None;
@@ -186,12 +187,12 @@ impl Doors {
         paused.chain(self.trouble.poll_timeout()).min()
     }
 
-    /// Nobody is accepted any more.
+    /// Stops accepting.
     pub(in crate::server) fn close(&mut self) {
         self.listeners.clear();
     }
 
-    /// Takes the limit as it is now: somebody may have changed it.
+    /// Reads the current limit, which may have been changed.
     pub(in crate::server) fn measure_room(&self, collector: &mut Collector) {
         let room = self.reserve.room(getrlimit(Resource::Nofile).current);
         collector.set_connection_room(room);

@@ -10,10 +10,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::base::clock::Now;
 
-/// Connections that wait to be accepted; many hosts come at once after an outage.
+/// Maximum number of connections waiting to be accepted; many hosts connect at once after
+/// an outage.
 const BACKLOG: i32 = 4096;
-/// How long nothing is accepted when there is no room: whoever waits tries again soon,
-/// and the loop does not spin.
+/// How long to accept nothing if there is no room: clients retry soon, and the loop does
+/// not spin.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One listening socket.
@@ -97,7 +98,7 @@ impl Listener {
         self.ready && self.paused.is_none()
     }
 
-    /// When accepting goes on after there was no room.
+    /// When to resume accepting after there was no room.
     pub(in crate::server) fn resumes_at(&self) -> Option<Instant> {
         self.paused
     }
@@ -115,7 +116,7 @@ impl Listener {
         self.paused = Some(now.monotonic + PAUSE);
     }
 
-    /// Accepts one connection, if there is one.
+    /// Accepts a connection, if there is one.
     pub(super) fn accept(&mut self) -> io::Result<Option<(TcpStream, IpAddr)>> {
         loop {
             match self.socket.accept() {

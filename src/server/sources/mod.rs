@@ -23,7 +23,7 @@ use crate::tls;
 /// When a silent source is asked whether it is still there: one that was switched
 /// off should not hold its connection until the idle time.
 const KEEPALIVE: Duration = Duration::from_secs(600);
-/// Bytes read from one source before the others have their turn.
+/// Maximum number of bytes to read from one source before the others have their turn.
 const READ_SHARE: usize = 256 << 10;
 
 #[derive(Debug)]
@@ -33,9 +33,9 @@ struct Socket {
     awaits_proxy: bool,
     /// There may be something to read: no read has said otherwise since the last event.
     readable: bool,
-    /// The peer has ended its side: read up to the end, for no event will tell again.
+    /// The peer has ended its side: read to the end, because no further event will come.
     ended: bool,
-    /// It stands in the line of those to be read.
+    /// It is in the queue of those to be read.
     queued: bool,
     shut_down: bool,
 }
