@@ -1,5 +1,7 @@
 //! Relays that share their state in PostgreSQL.
 
+use std::os::unix::fs::PermissionsExt;
+
 use rustix::process::Signal;
 
 use crate::support::{
@@ -125,6 +127,21 @@ fn a_pooler_may_give_each_transaction_to_another_connection() {
 }
 
 #[test]
+fn a_pooler_that_refuses_a_login_is_told_from_a_server_that_is_down() {
+    let (postgres, dir) = (Postgres::start(), TempDir::new());
+    let pooler = Pgbouncer::start(&postgres);
+    let url = postgres.url_on(pooler.port(), "sslmode=disable");
+    let said = refused(&dir, &url.replace("/wec?", "/other?"));
+    assert!(said.contains("if this is pgbouncer: its log"), "{said}");
+    std::fs::write(dir.file("wrong"), "*:*:*:*:wrong\n").unwrap();
+    std::fs::set_permissions(dir.file("wrong"), PermissionsExt::from_mode(0o600)).unwrap();
+    let (place, _) = url.split_once('?').unwrap();
+    let wrong = dir.file("wrong");
+    let said = refused(&dir, &format!("{place}?sslmode=disable&passfile={wrong}"));
+    assert!(said.contains("set the password with ALTER ROLE"), "{said}");
+}
+
+#[test]
 fn a_unix_socket_needs_neither_tls_nor_a_password() {
     let (postgres, dir) = (Postgres::start(), TempDir::new());
     let (folder, port) = (postgres.folder(), postgres.port());
@@ -186,7 +203,7 @@ fn what_is_wrong_at_the_start_is_told_with_its_remedy() {
         said.contains("28P01") && said.contains("PGPASSWORD"),
         "{said}"
     );
-    std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&wrong, PermissionsExt::from_mode(0o644)).unwrap();
     let said = refused(&dir, &format!("{url}&passfile={wrong}"));
     assert!(said.contains("chmod 600"), "{said}");
 

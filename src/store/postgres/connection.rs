@@ -14,7 +14,7 @@ use postgres_protocol::message::backend::{
 use postgres_protocol::message::frontend;
 use zeroize::Zeroizing;
 
-use super::error::{Complaint, Failure, Kind};
+use super::error::{Complaint, Failure, Kind, Stage};
 use super::request::{Request, Row, Rows};
 use super::url::{Settings, TlsMode};
 
@@ -193,7 +193,7 @@ impl Connection {
             [b'N', ..] => Err(self.fail(Kind::NoTls, "the server does not support TLS")),
             // A server that cannot start a process reports it immediately.
             [b'E', ..] => match self.next_message()? {
-                Some(Message::ErrorResponse(body)) => Err(Complaint::read(&body).at(&self.place)),
+                Some(Message::ErrorResponse(body)) => Err(self.refused(Complaint::read(&body))),
                 _ => Ok(None),
             },
             _ => Err(self.fail(Kind::Protocol, "no answer to the TLS request")),
@@ -213,7 +213,7 @@ impl Connection {
                 | Message::BackendKeyData(_),
             ) => Ok(None),
             (State::Open, message) => self.take_answer(message),
-            (_, Message::ErrorResponse(body)) => Err(Complaint::read(&body).at(&self.place)),
+            (_, Message::ErrorResponse(body)) => Err(self.refused(Complaint::read(&body))),
             (State::Checks, message) => self.take_check(message),
             (_, message) => self.authenticate(message).map(|()| None),
         }
@@ -338,7 +338,7 @@ impl Connection {
         if let Message::ErrorResponse(body) = &message {
             let complaint = Complaint::read(body);
             let Some(exchange) = self.exchanges.front_mut().filter(|_| !complaint.is_fatal) else {
-                return Err(complaint.at(&self.place));
+                return Err(self.refused(complaint));
             };
             exchange.complaint.get_or_insert(complaint);
             return Ok(None);
@@ -375,13 +375,26 @@ impl Connection {
     fn finish(&mut self) -> Option<Result<Rows, Failure>> {
         let exchange = self.exchanges.pop_front()?;
         if let Some(complaint) = exchange.complaint {
-            return Some(Err(complaint.at(&self.place)));
+            return Some(Err(self.refused(complaint)));
         }
         if exchange.rows.len() != exchange.statements {
             return Some(Err(self.fail(Kind::Protocol, "an answer is missing")));
         }
         // The rows of the statement with the settings are not needed.
         Some(Ok(exchange.rows.into_iter().skip(1).collect()))
+    }
+
+    fn refused(&self, complaint: Complaint) -> Failure {
+        let stage = match self.state {
+            State::Scram(_) => Stage::Password,
+            State::Open => Stage::Session,
+            State::AwaitsTls
+            | State::Securing
+            | State::Authenticates
+            | State::Proved
+            | State::Checks => Stage::Login,
+        };
+        complaint.at(&self.place, stage)
     }
 
     fn fail(&self, kind: Kind, says: impl Into<String>) -> Failure {

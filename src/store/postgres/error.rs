@@ -21,6 +21,8 @@ pub enum Kind {
     Method,
     /// The database does not exist.
     NoDatabase,
+    /// A pooler refuses the login, with a code that it uses for every reason.
+    Pooler,
     /// The account lacks privileges.
     Rights,
     /// The server is read-only, such as a standby.
@@ -108,6 +110,9 @@ fn remedy(kind: Kind) -> &'static str {
              method in pg_hba.conf"
         }
         Kind::NoDatabase => "create it with CREATE DATABASE, or name another one in the URL",
+        Kind::Pooler => {
+            "if this is pgbouncer: its log and its [databases], auth_file and auth_hba_file show why"
+        }
         Kind::Rights => {
             "grant SELECT, INSERT, UPDATE and DELETE on its tables to the account; \"wecrelay store schema\" prints both"
         }
@@ -130,6 +135,18 @@ fn remedy(kind: Kind) -> &'static str {
         Kind::Protocol => "is this the port of PostgreSQL?",
         Kind::Again | Kind::Data | Kind::Other => "",
     }
+}
+
+/// How far a connection is. It gives a meaning to 08P01, pgbouncer's only code for all that it
+/// refuses (seen with 1.18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Before requests, but not in the exchange of the password.
+    Login,
+    /// The password is being proved.
+    Password,
+    /// Requests can be sent.
+    Session,
 }
 
 /// A server's error message.
@@ -176,8 +193,8 @@ impl Complaint {
         complaint
     }
 
-    pub(super) fn at(self, place: &str) -> Failure {
-        let kind = self.kind();
+    pub(super) fn at(self, place: &str, stage: Stage) -> Failure {
+        let kind = self.kind(stage);
         let says = match kind {
             Kind::Newer => "a later version of wecrelay has replaced its tables".to_owned(),
             _ => format!("{} ({})", self.says, self.code),
@@ -186,7 +203,7 @@ impl Complaint {
     }
 
     /// The kind, by SQLSTATE (appendix A of the manual).
-    fn kind(&self) -> Kind {
+    fn kind(&self, stage: Stage) -> Kind {
         if self.routine == WAITS_FOR_STANDBY {
             return Kind::Unreplicated;
         }
@@ -203,10 +220,8 @@ impl Complaint {
             "40001" | "40P01" => Kind::Again,
             // Used deliberately by a statement here; no other divides.
             "22012" => Kind::Newer,
-            // pgbouncer uses the same code for everything.
-            "08P01" if self.says.contains("no such user") => Kind::Password,
-            "08P01" if self.says.contains("password authentication failed") => Kind::Password,
-            "08P01" if self.says.contains("no such database") => Kind::NoDatabase,
+            "08P01" if stage == Stage::Password => Kind::Password,
+            "08P01" if stage == Stage::Login => Kind::Pooler,
             code => match code.get(..2) {
                 Some("08" | "57") => Kind::Down,
                 Some("22" | "23" | "54") => Kind::Data,
@@ -224,13 +239,13 @@ impl Complaint {
 mod tests {
     use super::*;
 
-    fn kind(code: &str, says: &str) -> Kind {
+    fn kind(code: &str, stage: Stage) -> Kind {
         let complaint = Complaint {
             code: code.into(),
-            says: says.into(),
+            says: "words".into(),
             ..Complaint::default()
         };
-        complaint.kind()
+        complaint.kind(stage)
     }
 
     #[test]
@@ -250,9 +265,20 @@ mod tests {
             ("XX000", Kind::Other),
             ("", Kind::Other),
         ] {
-            assert_eq!(kind(code, "words"), expected, "{code}");
+            assert_eq!(kind(code, Stage::Session), expected, "{code}");
         }
-        assert_eq!(kind("08P01", "no such database: a"), Kind::NoDatabase);
+    }
+
+    #[test]
+    fn a_code_for_everything_means_what_is_under_way() {
+        for (stage, expected) in [
+            (Stage::Login, Kind::Pooler),
+            (Stage::Password, Kind::Password),
+            (Stage::Session, Kind::Down),
+        ] {
+            assert_eq!(kind("08P01", stage), expected, "{stage:?}");
+            assert_eq!(kind("3D000", stage), Kind::NoDatabase, "{stage:?}");
+        }
     }
 
     #[test]
