@@ -99,10 +99,7 @@ impl Collector {
         for settled in settled {
             match settled {
                 Settled::Done(id, outcome) => self.settle_batch(now, id, Some(outcome)),
-                Settled::Failed(id) => {
-                    let outputs = &mut self.outputs;
-                    self.batches.hand_back_delivered(now, outputs, id);
-                }
+                Settled::Failed(id) => self.batches.hand_back_delivered(now, id),
             }
         }
     }

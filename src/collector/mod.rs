@@ -12,7 +12,7 @@
 //! not sent.
 //!
 //! Each part of the state has an owner: `Connections` for connections and authentication,
-//! `Outputs` for the links and how full they are, `Batches` for what is in flight,
+//! `Batches` for what is in flight and, in its `Outputs`, the links and how full they are,
 //! `Commits` for bookmarks on their way to the store, and `Registry` for what is known
 //! about hosts. The collector itself only passes things from one to the next.
 
@@ -79,7 +79,6 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Collector {
     settings: Rc<Settings>,
     connections: Connections,
-    outputs: Outputs,
     batches: Batches,
     commits: Commits,
     /// Hosts that wait for the store.
@@ -116,8 +115,7 @@ impl Collector {
         });
         Self {
             connections: Connections::new(now, Rc::clone(&settings), random.random()),
-            outputs,
-            batches: Batches::default(),
+            batches: Batches::new(outputs),
             commits: Commits::default(),
             questions: Questions::default(),
             paging,
@@ -150,7 +148,7 @@ impl Collector {
 
     /// Replaces the outputs' credentials, one item for each output, after they were reread.
     pub fn replace_secrets(&mut self, now: Now, secrets: Vec<Secret>) {
-        self.outputs.replace_secrets(now, secrets);
+        self.batches.outputs_mut().replace_secrets(now, secrets);
     }
 
     /// All counters.
@@ -205,7 +203,7 @@ impl Collector {
     /// The link of an output, which holds what to write there.
     #[must_use]
     pub fn link(&self, id: OutputId) -> Option<&Link> {
-        self.outputs.get(id)
+        self.batches.outputs().get(id)
     }
 
     /// The bytes to write to a source.
@@ -227,12 +225,13 @@ impl Collector {
     /// sources are our queue.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
-        self.outputs.is_reading(now, self.batches.waiting())
+        self.batches.is_reading(now)
     }
 
     /// Queues a message of the relay's own log at every output that has room for it.
     pub fn push_own(&mut self, now: Now, sender: &Sender, line: &Line) {
-        self.outputs
+        self.batches
+            .outputs_mut()
             .push_own(now, &self.settings.mapping, sender, line);
     }
 
@@ -248,7 +247,7 @@ impl Collector {
             Input::Proxied(id, source) => self.connections.handle_proxied(now, id, source),
             Input::Refused(id, kind, why) => self.connections.handle_refused(now, id, kind, why),
             Input::Received(id, bytes) => {
-                let unread = self.outputs.last_hold(now);
+                let unread = self.batches.outputs().last_hold(now);
                 self.connections.handle_received(now, id, bytes, unread);
                 self.advance(now, id);
                 self.connections.relieve(now, id);
@@ -261,11 +260,7 @@ impl Collector {
             Input::Ended(id) => self.connections.forget(id),
             Input::Judged(id, verdict) => self.handle_judged(now, id, verdict),
             Input::Timeout => self.handle_timeout(now),
-            ref of_output => {
-                if let Some(fates) = self.outputs.handle(now, of_output) {
-                    self.batches.note_fates(now, &mut self.outputs, fates);
-                }
-            }
+            ref of_output => self.batches.handle(now, of_output),
         }
         self.end_turn(now);
     }
@@ -287,14 +282,9 @@ impl Collector {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        for id in self.outputs.ids() {
-            if let Some(fates) = self.outputs.handle_timeout(now, id) {
-                self.batches.note_fates(now, &mut self.outputs, fates);
-            }
-        }
-        let unread = self.outputs.last_hold(now);
+        self.batches.handle_timeout(now);
+        let unread = self.batches.outputs().last_hold(now);
         self.connections.handle_timeout(now, unread);
-        self.batches.handle_timeout(now, &mut self.outputs);
         while let Some(question) = self.questions.take_late(now) {
             self.batches.hand_back_unread(question.source.conn);
         }
@@ -302,7 +292,7 @@ impl Collector {
             self.sweep = now.monotonic + SWEEP;
             self.connections.sweep(now);
             self.counters.silent_sources += self.hosts.report_silent(now);
-            self.batches.sweep(now, &mut self.outputs);
+            self.batches.sweep(now);
             self.ledger.sweep(now);
         }
     }
@@ -310,10 +300,7 @@ impl Collector {
     /// Begins waiting batches, records how full the outputs are, and tells hosts the fate
     /// of their batches.
     fn end_turn(&mut self, now: Now) {
-        self.batches.begin_waiting(now, &mut self.outputs);
-        let patience = || self.batches.patience();
-        self.outputs
-            .note_fullness(now, self.batches.waiting(), patience);
+        self.batches.end_turn(now);
         self.tell_hosts(now);
         self.note_connections(now);
     }
@@ -350,14 +337,13 @@ impl Collector {
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.connections.poll_output();
-        output.or_else(|| self.outputs.poll_task())
+        output.or_else(|| self.batches.outputs_mut().poll_task())
     }
 
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timers = [
-            self.outputs.poll_timeout(),
             self.connections.poll_timeout(),
             self.batches.poll_timeout(),
             self.questions.poll_timeout(),
@@ -433,20 +419,20 @@ impl Collector {
     pub fn is_finished(&self) -> bool {
         self.batches.is_empty()
             && self.questions.is_empty()
-            && self.outputs.required().all(Link::is_idle)
+            && self.batches.outputs().required().all(Link::is_idle)
             && self.connections.are_written()
     }
 
     /// Closes the outputs' sessions in an orderly way; to be called when nothing is left to
     /// deliver.
     pub fn close_outputs(&mut self, now: Now) {
-        self.outputs.close(now);
+        self.batches.outputs_mut().close(now);
     }
 
     /// Whether all of these sessions have ended.
     #[must_use]
     pub fn are_outputs_closed(&self) -> bool {
-        self.outputs.are_closed()
+        self.batches.outputs().are_closed()
     }
 
     fn new_uuid(&mut self) -> Uuid {

@@ -1,11 +1,12 @@
 //! The requests of sources: Enumerate, Pull, Heartbeat, Events, SubscriptionEnd, End.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use uuid::Uuid;
 
 use super::access::{self, Source, subscription_of};
-use super::batches::{Batch, Mark, OutputSet, time_of};
+use super::batches::{Batch, Mark, OutputSet, Whose, time_of};
 use super::formatting::Unformatted;
 use super::questions::Wants;
 use super::{Collector, ConnId, formatting, seconds};
@@ -148,15 +149,10 @@ impl Collector {
         let known = hosts.note_events(seconds(now), &name, &asked);
         let is_known = known.is_some();
         let whose = (known.unwrap_or_else(|| Rc::new(name.key())), id);
-        let host = is_known.then_some(&whose);
-        if self.batches.holds(now, host, source.address) {
-            return self.batches.hand_back_unread(source.conn);
-        }
         let (timeout, until) = time_of(now, message.began, &header);
-        let (size, outputs) = (message.text.len(), &mut self.outputs);
-        if self.batches.would_shed(now, outputs, &whose, (size, until)) {
-            let (conn, whose) = (source.conn, (&whose, until));
-            return self.batches.shed_on_arrival(now, outputs, conn, whose);
+        let size = (message.text.len(), until);
+        if self.hands_back_early(now, source, (&whose, is_known), size) {
+            return;
         }
         let whole = (source, subscription, &header);
         let Some((frames, facts)) = self.format_events(now, whole, events) else {
@@ -189,6 +185,29 @@ impl Collector {
         self.start_batch(now, batch);
     }
 
+    /// Whether a batch is handed back before any of it is formatted. `size`: its bytes, and
+    /// when its source must have its answer.
+    fn hands_back_early(
+        &mut self,
+        now: Now,
+        source: &Source,
+        (whose, is_known): (&Whose, bool),
+        size: (usize, Instant),
+    ) -> bool {
+        let host = is_known.then_some(whose);
+        if self.batches.holds(now, host, source.address) {
+            self.batches.hand_back_unread(source.conn);
+            return true;
+        }
+        let is_too_much = self.batches.would_shed(now, whose, size);
+        if is_too_much {
+            let (_, until) = size;
+            self.batches
+                .shed_on_arrival(now, source.conn, (whose, until));
+        }
+        is_too_much
+    }
+
     /// Formats a batch as messages; answers the source if that fails.
     fn format_events(
         &mut self,
@@ -197,7 +216,7 @@ impl Collector {
         events: &[RawEvent<'_>],
     ) -> Option<(Vec<Rc<Frames>>, BatchFacts)> {
         let whole = (source, subscription, header);
-        let encodings = self.outputs.encodings();
+        let encodings = self.batches.outputs_mut().encodings();
         let formatted = formatting::format(now, &self.settings, encodings, whole, events);
         self.counters += &formatted.counters;
         match formatted.frames {
@@ -208,7 +227,7 @@ impl Collector {
             Err(Unformatted::Refused(refusal)) => self.turn_away(now, source, refusal),
             Err(Unformatted::TooLarge(why)) => {
                 let limit = Subcode::EncodingLimit;
-                self.fault(now, source.conn, Some(header), limit, &why);
+                self.fault(now, source.conn, Some(header), limit, &why.to_string());
             }
         }
         None
@@ -221,7 +240,7 @@ impl Collector {
             self.ledger.want_since(&mark.key, batch.since, former);
             self.ledger.read();
         }
-        self.batches.start(now, &mut self.outputs, batch);
+        self.batches.start(now, batch);
     }
 
     /// The bookmark of a batch, if it has a usable one. A bad bookmark costs repeats later,

@@ -14,15 +14,12 @@ impl Collector {
     #[must_use]
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let age = |began: Instant| now.monotonic.saturating_duration_since(began);
-        let (oldest, oldest_waiting) = self.batches.oldest();
-        let waiting = (self.batches.waiting(), oldest_waiting.map(age));
-        let age_of = |id| self.batches.get(id).map(|batch| age(batch.began));
         Snapshot {
             counters: self.counters(),
             connections: self.connections.len(),
             room: self.connection_room(),
-            outputs: self.outputs.facts(now, waiting, age_of),
-            oldest: oldest.map(age),
+            outputs: self.batches.output_facts(now),
+            oldest: self.batches.oldest().map(age),
             ready: self.troubles().is_empty(),
             storing: !self.commits.is_failing() && self.commits.condition().trouble.is_none(),
             damaged_rows: self.commits.condition().damaged,
@@ -101,7 +98,7 @@ impl Collector {
         if let Some(trouble) = &self.commits.condition().trouble {
             troubles.push(trouble.clone());
         }
-        troubles.extend(self.outputs.troubles());
+        troubles.extend(self.batches.outputs().troubles());
         troubles
     }
 }

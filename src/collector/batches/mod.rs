@@ -18,9 +18,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::outputs::{Fates, Outputs};
-use super::{ConnId, OutputId};
+use super::{ConnId, Input, OutputId};
 use crate::base::clock::Now;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, OutputFacts};
 use crate::output::link::Link;
 use crate::output::queue::BatchId;
 use crate::protocol::wsman::Header;
@@ -43,9 +43,9 @@ pub(super) enum Told {
     Away(ConnId, Duration),
 }
 
-/// The batches whose sources are waiting.
-#[derive(Default)]
+/// The batches whose sources are waiting, and the outputs that they go to.
 pub(super) struct Batches {
+    outputs: Outputs,
     in_flight: HashMap<BatchId, Batch>,
     next: u64,
     /// When each of them is handed back.
@@ -63,6 +63,31 @@ pub(super) struct Batches {
 }
 
 impl Batches {
+    pub(super) fn new(outputs: Outputs) -> Self {
+        Self {
+            outputs,
+            in_flight: HashMap::new(),
+            next: 0,
+            timers: BTreeSet::new(),
+            delivered: Vec::new(),
+            waiting: Waiting::default(),
+            turns: Turns::default(),
+            had: Had::default(),
+            probe: Probe::default(),
+            setbacks: Setbacks::default(),
+            told: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    pub(super) fn outputs_mut(&mut self) -> &mut Outputs {
+        &mut self.outputs
+    }
+
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -79,23 +104,24 @@ impl Batches {
         self.in_flight.get_mut(&id)
     }
 
-    /// Size in bytes of batches that have not been begun.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.bytes()
+    /// When the oldest batch arrived.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.in_flight.values().map(|batch| batch.began).min()
     }
 
-    /// When the oldest batch arrived, and the oldest of those that have not been begun.
-    pub(super) fn oldest(&self) -> (Option<Instant>, Option<Instant>) {
-        let all = || self.in_flight.values();
-        let waiting = all().filter(|batch| batch.place.is_some());
-        let began = |batch: &Batch| batch.began;
-        (all().map(began).min(), waiting.map(began).min())
+    /// The facts of each output, with the batches that wait for it.
+    pub(super) fn output_facts(&self, now: Now) -> Vec<OutputFacts> {
+        let age = |batch: &Batch| now.monotonic.saturating_duration_since(batch.began);
+        let all = self.in_flight.values();
+        let waiting = all.filter(|batch| batch.place.is_some()).map(age).max();
+        let waiting = (self.waiting.bytes(), waiting);
+        let age_of = |id| self.in_flight.get(&id).map(age);
+        self.outputs.facts(now, waiting, age_of)
     }
 
-    /// How long sources may remain unread, so that those with short timeouts do not wait in
-    /// vain.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.in_flight.values().map(|batch| batch.timeout / 4).min()
+    /// Whether sources may be read: not while an output is full.
+    pub(super) fn is_reading(&self, now: Now) -> bool {
+        self.outputs.is_reading(now, self.waiting.bytes())
     }
 
     /// What to tell a host; call until it returns `None`.
@@ -113,27 +139,44 @@ impl Batches {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let first = self.timers.first().map(|(at, _)| *at);
-        first.into_iter().chain(self.probe.poll_timeout()).min()
+        let timers = [
+            self.timers.first().map(|(at, _)| *at),
+            self.probe.poll_timeout(),
+            self.outputs.poll_timeout(),
+        ];
+        timers.into_iter().flatten().min()
     }
 
-    /// Hands back batches whose sources will not wait any longer.
-    pub(super) fn handle_timeout(&mut self, now: Now, outputs: &mut Outputs) {
+    /// Handles an input that concerns an output; ignores any other.
+    pub(super) fn handle(&mut self, now: Now, input: &Input<'_>) {
+        if let Some(fates) = self.outputs.handle(now, input) {
+            self.note_fates(now, fates);
+        }
+    }
+
+    /// Handles the timeouts of the outputs, and hands back batches whose sources will not wait
+    /// any longer.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        for id in self.outputs.ids() {
+            if let Some(fates) = self.outputs.handle_timeout(now, id) {
+                self.note_fates(now, fates);
+            }
+        }
         self.probe.handle_timeout(now);
         while let Some(&(at, id)) = self.timers.first()
             && at <= now.monotonic
         {
             self.timers.pop_first();
-            self.hand_back_late(now, outputs, id);
+            self.hand_back_late(now, id);
         }
     }
 
     /// Forgets old records, and hands back batches that would arrive too late.
-    pub(super) fn sweep(&mut self, now: Now, outputs: &mut Outputs) {
+    pub(super) fn sweep(&mut self, now: Now) {
         self.setbacks.sweep(now);
         self.turns.sweep(now);
         self.had.sweep(now);
-        self.shed(now, outputs);
+        self.shed(now);
     }
 
     /// Whether a batch of this host is to be handed back unread, because a receiver refused
@@ -148,7 +191,6 @@ impl Batches {
     pub(super) fn would_shed(
         &self,
         now: Now,
-        outputs: &Outputs,
         who: &Whose,
         (size, until): (usize, Instant),
     ) -> bool {
@@ -157,7 +199,9 @@ impl Batches {
         };
         // Unless it repeats what the outputs already have.
         self.turns.place(now, &who.0) >= last
-            && outputs.is_too_much(now, self.waiting.bytes() + size, until)
+            && self
+                .outputs
+                .is_too_much(now, self.waiting.bytes() + size, until)
             && !self.had.knows(who)
     }
 
@@ -171,12 +215,11 @@ impl Batches {
     pub(super) fn shed_on_arrival(
         &mut self,
         now: Now,
-        outputs: &mut Outputs,
         conn: ConnId,
         (who, until): (&Whose, Instant),
     ) {
         self.counters.shed += 1;
-        outputs.note_late(now);
+        self.outputs.note_late(now);
         self.send_away(now, conn, who, until);
     }
 
@@ -194,41 +237,41 @@ impl Batches {
     }
 
     /// Begins a batch, or queues it.
-    pub(super) fn start(&mut self, now: Now, outputs: &mut Outputs, mut batch: Batch) {
+    pub(super) fn start(&mut self, now: Now, mut batch: Batch) {
         let id = BatchId(self.next);
         self.next += 1;
         self.timers.insert((batch.until, id));
-        if self.had.has_all(outputs, &batch) || self.can_begin_at_once(now, outputs, &batch) {
-            return self.begin(now, outputs, id, batch);
+        if self.had.has_all(&self.outputs, &batch) || self.can_begin_at_once(now, &batch) {
+            return self.begin(now, id, batch);
         }
         let place = (self.turns.place(now, &batch.whose.0), id);
         self.turns.begin_wait(now, &batch.whose.0);
         batch.place = Some(place);
         self.waiting.insert(place, batch.size());
         self.in_flight.insert(id, batch);
-        self.begin_waiting(now, outputs);
-        self.shed(now, outputs);
+        self.begin_waiting(now);
+        self.shed(now);
     }
 
     /// Whether a batch has room and time, and no other host's turn comes before it.
-    fn can_begin_at_once(&self, now: Now, outputs: &Outputs, batch: &Batch) -> bool {
+    fn can_begin_at_once(&self, now: Now, batch: &Batch) -> bool {
         self.waiting.is_empty()
-            && self.is_flowing(now, outputs)
-            && !outputs.is_late(now, batch.size(), batch.until)
+            && self.is_flowing(now)
+            && !self.outputs.is_late(now, batch.size(), batch.until)
     }
 
     /// Whether another batch can be begun.
-    fn is_flowing(&self, now: Now, outputs: &Outputs) -> bool {
-        self.probe.may_begin(now) && outputs.have_room(now)
+    fn is_flowing(&self, now: Now) -> bool {
+        self.probe.may_begin(now) && self.outputs.have_room(now)
     }
 
     /// Gives a batch to every output that lacks it.
-    fn begin(&mut self, now: Now, outputs: &mut Outputs, id: BatchId, mut batch: Batch) {
+    fn begin(&mut self, now: Now, id: BatchId, mut batch: Batch) {
         self.leave_waiting(&mut batch);
-        for output in outputs.ids() {
-            let lack = self.had.lack_of(outputs, &batch, output);
-            let frames = outputs.frames_of(&batch.frames, output).cloned();
-            let (Some(frames), Some(link)) = (frames, outputs.get_mut(output)) else {
+        for output in self.outputs.ids() {
+            let lack = self.had.lack_of(&self.outputs, &batch, output);
+            let frames = self.outputs.frames_of(&batch.frames, output).cloned();
+            let (Some(frames), Some(link)) = (frames, self.outputs.get_mut(output)) else {
                 continue;
             };
             let is_awaited = match lack {
@@ -259,68 +302,84 @@ impl Batches {
         place.is_some()
     }
 
+    /// Begins waiting batches, and records how full the outputs are.
+    pub(super) fn end_turn(&mut self, now: Now) {
+        self.begin_waiting(now);
+        // Sources may remain unread for so long that those with short timeouts do not wait in
+        // vain.
+        let in_flight = &self.in_flight;
+        let patience = || in_flight.values().map(|batch| batch.timeout / 4).min();
+        self.outputs
+            .note_fullness(now, self.waiting.bytes(), patience);
+    }
+
     /// Begins waiting batches as far as there is room. Those that cannot arrive in time are
     /// handed back.
-    pub(super) fn begin_waiting(&mut self, now: Now, outputs: &mut Outputs) {
+    fn begin_waiting(&mut self, now: Now) {
         while let Some(((_, first), _)) = self.waiting.first()
-            && self.is_flowing(now, outputs)
+            && self.is_flowing(now)
         {
             // If all are late, the first one is begun if that delays no other: it shows how
             // fast the outputs are, and need not be sent again when its host retries. The
             // same holds for one that takes longer than its host waits: nothing queues up
             // behind it.
-            let is_probe = || outputs.required().all(Link::is_at_rest).then_some(first);
-            let next = self.first_in_time(now, outputs).or_else(is_probe);
+            let is_probe = || {
+                self.outputs
+                    .required()
+                    .all(Link::is_at_rest)
+                    .then_some(first)
+            };
+            let next = self.first_in_time(now).or_else(is_probe);
             while let Some(((_, late), _)) = self.waiting.first()
                 && next != Some(late)
             {
-                self.shed_batch(now, outputs, late);
+                self.shed_batch(now, late);
             }
             if let Some(id) = next
                 && let Some(batch) = self.in_flight.remove(&id)
             {
-                self.begin(now, outputs, id, batch);
+                self.begin(now, id, batch);
             }
         }
     }
 
     /// The first batch in the order of turns that can arrive in time.
-    fn first_in_time(&self, now: Now, outputs: &Outputs) -> Option<BatchId> {
+    fn first_in_time(&self, now: Now) -> Option<BatchId> {
         let is_in_time = |id: &BatchId| {
             let batch = self.in_flight.get(id);
-            batch.is_none_or(|batch| !outputs.is_late(now, batch.size(), batch.until))
+            batch.is_none_or(|batch| !self.outputs.is_late(now, batch.size(), batch.until))
         };
         self.waiting.iter().find(is_in_time)
     }
 
     /// Hands back batches whose turn would come too late, or for which there is no room.
     /// The first one always stays, as a probe.
-    fn shed(&mut self, now: Now, outputs: &mut Outputs) {
+    fn shed(&mut self, now: Now) {
         while self.waiting.len() > 1
             && let Some(((_, id), _)) = self.waiting.last()
         {
             let batch = self.in_flight.get(&id);
             let until = batch.map_or(now.monotonic, |batch| batch.until);
-            if !outputs.is_too_much(now, self.waiting.bytes(), until) {
+            if !self.outputs.is_too_much(now, self.waiting.bytes(), until) {
                 break;
             }
-            self.shed_batch(now, outputs, id);
+            self.shed_batch(now, id);
         }
     }
 
-    fn shed_batch(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+    fn shed_batch(&mut self, now: Now, id: BatchId) {
         let Some(mut batch) = self.take(id) else {
             return;
         };
         self.counters.shed += 1;
         self.leave_waiting(&mut batch);
-        outputs.note_late(now);
+        self.outputs.note_late(now);
         self.had.touch(now, &batch.whose);
         self.send_away(now, batch.conn, &batch.whose, batch.until);
     }
 
     /// Handles what has happened to batches at an output.
-    pub(super) fn note_fates(&mut self, now: Now, outputs: &mut Outputs, fates: Fates) {
+    fn note_fates(&mut self, now: Now, fates: Fates) {
         for id in fates.delivered {
             if self.in_flight.contains_key(&id) {
                 self.note_delivered(fates.output, fates.is_required, id);
@@ -329,7 +388,7 @@ impl Batches {
             }
         }
         for id in fates.refused {
-            self.note_refused(now, outputs, id);
+            self.note_refused(now, id);
         }
     }
 
@@ -349,12 +408,12 @@ impl Batches {
     }
 
     /// Handles the refusal of an event by a receiver: the host keeps the batch, and waits.
-    fn note_refused(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+    fn note_refused(&mut self, now: Now, id: BatchId) {
         let who = self.in_flight.get(&id).and_then(Batch::who);
         if let Some(who) = who {
             self.setbacks.note_refused(now, who);
         }
-        self.hand_back_late(now, outputs, id);
+        self.hand_back_late(now, id);
     }
 
     pub(super) fn take(&mut self, id: BatchId) -> Option<Batch> {
@@ -380,16 +439,16 @@ impl Batches {
 
     /// Hands back a batch whose source will not wait any longer, or would wait in vain. The
     /// source keeps the events.
-    fn hand_back_late(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+    fn hand_back_late(&mut self, now: Now, id: BatchId) {
         let Some(mut batch) = self.take(id) else {
             return;
         };
         if self.leave_waiting(&mut batch) {
-            outputs.note_late(now);
+            self.outputs.note_late(now);
             self.turns.note_refused(now, &batch.whose.0);
             self.had.touch(now, &batch.whose);
         } else {
-            self.had.take_back(now, outputs, (id, &batch));
+            self.had.take_back(now, &mut self.outputs, (id, &batch));
         }
         self.delivered.retain(|delivered| *delivered != id);
         log::debug!(
@@ -400,9 +459,9 @@ impl Batches {
     }
 
     /// Hands back a batch that the outputs have, but that cannot be acknowledged.
-    pub(super) fn hand_back_delivered(&mut self, now: Now, outputs: &mut Outputs, id: BatchId) {
+    pub(super) fn hand_back_delivered(&mut self, now: Now, id: BatchId) {
         if let Some(batch) = self.take(id) {
-            self.had.take_back(now, outputs, (id, &batch));
+            self.had.take_back(now, &mut self.outputs, (id, &batch));
             self.hand_back_unread(batch.conn);
         }
     }

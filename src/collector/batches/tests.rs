@@ -7,6 +7,11 @@ impl Batches {
         self.in_flight.len()
     }
 
+    /// Bytes of batches that are not begun.
+    pub(in crate::collector) fn waiting(&self) -> usize {
+        self.waiting.bytes()
+    }
+
     pub(in crate::collector) fn timers(&self) -> usize {
         self.timers.len() + usize::from(self.probe.poll_timeout().is_some())
     }

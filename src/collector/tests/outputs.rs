@@ -72,7 +72,7 @@ fn dropped(pair: &Pair) -> u64 {
 
 fn is_full(pair: &Pair) -> bool {
     let waiting = pair.collector.batches.waiting();
-    pair.collector.outputs.is_full(waiting)
+    pair.collector.batches.outputs().is_full(waiting)
 }
 
 /// Queues one message of `size` bytes, whose source is long gone.
@@ -83,7 +83,8 @@ fn fill(pair: &mut Pair, output: usize, size: usize) {
     let ends = vec![size];
     let frames = Rc::new(Frames { bytes, ends });
     let now = pair.now;
-    let link = pair.collector.outputs.get_mut(OutputId(output));
+    let outputs = pair.collector.batches.outputs_mut();
+    let link = outputs.get_mut(OutputId(output));
     link.unwrap().push(now, BatchId(u64::MAX), &frames);
 }
 
