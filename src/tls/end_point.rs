@@ -8,7 +8,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::X509Ref;
 
-use super::list::{elements, sequence};
+use super::extension::{elements, sequence};
 
 /// Hash of the certificate with the hash function of its signature, or SHA-256 instead of
 /// MD5 and SHA-1. `None` if the signature has no separate hash function, as Ed25519: then

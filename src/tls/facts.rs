@@ -8,7 +8,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKeyRef, Public};
 use openssl::x509::{X509ExtendedKeyUsage, X509Ref};
 
-use super::{Error, names, pem, validity};
+use super::{Error, extension, names, pem, validity};
 
 /// The content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +118,10 @@ pub fn lists(path: &Path) -> Result<Vec<(String, Option<SystemTime>)>, Error> {
     Ok(facts.collect())
 }
 
+/// Whether a certificate may issue others (RFC 5280 4.2.1.9).
 pub(super) fn is_authority(certificate: &X509Ref) -> bool {
-    // OpenSSL's binding exposes basic constraints (RFC 5280 4.2.1.9) only in this text.
-    let text = certificate.to_text().unwrap_or_default();
-    String::from_utf8_lossy(&text).contains("CA:TRUE")
+    let is_authority = |der: Vec<u8>| extension::is_authority(&der);
+    certificate.to_der().is_ok_and(is_authority)
 }
 
 pub(super) fn serves(certificate: &X509Ref) -> bool {

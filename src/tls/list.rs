@@ -1,8 +1,10 @@
 //! Which revocation lists can be used (RFC 5280 5.2): complete ones of a CA. Partial ones
 //! cannot be relied upon.
 
-use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use der::asn1::ObjectIdentifier;
+use der::{Tag, TagNumber, Tagged};
+
+use super::extension::{Extension, is_true, of_list, sequence};
 
 const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
@@ -71,7 +73,7 @@ impl std::fmt::Display for Unfit {
 /// It is invalid, or cannot be relied upon.
 pub fn kind(list: &[u8]) -> Result<Kind, Unfit> {
     let mut kind = Kind::Complete(Scope::All);
-    for extension in extensions(list).ok_or(Unfit::Malformed)? {
+    for extension in of_list(list).ok_or(Unfit::Malformed)? {
         let Extension {
             id,
             critical,
@@ -102,8 +104,7 @@ fn scope(value: &[u8]) -> Result<Scope, Unfit> {
             number: TagNumber(number),
         };
         let field = fields.iter().find(|field| field.tag() == tag(false))?;
-        // FALSE is the default, but may be encoded explicitly.
-        Some(field.value().iter().any(|byte| *byte != 0))
+        Some(is_true(field))
     };
     let is = |number| has(number).unwrap_or(false);
     // A set of reasons, even an empty one, makes it partial.
@@ -122,55 +123,4 @@ fn scope(value: &[u8]) -> Result<Scope, Unfit> {
         (false, true) => Ok(Scope::Authorities),
         (true, true) => Err(Unfit::Malformed),
     }
-}
-
-struct Extension<'a> {
-    id: ObjectIdentifier,
-    critical: bool,
-    value: &'a [u8],
-}
-
-/// Those of the list as a whole.
-fn extensions(list: &[u8]) -> Option<Vec<Extension<'_>>> {
-    let tag = Tag::ContextSpecific {
-        constructed: true,
-        number: TagNumber(0),
-    };
-    let list = sequence(list)?;
-    let fields = elements(list.first()?.value())?;
-    let Some(extensions) = fields.iter().find(|field| field.tag() == tag) else {
-        return Some(Vec::new());
-    };
-    let extensions = sequence(extensions.value())?;
-    extensions.iter().map(extension).collect()
-}
-
-fn extension<'a>(element: &AnyRef<'a>) -> Option<Extension<'a>> {
-    let parts = elements(element.value())?;
-    let (id, critical, value) = match parts.as_slice() {
-        [id, value] => (id, false, value),
-        [id, critical, value] => (id, critical.value().iter().any(|byte| *byte != 0), value),
-        _ => return None,
-    };
-    let value = (value.tag() == Tag::OctetString).then(|| value.value())?;
-    Some(Extension {
-        id: id.decode_as().ok()?,
-        critical,
-        value,
-    })
-}
-
-/// The elements of the sequence at the front of these bytes.
-pub(super) fn sequence(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
-    let whole = AnyRef::from_der(bytes).ok()?;
-    (whole.tag() == Tag::Sequence).then(|| elements(whole.value()))?
-}
-
-pub(super) fn elements(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
-    let mut reader = SliceReader::new(bytes).ok()?;
-    let mut found = Vec::new();
-    while !reader.is_finished() {
-        found.push(AnyRef::decode(&mut reader).ok()?);
-    }
-    Some(found)
 }

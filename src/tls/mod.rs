@@ -13,6 +13,7 @@ mod database;
 mod dialer;
 mod end_point;
 pub(crate) mod explain;
+mod extension;
 mod facts;
 mod fault;
 pub(crate) mod foreign;
