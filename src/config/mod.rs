@@ -9,6 +9,7 @@ mod error;
 mod flag;
 mod listen;
 mod logging;
+mod methods;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -136,21 +137,9 @@ impl Config {
     /// # Errors
     /// The first invalid flag, with what is allowed.
     pub fn check(options: &RelayOptions, environment: &Environment) -> Result<Self, Error> {
-        let has_accounts = options.users.is_some() || options.ntlm_helper.is_some();
-        let methods = [
-            !options.anonymous.is_empty(),
-            has_accounts,
-            !options.kerberos.keytab.is_empty(),
-            options.client_ca.is_some(),
-        ];
-        if !methods.contains(&true) {
-            return Err(Error::NoMethod);
-        }
-        if options.ntlmv1 && !has_accounts {
-            return Err(Error::Ntlmv1);
-        }
+        methods::check(options)?;
         let listeners = listen::listeners(&options.listen, &environment.sockets)?;
-        check_passwords(options, &listeners)?;
+        methods::check_passwords(options, &listeners)?;
         Ok(Self {
             tls: tls_files(options, &listeners)?,
             listeners,
@@ -191,25 +180,6 @@ impl Config {
             account: Account::find(options.user.as_deref(), options.group.as_deref())
                 .map_err(Error::Account)?,
         })
-    }
-}
-
-/// Basic and Digest must be usable on some listener.
-fn check_passwords(options: &RelayOptions, listeners: &[Listener]) -> Result<(), Error> {
-    let method = match (options.passwords.basic, options.passwords.digest) {
-        (true, _) => "--basic",
-        (false, true) => "--digest",
-        (false, false) if options.passwords.allow_password_without_tls => {
-            return Err(Error::NoPassword);
-        }
-        (false, false) => return Ok(()),
-    };
-    let is_offered =
-        |listener: &Listener| listener.secure || options.passwords.allow_password_without_tls;
-    if listeners.iter().any(is_offered) {
-        Ok(())
-    } else {
-        Err(Error::PasswordListener(method))
     }
 }
 

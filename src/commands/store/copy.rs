@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::Error;
 use crate::base::clock::UnixSeconds;
+use crate::bookmark::Key;
 use crate::cli::StoreCopyOptions;
 use crate::commands::database;
 use crate::commands::terminal::{Color, Meter, Paint};
@@ -14,7 +15,7 @@ use crate::hosts::{Changes, Host, Life, Pulse, Saved};
 use crate::server::Database;
 use crate::store::postgres::Settings;
 use crate::store::sqlite::Sqlite;
-use crate::store::{self, Done, Job, Lookup, Stamp, Write, perform};
+use crate::store::{self, Done, Found, Job, Lookup, Stamp, Write, perform};
 
 /// Bookmarks that are copied at once.
 const AT_ONCE: usize = 500;
@@ -182,31 +183,8 @@ fn copy_bookmarks(
         let keys = keys.map_err(|error| from.failed(error))?;
         let is_last = keys.len() < AT_ONCE;
         after = keys.last().map(|(key, _)| key.clone());
-        let lookups: Vec<_> = keys
-            .into_iter()
-            .map(|(key, _)| Lookup {
-                key,
-                former: Vec::new(),
-            })
-            .collect();
-        let Done::Read(found) = from.ask(Job::Read(lookups.clone()))? else {
-            return Ok(copied);
-        };
-        let found = found.map_err(|error| from.failed(error))?;
-        let rows = lookups
-            .into_iter()
-            .zip(found)
-            .filter_map(|(lookup, found)| {
-                Some(Write {
-                    key: lookup.key,
-                    generation: 0,
-                    former: None,
-                    latest: Some(found.stored?),
-                    aside: None,
-                    network: None,
-                })
-            });
-        let rows: Vec<_> = rows.collect();
+        let keys = keys.into_iter().map(|(key, _)| key);
+        let rows = rows_of(keys.collect(), from)?;
         copied += rows.len();
         if !rows.is_empty()
             && let Done::Written(wrote) = to.ask(Job::Write(rows, stamp))?
@@ -218,6 +196,30 @@ fn copy_bookmarks(
             return Ok(copied);
         }
     }
+}
+
+/// What is to be written of these bookmarks.
+fn rows_of(keys: Vec<Key>, from: &mut Named) -> Result<Vec<Write>, Error> {
+    let lookups = keys.into_iter().map(|key| Lookup {
+        key,
+        former: Vec::new(),
+    });
+    let lookups: Vec<_> = lookups.collect();
+    let Done::Read(found) = from.ask(Job::Read(lookups.clone()))? else {
+        return Ok(Vec::new());
+    };
+    let found = found.map_err(|error| from.failed(error))?;
+    let write = |(lookup, found): (Lookup, Found)| {
+        Some(Write {
+            key: lookup.key,
+            generation: 0,
+            former: None,
+            latest: Some(found.stored?),
+            aside: None,
+            network: None,
+        })
+    };
+    Ok(lookups.into_iter().zip(found).filter_map(write).collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command, not the loop")]

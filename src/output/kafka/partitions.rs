@@ -199,7 +199,35 @@ impl Partitions {
         let time = now.wall.duration_since(UNIX_EPOCH);
         let time = time.map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(0));
         let mut batch = Batch::new(self.compression, time);
+        let positions = self.gather(index, &mut batch, desk);
+        let Some(partition) = self.all.get_mut(index) else {
+            return Ok(0);
+        };
+        if positions.is_empty() {
+            if !partition.has_work() {
+                self.busy.remove(&index);
+            }
+            return Ok(0);
+        }
+        let place = partition.place_for(producer);
+        let bytes = batch.finish(place)?;
+        let size = bytes.len();
+        partition.flight = Some(Flight {
+            positions,
+            bytes,
+            place,
+            sent_on: None,
+        });
+        Ok(size)
+    }
+
+    /// Moves waiting messages of a partition into a batch, as many as it has room for: a suspect
+    /// goes alone. Answers which they are.
+    fn gather(&mut self, index: usize, batch: &mut Batch, desk: &mut Desk<'_>) -> Vec<Position> {
         let mut positions = Vec::new();
+        let Some(partition) = self.all.get_mut(index) else {
+            return positions;
+        };
         while positions.len() < partition.most {
             let is_alone = !partition.alone.is_empty();
             let first = partition
@@ -232,22 +260,7 @@ impl Partitions {
                 break;
             }
         }
-        if positions.is_empty() {
-            if !partition.has_work() {
-                self.busy.remove(&index);
-            }
-            return Ok(0);
-        }
-        let place = partition.place_for(producer);
-        let bytes = batch.finish(place)?;
-        let size = bytes.len();
-        partition.flight = Some(Flight {
-            positions,
-            bytes,
-            place,
-            sent_on: None,
-        });
-        Ok(size)
+        positions
     }
 
     pub(super) fn handle_delivered(&mut self, index: usize, desk: &mut Desk<'_>) {
@@ -283,17 +296,7 @@ impl Partitions {
         };
         let count = flight.positions.len();
         let is_too_large = told.code.class() == Class::TooLarge;
-        let named: BTreeSet<usize> = match (count, is_too_large) {
-            (1, _) => BTreeSet::from([0]),
-            (_, true) => BTreeSet::new(),
-            (_, false) => {
-                let named = told.records.iter().map(|(record, _)| *record);
-                named
-                    .filter_map(|r| usize::try_from(r).ok())
-                    .filter(|r| *r < count)
-                    .collect()
-            }
-        };
+        let named = blamed(told, count);
         if is_too_large {
             // A single record that is too large was the reason for the earlier rejections.
             let half = sizes(&flight.positions, desk.queue) / 2;
@@ -316,18 +319,7 @@ impl Partitions {
         self.pending += sizes(&others, desk.queue);
         partition.put_back(others, most);
         for (at, position) in blamed {
-            let said = told
-                .records
-                .iter()
-                .find(|(r, _)| usize::try_from(*r) == Ok(at));
-            let said = said
-                .and_then(|(_, why)| why.as_deref())
-                .or(told.message.as_deref());
-            let why = match said {
-                Some(said) if !said.is_empty() => format!("{}: {}", told.code, quoted(said)),
-                _ => told.code.to_string(),
-            };
-            let strike = Strike::Refused(why);
+            let strike = Strike::Refused(reason(told, at));
             desk.refusing
                 .strike(now, position, &strike, desk.queue, desk.delivered);
         }
@@ -342,6 +334,32 @@ impl Partitions {
             let most = partition.most;
             partition.put_back(flight.positions, most);
         }
+    }
+}
+
+/// The records of a refused batch of `count` that are to blame, as far as that is known.
+fn blamed(told: &Produced, count: usize) -> BTreeSet<usize> {
+    if count == 1 {
+        return BTreeSet::from([0]);
+    }
+    if told.code.class() == Class::TooLarge {
+        return BTreeSet::new();
+    }
+    let named = told.records.iter().map(|(record, _)| *record);
+    named
+        .filter_map(|record| usize::try_from(record).ok())
+        .filter(|record| *record < count)
+        .collect()
+}
+
+/// Why the broker refuses the record at this place of a batch.
+fn reason(told: &Produced, at: usize) -> String {
+    let mut records = told.records.iter();
+    let own = records.find(|(record, _)| usize::try_from(*record) == Ok(at));
+    let own = own.and_then(|(_, why)| why.as_deref());
+    match own.or(told.message.as_deref()) {
+        Some(said) if !said.is_empty() => format!("{}: {}", told.code, quoted(said)),
+        _ => told.code.to_string(),
     }
 }
 
