@@ -1,5 +1,7 @@
 //! Limits for one batch, all of whose messages are in memory until they are delivered.
 
+use std::fmt;
+
 use crate::protocol::wsman::RawEvent;
 
 /// Maximum number of events in a batch. Windows sends at most 512,000 bytes
@@ -14,17 +16,40 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 /// structured data and in `MSG`. A high estimate, which saves reallocations.
 const OVERHEAD: usize = 512;
 
+/// Why a batch is too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooLarge {
+    /// It has that many events.
+    Events(usize),
+    /// Its messages have that many bytes.
+    Bytes(usize),
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events(count) => write!(
+                f,
+                "a batch of {count} events, at most {MAX_EVENTS} are accepted"
+            ),
+            Self::Bytes(size) => write!(
+                f,
+                "a batch whose messages have about {} MiB, at most {} MiB are accepted",
+                size >> 20,
+                MAX_BYTES >> 20
+            ),
+        }?;
+        f.write_str(": have the client send smaller batches (MaxItems of the subscription)")
+    }
+}
+
 /// Estimated size in bytes of a batch's messages in one encoding.
 ///
 /// # Errors
-/// The batch has too many events or bytes; the text for the log, with the remedy.
-pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
+/// The batch has too many events or bytes.
+pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, TooLarge> {
     if events.len() > MAX_EVENTS {
-        return Err(format!(
-            "a batch of {} events, at most {MAX_EVENTS} are accepted: have the client send smaller \
-             batches (MaxItems of the subscription)",
-            events.len()
-        ));
+        return Err(TooLarge::Events(events.len()));
     }
     let size = |raw: &RawEvent<'_>| raw.xml.len().saturating_mul(2).saturating_add(OVERHEAD);
     let size = events.iter().map(size).fold(0, usize::saturating_add);
@@ -32,16 +57,11 @@ pub(super) fn expected_size(events: &[RawEvent<'_>]) -> Result<usize, String> {
 }
 
 /// Checks the actual size in bytes of a batch's messages.
-pub(super) fn check_size(size: usize) -> Result<(), String> {
-    if size <= MAX_BYTES {
-        return Ok(());
+pub(super) fn check_size(size: usize) -> Result<(), TooLarge> {
+    if size > MAX_BYTES {
+        return Err(TooLarge::Bytes(size));
     }
-    Err(format!(
-        "a batch whose messages have about {} MiB, at most {} MiB are accepted: have the client \
-         send smaller batches (MaxItems of the subscription)",
-        size >> 20,
-        MAX_BYTES >> 20
-    ))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -63,6 +83,7 @@ mod tests {
     fn events_are_limited_on_both_sides() {
         assert!(expected_size(&events(MAX_EVENTS, 1)).is_ok());
         let refused = expected_size(&events(MAX_EVENTS + 1, 1)).unwrap_err();
+        let refused = refused.to_string();
         assert!(
             refused.contains("16385 events") && refused.contains("MaxItems"),
             "{refused}"
@@ -74,6 +95,7 @@ mod tests {
         let half = (MAX_BYTES / 64 - OVERHEAD) / 2;
         assert_eq!(expected_size(&events(64, half)), Ok(MAX_BYTES));
         let refused = expected_size(&events(64, half + 1)).unwrap_err();
+        let refused = refused.to_string();
         assert!(
             refused.contains("64 MiB") && refused.contains("MaxItems"),
             "{refused}"

@@ -2,6 +2,7 @@
 //! and from which bookmark to resume.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::bookmark::Key;
 use crate::connection::{Answer, Message, Refusal, RefusalKind};
 use crate::hosts::Asked;
 use crate::protocol::wsman::pages::{self, Fit, Page, Portion};
-use crate::protocol::wsman::subscribe::EARLIEST;
+use crate::protocol::wsman::subscribe::{EARLIEST, Name};
 use crate::protocol::wsman::{Context, Draft, Header, Subcode, Subscription};
 
 /// An answer with some of the subscriptions of a source.
@@ -27,6 +28,25 @@ struct Filled {
     /// The longest heartbeat interval, if the source resumes from bookmarks; it may be
     /// silent that long.
     heartbeat: Option<Duration>,
+}
+
+/// Why an answer holds no subscription though there are some.
+enum Unfilled {
+    /// `MaxEnvelopeSize`, which has no room for this.
+    Envelope(u32, &'static str),
+    /// `MaxCharacters` has no room for the subscription of this name.
+    Characters(Name),
+}
+
+impl fmt::Display for Unfilled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Envelope(limit, what) => {
+                write!(f, "MaxEnvelopeSize {limit} is too small for {what}")
+            }
+            Self::Characters(name) => write!(f, "MaxCharacters is too small for {name:?}"),
+        }
+    }
 }
 
 impl Collector {
@@ -152,10 +172,10 @@ impl Collector {
     /// Adds as many subscriptions to an answer as it may contain. If none fits although
     /// there are some, the error says why: an empty list would end everything for the
     /// source.
-    fn fill(&mut self, now: Now, question: &Question, walk: &mut Walk) -> Result<Filled, String> {
+    fn fill(&mut self, now: Now, question: &Question, walk: &mut Walk) -> Result<Filled, Unfilled> {
         let limit = question.header.max_envelope_size.unwrap_or_default();
         let page = Page::new(&question.header, question.wants.portion, self.new_uuid());
-        let too_small = |what| format!("MaxEnvelopeSize {limit} is too small for {what}");
+        let too_small = |what| Unfilled::Envelope(limit, what);
         let mut page = page.ok_or_else(|| too_small("any answer"))?;
         let policy = question.source.policy();
         let (mut too_large, mut heartbeat, mut goes_on) = (Vec::new(), None, false);
@@ -179,8 +199,7 @@ impl Collector {
                 Fit::Full => break,
                 Fit::TooLarge(octets) => too_large.push((subscription.name.to_string(), octets)),
                 Fit::TooLong => {
-                    let name = &subscription.name;
-                    return Err(format!("MaxCharacters is too small for {name:?}"));
+                    return Err(Unfilled::Characters(subscription.name.clone()));
                 }
             }
             walk.position += 1;
@@ -211,7 +230,7 @@ impl Collector {
         now: Now,
         question: &Question,
         walk: &Walk,
-        filled: Result<Filled, String>,
+        filled: Result<Filled, Unfilled>,
     ) {
         let Question { source, header, .. } = question;
         match filled {

@@ -1,6 +1,7 @@
 //! Formats the events of a batch as messages, in every encoding that an output needs.
 
 use super::access::Source;
+use super::bounds::TooLarge;
 use super::computer::Mismatch;
 use super::outputs::Encodings;
 use super::{Settings, bounds};
@@ -18,11 +19,11 @@ pub(super) enum Unformatted {
     /// It was rejected.
     Refused(Refusal),
     /// It exceeds a limit of [`bounds`].
-    TooLarge(String),
+    TooLarge(TooLarge),
 }
 
-impl From<String> for Unformatted {
-    fn from(why: String) -> Self {
+impl From<TooLarge> for Unformatted {
+    fn from(why: TooLarge) -> Self {
         Self::TooLarge(why)
     }
 }

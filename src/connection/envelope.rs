@@ -4,11 +4,12 @@
 //! The order is fixed by MS-WSMV: the sender encodes, compresses, and then seals. Answers
 //! are never compressed, as those of Windows.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::login::Login;
 use super::{Message, Refusal, RefusalKind, Rules};
-use crate::auth::SecurityContext;
+use crate::auth::{self, SecurityContext};
 use crate::base::wire::{self, Charset};
 use crate::protocol::http::multipart::{self, Style};
 use crate::protocol::http::{ContentType, Head, Method, Request, Response};
@@ -42,6 +43,35 @@ impl Form {
             keep_alive: false,
             is_head: false,
         }
+    }
+}
+
+/// Why a sealed body cannot be opened.
+#[derive(Debug)]
+enum Unopened {
+    Parts(multipart::Error),
+    NoContext,
+    NoParts,
+    Unseal(auth::Error),
+    /// `Length=` of a part, and how many bytes are sealed.
+    Length(usize, usize),
+}
+
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parts(error) => write!(f, "{error}"),
+            Self::NoContext => write!(f, "a sealed body without a security context"),
+            Self::NoParts => write!(f, "a sealed body without parts"),
+            Self::Unseal(error) => write!(f, "{error}"),
+            Self::Length(length, sealed) => write!(f, "Length={length} of {sealed} sealed bytes"),
+        }
+    }
+}
+
+impl From<Unopened> for Refusal {
+    fn from(why: Unopened) -> Self {
+        Self::new(RefusalKind::Sealing, 400, why.to_string())
     }
 }
 
@@ -95,16 +125,12 @@ fn unseal(
     context: Option<&mut SecurityContext>,
     content_type: &ContentType,
     body: &mut [u8],
-) -> Result<multipart::Sealed, Refusal> {
-    let refusal = |reason: String| Refusal::new(RefusalKind::Sealing, 400, reason);
-    let parts = multipart::parse_all(content_type, body);
-    let parts = parts.map_err(|e| refusal(e.to_string()))?;
-    let Some(context) = context else {
-        return Err(refusal("a sealed body without a security context".into()));
-    };
+) -> Result<multipart::Sealed, Unopened> {
+    let parts = multipart::parse_all(content_type, body).map_err(Unopened::Parts)?;
+    let context = context.ok_or(Unopened::NoContext)?;
     let mut whole: Option<multipart::Sealed> = None;
     for mut part in parts {
-        let size = unseal_part(context, body, &part).map_err(refusal)?;
+        let size = unseal_part(context, body, &part)?;
         let end = part.data.start + size;
         match &mut whole {
             None => {
@@ -117,7 +143,7 @@ fn unseal(
             }
         }
     }
-    whole.ok_or_else(|| refusal("a sealed body without parts".into()))
+    whole.ok_or(Unopened::NoParts)
 }
 
 /// Turns an envelope into a body: encodes and seals.
@@ -148,22 +174,18 @@ fn unseal_part(
     context: &mut SecurityContext,
     body: &mut [u8],
     part: &multipart::Sealed,
-) -> Result<usize, String> {
+) -> Result<usize, Unopened> {
     let (front, data) = body
         .split_at_mut_checked(part.data.start)
         .unwrap_or_default();
     let data = data.get_mut(..part.data.len()).unwrap_or_default();
     let token = front.get(part.token.clone()).unwrap_or_default();
-    let size = context.unseal(token, data).map_err(|e| e.to_string())?;
-    // Kerberos with RC4 includes its padding in the length.
+    let size = context.unseal(token, data).map_err(Unopened::Unseal)?;
+    // Kerberos with RC4 counts its padding too.
     if part.length == data.len() || part.length == size {
         Ok(size)
     } else {
-        Err(format!(
-            "Length={} of {} sealed bytes",
-            part.length,
-            data.len()
-        ))
+        Err(Unopened::Length(part.length, data.len()))
     }
 }
 

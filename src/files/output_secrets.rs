@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::files::secret;
 use crate::output::{Secret, Settings, Target};
-use crate::protocol::kafka::Login;
+use crate::protocol::kafka::{LinesError, Login};
 use crate::protocol::otlp::headers;
 
 /// Why the credentials of an output cannot be read.
@@ -18,8 +18,36 @@ pub struct Error {
     pub label: String,
     /// The file.
     pub file: PathBuf,
-    /// What is wrong, with the remedy.
-    pub why: String,
+    /// What is wrong with it.
+    pub why: Reason,
+}
+
+/// Why a file holds no secret that can be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It cannot be read.
+    Io(io::Error),
+    /// Every user can read it.
+    Open,
+    /// It holds no user with a password.
+    Login(LinesError),
+    /// It holds no headers.
+    Headers(headers::LineError),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Open => write!(
+                f,
+                "every user of this machine can read it: run chmod o= on it"
+            ),
+            Self::Login(error) => write!(f, "{error}"),
+            Self::Headers(error) => write!(f, "{error}"),
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -49,21 +77,18 @@ pub fn load<'a>(outputs: impl IntoIterator<Item = &'a Settings>) -> Result<Vec<S
     outputs.into_iter().map(load).collect()
 }
 
-fn parse(target: &Target, text: &str) -> Result<Secret, String> {
+fn parse(target: &Target, text: &str) -> Result<Secret, Reason> {
     match target {
-        Target::Kafka(_) => Login::parse(text)
-            .map(Secret::Login)
-            .map_err(|e| e.to_string()),
+        Target::Kafka(_) => Login::parse(text).map(Secret::Login).map_err(Reason::Login),
         _ => headers::parse(text)
             .map(Secret::Headers)
-            .map_err(|e| e.to_string()),
+            .map_err(Reason::Headers),
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let failed = |error: io::Error| error.to_string();
-    if !secret::is_closed(path).map_err(failed)? {
-        return Err("every user of this machine can read it: run chmod o= on it".to_owned());
+fn read(path: &Path) -> Result<Zeroizing<String>, Reason> {
+    if !secret::is_closed(path).map_err(Reason::Io)? {
+        return Err(Reason::Open);
     }
-    secret::read_text(path, "it opens the receiver").map_err(failed)
+    secret::read_text(path, "it opens the receiver").map_err(Reason::Io)
 }

@@ -1,5 +1,6 @@
 //! TLS of a simulated host, for `wecrelay send`.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,37 @@ pub struct Dialer {
 /// A connection, and MD5 of its channel bindings.
 pub type Dialed<S> = (SslStream<S>, Option<[u8; 16]>);
 
+/// Why a handshake with a collector failed.
+#[derive(Debug)]
+pub struct DialError {
+    fault: Fault,
+    host: String,
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, host } = self;
+        write!(f, "TLS: {fault}")?;
+        match fault.kind {
+            Kind::Certificate(_) => write!(
+                f,
+                "; the collector's certificate must be for {host}, and from an authority in --ca, \
+                 or without --ca from one that the system trusts"
+            ),
+            Kind::Http | Kind::NotTls => {
+                write!(f, "; it does not speak TLS: is this the port for http?")
+            }
+            Kind::Alert(_) if fault.refuses_our_certificate() => write!(
+                f,
+                "; the collector rejects the certificate of --cert or --pfx: check its log"
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
 impl Dialer {
     /// Reads the files.
     ///
@@ -53,13 +85,16 @@ impl Dialer {
     ///
     /// # Errors
     /// Why it failed, with the remedy.
-    pub fn connect<S: Read + Write + std::fmt::Debug>(
+    pub fn connect<S: Read + Write + fmt::Debug>(
         &self,
         host: &str,
         stream: S,
-    ) -> Result<Dialed<S>, String> {
+    ) -> Result<Dialed<S>, DialError> {
         let stream = self.connector.connect(host, stream);
-        let stream = stream.map_err(|error| explain(&Fault::of_handshake(&error), host))?;
+        let stream = stream.map_err(|error| DialError {
+            fault: Fault::of_handshake(&error),
+            host: host.to_owned(),
+        })?;
         let theirs = stream.ssl().peer_certificate();
         let end_point = theirs.and_then(|theirs| end_point::of(&theirs));
         Ok((stream, end_point.map(|hash| auth::channel_bindings(&hash))))
@@ -81,21 +116,4 @@ fn take_pfx(builder: &mut SslConnectorBuilder, path: &Path, password: &str) -> R
     let issuers = file.ca.into_iter().flatten();
     pem::present(builder, std::iter::once(certificate).chain(issuers), &key)?;
     Ok(())
-}
-
-fn explain(fault: &Fault, host: &str) -> String {
-    let remedy = match fault.kind {
-        Kind::Certificate(_) => format!(
-            "; the collector's certificate must be for {host}, and from an authority in --ca, or \
-             without --ca from one that the system trusts"
-        ),
-        Kind::Http | Kind::NotTls => {
-            "; it does not speak TLS: is this the port for http?".to_owned()
-        }
-        Kind::Alert(_) if fault.refuses_our_certificate() => {
-            "; the collector rejects the certificate of --cert or --pfx: check its log".to_owned()
-        }
-        _ => String::new(),
-    };
-    format!("TLS: {fault}{remedy}")
 }

@@ -42,17 +42,18 @@ use clients::Clients;
 use generation::{Generation, Pair, Parts};
 use validity::Validity;
 
-pub use client::client;
+pub use client::{ClientError, client};
 pub use connector::Connector;
 pub use connectors::{OutputError, connectors};
 pub use database::{DatabaseFiles, DatabaseTls, ToDatabase};
-pub use dialer::{Dialed, Dialer, HostFiles};
+pub use dialer::{DialError, Dialed, Dialer, HostFiles};
 pub use facts::{Facts, certificates, lists};
 pub use fault::{Fault, Kind as FaultKind};
 pub use list::{Kind as ListKind, Scope as ListScope, Unfit as UnfitList, kind as list_kind};
+pub use names::Unidentified;
 pub use openssl::ssl::SslStream;
 pub use pem::lists_in;
-pub use refusal::failure;
+pub use refusal::{Ended, failure};
 pub use weakness::weaknesses;
 
 /// The files for TLS listeners.

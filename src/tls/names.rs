@@ -1,5 +1,6 @@
 //! Whom certificates name.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use openssl::hash::MessageDigest;
@@ -8,23 +9,46 @@ use openssl::x509::{X509NameRef, X509Ref};
 
 use crate::auth::Certificate;
 
+/// Why a verified certificate identifies no host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unidentified {
+    /// It has no name; whose it is.
+    Nameless(String),
+    /// OpenSSL shows no issuer of it.
+    NoIssuer,
+}
+
+impl fmt::Display for Unidentified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nameless(whose) => write!(
+                f,
+                "client certificate {whose}: it has neither a common name nor a DNS name: issue \
+                 one with the host's name as the common name"
+            ),
+            Self::NoIssuer => write!(f, "the client certificate was not verified"),
+        }
+    }
+}
+
+impl std::error::Error for Unidentified {}
+
 /// Whom a certificate names that was verified; its chain begins with it.
 ///
 /// # Errors
 /// It names nobody.
-pub(super) fn identify(certificate: &X509Ref, chain: &[&X509Ref]) -> Result<Certificate, String> {
+pub(super) fn identify(
+    certificate: &X509Ref,
+    chain: &[&X509Ref],
+) -> Result<Certificate, Unidentified> {
     let name = host_name(certificate).or_else(|| names(certificate).into_iter().next());
     let Some(name) = name.filter(|name| !name.is_empty()) else {
-        let whose = describe(certificate);
-        return Err(format!(
-            "client certificate {whose}: it has neither a common name nor a DNS name: issue one \
-             with the host's name as the common name"
-        ));
+        return Err(Unidentified::Nameless(describe(certificate)));
     };
     // A certificate that stands in the bundle itself may be trusted without one.
     let issuer = chain.get(1).or_else(|| chain.first());
     let issuer = issuer.and_then(|issuer| issuer.digest(MessageDigest::sha1()).ok());
-    let issuer = issuer.ok_or("the client certificate was not verified")?;
+    let issuer = issuer.ok_or(Unidentified::NoIssuer)?;
     Ok(Certificate {
         former: first_common_name(certificate).filter(|first| *first != name),
         name,

@@ -1,5 +1,6 @@
 //! Why a handshake failed, and what to do about it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
@@ -92,24 +93,48 @@ pub(super) fn verified(ssl: &SslRef) -> Option<Arc<Verdict>> {
 }
 
 /// Why a session is refused whose certificate has no verdict that holds.
-pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> String {
-    let whose = names::describe(certificate);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    whose: String,
+    why: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Expired,
+    NotYetValid,
+    /// Its issuer, which came along with it then, has expired.
+    Changed,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client certificate {}: ", self.whose)?;
+        match self.why {
+            End::Expired => write!(f, "certificate has expired: {}", remedy(EXPIRED)),
+            End::NotYetValid => {
+                write!(f, "certificate is not yet valid: {}", remedy(NOT_YET_VALID))
+            }
+            End::Changed => write!(
+                f,
+                "the facts that its TLS session was accepted by have changed: the host must start \
+                 a new session"
+            ),
+        }
+    }
+}
+
+/// Why the certificate of a session counts no longer.
+pub(super) fn ended(certificate: &X509Ref, now: SystemTime) -> Ended {
     let is_over = validity::time(certificate.not_after()).is_none_or(|end| end < now);
     let is_early = validity::time(certificate.not_before()).is_some_and(|begin| now < begin);
-    match (is_over, is_early) {
-        (true, _) => format!(
-            "client certificate {whose}: certificate has expired: {}",
-            remedy(EXPIRED)
-        ),
-        (_, true) => format!(
-            "client certificate {whose}: certificate is not yet valid: {}",
-            remedy(NOT_YET_VALID)
-        ),
-        // Its issuer, which came along with it then, has expired.
-        _ => format!(
-            "client certificate {whose}: the facts that its TLS session was accepted by have \
-             changed: the host must start a new session"
-        ),
+    Ended {
+        whose: names::describe(certificate),
+        why: match (is_over, is_early) {
+            (true, _) => End::Expired,
+            (_, true) => End::NotYetValid,
+            _ => End::Changed,
+        },
     }
 }
 

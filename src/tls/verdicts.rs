@@ -23,7 +23,7 @@ type Fingerprint = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Verdict {
     /// Whom it names, or why it names nobody.
-    pub(super) identity: Result<Certificate, String>,
+    pub(super) identity: Result<Certificate, names::Unidentified>,
     /// When all certificates of its chain are valid.
     begin: SystemTime,
     end: SystemTime,

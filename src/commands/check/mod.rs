@@ -216,8 +216,8 @@ fn outputs(config: &Config, plan: &Plan, probe: bool, report: &mut Report) {
         }
         match found.failure {
             None => {}
-            Some(failure) if output.required => report.finding(2, &failure),
-            Some(failure) => report.line(2, &failure),
+            Some(failure) if output.required => report.finding(2, &failure.to_string()),
+            Some(failure) => report.line(2, &failure.to_string()),
         }
     }
 }

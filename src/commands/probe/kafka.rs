@@ -1,14 +1,18 @@
 //! Asks brokers as the relay does, without a message: versions, the user, the topic.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::fmt;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Access, Line, Way, connect, open, took, try_each, with_what_speaks};
+use rand::TryRng;
+use rand::rngs::{SysError, SysRng};
+
+use super::{Access, Line, Way, connect, explain, open, took, try_each};
 use crate::base::clock::Now;
 use crate::output::kafka::{self, Connection, Context, Reply};
 use crate::output::{Dial, Secret, Settings};
-use crate::protocol::kafka::{Api, Error, Login, Mechanism, Metadata};
+use crate::protocol::kafka::{Api, Broker, Code, Error, Login, Mechanism, Metadata};
 use crate::tls::connector::Connector;
 
 /// Leaders that are connected to.
@@ -16,9 +20,71 @@ const LEADERS: usize = 16;
 /// How long each of them may take.
 const LEADER_TIME: Duration = Duration::from_secs(5);
 
-/// What went wrong, and whether it is a broker that says so.
-struct Failure {
-    why: String,
+/// Why a topic cannot be reached.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The connection fails.
+    Io(io::Error),
+    /// The system has no random numbers.
+    Random(SysError),
+    /// The broker closes the connection instead of answering.
+    Closed {
+        /// Whether it has answered before.
+        answered: bool,
+        /// Whether we log in.
+        login: bool,
+    },
+    /// It does not answer in time.
+    Silent,
+    /// What it answers is not Kafka's protocol, or refuses us.
+    Answer(Error),
+    /// The topic cannot be used.
+    Topic(String, Code),
+    /// So many partitions of the topic have no leader.
+    NoLeader(String, usize),
+    /// A broker cannot be reached by the name that it calls itself.
+    Advertised(Broker, Box<super::Failure>),
+    /// No broker of the URL can be asked: each with the reason.
+    Brokers(Vec<(String, super::Failure)>),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Random(error) => write!(f, "{error}"),
+            Self::Closed { answered, login } => f.write_str(closed(*answered, *login)),
+            Self::Silent => write!(f, "not a Kafka answer: is this the port of a broker?"),
+            Self::Answer(error) => write!(f, "{error}"),
+            Self::Topic(name, code) => write!(f, "topic {name}: {code}"),
+            Self::NoLeader(name, count) => write!(
+                f,
+                "topic {name}: {count} of its partitions have no leader: are all brokers up?"
+            ),
+            Self::Advertised(broker, failure) => {
+                let Broker { id, host, port } = broker;
+                write!(
+                    f,
+                    "broker {id} advertises {host}:{port} (advertised.listeners), which fails: {failure}"
+                )
+            }
+            Self::Brokers(failures) => {
+                for (index, (place, failure)) in failures.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{place}: {failure}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What went wrong, and whether a broker has answered before.
+struct Failed {
+    why: Failure,
     is_broker: bool,
 }
 
@@ -28,12 +94,12 @@ pub(super) fn attempt(
     topic: &kafka::Settings,
     access: Access<'_>,
     facts: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), super::Failure> {
     let login = match access.secret {
         Secret::Login(login) => topic.mechanism.zip(Some(login.clone())),
         _ => None,
     };
-    let mut reasons = Vec::new();
+    let mut failures = Vec::new();
     for (host, port) in &topic.brokers {
         let (settings, connector) = for_host(settings, access.connector, host);
         let place = (host.as_str(), *port);
@@ -42,21 +108,20 @@ pub(super) fn attempt(
             let line = open(&settings, connector.as_ref(), way, facts)?;
             let is_plain = matches!(line, Line::Plain(_));
             let asked = ask(line, &topic.topic, login.as_ref(), facts);
-            found = Some(asked.map_err(|failure| {
-                if is_plain && !failure.is_broker {
-                    with_what_speaks(failure.why, &settings, way)
-                } else {
-                    failure.why
-                }
+            found = Some(asked.map_err(|Failed { why, is_broker }| {
+                let is_unknown = is_plain && !is_broker;
+                explain(super::Failure::Kafka(why), is_unknown, &settings, way)
             })?);
             Ok(())
         });
         match (tried, found) {
-            (Ok(()), Some(found)) => return judge(topic, &found, facts),
-            (tried, _) => reasons.extend(tried.err().map(|why| format!("{host}:{port}: {why}"))),
+            (Ok(()), Some(found)) => {
+                return judge(topic, &found, facts).map_err(super::Failure::Kafka);
+            }
+            (tried, _) => failures.extend(tried.err().map(|why| (format!("{host}:{port}"), why))),
         }
     }
-    Err(reasons.join("; "))
+    Err(super::Failure::Kafka(Failure::Brokers(failures)))
 }
 
 /// With TLS each broker has a certificate of its own.
@@ -80,19 +145,19 @@ fn ask(
     topic: &str,
     login: Option<&(Mechanism, Login)>,
     facts: &mut Vec<String>,
-) -> Result<Metadata, Failure> {
+) -> Result<Metadata, Failed> {
     let begun = Instant::now();
     let mut connection = Connection::new("", 0);
     connection.handle_opened(now());
     let mut is_broker = false;
     loop {
-        let failed = |why: String| Failure { why, is_broker };
+        let failed = |why: Failure| Failed { why, is_broker };
         let replies = exchange(&mut line, &mut connection, topic, login, is_broker);
         let replies = replies.map_err(failed)?;
         is_broker = true;
         for reply in replies {
-            let failed = |error: Error| Failure {
-                why: error.to_string(),
+            let failed = |error: Error| Failed {
+                why: Failure::Answer(error),
                 is_broker,
             };
             match reply {
@@ -122,23 +187,27 @@ fn exchange(
     topic: &str,
     login: Option<&(Mechanism, Login)>,
     is_broker: bool,
-) -> Result<Vec<Reply>, String> {
+) -> Result<Vec<Reply>, Failure> {
     while !connection.outgoing().is_empty() {
-        let count = line.write(connection.outgoing());
-        connection.handle_written(count.map_err(|error| error.to_string())?);
+        let count = line.write(connection.outgoing()).map_err(Failure::Io)?;
+        connection.handle_written(count);
     }
     let mut buffer = [0; 16 * 1024];
     let count = match line.read(&mut buffer) {
-        Ok(0) => return Err(closed(is_broker, login.is_some()).to_owned()),
-        Ok(count) => count,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            return Err("not a Kafka answer: is this the port of a broker?".to_owned());
+        Ok(0) => {
+            return Err(Failure::Closed {
+                answered: is_broker,
+                login: login.is_some(),
+            });
         }
-        Err(error) => return Err(error.to_string()),
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Failure::Silent),
+        Err(error) => return Err(Failure::Io(error)),
     };
     let mut random = [0; 32];
-    rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut random)
-        .map_err(|error| error.to_string())?;
+    SysRng
+        .try_fill_bytes(&mut random)
+        .map_err(Failure::Random)?;
     let context = Context {
         topic,
         login,
@@ -146,11 +215,11 @@ fn exchange(
     };
     let bytes = buffer.get(..count).unwrap_or_default();
     let replies = connection.handle_received(now(), bytes, &context);
-    replies.map_err(|error| error.to_string())
+    replies.map_err(Failure::Answer)
 }
 
-fn closed(is_broker: bool, has_login: bool) -> &'static str {
-    match (is_broker, has_login) {
+fn closed(answered: bool, login: bool) -> &'static str {
+    match (answered, login) {
         (false, _) => {
             "the connection was closed instead of answered: is this the port of a broker, and does \
              this listener require TLS (kafka+tls)?"
@@ -166,10 +235,14 @@ fn closed(is_broker: bool, has_login: bool) -> &'static str {
 }
 
 /// Whether the topic is there, and its leaders are.
-fn judge(topic: &kafka::Settings, found: &Metadata, facts: &mut Vec<String>) -> Result<(), String> {
+fn judge(
+    topic: &kafka::Settings,
+    found: &Metadata,
+    facts: &mut Vec<String>,
+) -> Result<(), Failure> {
     let name = &topic.topic;
     if !found.code.is_good() {
-        return Err(format!("topic {name}: {}", found.code));
+        return Err(Failure::Topic(name.clone(), found.code));
     }
     let led = found.partitions.iter().filter(|p| p.leader >= 0);
     let leaders: BTreeSet<_> = led.clone().map(|p| p.leader).collect();
@@ -180,10 +253,7 @@ fn judge(topic: &kafka::Settings, found: &Metadata, facts: &mut Vec<String>) -> 
         found.brokers.len()
     ));
     if led < count || count == 0 {
-        return Err(format!(
-            "topic {name}: {} of its partitions have no leader: are all brokers up?",
-            count - led
-        ));
+        return Err(Failure::NoLeader(name.clone(), count - led));
     }
     let brokers = found.brokers.iter().filter(|b| leaders.contains(&b.id));
     for broker in brokers.take(LEADERS) {
@@ -199,12 +269,7 @@ fn judge(topic: &kafka::Settings, found: &Metadata, facts: &mut Vec<String>) -> 
                 connect(Way { time, ..way }, facts).map(drop)
             },
         );
-        reached.map_err(|why| {
-            format!(
-                "broker {} advertises {}:{port} (advertised.listeners), which fails: {why}",
-                broker.id, broker.host
-            )
-        })?;
+        reached.map_err(|why| Failure::Advertised(broker.clone(), Box::new(why)))?;
     }
     Ok(())
 }

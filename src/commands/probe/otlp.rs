@@ -1,20 +1,68 @@
 //! Whether a receiver takes logs by OTLP/HTTP: an export without a record says so.
 
-use std::io::ErrorKind;
-use std::time::{Instant, SystemTime};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Line, took};
 use crate::output::{Secret, Target};
-use crate::protocol::http::answer::{Answer, Decoder};
+use crate::protocol::http::answer::{Answer, Decoder, Malformed};
 use crate::protocol::otlp::export::{Verdict, judge};
 
-/// Why an export is not taken.
-pub(super) enum Error {
-    /// Nothing came that is an answer of HTTP.
-    NoAnswer(String),
-    /// An answer of HTTP says so.
+/// Why an export is not accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The receiver closes the connection instead of answering.
+    Closed,
+    /// It does not answer in time.
+    Silent,
+    /// The connection fails.
+    Io(io::Error),
+    /// What it answers is not HTTP.
+    NotHttp(Malformed),
+    /// It refuses the export.
     Refused(String),
+    /// It accepts nothing now, and may say when to retry.
+    Busy(String, Option<Duration>),
 }
+
+impl Failure {
+    /// Whether an answer in HTTP gives this reason.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Busy(..))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => write!(
+                f,
+                "the receiver closed the connection instead of answering: is this port OTLP over \
+                 HTTP (4318), and does it accept this relay's certificate?"
+            ),
+            Self::Silent => write!(
+                f,
+                "no answer to HTTP: is this port OTLP over HTTP (4318), and not gRPC (4317)?"
+            ),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::NotHttp(error) => write!(
+                f,
+                "{error}: is this port OTLP over HTTP (4318), and not gRPC (4317)?"
+            ),
+            Self::Refused(why) => f.write_str(why),
+            Self::Busy(why, None) => write!(f, "{why}; it accepts nothing now"),
+            Self::Busy(why, Some(time)) => write!(
+                f,
+                "{why}; it accepts nothing now: retry in {} s",
+                time.as_secs()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// Sends an export without a record, and says what comes of it.
 pub(super) fn export(
@@ -22,7 +70,7 @@ pub(super) fn export(
     target: &Target,
     secret: &Secret,
     facts: &mut Vec<String>,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut request = Vec::new();
     if let Some(mut endpoint) = target.endpoint() {
@@ -33,11 +81,10 @@ pub(super) fn export(
     }
     let mut rest = request.as_slice();
     while !rest.is_empty() {
-        let count = line.write(rest);
-        let count = count.map_err(|error| Error::NoAnswer(error.to_string()))?;
+        let count = line.write(rest).map_err(Failure::Io)?;
         rest = rest.get(count..).unwrap_or_default();
     }
-    let answer = answer(&mut line).map_err(Error::NoAnswer)?;
+    let answer = answer(&mut line)?;
     match judge(&answer, 0, SystemTime::now()) {
         Verdict::Accepted(remark) => {
             facts.push(format!(
@@ -48,40 +95,22 @@ pub(super) fn export(
             facts.extend(remark.map(|remark| format!("it reports: {remark}")));
             Ok(())
         }
-        Verdict::Busy(why, None) => Err(Error::Refused(format!("{why}; it accepts nothing now"))),
-        Verdict::Busy(why, Some(time)) => Err(Error::Refused(format!(
-            "{why}; it accepts nothing now: retry in {} s",
-            time.as_secs()
-        ))),
-        Verdict::Refused(why) | Verdict::Failed(why) => Err(Error::Refused(why)),
+        Verdict::Busy(why, time) => Err(Failure::Busy(why, time)),
+        Verdict::Refused(why) | Verdict::Failed(why) => Err(Failure::Refused(why)),
     }
 }
 
-fn answer(line: &mut Line) -> Result<Answer, String> {
+fn answer(line: &mut Line) -> Result<Answer, Failure> {
     let mut decoder = Decoder::default();
     let mut buffer = [0; 4096];
     loop {
         match line.read(&mut buffer) {
-            Ok(0) => {
-                return decoder.handle_end().ok_or_else(|| {
-                    "the receiver closed the connection instead of answering: is this port OTLP \
-                     over HTTP (4318), and does it accept this relay's certificate?"
-                        .to_owned()
-                });
-            }
+            Ok(0) => return decoder.handle_end().ok_or(Failure::Closed),
             Ok(count) => decoder.feed(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(
-                    "no answer to HTTP: is this port OTLP over HTTP (4318), and not gRPC (4317)?"
-                        .to_owned(),
-                );
-            }
-            Err(error) => return Err(error.to_string()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Failure::Silent),
+            Err(error) => return Err(Failure::Io(error)),
         }
-        let answer = decoder.poll().map_err(|error| {
-            format!("{error}: is this port OTLP over HTTP (4318), and not gRPC (4317)?")
-        })?;
-        if let Some(answer) = answer {
+        if let Some(answer) = decoder.poll().map_err(Failure::NotHttp)? {
             return Ok(answer);
         }
     }

@@ -21,12 +21,16 @@ const KAFKA: &[u8] = b"\0\0\0\x12\0\x12\0\0wecr\0\x08wecrelay";
 
 /// What is behind a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub enum Speaks {
     /// It waits for the rest of a message, as a syslog receiver does.
     Waits,
+    /// RELP.
     Relp,
+    /// TLS.
     Tls,
+    /// HTTP.
     Http,
+    /// The protocol of Kafka.
     Kafka,
     /// It closes, whatever comes.
     Closes,

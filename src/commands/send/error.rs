@@ -33,7 +33,7 @@ pub enum Error {
     /// The files for https.
     Tls(tls::Error),
     /// A handshake that failed.
-    Handshake(String, String),
+    Handshake(String, tls::DialError),
     /// Files for https, and an address with http.
     NotHttps,
     /// What the collector said.

@@ -7,7 +7,7 @@ use super::BrokerId;
 use super::connection::Connection;
 use crate::base::clock::Now;
 use crate::output::Task;
-use crate::protocol::kafka::Metadata;
+use crate::protocol::kafka::{Error, Metadata};
 
 /// How often leaders are requested although nothing is wrong; the default of other clients.
 const METADATA_AGE: Duration = Duration::from_secs(300);
@@ -119,15 +119,14 @@ impl Brokers {
 
     /// Requests leaders on this connection, if it is time. An error is the reason to close
     /// it.
-    pub(super) fn ask(&mut self, now: Now, index: usize, topic: &str) -> Result<(), String> {
+    pub(super) fn ask(&mut self, now: Now, index: usize, topic: &str) -> Result<(), Error> {
         if self.asking.asked.is_some() || self.asking.due > now.monotonic {
             return Ok(());
         }
         let Some(connection) = self.connections.get_mut(index) else {
             return Ok(());
         };
-        let asked = connection.ask_metadata(now, topic);
-        asked.map_err(|error| error.to_string())?;
+        connection.ask_metadata(now, topic)?;
         self.asking.asked = Some(index);
         Ok(())
     }

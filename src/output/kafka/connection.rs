@@ -66,6 +66,15 @@ pub struct Context<'a> {
     pub random: [u8; 32],
 }
 
+/// How it goes on with a broker that an address did not lead to.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// This is to be done, if anything.
+    Step(Option<Task>),
+    /// It waits for its next attempt, for these reasons.
+    GiveUp(String),
+}
+
 /// The connection to one broker.
 #[derive(Debug)]
 pub struct Connection {
@@ -167,23 +176,18 @@ impl Connection {
         }
     }
 
-    /// Handles the result of a lookup, in time or late. An error is the reason why the
-    /// broker cannot be connected to.
-    pub(super) fn handle_resolved(
-        &mut self,
-        now: Now,
-        found: Result<&[SocketAddr], &str>,
-    ) -> Result<Option<Task>, String> {
+    /// The addresses of its name, or why there are none, in time or late.
+    pub(super) fn handle_resolved(&mut self, now: Now, found: Result<&[SocketAddr], &str>) -> Next {
         self.dial.handle_resolved(found.unwrap_or_default());
         if !matches!(self.phase, Phase::LookingUp { .. }) {
-            return Ok(None);
+            return Next::Step(None);
         }
         if !self.dial.is_known() {
             let why = found.err().unwrap_or("the name has no address");
-            return Err(why.to_owned());
+            return Next::GiveUp(why.to_owned());
         }
         let step = self.dial.next_known();
-        Ok(self.take_step(now, step))
+        Next::Step(self.take_step(now, step))
     }
 
     pub(super) fn handle_reached(&mut self, now: Now) {
@@ -209,21 +213,21 @@ impl Connection {
         self.sasl = None;
     }
 
-    /// The connection failed or ended. Returns the next step if another address is to be
-    /// tried immediately.
-    pub(super) fn handle_failed(&mut self, now: Now, reason: &str) -> Result<Option<Task>, String> {
+    /// It is gone, or was never there: another address is tried at once, or none is left for
+    /// now.
+    pub(super) fn handle_failed(&mut self, now: Now, reason: &str) -> Next {
         let was_up = self.is_up();
         let others = self.dial.handle_failed(reason);
         self.clear();
         if others && !was_up {
-            return Ok(self.begin(now));
+            return Next::Step(self.begin(now));
         }
         let reasons = self.dial.reasons().unwrap_or_else(|| reason.to_owned());
         self.phase = Phase::Down {
             until: now.monotonic + self.pause,
         };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Err(reasons)
+        Next::GiveUp(reasons)
     }
 
     /// The broker has closed a connection that was idle.

@@ -30,6 +30,7 @@ use crate::protocol::kafka::{
     quoted,
 };
 use brokers::Brokers;
+use connection::Next;
 use identity::Identity;
 use partitions::Partitions;
 
@@ -176,8 +177,8 @@ impl Producer {
         };
         match event {
             Event::Resolved(found) => match connection.handle_resolved(now, found) {
-                Ok(task) => self.brokers.push_task(id, task),
-                Err(why) => self.fail(now, id, &why),
+                Next::Step(task) => self.brokers.push_task(id, task),
+                Next::GiveUp(why) => self.fail(now, id, &why),
             },
             Event::Reached => connection.handle_reached(now),
             Event::Opened => connection.handle_opened(now),
@@ -258,8 +259,8 @@ impl Producer {
         let (host, port) = connection.place();
         let place = format!("{host}:{port}");
         match connection.handle_failed(now, why) {
-            Ok(task) => self.brokers.push_task(id, task),
-            Err(why) => self.failures.push(format!("{place}: {why}")),
+            Next::Step(task) => self.brokers.push_task(id, task),
+            Next::GiveUp(why) => self.failures.push(format!("{place}: {why}")),
         }
         if self.identity == Identity::Asked(id.0) {
             self.identity = Identity::Unknown(now.monotonic);
@@ -369,8 +370,8 @@ impl Producer {
         let Some(index) = self.brokers.up() else {
             return;
         };
-        if let Err(why) = self.brokers.ask(now, index, &self.topic) {
-            return self.give_up(now, BrokerId(index), &why);
+        if let Err(error) = self.brokers.ask(now, index, &self.topic) {
+            return self.give_up(now, BrokerId(index), &error.to_string());
         }
         if let Identity::Unknown(at) = self.identity
             && at <= now.monotonic

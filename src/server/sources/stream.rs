@@ -212,7 +212,7 @@ impl Tls {
         self.established = true;
         Ok(match tls::client(self.stream.ssl(), now.wall) {
             Ok(secured) => Reading::Secured(secured),
-            Err(why) => Reading::Refused(why),
+            Err(why) => Reading::Refused(why.to_string()),
         })
     }
 }
