@@ -49,12 +49,16 @@
 //!
 //! One turn of the loop ([`server::run`]):
 //!
-//! 1. wait until something is ready or [`collector::Collector::poll_timeout`] is due;
-//! 2. read what is ready and hand it to [`collector::Collector::handle`];
+//! 1. wait until something is ready, the store has answered, or
+//!    [`collector::Collector::poll_timeout`] is due;
+//! 2. read what is ready and hand it to [`collector::Collector::handle`], answers of the store
+//!    to [`collector::Collector::handle_answer`];
 //! 3. drain [`collector::Collector::poll_output`];
 //! 4. write to the outputs what their [`output::link::Link`]s offer, and report it;
-//! 5. [`collector::Collector::commit`] once: a thousand sources cost one transaction;
-//! 6. drain again, which sends the Acks.
+//! 5. [`collector::Collector::commit`] once: a thousand sources cost one transaction, which
+//!    [`collector::Collector::poll_job`] gives to the thread of the store;
+//! 6. drain again: Acks of batches without a bookmark leave at once, the others in the turn
+//!    in which the store answers.
 
 pub mod auth;
 pub mod base;
