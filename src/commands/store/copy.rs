@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use super::Error;
 use crate::base::clock::UnixSeconds;
-use crate::bookmark::Key;
 use crate::cli::StoreCopyOptions;
 use crate::commands::database;
 use crate::commands::terminal::{Color, Meter, Paint};
@@ -183,8 +182,11 @@ fn copy_bookmarks(
         let keys = keys.map_err(|error| from.failed(error))?;
         let is_last = keys.len() < AT_ONCE;
         after = keys.last().map(|(key, _)| key.clone());
-        let keys = keys.into_iter().map(|(key, _)| key);
-        let rows = rows_of(keys.collect(), from)?;
+        let lookups = keys.into_iter().map(|(key, _)| Lookup {
+            key,
+            former: Vec::new(),
+        });
+        let rows = rows_of(lookups.collect(), from)?;
         copied += rows.len();
         if !rows.is_empty()
             && let Done::Written(wrote) = to.ask(Job::Write(rows, stamp))?
@@ -199,12 +201,7 @@ fn copy_bookmarks(
 }
 
 /// What is to be written of these bookmarks.
-fn rows_of(keys: Vec<Key>, from: &mut Named) -> Result<Vec<Write>, Error> {
-    let lookups = keys.into_iter().map(|key| Lookup {
-        key,
-        former: Vec::new(),
-    });
-    let lookups: Vec<_> = lookups.collect();
+fn rows_of(lookups: Vec<Lookup>, from: &mut Named) -> Result<Vec<Write>, Error> {
     let Done::Read(found) = from.ask(Job::Read(lookups.clone()))? else {
         return Ok(Vec::new());
     };
