@@ -38,7 +38,7 @@ pub enum CaCommand {
     ///
     /// In hosts/: NAME.pfx (certificate and key), NAME.password, NAME.pem (certificate only)
     /// and NAME.ps1. Copy the .pfx and the .ps1 to the host and run the script there as
-    /// administrator; it asks for the password. With -Undo it removes the certificates and the
+    /// administrator; it prompts for the password. With -Undo it removes the certificates and the
     /// subscription manager.
     Host(HostOptions),
     /// Revoke a certificate, and write a new crl.pem
@@ -64,7 +64,7 @@ pub struct InitOptions {
     /// The authority's common name
     #[arg(long, value_name = "NAME", default_value = "wecrelay CA")]
     pub name: String,
-    /// How long its certificate is valid
+    /// How many days its certificate is valid
     #[arg(long, value_name = "N", default_value = "3650", value_parser = value_parser!(u32).range(1..=36_500))]
     pub days: u32,
     /// Kind of key
@@ -78,7 +78,7 @@ pub struct ServerOptions {
     /// Names and addresses of the collector; the first names the files
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
-    /// How long it is valid
+    /// How many days it is valid
     #[arg(long, value_name = "N", default_value = "825", value_parser = value_parser!(u32).range(1..=36_500))]
     pub days: u32,
     /// Kind of key
@@ -86,7 +86,7 @@ pub struct ServerOptions {
     /// Server 2012 R2 without updates has no strong cipher for RSA.
     #[arg(long, value_name = "KIND", value_enum, default_value = "p256")]
     pub key: KeyKind,
-    /// Create a new one even if there is one
+    /// Create a new certificate even if one exists
     ///
     /// The old one stays valid until it expires or is revoked.
     #[arg(long)]
@@ -99,7 +99,7 @@ pub struct HostOptions {
     /// Full names of the hosts, each the identity of one
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
-    /// How long they are valid
+    /// How many days they are valid
     #[arg(long, value_name = "N", default_value = "730", value_parser = value_parser!(u32).range(1..=36_500))]
     pub days: u32,
     /// Kind of key
@@ -113,7 +113,7 @@ pub struct HostOptions {
     /// Default: a random one, written to hosts/NAME.password.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Create new ones even if there are some
+    /// Create new certificates even if some exist
     ///
     /// The old ones stay valid until they expire or are revoked.
     #[arg(long)]
@@ -131,7 +131,7 @@ pub struct ManagerOptions {
     /// Default: the first name of the one server certificate, and port 5986.
     #[arg(long, value_name = "NAME")]
     pub collector: Option<String>,
-    /// Seconds after which hosts ask for subscriptions again
+    /// How often hosts request their subscriptions, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = value_parser!(u32).range(1..))]
     pub refresh: u32,
 }
@@ -150,7 +150,7 @@ pub struct RevokeOptions {
 /// The arguments of `wecrelay ca crl`.
 #[derive(Args, Clone, Debug)]
 pub struct CrlOptions {
-    /// How long the revocation list is valid
+    /// How many days the revocation list is valid
     #[arg(long, value_name = "N", default_value = "365", value_parser = value_parser!(u32).range(1..=36_500))]
     pub days: u32,
 }
@@ -180,7 +180,7 @@ pub enum KeyKind {
 /// How a .pfx is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PfxKind {
-    /// 3DES and SHA-1: what every Windows reads
+    /// 3DES and SHA-1: every version of Windows
     #[value(name = "3des")]
     TripleDes,
     /// AES-256 and SHA-256: Windows 10 1709, Server 2019 and newer

@@ -15,10 +15,10 @@ use super::{
 pub enum Command {
     /// Write a first configuration, check it, and print what to do on the Windows hosts
     ///
-    /// Asks on the terminal for what no flag gives; otherwise --for and --hostname are
-    /// required. Writes wecrelay.toml with a comment on each key, and
-    /// subscriptions/logs.xml. Existing files stay, unless --force is given. An invalid answer is
-    /// asked for again; an invalid flag ends it before anything is written.
+    /// Prompts on the terminal for values that no flag gives; without a terminal, --for and
+    /// --hostname are required. Writes wecrelay.toml with a comment on each key, and
+    /// subscriptions/logs.xml. Existing files stay, unless --force is given. Prompts again after
+    /// an invalid answer; an invalid flag ends it before anything is written.
     ///
     /// Exit code 0: written, and checked if no key or certificate is missing. 1: a file cannot
     /// be written, or the check has findings. 2: an answer is missing or invalid.
@@ -28,24 +28,25 @@ pub enum Command {
     Init(SetupOptions),
     /// Verify all flags and files, and show what the relay would do with them
     ///
-    /// Takes the flags of the relay. Prints where it would listen and whether that is free, which
-    /// hosts are allowed, its certificates, the subscriptions and their queries, problems in the
-    /// queries, and the outputs. It does not listen, store, or send anything.
+    /// Accepts the flags of the relay. Prints the addresses to listen on and whether they are
+    /// free, which hosts are allowed, the certificates, the subscriptions with their queries,
+    /// problems in the queries, and the outputs. Does not listen, store, or send anything.
     ///
     /// Exit code 0: the relay would start, and nothing was found. 1: it would start, but a query
     /// has a problem, or with --probe an output does not answer correctly. 2: it would not
     /// start.
     Check(Box<CheckOptions>),
-    /// Find out why events do not arrive, and what to do about it
+    /// Find out why events do not arrive, and how to fix it
     ///
-    /// Takes the flags of the running relay. Checks the clock, names in DNS, the keytab,
-    /// certificates, ports and what answers there, outputs and the state folder. Each finding
-    /// has its reason, the remedy, the commands to run on the Windows host, and the event to
-    /// look for in which log there. Changes nothing, and sends no event.
+    /// Accepts the flags of the running relay. Checks the clock, DNS names, the keytab,
+    /// certificates, ports and the services that answer on them, outputs, and the state folder.
+    /// Each finding has a reason, a remedy, commands to run on the Windows host, and the log and
+    /// event to look for there. Changes nothing, and sends no event.
     ///
-    /// Exit code 0: nothing stops events. 1: something does. 2: the flags are invalid.
+    /// Exit code 0: nothing keeps events from arriving. 1: something does. 2: the flags are
+    /// invalid.
     ///
-    /// Example: wecrelay doctor --config /etc/wecrelay.toml ws-07.example.com
+    /// Example: wecrelay doctor --config /etc/wecrelay/wecrelay.toml ws-07.example.com
     Doctor(Box<DoctorOptions>),
     /// Show the hosts: the state of each, what it has sent, what is missing, and why
     ///
@@ -64,25 +65,26 @@ pub enum Command {
     Health(HealthOptions),
     /// Print what Windows hosts need in order to forward to this relay
     ///
-    /// Takes the flags of the relay. Prints what fits them: policy string, rights, services and
-    /// certificates, as text, as a registry file, for PowerShell, Intune or Ansible; and a script
-    /// that undoes it. The relay's name is that of --hostname, or else of --listen, of the
-    /// certificate or of the keytab.
+    /// Accepts the flags of the relay, and prints the matching policy string, rights, services,
+    /// and certificates: as text, a registry file, a PowerShell script, an Intune profile, or an
+    /// Ansible playbook, and a script that reverts the changes. The relay's name is taken from
+    /// --hostname, or else from --listen, the certificate, or the keytab.
     ///
     /// Example: wecrelay windows --form powershell --hostname collector.example.com
     /// --keytab /etc/wecrelay/collector.keytab
     Windows(Box<WindowsOptions>),
     /// Simulate Windows hosts: fetch a subscription and push events to a collector
     ///
-    /// Works with any collector that allows null sessions, or the account of --user; for a first
-    /// try, to test a setup, or as load. Prints what was acknowledged.
+    /// Works with any collector that allows null sessions, the account of --user, or the
+    /// certificate of --cert or --pfx. Use it for a first trial, to test a setup, or to generate
+    /// load. Prints how many events were acknowledged.
     Send(SendOptions),
     /// Copy the relay's state to or from PostgreSQL, or print the tables for it
     Store(StoreOptions),
     /// Print a line for the file of --users
     ///
-    /// Asks for the password twice on the terminal, or reads it from the first line of standard
-    /// input if that is not a terminal. The line goes to standard output.
+    /// Prompts for the password twice on the terminal, or reads it from the first line of
+    /// standard input if that is not a terminal. Prints the line to standard output.
     Passwd(PasswdOptions),
     /// Create certificates for hosts without a domain: a small certificate authority
     ///
@@ -110,7 +112,7 @@ pub struct SendOptions {
     /// The collector's subscription manager, http or https
     #[arg(default_value = "http://127.0.0.1:5985/wsman/SubscriptionManager/WEC")]
     pub url: String,
-    /// Events to send: a file of <Event> elements, such as one a line
+    /// Events to send: a file of <Event> elements, for example one per line
     ///
     /// Default: a few sample events.
     #[arg(long, value_name = "FILE")]
@@ -120,7 +122,7 @@ pub struct SendOptions {
     /// Default: each event once, from each host.
     #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU64>,
-    /// At most this many events a second
+    /// At most this many events per second
     ///
     /// Default: as fast as the collector acknowledges.
     #[arg(long, value_name = "N")]
@@ -144,7 +146,7 @@ pub struct SendOptions {
     pub subscription: Option<String>,
     /// Log on with this account (NTLM) instead of a null session
     ///
-    /// Its password is asked for on the terminal, or is the first line of standard
+    /// Prompts for the password on the terminal, or reads it from the first line of standard
     /// input if that is not a terminal.
     #[arg(long, value_name = "[DOMAIN\\]USER", group = "secret")]
     pub user: Option<String>,
@@ -167,10 +169,10 @@ pub struct SendOptions {
     pub pfx: Option<PathBuf>,
     /// Authorities of the collector's certificate (PEM), for https
     ///
-    /// Only these count then. Default: those that the system trusts.
+    /// Replaces the authorities that the system trusts, which are the default.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Compress what is delivered (SLDC), where the subscription asks for it
+    /// Compress bodies (SLDC) if the subscription requests it
     #[arg(long)]
     pub sldc: bool,
 }
@@ -180,9 +182,9 @@ pub struct SendOptions {
 pub struct PasswdOptions {
     /// Print the line that --digest needs, with hashes for SHA-256 and MD5
     ///
-    /// Hosts see the realm when they are asked for a password: 1 to 255 ASCII characters without
+    /// Clients show the realm when they prompt for a password: 1 to 255 ASCII characters without
     /// colon, quote and backslash. All Digest lines of a file must have the same realm. Write
-    /// the account exactly as hosts will write it.
+    /// the account exactly as clients send it.
     ///
     /// Example: wecrelay passwd --digest 'Event collector' 'ACME\collector'
     #[arg(long, value_name = "REALM")]

@@ -9,12 +9,12 @@ use clap::Args;
 pub struct HostsOptions {
     /// The relay's state folder
     ///
-    /// Default: the first of $STATE_DIRECTORY, else ./wecrelay-state.
+    /// Default: the first folder in $STATE_DIRECTORY, else ./wecrelay-state.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// The database of relays that share one, in place of a state folder: postgresql://...
     ///
-    /// As for the relay, see wecrelay(8) --store. Counts of all relays add up.
+    /// The same URL as for the relay. Counts are the sums of all relays.
     #[arg(long, value_name = "URL", conflicts_with_all = ["state", "prune"])]
     pub store: Option<String>,
     /// With --store: forget a relay that is gone for good, with its data about hosts
@@ -25,14 +25,14 @@ pub struct HostsOptions {
     pub forget_relay: Option<String>,
     /// Print one JSON object instead of a table
     ///
-    /// It has hosts, refusals, states and relay, with --store also relays. Times are seconds since 1970-01-01 UTC.
+    /// Its members are hosts, refusals, states and relay, with --store also relays. Times are seconds since 1970-01-01 UTC.
     #[arg(long)]
     pub json: bool,
     /// Only hosts in this state
     ///
-    /// active: sent events lately. alive: sends heartbeats. late: missed a heartbeat. lost:
+    /// active: sent events recently. alive: sends heartbeats. late: missed a heartbeat. lost:
     /// missed several. silent: fetched its subscriptions and has sent nothing since.
-    /// waiting: fetched them just now. refused: no subscription is for it.
+    /// waiting: has just fetched them. refused: no subscription is for it.
     #[arg(
         long,
         value_name = "STATE",
@@ -50,7 +50,7 @@ pub struct HostsOptions {
     pub prune: Option<String>,
     /// With --prune: forget their bookmarks too
     ///
-    /// Those of all subscriptions, past ones included; without other filters also bookmarks of
+    /// Those of all subscriptions, including deleted ones; without other filters also bookmarks of
     /// that age whose host is unknown. A host that returns starts like a new one: at the present
     /// end of its log, or with the whole log if the subscription has ReadExistingEvents.
     #[arg(long, requires = "prune")]

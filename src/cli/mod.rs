@@ -147,9 +147,9 @@ pub struct RelayOptions {
     /// Command that verifies domain accounts (NTLM)
     ///
     /// Used for accounts that are not in --users. The command speaks the protocol ntlm-server-1
-    /// of Samba's ntlm_auth(1): winbind, joined to the domain, asks a domain controller. The
-    /// relay must be in the group that can open winbind's privileged pipe (on Debian
-    /// winbindd_priv). Words are split at blanks; quotes and backslashes work as in a shell,
+    /// of Samba's ntlm_auth(1): winbind, joined to the domain, verifies them at a domain
+    /// controller. The relay must be in the group that can open winbind's privileged pipe
+    /// (winbindd_priv on Debian). Words are split at blanks; quotes and backslashes work as in a shell,
     /// but no shell is involved. The command is tested at startup, and restarted when it ends
     /// and on SIGHUP. Default: none.
     ///

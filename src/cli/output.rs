@@ -81,7 +81,7 @@ name=NAME (tls, relp+tls, kafka+tls, otlp+https): the host name or address that 
 receiver's certificate must be for. Default: HOST, with kafka that of each broker.
 
 login=FILE (kafka, kafka+tls): the user on its first line, the password on its second. \
-Others than its owner and group must not be able to read it. SIGHUP reads it again.
+Only its owner and group may be able to read it. SIGHUP reads it again.
 
 sasl=plain, scram-sha-256 or scram-sha-512 (kafka, kafka+tls): how that user logs in. plain needs \
 TLS, or cleartext=yes (kafka). Default: scram-sha-512.

@@ -35,7 +35,7 @@ pub struct StateOptions {
     /// Forget hosts and bookmarks that have been inactive for this long
     ///
     /// A number with s, m, h, d or w; or never. Only time while the relay runs counts, so that
-    /// neither a long outage nor a wrong clock makes anything old. A host that returns after
+    /// neither a long outage nor a wrong clock has an effect. A host that returns after
     /// that starts like a new one: at the present end of its log, or with the whole log if the
     /// subscription has ReadExistingEvents. Bookmarks of deleted subscriptions are forgotten,
     /// too.

@@ -10,10 +10,10 @@ pub struct CheckOptions {
     /// Those of the relay.
     #[command(flatten)]
     pub relay: RelayOptions,
-    /// Also connect to each output, and report what answers
+    /// Also connect to each output, and report the result
     ///
-    /// DNS, the time it takes, TLS with the receiver's certificate and whether it is accepted,
-    /// and what a RELP receiver offers. No event is sent.
+    /// DNS, connection time, TLS with the receiver's certificate and whether it is accepted, and
+    /// the offers of a RELP receiver. No event is sent.
     #[arg(long, help_heading = "Check")]
     pub probe: bool,
 }
@@ -24,7 +24,7 @@ pub struct DoctorOptions {
     /// Those of the relay.
     #[command(flatten)]
     pub relay: RelayOptions,
-    /// Only explain this: an event id of the host's forwarder, an error code, a refusal
+    /// Explain an event id of the Windows forwarder, an error code, or a refusal, and exit
     ///
     /// Event ids are those of Microsoft-Windows-Forwarding/Operational, 100 to 107; codes are
     /// decimal, or hexadecimal after 0x; refusals as the relay counts them, such as

@@ -26,7 +26,7 @@ pub struct WindowsOptions {
         help_heading = "Windows"
     )]
     pub hosts: Option<HostKind>,
-    /// Seconds after which hosts ask for subscriptions again
+    /// How often hosts request their subscriptions, in seconds
     #[arg(
         long,
         value_name = "SECONDS",
@@ -42,7 +42,7 @@ pub struct WindowsOptions {
     pub issuer: Option<String>,
     /// Number of the value in the policy's list, where hosts have several collectors
     ///
-    /// The PowerShell script finds a free one by itself.
+    /// The PowerShell script finds a free one automatically.
     #[arg(
         long,
         value_name = "N",
@@ -51,9 +51,9 @@ pub struct WindowsOptions {
         help_heading = "Windows"
     )]
     pub number: u32,
-    /// Write to this file, as Windows reads it, instead of to standard output
+    /// Write to this file, in the format of Windows, instead of to standard output
     ///
-    /// A .reg file is UTF-16 there, and lines end as they do on Windows.
+    /// A .reg file is UTF-16, and lines end in CR LF.
     #[arg(long, value_name = "FILE", help_heading = "Windows")]
     pub out: Option<PathBuf>,
     /// The flags of the relay that the hosts are to reach.
@@ -64,20 +64,20 @@ pub struct WindowsOptions {
 /// Forms of the Windows side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WindowsForm {
-    /// Steps to read: everything that a host needs, for each kind of host that the flags allow
+    /// Instructions and commands, for each kind of host that the flags allow
     #[default]
     Overview,
-    /// The policy "Configure target Subscription Manager" alone
+    /// Only the value of the policy "Configure target Subscription Manager"
     Policy,
     /// A registry file
     Reg,
     /// A script that sets up a host
     Powershell,
-    /// A device configuration for Intune, as Microsoft Graph takes it (JSON)
+    /// A device configuration for Intune (JSON for Microsoft Graph)
     Intune,
     /// A playbook for Ansible
     Ansible,
-    /// A script that undoes what the one of powershell changed
+    /// A script that reverts the changes of the powershell script
     Undo,
 }
 
