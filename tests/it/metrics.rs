@@ -237,7 +237,8 @@ fn prometheus_scrapes_it_and_evaluates_the_dashboard_and_the_alerts() {
     assert!(rules.len() > 10);
     for rule in rules {
         assert_eq!(rule["health"], "ok", "{rule}");
-        assert_eq!(rule["state"], "inactive", "{rule}");
+        // Pending is fine: no event for a second begins the half hour after which one fires.
+        assert_ne!(rule["state"], "firing", "{rule}");
         prometheus.query(rule["query"].as_str().unwrap());
     }
 }
