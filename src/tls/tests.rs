@@ -352,7 +352,10 @@ fn a_common_name_may_be_of_any_type_of_string() {
         assert_eq!(identity(&certificate).unwrap().name, "ws9.example");
         let nobody = of_type(Asn1Type::UTF8STRING, empty, None);
         let refused = identity(&nobody).unwrap_err();
-        assert!(refused.to_string().contains("neither a common name nor"), "{refused}");
+        assert!(
+            refused.to_string().contains("neither a common name nor"),
+            "{refused}"
+        );
     }
 }
 
