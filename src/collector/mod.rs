@@ -13,8 +13,8 @@
 //!
 //! Each part of the state has an owner: `Connections` for connections and authentication,
 //! `Batches` for what is in flight and, in its `Outputs`, the links and how full they are,
-//! `Commits` for bookmarks on their way to the store, and `Registry` for what is known
-//! about hosts. The collector itself only passes things from one to the next.
+//! `Commits` for bookmarks that are being stored, and `Registry` for the known hosts. The
+//! collector itself only passes results from one owner to the next.
 
 mod access;
 mod batches;
