@@ -3,7 +3,8 @@
 use super::{ControlCharacters, Escape, Style};
 use crate::base::lanes::{ByteClass, Lanes, Mask, find, push_plain, push_short};
 
-/// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes.
+/// Appends a PARAM-VALUE (RFC 5424 6.3.3) without its quotes. `"`, `\`, and `]` are always escaped,
+/// control characters only if `style.control` requires it.
 pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {
     let undone = style.escape == Escape::Reversible;
     match style.control {
@@ -12,10 +13,11 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: &str, style: &Style) {
     }
 }
 
-/// Whether a PARAM-VALUE has more than `most` bytes as it is written.
+/// Whether a PARAM-VALUE has more than `most` bytes when escaped. Escapes nothing; measures only
+/// values for which their length does not decide.
 pub(super) fn is_longer(value: &str, most: usize, style: &Style) -> bool {
     let undone = style.escape == Escape::Reversible;
-    // No byte is written as more than seven, none as less than itself.
+    // A byte becomes at most seven bytes (`\\u0000`), and no value becomes shorter.
     if value.len() > most || value.len().saturating_mul(7) <= most {
         return value.len() > most;
     }
@@ -26,7 +28,7 @@ pub(super) fn is_longer(value: &str, most: usize, style: &Style) -> bool {
     whole < value.len()
 }
 
-/// Appends text of `MSG`.
+/// Appends text of `MSG`, with control characters escaped if `style.control` requires it.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
     let undone = style.escape == Escape::Reversible;
     match style.control {
@@ -35,7 +37,8 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str, style: &Style) {
     }
 }
 
-/// Appends text of `MSG` that was one line in version 0.1, whatever the framing.
+/// Appends text of `MSG` that version 0.1 wrote on one line with every framing: with
+/// [`Escape::Version01`] control characters are always escaped.
 pub(super) fn push_line(out: &mut Vec<u8>, text: &str, style: &Style) {
     match style.escape {
         Escape::Reversible => push_text(out, text, style),
@@ -43,10 +46,10 @@ pub(super) fn push_line(out: &mut Vec<u8>, text: &str, style: &Style) {
     }
 }
 
-/// Up to seven bytes that are written for a character, and how many.
+/// The escape of a character: up to seven bytes, and their number in the last byte.
 pub(super) type Piece = [u8; 8];
 
-/// A piece of this text.
+/// The piece with this text, of at most seven bytes; a longer text gives an empty piece.
 pub(super) const fn piece(text: &[u8]) -> Piece {
     match *text {
         [a] => [a, 0, 0, 0, 0, 0, 0, 1],
@@ -60,26 +63,26 @@ pub(super) const fn piece(text: &[u8]) -> Piece {
     }
 }
 
-/// How characters are written that may not stand as they are.
+/// Escapes for the characters that a format does not allow unchanged.
 ///
-/// Its class is the bytes of UTF-8 with which such a character may begin: those of ASCII,
-/// or 0xC2, with which C1 controls begin.
+/// As a [`ByteClass`], it is the set of bytes with which such a character may begin in UTF-8: ASCII
+/// characters, and 0xC2, with which C1 control characters begin.
 pub(super) trait Form: ByteClass {
-    /// What is written for it, where `next` follows.
+    /// The escape of `c`; `next` is the byte after it, since CR may depend on a following LF.
     fn piece(self, c: char, next: Option<u8>) -> Piece;
 
-    /// The first such byte.
+    /// The position of the first byte of the class.
     fn find(self, bytes: &[u8]) -> Option<usize> {
         find(bytes, self)
     }
 }
 
-/// Appends `text` in this form.
+/// Appends `text`, escaped.
 #[inline(always)]
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
     #[cfg(test)]
     walked::add(text.len());
-    // Most have nothing special.
+    // Most texts have nothing to escape.
     let start = out.len();
     if !push_plain(out, text.as_bytes(), form) {
         out.truncate(start);
@@ -87,15 +90,15 @@ pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str, form: impl Form) {
     }
 }
 
-/// The same where there is something special. By itself, so that its registers are not
-/// saved for those that have nothing.
+/// Appends a text that has something to escape. A separate function that is never inlined, so that
+/// its registers are not saved for texts that have nothing to escape.
 #[inline(never)]
 fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
     let mut rest = text;
     while let Some((plain, special)) = form.find(rest).and_then(|at| rest.split_at_checked(at)) {
         push_short(out, plain);
         rest = special;
-        // Some texts have nothing but special ones.
+        // Some texts consist of escaped characters only.
         while rest.first().is_some_and(|byte| form.has(*byte)) {
             let (piece, length) = first_piece(rest, form);
             push_piece(out, piece);
@@ -105,7 +108,8 @@ fn push_special(out: &mut Vec<u8>, text: &[u8], form: impl Form) {
     push_short(out, rest);
 }
 
-/// What is written for the special byte at the front, and how many bytes it stands for.
+/// The escape of the special byte at the front, and the number of bytes it replaces (2 for a C1
+/// control character). 0xC2 at the start of any other character is written unchanged.
 fn first_piece(bytes: &[u8], form: impl Form) -> (Piece, usize) {
     match *bytes {
         [0xC2, second @ 0x80..=0x9F, ..] => (form.piece(char::from(second), None), 2),
@@ -116,7 +120,7 @@ fn first_piece(bytes: &[u8], form: impl Form) -> (Piece, usize) {
 }
 
 fn push_piece(out: &mut Vec<u8>, piece: Piece) {
-    // All eight bytes in one go, as their number is known then.
+    // Appending all eight bytes, whose number is constant, and truncating is faster.
     out.extend_from_slice(&piece);
     let unused = piece.len().saturating_sub(length_of(piece));
     out.truncate(out.len().saturating_sub(unused));
@@ -126,13 +130,13 @@ fn length_of([.., length]: Piece) -> usize {
     usize::from(length)
 }
 
-/// How many bytes of `text`, whole characters, have at most `room` bytes in this form; and
-/// how many these are.
+/// How much of `text` fits into `room` bytes when escaped: the number of its bytes, which end at a
+/// character boundary, and an upper bound, at most `room`, of the bytes that they become.
 pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize) {
     let bytes = text.as_bytes();
     let (mut at, mut written) = (0_usize, 0_usize);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        // They may come in long runs.
+        // Escaped characters may come in long runs, for which no search is needed.
         let is_special = rest.first().is_some_and(|&byte| form.has(byte));
         let plain = if is_special {
             0
@@ -159,7 +163,7 @@ pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize
     }
     #[cfg(test)]
     walked::add(at);
-    // The first byte of a letter may have been the last that fits.
+    // The loop may have stopped after 0xC2, the first byte of a character of two bytes.
     if text.is_char_boundary(at) {
         (at, written)
     } else {
@@ -174,7 +178,7 @@ pub(super) fn may_be_control<L: Lanes>(bytes: L) -> L::Mask {
     bytes.at_most(b' ' - 1) | bytes.is(0x7F) | bytes.is(0xC2)
 }
 
-/// A value whose control characters stay.
+/// A value of structured data in which control characters are not escaped.
 #[derive(Clone, Copy)]
 struct Kept;
 
@@ -191,12 +195,12 @@ impl Form for Kept {
     }
 }
 
-/// A value whose control characters become visible, each of our backslashes doubled as
-/// its own are.
+/// A value of structured data with escaped control characters. The backslash of each escape is
+/// doubled, as RFC 5424 6.3.3 requires of a backslash in a value.
 #[derive(Clone, Copy)]
 struct Value {
-    /// Whether a receiver can undo it: backslashes of the value itself are then escaped
-    /// as in text, before the rules of values are applied.
+    /// Whether receivers can reverse the escapes: then backslashes of the value itself are escaped
+    /// as in text first, and doubled again by the rules of structured data.
     undone: bool,
 }
 
@@ -224,10 +228,11 @@ impl Form for Value {
     }
 }
 
-/// Text whose control characters become visible.
+/// Text with escaped control characters.
 #[derive(Clone, Copy)]
 struct Text {
-    /// Whether a receiver can undo it.
+    /// Whether receivers can reverse the escapes: then backslashes are escaped, and CR LF stays two
+    /// characters.
     undone: bool,
 }
 
@@ -251,7 +256,7 @@ impl Form for Text {
     }
 }
 
-/// `\u0085` and the like; controls have codes below 256.
+/// `\u0085`, for example; all control characters have codes below 256.
 pub(super) fn code(c: char) -> Piece {
     let [high, low] = hex(c);
     [b'\\', b'u', b'0', b'0', high, low, 0, 6]
@@ -267,7 +272,7 @@ fn low_byte(c: char) -> u8 {
     u8::try_from(c).unwrap_or(0)
 }
 
-/// How many bytes were gone through, for tests: time follows from it.
+/// Counts the bytes processed, so that tests can bound the work.
 #[cfg(test)]
 pub(super) mod walked {
     use std::cell::Cell;
@@ -278,7 +283,7 @@ pub(super) mod walked {
         WALKED.set(WALKED.get() + bytes);
     }
 
-    /// Those since the last call.
+    /// The number since the last call.
     pub(in crate::syslog) fn take() -> usize {
         WALKED.replace(0)
     }

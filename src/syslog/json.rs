@@ -1,16 +1,15 @@
 //! `MSG` as one JSON object.
 //!
-//! Members, each only where the event has it: `Uid`, the facts of the event by
-//! their names in event XML (numbers as numbers), `UserDataName`, `TimestampFrom`,
-//! `System` (facts without a name of their own here), `EventData` (a name that
-//! repeats has an array), `Message`, `LevelName`, `TaskName`, `OpcodeName`,
-//! `KeywordNames`, `ProviderName`, `ChannelName`, `Culture`, `Repaired`,
-//! `Collector` (what we know of the source), and `Truncated` (the names of members
-//! that are not whole). An event that could not be read has `Malformed` and `Raw`,
-//! and of the others what its `System` tells.
+//! Members, each present only if the event has it: `Uid`; the facts of the event under their names
+//! in event XML (numbers as numbers), `UserDataName`, `TimestampFrom`; `System` (elements of
+//! `System` without a member of their own here); `EventData` (repeated names have an array);
+//! `Message`, `LevelName`, `TaskName`, `OpcodeName`, `KeywordNames`, `ProviderName`, `ChannelName`,
+//! `Culture`; `Repaired`; `Collector` (facts about the source); and `Truncated` (the names of
+//! truncated members). An event that could not be parsed has `Malformed`, `Raw`, and those of the
+//! others that its `System` yields.
 //!
-//! Written by hand and not with `serde_json`: it is done for every event, lengths are known
-//! before anything is written so that values can be cut, and invisible characters are escaped.
+//! Written by hand rather than with `serde_json`: this code runs for every event, must know lengths
+//! before it writes so that it can truncate values, and escapes invisible characters.
 
 use std::collections::HashMap;
 
@@ -22,16 +21,16 @@ use super::{ControlCharacters, push_number};
 use crate::base::lanes::{ByteClass, Lanes, Mask};
 use crate::event::{Event, Pair};
 
-/// Most bytes for the names of what is not whole, and their part of the room.
+/// Limit of the names in `Truncated`, in bytes: this, or a fraction (1/8) of the room for values.
 const MAX_NAMES: usize = 2000;
 const SHARE_OF_NAMES: usize = 8;
-/// What stands around the names, and the count of those left out.
+/// The bytes around the names, with the longest count of unlisted ones.
 const AROUND_NAMES: usize = "\"Truncated\":[],\"+4294967295\"".len();
 
-/// Values up to which names are compared with each other; hashed beyond.
+/// Up to this number of values, names are compared with each other; beyond it, hashed.
 const FEW: usize = 48;
 
-/// Facts that are numbers in event XML.
+/// Facts that event XML has as numbers.
 const NUMBERS: [&str; 9] = [
     "EventID",
     "EventRecordID",
@@ -49,7 +48,7 @@ pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>) {
     Object::new(out, message, usize::MAX).push(message);
 }
 
-/// Appends an object with the members that `write` gives it.
+/// Appends an object with the members that `write` adds.
 pub(super) fn push_as(
     out: &mut Vec<u8>,
     message: &Message<'_, '_>,
@@ -58,13 +57,13 @@ pub(super) fn push_as(
     write(&mut Object::new(out, message, usize::MAX));
 }
 
-/// Appends the object with its longest values cut so that it has at most
-/// `room` bytes; nothing, and false, if that cannot be.
+/// Appends the object with its longest values truncated so that it has at most `room` bytes.
+/// Appends nothing and returns false if even empty values do not fit.
 pub(super) fn push_within(out: &mut Vec<u8>, message: &Message<'_, '_>, room: usize) -> bool {
     push_as_within(out, message, room, |object| object.push(message))
 }
 
-/// The same for an object of other members.
+/// The same for an object with the members that `write` adds; `write` is called twice.
 pub(super) fn push_as_within(
     out: &mut Vec<u8>,
     message: &Message<'_, '_>,
@@ -73,7 +72,7 @@ pub(super) fn push_as_within(
 ) -> bool {
     let start = out.len();
     let limit = start.saturating_add(room);
-    // Without values first, to know how much they may have.
+    // First with empty values, to learn their lengths and the room that is left for them.
     let mut object = Object::new(out, message, limit);
     object.cut = 0;
     write(&mut object);
@@ -83,7 +82,7 @@ pub(super) fn push_as_within(
     let Some(left) = room.checked_sub(length) else {
         return false;
     };
-    // As little as that holds no name, and `Truncated` in `event@` tells of the cut.
+    // Too small a fraction holds no name; then only `Truncated` in `event@` reports the truncation.
     let for_names = (left / SHARE_OF_NAMES).min(MAX_NAMES);
     let mut object = Object::new(out, message, limit);
     object.cut = fair_length(lengths, left.saturating_sub(for_names));
@@ -96,20 +95,21 @@ pub(super) fn push_as_within(
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
     form: Quoted,
-    /// Longest value, in bytes as written.
+    /// Maximum length of a value in bytes when escaped; `usize::MAX` does not truncate.
     cut: usize,
-    /// Where the object must have ended: it can be left off beyond.
+    /// The position in `out` where the object must end; members beyond it need not be written.
     limit: usize,
-    /// What values have as they are written, each up to the room that there is.
+    /// The escaped lengths of values, in the first pass; each counted up to the room that is left.
     lengths: Vec<usize>,
-    /// Names of what is not whole, within so many bytes, and how many others there are.
+    /// The names of truncated members, the limit in bytes for them, and the number of unlisted
+    /// ones.
     names: Vec<u8>,
     for_names: usize,
     unnamed: usize,
 }
 
 impl<'o> Object<'o> {
-    /// Values are whole, until `cut` says otherwise.
+    /// Values are not truncated unless the caller sets `cut`.
     fn new(out: &'o mut Vec<u8>, message: &Message<'_, '_>, limit: usize) -> Self {
         let all = message.style.control == ControlCharacters::Escape;
         Self {
@@ -145,7 +145,7 @@ impl<'o> Object<'o> {
         self.out.push(b'{');
     }
 
-    /// Each member has left a comma.
+    /// Removes the comma that the last member left.
     pub(super) fn close(&mut self) {
         self.drop_comma();
         self.out.push(b'}');
@@ -217,7 +217,7 @@ impl<'o> Object<'o> {
         self.out.push(b',');
     }
 
-    /// A member that is an object of these pairs, unless there are none.
+    /// A member that is an object of these pairs; nothing if there are none.
     pub(super) fn pairs(&mut self, name: &'static str, pairs: &[Pair<'_>]) {
         if pairs.is_empty() {
             return;
@@ -225,7 +225,7 @@ impl<'o> Object<'o> {
         self.object(name, |object| object.members(pairs));
     }
 
-    /// A member that is an object of what `write` gives it.
+    /// A member that is an object with the members that `write` adds.
     pub(super) fn object(&mut self, name: &'static str, write: impl FnOnce(&mut Self)) {
         self.name(name);
         self.open();
@@ -234,7 +234,7 @@ impl<'o> Object<'o> {
         self.out.push(b',');
     }
 
-    /// A member for each pair; several of one name are an array.
+    /// A member for each pair; pairs with the same name become one array.
     pub(super) fn members(&mut self, pairs: &[Pair<'_>]) {
         if !may_repeat(pairs) {
             self.distinct_pairs(pairs);
@@ -245,7 +245,7 @@ impl<'o> Object<'o> {
         }
     }
 
-    /// A member that is a number where the value is one.
+    /// A member that is a number if the value is one, else a string; nothing if it is empty.
     pub(super) fn number(&mut self, name: &'static str, value: &str) {
         if is_number(value) {
             self.name(name);
@@ -256,7 +256,7 @@ impl<'o> Object<'o> {
         }
     }
 
-    /// A string of ours that `write` appends, which has nothing to escape.
+    /// A string that `write` appends; it must not need escapes.
     pub(super) fn written(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
         self.name(name);
         self.out.push(b'"');
@@ -264,12 +264,12 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(b"\",");
     }
 
-    /// When the event happened, or was received if it does not say.
+    /// When the event happened, or was received if its time is missing or invalid.
     pub(super) fn time(&mut self, name: &'static str, message: &Message<'_, '_>) {
         self.written(name, |out| message.push_time(out));
     }
 
-    /// A member that is a number of ours.
+    /// A member that is this number.
     pub(super) fn count(&mut self, name: &'static str, value: u64) {
         self.name(name);
         push_number(self.out, value);
@@ -310,7 +310,7 @@ impl<'o> Object<'o> {
             values.entry(name).or_default().push(value);
         }
         for (name, _) in pairs {
-            // Gone when the name has been seen.
+            // Removed when the name first occurred.
             match values.remove(&**name).as_deref() {
                 None => {}
                 Some([value]) => self.value(name, value),
@@ -322,20 +322,20 @@ impl<'o> Object<'o> {
         }
     }
 
-    /// A name of ours, which has nothing to escape.
+    /// A name from this program, which needs no escapes.
     pub(super) fn name(&mut self, name: &'static str) {
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 
-    /// A name of the event.
+    /// A name from the event.
     fn foreign_name(&mut self, name: &str) {
         self.string(name);
         self.out.push(b':');
     }
 
-    /// A short member of ours, unless it is empty.
+    /// A short value that is never truncated; nothing if it is empty.
     pub(super) fn fact(&mut self, name: &'static str, value: &str) {
         if value.is_empty() {
             return;
@@ -349,7 +349,7 @@ impl<'o> Object<'o> {
         self.out.push(b',');
     }
 
-    /// A member with a value of the event, which may be cut.
+    /// A value of the event, which may be truncated.
     pub(super) fn value(&mut self, name: &str, value: &str) {
         self.foreign_name(name);
         if !self.cut_string(value) {
@@ -376,7 +376,7 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(b"],");
     }
 
-    /// The names of what is not whole, as the last member.
+    /// The names of truncated members, as the last member; `"+12"` counts those without room.
     pub(super) fn truncated(&mut self) {
         let unsaid = self.unnamed == 0 || self.for_names < AROUND_NAMES;
         if self.names.is_empty() && unsaid {
@@ -393,7 +393,7 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(b"],");
     }
 
-    /// Notes that this member is not whole.
+    /// Records that this member is truncated.
     fn note(&mut self, name: &str) {
         let start = self.names.len();
         self.names.push(b'"');
@@ -405,7 +405,7 @@ impl<'o> Object<'o> {
         }
     }
 
-    /// A string with as much of the text as it may have; whether that is all.
+    /// A string with as much of the text as is allowed; returns whether that is all of it.
     fn cut_string(&mut self, text: &str) -> bool {
         if self.cut == usize::MAX {
             self.string(text);
@@ -413,7 +413,7 @@ impl<'o> Object<'o> {
         }
         if self.cut == 0 {
             let room = self.limit.saturating_sub(self.out.len());
-            // One more says that it is too long.
+            // One byte more shows that it does not fit.
             let (_, length) = measure(text, room.saturating_add(1), self.form);
             self.lengths.push(length);
         }
@@ -429,10 +429,10 @@ impl<'o> Object<'o> {
     }
 }
 
-/// A string of JSON.
+/// The content of a JSON string.
 #[derive(Clone, Copy)]
 struct Quoted {
-    /// Whether DEL and C1 are escaped too, which JSON itself lets stand (RFC 8259 7).
+    /// Whether DEL and C1 are escaped too, which JSON allows unescaped (RFC 8259 7).
     all: bool,
 }
 
@@ -459,9 +459,9 @@ impl Form for Quoted {
     }
 }
 
-/// Whether this is a number as JSON writes it, of 64 bits.
+/// Whether this is a JSON number without sign or fraction that fits into 64 bits.
 fn is_number(text: &str) -> bool {
-    // Any number of so many digits fits.
+    // Every number with this many digits fits.
     const SHORT: usize = 19;
     match text.as_bytes() {
         [b'0'] => true,
@@ -472,8 +472,8 @@ fn is_number(text: &str) -> bool {
     }
 }
 
-/// Whether a name may come twice; names seldom do, and this finds it out faster than
-/// comparing each with all others.
+/// Whether a name may occur twice: may be wrong if true, never if false. Names rarely repeat, and
+/// this is faster than comparing each with all others.
 fn may_repeat(pairs: &[Pair<'_>]) -> bool {
     const WORDS: usize = 64;
     let mut seen = [0_u64; WORDS];

@@ -1,8 +1,8 @@
 //! Structured data within the limits of rsyslog and syslog-ng.
 //!
-//! rsyslog 8.2302 crashes on a value of 32,784 bytes (`mmpstrucdata`) and stores the length
-//! of all structured data in 16 bits; syslog-ng keeps 255 parameters. What does not fit is
-//! cut or left out, named in `Truncated`, and whole in `MSG`.
+//! rsyslog 8.2302 crashes on a value of 32,784 bytes (`mmpstrucdata`) and stores the length of all
+//! structured data in 16 bits; syslog-ng keeps 255 parameters. What exceeds the limits is truncated
+//! or omitted, named in `Truncated`, and complete in `MSG`.
 
 use std::ops::Range;
 
@@ -12,33 +12,34 @@ use super::message::{Marks, Message};
 use super::names::Numbered;
 use super::{MessageKind, Style, push_number, text};
 
-/// Maximum length of a value in bytes as written.
+/// Maximum length of a value in bytes, with its escapes.
 pub(super) const MAX_VALUE: usize = 31_999;
-/// Maximum length of structured data in bytes.
+/// Maximum length of structured data in bytes, with `origin`.
 pub(super) const MAX_DATA: usize = 64_999;
-/// Maximum number of parameters of all elements together.
+/// Maximum number of parameters of all elements together, `Truncated` included.
 pub(super) const MAX_PARAMS: usize = 240;
 
 /// Number of parameters of `origin`.
 const ORIGIN_PARAMS: usize = 3;
-/// More parameters of `event@` than we have names for it.
+/// An upper bound of the facts in `event@` that have reserved names.
 const MOST_FACTS: usize = 48;
-/// Parameters of `data@` that have their place however many `event@` has.
+/// Number of parameters guaranteed to `data@`, however many `event@` has.
 const DATA_SHARE: usize = 100;
-/// Bytes for `event@`, where it holds long values.
+/// Maximum length of `event@` in bytes without `Truncated`; the rest is left for `data@`.
 const MAX_FACTS: usize = 28_000;
-/// Number of bytes for the names in `Truncated`.
+/// Maximum length of the names in `Truncated`, in bytes.
 const MAX_NAMES: usize = 2000;
-/// ` Truncated=""`, the count of names left out of it, and a count of bytes.
+/// Reserved for ` Truncated=""`, the count of unlisted names, and a count of missing bytes.
 const TRUNCATED_ROOM: usize = MAX_NAMES + 64;
-/// A shorter value found in a rendered text may stand there for something else.
+/// Minimum length in bytes of a value that is searched for in rendered text: a match of a shorter
+/// one may be a coincidence.
 const SURELY_THE_SAME: usize = 1000;
-/// How often a rendered text may be gone through to find values; those that are not looked
-/// for are appended.
+/// How many times the length of a rendered text may be searched for values, in total; after that,
+/// values are appended without a search.
 const MOST_SEARCHES: usize = 4;
 
-/// Whether so many parameters (without the facts that have names of ours) may be too many
-/// for a receiver. Up to the longest value, structured data of any shape is fine.
+/// Whether an event with this number of parameters (without the facts under reserved names) may
+/// exceed [`MAX_PARAMS`]: a quick check that may be wrong if true, never if false.
 pub(super) fn may_be_too_many(params: usize) -> bool {
     params > MAX_PARAMS - ORIGIN_PARAMS - MOST_FACTS
 }
@@ -47,9 +48,9 @@ pub(super) fn may_be_too_many(params: usize) -> bool {
 struct Param {
     name: String,
     value: String,
-    /// The value as it is written, or more of that than there is room for.
+    /// The escaped value: all of it, or at least the [`MAX_VALUE`] bytes that may be sent.
     escaped: Vec<u8>,
-    /// Number of bytes of it that are sent; `None` for a parameter that is left out.
+    /// Number of bytes of `escaped` that are sent; `None` if the parameter is omitted.
     kept: Option<usize>,
 }
 
@@ -59,8 +60,8 @@ impl Param {
     }
 }
 
-/// Writes `event@` and `data@` within the limits, and `MSG` with what they lack. The message
-/// up to `event@` stands at the end of `out`, from `start`.
+/// Appends `event@` and `data@` within the limits, and `MSG` with the values that they lack.
+/// `start` is where the message begins in `out`, `origin` where its element `origin` does.
 pub(super) fn push(
     message: &Message<'_, '_>,
     start: usize,
@@ -73,7 +74,8 @@ pub(super) fn push(
     let max = message.style.max.unwrap_or(usize::MAX);
     let over = out.len().saturating_sub(start).saturating_sub(max);
     let data = marks.message.saturating_sub(marks.data);
-    // MSG has everything: it stays whole, if values of structured data can make room for it.
+    // MSG has everything: it stays whole if values in structured data can be shortened instead, at
+    // the cost of at most half of them.
     if marks.truncated.is_none() || over == 0 || over > data / 2 {
         return marks;
     }
@@ -83,8 +85,7 @@ pub(super) fn push(
     push_within(message, &mut params, (start, origin), room, out)
 }
 
-/// Writes them for a message that stands in `out` from `start`, its element `origin` from
-/// `origin`.
+/// The same, with structured data of at most `room` bytes.
 fn push_within(
     message: &Message<'_, '_>,
     (facts, values): &mut (Vec<Param>, Vec<Param>),
@@ -155,17 +156,19 @@ fn param(message: &Message<'_, '_>, name: String, value: &str) -> Param {
     }
 }
 
-/// As much of a value as may go out, and a little more: escapes make none shorter.
+/// The part of a value that may be sent, and a little more. That is enough, since escapes make no
+/// value shorter.
 fn front(value: &str) -> &str {
     let mut ends = MAX_VALUE + 1..=value.len();
     let end = ends.find(|&end| value.is_char_boundary(end));
     end.and_then(|end| value.get(..end)).unwrap_or(value)
 }
 
-/// Keeps the first `count` parameters, their longest values cut to one length so that the
-/// element has at most `room` bytes; gives the bytes that it has.
+/// Keeps the first `count` parameters, and truncates their longest values to one length so that the
+/// element has at most `room` bytes (more if its names alone need more). Returns the length of the
+/// element in bytes.
 fn fit(params: &mut [Param], count: usize, room: usize) -> usize {
-    // `[event@4294967295` and `]`.
+    // The length of `[event@4294967295` and `]`.
     const AROUND: usize = 18;
     let kept = params.len().min(count);
     let kept = params.get_mut(..kept).unwrap_or_default();
@@ -195,7 +198,8 @@ fn push_params(params: &[Param], out: &mut Vec<u8>) {
     }
 }
 
-/// Names what is not whole, if anything is not; gives where the parameter lies.
+/// Appends `Truncated` if a parameter is truncated or omitted; returns its range in `out`, from its
+/// leading space to its closing quote.
 fn push_truncated(facts: &[Param], values: &[Param], out: &mut Vec<u8>) -> Option<Range<usize>> {
     let missing = facts.iter().chain(values).filter(|param| !param.is_whole());
     let mut missing = missing.peekable();
@@ -213,7 +217,7 @@ fn push_truncated(facts: &[Param], values: &[Param], out: &mut Vec<u8>) -> Optio
         if length > 0 {
             out.push(b' ');
         }
-        // Of the characters that a value escapes, a name may have the backslash.
+        // A name may contain a backslash, which must be escaped in a value.
         push_value(out, &param.name, &Style::default());
     }
     if unnamed > 0 {
@@ -224,8 +228,9 @@ fn push_truncated(facts: &[Param], values: &[Param], out: &mut Vec<u8>) -> Optio
     Some(start..out.len())
 }
 
-/// Appends to a text what it lacks of the values that are not whole; XML and JSON, and the
-/// text of an event that could not be read, have everything.
+/// Appends truncated and omitted values to a text as `name=value`, unless it contains them. XML,
+/// JSON, and the text of an event that could not be parsed contain everything; other layouts have
+/// their own fields.
 fn push_missing(
     message: &Message<'_, '_>,
     facts: &[Param],
@@ -237,7 +242,7 @@ fn push_missing(
         return;
     };
     let rendered = text::rendered(event);
-    // Without a rendered text, all values are in MSG already.
+    // Without rendered text, MSG already has all values.
     let values = rendered.map_or([].as_slice(), |_| values);
     let mut searched = Searched::new(rendered.unwrap_or_default());
     let missing = facts.iter().chain(values).filter(|param| !param.is_whole());
@@ -254,10 +259,10 @@ fn push_missing(
     }
 }
 
-/// A rendered text in which values are searched for, within bounds.
+/// A rendered text to search for values, with bounded work.
 struct Searched<'t> {
     text: &'t [u8],
-    /// Where the last one ends, since most come in the order of the text.
+    /// Where the last match ends: most values occur in the order of the text.
     from: usize,
     /// Number of bytes that may still be searched.
     left: usize,
@@ -272,7 +277,8 @@ impl<'t> Searched<'t> {
         }
     }
 
-    /// Whether the value surely stands in it.
+    /// Whether the text contains the value. False also if the value is shorter than
+    /// [`SURELY_THE_SAME`] or the permitted work is used up.
     fn has(&mut self, value: &str) -> bool {
         if value.len() < SURELY_THE_SAME || value.len() > self.text.len() {
             return false;

@@ -1,4 +1,4 @@
-//! The content of one message, its header, and the words in it.
+//! The data for one message, its header, and the words of headers.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ pub(super) struct Message<'m, 'a> {
     pub(super) origin: &'m Origin<'m>,
     pub(super) style: &'m Style,
     pub(super) uid: Uid,
-    /// TIMESTAMP, if the event has a time that can be represented.
+    /// TIMESTAMP without its `Z`; `None` if the event has no time that TIMESTAMP can represent.
     pub(super) time: Option<&'m str>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Marks {
     pub(super) start: usize,
     /// The element `event@`.
     pub(super) event: usize,
-    /// The parameter `Truncated` at its end, if structured data is not whole.
+    /// The range of the parameter `Truncated` at the end of `event@`, if there is one.
     pub(super) truncated: Option<Range<usize>>,
     /// After the element `event@`: `data@` or the end of structured data.
     pub(super) data: usize,
@@ -67,8 +67,8 @@ impl Message<'_, '_> {
         out.push(b'>');
     }
 
-    /// The host that the event is of; for one that could not be read, perhaps the one that
-    /// sent it.
+    /// The event's Computer; if an event that could not be parsed has none, the MachineID that its
+    /// source claims, which may be a host that forwarded it.
     pub(super) fn computer(&self) -> &str {
         match (self.event, &*self.facts().computer) {
             (Err(_), "") => self.origin.machine_id,
@@ -76,7 +76,7 @@ impl Message<'_, '_> {
         }
     }
 
-    /// The event, or what is left of one that could not be read.
+    /// The event, or the `System` of one that could not be parsed.
     pub(super) fn facts(&self) -> &Event<'_> {
         facts(self.event)
     }
@@ -97,8 +97,8 @@ impl Message<'_, '_> {
         }
     }
 
-    /// TIMESTAMP. Where the event has no time it is when it was received: RFC 5424 (6.2.3)
-    /// wants one wherever there is a clock, and some receivers drop a message without one.
+    /// TIMESTAMP: the event's time, else the time of reception. RFC 5424 (6.2.3) requires a time
+    /// from a sender with a clock, and some receivers drop messages without one.
     pub(super) fn push_time(&self, out: &mut Vec<u8>) {
         match self.time {
             Some(time) => {
@@ -109,13 +109,14 @@ impl Message<'_, '_> {
         }
     }
 
-    /// The start of an element of ours.
+    /// Appends the start of an element, such as `[event@`, and the enterprise number.
     pub(super) fn push_element(&self, out: &mut Vec<u8>, name: &[u8]) {
         out.extend_from_slice(name);
         push_number(out, u64::from(self.mapping.enterprise));
     }
 
-    /// What comes between structured data and the text of MSG; gives its start.
+    /// Appends the space before MSG, and the byte order mark if configured; returns where it
+    /// started.
     pub(super) fn start_msg(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         out.push(b' ');
@@ -126,7 +127,7 @@ impl Message<'_, '_> {
     }
 }
 
-/// The event, or what is left of one that could not be read.
+/// The event, or the `System` of one that could not be parsed.
 pub(super) fn facts<'e, 'a>(event: &'e Result<Event<'a>, Malformed>) -> &'e Event<'a> {
     match event {
         Ok(event) => event,
@@ -134,18 +135,19 @@ pub(super) fn facts<'e, 'a>(event: &'e Result<Event<'a>, Malformed>) -> &'e Even
     }
 }
 
-/// When the event was received.
+/// Appends the time of reception, with six digits of the fraction; `-` after year 9999.
 pub(super) fn push_reception_time(out: &mut Vec<u8>, origin: &Origin<'_>) {
     let start = out.len();
     let received = origin.received.max(SystemTime::UNIX_EPOCH);
-    // Writing fails for years of five digits only.
+    // Formatting fails only for years after 9999.
     if write!(out, "{}", humantime::format_rfc3339_micros(received)).is_err() {
         out.truncate(start);
         out.push(b'-');
     }
 }
 
-/// A word of the header: PRINTUSASCII, others become `_`; `-` if empty.
+/// Appends a word of the header, of at most `limit` characters: all but PRINTUSASCII become `_`; an
+/// empty word becomes `-`.
 pub(super) fn push_word(out: &mut Vec<u8>, word: &str, limit: usize) {
     let start = out.len();
     if word.is_empty() {
@@ -161,7 +163,7 @@ pub(super) fn is_word(word: &str, limit: usize) -> bool {
     word.len() <= limit && !any(word.as_bytes(), NotGraphic)
 }
 
-/// All but PRINTUSASCII.
+/// All bytes but PRINTUSASCII (RFC 5424 6: 33 to 126).
 #[derive(Clone, Copy)]
 struct NotGraphic;
 
@@ -172,13 +174,13 @@ impl ByteClass for NotGraphic {
     }
 }
 
-/// Up to `limit` characters, `_` for those that are not fit; these must be ASCII.
+/// Appends up to `limit` characters; those that are not ASCII or not `fit` become `_`.
 fn push_mapped(out: &mut Vec<u8>, text: &str, limit: usize, fit: impl Fn(char) -> bool) {
     let byte = |c: char| u8::try_from(c).ok().filter(|_| fit(c)).unwrap_or(b'_');
     out.extend(text.chars().take(limit).map(byte));
 }
 
-/// An address; IPv4-mapped IPv6 as IPv4.
+/// Appends an address; an IPv4-mapped IPv6 address as IPv4.
 pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -194,12 +196,13 @@ pub(super) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// The number of an event: the text of a UUID.
+/// The identifier of an event, a UUID as text: the same each time the event is delivered. See
+/// [`write_message`](super::write_message) for what it is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct Uid([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl Uid {
-    /// `scratch` is used and restored.
+    /// `scratch` is used, and restored before this returns.
     pub(super) fn new(
         xml: &str,
         event: &Result<Event<'_>, Malformed>,
@@ -212,7 +215,7 @@ impl Uid {
             Ok(event) if !event.record_id.is_empty() => {
                 [&*event.channel, &*event.record_id, &*event.time_created]
             }
-            // Nothing else tells it from others of its time.
+            // Nothing else distinguishes it from other events.
             _ => [xml, "", ""],
         };
         for part in parts {
@@ -230,7 +233,7 @@ impl Uid {
         Self(text)
     }
 
-    /// The text.
+    /// The UUID in lower case, with hyphens.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

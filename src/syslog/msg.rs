@@ -1,11 +1,11 @@
-//! `MSG`: the event as text, as XML, as JSON or in another layout.
+//! `MSG`: the event as text, XML, JSON, or in the layout of another product.
 
 use super::escape::push_text;
 use super::message::Message;
 use super::{MessageKind, json, layout, text, xml};
 
 impl Message<'_, '_> {
-    /// A space and MSG, or nothing for an empty MSG.
+    /// Appends a space, the byte order mark if configured, and MSG; nothing if MSG is empty.
     pub(super) fn push_msg(&self, out: &mut Vec<u8>) {
         let start = self.start_msg(out);
         let text_start = out.len();
@@ -15,7 +15,7 @@ impl Message<'_, '_> {
         }
     }
 
-    /// What MSG holds.
+    /// Appends the content of MSG, without a byte order mark.
     pub(super) fn push_content(&self, out: &mut Vec<u8>) {
         match (self.event, self.style.message) {
             (_, MessageKind::Json) => json::push(out, self),

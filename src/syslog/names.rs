@@ -1,7 +1,7 @@
 //! Names of parameters: unique in their element, and without dots.
 //!
-//! Receivers keep the last of two parameters with the same name. Names are compared without
-//! case, like rsyslog does, and as they are written: cut to 32 characters.
+//! Of two parameters with the same name, receivers keep only the last. Names are compared as
+//! written, truncated to 32 characters, and without case, as rsyslog compares them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,9 +11,9 @@ use crate::event::Pair;
 /// Maximum length of an SD-NAME (RFC 5424 6).
 const MAX_SD_NAME: usize = 32;
 
-/// Appends a name as SD-NAME: characters that may not stand there become `_`, and dots
-/// too, since syslog-ng takes what follows one for a name within an element, and `[`, for
-/// which it writes `%5B`.
+/// Appends a name as SD-NAME, truncated to 32 characters. Characters that are not allowed become
+/// `_`; so do dots, since syslog-ng parses the part after a dot as a nested name, and `[`, which
+/// syslog-ng writes as `%5B`. An empty name becomes `_`.
 pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
     if name.is_empty() {
         return out.push(b'_');
@@ -44,14 +44,13 @@ impl ByteClass for NoName {
     }
 }
 
-/// Whether two names are the same when they are written, ignoring case.
+/// Whether two names are the same as written, ignoring case.
 pub(super) fn are_one(one: &str, other: &str) -> bool {
     let folded = |name| mapped(name).map(|byte: u8| byte.to_ascii_lowercase());
     folded(one).eq(folded(other))
 }
 
-/// A quick check for names that repeat: never misses one, and seldom reports one without
-/// need.
+/// A quick check for repeated names: it finds all of them, and rarely reports one that is unique.
 pub(super) struct Seen([u64; Self::WORDS]);
 
 impl Seen {
@@ -61,7 +60,7 @@ impl Seen {
         Self([0; Self::WORDS])
     }
 
-    /// Notes a name as it was written; whether there may have been one like it.
+    /// Adds a name as written; returns whether the same name may have been added before.
     pub(super) fn note(&mut self, name: &[u8]) -> bool {
         let hash = hash(name);
         let bit = 1 << (hash % 64);
@@ -74,7 +73,8 @@ impl Seen {
     }
 }
 
-/// Equal for names that differ in case only: both cases of a letter differ in one bit.
+/// A hash, below 4,096, that ignores the case of ASCII letters: `FOLD` sets the one bit in which
+/// upper and lower case differ. Names that differ otherwise may have the same hash.
 fn hash(name: &[u8]) -> usize {
     const FOLD: u64 = 0x2020_2020_2020_2020;
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -100,24 +100,24 @@ fn hash(name: &[u8]) -> usize {
 #[derive(Default)]
 pub(super) struct Numbered {
     taken: HashSet<Vec<u8>>,
-    /// The last number that was tried behind each stem: what is left of a name before its
-    /// number, and whether it was cut for that. Different names may have one stem.
+    /// The last number tried for each stem, which is the name without its number, and whether the
+    /// name was truncated to make room for the number. Different names may have the same stem.
     last: HashMap<(Vec<u8>, bool), u64>,
-    /// The least number with as many digits as the next one of each name has.
+    /// For each name, the smallest number with as many digits as its next number.
     least: HashMap<Vec<u8>, u64>,
-    /// How many numbers were tried.
+    /// How many numbers were tried, so that tests can bound the work.
     #[cfg(test)]
     tried: usize,
 }
 
 impl Numbered {
-    /// Keeps names for others.
+    /// Reserves names: [`next`](Self::next) numbers names equal to them.
     pub(super) fn reserve<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let names = names.into_iter().map(str::to_ascii_lowercase);
         self.taken.extend(names.map(String::into_bytes));
     }
 
-    /// The SD-NAME for the next parameter.
+    /// A unique SD-NAME for the next parameter.
     pub(super) fn next(&mut self, name: &str) -> String {
         let mut text = Vec::new();
         push_name(&mut text, name);
@@ -127,7 +127,7 @@ impl Numbered {
         String::from_utf8(text).unwrap_or_default()
     }
 
-    /// The name with the next number that is free, of as few digits as will do.
+    /// The name with the next free number, of as few digits as possible.
     fn numbered(&mut self, name: &[u8]) -> Vec<u8> {
         let least = self.least.entry(name.to_ascii_lowercase()).or_insert(1);
         loop {
@@ -153,7 +153,7 @@ impl Numbered {
         }
     }
 
-    /// The SD-NAMEs for all of these.
+    /// Unique SD-NAMEs for all pairs, in their order.
     pub(super) fn all(mut self, pairs: &[Pair<'_>]) -> Vec<String> {
         pairs.iter().map(|(name, _)| self.next(name)).collect()
     }

@@ -1,4 +1,4 @@
-//! The one writer of messages: header, structured data, `MSG` (RFC 5424 6).
+//! Writes messages: header, structured data, `MSG` (RFC 5424 6).
 
 use super::cut::MIN_LENGTH;
 use super::escape::{is_longer, push_value};
@@ -12,34 +12,36 @@ use crate::event::{Event, Malformed, Pair};
 
 /// Appends one SYSLOG-MSG, without framing.
 ///
-/// `xml` is the text that `event` was read from. An event that could not be
-/// read is written too: `MSG` is its text, `event@` says why in `Malformed`, and what
-/// its `System` tells stands where it does in other messages.
+/// `xml` is the text from which `event` was parsed. An event that could not be parsed is written
+/// too: `MSG` is its text, `Malformed` in `event@` the reason, and what its `System` yields is
+/// where other messages have it.
 ///
-/// Structured data has up to three elements. `origin`: the address of the
-/// source and who we are. `event@`: facts of the event, among them
+/// Structured data has up to three elements. `origin` has the address of the source, and this
+/// program and its version. `event@` has facts of the event, among them
 ///
-/// - `Uid`, a UUID of version 5 over MachineID, Channel, EventRecordID and
-///   SystemTime as the source wrote them, a zero byte between; for an event
-///   that could not be read, or has no EventRecordID, over MachineID and its
-///   text. It is equal when an event is delivered twice.
-/// - `Computer`, `EventID`, `SystemTime` only where the header could not hold
-///   them as they are; `Repaired` where the XML was.
-/// - `Oversize="yes"`, as the first of all, where structured data is not bounded and has
-///   more than receivers bear;
-/// - `TimestampFrom="reception"` where the event has no time, so that TIMESTAMP
-///   is when it was received.
+/// - `Uid`, a UUID of version 5 over MachineID, Channel, EventRecordID, and SystemTime as the
+///   source sent them, separated by zero bytes; for an event that could not be parsed or has
+///   no EventRecordID, over MachineID and its text. It is the same each time an event is
+///   delivered.
+/// - `Computer`, `EventID`, `SystemTime` only if the header cannot hold them unchanged;
+///   `Repaired` if the XML was repaired.
+/// - `Oversize="yes"`, as the first parameter, if structured data is not bounded and exceeds
+///   the limits of size of [`StructuredData::Bounded`].
+/// - `TimestampFrom="reception"` if the event has no valid time, so that TIMESTAMP is the time
+///   of reception.
 ///
-/// `data@`: the event's values under their names. Names are cut to 32
-/// characters, others than PRINTUSASCII and `=`, `]`, `"`, `.` become `_`, and
-/// one that repeats is numbered.
+/// `data@` has the event's values under their names. Names are truncated to 32 characters;
+/// characters other than PRINTUSASCII, and `=`, `]`, `[`, `"`, `.`, become `_`; repeated names are
+/// numbered.
 ///
-/// Structured data stays within what receivers bear, if `style` says so; names of
-/// what was cut or left out are in `Truncated`, and `MSG` has it whole.
+/// With [`StructuredData::Bounded`], structured data stays within the limits of receivers;
+/// `Truncated` names the values that were truncated or omitted, and `MSG` has them complete.
 ///
-/// A message longer than `style.max` bytes (at least [`MIN_LENGTH`])
-/// is cut: first `MSG`, then values, then whole values, on character
-/// boundaries; `Truncated` in `event@` begins with the count of bytes.
+/// A message longer than `style.max` bytes (at least [`MIN_LENGTH`]) is truncated at character
+/// boundaries: first `MSG`, then values, then whole parameters; `Truncated` in `event@` begins with
+/// the number of missing bytes. If `MSG` has values that structured data lacks anyway, values in
+/// structured data are shortened first. A message without structured data, or with another header,
+/// has only its `MSG` truncated.
 pub fn write_message(
     mapping: &Mapping,
     xml: &str,
@@ -71,8 +73,9 @@ pub fn write_message(
     }
 }
 
-/// Appends what [`write_message`] puts into `MSG`, whole and without a byte order mark, for
-/// records that have a field for it. `uid` is that of [`uid`].
+/// Appends the content of `MSG` as [`write_message`] does, but never truncated and without a byte
+/// order mark, for records that have a field for it. `uid` must be the result of [`uid()`] for the
+/// same event.
 pub fn write_body(
     uid: Uid,
     mapping: &Mapping,
@@ -133,14 +136,15 @@ impl Message<'_, '_> {
         }
     }
 
-    /// Whether there may be more parameters than receivers bear.
+    /// Whether there may be more than [`limits::MAX_PARAMS`] parameters, in bounded structured
+    /// data.
     fn may_have_too_many(&self) -> bool {
         let params = self.data().len() + self.facts().extra.len();
         self.style.data == StructuredData::Bounded && limits::may_be_too_many(params)
     }
 
-    /// Where structured data that begins at `origin` must have ended, to be within limits
-    /// without a closer look.
+    /// The position up to which structured data that begins at `origin` is certainly within the
+    /// limits: if all of it is no longer than one value may be, no value is too long.
     fn end_of_data(&self, origin: usize) -> usize {
         match self.style.data {
             StructuredData::Bounded => origin.saturating_add(limits::MAX_VALUE),
@@ -156,7 +160,8 @@ impl Message<'_, '_> {
         out.extend_from_slice(b"\"]");
     }
 
-    /// Appends `event@`; false, and perhaps not all of it, if it goes beyond `end`.
+    /// Appends `event@`; returns false if it would end beyond `end`, and may then have appended
+    /// only a part of it.
     fn push_event(&self, end: usize, out: &mut Vec<u8>) -> bool {
         self.push_element(out, b"[event@");
         let mut is_within = true;
@@ -172,10 +177,10 @@ impl Message<'_, '_> {
         is_within && out.len() <= end
     }
 
-    /// Marks structured data that not all receivers bear, where it may be so; gives the bytes
-    /// that this takes.
+    /// Marks structured data that exceeds the limits of size of some receivers; returns the length
+    /// of the marker in bytes, 0 if there is none.
     fn mark_oversized(&self, origin: usize, event: usize, out: &mut Vec<u8>) -> usize {
-        // The first parameter, where no value of an event can put it.
+        // It is the first parameter, so that values of the event cannot move it.
         const MARKER: &[u8] = b" Oversize=\"yes\"";
         let length = out.len().saturating_sub(origin);
         let is_bounded = self.style.data != StructuredData::Whole || length < limits::MAX_VALUE;
@@ -189,7 +194,7 @@ impl Message<'_, '_> {
         MARKER.len()
     }
 
-    /// Whether a value is longer than those that all receivers bear.
+    /// Whether a value is longer than [`limits::MAX_VALUE`].
     fn has_long_value(&self) -> bool {
         let is_long = |value: &str| is_longer(value, limits::MAX_VALUE, self.style);
         let mut found = self.data().iter().any(|(_, value)| is_long(value));
@@ -197,7 +202,8 @@ impl Message<'_, '_> {
         found
     }
 
-    /// Appends `data@`, likewise.
+    /// Appends `data@` if there are values; returns false if it would end beyond `end`, as
+    /// [`push_event`](Self::push_event) does.
     fn push_data(&self, end: usize, out: &mut Vec<u8>) -> bool {
         let data = self.data();
         if data.is_empty() {
@@ -207,7 +213,7 @@ impl Message<'_, '_> {
         self.push_element(out, b"[data@");
         let mut seen = Seen::new();
         for (place, (name, value)) in data.iter().enumerate() {
-            // No value is shorter as it is written.
+            // Escapes make no value shorter.
             if out.len().saturating_add(value.len()) >= end {
                 return false;
             }
@@ -226,7 +232,7 @@ impl Message<'_, '_> {
         out.len() <= end
     }
 
-    /// The values for `data@`.
+    /// The values for `data@`; none if the event could not be parsed or the style omits them.
     pub(super) fn data(&self) -> &[Pair<'_>] {
         match self.event {
             Ok(event) if !self.style.without_values => &event.data,
@@ -234,7 +240,7 @@ impl Message<'_, '_> {
         }
     }
 
-    /// `data@` where names repeat.
+    /// Appends `data@` with repeated names numbered.
     fn push_numbered(&self, out: &mut Vec<u8>, data: &[Pair<'_>]) {
         self.push_element(out, b"[data@");
         for (name, (_, value)) in Numbered::default().all(data).iter().zip(data) {
@@ -252,10 +258,10 @@ impl Message<'_, '_> {
     }
 }
 
-/// Whether the name at `place` is one that came before it.
+/// Whether the name at `place` repeats an earlier one; always true after many names.
 fn repeats(data: &[Pair<'_>], place: usize) -> bool {
     let (before, from) = data.split_at_checked(place).unwrap_or_default();
     let name = from.first().map_or("", |(name, _)| name);
-    // So many names are compared by their hashes.
+    // Too many to compare with each other; numbering compares their hashes.
     before.len() > limits::MAX_PARAMS || before.iter().any(|(other, _)| are_one(other, name))
 }

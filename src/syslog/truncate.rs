@@ -1,4 +1,4 @@
-//! Cuts messages to a maximum length, keeping them valid.
+//! Truncates messages to a maximum length so that they stay valid.
 
 use std::ops::Range;
 
@@ -8,13 +8,15 @@ use super::cut::{TRUNCATED, cut, cut_characters, fair_length};
 use super::message::{Marks, Message};
 use super::{MessageKind, Written, json, layout, push_number};
 
-/// Maximum length of a value if not even the names of all values fit.
+/// Maximum length of a value in bytes if the names alone exceed the room, and of a word in a header
+/// that is too long.
 const SHORT_VALUE: usize = 64;
 
-/// PRI and VERSION are one, then TIMESTAMP, HOSTNAME, APP-NAME, PROCID, MSGID.
+/// Words of the header: PRI with VERSION, TIMESTAMP, HOSTNAME, APP-NAME, PROCID, MSGID.
 const HEADER_WORDS: usize = 6;
 
-/// Cuts the message at the end of `out` to `max` bytes.
+/// Truncates the message that begins at `marks.start` in `out` to `max` bytes, and adds the number
+/// of missing bytes to `Truncated`.
 pub(super) fn shorten(
     message: &Message<'_, '_>,
     marks: &Marks,
@@ -26,9 +28,9 @@ pub(super) fn shorten(
     let names = names(marks, out);
     let head = out.split_off(marks.start);
     let length = head.len() + data.len() + msg.len();
-    // No count of bytes has more digits than the whole.
+    // `length` has at least as many digits as the final count.
     let room = max.saturating_sub(param(length, &names).len());
-    // The names go before the facts do.
+    // Facts have priority over the names in `Truncated`.
     let (names, room) = if room < head.len() {
         (Vec::new(), max.saturating_sub(param(length, b"").len()))
     } else {
@@ -57,8 +59,7 @@ pub(super) fn shorten(
     Written { truncated }
 }
 
-/// Removes the parameter that names what is missing from structured data; returns the
-/// names.
+/// Removes the parameter `Truncated` from `out`; returns the names in it.
 fn names(marks: &Marks, out: &mut Vec<u8>) -> Vec<u8> {
     let Some(range) = marks.truncated.clone() else {
         return Vec::new();
@@ -70,7 +71,7 @@ fn names(marks: &Marks, out: &mut Vec<u8>) -> Vec<u8> {
     names.unwrap_or_default().to_vec()
 }
 
-/// The parameter that states how much is missing, and which values are not whole.
+/// The parameter `Truncated`: the number of missing bytes, and the names of incomplete values.
 fn param(truncated: usize, names: &[u8]) -> Vec<u8> {
     let mut param = TRUNCATED.to_vec();
     push_number(&mut param, u64::try_from(truncated).unwrap_or(u64::MAX));
@@ -82,8 +83,8 @@ fn param(truncated: usize, names: &[u8]) -> Vec<u8> {
     param
 }
 
-/// Header, `origin` and `event@`, which begins at `event`, within `room`: facts
-/// go from the last, then `origin` and long words of the header.
+/// Header, `origin`, and `event@`, which begins at `event`, within `room` bytes. Omits facts from
+/// the last to the first; if that is not enough, `origin` and long words of the header.
 fn shorten_head(head: &[u8], event: usize, room: usize) -> Vec<u8> {
     if head.len() <= room {
         return head.to_vec();
@@ -104,7 +105,7 @@ fn closed(head: &[u8]) -> Vec<u8> {
     [head, b"]"].concat()
 }
 
-/// The header with `-` for each word that has more than 64 bytes.
+/// The header with `-` for each word of more than [`SHORT_VALUE`] bytes.
 fn without_long_words(head: &[u8]) -> Vec<u8> {
     let mut short = Vec::new();
     for word in head.split(|&byte| byte == b' ').take(HEADER_WORDS) {
@@ -114,8 +115,8 @@ fn without_long_words(head: &[u8]) -> Vec<u8> {
     short
 }
 
-/// `data@` within `room`: the longest values are cut to one length; if not even
-/// names fit, as many as do, with short values.
+/// Appends `data@` within `room` bytes, its longest values truncated to one length. If the names
+/// alone exceed the room: as many parameters as fit, with values of up to [`SHORT_VALUE`] bytes.
 fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
     let id = data
         .iter()
@@ -147,7 +148,8 @@ fn push_data(data: &[u8], room: usize, rest: &mut Vec<u8>) {
     }
 }
 
-/// A space and as much of MSG as goes into `room`, if any; JSON stays JSON.
+/// Appends a space and as much of MSG as fits into `room` bytes, if any; JSON and other layouts
+/// stay valid.
 fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u8>) {
     if msg.len() <= room {
         return rest.extend_from_slice(msg);
@@ -163,7 +165,8 @@ fn push_msg(message: &Message<'_, '_>, msg: &[u8], room: usize, rest: &mut Vec<u
     }
 }
 
-/// What MSG holds, which is `content`, within `room`; nothing where its form leaves no way.
+/// Appends `content`, the whole MSG, truncated to `room` bytes; nothing if a JSON object or another
+/// layout does not fit even with empty values.
 pub(super) fn push_content_within(
     message: &Message<'_, '_>,
     content: &[u8],
@@ -183,15 +186,15 @@ pub(super) fn push_content_within(
     }
 }
 
-/// The position of a parameter in its element.
+/// Where a parameter is in its element.
 struct Param {
-    /// From its space to its closing quote.
+    /// From its leading space to its closing quote.
     whole: Range<usize>,
-    /// Between the quotes.
+    /// Between the quotes, which are excluded.
     value: Range<usize>,
 }
 
-/// The parameters of an element that we wrote.
+/// The parameters of an element; it must have the form in which this module's callers write it.
 fn params(element: &[u8]) -> impl Iterator<Item = Param> {
     let mut at = element
         .iter()
@@ -202,7 +205,7 @@ fn params(element: &[u8]) -> impl Iterator<Item = Param> {
         let quote = memchr::memchr(b'"', element.get(start..)?)?;
         let value = start + quote + 1;
         let mut end = value;
-        // An escape is two bytes, the first a backslash.
+        // An escape has two bytes, the first of them a backslash.
         loop {
             let step = memchr2(b'"', b'\\', element.get(end..)?)?;
             end += step;

@@ -1,10 +1,10 @@
 //! `MSG` as the event's XML.
 //!
-//! Where the framing allows it, line ends are raw, also those that the source wrote as
-//! references: some readers of logs take a reference literally. Otherwise it is one line:
-//! line ends become what an XML reader takes for the same: references in text
-//! (XML 1.0 2.11 makes any raw line end a line feed), spaces within tags (3.3.3
-//! makes them spaces in attribute values), in comments and outside the root.
+//! If the framing allows it, line ends are raw, even those that the source wrote as references,
+//! since some log readers do not decode references. Otherwise the XML is one line, and line ends
+//! become what an XML reader considers equivalent: references in text (XML 1.0 2.11 normalizes raw
+//! line ends to line feeds), and spaces within tags (3.3.3 normalizes them to spaces in attribute
+//! values), in comments, and outside the root.
 
 use memchr::memchr2;
 
@@ -14,7 +14,7 @@ use crate::base::lanes::{ByteClass, Lanes, Mask, find};
 use crate::base::wire::trim;
 use crate::base::xml::scan::{Segment, segments};
 
-/// Appends `xml`, which must be well-formed to keep its meaning.
+/// Appends `xml`, which must be well-formed for the result to have the same meaning.
 pub(super) fn push(out: &mut Vec<u8>, xml: &str, style: &Style) {
     let xml = trim(xml);
     match (style.control, style.escape) {
@@ -23,7 +23,8 @@ pub(super) fn push(out: &mut Vec<u8>, xml: &str, style: &Style) {
     }
 }
 
-/// Appends the text of an event that is no XML; references stand for what a line may not hold.
+/// Appends the text of an event that is not well-formed; escaped control characters become
+/// references.
 pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
     match (style.control, style.escape) {
         (_, Escape::Version01) => push_text(out, text, style),
@@ -32,12 +33,12 @@ pub(super) fn push_broken(out: &mut Vec<u8>, text: &str, style: &Style) {
     }
 }
 
-/// Appends `xml` as it is, but for references to line feeds between tags: in an attribute
-/// a raw line feed would be read as a space (XML 1.0 3.3.3).
+/// Appends `xml` unchanged, except that references to line feeds become raw outside tags: within a
+/// tag, a reader would read a raw line feed as a space (XML 1.0 3.3.3).
 fn push_lines(out: &mut Vec<u8>, xml: &str) {
     let (mut kept, mut start) = (0, 0);
     let mut within = false;
-    // What looks like a tag in CDATA or in a comment is none.
+    // In CDATA sections and comments, text that looks like a tag is not one.
     if next_line_feed(xml, 0).is_some() && memchr::memmem::find(xml.as_bytes(), b"<!").is_some() {
         return out.extend_from_slice(xml.as_bytes());
     }
@@ -56,10 +57,11 @@ fn push_lines(out: &mut Vec<u8>, xml: &str) {
     out.extend_from_slice(xml.get(kept..).unwrap_or_default().as_bytes());
 }
 
-/// Whether a tag ends here for sure: it may also be that `>` stands in an attribute, in CDATA
-/// or in a comment, or that this is the beginning of one.
+/// Whether a tag certainly ends here. Otherwise `>` may be in an attribute, a CDATA section, or a
+/// comment, or this byte may begin a tag.
 fn ends_a_tag(xml: &[u8], at: usize) -> bool {
-    /// Longer tags count as none: looking at each again and again would take too long.
+    /// In bytes. Longer tags count as not ended, to bound the time: each reference may look back
+    /// this far.
     const LONGEST: usize = 512;
     let before = xml.get(at.saturating_sub(LONGEST)..at).unwrap_or_default();
     let tag = memchr::memrchr(b'<', before).and_then(|open| before.get(open + 1..));
@@ -70,7 +72,7 @@ fn ends_a_tag(xml: &[u8], at: usize) -> bool {
         })
 }
 
-/// Where the next reference to a line feed stands, and its length.
+/// The position and length of the next reference to a line feed at or after `start`.
 fn next_line_feed(text: &str, start: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'&', bytes.get(start..)?).find_map(|at| {
@@ -105,7 +107,8 @@ fn push_line(out: &mut Vec<u8>, xml: &str, control: ControlCharacters) {
     }
 }
 
-/// Appends a CDATA section. It has no references: what needs one stands between two.
+/// Appends a CDATA section. CDATA sections cannot contain references, so characters that need one
+/// are written between two sections.
 fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
     let mut rest = section;
     while let Some((plain, tail)) = form
@@ -115,7 +118,7 @@ fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
         out.extend_from_slice(plain.as_bytes());
         let is_plain = |c: char| !c.is_control() || (!form.all && !matches!(c, '\n' | '\r'));
         let end = tail.find(is_plain).unwrap_or(tail.len());
-        // It may have been the first byte of a letter.
+        // 0xC2 may also begin a character that is not a control character.
         let end = end.max(tail.chars().next().map_or(1, char::len_utf8));
         let (special, after) = tail.split_at_checked(end).unwrap_or((tail, ""));
         if special.starts_with(is_plain) {
@@ -130,7 +133,7 @@ fn push_section(out: &mut Vec<u8>, section: &str, form: Line) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// Open elements after this piece.
+/// The number of open elements after this segment.
 fn depth_after(segment: Segment<'_>, depth: usize) -> usize {
     match segment {
         Segment::Tag(tag) if tag.starts_with("</") => depth.saturating_sub(1),
@@ -139,19 +142,19 @@ fn depth_after(segment: Segment<'_>, depth: usize) -> usize {
     }
 }
 
-/// Where a piece of XML stands.
+/// Where in a document a piece of XML is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Between tags.
     Text,
-    /// Within a tag, where a reader takes a raw line end or tab for a space.
+    /// Within a tag, where readers read a raw line end or tab as a space.
     Tag,
-    /// In comments and outside the root.
+    /// In comments, processing instructions, and outside the root.
     Outside,
 }
 
-/// XML on one line: line ends are made line feeds, and then references or spaces, like
-/// other control characters if `all` are to be escaped.
+/// XML on one line: line ends become references or spaces; with `all`, so do other control
+/// characters.
 #[derive(Clone, Copy)]
 struct Line {
     place: Place,
@@ -184,7 +187,7 @@ impl Form for Line {
     }
 }
 
-/// Text that is no XML: each control character by itself.
+/// Text that is not well-formed: each control character becomes a reference.
 #[derive(Clone, Copy)]
 struct Broken;
 
@@ -201,7 +204,7 @@ impl Form for Broken {
     }
 }
 
-/// `&#10;` and the like; controls have codes below 160.
+/// `&#10;`, for example; control characters have codes below 160.
 fn reference(c: char) -> Piece {
     let code = u8::try_from(c).unwrap_or(0);
     let digit = |value: u8| b'0' + value % 10;
