@@ -1,8 +1,9 @@
-//! wecrelay: a Windows Event Collector that hands events to a syslog server.
+//! wecrelay: a Windows Event Collector that forwards events to syslog, Kafka, and
+//! OpenTelemetry receivers.
 //!
-//! # The way of an event
+//! # The path of an event
 //!
-//! One direction; each step takes a value and gives the next:
+//! Data flows in one direction; each step consumes a value and produces the next:
 //!
 //! ```text
 //! bytes          server::sources            read from a host's socket, through TLS or not
@@ -11,54 +12,57 @@
 //! unseal         protocol::http::multipart  sealed part -> SecurityContext::unseal, in place
 //! decompress     protocol::sldc             bytes, capped
 //! decode         base::wire                 UTF-16 or UTF-8 text
-//! message        collector::connections     whose it is, and whether there is room for it
+//! message        collector::connections     the host's identity, and whether memory is left
 //! SOAP           protocol::wsman            Message { header, body }
-//! host           hosts::Table               who sends what, and since when
+//! host           hosts::Table               the state of each host
 //! event          event                      Event, from each event's XML
-//! RFC 5424       syslog                     frames in the form that each output wants
-//! record         record                     the same for outputs that speak no syslog
-//! turn           collector::batches         begun when every required output has room
-//! queue          output::queue, ::link      waits for an output, written by server::outputs
-//! delivered      output::link               in the output's own sense
-//! judged         collector::commits         what the batch's bookmark may replace
-//! committed      store                      the host's bookmark, one transaction a turn
+//! RFC 5424       syslog                     frames in the format of each output
+//! record         record                     JSON or OTLP, for outputs other than syslog
+//! turn           collector::batches         starts when every required output has room
+//! queue          output::queue, ::link      queued for each output, written by server::outputs
+//! delivered      output::link               as the protocol of the output confirms it
+//! checked        collector::commits         which stored bookmark the batch's may replace
+//! committed      store                      bookmarks, one transaction per loop iteration
 //! Ack            protocol::wsman, connection  sealed, back to the host
 //! ```
 //!
-//! A batch is acknowledged when every output has delivered it and its bookmark is
-//! committed; before that the host keeps it. Nothing is spooled.
+//! A batch is acknowledged after every required output has delivered it and its bookmark is
+//! committed. Until then the host keeps it in its own log; the relay does not spool events
+//! to disk.
 //!
-//! # Rooms
+//! # Layers
 //!
-//! Lowest first; a room imports from those above it in this list only, and names only the
-//! outside crates of its row in `tests/layers.rs`, which checks both:
+//! A module imports only from modules before it in this list, and names only the outside
+//! crates of its row in `tests/layers.rs`, which checks both rules:
 //!
-//! 1. [`base`]: bytes, text, XML, time; [`windows`]: Microsoft's own formats; [`protocol`]:
-//!    what is spoken; [`event`], [`syslog`], [`record`],
-//!    [`bookmark`]; [`system`]: the system below;
-//! 2. machines: [`auth`], [`connection`], [`hosts`], [`metrics`], [`output`], [`client`],
-//!    [`store`], [`collector`];
-//! 3. effects: [`files`], [`tls`], [`store::sqlite`], [`server`];
-//! 4. entry: [`cli`], [`config`], [`commands`].
+//! 1. foundations: [`base`] (bytes, text, XML, time), [`windows`] (formats defined by
+//!    Microsoft), [`protocol`] (network protocols), [`event`], [`syslog`], [`record`],
+//!    [`bookmark`], [`system`] (the operating system);
+//! 2. state machines: [`auth`], [`connection`], [`hosts`], [`metrics`], [`output`],
+//!    [`client`], [`store`], [`collector`];
+//! 3. input and output: [`files`], [`tls`], [`store::sqlite`], [`server`];
+//! 4. entry points: [`cli`], [`config`], [`commands`].
 //!
-//! Protocols and machines are sans-IO: they take bytes, time and random bytes as
-//! arguments and give back bytes and decisions. Only the event loop in [`server`]
-//! touches sockets, files and the clock.
+//! Protocols and state machines are sans-IO: bytes, time, and random bytes are arguments,
+//! and bytes and decisions are results. Except for [`system`], only groups 3 and 4 access
+//! sockets, files, and the clock.
 //!
-//! # The loop rule
+//! # The event loop
 //!
-//! One turn of the loop ([`server::run`]):
+//! One iteration of the loop ([`server::run`]):
 //!
-//! 1. wait until something is ready, the store has answered, or
-//!    [`collector::Collector::poll_timeout`] is due;
-//! 2. read what is ready and hand it to [`collector::Collector::handle`], answers of the store
-//!    to [`collector::Collector::handle_answer`];
-//! 3. drain [`collector::Collector::poll_output`];
-//! 4. write to the outputs what their [`output::link::Link`]s offer, and report it;
-//! 5. [`collector::Collector::commit`] once: a thousand sources cost one transaction, which
-//!    [`collector::Collector::poll_job`] gives to the thread of the store;
-//! 6. drain again: Acks of batches without a bookmark leave at once, the others in the turn
-//!    in which the store answers.
+//! 1. Wait until a socket is ready, the store has answered, or
+//!    [`collector::Collector::poll_timeout`] is due.
+//! 2. Read from the ready sockets and pass the bytes to [`collector::Collector::handle`];
+//!    pass answers of the store to [`collector::Collector::handle_answer`].
+//! 3. Drain [`collector::Collector::poll_output`].
+//! 4. Write to each output what its [`output::link::Link`] offers, and report how much was
+//!    written.
+//! 5. Call [`collector::Collector::commit`] once. The bookmarks of all hosts in this
+//!    iteration cost one transaction, which [`collector::Collector::poll_job`] passes to
+//!    the thread of the store.
+//! 6. Drain again: Acks of batches without a bookmark leave immediately, the others in the
+//!    iteration in which the store answers.
 
 pub mod auth;
 pub mod base;

@@ -1,4 +1,5 @@
-//! The `wecrelay` binary: arguments, logger, run, exit code.
+//! The `wecrelay` binary: parses arguments, starts the logger, runs a command, and returns
+//! its exit code.
 
 use std::process::ExitCode;
 

@@ -1,12 +1,13 @@
-//! The fast reader: one pass over exactly the shape that Windows writes.
+//! The fast event parser: one pass over exactly the layout that Windows writes.
 //!
-//! That shape is `System`, then `EventData` or a flat `UserData`, then `RenderingInfo`,
-//! with their elements and attributes in the order of Microsoft's schema. Any of them may
-//! be missing; there is no white space between tags, no CDATA, comments, or processing
-//! instructions, and no references but to characters and the five entities of XML.
-//! Whatever is otherwise, wrong or merely rare, gives `None`, and the general reader takes
-//! over. Where this one accepts, both give equal events; the tests hold it to that. It
-//! exists for speed: a tenth of the time of the general one.
+//! That layout is `System`, then `EventData` or a flat `UserData`, then `RenderingInfo`,
+//! with elements and attributes in the order of Microsoft's event schema. Each of them may
+//! be missing. There is no white space between tags, no CDATA section, comment, or
+//! processing instruction, and no reference other than character references and the five
+//! predefined entities of XML. Any other text, whether malformed or merely unusual, yields
+//! `None`, and the caller uses the general parser instead. For every text that this parser
+//! accepts, both produce equal events, which the tests verify. It exists for speed: it
+//! needs about a tenth of the time of the general parser.
 
 use std::borrow::Cow;
 
@@ -17,19 +18,22 @@ use crate::base::cursor::{Cursor, InQuotes, InText};
 use crate::base::lanes::find;
 use crate::base::wire::{is_forbidden, trim};
 
-/// Values of an event that this reader takes, and keywords: with their names just within
-/// the limit of the general one.
+/// Maximum number of values, and of keywords, that this parser accepts. Each is an element
+/// and usually an attribute, so an event with this many is just below the node limit of the
+/// general parser ([`LIMITS`](super::LIMITS)), which must accept everything that this one
+/// accepts.
 const MOST: usize = 8_000;
 
-/// Most events have fewer values; saves growing step by step.
+/// Initial capacity for values. Most events have fewer, so the vector is not reallocated.
 const USUAL_DATA: usize = 32;
 
 const ROOT: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>";
 
-/// Namespaces of XML itself, some of which may not be declared, begin so.
+/// Common prefix of XML's own namespaces, some of which must not be declared (Namespaces in
+/// XML 1.0, section 3).
 const RESERVED: &str = "http://www.w3.org/";
 
-/// Reads an event of the usual shape.
+/// Parses an event in the usual layout; `None` if the general parser must read it.
 pub(super) fn read(xml: &str) -> Option<Event<'_>> {
     let mut cursor = Cursor::new(trim(xml));
     cursor.expect(ROOT)?;
@@ -114,11 +118,12 @@ fn read_event_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option
     None
 }
 
-/// One element with a namespace of its own, and in it elements that hold text only.
+/// Parses a single element with its own namespace declaration, whose children contain only
+/// text.
 fn read_user_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<()> {
     let kind = cursor.name()?;
     event.user_data_name = Cow::Borrowed(kind);
-    // Declared by the system, and never used.
+    // The event log declares this prefix and never uses it.
     if cursor.eat(" xmlns:auto-ns") {
         cursor.digit()?;
         cursor.expect("='")?;
@@ -144,7 +149,7 @@ fn read_user_data<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Option<
         };
         event.data.push((Cow::Borrowed(name), text));
     }
-    // Without any, it is a value itself.
+    // An element without children is itself the value.
     if event.data.is_empty() {
         return None;
     }
@@ -190,9 +195,10 @@ fn read_keywords<'a>(cursor: &mut Cursor<'a>, keywords: &mut Vec<Cow<'a, str>>) 
     None
 }
 
-/// What the parts of an event are made of.
+/// The building blocks of an event. All return `None` for text that the general parser must
+/// read.
 impl<'a> Cursor<'a> {
-    /// A name of plain letters and digits.
+    /// A name of ASCII letters, digits, and underscores that begins with a letter.
     fn name(&mut self) -> Option<&'a str> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let bytes = self.rest().as_bytes();
@@ -206,14 +212,14 @@ impl<'a> Cursor<'a> {
         self.take(1).filter(is_digit)
     }
 
-    /// The value of a declaration; none where it may be one that XML forbids.
+    /// The value of a namespace declaration; `None` for a value that XML may forbid.
     fn namespace(&mut self) -> Option<&'a str> {
         let is_free = |uri: &&str| !uri.is_empty() && !uri.starts_with(RESERVED);
         self.attribute_value().filter(is_free)
     }
 
-    /// The value of the attribute that may come here; empty if it does not. `start` is all
-    /// that stands before the value.
+    /// The value of an optional attribute; empty if the attribute is missing. `start` is
+    /// everything before the value: the space, the name, the equals sign, and the quote.
     #[inline(always)]
     fn attribute(&mut self, start: &str) -> Option<&'a str> {
         if self.eat(start) {
@@ -223,7 +229,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The same without white space around it.
+    /// Like [`Self::attribute`], without surrounding white space.
     #[inline(always)]
     fn word(&mut self, start: &str) -> Option<Cow<'a, str>> {
         self.attribute(start)
@@ -243,7 +249,8 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
-    /// Length of a value with something special at `end`.
+    /// Length of an attribute value in bytes. `end` is the offset of its first byte that is
+    /// not plain.
     #[cold]
     fn attribute_beyond(&self, mut end: usize) -> Option<usize> {
         let bytes = self.rest().as_bytes();
@@ -257,8 +264,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The text of the element that may come here, without white space around it; empty if
-    /// it does not.
+    /// The text of an optional element without surrounding white space; empty if the
+    /// element is missing.
     #[inline(always)]
     fn element(&mut self, open: &str, close: &str) -> Option<Cow<'a, str>> {
         if self.eat(open) {
@@ -268,7 +275,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The text from the end of the start tag through the end tag.
+    /// Reads from the end of a start tag through the end tag, and returns the text between.
     #[inline(always)]
     fn content(&mut self, close: &str) -> Option<Cow<'a, str>> {
         if self.eat(">") {
@@ -280,7 +287,7 @@ impl<'a> Cursor<'a> {
         Some(Cow::Borrowed(""))
     }
 
-    /// The text up to the next tag.
+    /// The text up to the next tag, with references resolved.
     #[inline]
     fn text(&mut self) -> Option<Cow<'a, str>> {
         let bytes = self.rest().as_bytes();
@@ -291,7 +298,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The same with something special at `end`.
+    /// Like [`Self::text`]; `end` is the offset of the first byte that is not plain.
     #[cold]
     fn text_beyond(&mut self, end: usize) -> Option<Cow<'a, str>> {
         let end = self.plain_text(end)?;
@@ -303,15 +310,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Length of the text up to a tag, a reference or a return; `end` bytes of it are known
-    /// to be plain.
+    /// Length in bytes of the text up to a tag, a reference, or a carriage return. The
+    /// first `end` bytes are known to be plain.
     fn plain_text(&self, mut end: usize) -> Option<usize> {
         let bytes = self.rest().as_bytes();
         loop {
             end += find(bytes.get(end..)?, InText)?;
             match bytes.get(end..)? {
                 [b'<' | b'&' | b'\r', ..] => return Some(end),
-                // XML forbids it in text.
+                // XML forbids this sequence in text (XML 1.0, section 2.4).
                 [b']', b']', b'>', ..] => return None,
                 [0xef, next @ ..] if ends_noncharacter(next) => return None,
                 [b'\t' | b'\n' | b']' | 0xef, ..] => end += 1,
@@ -320,14 +327,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The text up to the next tag, which begins with `plain`; references and line ends
-    /// resolved (XML 1.0, 2.11 and 4.1).
+    /// The text up to the next tag, with references resolved and line ends normalized (XML
+    /// 1.0, sections 2.11 and 4.1). `plain` is its beginning, which has already been
+    /// consumed.
     fn decoded_text(&mut self, plain: &str) -> Option<String> {
         let rest = memchr(b'<', self.rest().as_bytes())?;
         let mut text = String::with_capacity(plain.len().checked_add(rest)?);
         text.push_str(plain);
         while !self.rest().starts_with('<') {
-            // The general reader has its own opinion on a return beside a reference.
+            // The general parser treats a carriage return beside a reference differently.
             if self.eat("\r\n") {
                 text.push('\n');
             } else if self.eat("\r") {
@@ -347,7 +355,7 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
-    /// The character that a reference stands for.
+    /// Consumes a reference and returns the character that it stands for.
     fn reference(&mut self) -> Option<char> {
         let (c, length) = match self.rest().as_bytes() {
             [b'&', b'#', b'1', b'0', b';', ..] => ('\n', 5),
@@ -363,13 +371,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether the second and third byte of a character that begins with 0xEF make it U+FFFE or
-/// U+FFFF, which XML forbids.
+/// Whether these are the last two bytes of U+FFFE or U+FFFF, which XML forbids and which
+/// begin with 0xEF in UTF-8.
 fn ends_noncharacter(bytes: &[u8]) -> bool {
     matches!(bytes, [0xbf, 0xbe | 0xbf, ..])
 }
 
-/// The character that the reference at the front stands for, and its length.
+/// The character that the reference at the front stands for, and the length of the
+/// reference in bytes. `None` for undefined entities and forbidden characters.
 fn rare_reference(text: &str) -> Option<(char, usize)> {
     let (name, _) = text.as_bytes().split_at_checked(text.len().min(12))?;
     let end = memchr(b';', name)?;
@@ -386,7 +395,7 @@ fn numbered(number: &str) -> Option<char> {
         Some(hex) => (hex, 16),
         None => (number, 10),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` accepts a plus sign, XML does not.
     let code = if digits.starts_with('+') {
         return None;
     } else {

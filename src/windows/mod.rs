@@ -1,4 +1,5 @@
-//! Microsoft's own formats: identifiers, access lists, event queries, codes.
+//! Formats defined by Microsoft: security identifiers, access control lists, event queries,
+//! and error codes.
 
 pub mod query;
 pub mod remedies;

@@ -1,17 +1,18 @@
-//! Security identifiers: who an account or a group of a Windows domain is (MS-DTYP 2.4.2).
+//! Security identifiers (SIDs), which identify accounts and groups (MS-DTYP 2.4.2).
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::base::wire::Reader;
 
-/// Most sub-authorities of a SID (MS-DTYP 2.4.2).
+/// Maximum number of sub-authorities of a SID (MS-DTYP 2.4.2).
 pub const MAX_SUB_AUTHORITIES: usize = 15;
 
-/// A domain's SID is `S-1-5-21-A-B-C`: this, and three numbers of its own.
+/// First sub-authority of a domain's SID, `S-1-5-21-A-B-C`; the other three are the
+/// domain's own.
 const DOMAIN_SID: u32 = 21;
 
-/// One account, group or well-known set of accounts.
+/// The SID of an account, a group, or a well-known set of accounts.
 ///
 /// ```
 /// use wecrelay::windows::sid::Sid;
@@ -22,27 +23,27 @@ const DOMAIN_SID: u32 = 21;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid {
-    /// Identifier authority, 48 bits (MS-DTYP 2.4.2.2).
+    /// The identifier authority, 48 bits (MS-DTYP 2.4.2.2).
     authority: u64,
     count: u8,
-    /// Those beyond `count` are 0, so that equality can be derived.
+    /// Values beyond `count` are 0, so that equality can be derived.
     sub_authorities: [u32; MAX_SUB_AUTHORITIES],
 }
 
 impl Sid {
-    /// Everyone.
+    /// The well-known group Everyone.
     pub const EVERYONE: Self = Self::fixed(1, [0]);
-    /// Whoever owns the object (`OW`).
+    /// The owner of the object (`OW`).
     pub const OWNER_RIGHTS: Self = Self::fixed(3, [4]);
-    /// Who logged on over the network.
+    /// Accounts that logged on over the network.
     pub const NETWORK: Self = Self::fixed(5, [2]);
-    /// Who authenticated, not as a guest.
+    /// Accounts that authenticated, except guests.
     pub const AUTHENTICATED_USERS: Self = Self::fixed(5, [11]);
-    /// Who is from the collector's organisation.
+    /// Accounts of the collector's organization.
     pub const THIS_ORGANIZATION: Self = Self::fixed(5, [15]);
 
-    /// `S-1-authority-sub_authorities`; of more than fifteen the first are taken, which
-    /// callers with constants do not need.
+    /// `S-1-authority-values`. Values beyond the fifteenth are ignored; callers pass short
+    /// constants.
     pub(crate) const fn fixed<const N: usize>(authority: u64, values: [u32; N]) -> Self {
         let mut sub_authorities = [0; MAX_SUB_AUTHORITIES];
         let (mut rest, mut from) = (sub_authorities.as_mut_slice(), values.as_slice());
@@ -74,7 +75,8 @@ impl Sid {
     /// Reads the binary form from the front of `reader` (MS-DTYP 2.4.2.2).
     ///
     /// # Errors
-    /// It ends early, or is of another revision, or has too many parts.
+    /// The input is truncated, has a revision other than 1, or has more than
+    /// [`MAX_SUB_AUTHORITIES`].
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let truncated = |_| Error::Truncated;
         let [revision, count] = reader.array().map_err(truncated)?;
@@ -96,7 +98,7 @@ impl Sid {
         Ok(sid)
     }
 
-    /// The binary form (MS-DTYP 2.4.2.2).
+    /// Encodes the binary form (MS-DTYP 2.4.2.2).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let [_, _, authority @ ..] = self.authority.to_be_bytes();
@@ -115,9 +117,9 @@ impl Sid {
         used.unwrap_or_default()
     }
 
-    /// The account or group with this relative id in the domain of this SID.
+    /// The account or group with this relative ID in the domain with this SID.
     ///
-    /// `None` where the SID is too long to be a domain's.
+    /// `None` if the SID already has the maximum number of sub-authorities.
     #[must_use]
     pub fn with_rid(&self, rid: u32) -> Option<Self> {
         let mut sid = *self;
@@ -126,7 +128,8 @@ impl Sid {
         Some(sid)
     }
 
-    /// The domain and the relative id, if it is an account or group of a domain.
+    /// The SID of the domain and the relative ID, if this is an account or group of a
+    /// domain.
     #[must_use]
     pub fn split(&self) -> Option<(Self, u32)> {
         match *self.sub_authorities() {
@@ -137,13 +140,13 @@ impl Sid {
         }
     }
 
-    /// The domain's SID, if it is an account or group of a domain.
+    /// The SID of the domain, if this is an account or group of a domain.
     #[must_use]
     pub fn domain(&self) -> Option<Self> {
         self.split().map(|(domain, _)| domain)
     }
 
-    /// Its name, if every Windows knows it by one.
+    /// The name, if it is well known: the same on every machine or in every domain.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         if let Some((_, rid)) = self.split() {
@@ -153,11 +156,12 @@ impl Sid {
         known.map(|(_, name)| *name)
     }
 
-    /// Whether someone who logs on over the network can hold it: those of domains do, and
-    /// few of the well-known ones. Groups such as `BUILTIN\Users` are each machine's own.
+    /// Whether an account that logs on over the network can hold this SID. Accounts and
+    /// groups of domains and a few well-known SIDs qualify; groups such as `BUILTIN\Users`
+    /// are local to each machine.
     #[must_use]
     pub fn can_come_from_afar(&self) -> bool {
-        // Enterprise Domain Controllers stands in the tickets of such (MS-PAC 2.5).
+        // Tickets of domain controllers contain this SID (MS-PAC 2.5).
         const ENTERPRISE_CONTROLLERS: Sid = Sid::fixed(5, [9]);
         let well_known = [
             Self::EVERYONE,
@@ -169,7 +173,8 @@ impl Sid {
         self.authority == 18 || self.domain().is_some() || well_known.contains(self)
     }
 
-    /// The SID with its name in brackets, for people.
+    /// The name followed by the SID in parentheses, or the SID alone if it has no
+    /// well-known name.
     #[must_use]
     pub fn describe(&self) -> String {
         match self.name() {
@@ -179,7 +184,8 @@ impl Sid {
     }
 }
 
-/// The name of a relative id that is the same in every domain (MS-DTYP 2.4.2.4).
+/// The name for a relative ID that is the same in every domain (MS-DTYP 2.4.2.4); `None`
+/// for all others.
 #[must_use]
 pub fn domain_name(rid: u32) -> Option<&'static str> {
     Some(match rid {
@@ -211,7 +217,7 @@ const fn builtin(rid: u32) -> Sid {
     Sid::fixed(5, [32, rid])
 }
 
-/// SIDs that are the same on every Windows (MS-DTYP 2.4.2.4).
+/// SIDs that are the same on every Windows machine (MS-DTYP 2.4.2.4).
 const WELL_KNOWN: [(Sid, &str); 52] = [
     (Sid::EVERYONE, "Everyone"),
     (Sid::fixed(3, [0]), "Creator Owner"),
@@ -271,7 +277,7 @@ const WELL_KNOWN: [(Sid, &str); 52] = [
 ];
 
 impl fmt::Display for Sid {
-    /// As MS-DTYP 2.4.2.1 has it: an authority of 2^32 or more in hex.
+    /// The string form (MS-DTYP 2.4.2.1): an authority of 2^32 or more is written in hex.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match u32::try_from(self.authority) {
             Ok(authority) => write!(f, "S-1-{authority}")?,
@@ -311,30 +317,30 @@ impl FromStr for Sid {
     }
 }
 
-/// A number, decimal or hex.
+/// Parses a number, decimal or hexadecimal.
 fn number(text: &str) -> Option<u64> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = hex.map_or((text, 10), |digits| (digits, 16));
-    // The standard parser would take a sign.
+    // The standard parser accepts a plus sign.
     let is_number = digits.chars().all(|c| c.is_digit(radix));
     u64::from_str_radix(digits, radix)
         .ok()
         .filter(|_| is_number)
 }
 
-/// Why something is no SID.
+/// Why a text or binary value is not a valid SID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// It does not begin with `S-1-`.
+    /// The text does not begin with `S-1-`.
     Prefix,
-    /// It is of another revision.
+    /// The revision, which is not 1.
     Revision(u64),
-    /// A part is no number, or too large a one.
+    /// A part of the text is not a number, or is too large.
     Number,
-    /// It has more than [`MAX_SUB_AUTHORITIES`].
+    /// There are more than [`MAX_SUB_AUTHORITIES`].
     TooLong,
-    /// Its bytes end early.
+    /// The binary value is truncated.
     Truncated,
 }
 

@@ -110,8 +110,8 @@ impl<'a> Bits<'a> {
         Ok(code)
     }
 
-    /// Six literals from the front, and how many (1 to 6) of them are some; the first is
-    /// known to be one, and so many bits to be valid.
+    /// The next six symbols read as literals, and how many of them (1 to 6) actually are
+    /// literals. The caller ensures that the first one is, and that enough bits are valid.
     #[inline(always)]
     pub(super) fn six_literals(&self) -> ([u8; 6], u32) {
         // The first bit of each of six nine-bit literals, and a sentinel after them.
@@ -122,7 +122,7 @@ impl<'a> Bits<'a> {
         (six, count)
     }
 
-    /// The same, but only as many as there are valid bits for.
+    /// Like [`Self::six_literals`], but counts only as many as there are valid bits for.
     #[inline(always)]
     pub(super) fn literals(&self) -> Result<([u8; 6], u32), Error> {
         let (six, count) = self.six_literals();

@@ -73,7 +73,8 @@ impl Output {
         self.at += 1;
     }
 
-    /// Writes six literals, of which `count` are real.
+    /// Writes six bytes, of which the first `count` are literals. The others are
+    /// overwritten later.
     #[inline(always)]
     pub(super) fn push_literals(&mut self, six: [u8; 6], count: u32) {
         let place = self.bytes.get_mut(self.at..);
@@ -97,7 +98,7 @@ impl Output {
         }
     }
 
-    /// A copy from before the reset, where the history contains zeros.
+    /// Handles a copy that begins before the last reset, where the history contains zeros.
     #[cold]
     pub(super) fn zero_unwritten(&mut self, unwritten: usize, length: usize) {
         let end = self.at + unwritten.min(length);

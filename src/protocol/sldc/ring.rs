@@ -93,7 +93,7 @@ pub(crate) fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Where the next record begins after the one that ends at `end`.
+/// Bit offset of the record that follows the one ending at `end`, if there is one.
 fn next_record(data: &[u8], bits: &[u8], end: usize) -> Option<usize> {
     let aligned = end.next_multiple_of(8);
     let after = data.get(aligned / 8..)?;

@@ -1,27 +1,28 @@
-//! The usual symbols, a few instructions each: literals, and copies of at most 31 bytes.
+//! Fast path for the usual symbols: literals, and copies of at most 31 bytes.
 //!
-//! Nearly all symbols of a record are of these. They need no check of their own while the
-//! input and the output have room for the longest, and the history is whole.
+//! Nearly all symbols of a record are of these two kinds. They need no individual checks
+//! while the input and the output have room for the longest one and the history is full.
 
 use super::bits::Bits;
 use super::output::{Output, PIECE, WINDOW};
 use super::{HISTORY, usize_from};
 
-/// What the first nine bits of a symbol tell, if it is a copy of at most 31 bytes.
+/// What the first nine bits of a symbol determine, if it is a copy of at most 31 bytes.
 #[derive(Clone, Copy)]
 struct Short {
-    /// Bits up to and with the match count.
+    /// Number of bits through the end of the match count; 0 for any other symbol.
     width: u8,
-    /// Match length, in bytes.
+    /// Length of the match in bytes; 0 for any other symbol.
     length: u8,
-    /// From how far back it can be copied by pieces; for every other symbol, from nowhere.
+    /// Minimum distance at which the match can be copied in pieces. `u16::MAX`, which no
+    /// distance reaches, for any other symbol.
     least_distance: u16,
 }
 
-/// Bits of the longest copy of at most 31 bytes.
+/// Length in bits of the longest copy symbol in [`SHORT`].
 const LONGEST: u32 = 19;
 
-/// By the first nine bits of a symbol.
+/// Indexed by the first nine bits of a symbol.
 const SHORT: [Short; 512] = {
     let mut table = [short(0); 512];
     let (mut rest, mut symbol) = (table.as_mut_slice(), 0);
@@ -33,7 +34,7 @@ const SHORT: [Short; 512] = {
     table
 };
 
-/// The match counts of ECMA-321 by the ones that a symbol of nine bits begins with.
+/// Decodes the match counts of ECMA-321 by the number of leading ones in a nine-bit symbol.
 const fn short(symbol: u16) -> Short {
     let [low, _] = symbol.to_le_bytes();
     let (width, length) = match (symbol << 7).leading_ones() {
@@ -55,8 +56,8 @@ const fn short(symbol: u16) -> Short {
     }
 }
 
-/// Expands the usual symbols at the front. It stops at any other, near the end of the input
-/// or of the room, and at a run.
+/// Expands the usual symbols at the front. Stops at any other symbol, near the end of the
+/// input or of the output's room, and at a run.
 #[inline(always)]
 pub(super) fn expand(bits: &mut Bits<'_>, output: &mut Output) {
     let mut unread = bits.clone();
@@ -78,7 +79,7 @@ pub(super) fn expand(bits: &mut Bits<'_>, output: &mut Output) {
             break;
         };
         at += first;
-        // What is left of the refill is enough for another one, and mostly for a third.
+        // The refill has enough bits left for a second copy, and usually for a third.
         if let Some(second) = copy(window, first, &mut unread, at - base) {
             at += second;
             if unread.valid >= LONGEST
@@ -92,8 +93,9 @@ pub(super) fn expand(bits: &mut Bits<'_>, output: &mut Output) {
     output.at = at;
 }
 
-/// Expands a short copy to so many bytes after the history; gives its length. None for a
-/// run, whose source is not yet written when it begins.
+/// Expands a short copy to `after` bytes past the history, and returns its length in bytes.
+/// `None` for any other symbol, and for a run, whose source is not completely written when
+/// the copy begins.
 #[inline(always)]
 fn copy(
     window: &mut [u8; WINDOW],

@@ -1,25 +1,29 @@
-//! The clauses of a `QueryList` (event query schema): Select and Suppress by channel.
+//! The clauses of a `QueryList` (event query schema): `Select` and `Suppress` elements with
+//! their channels.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::base::xml::{self, Document, Limits, Node, trimmed_text};
 
-/// One `Select` or `Suppress`.
+/// One `Select` or `Suppress` element.
 pub(super) struct Clause<'a> {
-    /// Line in the query, from 1.
+    /// Line of the query text, counted from 1.
     pub(super) line: u32,
-    /// Whether it takes events away.
+    /// Whether this is a `Suppress`, which excludes events.
     pub(super) suppresses: bool,
-    /// Its own channel, or else that of its Query.
+    /// Its own channel, or else the channel of its `Query`, without surrounding white
+    /// space.
     pub(super) channel: &'a str,
-    /// The Path that names it as written, where blanks surround the name.
+    /// The channel as written, if it has surrounding white space, which hosts do not
+    /// ignore.
     pub(super) blank_path: Option<&'a str>,
-    /// The XPath expression.
+    /// The XPath expression without surrounding white space.
     pub(super) expression: Cow<'a, str>,
 }
 
-/// The clauses of each Query; none where the document is no `QueryList`.
+/// The clauses of each `Query` element, in order. Clauses without a channel are omitted.
+/// Empty if the root element has no `Query` children.
 pub(super) fn queries<'a>(document: &'a Document<'_>) -> Vec<Vec<Clause<'a>>> {
     let mut lines = Lines::new(document.input_text());
     let queries = document.root_element().children();
@@ -49,7 +53,8 @@ fn clause<'a>(
     })
 }
 
-/// The channels that a query selects from, sorted, each once, without regard to case.
+/// The channels from which a query selects, sorted and without duplicates (names are
+/// compared ignoring case). Empty if the query is not well-formed XML.
 #[must_use]
 pub fn channels(query: &str) -> Vec<String> {
     let Ok(document) = xml::parse(query, &Limits::FILE) else {
@@ -62,8 +67,9 @@ pub fn channels(query: &str) -> Vec<String> {
     channels
 }
 
-/// The channels that a query selects whole: with `*`, and without a Suppress in the same
-/// Query. Of these no record id is left out.
+/// The channels from which a query selects all events: with `*` or `Event`, and without any
+/// `Suppress` for the channel. A host forwards every record of such a channel, so the
+/// record IDs have no gaps. Empty if the query is not well-formed XML.
 #[must_use]
 pub fn whole_channels(query: &str) -> Vec<String> {
     let Ok(document) = xml::parse(query, &Limits::FILE) else {
@@ -79,7 +85,7 @@ pub fn whole_channels(query: &str) -> Vec<String> {
     each_once(all().filter(is_whole).map(|clause| clause.channel))
 }
 
-/// The names in their order, each as it stands there first, without regard to case.
+/// Removes duplicates, ignoring case; keeps the order and the first spelling of each name.
 fn each_once<'a>(channels: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut seen = HashSet::new();
     let new = channels.filter(|channel| seen.insert(channel.to_ascii_lowercase()));
@@ -87,19 +93,19 @@ fn each_once<'a>(channels: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 impl Clause<'_> {
-    /// The channel without regard to case.
+    /// The channel in lower case, for comparisons.
     pub(super) fn folded(&self) -> String {
         self.channel.to_ascii_lowercase()
     }
 }
 
-/// The lines of places that are asked for in their order: each byte is looked at once, however
-/// many are asked for.
+/// Converts byte offsets to line numbers. Offsets must be passed in ascending order, so
+/// that each byte is inspected only once however many there are.
 struct Lines<'a> {
     text: &'a str,
     at: usize,
     line: u32,
-    /// Bytes that were looked at.
+    /// Number of bytes inspected.
     #[cfg(test)]
     work: usize,
 }
@@ -115,7 +121,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The line of a byte, from 1.
+    /// The line that contains a byte offset, counted from 1.
     fn line_at(&mut self, place: usize) -> u32 {
         let between = self.text.as_bytes().get(self.at..place).unwrap_or_default();
         let ends = between.iter().filter(|byte| **byte == b'\n').count();

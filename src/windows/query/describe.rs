@@ -1,9 +1,10 @@
-//! A query for people: a line for each clause.
+//! Describes a query in words.
 
 use super::clauses;
 use crate::base::xml::{self, Limits};
 
-/// What a query selects and suppresses, a line for each clause; none where it cannot be read.
+/// Describes what a query selects and suppresses, one line for each clause. Empty if the
+/// query is not well-formed XML.
 ///
 /// ```
 /// let query = "<QueryList><Query Id='0' Path='Security'><Select>*</Select>\

@@ -1,4 +1,4 @@
-//! What is wrong with a query.
+//! Finds mistakes in a query.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,8 @@ use super::xpath::Expression;
 use super::{Finding, MAX_CHANNELS, MAX_COMPARISONS, names, values};
 use crate::base::xml::{self, Limits};
 
-/// Looks at a `QueryList`; nothing is found where all is well.
+/// Checks a `QueryList`. Returns findings in the order of their lines; none if no mistake
+/// was found.
 ///
 /// ```
 /// let findings = wecrelay::windows::query::lint(
@@ -97,7 +98,7 @@ fn lint_clause(clause: &Clause<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Why a Path is the name of no channel, whatever the host has.
+/// Why a `Path` cannot be the name of a channel on any host; `None` if it can.
 fn no_channel(path: &str) -> Option<&'static str> {
     let is_file = path
         .get(..5)
@@ -114,8 +115,9 @@ fn no_channel(path: &str) -> Option<&'static str> {
     is_odd.then_some("Path has a control character, which no name of a channel has")
 }
 
-/// Whether a channel is of the kinds that only local tools read. What kind it is stands in
-/// its provider's manifest, on the host; its last word follows the custom of Windows' own.
+/// Whether a channel is analytic or debug by the last word of its name, as Windows names
+/// its own channels. The actual type is in the provider's manifest on the host, which the
+/// relay cannot read. Hosts forward neither type.
 fn is_direct(channel: &str) -> bool {
     const KINDS: [&str; 6] = [
         "analytic",
@@ -132,12 +134,12 @@ fn is_direct(channel: &str) -> bool {
     last_word.is_some_and(|word| KINDS.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 
-/// Longest query that is proposed, in characters: of more, no host takes a subscription
-/// (512,000 bytes, in UTF-16).
+/// Maximum length of a proposed query in characters. Hosts reject larger subscriptions:
+/// their limit is 512,000 bytes, in UTF-16.
 const LONGEST: usize = 256_000;
 
-/// The same clause in several, each within the limit; `None` where no alternative is
-/// long enough to be split, or where they would be too long.
+/// Splits a clause into several, each within [`MAX_COMPARISONS`]. `None` if no `or` in it
+/// can be split that far, or if the result would exceed [`LONGEST`].
 fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
     let mut longest: Option<(&Expression, &[Expression])> = None;
     expression.visit(&mut |part| {
@@ -171,7 +173,8 @@ fn split(clause: &Clause<'_>, expression: &Expression) -> Option<String> {
     Some(clauses)
 }
 
-/// `terms` in runs of at most `room` comparisons, about equally long.
+/// Divides `terms` into runs of at most `room` comparisons and about equal size. `None` if
+/// a single term exceeds `room`.
 fn parts(terms: &[Expression], room: usize) -> Option<Vec<&[Expression]>> {
     let total: usize = terms.iter().map(Expression::comparisons).sum();
     let count = total.div_ceil(room.max(1));
@@ -198,7 +201,8 @@ fn escape(text: &str) -> String {
     text.replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A Suppress acts within its own Query only.
+/// Reports each `Suppress` without a `Select` of the same channel in its `Query`: it has no
+/// effect on other `Query` elements.
 fn lint_suppressed(clauses: &[Clause<'_>], findings: &mut Vec<Finding>) {
     let selects = clauses.iter().filter(|clause| !clause.suppresses);
     let selected: HashSet<_> = selects.map(Clause::folded).collect();

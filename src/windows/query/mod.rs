@@ -1,8 +1,9 @@
-//! The queries of subscriptions: read as Windows reads them, and linted.
+//! The queries of subscriptions: parsed as Windows parses them, and checked for mistakes.
 //!
-//! A host takes a query with a slip in it without a word and then sends nothing, so
-//! it is said here: expressions beyond the limit of the event log, names that no event
-//! has, functions that are not there, values that never match, channels that no host forwards.
+//! A host accepts many faulty queries without an error, and then forwards nothing.
+//! Therefore the relay reports the faults that it can find: expressions beyond the limit of
+//! the event log, element and attribute names that no event has, functions that the event
+//! log does not support, values that never match, and channels that no host forwards.
 
 mod clauses;
 mod describe;
@@ -17,20 +18,21 @@ pub use clauses::{channels, whole_channels};
 pub use describe::describe;
 pub use lint::lint;
 
-/// Most comparisons in one expression. The event log gives up at about 22, without a
-/// word (Windows' own message would be error 15008 or 15026).
+/// Maximum number of comparisons in one expression. From about 22 on, the event log matches
+/// nothing and reports no error (Windows has the errors 15008 and 15026 for this case).
 pub const MAX_COMPARISONS: usize = 20;
-/// Most channels in one query.
+/// Maximum number of channels in one query that a host accepts.
 pub const MAX_CHANNELS: usize = 256;
 
-/// Something about a query that does not work, or not as meant.
+/// A part of a query that does not work, or does something other than what was probably
+/// meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Line of the query, from 1.
+    /// Line of the query, counted from 1.
     pub line: u32,
-    /// What, and what to do.
+    /// What is wrong and how to fix it, as text for the administrator.
     pub what: String,
-    /// What to write instead, ready to use.
+    /// A replacement for the clause, ready to copy, if one can be generated.
     pub instead: Option<String>,
 }
 

@@ -1,9 +1,10 @@
-//! The names that the System section of an event has (event schema, `SystemPropertiesType`).
+//! Checks the names of elements and attributes in expressions against the event schema
+//! (`SystemPropertiesType`).
 
 use super::xpath::Expression;
 use super::xpath::{Step, Value};
 
-/// What may stand below Event.
+/// Names of the child elements of `Event` that an expression can use.
 const SECTIONS: [&str; 6] = [
     "System",
     "EventData",
@@ -13,7 +14,7 @@ const SECTIONS: [&str; 6] = [
     "ProcessingErrorData",
 ];
 
-/// Elements of System with their attributes.
+/// Elements of `System` with their attributes.
 const SYSTEM: [(&str, &[&str]); 14] = [
     ("Provider", &["Name", "Guid", "EventSourceName"]),
     ("EventID", &["Qualifiers"]),
@@ -49,7 +50,7 @@ const EVENT_DATA: [(&str, &[&str]); 3] = [
     ("Binary", &[]),
 ];
 
-/// Names in the expression that no event has, a sentence each.
+/// Describes each name in the expression that no event has.
 pub(super) fn unknown(expression: &Expression) -> Vec<String> {
     let mut found = Vec::new();
     each_path(expression, &mut |steps| check_event(steps, &mut found));
@@ -74,7 +75,8 @@ fn each_path(expression: &Expression, act: &mut dyn FnMut(&[Step])) {
     }
 }
 
-/// `steps` start at the event: `*` or `Event`, then a section.
+/// Checks a path from the event down: the first step is `*` or `Event`, the second a
+/// section.
 fn check_event(steps: &[Step], found: &mut Vec<String>) {
     let Some((event, sections)) = steps.split_first() else {
         return;
@@ -127,7 +129,7 @@ fn check_field(section: &str, fields: Fields, steps: &[Step], found: &mut Vec<St
     let Some((field, attributes)) = steps.split_first() else {
         return;
     };
-    // EventData itself may have a Name.
+    // `EventData` itself can have a `Name` attribute.
     if field.name == "*" || (section == "EventData" && field.name == "@Name") {
         return;
     }
@@ -154,9 +156,10 @@ fn check_attribute(field: &str, known: &[&'static str], steps: &[Step], found: &
     }
 }
 
-/// ` (did you mean X?)`, or nothing.
+/// The hint ` (did you mean X?)`, or an empty string if no known name is similar.
 fn meant(name: &str, known: impl Iterator<Item = &'static str>) -> String {
-    /// Of 1; two letters wrong in a word of eight are still found.
+    /// Minimum Jaro-Winkler similarity, from 0 to 1. A word of eight letters with two wrong
+    /// ones still exceeds it.
     const LIKE: f64 = 0.7;
     let name = name.to_lowercase();
     let scored = known.map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known));

@@ -1,4 +1,5 @@
-//! Comparisons that can never hold, or not as meant.
+//! Checks the values in comparisons: which can never match, and which match something other
+//! than what was probably meant.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,7 +7,7 @@ use std::hash::Hash;
 use super::clauses::Clause;
 use super::xpath::{Expression, Step, Value};
 
-/// Elements of System that hold a number.
+/// Elements and attributes of `System` whose value is a number.
 const NUMBERS: [&str; 10] = [
     "EventID",
     "Version",
@@ -20,7 +21,7 @@ const NUMBERS: [&str; 10] = [
     "@Qualifiers",
 ];
 
-/// Elements of System that hold nothing themselves, and the attribute that is usually meant.
+/// Elements of `System` without text, and the attribute that is usually meant.
 const EMPTY: [(&str, &str); 5] = [
     ("Provider", "@Name"),
     ("TimeCreated", "@SystemTime"),
@@ -29,7 +30,7 @@ const EMPTY: [(&str, &str); 5] = [
     ("Security", "@UserID"),
 ];
 
-/// Level as a number by the name that Event Viewer shows.
+/// Numeric levels by the names that Event Viewer displays.
 const LEVELS: [(&str, u8); 7] = [
     ("critical", 1),
     ("error", 2),
@@ -40,13 +41,14 @@ const LEVELS: [(&str, u8); 7] = [
     ("verbose", 5),
 ];
 
-/// Says what is wrong with the values of `expression`.
+/// Calls `find` with a description of each questionable value in `expression`.
 pub(super) fn lint(clause: &Clause<'_>, expression: &Expression, find: &mut dyn FnMut(String)) {
     expression.visit(&mut |part| {
         if let Expression::Compare(left, operator, right) = part {
             match (left, right) {
                 (Value::Path(steps), value) => lint_value(clause, steps, operator, value, find),
-                // The other way round compares the same.
+                // Every operator is treated alike, so the order of the operands does not
+                // matter.
                 (value, Value::Path(steps)) => lint_value(clause, steps, operator, value, find),
                 _ => {}
             }
@@ -85,7 +87,8 @@ fn lint_value(
                 level(name, operator, text)
             ));
         }
-        // Within a text it may be genuine: Windows writes the share \\*\IPC$ so.
+        // Only at the start or the end: within a value, an asterisk can be genuine, as in
+        // the share name \\*\IPC$.
         Value::Text(text) if text.starts_with('*') || text.ends_with('*') => find(format!(
             "{name}{operator}{text:?} is compared literally: hosts do not support wildcards; use \
              the whole value, or select more and filter at the receiver"
@@ -99,7 +102,8 @@ fn lint_value(
     }
 }
 
-/// Decimal or hexadecimal, as the event log writes numbers.
+/// Whether a text is a decimal or hexadecimal number, the two forms that the event log
+/// writes.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"));
     match digits {
@@ -128,8 +132,8 @@ fn lint_twice(expression: &Expression, find: &mut dyn FnMut(String)) {
     });
 }
 
-/// Those that are equal to an earlier one. An expression may have as many as fit into a file, so
-/// none is compared with all others.
+/// The items that equal an earlier one. Uses a hash set instead of comparing all pairs,
+/// because the number of terms is limited only by the size of a file.
 fn repeated<T: Eq + Hash>(items: &[T]) -> impl Iterator<Item = &T> {
     let mut seen = HashSet::with_capacity(items.len());
     items.iter().filter(move |item| !seen.insert(*item))

@@ -1,65 +1,66 @@
-//! The subset of XPath 1.0 that the Windows event log takes ("Event Selection" and
-//! "Consuming Events" of its documentation): children and attributes, `and`, `or`,
-//! comparisons, and three functions of its own. Anything else a host refuses, or,
-//! worse, takes and never matches.
+//! The subset of XPath 1.0 that the Windows event log supports ("Event Selection" and
+//! "Consuming Events" in Microsoft's documentation): child elements and attributes, `and`,
+//! `or`, comparisons, and three functions. A host rejects anything else, or, worse, accepts
+//! it and never matches.
 
 mod display;
 
-/// Deepest nesting of parentheses and brackets; real queries stay below ten.
+/// Maximum nesting depth of parentheses and brackets. Real queries have fewer than ten
+/// levels.
 const MAX_DEPTH: usize = 32;
-/// What the event log offers; the functions of strings and nodes are not there.
+/// The functions of the event log. It has none of XPath's functions for strings and nodes.
 const FUNCTIONS: [&str; 3] = ["band", "timediff", "position"];
 
-/// Why an expression is none that Windows takes.
+/// Why an expression is not in the subset that Windows supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Character that it stands at, from 1.
+    /// Position of the fault in characters, counted from 1.
     pub column: usize,
-    /// What is wrong, and what would be right.
+    /// What is wrong and what would be correct.
     pub what: String,
 }
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Expression {
-    /// One of them holds.
+    /// At least one of them holds.
     Or(Vec<Self>),
     /// All of them hold.
     And(Vec<Self>),
-    /// Two values compared; the operator as written.
+    /// A comparison of two values; the operator as written.
     Compare(Value, &'static str, Value),
-    /// Something is there, a function's result is not zero, or (a number) it is the element at
-    /// that position.
+    /// An element or attribute exists, a function returns something other than zero, or,
+    /// for a number, the element is at that position among its siblings of the same name.
     Is(Value),
 }
 
-/// What can be compared.
+/// An operand of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
-    /// Elements and attributes below the place where it stands.
+    /// Elements and attributes, relative to the element whose condition this is.
     Path(Vec<Step>),
-    /// Text in quotes; without them.
+    /// A string literal, without its quotes.
     Text(String),
     /// A number as written, decimal or hexadecimal.
     Number(String),
-    /// One of `FUNCTIONS`.
+    /// A function call: `band`, `timediff`, or `position`, with its arguments.
     Call(&'static str, Vec<Self>),
 }
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
-    /// Name, `*`, or an attribute's name after `@`.
+    /// An element name, `*`, or `@` followed by an attribute name.
     pub name: String,
-    /// What must hold for it.
+    /// The conditions in brackets, all of which must hold.
     pub conditions: Vec<Expression>,
 }
 
 impl Expression {
-    /// Reads a whole expression, such as `*[System[EventID=4624]]`.
+    /// Parses a complete expression, such as `*[System[EventID=4624]]`.
     ///
     /// # Errors
-    /// The first thing that Windows' subset does not have.
+    /// The first construct that is not in the subset, or nesting beyond 32 levels.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut parser = Parser {
             text,
@@ -74,7 +75,8 @@ impl Expression {
         }
     }
 
-    /// How many comparisons it holds: what the event log limits.
+    /// Number of comparisons in total, which [`MAX_COMPARISONS`](super::MAX_COMPARISONS)
+    /// limits.
     #[must_use]
     pub fn comparisons(&self) -> usize {
         match self {
@@ -84,7 +86,7 @@ impl Expression {
         }
     }
 
-    /// Calls `visit` with this and every condition within.
+    /// Calls `visit` for this expression and every expression nested in it.
     pub fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
         visit(self);
         match self {
@@ -97,7 +99,8 @@ impl Expression {
         }
     }
 
-    /// A copy in which `target`, found by its place, is an `or` of `terms` alone.
+    /// Returns a copy in which `target` is replaced by an `or` of `terms`. `target` must be
+    /// a reference into this expression: it is found by its address.
     #[must_use]
     pub fn with_terms(&self, target: &Self, terms: &[Self]) -> Self {
         if std::ptr::eq(self, target) {
@@ -171,7 +174,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Names what stands here, with the slip that it usually comes from.
+    /// The error for an unexpected character, with a hint at the usual mistake.
     fn unexpected(&self, c: char) -> Error {
         let first_word = self.rest.split(|c: char| !c.is_alphanumeric()).next();
         let hint = match (c, first_word.unwrap_or_default()) {
@@ -205,7 +208,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A word operator: not the beginning of a longer name.
+    /// Consumes a word operator, unless it is only the beginning of a longer name.
     fn take_word(&mut self, word: &str) -> bool {
         self.skip_space();
         match self.rest.strip_prefix(word) {
@@ -276,7 +279,7 @@ impl Parser<'_> {
     }
 
     fn operator(&mut self) -> Option<&'static str> {
-        // The longer ones first.
+        // Longer operators first, because `<` is a prefix of `<=`.
         let operators = ["!=", "<=", ">=", "=", "<", ">"];
         operators.into_iter().find(|operator| self.take(operator))
     }
@@ -344,7 +347,9 @@ impl Parser<'_> {
         Ok(arguments)
     }
 
-    /// `[1]`: the first of the elements of that name. Of the event itself there is one.
+    /// Parses a position such as `1]` in `Data[1]`, which counts elements of the same name
+    /// from 1. `None` for anything else, for zero, and for the event itself, which occurs
+    /// only once.
     fn position(&mut self, name: &str) -> Option<Expression> {
         let (inside, rest) = self.rest.split_once(']')?;
         let digits = inside.trim();

@@ -1,8 +1,9 @@
-//! Error codes of Windows where events are forwarded (`winerror.h`, `wsmerror.h`, `winhttp.h`).
+//! Windows error codes that occur in event forwarding (`winerror.h`, `wsmerror.h`,
+//! `winhttp.h`).
 
 use super::Remedy;
 
-/// By number, as event 105 or 102 and faults have it.
+/// Remedies by error code, as events 102 and 105 and SOAP faults contain it.
 pub const CODES: [(u32, Remedy); 28] = [
     (
         5,

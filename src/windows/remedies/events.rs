@@ -1,11 +1,11 @@
-//! The events of the forwarder on a host.
+//! The events that the forwarder on a host logs.
 
 use super::Remedy;
 
 const HERE: &str = "Microsoft-Windows-Forwarding/Operational on the host";
 const READERS: &str = "net localgroup \"Event Log Readers\" \"NT AUTHORITY\\NETWORK SERVICE\" /add";
 
-/// By event id.
+/// Remedies by event ID.
 pub const EVENTS: [(u16, Remedy); 8] = [
     (
         100,

@@ -1,8 +1,8 @@
-//! Hosts that are not well, as the relay sees them.
+//! Problems with hosts, as the relay detects them.
 
 use super::Remedy;
 
-/// A host ended a subscription, for a reason that is in no table.
+/// A host ended a subscription for a reason that no table contains.
 pub const ENDED: Remedy = Remedy {
     meaning: "it canceled a subscription",
     remedy: "read its message; it requests its subscriptions again within Refresh",
@@ -10,7 +10,7 @@ pub const ENDED: Remedy = Remedy {
     look: "event 103, 105 or 102 of Microsoft-Windows-Forwarding/Operational",
 };
 
-/// No subscription is for a host.
+/// No subscription allows the host.
 pub const REFUSED: Remedy = Remedy {
     meaning: "no subscription is for it",
     remedy: "check the access lists of the subscriptions, and whether they are enabled: wecrelay check",
@@ -18,7 +18,7 @@ pub const REFUSED: Remedy = Remedy {
     look: "event 104 without 100 of Microsoft-Windows-Forwarding/Operational",
 };
 
-/// Two hosts have one name.
+/// Two hosts have the same name.
 pub const CLONES: Remedy = Remedy {
     meaning: "two hosts have one name",
     remedy: "rename one of them; copied machines need sysprep /generalize",
@@ -26,7 +26,7 @@ pub const CLONES: Remedy = Remedy {
     look: "events of the System log with two alternating series of EventRecordID",
 };
 
-/// A host fetches its subscriptions, and sends nothing.
+/// A host fetches its subscriptions, but sends nothing.
 pub const SILENT: Remedy = Remedy {
     meaning: "it fetches its subscriptions, but sends nothing",
     remedy: "make sure that it can reach the address in them (--hostname, port, firewall), and that NETWORK SERVICE can read its logs; then restart it",
@@ -37,7 +37,7 @@ pub const SILENT: Remedy = Remedy {
     look: "event 102 or 105 of Microsoft-Windows-Forwarding/Operational",
 };
 
-/// A host is heard of no more.
+/// A host has missed several heartbeats.
 pub const LOST: Remedy = Remedy {
     meaning: "it is no longer seen",
     remedy: "check whether it is on, has network, and its WinRM service is running; remove hosts that are gone: wecrelay hosts --prune 90d",

@@ -1,5 +1,5 @@
-//! What Windows and the relay say when no events come, what that means, and what to do:
-//! one table for `doctor` and whoever else explains it.
+//! Explains symptoms that Windows and the relay report when no events arrive: what each
+//! means and what to do. One table for `doctor` and all other explanations.
 
 mod codes;
 mod events;
@@ -16,25 +16,25 @@ pub use events::EVENTS;
 pub use refusals::REFUSALS;
 pub use winrm::WINRM_CODES;
 
-/// The log of a host's own forwarder.
+/// The log of the forwarder on a host.
 pub const FORWARDER_LOG: &str = "Microsoft-Windows-Forwarding/Operational";
-/// The same, as it is shown in Event Viewer.
+/// The location of [`FORWARDER_LOG`] in Event Viewer.
 pub const FORWARDER_PATH: &str = "Applications and Services Logs > Microsoft > Windows > Eventlog-ForwardingPlugin > Operational";
 
-/// One trouble, or one good sign.
+/// The explanation of a problem, or of a sign that everything works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remedy {
-    /// What it means.
+    /// What the symptom means.
     pub meaning: &'static str,
-    /// What to do about it; empty where nothing has to be done.
+    /// What to do; empty if nothing has to be done.
     pub remedy: &'static str,
-    /// What to run on the Windows host, a line each; `COLLECTOR` stands for the relay's name.
+    /// Commands to run on the Windows host; `COLLECTOR` stands for the relay's name.
     pub on_host: &'static [&'static str],
-    /// Which log and event of the host tell more.
+    /// The log and the event on the host that have details.
     pub look: &'static str,
 }
 
-/// The remedy for an event id of [`FORWARDER_LOG`].
+/// The remedy for an event ID of [`FORWARDER_LOG`]; `None` if the ID is unknown.
 #[must_use]
 pub fn event(id: u16) -> Option<&'static Remedy> {
     EVENTS
@@ -48,7 +48,8 @@ pub fn codes() -> impl Iterator<Item = &'static (u32, Remedy)> {
     CODES.iter().chain(&WINRM_CODES)
 }
 
-/// The remedy for an error code of Windows, `WinRM` or the event log.
+/// The remedy for an error code of Windows, `WinRM`, or the event log; `None` if the code
+/// is unknown.
 ///
 /// ```
 /// let remedy = wecrelay::windows::remedies::code(0x803380E4).unwrap();
@@ -61,7 +62,8 @@ pub fn code(number: u32) -> Option<&'static Remedy> {
         .map(|(_, remedy)| remedy)
 }
 
-/// The remedy for a kind of refusal, as the relay logs and counts it.
+/// The remedy for a kind of refusal, by the name that the relay logs and counts; `None` if
+/// the kind is unknown.
 #[must_use]
 pub fn refusal(kind: &str) -> Option<&'static Remedy> {
     REFUSALS

@@ -1,8 +1,8 @@
-//! Kinds of refusals of the relay.
+//! The relay's own refusals by kind.
 
 use super::Remedy;
 
-/// By the name of the kind.
+/// Remedies by the name of the kind.
 pub const REFUSALS: [(&str, Remedy); 12] = [
     (
         "http",

@@ -1,5 +1,5 @@
-//! Error codes of `WinRM` beyond those of [`CODES`](super::CODES), and what HTTP, TLS and
-//! Kerberos tell it (`wsmerror.h`, `winhttp.h`, `winerror.h`).
+//! Error codes of `WinRM` beyond those in [`CODES`](super::CODES), including codes of HTTP,
+//! TLS, and Kerberos that it passes on (`wsmerror.h`, `winhttp.h`, `winerror.h`).
 
 use super::Remedy;
 
@@ -7,7 +7,7 @@ const FORWARDING: &str = "event 105 or 102 of Microsoft-Windows-Forwarding/Opera
 const CAPI2: &str = "Microsoft-Windows-CAPI2/Operational, and System, source Schannel";
 const KERBEROS: &str = "System, source Security-Kerberos";
 
-/// By number, as event 105 or 102 and faults have it.
+/// Remedies by error code, as events 102 and 105 and SOAP faults contain it.
 pub const WINRM_CODES: [(u32, Remedy); 25] = [
     (
         1396,

@@ -1,9 +1,9 @@
-//! A security descriptor in words.
+//! Describes a security descriptor in words.
 
 use super::{Ace, Effect, SecurityDescriptor};
 
 impl SecurityDescriptor {
-    /// Who may subscribe, in words.
+    /// Describes which hosts may subscribe.
     ///
     /// ```
     /// use wecrelay::windows::sddl::SecurityDescriptor;
@@ -42,7 +42,7 @@ impl SecurityDescriptor {
         format!("{order}{}", sentences.join("; "))
     }
 
-    /// Whether there is nobody who may subscribe.
+    /// Whether no entry allows subscribing, so that no host can.
     #[must_use]
     pub fn is_for_nobody(&self) -> bool {
         let lets_in = |ace: &Ace| ace.effect == Effect::Allow && ace.concerns_subscribing();
@@ -51,7 +51,7 @@ impl SecurityDescriptor {
     }
 }
 
-/// A sentence for each run of entries that do the same.
+/// One sentence for each run of consecutive entries with the same effect.
 fn sentences(entries: &[&Ace]) -> Vec<String> {
     let runs = entries.chunk_by(|a, b| a.effect == b.effect);
     let sentence = |run: &[&Ace]| {

@@ -1,15 +1,15 @@
-//! Who may have a subscription, as Windows writes it: a security descriptor in the
-//! security descriptor definition language (MS-DTYP 2.4.6, 2.5.1), and the decision
-//! for one host.
+//! Access control of subscriptions as Windows stores it: a security descriptor in the
+//! security descriptor definition language (SDDL; MS-DTYP 2.4.6, 2.5.1), and the access
+//! decision for a host.
 //!
 //! # The right that is asked for
 //!
-//! Windows' collector keeps a descriptor for each subscription, `O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)`
-//! by default, and asks whether a host has access; all that its tools write is `GA`. Here an
-//! entry concerns the right to subscribe if its mask has [`SUBSCRIBE`]: all generic rights,
-//! generic read, or bit 0, which reads an object of any kind and stands in `FA`, `FR`, `KA` and
-//! `KR`. Entries go in order, and the first that concerns the right and fits the host decides
-//! (MS-DTYP 2.5.3.2).
+//! Windows' collector keeps a descriptor for each subscription, by default
+//! `O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)`, and checks whether a host has access. Microsoft's
+//! tools write only `GA`. Here an entry applies to subscribing if its mask contains a bit
+//! of [`SUBSCRIBE`]: generic all, generic read, or bit 0, the right to read data, which
+//! `FA`, `FR`, `KA`, and `KR` include. Entries are evaluated in order, and the first that
+//! applies to subscribing and matches the host decides (MS-DTYP 2.5.3.2).
 
 mod explain;
 mod names;
@@ -26,13 +26,14 @@ pub use self::names::Trustee;
 pub use self::parse::{Error, MAX_LENGTH, Reason};
 pub use self::token::Token;
 
-/// The bits of a mask that let a host subscribe: `GA`, `GR` and bit 0.
+/// The bits of an access mask that allow subscribing: `GA`, `GR`, and bit 0.
 pub const SUBSCRIBE: u32 = 0x9000_0001;
 
-/// Applies only to what inherits it (`IO`), so not to a subscription.
+/// The flag `IO`: the entry applies only to objects that inherit it, and thus not to the
+/// subscription itself.
 const INHERIT_ONLY: u8 = 0x08;
 
-/// Who may have something.
+/// A security descriptor without its audit list (SACL), which has no effect on access.
 ///
 /// ```
 /// use wecrelay::windows::sddl::{SecurityDescriptor, Token};
@@ -47,57 +48,57 @@ const INHERIT_ONLY: u8 = 0x08;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecurityDescriptor {
-    /// Who owns it; only `OW` entries ask for that.
+    /// The owner. Only entries for `OW` (owner rights) use it.
     pub owner: Option<Trustee>,
-    /// The owner's group; without effect.
+    /// The owner's group, which has no effect.
     pub group: Option<Trustee>,
-    /// Who may do what; `None`, a null DACL, lets everyone do everything.
+    /// The access control list. `None` is a null DACL, which allows everyone everything.
     pub dacl: Option<Acl>,
 }
 
 /// An access control list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
-    /// `P`: nothing is inherited. Without effect here, as are the other two.
+    /// `P`: the list inherits no entries. No effect here, like the other two flags.
     pub protected: bool,
-    /// `AR`: inheritance was asked for.
+    /// `AR`: inheritance was requested.
     pub inherit_required: bool,
-    /// `AI`: has been inherited.
+    /// `AI`: the list contains inherited entries.
     pub inherited: bool,
-    /// In the order in which they count.
+    /// The entries in evaluation order.
     pub entries: Vec<Ace>,
 }
 
-/// Whether an entry gives or takes.
+/// Whether an entry grants or denies rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// `A`, `OA`.
+    /// Kinds `A` and `OA`.
     Allow,
-    /// `D`, `OD`.
+    /// Kinds `D` and `OD`.
     Deny,
 }
 
 /// An access control entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ace {
-    /// Gives or takes.
+    /// Whether the entry grants or denies.
     pub effect: Effect,
-    /// Inheritance (MS-DTYP 2.4.4.1).
+    /// Inheritance flags (MS-DTYP 2.4.4.1).
     pub flags: u8,
-    /// Which rights (MS-DTYP 2.4.3).
+    /// The access mask (MS-DTYP 2.4.3).
     pub rights: u32,
-    /// For an `OA` or `OD`: the part of an object that it is for, and the kind of
-    /// object that inherits it.
+    /// For kinds `OA` and `OD`: the GUID of the part of an object to which the entry
+    /// applies, and the GUID of the kind of object that inherits it.
     pub object: Option<(Option<Uuid>, Option<Uuid>)>,
-    /// Whom it is for.
+    /// The account or group to which the entry applies.
     pub trustee: Trustee,
 }
 
 impl Ace {
-    /// Whether it says anything about the right to subscribe.
+    /// Whether the entry applies to the right to subscribe.
     ///
-    /// Nobody asks for a part of a subscription, so an `OA` of one gives nothing, while
-    /// an `OD` of one takes the whole.
+    /// Access is always requested for a subscription as a whole. Therefore an `OA` entry
+    /// for a part grants nothing, while an `OD` entry for a part denies the whole.
     #[must_use]
     pub fn concerns_subscribing(&self) -> bool {
         let is_part = matches!(self.object, Some((Some(_), _)));
@@ -107,21 +108,21 @@ impl Ace {
     }
 }
 
-/// What a descriptor says of a host.
+/// The access decision for a host, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// There is no list: everyone may.
+    /// There is no access control list: every host is allowed.
     NoList,
-    /// This entry lets it in.
+    /// This entry allows the host.
     Allowed(&'a Ace),
-    /// This entry keeps it out.
+    /// This entry denies the host.
     Denied(&'a Ace),
-    /// None of the entries is for it, which keeps it out.
+    /// No entry matches the host, which is therefore denied.
     NotNamed,
 }
 
 impl Verdict<'_> {
-    /// Whether the host may subscribe.
+    /// Whether the host is allowed to subscribe.
     #[must_use]
     pub fn allows(&self) -> bool {
         matches!(self, Self::NoList | Self::Allowed(_))
@@ -140,7 +141,7 @@ impl fmt::Display for Verdict<'_> {
 }
 
 impl SecurityDescriptor {
-    /// Whether a host with this token may subscribe, and why.
+    /// Decides whether a host with this token may subscribe.
     #[must_use]
     pub fn decide(&self, token: &Token) -> Verdict<'_> {
         let Some(acl) = &self.dacl else {

@@ -1,27 +1,28 @@
-//! The two-letter names of SDDL: trustees, rights and flags (MS-DTYP 2.5.1.1).
+//! The names of SDDL: aliases of trustees, rights, and flags (MS-DTYP 2.5.1.1).
 
 use std::fmt;
 
 use crate::windows::sid::{self, Sid};
 
-/// Whom an entry is for.
+/// The account or group to which an entry applies.
 ///
-/// Windows puts the collector's own domain behind the aliases of domain groups. A relay has
-/// no domain, so they stand for the group of that name in the domain of the host that asks.
+/// In SDDL, the aliases of domain groups refer to the domain of the machine that evaluates
+/// them. A relay has no domain, so here they refer to the group of that name in the domain
+/// of the requesting host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trustee {
-    /// This very account or group.
+    /// Exactly this account or group.
     Sid(Sid),
-    /// The group with this relative id of the host's own domain.
+    /// The group with this relative ID in the host's own domain.
     Domain(u32),
-    /// The group with this relative id of the forest's root domain.
+    /// The group with this relative ID in the root domain of a forest.
     Forest(u32),
-    /// A local account of the collector: no host.
+    /// A local account of the collector with this relative ID, which no host can have.
     Collector(u32),
 }
 
 impl Trustee {
-    /// Who it is, in words.
+    /// Describes the trustee in words.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -51,7 +52,7 @@ impl Trustee {
         }
     }
 
-    /// The trustee of an alias, compared without case.
+    /// The trustee for an alias, compared ignoring case; `None` if the alias is unknown.
     pub(super) fn from_alias(alias: &str) -> Option<Self> {
         let known = |(name, _): &&(&str, Self)| name.eq_ignore_ascii_case(alias);
         ALIASES.iter().find(known).map(|(_, trustee)| *trustee)
@@ -63,7 +64,8 @@ impl fmt::Display for Trustee {
         match (ALIASES.iter().find(|(_, known)| known == self), self) {
             (Some((alias, _)), _) => f.write_str(alias),
             (None, Self::Sid(sid)) => write!(f, "{sid}"),
-            // The aliases are all of these that can be written.
+            // Not reached for parsed descriptors: only aliases produce these variants. The
+            // text is not valid SDDL.
             (None, Self::Domain(rid) | Self::Forest(rid) | Self::Collector(rid)) => {
                 write!(f, "S-1-5-21-*-{rid}")
             }
@@ -149,7 +151,7 @@ const ALIASES: [(&str, Trustee); 67] = [
     ("WR", well_known(5, 33)),
 ];
 
-/// Rights of one bit (MS-DTYP 2.5.1.1), in the order in which Windows writes them.
+/// Rights of a single bit (MS-DTYP 2.5.1.1), in the order in which Windows writes them.
 const RIGHTS: [(&str, u32); 17] = [
     ("GA", 0x1000_0000),
     ("GX", 0x2000_0000),
@@ -170,7 +172,7 @@ const RIGHTS: [(&str, u32); 17] = [
     ("WO", 0x0008_0000),
 ];
 
-/// Names for several bits: rights to files and keys.
+/// Rights of several bits: access to files and registry keys.
 const COMBINED_RIGHTS: [(&str, u32); 8] = [
     ("FA", 0x001f_01ff),
     ("FR", 0x0012_0089),
@@ -182,14 +184,14 @@ const COMBINED_RIGHTS: [(&str, u32); 8] = [
     ("KX", 0x0002_0019),
 ];
 
-/// The mask of a right's name, compared without case.
+/// The mask for the name of a right, compared ignoring case; `None` if the name is unknown.
 pub(super) fn right(name: &str) -> Option<u32> {
     let mut all = RIGHTS.iter().chain(&COMBINED_RIGHTS);
     let known = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, mask)| *mask)
 }
 
-/// Bits with names by their names, others in hex.
+/// Writes a mask by the names of its bits, or in hex if a bit has no name.
 pub(super) fn write_rights(f: &mut fmt::Formatter<'_>, rights: u32) -> fmt::Result {
     let named = RIGHTS.iter().fold(0, |all, (_, bit)| all | bit);
     if rights & !named != 0 {
@@ -201,7 +203,7 @@ pub(super) fn write_rights(f: &mut fmt::Formatter<'_>, rights: u32) -> fmt::Resu
         .try_for_each(|name| f.write_str(name))
 }
 
-/// Flags of an entry (MS-DTYP 2.4.4.1). `SA` and `FA` are for auditing.
+/// Flags of an entry (MS-DTYP 2.4.4.1). `SA` and `FA` apply to auditing only.
 const FLAGS: [(&str, u8); 8] = [
     ("OI", 0x01),
     ("CI", 0x02),
@@ -213,7 +215,7 @@ const FLAGS: [(&str, u8); 8] = [
     ("FA", 0x80),
 ];
 
-/// The bit of a flag's name, compared without case.
+/// The bit for the name of a flag, compared ignoring case; `None` if the name is unknown.
 pub(super) fn flag(name: &str) -> Option<u8> {
     let known = FLAGS
         .iter()

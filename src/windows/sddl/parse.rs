@@ -1,7 +1,7 @@
-//! The text of a security descriptor to the descriptor (MS-DTYP 2.5.1.1).
+//! Parses the text of a security descriptor (MS-DTYP 2.5.1.1).
 //!
-//! What Windows' own converter takes beyond the grammar is taken too: blanks between the
-//! parts, small letters, the parts in any order.
+//! Also accepts what Windows' own converter accepts beyond the grammar: white space between
+//! the parts, lower case, and the parts in any order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,16 @@ use super::names::{self, Trustee};
 use super::{Ace, Acl, Effect, SecurityDescriptor};
 use crate::windows::sid::{self, Sid};
 
-/// Longest text in bytes; an access list in binary may have 64 KiB.
+/// Maximum length of the text in bytes. The binary form of an access control list has at
+/// most 64 KiB.
 pub const MAX_LENGTH: usize = 256 * 1024;
 
-/// Why a text is no security descriptor, and where.
+/// Why a text is not a valid security descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Character, from 1.
+    /// Position of the fault in the text, counted in characters from 1.
     pub at: usize,
-    /// What is wrong there.
+    /// What is wrong at that position.
     pub reason: Reason,
 }
 
@@ -28,33 +29,33 @@ pub struct Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Over [`MAX_LENGTH`].
+    /// The text exceeds [`MAX_LENGTH`].
     TooLong,
-    /// Not one of `O:`, `G:`, `D:` and `S:`.
+    /// Text where `O:`, `G:`, `D:`, or `S:` is expected.
     Part(String),
-    /// One of them again.
+    /// The part with this letter occurs twice.
     Twice(char),
-    /// A flag of a list.
+    /// An unknown flag of a list.
     AclFlag(String),
-    /// Entries beside `NO_ACCESS_CONTROL`.
+    /// Entries after `NO_ACCESS_CONTROL`.
     NullWithEntries,
     /// An entry has no closing bracket.
     Open,
-    /// An entry has not six fields.
+    /// An entry with this number of fields instead of six.
     Fields(usize),
-    /// Not a kind of entry.
+    /// An unknown kind of entry.
     Kind(String),
-    /// A kind of entry that is not evaluated here.
+    /// A kind of entry that depends on claims, which are not evaluated.
     Conditional(String),
-    /// A kind of entry that belongs in the other list.
+    /// An audit entry in the access control list, or the reverse.
     WrongList(String),
-    /// A flag of an entry.
+    /// An unknown flag in an entry.
     Flag(String),
     /// An unknown right in an entry.
     Right(String),
     /// A malformed GUID in an object entry.
     Guid(String),
-    /// A GUID in an entry that has no object.
+    /// A GUID in an entry that is not an object entry.
     NoObject,
     /// An account that is neither an alias nor a SID.
     Trustee(String),
@@ -130,7 +131,8 @@ impl FromStr for SecurityDescriptor {
                 'O' => descriptor.owner = value.trustee().map(Some)?,
                 'G' => descriptor.group = value.trustee().map(Some)?,
                 'D' => descriptor.dacl = value.acl(List::Access)?,
-                // Auditing decides nothing; it is read so that mistakes show.
+                // The audit list has no effect on access. It is parsed only so that
+                // mistakes in it are reported.
                 _ => value.acl(List::Audit).map(|_| ())?,
             }
             rest = after;
@@ -139,31 +141,32 @@ impl FromStr for SecurityDescriptor {
     }
 }
 
-/// Which list an entry stands in.
+/// The list that contains an entry: DACL or SACL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum List {
     Access,
     Audit,
 }
 
-/// A piece of the text, and where it begins.
+/// A part of the text and its position.
 #[derive(Clone, Copy)]
 struct Span<'a> {
     text: &'a str,
-    /// Bytes before it.
+    /// Number of bytes before it in the whole text.
     at: usize,
 }
 
 impl<'a> Span<'a> {
     fn wrong(self, reason: Reason) -> Error {
-        // Only the parts that are quoted can have other than ASCII, and they come last.
+        // Assumes that only ASCII precedes the fault: any other character is nearly always
+        // the fault itself.
         Error {
             at: self.at + 1,
             reason,
         }
     }
 
-    /// As much of it as fits into a message.
+    /// The beginning of the text, short enough for an error message.
     fn shown(self) -> String {
         const SHOWN: usize = 40;
         self.text.chars().take(SHOWN).collect()
@@ -178,7 +181,7 @@ impl<'a> Span<'a> {
         }
     }
 
-    /// Divides it after `length` bytes.
+    /// Splits it after `length` bytes.
     fn split(self, length: usize) -> (Self, Self) {
         let (head, tail) = self
             .text
@@ -192,7 +195,7 @@ impl<'a> Span<'a> {
         (head, tail)
     }
 
-    /// The next of `O:`, `G:`, `D:`, `S:`, its value, and what follows.
+    /// Splits off the next part: its letter, its value, and the remaining text.
     fn next_part(self) -> Result<(char, Self, Self), Error> {
         let (head, tail) = self.split(2);
         let name = match head.text.to_ascii_uppercase().as_str() {
@@ -206,7 +209,8 @@ impl<'a> Span<'a> {
         Ok((name, value.trim(), after.trim()))
     }
 
-    /// Bytes until the next part's letter. Colons in brackets belong to conditions.
+    /// Length in bytes up to the letter of the next part. Colons in parentheses belong to
+    /// conditions.
     fn value_length(self) -> usize {
         let mut depth = 0_usize;
         for (index, c) in self.text.char_indices() {
@@ -238,7 +242,8 @@ impl<'a> Span<'a> {
         Ok(Some(acl))
     }
 
-    /// A list without entries; `None` for a null one.
+    /// Parses the flags of a list; returns the list without entries, or `None` for a null
+    /// list.
     fn acl_flags(self) -> Result<Option<Acl>, Error> {
         let mut acl = Acl::default();
         let mut rest = self;
@@ -261,7 +266,7 @@ impl<'a> Span<'a> {
         Ok(Some(acl))
     }
 
-    /// What stands in the brackets that it begins with, and what follows them.
+    /// Splits off an entry in parentheses; returns its content and the remaining text.
     fn bracketed(self) -> Result<(Self, Self), Error> {
         if !self.text.starts_with('(') {
             return Err(self.wrong(Reason::Part(self.shown())));
@@ -281,7 +286,7 @@ impl<'a> Span<'a> {
         Err(self.wrong(Reason::Open))
     }
 
-    /// An entry; `None` for one that only audits.
+    /// Parses an entry; `None` for an audit entry, which has no effect on access.
     fn ace(self, list: List) -> Result<Option<Ace>, Error> {
         let fields = self.fields();
         let (kind, is_object) = match fields.first() {
@@ -320,7 +325,7 @@ impl<'a> Span<'a> {
         fields
     }
 
-    /// What an entry does, and whether it is for a part of an object.
+    /// The effect of an entry, `None` for audit entries, and whether it is an object entry.
     fn kind(self, list: List) -> Result<(Option<Effect>, bool), Error> {
         let kind = self.text.to_ascii_uppercase();
         let (effect, is_object) = match kind.as_str() {
@@ -342,7 +347,7 @@ impl<'a> Span<'a> {
         }
     }
 
-    /// Its pairs of letters.
+    /// Splits it into two-letter names.
     fn pairs(self) -> impl Iterator<Item = Self> {
         let mut rest = self;
         std::iter::from_fn(move || {
@@ -362,7 +367,7 @@ impl<'a> Span<'a> {
         })
     }
 
-    /// A number, or pairs of letters.
+    /// The access mask: a number, or two-letter names.
     fn rights(self) -> Result<u32, Error> {
         if self.text.starts_with(|c: char| c.is_ascii_digit()) {
             return mask(self.text).ok_or_else(|| self.wrong(Reason::Right(self.shown())));
@@ -395,7 +400,7 @@ impl<'a> Span<'a> {
     }
 }
 
-/// A mask as a number: hex, octal with a leading 0, or decimal.
+/// Parses a mask in hex (`0x`), octal (a leading zero), or decimal.
 fn mask(text: &str) -> Option<u32> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let octal = text.strip_prefix('0').filter(|digits| !digits.is_empty());

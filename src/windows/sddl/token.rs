@@ -1,10 +1,10 @@
-//! What a host has proven about itself, in SIDs.
+//! The security identifiers (SIDs) that an authenticated host holds.
 
 use super::{Effect, Trustee};
 use crate::windows::sid::Sid;
 
-/// What each account that came over the network with a ticket holds as well
-/// (MS-KILE 3.3.5.7 leaves them to the server).
+/// SIDs that every account holds after a network logon with a ticket. The KDC does not put
+/// them into the ticket; the server adds them (MS-KILE 3.3.5.7).
 const IMPLIED: [Sid; 4] = [
     Sid::EVERYONE,
     Sid::NETWORK,
@@ -12,7 +12,7 @@ const IMPLIED: [Sid; 4] = [
     Sid::THIS_ORGANIZATION,
 ];
 
-/// An account of a domain and the groups it is in.
+/// A domain account and its groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Token {
     account: Option<Sid>,
@@ -21,8 +21,8 @@ pub struct Token {
 }
 
 impl Token {
-    /// An account with its groups, and those that count only to keep it out
-    /// (`SE_GROUP_USE_FOR_DENY_ONLY`).
+    /// Creates a token from the account, its groups, and the groups that apply to deny
+    /// entries only (`SE_GROUP_USE_FOR_DENY_ONLY`).
     #[must_use]
     pub fn new(account: Sid, groups: Vec<Sid>, deny_only: Vec<Sid>) -> Self {
         Self {
@@ -32,26 +32,26 @@ impl Token {
         }
     }
 
-    /// A domain account of which neither its SID nor its groups are known: it has
-    /// authenticated, over the network, and that is all.
+    /// The token of a domain account whose SID and groups are unknown. It holds only the
+    /// SIDs that every network logon implies.
     #[must_use]
     pub fn unknown() -> Self {
         Self::default()
     }
 
-    /// The account's own SID, if it is known.
+    /// The account's own SID; `None` if it is unknown.
     #[must_use]
     pub fn account(&self) -> Option<Sid> {
         self.account
     }
 
-    /// Its groups, as far as its ticket names them.
+    /// The groups that the ticket contains, without those for deny entries only.
     #[must_use]
     pub fn groups(&self) -> &[Sid] {
         &self.groups
     }
 
-    /// All its SIDs with their names, for the log.
+    /// Lists all SIDs with their names, for the log.
     #[must_use]
     pub fn describe(&self) -> String {
         let Some(account) = self.account else {
@@ -66,7 +66,8 @@ impl Token {
         }
     }
 
-    /// Whether it is who `trustee` names, or a member.
+    /// Whether the account is `trustee` or a member of it. Groups for deny entries only
+    /// count if `effect` is [`Effect::Deny`].
     pub(super) fn is(&self, trustee: &Trustee, effect: Effect) -> bool {
         match trustee {
             Trustee::Sid(sid) => self.holds(*sid, effect),
@@ -75,7 +76,7 @@ impl Token {
                 let group = domain.and_then(|domain| domain.with_rid(*rid));
                 group.is_some_and(|group| self.holds(group, effect))
             }
-            // Only the root of a forest has groups with these numbers.
+            // Groups with these relative IDs exist only in the root domain of a forest.
             Trustee::Forest(rid) => self
                 .held(effect)
                 .any(|sid| sid.split().is_some_and(|(_, own)| own == *rid)),

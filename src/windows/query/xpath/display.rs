@@ -1,4 +1,4 @@
-//! Expressions as text, for what is to be written instead.
+//! Writes expressions as text, for proposed replacements.
 
 use std::fmt;
 
