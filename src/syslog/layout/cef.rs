@@ -3,13 +3,14 @@
 //! Sources: "ArcSight Common Event Format (CEF) Implementation Standard" (Micro Focus), and the
 //! key names of "SmartConnector for Microsoft Windows Event Log, device event mapping".
 //!
-//! `CEF:0|Microsoft|Microsoft Windows|OUR VERSION|PROVIDER:EVENTID|NAME|SEVERITY|KEY=VALUE KEY=VALUE ...`
+//! `CEF:0|Microsoft|Microsoft Windows|RELAY VERSION|PROVIDER:EVENTID|NAME|SEVERITY|KEY=VALUE KEY=VALUE ...`
 //!
-//! NAME is the first line of the rendered text, else provider and event id; SEVERITY 10
-//! critical, 7 error, 5 warning and audit failure, 3 information and audit success, 1 verbose.
+//! NAME is the first line of the rendered text, else provider and event id. SEVERITY is 10 for
+//! critical, 7 for error, 5 for warning and audit failure, 3 for information and audit success, 1
+//! for verbose.
 //!
-//! In the header `|` and `\` have a backslash before them, in values `=` and `\`; line ends are
-//! `\n` and `\r`, other control characters blanks.
+//! A backslash escapes `|` and `\` in the header, `=` and `\` in values. Line ends in values become
+//! `\n` and `\r`; all other control characters become blanks.
 //!
 //! The table of fields is in `docs/layouts.md`.
 
@@ -40,14 +41,14 @@ const KNOWN: [Known; 11] = [
     known("ProcessName", "sproc", ValueForm::Text),
 ];
 
-/// `src` holds IPv4 only: an IPv6 address has a custom field, whose label says what it is.
+/// CEF allows only IPv4 in `src`. An IPv6 address is written as a custom field with a label.
 const SOURCE_IPV6: &str = "c6a2";
 
-/// Keys that every event has.
+/// Keys that this layout writes itself.
 const OWN: &str = "rt externalId cat dvchost dvcpid deviceProcessName c6a2Label";
 
-/// Keys of the standard's extension dictionary, and the custom ones: a receiver would read
-/// a value of the event under one of them as something else.
+/// Keys of the standard's extension dictionary, and custom ones. A receiver would misread a value
+/// of the event under one of these names.
 const STANDARD: &str = "\
     act app cat cnt destinationDnsDomain destinationServiceName destinationTranslatedAddress \
     destinationTranslatedPort deviceDirection deviceDnsDomain deviceExternalId deviceFacility \
@@ -73,7 +74,7 @@ const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known 
     Known { name, key, form }
 }
 
-/// Appends the line.
+/// Appends the line. Keys with empty values are omitted.
 pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     let event = message.facts();
     push_prefix(line, message, event);
@@ -103,7 +104,7 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     if line.is_cut() {
         fact(line, "Truncated", "yes");
     }
-    // Last, as it is the longest.
+    // Last, since it is the longest.
     match message.event {
         Ok(event) => value(line, "msg", text::rendered(event).unwrap_or_default()),
         Err(malformed) => {
@@ -113,9 +114,9 @@ pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     }
 }
 
-/// `CEF:0` and what stands between the bars.
+/// `CEF:0` and the fields between the bars.
 fn push_prefix(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>) {
-    // Some readers take no empty field: our version is the only one that is known.
+    // Some parsers reject an empty field, and events do not have the version of Windows.
     line.raw("CEF:0|Microsoft|Microsoft Windows|");
     line.fact(message.mapping.version, Prefix);
     line.raw("|");
@@ -133,7 +134,7 @@ fn push_prefix(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>
     });
 }
 
-/// A short fact, unless it is empty.
+/// A short fact, which is never truncated; nothing if it is empty.
 fn fact(line: &mut Line<'_>, key: &str, text: &str) {
     if !text.is_empty() {
         line.raw(" ");
@@ -143,7 +144,7 @@ fn fact(line: &mut Line<'_>, key: &str, text: &str) {
     }
 }
 
-/// A value of the event, which may be cut, unless it is empty.
+/// A value of the event, which may be truncated; nothing if it is empty.
 fn value(line: &mut Line<'_>, key: &str, text: &str) {
     if !text.is_empty() {
         line.raw(" ");
@@ -153,7 +154,7 @@ fn value(line: &mut Line<'_>, key: &str, text: &str) {
     }
 }
 
-/// Text between bars.
+/// A field of the header.
 #[derive(Clone, Copy)]
 struct Prefix;
 

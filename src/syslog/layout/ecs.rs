@@ -1,7 +1,7 @@
 //! `ecs`: the fields of Winlogbeat, in the names of the Elastic Common Schema.
 //!
-//! Sources: "Winlogbeat, exported fields: ECS fields, Winlogbeat fields" (Elastic) and the
-//! Elastic Common Schema 8. Objects are nested; a field is there only where the event has it.
+//! Sources: Elastic, "Winlogbeat, exported fields: ECS fields, Winlogbeat fields", and Elastic
+//! Common Schema 8. Objects are nested; a field is present only if the event has it.
 //!
 //! The table of fields is in `docs/layouts.md`.
 
@@ -12,7 +12,7 @@ use crate::event::{Event, Pair};
 use crate::syslog::json::Object;
 use crate::syslog::message::{Message, push_reception_time};
 
-/// Facts of `Execution` that traces have.
+/// Attributes of `Execution` that trace events have, and their fields in `winlog`.
 const EXECUTION: [(&str, &str); 5] = [
     ("SessionID", "session_id"),
     ("ProcessorID", "processor_id"),
@@ -134,7 +134,8 @@ fn push_values(object: &mut Object<'_>, event: &Event<'_>) {
     object.pairs("user_data", &pairs);
 }
 
-/// Whether this is the name that the value at `place` has where it brought none.
+/// Whether this is the name that the event reader assigns to the value at `place` if it has none:
+/// `Data` and its number, counted from 1.
 fn is_place(name: &str, place: usize) -> bool {
     let digits = name.strip_prefix("Data");
     digits.is_some_and(|digits| digits.parse() == Ok(place + 1))
@@ -149,7 +150,7 @@ fn same<'e>((name, value): &'e Pair<'_>) -> Pair<'e> {
     (Cow::Borrowed(&**name), Cow::Borrowed(&**value))
 }
 
-/// CR LF as LF.
+/// The text with each CR LF replaced by LF.
 fn with_line_feeds(text: &str) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {
         Some(_) => text.replace("\r\n", "\n").into(),

@@ -8,7 +8,7 @@ use super::standard;
 use crate::event::Event;
 use crate::syslog::message::{Message, push_address};
 
-/// Keys of ours that the layouts have in common: a value of the event never has one of them.
+/// Keys that both layouts write themselves; a value of the event never gets one of them.
 const OURS: [&str; 29] = [
     "Provider",
     "ExecutionProcessID",
@@ -41,37 +41,37 @@ const OURS: [&str; 29] = [
     "ComputerMismatch",
 ];
 
-/// Longest key made of a name of the event.
+/// Maximum length, in characters, of a key made from a name of the event, without its number.
 const MAX_KEY: usize = 64;
 
-/// A key of a layout, for values of this name and form.
+/// A key of a layout, for values with this name and form.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     /// The value's name in Windows.
     pub(super) name: &'static str,
     /// Its key.
     pub(super) key: &'static str,
-    /// What the value must be.
+    /// The form that the value must have.
     pub(super) form: ValueForm,
 }
 
 /// What receivers accept as a value of a key.
 #[derive(Clone, Copy)]
 pub(super) enum ValueForm {
-    /// Any text but `-`, which Windows writes for none.
+    /// Any text but an empty one and `-`, which Windows writes for no value.
     Text,
-    /// An IPv4 address, also where Windows writes it as an IPv6 address (`::ffff:192.0.2.1`).
+    /// An IPv4 address, even if Windows writes it as an IPv6 address (`::ffff:192.0.2.1`).
     Ipv4,
     /// Any other IPv6 address.
     Ipv6,
-    /// Either of them.
+    /// An IPv4 or IPv6 address.
     Address,
     /// A port number other than 0.
     Port,
 }
 
 impl Known {
-    /// The value as receivers expect it under this key, if it has the form.
+    /// The value as receivers expect it under this key; `None` if it does not have the form.
     fn read(self, value: &str) -> Option<Cow<'_, str>> {
         let address = |wanted: fn(&IpAddr) -> bool| {
             let address = standard::address(value)?;
@@ -99,16 +99,16 @@ impl Known {
 /// The keys of a layout.
 pub(super) struct Keys {
     known: &'static [Known],
-    /// Keys that mean something to receivers: no value gets one by its name.
+    /// Keys with a meaning to receivers (case matters); no value gets one because of its name.
     standard: HashSet<&'static str>,
-    /// Keys of ours, in lower case: some receivers, such as rsyslog, compare keys without case
-    /// and keep one of two that are equal to them.
+    /// Keys that the layout writes itself, in lower case: some receivers, such as rsyslog, compare
+    /// keys without case and keep only one of two equal keys.
     ours: HashSet<String>,
 }
 
 impl Keys {
-    /// `own` and `standard`: keys of the layout between blanks, those that every event has and
-    /// all others.
+    /// `own` are the keys that the layout writes itself, `standard` those that it defines, both
+    /// separated by blanks.
     pub(super) fn new(known: &'static [Known], own: &str, standard: &'static str) -> Self {
         let keys = known.iter().map(|known| known.key);
         let ours = keys.chain(OURS).chain(own.split_ascii_whitespace());
@@ -119,8 +119,10 @@ impl Keys {
         }
     }
 
-    /// Gives each value of the event with its key: a known one where it fits, else its own
-    /// name with `_` for what is no letter or digit, numbered where that is taken.
+    /// Calls `take` with the key and text of each value. The key is a known one if the value has
+    /// its form and no earlier value has that key; else the value's name with `_` for characters
+    /// other than ASCII letters and digits, numbered if the layout or an earlier value uses that
+    /// key.
     pub(super) fn each(&self, event: &Event<'_>, mut take: impl FnMut(&str, &str)) {
         let mut numbers = Numbers::default();
         let mut given = HashSet::new();
@@ -138,7 +140,8 @@ impl Keys {
     }
 }
 
-/// Gives facts of the source, and the number by which a repeat is known.
+/// Calls `take` with the facts about the source, some of them empty, and with `Uid`, by which
+/// receivers recognize an event that was sent twice.
 pub(super) fn each_of_source(message: &Message<'_, '_>, mut take: impl FnMut(&str, &str)) {
     let origin = message.origin;
     let mut address = Vec::new();
@@ -162,12 +165,12 @@ fn key_of(name: &str) -> String {
     }
 }
 
-/// Numbers keys that repeat, whatever their case: `Name`, `Name_2`, `Name_3`.
+/// Numbers keys that repeat, regardless of case: `Name`, `Name_2`, `Name_3`.
 #[derive(Default)]
 struct Numbers {
-    /// In lower case.
+    /// Keys in use, in lower case.
     taken: HashSet<String>,
-    /// The last number that a key got, in lower case.
+    /// The last number assigned to each key, in lower case.
     last: HashMap<String, u64>,
 }
 

@@ -1,15 +1,14 @@
 //! `leef`: QRadar's Log Event Extended Format, version 1.0.
 //!
-//! Source: "IBM QRadar DSM guide: LEEF event components, predefined LEEF event attributes"
-//! (IBM).
+//! Source: IBM, "QRadar DSM guide: LEEF event components, predefined LEEF event attributes".
 //!
-//! `LEEF:1.0|Microsoft|Windows|OUR VERSION|EVENTID|KEY=VALUE<tab>KEY=VALUE...`
+//! `LEEF:1.0|Microsoft|Windows|RELAY VERSION|EVENTID|KEY=VALUE<tab>KEY=VALUE...`
 //!
-//! Version 2.0 adds a field for the separator, which several readers take for a part of the
-//! first key, and has no other advantage here: with 1.0 it is always the tab.
+//! Version 2.0 adds a field for the separator, which several parsers read as part of the first key,
+//! and has no advantage here: in version 1.0 the separator is always the tab.
 //!
-//! LEEF has no escapes: each control character of a value is a blank, so that a tab always
-//! ends one; the first `=` ends a key. A bar in the header is a blank.
+//! LEEF has no escapes. Control characters in values become blanks, so that a tab always ends a
+//! value; the first `=` ends a key. A bar in the header becomes a blank.
 //!
 //! The table of fields is in `docs/layouts.md`.
 
@@ -33,11 +32,11 @@ const KNOWN: [Known; 4] = [
     known("IpPort", "srcPort", ValueForm::Port),
 ];
 
-/// Keys that every event has.
+/// Keys that this layout writes itself.
 const OWN: &str = "devTime cat sev identHostName";
 
-/// The predefined attributes: a receiver would read a value of the event under one of them as
-/// something else.
+/// The predefined attributes. A receiver would misread a value of the event under one of these
+/// names.
 const STANDARD: &str = "\
     accountName calCountryOrRegion calLanguage cat devTime devTimeFormat domain dst dstBytes dstMAC \
     dstPackets dstPort dstPostNAT dstPostNATPort dstPreNAT dstPreNATPort groupID identGrpName \
@@ -51,7 +50,7 @@ const fn known(name: &'static str, key: &'static str, form: ValueForm) -> Known 
     Known { name, key, form }
 }
 
-/// Appends the line.
+/// Appends the line. Keys with empty values are omitted.
 pub(super) fn push(line: &mut Line<'_>, message: &Message<'_, '_>) {
     let event = message.facts();
     line.raw("LEEF:1.0|Microsoft|Windows|");
@@ -101,7 +100,7 @@ fn push_facts(line: &mut Line<'_>, message: &Message<'_, '_>, event: &Event<'_>)
         .for_each(|(name, value)| fact(line, name, value));
 }
 
-/// A short fact, unless it is empty.
+/// A short fact, which is never truncated; nothing if it is empty.
 fn fact(line: &mut Line<'_>, key: &str, text: &str) {
     if !text.is_empty() {
         line.raw("\t");
@@ -111,7 +110,7 @@ fn fact(line: &mut Line<'_>, key: &str, text: &str) {
     }
 }
 
-/// A value of the event, which may be cut, unless it is empty.
+/// A value of the event, which may be truncated; nothing if it is empty.
 fn value(line: &mut Line<'_>, key: &str, text: &str) {
     if !text.is_empty() {
         line.raw("\t");
@@ -121,7 +120,7 @@ fn value(line: &mut Line<'_>, key: &str, text: &str) {
     }
 }
 
-/// Text between bars.
+/// A field of the header.
 #[derive(Clone, Copy)]
 struct Prefix;
 

@@ -1,21 +1,22 @@
-//! A writer of lines, whose values can be cut.
+//! A writer of lines whose values can be truncated.
 
 use crate::base::lanes::{ByteClass, Lanes};
 use crate::syslog::cut::fair_length;
 use crate::syslog::escape::{Form, Piece, may_be_control, measure, piece, push_escaped};
 
-/// A line under way.
+/// A line that is being written.
 pub(super) struct Line<'o> {
     out: &'o mut Vec<u8>,
-    /// Longest value, in bytes as written.
+    /// Maximum length of a value in bytes when escaped; `usize::MAX` does not truncate, and 0 is
+    /// the first pass, which measures.
     cut: usize,
-    /// What values have as they are written, each up to `limit`.
+    /// The escaped lengths of values, in the first pass; each counted up to `limit` + 1.
     lengths: Vec<usize>,
     limit: usize,
 }
 
 impl<'o> Line<'o> {
-    /// Values are whole.
+    /// A line whose values are not truncated.
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
         Self {
             out,
@@ -25,33 +26,33 @@ impl<'o> Line<'o> {
         }
     }
 
-    /// Whether values may be cut.
+    /// Whether values may be truncated.
     pub(super) fn is_cut(&self) -> bool {
         self.cut != usize::MAX
     }
 
-    /// Text of ours, as it is.
+    /// Appends text from this program unchanged; it must not need escapes.
     pub(super) fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// What `write` appends.
+    /// Appends what `write` appends, which must not need escapes.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(self.out);
     }
 
-    /// A short text of the event.
+    /// Appends a short text of the event, which is never truncated.
     pub(super) fn fact(&mut self, text: &str, form: impl Form) {
         push_escaped(self.out, text, form);
     }
 
-    /// A value of the event, which may be cut.
+    /// Appends a value of the event, which may be truncated.
     pub(super) fn value(&mut self, text: &str, form: impl Form) {
         if !self.is_cut() {
             return push_escaped(self.out, text, form);
         }
         if self.cut == 0 {
-            // One more says that it is too long.
+            // One byte more shows that it does not fit.
             let (_, length) = measure(text, self.limit.saturating_add(1), form);
             self.lengths.push(length);
         }
@@ -60,11 +61,11 @@ impl<'o> Line<'o> {
     }
 }
 
-/// Appends a line with its longest values cut so that it has at most `room` bytes; nothing,
-/// and false, if that cannot be.
+/// Appends a line with its longest values truncated so that it has at most `room` bytes. Appends
+/// nothing and returns false if even empty values do not fit. `write` is called twice.
 pub(super) fn push_within(out: &mut Vec<u8>, room: usize, write: impl Fn(&mut Line<'_>)) -> bool {
     let start = out.len();
-    // Without values first, to know how much they may have.
+    // First with empty values, to learn their lengths and the room that is left for them.
     let mut line = Line {
         cut: 0,
         limit: room,
@@ -78,13 +79,13 @@ pub(super) fn push_within(out: &mut Vec<u8>, room: usize, write: impl Fn(&mut Li
         return false;
     };
     let line = Line::new(out);
-    // `MAX` would say that none may be cut.
+    // `usize::MAX` would mean that values are not truncated.
     let cut = fair_length(lengths, left).min(usize::MAX - 1);
     write(&mut Line { cut, ..line });
     true
 }
 
-/// Text of one field: every control character is a blank.
+/// Text of a field in which every control character becomes a blank.
 #[derive(Clone, Copy)]
 pub(super) struct Blanked;
 

@@ -1,14 +1,15 @@
-//! `MSG` in the layouts of other products, each with its source and a table of its fields.
+//! `MSG` in the layouts of other products. Each module names its sources; `docs/layouts.md` has
+//! tables of the fields.
 //!
 //! | layout | form | strings |
 //! |---|---|---|
-//! | [`ecs`] | JSON | every value as it is |
-//! | [`nxlog`] | JSON | every value as it is |
-//! | [`snare`] | fields between tabs | control characters are blanks |
-//! | [`cef`] | header and `key=value` | escapes of CEF, other control characters are blanks |
-//! | [`leef`] | header and `key=value` between tabs | control characters are blanks |
+//! | [`ecs`] | JSON | every value unchanged |
+//! | [`nxlog`] | JSON | every value unchanged |
+//! | [`snare`] | fields between tabs | control characters become blanks |
+//! | [`cef`] | header and `key=value` | escapes of CEF; other control characters become blanks |
+//! | [`leef`] | header and `key=value` between tabs | control characters become blanks |
 //!
-//! No value can end its field or its line in any of them.
+//! In all of them, no value can end its field or line early.
 
 mod cef;
 mod ecs;
@@ -24,7 +25,7 @@ use super::json;
 use super::message::Message;
 use line::Line;
 
-/// Appends a message of this kind; the kinds that have a writer of their own give nothing.
+/// Appends a message of this kind; nothing for text, XML, and JSON, which other modules write.
 pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>, kind: MessageKind) {
     match kind {
         MessageKind::Ecs => json::push_as(out, message, |object| ecs::push(object, message)),
@@ -36,8 +37,8 @@ pub(super) fn push(out: &mut Vec<u8>, message: &Message<'_, '_>, kind: MessageKi
     }
 }
 
-/// The same with the longest values cut so that it has at most `room` bytes; nothing, and
-/// false, if that cannot be.
+/// The same, with the longest values truncated so that it has at most `room` bytes. Appends nothing
+/// and returns false if even empty values do not fit.
 pub(super) fn push_within(
     out: &mut Vec<u8>,
     message: &Message<'_, '_>,

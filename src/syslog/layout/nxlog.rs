@@ -1,8 +1,7 @@
 //! `nxlog`: the flat fields of NXLog's `im_msvistalog`, as its `to_json()` writes them.
 //!
 //! Source: "NXLog reference manual, Event Log for Windows 2008/Vista/later (im_msvistalog),
-//! Fields" (the names are those of the community edition). A field is there only where the
-//! event has it.
+//! Fields", with the names of the community edition. A field is present only if the event has it.
 //!
 //! The table of fields is in `docs/layouts.md`.
 
@@ -13,7 +12,7 @@ use crate::event::{Event, Pair};
 use crate::syslog::json::Object;
 use crate::syslog::message::{Message, push_reception_time};
 
-/// Fields of ours: a value of the event cannot have their names.
+/// Names of the fields that this layout writes; a value of the event with such a name is renamed.
 const FIELDS: [&str; 35] = [
     "EventTime",
     "EventReceivedTime",
@@ -121,7 +120,7 @@ fn push_system(object: &mut Object<'_>, event: &Event<'_>) {
     object.fact("UserID", &event.user_id);
 }
 
-/// A value under a name that is none of ours.
+/// A pair whose name does not collide with [`FIELDS`].
 fn renamed<'e>((name, value): &'e Pair<'_>) -> Pair<'e> {
     let name = if FIELDS.contains(&&**name) {
         Cow::Owned(format!("{name}_2"))

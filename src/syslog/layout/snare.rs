@@ -1,7 +1,7 @@
 //! `snare`: the tab-separated record of the Snare agent for Windows.
 //!
 //! Source: "Snare Windows Agent, Appendix A: Windows Event Output Format" (Prophecy), with the
-//! order of its syslog form. Values have a blank for each control character, as the agent
+//! order of fields of its syslog form. Control characters in values become blanks, as the agent
 //! writes them, so a tab always ends a field.
 //!
 //! The table of fields is in `docs/layouts.md`.
@@ -85,8 +85,8 @@ fn field(line: &mut Line<'_>, text: &str) {
     line.fact(text, Blanked);
 }
 
-/// A rendered text: two blanks for each line end. The host wrote CR LF, of which reading XML
-/// leaves LF (XML 1.0 2.11), and readers of Snare tell sections by the count of blanks.
+/// A rendered text with two blanks for each line end, by whose number parsers of Snare records
+/// recognize sections. The host wrote CR LF; XML parsers normalize it to LF (XML 1.0 2.11).
 #[derive(Clone, Copy)]
 struct Sections;
 

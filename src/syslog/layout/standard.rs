@@ -1,5 +1,5 @@
-//! Names that Windows gives all providers (`winmeta.xml`), and other facts that several
-//! layouts have.
+//! Names that Windows defines for all providers (`winmeta.xml`), and other facts that several
+//! layouts need.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ const OPCODES: [&str; 10] = [
     "Send",
 ];
 
-/// What kind of event it is, by its level and, for audit events, its keywords.
+/// The kind of an event: by its level, and for audit events, which have level 0, by its keywords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Critical,
@@ -57,7 +57,8 @@ impl Kind {
     }
 }
 
-/// Whether an audited action went well: `success` or `failure`.
+/// The result of an audited action: `success` or `failure`; `None` if the event is not an audit
+/// event.
 pub(super) fn outcome(event: &Event<'_>) -> Option<&'static str> {
     match event.keyword_bits().unwrap_or(0) {
         bits if bits & AUDIT_FAILURE != 0 => Some("failure"),
@@ -66,7 +67,7 @@ pub(super) fn outcome(event: &Event<'_>) -> Option<&'static str> {
     }
 }
 
-/// The name of the level as the host rendered it, else the standard one, else its number.
+/// The name of the level: as the host rendered it, else the standard name, else the number.
 pub(super) fn level<'e>(event: &'e Event<'_>) -> &'e str {
     let rendered = event.rendering.as_ref().map_or("", |texts| &*texts.level);
     match (rendered, &*event.level) {
@@ -80,7 +81,7 @@ pub(super) fn level<'e>(event: &'e Event<'_>) -> &'e str {
     }
 }
 
-/// The name of the opcode, likewise.
+/// The name of the opcode: as the host rendered it, else the standard name, else the number.
 pub(super) fn opcode<'e>(event: &'e Event<'_>) -> &'e str {
     let rendered = event.rendering.as_ref().map_or("", |texts| &*texts.opcode);
     if !rendered.is_empty() {
@@ -91,7 +92,7 @@ pub(super) fn opcode<'e>(event: &'e Event<'_>) -> &'e str {
     known.map_or(&*event.opcode, |name| name)
 }
 
-/// The name of the task, likewise.
+/// The name of the task: as the host rendered it, else `None` for 0, else the number.
 pub(super) fn task<'e>(event: &'e Event<'_>) -> &'e str {
     let rendered = event.rendering.as_ref().map_or("", |texts| &*texts.task);
     match (rendered, &*event.task) {
@@ -101,7 +102,7 @@ pub(super) fn task<'e>(event: &'e Event<'_>) -> &'e str {
     }
 }
 
-/// The names of the keywords as the host rendered them, else those of the standard ones.
+/// The names of the keywords: as the host rendered them, else those of the standard keywords.
 pub(super) fn keywords<'e>(event: &'e Event<'_>) -> Vec<&'e str> {
     match &event.rendering {
         Some(texts) if !texts.keywords.is_empty() => {
@@ -115,7 +116,8 @@ pub(super) fn keywords<'e>(event: &'e Event<'_>) -> Vec<&'e str> {
     }
 }
 
-/// Domain and name of the accounts that have the same SID everywhere and log most events.
+/// Domain and name of three system accounts, which log most events and have the same SID on every
+/// host; `None` for others.
 pub(super) fn account(sid: &str) -> Option<(&'static str, &'static str)> {
     match sid {
         "S-1-5-18" => Some(("NT AUTHORITY", "SYSTEM")),
@@ -125,7 +127,7 @@ pub(super) fn account(sid: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The rendered text, else that of an event without one: `Provider EventID`.
+/// The first line of the rendered text; for an event without one, `Provider EventID`.
 pub(super) fn title<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
     match text::rendered(event) {
         Some(message) => {
@@ -136,7 +138,7 @@ pub(super) fn title<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
     }
 }
 
-/// A value that is an address of another machine.
+/// The value as an IP address; `None` if it is not one.
 pub(super) fn address(value: &str) -> Option<IpAddr> {
     value.parse::<IpAddr>().ok()
 }
