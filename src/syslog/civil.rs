@@ -1,4 +1,4 @@
-//! Times in the forms of older formats: with names of months and days, or as numbers.
+//! Times in older formats: with names of months and days, or as a number of milliseconds.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
@@ -31,7 +31,7 @@ impl Moment {
         time.unwrap_or_else(|| Self::at(message.origin.received))
     }
 
-    /// This time, or 1970 if it is earlier.
+    /// This time; 1970 if it is earlier, and the end of 9999 if it is later.
     pub(super) fn at(time: SystemTime) -> Self {
         // The last second of year 9999; later times have no text.
         let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);

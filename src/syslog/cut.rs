@@ -1,14 +1,14 @@
-//! Where to truncate what is too long: at whole characters and escapes, and fairly.
+//! Where to truncate: at whole characters and escapes, and the longest values first.
 
-/// Minimum of the maximum length in bytes; smaller ones count as this. Every receiver
-/// accepts this much (RFC 5424 6.1).
+/// The smallest permitted maximum length of a message in bytes; smaller limits count as this. Every
+/// receiver accepts messages of this length (RFC 5424 6.1).
 pub const MIN_LENGTH: usize = 480;
 
 /// The start of the parameter that lists what is missing.
 pub(super) const TRUNCATED: &[u8] = b" Truncated=\"";
 
-/// The length to which values must be truncated so that together they have at most `room`
-/// bytes, while short ones stay whole.
+/// The length to which values must be truncated so that together they have at most `room` bytes,
+/// while short ones stay whole; `usize::MAX` if all of them fit.
 pub(super) fn fair_length(mut lengths: Vec<usize>, room: usize) -> usize {
     lengths.sort_unstable();
     let mut left = room;

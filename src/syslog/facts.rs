@@ -52,7 +52,8 @@ const NAMES: [&str; 39] = [
 pub(super) const RECEPTION: &str = "reception";
 
 impl Message<'_, '_> {
-    /// Gives each fact that is not empty; should some have to go, the last ones go first.
+    /// Calls `take` with the name and value of each fact, the most important first: truncation
+    /// omits the last ones first. Empty facts are skipped, except further elements of `System`.
     pub(super) fn each_fact(&self, mut take: impl FnMut(&str, &str)) {
         let origin = self.origin;
         let mut fact = |name, value: &str| {
@@ -90,13 +91,13 @@ impl Message<'_, '_> {
         }
     }
 
-    /// What was done to the event's text, in words; empty if nothing was.
+    /// How the event's text was repaired; empty if it was not.
     pub(super) fn repaired(&self) -> &'static str {
         repaired(self.facts(), self.origin)
     }
 }
 
-/// What was done to the event's text, in words; empty if nothing was.
+/// How the event's text was repaired, in words; empty if it was not.
 #[must_use]
 pub fn repaired(event: &Event<'_>, origin: &Origin<'_>) -> &'static str {
     let repaired = event.repaired.as_ref();
@@ -108,7 +109,7 @@ pub fn repaired(event: &Event<'_>, origin: &Origin<'_>) -> &'static str {
     }
 }
 
-/// What the header had to change or leave out.
+/// Facts that the header could not hold unchanged.
 fn unlike_header(event: &Event<'_>, time: Option<&str>, fact: &mut impl FnMut(&'static str, &str)) {
     if !is_word(&event.computer, MAX_HOSTNAME) {
         fact("Computer", &event.computer);

@@ -1,8 +1,8 @@
 //! Events as syslog messages (RFC 5424), and how streams frame them.
 //!
-//! [`write_message`] makes one `SYSLOG-MSG` of one event. Everything of the
-//! event is in its structured data; what `MSG` holds is chosen by
-//! [`MessageKind`]. [`framing`] puts messages on a transport.
+//! [`write_message`] writes one event as one `SYSLOG-MSG`. Its structured data has all data of the
+//! event; [`MessageKind`] selects what `MSG` contains. [`framing`] delimits messages on a
+//! transport.
 
 pub mod framing;
 
@@ -51,10 +51,10 @@ pub struct Mapping {
     pub facility: FacilityRule,
     /// Private enterprise number in our SD-IDs (`event@32473`).
     pub enterprise: u32,
-    /// Whether `MSG` begins with the UTF-8 byte order mark, as RFC 5424 6.4
-    /// asks; many receivers show it as text.
+    /// Whether `MSG` begins with the UTF-8 byte order mark, as RFC 5424 6.4 requires. Off by
+    /// default, since many receivers show it as text.
     pub bom: bool,
-    /// Our version, for `origin`.
+    /// The relay's version, for `origin`.
     pub version: &'static str,
 }
 
@@ -75,7 +75,7 @@ impl Default for Mapping {
 pub struct Origin<'a> {
     /// Address that the source connected from.
     pub address: IpAddr,
-    /// `MachineID` that the source claims; empty if it does not.
+    /// `MachineID` that the source claims; empty if it claims none.
     pub machine_id: &'a str,
     /// The authenticated identity of the source; empty if anonymous.
     pub identity: &'a str,
@@ -96,7 +96,8 @@ pub struct Origin<'a> {
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Number of bytes left out to stay within the maximum; 0 for a whole message.
+    /// Number of bytes omitted because of [`Style::max`]; 0 for a whole message. Values that
+    /// bounded structured data lacks are not counted, since `MSG` has them.
     pub truncated: usize,
 }
 
@@ -209,7 +210,8 @@ pub struct Style {
     pub data: StructuredData,
     /// Whether the element `data@`, the event's values, is omitted.
     pub without_values: bool,
-    /// Maximum length of a message in bytes; longer ones are cut.
+    /// Maximum length of a message in bytes; longer ones are truncated. Less than [`MIN_LENGTH`]
+    /// counts as [`MIN_LENGTH`]; `None` is no limit.
     pub max: Option<usize>,
 }
 
@@ -229,20 +231,21 @@ pub enum ControlCharacters {
     /// | other C0, DEL, C1 | `\u0000` and so on |
     /// | backslash | `\\` |
     ///
-    /// In structured data each of these backslashes is doubled once more on the wire, as
-    /// RFC 5424 6.3.3 asks, so a receiver reads the same `\n`. In XML they become
-    /// references, such as `&#10;`, and in JSON the escapes of JSON.
+    /// In structured data each of these backslashes is doubled, as RFC 5424 6.3.3 requires, so
+    /// receivers parse the same `\n`. In XML the characters become references, such as `&#10;`, and
+    /// in JSON its own escapes.
     Escape,
 }
 
 /// How control characters are escaped in values and `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Escape {
-    /// Escapes can be undone, and line ends that may stay do stay.
+    /// Escapes can be reversed, and line ends that the framing allows stay unchanged.
     #[default]
     Reversible,
-    /// That of version 0.1: CR LF becomes `\n` and a backslash itself; XML, and values of
-    /// `MSG` that stand for a rendered text, are one line everywhere.
+    /// The escapes of version 0.1: CR LF becomes `\n`, and backslashes of the event are not escaped
+    /// (except as structured data requires); XML, and the values in `MSG` of an event without
+    /// rendered text, are one line with every framing.
     Version01,
 }
 
@@ -294,11 +297,11 @@ impl Facility {
         "authpriv", "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2",
         "local3", "local4", "local5", "local6", "local7",
     ];
-    /// Messages of users' programs.
+    /// User-level messages.
     pub const USER: Self = Self(1);
-    /// Messages of daemons.
+    /// System daemons.
     pub const DAEMON: Self = Self(3);
-    /// Security messages with restricted access.
+    /// Security and authorization messages with restricted access.
     pub const AUTHPRIV: Self = Self(10);
 
     /// The facility with this name (`kern` to `local7`, any case) or number.
@@ -351,8 +354,8 @@ const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
 const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
 
 impl Severity {
-    /// The severity of an event: by `Level`, and for level 0, which audit
-    /// events have, by `Keywords`. Informational where nothing is known.
+    /// The severity of an event: by `Level`, and for level 0, which audit events have, by
+    /// `Keywords`. `Informational` if these do not determine it.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Self {
         match &*event.level {

@@ -28,10 +28,11 @@ pub struct Line {
     pub text: String,
 }
 
-/// Appends one SYSLOG-MSG of our own, without framing (RFC 5424 6): APP-NAME is
-/// `wecrelay`, PROCID our process, the facility `daemon` unless all messages have one.
-/// With the older header it is `wecrelay[PROCESS]: `, without one the text alone.
-/// The text is cut where the message would have more than `style.max` bytes.
+/// Appends one message of the relay's own log, without framing. With [`Header::Rfc5424`], APP-NAME
+/// is `wecrelay` and PROCID the relay's process id; with [`Header::Rfc3164`], TAG is
+/// `wecrelay[PROCESS]: `; without a header, the message is the text alone. The facility is `daemon`
+/// unless the mapping has a fixed one. The text is truncated if the message would exceed
+/// `style.max` bytes.
 pub fn write_own(
     mapping: &Mapping,
     sender: &Sender,

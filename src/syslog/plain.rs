@@ -19,7 +19,7 @@ pub(super) fn push(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Written {
     message.push_content(out);
     let length = out.len().saturating_sub(start);
     if out.len() == content {
-        // No blank stands before what is not there.
+        // No blank precedes an empty MSG.
         let header = out.get(start..).unwrap_or_default();
         let blanks = header
             .iter()
@@ -45,7 +45,8 @@ pub(super) fn push(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Written {
     }
 }
 
-/// What remains of content whose names alone are too long.
+/// Appends what is left of content that does not fit even with empty values: a JSON object with
+/// `Uid` only, or the start of another layout.
 fn push_remains(message: &Message<'_, '_>, whole: &[u8], room: usize, out: &mut Vec<u8>) {
     match message.style.message {
         MessageKind::Json | MessageKind::Ecs | MessageKind::Nxlog => {
@@ -76,14 +77,15 @@ fn push_rfc3164(message: &Message<'_, '_>, out: &mut Vec<u8>) {
     push_word(out, message.computer(), MAX_HOSTNAME);
     out.push(b' ');
     match message.style.message {
-        // They begin with a word of their own, which receivers take for TAG.
+        // These layouts begin with a word of their own, which receivers parse as TAG.
         MessageKind::Snare | MessageKind::Cef | MessageKind::Leef => {}
         _ => push_tag(message, out),
     }
 }
 
-/// `provider[process]: `, the provider in letters and digits with `-` and `_` between, since
-/// others end a TAG.
+/// Appends `provider[process]: `. The provider has only ASCII letters, digits, `-`, and `_`, since
+/// some receivers end TAG at any other character; the process id is omitted unless it has 1 to 10
+/// digits.
 fn push_tag(message: &Message<'_, '_>, out: &mut Vec<u8>) {
     let event = message.facts();
     let provider = match trim(&event.provider) {

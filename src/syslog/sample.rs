@@ -1,4 +1,4 @@
-//! An example message as an output would get it, to show to people (`wecrelay check`).
+//! An example of the messages that an output sends, for people (`wecrelay check`).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ const EVENT: &str = "<System><Provider Name='Microsoft-Windows-Security-Auditing
     <Data Name='TargetUserName'>alice</Data><Data Name='TargetDomainName'>EXAMPLE</Data>\
     <Data Name='Status'>0xc000006d</Data><Data Name='LogonType'>3</Data>\
     <Data Name='IpAddress'>192.0.2.44</Data><Data Name='IpPort'>50123</Data></EventData>";
-/// When it was received, half a second after its time.
+/// The time of reception, half a second after the event.
 const RECEIVED: Duration = Duration::from_millis(1_769_851_800_623);
 /// What the host adds if the rendered text is requested.
 const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account failed to log on.\
@@ -24,8 +24,8 @@ const RENDERING: &str = "<RenderingInfo Culture='en-US'><Message>An account fail
     <Channel>Security</Channel><Provider>Microsoft Windows security auditing.</Provider>\
     <Keywords><Keyword>Audit Failure</Keyword></Keywords></RenderingInfo>";
 
-/// The message of a made-up event in this style, control characters visible; hosts render
-/// its text if `rendered`.
+/// The message of an example event in this style, with control characters escaped and tabs shown as
+/// `<tab>`; `rendered` is whether the event has rendered text.
 #[must_use]
 pub fn sample(mapping: &Mapping, style: &Style, rendered: bool) -> String {
     let style = Style {
@@ -38,7 +38,7 @@ pub fn sample(mapping: &Mapping, style: &Style, rendered: bool) -> String {
     String::from_utf8_lossy(&out).replace('\t', "<tab>")
 }
 
-/// What `write` makes of that event.
+/// The bytes that `write` appends for the same event.
 pub fn sample_of(
     rendered: bool,
     write: impl FnOnce(&str, &Result<Event<'_>, Malformed>, &Origin<'_>, &mut Vec<u8>),
