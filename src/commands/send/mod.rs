@@ -232,7 +232,7 @@ impl Progress {
         }
     }
 
-    /// How long to wait until there are no more than `rate` events a second.
+    /// How long to wait until there are no more than `rate` events per second.
     fn ahead_of(&self, rate: u32) -> Option<Duration> {
         let due = lossy(self.events.load(Ordering::Relaxed)) / f64::from(rate);
         let due = Duration::from_secs_f64(due);
