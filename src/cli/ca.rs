@@ -1,4 +1,4 @@
-//! The arguments of `wecrelay ca`.
+//! The flags of `wecrelay ca`.
 
 use std::path::PathBuf;
 

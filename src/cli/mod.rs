@@ -1,7 +1,7 @@
-//! What can be typed: clap definitions and nothing else.
+//! The command line: clap definitions and nothing else.
 //!
-//! The help texts here are also the OPTIONS section of `man/wecrelay.8`
-//! (`tests/man.rs` compares them). Values are checked in [`crate::config`].
+//! The help texts here are also the OPTIONS section of `man/wecrelay.8`; `tests/man.rs`
+//! verifies that. [`crate::config`] checks the values.
 
 #![allow(
     rustdoc::broken_intra_doc_links,
@@ -63,7 +63,8 @@ const ENTERPRISE: &str = match option_env!("WECRELAY_ENTERPRISE") {
     Some(number) => number,
     None => "32473",
 };
-// Otherwise the program would be built, and reject its own default at every start.
+// Checked at compile time: otherwise the program would reject its own default at every
+// start.
 const _: () = assert!(
     matches!(u32::from_str_radix(ENTERPRISE, 10), Ok(1..)),
     "WECRELAY_ENTERPRISE must be a number from 1 to 4294967295"

@@ -1,4 +1,4 @@
-//! The values of `--output`, as `--help` and the manual describe them.
+//! The flag `--output` and the filters for events.
 
 use clap::Args;
 

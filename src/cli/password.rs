@@ -1,4 +1,4 @@
-//! The flags of Basic and Digest.
+//! The flags for Basic and Digest authentication.
 
 use clap::Args;
 

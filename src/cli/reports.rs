@@ -1,4 +1,4 @@
-//! Flags for the reports of hosts and of the relay.
+//! The flags for reports of hosts and for the relay's own log.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! The flags for relays that share the work.
+//! The flags for relays that share a port or a database.
 
 use clap::Args;
 

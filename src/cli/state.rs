@@ -1,4 +1,4 @@
-//! Flags for the state of the relay.
+//! The flags for stored state.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The flags of the commands that look and do not run: `check` and `doctor`.
+//! The flags of `check` and `doctor`, which inspect a configuration without running it.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! The arguments of `wecrelay windows`.
+//! The flags of `wecrelay windows`.
 
 use std::path::PathBuf;
 

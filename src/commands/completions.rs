@@ -1,4 +1,4 @@
-//! `wecrelay completions`: what a shell needs to complete our command line.
+//! `wecrelay completions`: scripts that let shells complete the command line.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use clap_complete::{Shell, generate};
 
 use crate::cli::{CompletionsOptions, Options, ShellKind};
 
-/// Prints the script for the shell.
+/// Prints the script for a shell.
 ///
 /// # Errors
 /// Standard output cannot be written.
@@ -15,7 +15,7 @@ pub fn run(options: &CompletionsOptions) -> io::Result<()> {
     io::stdout().write_all(&script(options.shell))
 }
 
-/// The script for the shell, from the definitions of the flags themselves.
+/// Generates the script for a shell from the definitions of the flags.
 #[must_use]
 pub fn script(shell: ShellKind) -> Vec<u8> {
     let shell = match shell {

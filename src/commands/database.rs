@@ -1,4 +1,4 @@
-//! The database of `--store`: its files are read, and the first connection is made.
+//! Opens the database of `--store`: reads its files and creates the first connection.
 
 use std::fmt;
 use std::io;
@@ -15,11 +15,11 @@ use crate::tls::{self, DatabaseFiles, DatabaseTls};
 /// Why the database cannot be used.
 #[derive(Debug)]
 pub enum Error {
-    /// The file of passwords.
+    /// The file of passwords cannot be used; path and reason.
     Passfile(PathBuf, String),
-    /// A file of certificates or keys.
+    /// A file of certificates or keys cannot be used.
     Tls(tls::Error),
-    /// What the database says.
+    /// The connection or the database failed.
     Postgres(postgres::Failure),
 }
 
@@ -41,11 +41,11 @@ impl Failure for Error {
     }
 }
 
-/// Connects, and makes the tables where they are missing. `relay`: our name there; else the
-/// machine's.
+/// Connects, and creates missing tables. `relay` is the name of this relay in the database;
+/// by default the name of the machine.
 ///
 /// # Errors
-/// The files or the database, with what to do.
+/// The files or the database cannot be used; the text includes a remedy.
 pub(super) fn open(settings: &Settings, relay: Option<&str>) -> Result<Database, Error> {
     let make = make_client(settings)?;
     let machine = || {
@@ -56,7 +56,7 @@ pub(super) fn open(settings: &Settings, relay: Option<&str>) -> Result<Database,
     Database::open(make, connector(settings)?, relay).map_err(Error::Postgres)
 }
 
-/// The same for those who only look: no tables are made.
+/// Connects without creating tables, for commands that only read.
 ///
 /// # Errors
 /// As for [`open`].
@@ -93,7 +93,8 @@ fn make_client(settings: &Settings) -> Result<MakeClient, Error> {
     }))
 }
 
-/// Others may not read it, as libpq wants it.
+/// Reads the file of passwords, which other users must not be able to read; libpq has the
+/// same rule.
 fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
     let wrong = |why: String| Error::Passfile(path.to_owned(), why);
     let failed = |error: io::Error| wrong(error.to_string());

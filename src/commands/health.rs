@@ -1,4 +1,5 @@
-//! `wecrelay health`: asks a running relay for its health, for images without a shell.
+//! `wecrelay health`: queries the health of a running relay, for container images without a
+//! shell.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,23 +9,25 @@ use std::time::Duration;
 use crate::cli::HealthOptions;
 use crate::commands::{Failure, RUNNING, USAGE};
 
-/// For connecting, and for each read: a relay answers within one turn of its loop.
+/// Timeout for connecting, and for each read and write. A relay answers within one
+/// iteration of its loop.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of an answer: `/readyz` has a line for each output and store.
+/// Maximum size of an answer in bytes. `/readyz` has one line for each output and for the
+/// store.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// Why the relay is not healthy.
 #[derive(Debug)]
 pub enum Error {
-    /// The address is not one.
+    /// The argument is not a valid address.
     Address(String, io::Error),
-    /// Nothing answers there.
+    /// No connection, or no answer.
     Unreachable(String, io::Error),
-    /// Something else than a relay answers.
+    /// The server is not a relay.
     Foreign(String),
-    /// The relay answers that it is not ready: status code and reasons, a line each.
+    /// The relay is not ready: status code, and reasons, one per line.
     Unhealthy(u16, String),
-    /// Standard output.
+    /// Standard output cannot be written.
     Print(io::Error),
 }
 
@@ -59,10 +62,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Prints what the relay answers.
+/// Prints the relay's answer.
 ///
 /// # Errors
-/// The relay does not answer within 3 s or is not ready; the address; standard output.
+/// The relay does not answer within 3 s or is not ready, the address is invalid, or
+/// standard output cannot be written.
 pub fn run(options: &HealthOptions) -> Result<(), Error> {
     let address = &options.address;
     let addresses = address.to_socket_addrs();
@@ -81,7 +85,7 @@ pub fn run(options: &HealthOptions) -> Result<(), Error> {
     }
 }
 
-/// The first address that accepts a connection answers.
+/// Sends the request to the first address that accepts a connection.
 fn ask(addresses: impl Iterator<Item = SocketAddr>, host: &str, path: &str) -> io::Result<String> {
     let mut failed = io::Error::other("the name has no address");
     for address in addresses {
@@ -105,7 +109,7 @@ fn exchange(mut stream: TcpStream, host: &str, path: &str) -> io::Result<String>
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Status code and body.
+/// Splits an answer into status code and body; `None` if it is not HTTP/1.1.
 fn parse(answer: &str) -> Option<(u16, &str)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.lines().next()?.strip_prefix("HTTP/1.1 ")?;

@@ -1,4 +1,4 @@
-//! What people do around the relay: the subcommands.
+//! The subcommands, including `run`, the relay itself.
 
 pub mod ca;
 pub mod check;
@@ -28,17 +28,17 @@ use crate::config::{self, Config, Environment, Flag};
 use crate::output::own_log::OwnLog;
 use crate::system::systemd;
 
-/// Bad flags or files, found before anything was done.
+/// Exit code for invalid flags or files, found before anything was changed.
 pub const USAGE: u8 = 2;
-/// It could not be done, or what was found is no success.
+/// Exit code for a failure at run time, or for findings.
 const RUNNING: u8 = 1;
 
-/// Why a command ended other than well.
+/// The error of a command, with what `main` needs to report it.
 pub trait Failure: Error {
     /// The exit code of the process.
     fn exit_code(&self) -> u8;
 
-    /// The flag that it is about, if it is about one.
+    /// The flag that caused the error, if a single one did.
     fn flag(&self) -> Option<Flag> {
         None
     }
@@ -72,17 +72,18 @@ impl Failure for systemd::Error {
     }
 }
 
-/// A result that cannot be printed.
+/// Standard output could not be written.
 impl Failure for io::Error {
     fn exit_code(&self) -> u8 {
         RUNNING
     }
 }
 
-/// Does what the command line says. `own`: where the logger puts what is for the outputs.
+/// Runs the command that the command line selects; without a subcommand, the relay. `own`
+/// is the buffer into which the logger copies lines for the outputs (`--log-to-outputs`).
 ///
 /// # Errors
-/// Why it ended other than well; each command has its own.
+/// The error of the command.
 pub fn run_command(
     options: &Options,
     arguments: &Arguments,
@@ -127,16 +128,16 @@ fn relay(
     Ok(run::run(&config, sockets, own, again)?)
 }
 
-/// What the relay starts with.
+/// The checked configuration, and what it was derived from.
 struct Started {
     config: Config,
-    /// Those that the service manager has bound.
+    /// Listening sockets that the service manager passed (systemd socket activation).
     sockets: Vec<TcpListener>,
     environment: Environment,
 }
 
 impl Started {
-    /// The flags, checked.
+    /// Checks the flags.
     fn with(options: &RelayOptions) -> Result<Self, Box<dyn Failure>> {
         let sockets = systemd::sockets()?.into_iter();
         let split = |socket: systemd::Inherited| {

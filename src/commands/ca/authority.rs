@@ -1,4 +1,4 @@
-//! The authority: its key and certificate, and what it signs (RFC 5280).
+//! The authority: its key and certificate, and signing (RFC 5280).
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -27,33 +27,33 @@ use super::{Error, files};
 use crate::cli::KeyKind;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Certificates begin before they are made: clocks of workgroup hosts are wrong.
+/// How far in the past validity begins, because the clocks of workgroup hosts can be wrong.
 const BACKDATED: Duration = DAY;
 
-/// An authority that can sign.
+/// An authority with its private key.
 pub(super) struct Authority {
     pub(super) certificate: X509,
     key: PKey<Private>,
 }
 
-/// A certificate and its key.
+/// An issued certificate with its key and its entry in the index.
 pub(super) struct Issued {
     pub(super) certificate: X509,
     pub(super) key: PKey<Private>,
     pub(super) entry: Entry,
 }
 
-/// What a certificate is to be.
+/// The properties of a certificate to issue.
 pub(super) struct Wish<'a> {
     pub(super) kind: Kind,
-    /// At least one; the first is the common name.
+    /// At least one name. The first becomes the common name.
     pub(super) names: &'a [Name],
     pub(super) days: u32,
     pub(super) key: KeyKind,
 }
 
 impl Authority {
-    /// A new one.
+    /// Creates an authority with a self-signed certificate.
     pub(super) fn make(
         name: &str,
         kind: KeyKind,
@@ -73,12 +73,12 @@ impl Authority {
         Ok(Self { certificate, key })
     }
 
-    /// The one of these files.
+    /// Reads an authority from PEM files, and checks that certificate and key match.
     pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
         let wrong = |path: &Path, why: &str| Error::Content(path.to_owned(), why.to_owned());
         let found = read_certificate(certificate)?;
         let pem = Zeroizing::new(files::read(key)?);
-        // Without a callback OpenSSL would ask the terminal for a password.
+        // Without a callback, OpenSSL prompts for a password on the terminal.
         let own = PKey::private_key_from_pem_callback(&pem, |_| Ok(0))
             .map_err(|_| wrong(key, "no private key in PEM without a password"))?;
         if !found.public_key()?.public_eq(&own) {
@@ -94,7 +94,7 @@ impl Authority {
         key_pem(&self.key)
     }
 
-    /// A new certificate; it may not outlast the authority.
+    /// Issues a certificate. An error if it would be valid longer than the authority.
     pub(super) fn issue(&self, wish: &Wish<'_>, now: SystemTime) -> Result<Issued, Error> {
         let end = now + DAY * wish.days;
         let last = self.certificate.not_after();
@@ -129,7 +129,7 @@ impl Authority {
         let mut usage = KeyUsage::new();
         usage.critical().digital_signature();
         if wish.key != KeyKind::P256 {
-            // Key exchange without Diffie-Hellman; only RSA has it.
+            // For RSA key exchange without Diffie-Hellman.
             usage.key_encipherment();
         }
         builder.append_extension(usage.build()?)?;
@@ -164,7 +164,8 @@ impl Authority {
         })
     }
 
-    /// The revocation list; its number is above that of the one before.
+    /// Creates the revocation list with all revoked entries. Its CRL number is one more
+    /// than that of `before`.
     pub(super) fn revocation_list(
         &self,
         entries: &[Entry],
@@ -174,7 +175,7 @@ impl Authority {
     ) -> Result<X509Crl, ErrorStack> {
         let mut builder = X509CrlBuilder::new()?;
         builder.set_issuer_name(self.certificate.subject_name())?;
-        // A relay whose clock is behind must take it too.
+        // Backdated, so that relays whose clock is behind accept it.
         builder.set_last_update(&*time(now - BACKDATED)?)?;
         builder.set_next_update(&*time(now + DAY * days)?)?;
         for entry in entries {
@@ -205,7 +206,7 @@ pub(super) fn key_pem(key: &PKey<Private>) -> Result<Zeroizing<Vec<u8>>, ErrorSt
     key.private_key_to_pem_pkcs8().map(Zeroizing::new)
 }
 
-/// The hash that Windows knows a certificate by.
+/// The SHA-1 hash in hex, by which Windows identifies a certificate.
 pub(super) fn thumbprint(certificate: &X509) -> Result<String, ErrorStack> {
     let hash = certificate.digest(MessageDigest::sha1())?;
     Ok(hash.iter().map(|byte| format!("{byte:02X}")).collect())
@@ -239,7 +240,8 @@ fn common_name(name: &str) -> Result<X509Name, ErrorStack> {
     Ok(builder.build())
 }
 
-/// What all certificates have, and the serial of this one.
+/// Starts a certificate with the fields that all certificates have. Also returns its serial
+/// number in hex.
 fn unsigned(
     subject: &X509Name,
     issuer: &X509Name,
@@ -249,7 +251,7 @@ fn unsigned(
 ) -> Result<(X509Builder, String), ErrorStack> {
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
-    // Random, positive, 16 bytes (RFC 5280 4.1.2.2).
+    // Random and positive, 127 bits (RFC 5280, section 4.1.2.2).
     let mut serial = BigNum::new()?;
     serial.rand(127, MsbOption::ONE, false)?;
     let serial = serial.to_hex_str()?.to_string();

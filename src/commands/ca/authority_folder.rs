@@ -16,7 +16,7 @@ use super::{Error, pfx, report, windows};
 use crate::cli::{CrlOptions, HostOptions, InitOptions, RevokeOptions, ServerOptions};
 use crate::commands::passwd;
 
-/// The folder, locked, and what is in it.
+/// The locked folder of an authority and its content.
 pub(super) struct AuthorityFolder {
     paths: Paths,
     authority: Authority,
@@ -24,7 +24,7 @@ pub(super) struct AuthorityFolder {
     _lock: Lock,
 }
 
-/// Makes the authority.
+/// Creates an authority.
 pub(super) fn init(dir: &Path, options: &InitOptions, now: SystemTime) -> Result<String, Error> {
     names::common(&options.name)?;
     let paths = Paths::of(dir);
@@ -52,7 +52,7 @@ pub(super) fn init(dir: &Path, options: &InitOptions, now: SystemTime) -> Result
         _lock: lock,
     };
     folder.write_list(365, now)?;
-    // Last: the authority is there when its list of certificates is.
+    // Written last: an authority exists only when its index does.
     folder.index.write()?;
     Ok(format!(
         "created {}, {} and {}\nnext: wecrelay ca server COLLECTOR-NAME --dir {}\n",
@@ -76,7 +76,7 @@ impl AuthorityFolder {
         })
     }
 
-    /// Makes the collector's certificate.
+    /// Issues a certificate for the collector.
     pub(super) fn server(
         &mut self,
         options: &ServerOptions,
@@ -116,7 +116,8 @@ impl AuthorityFolder {
         Ok(said)
     }
 
-    /// Makes certificates for hosts; all names are checked before the first.
+    /// Issues certificates for hosts. Checks all names first, so that an invalid name
+    /// prevents all certificates.
     pub(super) fn hosts(
         &mut self,
         options: &HostOptions,
@@ -165,7 +166,7 @@ impl AuthorityFolder {
         let (pfx, script, secret) = (file("pfx"), file("ps1"), file("password"));
         files::replace(&pfx, SECRET, &content)?;
         let whose = if given.is_some() {
-            // One of an earlier certificate would be the wrong one.
+            // An old password file belongs to the previous certificate.
             files::remove(&secret)?;
             "the given one".to_owned()
         } else {
@@ -190,7 +191,8 @@ impl AuthorityFolder {
         ))
     }
 
-    /// Whether a certificate of this name may be made; what to say of the one before.
+    /// Checks whether a certificate for this name may be issued. Returns a message about a
+    /// previous certificate that remains valid, or an empty string.
     fn may_issue(
         &self,
         kind: Kind,
@@ -228,7 +230,8 @@ impl AuthorityFolder {
         )))
     }
 
-    /// Signs, and notes it in the list.
+    /// Issues a certificate and records it in the index before any file is written, so that
+    /// it can be revoked.
     fn issue(&mut self, wish: &Wish<'_>, now: SystemTime) -> Result<Issued, Error> {
         let issued = self.authority.issue(wish, now)?;
         let first = issued.entry.names.first().cloned().unwrap_or_default();
@@ -239,7 +242,7 @@ impl AuthorityFolder {
         Ok(issued)
     }
 
-    /// Revokes all certificates of a name, or the one of a serial.
+    /// Revokes all certificates for a name, or the one with a serial number.
     pub(super) fn revoke(
         &mut self,
         options: &RevokeOptions,
@@ -272,7 +275,7 @@ impl AuthorityFolder {
         Ok(said)
     }
 
-    /// Writes the revocation list anew.
+    /// Writes a new revocation list.
     pub(super) fn list_anew(
         &mut self,
         options: &CrlOptions,

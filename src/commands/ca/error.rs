@@ -1,4 +1,4 @@
-//! Why the authority did not do what it was asked.
+//! Errors of `wecrelay ca`.
 
 use std::fmt;
 use std::io;
@@ -8,18 +8,18 @@ use openssl::error::ErrorStack;
 
 use crate::commands::{Failure, RUNNING, USAGE};
 
-/// Why the authority did not do what it was asked.
+/// Why a subcommand of `wecrelay ca` failed.
 #[derive(Debug)]
 pub enum Error {
     /// A file or folder cannot be read or written.
     File(PathBuf, io::Error),
-    /// What is asked for cannot be; says what to do instead.
+    /// The request is invalid; the text includes what to do instead.
     Refused(String),
     /// A file of the authority is damaged.
     Content(PathBuf, String),
     /// Standard output cannot be written.
     Print(io::Error),
-    /// OpenSSL itself.
+    /// An error of OpenSSL.
     Library(ErrorStack),
 }
 

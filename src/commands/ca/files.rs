@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and one process at a time.
+//! Atomic file operations, and a lock against concurrent processes.
 #![expect(clippy::disallowed_methods, reason = "these files are the task")]
 
 use std::fs::{File, OpenOptions};
@@ -10,17 +10,17 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Error;
 
-/// Permissions of what is secret, and of what is not.
+/// Permissions of secret files, and of all others.
 pub(super) const SECRET: u32 = 0o600;
 pub(super) const OPEN: u32 = 0o644;
 
-/// The folder is this process's until this is dropped.
+/// Holds the lock of the folder until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
-/// Waits until no other process works in the folder.
+/// Locks the folder; waits while another process holds the lock.
 pub(super) fn lock(dir: &Path) -> Result<Lock, Error> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
@@ -33,20 +33,21 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, Error> {
     Ok(Lock { _file: file })
 }
 
-/// Makes a folder for its owner only, where there is none.
+/// Creates a folder and its parents, accessible by the owner only, if it does not exist.
 pub(super) fn folder(path: &Path) -> Result<(), Error> {
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(path);
     made.map_err(Error::file(path))
 }
 
-/// Puts a file there, whole and on the disk, in place of any before. It belongs to whom
-/// the folder belongs: root may work in the folder of an administrator or of the service.
+/// Writes or replaces a file atomically and syncs it to disk. When run as root, it gives
+/// the file to the owner of the folder, which can belong to an administrator or to the
+/// service.
 pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    // What a process that was killed has left; ours is the only one now.
+    // Left by a process that was killed. The lock rules out a concurrent one.
     remove(&new)?;
     let written = (|| {
         let mut options = OpenOptions::new();
@@ -60,7 +61,7 @@ pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), Erro
     sync_folder(path)
 }
 
-/// Only root can, and need, give files away.
+/// Only root can change the owner of a file; for other users this does nothing.
 fn give_to_owner_of(folder: Option<&Path>, file: &File) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
@@ -70,7 +71,7 @@ fn give_to_owner_of(folder: Option<&Path>, file: &File) -> io::Result<()> {
     std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
-/// A rename is on the disk when its folder is.
+/// A rename is durable only after a sync of the folder.
 fn sync_folder(path: &Path) -> Result<(), Error> {
     let Some(parent) = path.parent() else {
         return Ok(());
@@ -80,7 +81,7 @@ fn sync_folder(path: &Path) -> Result<(), Error> {
     synced.map_err(Error::file(parent))
 }
 
-/// Removes a file, if it is there.
+/// Removes a file if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),

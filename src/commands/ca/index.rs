@@ -1,7 +1,8 @@
-//! The list of all certificates that the authority issued: `index.txt`.
+//! The index of all certificates that the authority issued: `index.txt`.
 //!
-//! One a line, parted by tabs: serial, kind, names by commas, end, and when it was
-//! revoked or "-". Lines that begin with # say nothing.
+//! One certificate per line, with tabs between the fields: serial number, kind, names
+//! separated by commas, end of validity, and time of revocation or "-". Lines that begin
+//! with # are comments.
 
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -9,38 +10,38 @@ use std::time::{Duration, SystemTime};
 
 use super::{Error, files};
 
-/// From how long before its end a certificate ends soon.
+/// How long before its end a certificate is reported as ending soon: 30 days.
 pub(super) const SOON: Duration = Duration::from_secs(30 * 86_400);
 
 const HEAD: &str = "# wecrelay ca: serial, kind, names, end, revoked; written by the program\n";
 
-/// All certificates, oldest first, and where they are kept.
+/// All certificates, oldest first, and the path of the index.
 #[derive(Debug)]
 pub(super) struct Index {
     path: PathBuf,
     pub(super) entries: Vec<Entry>,
 }
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Server,
     Host,
 }
 
-/// A certificate.
+/// An issued certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// In hexadecimal, capitals.
+    /// The serial number in upper-case hexadecimal.
     pub(super) serial: String,
     pub(super) kind: Kind,
-    /// At least one; the first names its files.
+    /// At least one name. The first determines the file names.
     pub(super) names: Vec<String>,
     pub(super) end: SystemTime,
     pub(super) revoked: Option<SystemTime>,
 }
 
-/// How a certificate is.
+/// The state of a certificate at a given time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Valid,
@@ -82,7 +83,7 @@ impl Index {
         files::replace(&self.path, files::SECRET, text.as_bytes())
     }
 
-    /// The newest of this kind and first name.
+    /// The newest certificate of this kind with this first name.
     pub(super) fn newest(&self, kind: Kind, name: &str) -> Option<&Entry> {
         let fits =
             |entry: &&Entry| entry.kind == kind && entry.names.first().is_some_and(|n| n == name);
@@ -126,7 +127,7 @@ impl Entry {
         }
     }
 
-    /// Whether it opens the door now.
+    /// Whether it is accepted now: neither expired nor revoked.
     pub(super) fn is_live(&self, now: SystemTime) -> bool {
         matches!(self.state(now), State::Valid | State::Soon)
     }

@@ -1,4 +1,4 @@
-//! What the service needs of the authority's folder, in a folder of the service's own.
+//! Copies the files that the relay needs from the authority's folder to another one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use super::files::{self, SECRET};
 use super::index::{Index, Kind};
 use super::paths::Paths;
 
-/// Copies authority, revocation list and server certificates with their keys; says what
-/// is to be done then. The authority's own key stays where it is.
+/// Copies the authority's certificate, the revocation list, and the server certificates
+/// with their keys, and returns a report for the user. The authority's own key is not
+/// copied.
 pub(super) fn install(dir: &Path, to: &Path, now: SystemTime) -> Result<String, Error> {
     let paths = Paths::of(dir);
     let _lock = files::lock(dir)?;
@@ -47,7 +48,7 @@ fn needed(paths: &Paths, now: SystemTime) -> Result<Vec<PathBuf>, Error> {
     Ok(needed)
 }
 
-/// Whoever may not write there is told who may.
+/// Adds to a permission error which users have the permission.
 fn denied(to: &Path, error: Error) -> Error {
     match error {
         Error::File(path, why) if why.kind() == std::io::ErrorKind::PermissionDenied => {

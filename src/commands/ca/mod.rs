@@ -1,8 +1,9 @@
-//! `wecrelay ca`: a small authority for hosts without a domain.
+//! `wecrelay ca`: a small certificate authority for hosts outside a domain.
 //!
-//! Its folder holds `ca.pem`, `ca.key`, `crl.pem`, the list of certificates
-//! `index.txt`, and in `servers` and `hosts` what was issued. Whoever changes it holds
-//! its lock. The list is written before the files: what is not in it cannot be revoked.
+//! Its folder contains `ca.pem`, `ca.key`, `crl.pem`, the index `index.txt`, and issued
+//! certificates in `servers` and `hosts`. Every change holds the folder's lock. The index
+//! is written before the other files, because a certificate that is not in it cannot be
+//! revoked.
 
 mod authority;
 mod authority_folder;
@@ -25,11 +26,11 @@ use authority_folder::AuthorityFolder;
 pub use crate::cli::CaOptions as Options;
 pub use error::Error;
 
-/// Does what was asked for, and prints what was made and what to do with it.
+/// Runs the subcommand, and prints which files it created and what to do with them.
 ///
 /// # Errors
-/// A name that is none, a certificate that exists, no authority in the folder, files
-/// that cannot be read or written.
+/// An invalid name, an existing certificate, no authority in the folder, or files that
+/// cannot be read or written.
 pub fn run(options: &Options) -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "certificates begin and end")]
     let now = SystemTime::now();

@@ -1,16 +1,17 @@
-//! Names of hosts, as certificates and files take them.
+//! Validation of names for certificates and files.
 
 use std::net::IpAddr;
 
 use super::Error;
 
-/// Longest common name (RFC 5280, ub-common-name).
+/// Maximum length of a common name (`ub-common-name`, RFC 5280 appendix A.1).
 const LONGEST_COMMON_NAME: usize = 64;
-/// Longest DNS name (RFC 1035 2.3.4) and longest part of one.
+/// Maximum length of a DNS name in text form, and of each of its labels (RFC 1035, section
+/// 2.3.4).
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// What a certificate may be for.
+/// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Dns(String),
@@ -18,7 +19,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// A name or address of a server.
+    /// Parses the DNS name or address of a server.
     pub(super) fn server(text: &str) -> Result<Self, Error> {
         match text.parse() {
             Ok(address) => Ok(Self::Address(address)),
@@ -34,7 +35,8 @@ impl Name {
     }
 }
 
-/// A host's name, in small letters; one that may be a common name.
+/// Checks the name of a host, which must also be usable as a common name, and converts it
+/// to lower case.
 pub(super) fn host(text: &str) -> Result<String, Error> {
     if text.parse::<IpAddr>().is_ok() {
         let why = "a host is identified by its name: use the full computer name";
@@ -45,7 +47,7 @@ pub(super) fn host(text: &str) -> Result<String, Error> {
     Ok(name)
 }
 
-/// That a name is short enough for a common name.
+/// Checks that a text can be a common name.
 pub(super) fn common(text: &str) -> Result<(), Error> {
     if text.is_empty() || text.len() > LONGEST_COMMON_NAME || text.contains(char::is_control) {
         let why = "a common name has 1 to 64 bytes and no control characters: use a shorter one";
@@ -77,7 +79,8 @@ fn refuse(text: &str, why: &str) -> Error {
     Error::Refused(format!("{text:?}: {why}"))
 }
 
-/// `NAME[:PORT]` of a collector, checked, with its port.
+/// Parses `NAME[:PORT]` of a collector. Without a port it is
+/// [`PORT`](super::windows::PORT).
 pub(super) fn collector(text: &str) -> Result<(String, u16), Error> {
     let wrong = |_| refuse(text, "not a port after the colon: use 1 to 65535");
     let (name, port) = match text.rsplit_once(':') {

@@ -1,11 +1,11 @@
-//! Where the files of an authority are.
+//! The paths of an authority's files.
 
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::index::Kind;
 
-/// Where things are.
+/// The folder of an authority.
 pub(super) struct Paths(PathBuf);
 
 impl Paths {
@@ -29,18 +29,18 @@ impl Paths {
         self.0.join("index.txt")
     }
 
-    /// A file of what was issued: folder by kind, name, and this ending.
+    /// The path of an issued file: folder by kind, name, and extension.
     pub(super) fn issued(&self, kind: Kind, name: &str, ending: &str) -> PathBuf {
         let folder = match kind {
             Kind::Server => "servers",
             Kind::Host => "hosts",
         };
-        // Colons of IPv6 addresses are unwelcome in names of files.
+        // IPv6 addresses contain colons, which are not allowed in file names on Windows.
         let name = name.replace(':', "-");
         self.0.join(folder).join(format!("{name}.{ending}"))
     }
 
-    /// That there is an authority.
+    /// Checks that the folder contains an authority.
     pub(super) fn need_authority(&self) -> Result<(), Error> {
         if self.index().exists() {
             return Ok(());

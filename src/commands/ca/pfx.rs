@@ -1,4 +1,5 @@
-//! What a Windows host imports: certificate and key in one file with a password.
+//! PKCS #12 files (.pfx), which contain certificate and key and are protected by a
+//! password, for import on Windows hosts.
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -9,21 +10,22 @@ use zeroize::Zeroizing;
 use super::authority::Issued;
 use crate::cli::PfxKind;
 
-/// Letters and digits that are not taken for one another.
+/// Letters and digits without those that look alike.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-/// So many of them are above 112 bits, the strength of the weaker encryption.
+/// Number of characters: about 116 bits, more than the 112 bits of the weaker encryption.
 const LENGTH: usize = 20;
-/// Rounds of key derivation; Windows refuses above 600,000.
+/// Iterations of key derivation. Windows rejects more than 600,000.
 const ROUNDS: u32 = 10_000;
 
-/// The file (RFC 7292). The authority is not in it: the script brings that.
+/// Builds the file (RFC 7292). It does not contain the authority's certificate, which the
+/// host's script installs.
 pub(super) fn build(
     issued: &Issued,
     name: &str,
     password: &str,
     kind: PfxKind,
 ) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
-    // 3DES is in OpenSSL's default provider; RC2, its own old default, is not.
+    // OpenSSL's default provider includes 3DES, but not RC2, the former default.
     let (cipher, hash) = match kind {
         PfxKind::TripleDes => (
             Nid::PBE_WITHSHA1AND3_KEY_TRIPLEDES_CBC,
@@ -39,13 +41,14 @@ pub(super) fn build(
     builder.build2(password)?.to_der().map(Zeroizing::new)
 }
 
-/// A password that can be typed.
+/// Generates a password that is easy to type.
 pub(super) fn random_password() -> Result<Zeroizing<String>, ErrorStack> {
     let mut password = Zeroizing::new(String::with_capacity(LENGTH));
     while password.len() < LENGTH {
         let mut byte = [0];
         openssl::rand::rand_priv_bytes(&mut byte)?;
-        // What is beyond the alphabet is drawn again: each letter is as likely as another.
+        // Values outside the alphabet are discarded, so that all characters are equally
+        // likely.
         let [place] = byte.map(|byte| usize::from(byte & 63));
         password.extend(ALPHABET.get(place).map(|&byte| char::from(byte)));
     }

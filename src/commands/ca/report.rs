@@ -1,4 +1,4 @@
-//! The subcommands that only read, and the texts for Windows.
+//! The subcommands that only read, and the texts for Windows hosts.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::windows::{self, Facts};
 use super::{Error, authority, files, names};
 use crate::cli::{ManagerOptions, PolicyOptions};
 
-/// All certificates, and when authority and revocation list end.
+/// Lists all certificates, and when the authority and the revocation list expire.
 pub(super) fn list(dir: &Path, now: SystemTime) -> Result<String, Error> {
     let paths = Paths::of(dir);
     paths.need_authority()?;
@@ -44,7 +44,7 @@ pub(super) fn list(dir: &Path, now: SystemTime) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The policy string, or the script for a host.
+/// Returns the policy string, or the script for a host.
 pub(super) fn policy(
     dir: &Path,
     options: &PolicyOptions,
@@ -68,7 +68,8 @@ pub(super) fn policy(
     script(&name, &own, &certificate, &manager)
 }
 
-/// The policy string; the collector as given, or the one that has a certificate.
+/// The policy string. Without a collector in `options`, it names the only server
+/// certificate.
 pub(super) fn manager(
     options: &ManagerOptions,
     index: &Index,
@@ -103,7 +104,7 @@ fn only_server(index: &Index, now: SystemTime) -> Result<String, Error> {
     }
 }
 
-/// The script that sets a host up.
+/// The script that sets up a host.
 pub(super) fn script(
     host: &str,
     own: &X509,

@@ -1,4 +1,4 @@
-//! The Windows side: the policy string, and the script that sets a host up.
+//! The Windows side: the policy string, and the script that sets up a host.
 
 use crate::commands::windows;
 
@@ -7,14 +7,15 @@ pub(super) const PORT: u16 = 5986;
 
 const SCRIPT: &str = include_str!("host.ps1");
 
-/// Value of the policy "Configure target Subscription Manager".
+/// The value for the policy "Configure target Subscription Manager". `refresh` is in
+/// seconds.
 pub(super) fn manager(collector: &(String, u16), refresh: u32, issuer: &str) -> String {
     let (name, port) = collector;
     let server = windows::server(true, name, *port);
     windows::manager(&server, refresh, Some(issuer))
 }
 
-/// What stands in the script for what.
+/// The values for the placeholders in the script.
 pub(super) struct Facts<'a> {
     pub(super) host: &'a str,
     pub(super) thumbprint: &'a str,
@@ -23,8 +24,8 @@ pub(super) struct Facts<'a> {
     pub(super) manager: &'a str,
 }
 
-/// The script for a host. No value has a quote in it: names are checked, the rest is
-/// made here.
+/// Fills in the script for a host. No value can contain a quote: names have been validated,
+/// and the other values are generated.
 pub(super) fn script(facts: &Facts<'_>) -> String {
     let pem = facts.authority_pem.trim_end();
     let text = SCRIPT

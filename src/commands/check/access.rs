@@ -1,4 +1,4 @@
-//! Who gets in, and what we show them.
+//! Who is allowed to connect, and the certificates that the relay presents.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::files::accounts::Users;
 use crate::files::keytabs;
 use crate::tls::{self, Facts};
 
-/// A line for each way in, and further in what it rests on.
+/// One line for each way to authenticate, followed by indented lines with its keys or
+/// certificates.
 pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     for keytab in &config.keytabs {
@@ -57,7 +58,7 @@ pub(super) fn methods(config: &Config) -> Result<Vec<String>, Error> {
     Ok(lines)
 }
 
-/// What of keys and certificates cannot work, with flag, file and remedy.
+/// Problems of keys and certificates, each with flag, file, and remedy.
 pub(super) fn findings(config: &Config) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
     for path in &config.keytabs {
@@ -90,7 +91,7 @@ fn accounts(config: &Config) -> Result<Option<String>, Error> {
     Ok(Some(format!("{count} of {path} by {methods}")))
 }
 
-/// A line for each file of `--tls-cert`, and what its certificate says.
+/// The file of each `--tls-cert`, followed by an indented line about its certificate.
 pub(super) fn own_certificates(config: &Config) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let pairs = config.tls.iter().flat_map(|files| &files.pairs);

@@ -1,8 +1,9 @@
-//! `wecrelay check`: what the relay would do with these flags, found out without doing it.
+//! `wecrelay check`: shows what the relay would do with these flags, without doing it.
 //!
-//! Everything is read and verified as at a start: flags, subscriptions, accounts, keys,
-//! certificates. Nothing is listened on or stored, and no event is sent. What is wrong ends it
-//! as it would end the start; what is found beside that is printed where it belongs.
+//! Reads and verifies everything as a start of the relay does: flags, subscriptions,
+//! accounts, keys, certificates. It binds each address briefly to see whether it is free,
+//! stores nothing, and sends no event. An error that would prevent the start ends the
+//! check; other findings are printed in the section to which they belong.
 
 mod access;
 mod offers;
@@ -25,12 +26,12 @@ use crate::server;
 use crate::store::sqlite;
 use crate::syslog;
 
-/// Why a check does not end well.
+/// Why a check fails.
 #[derive(Debug)]
 pub enum Error {
     /// The relay would not start.
     Start(run::Error),
-    /// It would, but so much was found.
+    /// The relay would start, but there are this many findings.
     Findings(usize),
 }
 
@@ -62,10 +63,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Verifies, and prints what would run; with `probe`, what answers at the outputs too.
+/// Verifies the configuration and prints what the relay would do. With `probe`, also
+/// connects to the outputs.
 ///
 /// # Errors
-/// What would end the start, or that something was found.
+/// The relay would not start, or there are findings.
 pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     let plan = run::plan(config).map_err(Error::Start)?;
     let mut report = Report::new(Paint::new(&io::stdout()));
@@ -94,7 +96,7 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     report.begin("sends to");
     outputs(config, &plan, probe, &mut report);
     report.part("stores in", [config.state.display().to_string()]);
-    // Nobody is left to tell if standard output is closed.
+    // If standard output is closed, the error cannot be reported to anyone.
     drop(io::stdout().write_all(report.text.as_bytes()));
     match report.findings {
         0 => Ok(()),
@@ -102,7 +104,7 @@ pub fn run(config: &Config, probe: bool) -> Result<(), Error> {
     }
 }
 
-/// What is printed, a part for each question.
+/// The report, with one section per question.
 #[derive(Debug, Default)]
 struct Report {
     paint: Paint,
@@ -131,8 +133,9 @@ impl Report {
         self.text.push('\n');
     }
 
-    /// A line, so far in; further lines of it stand below its beginning. What stands in
-    /// keytabs, certificates and subscriptions does not steer the terminal.
+    /// Adds an indented text; further lines of it are indented alike. Control characters
+    /// are escaped, because keytabs, certificates, and subscriptions must not be able to
+    /// control the terminal.
     fn line(&mut self, depth: usize, text: &str) {
         self.labeled(depth, "", text);
     }
@@ -146,7 +149,7 @@ impl Report {
         }
     }
 
-    /// A message as it would be sent: some layouts separate values by tabs.
+    /// Adds a sample message unescaped: some formats separate values by tabs.
     fn example(&mut self, depth: usize, message: &str) {
         let margin = "  ".repeat(depth);
         for (index, line) in message.lines().enumerate() {
@@ -155,14 +158,14 @@ impl Report {
         }
     }
 
-    /// A line that somebody should do something about.
+    /// Adds a problem that should be fixed, which counts as a finding.
     fn finding(&mut self, depth: usize, text: &str) {
         self.findings += 1;
         let label = self.paint.paint(Color::Red, "finding:");
         self.labeled(depth, &format!("{label} "), text);
     }
 
-    /// A line that may surprise somebody later.
+    /// Adds a possible surprise, which does not count as a finding.
     fn warning(&mut self, depth: usize, text: &str) {
         let label = self.paint.paint(Color::Yellow, "warning:");
         self.labeled(depth, &format!("{label} "), text);
@@ -230,7 +233,7 @@ fn destination(output: &output::Settings) -> String {
     }
 }
 
-/// What the state folder knows of a subscription, if it can be read.
+/// What the state folder contains about a subscription; `None` if it cannot be read.
 fn known(folder: &Path, subscription: Uuid) -> Option<sqlite::Known> {
     match sqlite::known(folder, subscription) {
         Ok(known) => known,

@@ -1,4 +1,4 @@
-//! The subscriptions: what they ask for, of whom, and what is doubtful in it.
+//! Describes subscriptions: what they select, which hosts get them, and doubtful parts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::protocol::wsman::{Access, ContentFormat, Subscription};
 use crate::store::sqlite::Known;
 use crate::windows::query;
 
-/// A subscription and, further in, who may have it and what it takes.
+/// Adds a subscription, and indented which hosts get it and what it selects.
 pub(super) fn describe(
     state: &Path,
     subscription: &Subscription,
@@ -47,15 +47,17 @@ pub(super) fn describe(
     }
 }
 
-/// What a host is sent that gets them all, where that is more than one answer.
+/// The size of the answers for a host that gets all subscriptions; `None` if one answer is
+/// enough.
 pub(super) fn pages(answers: &Survey) -> Option<String> {
     let Survey { pages, octets, .. } = answers;
     let size = octets.div_ceil(1000);
     (*pages > 1).then(|| format!("to a host that gets all: {size} kB, in {pages} answers (Pull)"))
 }
 
-/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
-/// that channel at its first event, whatever `ReadExistingEvents` says.
+/// A warning about channels that no stored bookmark contains. A host with a bookmark reads
+/// a channel that is missing from it from its first event on, whatever `ReadExistingEvents`
+/// is.
 fn history(channels: &[String], known: &Known) -> Option<String> {
     if known.hosts == 0 {
         return None;

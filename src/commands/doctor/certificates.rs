@@ -1,4 +1,5 @@
-//! Certificates: ours as a host judges it, and the authorities of theirs.
+//! Certificates: those of the relay as hosts validate them, and the authorities of the
+//! hosts.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,9 +7,9 @@ use super::{Finding, Report};
 use crate::config::Config;
 use crate::tls::{self, Facts};
 
-/// When an end is near enough to be told.
+/// How long before its end a certificate is reported: 30 days.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
-/// The same for revocation lists, which may live for a week only.
+/// The same for revocation lists, which may be valid for only a week: 2 days.
 const NEXT_DAYS: Duration = Duration::from_secs(2 * 86_400);
 const LOOK: &str = "Microsoft-Windows-CAPI2/Operational, event 11 or 30; event 105 (code 12175) of \
                     Microsoft-Windows-Forwarding/Operational";
@@ -19,7 +20,7 @@ pub(super) fn examine(config: &Config, now: SystemTime, report: &mut Report) {
         return;
     };
     let mut own = Vec::new();
-    // What cannot be read the plan has told already.
+    // Unreadable files have already been reported with the plan.
     for (path, _) in &files.pairs {
         let chain = tls::certificates("--tls-cert", path).unwrap_or_default();
         if let Some(leaf) = chain.first() {

@@ -1,4 +1,4 @@
-//! What the relay knows of the hosts: who was refused lately, and who is not well.
+//! What the relay has recorded about hosts: recent refusals, and hosts with problems.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use crate::store::postgres::Settings;
 use crate::store::sqlite;
 use crate::windows::remedies::{self, FORWARDER_LOG, Remedy, hosts};
 
-/// Refusals that are told of, in seconds back from now.
+/// Maximum age of reported refusals in seconds.
 const LATELY: u64 = 24 * 3600;
-/// Hosts or addresses that one finding names.
+/// Maximum number of hosts or addresses that one finding lists.
 const NAMES: usize = 10;
 
-/// Reads the state folder, while the relay runs or after.
+/// Reads the stored state, whether or not the relay is running.
 pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, report: &mut Report) {
     let now = UnixSeconds::from(now);
     let saved = match &config.store {
@@ -43,7 +43,7 @@ pub(super) fn examine(config: &Config, name: Option<&str>, now: SystemTime, repo
     unwell(&hosts, at, name.is_some(), report);
 }
 
-/// Of the state folder.
+/// Reads the state folder.
 fn own(config: &Config, report: &mut Report) -> Option<Saved> {
     let folder = config.state.display();
     match sqlite::read_hosts(&config.state) {
@@ -61,7 +61,7 @@ fn own(config: &Config, report: &mut Report) -> Option<Saved> {
     }
 }
 
-/// Of the database that relays share; what is wrong with that, too.
+/// Reads the database that relays share, and reports its problems and those of the relays.
 fn shared(settings: &Settings, now: UnixSeconds, report: &mut Report) -> Option<Saved> {
     let gathered = database::look(settings)
         .and_then(|mut it| it.gather(now).map_err(database::Error::Postgres));
@@ -113,8 +113,8 @@ fn unreadable(error: &crate::store::Error) -> Finding {
     }
 }
 
-/// Whether a host is the one that is asked about, if one is: by its name, with or without
-/// its domain, by who it proved to be, or by its address.
+/// Whether `name` refers to the host: by its name with or without the domain, by its
+/// identity, or by its address. True if there is no name.
 fn is_meant(host: &Host, name: Option<&str>) -> bool {
     let Some(name) = name else { return true };
     let is_same = |known: &str| {
@@ -143,9 +143,11 @@ fn known(hosts: &[&Host], at: Moment, name: Option<&str>) -> String {
     }
 }
 
-/// One finding for each cause of refusals that was not followed by success.
+/// Adds one finding for each cause of refusals, except refusals after which a host was seen
+/// at the same address.
 fn refused(saved: &Saved, name: Option<&str>, now: UnixSeconds, report: &mut Report) {
-    // When a host came last from an address, and whether it is the one that is meant.
+    // For each address: when a host was last seen there, and whether `name` refers to one
+    // of them.
     let mut came: HashMap<IpAddr, (UnixSeconds, bool)> = HashMap::new();
     for host in &saved.hosts {
         let (last, is_it) = came.entry(host.address).or_default();
@@ -162,7 +164,7 @@ fn refused(saved: &Saved, name: Option<&str>, now: UnixSeconds, report: &mut Rep
         }
     }
     let mut causes: Vec<_> = causes.into_iter().collect();
-    // What stops most hosts comes first.
+    // Causes that affect the most hosts first.
     causes.sort_by_key(|(_, refusals)| std::cmp::Reverse(refusals.len()));
     for ((kind, _), mut refusals) in causes {
         refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last));
@@ -202,7 +204,7 @@ fn said(refusal: &Refusal, now: UnixSeconds) -> String {
     )
 }
 
-/// One finding for each cause that hosts have.
+/// Adds one finding for each cause of problems, with all hosts that have it.
 fn unwell(hosts: &[&Host], at: Moment, is_named: bool, report: &mut Report) {
     let mut causes: BTreeMap<String, Vec<(&Host, Cause<'_>)>> = BTreeMap::new();
     for host in hosts {
@@ -250,7 +252,7 @@ fn title(cause: Cause<'_>) -> String {
     }
 }
 
-/// What to do about it: by the error where that is known, else by what it is.
+/// The remedy for a cause: for its error code if that is known, otherwise for its kind.
 fn remedy(cause: Cause<'_>) -> &'static Remedy {
     let (code, other) = match cause {
         Cause::Ended(end) => (end.code, &hosts::ENDED),
@@ -263,7 +265,7 @@ fn remedy(cause: Cause<'_>) -> &'static Remedy {
     code.and_then(remedies::code).unwrap_or(other)
 }
 
-/// The first of them, and how many more there are.
+/// The first [`NAMES`] entries, and the number of further ones.
 fn list(names: Vec<String>) -> String {
     let more = names.len().saturating_sub(NAMES);
     let shown: Vec<_> = names.into_iter().take(NAMES).collect();

@@ -1,4 +1,4 @@
-//! This machine: clock, state folder, limits.
+//! Checks of this machine: clock, state folder, limits.
 #![expect(clippy::disallowed_methods, reason = "a command, not the loop")]
 
 use std::os::unix::fs::MetadataExt;
@@ -11,10 +11,10 @@ use super::{Finding, Report};
 use crate::commands::probe::ask;
 use crate::config::Config;
 
-/// Free space in MiB below which the state folder soon cannot be written.
+/// Free space in MiB below which the state folder is nearly full.
 const LITTLE: u64 = 64;
 
-/// Kerberos takes five minutes of difference, and certificates have dates.
+/// Kerberos tolerates a difference of five minutes, and certificates have validity dates.
 pub(super) fn clock(config: &Config, report: &mut Report) {
     match ask::is_clock_synchronised() {
         Ok(true) => report.say("synchronized, according to the kernel"),
@@ -39,7 +39,8 @@ pub(super) fn clock(config: &Config, report: &mut Report) {
     }
 }
 
-/// Bookmarks must be written before a batch is acknowledged.
+/// Checks the state folder, because bookmarks must be stored before a batch is
+/// acknowledged, and reports the limit of file descriptors.
 pub(super) fn state(config: &Config, report: &mut Report) {
     if config.store.is_none() {
         folder(&config.state, report);
@@ -76,7 +77,7 @@ fn examine(folder: &Path, owner: u32, report: &mut Report) {
     } else {
         folder
     };
-    // Root may write anything that is mounted for writing.
+    // For root this fails only on a read-only file system.
     if let Err(error) = rustix::fs::access(target, Access::WRITE_OK) {
         report.find(Finding {
             stops: true,

@@ -1,7 +1,7 @@
-//! `wecrelay doctor`: why no events come, looked for where that usually is.
+//! `wecrelay doctor`: finds out why events do not arrive.
 //!
-//! Each examination writes what it saw, and a `Finding` for what keeps events from
-//! coming or may do so soon, with its remedy and what to run on the Windows host.
+//! Each check prints what it sees, and a `Finding` for what prevents events from arriving
+//! or may soon do so, with a remedy and commands to run on the Windows host.
 
 mod certificates;
 mod hosts;
@@ -20,12 +20,12 @@ use crate::commands::{Failure, RUNNING, USAGE};
 use crate::config::Config;
 use crate::windows::remedies::{self, FORWARDER_LOG, FORWARDER_PATH, Remedy};
 
-/// Why the doctor does not end well.
+/// Why `doctor` fails.
 #[derive(Debug)]
 pub enum Error {
-    /// So many findings stop events.
+    /// The number of findings that prevent events from arriving.
     Findings(usize),
-    /// What `--explain` was given is in no table.
+    /// No table contains the value of `--explain`.
     Unknown(String),
 }
 
@@ -54,17 +54,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Something that keeps events from coming, or may do so.
+/// Something that prevents events from arriving, or may soon do so.
 #[derive(Debug, Default)]
 struct Finding {
-    /// Whether it keeps them from coming now.
+    /// Whether it prevents them now.
     stops: bool,
     what: String,
     why: String,
     remedy: String,
-    /// What to run on the Windows host.
+    /// Commands to run on the Windows host.
     on_host: Vec<String>,
-    /// Which log and event there show it.
+    /// The log and event on the host that show it; may be empty.
     look: &'static str,
 }
 
@@ -78,17 +78,17 @@ impl Finding {
     }
 }
 
-/// What an examination writes to.
+/// Collects the findings, and prints them immediately.
 #[derive(Debug, Default)]
 struct Report {
     findings: Vec<Finding>,
-    /// What the hosts call the relay, for what is to be typed there.
+    /// The relay's name as hosts use it, for commands to run there.
     collector: String,
 }
 
 impl Report {
     fn say(&self, line: impl fmt::Display) {
-        // At once: the next examination may take its time.
+        // Printed immediately, because the next check may take a while.
         drop(writeln!(io::stdout(), "  {line}"));
     }
 
@@ -110,7 +110,7 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// What hosts are to type, with the relay's name in it.
+    /// Commands for the host, with the relay's name filled in.
     fn typed(&self, lines: &[&str]) -> Vec<String> {
         let lines = lines.iter();
         lines
@@ -126,10 +126,10 @@ fn heading(text: &str) {
     drop(writeln!(stdout, "{heading}"));
 }
 
-/// Explains an event id, an error code or a kind of refusal.
+/// Explains an event ID, an error code, or a kind of refusal.
 ///
 /// # Errors
-/// It is not known.
+/// No table contains it.
 pub fn explain(what: &str) -> Result<(), Error> {
     let found = find(what).ok_or_else(|| Error::Unknown(what.to_owned()))?;
     drop(writeln!(io::stdout(), "{found}"));
@@ -140,7 +140,7 @@ fn find(what: &str) -> Option<&'static Remedy> {
     let hexadecimal = what.strip_prefix("0x").or_else(|| what.strip_prefix("0X"));
     let number = match hexadecimal {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        // Windows prints some of them as negative numbers.
+        // Windows displays some codes as negative numbers.
         None => what
             .parse::<i64>()
             .ok()
@@ -153,10 +153,10 @@ fn find(what: &str) -> Option<&'static Remedy> {
     event.or_else(|| remedies::code(number))
 }
 
-/// Looks at all that usually keeps events from coming.
+/// Checks everything that usually prevents events from arriving.
 ///
 /// # Errors
-/// Something does.
+/// There is a finding that prevents them.
 pub fn run(config: &Config, options: &DoctorOptions) -> Result<(), Error> {
     let mut report = Report {
         collector: collector(config),
@@ -225,7 +225,7 @@ fn end(report: &Report) -> Result<(), Error> {
     }
 }
 
-/// What hosts call the relay, as far as the flags tell.
+/// The relay's name as hosts use it, or the placeholder `COLLECTOR` without `--hostname`.
 fn collector(config: &Config) -> String {
     let name = config.hostname.clone();
     name.unwrap_or_else(|| "COLLECTOR".to_owned())

@@ -1,4 +1,4 @@
-//! Names: DNS of the relay, of the host that is asked about, and the keytab.
+//! Checks of names: DNS names of the relay and of the given host, and the keytab.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use crate::commands::probe::ask;
 use crate::config::Config;
 use crate::files::keytabs;
 
-/// The event of a host that cannot find or does not trust a name.
+/// The event on a host that cannot resolve or does not trust a name.
 const LOOK: &str =
     "event 105 (code 53, 12007 or 2150859193) of Microsoft-Windows-Forwarding/Operational";
 
@@ -71,9 +71,10 @@ fn own_name(name: &str, report: &mut Report) {
     }
 }
 
-/// Hosts ask for a ticket of `HTTP/NAME`, NAME as in their policy.
+/// Checks the keytab for `HTTP/NAME`. Hosts request a ticket for it, with NAME as in their
+/// policy.
 fn service(config: &Config, name: &str, report: &mut Report) {
-    // The plan has told already where it cannot be read.
+    // An unreadable keytab has already been reported with the plan.
     let Ok(keytab) = keytabs::read(&config.keytabs) else {
         return;
     };
@@ -124,7 +125,7 @@ fn service(config: &Config, name: &str, report: &mut Report) {
     }
 }
 
-/// The host that sends nothing.
+/// Checks the host that sends nothing.
 fn other_host(config: &Config, host: &str, report: &mut Report) {
     let addresses = match ask::addresses_of(host) {
         Ok(addresses) => addresses,

@@ -1,4 +1,4 @@
-//! Ports and outputs, tried by real connections.
+//! Checks ports and outputs by connecting to them.
 
 use super::{Finding, Report};
 use crate::commands::probe::{self, ask};

@@ -1,6 +1,6 @@
-//! `wecrelay hosts`: the hosts that are known, how they are, and why.
+//! `wecrelay hosts`: shows the known hosts, their states, and reasons.
 //!
-//! Read from the state folder, so that it works while the relay runs and after.
+//! Reads the stored state, so that it works whether or not the relay is running.
 
 mod select;
 mod table;
@@ -30,24 +30,24 @@ use crate::store::{self, KeptAside};
 use crate::system::json::json;
 use select::{Concerned, Filter};
 
-/// Why there is nothing to show.
+/// Why `wecrelay hosts` fails.
 #[derive(Debug)]
 pub enum Error {
-    /// There is no state in the folder.
+    /// The folder contains no state.
     NoState(PathBuf),
-    /// The age of `--prune`.
+    /// The age of `--prune` is invalid.
     Age(String),
-    /// The state folder.
+    /// The state folder cannot be read or written.
     Store(store::Error),
-    /// A URL that is none.
+    /// The URL of `--store` is invalid.
     Url(UrlError),
-    /// The database.
+    /// The database cannot be used.
     Database(database::Error),
-    /// No relay has that name.
+    /// No relay has this name.
     NoRelay(String),
-    /// The relay to forget runs.
+    /// The relay to forget is still running.
     Running(String),
-    /// Standard output.
+    /// Standard output cannot be written.
     Print(io::Error),
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A host with how it is.
+/// A host with its computed state.
 #[derive(Clone, Debug, Serialize)]
 struct View<'a> {
     state: &'static str,
@@ -106,10 +106,10 @@ struct View<'a> {
     host: &'a Host,
 }
 
-/// A bookmark of a host that was kept aside.
+/// A bookmark of a host that was kept aside instead of being used.
 #[derive(Clone, Debug, Serialize)]
 struct AsideView<'a> {
-    /// The subscription's name, or its id where the host has it no more.
+    /// The subscription's name, or its ID if the host no longer has the subscription.
     subscription: Cow<'a, str>,
     reason: String,
 }
@@ -141,10 +141,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// Shows the hosts, or forgets some.
+/// Prints the hosts, or forgets some of them.
 ///
 /// # Errors
-/// The folder holds no state or cannot be read; the age; standard output.
+/// There is no state or it cannot be read, the age is invalid, or standard output cannot be
+/// written.
 pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let age = options.prune.as_deref();
     let age = age.map(|text| config::age(text).ok_or_else(|| Error::Age(text.to_owned())));
@@ -161,7 +162,7 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
     let chosen = saved.hosts.iter().filter(|host| filter.takes(host, at));
     if let Some(age) = age {
         let old = chosen.filter(|host| now.since(host.last_seen) > age);
-        // Nobody can say of a bookmark without its host whether a filter takes it.
+        // Filters cannot be applied to bookmarks whose host is unknown.
         let is_all = filter.takes_all();
         let orphans = (options.with_bookmarks && is_all).then(|| now.saturating_sub(age));
         return prune(&folder, old, options.with_bookmarks, orphans);
@@ -180,13 +181,13 @@ pub fn run(options: &HostsOptions) -> Result<(), Error> {
         text::print(&mut out, paint, &saved, &views, now)
     };
     match printed.and_then(|()| out.flush()) {
-        // Such as "| head".
+        // The reader closed the pipe, such as `head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(Error::Print),
     }
 }
 
-/// What is known of hosts, and which of their bookmarks were kept aside.
+/// Reads the stored hosts, and the bookmarks that were kept aside.
 fn read(
     store: Option<&str>,
     folder: &Path,
@@ -254,7 +255,7 @@ fn prune<'a>(
     writeln!(io::stdout(), "{what} forgotten, {bookmarks}").map_err(Error::Print)
 }
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     relay: Relay,
@@ -265,13 +266,13 @@ struct Document<'a> {
     refusals: Vec<&'a Refusal>,
 }
 
-/// One of several relays.
+/// One of several relays that share a database.
 #[derive(Debug, Serialize)]
 struct Each<'a> {
     name: &'a str,
     state: &'static str,
     started: UnixSeconds,
-    /// Seconds since it wrote last.
+    /// Seconds since it last wrote to the database.
     age: u64,
 }
 
@@ -315,14 +316,14 @@ fn print_json(
     writeln!(out, "{}", json(&document))
 }
 
-/// How many are in which state.
+/// The number of hosts in each state.
 fn counts(hosts: &[View<'_>]) -> impl Iterator<Item = (&'static str, usize)> {
     let names = State::ALL.into_iter().map(State::name);
     let count = |name| (name, hosts.iter().filter(|view| view.state == name).count());
     names.map(count)
 }
 
-/// Refusals, the last one first.
+/// The refusals, latest first.
 fn latest(refusals: &[Refusal]) -> Vec<&Refusal> {
     let mut refusals: Vec<_> = refusals.iter().collect();
     refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last));

@@ -1,4 +1,4 @@
-//! Which hosts are asked for.
+//! Selects hosts and refusals by the flags.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use crate::cli::HostsOptions;
 use crate::hosts::{Host, Moment, Refusal};
 
-/// What the flags leave.
+/// The filters from the flags.
 pub(super) struct Filter<'a> {
     state: Option<&'a str>,
     subscription: Option<&'a str>,
-    /// In lower case.
+    /// The pattern for names in lower case.
     pattern: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether no flag leaves any host out.
+    /// Whether there are no filters.
     pub(super) fn takes_all(&self) -> bool {
         self.state.is_none() && self.subscription.is_none() && self.pattern.is_none()
     }
@@ -37,7 +37,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Refusals that may concern the hosts that are asked for: of their addresses and names.
+/// Selects refusals that may concern the selected hosts, by addresses and names.
 pub(super) struct Concerned<'a> {
     filter: &'a Filter<'a>,
     addresses: HashSet<IpAddr>,
@@ -71,7 +71,7 @@ fn is_named(host: &Host, pattern: &str) -> bool {
         || fits(pattern, &host.address.to_string())
 }
 
-/// Whether a text is what a pattern says, in which `*` stands for anything.
+/// Whether a text matches a pattern, in which `*` matches any characters. Case matters.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == text;

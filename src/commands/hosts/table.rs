@@ -1,14 +1,14 @@
-//! Columns under each other.
+//! Tables in plain text.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::commands::terminal::{Color, Paint};
 
-/// The column with the state, in each table.
+/// Index of the column with the state, the same in each table.
 const STATE: usize = 1;
 
-/// Rows of cells, the first one with the headings; numbers stand at the right.
+/// Rows of cells, the first one with the headings. Columns of numbers are right-aligned.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     widths: Vec<usize>,
@@ -48,7 +48,7 @@ impl Table {
     }
 }
 
-/// Colors do not count in widths, so that they are added last.
+/// Adds colors after padding, because escape sequences must not count in widths.
 fn painted(paint: Paint, (row, column): (usize, usize), cell: &str) -> Cow<'_, str> {
     match (row, column) {
         (0, _) => paint.paint(Color::Bold, cell),
@@ -60,7 +60,7 @@ fn painted(paint: Paint, (row, column): (usize, usize), cell: &str) -> Cow<'_, s
     }
 }
 
-/// Of hosts and of relays.
+/// The color for a state of a host or a relay; `None` for others.
 pub(super) fn state_color(state: &str) -> Option<Color> {
     match state {
         "active" | "alive" | "running" => Some(Color::Green),

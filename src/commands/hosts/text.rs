@@ -1,4 +1,4 @@
-//! The hosts as people read them.
+//! The hosts as text for people.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,11 +10,12 @@ use crate::commands::terminal::{Color, Paint};
 use crate::commands::words::{age, count, plain};
 use crate::hosts::{Followed, Moment, Saved};
 
-/// Names that one line holds.
+/// Maximum number of names in one line.
 const NAMES: usize = 5;
-/// Lines about gaps, and about refusals; `--json` has them all.
+/// Maximum number of lines about gaps, about bookmarks, and about refusals. `--json` prints
+/// all.
 const LINES: usize = 20;
-/// The columns with numbers.
+/// Indexes of the columns with numbers.
 const NUMBERS: [usize; 5] = [3, 4, 5, 6, 7];
 
 pub(super) fn print(
@@ -53,7 +54,7 @@ pub(super) fn print(
     writeln!(out, "{hosts}{colon}{states}; {events} events")
 }
 
-/// Those that share a database.
+/// Prints the relays that share a database.
 fn print_relays(out: &mut impl Write, paint: Paint, saved: &Saved) -> io::Result<()> {
     if saved.relays.is_empty() {
         return Ok(());
@@ -132,7 +133,7 @@ fn row(view: &View<'_>, followed: Option<&Followed>, at: Moment) -> Vec<String> 
     ]
 }
 
-/// The same reason of many hosts is said once.
+/// Prints the reasons, each once for all hosts that have it.
 fn print_reasons(out: &mut impl Write, paint: Paint, hosts: &[View<'_>]) -> io::Result<()> {
     let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for view in hosts {

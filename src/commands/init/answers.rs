@@ -1,4 +1,4 @@
-//! What `wecrelay init` has to know: from flags, else asked for on the terminal.
+//! The values that `wecrelay init` needs: from flags, or else from prompts on the terminal.
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -10,19 +10,19 @@ const CHANNELS: [&str; 3] = ["Application", "Security", "System"];
 const OUTPUT: &str = "tcp://127.0.0.1:601?max=256K";
 const KINDS: [HostKind; 3] = [HostKind::Domain, HostKind::Certificate, HostKind::Workgroup];
 
-/// A setup that can be written down.
+/// All values of a setup.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub kind: HostKind,
     pub hostname: String,
     pub channels: Vec<String>,
     pub output: String,
-    /// The network of workgroup hosts; empty for other kinds.
+    /// The network of workgroup hosts; empty for other kinds of hosts.
     pub network: String,
 }
 
 impl Answers {
-    /// Without questions: what has a default may be left out.
+    /// Takes the values from flags only. Flags with a default may be missing.
     pub(super) fn of_flags(options: &SetupOptions) -> Result<Self, Error> {
         let kind = options.hosts.ok_or(Error::Missing("--for"))?;
         let hostname = options.hostname.clone();
@@ -45,15 +45,15 @@ impl Answers {
         .completed()
     }
 
-    /// Asks for what no flag gives, and again after an answer that cannot be used; an empty
-    /// line is the default in brackets.
+    /// Prompts for values that no flag gives, and repeats a prompt after an invalid answer.
+    /// An empty line selects the default in brackets.
     pub(super) fn ask(
         options: &SetupOptions,
         input: &mut impl BufRead,
         output: &mut impl Write,
     ) -> Result<Self, Error> {
         let mut terminal = Questions { input, output };
-        // Relative paths of answers are those of the file to be.
+        // Relative paths in answers start at the folder of the configuration file.
         let valid = |key: &str, value: String| is_valid(key, value, &options.folder);
         let kind = match options.hosts {
             Some(kind) => kind,
@@ -103,8 +103,8 @@ impl Answers {
         .completed()
     }
 
-    /// Defaults filled in; nothing that a file could not hold. What values mean is checked
-    /// in the configuration, as the relay does it.
+    /// Fills in the defaults, and rejects characters that the files cannot contain. The
+    /// meaning of the values is checked later, as part of the whole configuration.
     fn completed(mut self) -> Result<Self, Error> {
         if self.hostname.is_empty() {
             return Err(Error::Missing("--hostname"));
@@ -135,7 +135,8 @@ fn kind_of(answer: &str) -> Result<HostKind, Error> {
     })
 }
 
-/// The names, each once: two queries would deliver each event twice.
+/// Splits the names and removes duplicates, because two queries for a channel would deliver
+/// each event twice.
 fn channels_of(names: &str) -> Result<Vec<String>, Error> {
     let mut channels = Vec::new();
     for channel in names.split(',').map(|name| name.trim().to_owned()) {
@@ -153,14 +154,14 @@ fn channels_of(names: &str) -> Result<Vec<String>, Error> {
     Ok(channels)
 }
 
-/// The value, if the relay accepts it for this key.
+/// Returns the value if the relay accepts it for this key.
 fn is_valid(key: &str, value: String, folder: &Path) -> Result<String, Error> {
     fits_toml(&value)?;
     let listed = match key {
         "hostname" => format!("\"{value}\""),
         _ => format!("[\"{value}\"]"),
     };
-    // No key is complete without an authentication method.
+    // A configuration is valid only with an authentication method.
     let method = match key {
         "anonymous" => "",
         _ => "anonymous = [\"127.0.0.1\"]\n",
@@ -180,7 +181,7 @@ fn not_allowed(text: &str) -> Error {
     Error::Answer(format!("{text:?} has a character that is not allowed here"))
 }
 
-/// The terminal, or what stands in for it.
+/// The terminal, or a substitute in tests.
 struct Questions<'a, I, O> {
     input: &'a mut I,
     output: &'a mut O,
@@ -209,7 +210,8 @@ impl<I: BufRead, O: Write> Questions<'_, I, O> {
         write!(self.output, "{question}{shown} ").map_err(Error::Terminal)?;
         self.output.flush().map_err(Error::Terminal)?;
         let mut line = String::new();
-        // Ctrl-D would otherwise accept each default, or repeat a question forever.
+        // End of input (Ctrl-D). An empty answer would accept each default, or repeat a
+        // prompt forever.
         match self.input.read_line(&mut line).map_err(Error::Terminal)? {
             0 => Err(Error::Terminal(io::ErrorKind::UnexpectedEof.into())),
             _ => Ok(match line.trim() {

@@ -1,4 +1,4 @@
-//! `wecrelay init`: writes a first configuration, checks it, and prints what comes next.
+//! `wecrelay init`: writes a first configuration, checks it, and prints the next steps.
 #![expect(clippy::disallowed_methods, reason = "a command, not the loop")]
 
 mod answers;
@@ -16,21 +16,21 @@ use crate::config::{self, Config, Environment};
 use crate::files::subscriptions;
 use answers::Answers;
 
-/// The configuration in the folder that is written to.
+/// Name of the configuration file in the target folder.
 const FILE: &str = "wecrelay.toml";
 
-/// Why there is no checked configuration.
+/// Why `wecrelay init` fails.
 #[derive(Debug)]
 pub enum Error {
-    /// This flag is needed where nobody can be asked.
+    /// This flag is required if there is no terminal for a prompt.
     Missing(&'static str),
-    /// An answer cannot be used.
+    /// A value is invalid.
     Answer(String),
-    /// A file exists already.
+    /// The file already exists.
     Exists(PathBuf),
     /// A file cannot be written.
     Write(PathBuf, io::Error),
-    /// The terminal.
+    /// The terminal cannot be read or written.
     Terminal(io::Error),
     /// The configuration cannot be read.
     File(config::file::Error),
@@ -38,9 +38,9 @@ pub enum Error {
     Subscription(subscriptions::Error),
     /// The configuration is not valid.
     Config(config::Error),
-    /// The check of the configuration.
+    /// The check of the configuration has findings.
     Check(check::Error),
-    /// The steps for the hosts.
+    /// The steps for the hosts cannot be printed.
     Windows(windows::Error),
 }
 
@@ -78,14 +78,14 @@ impl fmt::Display for Error {
     }
 }
 
-// No `source`: the texts above are complete.
+// No `source`: the messages above already include the cause.
 impl std::error::Error for Error {}
 
-/// Asks for what the flags leave open, writes the files, and checks them.
+/// Prompts for missing values, writes the files, and checks them.
 ///
 /// # Errors
-/// A missing or unusable answer; a file that exists or cannot be written; what the check of
-/// the written configuration finds.
+/// A missing or invalid value, a file that exists or cannot be written, or findings in the
+/// written configuration.
 pub fn run(options: &SetupOptions) -> Result<(), Error> {
     let stdin = io::stdin();
     let answers = if stdin.is_terminal() {
@@ -100,7 +100,8 @@ pub fn run(options: &SetupOptions) -> Result<(), Error> {
         templates::configuration(&answers),
         templates::subscription(&answers),
     );
-    // A file with an error would be in the way of the next attempt.
+    // Checked before writing: an invalid file would block the next attempt, which does not
+    // overwrite files.
     check_text(&text, folder)?;
     subscriptions::parse(&query, "subscriptions/logs.xml").map_err(Error::Subscription)?;
     if !options.force
@@ -132,7 +133,7 @@ pub fn run(options: &SetupOptions) -> Result<(), Error> {
     print(&templates::start(&answers, &file))
 }
 
-/// Checks a configuration as the relay does, before it is a file in `folder`.
+/// Checks a configuration as the relay does, before it is written to `folder`.
 fn check_text(text: &str, folder: &Path) -> Result<(), Error> {
     let given = vec!["wecrelay".into(), "check".into()];
     let file = folder.join(FILE);
@@ -141,7 +142,7 @@ fn check_text(text: &str, folder: &Path) -> Result<(), Error> {
     checked(&options.relay, &command).map(drop)
 }
 
-/// The command with the flags of the written file.
+/// Parses a command with the flags of the written file.
 fn read(command: &[&str], file: &Path) -> Result<(Config, Command), Error> {
     let mut given: Vec<OsString> = vec!["wecrelay".into()];
     given.extend(command.iter().map(OsString::from));
@@ -188,7 +189,7 @@ fn print(text: &str) -> Result<(), Error> {
         .map_err(Error::Terminal)
 }
 
-/// The flag value of a kind.
+/// The value of `--for` for a kind of hosts.
 fn name(kind: HostKind) -> &'static str {
     match kind {
         HostKind::Domain => "domain",

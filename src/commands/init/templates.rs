@@ -1,11 +1,11 @@
-//! The files of `wecrelay init`, and the steps that it prints.
+//! The files that `wecrelay init` writes, and the steps that it prints.
 
 use std::path::Path;
 
 use super::Answers;
 use crate::cli::HostKind;
 
-/// `wecrelay.toml`, with a comment on each key.
+/// The content of `wecrelay.toml`, with a comment on each key.
 pub(super) fn configuration(answers: &Answers) -> String {
     let channels = answers.channels.join(", ");
     format!(
@@ -54,7 +54,7 @@ fn access(answers: &Answers) -> String {
     }
 }
 
-/// With this machine, whose own packets do not come from the network of the hosts.
+/// The network, and this machine's loopback address, from which test events come.
 fn networks(network: &str) -> String {
     if network.starts_with("127.") {
         format!("\"{network}\"")
@@ -63,7 +63,7 @@ fn networks(network: &str) -> String {
     }
 }
 
-/// The files that the configuration names and that have to be brought.
+/// Files that the configuration names and that the administrator has to provide.
 pub(super) fn needed(answers: &Answers) -> Vec<String> {
     let name = &answers.hostname;
     match answers.kind {
@@ -78,7 +78,7 @@ pub(super) fn needed(answers: &Answers) -> Vec<String> {
     }
 }
 
-/// A subscription to all events of the channels.
+/// The content of a subscription to all events of the channels.
 pub(super) fn subscription(answers: &Answers) -> String {
     let mut queries = String::new();
     for (id, channel) in answers.channels.iter().enumerate() {
@@ -87,7 +87,7 @@ pub(super) fn subscription(answers: &Answers) -> String {
         );
         queries.push_str(&line);
     }
-    // It applies to accounts of a domain only.
+    // Access lists apply to domain accounts only.
     let access = match answers.kind {
         HostKind::Domain => {
             "\x20 <!-- Members of Domain Computers and of Domain Controllers. -->\n\
@@ -124,7 +124,7 @@ pub(super) fn subscription(answers: &Answers) -> String {
     )
 }
 
-/// What to do before the relay can start.
+/// The steps before the relay can start.
 pub(super) fn preparation(answers: &Answers, folder: &Path) -> String {
     let (name, is_service) = (&answers.hostname, is_service(folder));
     let folder = folder.display();
@@ -169,12 +169,14 @@ pub(super) fn preparation(answers: &Answers, folder: &Path) -> String {
     }
 }
 
-/// The folder of the packages' unit, which runs as the user wecrelay.
+/// Whether this is the folder of the packages' systemd unit, which runs as the user
+/// wecrelay.
 fn is_service(folder: &Path) -> bool {
     folder == Path::new("/etc/wecrelay")
 }
 
-/// The realm of a host's domain, by custom.
+/// The Kerberos realm for a host name by convention: its domain in upper case. The
+/// placeholder `REALM` if it has no domain.
 fn realm(hostname: &str) -> String {
     match hostname.split_once('.') {
         Some((_, domain)) => domain.to_uppercase(),
@@ -182,7 +184,8 @@ fn realm(hostname: &str) -> String {
     }
 }
 
-/// The rule for a syslog server; recipes for other receivers are in the manual.
+/// The configuration for a syslog server. The manual has configurations for other
+/// receivers.
 pub(super) fn receiver(answers: &Answers) -> String {
     let manual = "docs/receivers.md, in packages /usr/share/doc/wecrelay/docs/receivers.md";
     let Some(address) = answers.output.strip_prefix("tcp://") else {
@@ -193,7 +196,7 @@ pub(super) fn receiver(answers: &Answers) -> String {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, port),
         _ => (address, "601"),
     };
-    // On another machine, it listens on all addresses.
+    // A receiver on another machine listens on all its addresses.
     let (rsyslog, syslog_ng) = match host {
         "localhost" | "127.0.0.1" => ("address=\"127.0.0.1\" ", "ip(127.0.0.1) "),
         _ => ("", ""),
@@ -217,7 +220,7 @@ pub(super) fn receiver(answers: &Answers) -> String {
     )
 }
 
-/// What to do after the preparation.
+/// The steps after the preparation.
 pub(super) fn then(answers: &Answers, file: &Path) -> String {
     format!(
         "\n== then\n\
@@ -228,7 +231,7 @@ pub(super) fn then(answers: &Answers, file: &Path) -> String {
     )
 }
 
-/// How to start a configuration that is complete.
+/// The steps to start a complete configuration.
 pub(super) fn start(answers: &Answers, file: &Path) -> String {
     format!("\n== start\n{}", steps(answers, file))
 }
@@ -241,13 +244,13 @@ fn steps(answers: &Answers, file: &Path) -> String {
     };
     let (file, name) = (file.display(), &answers.hostname);
     let run = format!("wecrelay --config {file}{service}\n");
-    // The subscription sends hosts, real or not, to this name.
+    // The subscription refers all hosts, including simulated ones, to this name.
     let resolves = format!(
         "Test events; {name} needs an address here, by DNS or /etc/hosts (127.0.0.1 {name}):\n"
     );
     let local = "wecrelay send http://127.0.0.1:5985/wsman/SubscriptionManager/WEC";
     let run_and_test = match answers.kind {
-        // "wecrelay send" has no ticket to show.
+        // `wecrelay send` does not support Kerberos.
         HostKind::Domain => format!(
             "{run}\
              Test events without a domain, while the service does not run, in two terminals:\n\
