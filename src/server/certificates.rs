@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::base::clock::Now;
 use crate::tls::Acceptor;
 
-/// How often to log again certificates that expire soon.
+/// How often to log certificates that expire soon.
 const ENDS_TIME: Duration = Duration::from_secs(86_400);
 
-/// The acceptor, if there is an https listener.
+/// The acceptor; `None` without https listeners.
 pub(super) struct Certificates {
     acceptor: Option<Acceptor>,
-    /// When to check again what expires soon.
+    /// When to log them next.
     ends_at: Instant,
 }
 
@@ -40,7 +40,7 @@ impl Certificates {
         self.acceptor.as_ref().map(|_| self.ends_at)
     }
 
-    /// Logs what expires soon, if that is due again.
+    /// Logs what expires soon, once a day.
     pub(super) fn note_ends(&mut self, now: Now) {
         if let Some(acceptor) = &self.acceptor
             && now.monotonic >= self.ends_at

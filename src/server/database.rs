@@ -17,15 +17,15 @@ use crate::store::{Answer, Condition, Done, Job, KeptAside, Ticket};
 use crate::tls::DatabaseTls;
 use line::Line;
 
-/// How often to store hosts that have changed, one row each.
+/// How often to save changed hosts, each of them one row.
 pub(super) const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Time limit for the last jobs when the relay ends.
 const LAST: Duration = Duration::from_secs(10);
 
-/// Creates clients of the database with the same settings.
+/// Creates clients of the database with the same settings; the argument is the current time.
 pub type MakeClient = Box<dyn Fn(Instant) -> Client + Send>;
 
-/// A database that has the tables, and the first connection to it.
+/// A prepared database, and the first connection to it.
 pub struct Database {
     make: MakeClient,
     client: Client,
@@ -34,11 +34,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, and makes the tables where they are missing. `relay`: our name among those
-    /// that share it.
+    /// Connects, and creates missing tables. `relay` is this relay's name among those that share
+    /// the database. Blocks until the database answers.
     ///
     /// # Errors
-    /// What is wrong there, and what to do.
+    /// The database cannot be reached or used; the failure has the reason.
     pub fn open(
         make: MakeClient,
         tls: Option<DatabaseTls>,
@@ -49,7 +49,7 @@ impl Database {
         Ok(database)
     }
 
-    /// The same for those who only look: no tables are made.
+    /// The same without creating tables, for commands that only read.
     ///
     /// # Errors
     /// As for [`Database::open`].
@@ -79,7 +79,7 @@ impl Database {
         })
     }
 
-    /// The name of this relay among those that share it.
+    /// This relay's name among those that share the database.
     #[must_use]
     pub fn relay(&self) -> &str {
         &self.relay
@@ -115,7 +115,7 @@ impl Database {
         Failure::new(kind, &self.client.name(), says)
     }
 
-    /// Asks something, and waits for the answer or for any trouble.
+    /// Sends a request, and blocks until its rows or the first failure of the connection.
     fn ask(&mut self, request: Request) -> Result<Rows, Failure> {
         self.client.submit(Instant::now(), 0, request);
         loop {
@@ -130,10 +130,11 @@ impl Database {
         }
     }
 
-    /// Does a job, as [`crate::store::perform`] does with a store on this machine.
+    /// Performs a job and blocks until it is done, as [`crate::store::perform`] does with a local
+    /// store.
     ///
     /// # Errors
-    /// What is wrong with the database.
+    /// The database cannot be reached or used.
     pub fn perform(&mut self, job: &Job) -> Result<Done, Failure> {
         let relay = self.relay.clone();
         self.perform_as(&relay, job)
@@ -149,10 +150,10 @@ impl Database {
         self.failure(Kind::NoTables, says)
     }
 
-    /// The relays that share it.
+    /// The relays that share the database.
     ///
     /// # Errors
-    /// What is wrong with the database.
+    /// The database cannot be reached or used.
     pub fn relays(&mut self) -> Result<Vec<Peer>, Failure> {
         match self.perform(&Job::Meet(Inquiry::default()))? {
             Done::Met(Ok(met)) => Ok(met.relays),
@@ -160,10 +161,10 @@ impl Database {
         }
     }
 
-    /// What all relays know of hosts, combined.
+    /// What all relays know about hosts, combined.
     ///
     /// # Errors
-    /// What is wrong with the database.
+    /// The database cannot be reached or used.
     pub fn gather(&mut self, now: UnixSeconds) -> Result<Saved, Failure> {
         let relays = self.relays()?;
         let mut each = Vec::with_capacity(relays.len());
@@ -178,22 +179,22 @@ impl Database {
     /// The bookmarks that were set aside.
     ///
     /// # Errors
-    /// What is wrong with the database.
+    /// The database cannot be reached or used.
     pub fn kept_aside(&mut self) -> Result<Vec<KeptAside>, Failure> {
         let (request, read) = tables::kept_aside();
         let rows = self.ask(request)?;
         read(&rows).map_err(|_| self.unexpected())
     }
 
-    /// Forgets a relay, with what it knew of hosts.
+    /// Removes a relay and what it knew about hosts.
     ///
     /// # Errors
-    /// What is wrong with the database.
+    /// The database cannot be reached or used.
     pub fn forget_relay(&mut self, name: &str) -> Result<(), Failure> {
         self.ask(tables::forget_relay(name)).map(drop)
     }
 
-    /// Starts the threads.
+    /// Starts a thread for each of two connections: one writes, one reads.
     pub(super) fn start(self, replies: &Replies) -> io::Result<(Lanes, Vec<JoinHandle<()>>)> {
         let tls = self.line.tls();
         let reader = (self.make)(Instant::now());
@@ -221,7 +222,8 @@ impl Database {
     }
 }
 
-/// One of the two connections, and how both are: what works on one may not on the other.
+/// One of the two connections, and the conditions of both, since one may fail while the other
+/// works.
 struct Lane {
     number: usize,
     conditions: Arc<Mutex<[Condition; 2]>>,
@@ -229,7 +231,8 @@ struct Lane {
 }
 
 impl Lane {
-    /// Returns whether anyone is still listening.
+    /// Sends an answer with the combined condition of both connections. Returns false if the loop
+    /// has ended.
     fn send(&self, mut answer: Answer) -> bool {
         if let Some(own) = &mut answer.condition
             && let Ok(mut all) = self.conditions.lock()

@@ -1,5 +1,5 @@
-//! The end of the loop: first, balancers have time to notice; then what is in flight is
-//! finished, within limits.
+//! The end of the loop: first load balancers get time to notice, then batches in flight are
+//! finished within a time limit.
 
 use std::time::{Duration, Instant};
 
@@ -8,24 +8,24 @@ use crate::base::clock::Now;
 /// Time limit for batches in flight.
 const FINISH: Duration = Duration::from_secs(10);
 
-/// The stage of the end.
+/// The stage of the end; instants are the ends of the stages.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Running,
-    /// Hosts are served as before; the status reports that the relay is ending.
+    /// Hosts are served as before, while the status reports that the relay is stopping.
     Announced(Instant),
     /// No new connections are accepted.
     Finishing(Instant),
 }
 
-/// What a signal changes.
+/// What the loop must do after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Tell whoever asks.
+    /// Report in the status that the relay is stopping.
     Announce,
-    /// Take nobody in any more.
+    /// Accept no more connections, and finish batches in flight.
     Finish,
-    /// Finish nothing.
+    /// Stop at once, without finishing batches.
     Abandon,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Ending {
     stage: Stage,
-    /// How long balancers have to notice.
+    /// How long load balancers have to notice.
     delay: Duration,
 }
 
@@ -43,12 +43,13 @@ impl Ending {
         Self { stage, delay }
     }
 
-    /// Maximum duration of the end.
+    /// Maximum duration of the end: the delay for load balancers and [`FINISH`].
     pub(super) fn longest(&self) -> Duration {
         self.delay + FINISH
     }
 
-    /// Someone wants an end; a second time, at once. `is_patient`: balancers get their time.
+    /// A signal requests the end; a second request stops at once. Load balancers get their delay
+    /// only if `is_patient`.
     pub(super) fn request(&mut self, now: Now, is_patient: bool) -> Step {
         match self.stage {
             Stage::Running if is_patient && !self.delay.is_zero() => {
@@ -68,7 +69,7 @@ impl Ending {
         Step::Finish
     }
 
-    /// Returns whether the balancers' time has just run out.
+    /// Returns whether the delay for load balancers has just ended.
     pub(super) fn handle_timeout(&mut self, now: Now) -> bool {
         let is_due = matches!(self.stage, Stage::Announced(until) if now.monotonic >= until);
         if is_due {
@@ -84,12 +85,12 @@ impl Ending {
         }
     }
 
-    /// Whether nobody new is taken in.
+    /// Whether connections are no longer accepted.
     pub(super) const fn is_finishing(&self) -> bool {
         matches!(self.stage, Stage::Finishing(_))
     }
 
-    /// Whether the time for what is in flight has run out.
+    /// Whether the time limit for batches in flight has passed.
     pub(super) fn is_over(&self, now: Now) -> bool {
         matches!(self.stage, Stage::Finishing(until) if now.monotonic >= until)
     }

@@ -57,12 +57,12 @@ impl Hub {
         &mut self.collector
     }
 
-    /// Both, for what is registered and told of at once.
+    /// Both, for callers that need them at the same time.
     pub(super) fn parts(&mut self) -> (&Registry, &mut Collector) {
         (self.poll.registry(), &mut self.collector)
     }
 
-    /// Something has happened.
+    /// Passes an input to the collector.
     pub(super) fn handle(&mut self, now: Now, input: &Input<'_>) {
         self.collector.handle(now, input);
     }
@@ -71,12 +71,12 @@ impl Hub {
         self.collector.link(id)
     }
 
-    /// Looks up the addresses of a name, for the asker with this number.
+    /// Starts looking up the addresses of a name; the result is reported with the number `asker`.
     pub(super) fn look_up(&mut self, asker: usize, host: &str, port: u16) {
         self.resolver.ask(asker, host, port);
     }
 
-    /// The next answer, if there is one: the asker, and the addresses.
+    /// The next result of [`Hub::look_up`]: the number of the asker, and the addresses.
     pub(super) fn poll_resolved(&mut self) -> Option<(usize, io::Result<Vec<SocketAddr>>)> {
         self.resolver.poll_answer()
     }

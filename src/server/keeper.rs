@@ -17,21 +17,21 @@ use crate::base::clock::Now;
 use crate::collector::Collector;
 use crate::store::{Answer, Done, Found, Job, Lookup, Store, Ticket, perform};
 
-/// Writes after which is looked whether there is much to tidy up.
+/// Number of jobs of the writing thread after which the tidying thread runs.
 const TIDY_EVERY: u32 = 16;
-/// How long to wait for the last answers.
+/// How long to wait for each answer at the start and at the end.
 const LAST: Duration = Duration::from_secs(30);
 
-/// Reads without the thread that writes; `None` where that has to look.
+/// Looks up bookmarks without the thread that writes; `None` if that thread must do it.
 pub type Reader = Box<dyn FnMut(&[Lookup]) -> Option<Vec<Found>> + Send>;
 
 /// A store on this machine.
 pub struct Local {
     /// The store itself.
     pub store: Box<dyn Store + Send>,
-    /// Beside it.
+    /// A reader of the same store, for another thread.
     pub reader: Reader,
-    /// What is to be done now and then, and may take long.
+    /// Maintenance that may take long and runs in its own thread from time to time.
     pub tidy: Box<dyn FnMut() + Send>,
 }
 
@@ -45,7 +45,7 @@ pub enum Opened {
 
 /// The threads, and the channels to them.
 pub(super) struct Keeper {
-    /// Dropped first: that ends the threads.
+    /// Dropped first, which ends the threads.
     lanes: Option<Lanes>,
     answers: Receiver<Answer>,
     threads: Vec<JoinHandle<()>>,
@@ -67,7 +67,7 @@ impl Keeper {
         })
     }
 
-    /// Gives the store the collector's jobs.
+    /// Passes the collector's jobs to the store.
     pub(super) fn submit_jobs(&self, collector: &mut Collector) {
         let Some(lanes) = &self.lanes else {
             return;
@@ -77,14 +77,15 @@ impl Keeper {
         }
     }
 
-    /// Gives the collector the store's answers.
+    /// Passes the store's answers to the collector.
     pub(super) fn take_answers(&self, now: Now, collector: &mut Collector) {
         while let Ok(answer) = self.answers.try_recv() {
             collector.handle_answer(now, answer);
         }
     }
 
-    /// Before the first turn and after the last one there is nothing but the store.
+    /// Blocks until the collector no longer waits for the store: only before the first turn and
+    /// after the last. Logs an error and returns if an answer takes longer than [`LAST`].
     pub(super) fn wait_for(&self, collector: &mut Collector) {
         self.submit_jobs(collector);
         while collector.awaits_store() {
@@ -97,9 +98,9 @@ impl Keeper {
         }
     }
 
-    /// Lets the store be closed.
+    /// Ends the threads, and thus closes the store. Waits for their last jobs.
     pub(super) fn end(&mut self) {
-        // Woken when there will be no more jobs; what wakes them lasts until they have ended.
+        // The wakers must outlive the threads, which are woken to find their channels closed.
         let _wakers = self.lanes.take().map(Lanes::close);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -149,7 +150,7 @@ fn serve(
         }
         writes = writes.wrapping_add(1);
         if writes.is_multiple_of(TIDY_EVERY) {
-            // One that is asked already is enough.
+            // If a request is already waiting, one more is not needed.
             let _ = tidy.try_send(());
         }
     }
@@ -167,7 +168,7 @@ fn serve_reads(
             _ => None,
         };
         let is_heard = match found {
-            // How the store is, the thread that writes will say.
+            // The thread that writes reports the store's condition.
             Some(found) => replies.send(Answer {
                 ticket,
                 done: Done::Read(Ok(found)),

@@ -1,4 +1,5 @@
-//! The ways between the loop and the threads of the store: jobs there, answers back.
+//! Channels between the loop and the threads of the store: jobs to the threads, answers to the
+//! loop.
 
 use std::io;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use crate::store::{Answer, Job, Ticket};
 
 pub(super) type Jobs = Sender<(Ticket, Job)>;
 
-/// The way to one thread of a store.
+/// The channel to one thread of a store.
 pub(super) struct Way {
     jobs: Jobs,
-    /// What wakes the thread, where it waits for more than jobs.
+    /// Wakes the thread; `None` if it waits for jobs only.
     waker: Option<Arc<Waker>>,
 }
 
@@ -32,7 +33,7 @@ impl Way {
     }
 }
 
-/// The ways to the threads of a store.
+/// The channels to the threads of a store.
 pub(super) struct Lanes {
     writes: Way,
     reads: Way,
@@ -55,12 +56,13 @@ impl Lanes {
         }
     }
 
-    /// Tells the threads that no more jobs come. What wakes them has to outlive them.
+    /// Closes the channels, which ends the threads. The caller must keep the returned wakers until
+    /// the threads have ended.
     pub(super) fn close(self) -> [Option<Arc<Waker>>; 2] {
         [self.writes, self.reads].map(|Way { jobs, waker }| {
             drop(jobs);
             if let Some(waker) = &waker {
-                // Its thread may have ended.
+                // This fails if the thread has already ended.
                 drop(waker.wake());
             }
             waker
@@ -68,7 +70,7 @@ impl Lanes {
     }
 }
 
-/// Where answers go.
+/// The channel for answers, and the loop's waker.
 #[derive(Clone)]
 pub(super) struct Replies {
     answers: Sender<Answer>,
@@ -80,7 +82,7 @@ impl Replies {
         Self { answers, waker }
     }
 
-    /// Answers whether anybody still listens.
+    /// Sends an answer and wakes the loop. Returns false if the loop has ended.
     pub(super) fn send(&self, answer: Answer) -> bool {
         let is_heard = self.answers.send(answer).is_ok();
         if is_heard && let Err(error) = self.waker.wake() {

@@ -1,10 +1,10 @@
-//! The event loop: one `mio::Poll` for listeners, sources, outputs, signals and
-//! the resolver's wake-ups. It turns what the [`Collector`] wants into system calls
-//! and tells it what came of them; all decisions are made there.
+//! The event loop: one `mio::Poll` for listeners, sources, outputs, signals, and threads that wake
+//! it. It performs the system calls that the [`Collector`] requests and reports their results; the
+//! collector makes all decisions.
 //!
-//! Each kind of socket has an owner: `Doors` the listeners, `Sources` the hosts, `Outputs` the
-//! receivers, `Watchers` those who ask how it goes, `Helpers` and `Keeper` processes and
-//! threads. The `Hub` is what all of them need.
+//! Each kind of socket has an owner: `Doors` the listeners, `Sources` the hosts' connections,
+//! `Outputs` the receivers' connections, `Watchers` the monitoring connections, `Helpers` and
+//! `Keeper` processes and threads. All of them share the `Hub`.
 #![expect(
     clippy::disallowed_methods,
     reason = "the loop is where the clock and sockets are"
@@ -55,15 +55,15 @@ pub use status::bind_status;
 
 const SIGNALS: Token = Token(0);
 const WAKER: Token = Token(1);
-/// The first listener's token; the next ones follow.
+/// The first listener's token; those of other listeners follow.
 const LISTENERS: usize = 0x100;
-/// The first token of the status listener; those of its connections follow.
+/// The token of the status listener; those of its connections follow.
 const STATUS: usize = 0x4000;
-/// The first output's token; the next ones follow.
+/// The first output's token; those of other outputs follow.
 const OUTPUTS: usize = 0x1_0000;
-/// The first token of a connection to a broker; the next ones follow.
+/// The first token of a connection to a broker; those of other connections follow.
 const BROKERS: usize = 0x8_0000;
-/// The token of a source's connection is this and its number.
+/// The token of a source's connection is the sum of this and the connection's number.
 const SOURCES: usize = 0x100_0000;
 
 struct Server {
@@ -82,14 +82,17 @@ struct Server {
     notifier: Notifier,
 }
 
-/// From here on no signal of those that mean something to the loop ends the process;
-/// the loop handles those that have come before it. So this comes first of all.
+/// From here on, SIGTERM, SIGINT, SIGHUP, and SIGXFSZ no longer end the process; the loop handles
+/// those that arrived before it started. Call this before anything else.
 pub fn catch_signals() -> Result<Signals, Error> {
-    // SIGXFSZ would end us: the write at a file's size limit shall fail instead.
+    // SIGXFSZ would end the process: instead, the write beyond a file's size limit shall fail.
     Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(Error::system("signals"))
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, and finishes batches in flight.
+///
+/// # Errors
+/// The event queue fails, or the reader of standard output has closed it.
 pub fn run(setup: Setup) -> Result<(), Error> {
     raise_file_limit();
     crate::system::sys::keep_freed_memory();
@@ -110,7 +113,8 @@ fn now() -> Now {
     }
 }
 
-/// Every source holds a connection for each subscription.
+/// Raises the soft limit of open files to the hard limit: every source has a connection for each
+/// subscription.
 fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -178,14 +182,14 @@ impl Server {
         (finished && self.hub.collector().are_outputs_closed()) || self.ending.is_over(now)
     }
 
-    /// Says the last word, while the outputs are still there to hear it. Answers whether
-    /// they have been given all.
+    /// Logs the final message while the outputs can still send it. Returns whether all own messages
+    /// have been queued at the outputs.
     fn has_said_all(&mut self) -> bool {
         self.messages.end(self.hub.collector());
         !self.messages.is_waiting()
     }
 
-    /// After the last turn.
+    /// After the last turn: closes the outputs, ends the helpers, and saves hosts.
     fn end(&mut self, events: &mut Events) {
         self.outputs.finish_and_close();
         if let Some(helpers) = self.helpers.take() {
@@ -197,7 +201,7 @@ impl Server {
         self.messages.end(self.hub.collector());
     }
 
-    /// One turn: read all that is ready, write to the outputs, commit once, answer.
+    /// One turn: reads all that is ready, writes to the outputs, commits once, and answers.
     fn turn(&mut self, events: &mut Events) -> Result<(), Error> {
         let timeout = self.timeout(now());
         self.hub
@@ -230,7 +234,7 @@ impl Server {
         self.collector().commit(now);
         self.keeper.submit_jobs(self.hub.collector_mut());
         self.drain(now)?;
-        // After the answers are on their way.
+        // Last, so that saving does not delay the answers.
         let due = self.hub.collector().save_due();
         if due.is_some_and(|due| now.monotonic >= due) {
             self.collector().save_hosts(now);
@@ -309,7 +313,7 @@ impl Server {
         Ok(())
     }
 
-    /// Does all that the collector and the helpers want done.
+    /// Performs all that the collector and the helpers request.
     fn drain(&mut self, now: Now) -> Result<(), Error> {
         self.drain_collector(now)?;
         while let Some(helpers) = &mut self.helpers {
@@ -351,7 +355,8 @@ impl Server {
             } else if signal == SIGXFSZ {
                 log::debug!("a file is as large as this process may make it");
             } else {
-                // Whoever types Ctrl-C does not want to wait for a balancer.
+                // SIGINT comes from a terminal, where no load balancer needs time to notice the
+                // end.
                 self.handle_end(now, signal == SIGTERM);
             }
         }
@@ -375,7 +380,7 @@ impl Server {
         }
     }
 
-    /// Takes nobody in any more.
+    /// Stops accepting connections and requests; batches in flight are completed.
     fn finish(&mut self, now: Now) {
         log::info!("stopping: finishing batches in flight");
         self.doors.close();

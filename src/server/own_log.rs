@@ -1,13 +1,13 @@
-//! The relay's own log on its way to the outputs, if it goes there, and its last word.
+//! Passes the relay's own log to the outputs, if configured, and logs the final message.
 
 use crate::base::clock::Now;
 use crate::collector::Collector;
 use crate::output::own_log::OwnLog;
 use crate::syslog::Sender;
 
-/// What is logged, who says it, and whether the last word is said.
+/// Messages to be sent, their sender, and whether the final message was logged.
 pub(super) struct Messages {
-    /// Where they wait; none if they go to standard error alone.
+    /// The messages that wait for the loop; `None` if only standard error gets the log.
     waiting: Option<(OwnLog, Sender)>,
     has_ended: bool,
 }
@@ -20,7 +20,7 @@ impl Messages {
         }
     }
 
-    /// Whether something was logged that the outputs are to get.
+    /// Whether messages wait to be queued at the outputs.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting
             .as_ref()
@@ -37,7 +37,7 @@ impl Messages {
         }
     }
 
-    /// What this run came to; only the first call says it.
+    /// Logs the counters of this run, at the first call only.
     pub(super) fn end(&mut self, collector: &Collector) {
         if !std::mem::replace(&mut self.has_ended, true) {
             log::info!("stopped: {}", collector.counters());

@@ -1,4 +1,4 @@
-//! What the loop runs with, and what ends it.
+//! What the loop needs to start, and the errors that end it.
 
 use std::fmt;
 use std::io;
@@ -17,14 +17,14 @@ use crate::tls::{self, Connector};
 /// Why the loop ended other than by a signal.
 #[derive(Debug)]
 pub enum Error {
-    /// A system call that nothing works without.
+    /// A system call failed that the loop cannot work without.
     System {
-        /// What was being done.
+        /// The subject of the call, such as `poll`.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// Standard output has no reader any more.
+    /// The reader of standard output has closed it.
     StdoutClosed,
 }
 
@@ -45,45 +45,46 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a reload brings.
+/// The result of a reload.
 pub struct Reloaded {
-    /// What the collector is told to do from now on.
+    /// The collector's new settings.
     pub settings: Settings,
-    /// What handshakes are done with from now on.
+    /// Keys and certificates for new handshakes; `None` without https listeners.
     pub tls: Option<tls::Acceptor>,
-    /// What outputs make themselves known by, an item for each.
+    /// The outputs' secrets, such as passwords: one item per output, in order.
     pub secrets: Vec<Secret>,
 }
 
-/// Reads the files anew, or says why the old ones stay.
+/// Reads the files again; an error means that nothing changes.
 pub type Reload = Box<dyn FnMut() -> Result<Reloaded, Box<dyn std::error::Error>>>;
 
-/// What the loop runs with.
+/// What the loop needs to start.
 pub struct Setup {
     /// From [`catch_signals`](super::catch_signals).
     pub signals: Signals,
-    /// Where sources come in.
+    /// The listeners for hosts.
     pub listeners: Vec<Listener>,
-    /// Where events go.
+    /// The outputs, in the order of [`OutputId`](crate::collector::OutputId).
     pub outputs: Vec<output::Settings>,
-    /// Where those who watch come in.
+    /// The listener for monitoring; `None` without `--metrics`.
     pub status: Option<std::net::TcpListener>,
-    /// How each of them is secured, see [`tls::connectors`].
+    /// How each output is secured, in order; see [`tls::connectors`].
     pub connectors: Vec<Option<Connector>>,
-    /// What they make themselves known by, an item for each.
+    /// The outputs' secrets, such as passwords: one item per output, in order.
     pub secrets: Vec<Secret>,
-    /// What the collector is told to do.
+    /// The collector's settings.
     pub settings: Settings,
-    /// What handshakes of https listeners are done with.
+    /// Keys and certificates for handshakes; `None` without https listeners.
     pub tls: Option<tls::Acceptor>,
-    /// Who is asked about accounts of the domain.
+    /// The processes that check accounts of the domain; `None` without `--ntlm-helper`.
     pub helper: Option<ntlm_helper::Settings>,
-    /// Where bookmarks are kept.
+    /// The store of bookmarks and hosts.
     pub store: Opened,
-    /// What is logged, if it goes to the outputs too, and who says it.
+    /// The relay's own log and its sender; `None` if outputs do not get the log.
     pub own: Option<(OwnLog, Sender)>,
-    /// What SIGHUP does.
+    /// Called after SIGHUP.
     pub reload: Reload,
-    /// How long balancers have to notice that the relay ends.
+    /// How long to continue after SIGTERM so that load balancers notice the end; see
+    /// `--drain-delay`.
     pub drain_delay: Duration,
 }

@@ -1,4 +1,4 @@
-//! The connection of a database client: its socket, and what wakes its thread.
+//! The socket of a database client, and the waker of its thread.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,7 +27,8 @@ enum Socket {
 }
 
 impl Socket {
-    /// The first of its addresses that answers in time.
+    /// Connects to the first address that accepts within its share of `timeout`, at least 100 ms.
+    /// Blocks; a Unix socket connects without a time limit.
     fn connect(place: &Place, timeout: Duration) -> io::Result<Self> {
         let (host, port) = match place {
             Place::Unix(folder, port) => {
@@ -51,7 +52,8 @@ impl Socket {
         Err(last)
     }
 
-    /// Waits at most this long for each read and write; `None` does not wait.
+    /// Sets how long each read and write on a TCP socket may block; with `None`, neither kind of
+    /// socket blocks.
     fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => {
@@ -121,7 +123,7 @@ impl Stream {
     }
 }
 
-/// The connection of a client, and what wakes its thread.
+/// The connection of a client, and the waker of its thread.
 pub(super) struct Line {
     poll: Poll,
     events: Events,
@@ -145,7 +147,7 @@ impl Line {
         self.tls.clone()
     }
 
-    /// What wakes [`Line::wait`].
+    /// A waker that ends [`Line::wait`].
     pub(super) fn waker(&self) -> io::Result<Waker> {
         Waker::new(self.poll.registry(), WAKER)
     }
@@ -159,7 +161,8 @@ impl Line {
         }
     }
 
-    /// Does all that can be done now.
+    /// Does all that is possible without waiting for the server, except name lookups, connecting,
+    /// and TLS handshakes, which block the thread.
     pub(super) fn work(&mut self, client: &mut Client) {
         client.handle_timeout(Instant::now());
         loop {
@@ -261,7 +264,7 @@ impl Line {
     /// Returns whether anything was read.
     fn read(&mut self, client: &mut Client) -> bool {
         let mut is_any = false;
-        // What is to be done comes first: after the answer to it TLS may begin.
+        // Pending tasks come first: if one starts TLS, the bytes that follow are for TLS.
         while let Some(stream) = &mut self.stream
             && !client.has_task()
         {
@@ -288,7 +291,8 @@ impl Line {
 
     fn fail(&mut self, client: &mut Client, error: &io::Error) {
         self.stream = None;
-        // With TLS 1.3 the server judges our certificate after the handshake.
+        // With TLS 1.3, the server verifies the client certificate after the client's handshake has
+        // completed.
         let (kind, says) = match (Fault::of_stream(error), error.kind()) {
             (Some(fault), _) => (kind(&fault), format!("TLS: {fault}")),
             (None, ErrorKind::UnexpectedEof) => {
