@@ -1,4 +1,4 @@
-//! `wecrelay passwd`: makes a line of the file for `--users`.
+//! `wecrelay passwd`: creates a line for the file of `--users`.
 
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -10,24 +10,24 @@ use crate::files::accounts::{self, Account};
 
 pub use crate::cli::PasswdOptions as Options;
 
-/// Longest password taken, in UTF-16 units: Windows takes no more.
+/// Maximum length of a password in UTF-16 units, the limit of Windows.
 pub const MAX_PASSWORD_UNITS: usize = 256;
 
-/// Most bytes read of a password. A UTF-16 unit is at most 3 bytes of UTF-8, so
-/// a line that is cut here is too long in any case.
+/// Maximum number of bytes to read. A UTF-16 unit needs at most 3 bytes of UTF-8, so a line
+/// that is truncated here exceeds [`MAX_PASSWORD_UNITS`] in any case.
 const MAX_PASSWORD_BYTES: u64 = 4 * 1024;
 
-/// Asks for the password twice on the terminal, or reads one line where
-/// standard input is none, and prints the line for `--users`.
+/// Prompts for the password twice on the terminal, or reads one line if standard input is
+/// not a terminal, and prints the line for `--users`.
 ///
 /// # Errors
-/// The account is no account, the realm no realm; the password is empty, too long, or differs the
-/// second time; nothing can be read or written.
+/// The account or realm is invalid, the password is empty, too long, or different the
+/// second time, or reading or writing fails.
 pub fn run(options: &Options) -> Result<(), Error> {
     let account: Account = options.account.parse().map_err(Error::Account)?;
     let realm = options.digest.as_deref();
     if let Some(realm) = realm {
-        // Before anybody types a password in vain.
+        // Checked before the prompt, so that nobody types a password in vain.
         accounts::digest_line(&account, realm, "").map_err(Error::Account)?;
     }
     let stdin = io::stdin();
@@ -43,16 +43,16 @@ pub fn run(options: &Options) -> Result<(), Error> {
 
 pub(super) type Password = Zeroizing<String>;
 
-/// Why no line was made.
+/// Why no line was printed.
 #[derive(Debug)]
 pub enum Error {
-    /// The argument is no account, or no realm.
+    /// The account or the realm is invalid.
     Account(accounts::Reason),
     /// The password is empty.
     Empty,
     /// The password is longer than [`MAX_PASSWORD_UNITS`].
     TooLong,
-    /// The second password is another one.
+    /// The two passwords differ.
     Mismatch,
     /// The password cannot be read.
     Read(io::Error),
@@ -88,17 +88,18 @@ impl fmt::Display for Error {
     }
 }
 
-// No `source`: the text above says all, for logs that print only that.
+// No `source`: the message already includes the cause, for logs that print only the
+// message.
 impl std::error::Error for Error {}
 
-/// Asks on the terminal, without showing what is typed.
+/// Prompts on the terminal without echo.
 pub(super) fn ask(prompt: &str) -> Result<Password, Error> {
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)
         .map_err(Error::Read)
 }
 
-/// The first password, if it is one and the second is the same.
+/// Returns the first password if it is valid and equals the second.
 fn agree(
     first: Password,
     second: impl FnOnce() -> Result<Password, Error>,
@@ -110,7 +111,7 @@ fn agree(
     Ok(first)
 }
 
-/// The first line of `input`, without its end.
+/// Reads a password from the first line of `input`, without its line end.
 pub(super) fn read_line(input: impl BufRead) -> Result<Password, Error> {
     let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
     let mut input = input.take(MAX_PASSWORD_BYTES);

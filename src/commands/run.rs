@@ -1,5 +1,5 @@
-//! From a checked [`Config`] to a running relay: files are read, the store and the
-//! listeners are opened, and the event loop takes over.
+//! Starts the relay from a checked [`Config`]: reads the files, opens the store and the
+//! listeners, and runs the event loop.
 
 mod answers;
 mod offers;
@@ -38,45 +38,45 @@ use crate::tls;
 
 pub use answers::too_large;
 
-/// How long a source may be silent beyond its longest heartbeat interval.
+/// How much longer than the longest heartbeat interval a connection may be idle.
 const IDLE_MARGIN: Duration = Duration::from_secs(3600);
 
-/// Why the relay does not run, or no longer.
+/// Why the relay does not start, or stopped.
 #[derive(Debug)]
 pub enum Error {
-    /// A subscription file.
+    /// A subscription file is invalid.
     Subscriptions(subscriptions::Error),
-    /// Two subscriptions of the same name, one of them that of `--channel`.
+    /// A subscription in a file has the same name as that of `--channel`.
     SameName(String),
-    /// A subscription with the name of that for reports.
+    /// A subscription in a file has the same name as the built-in one for reports.
     SelfReports(String),
-    /// Files that hold no subscription that could be offered.
+    /// No file has an enabled subscription.
     NoSubscription,
-    /// The file of accounts.
+    /// The file of accounts is invalid.
     Users(accounts::Error),
-    /// The keytab.
+    /// The keytab is invalid.
     Keytab(keytabs::Error),
-    /// `--digest`, and no account has a line for it.
+    /// With `--digest`, the file of accounts has no line for it.
     NoDigestLine(PathBuf),
-    /// The state folder.
+    /// The state folder cannot be used.
     Store(store::Error),
-    /// The database of `--store`.
+    /// The database of `--store` cannot be used.
     Database(database::Error),
-    /// The helper for accounts of the domain.
+    /// The command of `--ntlm-helper` does not work.
     Helper(String, server::HelperError),
-    /// An output's certificates.
+    /// The certificates of an output are invalid.
     Output(tls::OutputError),
-    /// A file with what an output makes itself known by.
+    /// The file with an output's credentials is invalid.
     Secret(output_secrets::Error),
-    /// The address of `--metrics`.
+    /// The address of `--metrics` cannot be bound.
     Metrics(SocketAddr, io::Error),
-    /// Becoming another user.
+    /// Switching to the user of `--user` or `--group` failed.
     Account(privileges::Error),
-    /// A listener.
+    /// A listener cannot be bound; scheme, address, and reason.
     Listen(&'static str, SocketAddr, io::Error),
-    /// The files of https listeners.
+    /// The certificates of https listeners are invalid.
     Tls(tls::Error),
-    /// The event loop.
+    /// The event loop failed.
     Server(server::Error),
 }
 
@@ -162,12 +162,12 @@ impl std::error::Error for Error {}
 
 /// Runs the relay until SIGTERM or SIGINT.
 ///
-/// `sockets` are those that `config` calls inherited. `own` is what the logger has for the
-/// outputs. `again` gives the configuration to go on with on SIGHUP, and the arguments that
-/// it comes from.
+/// `sockets` are the listening sockets that `config` refers to as inherited. `own` is the
+/// buffer of the relay's own log for the outputs. `again` reads the configuration for
+/// SIGHUP, and returns it with the arguments from which it was made.
 ///
 /// # Errors
-/// What stands in a file, cannot be opened, or failed while running.
+/// A file is invalid, something cannot be opened, or the event loop failed.
 pub fn run(
     config: &Config,
     sockets: Vec<TcpListener>,
@@ -175,7 +175,8 @@ pub fn run(
     mut again: impl FnMut() -> Result<(Config, Arguments), file::Error> + 'static,
 ) -> Result<(), Error> {
     let signals = server::catch_signals().map_err(Error::Server)?;
-    // Of all keytabs that there will be: a reload must not open the door to replays.
+    // Shared by the keytabs of all reloads: otherwise a reload would allow tickets to be
+    // replayed.
     let replays = Rc::default();
     let Reloaded {
         settings,
@@ -184,7 +185,8 @@ pub fn run(
     } = load(config, &replays)?;
     answers::warn_of_too_large(&answers::measure(config, &settings.subscriptions));
     let connectors = tls::connectors(&config.outputs).map_err(Error::Output)?;
-    // Whoever becomes somebody else does so with the ports bound, and writes after that.
+    // Without --user the store is opened before the ports are bound. With --user it is
+    // opened after the switch, so that its files belong to that user.
     let early = config.account.is_none().then(|| open(config));
     let early = early.transpose()?;
     let status = config.metrics.map(watch).transpose()?;
@@ -228,7 +230,7 @@ pub fn run(
     .map_err(Error::Server)
 }
 
-/// Who we are in our own messages.
+/// The sender of the relay's own syslog messages.
 fn sender(config: &Config) -> Sender {
     Sender {
         hostname: hostname(config),
@@ -240,13 +242,13 @@ fn hostname(config: &Config) -> String {
     config.hostname.clone().unwrap_or_else(nodename)
 }
 
-/// The machine's own name.
+/// The host name of this machine.
 fn nodename() -> String {
     let system = rustix::system::uname();
     system.nodename().to_string_lossy().into_owned()
 }
 
-/// The state folder, with what is done beside its store.
+/// The state folder, with its second connection for reads and its maintenance.
 fn local(store: Sqlite) -> Local {
     let (mut reader, mut tidy) = (store.reader(), store.checkpoints());
     Local {
@@ -256,7 +258,7 @@ fn local(store: Sqlite) -> Local {
     }
 }
 
-/// Tries the helper, and takes the state folder or the database.
+/// Tests the helper, and opens the state folder or the database.
 fn open(config: &Config) -> Result<Opened, Error> {
     if let Some(helper) = &config.ntlm_helper {
         let refused = |error| Error::Helper(helper.command.join(" "), error);
@@ -306,29 +308,30 @@ fn listeners(config: &Config, sockets: Vec<TcpListener>) -> Result<Vec<server::L
     Ok(listeners)
 }
 
-/// Whether the system has no such kind of address.
+/// Whether an error means that the system has no addresses of this family.
 fn is_absent(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     code == Some(libc::EAFNOSUPPORT) || code == Some(libc::EADDRNOTAVAIL)
 }
 
-/// What would run, as far as files decide it.
+/// What the relay would run with, as determined by flags and files.
 #[derive(Debug)]
 pub struct Plan {
     /// The subscriptions to offer.
     pub subscriptions: Vec<Subscription>,
-    /// What a host is sent that gets all of them.
+    /// The size of the answers for a host that gets all subscriptions.
     pub answers: Survey,
-    /// How each output is secured.
+    /// The TLS settings of each output; `None` for outputs without TLS.
     pub connectors: Vec<Option<tls::Connector>>,
-    /// What each output makes itself known by.
+    /// The credentials of each output.
     pub secrets: Vec<Secret>,
 }
 
-/// Reads and verifies all that a start would, without listening or touching the state.
+/// Reads and verifies everything that a start reads, without binding addresses or opening
+/// the store.
 ///
 /// # Errors
-/// What would end the start.
+/// The relay would not start.
 pub fn plan(config: &Config) -> Result<Plan, Error> {
     let Reloaded {
         settings, secrets, ..
@@ -360,7 +363,8 @@ fn load(config: &Config, replays: &Rc<RefCell<Replays>>) -> Result<Reloaded, Err
     })
 }
 
-/// What hosts may call us, where we were told of a name at all.
+/// Names that hosts may use for the relay. Empty if neither `--hostname` nor a certificate
+/// has one: then the host in a service name is not compared.
 fn names(config: &Config, tls: Option<&tls::Acceptor>) -> Vec<String> {
     let told = config.hostname.clone().into_iter();
     let mut names: Vec<_> = told
@@ -445,7 +449,7 @@ fn service(
     }))
 }
 
-/// The realm of Basic where no Digest line names one.
+/// The realm for Basic authentication if no Digest line has one.
 const REALM: &str = "wecrelay";
 
 fn accounts(path: &Path) -> Result<Users, Error> {

@@ -1,22 +1,22 @@
-//! Colors and progress: on terminals only, so that pipes and files get plain text.
+//! Colors and progress lines. Terminals only, so that pipes and files get plain text.
 //!
-//! `NO_COLOR` (<https://no-color.org>) turns colors off; `TERM=dumb`, which cannot erase a
-//! line, turns off both.
+//! `NO_COLOR` (<https://no-color.org>) disables colors. `TERM=dumb`, a terminal that cannot
+//! erase a line, disables both.
 
 use std::borrow::Cow;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two updates of a progress line.
+/// Minimum time between two updates of a progress line.
 const UPDATE: Duration = Duration::from_millis(100);
-/// Back to the first column, and erase the line (ECMA-48 EL).
+/// Returns to the first column and erases the line (ECMA-48 EL).
 const ERASE: &str = "\r\x1b[K";
 
-/// The colors that every terminal has (ECMA-48 SGR).
+/// Colors that all color terminals support (ECMA-48 SGR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Color {
-    /// As it should be.
+    /// Success.
     Green,
     /// Needs attention.
     Yellow,
@@ -37,7 +37,7 @@ impl Color {
     }
 }
 
-/// Whether the text for one stream gets colors.
+/// Whether the text for a stream is colored.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Paint {
     is_on: bool,
@@ -59,7 +59,7 @@ impl Paint {
     }
 }
 
-/// A line on standard error that shows how far a command is, and is erased at its end.
+/// A progress line on standard error, erased when dropped.
 #[derive(Debug)]
 pub(super) struct Meter {
     is_on: bool,
@@ -74,7 +74,8 @@ impl Meter {
         }
     }
 
-    /// Shows the text, which must be shorter than a line, unless the last one is too fresh.
+    /// Shows the text, which must be shorter than a line. Does nothing if the last update
+    /// was less than [`UPDATE`] ago.
     #[expect(clippy::disallowed_methods, reason = "a command, not the loop")]
     pub(super) fn show(&mut self, text: impl FnOnce() -> String) {
         if !self.is_on {
@@ -96,11 +97,11 @@ impl Drop for Meter {
     }
 }
 
-/// A line on standard error, in place of a progress line if there is one.
+/// Prints a line on standard error, and erases a progress line.
 pub(super) fn note(text: &str) {
     let mut stderr = io::stderr().lock();
     let erase = if is_capable(&stderr) { ERASE } else { "" };
-    // Without standard error, there is nobody to notify.
+    // If standard error is closed, the failure cannot be reported.
     drop(writeln!(stderr, "{erase}{text}"));
 }
 

@@ -1,8 +1,8 @@
-//! Numbers, ages and texts of hosts, as people read them.
+//! Formats numbers, ages, and texts of hosts for people.
 
 use crate::base::visible::visible;
 
-/// A number of things.
+/// A number with its noun, with a plural `s` except for 1.
 pub(super) fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
@@ -10,7 +10,7 @@ pub(super) fn count(number: usize, what: &str) -> String {
     }
 }
 
-/// Seconds in the largest unit that fits.
+/// An age in seconds as text, in the largest unit of which there are at least two.
 pub(super) fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -20,7 +20,8 @@ pub(super) fn age(seconds: u64) -> String {
     }
 }
 
-/// What a host says of itself must not control a terminal.
+/// Escapes control characters, because texts of hosts must not be able to control the
+/// terminal.
 pub(super) fn plain(text: &str) -> String {
     visible(text).into_owned()
 }

@@ -1,4 +1,4 @@
-//! SLDC (ECMA-321): the `Content-Encoding: SLDC` of event sources.
+//! SLDC (ECMA-321), the compression that event sources use (`Content-Encoding: SLDC`).
 //!
 //! A bit stream, most significant bit first, over a history of 1024 bytes. The standard
 //! addresses the history by absolute position. Here the output itself is the history, and a
@@ -106,6 +106,10 @@ pub fn is_plain(data: &[u8]) -> bool {
 /// assert_eq!(wecrelay::protocol::sldc::decode(&packed, 100).unwrap(), b"to be or not to be");
 /// assert!(wecrelay::protocol::sldc::decode(&packed, 10).is_err());
 /// ```
+///
+/// # Errors
+/// `data` is not a valid record, expands to more than `cap` bytes, or has a different length
+/// than the one that follows it.
 pub fn decode(data: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
     let mut bits = Bits::new(data);
     let mut output = Output::new(data, cap);

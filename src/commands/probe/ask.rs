@@ -1,4 +1,4 @@
-//! Questions that `doctor` asks of this machine, and of what listens on a port.
+//! Queries of `doctor` about this machine, and about servers that listen on a port.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -9,26 +9,26 @@ use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use crate::system::resolver;
 use crate::system::sys;
 
-/// How long a listener may take to answer.
+/// Timeout for connecting, and for each read and write.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest head of an answer that is read, in bytes.
+/// Maximum number of bytes of an answer's head to read.
 const HEAD: usize = 16 * 1024;
 
-/// What answers on a port to a request without a credential.
+/// The answer of a server to a request without credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The head of the answer.
+    /// Status line and headers of the answer.
     pub head: String,
 }
 
 impl Answer {
-    /// Whether it is this program.
+    /// Whether the server is wecrelay.
     #[must_use]
     pub fn is_relay(&self) -> bool {
         self.headers("Server").any(|server| server == "wecrelay")
     }
 
-    /// The first words of the methods that it offers.
+    /// The authentication schemes that it offers.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
         let offers = self.headers("WWW-Authenticate");
@@ -44,10 +44,11 @@ impl Answer {
     }
 }
 
-/// Asks what listens at an address; one that stands for all is asked on loopback.
+/// Sends a request to the server that listens at an address. For the unspecified address it
+/// connects to loopback.
 ///
 /// # Errors
-/// Nothing listens there, or it does not speak HTTP.
+/// No connection, or no answer in HTTP.
 pub fn ask(address: SocketAddr, secure: bool) -> io::Result<Answer> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -59,7 +60,7 @@ pub fn ask(address: SocketAddr, secure: bool) -> io::Result<Answer> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let head = if secure {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-        // What is asked is who is there, not whether to trust it.
+        // The purpose is to identify the server, not to trust it.
         builder.set_verify(SslVerifyMode::NONE);
         let connector = builder
             .build()
@@ -92,10 +93,10 @@ fn talk(stream: &mut (impl Read + Write)) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// The addresses of a host.
+/// Resolves the addresses of a host.
 ///
 /// # Errors
-/// It has none.
+/// The name cannot be resolved.
 pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
     let found = resolver::lookup(host, 0)?;
     let mut found: Vec<_> = found.iter().map(SocketAddr::ip).collect();
@@ -103,26 +104,27 @@ pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(found)
 }
 
-/// The name that DNS or `/etc/hosts` has for an address.
+/// The name of an address in DNS or `/etc/hosts`; `None` if it has none or this build
+/// cannot look it up.
 #[must_use]
 pub fn name_of(address: IpAddr) -> Option<String> {
-    // The stub resolver of a static binary asks for addresses only.
+    // The resolver of a static binary can only look up addresses.
     if cfg!(target_feature = "crt-static") {
         return None;
     }
     sys::name_of(SocketAddr::new(address, 0))
 }
 
-/// Whether an address is one of this machine.
+/// Whether an address belongs to this machine.
 #[must_use]
 pub fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Whether the kernel takes its clock for synchronised (adjtimex(2)).
+/// Whether the kernel considers its clock synchronized (adjtimex(2)).
 ///
 /// # Errors
-/// The kernel does not tell.
+/// The kernel does not report it.
 pub fn is_clock_synchronised() -> io::Result<bool> {
     sys::is_clock_synchronised()
 }

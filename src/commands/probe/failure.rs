@@ -1,4 +1,4 @@
-//! Why events could not go to an output, and what to do about it.
+//! Why an output cannot be used, and what to do.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -8,37 +8,39 @@ use std::path::PathBuf;
 use super::speaks::Speaks;
 use super::{kafka, otlp, relp};
 
-/// Why events could not go to an output.
+/// Why an output cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The name of the receiver leads to no address.
+    /// The name of the receiver cannot be resolved to an address.
     NoAddress(String, Option<io::Error>),
-    /// All addresses of the name, with the reason of each.
+    /// All addresses of the name failed; the text has the reason for each.
     Addresses(String),
-    /// No connection; the address is left out where a name has led to it, which shows it.
+    /// No connection. The address is `None` if the receiver has a name: then it has already
+    /// been printed as an address of that name.
     Unreachable(Option<SocketAddr>, io::Error),
-    /// A connection that fails later, or the system.
+    /// A connection failed later, or a system call failed.
     Io(io::Error),
-    /// The receiver leaves the TLS handshake without an answer.
+    /// The receiver does not answer the TLS handshake.
     SilentHandshake,
-    /// The receiver ends the connection once it has our certificate.
+    /// The receiver closes the connection after it has received the relay's certificate.
     ClosedAfterHandshake,
-    /// No program receives on the Unix socket.
+    /// No program listens on the Unix socket.
     UnixSocket(io::Error),
-    /// The file is a folder.
+    /// The path is a folder.
     Folder,
-    /// The file is not there, and cannot be created in this folder.
+    /// The file does not exist and cannot be created in this folder.
     NotCreatable(PathBuf, io::Error),
-    /// Something that is not syslog over TCP.
+    /// The receiver's protocol is not syslog over TCP.
     NotSyslog(Speaks),
     /// A RELP session cannot be opened.
     Relp(relp::Failure),
     /// An export by OTLP is not accepted.
     Otlp(otlp::Failure),
-    /// A Kafka topic cannot be reached.
+    /// The Kafka topic cannot be used.
     Kafka(kafka::Failure),
-    /// Something else is there; with the output's scheme for TLS.
+    /// The receiver has another protocol: the original failure, what the receiver appears
+    /// to be, and the output's URL scheme for TLS.
     Instead(Box<Self>, Speaks, &'static str),
 }
 

@@ -1,4 +1,5 @@
-//! Asks brokers as the relay does, without a message: versions, the user, the topic.
+//! Probes brokers as the relay connects to them, without sending a message: versions,
+//! login, and topic.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,12 +16,12 @@ use crate::output::{Dial, Secret, Settings};
 use crate::protocol::kafka::{Api, Broker, Code, Error, Login, Mechanism, Metadata};
 use crate::tls::connector::Connector;
 
-/// Leaders that are connected to.
+/// Maximum number of partition leaders to connect to.
 const LEADERS: usize = 16;
-/// How long each of them may take.
+/// Timeout for the connection to each of them.
 const LEADER_TIME: Duration = Duration::from_secs(5);
 
-/// Why a topic cannot be reached.
+/// Why a topic cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
@@ -30,22 +31,22 @@ pub enum Failure {
     Random(SysError),
     /// The broker closes the connection instead of answering.
     Closed {
-        /// Whether it has answered before.
+        /// Whether it answered an earlier request.
         answered: bool,
-        /// Whether we log in.
+        /// Whether the relay is configured to log in.
         login: bool,
     },
-    /// It does not answer in time.
+    /// The broker does not answer in time.
     Silent,
-    /// What it answers is not Kafka's protocol, or refuses us.
+    /// The answer is not in Kafka's protocol, or is a refusal.
     Answer(Error),
     /// The topic cannot be used.
     Topic(String, Code),
-    /// So many partitions of the topic have no leader.
+    /// This number of the topic's partitions has no leader.
     NoLeader(String, usize),
-    /// A broker cannot be reached by the name that it calls itself.
+    /// A broker cannot be reached at the address that it advertises.
     Advertised(Broker, Box<super::Failure>),
-    /// No broker of the URL can be asked: each with the reason.
+    /// No broker of the URL can be used; the reason for each.
     Brokers(Vec<(String, super::Failure)>),
 }
 
@@ -82,13 +83,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What went wrong, and whether a broker has answered before.
+/// A failure, and whether a broker had answered before it.
 struct Failed {
     why: Failure,
     is_broker: bool,
 }
 
-/// Whether the topic would take events.
+/// Checks whether the topic could receive events.
 pub(super) fn attempt(
     settings: &Settings,
     topic: &kafka::Settings,
@@ -124,7 +125,7 @@ pub(super) fn attempt(
     Err(super::Failure::Kafka(Failure::Brokers(failures)))
 }
 
-/// With TLS each broker has a certificate of its own.
+/// With TLS, each broker has its own certificate, which must be for its own name.
 fn for_host(
     settings: &Settings,
     connector: Option<&Connector>,
@@ -179,8 +180,8 @@ fn ask(
     }
 }
 
-/// Says what is to be said, and takes in what comes. `is_broker` says whether it has
-/// answered before.
+/// Sends pending requests, and reads once. `is_broker` is whether the server has answered
+/// before.
 fn exchange(
     line: &mut Line,
     connection: &mut Connection,
@@ -234,7 +235,7 @@ fn closed(answered: bool, login: bool) -> &'static str {
     }
 }
 
-/// Whether the topic is there, and its leaders are.
+/// Checks that the topic exists and that its leaders can be reached.
 fn judge(
     topic: &kafka::Settings,
     found: &Metadata,

@@ -1,4 +1,4 @@
-//! What answers at an output: found out as the relay would connect, without an event.
+//! Probes an output: connects as the relay does, without sending an event.
 #![expect(clippy::disallowed_methods, reason = "it looks at sockets, in time")]
 
 pub mod ask;
@@ -28,19 +28,20 @@ pub use otlp::Failure as OtlpFailure;
 pub use relp::Failure as RelpFailure;
 pub use speaks::Speaks;
 
-/// How long a receiver may take to refuse our certificate after a TLS 1.3 handshake.
+/// How long to wait for a receiver to reject the relay's certificate after a TLS 1.3
+/// handshake.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// What came of it.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct Probe {
-    /// What was seen, a line each.
+    /// Observations, one line each.
     pub facts: Vec<String>,
-    /// Why events could not go there, and what to do.
+    /// Why the output cannot be used; `None` if the probe succeeded.
     pub failure: Option<Failure>,
 }
 
-/// Connects to an output; blocks for some tens of seconds at most.
+/// Probes an output. Blocks for some tens of seconds at most.
 #[must_use]
 pub fn probe(settings: &Settings, connector: Option<&Connector>, secret: &Secret) -> Probe {
     let mut facts = Vec::new();
@@ -49,12 +50,12 @@ pub fn probe(settings: &Settings, connector: Option<&Connector>, secret: &Secret
     Probe { facts, failure }
 }
 
-/// How an output is reached.
+/// The credentials for an output.
 #[derive(Clone, Copy)]
 struct Access<'a> {
-    /// What makes connections secure, if they are to be.
+    /// Settings of TLS connections; `None` without TLS.
     connector: Option<&'a Connector>,
-    /// What the receiver knows us by.
+    /// Passwords or headers by which the relay authenticates.
     secret: &'a Secret,
 }
 
@@ -96,16 +97,17 @@ fn attempt(
     }
 }
 
-/// One address, and how long each step towards it may take.
+/// An address, and the time limit for each step.
 #[derive(Clone, Copy)]
 struct Way {
     address: SocketAddr,
     time: Duration,
-    /// Whether a name led to it.
+    /// Whether the address was resolved from a name.
     is_named: bool,
 }
 
-/// Looks up and goes from address to address as the relay itself does, until one is good.
+/// Resolves the name and tries its addresses in the same order as the relay, until one
+/// succeeds.
 fn try_each(
     dial: &mut Dial,
     place: (&str, u16),
@@ -140,7 +142,7 @@ fn try_each(
     Err(Failure::NoAddress(place.0.to_owned(), None))
 }
 
-/// Whether one address would take events.
+/// Checks whether a receiver at one address could receive events.
 fn reach(
     settings: &Settings,
     access: Access<'_>,
@@ -204,7 +206,7 @@ fn connect(way: Way, facts: &mut Vec<String>) -> Result<TcpStream, Failure> {
     }
 }
 
-/// Connects, and makes it secure where that is asked for.
+/// Connects, with TLS if the output has it.
 fn open(
     settings: &Settings,
     connector: Option<&Connector>,
@@ -215,7 +217,8 @@ fn open(
     let (Some(connector), Some(tls)) = (connector, &settings.tls) else {
         return Ok(Line::Plain(stream));
     };
-    // Whoever is refused below is shown first: names and dates say why.
+    // Printed before the verified handshake: if that fails, names and dates of the
+    // certificate explain why.
     facts.extend(tls_probe::look(tls, stream));
     let stream = connect(way, &mut Vec::new())?;
     let begun = Instant::now();
@@ -226,7 +229,7 @@ fn open(
     Ok(Line::Tls(Box::new(secured), socket))
 }
 
-/// Whether what listens waits for messages, and does not speak something else.
+/// Checks that the receiver waits for messages, instead of using another protocol.
 fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), Failure> {
     match speaks::find(way.address, way.time) {
         None => Ok(()),
@@ -238,13 +241,14 @@ fn wait(way: Way, facts: &mut Vec<String>) -> Result<(), Failure> {
     }
 }
 
-/// A failure, and what listens there instead where that can be found out. `is_unknown`:
-/// nothing has shown yet that it is the right protocol.
+/// Adds to a failure which protocol the receiver has, if that can be determined.
+/// `is_unknown` is whether nothing has confirmed the expected protocol yet.
 fn explain(failure: Failure, is_unknown: bool, settings: &Settings, way: Way) -> Failure {
     if !is_unknown {
         return failure;
     }
-    // Some broker waits in silence, as a syslog receiver does, until it is spoken to as one.
+    // Some brokers wait silently, as syslog receivers do, until they receive a Kafka
+    // request.
     let is_for_kafka = matches!(settings.target, Target::Kafka(_));
     let speaks = if is_for_kafka && speaks::is_broker(way.address, way.time) {
         Some(Speaks::Kafka)
@@ -264,7 +268,7 @@ fn explain(failure: Failure, is_unknown: bool, settings: &Settings, way: Way) ->
     }
 }
 
-/// The relay's own handshake, on a socket that blocks.
+/// The relay's own handshake, on a blocking socket.
 fn secure(
     connector: &Connector,
     stream: TcpStream,
@@ -287,12 +291,14 @@ fn secure(
 /// A connection to a receiver.
 enum Line {
     Plain(TcpStream),
-    /// The second is the same socket, to set what TLS hides.
+    /// The second is the same socket, for its timeouts, which the TLS stream does not
+    /// expose.
     Tls(Box<Secured>, TcpStream),
 }
 
 impl Line {
-    /// With TLS 1.3 the receiver may refuse us after our side is done.
+    /// Waits for a possible rejection: with TLS 1.3, the receiver checks the relay's
+    /// certificate after the handshake is complete for the relay.
     fn settle(&mut self) -> Result<(), Failure> {
         let Self::Tls(secured, socket) = self else {
             return Ok(());
@@ -323,7 +329,7 @@ impl Line {
     }
 }
 
-/// Whether a file could be appended to; it is not made for that.
+/// Checks whether a file can be appended to, without creating it.
 fn file(path: &Path, facts: &mut Vec<String>) -> Result<(), Failure> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(Failure::Folder),

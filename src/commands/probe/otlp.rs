@@ -1,4 +1,4 @@
-//! Whether a receiver takes logs by OTLP/HTTP: an export without a record says so.
+//! Probes a receiver of OTLP/HTTP with an export without records.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -9,26 +9,26 @@ use crate::output::{Secret, Target};
 use crate::protocol::http::answer::{Answer, Decoder, Malformed};
 use crate::protocol::otlp::export::{Verdict, judge};
 
-/// Why an export is not accepted.
+/// Why an export fails.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
     /// The receiver closes the connection instead of answering.
     Closed,
-    /// It does not answer in time.
+    /// The receiver does not answer in time.
     Silent,
     /// The connection fails.
     Io(io::Error),
-    /// What it answers is not HTTP.
+    /// The answer is not HTTP.
     NotHttp(Malformed),
-    /// It refuses the export.
+    /// The receiver rejects the export; status and text of its answer.
     Refused(String),
-    /// It accepts nothing now, and may say when to retry.
+    /// The receiver is temporarily unavailable; its answer, and how long it asks to wait.
     Busy(String, Option<Duration>),
 }
 
 impl Failure {
-    /// Whether an answer in HTTP gives this reason.
+    /// Whether the failure is an answer in HTTP, so that the protocol is confirmed.
     pub(super) fn is_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Busy(..))
     }
@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Sends an export without a record, and says what comes of it.
+/// Sends an export without records, and evaluates the answer.
 pub(super) fn export(
     mut line: Line,
     target: &Target,

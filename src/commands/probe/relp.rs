@@ -1,4 +1,4 @@
-//! Whether a receiver speaks RELP: a session is opened, without a message, and closed.
+//! Probes a receiver of RELP: opens a session, sends no message, and closes it.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -15,11 +15,11 @@ use crate::protocol::relp::{self, Answer, Client};
 pub enum Failure {
     /// The receiver closes the connection instead of answering.
     Closed,
-    /// It does not answer in time.
+    /// The receiver does not answer in time.
     Silent,
     /// The connection fails.
     Io(io::Error),
-    /// What it answers is not RELP, or refuses the session.
+    /// The answer is not RELP, or rejects the session.
     Answer(relp::Error),
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Opens a session, notes what the receiver offers, and closes it.
+/// Opens a session, records what the receiver offers, and closes it.
 pub(super) fn greet(mut line: Line, facts: &mut Vec<String>) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut client = Client::new();
@@ -78,7 +78,7 @@ fn write(line: &mut Line, client: &mut Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the answer to `open` lists, fit for a terminal.
+/// The offers in the answer to `open`, without control characters.
 fn offers(received: &[u8]) -> String {
     let Ok(Some((frame, _))) = relp::parse(received) else {
         return String::new();

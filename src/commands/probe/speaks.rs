@@ -1,43 +1,46 @@
-//! Which protocol a port speaks: RELP, TLS, HTTP, Kafka, or one that waits in silence, as syslog
-//! does.
+//! Detects the protocol of a port: RELP, TLS, HTTP, Kafka, or one in which the server waits
+//! silently, such as syslog.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long a server may take to answer what it cannot take.
+/// Timeout for a server's reaction to a request that is not in its protocol.
 const ANSWER: Duration = Duration::from_millis(1500);
 
-/// The beginning of an octet-counted message that never comes: a syslog receiver waits for
-/// its rest, and forgets it; the others refuse it.
+/// The beginning of an octet-counted message that is never completed. A syslog receiver
+/// waits for the rest and discards it; servers of other protocols reject it.
 const BEGUN: &[u8] = b"99 <6>1 -\r\n\r\n";
-/// The opening of a RELP session, as rsyslog's own client has it.
+/// A RELP `open` request in the format of rsyslog's client.
 const RELP: &[u8] = b"1 open 53 relp_version=0\nrelp_software=wecrelay\ncommands=syslog\n";
-/// The beginning of a TLS record with a handshake that no server takes.
+/// The beginning of a TLS record with a malformed handshake, which TLS servers reject
+/// with an alert.
 const TLS: &[u8] = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
 const HTTP: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
-/// A request for the versions that a broker knows (ApiVersions 0), numbered "wecr".
+/// A Kafka request for the supported versions (ApiVersions, version 0), with "wecr" as its
+/// correlation ID.
 const KAFKA: &[u8] = b"\0\0\0\x12\0\x12\0\0wecr\0\x08wecrelay";
 
-/// What is behind a port.
+/// The protocol of a server, as far as it can be detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
-    /// It waits for the rest of a message, as a syslog receiver does.
+    /// The server waits for the rest of a message, as a syslog receiver does.
     Waits,
-    /// RELP.
+    /// RELP, as rsyslog's imrelp.
     Relp,
-    /// TLS.
+    /// TLS, whatever is inside it.
     Tls,
-    /// HTTP.
+    /// HTTP without TLS.
     Http,
-    /// The protocol of Kafka.
+    /// The protocol of Kafka without TLS.
     Kafka,
-    /// It closes, whatever comes.
+    /// The server closes the connection in all cases.
     Closes,
 }
 
 impl Speaks {
-    /// What the receiver speaks, and what to use; `secured` is the output's scheme for TLS.
+    /// Names the protocol and the URL scheme to use. `secured` is the output's scheme for
+    /// TLS.
     pub(super) fn remedy(self, secured: &str) -> String {
         let told = match self {
             Self::Waits => "the receiver waits for messages, as syslog over TCP does: use tcp://",
@@ -51,7 +54,8 @@ impl Speaks {
     }
 }
 
-/// Finds it out, by a connection for each question; `None` if there is no connection in time.
+/// Detects the protocol, with one connection per attempt. `None` if no connection was made
+/// within `time`.
 pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
     let begun = ask(address, time, BEGUN)?;
     let known = [Speaks::Tls, Speaks::Http, Speaks::Relp];
@@ -61,7 +65,8 @@ pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
         Said::Nothing => return Some(Speaks::Waits),
         Said::Closed => {}
     }
-    // It is no syslog receiver, so that nothing of this ends up in a log.
+    // The server is not a syslog receiver, so none of these requests can end up in a log as
+    // a message.
     for (speaks, question) in [
         (Speaks::Relp, RELP),
         (Speaks::Tls, TLS),
@@ -80,16 +85,16 @@ pub(super) fn find(address: SocketAddr, time: Duration) -> Option<Speaks> {
     }
 }
 
-/// Whether it answers as a Kafka broker does.
+/// Whether the server answers as a Kafka broker.
 pub(super) fn is_broker(address: SocketAddr, time: Duration) -> bool {
     matches!(ask(address, time, KAFKA), Some(Said::Bytes(bytes)) if Speaks::Kafka.says(&bytes))
 }
 
 impl Speaks {
-    /// Whether an answer begins as one of this protocol does.
+    /// Whether an answer begins like one in this protocol.
     fn says(self, answer: &[u8]) -> bool {
         match self {
-            // An alert, or a handshake, of TLS 1.x.
+            // An alert or handshake record of TLS 1.x.
             Self::Tls => matches!(answer, [0x15 | 0x16, 3, ..]),
             Self::Http => {
                 let head = answer.get(..9.min(answer.len())).unwrap_or_default();
@@ -104,7 +109,7 @@ impl Speaks {
                     .next()
                     .is_some_and(|word| word == "rsp" || word == "serverclose")
             }
-            // The length of the answer, then the number of the request.
+            // The length of the answer, followed by the correlation ID of the request.
             Self::Kafka => matches!(answer, [0, _, _, _, b'w', b'e', b'c', b'r', ..]),
             Self::Waits | Self::Closes => false,
         }

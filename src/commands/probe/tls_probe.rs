@@ -1,4 +1,5 @@
-//! A handshake that only looks: which TLS, and whose certificate, trusted or not.
+//! A TLS handshake without verification, which shows the protocol version and the
+//! certificate.
 
 use std::net::TcpStream;
 
@@ -8,7 +9,8 @@ use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersi
 use crate::output::Tls;
 use crate::tls::Facts;
 
-/// What is to be seen; nothing where the handshake fails, as the relay's own then tells why.
+/// Describes TLS version, cipher, and certificate. Empty if the handshake fails: the
+/// verified handshake that follows reports the reason.
 pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {
     let Ok(connector) = connector(settings) else {
         return Vec::new();
@@ -23,7 +25,8 @@ pub(super) fn look(settings: &Tls, stream: TcpStream) -> Vec<String> {
     if let Some(Ok(facts)) = certificate.map(|certificate| Facts::of(&certificate)) {
         seen.push(format!("certificate {}", facts.line()));
     }
-    // A proper end keeps the receiver from complaining; it may be gone already.
+    // An orderly shutdown avoids an error in the receiver's log. The receiver may already
+    // have disconnected.
     let _ = stream.shutdown();
     seen
 }

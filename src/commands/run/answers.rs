@@ -1,4 +1,4 @@
-//! How large the answers become that offer the subscriptions to a host.
+//! The size of the answers that offer subscriptions to a host.
 
 use super::hostname;
 use crate::config::Config;
@@ -7,11 +7,12 @@ use crate::protocol::wsman::subscribe::{MAX_ENVELOPE_SIZE, Subscription};
 use crate::protocol::wsman::{Offer, Policy, Profile};
 use crate::windows::query;
 
-/// What a host that gets all of these subscriptions is sent, with a bookmark for each.
+/// Measures the answers for a host that gets all of these subscriptions, each with a
+/// bookmark.
 pub(super) fn measure(config: &Config, subscriptions: &[Subscription]) -> Survey {
     let base = format!("https://{}:5986/wsman/subscriptions", hostname(config));
     let url = |s: &Subscription| format!("{base}/{}", s.id());
-    // The longest of all.
+    // The longest profile.
     let issuer_thumbprints = vec!["0".repeat(40)];
     let policy = Policy {
         profiles: vec![Profile::HttpsMutual { issuer_thumbprints }],
@@ -30,7 +31,7 @@ pub(super) fn measure(config: &Config, subscriptions: &[Subscription]) -> Survey
     survey(&offers)
 }
 
-/// One such as a host will have after a while.
+/// A bookmark of typical size.
 fn bookmark(subscription: &Subscription) -> String {
     let channels = query::channels(&subscription.query);
     let channel = |name: &String| {
@@ -40,14 +41,15 @@ fn bookmark(subscription: &Subscription) -> String {
     format!("<BookmarkList>{channels}</BookmarkList>")
 }
 
-/// Says of each subscription that hosts cannot be given what to do.
+/// Warns of each subscription that is too large to be offered.
 pub(super) fn warn_of_too_large(survey: &Survey) {
     for (name, octets) in &survey.too_large {
         log::warn!("subscription {name:?} {}", too_large(*octets));
     }
 }
 
-/// What is wrong with a subscription of that many bytes.
+/// Describes the problem of a subscription that needs this many bytes of an answer, with a
+/// remedy.
 #[must_use]
 pub fn too_large(octets: usize) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! The subscriptions that are offered, and what is to be said of them.
+//! Determines the subscriptions that are offered, and warns of doubtful ones.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,8 @@ pub(super) fn subscriptions(config: &Config) -> Result<Vec<Subscription>, Error>
     Ok(subscriptions)
 }
 
-/// The last one, so that it is left out first where a host takes small answers only.
+/// Added last, so that it is the first to be omitted for hosts that accept only small
+/// answers.
 fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> Result<(), Error> {
     let reports = Subscription::self_reports(rendering(config));
     if subscriptions.iter().any(|s| s.name == reports.name) {
@@ -46,7 +47,7 @@ fn add_self_reports(config: &Config, subscriptions: &mut Vec<Subscription>) -> R
     Ok(())
 }
 
-/// Without rendering, events are half the size, and only some outputs need the text.
+/// Rendering about doubles the size of events, and only some outputs need the text.
 fn rendering(config: &Config) -> ContentFormat {
     if config.wants_rendering() {
         ContentFormat::RenderedText
@@ -55,7 +56,8 @@ fn rendering(config: &Config) -> ContentFormat {
     }
 }
 
-/// Access lists speak of accounts of a domain; whoever comes otherwise is not asked.
+/// Warns if hosts without a domain account bypass an access list, which applies to domain
+/// accounts only.
 pub(super) fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
     let methods = [
         (!config.anonymous.is_empty(), "--anonymous"),
@@ -78,14 +80,15 @@ pub(super) fn warn_of_unbound(config: &Config, subscriptions: &[Subscription]) {
     }
 }
 
-/// The channels of each subscription, by its name.
+/// The channels of each subscription, by the subscription's name.
 pub(super) fn channels(subscriptions: &[Subscription]) -> BTreeMap<String, Vec<String>> {
     let channels = |s: &Subscription| (s.name.to_string(), query::channels(&s.query));
     subscriptions.iter().map(channels).collect()
 }
 
-/// The bookmark of a host says nothing of a channel that is new to it, so the host begins
-/// that channel at its first event, whatever `ReadExistingEvents` says.
+/// Warns of channels that a reload adds to a subscription. A host with a bookmark reads a
+/// channel that is missing from it from its first event on, whatever `ReadExistingEvents`
+/// is.
 pub(super) fn warn_of_added(
     before: &BTreeMap<String, Vec<String>>,
     after: &BTreeMap<String, Vec<String>>,

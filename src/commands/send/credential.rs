@@ -1,4 +1,5 @@
-//! The account that `send` logs on with. Its password never stands on the command line.
+//! The credentials of `wecrelay send`. Passwords are never arguments, because other users
+//! can see the command line.
 
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
@@ -13,8 +14,8 @@ use crate::protocol::ntlm::crypto::NtHash;
 use crate::protocol::ntlm::initiator::ClientAccount;
 use crate::tls::HostFiles;
 
-/// The account of `--user`, with the password of `--password-file`, or asked for on
-/// the terminal, or from the first line of standard input.
+/// The account of `--user`. Its password is read from `--password-file`, from a prompt on
+/// the terminal, or from the first line of standard input. `None` without `--user`.
 pub(super) fn read(options: &SendOptions) -> Result<Option<ClientAccount>, Error> {
     let Some(name) = &options.user else {
         return Ok(None);
@@ -24,7 +25,7 @@ pub(super) fn read(options: &SendOptions) -> Result<Option<ClientAccount>, Error
     Ok(Some(account(name, &password)))
 }
 
-/// The files for https.
+/// The files for https. The password of `--pfx` is read like that of `--user`.
 pub(super) fn files(options: &SendOptions) -> Result<HostFiles, Error> {
     let pfx = options.pfx.as_ref().map(|path| {
         let password = password(options, &path.display().to_string())?;

@@ -1,4 +1,4 @@
-//! One host that delivers to one subscription, a batch at a time.
+//! Delivery from one host to one subscription, one batch at a time.
 
 use std::io;
 use std::thread;
@@ -14,28 +14,28 @@ use crate::commands::words::plain;
 use crate::protocol::wsman;
 use crate::protocol::wsman::source::Offered;
 
-/// How often a batch is tried before it is given up.
+/// Maximum number of attempts for a message.
 const TRIES: u32 = 10;
-/// Pause before a batch is tried again.
+/// Pause between attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Longest silence, where the subscription says none.
+/// Heartbeat interval if the subscription has none.
 const HEARTBEAT: Duration = Duration::from_secs(900);
 
-/// A host, its subscription and what it has to send.
+/// A host, its subscription, and the events that it still has to send.
 pub(super) struct Delivery {
     host: Host,
     subscription: Offered,
     connection: Option<Connection>,
     supply: Supply,
     bookmarks: Bookmarks,
-    /// Most events of a batch.
+    /// Maximum number of events in a batch.
     most: usize,
-    /// When the collector has heard of it last.
+    /// When the collector last acknowledged a message.
     heard: Instant,
 }
 
 impl Delivery {
-    /// Connects, and says that it lives.
+    /// Connects and sends the first heartbeat.
     pub(super) fn begin(
         host: Host,
         subscription: Offered,
@@ -56,7 +56,7 @@ impl Delivery {
         Ok(delivery)
     }
 
-    /// Says that it lives, if it has been silent as long as it may.
+    /// Sends a heartbeat if the interval has passed since the last acknowledged message.
     pub(super) fn heartbeat_if_due(&mut self) -> Result<(), Error> {
         let interval = self.subscription.heartbeat.unwrap_or(HEARTBEAT);
         if self.heard.elapsed() < interval {
@@ -65,8 +65,8 @@ impl Delivery {
         self.retrying(Self::heartbeat)
     }
 
-    /// Sends the next batch until it is acknowledged, as Windows does; gives the
-    /// number of its events, 0 when there are no more.
+    /// Sends the next batch, and retries until it is acknowledged, as Windows does. Returns
+    /// the number of its events; 0 if there are no more.
     pub(super) fn push(&mut self) -> Result<u64, Error> {
         let room = self.subscription.max_envelope_size.unwrap_or(512_000);
         let room = usize::try_from(room).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! Why nothing, or not everything, was acknowledged.
+//! Errors of `wecrelay send`.
 
 use std::fmt;
 use std::io;
@@ -11,42 +11,44 @@ use crate::files::accounts;
 use crate::protocol::wsman;
 use crate::tls;
 
-/// Why nothing, or not everything, was acknowledged.
+/// Why some or all events were not acknowledged.
 #[derive(Debug)]
 pub enum Error {
-    /// The file of events.
+    /// The file of events cannot be read.
     File(PathBuf, io::Error),
-    /// The file holds no `<Event>`.
+    /// The file of events contains no `<Event>`.
     NoEvents(PathBuf),
-    /// The account of `--user`.
+    /// The account of `--user` is invalid.
     Account(accounts::Reason),
-    /// The file of the password.
+    /// The file of the password cannot be read.
     PasswordFile(PathBuf, io::Error),
-    /// The account's password.
+    /// The password is invalid or cannot be read.
     Password(passwd::Error),
-    /// The collector's address, or the talk with it.
+    /// The collector's URL is invalid, or the session with the collector failed.
     Session(client::Error),
-    /// The connection.
+    /// A connection failed.
     Connection(String, io::Error),
-    /// The connection to where the collector's answer leads, which is another place.
+    /// The connection to the address in the subscription failed, which differs from the
+    /// address of the enumeration.
     Elsewhere(String, io::Error),
-    /// The files for https.
+    /// A file for https is invalid.
     Tls(tls::Error),
-    /// A handshake that failed.
+    /// A TLS handshake failed.
     Handshake(String, tls::DialError),
-    /// Files for https, and an address with http.
+    /// There are files for https, but the URL is http.
     NotHttps,
-    /// What the collector said.
+    /// The collector's answer is invalid.
     Answer(wsman::Error),
-    /// The collector answered with that status.
+    /// The collector answered a message with this HTTP status.
     Status(&'static str, u16),
-    /// The collector announces more subscriptions and sends none.
+    /// The collector announced more subscriptions but sent none.
     NoProgress,
-    /// No subscription of that name among those.
+    /// The collector does not offer the subscription of this name, or any; the names that
+    /// it offers.
     NoSubscription(Option<String>, Vec<String>),
-    /// No random bytes.
+    /// The system provides no random bytes.
     Random(String),
-    /// The system gives no thread.
+    /// The system cannot create a thread.
     Thread(io::Error),
 }
 

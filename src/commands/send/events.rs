@@ -1,4 +1,4 @@
-//! The events that `send` sends: from a file, or its own.
+//! The events that `wecrelay send` sends: from a file, or built-in samples.
 #![expect(
     clippy::disallowed_methods,
     reason = "a command: it has files and a clock"
@@ -11,19 +11,19 @@ use std::time::SystemTime;
 
 use super::Error;
 
-/// Samples, with `{time}`, `{record}` and `{computer}` to be filled in.
+/// Sample events with the placeholders `{time}`, `{record}`, and `{computer}`.
 const SAMPLES: &str = include_str!("samples.xml");
 
-/// What there is to send, shared by all hosts.
+/// The events, shared by all hosts.
 #[derive(Clone, Debug)]
 pub(super) struct Stock {
     events: Arc<[String]>,
-    /// Whether they are samples to be filled in.
+    /// Whether these are samples with placeholders.
     samples: bool,
 }
 
 impl Stock {
-    /// The events of a file, or the samples.
+    /// Reads the events of a file; without a path, uses the samples.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else {
             return Ok(Self {
@@ -44,7 +44,8 @@ impl Stock {
     }
 }
 
-/// Gives a host's events until the count is reached.
+/// Supplies the events of one host until the count is reached. Starts over at the end of
+/// the file.
 pub(super) struct Supply {
     events: Arc<[String]>,
     next: usize,
@@ -52,15 +53,15 @@ pub(super) struct Supply {
     sample: Option<Fill>,
 }
 
-/// What is filled into the samples.
+/// The values for the placeholders of samples.
 struct Fill {
     computer: String,
-    /// The last record of each channel: a log counts its own.
+    /// The last record ID of each channel, because each log numbers its own records.
     records: BTreeMap<String, u64>,
 }
 
 impl Supply {
-    /// `count` events of `computer`; without a count each event once.
+    /// Supplies `count` events for `computer`; without a count, each event once.
     pub(super) fn new(stock: &Stock, computer: String, count: Option<u64>) -> Self {
         let once = u64::try_from(stock.events.len()).unwrap_or(u64::MAX);
         let sample = Fill {
@@ -75,8 +76,8 @@ impl Supply {
         }
     }
 
-    /// The next events, at most `most`, which fit into an envelope of `room`
-    /// bytes in UTF-16; at least one while there are any.
+    /// The next events: at most `most`, and no more than fit into an envelope of `room`
+    /// bytes in UTF-16. At least one as long as there are any, even if it does not fit.
     pub(super) fn next_batch(&mut self, most: usize, room: usize) -> Vec<String> {
         let mut batch = Vec::new();
         let mut size = 8192;
@@ -112,7 +113,7 @@ impl Fill {
     }
 }
 
-/// The `<Event>` elements of a text, each as it stands there.
+/// Extracts the `<Event>` elements of a text unchanged.
 fn split(text: &str) -> Vec<String> {
     let mut events = Vec::new();
     let mut rest = text;
@@ -127,7 +128,7 @@ fn split(text: &str) -> Vec<String> {
     events
 }
 
-/// Where the played host stands in its logs.
+/// The bookmark of the simulated host: the last record of each channel.
 #[derive(Debug, Default)]
 pub(super) struct Bookmarks {
     channels: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! A played host and its connections.
+//! A simulated host and its connections.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,27 +18,28 @@ use crate::protocol::wsman::source::{Offered, Sender};
 use crate::system::resolver;
 use crate::tls::{Dialer, SslStream};
 
-/// How long an answer is waited for: what we ask the collector to keep to.
+/// Timeout for an answer, which the host also requests from the collector
+/// (`OperationTimeout`).
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The request for further subscriptions, as errors name it.
+/// The name in errors of the request for further subscriptions.
 const PULL: &str = "Pull";
 
-/// Who a host is, besides its name.
+/// How hosts authenticate, compress, and connect.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Manner {
-    /// What it logs on with; none is a null session.
+    /// The account; `None` for a null session.
     pub(super) account: Option<ClientAccount>,
-    /// Whether it compresses where that is asked for.
+    /// Whether to compress bodies if the subscription requests it.
     pub(super) sldc: bool,
-    /// How it connects to https; none for http.
+    /// For https connections; `None` for http.
     pub(super) dialer: Option<Arc<Secure>>,
 }
 
-/// How a host connects to https.
+/// The settings for https connections.
 pub(super) struct Secure {
     pub(super) dialer: Dialer,
-    /// It shows a certificate, which is all that is needed.
+    /// Whether there is a client certificate, which makes HTTP authentication unnecessary.
     pub(super) has_certificate: bool,
 }
 
@@ -48,13 +49,13 @@ impl fmt::Debug for Secure {
     }
 }
 
-/// The played host.
+/// A simulated host.
 pub(super) struct Host {
     pub(super) machine: String,
     pub(super) manner: Manner,
     session: Uuid,
     random: StdRng,
-    /// The collector's host, as it was asked for the subscriptions.
+    /// The collector's host name in the URL of the enumeration.
     manager: String,
 }
 
@@ -72,7 +73,7 @@ impl Host {
         })
     }
 
-    /// A connection to where a subscription leads.
+    /// Connects to the address in a subscription.
     pub(super) fn connect_further(&self, url: &str, compress: bool) -> Result<Connection, Error> {
         let is_elsewhere = Endpoint::parse(url)?.host() != self.manager;
         self.connect(url, compress).map_err(|error| match error {
@@ -81,7 +82,7 @@ impl Host {
         })
     }
 
-    /// A connection that has said nothing yet.
+    /// Connects without sending anything in HTTP yet.
     pub(super) fn connect(&self, url: &str, compress: bool) -> Result<Connection, Error> {
         let endpoint = Endpoint::parse(url)?;
         let to = endpoint.authority.clone();
@@ -103,7 +104,8 @@ impl Host {
         })
     }
 
-    /// Inside TLS an account is bound to the connection, and a certificate is enough.
+    /// Starts a session inside TLS. An account is bound to the connection by channel
+    /// bindings; a certificate needs no HTTP authentication.
     fn secured(
         &self,
         secure: &Secure,
@@ -134,7 +136,7 @@ impl Host {
         }
     }
 
-    /// What stands in the header of the next message.
+    /// The values for the header of the next message.
     pub(super) fn sender<'a>(&'a mut self, to: &'a str) -> Sender<'a> {
         let (message, operation) = (new_uuid(&mut self.random), new_uuid(&mut self.random));
         Sender {
@@ -156,8 +158,9 @@ impl Host {
         nonces
     }
 
-    /// Asks for the subscriptions, on a connection of its own. An enumeration that the
-    /// collector gives up between two answers, as after a reload, is begun once more.
+    /// Requests the subscriptions on a separate connection. If the collector abandons an
+    /// enumeration between two answers, as it does after a reload, the enumeration is
+    /// restarted once.
     pub(super) fn enumerate(&mut self, url: &str) -> Result<Vec<Offered>, Error> {
         match self.enumerate_once(url) {
             Err(Error::Status(PULL, 400 | 500)) => self.enumerate_once(url),
@@ -199,7 +202,7 @@ fn new_uuid(random: &mut impl Rng) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// The connection below HTTP.
+/// The transport below HTTP.
 enum Wire {
     Plain(TcpStream),
     Secure(Box<SslStream<TcpStream>>),
@@ -256,7 +259,8 @@ impl Connection {
         }
     }
 
-    /// Sends a message that is answered by an envelope.
+    /// Sends a message whose answer must be a SOAP envelope with status 200. `what` names
+    /// the message in errors.
     pub(super) fn ask(
         &mut self,
         what: &'static str,

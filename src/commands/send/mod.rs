@@ -1,8 +1,8 @@
-//! `wecrelay send`: plays Windows sources, so that a collector can be seen working.
+//! `wecrelay send`: simulates Windows hosts, to test a collector.
 //!
-//! Each does what a host does: asks for the subscriptions, opens a second
-//! connection to where they are delivered, says that it lives, pushes batches and
-//! waits for each Ack. A batch that is not acknowledged is sent again.
+//! Each host behaves like a Windows host: it requests its subscriptions, opens a second
+//! connection to the delivery address, sends a heartbeat, pushes batches, and waits for the
+//! Ack of each. A batch that is not acknowledged is sent again.
 #![expect(
     clippy::disallowed_methods,
     reason = "a command: it has sockets, files and a clock"
@@ -33,15 +33,15 @@ use host::{Host, Manner, Secure};
 
 pub use error::Error;
 
-/// Threads at most; hosts of one thread take turns.
+/// Maximum number of threads. The hosts of a thread take turns.
 const THREADS: usize = 16;
-/// How often hosts that pause look whether a heartbeat is due.
+/// How often paused hosts check whether a heartbeat is due.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Plays sources until all events are acknowledged.
+/// Simulates hosts until all events are acknowledged.
 ///
 /// # Errors
-/// The flags and files, the connection, or a refusal of the collector.
+/// Invalid flags or files, a failed connection, or a refusal by the collector.
 pub fn run(options: &SendOptions) -> Result<(), Error> {
     let load = Load {
         options,
@@ -59,7 +59,7 @@ pub fn run(options: &SendOptions) -> Result<(), Error> {
     ended
 }
 
-/// What connects to an https collector; none for http.
+/// The settings for an https collector; `None` for http.
 fn dialer(options: &SendOptions) -> Result<Option<Arc<Secure>>, Error> {
     let files = credential::files(options)?;
     let has_certificate = files.pair.is_some() || files.pfx.is_some();
@@ -79,7 +79,7 @@ fn dialer(options: &SendOptions) -> Result<Option<Arc<Secure>>, Error> {
     })))
 }
 
-/// What all threads share.
+/// Data that all threads share.
 struct Load<'a> {
     options: &'a SendOptions,
     stock: Stock,
@@ -88,7 +88,7 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Plays all hosts, a few threads beside each other; gives the first failure.
+    /// Runs all hosts, distributed over several threads. Returns the first failure.
     fn play(&self, hosts: usize) -> Result<(), Error> {
         let threads = hosts.min(THREADS);
         thread::scope(|scope| {
@@ -128,7 +128,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// The host of that number, connected.
+    /// Connects the host with this number.
     fn begin(&self, number: usize) -> Result<Delivery, Error> {
         let options = self.options;
         let machine = machine_name(&options.machine, number, options.hosts.get());
@@ -149,7 +149,7 @@ impl Load<'_> {
         Delivery::begin(host, chosen, supply, options.batch.get())
     }
 
-    /// How many of the events of `--count` a host sends.
+    /// The part of `--count` that a host sends.
     fn share(&self, number: usize) -> Option<u64> {
         let count = self.options.count?.get();
         let hosts = u64::from(self.options.hosts.get());
@@ -168,7 +168,7 @@ impl Load<'_> {
         ));
     }
 
-    /// Waits as long as `--rate` wants, with the heartbeats that fall due.
+    /// Waits as long as `--rate` requires, and sends heartbeats that become due.
     fn pause(&self, hosts: &mut [Delivery]) -> Result<(), Error> {
         let Some(rate) = self.options.rate else {
             return Ok(());
@@ -188,7 +188,7 @@ fn choose(offered: Vec<Offered>, wanted: Option<&str>) -> Result<Offered, Error>
     chosen.ok_or_else(|| Error::NoSubscription(wanted.map(str::to_owned), names))
 }
 
-/// `NAME`, or `NAME-0001` and so on when there are several; before the domain.
+/// `NAME` for a single host, otherwise `NAME-0001` and so on, numbered before the domain.
 fn machine_name(name: &str, number: usize, hosts: u32) -> String {
     if hosts == 1 {
         return name.to_owned();
@@ -197,9 +197,9 @@ fn machine_name(name: &str, number: usize, hosts: u32) -> String {
     format!("{host}-{:04}{domain}", number + 1)
 }
 
-/// What was acknowledged so far, by all hosts.
+/// The number of acknowledged events of all hosts.
 struct Progress {
-    /// The number of `--count`.
+    /// The value of `--count`.
     goal: Option<u64>,
     meter: Mutex<Option<Meter>>,
     began: Instant,
@@ -221,7 +221,7 @@ impl Progress {
     fn note(&self, events: u64) {
         let events = events + self.events.fetch_add(events, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
-        // A thread that finds another one there does not wait for it.
+        // Does not wait for another thread that is updating the line.
         if let Ok(mut meter) = self.meter.try_lock()
             && let Some(meter) = &mut *meter
         {
@@ -267,7 +267,7 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// For rates, where a lost bit does not matter.
+/// Converts a count for calculations of rates; saturates at `u32::MAX`.
 fn lossy(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }

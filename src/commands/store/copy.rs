@@ -1,4 +1,4 @@
-//! `wecrelay store copy`: bookmarks and hosts from one store to another.
+//! `wecrelay store copy`: copies bookmarks and hosts from one store to another.
 
 use std::io;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::store::postgres::Settings;
 use crate::store::sqlite::Sqlite;
 use crate::store::{self, Done, Found, Job, Lookup, Stamp, Write, perform};
 
-/// Bookmarks that are copied at once.
+/// Number of rows that are copied at a time.
 const AT_ONCE: usize = 500;
 
-/// One of the two.
+/// The source or the destination of a copy.
 enum Side {
     Folder(Box<Sqlite>),
     Database(Box<Database>),
@@ -59,7 +59,7 @@ impl Named {
         Error::Store(self.name.clone(), error)
     }
 
-    /// Of a database, what all relays know.
+    /// Loads the stored hosts; from a database, those of all relays.
     fn load(&mut self) -> Result<Saved, Error> {
         if let Side::Database(database) = &mut self.side {
             let saved = database.gather(now()).map_err(store::Error::Postgres);
@@ -71,10 +71,10 @@ impl Named {
         }
     }
 
-    /// A relay that runs would write on while we copy.
+    /// Fails if a relay is using the database: it would continue to write during the copy.
     fn refuse_running(&mut self) -> Result<(), Error> {
         let Side::Database(database) = &mut self.side else {
-            // The lock of the folder was taken.
+            // Opening the folder has taken its lock, which excludes a running relay.
             return Ok(());
         };
         let relays = database.relays().map_err(store::Error::Postgres);
@@ -96,7 +96,7 @@ impl Named {
     }
 }
 
-/// Answers what to print.
+/// Copies everything, and returns the report to print.
 pub(super) fn run(options: &StoreCopyOptions) -> Result<String, Error> {
     let relay = options.relay_name.as_deref();
     let is_there = Path::new(&options.from).join("wecrelay.db").exists();
@@ -112,7 +112,7 @@ pub(super) fn run(options: &StoreCopyOptions) -> Result<String, Error> {
         return Err(Error::NotEmpty(options.to.clone(), there));
     }
     let (saved, known) = (from.load()?, to.load()?);
-    // Both count from here on.
+    // Ages are measured in running time, so the copy must not be behind either store.
     let ran = saved.pulse.ran.max(known.pulse.ran);
     let hosts = saved.hosts.len();
     let all = from.rows()?;
@@ -162,7 +162,7 @@ fn copy_hosts(saved: Saved, ran: u64, to: &mut Named) -> Result<(), Error> {
     }
 }
 
-/// `note` is given the number that was copied so far.
+/// Copies all bookmarks. `note` is called with the number copied so far.
 fn copy_bookmarks(
     ran: u64,
     from: &mut Named,
@@ -200,7 +200,7 @@ fn copy_bookmarks(
     }
 }
 
-/// What is to be written of these bookmarks.
+/// Reads these bookmarks, and returns the rows to write.
 fn rows_of(lookups: Vec<Lookup>, from: &mut Named) -> Result<Vec<Write>, Error> {
     let Done::Read(found) = from.ask(Job::Read(lookups.clone()))? else {
         return Ok(Vec::new());

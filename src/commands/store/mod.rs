@@ -1,4 +1,4 @@
-//! `wecrelay store`: where the relay remembers.
+//! `wecrelay store`: tools for the places where the relay keeps its state.
 
 mod copy;
 
@@ -12,20 +12,20 @@ use crate::hosts::Peer;
 use crate::store;
 use crate::store::postgres::{UrlError, tables};
 
-/// Why it was not done.
+/// Why `wecrelay store` fails.
 #[derive(Debug)]
 pub enum Error {
-    /// A URL that is none.
+    /// The URL is invalid.
     Url(String, UrlError),
-    /// There is no state in the folder.
+    /// The folder contains no state.
     NoState(PathBuf),
-    /// There is something in the other one already.
+    /// The destination already contains this number of bookmarks.
     NotEmpty(String, u64),
-    /// A relay runs with it.
+    /// A running relay is using the database.
     Running(String, Peer),
-    /// A database.
+    /// The database cannot be opened.
     Database(String, database::Error),
-    /// A store.
+    /// A store cannot be opened, read, or written.
     Store(String, store::Error),
     /// Standard output.
     Print(io::Error),
@@ -71,10 +71,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Does it.
+/// Runs the subcommand and prints its report.
 ///
 /// # Errors
-/// Why not.
+/// A store cannot be used, or standard output cannot be written.
 pub fn run(options: &StoreOptions) -> Result<(), Error> {
     let text = match &options.command {
         StoreCommand::Schema => tables::schema(),

@@ -1,4 +1,4 @@
-//! What management tools deploy: registry file, Intune, Ansible.
+//! Files for management tools: registry file, Intune profile, Ansible playbook.
 
 use std::fmt::Write;
 
@@ -6,13 +6,13 @@ use super::quote::{block, comment, json, reg as quoted, xml, yaml};
 use super::scripts::{store, task};
 use super::target::Target;
 
-/// Below `HKLM`.
+/// Registry keys below `HKLM`.
 const POLICY_KEY: &str =
     r"SOFTWARE\Policies\Microsoft\Windows\EventLog\EventForwarding\SubscriptionManager";
 const CLIENT_KEY: &str = r"SOFTWARE\Policies\Microsoft\Windows\WinRM\Client";
 const SERVICE_KEY: &str = r"SYSTEM\CurrentControlSet\Services\WinRM";
 
-/// A registry file, version 5.
+/// A registry file, version 5.00.
 pub(super) fn reg(target: &Target) -> String {
     let mut text = format!(
         "Windows Registry Editor Version 5.00\n\n\
@@ -51,8 +51,8 @@ pub(super) fn reg(target: &Target) -> String {
     text
 }
 
-/// A custom configuration as `POST deviceManagement/deviceConfigurations` of Microsoft Graph
-/// takes it.
+/// A custom configuration for `POST deviceManagement/deviceConfigurations` of Microsoft
+/// Graph.
 pub(super) fn intune(target: &Target) -> String {
     let mut settings = vec![
         setting(
@@ -64,7 +64,7 @@ pub(super) fn intune(target: &Target) -> String {
         setting(
             "Configure target Subscription Manager",
             "ADMX_EventForwarding/SubscriptionManager",
-            // Number and value of the list, parted by U+F000.
+            // Name and value of the list entry, separated by U+F000.
             &format!(
                 "<enabled/><data id=\"SubscriptionManager_Listbox\" value=\"{}&#xF000;{}\"/>",
                 target.number,
@@ -105,7 +105,7 @@ pub(super) fn intune(target: &Target) -> String {
     )
 }
 
-/// A setting of the Policy provider.
+/// A setting of the Policy configuration service provider.
 fn setting(name: &str, area: &str, value: &str) -> String {
     format!(
         "    {{\n      \"@odata.type\": \"#microsoft.graph.omaSettingString\",\n      \
@@ -127,7 +127,7 @@ fn certificate(name: &str, uri: &str, base64: &str) -> String {
     )
 }
 
-/// A playbook for the collection `ansible.windows`.
+/// A playbook that needs the collection `ansible.windows`.
 pub(super) fn ansible(target: &Target) -> String {
     let mut text = format!(
         "# Forwards events to {}: {}.\n\
@@ -177,7 +177,8 @@ pub(super) fn ansible(target: &Target) -> String {
     text
 }
 
-/// A task that sets a value. `data` is as in YAML: numbers become DWORDs.
+/// Appends a task that sets a registry value. `data` is in YAML: quoted strings become
+/// REG_SZ, numbers REG_DWORD.
 fn registry(text: &mut String, title: &str, key: &str, name: &str, data: &str) {
     let kind = if data.starts_with('"') {
         "string"

@@ -1,4 +1,4 @@
-//! Why the Windows side cannot be told.
+//! Errors of `wecrelay windows`.
 
 use std::fmt;
 use std::io;
@@ -11,28 +11,28 @@ use crate::commands::{Failure, RUNNING, USAGE};
 use crate::files::keytabs;
 use crate::tls;
 
-/// Why the Windows side cannot be told.
+/// Why the instructions for Windows hosts cannot be generated.
 #[derive(Debug)]
 pub enum Error {
-    /// Nothing names the relay.
+    /// Neither flags nor files contain a name of the relay.
     NoName,
-    /// Kerberos does not go with an address.
+    /// Kerberos requires a name, but the relay is known by this address only.
     Address(String),
-    /// The port is not known before the start.
+    /// Port 0, so that the actual port is not known.
     NoPort,
-    /// No flag lets such hosts in.
+    /// No enabled method allows hosts of this kind.
     NotLetIn(HostKind),
-    /// Several kinds of hosts, and a form that is for one.
+    /// The flags allow several kinds of hosts, but the output is for one kind.
     Several(Vec<HostKind>),
     /// `--client-ca` holds several authorities: subject and thumbprint of each.
     Issuers(Vec<(String, String)>),
-    /// `--issuer` is none of them.
+    /// No authority in `--client-ca` has the thumbprint of `--issuer`.
     NoIssuer(String),
-    /// The certificates.
+    /// The certificates cannot be read.
     Tls(tls::Error),
-    /// The keytab.
+    /// The keytab cannot be read.
     Keytab(keytabs::Error),
-    /// The file of `--out`.
+    /// The file of `--out` cannot be written.
     Write(PathBuf, io::Error),
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The word of `--for`.
+/// The value of `--for` for a kind of hosts.
 pub(super) fn word(kind: HostKind) -> String {
     let value = kind.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())

@@ -1,4 +1,5 @@
-//! `wecrelay windows`: what a Windows host needs in order to forward to a relay with these flags.
+//! `wecrelay windows`: prints what Windows hosts need in order to forward to a relay with
+//! these flags.
 
 mod deployment;
 mod error;
@@ -16,15 +17,15 @@ use target::{Facts, Target};
 
 pub use error::Error;
 
-/// Functions of the scripts: the policy, and the right to read logs.
+/// PowerShell functions for the policy and for access to the logs.
 pub(super) const POLICY: &str = include_str!("parts/policy.ps1");
-/// Functions of the scripts: private keys of certificates.
+/// PowerShell functions for the private keys of certificates.
 pub(super) const KEYS: &str = include_str!("parts/keys.ps1");
 
-/// Prints the Windows side, or writes it to a file.
+/// Prints what the hosts need, or writes it to a file.
 ///
 /// # Errors
-/// The flags do not say enough, or a file cannot be read or written.
+/// The flags are not sufficient, or a file cannot be read or written.
 pub fn run(config: &Config, options: &WindowsOptions) -> Result<(), Error> {
     let facts = Facts::gather(config, &options.relay)?;
     let text = match options.form {
@@ -40,7 +41,7 @@ pub fn run(config: &Config, options: &WindowsOptions) -> Result<(), Error> {
     match &options.out {
         Some(path) => write(path, options.form, &text),
         None => {
-            // Nobody is left to tell if standard output is closed.
+            // If standard output is closed, the failure cannot be reported.
             drop(io::stdout().write_all(text.as_bytes()));
             Ok(())
         }
@@ -59,7 +60,7 @@ fn render(form: WindowsForm, target: &Target) -> String {
     }
 }
 
-/// All kinds of hosts that the flags let in.
+/// The instructions for each kind of hosts that the flags allow.
 fn overview(facts: &Facts<'_>, options: &WindowsOptions) -> Result<String, Error> {
     let kinds = match options.hosts {
         Some(_) => vec![kind(facts, options)?],
@@ -73,7 +74,7 @@ fn overview(facts: &Facts<'_>, options: &WindowsOptions) -> Result<String, Error
     Ok(parts.join("\n"))
 }
 
-/// The kind of hosts that a form is for.
+/// The kind of hosts for outputs that are for one kind only.
 fn kind(facts: &Facts<'_>, options: &WindowsOptions) -> Result<HostKind, Error> {
     let kinds = facts.kinds();
     match (options.hosts, kinds.as_slice()) {
@@ -86,7 +87,8 @@ fn kind(facts: &Facts<'_>, options: &WindowsOptions) -> Result<HostKind, Error> 
 
 fn write(path: &Path, form: WindowsForm, text: &str) -> Result<(), Error> {
     let bytes = match form {
-        // Version 5 of the form is UTF-16 with a mark, as regedit exports it.
+        // Registry files of version 5.00 are UTF-16 with a byte order mark, as regedit
+        // exports them.
         WindowsForm::Reg => std::iter::once(0xFEFF)
             .chain(lines(text).encode_utf16())
             .flat_map(u16::to_le_bytes)
@@ -98,18 +100,21 @@ fn write(path: &Path, form: WindowsForm, text: &str) -> Result<(), Error> {
     std::fs::write(path, bytes).map_err(|error| Error::Write(path.to_owned(), error))
 }
 
-/// Text for Windows: PowerShell reads both line ends; Notepad on older ones only its own.
+/// Converts line ends to CR LF. PowerShell accepts both; Notepad on older versions of
+/// Windows accepts only CR LF.
 pub(super) fn lines(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
-/// The beginning of a subscription manager, by which a host's others are told apart from it.
+/// The beginning of a subscription manager's value, which distinguishes it from the host's
+/// other collectors.
 pub(super) fn server(secure: bool, name: &str, port: u16) -> String {
     let scheme = if secure { "https" } else { "http" };
     format!("Server={scheme}://{name}:{port}/")
 }
 
-/// Value of the policy "Configure target Subscription Manager".
+/// The value for the policy "Configure target Subscription Manager". `refresh` is in
+/// seconds.
 pub(super) fn manager(server: &str, refresh: u32, issuer: Option<&str>) -> String {
     let issuer = issuer.map(|issuer| format!(",IssuerCA={issuer}"));
     let issuer = issuer.unwrap_or_default();

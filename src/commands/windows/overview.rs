@@ -1,4 +1,4 @@
-//! The Windows side for people.
+//! Instructions for Windows hosts as text.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::error::word;
 use super::target::Target;
 use crate::cli::HostKind;
 
-/// All that a host of this kind needs, in the order in which it is to be done.
+/// Everything that a host of this kind needs, in the order in which to do it.
 pub(super) fn describe(target: &Target) -> String {
     let mut text = format!("{}\n\n", target.how());
     for (number, step) in (1..).zip(steps(target)) {

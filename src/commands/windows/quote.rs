@@ -1,10 +1,11 @@
-//! Text in the quotes of the languages that Windows hosts are set up with.
+//! Quoting of text for the languages in which Windows hosts are configured.
 
-/// A literal of PowerShell.
+/// A string literal in PowerShell.
 pub(super) fn powershell(text: &str) -> String {
     let mut quoted = String::from("'");
     for c in text.chars() {
-        // It takes typographic quotes for quotes too; each is itself when doubled.
+        // PowerShell also accepts typographic quotes as quotes. Doubling escapes each of
+        // them.
         if matches!(c, '\'' | '\u{2018}'..='\u{201B}') {
             quoted.push(c);
         }
@@ -14,7 +15,8 @@ pub(super) fn powershell(text: &str) -> String {
     quoted
 }
 
-/// What may stand in a comment: one line, in ASCII, which older PowerShell reads everywhere.
+/// Text that is safe in a comment: a single line in ASCII, which older versions of
+/// PowerShell read correctly in every code page.
 pub(super) fn comment(text: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii() && !c.is_ascii_control() {
@@ -26,18 +28,18 @@ pub(super) fn comment(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-/// A value of a registry file.
+/// A string value in a registry file.
 pub(super) fn reg(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A scalar of YAML.
+/// A string scalar in YAML.
 pub(super) fn yaml(text: &str) -> String {
-    // Double quotes of YAML 1.2 read all that JSON writes.
+    // JSON strings are valid double-quoted scalars in YAML 1.2.
     json(text)
 }
 
-/// Text between YAML's marks of a literal, at this depth.
+/// The content of a block scalar in YAML, indented by `depth` spaces.
 pub(super) fn block(text: &str, depth: usize) -> String {
     let pad = " ".repeat(depth);
     let line = |line: &str| {
@@ -50,12 +52,12 @@ pub(super) fn block(text: &str, depth: usize) -> String {
     text.lines().map(line).collect()
 }
 
-/// A string of JSON (RFC 8259 7).
+/// A string in JSON (RFC 8259, section 7).
 pub(super) fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The value of an attribute of XML.
+/// Escapes the value of an XML attribute.
 pub(super) fn xml(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     text.replace('>', "&gt;").replace('"', "&quot;")

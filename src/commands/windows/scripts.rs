@@ -1,4 +1,4 @@
-//! The PowerShell scripts that set a host up and take that back.
+//! The PowerShell scripts that set up a host and revert the changes.
 
 use super::quote::{comment, powershell};
 use super::target::Target;
@@ -6,15 +6,15 @@ use super::{KEYS, POLICY};
 
 const SETUP: &str = include_str!("parts/setup.ps1");
 const UNDO: &str = include_str!("parts/undo.ps1");
-/// Trusts the authority of the hosts' certificates.
+/// Installs the authority of the hosts' certificates as trusted.
 const AUTHORITY: &str = include_str!("parts/authority.ps1");
 /// Imports the host's certificate.
 const IMPORT: &str = include_str!("parts/import.ps1");
-/// Finds it, and lets WinRM use its key.
+/// Finds the host's certificate, and allows WinRM to use its key.
 const OWN: &str = include_str!("parts/own.ps1");
 const TRUSTED: &str = include_str!("parts/trusted.ps1");
 
-/// Sets a host up.
+/// The script that sets up a host.
 pub(super) fn setup(target: &Target) -> String {
     let with_certificate = target.issuer.is_some();
     let (parameters, usage) = if with_certificate {
@@ -25,7 +25,8 @@ pub(super) fn setup(target: &Target) -> String {
     } else {
         ("[switch] $Restart", "")
     };
-    // Parts first: what is filled in is not looked at again.
+    // Inserts the parts first and the values last, because inserted values are not searched
+    // for placeholders.
     let text = SETUP
         .replace("@PARAMETERS@", parameters)
         .replace("@USAGE@", usage)
@@ -36,12 +37,13 @@ pub(super) fn setup(target: &Target) -> String {
     fill(target, &text)
 }
 
-/// Takes it back.
+/// The script that reverts the changes of [`setup`].
 pub(super) fn undo(target: &Target) -> String {
     fill(target, &UNDO.replace("@POLICY@", POLICY))
 }
 
-/// The part about the host's certificate. `import` says how it comes there.
+/// The part about the host's certificate. `import` is the script that installs the
+/// certificate; empty if it is already installed.
 fn certificates(target: &Target, import: &str) -> String {
     let Some(issuer) = &target.issuer else {
         return String::new();
@@ -52,7 +54,7 @@ fn certificates(target: &Target, import: &str) -> String {
         .replace("@AUTHORITY_PEM@", &powershell(issuer.pem.trim_end()))
 }
 
-/// That part for Ansible, where nobody can be asked for a password.
+/// The same part for Ansible, which cannot prompt for a password.
 pub(super) fn task(target: &Target) -> String {
     let part = certificates(target, "");
     format!(
@@ -61,7 +63,8 @@ pub(super) fn task(target: &Target) -> String {
     )
 }
 
-/// Roots are trusted for themselves; others belong to the intermediate ones.
+/// The Windows certificate store for an authority: `Root` for self-signed ones, `CA` for
+/// intermediate ones.
 pub(super) fn store(is_root: bool) -> &'static str {
     if is_root { "Root" } else { "CA" }
 }

@@ -1,4 +1,4 @@
-//! Who is to reach us, where, and with what.
+//! The hosts' view of the relay: name, port, and authentication.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,12 @@ use crate::files::keytabs;
 use crate::output::is_host_name;
 use crate::tls;
 
-/// What flags and files say about the relay, as hosts meet it.
+/// The facts about the relay from flags and files.
 pub(super) struct Facts<'a> {
     config: &'a Config,
-    /// Hosts and addresses of `--listen`, as typed.
+    /// Host names and addresses of `--listen`, as typed.
     listen: Vec<String>,
-    /// Our certificates, with what follows them in their files.
+    /// The chain of each `--tls-cert`, the relay's own certificate first.
     own: Vec<Vec<tls::Facts>>,
     /// The authorities of `--client-ca`.
     authorities: Vec<tls::Facts>,
@@ -45,7 +45,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The kinds of hosts that get in.
+    /// The kinds of hosts that the flags allow.
     pub(super) fn kinds(&self) -> Vec<HostKind> {
         let config = self.config;
         let certificates = config.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
@@ -64,7 +64,8 @@ impl<'a> Facts<'a> {
         kinds.map(|(_, kind)| kind).collect()
     }
 
-    /// The name by which hosts reach us, as it stands in a URL.
+    /// The name by which hosts reach the relay, in the form for a URL: from `--hostname`,
+    /// or else from `--listen`, the certificate, or the keytab.
     fn name(&self, kind: HostKind) -> Result<String, Error> {
         let names = || self.listen.iter().filter(|host| is_name(host));
         let address = || {
@@ -101,14 +102,14 @@ impl<'a> Facts<'a> {
         names.find(|name| is_name(name)).map(str::to_owned)
     }
 
-    /// Where hosts of this kind connect to.
+    /// The listener to which hosts of this kind connect.
     fn listener(&self, kind: HostKind) -> Result<&'a Listener, Error> {
         let listeners = &self.config.listeners;
         let plain = listeners.iter().find(|listener| !listener.secure);
         let secure = listeners.iter().find(|listener| listener.secure);
         let found = match kind {
             HostKind::Certificate => secure,
-            // They seal what they send themselves.
+            // They can use plain HTTP, because they seal their messages themselves.
             HostKind::Domain | HostKind::Workgroup => plain.or(secure),
         };
         let found = found.ok_or(Error::NotLetIn(kind))?;
@@ -118,7 +119,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The authority that issued the certificates of hosts.
+    /// The authority that issued the hosts' certificates: the one with the thumbprint
+    /// `asked`, or else the only one.
     fn issuer(&self, asked: Option<&str>) -> Result<tls::Facts, Error> {
         let list = || {
             let pair = |facts: &tls::Facts| (facts.subject.clone(), facts.thumbprint.clone());
@@ -139,19 +141,20 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// One kind of hosts, and what it needs.
+/// A kind of hosts and the values that it needs.
 pub(super) struct Target {
     pub(super) kind: HostKind,
-    /// Our name in URLs.
+    /// The relay's name in URLs.
     pub(super) name: String,
     pub(super) port: u16,
     pub(super) secure: bool,
     refresh: u32,
     /// Number of the value in the policy's list.
     pub(super) number: u32,
-    /// Who issued the hosts' certificates.
+    /// The authority that issued the hosts' certificates; `None` for other kinds of hosts.
     pub(super) issuer: Option<tls::Facts>,
-    /// Whether hosts must be told to trust us, for want of Kerberos.
+    /// Whether hosts need the relay in their `TrustedHosts`, because they use neither
+    /// Kerberos nor a certificate.
     pub(super) trusted: bool,
     notes: Vec<String>,
 }
@@ -193,12 +196,12 @@ impl Target {
         super::manager(&self.server(), self.refresh, issuer)
     }
 
-    /// How it begins.
+    /// The beginning of the value of the policy.
     pub(super) fn server(&self) -> String {
         super::server(self.secure, &self.name, self.port)
     }
 
-    /// What does not fit, or has to be seen to elsewhere.
+    /// Problems, and tasks that have to be done elsewhere.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -268,14 +271,14 @@ impl Target {
     }
 }
 
-/// The host of a `--listen` URL, without brackets and port.
+/// The host in a `--listen` URL, without brackets and port.
 fn host_of(url: &str) -> Option<String> {
     let (_, rest) = url.split_once("://")?;
     let authority = crate::output::Authority::parse(rest.trim_end_matches('/')).ok()?;
     Some(authority.host)
 }
 
-/// Whether hosts elsewhere can use it as a name.
+/// Whether other machines can use it as a name.
 fn is_name(host: &str) -> bool {
     host.parse::<IpAddr>().is_err() && is_host_name(host) && !host.eq_ignore_ascii_case("localhost")
 }
@@ -288,7 +291,8 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// `collector.example.com` of `HTTP/collector.example.com@EXAMPLE.COM`.
+/// Extracts the host from a principal: `collector.example.com` from
+/// `HTTP/collector.example.com@EXAMPLE.COM`.
 fn service_host(principal: &str) -> Option<&str> {
     let (service, rest) = principal.split_once('/')?;
     let (host, _) = rest.split_once('@')?;

@@ -1,8 +1,8 @@
-//! HTTP/1.1 as event sources speak it: requests in, responses out (RFC 9112).
+//! HTTP/1.1 for event sources: decodes requests and encodes responses (RFC 9112).
 //!
-//! The first step in the life of an event. No sockets and no clock: [`request::Decoder`]
-//! turns bytes into complete requests, [`Response::encode`] appends bytes to send. Whatever
-//! two parsers could understand differently is rejected, because a proxy may be in between.
+//! Sans-IO: [`request::Decoder`] turns received bytes into complete requests, and
+//! [`Response::encode`] appends bytes to send. Everything that two parsers could understand
+//! differently is rejected, because a proxy may be between host and relay.
 
 pub mod answer;
 mod chunked;
@@ -46,7 +46,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Method {
-    /// The only one that event sources use.
+    /// The only method that event sources use.
     Post,
     /// For metrics and health checks.
     Get,
@@ -115,8 +115,8 @@ impl Head {
         self.minor > 0 && !self.tokens("connection").any(|t| is(t, "close"))
     }
 
-    /// The host that the target names and its path, without the query. Only an absolute
-    /// target has a host, which then counts in place of the header (RFC 9112 3.2.2).
+    /// The host in the target, and its path without the query. Only an absolute target has
+    /// a host, which takes precedence over the `Host` header (RFC 9112 3.2.2).
     #[must_use]
     pub fn host_and_path(&self) -> (Option<&str>, &str) {
         const SCHEME: &str = "http://";

@@ -1,8 +1,8 @@
 //! Sealed bodies, `multipart/encrypted` (MS-WSMV 2.2.9.1), as Windows writes them.
 //!
-//! They are not quite MIME: no blank line ends the headers of a part, and no line end
-//! precedes the closing delimiter. The data may contain any bytes, even a delimiter, so the
-//! parts are parsed from the front and the closing delimiter is looked for at the end.
+//! Not quite MIME: no blank line ends the headers of a part, and no line end precedes the
+//! closing delimiter. The data may contain any bytes, even a delimiter, so the parts are
+//! parsed from the front, and the closing delimiter must be at the end.
 
 #[cfg(test)]
 mod tests;
@@ -21,19 +21,20 @@ const ONE: &str = "multipart/encrypted";
 const SEVERAL: &str = "multipart/x-multi-encrypted";
 
 /// Maximum size of a security token in bytes. NTLM tokens have 16, Kerberos tokens about
-/// 60. The limit also ensures that a line end in place of the size is not taken for one.
+/// 60. The limit also prevents a line end in place of the size from being read as a size.
 pub const MAX_TOKEN: usize = 1024;
 
-/// Maximum size of the headers of one part in bytes; those of Windows have some 140.
+/// Maximum size of the headers of one part in bytes; those of Windows have about 140.
 const MAX_PART_HEADERS: usize = 4096;
 
-/// Maximum number of pairs of parts in one body. At 16 KiB each, no envelope has as many.
+/// Maximum number of pairs of parts in one body. Clients put up to 16 KiB into a pair,
+/// so no envelope needs as many.
 const MAX_PAIRS: usize = 2048;
 
 /// Media type of the part that contains the data.
 const OCTETS: &str = "application/octet-stream";
 
-/// The boundary that Windows uses, and that some clients insist on.
+/// The boundary that Windows uses and some clients require.
 const BOUNDARY: &str = "Encrypted Boundary";
 
 /// The mechanism that sealed a body: the scheme of the `Authorization` header that began
@@ -72,7 +73,7 @@ pub struct Style {
     /// The charset of the text inside, from `OriginalContent`.
     pub charset: Charset,
     /// Whether a tab precedes the headers of the parts. MS-WSMV 2.2.9.1.1 shows it, and
-    /// pywinrm and pypsrp look for it; the forwarder of Windows does not send it.
+    /// pywinrm and pypsrp expect it; the forwarder of Windows does not send it.
     pub tab: bool,
 }
 
@@ -88,10 +89,10 @@ impl Style {
     }
 }
 
-/// Where the pieces of a sealed body are, so that it can be unsealed in place.
+/// The positions of the parts of a sealed body, so that it can be unsealed in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// How it is formatted.
+    /// The format of the body.
     pub style: Style,
     /// Declared length of the text before sealing, after any compression. The caller
     /// compares it with the result of unsealing.
@@ -110,7 +111,7 @@ pub enum Error {
     NotEncrypted,
     /// The protocol is missing or unknown, such as CredSSP.
     UnknownProtocol,
-    /// The content type names no boundary.
+    /// The content type has no boundary.
     NoBoundary,
     /// A delimiter is missing.
     MissingDelimiter {
@@ -196,6 +197,9 @@ impl std::error::Error for Error {}
 /// Tolerates the variants of other clients: white space before part headers, blank lines
 /// after them, bare LF, a space after the dashes of a delimiter, and a missing or
 /// additional line end at the end.
+///
+/// # Errors
+/// The body is not sealed in one part, or is malformed.
 pub fn parse(content_type: &ContentType, body: &[u8]) -> Result<Sealed, Error> {
     if !content_type.is(ONE) {
         return Err(Error::NotEncrypted);
@@ -230,6 +234,9 @@ pub fn is_sealed(content_type: &ContentType) -> bool {
 /// they give the text.
 ///
 /// The data of such a part is as long as declared, because it may contain a delimiter.
+///
+/// # Errors
+/// The body is not sealed, is malformed, or has too many parts.
 pub fn parse_all(content_type: &ContentType, body: &[u8]) -> Result<Vec<Sealed>, Error> {
     if !content_type.is(SEVERAL) {
         return parse(content_type, body).map(|sealed| vec![sealed]);

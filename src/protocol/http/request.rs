@@ -103,7 +103,11 @@ impl Decoder {
         self.pending.push(rest);
     }
 
-    /// The next request once it is complete. Call it again after each request.
+    /// The next request, or `None` until it is complete. Call it again after each request.
+    ///
+    /// # Errors
+    /// The bytes are not an acceptable request, or exceed a limit. Later calls return the same
+    /// error.
     #[must_use = "a request is given once"]
     pub fn poll(&mut self) -> Result<Option<Request>, Error> {
         let result = self.advance();
@@ -347,7 +351,8 @@ fn head_end(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
     None
 }
 
-/// Which part of an oversized head is to blame.
+/// The error for an oversized head: the request line alone exceeds the limit, or the whole
+/// head.
 fn too_long(head: &[u8]) -> Error {
     let limit = head.len();
     if head.contains(&b'\n') {
