@@ -13,7 +13,7 @@ pub struct OutputFacts {
     pub required: bool,
     /// Number of undelivered bytes.
     pub backlog: usize,
-    /// Recent rate in bytes a second, counting only time in which there was something to
+    /// Recent rate in bytes per second, counting only time in which there was something to
     /// deliver.
     pub rate: u64,
     /// Number of bytes written since the start.
