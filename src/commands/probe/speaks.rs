@@ -145,8 +145,8 @@ mod tests {
 
     use super::*;
 
-    /// What is found where a server answers the first bytes of each connection so; `None`
-    /// closes it, an empty answer waits.
+    /// Detects a server that answers the first bytes of each connection with `answer`: `None`
+    /// closes the connection, an empty answer keeps it open.
     fn found(answer: fn(&[u8]) -> Option<Vec<u8>>) -> Option<Speaks> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

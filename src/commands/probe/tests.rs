@@ -1,11 +1,12 @@
-//! From address to address, with real sockets: where a name would lead.
+//! Probes of several addresses with real sockets, as after the resolution of a name.
 
 use std::net::TcpListener;
 use std::thread;
 
 use super::*;
 
-/// A server that answers the first bytes of each connection so; an empty answer is none.
+/// A server that sends `answer` after the first bytes of each connection; nothing if it is
+/// empty.
 fn server(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +29,7 @@ fn serve(mut stream: TcpStream, answer: &[u8]) {
 
 const RELP: &[u8] = b"1 rsp 37 200 OK\nrelp_version=0\ncommands=syslog\n";
 
-/// What a probe of a name with these addresses says, and how long each step may take.
+/// The result of a probe of a name with these addresses, and the time limit of each step.
 fn probed(url: &str, addresses: &[SocketAddr]) -> (Probe, Vec<Duration>) {
     let settings = Settings::parse(url).unwrap();
     let place = ("log.example", 601);
@@ -67,7 +68,7 @@ fn the_next_address_is_tried_where_one_does_not_speak_as_it_should() {
 #[test]
 fn an_address_that_refuses_or_is_silent_is_passed_over_in_time() {
     let good = server(RELP);
-    // Nothing listens where a listener has just been.
+    // The listener is dropped immediately, so nothing listens on its port.
     let gone = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -96,7 +97,7 @@ fn where_no_address_is_good_each_is_told() {
         failure.contains(&format!("{other}: not syslog over TCP: ")),
         "{failure}"
     );
-    // The only address has the time that the relay gives it.
+    // A single address has the same time limit as in the relay.
     let (_, times) = probed("tcp://log.example", &[other]);
     assert_eq!(times, [Duration::from_secs(10)]);
 }

@@ -17,7 +17,7 @@ fn the_policy_is_as_hosts_read_it() {
 
 #[test]
 fn text_stays_within_its_quotes() {
-    // PowerShell ends a literal at typographic quotes too.
+    // PowerShell also ends a string literal at typographic quotes.
     assert_eq!(powershell(NASTY), "'a''b\"c\\d<e>&f\u{2019}\u{2019}g\nh'");
     assert_eq!(json(NASTY), "\"a'b\\\"c\\\\d<e>&f\u{2019}g\\nh\"");
     assert_eq!(reg(r#"a"b\c"#), r#""a\"b\\c""#);

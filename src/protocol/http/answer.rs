@@ -300,7 +300,7 @@ fn no_http(bytes: &[u8], why: &str) -> Malformed {
 mod tests {
     use super::*;
 
-    /// What comes of these bytes, however they are cut.
+    /// The answers in these bytes, which must not depend on how the bytes are split.
     fn answers(bytes: &[u8]) -> Result<Vec<Answer>, Malformed> {
         let whole = pieces(bytes, bytes.len().max(1));
         assert_eq!(pieces(bytes, 1), whole);
@@ -347,7 +347,7 @@ mod tests {
         );
     }
 
-    /// Each byte of a head in a piece of its own would have all that came before read again.
+    /// Otherwise a head that arrives byte by byte would be parsed from its start for each byte.
     #[test]
     fn a_long_head_is_read_again_with_the_next_line_only() {
         let mut decoder = Decoder::default();

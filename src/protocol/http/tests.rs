@@ -22,7 +22,7 @@ fn limits() -> Limits {
     }
 }
 
-/// All requests of a stream that arrives in the given pieces.
+/// All requests of a stream that arrives in pieces.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Request>, Error> {
     let mut decoder = Decoder::new(limits());
     let mut requests = Vec::new();

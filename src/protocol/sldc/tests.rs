@@ -8,7 +8,7 @@ fn unhex(text: &str) -> Vec<u8> {
     pairs.iter().map(byte).collect()
 }
 
-/// A record from its symbols, written as bits; spaces are for reading.
+/// A record from its symbols, written as bits. Spaces are ignored.
 fn record(symbols: &[&str]) -> Vec<u8> {
     let bits: Vec<u8> = symbols.concat().bytes().filter(|b| *b != b' ').collect();
     let byte = |eight: &[u8]| {
@@ -114,7 +114,7 @@ fn random_symbols_decode_as_a_plain_ring_does() {
     }
 }
 
-/// The start of a copy pointer, up to and with the match count.
+/// The start of a copy pointer, through the match count.
 fn match_count(length: usize) -> String {
     match length {
         ..4 => format!("1 0 {:01b}", length - 2),
@@ -125,8 +125,8 @@ fn match_count(length: usize) -> String {
     }
 }
 
-/// Before the history is whole and after, also where it was reset, and up to the end of the
-/// input and of the room.
+/// Before and after the history is full, after a reset, and up to the end of the input and of
+/// the output's room.
 #[test]
 fn copies_of_each_length_from_each_distance_follow_each_other() {
     let literals = |seed, count| -> String {
@@ -172,7 +172,7 @@ fn schemes_change_on_one_history() {
 #[test]
 fn unwritten_history_is_zero_and_a_reset_forgets() {
     let (a, b) = (literal(b'a'), literal(b'b'));
-    // Two from position 1023 after one byte: a zero, then position 0.
+    // Two bytes from position 1023 after one byte was written: a zero, then position 0.
     let packed = record(&[
         RESET_1,
         &a,
@@ -232,7 +232,7 @@ fn a_record_cut_at_any_byte_is_truncated() {
             let result = decode(&packed[..cut], 9999);
             assert!(matches!(result, Err(Error::Truncated { .. })), "{cut}");
         }
-        // Without trailer, and with a part of one.
+        // Without a trailer, and with part of one.
         for cut in record + 1..packed.len() - 1 {
             assert_eq!(decode(&packed[..cut], 9999).as_ref(), Ok(&text), "{cut}");
         }
@@ -304,7 +304,7 @@ fn errors_explain_themselves() {
     assert_eq!(text, "reserved sldc control symbol 0111 at bit 13");
 }
 
-/// ECMA-321: pads, a flush or an End Marker may follow; of those nothing is a length.
+/// In ECMA-321 padding, a flush, or an end marker can follow; none of these is a length.
 #[test]
 fn only_a_length_of_windows_form_is_checked() {
     const FLUSH: &str = "111111111 0000";
@@ -328,7 +328,7 @@ fn only_a_length_of_windows_form_is_checked() {
                 assert_eq!(ring::decode(&packed, 99).as_deref(), Ok(text));
             }
         }
-        // Windows' own form, right and wrong, and what only looks like it.
+        // A length as Windows appends it, correct and wrong, and bytes that only look like one.
         let length = u32::try_from(text.len()).unwrap();
         let with = |gap: &[u8], length: u32, more: &[u8]| {
             let mut packed = record(&[symbols]);
@@ -349,13 +349,13 @@ fn only_a_length_of_windows_form_is_checked() {
     }
 }
 
-/// A record may be followed by another one: its text is not lost.
+/// The text of a record that follows another one is decoded as well.
 #[test]
 fn records_that_follow_are_expanded_too() {
     const FLUSH: &str = "111111111 0000";
     const MARKER: &str = "111111111 1111";
     let first = [RESET_1, &literal(b'a').repeat(4), END].concat();
-    // A copy of what the first one held, since the history goes on.
+    // A copy from the first record, because the history continues.
     let second = [SCHEME_1, "1 00 0000000000", &literal(b'b').repeat(3), END].concat();
     let both = |between: &str, pads: usize, more: &[u8]| {
         let mut packed = match between {
@@ -375,15 +375,15 @@ fn records_that_follow_are_expanded_too() {
         let wrong = Error::WrongLength { declared, actual };
         assert_eq!(both("", pads, &[4, 0, 0, 0]), Err(wrong));
     }
-    // Nothing counts after an End Marker.
+    // Everything after an end marker is ignored.
     assert_eq!(both(MARKER, 0, b"").unwrap(), b"aaaa");
     let unaligned = record(&[&first, FLUSH, &second]);
     assert_eq!(decode(&unaligned, 99).unwrap(), b"aaaaaabbb");
     assert_eq!(ring::decode(&unaligned, 99).unwrap(), b"aaaaaabbb");
-    // One that is cut is an error, not less text.
+    // A truncated record is an error instead of a shorter text.
     let cut = &unaligned[..unaligned.len() - 3];
     assert!(matches!(decode(cut, 99), Err(Error::Truncated { .. })));
-    // A length of Windows may look like the beginning of a record.
+    // The length that Windows appends can look like the beginning of a record.
     let mut packed = record(&[RESET_1, &literal(b'x'), END]);
     packed.extend([0, 0xff, 0xa8, 0x01, 0x00]);
     assert_eq!(decode(&packed, 99).unwrap(), b"x");

@@ -176,7 +176,7 @@ mod tests {
                 repeated(&items).map(|item| item.0).sum::<usize>(),
                 count + 13
             );
-            // Three are found, and of the others a hash collides now and then.
+            // Three repetitions are found; a few other comparisons are due to hash collisions.
             let made = COMPARISONS.get();
             assert!(made < 3 + count, "{made} comparisons of {count} terms");
         }

@@ -20,7 +20,7 @@ fn refusal(text: &str) -> Error {
     text.parse::<SecurityDescriptor>().unwrap_err()
 }
 
-/// A workstation that is in Domain Computers and in group 1105.
+/// A workstation in Domain Computers and in group 1105.
 fn workstation() -> Token {
     Token::new(own(1102), vec![own(515), own(1105)], vec![])
 }
@@ -82,7 +82,7 @@ fn what_is_written_reads_the_same() {
     ] {
         assert_eq!(sd(text).to_string(), text);
     }
-    // All aliases, and what else is put in one form.
+    // Texts with several forms are normalized.
     assert_eq!(
         sd(" g:sy  o:ba d: ai ( a ; ci ; ga gr ; ; ; s-1-5-21-0x10-2-3-515 ) ").to_string(),
         "O:BAG:SYD:AI(A;CI;GAGR;;;S-1-5-21-16-2-3-515)"
@@ -190,17 +190,17 @@ fn no_list_lets_everyone_in_and_an_empty_one_nobody() {
 #[test]
 fn groups_of_a_domain_are_those_of_the_host_that_asks() {
     let elsewhere = |rid| sid("S-1-5-21-9-9-9").with_rid(rid).unwrap();
-    // In the group of that name of another domain only.
+    // A member of the group of that name in another domain only.
     let guest = Token::new(own(1102), vec![elsewhere(515)], vec![]);
     assert!(!lets_in("D:(A;;GA;;;DC)", &guest));
     let foreign = Token::new(elsewhere(1102), vec![elsewhere(515)], vec![]);
     assert!(lets_in("D:(A;;GA;;;DC)", &foreign));
     assert!(!lets_in(&format!("D:(A;;GA;;;{})", own(515)), &foreign));
-    // Groups of a forest are in its root.
+    // Groups of a forest belong to its root domain.
     let child = Token::new(own(1102), vec![elsewhere(519)], vec![]);
     assert!(lets_in("D:(A;;GA;;;EA)", &child));
     assert!(!lets_in("D:(A;;GA;;;SA)", &child));
-    // The collector's own accounts are no hosts, whatever number a host has.
+    // The collector's own accounts match no host, whatever its relative ID.
     let administrator = Token::new(own(500), vec![own(501)], vec![]);
     assert!(!lets_in("D:(A;;GA;;;LA)(A;;GA;;;LG)", &administrator));
 }

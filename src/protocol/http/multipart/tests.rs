@@ -11,7 +11,7 @@ fn emitted(length: usize, token: &[u8], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A body put together from lines, with the token `tttt` and the data `sealed`.
+/// A body with the token `tttt` and the data `sealed` between `front` and `end`.
 fn written(front: &str, end: &str) -> Vec<u8> {
     [front.as_bytes(), b"\x04\0\0\0ttttsealed", end.as_bytes()].concat()
 }
@@ -165,7 +165,7 @@ fn part_headers_may_reach_their_limit_but_not_pass_it() {
 #[test]
 fn a_length_beyond_the_data_is_refused() {
     assert!(pieces(&emitted(6, b"t", b"sealed")).is_ok());
-    // Sealing may pad (RFC 4757), so less is the business of whoever unseals.
+    // A smaller length is accepted here, because sealing can add padding (RFC 4757).
     assert!(pieces(&emitted(5, b"t", b"sealed")).is_ok());
     let (declared, present) = (7, 6);
     let expected = Error::WrongLength { declared, present };
@@ -245,7 +245,7 @@ fn several_type() -> ContentType {
     ContentType::parse(&kind).unwrap()
 }
 
-/// One pair of parts after the other, as pywinrm and pypsrp write them.
+/// A sequence of pairs of parts, as pywinrm and pypsrp write them.
 fn several(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (token, data) in pairs {
