@@ -1,4 +1,4 @@
-//! The flag for channel bindings.
+//! The flag `--channel-bindings`.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Flags whose value is one of several words.
+//! Types of flags whose value is one of a fixed set of words.
 
 use clap::ValueEnum;
 

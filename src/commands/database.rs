@@ -59,7 +59,7 @@ pub(super) fn open(settings: &Settings, relay: Option<&str>) -> Result<Database,
 /// Connects without creating tables, for commands that only read.
 ///
 /// # Errors
-/// As for [`open`].
+/// The files or the database cannot be used; the text includes a remedy.
 pub(super) fn look(settings: &Settings) -> Result<Database, Error> {
     let make = make_client(settings)?;
     Database::look(make, connector(settings)?, String::new()).map_err(Error::Postgres)

@@ -27,7 +27,7 @@ const LEADER_TIME: Duration = Duration::from_secs(5);
 pub enum Failure {
     /// The connection fails.
     Io(io::Error),
-    /// The system has no random numbers.
+    /// The system provides no random bytes.
     Random(SysError),
     /// The broker closes the connection instead of answering.
     Closed {
@@ -40,7 +40,7 @@ pub enum Failure {
     Silent,
     /// The answer is not in Kafka's protocol, or is a refusal.
     Answer(Error),
-    /// The topic cannot be used.
+    /// The topic cannot be used; the broker's error code.
     Topic(String, Code),
     /// This number of the topic's partitions has no leader.
     NoLeader(String, usize),

@@ -27,7 +27,7 @@ pub enum Error {
     Database(String, database::Error),
     /// A store cannot be opened, read, or written.
     Store(String, store::Error),
-    /// Standard output.
+    /// Standard output cannot be written.
     Print(io::Error),
 }
 

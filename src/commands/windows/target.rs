@@ -16,9 +16,9 @@ pub(super) struct Facts<'a> {
     listen: Vec<String>,
     /// The chain of each `--tls-cert`, the relay's own certificate first.
     own: Vec<Vec<tls::Facts>>,
-    /// The authorities of `--client-ca`.
+    /// The certificates in `--client-ca`.
     authorities: Vec<tls::Facts>,
-    /// Principals of the keytabs.
+    /// The principals of the keytabs.
     principals: Vec<String>,
 }
 

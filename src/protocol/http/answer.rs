@@ -1,20 +1,20 @@
-//! The client's side of HTTP/1.1 (RFC 9112): decodes answers to our own requests from bytes
-//! as they arrive. OTLP receivers and probes use it.
+//! The client's side of HTTP/1.1 (RFC 9112): decodes answers to the relay's own requests
+//! from bytes as they arrive. Used for OTLP receivers and for probes.
 
 use std::time::{Duration, SystemTime};
 
 use super::chunked::Chunked;
 use super::{Error, Limits, is, trim};
 
-/// What an answer may cost in memory. Receivers answer with a few hundred bytes; the limits
-/// leave room for a proxy's error page.
+/// Memory limits for an answer. Receivers answer with a few hundred bytes; the limits leave
+/// room for a proxy's error page.
 pub const LIMITS: Limits = Limits {
     head: 32 * 1024,
     body: 256 * 1024,
     headers: 100,
 };
-/// Upper bound of [`Answer::retry_after`]. If a receiver asks for more, it is retried
-/// sooner, so that a wrong header cannot stop an output for days.
+/// Upper bound of [`Answer::retry_after`]. A longer time in the header is reduced to it, so
+/// that a wrong header cannot stop an output for days.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 /// Maximum number of 1xx answers before the final one.
 const MOST_ANNOUNCEMENTS: usize = 16;
@@ -25,7 +25,7 @@ const SHORT_HEAD: usize = 1024;
 /// A complete answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The status code, 200 to 599.
+    /// The final status code; 1xx answers are skipped.
     pub status: u16,
     /// Names and values in order; values without surrounding white space.
     pub headers: Vec<(String, String)>,
@@ -43,9 +43,9 @@ impl Answer {
         named.next().map(|(_, value)| value.as_str())
     }
 
-    /// How long the receiver asks to wait (`Retry-After`, RFC 9110 10.2.3), at most
-    /// [`LONGEST_RETRY`]. `None` if it does not ask, or if the value cannot be parsed;
-    /// `wall` is needed for values that are dates.
+    /// How long to wait before a retry (`Retry-After`, RFC 9110 10.2.3), at most
+    /// [`LONGEST_RETRY`]. `None` if the header is missing or cannot be parsed. `wall` is
+    /// the current time, for values that are dates.
     #[must_use]
     pub fn retry_after(&self, wall: SystemTime) -> Option<Duration> {
         let value = self.header("retry-after")?;
@@ -64,7 +64,7 @@ impl Answer {
 /// How the end of a body is recognized (RFC 9112 6.3).
 #[derive(Debug)]
 enum Body {
-    /// That many bytes are still missing.
+    /// The number of bytes still missing.
     Counted(usize),
     Chunked(Chunked),
     /// Everything until the connection closes.
@@ -77,8 +77,8 @@ struct Incoming {
     body: Body,
 }
 
-/// Decodes the answers on one connection, each of which follows its request. An error is
-/// final.
+/// Decodes the answers on one connection, where each answer follows its request. An error
+/// is final.
 ///
 /// ```
 /// use wecrelay::protocol::http::answer::Decoder;
@@ -152,7 +152,7 @@ impl Decoder {
         self.incoming.take().map(|incoming| incoming.answer)
     }
 
-    /// Parses a head. False if it is still incomplete, or was that of a 1xx answer.
+    /// Parses a head, or skips a 1xx answer. False if more bytes are needed.
     fn take_head(&mut self) -> Result<bool, Malformed> {
         if !self.may_have_head() {
             return Ok(false);

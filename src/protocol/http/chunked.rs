@@ -1,10 +1,11 @@
-//! The chunked transfer coding (RFC 9112 7.1). Windows never sends it; other clients and
+//! The chunked transfer coding (RFC 9112 7.1). Windows never uses it; other clients and
 //! receivers do.
 
 use super::{Error, Limits, trim};
 
 /// Maximum length of a chunk-size line or trailer in bytes, with its CRLF. Without
-/// extensions such a line has some ten bytes; trailers are headers, none of which is used.
+/// extensions such a line has about ten bytes; trailers are header lines, all of which are
+/// ignored.
 pub(super) const MAX_LINE: usize = 1024;
 
 /// Maximum number of hexadecimal digits of a chunk size: enough for 64 bits.
@@ -14,8 +15,8 @@ const MAX_DIGITS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Chunked {
     part: Part,
-    /// Bytes of extensions and trailers so far. They carry nothing of use and count against
-    /// the limit of the head.
+    /// Number of bytes of extensions and trailers so far. They are ignored, and count
+    /// against the limit of the head.
     overhead: usize,
 }
 

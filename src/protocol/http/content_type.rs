@@ -57,7 +57,7 @@ impl ContentType {
         self.parameter("charset").and_then(Charset::from_name)
     }
 
-    /// The boundary of a multipart type. That of Windows contains a space.
+    /// The boundary of a multipart type. The one that Windows sends contains a space.
     #[must_use]
     pub fn boundary(&self) -> Option<&str> {
         self.parameter("boundary")

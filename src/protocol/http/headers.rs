@@ -1,5 +1,5 @@
-//! The header lines of a request in two allocations. A relay with thousands of hosts parses
-//! a head for each message, and each has about eight lines.
+//! The header lines of a request in two allocations, because a relay with thousands of
+//! hosts parses a head of about eight lines for each message.
 
 /// Names and values in order; values without surrounding white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

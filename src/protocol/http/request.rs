@@ -1,4 +1,5 @@
-//! Incremental decoder for requests: bytes in as they arrive, complete requests out.
+//! Incremental decoder for requests: consumes bytes as they arrive, and produces complete
+//! requests.
 
 use std::mem::MaybeUninit;
 
@@ -6,8 +7,8 @@ use super::chunked::Chunked;
 use super::{Error, Head, Headers, Limits, Method, Request, is, trim};
 
 /// How much of a body is allocated before it arrives, in bytes. A large `Content-Length`
-/// costs its sender nothing, so it must not cost memory here. A usual batch fits and is not
-/// reallocated.
+/// costs its sender nothing, so it must not cost memory here. A typical batch fits and is
+/// not reallocated.
 const AHEAD: usize = 256 * 1024;
 
 /// Size of the array for parsed header lines, and thus the largest useful limit.
@@ -83,8 +84,7 @@ impl Decoder {
         self.pending.push(rest);
     }
 
-    /// Adds the start of a request; the part of its body that came with it is not copied
-    /// twice.
+    /// Adds the start of a request. The part of its body in `bytes` is copied only once.
     fn feed_start(&mut self, bytes: &[u8]) {
         let head = bytes.get(..self.limits.head).unwrap_or(bytes);
         let end = head_end(head, &mut 0).unwrap_or(bytes.len());
@@ -319,7 +319,7 @@ fn content_length(head: &Head) -> Result<Option<usize>, Error> {
         if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Error::MalformedLength);
         }
-        // So many digits mean a body that is too long, not a malformed number.
+        // A number that overflows is a body that is too long, not a malformed number.
         let length = value.parse().unwrap_or(usize::MAX);
         if agreed.is_some_and(|other| other != length) {
             return Err(Error::MalformedLength);

@@ -1,4 +1,4 @@
-//! HTTP responses and how they are written.
+//! HTTP responses and their encoding.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -8,8 +8,7 @@ use crate::base::wire::push_number;
 /// The interim response to `Expect: 100-continue` (RFC 9110 10.1.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A response. `Date`, `Content-Length`, `Server`, and `Connection` are added when it is
-/// written.
+/// A response. [`Self::encode`] adds `Date`, `Content-Length`, `Server`, and `Connection`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The status code, 200 to 599.
@@ -57,7 +56,8 @@ impl Response {
         }
     }
 
-    /// Appends the head alone, for a body of `length` bytes that comes from elsewhere.
+    /// Appends the head alone, for a body of `length` bytes that the caller sends
+    /// separately.
     pub fn encode_head(
         &self,
         date: SystemTime,
@@ -65,8 +65,8 @@ impl Response {
         keep_alive: bool,
         out: &mut Vec<u8>,
     ) {
-        // Written piece by piece, because there is one for each message, and formatting
-        // costs more.
+        // Appended piece by piece, because this runs for each message and formatting is
+        // slower.
         out.extend_from_slice(b"HTTP/1.1 ");
         push_number(out, u64::from(self.status));
         out.push(b' ');
@@ -94,8 +94,8 @@ impl Response {
     }
 }
 
-/// Appends a header line. A value may come from the configuration; a control character in
-/// it would end the header, so it becomes a space.
+/// Appends a header line. A value may come from the configuration. Control characters
+/// become spaces, because they could end the header.
 fn push_header(out: &mut Vec<u8>, (name, value): &(&'static str, String)) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");

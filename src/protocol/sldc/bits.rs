@@ -66,7 +66,8 @@ impl<'a> Bits<'a> {
             return false;
         };
         self.buffer |= u64::from_be_bytes(*word) >> self.valid;
-        // That is (63 - valid) / 8, in which the compiler sees that it is less than eight.
+        // Equal to (63 - valid) / 8; in this form the compiler can prove that it is less
+        // than eight.
         let taken = usize_from(!self.valid / 8 % 8);
         self.data = self.data.get(taken..).unwrap_or_default();
         self.valid |= 56;
@@ -148,7 +149,7 @@ impl<'a> Bits<'a> {
         (self.whole.len() - self.data.len()) * 8 - usize_from(self.valid)
     }
 
-    /// The bytes after the one in which the record ended.
+    /// The bytes after the one that contains the last bit of the record.
     pub(super) fn after_record(&self) -> &'a [u8] {
         let left = self.data.len() + usize_from(self.valid / 8);
         self.whole
@@ -172,9 +173,9 @@ impl<'a> Bits<'a> {
         pad == 0 || self.buffer >> (64 - pad) == 0
     }
 
-    /// Moves to the record that follows this one, if any: it begins, after padding,
-    /// flushes, and file marks, with a symbol that selects a scheme. The five bytes that
-    /// Windows appends are not one.
+    /// Moves to the record that follows this one, and returns whether there is one. After
+    /// padding, flushes, and file marks, a record begins with a symbol that selects a
+    /// scheme. The five bytes that Windows appends are never taken for a record.
     pub(super) fn next_record(&mut self) -> bool {
         const TRAILER: usize = 5;
         let after = self.after_record();

@@ -30,10 +30,11 @@ pub fn encode(text: &[u8]) -> Vec<u8> {
     bits.finish(text.len())
 }
 
-/// Finds earlier occurrences of the bytes at a position of the text.
+/// Finds earlier occurrences of the bytes at a position in the text.
 struct Finder<'a> {
     text: &'a [u8],
-    /// Latest position (plus one) at which a key of two, or six, bytes hashed to the slot.
+    /// The latest position, plus one, at which a key of two or six bytes hashed to the
+    /// slot; 0 if there is none.
     pairs: Vec<usize>,
     sixes: Vec<usize>,
 }
@@ -44,7 +45,7 @@ impl<'a> Finder<'a> {
         Self { text, pairs, sixes }
     }
 
-    /// Start and length of the longest candidate; length 0 if there is none.
+    /// Start and length in bytes of the longest candidate; length 0 if there is none.
     fn best(&self, at: usize) -> (usize, usize) {
         let six = self.candidate(&self.sixes, at, self.slot::<6>(at));
         let pair = self.candidate(&self.pairs, at, self.slot::<2>(at));
@@ -59,7 +60,8 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Number of equal bytes from both positions on; the ranges may overlap.
+    /// Number of equal bytes at both positions, at most [`MAX_MATCH`]; the ranges may
+    /// overlap.
     fn common(&self, place: usize, at: usize) -> usize {
         let earlier = self.text.get(place..).unwrap_or_default();
         let here = self.text.get(at..).unwrap_or_default();
@@ -88,7 +90,7 @@ impl<'a> Finder<'a> {
 
 struct BitWriter {
     out: Vec<u8>,
-    /// The low `filled` bits are not in `out` yet; fewer than eight between calls.
+    /// The low `filled` bits are not yet in `out`; fewer than eight between calls.
     buffer: u64,
     filled: u32,
 }
@@ -130,7 +132,7 @@ impl BitWriter {
         self.put(position, 10);
     }
 
-    /// Pads to a byte and appends a zero byte, as Windows does, and the length.
+    /// Pads to a full byte, and appends a zero byte and the length, as Windows does.
     fn finish(mut self, length: usize) -> Vec<u8> {
         if self.filled > 0 {
             self.put(0, 8 - self.filled);

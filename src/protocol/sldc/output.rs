@@ -2,11 +2,12 @@
 
 use super::{Error, HISTORY, MAX_MATCH, Scheme, usize_from};
 
-/// Copies are made in pieces of this many bytes, a size that compiles to one vector move.
+/// Copies are made in pieces of this many bytes, which compile to one vector move each.
 pub(super) const PIECE: usize = 16;
 
-/// Room kept free past the end, so that a symbol, or three short ones, are written without
-/// asking: the longest copy, rounded up to pieces, or two pieces where a run is short.
+/// Bytes of scratch space kept free after the end, so that a symbol, or three short ones,
+/// can be written without checks: enough for the longest copy rounded up to pieces, or for
+/// the two pieces of a short run.
 pub(super) const ROOM: usize = 2 * MAX_MATCH + 3 * PIECE;
 
 /// The history and the room after it.
@@ -16,7 +17,7 @@ pub(super) const WINDOW: usize = HISTORY + ROOM;
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
     pub(super) at: usize,
-    /// Where the history begins: `at` of the last reset.
+    /// Where the history begins: the value of `at` at the last reset.
     pub(super) base: usize,
     cap: usize,
 }
@@ -58,7 +59,7 @@ impl Output {
         Ok(())
     }
 
-    /// The history before `at` and the room after it, if there is all of both.
+    /// The history before `at` and the room after it; `None` if either is incomplete.
     #[inline(always)]
     pub(super) fn window(&mut self, at: usize) -> Option<&mut [u8; WINDOW]> {
         let start = at.checked_sub(HISTORY)?;
@@ -110,8 +111,8 @@ impl Output {
 
     /// Copies from `distance` bytes back, up to `end` or at most a piece beyond it.
     ///
-    /// Most copies are short, so the first piece is copied unconditionally. Only a run,
-    /// whose source has not been written completely, needs another way.
+    /// Most copies are short, so the first piece is copied unconditionally. A run, whose
+    /// source is not yet completely written, is handled separately.
     #[inline(always)]
     pub(super) fn copy_back(&mut self, distance: usize, end: usize) {
         if distance < PIECE && distance < end - self.at {

@@ -2,7 +2,7 @@
 //! security descriptor definition language (SDDL; MS-DTYP 2.4.6, 2.5.1), and the access
 //! decision for a host.
 //!
-//! # The right that is asked for
+//! # The right to subscribe
 //!
 //! Windows' collector keeps a descriptor for each subscription, by default
 //! `O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)`, and checks whether a host has access. Microsoft's
