@@ -1,5 +1,4 @@
-//! The connections to the brokers of outputs: several for each topic, opened when they are
-//! needed.
+//! The connections to the Kafka brokers of outputs: one for each broker, opened when needed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +22,7 @@ struct Line {
     socket: OutputSocket,
 }
 
-/// All of them; a line remains, and is reopened.
+/// All connections. An entry is kept after its connection ends, and reused to reconnect.
 #[derive(Debug, Default)]
 pub(super) struct Brokers {
     lines: Vec<Line>,
@@ -35,7 +34,7 @@ impl Brokers {
         lines.position(|line| line.output == output && line.broker == broker)
     }
 
-    /// Does what a link wants for a broker; its connection is secured as that of `like`.
+    /// Performs a link's task for a broker; its connection is secured like that of `like`.
     pub(super) fn serve_task(
         &mut self,
         hub: &mut Hub,
@@ -54,7 +53,7 @@ impl Brokers {
             (Task::LookUp, Some((host, port))) => hub.look_up(BROKERS + index, &host, port),
             (Task::Connect(address), place) => {
                 let (host, _) = place.unwrap_or_default();
-                // A reload may have replaced it.
+                // A reload may have replaced the connector.
                 line.socket.replace_connector(like.connector().cloned());
                 line.socket.name_receiver(&host);
                 let opening = line.socket.connect(hub.registry(), address);
@@ -65,7 +64,7 @@ impl Brokers {
         }
     }
 
-    /// The line of a broker, created at its first use.
+    /// The index of a broker's entry, which is created at its first use.
     fn line_of(&mut self, output: OutputId, broker: BrokerId, like: &OutputSocket) -> usize {
         self.find(output, broker).unwrap_or_else(|| {
             let index = self.lines.len();
@@ -160,7 +159,7 @@ impl Brokers {
         line.socket.is_open() && !line.socket.blocked && has_bytes
     }
 
-    /// Reads and writes as far as possible.
+    /// Reads from and writes to each broker, up to its share.
     pub(super) fn serve(&mut self, hub: &mut Hub, now: Now) {
         for index in 0..self.lines.len() {
             self.read_line(hub, now, index);

@@ -1,15 +1,16 @@
-//! An end that comes right after the first bytes: the receiver speaks something else.
+//! Recognizes connections that end right after the first bytes, because the receiver uses another
+//! protocol.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// A receiver that does not understand us ends it at once; one that restarts hardly does so
-/// within this time after the first message of a connection.
+/// A receiver that cannot parse the first message closes the connection within this time; other
+/// reasons, such as a restart, rarely fall into it.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// Bytes of an answer that tell its protocol.
+/// Number of bytes of a reply that identify its protocol.
 const ENOUGH: usize = 16;
 
-/// How a plain connection over TCP began.
+/// The first moments of a plain TCP connection.
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
     first: Option<Instant>,
@@ -17,18 +18,20 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
-    /// Something was written.
+    /// Records that something was written.
     pub(super) fn wrote(&mut self, now: Instant) {
         self.first.get_or_insert(now);
     }
 
-    /// The receiver said something, which syslog over TCP never does.
+    /// Records bytes from the receiver, which syslog receivers over TCP never send.
     pub(super) fn heard(&mut self, bytes: &[u8]) {
         let room = ENOUGH.saturating_sub(self.heard.len());
         self.heard.extend(bytes.iter().take(room));
     }
 
-    /// The error of its end, with the likely protocol of the receiver if it came at once.
+    /// The error that ended the connection, with the likely protocol of the receiver. `None` if
+    /// nothing was written, or if the connection ended later than [`AT_ONCE`] after the first
+    /// write.
     pub(super) fn explain(&self, now: Instant, error: &io::Error) -> Option<io::Error> {
         let first = self.first?;
         if now.saturating_duration_since(first) > AT_ONCE {
@@ -46,7 +49,7 @@ impl Beginning {
     }
 }
 
-/// `0 serverclose 0`, or an answer with a number before it.
+/// Whether this is `0 serverclose 0`, or a number and `rsp`.
 fn is_relp(heard: &[u8]) -> bool {
     let mut words = heard.split(|&byte| byte == b' ');
     let number = words

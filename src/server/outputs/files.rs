@@ -1,4 +1,4 @@
-//! Files, named pipes and standard output as outputs.
+//! Files, named pipes, and standard output as outputs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// What was opened.
+/// An opened output.
 #[derive(Debug)]
 pub(super) enum Opened {
     /// A pipe or terminal, non-blocking.
@@ -15,8 +15,11 @@ pub(super) enum Opened {
     Regular(File),
 }
 
-/// Opens for appending. First ends a line that was cut off by a full disk, so that the next
-/// one starts on its own line.
+/// Opens for appending; creates a file with mode 0640 (less the umask). A line that a full disk
+/// left incomplete is ended first, so that the next one starts on its own line.
+///
+/// # Errors
+/// The path is neither a regular file nor a named pipe with a reader, or cannot be opened.
 pub(super) fn open(path: &Path) -> io::Result<Opened> {
     let mut options = OpenOptions::new();
     options
@@ -48,7 +51,7 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     Ok(Opened::Regular(file))
 }
 
-/// Appends lines to a file, and waits until they are on disk, with the file's name.
+/// Appends lines to a file. Returns when they are on disk, and the file's name as well.
 pub(super) fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     match open(path)? {
         Opened::Regular(mut file) => {
@@ -60,12 +63,12 @@ pub(super) fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A file that is new may be gone after a power cut unless its folder is on disk, too.
+/// Syncs the folder: without that, a new file may be missing after a power failure.
 fn sync_name(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // Not every file system can, nor may we read every folder that we write to.
+        // Not every file system supports this, and a folder may be writable but not readable.
         Err(error)
             if [ErrorKind::InvalidInput, ErrorKind::PermissionDenied].contains(&error.kind()) =>
         {
@@ -75,8 +78,8 @@ fn sync_name(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Standard output. A pipe or terminal is opened anew, because `O_NONBLOCK` on the
-/// one we were given would also hit whoever else has it.
+/// Standard output. A pipe or terminal is opened again, because `O_NONBLOCK` on the inherited
+/// descriptor would also affect other processes that share it; if opening fails, it is set there.
 pub(super) fn open_stdout() -> io::Result<Opened> {
     let given = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let kind = given.metadata()?.file_type();

@@ -1,5 +1,5 @@
-//! The loop's side of the outputs: what their sockets tell goes to the collector,
-//! what the collector's links offer goes to their sockets.
+//! The sockets and files of the outputs: passes their events to the collector, and the bytes of the
+//! collector's links to them.
 
 mod brokers;
 mod early;
@@ -22,7 +22,7 @@ use crate::tls::{self, Connector, OutputError};
 use brokers::Brokers;
 use socket::{Opening, OutputSocket, Writing};
 
-/// How often to read one output before the others have their turn.
+/// Maximum number of reads from one output before the others have their turn.
 const READ_SHARE: usize = 64;
 /// Maximum number of bytes to read from an output at a time.
 const READ_SIZE: usize = 16 * 1024;
@@ -37,7 +37,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Those of the settings, in their order; not opened yet.
+    /// Creates the outputs in the order of `settings`, without opening them.
     pub(super) fn new(settings: &[Settings], connectors: Vec<Option<Connector>>) -> Self {
         let each = settings.iter().zip(connectors).enumerate();
         let socket = |(index, (settings, connector)): (usize, (&Settings, _))| {
@@ -49,7 +49,7 @@ impl Outputs {
         }
     }
 
-    /// How they are secured from now on, as their files say: an item for each.
+    /// Loads keys and certificates from the outputs' files: one item per output, in order.
     ///
     /// # Errors
     /// The first output whose files cannot be used.
@@ -73,17 +73,17 @@ impl Outputs {
         }
     }
 
-    /// Writes what can still be written, then closes all.
+    /// Ends connections in an orderly way as far as possible without waiting, then closes all.
     pub(super) fn finish_and_close(&mut self) {
         self.sockets
             .iter_mut()
             .for_each(OutputSocket::finish_and_close);
     }
 
-    /// Does what a link wants.
+    /// Performs a link's task.
     ///
     /// # Errors
-    /// Standard output has no reader any more.
+    /// The reader of standard output has closed it.
     pub(super) fn serve(
         &mut self,
         hub: &mut Hub,
@@ -105,7 +105,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// Does what a link wants for a broker.
+    /// Performs a link's task for a broker.
     pub(super) fn serve_broker(
         &mut self,
         hub: &mut Hub,
@@ -120,7 +120,7 @@ impl Outputs {
         }
     }
 
-    /// Something has happened on the connection to a broker.
+    /// Handles an event of the connection to a broker.
     pub(super) fn note_broker_event(
         &mut self,
         hub: &mut Hub,
@@ -149,7 +149,7 @@ impl Outputs {
         }
     }
 
-    /// Names have addresses, or have none.
+    /// Passes the results of name lookups to the collector.
     pub(super) fn handle_resolved(&mut self, hub: &mut Hub, now: Now) {
         while let Some((index, found)) = hub.poll_resolved() {
             if let Some(asker) = index.checked_sub(BROKERS) {
@@ -193,10 +193,10 @@ impl Outputs {
         hub.handle(now, &Input::Failed(OutputId(index), why));
     }
 
-    /// An event of one socket.
+    /// Handles an event of an output's socket.
     ///
     /// # Errors
-    /// Standard output has no reader any more.
+    /// The reader of standard output has closed it.
     pub(super) fn handle_event(
         &mut self,
         hub: &mut Hub,
@@ -230,8 +230,8 @@ impl Outputs {
         Ok(())
     }
 
-    /// Reads what the receiver has sent, up to its share. What was acknowledged before
-    /// an end counts; what a reset threw away does not.
+    /// Reads what the receiver has sent, up to its share. Acknowledgments that arrived before the
+    /// end of the connection are read first and count; those that a reset discarded do not.
     fn read_output(&mut self, hub: &mut Hub, now: Now, index: usize) -> Result<(), Error> {
         let mut buffer = [0; READ_SIZE];
         for _ in 0..READ_SHARE {
@@ -279,7 +279,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// Whether something can be read from or written to one right now.
+    /// Whether an output can be read from or written to now.
     pub(super) fn has_work(&self, hub: &Hub) -> bool {
         let has_work = |index| {
             let socket: Option<&OutputSocket> = self.sockets.get(index);
@@ -296,10 +296,10 @@ impl Outputs {
         socket.is_open() && !socket.blocked && link.is_some_and(|l| l.next_bytes().is_some())
     }
 
-    /// Reads from and writes to all, each its share.
+    /// Reads from and writes to all outputs, each up to its share.
     ///
     /// # Errors
-    /// Standard output has no reader any more.
+    /// The reader of standard output has closed it.
     pub(super) fn turn(&mut self, hub: &mut Hub, now: Now) -> Result<(), Error> {
         for index in 0..self.sockets.len() {
             self.read_output(hub, now, index)?;
@@ -314,8 +314,8 @@ impl Outputs {
         Ok(())
     }
 
-    /// Puts refused messages into the file for them. It is opened each time: they are few,
-    /// and a file that was renamed or removed is made anew.
+    /// Appends refused messages to the file for them. The file is opened each time: such messages
+    /// are few, and a file that was renamed or removed is created again.
     fn file_refused(&mut self, hub: &mut Hub, now: Now, index: usize) {
         let id = OutputId(index);
         let Some(link) = hub.link(id) else {

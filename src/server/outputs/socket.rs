@@ -1,4 +1,4 @@
-//! The sockets and files of one output: open, write, measure, close.
+//! The socket or file of one output: open, write, measure, close.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -65,15 +65,15 @@ pub(in crate::server) enum Opening {
 /// The result of a write.
 #[derive(Debug)]
 pub(super) enum Writing {
-    /// So many bytes were written.
+    /// This number of bytes was written; 0 if a signal interrupted the write.
     Wrote(usize),
-    /// No room now; an event will report when there is.
+    /// There is no room now.
     Blocked,
     /// The message is too large for the path and can never be sent.
     TooLarge,
 }
 
-/// The effects of one output.
+/// The socket or file of an output, and how to open it.
 #[derive(Debug)]
 pub(in crate::server) struct OutputSocket {
     token: Token,
@@ -82,7 +82,7 @@ pub(in crate::server) struct OutputSocket {
     connector: Option<Connector>,
     state: State,
     beginning: Beginning,
-    /// Whether the last write found no room.
+    /// Whether the last write found no room, and no event has reported room since.
     pub(super) blocked: bool,
     /// Whether there may be something to read.
     pub(super) readable: bool,
@@ -105,7 +105,7 @@ impl OutputSocket {
         }
     }
 
-    /// Another one for the same output.
+    /// A closed socket for another connection of the same output.
     pub(super) fn like(&self, token: Token) -> Self {
         Self::new(token, self.settings.clone(), self.connector.clone())
     }
@@ -114,7 +114,7 @@ impl OutputSocket {
         self.connector.as_ref()
     }
 
-    /// Whose certificate the receiver must have from now on, unless the URL says so.
+    /// Sets the host name that the receiver's certificate must have, unless the URL specifies one.
     pub(super) fn name_receiver(&mut self, host: &str) {
         if let (Some(connector), Some(tls)) = (&mut self.connector, &self.settings.tls)
             && tls.name.is_empty()
@@ -127,7 +127,7 @@ impl OutputSocket {
         &self.settings
     }
 
-    /// Secures the next connections with this.
+    /// Replaces the keys and certificates for later connections.
     pub(in crate::server) fn replace_connector(&mut self, connector: Option<Connector>) {
         self.connector = connector;
     }
@@ -160,7 +160,7 @@ impl OutputSocket {
         matches!(self.state, State::Open(_))
     }
 
-    /// Opens an output that has no address.
+    /// Opens an output that has no network address. A current connection is closed first.
     pub(super) fn open(&mut self, registry: &Registry) -> io::Result<Opening> {
         self.begin();
         let channel = match &self.settings.target {
@@ -192,7 +192,7 @@ impl OutputSocket {
         self.readable = false;
     }
 
-    /// Starts to connect.
+    /// Starts to connect. A current connection is closed first. UDP sockets are open at once.
     pub(super) fn connect(
         &mut self,
         registry: &Registry,
@@ -221,7 +221,7 @@ impl OutputSocket {
     fn finish(&mut self, registry: &Registry, mut channel: Channel) -> io::Result<Opening> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         match &mut channel {
-            // Registered since it began to connect.
+            // Registered when connecting began.
             Channel::Tcp(_) | Channel::Tls(_) => {}
             Channel::Unix(s) => registry.register(s, self.token, interest)?,
             Channel::Udp(s) => registry.register(s, self.token, interest)?,
@@ -235,7 +235,7 @@ impl OutputSocket {
         Ok(Opening::Done)
     }
 
-    /// A connection under way has an event: it is there, not yet, or failed.
+    /// Handles an event of a connection in progress, which may be established, pending, or failed.
     pub(super) fn handle_connected(&mut self, now: Instant) -> io::Result<Opening> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Connecting(stream) => self.check_connected(now, stream),
@@ -266,13 +266,13 @@ impl OutputSocket {
         stream.set_nodelay(true)?;
         notice_a_dead_peer(&stream)?;
         if let Err(error) = sys::tell_acknowledgments(stream.as_fd()) {
-            // Then the link looks for them from time to time.
+            // Then the link polls for acknowledgments.
             log::debug!("{}: no events for acknowledgments: {error}", self.label());
         }
         let Some(connector) = &self.connector else {
             self.state = State::Open(Channel::Tcp(stream));
             self.beginning = Beginning::default();
-            // An end that came along with the connection brings no event.
+            // If the connection has already ended, no further event reports it.
             self.readable = true;
             return Ok(Opening::Done);
         };
@@ -288,7 +288,7 @@ impl OutputSocket {
             }
             Progress::Done(secured) => {
                 self.state = State::Open(Channel::Tls(Box::new(secured)));
-                // What came along with the end of the handshake brings no event.
+                // No event reports data that arrived with the end of the handshake.
                 self.readable = true;
                 Opening::Done
             }
@@ -299,12 +299,12 @@ impl OutputSocket {
         matches!(self.state, State::Connecting(..) | State::Securing(_))
     }
 
-    /// Whether the receiver has accepted the connection, and TLS begins.
+    /// Whether the TCP connection is established and the TLS handshake is in progress.
     pub(super) fn is_securing(&self) -> bool {
         matches!(self.state, State::Securing(_))
     }
 
-    /// An event reports that there is room to write.
+    /// Handles an event that reports room to write.
     pub(super) fn handle_writable(&mut self) -> io::Result<()> {
         self.blocked = false;
         match &mut self.state {
@@ -322,7 +322,7 @@ impl OutputSocket {
         }
     }
 
-    /// Writes the front of `bytes`, or all of it as one datagram.
+    /// Writes the front of `bytes`, or all of it as one datagram. Never blocks.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Writing> {
         let State::Open(channel) = &mut self.state else {
             return Ok(Writing::Blocked);
@@ -344,14 +344,16 @@ impl OutputSocket {
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => Ok(Writing::Wrote(0)),
             Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => Ok(Writing::TooLarge),
-            // A full queue of the device: room comes without an event, so try again at once later.
+            // The network device's queue is full. No event reports room, so `blocked` stays unset
+            // and the next turn retries.
             Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => Ok(Writing::Blocked),
             Err(e) => Err(e),
         }
     }
 
-    /// Bytes that the peer has not acknowledged, or an error when it has gone:
-    /// what a connection that was reset tells of its queue is not to be believed.
+    /// The number of bytes that the peer has not acknowledged; 0 for files, after syncing them to
+    /// disk, and for datagrams and pipes. An error if the connection has ended: the queue length of
+    /// a connection that was reset means nothing.
     pub(super) fn measure(&mut self, now: Instant) -> io::Result<usize> {
         match &mut self.state {
             State::Open(Channel::Tcp(stream)) => {
@@ -364,8 +366,8 @@ impl OutputSocket {
         }
     }
 
-    /// Reads what a receiver sends: how much, or `None` when there is nothing more now.
-    /// An error says that the connection is gone.
+    /// Reads what the receiver sends: the number of bytes, or `None` if there is nothing more now.
+    /// An error means that the connection has ended.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let State::Open(channel) = &mut self.state else {
             return Ok(None);
@@ -374,7 +376,7 @@ impl OutputSocket {
             Channel::Tcp(s) => s.read(buffer),
             Channel::Tls(s) => s.read(buffer),
             Channel::Unix(s) => s.read(buffer),
-            // An answer to a datagram can only be an error: nobody listens there.
+            // A datagram socket is read for errors only, such as that nothing listens there.
             Channel::Udp(s) => s.recv(buffer).map(|_| 1),
             Channel::UnixDatagram(s) => s.recv(buffer).map(|_| 1),
             Channel::Pipe(_) | Channel::File(_) => return Ok(None),
@@ -388,12 +390,12 @@ impl OutputSocket {
         }
     }
 
-    /// Notes what was written or heard on a connection, to explain an early end.
+    /// Records what was written and received first, to explain an early end.
     pub(super) fn beginning(&mut self) -> &mut Beginning {
         &mut self.beginning
     }
 
-    /// Why a connection over plain TCP has ended, if its beginning tells.
+    /// An explanation of why a plain TCP connection has ended, if it ended early.
     pub(super) fn explain(&self, now: Instant, error: &io::Error) -> Option<io::Error> {
         match (&self.settings.target, &self.connector) {
             (Target::Tcp { .. }, None) => self.beginning.explain(now, error),
@@ -401,12 +403,12 @@ impl OutputSocket {
         }
     }
 
-    /// Closes immediately.
+    /// Closes immediately, without an orderly end.
     pub(in crate::server) fn close(&mut self) {
         self.state = State::Closed;
     }
 
-    /// Closes so that the receiver sees an orderly end.
+    /// Closes so that the receiver detects an orderly end.
     pub(in crate::server) fn finish_and_close(&mut self) {
         match &mut self.state {
             State::Open(Channel::Tls(secured)) => secured.finish(),
@@ -418,8 +420,8 @@ impl OutputSocket {
     }
 }
 
-/// A peer that vanished without a word is noticed by what it no longer
-/// acknowledges, or by keep-alive probes while nothing is sent.
+/// Detects a peer that has vanished: by data that it does not acknowledge, or by keep-alive probes
+/// while nothing is sent.
 fn notice_a_dead_peer(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_user_timeout(Some(PEER_SILENCE))?;

@@ -1,6 +1,6 @@
-//! When connections are accepted: as many as there are descriptors for, less those that
-//! outputs, the state folder, a reload and those who watch need. Without that reserve an
-//! output that is lost while hosts hold all descriptors could never come back.
+//! Accepts connections: as many as there are file descriptors, less a reserve for outputs, the
+//! state folder, reloads, and monitoring. Without that reserve, an output could not reconnect while
+//! hosts occupy all descriptors.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,26 +14,26 @@ use crate::base::clock::Now;
 use crate::collector::{Collector, Vacancy};
 use crate::server::Listener;
 
-/// Descriptors of each output: its connection, the next one, the name query, a file.
+/// Descriptors of each output: its connection, the next one, a name lookup, a file.
 const OF_OUTPUT: usize = 4;
 /// Descriptors of each process of `--ntlm-helper`: three pipes, and their other ends while
 /// it starts.
 const OF_HELPER: usize = 6;
-/// Descriptors of a reload, which reads one file after the other, and of the state folder.
+/// Descriptors of a reload, which reads one file at a time, and of the state folder.
 const OF_FILES: usize = 8;
-/// What no arithmetic takes away: a relay with too few descriptors still serves some.
+/// Minimum number of connections, even if the limit is lower than the reserve.
 const AT_LEAST: usize = 4;
 /// Maximum number of connections accepted in one turn.
 const SHARE: usize = 256;
-/// How long there must be room before this is logged.
+/// How long there must be room before the end of a shortage is logged.
 const CALM: Duration = Duration::from_secs(5);
-/// How often to log changes of what is short.
+/// How often a changed reason of a shortage may be logged.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// Other uses of descriptors.
+/// Descriptors that connections of sources cannot use.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Reserve {
-    /// Already open before the first connection.
+    /// Number that was open before the first connection.
     in_use: usize,
     kept: usize,
 }
@@ -42,12 +42,12 @@ impl Reserve {
     pub(in crate::server) fn new(outputs: usize, helpers: usize, visitors: usize) -> Self {
         let kept = outputs * OF_OUTPUT + helpers * OF_HELPER + visitors + OF_FILES;
         let listed = std::fs::read_dir("/proc/self/fd").map(Iterator::count);
-        // The listing itself is one.
+        // One descriptor is that of the listing itself.
         let in_use = listed.map_or(0, |count| count.saturating_sub(1));
         Self { in_use, kept }
     }
 
-    /// The number of connections that a limit leaves.
+    /// The number of connections for this limit of open files; `None` is no limit.
     fn room(self, limit: Option<u64>) -> usize {
         let limit = limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX));
         let room = limit.saturating_sub(self.in_use + self.kept);
@@ -55,7 +55,7 @@ impl Reserve {
     }
 }
 
-/// Whether connections cannot be accepted, for the log.
+/// Whether connections cannot be accepted, and what was logged about it.
 #[derive(Debug, Default)]
 struct Trouble {
     current: Option<Current>,
@@ -65,13 +65,13 @@ struct Trouble {
 struct Current {
     since: Instant,
     last: Instant,
-    /// What was said, and when.
+    /// What was logged last, and when.
     said: String,
     said_at: Instant,
 }
 
 impl Trouble {
-    /// It is so at this moment; what there is to say.
+    /// Records that connections cannot be accepted now; returns what to log, if anything.
     fn note(&mut self, now: Now, what: &str) -> Option<String> {
         let now = now.monotonic;
         match &mut self.current {
@@ -96,7 +96,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it has been over for a while; for how long it was so.
+    /// If there has been room for [`CALM`], ends the shortage and returns how long it lasted.
     fn end(&mut self, now: Now) -> Option<Duration> {
         let current = self.current.as_ref()?;
         if now.monotonic < current.last + CALM {
@@ -112,25 +112,25 @@ impl Trouble {
     }
 }
 
-/// What is accepted.
+/// The result of [`Doors::accept`].
 pub(in crate::server) enum Accepted {
-    /// Nothing yet: first what has to make room is to be closed.
+    /// A connection must be closed first to make room: close it, then call again.
     Room,
-    /// A connection from that address; whether it is inside TLS.
+    /// A connection, its source address, and whether it uses TLS.
     Connection(TcpStream, IpAddr, bool),
 }
 
-/// How far a turn of accepting is.
+/// The progress of a turn of accepting.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     listener: usize,
-    /// How many this listener had.
+    /// How many connections were attempted at this listener.
     count: usize,
-    /// Whether room was made for the next one.
+    /// Whether room was made for the next connection.
     has_room: bool,
 }
 
-/// The listeners, and whether there is room for those who come.
+/// The listeners, and whether there is room for connections.
 #[derive(Debug)]
 pub(in crate::server) struct Doors {
     listeners: Vec<Listener>,
@@ -140,10 +140,10 @@ pub(in crate::server) struct Doors {
 }
 
 impl Doors {
-    /// Registers the listeners: their tokens begin with `first`.
+    /// Registers the listeners with tokens from `first` on.
     ///
     /// # Errors
-    /// What the system says.
+    /// A listener cannot be registered.
     pub(in crate::server) fn new(
         mut listeners: Vec<Listener>,
         registry: &Registry,
@@ -161,14 +161,14 @@ impl Doors {
         })
     }
 
-    /// Somebody may be there.
+    /// Handles an event of a listener: connections may be waiting.
     pub(in crate::server) fn note_ready(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.note_ready();
         }
     }
 
-    /// Whether a turn without waiting would find something to accept.
+    /// Whether there may be something to accept now.
     pub(in crate::server) fn is_ready(&self) -> bool {
         self.listeners.iter().any(Listener::is_ready)
     }
@@ -192,13 +192,14 @@ impl Doors {
         self.listeners.clear();
     }
 
-    /// Reads the current limit, which may have been changed.
+    /// Tells the collector the number of connections for the current limit of open files, which may
+    /// have been changed.
     pub(in crate::server) fn measure_room(&self, collector: &mut Collector) {
         let room = self.reserve.room(getrlimit(Resource::Nofile).current);
         collector.set_connection_room(room);
     }
 
-    /// A turn begins: [`Doors::accept`] is to be called until it has nothing more.
+    /// Begins a turn: [`Doors::accept`] must then be called until it returns `None`.
     pub(in crate::server) fn begin(&mut self, collector: &mut Collector) {
         self.place = Place::default();
         if self.is_crowded() {
@@ -206,7 +207,7 @@ impl Doors {
         }
     }
 
-    /// The next connection, of each listener its share.
+    /// The next connection, up to 256 from each listener per turn; `None` ends the turn.
     pub(in crate::server) fn accept(
         &mut self,
         now: Now,
@@ -240,7 +241,7 @@ impl Doors {
             match collector.make_room(now, is_secure) {
                 Vacancy::Free => {}
                 Vacancy::Made => {
-                    // At once, so that a descriptor is free for the next one.
+                    // Closed at once, so that its descriptor is free for the new connection.
                     self.place.has_room = true;
                     self.note_full(now, collector);
                     return Some(Accepted::Room);

@@ -13,8 +13,7 @@ use crate::base::clock::Now;
 /// Maximum number of connections waiting to be accepted; many hosts connect at once after
 /// an outage.
 const BACKLOG: i32 = 4096;
-/// How long to accept nothing if there is no room: clients retry soon, and the loop does
-/// not spin.
+/// How long to pause accepting if there is no room, so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One listening socket.
@@ -26,20 +25,21 @@ pub struct Listener {
     paused: Option<Instant>,
 }
 
-/// Binds a socket, without waiting for the leftovers of an earlier run.
+/// Binds and listens, even if connections of an earlier process are still in TIME_WAIT.
 ///
-/// An IPv6 socket takes IPv6 only, so that both can be bound. What comes in on a
-/// `secure` one is inside TLS. `is_shared`: other relays of the same user may listen there too.
+/// An IPv6 socket accepts IPv6 only, so that both families can be bound to the same port.
+/// Connections to a `secure` listener use TLS. With `is_shared`, other processes of the same user
+/// may listen on the same address.
 pub fn bind(address: SocketAddr, secure: bool, is_shared: bool) -> io::Result<Listener> {
     let socket = bound(address, is_shared)?;
     socket.listen(BACKLOG)?;
     Ok(Listener::new(socket.into(), secure))
 }
 
-/// Whether [`bind`] would succeed; nothing listens for that.
+/// Whether [`bind`] would succeed, without listening.
 ///
 /// # Errors
-/// Why it would not.
+/// The error that [`bind`] would return.
 pub fn try_bind(address: SocketAddr, is_shared: bool) -> io::Result<()> {
     bound(address, is_shared).map(drop)
 }
@@ -51,7 +51,7 @@ fn bound(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
-    // Linux gives each connection to one of those that listen (socket(7)).
+    // Linux assigns each connection to one of the listening sockets (socket(7)).
     socket.set_reuse_port(is_shared)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -61,7 +61,7 @@ fn bound(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
 }
 
 impl Listener {
-    /// Takes over a socket that listens and does not block.
+    /// Uses a socket that already listens and does not block.
     #[must_use]
     pub fn new(socket: std::net::TcpListener, secure: bool) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Listener {
         }
     }
 
-    /// The address, with the port that port 0 has become.
+    /// The address, with the port that the system chose for port 0.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -93,7 +93,7 @@ impl Listener {
         self.ready = true;
     }
 
-    /// Whether a turn without waiting would find something to accept.
+    /// Whether there may be something to accept now.
     pub(in crate::server) fn is_ready(&self) -> bool {
         self.ready && self.paused.is_none()
     }
@@ -103,7 +103,7 @@ impl Listener {
         self.paused
     }
 
-    /// Whether there may be something to accept, and it need not wait.
+    /// Whether there may be something to accept; ends a pause that has passed.
     pub(super) fn may_accept(&mut self, now: Now) -> bool {
         if self.paused.is_some_and(|until| now.monotonic >= until) {
             self.paused = None;
@@ -111,12 +111,12 @@ impl Listener {
         self.is_ready()
     }
 
-    /// Lets connections wait for a moment: there is no room for them.
+    /// Pauses accepting, because there is no room.
     pub(super) fn wait(&mut self, now: Now) {
         self.paused = Some(now.monotonic + PAUSE);
     }
 
-    /// Accepts a connection, if there is one.
+    /// Accepts a connection; `None` if none is waiting. An IPv4-mapped address becomes IPv4.
     pub(super) fn accept(&mut self) -> io::Result<Option<(TcpStream, IpAddr)>> {
         loop {
             match self.socket.accept() {

@@ -1,4 +1,4 @@
-//! The sockets of the sources.
+//! The connections of sources.
 
 pub(crate) mod accepting;
 pub(crate) mod listener;
@@ -20,8 +20,8 @@ use crate::server::SOURCES;
 use crate::server::sources::stream::{Buffers, Reading, Stream};
 use crate::tls;
 
-/// When a silent source is asked whether it is still there: one that was switched
-/// off should not hold its connection until the idle time.
+/// Idle time before keep-alive probes: without them, a host that was switched off would occupy its
+/// connection until the idle timeout.
 const KEEPALIVE: Duration = Duration::from_secs(600);
 /// Maximum number of bytes to read from one source before the others have their turn.
 const READ_SHARE: usize = 256 << 10;
@@ -29,21 +29,21 @@ const READ_SHARE: usize = 256 << 10;
 #[derive(Debug)]
 struct Socket {
     stream: Stream,
-    /// A PROXY header comes before all else.
+    /// A PROXY header must come before anything else.
     awaits_proxy: bool,
-    /// There may be something to read: no read has said otherwise since the last event.
+    /// There may be something to read: no read since the last event has emptied the socket.
     readable: bool,
-    /// The peer has ended its side: read to the end, because no further event will come.
+    /// The peer has closed its side: read until the end, since no further event will come.
     ended: bool,
-    /// It is in the queue of those to be read.
+    /// It is in the queue of sockets to read.
     queued: bool,
     shut_down: bool,
 }
 
-/// All sources' sockets, and which of them may have something to read.
+/// The connections of all sources, and which of them may have something to read.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    /// Boxed: the table has up to twice as many places as sockets.
+    /// Boxed, since a hash table reserves up to twice as many places as it has entries.
     sockets: HashMap<ConnId, Box<Socket>>,
     ready: VecDeque<ConnId>,
     next: u64,
@@ -56,7 +56,7 @@ impl Sources {
         !self.ready.is_empty()
     }
 
-    /// Takes in an accepted connection; with an acceptor it is inside TLS.
+    /// Adds an accepted connection; with an acceptor, it starts with a TLS handshake.
     pub(super) fn take_in(
         &mut self,
         now: Now,
@@ -131,7 +131,7 @@ impl Sources {
         self.queue(id);
     }
 
-    /// Puts a source in the line of those to be read (and, if it has something, written).
+    /// Queues a source to be read (and written, if there is something to write).
     fn queue(&mut self, id: ConnId) {
         if let Some(socket) = self.sockets.get_mut(&id)
             && !socket.queued
@@ -141,7 +141,7 @@ impl Sources {
         }
     }
 
-    /// Reads from every source in the line once, as long as the collector takes it.
+    /// Reads from every queued source once, until the collector stops reading.
     pub(super) fn read_ready(&mut self, now: Now, collector: &mut Collector) {
         for _ in 0..self.ready.len() {
             if !collector.is_reading(now) {
@@ -161,7 +161,7 @@ impl Sources {
         }
     }
 
-    /// Reads from a source up to its share, as long as the collector takes it.
+    /// Reads from a source, up to its share, until the collector needs no more input from it.
     fn read(&mut self, now: Now, id: ConnId, collector: &mut Collector) {
         let mut share = READ_SHARE;
         while share > 0 && collector.wants_input(id) {
@@ -173,7 +173,7 @@ impl Sources {
         self.queue(id);
     }
 
-    /// Reads a chunk: how many bytes, if there may be more.
+    /// Reads a chunk. Returns the number of bytes, or `None` if nothing more can be read now.
     fn read_chunk(&mut self, now: Now, id: ConnId, collector: &mut Collector) -> Option<usize> {
         let socket = self.sockets.get_mut(&id)?;
         if !socket.readable {
@@ -207,7 +207,7 @@ impl Sources {
         None
     }
 
-    /// Reads the PROXY header, if it is there as a whole; answers as [`Self::read_chunk`].
+    /// Reads the PROXY header if all of it has arrived; returns as [`Self::read_chunk`] does.
     fn read_proxy(&mut self, now: Now, id: ConnId, collector: &mut Collector) -> Option<usize> {
         let socket = self.sockets.get_mut(&id)?;
         match socket.stream.read_proxy() {
@@ -235,7 +235,7 @@ impl Sources {
         collector.handle(now, &Input::Ended(id));
     }
 
-    /// Writes what the collector has for a source, as far as there is room.
+    /// Writes the collector's bytes for a source, as far as there is room.
     pub(super) fn send(&mut self, now: Now, id: ConnId, collector: &mut Collector) {
         if collector.outgoing(id).is_empty() {
             return;
@@ -255,13 +255,13 @@ impl Sources {
                 Err(_) => return self.end(now, id, collector),
             }
         }
-        // An answer was given: what the source sent meanwhile may be read now.
+        // An answer was sent: what the source sent in the meantime may be read now.
         if self.sockets.get(&id).is_some_and(|socket| socket.readable) {
             self.queue(id);
         }
     }
 
-    /// Ends the sending side.
+    /// Closes the sending side.
     pub(super) fn shut_down(&mut self, id: ConnId) {
         if let Some(socket) = self.sockets.get_mut(&id)
             && !std::mem::replace(&mut socket.shut_down, true)
@@ -270,7 +270,7 @@ impl Sources {
         }
     }
 
-    /// Closes a connection that the collector has forgotten.
+    /// Closes a connection that the collector has removed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.sockets.remove(&id);
     }

@@ -1,5 +1,5 @@
-//! A source's connection, plain or inside TLS: would-block and the handshake are
-//! handled here, the callers only read and write.
+//! A source's connection, plain or with TLS. Handles the handshake and the states of OpenSSL, so
+//! that callers only read and write.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -12,7 +12,7 @@ use crate::base::clock::Now;
 use crate::protocol::proxy;
 use crate::tls::{self, Acceptor};
 
-/// A connection that gives bytes in clear.
+/// A connection that yields plaintext.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
@@ -23,25 +23,26 @@ pub(super) enum Stream {
 #[derive(Debug)]
 pub(super) struct Tls {
     stream: SslStream<Wire>,
-    /// The handshake is done.
+    /// The handshake is complete.
     established: bool,
-    /// It failed: what still comes is no TLS to us.
+    /// The handshake failed; what follows is read without TLS, and discarded.
     failed: bool,
-    /// The last read ended before the socket was empty.
+    /// The last read may have left bytes in the socket or in OpenSSL.
     more: bool,
 }
 
-/// Most bytes taken from a socket at once: more would not stay in the processor's cache.
+/// Maximum number of bytes to read from a socket at once; more would not stay in the processor's
+/// cache.
 const CHUNK: usize = 64 << 10;
-/// Most bytes in clear that one record holds (RFC 8446 5.1).
+/// Maximum number of bytes of plaintext in a TLS record (RFC 8446 5.1).
 const RECORD: usize = 16 << 10;
 
-/// What connections read into, one at a time.
+/// Buffers for reading, shared by all connections, of which one is read at a time.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    /// As it comes from a socket that TLS is on.
+    /// Bytes of TLS records, as read from the socket.
     sealed: Box<[u8]>,
-    /// In clear: has room for all records that end within a chunk.
+    /// Plaintext, with room for all records that end within a chunk.
     clear: Box<[u8]>,
 }
 
@@ -54,19 +55,19 @@ impl Default for Buffers {
     }
 }
 
-/// What reading came to.
+/// The result of reading.
 #[derive(Debug)]
 pub(super) enum Reading<'a> {
-    /// These; none is the end.
+    /// Plaintext; empty at the end of the connection.
     Bytes(&'a [u8]),
-    /// The handshake is done; there may be more to read.
+    /// The handshake is complete; there may be more to read.
     Secured(Secured),
-    /// The handshake failed, and why.
+    /// The handshake failed, for this reason.
     Refused(String),
 }
 
 impl Stream {
-    /// The server's side of TLS on a new connection.
+    /// Starts the server's side of TLS on a new connection.
     pub(super) fn tls(now: Now, socket: TcpStream, acceptor: &mut Acceptor) -> io::Result<Self> {
         let wire = Wire {
             socket,
@@ -89,8 +90,8 @@ impl Stream {
         }
     }
 
-    /// Whether the last read, of so many bytes, may have left something to read. One
-    /// that gave less than it could has emptied the socket (epoll(7)).
+    /// Whether the last read, which returned `count` bytes, may have left something to read. A read
+    /// that did not fill its buffer has emptied the socket (epoll(7)).
     pub(super) fn may_have_more(&self, count: usize) -> bool {
         match self {
             Self::Plain(_) => count == CHUNK + RECORD,
@@ -98,13 +99,13 @@ impl Stream {
         }
     }
 
-    /// Whether reading may wait for room to write, as records answer records.
+    /// Whether reading may have to wait for room to write, as in TLS handshakes.
     pub(super) fn reads_by_writing(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
-    /// Takes a PROXY header off the socket, below TLS; `None` while it is not there as a
-    /// whole. Till then the socket keeps it, so that nothing behind it is taken along.
+    /// Reads a PROXY header from the socket, below TLS; `None` until all of it has arrived. The
+    /// header is peeked at until then, so that nothing after it is read.
     pub(super) fn read_proxy(&self) -> io::Result<Result<Option<proxy::Header>, proxy::Error>> {
         let mut socket = self.socket();
         let mut seen = [0; proxy::MAX_HEADER];
@@ -120,7 +121,7 @@ impl Stream {
         Ok(parsed)
     }
 
-    /// Reads what is there, up to a chunk.
+    /// Reads what is available, up to a chunk. `WouldBlock` if there is nothing now.
     pub(super) fn read<'a>(
         &mut self,
         now: Now,
@@ -143,27 +144,27 @@ impl Stream {
         }
     }
 
-    /// Ends the sending side.
+    /// Closes the sending side.
     pub(super) fn shut_down(&mut self) {
         if let Self::Tls(tls) = self
             && !tls.failed
         {
-            // close_notify, as far as there is room for it.
+            // Sends close_notify if there is room for it.
             let _ = tls.stream.shutdown();
         }
-        // The peer may be gone already, which its end will tell.
+        // This fails if the peer has gone, which the next read reports.
         let _ = self.socket().shutdown(Shutdown::Write);
     }
 }
 
 impl Tls {
-    /// Takes what comes after a handshake that failed, for nobody to look at.
+    /// Reads what follows a failed handshake; the collector discards it.
     fn read_raw(&mut self, buffers: &mut Buffers) -> io::Result<usize> {
         self.more = true;
         self.stream.get_mut().socket.read(&mut buffers.clear)
     }
 
-    /// Reads all records of a chunk: one by one, they would each cost a turn.
+    /// Reads all records of a chunk, since reading each of them separately would cost a turn.
     fn read(&mut self, buffers: &mut Buffers) -> io::Result<usize> {
         self.stream.get_mut().lent = Some(Lent::new(&mut buffers.sealed));
         let opened = self.open(&mut buffers.clear);
@@ -174,7 +175,8 @@ impl Tls {
         opened
     }
 
-    /// Opens records as far as there are. An error after the first waits for the next call.
+    /// Decrypts records as long as there are any. An error after the first record is returned by
+    /// the next call.
     fn open(&mut self, clear: &mut [u8]) -> io::Result<usize> {
         let mut opened = 0;
         self.more = true;
@@ -201,7 +203,7 @@ impl Tls {
             }
             self.failed = true;
             return match error.code() {
-                // A port scan, or a balancer that looks whether we listen.
+                // A port scan, or a load balancer's health check.
                 _ if !self.stream.get_ref().is_heard => Ok(Reading::Bytes(&[])),
                 ErrorCode::SYSCALL => Ok(Reading::Refused(
                     "TLS handshake: the client disconnected".into(),
@@ -218,8 +220,9 @@ impl Tls {
 }
 
 impl Drop for Tls {
-    /// Hosts leave without close_notify, and OpenSSL would then forget their session. It may
-    /// be taken up all the same (RFC 5246 7.2.1); after an alert OpenSSL has forgotten it.
+    /// Hosts close connections without close_notify, and OpenSSL would then not resume their
+    /// sessions, although that is allowed (RFC 5246 7.2.1). After a fatal alert, OpenSSL has
+    /// already removed the session.
     fn drop(&mut self) {
         if self.established {
             self.stream
@@ -239,23 +242,23 @@ fn would_block(error: openssl::ssl::Error) -> io::Result<usize> {
     Err(error.into_io_error().unwrap_or_else(io::Error::other))
 }
 
-/// The socket below TLS. TLS asks for the five bytes of a record's head, then for its
-/// rest: it gets both, and those of the records after it, from one system call.
+/// The socket below TLS. OpenSSL reads the five bytes of a record's header, then its body: this
+/// gets both, and the records that follow, with one system call.
 #[derive(Debug)]
 struct Wire {
     socket: TcpStream,
-    /// For the time of a read; in the handshake there is none.
+    /// The buffer during a read; `None` during the handshake.
     lent: Option<Lent>,
-    /// Something has come.
+    /// The peer has sent something.
     is_heard: bool,
 }
 
-/// A buffer for one chunk from the socket. TLS takes all of it: what there is of an
-/// incomplete record, it keeps.
+/// A buffer for one chunk from the socket. OpenSSL takes all of it, and keeps the part of an
+/// incomplete record.
 #[derive(Debug)]
 struct Lent {
     bytes: Box<[u8]>,
-    /// How many bytes came, once the socket has been asked.
+    /// Number of bytes read from the socket; valid once `is_asked` is set.
     end: usize,
     taken: usize,
     is_asked: bool,
