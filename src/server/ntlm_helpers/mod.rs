@@ -1,4 +1,4 @@
-//! The processes of `--ntlm-helper`: their pipes, their ends.
+//! Runs the processes of `--ntlm-helper`, and passes questions and answers through their pipes.
 #![expect(
     clippy::disallowed_methods,
     reason = "the loop is where the clock is, and the probe comes before it"
@@ -19,29 +19,29 @@ use crate::base::clock::Now;
 use crate::collector::{Collector, ConnId, Input};
 use crate::server::ntlm_helpers::process::{Process, kill_group};
 
-/// The first token of the first process; each has some.
+/// The first token of the first process; each process has [`TOKENS`].
 pub(super) const HELPERS: usize = 0x8000;
-/// Tokens of one process: a pipe each.
+/// Tokens reserved for a process, which uses one for each of its three pipes.
 const TOKENS: usize = 4;
-/// How often processes that should be gone are looked after.
+/// How often to check whether ending processes have exited.
 const REAP_TIME: Duration = Duration::from_millis(100);
-/// How long those have whose input was closed.
+/// How long a process may take to exit after its input was closed.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
-/// The same when the relay ends.
+/// The same at the end of the relay.
 const END_TIME: Duration = Duration::from_millis(500);
 
-/// Why `--ntlm-helper` was refused.
+/// Why `--ntlm-helper` was rejected.
 #[derive(Debug)]
 pub enum HelperError {
-    /// No process.
+    /// The program cannot be started.
     Start(io::Error),
-    /// It ends instead of answering.
+    /// It exits instead of answering.
     Ended,
-    /// It does not answer.
+    /// It does not answer within [`ANSWER_TIME`].
     Silent,
-    /// It answers something else.
+    /// Its answer does not follow the protocol.
     Protocol(protocol::Error),
-    /// The system has no event queue for us.
+    /// The event queue failed.
     System(io::Error),
 }
 
@@ -68,10 +68,10 @@ fn start_failure(error: &io::Error) -> String {
     }
 }
 
-/// Runs the helper once and looks whether it speaks the protocol. Nobody is asked for.
+/// Runs the helper once to check that it supports the protocol, without authenticating an account.
 ///
 /// # Errors
-/// It cannot be run, or is something else.
+/// It cannot be started, or does not support the protocol.
 pub fn probe(settings: &Settings) -> Result<(), HelperError> {
     let mut poll = Poll::new().map_err(HelperError::System)?;
     let process = Process::start(&settings.command, poll.registry(), Token(0));
@@ -79,7 +79,7 @@ pub fn probe(settings: &Settings) -> Result<(), HelperError> {
     process.send(protocol::PROBE);
     let answer = await_answer(&mut poll, &mut process);
     let mut child = process.kill();
-    // It was killed, so that this does not last.
+    // Short, since the process was killed.
     let _ = child.wait();
     answer
 }
@@ -109,13 +109,13 @@ fn await_answer(poll: &mut Poll, process: &mut Process) -> Result<(), HelperErro
     }
 }
 
-/// The pool with its processes.
+/// The pool and its processes.
 #[derive(Debug)]
 pub(super) struct Helpers {
     settings: Settings,
     pool: Pool<ConnId>,
     processes: Vec<Option<Process>>,
-    /// Those that should be gone, and when they are killed if they are not.
+    /// Processes that should exit, and when each is killed if it has not.
     ending: Vec<(Child, Instant)>,
 }
 
@@ -152,12 +152,12 @@ impl Helpers {
         self.pool.restart(now);
     }
 
-    /// A pipe of some process is ready.
+    /// Handles an event of a process's pipe.
     pub(super) fn handle_event(&mut self, now: Now, token: usize) {
         self.turn(now, token.wrapping_sub(HELPERS) / TOKENS);
     }
 
-    /// Time has passed.
+    /// Kills and reaps processes whose time has passed, and continues interrupted reads.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.reap(now.monotonic);
         for index in 0..self.processes.len() {
@@ -190,7 +190,7 @@ impl Helpers {
         }
     }
 
-    /// Does what the pool wants. Answers whether there was anything.
+    /// Performs the pool's tasks; returns whether there were any.
     pub(super) fn drain(
         &mut self,
         now: Now,
@@ -242,7 +242,8 @@ impl Helpers {
             .extend(process.map(|p| (p.kill(), now.monotonic)));
     }
 
-    /// Closes the input of all processes and waits for their end, which is not long.
+    /// Closes the input of all processes, waits up to [`END_TIME`] for them to exit, and kills the
+    /// rest.
     pub(super) fn end(mut self, poll: &mut Poll, events: &mut Events) {
         let until = Instant::now() + END_TIME;
         let processes = self.processes.iter_mut().filter_map(Option::take);
@@ -250,7 +251,7 @@ impl Helpers {
         self.ending.iter_mut().for_each(|(_, end)| *end = until);
         while !self.ending.is_empty() && Instant::now() < until {
             self.reap(Instant::now());
-            // Nothing else is waited for; an error only makes this shorter.
+            // Used as a timer; an error only shortens the wait.
             let _ = poll.poll(events, Some(Duration::from_millis(10)));
         }
         for (mut child, _) in self.ending {

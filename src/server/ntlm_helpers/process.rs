@@ -1,4 +1,4 @@
-//! One process with three pipes that never block.
+//! A process with three non-blocking pipes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -9,12 +9,12 @@ use mio::{Interest, Registry, Token};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroize;
 
-/// Bytes read from one pipe before others have their turn.
+/// Maximum number of bytes to read from a pipe before others have their turn.
 const READ_SHARE: usize = 64 << 10;
-/// Longest part of a line on standard error that is logged.
+/// Maximum length of a line of standard error in the log, in bytes.
 const MAX_LINE: usize = 1000;
-/// Lines of standard error that one process may have logged as warnings; more are for
-/// debugging.
+/// Maximum number of lines of standard error that a process may log as warnings; later ones are
+/// logged for debugging only.
 const MAX_LINES: usize = 20;
 
 #[derive(Debug)]
@@ -23,12 +23,12 @@ pub(super) struct Process {
     stdin: Sender,
     stdout: Receiver,
     stderr: Receiver,
-    /// What it has yet to read.
+    /// Bytes not yet written to its standard input.
     outgoing: Vec<u8>,
-    /// The line of standard error that is not complete.
+    /// The incomplete last line of its standard error.
     line: Vec<u8>,
     lines: usize,
-    /// A pipe was left with more to read.
+    /// The last turn left something to read or write.
     has_more: bool,
 }
 
@@ -41,7 +41,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A Ctrl-C is for us; and what it starts itself ends with it.
+            // Ctrl-C is meant for the relay only, and killing the group also kills the process's
+            // children.
             .process_group(0)
             .spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -70,7 +71,7 @@ impl Process {
         }
     }
 
-    /// To be written; [`Self::turn`] does it.
+    /// Queues bytes for its standard input; [`Self::turn`] writes them.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.outgoing.extend_from_slice(bytes);
         self.has_more = true;
@@ -80,8 +81,8 @@ impl Process {
         self.has_more
     }
 
-    /// Writes and reads what can be without waiting. Answers whether it still runs, as
-    /// far as its pipes tell.
+    /// Writes and reads as far as possible without waiting. Returns false if a pipe shows that the
+    /// process has ended.
     pub(super) fn turn(&mut self, mut receive: impl FnMut(&[u8])) -> bool {
         self.has_more = false;
         let written = self.write();
@@ -132,16 +133,16 @@ impl Process {
         }
     }
 
-    /// Ends it now; to be waited for.
+    /// Kills it; the caller must wait for the child.
     pub(super) fn kill(mut self) -> Child {
         kill_group(&self.child);
-        // Its last words, often the reason.
+        // Its last messages often contain the reason.
         self.turn(|_| ());
         self.log_line();
         self.child
     }
 
-    /// Closes its input, which tells it to end; to be waited for.
+    /// Closes its input, which makes it exit; the caller must wait for the child.
     pub(super) fn close(self) -> Child {
         self.child
     }
@@ -171,7 +172,7 @@ fn register(
 enum Reading {
     /// Nothing more for now.
     Empty,
-    /// Others have their turn.
+    /// The share is used up, and there may be more.
     More,
     /// The far end is closed.
     End,
@@ -184,7 +185,7 @@ fn read(pipe: &mut Receiver, mut receive: impl FnMut(&[u8])) -> Reading {
             Ok(0) => return Reading::End,
             Ok(count) => {
                 receive(buffer.get(..count).unwrap_or_default());
-                // It may have been a key.
+                // The bytes may contain a key.
                 buffer.zeroize();
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Reading::Empty,
@@ -195,8 +196,8 @@ fn read(pipe: &mut Receiver, mut receive: impl FnMut(&[u8])) -> Reading {
     Reading::More
 }
 
-/// Kills a process that has not been waited for, and what it has started.
+/// Kills a process that has not been waited for, and its children.
 pub(super) fn kill_group(child: &Child) {
-    // It is gone already if this fails.
+    // This fails if the process has already ended.
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }

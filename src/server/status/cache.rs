@@ -1,13 +1,13 @@
-//! What is dear to make for those who watch is made seldom, however many ask.
+//! Limits how often expensive responses are computed, however often they are requested.
 
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Now;
 
-/// Making it takes at most this part of the loop's time.
+/// Computing a value takes at most the reciprocal of this (1 %) of the loop's time.
 const SHARE: u32 = 100;
 
-/// What was made last, and until when it is good.
+/// The last value, and until when it may be used.
 #[derive(Debug)]
 pub(super) struct Fresh<T> {
     at_least: Duration,
@@ -15,7 +15,8 @@ pub(super) struct Fresh<T> {
 }
 
 impl<T: Clone> Fresh<T> {
-    /// Nothing yet; what is made is good for `at_least` that time.
+    /// No value yet. A value is used for at least `at_least`, and longer if it took long to
+    /// compute.
     pub(super) const fn new(at_least: Duration) -> Self {
         let last = None;
         Self { at_least, last }

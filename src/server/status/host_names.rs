@@ -1,5 +1,5 @@
-//! By which names this machine is asked: a page elsewhere on the web can have its own name
-//! point to our address (DNS rebinding), and would then read what hosts we have.
+//! The host names by which this machine may be requested: another site could have its own name
+//! resolve to this machine's address (DNS rebinding), and then read the list of hosts in a browser.
 #![expect(
     clippy::disallowed_methods,
     reason = "the names stand in files, which are read once at the start"
@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(super) struct Names(Vec<String>);
 
 impl Names {
-    /// As the system has them, without asking the network.
+    /// The names that the system has configured; no network lookups.
     pub(super) fn of_this_machine() -> Self {
         let system = rustix::system::uname();
         let node = system.nodename().to_string_lossy();
@@ -21,7 +21,7 @@ impl Names {
         Self::new(&node, &read("/etc/hosts"), &read("/etc/resolv.conf"))
     }
 
-    /// The node's name, what `/etc/hosts` has beside it, and the name in each domain that
+    /// The node name, its aliases in `/etc/hosts`, and its short name in each domain that
     /// `/etc/resolv.conf` searches.
     fn new(node: &str, hosts: &str, resolv_conf: &str) -> Self {
         let mut names = vec![node.to_owned()];
@@ -43,8 +43,8 @@ impl Names {
         Self(names)
     }
 
-    /// Whether a `Host` header names this machine: by an address, as localhost, by a name
-    /// of it or by that of `--hostname`. The port does not matter.
+    /// Whether a `Host` header names this machine: by an address, as localhost, by one of its
+    /// names, or by that of `--hostname`. The port is ignored.
     pub(super) fn has(&self, host: &str, hostname: Option<&str>) -> bool {
         let Some(name) = name_in(host) else {
             return false;
@@ -61,7 +61,8 @@ fn without_comment(line: &str) -> &str {
     line.split(['#', ';']).next().unwrap_or_default()
 }
 
-/// The host without its port (RFC 9110 7.2) and without the dot of the root.
+/// The host without its port (RFC 9110 7.2) and without a trailing dot; `None` if it is empty or
+/// the port is not a number.
 fn name_in(host: &str) -> Option<&str> {
     let host = host.trim();
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -77,7 +78,7 @@ fn name_in(host: &str) -> Option<&str> {
     (!name.is_empty() && port.is_none_or(is_port)).then_some(name)
 }
 
-/// Addresses cannot be pointed elsewhere. The zone of a link-local one is of no matter.
+/// Another site cannot redirect addresses. The zone of a link-local address is ignored.
 fn is_address(name: &str) -> bool {
     let (address, zone) = match name.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
@@ -89,7 +90,7 @@ fn is_address(name: &str) -> bool {
     }
 }
 
-/// Browsers ask no server for these (RFC 6761 6.3).
+/// Browsers resolve these names without asking a server (RFC 6761 6.3).
 fn is_localhost(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     last.eq_ignore_ascii_case("localhost")

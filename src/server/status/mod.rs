@@ -1,6 +1,6 @@
-//! The listener for those who watch the relay: metrics, health. It has limits of its own,
-//! so that it never slows the sources: few connections, small requests, short times, one
-//! answer a connection.
+//! The listener for monitoring: metrics, health, and status. It has limits of its own so that it
+//! never slows the sources: few connections, small requests, short times, one response per
+//! connection.
 
 mod cache;
 mod host_names;
@@ -20,25 +20,25 @@ use crate::base::clock::Now;
 use crate::protocol::http::request::Decoder;
 use crate::protocol::http::{Limits, Method, Request, Response};
 
-/// Connections at a time; more wait in the backlog.
+/// Maximum number of connections; more wait in the listen queue.
 const CONNECTIONS: usize = 16;
-/// From the connection to the last byte of the answer.
+/// Time limit for a connection, from accepting it to the last byte of the response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long whoever says nothing has its place when others wait for one.
+/// How long a connection that has sent no request keeps its place while others wait for one.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long nobody is accepted when the system has no room.
+/// How long to pause accepting if the system has no descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
-/// A scraper's request is some hundred bytes, and none has a body.
+/// A scraper's request has some hundred bytes and no body.
 const LIMITS: Limits = Limits {
     head: 8 << 10,
     body: 0,
     headers: 64,
 };
 
-/// What a visitor gets. Those who come together share one body.
+/// A response; clients that request the same at the same time share its body.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Without body.
+    /// The response without its body.
     pub(super) head: Response,
     pub(super) body: Rc<Vec<u8>>,
 }
@@ -50,7 +50,7 @@ impl From<Response> for Answer {
     }
 }
 
-/// Gives the answer to a path of one who asked by this host.
+/// Returns the response to a request: its path, and the host name in it, if any.
 pub(super) type Answering<'a> = &'a mut dyn FnMut(&str, Option<&str>) -> Answer;
 
 /// The listener with its connections.
@@ -59,9 +59,9 @@ pub(super) struct Status {
     socket: TcpListener,
     first: usize,
     connections: Vec<Option<Visitor>>,
-    /// There may be somebody to accept.
+    /// There may be a connection to accept.
     waiting: bool,
-    /// Until when nobody is accepted, after the system had no room.
+    /// The end of a pause in accepting, after the system had no descriptors.
     paused: Option<Instant>,
 }
 
@@ -71,15 +71,15 @@ struct Visitor {
     decoder: Decoder,
     head: Vec<u8>,
     body: Rc<Vec<u8>>,
-    /// Bytes of both that are written.
+    /// Number of bytes of head and body that are written.
     written: usize,
     answered: bool,
     until: Instant,
-    /// An event has come since it was last looked at.
+    /// An event has come since the last turn of this connection.
     ready: bool,
 }
 
-/// Binds the address.
+/// Binds the address, and listens without blocking.
 pub fn bind_status(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = std::net::TcpListener::bind(address)?;
     socket.set_nonblocking(true)?;
@@ -87,7 +87,7 @@ pub fn bind_status(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 impl Status {
-    /// Its tokens begin with `first`.
+    /// Registers the listener with the token `first`; those of its connections follow.
     pub(super) fn new(
         socket: std::net::TcpListener,
         registry: &Registry,
@@ -106,12 +106,12 @@ impl Status {
         })
     }
 
-    /// How many visitors there may be.
+    /// Maximum number of connections.
     pub(super) fn places(&self) -> usize {
         self.connections.len()
     }
 
-    /// Whether a token is one of its.
+    /// Whether a token belongs to the listener or one of its connections.
     pub(super) fn owns(&self, token: usize) -> bool {
         (self.first..=self.first + CONNECTIONS).contains(&token)
     }
@@ -127,7 +127,7 @@ impl Status {
         }
     }
 
-    /// When [`Status::serve`] wants to be called, whatever happens.
+    /// When to call [`Status::serve`] even without events.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let visitors = self.connections.iter().flatten();
         let ends = visitors.map(|visitor| visitor.until);
@@ -137,14 +137,15 @@ impl Status {
         ends.chain(grace).chain(self.paused).min()
     }
 
-    /// Who has waited longest without having asked.
+    /// The oldest of the connections that have sent no request.
     fn oldest_silent(&self) -> Option<&Visitor> {
         let visitors = self.connections.iter().flatten();
         let silent = visitors.filter(|visitor| !visitor.answered);
         silent.min_by_key(|visitor| visitor.until)
     }
 
-    /// Lets whoever says nothing go, for one who waits.
+    /// If all places are taken, closes the oldest connection without a request, unless it is
+    /// younger than [`GRACE`].
     fn make_room(&mut self, now: Now) {
         let is_full = self.connections.iter().all(Option::is_some);
         let oldest = self.oldest_silent().map(|visitor| visitor.until);
@@ -159,7 +160,7 @@ impl Status {
         }
     }
 
-    /// Accepts, reads, answers, and closes what is done.
+    /// Reads from, responds to, and closes connections, and accepts new ones.
     pub(super) fn serve(&mut self, now: Now, registry: &Registry, answer: Answering<'_>) {
         for visitor in &mut self.connections {
             let done = match visitor {
@@ -169,7 +170,7 @@ impl Status {
             };
             if done {
                 *visitor = None;
-                // Somebody may have found all places taken.
+                // A connection may be waiting because all places were taken.
                 self.waiting = true;
             }
         }
@@ -194,7 +195,7 @@ impl Status {
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => return,
             Err(_) => {
-                // No event tells when there is a descriptor again.
+                // No event reports that descriptors are available again.
                 self.paused = Some(now.monotonic + PAUSE);
                 return;
             }
@@ -222,7 +223,7 @@ impl Status {
 }
 
 impl Visitor {
-    /// Does what can be done now; whether it is over.
+    /// Does what is possible now; returns whether the connection is done.
     fn turn(&mut self, now: Now, answer: Answering<'_>) -> io::Result<bool> {
         if !self.answered && self.read(now, answer)? {
             return Ok(true);
@@ -246,7 +247,7 @@ impl Visitor {
         if !self.answered {
             return Ok(self.pause());
         }
-        // The visitor closes when it has read all; closing first could cut it off.
+        // The client closes after reading everything; closing first could discard unread data.
         self.stream.shutdown(std::net::Shutdown::Write)?;
         Ok(true)
     }
@@ -256,7 +257,7 @@ impl Visitor {
         false
     }
 
-    /// Reads the request and prepares its answer; whether the visitor has gone.
+    /// Reads the request and prepares its response; returns whether the client has disconnected.
     fn read(&mut self, now: Now, answer: Answering<'_>) -> io::Result<bool> {
         let mut buffer = [0; 4096];
         loop {

@@ -1,4 +1,4 @@
-//! The status page, and what it shows: `/` and `/status.json`.
+//! The status page and its data: `/` and `/status.json`.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,19 +20,20 @@ use crate::system::json::write_json;
 use crate::windows::remedies;
 
 const PAGE: &str = include_str!("page.html");
-/// Hosts that are told, those with trouble first: the loop must not be held for long.
+/// Maximum number of hosts in the status, those with problems first, so that the loop is not
+/// blocked for long.
 const HOSTS: usize = 20_000;
-/// Refusals that are told, the last ones.
+/// Maximum number of refusals in the status, the latest ones.
 const REFUSALS: usize = 100;
 
-/// The answer to `/status.json`; those who come together share the text.
+/// The response to `/status.json`; clients that request it at the same time share its body.
 pub(super) fn answer(body: Rc<Vec<u8>>) -> Answer {
     let head = guarded(Response::empty(200), "application/json");
     Answer { head, body }
 }
 
-/// The answer to `/`. Its style and script are allowed by their hashes, and nothing else
-/// is: a host's name that got into the page as HTML could still do nothing.
+/// The response to `/`. Its policy allows only the page's own style and script, by their hashes, so
+/// that markup in a host's name could not execute.
 pub(super) fn page() -> Response {
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; \
@@ -53,7 +54,7 @@ fn guarded(response: Response, kind: &str) -> Response {
         .header("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-/// Of the text within an element of the page, as CSP Level 3 2.3.1 writes it.
+/// The hash of the text within an element of the page, in the form of CSP Level 3 2.3.1.
 fn hash_of(element: &str) -> String {
     let (begin, end) = (format!("<{element}>"), format!("</{element}>"));
     let text = PAGE
@@ -63,7 +64,8 @@ fn hash_of(element: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
-/// Arrays rather than objects where there are many: `page.html` knows the order.
+/// The data of `/status.json`. Long lists have arrays instead of objects; `page.html` depends on
+/// the order of their items.
 pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Vec<u8> {
     let counters = &snapshot.counters;
     let at = collector.moment(now);
@@ -97,7 +99,7 @@ pub(super) fn status(now: Now, snapshot: &Snapshot, collector: &Collector) -> Ve
     });
     let mut status = Vec::new();
     write_json(&mut status, &facts);
-    // The object goes on with what there may be much of.
+    // The lists that may be long follow, appended without an intermediate value.
     status.pop();
     relays(&mut status, now, collector);
     hosts(&mut status, at, collector);
@@ -148,8 +150,8 @@ fn refusals(collector: &Collector) -> Value {
     told.collect()
 }
 
-/// What to do about each kind of refusal that there was: in words, on the host, and
-/// where the host says more.
+/// What to do about each kind of refusal that occurred: in words, commands for the host, and where
+/// the host has more information.
 fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
     let kinds = collector.refusals().map(|r| r.kind.as_str());
     kinds
@@ -158,7 +160,7 @@ fn remedies(collector: &Collector) -> BTreeMap<&str, (&str, &[&str], &str)> {
         .collect()
 }
 
-/// Texts that many hosts share are told once: hosts have their numbers.
+/// Texts that many hosts share are written once; hosts refer to them by number.
 #[derive(Default)]
 struct Texts(BTreeMap<String, usize>);
 
@@ -179,7 +181,7 @@ impl Texts {
     }
 }
 
-/// Name, state, since when, seconds since it wrote last, whether that is us.
+/// Of each relay: name, state, start, seconds since its last report, and whether it is this one.
 fn relays(out: &mut Vec<u8>, now: Now, collector: &Collector) {
     let fleet = collector.fleet();
     let relays = fleet.into_iter().flat_map(|fleet| {
@@ -250,7 +252,7 @@ fn row<'h>(
     )
 }
 
-/// As exact as rates need it.
+/// Seconds since 1970 with a fraction, which the page needs to compute rates.
 fn moment(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())

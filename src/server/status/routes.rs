@@ -1,4 +1,4 @@
-//! What those who watch are told.
+//! The responses to monitoring requests.
 
 use std::io;
 use std::net::TcpListener;
@@ -16,18 +16,18 @@ use crate::server::status::host_names::Names;
 use crate::server::status::{Answer, Status, page, usage};
 use crate::tls;
 
-/// Those who watch, and what is not made anew for each of them.
+/// The connections for monitoring, and responses that are shared among them.
 pub(in crate::server) struct Watchers {
-    /// None without `--metrics`.
+    /// `None` without `--metrics`.
     sockets: Option<Status>,
     pages: Pages,
 }
 
 impl Watchers {
-    /// Registers the listener: the tokens begin with `first`.
+    /// Registers the listener with tokens from `first` on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The listener cannot be registered.
     pub(in crate::server) fn new(
         socket: Option<TcpListener>,
         registry: &Registry,
@@ -40,7 +40,7 @@ impl Watchers {
         })
     }
 
-    /// How many visitors there may be.
+    /// Maximum number of connections.
     pub(in crate::server) fn places(&self) -> usize {
         self.sockets.as_ref().map_or(0, Status::places)
     }
@@ -55,7 +55,7 @@ impl Watchers {
         self.sockets.as_ref().and_then(Status::poll_timeout)
     }
 
-    /// Answers those who have asked.
+    /// Serves the connections; responses show `seen`.
     pub(in crate::server) fn serve(&mut self, now: Now, registry: &Registry, seen: &Seen<'_>) {
         let Self { sockets, pages } = self;
         if let Some(sockets) = sockets {
@@ -66,12 +66,12 @@ impl Watchers {
     }
 }
 
-/// What is told.
+/// The state that responses show.
 pub(in crate::server) struct Seen<'a> {
     pub(in crate::server) collector: &'a Collector,
-    /// What the https listeners have.
+    /// The keys and certificates of https listeners.
     pub(in crate::server) tls: Option<&'a tls::Acceptor>,
-    /// Whether connections are accepted as they come.
+    /// Whether there is room for new connections.
     pub(in crate::server) accepting: bool,
 }
 
@@ -87,7 +87,7 @@ impl Seen<'_> {
     }
 }
 
-/// The answers.
+/// The responses, some of them cached.
 struct Pages {
     status: Fresh<Rc<Vec<u8>>>,
     states: Fresh<Vec<(&'static str, usize)>>,
@@ -122,7 +122,7 @@ impl Pages {
                 };
                 text_page(200, metrics::CONTENT_TYPE, snapshot.expose())
             }
-            // That it answers is the health of a loop.
+            // A response at all shows that the loop works.
             "/healthz" => text_page(200, PLAIN, "ok\n".to_owned()),
             "/readyz" => match seen.collector.troubles() {
                 troubles if troubles.is_empty() => {
@@ -141,8 +141,8 @@ impl Pages {
         .into()
     }
 
-    /// Whether a browser may have been led here by a name that is not ours. Who comes for
-    /// numbers or health, such as Prometheus, may come by any name.
+    /// Whether a browser may have been directed here by a name that another site controls (DNS
+    /// rebinding). Scrapers and health checks, such as Prometheus, may use any name.
     fn is_misdirected(&self, path: &str, host: Option<&str>, hostname: Option<&str>) -> bool {
         if matches!(path, "/metrics" | "/healthz" | "/readyz") {
             return false;
@@ -151,7 +151,7 @@ impl Pages {
     }
 }
 
-/// What whoever came by another name can do.
+/// The text for requests with an unknown host name.
 const MISDIRECTED: &str = "this is not a known name of this machine: use its address or its own name, or start the relay with --hostname\n";
 const PLAIN: &str = "text/plain; charset=utf-8";
 

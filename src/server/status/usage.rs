@@ -1,4 +1,4 @@
-//! What this process uses of the machine.
+//! Resources that this process uses.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn of_this_process() -> ProcessFacts {
     }
 }
 
-/// Bytes in memory, out of proc_pid_status(5).
+/// Resident memory in bytes, from `VmRSS` in proc_pid_status(5).
 fn resident(status: &str) -> Option<u64> {
     let line = status
         .lines()
