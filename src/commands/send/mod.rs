@@ -232,7 +232,8 @@ impl Progress {
         }
     }
 
-    /// How long to wait until there are no more than `rate` events per second.
+    /// How long to wait so that the average stays at or below `rate` events per second. `None`
+    /// if no wait is needed.
     fn ahead_of(&self, rate: u32) -> Option<Duration> {
         let due = lossy(self.events.load(Ordering::Relaxed)) / f64::from(rate);
         let due = Duration::from_secs_f64(due);

@@ -65,7 +65,8 @@ impl<'a> Facts<'a> {
     }
 
     /// The name by which hosts reach the relay, in the form for a URL: from `--hostname`,
-    /// or else from `--listen`, the certificate, or the keytab.
+    /// or else a name in `--listen`, the certificate, or the keytab, or else an address in
+    /// `--listen`.
     fn name(&self, kind: HostKind) -> Result<String, Error> {
         let names = || self.listen.iter().filter(|host| is_name(host));
         let address = || {

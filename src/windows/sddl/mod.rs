@@ -7,9 +7,10 @@
 //! Windows' collector keeps a descriptor for each subscription, by default
 //! `O:NSG:NSD:(A;;GA;;;DC)(A;;GA;;;NS)`, and checks whether a host has access. Microsoft's
 //! tools write only `GA`. Here an entry applies to subscribing if its mask contains a bit
-//! of [`SUBSCRIBE`]: generic all, generic read, or bit 0, the right to read data, which
-//! `FA`, `FR`, `KA`, and `KR` include. Entries are evaluated in order, and the first that
-//! applies to subscribing and matches the host decides (MS-DTYP 2.5.3.2).
+//! of [`SUBSCRIBE`]: generic all, generic read, or bit 0, which is the right to read a file
+//! or query a registry key and thus part of `FA`, `FR`, `KA`, and `KR`. Entries are evaluated
+//! in order, and the first that applies to subscribing and matches the host decides (MS-DTYP
+//! 2.5.3.2).
 
 mod explain;
 mod names;
