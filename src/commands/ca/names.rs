@@ -79,7 +79,7 @@ fn refuse(text: &str, why: &str) -> Error {
     Error::Refused(format!("{text:?}: {why}"))
 }
 
-/// Parses `NAME[:PORT]` of a collector. Without a port it is
+/// Parses `NAME[:PORT]` of a collector. The port defaults to
 /// [`PORT`](super::windows::PORT).
 pub(super) fn collector(text: &str) -> Result<(String, u16), Error> {
     let wrong = |_| refuse(text, "not a port after the colon: use 1 to 65535");

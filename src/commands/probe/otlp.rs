@@ -21,9 +21,9 @@ pub enum Failure {
     Io(io::Error),
     /// The answer is not HTTP.
     NotHttp(Malformed),
-    /// The receiver rejects the export; status and text of its answer.
+    /// The receiver rejects the export; the reason from its answer.
     Refused(String),
-    /// The receiver is temporarily unavailable; its answer, and how long it asks to wait.
+    /// The receiver is temporarily unavailable; the reason, and the time from `Retry-After`.
     Busy(String, Option<Duration>),
 }
 
