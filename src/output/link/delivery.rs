@@ -210,7 +210,7 @@ impl Delivery {
         self.troubles.note_refusing(now, is_refusing);
     }
 
-    /// Recent rate of delivery in bytes a second.
+    /// Recent rate of delivery in bytes per second.
     pub(super) fn rate(&self, now: Now) -> Option<u64> {
         self.flow.recent(now)
     }
