@@ -86,9 +86,9 @@ impl Source {
         )
     }
 
-    /// Why this source may not have a subscription; `None` if it may. A source with a
-    /// certificate is judged by the certificate lists alone, and a subscription that has
-    /// only such lists is for no other source. Access lists apply to domain accounts.
+    /// Why this source may not have a subscription; `None` if it may. A source with a certificate
+    /// is judged by the certificate lists alone, and a subscription that has only such lists is for
+    /// no other source. Lists of accounts apply to domain accounts; other sources pass them.
     pub(super) fn refusal<'s>(&self, subscription: &'s Subscription) -> Option<NotFor<'s>> {
         let access = &subscription.access;
         if let Some(certificate) = &self.certificate {

@@ -55,7 +55,7 @@ impl Chores {
         self.now.is_none().then_some(self.next)
     }
 
-    /// Whether the saved hosts have not been loaded yet.
+    /// Whether the saved hosts have not been loaded and counted yet.
     pub(super) fn is_loading(&self) -> bool {
         matches!(self.now, Some((_, Chore::Load | Chore::Count)))
     }
@@ -70,7 +70,8 @@ impl Chores {
         self.now = Some((ticket, chore));
     }
 
-    /// Saves some of the changed hosts, or looks for old entries.
+    /// Saves some of the changed hosts; if there are none, queries other relays and looks for old
+    /// entries.
     pub(super) fn start(&mut self, now: Now, hosts: &mut Registry, ledger: &mut Ledger) {
         if self.now.is_none() {
             hosts.tick(now);

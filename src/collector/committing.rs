@@ -10,8 +10,8 @@ use crate::output::queue::BatchId;
 use crate::store::{Answer, Done, Error, Found, Stamp, Ticket};
 
 impl Collector {
-    /// Hands all batches that were delivered since the last call to the store, in one
-    /// write. Must be called once a turn.
+    /// Submits the bookmarks of all batches that were delivered since the last call, in one write;
+    /// those that arrive during a write are in the next one. Must be called once per turn.
     pub fn commit(&mut self, now: Now) {
         for id in self.batches.take_delivered() {
             self.commit_batch(now, id);
@@ -124,8 +124,8 @@ impl Collector {
         }
     }
 
-    /// Acknowledges a batch unless its source would not wait; `outcome` is the result for
-    /// its bookmark.
+    /// Acknowledges a batch unless it has been handed back in the meantime; `outcome` is the result
+    /// for its bookmark.
     fn settle_batch(&mut self, now: Now, id: BatchId, mut outcome: Option<Outcome>) {
         if let Some(outcome) = &mut outcome {
             self.commits.note_grown(outcome);

@@ -25,8 +25,8 @@ use crate::protocol::wsman::{Context, Draft, Header, Subcode, Subscription};
 /// An answer with some of the subscriptions of a source.
 struct Filled {
     page: Page,
-    /// The longest heartbeat interval, if the source resumes from bookmarks; it may be
-    /// silent that long.
+    /// The shortest heartbeat interval of the subscriptions, if the source resumes from a bookmark;
+    /// it may have nothing to send before that.
     heartbeat: Option<Duration>,
 }
 

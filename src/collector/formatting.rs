@@ -150,7 +150,8 @@ fn not_its_own(source: &Source, header: &Header, expected: &str, computer: &str)
     Refusal::new(RefusalKind::Computer, 403, reason)
 }
 
-/// The Computer of an event; `None` if it could not be parsed.
+/// The Computer of an event, which may be empty; `None` if an event that could not be parsed has
+/// none.
 fn computer_of<'e>(event: &'e Result<Event<'_>, event::Malformed>) -> Option<&'e str> {
     match event {
         Ok(event) => Some(&event.computer),

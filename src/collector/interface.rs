@@ -40,8 +40,8 @@ pub struct Settings {
     pub computers: Option<ComputerRule>,
     /// Which Kerberos principals besides machines are admitted.
     pub principals: PrincipalRule,
-    /// Forget hosts and bookmarks that were not heard of for this long while relays were
-    /// running; `None` for never.
+    /// How long after a host's last sign of life, counted while relays were running, the host and
+    /// its bookmarks are deleted; `None` for never.
     pub forget_after: Option<Duration>,
 }
 
@@ -54,7 +54,8 @@ pub enum Input<'a> {
     Proxied(ConnId, Option<IpAddr>),
     /// A source has completed its TLS handshake.
     Secured(ConnId, &'a Secured),
-    /// A source's TLS handshake or PROXY header failed; its connection is gone.
+    /// A source's TLS handshake or PROXY header failed, for this reason. After a failed handshake
+    /// the connection is still open, so that the alert arrives; otherwise it is closed.
     Refused(ConnId, RefusalKind, &'a str),
     /// Bytes from a source.
     Received(ConnId, &'a [u8]),
@@ -76,7 +77,8 @@ pub enum Input<'a> {
     Replied(OutputId, &'a [u8]),
     /// This many bytes of what the output's link offered have been written.
     Written(OutputId, usize),
-    /// This many written bytes have not been acknowledged by the TCP of the output's peer.
+    /// This many written bytes have not been acknowledged by the TCP of the output's peer; 0 for a
+    /// file that has been synced to disk.
     Measured(OutputId, usize),
     /// An event on an output's connection to a broker.
     Broker(OutputId, BrokerId, Event<'a>),

@@ -24,7 +24,7 @@ const READ_AT_ONCE: usize = 1000;
 #[derive(Debug)]
 struct Row {
     found: Found,
-    /// The job that returned it.
+    /// The job that read or wrote it.
     told_by: Ticket,
     /// The earliest ticket of a read that reflects it.
     since: Ticket,

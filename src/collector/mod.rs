@@ -92,7 +92,7 @@ pub struct Collector {
     sweep: Instant,
     random: StdRng,
     counters: Counters,
-    /// It will stop soon, which whoever asks for its state is to learn.
+    /// Whether the relay will stop soon, as the status reports.
     is_ending: bool,
 }
 
@@ -180,7 +180,7 @@ impl Collector {
         vacancy
     }
 
-    /// An accepted connection starts with a TLS handshake.
+    /// Records that an accepted connection starts with a TLS handshake.
     pub fn expect_handshake(&mut self, now: Now, id: ConnId) {
         self.connections.expect_handshake(now, id);
         self.note_connections(now);
@@ -194,7 +194,7 @@ impl Collector {
             .is_some_and(Connection::awaits_proxy)
     }
 
-    /// The question for the domain about a source; `None` if the source is gone.
+    /// The question for the domain about a source; `None` if there is none, or the source is gone.
     #[must_use]
     pub fn question(&self, id: ConnId) -> Option<ntlm::Question> {
         self.connections.get(id)?.question()
@@ -221,8 +221,8 @@ impl Collector {
             .is_some_and(Connection::wants_input)
     }
 
-    /// Whether sources should be read at all. They are not while an output is full: the
-    /// sources are our queue.
+    /// Whether sources should be read at all. They are not read while an output is full, so that
+    /// events wait at the sources, not in memory.
     #[must_use]
     pub fn is_reading(&self, now: Now) -> bool {
         self.batches.is_reading(now)
@@ -297,8 +297,8 @@ impl Collector {
         }
     }
 
-    /// Begins waiting batches, records how full the outputs are, and tells hosts the fate
-    /// of their batches.
+    /// Begins waiting batches, records how full the outputs are, and answers hosts whose batches
+    /// are decided.
     fn end_turn(&mut self, now: Now) {
         self.batches.end_turn(now);
         self.tell_hosts(now);
@@ -401,8 +401,7 @@ impl Collector {
         self.chores.is_loading() || self.hosts.awaits_end()
     }
 
-    /// Announces that the relay will stop soon to whoever asks for its state; hosts are
-    /// served as before.
+    /// Makes the status report that the relay will stop soon; hosts are served as before.
     pub fn announce_end(&mut self) {
         self.is_ending = true;
     }

@@ -1,8 +1,8 @@
 //! Enumerations with several answers: where they continue, and which are over.
 //!
-//! A source keeps its own position, as a [`Context`]. Only finished enumerations are
-//! remembered here, so that a released one is invalid as it should be. If one is forgotten,
-//! or unknown to another relay, the source merely gets an answer once more.
+//! A source keeps its own position, as a [`Context`]. Only finished and released enumerations are
+//! remembered here, so that their contexts become invalid. If one is forgotten, or unknown to
+//! another relay, the source merely gets an answer once more.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -41,8 +41,8 @@ impl Paging {
         self.settings = settings;
     }
 
-    /// An enumeration of this source: from the start, as number `new`, or from where an
-    /// earlier answer ended. `None` if that one is over, or its list has changed.
+    /// An enumeration of this source: from the start, as number `new`, or from where an earlier
+    /// answer ended. `None` if that enumeration is finished or too old, or its list has changed.
     pub(super) fn walk(
         &self,
         now: Now,

@@ -25,7 +25,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long before the source's timeout the 503 is sent, so that it arrives in time.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Minimum time that a batch gets to be delivered.
+/// Minimum time that a batch gets to be delivered, for sources that wait eight seconds or more.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// The owner of a batch: a host, and the subscription that it answers.
@@ -112,7 +112,7 @@ pub(in crate::collector) fn time_of(
 }
 
 impl Batch {
-    /// Size of the batch in bytes in the encoding that most outputs use.
+    /// Size of the batch in bytes in its largest encoding.
     pub(super) fn size(&self) -> usize {
         let sizes = self.frames.iter().map(|frames| frames.bytes.len());
         sizes.max().unwrap_or(0)
@@ -123,14 +123,15 @@ impl Batch {
         self.is_known.then_some(&self.whose)
     }
 
-    /// Whom a receiver's refusal of this batch counts against.
+    /// The host and subscription that a receiver's refusal of this batch counts against.
     pub(super) fn who(&self) -> Option<Who> {
         setbacks::who(self.host(), self.address)
     }
 }
 
-/// The source's time counts from when it started to send, and the margin is subtracted. But
-/// outputs always get a moment, however long the batch took to arrive.
+/// The source's time counts from when it started to send; the margin is subtracted, but no more
+/// than a quarter of the timeout. Outputs always get [`MOMENT`], or an eighth of a shorter timeout,
+/// however long the batch took to arrive.
 fn deadline(now: Now, began: Instant, timeout: Duration) -> Instant {
     let in_time = began + timeout - MARGIN.min(timeout / 4);
     in_time.max(now.monotonic + MOMENT.min(timeout / 8))

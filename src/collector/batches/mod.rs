@@ -223,8 +223,8 @@ impl Batches {
         self.send_away(now, conn, who, until);
     }
 
-    /// Asks a host to retry. A host that was not asked recently is told later, so that
-    /// retries spread out.
+    /// Asks a host to retry. A host that was not asked since the turn before its last gets its 503
+    /// later, so that retries spread out.
     fn send_away(&mut self, now: Now, conn: ConnId, who: &Whose, until: Instant) {
         self.counters.unavailable += 1;
         let left = until.saturating_duration_since(now.monotonic);
@@ -305,8 +305,7 @@ impl Batches {
     /// Begins waiting batches, and records how full the outputs are.
     pub(super) fn end_turn(&mut self, now: Now) {
         self.begin_waiting(now);
-        // Sources may remain unread for so long that those with short timeouts do not wait in
-        // vain.
+        // Sources with short timeouts must not remain unread until their timeouts.
         let in_flight = &self.in_flight;
         let patience = || in_flight.values().map(|batch| batch.timeout / 4).min();
         self.outputs

@@ -36,7 +36,7 @@ impl Probe {
         self.at.filter(|_| self.is_timer_set)
     }
 
-    /// The next batch that arrives becomes a probe.
+    /// Clears a timer that has passed: the next batch that arrives is a probe.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.is_timer_set &= self.at.is_some_and(|at| at > now.monotonic);
     }

@@ -1,4 +1,4 @@
-//! Hosts with a batch that a receiver permanently refuses. They repeat it for ever, so only
+//! Hosts with a batch that a receiver permanently refuses. They repeat it forever, so only
 //! an occasional attempt is let through, to find out whether the receiver accepts it by
 //! now.
 

@@ -53,8 +53,8 @@ impl Turns {
         turn.map_or(now.monotonic, |turn| turn.since)
     }
 
-    /// The host has been asked to retry. Returns whether it had not been since its last
-    /// turn.
+    /// The host has been asked to retry. Returns whether it had not been asked since the turn
+    /// before its last; false if too many hosts are remembered.
     pub(super) fn note_refused(&mut self, now: Now, host: &Rc<Key>) -> bool {
         self.keep(now, host);
         let Some(turn) = self.hosts.get_mut(host) else {

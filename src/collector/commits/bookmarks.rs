@@ -17,7 +17,7 @@ const TOLD: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Bookmarks {
     room: Room,
-    /// State of the store at the end of the last turn.
+    /// The last known state of the store.
     condition: Condition,
     told: HashSet<bookmark::Key>,
     clones: Clones,

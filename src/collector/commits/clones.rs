@@ -124,8 +124,8 @@ impl Clones {
     }
 }
 
-/// The channels in which a batch has both events and a position. None for events that the
-/// host has collected from others.
+/// The channels in which a batch has both events and a position. Empty for events that the
+/// host has collected from others, for a backward read, and with a bookmark event (event 111).
 fn steps(mark: &Mark) -> Vec<Step<'_>> {
     let positions = mark.bookmark.positions().iter();
     let steps = positions.filter_map(|position| {

@@ -1,7 +1,7 @@
-//! How often passwords may be guessed: a number of failures a minute for one account from
-//! one address, for one address, for one account, and in total. An account that is held
-//! back stays open for addresses that have authenticated as it before, so nobody can lock
-//! out hosts by guessing from elsewhere.
+//! How often passwords may be guessed: a number of failures per minute for one account from one
+//! address, for one address, for one account, and in total. An account that is held back stays open
+//! for addresses that have authenticated as it before, so nobody can lock out hosts by guessing
+//! from elsewhere.
 //!
 //! A question that a domain has not answered yet counts as a failure, and further ones wait
 //! for it. Nothing is forgotten within the minute to make room, so a flood cannot reset

@@ -159,8 +159,7 @@ impl Connections {
         self.seats.take_refused()
     }
 
-    /// The connections closed since the last call; nobody waits for an answer there any
-    /// more.
+    /// The connections closed since the last call, whose requests no longer need an answer.
     pub(super) fn take_gone(&mut self) -> Vec<ConnId> {
         self.seats.take_gone()
     }
@@ -178,7 +177,7 @@ impl Connections {
         self.arm(id);
     }
 
-    /// An accepted connection starts with a TLS handshake.
+    /// Records that an accepted connection starts with a TLS handshake.
     pub(super) fn expect_handshake(&mut self, now: Now, id: ConnId) {
         if let Some(slot) = self.seats.slots.get_mut(id) {
             slot.is_handshaking = true;

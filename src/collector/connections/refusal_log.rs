@@ -16,7 +16,7 @@ const REMEMBERED: usize = 10_000;
 /// thousand accounts must not write a thousand lines.
 const OF_ADDRESS: usize = 20;
 
-/// An address, the kind of fault, its cause, and the account.
+/// The kind of a fault, its cause, and the account, if any.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Fault {
     kind: RefusalKind,
@@ -37,7 +37,7 @@ pub(super) struct RefusalLog {
     remembered: usize,
 }
 
-/// Those of one address.
+/// The faults of one address.
 #[derive(Debug, Default)]
 struct Faults {
     known: HashMap<Fault, Seen>,

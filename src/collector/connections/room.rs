@@ -14,8 +14,8 @@ use super::ConnId;
 
 /// Maximum number of connections, if there are enough file descriptors.
 pub(super) const CONNECTIONS: usize = 20_000;
-/// Maximum number of unfinished TLS handshakes. Each costs 44 kB, and one processor
-/// completes about a thousand a second.
+/// Maximum number of unfinished TLS handshakes. Each costs 44 kB, and one processor completes about
+/// a thousand per second.
 const HANDSHAKES: usize = 512;
 /// Maximum number of bytes of incomplete requests in total. 20,000 sources within their
 /// individual limit would need more memory than a machine has.
@@ -32,10 +32,10 @@ const STRANGE_SHARE: usize = 4;
 /// the search takes bounded time.
 const LOOKED_AT: usize = 64;
 
-/// To whom a connection counts.
+/// The holder that a connection counts to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Holder {
-    /// As by [`super::neighbourhood`]; also for null sessions.
+    /// An address as by [`super::neighbourhood`]; also for null sessions.
     Address(IpAddr),
     Identity(Rc<str>),
 }
@@ -97,7 +97,7 @@ impl Share {
     }
 }
 
-/// What there is not enough of.
+/// What is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shortage {
     /// Room for strangers' bytes.
@@ -285,8 +285,8 @@ impl Room {
             .take(LOOKED_AT)
     }
 
-    /// Whether there is not enough room for what `id` holds, in total or within the share
-    /// of its holder.
+    /// The shortage if there is not enough room for what `id` holds, in total or within the share
+    /// of its holder, and whether the holder exceeds its share; `None` if there is enough room.
     pub(super) fn shortage(&self, id: ConnId) -> Option<(Shortage, bool)> {
         let share = self.share_of(id)?;
         if self.is_stranger(id) {

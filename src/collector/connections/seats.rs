@@ -127,8 +127,8 @@ impl Seats {
         let holder = slot.holder();
         if !self.room.stands(id, standing) || !self.room.counts_to(id, &holder) {
             self.room.put(id, holder, standing);
-            // Otherwise many that connect at once would displace each other, and none would
-            // make progress.
+            // Only a connection that is no longer protected is closed: otherwise many hosts that
+            // connect at once would displace each other, and none would make progress.
             if let Some((oldest, reason)) = self.candidates(now).over_share(id) {
                 self.close_for_others(now, oldest, reason);
             }

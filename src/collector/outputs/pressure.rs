@@ -39,8 +39,8 @@ pub(super) struct Pressure {
 }
 
 impl Pressure {
-    /// Whether sources should be read. They are not while an output is full: the sources
-    /// are our queue.
+    /// Whether sources should be read. They are not read while an output is full, so that events
+    /// wait at the sources, not in memory.
     pub(super) fn is_reading(&self, now: Now, is_full: impl FnOnce() -> bool) -> bool {
         match self.state {
             State::Holding { until, .. } => now.monotonic >= until || !is_full(),
