@@ -18,8 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long an answer may take beyond the timeout of its statements: for a commit that
 /// waits for a standby, and for the network.
 const MARGIN: Duration = Duration::from_secs(10);
-/// How often a transaction that conflicted with another (SQLSTATE 40001, 40P01) is retried
-/// immediately.
+/// Number of attempts that follow each other immediately if a transaction conflicts with another
+/// (SQLSTATE 40001, 40P01).
 const AT_ONCE: u32 = 10;
 
 /// A task for the owner of the client.

@@ -137,13 +137,13 @@ fn remedy(kind: Kind) -> &'static str {
     }
 }
 
-/// How far a connection is. It gives a meaning to 08P01, pgbouncer's only code for all that it
-/// refuses (seen with 1.18).
+/// The stage of a connection. pgbouncer 1.18 uses the code 08P01 for all rejections; the stage
+/// tells what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Before requests, but not in the exchange of the password.
+    /// Before requests can be sent, except during the password exchange.
     Login,
-    /// The password is being proved.
+    /// During the password exchange.
     Password,
     /// Requests can be sent.
     Session,

@@ -1,5 +1,5 @@
-//! The password file in the format of libpq: `host:port:database:user:password`, one entry
-//! a line.
+//! The password file in the format of libpq: `host:port:database:user:password`, one entry per
+//! line.
 
 use super::url::{Place, Settings};
 

@@ -220,19 +220,19 @@ impl Row {
         }
     }
 
-    /// A text.
+    /// The text in a column; `None` for null.
     ///
     /// # Errors
-    /// The column is none.
+    /// There is no such column, or it is not UTF-8.
     pub fn text(&self, index: usize) -> Result<Option<&str>, Unexpected> {
         let text = self.column(index)?.map(std::str::from_utf8);
         text.transpose().map_err(|_| Unexpected)
     }
 
-    /// A bigint; 0 for null.
+    /// The `bigint` in a column; 0 for null.
     ///
     /// # Errors
-    /// The column is none.
+    /// There is no such column, or it is not a `bigint`.
     pub fn int(&self, index: usize) -> Result<i64, Unexpected> {
         let Some(bytes) = self.column(index)? else {
             return Ok(0);
@@ -241,10 +241,10 @@ impl Row {
         Ok(i64::from_be_bytes(bytes))
     }
 
-    /// A boolean.
+    /// The `boolean` in a column.
     ///
     /// # Errors
-    /// The column is none.
+    /// There is no such column, or it is null or not a `boolean`.
     pub fn bool(&self, index: usize) -> Result<bool, Unexpected> {
         match self.column(index)? {
             Some([value]) => Ok(*value != 0),
@@ -252,10 +252,10 @@ impl Row {
         }
     }
 
-    /// A uuid.
+    /// The `uuid` in a column.
     ///
     /// # Errors
-    /// The column is none.
+    /// There is no such column, or it is null or not a `uuid`.
     pub fn uuid(&self, index: usize) -> Result<Uuid, Unexpected> {
         let bytes = self.column(index)?.ok_or(Unexpected)?;
         Uuid::from_slice(bytes).map_err(|_| Unexpected)

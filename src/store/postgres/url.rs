@@ -1,12 +1,12 @@
-//! Where the database is: `postgresql://USER@HOST[:PORT][,HOST[:PORT]...]/DATABASE?...`
+//! The URL of a database: `postgresql://USER@HOST[:PORT][,HOST[:PORT]...]/DATABASE?...`
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The port of PostgreSQL.
+/// PostgreSQL's default port.
 const PORT: u16 = 5432;
-/// Names that may stand after the question mark.
+/// Settings that may follow the question mark.
 const NAMES: [&str; 12] = [
     "application_name",
     "channel_binding",
@@ -22,25 +22,25 @@ const NAMES: [&str; 12] = [
     "target_session_attrs",
 ];
 
-/// How much of TLS is asked for.
+/// Whether to use TLS, and how to verify the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// `disable`: no TLS.
     Disable,
-    /// TLS with anybody.
+    /// `require`: TLS, without verifying the server's certificate.
     Require,
-    /// The certificate has to be of a known authority.
+    /// `verify-ca`: the certificate must be from a trusted authority.
     VerifyCa,
-    /// And for the name in the URL.
+    /// `verify-full`, the default: it must also be for the host name in the URL.
     VerifyFull,
 }
 
-/// One of the servers in the URL, of which the primary is used.
+/// One of the servers in the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A name or address, and a port.
+    /// A host name or address, and a port.
     Tcp(String, u16),
-    /// The folder of a socket, and the number in the socket's name.
+    /// The folder of a Unix socket, and the port number in the socket's name.
     Unix(PathBuf, u16),
 }
 
@@ -54,59 +54,61 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a URL says.
+/// The settings of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Who we are there.
+    /// The account.
     pub user: String,
-    /// Name of the database.
+    /// The database.
     pub database: String,
-    /// Servers that may have it, in order.
+    /// Servers to try, in order.
     pub places: Vec<Place>,
-    /// How much of TLS.
+    /// Whether to use TLS, and how to verify the servers.
     pub tls: TlsMode,
-    /// Authorities of their certificates; else those of the system.
+    /// File of trusted authorities (`sslrootcert=`); `None` for those of the system.
     pub authorities: Option<PathBuf>,
-    /// Client certificate (`sslcert=`), if the server requires one.
+    /// Client certificate (`sslcert=`).
     pub certificate: Option<PathBuf>,
-    /// Private key of the client certificate (`sslkey=`).
+    /// Private key of the client certificate (`sslkey=`); present if and only if `certificate` is.
     pub key: Option<PathBuf>,
-    /// Whether a password is only given over a connection that it is tied to.
+    /// Whether the password may only be used with channel binding (`channel_binding=require`).
     pub binding_required: bool,
-    /// Whether a server that takes no changes is passed over.
+    /// Whether read-only servers, such as standbys, are skipped.
     pub read_write: bool,
-    /// The file of passwords.
+    /// The password file (`passfile=`).
     pub passfile: Option<PathBuf>,
-    /// How long one server may take until it can be asked.
+    /// Time limit for connecting to one server, including TLS and authentication; 1 to 600 s, 5 s
+    /// by default.
     pub connect_timeout: Duration,
-    /// How long a statement may take.
+    /// Time limit for a statement; 1 to 600 s, 10 s by default.
     pub statement_timeout: Duration,
-    /// What the server calls us.
+    /// The name shown in the server's `pg_stat_activity` (`application_name=`).
     pub application: String,
 }
 
-/// Why a URL was not understood.
+/// Why a URL is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// It does not begin with `postgresql://`.
     Scheme,
-    /// There is nobody before the `@`.
+    /// No account precedes the `@`.
     User,
-    /// The password stands in it, for all to see.
+    /// It contains a password, which other users of the machine could read.
     Password,
-    /// No database after the slash.
+    /// No database follows the slash, or it contains another slash.
     Database,
-    /// None or no good host.
+    /// A host is missing or invalid.
     Host(String),
-    /// No port number.
+    /// A port is not a number from 1 to 65535.
     Port(String),
-    /// A percent sign without two digits, or no UTF-8.
+    /// A percent sign without two hexadecimal digits, an encoded zero byte, or text that is not
+    /// UTF-8.
     Encoding(String),
-    /// A setting that there is not.
+    /// An unknown setting.
     Setting(String),
-    /// A value that a setting cannot have, and what it can.
+    /// A setting, its invalid value, and the valid ones.
     Value(&'static str, String, &'static str),
-    /// A certificate without its key, or the other way round.
+    /// A certificate without its key, or a key without its certificate.
     Pair,
 }
 
@@ -149,16 +151,16 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Settings {
-    /// Whether a text is meant to be such a URL.
+    /// Whether a text is meant to be such a URL, valid or not.
     #[must_use]
     pub fn is_url(text: &str) -> bool {
         text.starts_with("postgresql:") || text.starts_with("postgres:")
     }
 
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The URL is invalid.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let rest = ["postgresql://", "postgres://"]
             .into_iter()
@@ -265,7 +267,7 @@ fn tls_mode(value: String) -> Result<TlsMode, Error> {
         "require" => Ok(TlsMode::Require),
         "verify-ca" => Ok(TlsMode::VerifyCa),
         "verify-full" => Ok(TlsMode::VerifyFull),
-        // With these, whoever is between decides that there is no TLS.
+        // The other modes of libpq would let an attacker in the network disable TLS.
         _ => Err(Error::Value(
             "sslmode",
             value,
@@ -321,7 +323,7 @@ fn place(host: &str, port: u16) -> Result<Place, Error> {
     }
 }
 
-/// Percent encoding (RFC 3986 2.1). What the protocol ends with a zero cannot hold one.
+/// Decodes percent encoding (RFC 3986 2.1). Rejects zero bytes, which end strings in the protocol.
 fn decode(text: &str) -> Result<String, Error> {
     let wrong = || Error::Encoding(text.to_owned());
     let mut bytes = Vec::with_capacity(text.len());

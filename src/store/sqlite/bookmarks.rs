@@ -14,7 +14,7 @@ const SELECT: &str = "
     SELECT latest, weak FROM bookmark
     WHERE subscription = ?1 AND authenticated = ?2 AND identity = ?3 AND machine_id = ?4";
 
-// A batch that was sent twice must not push the previous bookmark out.
+// A repeated batch must not displace the previous bookmark.
 const PUT_LATEST: &str = "
     INSERT INTO bookmark
         (subscription, authenticated, identity, machine_id, latest, updated, ran, network)
@@ -58,7 +58,7 @@ const NEXT: &str = "
 pub(super) enum Read {
     Stored(Stored),
     None,
-    /// It is there and cannot be read.
+    /// The row exists but cannot be parsed, for this reason.
     Damaged(String),
 }
 
@@ -179,7 +179,7 @@ pub(super) fn walk(
     Ok(found)
 }
 
-/// The key of a row; none where no source could have it.
+/// The key of a row; `None` if it is not a valid key.
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<Option<Key>> {
     let subscription = Uuid::from_bytes(column(row, 0)?);
     let (identity, machine_id): (String, String) = (column(row, 2)?, column(row, 3)?);

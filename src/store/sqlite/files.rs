@@ -19,8 +19,8 @@ type Id = (u64, u64);
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
-    /// Both are locked. The folder as well, so that deleting the lock file lets no second
-    /// relay in.
+    /// Both are locked: the folder as well, so that no second relay can use it after the lock file
+    /// was deleted.
     opened: File,
     lock: File,
     known: Vec<(PathBuf, Id)>,

@@ -129,7 +129,7 @@ pub fn read_hosts(folder: &Path) -> Result<Option<Saved>, Error> {
     read().map_err(|error| explain(&file, error))
 }
 
-/// Whether there is a database. One that may not be read exists.
+/// Whether there is a database; an error if it exists but cannot be opened.
 fn is_there(file: &Path) -> Result<bool, Error> {
     #[expect(
         clippy::disallowed_methods,
@@ -257,13 +257,13 @@ fn keys_of(
 
 fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags)?;
-    // Nobody waits for this program, unlike for the relay.
+    // Unlike the relay, this command may wait five seconds.
     connection.busy_timeout(BUSY_TIMEOUT * 50)?;
     Ok(connection)
 }
 
-/// The documents that can be parsed. The content of a damaged one will come again from its
-/// host.
+/// The documents that can be parsed. What a damaged one contained is recorded again when its
+/// host connects.
 fn documents<T: DeserializeOwned>(
     connection: &Connection,
     query: &str,

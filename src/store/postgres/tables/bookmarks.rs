@@ -16,9 +16,9 @@ const READ: &str = "\
     JOIN wecrelay_bookmark b ON b.subscription = k.s AND b.authenticated = k.a \
     AND b.identity = k.i AND b.machine = k.m";
 
-// Compare and swap: a row that another relay has written since it was read stays as it is, and
-// does not come back. In the order of the key, so that two relays never wait for each other.
-// A batch that was sent twice must not push the previous bookmark out.
+// Compare and swap: a row that another relay has written since it was read is neither changed nor
+// returned. Rows are locked in the order of the key, so that two relays never deadlock. A repeated
+// batch must not displace the previous bookmark.
 const WRITE: &str = "\
     INSERT INTO wecrelay_bookmark AS b (subscription, authenticated, identity, machine, \
     gen, latest, aside, aside_reason, network, updated, ran) \
@@ -43,7 +43,7 @@ const FORGET: &str = "\
     WHERE b.subscription = k.s AND b.authenticated = k.a AND b.identity = k.i \
     AND b.machine = k.m";
 
-// Not those that any relay has written meanwhile, or whose host another relay knows.
+// Except those that a relay has written in the meantime, or whose host another relay knows.
 const FORGET_OLD: &str = "\
     DELETE FROM wecrelay_bookmark b USING unnest($1, $2, $3, $4) AS k (s, a, i, m) \
     WHERE b.subscription = k.s AND b.authenticated = k.a AND b.identity = k.i \
@@ -85,7 +85,7 @@ pub(super) fn asides(rows: &[Row]) -> Result<Vec<KeptAside>, Unexpected> {
     Ok(asides)
 }
 
-/// Own and former keys, one after another, with the number of the lookup.
+/// The key of each lookup and its former keys, with the index of the lookup.
 fn keys(lookups: &[Lookup]) -> impl Iterator<Item = (usize, &Key)> + Clone {
     lookups.iter().enumerate().flat_map(|(at, lookup)| {
         let all = std::iter::once(&lookup.key).chain(&lookup.former);
@@ -108,7 +108,7 @@ pub(super) fn found(
     for row in rows {
         numbered.push((row.int(0)?, row));
     }
-    // Own keys stand before former ones, and the first one counts.
+    // A lookup's key precedes its former keys, and the first row counts.
     numbered.sort_by_key(|(number, _)| *number);
     for (number, row) in numbered {
         let index = usize::try_from(number - 1).map_err(|_| Unexpected)?;

@@ -1,4 +1,4 @@
-//! The relays that share the tables, and what the others of them know of hosts.
+//! The relays that share the tables, and what other relays know about hosts.
 
 use super::super::request::{Row, Rows, Statement, Unexpected, Value};
 use super::{from_sql, statement, to_sql};
@@ -11,7 +11,7 @@ const RELAYS: &str = "\
 
 const NOW: &str = "SELECT extract(epoch FROM now())::bigint";
 
-// Along the primary key, page by page.
+// In the order of the primary key, page by page.
 const HOSTS: &str = "\
     SELECT authenticated, identity, machine, relay, facts FROM wecrelay_host \
     WHERE (authenticated, identity, machine, relay) > ($1, $2, $3, $4) \
@@ -19,7 +19,7 @@ const HOSTS: &str = "\
     ORDER BY authenticated, identity, machine, relay LIMIT $7";
 
 pub(super) fn meet(relay: &str, inquiry: &Inquiry) -> Vec<Statement> {
-    // Before all others: no relay has an empty name.
+    // Precedes all rows, since no relay has an empty name.
     let none = (Key::new(None, ""), String::new());
     let (key, after) = inquiry.after.as_ref().unwrap_or(&none);
     let values = vec![
@@ -63,7 +63,7 @@ pub(super) fn met(inquiry: &Inquiry, rows: &Rows, damaged: &mut u64) -> Result<M
                 relay: row.text(3)?.map(str::to_owned),
                 ..host
             }),
-            // Its own relay says so, too.
+            // Its own relay logs a warning.
             Err(error) => {
                 *damaged += 1;
                 log::debug!("a host of another relay cannot be read: {error}");

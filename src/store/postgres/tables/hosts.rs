@@ -1,5 +1,5 @@
-//! What relays know of hosts: each relay has rows of its own, so that none writes what another
-//! one knows better.
+//! What relays know about hosts. Each relay has its own rows, so that none overwrites what another
+//! relay knows better.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,21 +25,21 @@ const PUT_REFUSALS: &str = "\
     INSERT INTO wecrelay_refusal (relay, number, facts) \
     SELECT $1, n, f FROM unnest($2) WITH ORDINALITY AS r (f, n)";
 
-// With what it knew: nobody else would ever forget it.
+// With what they knew: no other relay would ever delete it.
 const FORGET_RELAYS: &str = "\
     WITH old AS (DELETE FROM wecrelay_relay \
     WHERE written < extract(epoch FROM now())::bigint - $1 RETURNING relay), \
     refusals AS (DELETE FROM wecrelay_refusal r USING old WHERE r.relay = old.relay) \
     DELETE FROM wecrelay_host h USING old WHERE h.relay = old.relay";
 
-// By the clock of the database: those of relays may differ.
+// By the database's clock, since the clocks of relays may differ.
 const BEAT: &str = "\
     INSERT INTO wecrelay_relay (relay, started, written, stopped) \
     VALUES ($1, $2, extract(epoch FROM now())::bigint, $3) \
     ON CONFLICT (relay) DO UPDATE SET started = excluded.started, written = excluded.written, \
     stopped = excluded.stopped";
 
-// The time that relays have run is that of the one which has run for longest: they run at once.
+// Relays run at the same time, so the longest running time counts.
 const RUN: &str = "UPDATE wecrelay_state SET ran = greatest(ran, $1) RETURNING ran";
 
 const HOSTS: &str = "SELECT facts FROM wecrelay_host WHERE relay = $1";
@@ -58,10 +58,11 @@ pub(super) fn forget_relay(name: &str) -> Vec<Statement> {
     ALL.into_iter().map(one).collect()
 }
 
-// A later relay may have made the tables anew meanwhile: nothing is written any more.
+// A newer relay may have replaced the tables in the meantime: then the division by zero fails the
+// transaction, and nothing is written.
 const GUARD: &str = "SELECT 1 / (CASE WHEN version > $1 THEN 0 ELSE 1 END) FROM wecrelay_state";
 
-/// The last statement answers with the time that relays have run.
+/// Saves hosts. The last statement returns the total running time of relays.
 pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
     let relay = || Value::Text(relay.to_owned());
     let known = Value::Int(to_sql(SCHEMA_VERSION));
@@ -106,7 +107,7 @@ pub(super) fn save(relay: &str, changes: &Changes) -> Vec<Statement> {
     statements
 }
 
-/// The hosts' columns, as an array each.
+/// The columns of the hosts' keys, as one array for each column.
 fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
     let identity = |key: &Key| Some(key.identity.clone().unwrap_or_default());
     vec![
@@ -116,7 +117,7 @@ fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
     ]
 }
 
-/// What PostgreSQL cannot hold is left out: a zero, which no host means.
+/// Omits zero characters, which PostgreSQL cannot store and hosts do not use.
 fn documents<T: Serialize>(documents: &[T]) -> Value {
     let text = |document: &T| {
         let text = serde_json::to_string(document).unwrap_or_default();
@@ -161,7 +162,8 @@ pub(super) fn loaded(rows: &Rows, damaged: &mut u64) -> Result<Saved, Unexpected
     })
 }
 
-/// Those that can be read; what a damaged one said comes again from its host.
+/// The documents that can be parsed. What a damaged one contained is recorded again when its
+/// host connects.
 fn parsed<T: DeserializeOwned>(
     rows: &[super::super::request::Row],
     damaged: &mut u64,

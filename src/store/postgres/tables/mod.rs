@@ -1,4 +1,4 @@
-//! The tables in the database, and what jobs become there.
+//! The tables in the database: converts jobs to statements, and rows to answers.
 
 mod bookmarks;
 mod fleet;
@@ -13,7 +13,7 @@ use crate::store::{Done, Job, KeptAside};
 
 pub use schema::{Question, SCHEMA_VERSION, create, is_there, schema, version};
 
-/// What a job asks of the database. `relay`: our name.
+/// The request for a job. `relay` is this relay's name.
 #[must_use]
 pub fn request(relay: &str, job: &Job) -> Request {
     Request::Statements(match job {
@@ -28,10 +28,11 @@ pub fn request(relay: &str, job: &Job) -> Request {
     })
 }
 
-/// What the rows say to a job; counts rows that cannot be read in `damaged`.
+/// Converts the rows of a job's request to its answer; adds rows that cannot be parsed to
+/// `damaged`.
 ///
 /// # Errors
-/// They are not those of our tables.
+/// The rows do not match wecrelay's tables.
 pub fn done(job: &Job, rows: &Rows, damaged: &mut u64) -> Result<Done, Unexpected> {
     let first = rows.first().ok_or(Unexpected)?;
     Ok(match job {
@@ -46,14 +47,14 @@ pub fn done(job: &Job, rows: &Rows, damaged: &mut u64) -> Result<Done, Unexpecte
     })
 }
 
-/// The bookmarks that were kept aside.
+/// Queries the bookmarks that were kept aside.
 #[must_use]
 pub fn kept_aside() -> Question<Vec<KeptAside>> {
     let read = |rows: &Rows| bookmarks::asides(rows.first().ok_or(Unexpected)?);
     (Request::Statements(vec![bookmarks::kept_aside()]), read)
 }
 
-/// Forgets a relay, with what it knew of hosts.
+/// Deletes a relay and what it knew about hosts.
 #[must_use]
 pub fn forget_relay(name: &str) -> Request {
     Request::Statements(hosts::forget_relay(name))
@@ -63,7 +64,7 @@ fn statement(text: &'static str, values: Vec<Value>) -> Statement {
     Statement { text, values }
 }
 
-/// The key's columns, as an array each.
+/// The columns of the keys, as one array for each column.
 fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
     let identity = |key: &Key| Some(key.identity().unwrap_or_default().to_owned());
     let machine = |key: &Key| Some(key.machine_id().to_owned());
@@ -75,7 +76,7 @@ fn columns<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Vec<Value> {
     ]
 }
 
-/// The key in the first four columns; none where no source could have it.
+/// The key in the first four columns; `None` if it is not a valid key.
 fn key(row: &Row) -> Result<Option<Key>, Unexpected> {
     let (subscription, is_authenticated): (Uuid, bool) = (row.uuid(0)?, row.bool(1)?);
     let identity = row.text(2)?.ok_or(Unexpected)?;
@@ -88,7 +89,7 @@ fn key(row: &Row) -> Result<Option<Key>, Unexpected> {
     Ok(key.ok())
 }
 
-/// PostgreSQL's integers have a sign; times end far below it.
+/// PostgreSQL's integers are signed; times are far below their maximum.
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

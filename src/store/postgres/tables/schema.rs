@@ -1,15 +1,15 @@
-//! The tables themselves.
+//! The definitions of the tables.
 
 use super::super::request::{Request, Row, Rows, Unexpected};
 use super::{from_sql, statement};
 
-/// Something to ask, and how to read the answer.
+/// A request, and a function that parses its answer.
 pub type Question<T> = (Request, fn(&Rows) -> Result<T, Unexpected>);
 
-/// Version of the tables, kept in `wecrelay_state`.
+/// Version of the tables, stored in `wecrelay_state`.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// Collation "C": texts are compared byte by byte, whatever the database's own order is.
+/// Collation "C" compares texts byte by byte, whatever the database's default is.
 const TABLES: &str = r#"CREATE TABLE IF NOT EXISTS wecrelay_bookmark (
     subscription uuid NOT NULL,
     authenticated boolean NOT NULL,
@@ -55,12 +55,12 @@ CREATE TABLE IF NOT EXISTS wecrelay_state (
 INSERT INTO wecrelay_state (singleton, version, ran) VALUES (true, 1, 0) ON CONFLICT DO NOTHING;
 "#;
 
-/// What an account needs that makes no tables.
+/// The privileges that an account needs if it does not create the tables.
 const RIGHTS: &str = "GRANT SELECT, INSERT, UPDATE, DELETE ON wecrelay_bookmark, wecrelay_host, \
                       wecrelay_refusal, wecrelay_relay, wecrelay_state TO wecrelay;\n";
 
-/// For those who make the tables themselves: all statements, and the rights that `wecrelay`
-/// needs.
+/// A script for administrators who create the tables themselves: all statements, and the privileges
+/// for the account `wecrelay`.
 #[must_use]
 pub fn schema() -> String {
     format!(
@@ -70,10 +70,10 @@ pub fn schema() -> String {
     )
 }
 
-/// Makes what is missing. Relays that start together take turns.
+/// Creates missing tables. An advisory lock makes relays that start at once wait for each other.
 #[must_use]
 pub fn create() -> Request {
-    // Any number will do that nobody else takes: "wecrelay" in ASCII.
+    // Any number that other programs do not use: "wecrelay" in ASCII.
     const LOCK: i64 = 0x7765_6372_656c_6179;
     Request::Script(format!("SELECT pg_advisory_xact_lock({LOCK}); {TABLES}"))
 }
@@ -82,14 +82,14 @@ fn one(text: &'static str) -> Request {
     Request::Statements(vec![statement(text, vec![])])
 }
 
-/// Asks whether there are tables.
+/// Queries whether the tables exist.
 #[must_use]
 pub fn is_there() -> Question<bool> {
     let request = one("SELECT to_regclass('wecrelay_state') IS NOT NULL");
     (request, |rows| first(rows)?.bool(0))
 }
 
-/// Asks for their version.
+/// Queries the version of the tables.
 #[must_use]
 pub fn version() -> Question<u64> {
     let request = one("SELECT version FROM wecrelay_state");
