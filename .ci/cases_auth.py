@@ -1,4 +1,4 @@
-"""Who gets in, and who does not."""
+"""Which hosts can authenticate, and which are rejected."""
 
 import os
 
@@ -17,7 +17,7 @@ def ways():
 
 
 def delivers(folder, account, wrapped=False, sldc=False, rendered=False, user=None, arguments=()):
-    """A whole Windows sequence, with every event in the sink at its end."""
+    """A complete Windows sequence, after which every event is in the sink."""
     events = load("security.xml", 30)
     with sink(tcp=0, framing="octet") as receiver:
         arguments = ["--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}", *arguments]
@@ -171,7 +171,7 @@ def basic_without_flags(folder):
 
 
 def plain_enumerate(relay) -> wef.Response:
-    """A null session, then the envelope in the clear beside the last token."""
+    """A null session, then an unsealed envelope in the request with the last token."""
     session = wef.Session(relay.options(), relay.url)
     try:
         token = session.authenticate()

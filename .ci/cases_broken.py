@@ -1,5 +1,5 @@
-"""Broken input: events that no XML reader takes are acknowledged and still arrive;
-broken requests are refused, and the relay serves the next source."""
+"""Malformed input: events that are not well-formed XML are acknowledged and still arrive;
+malformed requests are rejected, and the relay serves the next source."""
 
 import re
 import wefsource as wef
@@ -68,7 +68,7 @@ for _path in sorted((CAPTURES / "events").glob("*.xml")):
 
 
 def poison(folder, event, framing):
-    """The bad event comes between two good ones, and alone."""
+    """Sends the malformed event between two valid ones, and alone."""
     with sink(tcp=0, framing=framing) as receiver:
         output = f"tcp://127.0.0.1:{receiver.ports['tcp']}?framing={framing}"
         with Relay(folder, "--output", output) as relay:
@@ -93,7 +93,7 @@ for _name, _event in POISON.items():
 
 @case("poison: nothing in an event")
 def nothing(folder):
-    """Without a single character there is nothing to forward, and nothing to hold up."""
+    """An empty event is not forwarded, and does not block others."""
     with sink(tcp=0) as receiver:
         with Relay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}") as relay:
             source, subscription, session = sealed_delivery(relay)
@@ -113,7 +113,7 @@ def still_serves(relay):
 
 
 def refused(folder, spoil):
-    """`spoil(session)` sends something bad and gives the answer or None."""
+    """`spoil(session)` sends malformed data and returns the answer or None."""
     with Relay(folder) as relay:
         _, subscription, session = sealed_delivery(relay)
         session.exchange(wef.heartbeat_xml(subscription.notify_to, "win10", wef.make_ids(), subscription.ref_xml))
@@ -190,7 +190,7 @@ def replayed(folder):
 
 @case("broken: decompression bomb")
 def bomb(folder):
-    """Eight megabytes that become hundreds: stopped at the cap, without the memory."""
+    """Compressed data that would expand to hundreds of megabytes: rejected at the limit, without allocating it."""
     def spoil(session, subscription):
         text = "<s:Envelope>" + " " * 60_000_000
         return frame_and_post(session, raw=session.compress(text.encode("utf-16-le")), compress="header-only")
@@ -257,8 +257,8 @@ def capture_enumerate(folder, name):
 
 
 def capture_delivery(folder, name, action, records):
-    """Delivered to our own address. The identifier inside is another collector's: made ours
-    where the capture is text, refused where it is compressed."""
+    """Sends a captured delivery to the relay's address. Its identifier is that of another
+    collector: it is replaced in captures in plain text; compressed ones are rejected."""
     hexadecimal = name.endswith(".hex")
     content = capture_bytes(name) if hexadecimal else (CAPTURES / name).read_text(encoding="utf-8")
     with sink(tcp=0) as receiver:

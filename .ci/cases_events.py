@@ -1,5 +1,5 @@
-"""Every event of the reference files over every framing: the strict reader finds no fault,
-and nothing of an event is missing from its line. cases_layouts has the other layouts."""
+"""Sends every event of the reference files over every framing: the strict reader accepts each
+line, and the line contains everything in the event. cases_layouts covers the other layouts."""
 
 import wefsource as wef
 from harness import (EVENTS, EventFacts, Relay, case, check_line, load, need, no_violations, sink)
@@ -11,21 +11,21 @@ OUTPUTS = {"octet": ("tcp", "tcp://127.0.0.1:{}", "kept"),
 
 
 class AsSent(wef.Source):
-    """A source that takes nothing from its events and adds nothing."""
+    """A source that sends events unchanged, and no others."""
 
     def prepare(self, ev, sub):
         return ev
 
 
 def deliver(relay, events, **options) -> None:
-    """To each subscription, as they are."""
+    """Delivers the events unchanged to each subscription."""
     source = AsSent(relay.options(honour_max_envelope=False, **options))
     for subscription in source.enumerate():
         source.deliver(subscription, events)
 
 
 def by_host(events) -> dict:
-    """What is in the events of each host, in order: outputs keep them so, host by host."""
+    """The facts of the events by host, in order; outputs keep the order within a host."""
     hosts = {}
     for facts in map(EventFacts, events):
         hosts.setdefault(facts.computer, []).append(facts)
@@ -33,7 +33,7 @@ def by_host(events) -> dict:
 
 
 def need_no_ack(relay, events) -> None:
-    """Nothing is acknowledged while the output takes nothing."""
+    """Nothing is acknowledged while the output accepts nothing."""
     source = wef.Source(relay.options(timeout=2.0))
     subscription = source.enumerate()[0]
     try:
@@ -62,7 +62,7 @@ def all_files(folder, framing, message):
 def one_file(relay, receiver, name, message, line_ends):
     events = [event for event in load(name) if not is_bookmark_event(event)]
     receiver.records.clear()
-    # The simulator compresses slowly, so not everywhere.
+    # The simulator compresses slowly, so compression is used in some cases only.
     compressed = message == "text" and line_ends == "kept"
     deliver(relay, events, sldc=compressed)
     records = no_violations(receiver, len(events))

@@ -1,6 +1,6 @@
-"""Every event of the reference files into a topic of a real broker (tansu), read back by
-librdkafka: nothing of an event is missing from its record, nothing comes twice, and the
-events of a host are in order."""
+"""Sends every event of the reference files to a topic of a real broker (tansu), and reads it
+back with librdkafka: each record contains everything in its event, there are no duplicates,
+and the events of a host are in order."""
 
 import contextlib
 import json
@@ -23,8 +23,8 @@ FORMS = {"json": "", "xml, lz4": "message=xml&compress=lz4", "text, zstd": "mess
 
 
 class Broker:
-    """A broker with the topic `events`, and librdkafka, which reads it. Where `users` is a file
-    of JSON, the relay comes to a listener before it that lets these in."""
+    """A broker with the topic `events`, and librdkafka, which reads it. If `users` is a JSON
+    file, the relay connects through a proxy that authenticates these users."""
 
     def __init__(self, folder, users=None):
         self.folder, self.users = folder, users
@@ -66,7 +66,7 @@ class Broker:
         return [json.loads(line) for line in whole.split(b"\n") if line]
 
     def take(self, count: int) -> list:
-        """So many records that were not taken before."""
+        """Returns `count` records that were not returned before."""
         wait_for(f"{count} records", lambda: len(self.records()) >= self.seen + count)
         found = self.records()[self.seen:]
         need(len(found) == count, f"{len(found)} records, {count} sent")

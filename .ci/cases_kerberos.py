@@ -15,7 +15,7 @@ ENCTYPES = ("aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hm
 
 
 class Realm:
-    """A KDC of its own; its environment is ours until the end."""
+    """A KDC; this process has its environment until the end of the block."""
 
     def __init__(self, folder, enctype=None):
         self.folder = folder / "kdc"
@@ -33,12 +33,12 @@ class Realm:
             "[libdefaults]", f"[libdefaults]\n    allow_rc4 = true\n    permitted_enctypes = {every}"))
         self.keytab = self.folder / "collector.keytab"
         if self.enctype:
-            # Keys of this kind alone, under the next version.
+            # Only keys of this enctype, with the next version number.
             self.keytab = self.folder / "only.keytab"
             name = f"HTTP/{COLLECTOR}"
             self.admin(f"cpw -randkey -e {self.enctype}:normal {name}")
             self.admin(f"ktadd -norandkey -k {self.keytab} {name}")
-        # The KDC reads its configuration at its start.
+        # The KDC reads its configuration only at startup.
         self.run("stop")
         self.run("start")
         return self
@@ -68,7 +68,7 @@ def options(relay, **over) -> wef.Options:
 
 
 def delivers(folder, enctype=None, wrapped=False, sldc=False, rendered=False, count=30, batch=None):
-    """A whole Windows sequence, with every event in the sink at its end."""
+    """A complete Windows sequence, after which every event is in the sink."""
     events = load("security.xml")
     events = (events * (count // len(events) + 1))[:count]
     with Realm(folder, enctype) as realm, sink(tcp=0, framing="octet") as receiver:
@@ -111,6 +111,6 @@ def other_service(folder):
         only = other / "only.keytab"
         realm.admin(f"ktadd -norandkey -k {only} HTTP/localhost")
         with Relay(folder, "--keytab", only, anonymous=None) as relay:
-            # The client knows the reason too, from our KRB-ERROR.
+            # The client gets the reason, too, in the relay's KRB-ERROR.
             fails_with("auth.token", lambda: wef.run(options(relay), []))
             wait_for("a line with the service", lambda: f"HTTP/{COLLECTOR}@{REALM}" in relay.log())

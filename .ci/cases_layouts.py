@@ -1,5 +1,5 @@
-"""Every event of the reference files in every layout over every output: each output gets the
-same messages, and readers that others wrote find the values of the event in them."""
+"""Sends every event of the reference files in every layout over every output: all outputs get
+the same messages, and independent parsers find the values of the event in them."""
 
 import contextlib
 import socket
@@ -17,15 +17,15 @@ from harness import EVENTS, EventFacts, Relay, case, need, wait_for
 from layout_readers import READERS, body
 
 NAME = "log.windomain.local"
-# Longest message that each of them takes.
+# Maximum message size of outputs that have one.
 LIMITS = {"udp": 65_507, "unix": 128 * 1024}
-# What arrives as it was, and what has control characters escaped.
+# Outputs that keep messages unchanged, and outputs that escape control characters.
 KEPT = ("tcp", "tls", "relp", "relps", "udp", "unix")
 ESCAPED = ("lf", "file", "unix-lf", "stdout")
 
 
 class RawSink(syslog_sink.Sink):
-    """Keeps messages as they came."""
+    """Keeps messages unparsed."""
 
     def add(self, raw, transport, framing, peer):
         with self.lock:
@@ -37,7 +37,7 @@ class RawSink(syslog_sink.Sink):
 
 
 class UnixSockets:
-    """A datagram socket, and a stream socket with a line for each message."""
+    """A datagram socket, and a stream socket with one line per message."""
 
     def __init__(self, folder):
         self.paths = {"unix": folder / "datagrams", "unix-lf": folder / "lines"}
@@ -65,14 +65,14 @@ class UnixSockets:
 
     def close(self):
         for listener in self.sockets:
-            # Wakes the thread that waits for it.
+            # Wakes the thread that is blocked on it.
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
 
 
 class Topic:
-    """A topic of a broker, and what is in it."""
+    """A topic of a broker, and its records."""
 
     def __init__(self, stack):
         self.port = free_port()
@@ -150,7 +150,7 @@ def reference_events() -> list:
 
 
 def deliver(relay, outputs, events) -> None:
-    """A few at a time, since datagrams have no receipt."""
+    """Delivers a few events at a time, because datagrams are not acknowledged."""
     source = AsSent(relay.options(honour_max_envelope=False))
     subscriptions = source.enumerate()
     sent = 0
@@ -163,7 +163,7 @@ def deliver(relay, outputs, events) -> None:
 
 
 def check_same(outputs, count) -> tuple:
-    """The messages as they are, and with escapes, which are the same over all outputs of a kind."""
+    """Checks that outputs of the same kind got the same messages; returns them unchanged and escaped."""
     outputs.have(count, (*KEPT, *ESCAPED))
     kept, escaped = outputs.messages("tcp"), outputs.messages("lf")
     for output in KEPT:
@@ -202,7 +202,7 @@ def layout_case(folder, layout):
 
 
 def facts_of(event):
-    """None for what is no XML; there the whole text is what a message has."""
+    """None if it is not XML; such messages contain the entire text."""
     try:
         return EventFacts(forbidden_replaced(event))
     except Exception:                           # whatever makes it no XML

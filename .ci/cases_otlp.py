@@ -1,5 +1,5 @@
-"""Every event of the reference files over OTLP/HTTP, read by opentelemetry-proto: nothing of
-an event is missing from its record, and nothing comes twice; the same through rotel."""
+"""Sends every event of the reference files over OTLP/HTTP, and parses it with opentelemetry-proto:
+each record contains everything in its event, and there are no duplicates. The same through rotel."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ EVENTS = load("system.xml", 60)
 
 
 class Receiver:
-    """The receiver of tests/support, and rotel before it if that is asked for."""
+    """The receiver in tests/support, optionally with rotel in front of it."""
 
     def __init__(self, folder, through_rotel=False):
         self.folder, self.through_rotel = folder, through_rotel
@@ -51,7 +51,7 @@ class Receiver:
         return [json.loads(line) for line in lines]
 
     def take(self, count: int) -> list:
-        """So many records, which are forgotten."""
+        """Returns `count` records, and removes them."""
         wait_for(f"{count} records", lambda: len(self.records()) >= count)
         found = self.records()
         need(len(found) == count, f"{len(found)} records, {count} sent")

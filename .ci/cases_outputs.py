@@ -1,5 +1,5 @@
-"""TLS and RELP towards the strict sink: no violation, and nothing acknowledged is lost
-when it drops connections, refuses messages or takes its time."""
+"""TLS and RELP to the strict sink: no protocol violations, and no acknowledged event is lost
+when the sink drops connections, rejects messages, or is slow."""
 
 import mkcerts
 import wefsource as wef
@@ -17,7 +17,7 @@ def own_sink(folder, kind: str, **options):
 
 
 def url(receiver, kind: str, folder, settings: str = "") -> str:
-    """The output that leads to the sink."""
+    """The URL of the output to the sink."""
     port = receiver.ports[kind]
     if kind == "relp":
         return f"relp://127.0.0.1:{port}"
@@ -50,19 +50,19 @@ def once(folder, kind):
 
 
 def refused(folder, kind, numbers):
-    """What is answered with 500 comes again, alone, until it is taken."""
+    """A message that is answered with 500 is sent again, alone, until it is accepted."""
     with own_sink(folder, kind, nack=numbers) as receiver:
         with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
             wef.run(relay.options(), EVENTS)
             log = relay.log()
         no_violations(receiver, len(EVENTS))
-        # Each event that is refused is named once.
+        # Each rejected event is logged once.
         need(1 <= log.count("refuses an event of ") <= len(numbers), log)
         need(log.count("500 not now") == log.count("refuses an event of "), log)
 
 
 def dropped(folder, kind, after):
-    """Connections end after a few messages, the last of them lost; batches are larger."""
+    """Connections end after fewer messages than a batch has, and the last one is lost."""
     with own_sink(folder, kind, drop_after=after) as receiver:
         with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
             wef.run(relay.options(), EVENTS)
@@ -70,13 +70,13 @@ def dropped(folder, kind, after):
             numbers = all_arrive(receiver)
         need(receiver.connections > 1, f"{receiver.connections} connections")
         need(log.count("trying again") == 1, log)
-        # What was answered before the end is not sent again.
+        # Messages that were confirmed before the end are not sent again.
         repeats = len(numbers) - len(set(numbers))
         need(repeats <= after * receiver.connections, f"{repeats} repeats")
 
 
 def slow(folder, kind):
-    """A source is answered when the receiver is: it takes its time."""
+    """With a slow receiver, sources are answered when it has answered."""
     with own_sink(folder, kind, delay=0.05) as receiver:
         with Relay(folder, "--output", url(receiver, kind, folder)) as relay:
             wef.run(relay.options(), EVENTS)
@@ -92,7 +92,7 @@ def paused(folder, kind):
             subscription = source.enumerate()[0]
             try:
                 source.deliver(subscription, EVENTS[1:])
-                # The receiver's system has room for all of it, which is what TLS can tell.
+                # The receiver's TCP stack has everything, which is all that TLS can confirm.
                 need(kind == "tls", "acknowledged while the receiver was stuck")
             except wef.CheckFailed:
                 pass
@@ -105,8 +105,8 @@ for _kind in ("tls", "relp", "relps"):
     case(f"outputs: {_kind}, each event once", kind=_kind)(once)
     case(f"outputs: {_kind}, receiver stuck for a while", kind=_kind)(paused)
 for _kind in ("relp", "relps"):
-    # Not with TLS: what was sent last comes first on each connection, so that a receiver
-    # which never takes more than a few messages never gets further.
+    # Not with TLS: each connection begins with the messages that were sent last, so a receiver
+    # that accepts only a few messages per connection would never get further.
     case(f"outputs: {_kind}, connections that end", kind=_kind, after=7)(dropped)
     case(f"outputs: {_kind}, connections that end at once", kind=_kind, after=2)(dropped)
     case(f"outputs: {_kind}, slow receiver", kind=_kind)(slow)

@@ -1,4 +1,4 @@
-"""Many subscriptions, in several answers; connections that do not stay open."""
+"""Many subscriptions in several answers, and connections that are closed early."""
 
 import functools
 import subprocess
@@ -13,7 +13,7 @@ PASSWORD = "Correct-Horse-7 ü"
 
 
 def subscriptions(folder, count, oversize=0):
-    """Files as `wecutil` prints them, and the names in them."""
+    """Creates subscription files in the format of `wecutil`; returns them and their names."""
     made = folder / f"subscriptions-{count}-{oversize}"
     mksubs.make(made, count, oversize=oversize, everyone=True)
     return made, wef.subscription_names(made)
@@ -89,7 +89,7 @@ NO_REPORTS = "--no-self-reports"
 
 
 def all_come(folder, method, count, pages):
-    """All subscriptions, each once; a few of them are delivered to, and go on from there."""
+    """The source gets each subscription once; it delivers to a few of them and resumes there."""
     made, names = subscriptions(folder, count)
     events = load("security.xml", 5)
     with METHODS[method]() as way, sink(tcp=0, framing="octet") as receiver:
@@ -112,7 +112,7 @@ for _method in METHODS:
 
 
 def paging_checks(folder, method, expire=None):
-    """Enumerations cut off, given back, mixed up, and with other limits."""
+    """Enumerations that are aborted, released, mixed up, and with other limits."""
     made, names = subscriptions(folder, 120)
     with METHODS[method]() as way, way.relay(folder, "--subscription", made, NO_REPORTS) as relay:
         report = wef.Report()
@@ -134,7 +134,7 @@ def another_relay(folder):
     with Folder() as other:
         arguments = ("--subscription", made, NO_REPORTS)
         with Relay(folder, *arguments) as first, Relay(other, *arguments) as second:
-            # Behind a balancer both are known by one name.
+            # Behind a load balancer, both have the same name.
             url, got, context = first.url, [], None
             for turn in range(100):
                 relay = (first, second)[turn % 2]
@@ -166,7 +166,7 @@ def oversize(folder):
         source = wef.Source(relay.options(expect_names=rest))
         source.enumerate()
         wait_for("the log to name them", lambda: all(f'subscription "{name}" takes' in relay.log() for name in large))
-        # A host whose own limit has been raised gets them all.
+        # A host with a higher limit of its own gets all of them.
         source = wef.Source(relay.options(expect_names=names, max_envelope=2_000_000))
         source.enumerate()
 
@@ -187,10 +187,10 @@ def send_pulls(folder):
 
 
 # --------------------------------------------------------------------------
-# connections that do not stay open
+# connections that are closed early
 
 def reconnects(folder, method, sldc=False, **over):
-    """Every message comes on a new connection; under the old context it is no failed logon."""
+    """Every message is sent on a new connection; a token of the old context does not count as a failed logon."""
     events = load("security.xml", 30)
     with METHODS[method]() as way, sink(tcp=0, framing="octet") as receiver:
         output = f"tcp://127.0.0.1:{receiver.ports['tcp']}"
@@ -202,9 +202,9 @@ def reconnects(folder, method, sldc=False, **over):
             need(report.stats["reconnects"] >= len(events), f"{report.stats['reconnects']} reconnections")
             if over["reconnect"] == "idle-close" and method != "client certificate":
                 need(report.stats["stale_401"] >= len(events), f"stats: {report.stats}")
-            # A session is taken up wherever one is offered.
+            # Every offered TLS session is resumed.
             need(report.stats["tls_resumed"] == report.stats["tls_offered"], f"stats: {report.stats}")
-            # Ten failures of an account or address a minute would have ended it.
+            # Ten failures per minute would have locked out the account or address.
             need(source.sent.events == len(events), f"sent {source.sent.events}")
             need("refused with" not in relay.log(), "the log tells of a refusal")
         no_violations(receiver, len(events))

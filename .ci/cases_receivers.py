@@ -1,5 +1,5 @@
-"""Every recipe of `contrib` in the real daemon, fed with the events of the reference folder:
-each field of each event is in what the daemon writes."""
+"""Runs every recipe of `contrib` in the real daemon with the events of the reference folder:
+the daemon writes each field of each event."""
 
 import datetime
 import functools
@@ -24,15 +24,15 @@ PEERS = HERE / "target" / "peers"
 RSYSLOG = "/usr/sbin/rsyslogd"
 SYSLOG_NG = PEERS / "syslog-ng" / "run"
 
-# Recipe: the output that feeds it, and what comes out.
+# Recipe: the relay's output, and the form that the recipe writes.
 RECIPES = {"rsyslog/wecrelay-json.conf": ("relp", "json"), "syslog-ng/wecrelay-json.conf": ("tcp", "json"),
            "rsyslog/wecrelay-relp.conf": ("relp", "log"), "syslog-ng/wecrelay-files.conf": ("tcp", "log"),
            "rsyslog/wecrelay-tls.conf": ("tls", "log"), "syslog-ng/wecrelay-tls.conf": ("tls", "log"),
            "rsyslog/wecrelay-elastic.conf": ("relp", "elastic"), "syslog-ng/wecrelay-elastic.conf": ("tcp", "elastic"),
            "syslog-ng/wecrelay-splunk.conf": ("tcp", "splunk"), "syslog-ng/wecrelay-loki.conf": ("tcp", "loki")}
-# Recipes for a layout of another product, which cases_layouts feeds.
+# Recipes for the layouts of other products, which cases_layouts uses.
 LAYOUTS = {"rsyslog/wecrelay-cef.conf": ("tcp", "json"), "rsyslog/wecrelay-snare.conf": ("tcp", "json")}
-# Where a recipe posts to, as it is shipped.
+# The URL that the recipe posts to.
 URLS = {"elastic": "http://127.0.0.1:9200/logs-windows-default/_bulk",
         "splunk": "https://127.0.0.1:8088/services/collector/event",
         "loki": "http://127.0.0.1:3100/loki/api/v1/push"}
@@ -40,7 +40,7 @@ URLS = {"elastic": "http://127.0.0.1:9200/logs-windows-default/_bulk",
 
 @functools.cache
 def certificates() -> Path:
-    """An authority, the receiver's certificate and the relay's."""
+    """A CA, the receiver's certificate, and the relay's."""
     folder = Path(tempfile.mkdtemp(prefix="wecrelay-receivers-"))
 
     def make(name, *more):
@@ -55,7 +55,7 @@ def certificates() -> Path:
 
 
 class Sink:
-    """An HTTP server that is content with everything."""
+    """An HTTP server that accepts every request."""
 
     def __init__(self):
         self.bodies, self.lock = [], threading.Lock()
@@ -114,7 +114,7 @@ class Sink:
 
 
 def of_elastic(document: dict) -> dict:
-    """A document as the recipes for files have it; syslog-ng nests what has a dot."""
+    """A document in the form of the recipes for files; syslog-ng nests names with a dot."""
     def member(name):
         first, _, second = name.partition(".")
         return document.get(name, document.get(first, {}).get(second))
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 
 class Daemon:
-    """A recipe as it is shipped, but for ports, files and folders."""
+    """A recipe as shipped, except for ports, files, and folders."""
 
     def __init__(self, folder: Path, recipe: str):
         self.port, self.out = free_port(), folder / "windows"
@@ -178,7 +178,7 @@ class Daemon:
             yield URLS[self.form], f"http://127.0.0.1:{self.sink.port}{path}"
             yield 'serverport="9200"', f'serverport="{self.sink.port}"'
             yield from ((spool, str(folder)) for spool in ("/var/spool/rsyslog", "/var/lib/syslog-ng"))
-            # The file of the queue is laid out at once in its full size.
+            # The queue file is allocated at its full size.
             yield "disk-buf-size(4294967296)", "disk-buf-size(10485760)"
 
     def output(self) -> str:
@@ -217,11 +217,11 @@ class Daemon:
         if self.sink:
             return self.sink.documents(self.form)
         text = self.text()
-        # The last line may not be whole yet.
+        # The last line may be incomplete.
         return [parsed(line) for line in text[:text.rfind("\n") + 1].split("\n") if line]
 
     def take(self, messages: list) -> list:
-        """What it makes of these messages."""
+        """Sends these messages; returns the documents that the daemon writes."""
         with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
             for message in messages:
                 connection.sendall(b"%d %s" % (len(message), message))
@@ -258,7 +258,7 @@ def forbidden_replaced(xml: str) -> str:
 
 
 def fields_of(xml: str):
-    """The record id, facts, and values in order; `None` for what is no XML."""
+    """The record ID, facts, and values in order; `None` if it is not XML."""
     try:
         root = etree.fromstring(forbidden_replaced(xml).encode("utf-8"), etree.XMLParser(huge_tree=True))
     except etree.XMLSyntaxError:
@@ -358,7 +358,7 @@ def check_file(daemon: Daemon, path: Path, events: list) -> None:
                 need(any("Malformed" in d["sd"]["event@32473"] for d in documents), f"{path.name}: no Malformed")
                 continue
             one_of(documents, expected, f"{path.name}, event {number}")
-        # What has record id and time of another one is the same event again.
+        # Events with the same record ID and time are the same event.
         known = {identity(event) for event in events}
         need(len(set(uids)) == len(known), f"{path.name}: {len(set(uids))} ids for {len(known)} events")
     else:
@@ -379,7 +379,7 @@ def parsed(line: str) -> dict:
 
 
 def one_of(documents: list, expected, where: str) -> None:
-    """One of the documents has it all; else the failure of the likeliest."""
+    """One of the documents must have everything; otherwise raises the failure of the closest one."""
     facts, values = expected
     failures = []
     for document in documents:

@@ -19,7 +19,7 @@ def certificates() -> str:
 
 
 class SecureRelay(Relay):
-    """The relay on https, with the authority of the hosts."""
+    """The relay on https, with the hosts' CA."""
 
     def __init__(self, folder, *arguments, anonymous=None, ca="ca.pem"):
         made = certificates()
@@ -95,7 +95,7 @@ for _quirk in sorted(wef.QUIRKS):
 
 
 def resumes(folder, version, flags, auth="tls-cert", host="win10", **over):
-    """Each batch on a connection of its own: all but the first take up a session, or none do."""
+    """Sends each batch on a new connection: all but the first resume a session, or none does."""
     events = load("security.xml", 6)
     with sink(tcp=0, framing="octet") as receiver:
         with SecureRelay(folder, "--output", f"tcp://127.0.0.1:{receiver.ports['tcp']}", *flags) as relay:

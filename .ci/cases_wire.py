@@ -172,8 +172,8 @@ def backward(record: int) -> str:
 
 @case("bookmark: event 111 after a restart does not move a good one")
 def bookmark_guard(folder):
-    """The source got a good bookmark back and sends event 111 all the same; what it
-    names is the end of the log, so storing it would skip what lies between."""
+    """The source got a valid bookmark but still sends event 111, whose bookmark is the end of
+    the log: storing it would skip the events in between."""
     events = [wef.retarget(event, "win10.windomain.local", index + 1)
               for index, event in enumerate(load("security.xml", 10))]
     with sink(tcp=0) as receiver:

@@ -1,5 +1,5 @@
-"""What the acceptance cases share: the relay as a process, a sink behind it, the
-register of cases, and the comparison of an event with the syslog line made of it."""
+"""Shared code of the acceptance cases: the relay as a process, a sink for its output, the
+register of cases, and the comparison of an event with its syslog line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CASES: list = []
 
 
 def case(name: str, /, **parameters):
-    """Registers a function as a case; `parameters` are given to it."""
+    """Registers a function as a case; `parameters` are passed to it."""
     def register(function):
         CASES.append((name, function, parameters))
         return function
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(port: int, *command, errors=None):
-    """A server that listens on `port`, ended with the block."""
+    """A server that listens on `port`, terminated at the end of the block."""
     need(Path(command[0]).exists(), f"{command[0]} is not there: run scripts/peers")
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=errors)
@@ -152,7 +152,7 @@ class Relay:
 
 
 def users_file(folder: Path, **accounts: str) -> Path:
-    """A file of --users made by `wecrelay passwd`, of name=password."""
+    """A file for --users, created with `wecrelay passwd` from name=password."""
     path = folder / "users"
     with open(path, "w", encoding="utf-8") as out:
         for name, password in accounts.items():
@@ -178,17 +178,17 @@ def load(name: str, limit: int | None = None) -> list:
 
 
 def sealed_delivery(relay: Relay, **options):
-    """A source with its first subscription and an open session to it."""
+    """A source, its first subscription, and an open session for it."""
     source = wef.Source(relay.options(**options))
     subscription = source.enumerate()[0]
     return source, subscription, source.open_delivery(subscription)
 
 
 # --------------------------------------------------------------------------
-# an event and the line made of it
+# an event and its syslog line
 
 def visible(text: str) -> str:
-    """Control characters as a line-framed output shows them."""
+    """Text with control characters escaped as in line-framed outputs."""
     names = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
     def show(match):
@@ -197,7 +197,7 @@ def visible(text: str) -> str:
 
 
 def undone(text: str) -> str:
-    """The text that the escapes of a line-framed output stand for."""
+    """The original of a text that was escaped by a line-framed output."""
     names = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
     def plain(match):
@@ -211,7 +211,7 @@ def sd_name(name: str) -> str:
 
 
 def is_named(key: str, name: str) -> bool:
-    """Whether a parameter is the one of this name, or a later one with a number."""
+    """Whether a parameter has this name, with or without a number."""
     base = sd_name(name).lower()
     key = key.lower()
     number = re.search(r"_\d+$", key)
@@ -231,7 +231,7 @@ def leaves(node):
 
 
 class EventFacts:
-    """What must be found again in the line of an event that is good XML."""
+    """The facts that the line of a well-formed event must contain."""
 
     def __init__(self, xml: str):
         self.xml = xml
@@ -365,7 +365,7 @@ def sink(**options):
 
 
 def no_violations(receiver, count: int) -> list:
-    """Waits for exactly `count` records, all of them good; gives them."""
+    """Waits for exactly `count` valid records, and returns them."""
     need(receiver.wait(count, PATIENCE), f"{len(receiver.records)} records, wanted {count}")
     summary = receiver.summary()
     need(not summary["violations"] and not summary["framing_errors"], f"violations: {summary}")

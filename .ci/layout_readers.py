@@ -1,4 +1,4 @@
-"""Readers that others wrote, for each layout: what they read has the values of the event."""
+"""Independent parsers for each layout, whose results must contain the values of the event."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ OLD_HEADER = re.compile(r"<\d+>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [^ ]+ ")
 
 
 def body(message: bytes) -> str:
-    """A message without its header, by the rules of either header."""
+    """A message without its header, in either format."""
     text = message.decode("utf-8")
     if old := OLD_HEADER.match(text):
         return text[old.end():]
@@ -39,10 +39,10 @@ def of_xml(messages, all_facts):
 
 
 # --------------------------------------------------------------------------
-# how a layout writes a value
+# how layouts write values
 
 def control(text: str, kept: str = "") -> str:
-    """Control characters as blanks, but for some."""
+    """Replaces control characters by blanks, except those in `kept`."""
     return "".join(c if c in kept or not (c < " " or "\x7f" <= c <= "\x9f") else " " for c in text)
 
 
@@ -59,14 +59,14 @@ def same_address(one: str, other: str) -> bool:
 
 
 def is_key_of(key: str, name: str, keys: dict) -> bool:
-    """Whether a key may hold values of this name, `keys` being those of the layout."""
+    """Whether a key can have values with this name; `keys` are those of the layout."""
     own = re.sub(r"[^A-Za-z0-9]", "_", name)[:64]
     return key in (own, keys.get(name)) or name == "IpAddress" and key == "c6a2" or \
         bool(re.fullmatch(re.escape(own) + r"_\d+", key))
 
 
 def check_pairs(pairs: dict, facts, keys: dict, kept: str) -> None:
-    """Each value stands under its key."""
+    """Checks that each value has its key."""
     for name, value in facts.values:
         wanted = control(value, kept).strip()
         if not wanted:
@@ -84,7 +84,7 @@ def check_facts(pairs: dict, facts, names: dict) -> None:
 
 
 def check_text(text: str, facts) -> None:
-    """The rendered text, whatever its blanks and line ends."""
+    """Checks the rendered text, regardless of blanks and line ends."""
     wanted = squeezed(facts.message or "")
     need(squeezed(text or "").startswith(wanted), f"{where(facts)}: {text!r}, not {wanted!r}")
 
@@ -115,13 +115,13 @@ def by_cefp(folder, messages, all_facts, escaped):
 
 
 def by_cef_dictionary(folder, messages, all_facts, escaped):
-    """Each key of the standard has a value of the standard's type."""
+    """Checks that each standard key has a value of its type."""
     import cefp
     from cefevent import CEFEvent
     for message, facts in of_xml(messages, all_facts):
         event = CEFEvent(strict=True)
         for key, value in cefp.parse(body(message))["extension"].items():
-            # Texts may be longer than the standard says; cefevent takes 0 for no value.
+            # Texts may exceed the standard's limits; cefevent treats 0 as a missing value.
             types = CEFEvent._extension_dictionary.get(key, {}).get("data_type", ["String"])
             if types != ["String"] and value != "0":
                 try:
@@ -131,7 +131,7 @@ def by_cef_dictionary(folder, messages, all_facts, escaped):
 
 
 def by_rsyslog_cef(folder, messages, all_facts, escaped):
-    """The recipe of `contrib`, which reads by liblognorm."""
+    """The recipe in `contrib`, which parses with liblognorm."""
     pairs = of_xml(messages, all_facts)
     with Daemon(folder, "rsyslog/wecrelay-cef.conf") as daemon:
         documents = daemon.take([message for message, _ in pairs])
@@ -141,7 +141,7 @@ def by_rsyslog_cef(folder, messages, all_facts, escaped):
 
 
 def by_leef_rules(folder, messages, all_facts, escaped):
-    """As IBM's guide has it: no escapes, the first equals sign ends a key."""
+    """According to IBM's guide: no escapes, and the first equals sign ends a key."""
     for message, facts in of_xml(messages, all_facts):
         *header, text = body(message).split("|", 5)
         need(header[:3] == ["LEEF:1.0", "Microsoft", "Windows"], f"{where(facts)}: {header}")
@@ -158,7 +158,7 @@ def check_leef(pairs: dict, facts) -> None:
 
 
 def check_tenzir_leef(event: dict, facts) -> None:
-    """Tenzir reads escapes and quotation marks, of which IBM's guide knows nothing."""
+    """Tenzir interprets escapes and quotation marks, which IBM's guide does not define."""
     def undone(text):
         text = re.sub(r"""\\([\\"'tnr])""", lambda m: {"t": "\t", "n": "\n", "r": "\r"}.get(m[1], m[1]), text)
         return marks(text)
@@ -176,7 +176,7 @@ def check_tenzir_leef(event: dict, facts) -> None:
 # Tenzir
 
 def tenzir(folder, texts, function):
-    """What a function of Tenzir's makes of each text."""
+    """The result of a Tenzir function for each text."""
     source, program = folder / "texts.json", folder / "program.tql"
     with open(source, "w", encoding="utf-8") as out:
         for number, text in enumerate(texts):
@@ -203,7 +203,7 @@ def by_tenzir(function, check, known=lambda message: True):
 
 
 def header_by_tenzir(folder, messages, all_facts, escaped):
-    """What stands before MSG. Tenzir takes no control characters in structured data, and no year before 1678."""
+    """Checks the header. Tenzir rejects control characters in structured data and years before 1678."""
     pairs = [pair for pair in of_xml(messages, all_facts) if b">1 1601-" not in pair[0][:16]]
     if not escaped and b"[event@" in pairs[0][0]:
         return
@@ -219,7 +219,7 @@ def header_by_tenzir(folder, messages, all_facts, escaped):
 
 
 def check_winlog(event: dict, facts) -> None:
-    """Tenzir keeps the elements `Data` of EventData, and all of UserData; no line ends."""
+    """Tenzir keeps the `Data` elements of EventData and all of UserData, without line ends."""
     system = event["System"]
     need(facts.channel in (system.get("Channel"), ""), f"{where(facts)}: {system}")
     held = list(strings([event.get("EventData"), event.get("UserData")]))
@@ -275,13 +275,13 @@ def check_named(members: dict, facts, endings) -> None:
 
 @functools.cache
 def ecs_fields() -> dict:
-    """Elastic's list of fields, as their package for TypeScript has it."""
+    """Elastic's list of fields, from their TypeScript package."""
     script = "process.stdout.write(JSON.stringify(require('@elastic/ecs').EcsFlat))"
     listed = subprocess.run(["node", "-e", script], cwd=HERE, capture_output=True, timeout=60, check=True)
     return json.loads(listed.stdout)
 
 
-# Of the reference of Winlogbeat; the values of an event are below the last two.
+# From Winlogbeat's reference; the values of an event are in event_data and user_data.
 WINLOG = {"api": str, "activity_id": str, "channel": str, "computer_name": str, "event_id": str, "keywords": list,
           "kernel_time": int, "opcode": str, "process.pid": int, "process.thread.id": int, "processor_id": int,
           "processor_time": int, "provider_guid": str, "provider_name": str, "record_id": int,
@@ -299,7 +299,7 @@ def flat(value, path=""):
 
 
 def by_elastic_fields(folder, messages, all_facts, escaped):
-    """Each field is Elastic's, and has a value of its type."""
+    """Checks that each field is in Elastic's list and has a value of its type."""
     for message in messages:
         for path, value in flat(json.loads(body(message))):
             top, _, rest = path.partition(".")
@@ -336,12 +336,12 @@ def by_strict_reader(kind):
 
 
 def by_rsyslog_snare(folder, messages, all_facts, escaped):
-    """The recipe of `contrib` splits the record at its tabs."""
+    """The recipe in `contrib` splits the record at its tabs."""
     pairs = of_xml(messages, all_facts)
     with Daemon(folder, "rsyslog/wecrelay-snare.conf") as daemon:
         documents = daemon.take([message for message, _ in pairs])
     for document, (_, facts) in zip(documents, pairs, strict=True):
-        # The first field, the name of the record, is rsyslog's tag; an empty last one is none.
+        # The first field, the name of the record, is rsyslog's tag; an empty last field is missing.
         check_snare({str(number): document.get(f"f{number - 1}", "") for number in range(2, 16)}, facts)
 
 
@@ -372,7 +372,7 @@ READERS = {
     "nxlog": [by_json(check_nxlog)],
     "snare": [by_tabs, by_rsyslog_snare, header_by_tenzir],
     "cef": [by_cefp, by_cef_dictionary, by_rsyslog_cef, header_by_tenzir,
-            # In an extension neither quotation marks nor bars mean anything, but to Tenzir.
+            # Quotation marks and bars have no meaning in an extension, except in Tenzir.
             by_tenzir("parse_cef", lambda event, facts: check_cef(event["extension"], facts),
                       lambda message: b'"' not in message and message.count(b"|") == 7)],
     "leef": [by_leef_rules, by_tenzir("parse_leef", check_tenzir_leef), header_by_tenzir],

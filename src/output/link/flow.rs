@@ -40,7 +40,7 @@ impl Flow {
         self.rate.note(now, bytes, is_busy);
     }
 
-    /// Recent rate in bytes a second, counting only time in which there was something to
+    /// Recent rate in bytes per second, counting only time in which there was something to
     /// deliver.
     pub(super) fn recent(&self, now: Now) -> Option<u64> {
         self.rate.recent(now)
