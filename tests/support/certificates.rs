@@ -1,4 +1,4 @@
-//! Certificates for tests: authorities and what they sign, as PEM files.
+//! Certificates for tests: authorities and the certificates that they issue, as PEM files.
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +15,14 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
 use super::TempDir;
 
-/// An authority with a folder for what it signs.
+/// An authority with a folder for its certificates.
 pub(crate) struct Authority {
     dir: TempDir,
     certificate: X509,
     key: PKey<Private>,
 }
 
-/// In which form a private key is written.
+/// The file format of a private key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KeyForm {
     /// `BEGIN PRIVATE KEY`, elliptic curve.
@@ -31,7 +31,7 @@ pub(crate) enum KeyForm {
     Sec1,
     /// `BEGIN RSA PRIVATE KEY`.
     Pkcs1,
-    /// With a password.
+    /// Encrypted with a password.
     Encrypted,
 }
 
@@ -60,7 +60,7 @@ impl Authority {
         }
     }
 
-    /// The file with its own certificate.
+    /// The file with the authority's own certificate.
     pub(crate) fn file(&self) -> String {
         self.dir.file("ca.pem")
     }
@@ -74,7 +74,7 @@ impl Authority {
         self.issue_for(names, form, -1..30)
     }
 
-    /// One whose time is over.
+    /// An expired certificate.
     pub(crate) fn issue_expired(&self, names: &[&str]) -> Pair {
         self.issue_for(names, KeyForm::Pkcs8, -30..-1)
     }

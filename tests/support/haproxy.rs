@@ -1,4 +1,4 @@
-//! A real HAProxy that passes TCP on to the relay.
+//! A real HAProxy that forwards TCP connections to the relay.
 
 use std::fmt::Write;
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use super::{Pair, Process, TempDir, free_port, wait_for};
 
 const PROGRAM: &str = "/usr/sbin/haproxy";
 
-/// A running HAProxy; what it listens on goes to one port of the relay each.
+/// A running HAProxy; each of its listeners forwards to one port of the relay.
 pub(crate) struct Haproxy {
     pub(crate) process: Process,
     ports: Vec<u16>,
@@ -18,7 +18,7 @@ pub(crate) struct Haproxy {
 }
 
 impl Haproxy {
-    /// Connects to the relay from `address`, for each port with options of `server`.
+    /// Connects to the relay from `address`; each port has its own options of `server`.
     #[track_caller]
     pub(crate) fn start(address: &str, servers: &[(u16, &str)]) -> Self {
         let installed = Path::new(PROGRAM).exists();
@@ -43,7 +43,7 @@ impl Haproxy {
         Self::run(dir, &config, ports)
     }
 
-    /// Takes TLS on the port `front`, and passes what is in it on.
+    /// Terminates TLS on the port `front`, and forwards the plaintext.
     #[track_caller]
     pub(crate) fn take_tls_off(front: u16, to: u16, own: &Pair) -> Self {
         let installed = Path::new(PROGRAM).exists();
@@ -60,13 +60,13 @@ impl Haproxy {
         Self::run(dir, &config, vec![front])
     }
 
-    /// Gives each connection to the next of several relays that is there.
+    /// Distributes connections in turn among the relays that are up.
     #[track_caller]
     pub(crate) fn balance(relays: &[u16]) -> Self {
         Self::spread(relays.iter().map(|relay| format!("127.0.0.1:{relay}")), "")
     }
 
-    /// The same, but only to those whose `/readyz` says so: ports of hosts and of metrics.
+    /// The same, but only among relays whose `/readyz` succeeds: ports for hosts and metrics.
     #[track_caller]
     pub(crate) fn balance_ready(relays: &[(u16, u16)]) -> Self {
         let servers = relays.iter().map(|(relay, metrics)| {
@@ -110,7 +110,7 @@ impl Haproxy {
         }
     }
 
-    /// Where it listens, in the order of the servers.
+    /// The port that it listens on, in the order of the servers.
     pub(crate) fn port(&self, index: usize) -> u16 {
         self.ports[index]
     }

@@ -1,22 +1,22 @@
-//! Events that receivers stumble over, and what each field of them is.
+//! Events that are difficult for receivers, and the expected value of each field.
 
-/// One event, and what a receiver has to get of it.
+/// One event, and what a receiver must get.
 pub(crate) struct Hard {
     pub(crate) xml: String,
-    /// Its id and record id, which no other one has.
+    /// Its event ID and record ID, which are unique.
     pub(crate) number: usize,
     pub(crate) provider: String,
     pub(crate) process_id: &'static str,
     /// Facts of `event@`.
     pub(crate) facts: Vec<(&'static str, String)>,
-    /// Values under their SD-NAMEs; those that structured data cannot hold whole are only
-    /// in the message.
+    /// Values by SD-NAME; values that structured data cannot contain completely are only in
+    /// the message.
     pub(crate) data: Vec<(String, String)>,
-    /// What the message holds besides.
+    /// Texts that the message contains in addition.
     pub(crate) in_message: Vec<String>,
 }
 
-/// The time of them all, and what a receiver makes of it.
+/// The time of all events, and its form at a receiver.
 pub(crate) const TIME: &str = "2026-01-02T03:04:05.1234567Z";
 pub(crate) const MICROSECONDS: &str = "2026-01-02T03:04:05.123456";
 
@@ -74,7 +74,7 @@ fn event_data(values: &[String]) -> String {
     format!("<EventData>{}</EventData>", values.concat())
 }
 
-/// One of each kind.
+/// One event of each kind.
 pub(crate) fn hard_events() -> Vec<Hard> {
     let mut all = sizes();
     all.extend(names());

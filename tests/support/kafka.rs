@@ -1,5 +1,5 @@
-//! Kafka: a real broker, tansu with its storage in memory; what lets users in before it, by
-//! scramp; librdkafka's mock cluster; and a reader of a topic, librdkafka's, too.
+//! Kafka: a real broker (tansu with its storage in memory), a proxy in front of it that
+//! authenticates users with scramp, librdkafka's mock cluster, and librdkafka's consumer.
 //! `scripts/peers` installs them.
 
 use std::collections::BTreeMap;
@@ -48,13 +48,13 @@ pub(crate) struct Tansu {
 }
 
 impl Tansu {
-    /// It tells clients to come to the port that they are given.
+    /// Starts a broker that advertises its own port.
     pub(crate) fn start(partitions: usize, arguments: &[&str]) -> Self {
         let port = free_port();
         Self::start_behind(port, port, partitions, arguments)
     }
 
-    /// It tells clients to come to the port `front`.
+    /// Starts a broker that advertises the port `front`.
     pub(crate) fn start_behind(
         port: u16,
         front: u16,
@@ -97,7 +97,7 @@ impl Tansu {
     }
 }
 
-/// A way to a broker that calls it by a name of its own, whatever that calls itself.
+/// A proxy that advertises its own address instead of the broker's.
 pub(crate) struct TansuProxy {
     port: u16,
     _process: Process,
@@ -122,7 +122,7 @@ impl TansuProxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// How many records the topic has.
+    /// The number of records in the topic.
     #[track_caller]
     pub(crate) fn count_records(&self) -> usize {
         let output = script(&["count", &self.brokers(), "events"]).output();
@@ -133,7 +133,7 @@ impl TansuProxy {
     }
 }
 
-/// What users log in to, before a broker that lets anyone in.
+/// A proxy that authenticates users, in front of a broker that accepts all clients.
 pub(crate) struct LoginListener {
     port: u16,
     broker: u16,
@@ -142,7 +142,7 @@ pub(crate) struct LoginListener {
 }
 
 impl LoginListener {
-    /// On `port` before the broker on the other one.
+    /// Listens on `port`, in front of the broker on port `broker`.
     pub(crate) fn start(port: u16, broker: u16, user: &str, password: &str) -> Self {
         let dir = TempDir::new();
         let process = Self::serve(&dir, port, broker, user, password);
@@ -167,14 +167,14 @@ impl LoginListener {
         process
     }
 
-    /// All connections end; from now on only this user gets in.
+    /// Closes all connections; from now on only this user can authenticate.
     pub(crate) fn restart_with(&mut self, user: &str, password: &str) {
         self.process.kill();
         self.process = Self::serve(&self.dir, self.port, self.broker, user, password);
     }
 }
 
-/// Brokers that librdkafka plays, with one topic, `events`.
+/// Brokers simulated by librdkafka, with one topic, `events`.
 pub(crate) struct MockCluster {
     child: Child,
     commands: ChildStdin,
@@ -246,7 +246,7 @@ impl KafkaRecord {
     }
 }
 
-/// Reads all of a topic, as it comes.
+/// Reads all records of a topic as they arrive.
 pub(crate) struct KafkaReader {
     process: Process,
 }
@@ -269,7 +269,7 @@ impl KafkaReader {
         records.map(|record| record.value).collect()
     }
 
-    /// Waits for so many records, and gives all that came.
+    /// Waits for at least `count` records, and returns all that have arrived.
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<KafkaRecord> {
         wait_for(&format!("{count} records"), || {

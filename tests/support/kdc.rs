@@ -1,4 +1,4 @@
-//! A Kerberos realm for a test: MIT's KDC on loopback, all its files in one folder.
+//! A Kerberos realm for a test: MIT's KDC on loopback, with all its files in one folder.
 
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use super::{Process, TempDir, free_port, wait_for};
 
 const REALM: &str = "EXAMPLE.TEST";
-/// The service that curl asks for when it connects to `localhost`.
+/// The service that curl requests when it connects to `localhost`.
 pub(crate) const SERVICE: &str = "HTTP/localhost";
-/// The host that comes.
+/// The account of the host.
 pub(crate) const HOST: &str = "WIN10$";
 
 /// A running KDC with one host and one service.
@@ -52,26 +52,26 @@ impl Kdc {
         self.export(name, "collector.keytab");
     }
 
-    /// Adds a service's keys, as they are, to a file.
+    /// Adds a service's current keys to a file.
     #[track_caller]
     pub(crate) fn export(&self, name: &str, file: &str) {
         let file = self.dir.file(file);
         self.administer(&format!("ktadd -norandkey -k {file} {name}"));
     }
 
-    /// Gives a service new keys of the next version.
+    /// Creates new keys for a service, with the next version number.
     #[track_caller]
     pub(crate) fn renew(&self, name: &str) {
         self.administer(&format!("cpw -randkey -keepold {name}"));
     }
 
-    /// One command of kadmin.
+    /// Runs a command of kadmin.
     #[track_caller]
     fn administer(&self, query: &str) {
         let output = self
             .environment()
             .run("kadmin.local", &["-r", REALM, "-q", query]);
-        // It ends with success whatever happened.
+        // Its exit status is 0 even after an error.
         let errors = String::from_utf8_lossy(&output.stderr);
         let wrong = errors
             .lines()
@@ -79,7 +79,7 @@ impl Kdc {
         assert!(wrong.is_none(), "{query}: {errors}");
     }
 
-    /// A ticket-granting ticket for the host, and with it any service's ticket.
+    /// Gets a ticket-granting ticket for the host, with which it can get service tickets.
     #[track_caller]
     pub(crate) fn log_on(&self, lifetime: &str) {
         let keytab = self.dir.file("host.keytab");
@@ -87,7 +87,7 @@ impl Kdc {
         self.environment().run("kinit", &arguments);
     }
 
-    /// Adds a person, and logs on as that one.
+    /// Adds a user, and logs on as that user.
     #[track_caller]
     pub(crate) fn log_on_as(&self, name: &str) {
         let keytab = self.dir.file(&format!("{name}.keytab"));
@@ -97,7 +97,7 @@ impl Kdc {
             .run("kinit", &["-k", "-t", &keytab, name]);
     }
 
-    /// A service's ticket, which stays the one that is used until the next logon.
+    /// Gets a service ticket, which is used until the next logon.
     #[track_caller]
     pub(crate) fn fetch_ticket(&self, service: &str) {
         self.environment().run("kvno", &["-q", service]);
@@ -113,7 +113,7 @@ impl Kdc {
         self.dir.file(name)
     }
 
-    /// A client program with the host's tickets.
+    /// The command of a client program with the host's tickets.
     pub(crate) fn client(&self, program: &str) -> Command {
         self.environment().command(program)
     }
@@ -123,7 +123,7 @@ impl Kdc {
     }
 }
 
-/// What keeps MIT's programs inside the folder.
+/// Environment variables that restrict MIT's programs to the folder.
 struct Environment<'a>(&'a TempDir);
 
 impl Environment<'_> {
@@ -151,7 +151,7 @@ impl Environment<'_> {
     }
 }
 
-/// Daemons are not on every user's path.
+/// The path of a daemon, which is not in every user's `PATH`.
 #[track_caller]
 fn find(program: &str) -> PathBuf {
     let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"];

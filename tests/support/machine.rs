@@ -5,15 +5,15 @@ use std::process::Command;
 
 use super::TempDir;
 
-/// The wall clock of one process, by libfaketime: what it reads jumps, the machine's
-/// own clock stays. Time that only elapses (`CLOCK_MONOTONIC`) is left alone, as it is
-/// when an administrator or NTP sets a clock.
+/// The wall clock of one process, set by libfaketime without affecting the machine's
+/// clock. `CLOCK_MONOTONIC` is not changed, as when an administrator or NTP sets the
+/// clock.
 pub(crate) struct Clock {
     file: String,
 }
 
 impl Clock {
-    /// A clock that is right so far.
+    /// A clock that is correct at first.
     pub(crate) fn new(dir: &TempDir) -> Self {
         let clock = Self {
             file: dir.file("clock"),
@@ -22,14 +22,14 @@ impl Clock {
         clock
     }
 
-    /// How many seconds the clock is wrong from now on; processes see it within a second.
+    /// Sets the clock's error in seconds; processes see it within a second.
     pub(crate) fn set(&self, seconds: i64) {
         let next = format!("{}.next", self.file);
         std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
         std::fs::rename(next, &self.file).unwrap();
     }
 
-    /// The process to be started lives by this clock.
+    /// Makes the process that `command` will start use this clock.
     pub(crate) fn rule(&self, command: &mut Command) {
         sweep();
         command
@@ -46,8 +46,8 @@ impl Drop for Clock {
     }
 }
 
-/// A process that is killed leaves libfaketime's segment and semaphore behind, and a
-/// later one that gets its number would wait for that semaphore for ever.
+/// Removes libfaketime's shared memory and semaphores of killed processes. A later process
+/// with the same ID would wait for that semaphore forever.
 fn sweep() {
     let folder = Path::new("/dev/shm");
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -73,14 +73,14 @@ fn library() -> PathBuf {
         .expect("libfaketime is not installed: run scripts/peers")
 }
 
-/// A small file system that can be filled up: a tmpfs, which only root may mount.
+/// A small file system that can be filled: a tmpfs, which only root can mount.
 pub(crate) struct SmallDisk {
     folder: PathBuf,
     mounted: bool,
 }
 
 impl SmallDisk {
-    /// Mounts one over a new folder. Without root it says so, and is never full.
+    /// Mounts one over a new folder. Without root it prints a message, and is never full.
     pub(crate) fn mount(folder: &str) -> Self {
         std::fs::create_dir(folder).unwrap();
         let mount = Command::new("mount")
@@ -104,14 +104,14 @@ impl SmallDisk {
         self.mounted
     }
 
-    /// Takes all the room there is.
+    /// Fills all free space.
     pub(crate) fn fill(&self) {
         if self.mounted {
             fill(&self.filler());
         }
     }
 
-    /// Gives the room back.
+    /// Frees the space.
     pub(crate) fn free(&self) {
         let _ = std::fs::remove_file(self.filler());
     }

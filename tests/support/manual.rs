@@ -1,7 +1,7 @@
-//! What the manual says to write, so that tests run just that.
+//! Configurations in the manual, so that tests use exactly these.
 
-/// The first block below a heading of docs/high-availability.md, with these places put
-/// elsewhere; each must stand in it.
+/// The first block below a heading of docs/high-availability.md, with these replacements,
+/// each of which must apply.
 #[track_caller]
 pub(crate) fn manual(heading: &str, places: &[(&str, &str)]) -> String {
     let text = include_str!("../../docs/high-availability.md");

@@ -1,4 +1,4 @@
-//! What the tests of the real binary share: processes that end with their test,
+//! Shared code of the tests of the real binary: processes that end with their test,
 //! waiting with a deadline, receivers, and a small Windows source.
 #![allow(
     dead_code,
@@ -72,16 +72,16 @@ pub(crate) use source::{Offer, Reply, Source, read_reply};
 pub(crate) use story::Story;
 pub(crate) use tally::{Receiver, Tally, wait_for_all};
 
-/// How long a test waits for something that normally takes milliseconds.
+/// Maximum time that a test waits for something that normally takes milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The same for a run at the lowest priority, which may not be run for as long.
+/// The same, multiplied for runs at the lowest priority, which get little processor time.
 fn patience() -> Duration {
     let factor = std::env::var("WECRELAY_TEST_PATIENCE");
     PATIENCE * factor.map_or(1, |text| text.parse::<u32>().unwrap())
 }
 
-/// Calls `attempt` until it gives a value; panics when that takes too long.
+/// Calls `attempt` until it returns a value; panics if that takes too long.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let patience = patience();
@@ -98,7 +98,7 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
     }
 }
 
-/// The same for what takes long when the machine is busy; none after two minutes.
+/// The same for operations that take long on a busy machine; `None` after two minutes.
 pub(crate) fn wait_for_long<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + 4 * patience();
     while Instant::now() < deadline {
@@ -111,7 +111,7 @@ pub(crate) fn wait_for_long<T>(what: &str, mut attempt: impl FnMut() -> Option<T
     None
 }
 
-/// A folder that is removed with its content at the end of the test.
+/// A folder that is removed with its contents at the end of the test.
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
@@ -140,7 +140,7 @@ impl Drop for TempDir {
     }
 }
 
-/// A port on loopback that neither TCP nor UDP uses at this moment.
+/// A port on loopback that is currently unused in both TCP and UDP.
 pub(crate) fn free_port() -> u16 {
     wait_for("a free port", || {
         let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
@@ -150,7 +150,7 @@ pub(crate) fn free_port() -> u16 {
     })
 }
 
-/// A connection to a port of loopback from any other of its addresses.
+/// A connection to a port on loopback from another loopback address.
 pub(crate) fn connect_from(address: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SockAddr::from(SocketAddr::from((address, 0))))?;

@@ -1,5 +1,5 @@
-//! The name server of one process: it knows no name that ends in `.invalid`, and says
-//! nothing about others.
+//! The name server of one process: it answers that names ending in `.invalid` do not exist,
+//! and does not answer other queries.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use super::TempDir;
 
-/// How often its thread looks whether the test is over.
+/// How often its thread checks whether the test has ended.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A resolv.conf of its own needs a mount namespace, and port 53 root as well.
+/// A private resolv.conf needs a mount namespace, and port 53 needs root.
 pub(crate) struct NameServer {
-    /// The file that leads to it; none without root.
+    /// The resolv.conf with its address; `None` without root.
     file: Option<String>,
-    /// Alive as long as this is.
+    /// The thread ends when this is dropped.
     _alive: Arc<()>,
 }
 
 impl NameServer {
-    /// Without root it says so, and the machine's own resolver is asked.
+    /// Without root, it prints a message, and the machine's own resolver is used.
     pub(crate) fn start(dir: &TempDir) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         let process = std::process::id().to_le_bytes();
@@ -49,7 +49,7 @@ impl NameServer {
         self.file.is_some()
     }
 
-    /// The process to be started asks this server, by the same number.
+    /// Makes the process that `command` will start use this server, with the same process ID.
     pub(crate) fn rule(&self, command: Command) -> Command {
         let Some(file) = &self.file else {
             return command;
@@ -74,7 +74,7 @@ fn may_mount() -> bool {
     mounted.is_ok_and(|output| output.status.success())
 }
 
-/// Answers whether it could listen.
+/// Returns whether it could listen.
 fn serve(address: Ipv4Addr, alive: &Arc<()>) -> bool {
     let Ok(socket) = UdpSocket::bind((address, 53)) else {
         return false;

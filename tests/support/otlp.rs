@@ -1,5 +1,5 @@
-//! Receivers of OTLP/HTTP logs: one that reads by opentelemetry-proto, and rotel, a real
-//! collector, which hands on to the first.
+//! Receivers of OTLP/HTTP logs: one that parses with opentelemetry-proto, and rotel, a real
+//! collector, which forwards to the first.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Authority, Pair, Process, Server, TempDir, free_port, wait_for};
 
-/// Where `scripts/peers` puts both.
+/// Where `scripts/peers` installs both.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/otlp");
 const RECEIVER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -23,7 +23,7 @@ fn installed(program: &str) -> PathBuf {
     path
 }
 
-/// The receiver that reads by opentelemetry-proto: what it has confirmed is in its file.
+/// The receiver that parses with opentelemetry-proto and writes confirmed records to a file.
 pub(crate) struct OtlpReceiver;
 
 impl OtlpReceiver {
@@ -57,14 +57,14 @@ impl OtlpReceiver {
 }
 
 impl Server {
-    /// How an OTLP receiver answers from now on: see its text.
+    /// Sets how the OTLP receiver answers from now on; see `otlp_receiver.py`.
     pub(crate) fn set_mode(&self, mode: &Value) {
         let (new, file) = (self.file("mode.new"), self.file("mode"));
         std::fs::write(&new, mode.to_string()).unwrap();
         std::fs::rename(new, file).unwrap();
     }
 
-    /// The output URL that leads to an OTLP receiver.
+    /// The URL of an output to the OTLP receiver.
     pub(crate) fn otlp_url(&self, settings: &str) -> String {
         format!("otlp+http://127.0.0.1:{}{settings}", self.port())
     }
@@ -78,7 +78,7 @@ pub(crate) struct Rotel {
 }
 
 impl Rotel {
-    /// Hands on to a receiver.
+    /// Forwards to a receiver.
     pub(crate) fn to(receiver: &Server) -> Self {
         let dir = TempDir::new();
         let (port, grpc) = (free_port(), free_port());

@@ -1,5 +1,5 @@
 //! Real syslog servers, each with its own configuration in a temporary folder.
-//! They write what their own parsers made of each message as a line of JSON.
+//! They write each message, as parsed by their own parsers, as a line of JSON.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use super::{
     numbered_file, samples, send, send_samples, wait_for,
 };
 
-/// How each record starts, as no value in it does.
+/// The start of each record, which does not occur in any value.
 const START: &str = "{\"hostname\":\"";
 
-/// One message as the server understood it.
+/// One message as parsed by the server.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) hostname: String,
@@ -76,7 +76,7 @@ impl From<&Line> for Record {
     }
 }
 
-/// A server and what it has written.
+/// A server and its output.
 pub(crate) struct Server {
     dir: TempDir,
     port: u16,
@@ -111,7 +111,7 @@ impl Server {
         });
     }
 
-    /// A file of its folder.
+    /// The path of a file in its folder.
     pub(super) fn file(&self, name: &str) -> String {
         self.dir.file(name)
     }
@@ -120,7 +120,7 @@ impl Server {
         self.port
     }
 
-    /// SIGKILL, then the same server again with what it had written.
+    /// Kills the server with SIGKILL and starts it again with the same output file.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         self.restart();
@@ -130,21 +130,21 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// SIGKILL.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// The same server again, after [`Server::kill`].
+    /// Starts the same server again after [`Server::kill`].
     pub(crate) fn restart(&mut self) {
-        // The killed one could not remove it, and a new one would refuse to start.
+        // The killed server could not remove it, and a new one would not start.
         let _ = std::fs::remove_file(self.dir.file("pid"));
         self.process = Process::start((self.command)(&self.dir));
         self.wait_until_ready();
     }
 
-    /// Hands over every message written so far. Where a killed server has left half a
-    /// line, the next one goes on in it.
+    /// Calls `take` with every message written so far. If a killed server has left an
+    /// incomplete line, its successor continues in that line.
     pub(crate) fn each_record(&self, mut take: impl FnMut(Record)) {
         let file = std::fs::File::open(self.dir.file("records"));
         let lines = file
@@ -159,19 +159,19 @@ impl Server {
         }
     }
 
-    /// Waits for so many messages, and gives all that came.
+    /// Waits for at least `count` messages, and returns all that have arrived.
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Record> {
         let text = wait_for(&format!("{count} records of the syslog server"), || {
             let text = std::fs::read_to_string(self.dir.file("records")).ok()?;
             (text.matches('\n').count() >= count).then_some(text)
         });
-        // A server that was killed may have left half a line.
+        // A server that was killed may have left an incomplete line.
         text.lines().filter_map(Record::parse).collect()
     }
 
-    /// A relay with these arguments sends the samples here, then one event more to see
-    /// that nothing comes twice before it.
+    /// Sends the samples through a relay with these arguments, then one more event, to check
+    /// that there are no duplicates before it.
     #[track_caller]
     pub(crate) fn check_samples(&self, arguments: &[&str], line_ends: LineEnds) {
         let dir = TempDir::new();
@@ -186,14 +186,14 @@ impl Server {
         assert_samples(&records, line_ends);
     }
 
-    /// Which of the numbered events have come.
+    /// The numbered events that have arrived.
     pub(crate) fn sequences(&self) -> std::collections::BTreeSet<usize> {
         let records = self.wait_for(0);
         let number = |record: &Record| record.value("data", "Sequence")?.parse().ok();
         records.iter().filter_map(number).collect()
     }
 
-    /// Waits until `done` is content with all that came.
+    /// Waits until `done` returns true for all messages that have arrived.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&[Record]) -> bool) -> Vec<Record> {
         wait_for(what, || {
@@ -243,7 +243,7 @@ input(type="imtcp" address="127.0.0.1" port="PORT" ruleset="in")
         Self::relp_of("256k")
     }
 
-    /// RELP for messages up to that size: at a longer one it ends the session.
+    /// RELP for messages up to this size; at a longer message, it ends the session.
     pub(crate) fn relp_of(size: &str) -> Server {
         let input = format!(
             r#"
@@ -270,7 +270,7 @@ input(type="imrelp" address="127.0.0.1" port="PORT" tls="on" tls.caCert="{}" tls
         Self::with("", &input)
     }
 
-    /// `PORT` stands for the port.
+    /// `PORT` is replaced by the port.
     fn with(globals: &str, input: &str) -> Server {
         Server::start(
             |dir, port| rsyslog_config(dir, globals, &input.replace("PORT", &port.to_string())),
@@ -286,7 +286,7 @@ input(type="imrelp" address="127.0.0.1" port="PORT" tls="on" tls.caCert="{}" tls
     }
 }
 
-/// Without a queue in memory: what is confirmed is in the file.
+/// Without a queue in memory, so that confirmed messages are in the file.
 fn rsyslog_config(dir: &TempDir, globals: &str, input: &str) -> String {
     let work = dir.path().display();
     let size = if globals.contains("maxMessageSize") {
@@ -332,7 +332,7 @@ impl SyslogNg {
         Self::start("network(transport(\"tcp\") flags(syslog-protocol)")
     }
 
-    /// Datagrams, and a TCP port beside it that shows when it is up.
+    /// Datagrams, and an additional TCP port that shows when it is up.
     pub(crate) fn udp() -> Server {
         Self::start("syslog(transport(\"udp\")")
     }
@@ -367,7 +367,7 @@ impl SyslogNg {
 
 fn syslog_ng_config(dir: &TempDir, port: u16, source: &str) -> String {
     let work = dir.path().display();
-    // The extra TCP source only serves to see that the program is up.
+    // The additional TCP source only shows that the program is up.
     let ready = if source.contains("udp") {
         format!("source ready {{ syslog(transport(\"tcp\") ip(127.0.0.1) port({port})); }};")
     } else {

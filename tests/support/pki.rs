@@ -1,4 +1,4 @@
-//! A throw-away authority and what it issues.
+//! A temporary authority and the certificates that it issues.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ pub(crate) struct Issued {
     pub(crate) key: PKey<Private>,
 }
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     Authority,
@@ -34,12 +34,12 @@ impl Issued {
         issue(name, Use::Authority, 1000, None)
     }
 
-    /// A certificate of this authority, valid from yesterday for so many days.
+    /// A certificate of this authority, valid for `days` days from yesterday.
     pub(crate) fn issue(&self, name: &str, purpose: Use, days: i64) -> Self {
         issue(name, purpose, days, Some(self))
     }
 
-    /// Writes `NAME.pem` and `NAME.key`; gives both paths.
+    /// Writes `NAME.pem` and `NAME.key`; returns both paths.
     pub(crate) fn write(&self, dir: &TempDir, name: &str) -> (String, String) {
         let paths = (
             dir.file(&format!("{name}.pem")),
@@ -50,13 +50,13 @@ impl Issued {
         paths
     }
 
-    /// A revocation list of this authority that names `revoked`.
+    /// A revocation list of this authority that lists `revoked`.
     pub(crate) fn revoke(&self, dir: &TempDir, revoked: &X509) -> String {
         self.list(dir, "crl", Some(revoked), "", &[])
     }
 
-    /// A revocation list as a file of that name: with these extensions of the list, as
-    /// `openssl` has them in its configuration, and more arguments for `openssl ca`.
+    /// Writes a revocation list to a file of that name, with these extensions of the list, in
+    /// the syntax of `openssl`'s configuration, and additional arguments for `openssl ca`.
     pub(crate) fn list(
         &self,
         dir: &TempDir,

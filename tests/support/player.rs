@@ -1,5 +1,5 @@
-//! Windows hosts that keep a ledger: each speaks through the library's own source,
-//! knows what was acknowledged, and never gives up.
+//! Windows hosts that keep a ledger: each uses the library's own source, records what was
+//! acknowledged, and retries without limit.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -19,10 +19,10 @@ use super::source::{Reply, read_reply};
 use super::{Issued, Random, Story};
 
 const CHANNEL: &str = "Microsoft-Windows-Sysmon/Operational";
-/// Whom hosts over https expect: the name in the relay's certificate.
+/// The name in the relay's certificate, which hosts over https expect.
 pub(crate) const COLLECTOR: &str = "collector.example.test";
 
-/// The name of a played host.
+/// The name of a simulated host.
 pub(crate) fn host_name(number: u32) -> String {
     format!("h{number:05}.example.test")
 }
@@ -33,19 +33,19 @@ pub(crate) fn host_number(name: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// What all hosts of a test count together.
+/// Totals of all hosts of a test.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Events that were acknowledged.
     pub(crate) acknowledged: AtomicU64,
     pub(crate) batches: AtomicU64,
-    /// Events of batches that were not: each may come again.
+    /// Events of batches that were not acknowledged, and may be sent again.
     pub(crate) unacknowledged: AtomicU64,
     /// Batches that were answered 503.
     pub(crate) unavailable: AtomicU64,
-    /// Exchanges that ended without an answer, or with one that is no Ack.
+    /// Exchanges that ended without an answer, or with an answer other than an Ack.
     pub(crate) failed: AtomicU64,
-    /// Times that a host went on from the bookmark it was given.
+    /// Times that a host resumed from the bookmark that it was given.
     pub(crate) resumed: AtomicU64,
     pub(crate) story: Story,
 }
@@ -62,31 +62,31 @@ pub(crate) enum Talk {
 pub(crate) struct Player {
     pub(crate) number: u32,
     port: u16,
-    /// How it comes over https; else over http with a null session.
+    /// For https; `None` for http with a null session.
     secure: Option<SslConnector>,
     random: Random,
-    /// How long it waits for an answer, as it tells the collector.
+    /// How long it waits for an answer; sent to the collector as `OperationTimeout`.
     timeout: Duration,
     session: Uuid,
     offered: Option<Offered>,
     connection: Option<Connection>,
     /// The last record that was acknowledged.
     pub(crate) acknowledged: u32,
-    /// The last record that was ever sent.
+    /// The last record that was sent.
     sent: u32,
-    /// Whether it begins at its present end, where it is given no bookmark.
+    /// Whether it begins at the current end of its log if it is given no bookmark.
     is_from_end: bool,
-    /// It has yet to tell where it began (event 111).
+    /// Whether it still has to report where it began (event 111).
     owes_mark: bool,
-    /// Its last exchanges.
+    /// Its most recent exchanges.
     lately: VecDeque<String>,
 }
 
-/// Exchanges that a host remembers.
+/// Number of recent exchanges that a host keeps.
 const LATELY: usize = 12;
 
 impl Player {
-    /// A host that reaches the collector at a port of loopback.
+    /// A host that connects to the collector at a port on loopback.
     pub(crate) fn new(number: u32, port: u16, random: Random, timeout: Duration) -> Self {
         let mut random = random;
         let session = uuid(&mut random);
@@ -107,13 +107,13 @@ impl Player {
         }
     }
 
-    /// Without a bookmark it begins at its present end, as Windows does where a subscription
-    /// does not say `ReadExistingEvents`: what it has not delivered by then it never sends.
+    /// Without a bookmark it begins at the current end of its log, as Windows does without
+    /// `ReadExistingEvents`, and never sends earlier events.
     pub(crate) fn set_from_end(&mut self, is_from_end: bool) {
         self.is_from_end = is_from_end;
     }
 
-    /// The same over https, with a certificate of its own from `root`.
+    /// The same over https, with a certificate from `root`.
     pub(crate) fn secured(mut self, root: &Issued) -> Self {
         let own = root.issue(&host_name(self.number), super::Use::Client, 100);
         let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
@@ -125,7 +125,7 @@ impl Player {
         self
     }
 
-    /// Delivers the records up to `last`, however often it takes, unless told to stop.
+    /// Delivers the records up to `last`, retrying until it succeeds or `stop` is set.
     pub(crate) fn deliver_all(&mut self, last: u32, ledger: &Ledger, stop: &AtomicBool) {
         while self.acknowledged < last && !stop.load(Ordering::SeqCst) {
             if self.random.one_in(60) {
@@ -138,23 +138,23 @@ impl Player {
         }
     }
 
-    /// The host is started anew: it knows nothing but what the collector hands back.
+    /// Restarts the host: it keeps nothing, and gets its bookmark from the collector.
     pub(crate) fn restart(&mut self) {
         self.connection = None;
         self.offered = None;
     }
 
-    /// It closes its connection, and goes on with another one.
+    /// Closes its connection, and continues on a new one.
     pub(crate) fn hang_up(&mut self) {
         self.connection = None;
     }
 
-    /// Whether it knows where to deliver.
+    /// Whether it has a subscription.
     pub(crate) fn is_subscribed(&self) -> bool {
         self.offered.is_some()
     }
 
-    /// One exchange: a subscription, a sign of life or a batch.
+    /// One exchange: an enumeration, a heartbeat, or a batch.
     pub(crate) fn step(&mut self, last: u32, ledger: &Ledger) -> Talk {
         let talk = if self.offered.is_none() {
             self.subscribe(ledger)
@@ -210,7 +210,7 @@ impl Player {
         }
     }
 
-    /// Goes on from the bookmark, which is never before what was acknowledged: a
+    /// Resumes from the bookmark, which is never before the last acknowledged record: a
     /// bookmark is committed before the Ack.
     fn resume(&mut self, offered: Offered, ledger: &Ledger) {
         let record = offered.bookmark.as_deref().and_then(record_of);
@@ -280,7 +280,7 @@ impl Player {
             .map_or_else(|talk| talk, |()| Talk::Acknowledged)
     }
 
-    /// The next batch: of any size, so that a repeat need not be the same one.
+    /// Sends the next batch, of random size, so that a repeat can differ from the first attempt.
     fn push(&mut self, last: u32, ledger: &Ledger) -> Talk {
         let Some(offered) = self.offered.clone() else {
             return Talk::Failed;
@@ -330,7 +330,7 @@ impl Player {
         match connection.call(text, &nonces) {
             Some((200, answer)) => read(&answer).ok_or(Talk::Failed),
             Some((503, _)) => Err(Talk::Unavailable),
-            // The collector does not know the subscription any more.
+            // The collector no longer has the subscription.
             Some((404, _)) => {
                 self.offered = None;
                 Err(Talk::Failed)
@@ -373,14 +373,14 @@ fn uuid(random: &mut Random) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// The record id of a bookmark with one channel.
+/// The record ID of a bookmark with one channel.
 fn record_of(bookmark: &str) -> Option<u32> {
     let (_, rest) = bookmark.split_once("RecordId=\"")?;
     let (digits, _) = rest.split_once('"')?;
     digits.parse().ok()
 }
 
-/// An event that tells how long it is, so that a receiver sees whether it is whole.
+/// An event that contains its length, so that a receiver can check whether it is complete.
 fn event(host: u32, record: u32, random: &mut Random) -> String {
     let size = match random.below(100) {
         0 => random.below(20_000),
@@ -434,7 +434,7 @@ impl Connection {
         })))
     }
 
-    /// The status and text of the answer; none when the connection is of no more use.
+    /// The status and text of the answer; `None` if the connection can no longer be used.
     fn call(&mut self, text: &str, nonces: &Nonces) -> Option<(u16, String)> {
         match self {
             Self::Plain(stream, session) => call(stream, session, text, nonces),
@@ -450,7 +450,7 @@ fn compresses(number: u32) -> bool {
 fn connect(endpoint: &Endpoint, timeout: Duration) -> Option<TcpStream> {
     let stream = TcpStream::connect(&endpoint.authority).ok()?;
     stream.set_nodelay(true).ok()?;
-    // The collector's answer may take as long as it was told; some more for the way.
+    // The collector may take the entire timeout; allow another second for transmission.
     let patience = timeout + Duration::from_secs(1);
     stream.set_read_timeout(Some(patience)).ok()?;
     stream.set_write_timeout(Some(timeout)).ok()?;
@@ -476,7 +476,7 @@ fn call(
     }
 }
 
-/// A connection that TLS seals, and on which a certificate was shown.
+/// A TLS connection with a client certificate.
 struct Secure {
     stream: SslStream<TcpStream>,
     endpoint: Endpoint,

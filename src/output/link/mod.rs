@@ -407,7 +407,7 @@ impl Link {
         self.is_up().then(delay)?
     }
 
-    /// Recent rate in bytes a second, counting only time in which there was something to
+    /// Recent rate in bytes per second, counting only time in which there was something to
     /// deliver.
     #[must_use]
     pub fn rate(&self, now: Now) -> Option<u64> {
