@@ -1,12 +1,11 @@
-//! What waits for one output: order, what is on the wire, what to send again.
+//! The messages that wait for one output: their order, what is in flight, and what to send again.
 //!
-//! A [`Queue`] holds the frames of batches in the order in which they are sent.
-//! For a stream it knows up to which byte the peer's TCP has taken them, and
-//! after an unclean end it starts over with the last delivered frames (the
-//! replay window), because what the peer's TCP has taken its application may
-//! never have read (`tcp`). With RELP, which needs no such window, each message is
-//! confirmed by itself, in any order; a [`Position`] names it, and a batch leaves as soon
-//! as its last one is, whatever those before it wait for.
+//! A [`Queue`] holds the frames of batches in the order in which they are sent. For a stream, it
+//! knows how many bytes the peer's TCP has acknowledged. After a connection fails, it starts over
+//! with the last delivered frames (the replay window), because the receiver may never have read
+//! what its TCP acknowledged. Receivers that confirm individual messages, such as RELP, need no
+//! such window: each message, identified by its [`Position`], is confirmed separately and in any
+//! order, and a batch leaves the queue with its last confirmation, whatever precedes it.
 //!
 //! ```
 //! use std::rc::Rc;

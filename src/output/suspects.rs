@@ -1,8 +1,8 @@
-//! Messages that the receiver rejects, skips, or closes the session for: how often, when
-//! they are retried, and whose they are.
+//! Messages that the receiver rejects, skips, or closes the session for: how often, and when they
+//! are retried.
 //!
-//! A message is *refused for good* after [`STRIKES`]. Strikes belong to the text of a
-//! message, so that they continue when its host sends it again.
+//! A message is permanently rejected after [`STRIKES`] strikes. A strike counts against the text of
+//! a message, so that strikes add up when its host sends it again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -13,7 +13,7 @@ use crate::protocol::kafka::{Error, Metadata};
 const METADATA_AGE: Duration = Duration::from_secs(300);
 /// First pause before leaders are requested again; doubles while that does not help.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause before a batch is sent again; pauses double up to it.
+/// Maximum pause before leaders, or a producer id, are requested again.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum number of brokers to connect to. Beyond it, partitions wait for a leader.
 const CONNECTIONS_MAX: usize = 256;
@@ -99,7 +99,7 @@ impl Brokers {
             .min()
     }
 
-    /// Leaders are known, all or some; decides when to ask again.
+    /// Handles a metadata answer, complete or not: sets when leaders are requested next.
     pub(super) fn note_metadata(&mut self, now: Now, is_whole: bool) {
         self.asking.asked = None;
         if is_whole {

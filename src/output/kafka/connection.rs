@@ -14,7 +14,7 @@ use crate::protocol::kafka::{
 
 /// First pause before reconnecting to a broker; doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause before a broker is dialed again; pauses double up to it.
+/// Maximum pause before reconnecting to a broker.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A broker that owes an answer and is silent for this long is given up. Longer than it may
 /// itself wait for its replicas ([`PRODUCE_TIME`](super::PRODUCE_TIME)).
@@ -43,7 +43,7 @@ enum Phase {
     Up,
 }
 
-/// What a broker has answered.
+/// An answer of the broker.
 #[derive(Debug)]
 pub enum Reply {
     /// Requests may be sent now.
@@ -66,12 +66,12 @@ pub struct Context<'a> {
     pub random: [u8; 32],
 }
 
-/// How it goes on with a broker that an address did not lead to.
+/// The consequence of a failed attempt or lookup.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// This is to be done, if anything.
+    /// Perform this task, if any; another address may work.
     Step(Option<Task>),
-    /// It waits for its next attempt, for these reasons.
+    /// The connection pauses until its next attempt; the reasons.
     GiveUp(String),
 }
 
@@ -176,7 +176,7 @@ impl Connection {
         }
     }
 
-    /// The addresses of its name, or why there are none, in time or late.
+    /// Handles the result of a name lookup, in time or late.
     pub(super) fn handle_resolved(&mut self, now: Now, found: Result<&[SocketAddr], &str>) -> Next {
         self.dial.handle_resolved(found.unwrap_or_default());
         if !matches!(self.phase, Phase::LookingUp { .. }) {
@@ -213,8 +213,8 @@ impl Connection {
         self.sasl = None;
     }
 
-    /// It is gone, or was never there: another address is tried at once, or none is left for
-    /// now.
+    /// The connection failed or has ended. The next address of the round is tried immediately,
+    /// unless the connection was up or no address is left.
     pub(super) fn handle_failed(&mut self, now: Now, reason: &str) -> Next {
         let was_up = self.is_up();
         let others = self.dial.handle_failed(reason);
@@ -457,7 +457,7 @@ impl Connection {
     }
 }
 
-/// One answer, and the bytes after it.
+/// An answer, and the bytes after it.
 type Split<'a> = (&'a [u8], &'a [u8]);
 
 /// Splits the first answer in `bytes`, without its length prefix, from the bytes after it.

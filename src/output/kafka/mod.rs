@@ -66,7 +66,7 @@ pub enum Event<'a> {
 /// The configuration of a producer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bootstrap brokers, which are asked for all others.
+    /// Bootstrap brokers, from which all others are discovered.
     pub brokers: Vec<(String, u16)>,
     /// The topic, which must exist.
     pub topic: String,

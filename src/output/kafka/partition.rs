@@ -12,7 +12,7 @@ use crate::protocol::kafka::{Place, ProducerId};
 
 /// First pause before a batch is sent again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause before a batch is sent again; pauses double up to it.
+/// Maximum pause before a batch is sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A batch whose fate is unknown.

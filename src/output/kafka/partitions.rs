@@ -1,4 +1,4 @@
-//! All partitions of the topic: which message waits for which, and what happens to batches.
+//! All partitions of the topic: which messages wait for each, and what happens to batches.
 
 use std::collections::BTreeSet;
 use std::time::{Instant, UNIX_EPOCH};
@@ -221,8 +221,8 @@ impl Partitions {
         Ok(size)
     }
 
-    /// Moves waiting messages of a partition into a batch, as many as it has room for: a suspect
-    /// goes alone. Answers which they are.
+    /// Moves waiting messages of a partition into a batch, as many as fit; a message that was
+    /// rejected before is alone in its batch. Returns the messages that were moved.
     fn gather(&mut self, index: usize, batch: &mut Batch, desk: &mut Desk<'_>) -> Vec<Position> {
         let mut positions = Vec::new();
         let Some(partition) = self.all.get_mut(index) else {
@@ -337,7 +337,8 @@ impl Partitions {
     }
 }
 
-/// The records of a refused batch of `count` that are to blame, as far as that is known.
+/// The indexes of the records that caused the rejection of a batch of `count` records; empty if
+/// unknown.
 fn blamed(told: &Produced, count: usize) -> BTreeSet<usize> {
     if count == 1 {
         return BTreeSet::from([0]);
@@ -352,7 +353,7 @@ fn blamed(told: &Produced, count: usize) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Why the broker refuses the record at this place of a batch.
+/// Why the broker rejects the record at this index of a batch.
 fn reason(told: &Produced, at: usize) -> String {
     let mut records = told.records.iter();
     let own = records.find(|(record, _)| usize::try_from(*record) == Ok(at));

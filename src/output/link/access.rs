@@ -182,7 +182,8 @@ impl Access {
         };
     }
 
-    /// The output is open. Returns its address if there are several and others have failed.
+    /// The output is open. Returns text for the log with the address, if other addresses have
+    /// failed.
     pub(super) fn set_up(&mut self) -> Option<String> {
         self.phase = Phase::Up;
         let others = self.dial.reasons();
@@ -198,7 +199,7 @@ impl Access {
         };
     }
 
-    /// Tells the receiver that nothing more will follow.
+    /// The session is being closed: waits up to [`CLOSING_TIME`] for the receiver's answer.
     pub(super) fn close(&mut self, now: Now) {
         self.phase = Phase::Closing {
             until: now.monotonic + CLOSING_TIME,
@@ -235,7 +236,8 @@ impl Access {
         self.dial.reasons()
     }
 
-    /// Delays the next attempt, at least by what the receiver asks for.
+    /// Delays the next attempt by the pause, or by the time that the receiver requests if that is
+    /// longer.
     pub(super) fn put_off(&mut self, now: Now, asked: Option<Duration>) {
         self.phase = Phase::Down {
             until: now.monotonic + asked.map_or(self.pause, |asked| asked.max(self.pause)),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::rate::Rate;
 use crate::base::clock::Now;
 
-/// Maximum that an output needs at a time, in bytes: twice what Linux lets a socket buffer.
+/// Maximum amount that an output is given at a time, in bytes: twice the largest socket buffer that
+/// Linux allows.
 const MOST: usize = 8 << 20;
 
 /// What was delivered, and how fast.
@@ -40,8 +41,7 @@ impl Flow {
         self.rate.note(now, bytes, is_busy);
     }
 
-    /// Recent rate in bytes per second, counting only time in which there was something to
-    /// deliver.
+    /// Recent rate in bytes per second, counting only time in which there was something to deliver.
     pub(super) fn recent(&self, now: Now) -> Option<u64> {
         self.rate.recent(now)
     }

@@ -407,8 +407,8 @@ impl Link {
         self.is_up().then(delay)?
     }
 
-    /// Recent rate in bytes per second, counting only time in which there was something to
-    /// deliver.
+    /// Recent rate in bytes per second, counting only time in which there was something to deliver;
+    /// `None` if too little has happened.
     #[must_use]
     pub fn rate(&self, now: Now) -> Option<u64> {
         self.delivery.rate(now)

@@ -95,9 +95,9 @@ impl Rate {
         }
     }
 
-    /// Bytes a second, once it is certain that the output takes no more. The higher of the
-    /// rates over the whole window and over its end, so that a receiver that has recovered
-    /// is not judged by its past.
+    /// Rate in bytes per second; `None` unless the output has been busy for [`EVIDENCE`]. The
+    /// higher of the rates over the whole window and over its end, so that a receiver that has
+    /// recovered is not judged by its past.
     pub(super) fn proven(&self, now: Now) -> Option<u64> {
         let busy = self.sum(now, WINDOW).time();
         let rates = [WINDOW, RECENT].map(|window| self.over(now, window));
@@ -108,7 +108,7 @@ impl Rate {
             .filter(|_| busy >= EVIDENCE)
     }
 
-    /// Current rate in bytes a second, if enough has happened.
+    /// Current rate in bytes per second; `None` if too little has happened.
     pub(super) fn recent(&self, now: Now) -> Option<u64> {
         self.over(now, RECENT).or_else(|| self.over(now, WINDOW))
     }

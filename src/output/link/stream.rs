@@ -23,7 +23,7 @@ const UNANSWERED: usize = 64;
 pub(super) struct Stream {
     access: Access,
     look: Look,
-    /// Whether the peer's TCP, or the disk, is asked what it has.
+    /// Whether delivery is measured: by the peer's TCP acknowledgments, or by syncing to disk.
     is_measured: bool,
     /// The protocol, if the receiver confirms messages.
     session: Option<Box<dyn Session>>,
@@ -282,7 +282,8 @@ impl Stream {
         queue.unsent() + on_the_way.unwrap_or_else(|| queue.unconfirmed())
     }
 
-    /// Whether it is given a batch whatever its rate, to find out whether it accepts that.
+    /// Whether the output may get a batch regardless of its rate, to find out whether it accepts
+    /// one.
     pub(super) fn takes_probe(&self, delivery: &Delivery, now: Now) -> bool {
         let held = self.held(delivery);
         let Some(session) = self.session.as_ref().filter(|_| held > 0) else {

@@ -1,4 +1,4 @@
-//! What one `--output` URL says: where messages go and how.
+//! The settings of one `--output` URL: where messages go and how.
 //!
 //! ```
 //! use wecrelay::output::{Settings, Target};
@@ -103,7 +103,8 @@ pub enum Refused {
 /// TLS settings. The files are PEM and have not been read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Name or address that the receiver's certificate must have.
+    /// Name or address that the receiver's certificate must have; if empty, as by default for
+    /// Kafka, the host name of each broker.
     pub name: String,
     /// CA certificates that may have issued it; `None` for those that the system trusts.
     pub ca: Option<PathBuf>,

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-/// The URL with its relative paths begun at `folder`: those of `file:` and `unix:`, and those
-/// of `ca=`, `cert=`, `key=`, `headers=`, `login=` and `refused=file:`. What is no path, or no
-/// URL, stays as it is.
+/// The URL with its relative paths prefixed by `folder`: those of `file:` and `unix:`, and those of
+/// `ca=`, `cert=`, `key=`, `headers=`, `login=`, and `refused=file:`. Everything else stays
+/// unchanged, even if it is not a valid URL.
 ///
 /// ```
 /// use std::path::Path;
@@ -48,7 +48,7 @@ fn is_local(scheme: &str) -> bool {
         .any(|s| s.eq_ignore_ascii_case(scheme))
 }
 
-/// Nothing is no path.
+/// An empty path stays empty.
 fn join(folder: &Path, path: &str) -> String {
     match path {
         "" => String::new(),
