@@ -305,7 +305,7 @@ mod tests {
             let (end, length) = measure(text, room, Value { undone: true });
             let part = text.get(..end).expect("whole characters");
             assert!(written(part) <= length && length <= room, "{room}");
-            // Nothing more would fit.
+            // One more character would not fit.
             let next = text[end..].chars().next().map_or(0, char::len_utf8);
             assert!(next == 0 || written(&text[..end + next]) > room, "{room}");
         }

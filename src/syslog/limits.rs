@@ -313,12 +313,12 @@ mod tests {
         let text = values.join(" and ");
         let mut searched = Searched::new(&text);
         assert!(values.iter().all(|value| searched.has(value)));
-        // One pass, as they come in order; and once from the start again.
+        // One pass, since they occur in order, and one search from the start.
         assert!(searched.left >= text.len() * (MOST_SEARCHES - 2));
         assert!(searched.has(&values[0]));
         let other = "v".repeat(1000);
         assert!((0..100).all(|_| !searched.has(&other)));
-        // Nothing is left: it counts as not there.
+        // The permitted work is used up, so it counts as missing.
         assert!(!searched.has(&values[99]) || searched.left > 0);
         assert!(!Searched::new("short").has(&other));
         assert!(!Searched::new(&text).has("0000"));

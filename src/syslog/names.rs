@@ -212,8 +212,8 @@ mod tests {
         assert!(names.iter().all(|name| name.len() <= MAX_SD_NAME));
     }
 
-    /// Names that are one once they are cut for their numbers: each would try all numbers of
-    /// the others.
+    /// Names that are equal after truncation for their numbers: each could try all numbers of the
+    /// others.
     #[test]
     fn few_numbers_are_tried_whatever_the_names() {
         let shapes: [&dyn Fn(usize) -> String; 4] = [
@@ -253,7 +253,7 @@ mod tests {
             let mut seen = Seen::new();
             (0..20).any(|place| seen.note(format!("Name{}", round * 20 + place).as_bytes()))
         });
-        // Twenty names in 4,096 places: one round in twenty or so.
+        // Twenty names in 4,096 places collide in about one of twenty rounds.
         assert!(clashes.count() < 100);
     }
 }

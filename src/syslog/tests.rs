@@ -108,7 +108,7 @@ fn write_with(mapping: &Mapping, xml: &str, style: &Style) -> (Vec<u8>, usize) {
     (out.split_off(6), written.truncated)
 }
 
-/// The message in this style, default settings apart from that.
+/// The message in this style, with default settings otherwise.
 fn write_as(kind: MessageKind, xml: &str, style: &Style) -> Vec<u8> {
     let style = Style {
         message: kind,
@@ -135,7 +135,7 @@ fn written(kind: MessageKind, xml: &str) -> Parsed {
     read(&write(kind, xml, None, ControlCharacters::Keep).0)
 }
 
-/// What a receiver sees in a value or MSG after [`ControlCharacters::Escape`].
+/// What a receiver decodes from a value or MSG after [`ControlCharacters::Escape`].
 fn visible(text: &str) -> String {
     let escape = |c: char| match c {
         '\n' => "\\n".to_owned(),
@@ -370,7 +370,7 @@ fn xml_has_raw_line_ends_where_the_framing_lets_it() {
         "<EventData><Data>\té &amp; &#13;</Data></EventData>",
     );
     assert_eq!(written(MessageKind::Xml, &plain).msg.unwrap(), plain);
-    // In CDATA it is no reference; then all stay as they are.
+    // In a CDATA section it is not a reference; then all references stay unchanged.
     let data = "<EventData><Data>a&#10;b</Data><Data><![CDATA[<a>&#10;]]></Data></EventData>";
     let xml = event(SYSTEM, data);
     assert_eq!(written(MessageKind::Xml, &xml).msg.unwrap(), xml);
@@ -483,7 +483,7 @@ fn messages_are_cut_to_any_maximum() {
         for kind in KINDS {
             for control in CONTROLS {
                 let (whole, _) = write(kind, &xml, None, control);
-                // At every length for some; JSON that is cut is made many times over.
+                // Every length for some kinds only, since truncating JSON formats it many times.
                 let every = place < 2 && kind != MessageKind::Json;
                 let often = if every { usize::MAX } else { 50 };
                 let step = 1 + whole.len() / often;
@@ -592,7 +592,7 @@ fn a_uid_names_one_event_of_one_machine() {
     };
     let xml = event(SYSTEM, "");
     let first = uid(&xml, "a");
-    // Computed by another implementation of RFC 9562 5.5.
+    // Computed with another implementation of RFC 9562 5.5.
     assert_eq!(first, "652b78f6-a7fa-51b8-be7a-ce19d25525ec");
     assert_eq!(uid(&event(SYSTEM, DATA), "a"), first);
     for other in [

@@ -63,7 +63,7 @@ fn write(style: &Style, xml: &str) -> (String, usize) {
     (String::from_utf8(out).unwrap(), written.truncated)
 }
 
-/// The content of a message in the usual style of its layout.
+/// The content of a message in the default style of its layout.
 fn content(kind: MessageKind, xml: &str) -> String {
     let style = Style {
         header: Header::None,
@@ -72,7 +72,7 @@ fn content(kind: MessageKind, xml: &str) -> String {
     write(&style, xml).0
 }
 
-/// Keys and values of CEF, by its rules.
+/// Keys and values of CEF, parsed by its rules.
 fn read_cef(line: &str) -> (Vec<String>, Vec<(String, String)>) {
     let mut fields = vec![String::new()];
     let mut characters = line.chars();
@@ -85,7 +85,7 @@ fn read_cef(line: &str) -> (Vec<String>, Vec<(String, String)>) {
     }
     let rest: Vec<char> = characters.collect();
     let mut pairs: Vec<(String, String)> = Vec::new();
-    // An equals sign without a backslash ends a key, which begins after the blank before it.
+    // An unescaped equals sign ends a key, which begins after the blank before it.
     let mut text = String::new();
     let mut at = 0;
     while let Some(c) = rest.get(at) {
@@ -129,7 +129,7 @@ fn blanked(text: &str) -> String {
         .collect()
 }
 
-/// Keys of a list, each of which must be there once.
+/// The keys of a list, each of which must occur once.
 fn map(pairs: Vec<(String, String)>) -> HashMap<String, String> {
     let mut map = HashMap::new();
     for (key, value) in pairs {
@@ -300,7 +300,7 @@ fn leef_is_as_its_guide_says() {
     }
 }
 
-/// What an event with this value has under its keys in CEF and in LEEF.
+/// What CEF and LEEF contain of an event with this value.
 fn keys_of(name: &str, value: &str) -> [HashMap<String, String>; 2] {
     let data = format!("<EventData><Data Name='{name}'>{value}</Data></EventData>");
     let xml = xml(SYSTEM, &data);
@@ -310,7 +310,7 @@ fn keys_of(name: &str, value: &str) -> [HashMap<String, String>; 2] {
     ]
 }
 
-/// CEF's `src` holds an IPv4 address; Windows writes some of those as IPv6 addresses.
+/// CEF's `src` is an IPv4 address; Windows writes some IPv4 addresses as IPv6 addresses.
 #[test]
 fn an_address_has_the_key_of_its_family() {
     for (value, key, address) in [
@@ -361,7 +361,7 @@ fn no_value_has_a_key_that_receivers_know_by_its_name() {
     }
 }
 
-/// Values that try to end their field, and names that try to be another's.
+/// Values that try to end their field, and names that try to replace another field.
 fn hostile() -> Vec<(String, String)> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     vec![
@@ -475,7 +475,7 @@ fn check_values(kind: MessageKind, text: &str, event: &Event<'_>) {
                     "{kind:?}: {name}: {value:?}"
                 );
             }
-            // What the event calls `src` is not the address of the source.
+            // A value that the event names `src` is not the address of the source.
             assert!(!pairs.contains_key("src") || pairs["src"] != "10.0.0.1");
             assert!(kind != MessageKind::Leef || pairs["devTime"] != "0");
         }

@@ -1,4 +1,4 @@
-//! What receivers bear: sizes, counts and names of structured data, times, escapes.
+//! The limits of receivers: sizes, counts, and names of structured data, times, and escapes.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ fn data(pairs: &[(&str, &str)]) -> String {
     format!("<EventData>{}</EventData>", pairs.collect::<String>())
 }
 
-/// The message within the limits, which are checked.
+/// Writes the message, and checks that it is within the limits.
 fn bounded(kind: MessageKind, xml: &str) -> Parsed {
     let message = write_as(kind, xml, &Style::default());
     check(&message);
     read(&message)
 }
 
-/// Panics if structured data is more than receivers bear.
+/// Panics if structured data exceeds the limits of receivers.
 fn check(message: &[u8]) {
     let parsed = read(message);
     let msg = parsed.msg.as_ref().map_or(0, |msg| msg.len() + 1);
@@ -90,7 +90,7 @@ fn all_structured_data_stays_under_its_limit() {
     assert_eq!(parsed.values("data@32473", "d"), ["short"]);
     assert!(parsed.values("data@32473", "a")[0].len() > 15_000);
     assert_eq!(parsed.msg.unwrap().matches(&value).count(), 3);
-    // From both sides: a byte more than fits brings the notice.
+    // On both sides of the limit: one byte too many causes the notice.
     let with = |length: usize| {
         let last = "w".repeat(length);
         event(SYSTEM, &data(&[("a", &value), ("b", &value), ("c", &last)]))
@@ -219,7 +219,7 @@ fn an_output_may_have_it_whole() {
     assert_eq!(parsed.fact("Truncated"), None);
 }
 
-/// What a receiver looks for cannot be put there by an event.
+/// An event cannot forge the parameters that a receiver relies on.
 #[test]
 fn whole_data_that_is_longer_than_receivers_bear_is_marked() {
     let fake = data(&[
@@ -408,7 +408,7 @@ fn the_provider_the_process_and_rendered_names_are_facts() {
     }
 }
 
-/// The text that the escapes of a line stand for.
+/// Reverses the escapes of a line.
 fn undone(line: &str) -> String {
     let mut text = String::new();
     let mut characters = line.chars();
@@ -619,7 +619,7 @@ fn what_was_replaced_is_marked_in_every_kind() {
             assert!(kind != MessageKind::Json || msg.contains("\"Repaired\":"));
         }
     }
-    // What was replaced before the event was read.
+    // The text in which characters were replaced before the event was parsed.
     let cut = event(SYSTEM, "<RenderingInfo>\u{fffd}").replace("</Event>", "");
     let whole = event(SYSTEM, &data(&[("a", "\u{fffd}")]));
     let both = "characters that XML forbids, cut off within RenderingInfo";
@@ -659,8 +659,8 @@ fn events_without_a_record_id_are_told_apart_by_their_text() {
     assert_ne!(uid("first"), uid("second"));
 }
 
-/// Texts of nothing but what is escaped cost most: each is gone through a few times, however
-/// it is cut, so that a MiB stays far under 20 ms.
+/// Texts that consist of escaped characters only cost most. Each is processed a few times at most,
+/// however it is truncated, so that 1 MiB takes far less than 20 ms.
 #[test]
 fn dense_texts_are_gone_through_a_few_times_only() {
     use super::super::escape::walked;

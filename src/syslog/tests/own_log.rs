@@ -1,4 +1,4 @@
-//! Messages of the relay itself.
+//! Messages of the relay's own log.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,6 +1,6 @@
-//! A strict reader of RFC 5424, written from the grammar, apart from the writer.
+//! A strict parser of RFC 5424, written from the grammar, independently of the writer.
 
-/// A message taken apart; `None` for NILVALUE.
+/// A parsed message; `None` is NILVALUE.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) priority: u8,
@@ -20,7 +20,7 @@ pub(super) struct Element {
 }
 
 impl Parsed {
-    /// Values of a parameter, escapes resolved.
+    /// The values of a parameter, unescaped.
     pub(super) fn values(&self, id: &str, name: &str) -> Vec<&str> {
         let elements = self.elements.iter().filter(|element| element.id == id);
         let params = elements.flat_map(|element| &element.params);
@@ -38,7 +38,7 @@ impl Parsed {
     }
 }
 
-/// Reads a message, or says what is wrong and where.
+/// Parses a message; an error names the problem and its position.
 pub(super) fn read(message: &[u8]) -> Result<Parsed, String> {
     let mut reader = Reader {
         bytes: message,
