@@ -201,7 +201,7 @@ mod tests {
             check(&subject, &forms, &others);
             check(&subject, &[], &elsewhere);
         }
-        // NetBIOS knows nothing of DNS.
+        // NetBIOS names have no DNS domain.
         for subject in [
             of_domain(Some("WINDOMAIN"), "win10$"),
             ours(None, "WIN10$"),

@@ -1,4 +1,4 @@
-//! The collector in played time, between played sources and played outputs.
+//! Tests of the collector in simulated time, between simulated sources and outputs.
 
 mod bookmarks;
 mod chaos;

@@ -113,7 +113,7 @@ mod tests {
             now = now + pause;
         }
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
-        // It comes from elsewhere, and is the same.
+        // From another address, and still held back.
         assert!(setbacks.held.contains_key(&host(Some("a"), "A", 9)));
         setbacks.note_acknowledged(Some(&poison));
         setbacks.note_refused(now, poison.clone());

@@ -1,4 +1,4 @@
-//! What tests of the collector look at.
+//! Accessors for tests of the collector.
 
 use super::*;
 
@@ -7,7 +7,7 @@ impl Batches {
         self.in_flight.len()
     }
 
-    /// Bytes of batches that are not begun.
+    /// Number of bytes of batches that have not been begun.
     pub(in crate::collector) fn waiting(&self) -> usize {
         self.waiting.bytes()
     }
@@ -16,7 +16,7 @@ impl Batches {
         self.timers.len() + usize::from(self.probe.poll_timeout().is_some())
     }
 
-    /// Those that have a place in the line, and the places in it.
+    /// The number of batches with a place in the queue, and the number of places.
     pub(in crate::collector) fn in_line(&self) -> (usize, usize) {
         let batches = self.in_flight.values();
         let placed = batches.filter(|batch| batch.place.is_some());

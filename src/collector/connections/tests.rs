@@ -1,4 +1,4 @@
-//! What tests of the collector look at.
+//! Accessors for tests of the collector.
 
 use super::room::{Bounds, Room};
 use super::*;
@@ -24,7 +24,7 @@ impl Connections {
         self.seats.slots.refusals_put_off()
     }
 
-    /// Bytes of unfinished requests.
+    /// Number of bytes of incomplete requests.
     pub(in crate::collector) fn buffered(&self) -> usize {
         let slots = self.seats.slots.values();
         slots.map(|slot| slot.connection.buffered()).sum()

@@ -1,4 +1,4 @@
-//! Where a source goes on after it, or the relay, was away.
+//! Where a source resumes after it or the relay was down.
 
 use super::host::{Host, backward_bookmark, bookmark, bookmark_event};
 use super::pair::{Pair, seconds};

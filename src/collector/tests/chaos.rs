@@ -1,5 +1,5 @@
-//! Everything at once, at random: what was acknowledged, or handed back as a
-//! bookmark, is with the receiver.
+//! Random combinations of all faults: whatever was acknowledged, or returned as a bookmark, has
+//! reached the receiver.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::peer::End;
 use super::receiver::Reach;
 use crate::collector::Collector;
 
-/// Bytes that the receiver's application may lag behind its TCP: the replay window.
+/// Number of bytes that the receiver's application may lag behind its TCP: the replay window.
 const LAG: usize = 4000;
 const HOSTS: usize = 4;
 const STEPS: usize = 400;
 const SEEDS: u64 = 4;
 
-/// A host as Windows is one: it goes on after an Ack, and sends again otherwise.
+/// A host like Windows: it continues after an Ack, and sends again otherwise.
 struct Sender {
     host: Host,
-    /// All up to this record were acknowledged, or the collector's bookmark says so.
+    /// Everything up to this record was acknowledged, or is before the collector's bookmark.
     done: u64,
-    /// The highest that this ever was.
+    /// The highest value of `done` so far.
     most: u64,
-    /// Last record of the batch on its way.
+    /// The last record of the batch in flight.
     sent: Option<u64>,
 }
 
@@ -39,8 +39,8 @@ impl Sender {
 struct Chaos {
     pair: Pair,
     senders: Vec<Sender>,
-    /// What the receiver's application has lost comes again on this connection
-    /// of it, unless the relay dies as well.
+    /// Whether the receiver's application has lost something that must be repeated on this
+    /// connection, unless the relay is killed as well.
     owed: bool,
 }
 
@@ -99,8 +99,8 @@ impl Chaos {
         }
     }
 
-    /// The relay dies after some more inputs. While the receiver has lost what its
-    /// TCP took, that would be two failures at once: those are not promised.
+    /// The relay is killed after some more inputs. If the receiver has lost what its TCP
+    /// acknowledged, that would be two failures at once, for which nothing is guaranteed.
     fn kill_relay(&mut self) {
         if !self.owed {
             self.pair.fuel = Some(1 + self.below(60));
@@ -125,7 +125,8 @@ impl Chaos {
         self.pair.store.fail_commits(count);
     }
 
-    /// The receiver's application dies before it has read all that its TCP took.
+    /// The receiver's application is killed before it has read everything that its TCP
+    /// acknowledged.
     fn cut_receiver(&mut self) {
         let output = &self.pair.outputs[0];
         if !output.is_open || self.pair.fuel.is_some() {
@@ -172,7 +173,7 @@ impl Chaos {
         self.pair.outputs[index].reach = ways[self.below(4)];
     }
 
-    /// The store answers something that it was asked, in no order, or loses its answer.
+    /// The store answers any of its jobs, or the answer is lost.
     fn answer_store(&mut self) {
         let count = self.pair.jobs.len();
         if count == 0 {
@@ -190,7 +191,7 @@ impl Chaos {
         let sender = &mut self.senders[index];
         sender.sent = None;
         self.pair.hang_up(&mut sender.host);
-        // It was switched off, and asks where to go on.
+        // It was switched off, and requests its subscription again.
         if self.below(2) == 0 {
             self.senders[index].host.offered = None;
         }
@@ -247,8 +248,8 @@ impl Chaos {
         sender.sent = None;
     }
 
-    /// A source that was switched off knows only what it is told. Answers whether
-    /// there was an answer.
+    /// A source that was switched off resumes from the collector's bookmark. Returns whether there
+    /// was an answer.
     fn enumerate(&mut self, index: usize) -> bool {
         let is_slow = self.pair.is_store_slow || self.pair.fuel.is_some();
         if is_slow || !self.pair.collector.is_reading(self.pair.now) {
@@ -282,7 +283,7 @@ impl Chaos {
         assert!(batches.timers() <= batches.len() + probe);
     }
 
-    /// All faults end.
+    /// Ends all faults.
     fn recover(&mut self) {
         for output in &mut self.pair.outputs {
             output.reach = Reach::Listening;
@@ -295,7 +296,7 @@ impl Chaos {
         self.pair.fuel = None;
     }
 
-    /// A last batch of each host goes through.
+    /// A last batch of each host is delivered.
     fn settle(&mut self) {
         self.recover();
         self.pair.advance(Duration::from_secs(120));

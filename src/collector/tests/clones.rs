@@ -1,4 +1,4 @@
-//! Two hosts of one name, and what only looks like it.
+//! Two hosts with the same name, and what only resembles them.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -12,8 +12,8 @@ fn address(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
-/// Batches from these addresses, each on a connection of its own unless it stays open;
-/// answers how many clones were found, and what is handed out in the end.
+/// Delivers batches from these addresses, each on a new connection unless it stays open; returns
+/// the number of clones found, and the bookmark that hosts get at the end.
 fn run(is_open: bool, batches: &[(u8, RangeInclusive<u64>)]) -> (u64, u64) {
     let mut pair = Pair::new(&["tcp://receiver"]);
     let mut hosts: Vec<(u8, Host)> = Vec::new();
@@ -68,11 +68,12 @@ fn two_hosts_that_take_turns_are_clones_and_get_the_lower_bookmark() {
 #[test]
 fn a_host_that_moves_is_no_clone() {
     for batches in [
-        // Once, also with a gap, or to a log that begins anew.
+        // A single change, also with a gap, or to a log that was cleared.
         &[(7, 100..=109), (8, 110..=119), (8, 120..=129)][..],
         &[(7, 100..=109), (8, 9000..=9009), (8, 9010..=9019)],
         &[(7, 9000..=9009), (8, 1..=10), (8, 11..=20)],
-        // To and fro: DHCP, VPN, two stacks; also with filtered ids, and what comes again.
+        // Alternating addresses: DHCP, VPN, IPv4 and IPv6; also with filtered ids, and with
+        // repeats.
         &[
             (7, 100..=109),
             (8, 110..=119),
@@ -93,9 +94,9 @@ fn a_host_that_moves_is_no_clone() {
             (7, 120..=120),
         ],
         &[(7, 100..=109), (8, 105..=119), (7, 120..=129)],
-        // A log that begins anew on the way.
+        // A log that is cleared in between.
         &[(7, 9000..=9009), (8, 1..=10), (7, 11..=20), (8, 21..=30)],
-        // Two connections of one address.
+        // Two connections from one address.
         &[(7, 100..=109), (7, 110..=119), (7, 500..=509)],
     ] {
         let (clones, handed_out) = run(false, batches);
@@ -127,7 +128,7 @@ fn two_open_connections_that_deliver_at_once_are_two_hosts_behind_one_address() 
                 (1, Some(109))
             ),
         }
-        // The first one goes on from its own, on its old connection.
+        // The first one continues from its own position, on its old connection.
         pair.post(&mut first, 110..=119);
         let handed_out = pair.host(NAME).handed_back();
         assert_eq!(

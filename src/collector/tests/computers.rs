@@ -1,4 +1,4 @@
-//! Computer against the authenticated host: `ACME\host` with the password of the file.
+//! Computer and the authenticated host: `ACME\host` with the password in the file.
 
 use super::host::{Host, event};
 use super::pair::{Pair, settings};

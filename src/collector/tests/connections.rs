@@ -1,4 +1,4 @@
-//! Connections: time limits, order, who is let in.
+//! Connections: time limits, order, and access.
 
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};
@@ -9,8 +9,8 @@ use crate::protocol::wsman::source;
 
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 
-/// A collector that takes bodies as they are, and a connection that is let in,
-/// to which the test writes.
+/// A collector that accepts unencrypted bodies, and an authenticated connection to which the test
+/// writes.
 fn open_connection() -> (Pair, Host, ConnId) {
     let mut settings: Settings = settings();
     settings.rules.allow_unencrypted = true;
@@ -119,7 +119,7 @@ fn a_head_has_to_arrive_within_its_time_however_it_trickles() {
 
 #[test]
 fn a_body_comes_with_a_thousand_bytes_a_second_or_not_at_all() {
-    // Bytes at a time, seconds from one to the next, how often, and when it ends.
+    // Bytes at a time, the interval in seconds, how often, and when the connection ends.
     for (bytes, pause, times, end) in [
         (1000, 1, 60, None),
         (9_000, 9, 10, None),
@@ -147,7 +147,7 @@ fn a_body_comes_with_a_thousand_bytes_a_second_or_not_at_all() {
 
 #[test]
 fn a_strangers_body_comes_at_the_pace_of_a_slow_link_or_not_at_all() {
-    // Bytes a second, seconds in which they come, and after how many the end is.
+    // Bytes per second, for how many seconds, and after how many the connection ends.
     for (pace, lasts, end) in [
         (16_000, 32, None),
         (9_000, 60, None),
@@ -248,8 +248,8 @@ fn a_batch_that_comes_at_the_last_moment_is_still_delivered() {
     assert_eq!(pair.peer(conn).statuses(), [200]);
 }
 
-/// Sends a request so that its last piece comes after so many seconds: as slowly as it
-/// may, and with spaces after its text where that would be too slow.
+/// Sends a request so that its last piece arrives after this many seconds: as slowly as permitted,
+/// and with spaces after its text if it would be too slow otherwise.
 fn send_in(pair: &mut Pair, conn: ConnId, request: &[u8], time: u64) {
     let text = String::from_utf8_lossy(request).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -372,7 +372,7 @@ fn knock(pair: &mut Pair, password: &str) -> Vec<u16> {
     knock_as(pair, &Host::with_password("a.example.com", password))
 }
 
-/// Enumerates on a new connection. Answers all statuses.
+/// Enumerates on a new connection. Returns all statuses.
 fn knock_as(pair: &mut Pair, host: &Host) -> Vec<u16> {
     let conn = pair.connect_client(host, "/wsman/SubscriptionManager/WEC");
     let message = pair.new_uuid();

@@ -1,5 +1,5 @@
-//! A receiver that is slower than the hosts, from as fast as them to a hundredth: what is
-//! delivered is acknowledged, and each host has its turn.
+//! A receiver that is as slow as the hosts or up to a hundred times slower: what is delivered is
+//! acknowledged, and each host gets its turn.
 //!
 //! `scripts/bench goodput` prints the figures.
 
@@ -11,27 +11,27 @@ use super::pair::{Pair, seconds};
 use super::receiver::Pace;
 
 const HOSTS: usize = 20;
-/// How many turns each host could have had.
+/// Number of turns that each host can have.
 const TURNS: u32 = 20;
-/// Each host has a batch to send so often.
+/// How often each host has a batch to send.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Characters added to the event of each batch. Only the time that a batch takes counts,
-/// so that small ones will do.
+/// Characters added to the event of each batch. Small batches suffice, since only the time for a
+/// batch matters.
 const PADDING: usize = 500;
-/// How finely time passes, in a share of the time that one batch takes.
+/// Number of time steps per batch.
 const STEPS: u32 = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
     url: &'static str,
-    /// How many times more is offered than the receiver takes.
+    /// How many times more is offered than the receiver accepts.
     ratio: u32,
     /// How long a host waits after a 503.
     retry: Duration,
 }
 
 impl Case {
-    /// How long the receiver needs for one batch of each host.
+    /// The time that the receiver needs for one batch of each host.
     fn turn(self) -> Duration {
         PERIOD * self.ratio
     }
@@ -41,7 +41,7 @@ struct Sender {
     host: Host,
     done: u64,
     sent: bool,
-    /// When it comes again.
+    /// When it retries, or sends its next batch.
     due: Instant,
     last: Instant,
     turns: u32,
@@ -64,17 +64,17 @@ impl fmt::Display for Case {
 
 #[derive(Debug)]
 struct Figures {
-    /// Batches acknowledged for each that was delivered.
+    /// Acknowledged batches per delivered batch.
     goodput: f64,
-    /// Of the receiver's time.
+    /// The share of the receiver's time that was used.
     used: f64,
     /// Jain's index over the turns of the hosts.
     fairness: f64,
-    /// In fair turns.
+    /// The longest wait, in fair turns.
     longest: f64,
 }
 
-/// Bytes of a batch as it is delivered.
+/// Size of a batch in bytes, as delivered.
 fn batch_size() -> u32 {
     let mut pair = Pair::new(&["tcp://receiver?replay=0"]);
     let mut host = pair.host("h99.example.com");
@@ -182,7 +182,7 @@ impl Slow {
     }
 }
 
-/// The longest wait of any host, in fair turns.
+/// Maximum wait of any host, in fair turns.
 const LONGEST: f64 = 2.0;
 
 fn check(url: &'static str, ratios: &[u32]) {
@@ -211,7 +211,7 @@ fn goodput_at_a_hundred_times_the_rate() {
 
 #[test]
 fn goodput_over_tls() {
-    // To the link it is TCP.
+    // For the link, TLS is TCP.
     check("tls://receiver?replay=0", &[10, 100]);
 }
 

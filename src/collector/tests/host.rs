@@ -1,4 +1,4 @@
-//! A played Windows host: what it says, and its events.
+//! A simulated Windows host and its events.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -19,14 +19,14 @@ const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 pub(super) struct Host {
     pub(super) machine: String,
     pub(super) address: IpAddr,
-    /// The password, if it comes with the account `ACME\host`.
+    /// The password for the account `ACME\host`; `None` without credentials.
     pub(super) password: Option<String>,
     /// How long it waits for an answer.
     pub(super) timeout: Duration,
     /// Characters added to each event.
     pub(super) padding: usize,
     pub(super) offered: Option<Offered>,
-    /// Where it delivers.
+    /// The connection on which it delivers.
     pub(super) conn: Option<ConnId>,
 }
 
@@ -79,7 +79,7 @@ impl Host {
         &self.offered.as_ref().unwrap().reference
     }
 
-    /// The record id of the bookmark that it got with its subscription.
+    /// The record id of the bookmark that came with its subscription.
     pub(super) fn handed_back(&self) -> Option<u64> {
         let text = self.offered.as_ref()?.bookmark.as_deref()?;
         let bookmark = crate::bookmark::Bookmark::parse(text).unwrap();
@@ -103,7 +103,7 @@ pub(super) fn event(machine: &str, record: u64, padding: usize) -> String {
     )
 }
 
-/// SubscriptionBookmarkEvent: a source sends it first of all.
+/// SubscriptionBookmarkEvent, which a source sends first.
 pub(super) fn bookmark_event(machine: &str) -> String {
     format!(
         "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\
@@ -120,13 +120,13 @@ pub(super) fn bookmark(record: u64) -> String {
     )
 }
 
-/// One that points to the end of the log.
+/// A bookmark that points to the end of the log.
 pub(super) fn backward_bookmark(record: u64) -> String {
     bookmark(record).replace("<BookmarkList>", "<BookmarkList Direction=\"backward\">")
 }
 
 impl Pair {
-    /// A host that has its subscription and nothing else to do.
+    /// A host that has its subscription and no events to send.
     #[track_caller]
     pub(super) fn host(&mut self, machine: &str) -> Host {
         let mut host = Host::new(machine);
@@ -134,7 +134,7 @@ impl Pair {
         host
     }
 
-    /// Asks for the subscription on a connection of its own.
+    /// Requests the subscription on a new connection.
     #[track_caller]
     pub(super) fn enumerate(&mut self, host: &mut Host) {
         let conn = self.start_enumerate(host);
@@ -147,7 +147,7 @@ impl Pair {
         self.close(conn);
     }
 
-    /// Asks for the subscription, and waits for nothing.
+    /// Requests the subscription without waiting for the answer.
     #[track_caller]
     pub(super) fn start_enumerate(&mut self, host: &Host) -> ConnId {
         let message = self.new_uuid();
@@ -158,12 +158,12 @@ impl Pair {
         conn
     }
 
-    /// The status of the last answer on a connection, if it has come.
+    /// The status of the last answer on a connection, if it has arrived.
     pub(super) fn status(&mut self, conn: ConnId) -> Option<u16> {
         Some(self.peer(conn).replies.pop()?.status)
     }
 
-    /// Sends an envelope, and what follows from it.
+    /// Sends an envelope, and runs the collector until nothing changes.
     #[track_caller]
     pub(super) fn call(&mut self, conn: ConnId, envelope: &str) {
         self.start_call(conn, envelope);
@@ -175,7 +175,7 @@ impl Pair {
         session.call(envelope);
     }
 
-    /// The connection on which a host delivers; opens it if need be.
+    /// The connection on which a host delivers, opened if necessary.
     pub(super) fn delivery(&mut self, host: &mut Host) -> ConnId {
         if let Some(conn) = host.conn {
             return conn;
@@ -226,7 +226,7 @@ impl Pair {
         self.call(conn, &text);
     }
 
-    /// The status of a host's answer, if it has come; 200 is an Ack of its last message.
+    /// The status of a host's answer, if it has arrived; 200 is an Ack of its last message.
     #[track_caller]
     pub(super) fn answer(&mut self, host: &Host) -> Option<u16> {
         let peer = self.peers.get_mut(&host.conn?)?;
@@ -238,7 +238,7 @@ impl Pair {
         Some(status)
     }
 
-    /// The status of a host's answer, which is to come within some seconds.
+    /// The status of a host's answer, which must arrive within some seconds.
     #[track_caller]
     pub(super) fn answer_within(&mut self, host: &Host, time: Duration) -> Option<u16> {
         (0..time.as_secs()).find_map(|_| {
@@ -247,7 +247,7 @@ impl Pair {
         })
     }
 
-    /// The host goes away from its connection.
+    /// The host disconnects.
     pub(super) fn hang_up(&mut self, host: &mut Host) {
         if let Some(conn) = host.conn.take() {
             self.close(conn);

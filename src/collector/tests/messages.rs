@@ -1,4 +1,4 @@
-//! What sources say, and what they are told.
+//! The messages of sources, and the answers to them.
 
 use super::host::{Host, bookmark_event};
 use super::pair::{Pair, seconds};

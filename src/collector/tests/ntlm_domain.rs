@@ -13,7 +13,7 @@ use crate::protocol::ntlm::crypto::{self, NtHash};
 
 const METHOD: &str = "ntlm-domain";
 
-/// A collector without accounts of its own.
+/// A collector without local accounts.
 fn pair() -> Pair {
     let mut settings = settings();
     settings.rules.auth.domain = true;
@@ -57,7 +57,7 @@ fn what_the_domain_proves_is_answered_and_counted() {
     assert_eq!(pair.peer(conn).statuses(), [401]);
     let verdict = proven(&pair, conn);
     judge(&mut pair, conn, &verdict);
-    // No SOAP, but an answer to an authenticated source, sealed for it.
+    // Not SOAP, but an answer to an authenticated source, encrypted for it.
     assert_eq!(pair.peer(conn).statuses().len(), 2);
     assert!(!pair.peer(conn).broken);
     assert_eq!(pair.peer(conn).replies.len(), 1);
@@ -101,7 +101,7 @@ fn guesses_are_counted_whether_their_answer_is_waited_for_or_not() {
     assert!(pair.asked.is_empty());
 }
 
-/// A source that shows its account.
+/// A source that has sent its account.
 fn knock(pair: &mut Pair) -> ConnId {
     let host = Host::with_password("a.example.com", "Password");
     let conn = pair.connect_client(&host, "/wsman");
@@ -134,7 +134,7 @@ fn no_more_are_asked_about_at_a_time_than_may_fail_in_a_minute() {
 fn hosts_behind_one_address_wait_for_each_other_and_all_get_in() {
     let mut pair = pair();
     let all: Vec<_> = (0..30).map(|_| knock(&mut pair)).collect();
-    // Some have gone by the time that it would be their turn.
+    // Some have disconnected before it is their turn.
     pair.close(all[12]);
     pair.close(all[3]);
     let mut answered = 0;

@@ -1,4 +1,4 @@
-//! Outputs that come, go, and cannot keep up.
+//! Outputs that open, fail, and do not keep up.
 
 use std::rc::Rc;
 
@@ -75,7 +75,7 @@ fn is_full(pair: &Pair) -> bool {
     pair.collector.batches.outputs().is_full(waiting)
 }
 
-/// Queues one message of `size` bytes, whose source is long gone.
+/// Queues one message of `size` bytes, whose source is gone.
 fn fill(pair: &mut Pair, output: usize, size: usize) {
     let head = format!("{} ", size - 9);
     let mut bytes = vec![b'x'; size];
@@ -148,7 +148,7 @@ fn the_time_that_a_batch_lay_unread_counts_for_its_503() {
     pair.post(&mut late, 1..=1);
     pair.advance(HOLD_TIME - seconds(1));
     assert_eq!(pair.collector.batches.len(), 1, "it is not even read");
-    // Then there is room, but nothing moves after.
+    // Then there is room, but nothing is delivered afterwards.
     pair.outputs[0].room = CAPACITY + 100;
     pair.drive();
     pair.advance(seconds(1));
@@ -190,7 +190,7 @@ fn a_batch_that_is_handed_back_makes_room_in_a_full_output() {
     assert!(pair.collector.is_reading(pair.now));
 }
 
-/// How often each record of a host came to an output.
+/// How often each record of a host arrived at an output.
 fn most_often(pair: &Pair, output: usize) -> usize {
     let mut counts = std::collections::BTreeMap::new();
     for message in pair.outputs[output].messages() {
@@ -203,7 +203,7 @@ fn most_often(pair: &Pair, output: usize) -> usize {
 fn while_one_output_is_down_for_an_hour_the_other_gets_nothing_twice() {
     let mut pair = Pair::new(&["tcp://one?replay=0", "tcp://two?replay=0"]);
     let mut hosts = ["a.example.com", "b.example.com"].map(|name| pair.host(name));
-    // One batch is delivered to the first output alone when the second goes down.
+    // One batch is delivered to the first output only, when the second one fails.
     pair.outputs[1].acknowledges = false;
     pair.post(&mut hosts[0], 1..=3);
     pair.cut_output_after(1, 0);
@@ -269,7 +269,7 @@ fn a_batch_that_arrives_too_late_counts_when_it_comes_again() {
     pair.post(&mut host, 1..=3);
     pair.advance(seconds(56));
     assert_eq!(pair.answer(&host), Some(503));
-    // It comes again while the first is still on the wire, and waits for that.
+    // It is repeated while the first one is still in flight, and waits for that.
     pair.post(&mut host, 1..=3);
     pair.advance(seconds(56));
     assert_eq!(pair.answer(&host), Some(503));
@@ -309,7 +309,7 @@ fn a_batch_shed_on_arrival_passes_its_seal_and_the_connection_goes_on() {
     assert_eq!((pair.answer(&late), late.conn), (Some(200), conn));
 }
 
-/// An output that takes nothing, hosts that wait for it, and one more of them.
+/// An output that accepts nothing, hosts that wait for it, and one more host.
 fn stuck() -> (Pair, Vec<Host>) {
     let mut pair = Pair::new(&["tcp://one?replay=0"]);
     let mut hosts: Vec<_> = (0..22)

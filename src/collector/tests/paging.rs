@@ -1,4 +1,4 @@
-//! More subscriptions than one answer holds.
+//! More subscriptions than one answer can contain.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
 const INVALID: &str = "n:InvalidEnumerationContext";
 const LIMIT: &str = "w:EncodingLimit";
 
-/// So many subscriptions, each with a query of so many characters.
+/// This many subscriptions, each with a query of this many characters.
 fn many(count: usize, characters: usize) -> Settings {
     let subscription = |number: usize| {
         let padding = "x".repeat(characters);
@@ -38,7 +38,7 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{number:04}")).collect()
 }
 
-/// What a source asks for: the beginning, or what comes after a context.
+/// A source's request: Enumerate, or Pull with a context.
 #[derive(Clone, Copy)]
 struct Wants<'a> {
     context: Option<&'a str>,
@@ -93,7 +93,7 @@ impl Pair {
         Ok(page.unwrap())
     }
 
-    /// The whole list on one connection, and of how many answers.
+    /// The complete list on one connection, and the number of answers.
     #[track_caller]
     fn walk(&mut self, host: &Host, max_envelope_size: u32) -> (Vec<source::Offered>, usize) {
         let conn = self.manager(host);
@@ -125,7 +125,7 @@ impl Pair {
     }
 }
 
-/// The subcode of a fault, whose status goes with it.
+/// The subcode of a fault, which determines its status.
 #[track_caller]
 fn fault(status: u16, text: &str) -> String {
     let subcode = text.split("<s:Subcode><s:Value>").nth(1).expect(text);
@@ -245,7 +245,7 @@ fn a_context_lives_for_a_minute() {
         "counted from the last answer"
     );
     assert_eq!(pair.ask(conn, &host, after(&first)), Err(INVALID.into()));
-    // A clock that is set meanwhile costs a new beginning.
+    // A change of the clock in the meantime only makes the enumeration start over.
     let begun = pair.ask(conn, &host, ALL).unwrap();
     pair.now.wall -= Duration::from_secs(3600);
     assert_eq!(pair.ask(conn, &host, after(&begun)), Err(INVALID.into()));
@@ -291,7 +291,7 @@ fn the_context_of_another_host_is_none() {
     assert!(pair.ask(conns[0], &hosts[0], after(&first)).is_ok());
 }
 
-/// One position for each of so many channels.
+/// One position for each of this many channels.
 fn wide_bookmark(channels: usize, record: u64) -> String {
     let channel = |number| {
         format!("<Bookmark Channel=\"Channel-{number:040}/Operational\" RecordId=\"{record}\"/>")
@@ -333,7 +333,8 @@ fn a_bookmark_that_no_answer_holds_does_not_end_its_subscription() {
     assert_eq!(pair.answer(&host), Some(200));
     let (offered, pages) = pair.walk(&host, 64_000);
     assert_eq!((list(&offered), pages), (names(2), 2));
-    // Who has it goes on, since the version is the same; who has not gets repeats.
+    // A source with a bookmark of its own continues, since the version is the same; one without
+    // gets repeats.
     assert_eq!(offered[0].version, version);
     assert_eq!(offered[0].bookmark.as_deref(), Some(EARLIEST));
 }

@@ -1,5 +1,5 @@
-//! A collector between played sources and played outputs, in played time: the
-//! event loop without a system.
+//! A collector between simulated sources and outputs, in simulated time: the event loop without
+//! system calls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,9 +27,9 @@ use crate::protocol::wsman::subscribe::{ContentFormat, Subscription};
 use crate::store::{Answer, Done, Error, Job, Memory, Ticket, perform};
 use crate::syslog::Mapping;
 
-/// Where sources of the tests come from unless they say otherwise.
+/// The default address of sources in tests.
 pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-/// Turns in which something happens without any time passing: more is a loop.
+/// Maximum number of turns without any time passing; more is an endless loop.
 const TURNS: usize = 10_000;
 
 pub(super) fn seconds(count: u64) -> Duration {
@@ -74,20 +74,20 @@ pub(super) struct Pair {
     pub(super) now: Now,
     pub(super) collector: Collector,
     pub(super) store: Memory,
-    /// What the store was asked and has not answered.
+    /// The jobs that the store has not answered.
     pub(super) jobs: VecDeque<(Ticket, Job)>,
-    /// The store answers when the test says so.
+    /// The store answers only when the test requests it.
     pub(super) is_store_slow: bool,
     pub(super) outputs: Vec<Receiver>,
     pub(super) peers: BTreeMap<ConnId, Peer>,
     pub(super) random: StdRng,
-    /// Whom the domain was to be asked about.
+    /// The connections about which the domain was to be asked.
     pub(super) asked: Vec<ConnId>,
     urls: Vec<output::Settings>,
     next: u64,
-    /// Counts what has happened.
+    /// Counts everything that happens.
     happened: u64,
-    /// Inputs that the collector still takes before it is killed.
+    /// Number of inputs that the collector still handles before it is killed.
     pub(super) fuel: Option<usize>,
 }
 
@@ -125,7 +125,7 @@ impl Pair {
         pair
     }
 
-    /// The relay is killed and started again with the same state folder.
+    /// Kills the relay and starts it again with the same state folder.
     pub(super) fn restart(&mut self) {
         self.jobs.clear();
         self.fuel = None;
@@ -144,7 +144,7 @@ impl Pair {
         self.fuel == Some(0)
     }
 
-    /// One input; a killed collector takes none.
+    /// Handles one input; a killed collector handles none.
     pub(super) fn handle(&mut self, input: &Input<'_>) {
         if self.is_killed() {
             return;
@@ -163,7 +163,7 @@ impl Pair {
         self.ask_store();
     }
 
-    /// Takes what the collector asks the store; does it, unless the store is slow.
+    /// Takes the collector's jobs for the store; performs them unless the store is slow.
     pub(super) fn ask_store(&mut self) {
         loop {
             while let Some(asked) = self.collector.poll_job() {
@@ -177,26 +177,26 @@ impl Pair {
         }
     }
 
-    /// The store does one of the jobs, and answers.
+    /// The store performs one of the jobs, and answers.
     pub(super) fn answer_job(&mut self, index: usize) {
         if let Some(answer) = self.do_job(index) {
             self.give_answer(answer);
         }
     }
 
-    /// The store does one of the jobs; its answer is on the way.
+    /// The store performs one of the jobs; its answer is in flight.
     pub(super) fn do_job(&mut self, index: usize) -> Option<Answer> {
         let (ticket, job) = self.jobs.remove(index)?;
         Some(perform(&mut self.store, ticket, job))
     }
 
-    /// The store does one of the jobs and loses its connection, so that it will be asked again.
+    /// The store performs one of the jobs and loses its connection, so that the job is sent again.
     pub(super) fn do_job_unheard(&mut self, index: usize) {
         let (ticket, job) = self.jobs[index].clone();
         drop(perform(&mut self.store, ticket, job));
     }
 
-    /// The store does one of the jobs, and its answer is lost.
+    /// The store performs one of the jobs, and its answer is lost.
     pub(super) fn lose_answer(&mut self, index: usize) {
         let Some((ticket, job)) = self.jobs.remove(index) else {
             return;
@@ -225,26 +225,26 @@ impl Pair {
         }
     }
 
-    /// Reads what the store knows, as at the start.
+    /// Loads what the store contains, as at the start.
     pub(super) fn load(&mut self) {
         self.collector.load();
         self.ask_store();
     }
 
-    /// Saves what has changed, as the loop does it when it is due.
+    /// Saves what has changed, as the loop does when it is due.
     pub(super) fn save_hosts(&mut self) {
         self.collector.save_hosts(self.now);
         self.ask_store();
     }
 
-    /// Saves all, as the loop does it at its end.
+    /// Saves everything, as the loop does at its end.
     pub(super) fn save_all_hosts(&mut self) {
         self.collector.save_all_hosts(self.now);
         self.ask_store();
         assert!(!self.collector.awaits_store());
     }
 
-    /// One turn of the loop. Answers whether anything happened.
+    /// One turn of the loop. Returns whether anything happened.
     pub(super) fn turn(&mut self) -> bool {
         let before = self.happened;
         self.read_peers();
@@ -271,7 +271,7 @@ impl Pair {
         }
     }
 
-    /// Lets time pass up to the next deadline.
+    /// Advances time to the next deadline.
     #[track_caller]
     pub(super) fn step(&mut self) {
         let due = self.collector.poll_timeout().unwrap();
@@ -280,7 +280,7 @@ impl Pair {
         self.drive();
     }
 
-    /// Lets time pass, deadline by deadline.
+    /// Advances time, deadline by deadline.
     #[track_caller]
     pub(super) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
@@ -302,7 +302,7 @@ impl Pair {
         id
     }
 
-    /// A connection whose bytes the test writes and reads.
+    /// A connection on which the test writes and reads bytes.
     pub(super) fn connect_raw(&mut self, address: IpAddr) -> ConnId {
         self.connect(address, None)
     }
@@ -326,7 +326,7 @@ impl Pair {
         self.peers.get_mut(&id).unwrap()
     }
 
-    /// Sends bytes, and what follows from them.
+    /// Sends bytes, and runs the collector until nothing changes.
     #[track_caller]
     pub(super) fn send(&mut self, id: ConnId, bytes: &[u8]) {
         self.peer(id).outgoing.extend_from_slice(bytes);
@@ -344,14 +344,14 @@ impl Pair {
         }
     }
 
-    /// The connection of an output fails; its application has read all.
+    /// The connection of an output fails after its application has read everything.
     #[track_caller]
     pub(super) fn cut_output(&mut self, index: usize) {
         let read = self.outputs[index].written();
         self.cut_output_after(index, read);
     }
 
-    /// The same where the application has read only `bytes`.
+    /// The same, after the application has read only `bytes` bytes.
     pub(super) fn cut_output_after(&mut self, index: usize, bytes: usize) {
         self.outputs[index].end(bytes);
         self.handle(&Input::Failed(OutputId(index), "connection reset"));
@@ -388,7 +388,7 @@ impl Pair {
         }
     }
 
-    /// Does all that the collector wants done.
+    /// Performs the collector's tasks.
     fn drain(&mut self) {
         while !self.is_killed()
             && let Some(output) = self.collector.poll_output()
@@ -412,7 +412,7 @@ impl Pair {
                 }
                 Output::Link(id, Task::Close) => self.outputs[id.0].is_open = false,
                 Output::Link(id, Task::Measure) => self.measure(id),
-                // No output of these has brokers.
+                // These outputs have no brokers.
                 Output::Broker(..) => {}
             }
         }
@@ -473,7 +473,7 @@ impl Pair {
         }
     }
 
-    /// Time has passed for receivers with a pace.
+    /// Advances time for receivers with a limited rate.
     pub(super) fn play_receivers(&mut self, time: Duration) {
         for index in 0..self.outputs.len() {
             let is_relp = matches!(self.urls[index].target, Target::Relp { .. });

@@ -1,10 +1,10 @@
-//! The far end of a source's connection.
+//! The source's side of a connection.
 
 use uuid::Uuid;
 
 use crate::client::{Reply, Session};
 
-/// How far the collector's side has ended.
+/// Whether the collector has closed its side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Open,
@@ -13,20 +13,20 @@ pub(super) enum End {
 }
 
 pub(super) struct Peer {
-    /// None where the test writes and reads bytes.
+    /// `None` if the test itself writes and reads bytes.
     pub(super) session: Option<Session>,
-    /// What the collector has yet to receive.
+    /// Bytes that the collector has not received yet.
     pub(super) outgoing: Vec<u8>,
-    /// What the collector has sent.
+    /// Bytes that the collector has sent.
     pub(super) received: Vec<u8>,
-    /// Answers to messages that nobody has looked at.
+    /// Answers that the test has not read yet.
     pub(super) replies: Vec<Reply>,
     /// The message that waits for its answer.
     pub(super) message: Uuid,
-    /// Whether it reads what it is sent.
+    /// Whether it reads what the collector sends.
     pub(super) reads: bool,
     pub(super) end: End,
-    /// The session could not go on.
+    /// The session has failed.
     pub(super) broken: bool,
 }
 

@@ -19,7 +19,8 @@ fn pair() -> Pair {
     Pair::with_settings(OUTPUTS, settings, 1)
 }
 
-/// Enumerates on a connection of the balancer, which has said `source`. Answers all statuses.
+/// Enumerates on a connection of the balancer with `source` in its PROXY header. Returns all
+/// statuses.
 fn knock(pair: &mut Pair, mut host: Host, source: Option<IpAddr>) -> Vec<u16> {
     host.address = BALANCER;
     let conn = pair.connect_client(&host, "/wsman/SubscriptionManager/WEC");
@@ -44,7 +45,7 @@ fn the_source_that_the_balancer_names_is_let_in_or_not() {
     let host = || Host::new("a.example.com");
     assert_eq!(knock(&mut pair, host(), Some(ADDRESS)), [401, 200]);
     assert_eq!(knock(&mut pair, host(), Some(OUTSIDE)), [401, 401]);
-    // The balancer for itself is no host of 192.0.2.0/24.
+    // The balancer itself is not a host of 192.0.2.0/24.
     assert_eq!(knock(&mut pair, host(), None), [401, 401]);
 }
 

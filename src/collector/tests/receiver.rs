@@ -1,19 +1,19 @@
-//! A played output: the receiver's socket, and what came there.
+//! A simulated output: the receiver's socket, and what it received.
 
 use std::time::Duration;
 
 use crate::protocol::relp;
 
-/// How the receiver takes a connection that is opened.
+/// How the receiver reacts to a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     Listening,
     Refusing,
-    /// Neither takes nor refuses it.
+    /// Neither accepts nor rejects it.
     Silent,
 }
 
-/// What became of bytes that were to be written.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taking {
     Wrote(usize),
@@ -21,17 +21,17 @@ pub(super) enum Taking {
     Failed,
 }
 
-/// A receiver that takes only so much in a second. It does not keep what it took.
+/// A receiver with a limited rate. It does not keep what it received.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Bytes a second.
+    /// Bytes per second.
     rate: f64,
-    /// What it may still take, up to a second's worth; and less than nothing after a large
+    /// Number of bytes that it may still accept, up to those of one second; negative after a large
     /// message.
     credit: f64,
-    /// Whole messages that it took.
+    /// Number of complete messages received.
     count: usize,
-    /// What it has not read.
+    /// Bytes that it has not read.
     unread: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ impl Pace {
         self.credit -= f64::from(u32::try_from(count).unwrap());
     }
 
-    /// Reads from a stream of octet-counted frames. Gives how much.
+    /// Reads from a stream of octet-counted frames. Returns the number of bytes.
     fn read_stream(&mut self, left: &mut usize) -> usize {
         let mut total = 0;
         while self.credit >= 1.0 && !self.unread.is_empty() {
@@ -80,7 +80,7 @@ impl Pace {
         total
     }
 
-    /// Reads RELP frames, and gives the answers.
+    /// Reads RELP frames, and returns the answers.
     fn read_relp(&mut self) -> Vec<u8> {
         let mut answers = String::new();
         while self.credit >= 0.0
@@ -103,21 +103,21 @@ impl Pace {
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) pace: Option<Pace>,
-    /// Bytes of a message that it has yet to read.
+    /// Number of bytes of a message that it has not read yet.
     left: usize,
     pub(super) reach: Reach,
-    /// Bytes that it still takes.
+    /// Number of bytes that it still accepts.
     pub(super) room: usize,
-    /// The connection fails once so many more bytes were written.
+    /// The connection fails after this many more bytes.
     pub(super) fails_after: Option<usize>,
     /// Whether its TCP acknowledges what was written.
     pub(super) acknowledges: bool,
     pub(super) is_open: bool,
-    /// How often it was tried to open it.
+    /// Number of attempts to open it.
     pub(super) tries: usize,
-    /// Bytes that its TCP has acknowledged on the open connection.
+    /// Number of bytes that its TCP has acknowledged on the open connection.
     pub(super) acknowledged: usize,
-    /// What came on each connection.
+    /// The bytes received on each connection.
     pub(super) connections: Vec<Vec<u8>>,
 }
 
@@ -161,7 +161,7 @@ impl Receiver {
         }
     }
 
-    /// Bytes written on the open connection.
+    /// Number of bytes written on the open connection.
     pub(super) fn written(&self) -> usize {
         self.connections.last().map_or(0, Vec::len)
     }
@@ -186,7 +186,7 @@ impl Receiver {
         Taking::Wrote(count)
     }
 
-    /// Time passes for a receiver with a pace. Gives what it answers over RELP.
+    /// Advances time for a receiver with a limited rate. Returns its RELP answers.
     pub(super) fn play(&mut self, time: Duration, is_relp: bool) -> Vec<u8> {
         let Some(pace) = &mut self.pace else {
             return Vec::new();
@@ -199,7 +199,7 @@ impl Receiver {
         Vec::new()
     }
 
-    /// Whole messages that a receiver with a pace has taken.
+    /// Number of complete messages that a receiver with a limited rate has received.
     pub(super) fn count(&self) -> usize {
         self.pace.as_ref().map_or(0, |pace| pace.count)
     }
@@ -214,18 +214,18 @@ impl Receiver {
         self.written() - self.acknowledged
     }
 
-    /// Host and record id of each message, over all connections.
+    /// Host and record id of each message, on all connections.
     pub(super) fn messages(&self) -> Vec<(String, u64)> {
         self.connections.iter().flat_map(|c| read(c)).collect()
     }
 
-    /// The record ids that came on one connection.
+    /// The record ids received on one connection.
     pub(super) fn records_of(&self, connection: usize) -> Vec<u64> {
         let messages = read(&self.connections[connection]);
         messages.into_iter().map(|(_, record)| record).collect()
     }
 
-    /// The record ids, over all connections.
+    /// The record ids received on all connections.
     pub(super) fn records(&self) -> Vec<u64> {
         let messages = self.messages().into_iter();
         messages.map(|(_, record)| record).collect()
@@ -236,7 +236,7 @@ impl Receiver {
     }
 }
 
-/// Octet-counted frames; what is not whole counts for nothing.
+/// Octet-counted frames; an incomplete one is ignored.
 fn read(mut bytes: &[u8]) -> Vec<(String, u64)> {
     let mut messages = Vec::new();
     while let Some(space) = bytes.iter().position(|&byte| byte == b' ') {
@@ -251,7 +251,7 @@ fn read(mut bytes: &[u8]) -> Vec<(String, u64)> {
     messages
 }
 
-/// HOSTNAME and record id; 0 where there is none.
+/// HOSTNAME and record id; 0 if there is none.
 fn identify(message: &str) -> (String, u64) {
     let host = message.split(' ').nth(2).unwrap_or_default();
     let record = message

@@ -1,4 +1,4 @@
-//! Room by share: what strangers, or one of many, can take from the others.
+//! Shares of the room: how much strangers, or one of many sources, can take from others.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::connection::{Limits, RefusalKind};
 const OUTPUTS: &[&str] = &["tcp://receiver"];
 const MIB: usize = 1 << 20;
 
-/// A collector with room for so many connections and handshakes.
+/// A collector with room for this many connections and handshakes.
 fn narrow(connections: usize, handshakes: usize) -> Pair {
     let mut settings = settings();
     settings.rules.allow_unencrypted = true;
@@ -27,7 +27,7 @@ fn address(number: u8) -> IpAddr {
     IpAddr::from([198, 51, 100, number])
 }
 
-/// Accepts a connection as the loop does; none where it has to wait.
+/// Accepts a connection as the loop does; `None` if it has to wait.
 fn accept(pair: &mut Pair, from: IpAddr, is_secure: bool) -> Option<ConnId> {
     if pair.collector.make_room(pair.now, is_secure) == Vacancy::Full {
         return None;
@@ -51,7 +51,7 @@ fn refused(pair: &Pair, kind: RefusalKind) -> u64 {
     refusals.get(&kind).copied().unwrap_or_default()
 }
 
-/// A connection of a host with a certificate of that name.
+/// A connection of a host with a certificate for this name.
 fn known(pair: &mut Pair, name: &str, from: IpAddr) -> ConnId {
     let conn = accept(pair, from, true).unwrap();
     let certificate = Certificate {
@@ -99,7 +99,7 @@ fn one_address_may_fill_three_quarters_and_then_has_a_share() {
     assert_eq!(open(&pair, &nat), 20, "its own oldest have gone");
     assert!(open(&pair, &nat[..40]) == 0);
     assert_eq!(refused(&pair, RefusalKind::Room), 40);
-    // All others get in.
+    // All others are accepted.
     let others: Vec<_> = (2..=3)
         .flat_map(|from| (0..10).map(move |_| address(from)))
         .filter_map(|from| accept(&mut pair, from, false))
@@ -323,7 +323,7 @@ fn when_all_hold_little_the_largest_that_stalls_goes_first() {
     );
     assert_eq!(pair.peer(hosts[0]).statuses(), [0; 0]);
     assert_eq!(pair.peer(hosts[8]).statuses(), [0; 0]);
-    // Without any that stalls it is the one that comes.
+    // If no request stalls, the new one is ended.
     pair.send(hosts[0], &[b'x'; 1_900]);
     begin(&mut pair, hosts[9], 100_000, 9_000);
     assert_eq!(pair.peer(hosts[9]).statuses(), [503]);

@@ -1,4 +1,4 @@
-//! What is remembered: damaged rows, bounds, ages, and a clock that is set.
+//! What is stored: damaged rows, limits, ages, and changes of the clock.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn states(pair: &Pair) -> Vec<State> {
         .collect()
 }
 
-/// Saves what has changed, as the loop does it when it is due.
+/// Saves what has changed, as the loop does when it is due.
 fn save(pair: &mut Pair) {
     for _ in 0..100 {
         pair.save_hosts();
@@ -42,7 +42,7 @@ fn a_row_that_cannot_be_written_costs_none_of_its_neighbours() {
     let mut hosts = names.map(|name| pair.host(name));
     let id = settings().subscriptions[0].id();
     pair.store.damage(Key::anonymous(id, names[1]).unwrap());
-    // Held until all of them are delivered in one turn.
+    // Kept until all of them are delivered in one turn.
     pair.outputs[0].acknowledges = false;
     for host in &mut hosts {
         pair.post(host, 1..=3);
@@ -93,7 +93,7 @@ fn an_empty_batch_moves_no_position_of_a_host_without_a_credential() {
     pair.post_of(&mut thief, &events, Some(&bookmark(9_999_999_999)));
     assert_eq!(pair.host("victim.example.com").handed_back(), Some(101));
     assert_eq!(pair.collector.counters().bookmarks_aside, 2);
-    // Who has proved who it is may say where it stands.
+    // An authenticated source may state its own position.
     let mut known = Host::with_password("known.example.com", "password");
     pair.enumerate(&mut known);
     pair.post(&mut known, 98..=100);
@@ -134,7 +134,7 @@ fn invented_names_without_events_leave_few_bookmarks_behind() {
         (stored, pair.collector.counters().bookmarks_crowded),
         (WITHOUT_EVENTS, 50)
     );
-    // A host with events is not kept from its bookmark by them, nor one with event 111.
+    // These names do not prevent a host with events, or with event 111, from storing a bookmark.
     host.machine = "real.example.com".to_owned();
     pair.post(&mut host, 1..=2);
     host.machine = "new.example.com".to_owned();
@@ -168,7 +168,7 @@ fn states_and_lags_survive_a_clock_that_is_set() {
         pair.advance(seconds(1));
         assert_eq!(states(&pair), [State::Active], "{by}");
         assert_eq!(lag(&pair), before + 1, "{by}");
-        // Silence is seen after the time that it takes, neither at once nor years later.
+        // Silence is detected after the time it takes, neither immediately nor years later.
         pair.advance(seconds(4 * interval + 120));
         assert_eq!(states(&pair), [State::Lost], "{by}");
         pair.heartbeat(&mut host);
@@ -194,7 +194,7 @@ fn what_came_while_the_clock_was_ahead_is_not_old_for_ever() {
     pair.post(&mut host, 1..=1);
     assert_eq!(pair.answer(&host), Some(200));
     assert!(lag(&pair) > Some(300_000_000));
-    // Further astray, then back.
+    // A larger jump of the clock, and back.
     for by in [-2 * YEARS, YEARS] {
         set_clock(&mut pair, by);
         pair.advance(seconds(1));
@@ -230,7 +230,7 @@ fn times_ahead_in_the_store_count_as_now_at_the_next_start() {
     assert_eq!(states(&pair), [State::Lost]);
 }
 
-/// A pair in which a quiet host sends heartbeats and another one is gone, after some days.
+/// A pair after some days in which a quiet host sends heartbeats and another one is gone.
 fn after(days: u64, restarts: bool) -> Pair {
     let mut pair = Pair::new(&["tcp://receiver"]);
     let (mut quiet, mut gone) = (
@@ -241,7 +241,7 @@ fn after(days: u64, restarts: bool) -> Pair {
     pair.post(&mut gone, 1..=1);
     pair.hang_up(&mut gone);
     for _ in 0..days {
-        // While it is down nothing ages, nor when the clock is set.
+        // Nothing ages while it is down, or when the clock is set.
         if restarts {
             pair.save_all_hosts();
             pair.now = pair.now + seconds(100 * DAY);

@@ -1,4 +1,4 @@
-//! The end, and new settings.
+//! Stopping, and new settings.
 
 use super::host::Host;
 use super::pair::{ADDRESS, Pair, seconds, settings};

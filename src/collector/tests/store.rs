@@ -87,7 +87,7 @@ fn what_the_store_does_not_answer_is_handed_back_in_time() {
     pair.advance(seconds(60));
     assert_eq!(pair.answer(&host), Some(503));
     assert_eq!(pair.status(asking), Some(503));
-    // What comes again is not sent again, and waits for the same write.
+    // What is repeated is not delivered again, and waits for the same write.
     pair.post(&mut host, 1..=2);
     pair.is_store_slow = false;
     pair.drive();
@@ -146,7 +146,7 @@ fn a_row_that_cannot_be_read_costs_those_that_need_it() {
     assert_eq!(pair.answer(&host), Some(200));
 }
 
-/// Two relays with one store, of which one has it at a time.
+/// Two relays with one store, which only one of them uses at a time.
 struct Two {
     a: Pair,
     b: Pair,
@@ -176,7 +176,7 @@ fn a_late_write_of_an_old_bookmark_does_not_replace_a_newer_one() {
     two.a.is_store_slow = true;
     two.a.post(&mut at_a, 2..=2);
     assert_eq!(two.a.jobs.len(), 1);
-    // The host does not wait, and goes to the other one.
+    // The host does not wait, and connects to the other one.
     two.swap();
     let mut at_b = two.b.host(NAME);
     assert_eq!(at_b.handed_back(), Some(1));
@@ -190,7 +190,7 @@ fn a_late_write_of_an_old_bookmark_does_not_replace_a_newer_one() {
     assert_eq!(at_a.handed_back(), Some(5), "the newer one stays");
 }
 
-/// One relay has written what the other does not know to be written: its answer is on the way.
+/// One relay has written a row, but has not received the answer yet, so the other one cannot know.
 fn unheard() -> (Two, Host, Answer) {
     let mut two = Two::new();
     let mut at_a = two.a.host(NAME);
@@ -203,7 +203,7 @@ fn unheard() -> (Two, Host, Answer) {
 }
 
 impl Two {
-    /// The host goes on at the other relay, which has acknowledged up to that record then.
+    /// The host continues at the other relay, which has acknowledged up to that record then.
     fn go_on_at_b(&mut self, from: u64, last: u64) {
         self.swap();
         let mut at_b = self.b.host(NAME);
@@ -213,7 +213,7 @@ impl Two {
         self.swap();
     }
 
-    /// What a host is handed at the first relay.
+    /// The bookmark that a host gets at the first relay.
     fn handed_back_at_a(&mut self) -> Option<u64> {
         self.a.is_store_slow = false;
         self.a.drive();
@@ -228,7 +228,7 @@ fn what_is_read_after_another_relay_wrote_counts_more_than_an_own_write_before()
     let (mut two, mut at_a, written) = unheard();
     two.a.hang_up(&mut at_a);
     two.go_on_at_b(2, 5);
-    // The host comes back before the answer does.
+    // The host reconnects before the answer arrives.
     let asking = two.a.start_enumerate(&at_a);
     two.a.give_answer(written);
     two.a.answer_job(0);
@@ -246,7 +246,7 @@ fn a_read_that_tells_of_an_own_write_first_is_not_counted_twice() {
     two.a.drive();
     assert_eq!(two.a.answer(&at_a), Some(200));
     two.go_on_at_b(2, 5);
-    // Late, and from before that.
+    // A late answer, to an earlier read.
     two.a.post(&mut at_a, 3..=3);
     two.a.answer_job(0);
     assert_eq!(two.a.collector.counters().bookmark_conflicts, 1);
@@ -259,7 +259,7 @@ fn a_batch_whose_host_has_left_does_not_take_its_bookmark_back() {
     let mut at_a = two.a.host(NAME);
     two.a.post(&mut at_a, 1..=1);
     assert_eq!(two.a.answer(&at_a), Some(200));
-    // On a new connection, the row is to be read again.
+    // On a new connection, the row must be read again.
     two.a.hang_up(&mut at_a);
     two.a.is_store_slow = true;
     two.a.post(&mut at_a, 2..=2);
@@ -278,7 +278,7 @@ fn what_another_commit_shows_is_committed_again_before_it_is_acknowledged() {
     two.a.is_store_slow = true;
     two.a.post(&mut at_a, 2..=2);
     let commits = two.a.store.commits();
-    // The database was killed before its standby had it, and shows it all the same.
+    // The database was killed before its standby had the commit, and shows it nevertheless.
     two.a.do_job_unheard(0);
     two.a.answer_job(0);
     assert_eq!(two.a.collector.counters().bookmark_conflicts, 1);
@@ -324,7 +324,7 @@ fn a_host_that_changes_its_relay_all_day_skips_and_repeats_nothing() {
         } else {
             (&mut two.b, b)
         };
-        // It is switched off now and then, and asks where to go on.
+        // It is switched off from time to time, and requests its subscription again.
         if round % 7 == 0 {
             pair.enumerate(host);
             assert_eq!(host.handed_back().unwrap_or(0) + 1, next);

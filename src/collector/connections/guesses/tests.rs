@@ -67,7 +67,7 @@ fn an_account_is_held_back_everywhere_but_where_it_was_proved() {
     assert!(guesses.is_held(&guess("ws7", 2)));
     assert!(!guesses.is_held(&guess("ws7", 1)), "its own address");
     assert!(!guesses.is_held(&guess("ws8", 2)), "another account");
-    // Failures of others at that address do not matter to it either; its own do.
+    // Failures of others at that address do not affect it either, but its own do.
     fail(&mut guesses, "ws9", 1, OF_ADDRESS);
     assert!(guesses.is_held(&guess("ws8", 1)));
     assert!(!guesses.is_held(&guess("ws7", 1)));
@@ -88,7 +88,7 @@ fn all_failures_together_have_a_bound_and_so_has_what_is_remembered() {
     fail(&mut guesses, "more", 8, 1000);
     let most = usize::try_from(OF_ALL).unwrap();
     assert_eq!(guesses.failed.pairs.len(), most);
-    // Whoever was held back still is.
+    // Accounts that were held back still are.
     fail(&mut guesses, "ws7", 1, OF_ADDRESS);
     assert!(guesses.is_held(&guess("ws7", 1)));
 }
@@ -115,12 +115,12 @@ fn questions_under_way_count_and_others_wait_for_them() {
     wanted.extend([Leave::Waiting; 2]);
     assert_eq!(leaves(&mut guesses), wanted);
     assert_eq!(guesses.next(), None);
-    // One was right: the next one is asked about.
+    // One was right, so the next one is verified.
     let right = guesses.answered(ConnId(3)).unwrap();
     guesses.prove(right);
     assert_eq!(guesses.next(), Some((ConnId(10), Leave::Granted)));
     assert_eq!(guesses.next(), None);
-    // The others were wrong: the last one is not asked about at all.
+    // The others were wrong, so the last one is not verified.
     for id in [0, 1, 2, 4, 5, 6, 7, 8, 9, 10] {
         let wrong = guesses.answered(ConnId(id)).unwrap();
         guesses.fail(&wrong);
