@@ -251,13 +251,13 @@ mod tests {
         assert!(dial.handle_failed("no"));
         assert_eq!(dial.go_on(), Step::Connect(addresses(&[2])[0]));
         dial.handle_up();
-        // The good one ends later: its successor comes first, all come.
+        // The working address fails later: the next one comes first, and all are tried.
         assert!(!dial.handle_failed("ended"));
         dial.handle_resolved(&addresses(&[1, 2, 3]));
         assert_eq!(round(&mut dial), [3, 1, 2]);
         dial.handle_resolved(&addresses(&[1, 2, 3]));
         assert_eq!(round(&mut dial), [3, 1, 2]);
-        // The one that failed is not told any more: from the first on.
+        // The failed address is no longer in the answer: the round starts with the first one.
         dial.handle_resolved(&addresses(&[7, 8]));
         assert_eq!(round(&mut dial), [7, 8]);
     }
@@ -284,7 +284,7 @@ mod tests {
         assert!(dial.handle_resolved(&addresses(&[1])));
         assert_eq!(dial.look_up_time(), FRESH_TIME);
         assert_eq!(dial.go_on(), Step::LookUp);
-        // No answer, or none with an address: what was known stays.
+        // No answer, or one without addresses: the known addresses stay.
         assert!(!dial.handle_resolved(&[]));
         assert_eq!(dial.next_known(), Step::Connect(addresses(&[1])[0]));
         assert!(!dial.handle_resolved(&addresses(&[1])), "no news");

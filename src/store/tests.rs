@@ -13,7 +13,7 @@ use crate::bookmark::BatchFacts;
 use crate::hosts::{self, Asked, HostName, Pulse, Table};
 use crate::store::sqlite::Sqlite;
 
-/// A folder of its own for a test, removed afterwards.
+/// A separate folder for a test, removed afterwards.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,7 +31,7 @@ impl Folder {
         self.0.join("wecrelay.db")
     }
 
-    /// The database as another program sees it.
+    /// The database as another program reads it.
     fn connect(&self) -> Connection {
         Connection::open(self.database()).unwrap()
     }
@@ -79,7 +79,7 @@ fn position(store: &mut dyn Store, key: &Key) -> Option<u64> {
     stored.and_then(|stored| stored.position("X"))
 }
 
-/// What is kept of a key, in either store.
+/// What either store contains for a key.
 fn entries(folder: &Folder, key: &Key, act: impl Fn(&mut dyn Store)) -> Option<Entry> {
     let (mut memory, mut sqlite) = (Memory::new(), folder.open());
     act(&mut memory);
@@ -277,7 +277,7 @@ fn it_is_known_how_much_belongs_to_whom() {
             store
                 .put(&key, Change::Latest(&stored(1)), stamp(number))
                 .unwrap();
-            // Whoever has another address goes on being counted where it came first.
+            // A source at another address is still counted where it was first seen.
             store
                 .put(&key, Change::Latest(&stored(1)), stamp(9))
                 .unwrap();
@@ -451,7 +451,7 @@ fn what_stands_under_a_former_name_is_found_once_and_rewritten() {
         assert_eq!(position(store, &former), None);
         assert_eq!(position(store, &new), Some(9));
 
-        // Later nothing is taken over any more.
+        // Nothing is migrated later.
         put(store, &former, 3).unwrap();
         store.commit().unwrap();
         let found = look_up(store, &new, &names);
@@ -653,7 +653,7 @@ fn memory_fails_as_it_is_told() {
     assert_eq!(store.commits(), 1);
 }
 
-/// Latest, previous and kept-aside record id of each key.
+/// Latest, previous, and set-aside record id of each key.
 type Model = HashMap<Key, (Option<u64>, Option<u64>, Option<u64>)>;
 
 /// Numbers that are the same in each run (xorshift64).
@@ -668,7 +668,7 @@ impl Dice {
     }
 }
 
-/// Both stores and the model, through puts, commits, failures and restarts.
+/// Compares both stores with a model, through puts, commits, failures, and restarts.
 struct Trial {
     folder: Folder,
     sqlite: Option<Sqlite>,

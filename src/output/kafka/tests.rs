@@ -1,4 +1,4 @@
-//! A connection whose broker answers as none should, and batches that brokers refuse.
+//! A connection whose broker violates the protocol, and batches that brokers reject.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +22,7 @@ fn now() -> Now {
     Now { monotonic, wall }
 }
 
-/// One whose first request is written.
+/// A connection whose first request is written.
 fn connected() -> Connection {
     let mut connection = Connection::new("192.0.2.1", 9092);
     connection.handle_opened(now());
@@ -43,27 +43,27 @@ fn tell(connection: &mut Connection, bytes: &[u8]) -> Result<Vec<Reply>, Error> 
     connection.handle_received(now(), bytes, &context)
 }
 
-/// The answer to ApiVersions, with this number.
+/// The answer to ApiVersions, with this correlation id.
 fn versions(number: u8) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0, 22, 0, 0, 0, number, 0, 0, 0, 0, 0, 2];
     bytes.extend([0, 0, 0, 0, 0, 8, 0, 3, 0, 0, 0, 7]);
     bytes
 }
 
-/// As [`versions`], of a broker that knows producer ids too.
+/// The same as [`versions`], from a broker that supports producer ids.
 fn versions_with_producer_ids(number: u8) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0, 28, 0, 0, 0, number, 0, 0, 0, 0, 0, 3];
     bytes.extend([0, 0, 0, 0, 0, 8, 0, 3, 0, 0, 0, 7, 0, 22, 0, 0, 0, 1]);
     bytes
 }
 
-/// An answer with its length and the number of its request.
+/// An answer with its length and correlation id.
 fn framed(number: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(4 + body.len()).unwrap().to_be_bytes();
     [&length, &[0, 0, 0, number], body].concat()
 }
 
-/// Of Metadata, version 7: it is broker 1 at the same place, and leads all partitions.
+/// The answer to Metadata, version 7: it is broker 1 at the same address, and leads all partitions.
 fn metadata(number: u8, partitions: u8) -> Vec<u8> {
     let mut body = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 9];
     body.extend(b"192.0.2.1");
@@ -78,7 +78,7 @@ fn metadata(number: u8, partitions: u8) -> Vec<u8> {
     framed(number, &body)
 }
 
-/// Of Produce, version 8: the code of each partition.
+/// The answer to Produce, version 8: a code for each partition.
 fn produced(number: u8, codes: &[i16]) -> Vec<u8> {
     let mut body = vec![0, 0, 0, 1, 0, 6];
     body.extend(b"events");
@@ -103,7 +103,7 @@ fn producer(now: Now) -> Producer {
     Producer::new(&settings, "kafka", [0; 32], now)
 }
 
-/// The broker gets all that was to be written, and sends this.
+/// The broker receives everything that was to be written, and sends this.
 fn exchange(producer: &mut Producer, now: Now, answer: &[u8], desk: &mut Desk<'_>) {
     let broker = BrokerId(0);
     let sent = producer.outgoing(broker).len();
@@ -144,7 +144,7 @@ fn what_is_no_answer_ends_the_connection() {
     }
 }
 
-/// A batch that a broker cannot have is not confirmed by it.
+/// An answer to a batch that the broker cannot have received does not confirm it.
 #[test]
 fn an_answer_before_its_request_is_written_ends_the_connection() {
     let mut connection = Connection::new("192.0.2.1", 9092);
@@ -155,7 +155,7 @@ fn an_answer_before_its_request_is_written_ends_the_connection() {
         tell(&mut connection, &versions(1)).err(),
         Some(Error::Early)
     );
-    // What is asked after it does not count.
+    // What is requested after that does not count.
     let mut connection = connected();
     tell(&mut connection, &versions(1)).unwrap();
     connection.ask_metadata(now(), "events").unwrap();
@@ -194,7 +194,7 @@ fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
     producer.handle_timeout(now, &mut desk);
     producer.handle(now, broker, Event::Opened, &mut desk);
     exchange(&mut producer, now, &versions(1), &mut desk);
-    // Asked for the topic, and for nothing else.
+    // Requests the topic and nothing else.
     assert_eq!(producer.identity, Identity::None);
     assert_eq!(producer.take_failures(), [""; 0]);
     exchange(&mut producer, now, &metadata(2, 1), &mut desk);
@@ -209,7 +209,7 @@ fn a_broker_that_knows_no_producer_ids_gets_batches_all_the_same() {
     );
 }
 
-/// A pause that is over while there is no producer id is not due again and again.
+/// A pause that ends while there is no producer id does not remain due.
 #[test]
 fn a_producer_without_an_id_sleeps_until_something_can_be_done() {
     let mut now = now();
@@ -233,7 +233,7 @@ fn a_producer_without_an_id_sleeps_until_something_can_be_done() {
             .push(BatchId(id), records_of(host, ["text"].into_iter()));
     }
     producer.handle_queued(now, &mut desk);
-    // One partition has lost the sequence, the other is to be tried again in 100 ms.
+    // One partition has lost the sequence, the other one retries in 100 ms.
     exchange(&mut producer, now, &produced(4, &[47, 7]), &mut desk);
     assert_eq!(producer.identity, Identity::Asked(0));
     let mut wakes = 0;
@@ -251,7 +251,7 @@ fn a_producer_without_an_id_sleeps_until_something_can_be_done() {
         producer.handle_timeout(now, &mut desk);
     }
     assert_eq!(producer.take_failures().len(), 1);
-    // With an id, both partitions get what they have at once.
+    // With an id, both partitions get their batches immediately.
     let identity = framed(5, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1]);
     exchange(&mut producer, now, &identity, &mut desk);
     exchange(&mut producer, now, &produced(6, &[0, 0]), &mut desk);
@@ -259,7 +259,7 @@ fn a_producer_without_an_id_sleeps_until_something_can_be_done() {
     assert_eq!(desk.delivered.len(), 6);
 }
 
-/// Records of 9 kB, each with this text in it.
+/// Records of 9 kB that contain this text.
 fn records(texts: impl Iterator<Item = &'static str>) -> Rc<Frames> {
     records_of("h", texts)
 }

@@ -176,7 +176,7 @@ mod tests {
         Now { monotonic, wall }
     }
 
-    /// Confirms `bytes` each `millis` for so many times, with others always on the way.
+    /// Confirms `bytes` every `millis`, this many times, while others are in flight.
     fn flow(rate: &mut Rate, mut now: Now, bytes: u64, millis: u64, times: u64) -> Now {
         rate.note(now, 0, true);
         for _ in 0..times {

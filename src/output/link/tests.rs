@@ -15,21 +15,21 @@ use super::*;
 use crate::output::dial::{LONGEST_PAUSE, OPENING_TIME};
 use crate::protocol::relp;
 
-/// A link, time, and a RELP receiver of the test's own.
+/// A link, the time, and a simulated RELP receiver.
 struct Scene {
     link: Link,
     now: Now,
     next: u64,
     delivered: Vec<u64>,
-    /// What the receiver has read, and not taken apart.
+    /// Bytes that the receiver has read but not parsed.
     wire: Vec<u8>,
     /// Every message that the receiver has accepted, with how often.
     kept: BTreeMap<String, usize>,
-    /// The most bytes that one connection may carry before it breaks.
+    /// Maximum number of bytes on a connection before it fails.
     cut: Option<usize>,
     /// Batches that were handed back.
     failed: Vec<u64>,
-    /// Sessions that were opened while time passed.
+    /// Number of sessions opened while time passed.
     sessions: usize,
 }
 
@@ -82,7 +82,7 @@ impl Scene {
         self.now = self.now + time;
     }
 
-    /// Lets the next deadline come.
+    /// Advances time to the next deadline.
     fn tick(&mut self) -> Option<Task> {
         let at = self.link.poll_timeout().unwrap();
         let time = at.saturating_duration_since(self.now.monotonic);
@@ -96,7 +96,7 @@ impl Scene {
         self.wire.clear();
     }
 
-    /// Lets the next deadline come; answers whether it is to be connected then.
+    /// Advances time to the next deadline; returns whether the link connects then.
     fn begins(&mut self) -> bool {
         match self.tick() {
             Some(Task::LookUp) => {
@@ -121,8 +121,8 @@ impl Scene {
         task
     }
 
-    /// All that is offered goes over the wire, in pieces, as far as it is not cut.
-    /// Answers whether it was.
+    /// Writes everything that is offered, in pieces, until the connection fails. Returns whether it
+    /// did.
     fn flow(&mut self) -> bool {
         while let Some(bytes) = self.link.next_bytes() {
             let count = bytes.len().min(1000).min(self.cut.unwrap_or(usize::MAX));
@@ -138,7 +138,7 @@ impl Scene {
         false
     }
 
-    /// The commands that have come wholly: number, command, data.
+    /// The complete commands received: number, command, data.
     fn commands(&mut self) -> Vec<(u32, String, String)> {
         let mut commands = Vec::new();
         let mut used = 0;
@@ -151,7 +151,7 @@ impl Scene {
         commands
     }
 
-    /// The receiver answers all that has come; `verdict` says how a message fares.
+    /// The receiver answers everything it has received; `verdict` decides about each message.
     fn answer(&mut self, mut verdict: impl FnMut(&str) -> bool) -> Option<Task> {
         let mut answers = String::new();
         for (number, command, data) in self.commands() {
@@ -172,7 +172,7 @@ impl Scene {
         self.receive(answers.as_bytes())
     }
 
-    /// Until nothing moves any more.
+    /// Runs until nothing changes.
     fn settle(&mut self) {
         for _ in 0..1000 {
             self.flow();
@@ -263,7 +263,7 @@ fn answers_lost_with_the_connection_make_messages_come_again() {
     scene.push(2);
     scene.push(1);
     scene.flow();
-    // Accepted, but only the answer to the last one arrives.
+    // All are accepted, but only the answer to the last one arrives.
     scene.commands();
     scene.receive(b"4 rsp 6 200 OK\n2 rsp 6 200");
     assert_eq!(scene.delivered, [1]);
@@ -282,7 +282,7 @@ fn a_receiver_that_dies_before_the_end_of_each_batch_still_gets_on() {
         scene.flow();
         scene.answer(|_| true);
         scene.flow();
-        // It accepts five, reads some more, and dies.
+        // The receiver accepts five, reads some more, and is killed.
         let five = scene.commands().into_iter().take(5);
         let answers: String = five
             .map(|(number, ..)| format!("{number} rsp 3 200\n"))
@@ -348,7 +348,7 @@ fn a_receiver_that_closes_the_session_is_connected_to_again() {
     scene.push(1);
     scene.flow();
     assert_eq!(scene.receive(b"0 serverclose 0\n"), Some(Task::Close));
-    // What comes after it, and the end of the connection, change nothing.
+    // What follows, and the end of the connection, change nothing.
     assert_eq!(scene.receive(b"2 rsp 6 200 OK\n"), None);
     let until = scene.link.poll_timeout();
     scene.link.handle_failed(scene.now, "ended");

@@ -149,7 +149,7 @@ fn datagrams_are_single_messages() {
     assert_eq!(confirm(&mut queue, 0), [1, 2]);
 }
 
-/// Sends the next message as RELP would; gives its position and text.
+/// Sends the next message as RELP would; returns its position and text.
 fn send(queue: &mut Queue) -> Option<(Position, String)> {
     let position = queue.position();
     let text = String::from_utf8(queue.next_datagram()?.to_vec()).unwrap();
@@ -285,8 +285,8 @@ fn a_message_of_our_own_log_may_be_let_go() {
     assert_eq!((queue.backlog(), queue.own()), (0, 0));
 }
 
-/// Any mix of writes, confirmations, cuts and cancellations: nothing is
-/// reordered, nothing awaited is forgotten, the counts stay true.
+/// Any mix of writes, confirmations, failures, and cancellations: nothing is reordered, nothing
+/// that a source awaits is lost, and the counts stay correct.
 #[test]
 fn random_walks_keep_order_and_counts() {
     let mut seed = 7u64;

@@ -12,7 +12,7 @@ use crate::hosts::{Asked, HostName, Pulse, Table};
 
 const ROWS: u64 = 600;
 
-/// A folder of its own for a test, removed afterwards.
+/// A separate folder for a test, removed afterwards.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -23,7 +23,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// One with the bookmarks of `ROWS` hosts, which are known as hosts too.
+    /// A folder with the bookmarks of `ROWS` hosts, and with these hosts.
     fn full(name: &str) -> Self {
         let folder = Self::new(name);
         let mut store = folder.open();
@@ -61,11 +61,11 @@ impl Folder {
         self.file("wecrelay.db")
     }
 
-    /// Damages the pages on which these hosts have their bookmarks.
+    /// Damages the pages that contain the bookmarks of these hosts.
     fn damage(&self, hosts: &[u64]) {
         let mut bytes = fs::read(self.database()).unwrap();
         for host in hosts {
-            // Names occur among the hosts too, where JSON is around them.
+            // The names also occur among the hosts, within JSON.
             let needle = format!("{}<BookmarkList>", machine(*host));
             let found = bytes
                 .windows(needle.len())
@@ -172,7 +172,7 @@ fn a_database_with_damaged_pages_is_written_anew_with_all_the_others() {
         let left = readable(&mut store);
         let lost = ROWS - left;
         let pages = u64::try_from(damaged.len()).unwrap();
-        // A page holds some 30 of them.
+        // A page holds about 30 of them.
         assert!(
             (pages..60 * pages).contains(&lost),
             "{name}: {lost} of {ROWS} lost"
@@ -221,7 +221,7 @@ fn a_page_that_goes_bad_later_costs_one_turn_of_its_host() {
     assert!(store.condition().notice.unwrap().contains("is rebuilt"));
 }
 
-/// What is deleted while the relay runs, and is there again after the next commit.
+/// Checks that what `delete` deletes while the relay is running exists again after the next commit.
 #[track_caller]
 fn survives(name: &str, delete: impl Fn(&Folder)) {
     let folder = Folder::full(name);
@@ -283,7 +283,7 @@ fn nothing_is_acknowledged_on_a_database_that_took_our_place() {
         assert!(error.to_string().contains("restart the relay"), "{error}");
         assert!(store.condition().trouble.is_some());
     }
-    // Hosts are saved by a relay at rest too: that notices it as well.
+    // An idle relay saves hosts, too, and detects it that way.
     let changes = Changes {
         relays_after: None,
         hosts: vec![],

@@ -1,8 +1,8 @@
-//! When an output is asked what its peer has acknowledged.
+//! When an output measures what its peer has acknowledged.
 
 use super::*;
 
-/// An open link with one batch of three bytes, written but for the last `left`.
+/// An open link with one batch of three bytes, of which all but the last `left` are written.
 fn written_but(url: &str, left: usize) -> Scene {
     let mut scene = scene(url);
     scene.connect();
@@ -20,7 +20,7 @@ fn measured(scene: &mut Scene, unacknowledged: usize) {
     scene.delivered.extend(delivered.iter().map(|id| id.0));
 }
 
-/// Time until the next look, if there is one.
+/// The time until the next check, if there is one.
 fn next_look(scene: &Scene) -> Option<Duration> {
     let at = scene.link.look_at()?;
     Some(at - scene.now.monotonic)

@@ -1,4 +1,4 @@
-//! Names, addresses, and how long each step may take.
+//! Names, addresses, and time limits of each step.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ fn look_up(scene: &mut Scene) {
     while scene.tick() != Some(Task::LookUp) {}
 }
 
-/// Lets deadlines come until an address is to be connected to; gives it, and the time.
+/// Advances time, deadline by deadline, until the link connects; returns the address and the time.
 fn next_address(scene: &mut Scene) -> (SocketAddr, Duration) {
     let before = scene.now.monotonic;
     loop {
@@ -30,9 +30,9 @@ fn each_address_has_a_few_seconds_and_the_next_one_follows_at_once() {
         let all = [address(1), address(2), address(3)];
         scene.link.handle_resolved(scene.now, Ok(&all));
         assert_eq!(next_address(&mut scene), (all[0], Duration::ZERO));
-        // The first swallows SYNs.
+        // The first address drops SYNs.
         assert_eq!(next_address(&mut scene), (all[1], seconds(3)));
-        // The second refuses.
+        // The second one rejects the connection.
         scene.link.handle_failed(scene.now, "refused");
         assert_eq!(next_address(&mut scene), (all[2], Duration::ZERO));
         scene.link.handle_opened(scene.now);
@@ -52,10 +52,10 @@ fn an_address_that_accepts_and_says_nothing_costs_a_few_seconds_more() {
     scene.link.handle_resolved(scene.now, Ok(&all));
     next_address(&mut scene);
     scene.wait(seconds(2));
-    // It accepts, and speaks no TLS.
+    // It accepts the connection, but does not support TLS.
     scene.link.handle_reached(scene.now);
     assert_eq!(next_address(&mut scene), (all[1], seconds(3)));
-    // This one speaks TLS, and no RELP.
+    // This one supports TLS, but not RELP.
     scene.link.handle_reached(scene.now);
     scene.link.handle_opened(scene.now);
     assert_eq!(next_address(&mut scene), (all[2], seconds(3)));
@@ -119,7 +119,7 @@ fn a_late_answer_is_used_as_soon_as_it_comes() {
     let mut scene = scene("tcp://h");
     look_up(&mut scene);
     let before = scene.now.monotonic;
-    // Given up after a while, and waited for, but not asked again.
+    // Given up after a while and still pending, but not requested again.
     assert_eq!(scene.tick(), None);
     assert_eq!(scene.now.monotonic - before, seconds(10));
     assert!(scene.link.facts().trouble.unwrap().contains("name server"));
@@ -138,17 +138,17 @@ fn the_last_good_address_is_used_while_the_name_server_is_slow_or_fails() {
     scene.open();
     scene.link.handle_failed(scene.now, "ended");
     look_up(&mut scene);
-    // Silent.
+    // The name server does not answer.
     assert_eq!(next_address(&mut scene), (address(1), seconds(2)));
     scene.link.handle_failed(scene.now, "refused");
-    // Still silent: it is not asked twice.
+    // Still no answer: the lookup is not repeated.
     let (again, _) = next_address(&mut scene);
     assert_eq!(again, address(1));
-    // The answer comes while it connects: it is for the next round.
+    // The answer arrives while the link connects, and is used in the next round.
     scene.link.handle_resolved(scene.now, Ok(&[address(2)]));
     scene.link.handle_failed(scene.now, "refused");
     look_up(&mut scene);
-    // This time it fails.
+    // This time the lookup fails.
     scene.link.handle_resolved(scene.now, Err("SERVFAIL"));
     assert_eq!(next_address(&mut scene), (address(2), Duration::ZERO));
 }

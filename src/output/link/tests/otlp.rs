@@ -1,4 +1,4 @@
-//! OTLP/HTTP: what each answer means for the records of its request.
+//! OTLP/HTTP: the consequences of each answer for the records of its request.
 
 use super::*;
 use crate::output::suspects::STRIKES;
@@ -20,7 +20,7 @@ fn partial(rejected: u8) -> String {
     format!("{head}{}", std::str::from_utf8(&body).unwrap())
 }
 
-/// What a message of our own log says in a record, from which the tests tell them apart.
+/// A record of the relay's own log with this text, by which tests distinguish records.
 fn record(text: &str) -> Vec<u8> {
     let sender = Sender {
         hostname: "h".to_owned(),
@@ -72,7 +72,7 @@ impl Scene {
         id
     }
 
-    /// The request that has come wholly.
+    /// The request, if it has arrived completely.
     fn request(&mut self) -> Option<Vec<String>> {
         self.flow();
         let end = self.wire.windows(4).position(|four| four == b"\r\n\r\n")?;
@@ -88,7 +88,7 @@ impl Scene {
         Some(texts(&body))
     }
 
-    /// Answers requests until none comes; one with a text of `poison` with 400.
+    /// Answers requests until none arrives; one with a text of `poison` gets 400.
     fn judge_records(&mut self, poison: &str) -> usize {
         let mut requests = 0;
         while let Some(texts) = self.request() {
@@ -114,7 +114,7 @@ impl Scene {
             .extend(self.link.take_refused().iter().map(|id| id.0));
     }
 
-    /// A connection that is good at once.
+    /// A connection that opens immediately.
     fn connect_http(&mut self) {
         self.connect();
         self.take_judged_records();
@@ -146,7 +146,7 @@ fn a_batch_is_delivered_when_its_request_is_accepted() {
     assert!(scene.delivered.is_empty());
     assert_eq!(scene.receive(OK.as_bytes()), None);
     assert_eq!(scene.delivered, [0]);
-    // What came meanwhile goes next.
+    // What was queued in the meantime is sent next.
     assert_eq!(scene.request().unwrap(), ["1.0"]);
     assert_eq!(scene.receive(partial(0).as_bytes()), None);
     assert_eq!(scene.delivered, [0, 1]);
@@ -269,7 +269,7 @@ fn answers_that_make_no_sense_end_the_connection_and_confirm_nothing() {
         assert_eq!(scene.judge_records(""), 1);
         assert_eq!(scene.delivered, [0], "{front}");
     }
-    // An answer to nothing.
+    // An answer without a request.
     let mut scene = scene(URL);
     scene.connect_http();
     assert_eq!(scene.receive(OK.as_bytes()), Some(Task::Close));
@@ -301,7 +301,7 @@ fn a_connection_that_has_done_its_work_may_end() {
     let before = scene.now.monotonic;
     scene.connect_http();
     assert_eq!(scene.now.monotonic, before, "at once");
-    // Also as a request comes.
+    // Even while a request arrives.
     scene.push_records(1);
     scene.judge_records("");
     scene.push_records(1);
@@ -310,7 +310,7 @@ fn a_connection_that_has_done_its_work_may_end() {
     assert_eq!(scene.link.facts().trouble, None);
     scene.connect_http();
     scene.judge_records("");
-    // But not before anything was answered.
+    // But not before the first answer.
     scene.link.handle_failed(scene.now, "closed");
     scene.connect_http();
     scene.link.handle_failed(scene.now, "closed");

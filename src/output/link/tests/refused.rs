@@ -1,4 +1,4 @@
-//! Messages that the receiver refuses, passes over, or ends the session for.
+//! Messages that the receiver rejects, skips, or ends the session for.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -7,21 +7,22 @@ use super::super::relp::PASSED_OVER_TIME;
 use super::*;
 use crate::output::suspects::{FLYING_MAX, STRIKES, WAITING_MAX};
 
-/// How the receiver treats a message.
+/// The receiver's reaction to a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Accept,
     Refuse,
     /// Never answers it.
     Skip,
-    /// Ends the session on reading it.
+    /// Ends the session when it reads it.
     End,
-    /// Says before that it does, as rsyslog does where a message is too long for it.
+    /// Announces that first, as rsyslog does for a message that is too long.
     Close,
 }
 
 impl Scene {
-    /// The receiver takes all that has come, one by one. Answers whether the session goes on.
+    /// The receiver reads everything it has received, message by message. Returns whether the
+    /// session continues.
     fn judge(&mut self, way: impl Fn(&str) -> Way) -> bool {
         for (number, _, message) in self.commands() {
             match way(&message) {
@@ -48,7 +49,7 @@ impl Scene {
         true
     }
 
-    /// What the collector takes after each call.
+    /// Takes the batches that the collector would take after each call.
     fn take_judged(&mut self) -> Vec<u64> {
         let delivered = self.link.take_delivered();
         self.delivered.extend(delivered.iter().map(|id| id.0));
@@ -57,7 +58,7 @@ impl Scene {
         failed
     }
 
-    /// Lets `time` pass, deadline by deadline, while other hosts send a message each 50 ms.
+    /// Advances time, deadline by deadline, while other hosts send a message every 50 ms.
     fn live(&mut self, time: Duration, way: impl Fn(&str) -> Way) {
         let end = self.now.monotonic + time;
         while self.now.monotonic < end {
@@ -90,7 +91,7 @@ fn poisoned(bad: Way) -> impl Fn(&str) -> Way {
     }
 }
 
-/// The batches but the first one.
+/// All batches except the first one.
 fn others(scene: &Scene) -> usize {
     scene.delivered.iter().filter(|id| **id != 0).count()
 }
@@ -143,12 +144,12 @@ fn a_repeat_of_a_refused_message_is_handed_back_at_once() {
     scene.push(1);
     scene.live(Duration::from_secs(2), poisoned(Way::Refuse));
     assert_eq!(scene.failed, [0]);
-    // Its host sends the same event once more.
+    // Its host sends the same event again.
     let id = scene.push_text(&["0.0"]);
     scene.flow();
     scene.judge(poisoned(Way::Refuse));
     assert_eq!(scene.failed, [0, id]);
-    // And once more, when the receiver is mended: that is forgiven.
+    // And once more after the receiver was repaired, which clears its strikes.
     let id = scene.push_text(&["0.0"]);
     scene.flow();
     scene.judge(|_| Way::Accept);
@@ -351,7 +352,7 @@ fn a_receiver_that_refuses_everything_gets_nothing_new_past_a_bound() {
         (WAITING_MAX..WAITING_MAX + relp::WINDOW).contains(&waiting),
         "{waiting}"
     );
-    // It is mended: all of it comes.
+    // The receiver has been repaired: everything is delivered.
     for _ in 0..WAITING_MAX {
         if scene.link.is_idle() {
             break;

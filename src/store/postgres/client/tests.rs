@@ -45,7 +45,7 @@ fn complete(tag: &str) -> Vec<u8> {
     message(b'C', format!("{tag}\0").as_bytes())
 }
 
-/// What the server says to SHOW transaction_read_only.
+/// The server's answer to SHOW transaction_read_only.
 fn read_only(answer: &str) -> Vec<u8> {
     [row(&[answer.as_bytes()]), complete("SHOW"), ready(b'I')].concat()
 }
@@ -59,13 +59,13 @@ fn let_in() -> Vec<u8> {
     .concat()
 }
 
-/// A transaction of one statement that has this outcome.
+/// A transaction of one statement with this result.
 fn transaction(outcome: &[u8]) -> Vec<u8> {
     let settings = rows(&[row(&[b"10000", b"warning"])]);
     [&settings, outcome, &ready(b'I')].concat()
 }
 
-/// A warning, from a function of the server.
+/// A warning from a function of the server.
 fn warning(code: &str, routine: &str) -> Vec<u8> {
     let body = format!("SWARNUNG\0VWARNING\0C{code}\0Mwords\0R{routine}\0\0");
     message(b'N', body.as_bytes())
@@ -99,7 +99,7 @@ impl Played {
         Self { now, client }
     }
 
-    /// Without TLS, up to where requests can be sent.
+    /// Connects without TLS, until requests can be sent.
     fn open(url: &str) -> Self {
         let mut played = Self::new(url);
         played.connect(0);
@@ -119,7 +119,7 @@ impl Played {
         self.client.handle_received(self.now, bytes);
     }
 
-    /// What was written since the last time.
+    /// The bytes written since the last call.
     fn take(&mut self) -> Vec<u8> {
         let bytes = self.client.outgoing().to_vec();
         self.client.note_sent(bytes.len());
@@ -146,7 +146,7 @@ fn a_connection_begins_as_the_manual_says() {
     let expected = b"\0\0\0\x50\0\x03\0\0user\0relay\0database\0wec\0\
                      application_name\0wecrelay\0client_encoding\0UTF8\0\0";
     assert_eq!(played.take(), expected);
-    // However the bytes arrive.
+    // However the bytes are split.
     for byte in let_in() {
         played.answer(&[byte]);
     }
@@ -208,7 +208,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The server's side of RFC 5802 and 7677, which knows the password.
+/// The server's side of SCRAM (RFC 5802, RFC 7677), which has the password.
 struct Scram {
     bare: String,
     first: String,
@@ -235,7 +235,7 @@ impl Scram {
         }
     }
 
-    /// Verifies the client's last message; answers with the server's proof.
+    /// Verifies the client's last message; returns the server's proof.
     fn last(&self, client_last: &str) -> String {
         let (without_proof, proof) = client_last.split_once(",p=").unwrap();
         let text = format!("{},{},{without_proof}", self.bare, self.first);
@@ -319,7 +319,7 @@ fn a_server_that_does_not_know_the_password_is_left() {
         played.answer(&authentication(12, proof.as_bytes()));
         assert_eq!(played.trouble(), Kind::Password, "{proof}");
     }
-    // It cannot leave its proof out either.
+    // The server cannot omit its proof either.
     let mut played = begin_scram(PLAIN, None, BOTH);
     played.answer(&authentication(0, &[]));
     assert_eq!(played.trouble(), Kind::Protocol);
