@@ -1,8 +1,8 @@
-//! What a step costs: nanoseconds an event, from fixed inputs in memory.
+//! Measures the cost of each step in nanoseconds per event, with fixed inputs in memory.
 //!
-//! `cargo bench` runs it; `cargo bench -- WORD` only the lines that hold the word.
-//! The machine's noise is in the figures: compare lines of one run, the best of
-//! several rounds each.
+//! `cargo bench` runs it; `cargo bench -- WORD` runs only the lines that contain the word.
+//! The figures include the machine's noise: compare only lines of the same run. Each is the
+//! best of several rounds.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -92,8 +92,8 @@ impl Bench {
         );
     }
 
-    /// A body of 130 kB, by each cipher. A context takes a message only once, so a new
-    /// context and a copy of the body are in the figures.
+    /// A body of 130 kB with each cipher. A context accepts a message only once, so the
+    /// figures include a new context and a copy of the body.
     fn unseal(&self) {
         let body = vec![b'e'; EVENTS * 2600];
         for enctype in Enctype::ALL {
@@ -170,7 +170,7 @@ impl Bench {
         });
     }
 
-    /// From sealed bytes to a sealed Ack, over an output that takes everything.
+    /// From sealed bytes to a sealed Ack, with an output that accepts everything.
     fn pipeline(&self, events: &[String]) {
         for message in [MessageKind::Text, MessageKind::Xml, MessageKind::Json] {
             let mut pair = Pair::new(message);
@@ -199,7 +199,7 @@ fn envelope(events: &[String], subscription: Option<&Offered>) -> String {
     wsman::source::events(&sender(URL), reference, Some(mark), events)
 }
 
-/// A source and a collector in memory; what the source seals counts as well.
+/// A source and a collector in memory; the source's sealing is included.
 struct Pair {
     collector: Collector,
     store: Memory,
@@ -240,7 +240,7 @@ impl Pair {
         self.collector.handle(self.now, input);
     }
 
-    /// Sends an envelope and turns the loop until the reply is there.
+    /// Sends an envelope and runs the loop until the reply arrives.
     fn call(&mut self, envelope: &str) -> String {
         self.session.call(envelope);
         loop {

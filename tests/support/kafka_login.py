@@ -1,5 +1,5 @@
-"""A listener that wants SASL, before a broker that wants none: PLAIN as RFC 4616 has it, SCRAM
-by scramp. Who has logged in speaks with the broker; others get no further than ApiVersions.
+"""A proxy that requires SASL, in front of a broker that does not: PLAIN (RFC 4616), and SCRAM with
+scramp. Authenticated clients are connected to the broker; others can only send ApiVersions.
 
 LISTEN BROKER FILE     ports, and a file of JSON, read at each login: {user: password}
 """
@@ -34,7 +34,7 @@ def send(writer, body):
 
 
 class Login:
-    """One exchange."""
+    """One SASL exchange."""
 
     def __init__(self, mechanism, users):
         self.mechanism, self.users, self.is_done, self.server = mechanism, users, False, None
@@ -62,7 +62,7 @@ class Login:
 
 
 async def let_in(reader, writer, broker_reader, broker_writer, users):
-    """Answers until somebody has logged in; true if so."""
+    """Answers requests until the client has authenticated; returns whether it has."""
     login = None
     while login is None or not login.is_done:
         request = await frame(reader)
@@ -91,7 +91,7 @@ async def let_in(reader, writer, broker_reader, broker_writer, users):
                 return False
             send(writer, head + answer + lifetime)
         else:
-            # As brokers do with whatever comes before a login.
+            # Brokers close the connection on any other request before authentication.
             return False
     return True
 

@@ -1,6 +1,6 @@
-"""What the tests need of librdkafka: a reader of a topic, and its mock cluster.
+"""The parts of librdkafka that the tests use: a consumer, and the mock cluster.
 
-read BROKERS TOPIC [NAME=VALUE...]   each record as a line of JSON, from the first on
+read BROKERS TOPIC [NAME=VALUE...]   print each record as a line of JSON, from the first
 count BROKERS TOPIC                  how many records it has
 mock BROKERS TOPIC PARTITIONS        a cluster; prints its brokers, takes commands:
     errors API CODE...               the next answers to these requests have these errors

@@ -1,5 +1,5 @@
-"""A receiver of OTLP/HTTP logs that reads requests by opentelemetry-proto and writes what
-it understood as lines of JSON, in the form that the tests' syslog servers write.
+"""A receiver of OTLP/HTTP logs that parses requests with opentelemetry-proto and writes the
+records as lines of JSON, in the same form as the tests' syslog servers.
 
     otlp_receiver.py CONFIG
 
@@ -26,7 +26,7 @@ PROTOBUF = "application/x-protobuf"
 
 
 def plain(value):
-    """An AnyValue as JSON has it."""
+    """An AnyValue as a JSON value."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [plain(one) for one in value.array_value.values]
@@ -42,12 +42,12 @@ def attributes(pairs):
 
 
 def word(text, others=""):
-    """As a syslog message has a name."""
+    """A name as in a syslog message."""
     return re.sub(rf"[^!-~]|[{others or ' '}]", "_", str(text))
 
 
 def record(host, log):
-    """One record, in the form of a syslog server's."""
+    """One record, in the form of the syslog servers' records."""
     found = attributes(log.attributes)
     values = {}
     for prefix in ("winlog.event_data.", "winlog.user_data."):
@@ -80,7 +80,7 @@ def record(host, log):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Answers in one piece.
+    # Send each answer in one piece.
     wbufsize = -1
 
     def do_POST(self):

@@ -1,4 +1,4 @@
-//! A real PostgreSQL, and a real pgbouncer before it.
+//! A real PostgreSQL, and a real pgbouncer in front of it.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -12,10 +12,10 @@ use super::{Pair, Process, TempDir, free_port, manual, wait_for};
 /// The account of relays, and its password.
 pub(crate) const USER: &str = "wecrelay";
 const PASSWORD: &str = "it's a: secret\\";
-/// Neither program runs as root: nobody does it, as Debian has it.
+/// User ID of `nobody` in Debian: neither program runs as root.
 const NOBODY: u32 = 65534;
 
-/// A running server with the database `wec`, which has no tables of ours.
+/// A running server with the database `wec`, which is empty.
 pub(crate) struct Postgres {
     dir: TempDir,
     port: u16,
@@ -29,7 +29,7 @@ impl Postgres {
         Self::start_with("")
     }
 
-    /// With TLS by this certificate.
+    /// With TLS and this certificate.
     #[track_caller]
     pub(crate) fn start_secure(own: &Pair) -> Self {
         let read = |file: &str| std::fs::read(file).unwrap();
@@ -45,7 +45,7 @@ impl Postgres {
         postgres.up()
     }
 
-    /// With further lines of postgresql.conf.
+    /// With additional lines in postgresql.conf.
     #[track_caller]
     pub(crate) fn start_with(settings: &str) -> Self {
         Self::prepared(settings).up()
@@ -89,7 +89,7 @@ impl Postgres {
         }
     }
 
-    /// One that has no account and no database yet, and what the manual says to run there.
+    /// A server without account and database, set up with the manual's commands.
     #[track_caller]
     pub(crate) fn start_bare() -> Self {
         let mut postgres = Self::prepared("");
@@ -124,7 +124,7 @@ impl Postgres {
         self.run("database system is ready to accept connections");
     }
 
-    /// The same for a standby.
+    /// Starts a standby again.
     #[track_caller]
     pub(crate) fn restart_as_standby(&mut self) {
         self.run("database system is ready to accept read-only connections");
@@ -141,16 +141,16 @@ impl Postgres {
         self.process = Some(process);
     }
 
-    /// SIGKILL for all of its processes, which have ended then: one that lived on could write
-    /// under the next server.
+    /// Sends SIGKILL to all of its processes and waits for their end: a surviving one could
+    /// write to the files of the next server.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // It makes no further ones while they are counted.
+            // Stopped, it starts no further processes while they are listed.
             process.signal(Signal::STOP);
             let children = children_of(process.pid());
             process.kill();
             for child in &children {
-                // It may have gone by itself.
+                // It may have exited already.
                 let _ = kill_process(*child, Signal::KILL);
             }
             wait_for("the end of PostgreSQL's processes", || {
@@ -162,7 +162,7 @@ impl Postgres {
         let _ = std::fs::remove_file(self.dir.file("data/postmaster.pid"));
     }
 
-    /// SIGINT: a fast shutdown.
+    /// Stops the server with SIGINT, a fast shutdown.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         let mut process = self.process.take().unwrap();
@@ -179,7 +179,7 @@ impl Postgres {
         self.dir.path().display().to_string()
     }
 
-    /// A file that only we read.
+    /// Writes a file that only its owner can read.
     pub(crate) fn write_secret(&self, name: &str, text: &str) -> String {
         let file = self.dir.file(name);
         std::fs::write(&file, text).unwrap();
@@ -198,20 +198,20 @@ impl Postgres {
         format!("postgresql://{USER}@127.0.0.1:{port}/wec?passfile={passfile}&{settings}")
     }
 
-    /// Gives the account another password than relays have, or theirs again.
+    /// Sets the account's password to that of the relays, or to another one.
     pub(crate) fn set_password(&self, is_right: bool) {
         let password = if is_right { PASSWORD } else { "other" }.replace('\'', "''");
         self.sql(&format!("ALTER ROLE {USER} PASSWORD '{password}'"));
     }
 
-    /// Ends the relays' connections.
+    /// Closes the relays' connections.
     pub(crate) fn disconnect(&self) {
         self.sql(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{USER}'"
         ));
     }
 
-    /// Holds a table until the process ends.
+    /// Locks a table until the returned process ends.
     pub(crate) fn lock(&self, table: &str) -> Process {
         let text = format!("BEGIN; LOCK TABLE {table}; SELECT 'locked'; SELECT pg_sleep(600)");
         let mut command = Command::new(self.programs.join("psql"));
@@ -235,7 +235,7 @@ impl Postgres {
         process
     }
 
-    /// Puts another certificate in the place of the server's, and starts it anew.
+    /// Replaces the server's certificate, and restarts it.
     pub(crate) fn replace_certificate(&mut self, own: &Pair) {
         self.stop();
         for (name, file) in [("own.pem", &own.certificate), ("own.key", &own.key)] {
@@ -248,14 +248,14 @@ impl Postgres {
         self.restart();
     }
 
-    /// A tablespace in a folder that only it uses.
+    /// Moves a table to a tablespace in a separate folder.
     pub(crate) fn move_to(&self, table: &str, folder: &str) {
         give_away(Path::new(folder));
         self.sql(&format!("CREATE TABLESPACE small LOCATION '{folder}'"));
         self.sql(&format!("ALTER TABLE {table} SET TABLESPACE small"));
     }
 
-    /// A standby of it, which has all that it commits.
+    /// A synchronous standby.
     #[track_caller]
     pub(crate) fn standby(&self) -> Self {
         let dir = TempDir::new();
@@ -309,10 +309,10 @@ impl Postgres {
         standby
     }
 
-    /// From now on the standby takes changes.
+    /// Promotes the standby to a primary.
     pub(crate) fn promote(&self) {
         self.sql_in("postgres", "SELECT pg_promote()");
-        // It waits for none itself.
+        // It has no synchronous standby itself.
         self.sql_in(
             "postgres",
             "ALTER SYSTEM SET synchronous_standby_names = ''",
@@ -320,14 +320,14 @@ impl Postgres {
         self.sql_in("postgres", "SELECT pg_reload_conf()");
     }
 
-    /// For `--store`: whichever of the two takes changes.
+    /// For `--store`: the URL with both servers, of which the primary is used.
     pub(crate) fn url_with(&self, other: &Self) -> String {
         let url = self.url();
         let place = format!("127.0.0.1:{}", self.port);
         url.replace(&place, &format!("{place},127.0.0.1:{}", other.port))
     }
 
-    /// Runs statements as the owner of the server; answers what they say.
+    /// Runs statements as the owner of the server; returns their output.
     #[track_caller]
     pub(crate) fn sql(&self, text: &str) -> String {
         self.sql_in("wec", text)
@@ -367,7 +367,7 @@ impl Pgbouncer {
         let (dir, port) = (TempDir::new(), free_port());
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         give_away(dir.path());
-        // Two connections for all relays: each transaction may get another one.
+        // Only two connections for all relays, so that transactions switch between them.
         let places = [
             (
                 "host=db1.example.com port=5432",
@@ -407,7 +407,7 @@ impl Pgbouncer {
     }
 }
 
-/// The processes that one has started.
+/// The child processes of a process.
 fn children_of(parent: u32) -> Vec<Pid> {
     let parent = parent.to_string();
     let entries = std::fs::read_dir("/proc").unwrap();
@@ -419,7 +419,7 @@ fn children_of(parent: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// What a process is doing, as one letter, and which has started it.
+/// The state of a process as in /proc/PID/stat, and its parent.
 fn state_and_parent(pid: Pid) -> Option<(String, String)> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let (_, after) = stat.rsplit_once(')')?;
@@ -427,7 +427,7 @@ fn state_and_parent(pid: Pid) -> Option<(String, String)> {
     Some((words.next()?, words.next()?))
 }
 
-/// Where Debian has the newest version.
+/// The folder of the newest version, as in Debian.
 fn newest_programs() -> PathBuf {
     let all = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

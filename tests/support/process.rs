@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 
 use super::{PATIENCE, wait_for};
 
-/// How long the pipes of a process that has ended are read.
+/// How long the pipes of an ended process are read.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// A running process; killed when dropped, so also when the test panics.
+/// A running process; killed when dropped, and therefore also when the test panics.
 pub(crate) struct Process {
     name: String,
     child: Child,
     stderr: Arc<Mutex<String>>,
     stdout: Arc<Mutex<Vec<u8>>>,
-    /// What collects both: they end with the process, after its last words.
+    /// Threads that collect both outputs; they end after the last output of the process.
     readers: Vec<JoinHandle<()>>,
-    /// Whether nobody reads the log.
+    /// Whether reading the log is suspended.
     is_left: Arc<AtomicBool>,
 }
 
 impl Process {
-    /// Starts it; what it prints is collected.
+    /// Starts it and collects its output.
     pub(crate) fn start(mut command: Command) -> Self {
         let name = format!("{command:?}");
         let mut child = command
@@ -59,23 +59,23 @@ impl Process {
         self.child.id()
     }
 
-    /// All that was read from its standard error so far. The relay answers before its log
-    /// is written: what a line must hold is for [`Process::wait_for_log`].
+    /// Everything read from its standard error so far. The relay can answer before it writes
+    /// its log, so use [`Process::wait_for_log`] to check for a line.
     pub(crate) fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// From now on nobody reads its log, or somebody does again.
+    /// Suspends reading the log, or resumes it.
     pub(crate) fn leave_log(&self, is_left: bool) {
         self.is_left.store(is_left, Ordering::SeqCst);
     }
 
-    /// All it has written to standard output so far.
+    /// Everything that it has written to standard output so far.
     pub(crate) fn output(&self) -> Vec<u8> {
         self.stdout.lock().unwrap().clone()
     }
 
-    /// The first line of its log with `text`; panics when it ends before.
+    /// Waits for the first line of its log with `text`; panics if the process ends first.
     #[track_caller]
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         wait_for(&format!("{text:?} in the log of {}", self.name), || {
@@ -95,7 +95,7 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// SIGKILL: no chance to tidy up.
+    /// Kills it with SIGKILL, without a chance to clean up.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -105,14 +105,14 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end, and for its last words.
+    /// Waits for its end, and reads the rest of its output.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
         let status = wait_for(&format!("the end of {name} within {PATIENCE:?}"), || {
             self.child.try_wait().unwrap()
         });
-        // A child of its own may hold the pipes open.
+        // A child process of it may keep the pipes open.
         let began = Instant::now();
         while !self.readers.iter().all(JoinHandle::is_finished) && began.elapsed() < LAST_WORDS {
             std::thread::sleep(Duration::from_millis(2));
@@ -120,7 +120,7 @@ impl Process {
         status
     }
 
-    /// SIGTERM, then waits for its end.
+    /// Sends SIGTERM and waits for its end.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);

@@ -17,7 +17,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes the metrics at that port of loopback five times a second.
+    /// Scrapes the metrics at this port on loopback five times per second.
     pub(crate) fn start(scraped: u16) -> Self {
         let dir = TempDir::new();
         let port = free_port();
@@ -52,7 +52,7 @@ impl Prometheus {
         prometheus
     }
 
-    /// What an expression gives now; panics when it is none.
+    /// The current result of an expression; panics if the expression is invalid.
     #[track_caller]
     pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
@@ -71,7 +71,7 @@ impl Prometheus {
         answer["data"]["result"].as_array().unwrap().clone()
     }
 
-    /// The rules that it has loaded.
+    /// The loaded rules.
     pub(crate) fn rules(&self) -> Vec<Value> {
         let answer = self.get("/api/v1/rules");
         answer["data"]["groups"][0]["rules"]
@@ -90,7 +90,7 @@ impl Prometheus {
     }
 }
 
-/// Runs `promtool` with an input, and gives what it said; panics when it finds fault.
+/// Runs `promtool` with an input, and returns its output; panics if it reports an error.
 #[track_caller]
 pub(crate) fn promtool(arguments: &[&str], input: &str) -> String {
     require("promtool");

@@ -1,5 +1,5 @@
-//! A TCP proxy that breaks what it carries: between sources and relay, or between
-//! relay and receiver.
+//! A TCP proxy that injects faults: between sources and relay, or between relay and
+//! receiver.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -11,27 +11,27 @@ use std::time::{Duration, Instant};
 
 use super::Random;
 
-/// How often a thread of the proxy looks up from its socket.
+/// How often a thread of the proxy checks for changes while it waits for its socket.
 const TICK: Duration = Duration::from_millis(5);
-/// What the proxy's sockets hold at most: little, so that what a fault destroys is
-/// less than a replay window.
+/// Size of the socket buffers: small, so that a fault destroys less data than the replay
+/// window has.
 const BUFFER: usize = 128 << 10;
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// Each piece comes so much later.
+    /// Each piece of data is delayed by this time.
     Delay(Duration),
-    /// So many bytes in ten milliseconds.
+    /// At most this many bytes in ten milliseconds.
     Slow(usize),
-    /// Nothing goes on for a time.
+    /// No data is forwarded for this time.
     Stall(Duration),
-    /// Both sides see an end; what is on the way is gone.
+    /// Both sides see the end of the connection; data in transit is lost.
     Cut,
-    /// The server sees an end; what the client still sends is gone.
+    /// The server sees the end of the connection; data that the client still sends is lost.
     HalfClose,
-    /// Both sides see a reset; what is on the way is gone.
+    /// Both sides see a reset; data in transit is lost.
     Reset,
 }
 
@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    /// Whether bytes that one side's TCP has acknowledged never reach the other.
+    /// Whether data that the TCP of one side has acknowledged never reaches the other.
     pub(crate) fn destroys(self) -> bool {
         matches!(self, Self::Cut | Self::HalfClose | Self::Reset)
     }
@@ -62,7 +62,7 @@ impl Fault {
         }
     }
 
-    /// One that destroys nothing.
+    /// A fault that loses no data.
     pub(crate) fn harmless(random: &mut Random) -> Self {
         match random.below(3) {
             0 => Self::Delay(random.millis(1..30)),
@@ -72,7 +72,7 @@ impl Fault {
     }
 }
 
-/// A fault, and the byte from the client at which it strikes.
+/// A fault, and the byte from the client at which it occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) fault: Fault,
@@ -98,7 +98,7 @@ struct Shared {
     struck: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// The proxy; it ends with all its connections when dropped.
+/// The proxy; dropping it closes all its connections.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -106,7 +106,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Carries what comes to its own port to `target`, without faults.
+    /// Forwards connections to its port to `target`, without faults.
     pub(crate) fn to(target: u16) -> Self {
         let listener = listen(0);
         let port = listener.local_addr().unwrap().port();
@@ -132,12 +132,12 @@ impl Proxy {
         self.port
     }
 
-    /// Each connection from now on gets what `planner` says.
+    /// Each new connection gets a plan from `planner`.
     pub(crate) fn plan(&self, planner: impl FnMut() -> Plan + Send + 'static) {
         *self.shared.planner.lock().unwrap() = Box::new(planner);
     }
 
-    /// All connections, those that are open too, go on without a fault.
+    /// Ends all faults, including those of open connections.
     pub(crate) fn calm(&self) {
         self.plan(|| Plan::NONE);
         self.shared.refuse.store(false, Ordering::SeqCst);
@@ -146,7 +146,7 @@ impl Proxy {
         }
     }
 
-    /// The fault strikes all connections that are open.
+    /// Applies the fault to all open connections.
     pub(crate) fn strike(&self, fault: Fault) {
         for pair in self.open() {
             let at = pair.carried.load(Ordering::SeqCst);
@@ -154,12 +154,12 @@ impl Proxy {
         }
     }
 
-    /// Whether nothing listens on the proxy's port.
+    /// Sets whether connections to the proxy's port are refused.
     pub(crate) fn refuse(&self, refuse: bool) {
         self.shared.refuse.store(refuse, Ordering::SeqCst);
     }
 
-    /// Nothing gets through any more, until [`Proxy::refuse`] or [`Proxy::calm`] says so.
+    /// Closes all connections, and refuses new ones until [`Proxy::refuse`] or [`Proxy::calm`].
     #[track_caller]
     pub(crate) fn cut_off(&self) {
         self.refuse(true);
@@ -169,22 +169,22 @@ impl Proxy {
         });
     }
 
-    /// Connections that are open now.
+    /// Number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.open().len()
     }
 
-    /// Connections that were made in all.
+    /// Total number of connections.
     pub(crate) fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// Faults that have struck.
+    /// Number of faults that have occurred.
     pub(crate) fn struck(&self) -> u64 {
         self.struck_by_kind().values().sum()
     }
 
-    /// The same by their kinds.
+    /// The same by kind.
     pub(crate) fn struck_by_kind(&self) -> BTreeMap<&'static str, u64> {
         self.shared.struck.lock().unwrap().clone()
     }
@@ -223,7 +223,7 @@ fn accept_all(shared: &Arc<Shared>, port: u16, listener: TcpListener) {
             continue;
         };
         shared.accepted.fetch_add(1, Ordering::SeqCst);
-        // Where nobody listens, the client is reset: dropped with what it has sent.
+        // If the target does not listen, the client's connection is dropped, which resets it.
         if let Some(server) = connect(shared.target) {
             carry(shared, client, server);
         }
@@ -243,12 +243,12 @@ struct Pair {
     client: TcpStream,
     server: TcpStream,
     plan: Mutex<Plan>,
-    /// The plan that was counted last.
+    /// The last plan that was counted.
     counted: Mutex<Plan>,
-    /// Bytes from the client that went on to the server.
+    /// Number of bytes forwarded from the client to the server.
     carried: AtomicU64,
     dead: AtomicBool,
-    /// Whether the server has ended its side.
+    /// Whether the server has closed its side.
     answered: AtomicBool,
     shared: Arc<Shared>,
 }
@@ -278,7 +278,7 @@ fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) {
 }
 
 impl Pair {
-    /// Carries one direction until its end. `up`: from the client to the server.
+    /// Forwards one direction until its end. `up`: from the client to the server.
     fn pump(&self, up: bool) {
         let (from, to) = if up {
             (&self.client, &self.server)
@@ -304,7 +304,7 @@ impl Pair {
                 Err(_) => break,
             }
         }
-        // The other direction may go on, as TCP allows.
+        // The other direction can continue, as TCP allows.
         let _ = to.shutdown(Shutdown::Write);
         if !up {
             self.answered.store(true, Ordering::SeqCst);
@@ -315,7 +315,7 @@ impl Pair {
         !self.dead.load(Ordering::SeqCst) && !self.shared.stop.load(Ordering::SeqCst)
     }
 
-    /// How many bytes may be carried next; `None` when this direction has ended.
+    /// How many bytes may be forwarded next; `None` if this direction has ended.
     fn strike_if_due(&self, up: bool) -> Option<usize> {
         let plan = *self.plan.lock().unwrap();
         let carried = self.carried.load(Ordering::SeqCst);
@@ -344,7 +344,7 @@ impl Pair {
         Some(usize::MAX)
     }
 
-    /// Counts a fault when it first strikes, in whichever direction.
+    /// Counts a fault when it first occurs, in either direction.
     fn count(&self, plan: Plan) {
         if std::mem::replace(&mut *self.counted.lock().unwrap(), plan) != plan {
             let mut struck = self.shared.struck.lock().unwrap();
@@ -352,7 +352,7 @@ impl Pair {
         }
     }
 
-    /// Waits, unless the plan changes meanwhile; the first direction that is through ends it.
+    /// Waits, unless the plan changes; the first direction whose time is over ends the stall.
     fn stall(&self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until && self.lives() {
@@ -385,8 +385,8 @@ impl Pair {
         }
     }
 
-    /// Reads away what the client sends, but no more than its socket may hold: however long
-    /// the server takes to notice, what is destroyed is less than a replay window.
+    /// Discards data from the client, but no more than a socket buffer: however late the server
+    /// closes its side, less data is lost than the replay window has.
     fn discard(&self) {
         let (mut scrap, mut left) = ([0; 4096], BUFFER);
         while self.lives() && left > 0 {

@@ -1,8 +1,8 @@
-//! Random numbers that a seed repeats (SplitMix64).
+//! Random numbers that can be reproduced from a seed (SplitMix64).
 
 use std::time::Duration;
 
-/// A small generator; two with the same seed say the same.
+/// A small generator; the same seed results in the same sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -11,7 +11,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Another generator, of its own stream.
+    /// Another generator with an independent sequence.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -38,7 +38,7 @@ impl Random {
         Duration::from_millis(range.start + self.below(range.end - range.start))
     }
 
-    /// One of a deck that is shuffled anew when it is used up.
+    /// Draws a random item from a deck, which is refilled when it is empty.
     pub(crate) fn draw<T: Copy>(&mut self, deck: &mut Vec<T>, all: &[T]) -> T {
         if deck.is_empty() {
             deck.extend_from_slice(all);

@@ -9,14 +9,14 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use super::{Clock, NameServer, PATIENCE, Process, Source, TempDir};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
-/// The file that `wecrelay send` sends in these tests.
+/// The events that `wecrelay send` sends in these tests.
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/events.xml");
 
 /// A running relay, open to null sessions from loopback.
 pub(crate) struct Relay {
     pub(crate) process: Process,
     port: u16,
-    /// Of the https listener, where there is one beside.
+    /// The port of the https listener, if there is one.
     secure_port: u16,
 }
 
@@ -27,13 +27,13 @@ impl Relay {
         Self::start_on(0, dir, arguments)
     }
 
-    /// Starts it on https, with nothing but `arguments` to let anyone in.
+    /// Starts it on https, with only the authentication methods in `arguments`.
     #[track_caller]
     pub(crate) fn start_secure(dir: &TempDir, arguments: &[&str]) -> Self {
         Self::started_secure(secure_command(dir, arguments))
     }
 
-    /// The same with a clock of its own.
+    /// The same with a private clock.
     #[track_caller]
     pub(crate) fn start_secure_by(clock: &Clock, dir: &TempDir, arguments: &[&str]) -> Self {
         let mut command = secure_command(dir, arguments);
@@ -53,7 +53,7 @@ impl Relay {
         }
     }
 
-    /// Starts it on http and https, with a clock and a name server of its own.
+    /// Starts it on http and https, with a private clock and name server.
     #[track_caller]
     pub(crate) fn start_on_both(
         [port, secure_port]: [u16; 2],
@@ -76,13 +76,13 @@ impl Relay {
         }
     }
 
-    /// The same on a given port, to come back where sources look for it.
+    /// The same on a given port, so that sources find it again after a restart.
     #[track_caller]
     pub(crate) fn start_on(port: u16, dir: &TempDir, arguments: &[&str]) -> Self {
         Self::started(open_command(port, dir, arguments))
     }
 
-    /// Starts it on a free port with a clock of its own.
+    /// Starts it on a free port with a private clock.
     #[track_caller]
     pub(crate) fn start_by(clock: &Clock, dir: &TempDir, arguments: &[&str]) -> Self {
         let mut command = open_command(0, dir, arguments);
@@ -90,7 +90,7 @@ impl Relay {
         Self::started(command)
     }
 
-    /// The same with a limit of open files from its start.
+    /// The same with a limit of open files from the start.
     #[track_caller]
     pub(crate) fn start_with_files(limit: u32, dir: &TempDir, arguments: &[&str]) -> Self {
         let relay = open_command(0, dir, arguments);
@@ -104,7 +104,7 @@ impl Relay {
         Self::started(command)
     }
 
-    /// Starts it on a free port with something in its environment.
+    /// Starts it on a free port with an environment variable.
     #[track_caller]
     pub(crate) fn start_with(
         dir: &TempDir,
@@ -143,7 +143,7 @@ impl Relay {
         line.rsplit([':', '/']).nth(1).unwrap().parse().unwrap()
     }
 
-    /// The whole answer of those who watch at that port.
+    /// The complete answer to a GET request at this port.
     pub(crate) fn get(port: u16, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -170,7 +170,7 @@ impl Relay {
             .unwrap_or(0)
     }
 
-    /// Sets a limit of the running process, and gives the one before.
+    /// Sets a limit of the running process, and returns the previous one.
     pub(crate) fn limit(&self, resource: Resource, current: Option<u64>) -> Option<u64> {
         let pid = Pid::from_raw(i32::try_from(self.process.pid()).unwrap());
         let maximum = getrlimit(resource).maximum;
@@ -178,13 +178,13 @@ impl Relay {
         prlimit(pid, resource, limit).unwrap().current
     }
 
-    /// A connection of a source to it, not yet authenticated.
+    /// A source for it, which has not connected yet.
     pub(crate) fn source(&self, machine: &str) -> Source {
         Source::new(self.port, machine)
     }
 }
 
-/// The command that starts it on https, with nothing but `arguments` to let anyone in.
+/// The command that starts it on https, with only the methods in `arguments`.
 fn secure_command(dir: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
@@ -215,7 +215,7 @@ fn port_in(line: &str) -> u16 {
     port.unwrap_or_else(|| panic!("no port in {line:?}"))
 }
 
-/// Runs the binary to its end.
+/// Runs the binary until it exits.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY)
         .args(arguments)
@@ -225,7 +225,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// `wecrelay send` with a file of events; panics when it fails.
+/// Runs `wecrelay send` with a file of events; panics if it fails.
 #[track_caller]
 pub(crate) fn send(relay: &Relay, file: &str, count: usize, machine: &str) {
     let count = count.to_string();

@@ -1,4 +1,4 @@
-//! A RELP receiver of our own, which refuses what it is told to.
+//! A RELP receiver that rejects messages as configured.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,19 +10,19 @@ pub(crate) enum Verdict {
     Take,
     /// Answers 500.
     Refuse,
-    /// Never answers it, and goes on.
+    /// Does not answer it, and continues.
     PassOver,
-    /// Ends the session.
+    /// Closes the session.
     End,
 }
 
-/// It listens until the test ends.
+/// The receiver, which listens until the test ends.
 pub(crate) struct RelpSink {
     port: u16,
 }
 
 impl RelpSink {
-    /// Listens on a free port; `open` gives the judge of each session.
+    /// Listens on a free port; `open` returns the function that judges a session's messages.
     pub(crate) fn start<J>(open: impl Fn() -> J + Send + 'static) -> Self
     where
         J: FnMut(&[u8]) -> Verdict + Send + 'static,
@@ -32,14 +32,14 @@ impl RelpSink {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let judge = open();
-                // A connection that breaks is no fault here.
+                // A broken connection is not an error here.
                 thread::spawn(move || stream.and_then(|stream| serve(&stream, judge)));
             }
         });
         Self { port }
     }
 
-    /// The output URL that leads here.
+    /// The URL of an output to this receiver.
     pub(crate) fn url(&self) -> String {
         format!("relp://127.0.0.1:{}", self.port)
     }
@@ -71,7 +71,7 @@ fn serve(stream: &TcpStream, mut judge: impl FnMut(&[u8]) -> Verdict) -> std::io
     }
 }
 
-/// Up to the next blank.
+/// Reads up to the next blank.
 fn word(from: &mut impl BufRead) -> std::io::Result<String> {
     let mut word = Vec::new();
     from.read_until(b' ', &mut word)?;
@@ -81,7 +81,7 @@ fn word(from: &mut impl BufRead) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&word).into_owned())
 }
 
-/// Length, and if it is not 0 a blank and that much data; then a line feed.
+/// Reads a length; unless it is 0, a blank and that much data; and a line feed.
 fn data(from: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut length = 0;
     let next = loop {

@@ -1,10 +1,10 @@
-//! A strict reader of RFC 5424 messages, written from the grammar of its
-//! section 6 and apart from the code under test.
+//! A strict parser of RFC 5424 messages, written from the grammar in section 6 and
+//! independent of the code under test.
 
 /// SD-ID and parameters.
 pub(crate) type Element = (String, Vec<(String, String)>);
 
-/// One message, taken apart and unescaped.
+/// One message, parsed and unescaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) priority: u8,
@@ -32,7 +32,7 @@ impl Line {
             .collect()
     }
 
-    /// The one value of a parameter, "" when there is none.
+    /// The only value of a parameter; "" if there is none.
     #[track_caller]
     pub(crate) fn value(&self, id: &str, name: &str) -> String {
         let values = self.values(id, name);
@@ -47,7 +47,7 @@ impl Line {
     }
 }
 
-/// Reads one SYSLOG-MSG; the panic message says what breaks the grammar.
+/// Parses one SYSLOG-MSG; panics with the violation of the grammar.
 #[track_caller]
 pub(crate) fn read_line(bytes: &[u8]) -> Line {
     parse_line(bytes)
@@ -56,7 +56,7 @@ pub(crate) fn read_line(bytes: &[u8]) -> Line {
 
 struct Rest<'a>(&'a [u8]);
 
-/// Reads one SYSLOG-MSG, or says what breaks the grammar.
+/// Parses one SYSLOG-MSG, or returns the violation of the grammar.
 pub(crate) fn parse_line(bytes: &[u8]) -> Result<Line, String> {
     std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
     let mut rest = Rest(bytes);

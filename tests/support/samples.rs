@@ -1,9 +1,9 @@
-//! What a receiver must get for each event of `tests/data/events.xml`, written
-//! down by hand, and events in numbers.
+//! What a receiver must get for each event of `tests/data/events.xml`, written by hand,
+//! and numbered events.
 
 use super::{Record, TempDir};
 
-/// One event of the file, as RFC 5424 has to carry it.
+/// One event of the file in its expected RFC 5424 form.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) record_id: &'static str,
@@ -44,13 +44,13 @@ pub(crate) fn samples() -> &'static [Sample] {
 /// How an output writes the line ends inside a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineEnds {
-    /// As they are: octet-counted frames and datagrams.
+    /// Unchanged: octet-counted frames and datagrams.
     Kept,
-    /// As `\\n`: where a line end ends the message.
+    /// As `\\n`: outputs in which a line end terminates the message.
     Escaped,
 }
 
-/// Checks that each sample has come exactly once, and every field of it.
+/// Checks that each sample has arrived exactly once, with all its fields.
 #[track_caller]
 pub(crate) fn assert_samples(records: &[Record], line_ends: LineEnds) {
     assert_eq!(records.len(), SAMPLES.len(), "{records:#?}");
@@ -72,7 +72,7 @@ impl Sample {
         assert_eq!(record.hostname, self.computer, "{record:?}");
         assert_eq!(record.app_name, self.app_name, "{record:?}");
         assert_eq!(record.priority, self.priority, "{record:?}");
-        // A field that is "-" is shown as nothing by some servers.
+        // Some servers show a field that is "-" as empty.
         let process_id = Some(record.process_id.as_str()).filter(|id| !id.is_empty());
         assert_eq!(process_id.unwrap_or("-"), self.process_id, "{record:?}");
         assert_eq!(record.value("event", "Channel"), Some(self.channel));
@@ -258,7 +258,7 @@ static SAMPLES: [Sample; 10] = [
     },
 ];
 
-/// An event that carries `number` in its data, where nothing rewrites it.
+/// An event with `number` in its data, where it is not changed.
 pub(crate) fn numbered_event(number: usize) -> String {
     format!(
         "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\

@@ -1,4 +1,4 @@
-//! Receivers of our own: they take frames apart exactly, stall, and die.
+//! Receivers for tests: they parse frames strictly, can stall, and can be killed.
 
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::{Line, read_line, wait_for};
 
-/// How often the threads of a sink look whether they should stop.
+/// How often the threads of a sink check whether they should stop.
 const TICK: Duration = Duration::from_millis(5);
-/// Receive buffer of a stalling sink: soon full (Linux gives at least 2 kB).
+/// Receive buffer of a stalled sink: small, so that it is full soon (Linux's minimum is 2 kB).
 const SMALL_BUFFER: usize = 4096;
 
 #[derive(Default)]
@@ -25,8 +25,8 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// A server of octet-counted frames or lines (told apart as RFC 6587 says)
-/// over TCP or a Unix socket.
+/// A server for octet-counted frames or lines (distinguished as in RFC 6587) over TCP
+/// or a Unix socket.
 pub(crate) struct StreamSink {
     port: u16,
     shared: Arc<Shared>,
@@ -84,12 +84,12 @@ impl StreamSink {
         self.port
     }
 
-    /// The output URL that leads here.
+    /// The URL of an output to this sink.
     pub(crate) fn url(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.port)
     }
 
-    /// Reads nothing more from now on.
+    /// Stops reading.
     pub(crate) fn stall(&self) {
         *self.shared.stalled.lock().unwrap() = true;
     }
@@ -102,12 +102,12 @@ impl StreamSink {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// How many whole messages have come.
+    /// Number of complete messages that have arrived.
     pub(crate) fn count(&self) -> usize {
         self.shared.messages.lock().unwrap().len()
     }
 
-    /// All messages so far, read strictly.
+    /// All messages so far, parsed strictly.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Line> {
         let errors = self.shared.errors.lock().unwrap();
@@ -116,7 +116,7 @@ impl StreamSink {
         messages.iter().map(|message| read_line(message)).collect()
     }
 
-    /// Waits for so many messages, and gives them.
+    /// Waits for `count` messages, and returns them.
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Line> {
         wait_for(&format!("{count} messages"), || {
@@ -125,7 +125,7 @@ impl StreamSink {
         self.lines()
     }
 
-    /// Dies with what it has not read, as a killed process would; gives what it had read.
+    /// Ends without reading the rest, like a killed process; returns the messages read so far.
     #[track_caller]
     pub(crate) fn kill(mut self) -> Vec<Line> {
         self.stop();
@@ -204,7 +204,7 @@ fn receive(shared: &Shared, mut stream: impl Connection) {
     }
 }
 
-/// Moves the whole frames at the start of `held` to `messages`.
+/// Moves the complete frames at the start of `held` to `messages`.
 fn take_frames(held: &mut Vec<u8>, messages: &Mutex<Vec<Vec<u8>>>) -> Result<(), String> {
     let mut at = 0;
     while let Some((start, end, next)) = find_frame(&held[at..])? {
@@ -216,7 +216,7 @@ fn take_frames(held: &mut Vec<u8>, messages: &Mutex<Vec<Vec<u8>>>) -> Result<(),
     Ok(())
 }
 
-/// Listens on a port of loopback; what it accepts has a receive buffer of that many
+/// Listens on a port on loopback; accepted connections have a receive buffer of this many
 /// bytes, and accepting does not block.
 pub(crate) fn small_listener(port: u16, buffer: usize) -> TcpListener {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -256,7 +256,7 @@ fn bad(bytes: &[u8]) -> String {
     format!("a frame starts with {:?}", String::from_utf8_lossy(start))
 }
 
-/// A receiver of one message a datagram, over UDP or a Unix socket.
+/// A receiver of one message per datagram, over UDP or a Unix socket.
 pub(crate) struct DatagramSink {
     port: u16,
     shared: Arc<Shared>,
@@ -322,7 +322,7 @@ impl Drop for DatagramSink {
     }
 }
 
-/// The messages of a file or pipe: whole lines, read strictly.
+/// The messages in a file or pipe: complete lines, parsed strictly.
 #[track_caller]
 pub(crate) fn lines_of(bytes: &[u8]) -> Vec<Line> {
     let Some(bytes) = bytes.strip_suffix(b"\n") else {

@@ -1,6 +1,6 @@
-//! A small Windows source: null session, bodies in the clear (the relay under
-//! test runs with `--allow-unencrypted`). It knows which batches were
-//! acknowledged, which `wecrelay send` keeps to itself.
+//! A small Windows source with a null session and unsealed bodies (the relay under test
+//! runs with `--allow-unencrypted`). Unlike `wecrelay send`, it reports which batches were
+//! acknowledged.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -47,7 +47,7 @@ impl Reply {
     }
 }
 
-/// A subscription as the collector offers it.
+/// A subscription that the collector offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) version: String,
@@ -55,7 +55,7 @@ pub(crate) struct Offer {
     /// Path of the delivery address.
     pub(crate) path: String,
     pub(crate) identifier: String,
-    /// Record id of the bookmark that the source should go on from.
+    /// Record ID of the bookmark from which the source should resume.
     pub(crate) record: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Source {
     machine: String,
     stream: Option<TcpStream>,
     messages: u32,
-    /// Seconds in which it wants an answer.
+    /// Timeout for answers in seconds.
     timeout: u32,
 }
 
@@ -82,17 +82,17 @@ impl Source {
         }
     }
 
-    /// The same, with less patience than the usual 60 seconds.
+    /// The same, with another timeout than the default of 60 seconds.
     pub(crate) fn with_timeout(self, timeout: u32) -> Self {
         Self { timeout, ..self }
     }
 
-    /// The same, coming from another address of loopback.
+    /// The same, connecting from another loopback address.
     pub(crate) fn from(self, address: Ipv4Addr) -> Self {
         Self { address, ..self }
     }
 
-    /// Asks for the subscriptions on a connection of its own, as Windows does.
+    /// Requests the subscriptions on a separate connection, as Windows does.
     #[track_caller]
     pub(crate) fn enumerate(&mut self) -> Vec<Offer> {
         let reply = self.try_enumerate();
@@ -100,7 +100,7 @@ impl Source {
         offers(&reply.text())
     }
 
-    /// The answer to the same, whatever it is.
+    /// The answer to the same request, including errors.
     #[track_caller]
     pub(crate) fn try_enumerate(&mut self) -> Reply {
         self.disconnect();
@@ -119,13 +119,13 @@ impl Source {
         offers.remove(0)
     }
 
-    /// Delivers a batch, with a bookmark of its last record; true when it was acknowledged.
+    /// Delivers a batch with a bookmark of its last record; returns whether it was acknowledged.
     pub(crate) fn deliver(&mut self, offer: &Offer, events: &[String], record: u64) -> bool {
         self.try_deliver(offer, events, record)
             .is_ok_and(|reply| reply.status == 200)
     }
 
-    /// The same, with the answer. A broken connection is forgotten.
+    /// The same, but returns the answer. A broken connection is dropped.
     pub(crate) fn try_deliver(
         &mut self,
         offer: &Offer,
@@ -163,7 +163,7 @@ impl Source {
         self.envelope(&format!("{WSMAN}/Events"), &header, &body)
     }
 
-    /// Delivers a batch to a relay that stands still from `stop` on, and goes away.
+    /// Delivers a batch to a relay that `stop` suspends, and disconnects.
     pub(crate) fn deliver_in_vain(
         &mut self,
         offer: &Offer,
@@ -184,7 +184,7 @@ impl Source {
         self.stream = None;
     }
 
-    /// One message, after the handshake when the connection is new.
+    /// Sends one message, after the handshake if the connection is new.
     pub(crate) fn post(&mut self, path: &str, envelope: &str) -> std::io::Result<Reply> {
         let token = match self.stream {
             None => Some(self.connect(path)?),
@@ -193,10 +193,10 @@ impl Source {
         self.exchange(path, token.as_deref(), &utf16(envelope))
     }
 
-    /// Opens a connection; gives the token that goes with its first message.
+    /// Opens a connection; returns the token for its first message.
     fn connect(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
         let stream = connect_from(self.address, self.port)?;
-        // The relay may take the whole time that it was given.
+        // The relay may use the entire timeout.
         let time = Duration::from_secs(self.timeout.into());
         stream.set_read_timeout(Some(time + PATIENCE))?;
         self.stream = Some(stream);
@@ -285,7 +285,7 @@ fn utf16(text: &str) -> Vec<u8> {
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// Reads one answer with a Content-Length or without a body.
+/// Reads one answer, with a Content-Length or without a body.
 pub(crate) fn read_reply(stream: &mut impl Read) -> std::io::Result<Reply> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -355,7 +355,7 @@ fn negotiate_message() -> Vec<u8> {
 const VERSION: [u8; 8] = [10, 0, 0xba, 0x47, 0, 0, 0, 15];
 
 /// AUTHENTICATE_MESSAGE of a null session (MS-NLMP 2.2.1.3, 3.2.5.1.2): one zero
-/// byte of LM response, and a MIC under a session key that anyone can know.
+/// byte of LM response, and a MIC with a session key that anyone can compute.
 fn authenticate_message(negotiate: &[u8], challenge: &[u8]) -> Vec<u8> {
     let session_key = *b"sixteen letters.";
     let encrypted = rc4(&[0; 16], &session_key);

@@ -1,10 +1,10 @@
-//! What happened in a test, and when: for whoever has to find out why it failed.
+//! A log of what happened in a test, and when, for diagnosing failures.
 
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// What a test did, in the order in which it did it.
+/// The steps of a test, in order.
 pub(crate) struct Story {
     began: Instant,
     lines: Mutex<Vec<String>>,
@@ -25,7 +25,7 @@ impl Story {
         self.lines.lock().unwrap().push(line);
     }
 
-    /// The same with its time, for who keeps it himself.
+    /// Returns the text with its time, for callers that store it themselves.
     pub(crate) fn at(&self, what: &str) -> String {
         format!("{:9.3} s {what}", self.began.elapsed().as_secs_f64())
     }

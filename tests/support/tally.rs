@@ -1,5 +1,5 @@
-//! What has arrived, from whom, in which order; and a receiver that keeps count,
-//! dies, stalls and refuses.
+//! Which events have arrived, from which host, in which order; and a receiver that counts
+//! them, and can be killed, stalled, and restarted.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
@@ -16,7 +16,7 @@ use super::sinks::{find_frame, small_listener};
 use super::{Pair, Record, parse_line, wait_for};
 
 const TICK: Duration = Duration::from_millis(5);
-/// What a receiver's socket holds at most, and loses when the receiver dies.
+/// Size of a receiver's socket buffer, whose data is lost when the receiver is killed.
 const BUFFER: usize = 128 << 10;
 
 /// Every event that has arrived, by connection.
@@ -27,7 +27,7 @@ pub(crate) struct Tally {
 
 #[derive(Default)]
 struct State {
-    /// Host and record id, in the order of each connection.
+    /// Host and record ID, in the order of arrival on each connection.
     connections: Vec<Vec<(u32, u32)>>,
     seen: HashMap<u32, Seen>,
     errors: Vec<String>,
@@ -41,7 +41,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Answers whether it is new.
+    /// Returns whether it is new.
     fn insert(&mut self, record: u32) -> bool {
         let (word, bit) = (record as usize / 64, 1 << (record % 64));
         if self.bits.len() <= word {
@@ -60,14 +60,14 @@ impl Seen {
 }
 
 impl Tally {
-    /// A new connection to the receiver; they count in the order of their making.
+    /// Registers a new connection to the receiver; returns its number.
     pub(crate) fn open(&self) -> usize {
         let mut state = self.state.lock().unwrap();
         state.connections.push(Vec::new());
         state.connections.len() - 1
     }
 
-    /// Takes a message in: it has to be an event of a played host, whole.
+    /// Records a message, which must be a complete event of a simulated host.
     pub(crate) fn note(&self, connection: usize, message: &[u8]) {
         match parse_line(message) {
             Ok(line) => self.note_record(connection, &Record::from(&line)),
@@ -78,7 +78,7 @@ impl Tally {
         }
     }
 
-    /// The same for what a server has understood.
+    /// The same for a message that was parsed by a server.
     pub(crate) fn note_record(&self, connection: usize, record: &Record) {
         match identify(record) {
             Ok((host, record)) => {
@@ -102,13 +102,13 @@ impl Tally {
             .is_some_and(|seen| seen.contains(record))
     }
 
-    /// Events that have arrived, each counted once.
+    /// Number of distinct events that have arrived.
     pub(crate) fn distinct(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.seen.values().map(|seen| seen.count).sum()
     }
 
-    /// All arrivals, repeats too.
+    /// Number of arrivals, including repeats.
     pub(crate) fn arrivals(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.connections.iter().map(Vec::len).sum()
@@ -118,7 +118,7 @@ impl Tally {
         self.state.lock().unwrap().errors.clone()
     }
 
-    /// Of the records `1..=last` of a host, those that have not arrived.
+    /// The records `1..=last` of a host that have not arrived.
     pub(crate) fn missing(&self, host: u32, last: u32) -> Vec<u32> {
         let state = self.state.lock().unwrap();
         let seen = state.seen.get(&host);
@@ -126,7 +126,7 @@ impl Tally {
         (1..=last).filter(|record| !arrived(record)).collect()
     }
 
-    /// Events that came for the first time after a later one of the same host.
+    /// Events that first arrived after a later event of the same host.
     pub(crate) fn out_of_order(&self) -> Vec<(u32, u32)> {
         let state = self.state.lock().unwrap();
         let mut highest: HashMap<u32, u32> = HashMap::new();
@@ -144,7 +144,7 @@ impl Tally {
     }
 }
 
-/// Host and record id of an event, if all of it is there.
+/// Host and record ID of an event, if it is complete.
 fn identify(record: &Record) -> Result<(u32, u32), String> {
     let host = host_number(&record.hostname).ok_or("a strange HOSTNAME")?;
     let number = |id, name| record.value(id, name)?.parse::<u32>().ok();
@@ -164,7 +164,7 @@ struct Shared {
     acceptor: Option<SslAcceptor>,
 }
 
-/// A syslog server on a port that stays, which can be killed and started again.
+/// A syslog server on a fixed port, which can be killed and restarted.
 pub(crate) struct Receiver {
     port: u16,
     tally: Arc<Tally>,
@@ -226,7 +226,7 @@ impl Receiver {
         self.running = Some((shared, thread));
     }
 
-    /// As SIGKILL does to a process: what it has not read is gone, and nobody listens.
+    /// Like SIGKILL to a process: unread data is lost, and its port is closed.
     pub(crate) fn kill(&mut self) {
         if let Some((shared, thread)) = self.running.take() {
             shared.stop.store(true, Ordering::SeqCst);
@@ -241,19 +241,19 @@ impl Receiver {
         }
     }
 
-    /// Accepts, but reads nothing.
+    /// Sets whether it accepts connections but reads nothing.
     pub(crate) fn stall(&self, stalled: bool) {
         if let Some((shared, _)) = &self.running {
             shared.stalled.store(stalled, Ordering::SeqCst);
         }
     }
 
-    /// Connections that were made in all.
+    /// Total number of connections.
     pub(crate) fn accepted(&self) -> usize {
         self.tally.state.lock().unwrap().connections.len()
     }
 
-    /// Connections whose end it has not read.
+    /// Connections whose end has not been read.
     pub(crate) fn connections(&self) -> usize {
         let running = self.running.as_ref();
         running.map_or(0, |(shared, _)| shared.open.load(Ordering::SeqCst))
@@ -347,7 +347,7 @@ fn take_frames(shared: &Shared, connection: usize, held: &mut Vec<u8>) -> Result
     Ok(())
 }
 
-/// Waits until all records `1..=last` of the hosts are there.
+/// Waits until all records `1..=last` of the hosts have arrived.
 #[track_caller]
 pub(crate) fn wait_for_all(tally: &Tally, hosts: &[(u32, u32)]) {
     wait_for("every event", || {

@@ -1,4 +1,4 @@
-//! The fixed loads: one host, the same events in the same batches every time.
+//! The fixed loads: one host that always sends the same events in the same batches.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,24 +16,24 @@ use crate::support::{Issued, TempDir, Use};
 
 const HOST: &str = "bench.example.com";
 const MANAGER: &str = "/wsman/SubscriptionManager/WEC";
-/// How long an answer may take: the relay is some fifty times slower than usual.
+/// Timeout for answers: under callgrind, the relay is about fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is sent, and in which form the relay is to hand it on.
+/// The input, and the form in which the relay forwards it.
 pub(crate) struct Load {
     pub(crate) name: &'static str,
     way: Way,
-    /// Bodies are compressed.
+    /// Whether bodies are compressed.
     sldc: bool,
-    /// Events of a batch; none in heartbeats.
+    /// Events per batch; 0 for heartbeats.
     pub(crate) batch: usize,
-    /// A connection for each batch.
+    /// Whether each batch uses a new connection.
     reconnects: bool,
     pub(crate) message: &'static str,
     pub(crate) output: Output,
 }
 
-/// How the host comes.
+/// How the host authenticates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Client certificates over TLS.
@@ -42,19 +42,19 @@ enum Way {
     Ntlm,
 }
 
-/// Where the relay sends messages.
+/// The output of the relay.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     Tcp,
     /// The same without the event's values in structured data.
     TcpWithoutData,
-    /// Without compression, as its cost is that of gzip.
+    /// Without compression, which would measure gzip.
     Otlp,
     Kafka,
 }
 
 impl Output {
-    /// Its URL, with a receiver on this port of loopback.
+    /// Its URL, for a receiver on this port on loopback.
     pub(crate) fn url(self, port: u16) -> String {
         match self {
             Self::Tcp => format!("tcp://127.0.0.1:{port}"),
@@ -162,7 +162,7 @@ impl Load {
         },
     ];
 
-    /// Whether a relay knows output and layout: one of an older version may not.
+    /// Whether a relay supports the output and layout: an older version may not.
     pub(crate) fn is_known_to(&self, binary: &str) -> bool {
         let mut check = Command::new(binary);
         check.args(["check", "--anonymous", "127.0.0.0/8"]);
@@ -170,7 +170,7 @@ impl Load {
         check.output().unwrap().status.code() != Some(2)
     }
 
-    /// The flags by which the relay listens and lets the host in.
+    /// The relay's flags for the listener and authentication.
     pub(crate) fn flags(&self, dir: &TempDir) -> Vec<String> {
         match self.way {
             Way::Tls => {
@@ -193,7 +193,7 @@ impl Load {
         }
     }
 
-    /// Sends so many batches to the relay on `port`, each after the answer to the last.
+    /// Sends `batches` batches to the relay on `port`, each after the answer to the previous one.
     pub(crate) fn send(&self, dir: &TempDir, port: u16, batches: usize) {
         let scheme = match self.way {
             Way::Tls => "https",
@@ -304,16 +304,16 @@ fn sender(to: &str, message: Uuid) -> Sender<'_> {
     }
 }
 
-/// The next of the events of this file, in turn, with a record of its own.
+/// The next of the events in this file, in turn, with its own record number.
 fn event(record: &mut usize) -> String {
     let samples = include_str!("events.xml").lines();
     let sample = samples.cycle().nth(*record % SAMPLES).unwrap();
     *record += 1;
-    // As many digits for each: a long run has no longer events than a short one.
+    // A fixed number of digits, so that the events of a long run are not longer.
     sample.replace("{record}", &(1_000_000 + *record).to_string())
 }
 
-/// Lines of events.xml.
+/// Number of lines in events.xml.
 const SAMPLES: usize = 10;
 
 enum Connection {
@@ -346,8 +346,8 @@ fn ask(stream: &mut (impl Read + Write), session: &mut Session, envelope: &str) 
     }
 }
 
-/// Sends what TLS writes in one piece: record by record the relay would read as often
-/// as it happens to be woken.
+/// Sends TLS output in one piece: with separate records, the relay's number of reads would
+/// depend on when it is woken.
 #[derive(Debug)]
 struct Whole {
     stream: TcpStream,

@@ -1,9 +1,9 @@
-//! What an event costs the relay in user-space instructions, stage by stage.
+//! Measures the user-space instructions per event, by stage.
 //!
 //! `scripts/bench instructions` runs it: `instructions [--limit PERCENT] [--json] BINARY...`.
-//! Each binary takes fixed loads under `valgrind --tool=callgrind`, once short and once
-//! long: the difference has no start, handshake or end in it. Instructions hardly depend
-//! on what else the machine does, so that two binaries can be compared from one run each.
+//! Each binary processes fixed loads under `valgrind --tool=callgrind`, a short one and a
+//! long one: their difference excludes startup, handshake, and shutdown. Instruction counts
+//! hardly depend on other load, so one run per binary suffices for a comparison.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -31,10 +31,10 @@ use load::Load;
 use profile::Costs;
 use report::Report;
 
-/// Events of a batch: what they are in UTF-16 comes in one piece over loopback, so that
-/// the number of reads does not depend on timing.
+/// Events per batch: in UTF-16, they arrive in one piece over loopback, so that the number of
+/// reads does not depend on timing.
 const BATCH: usize = 25;
-/// Batches of the short run. It has all that is done once.
+/// Batches of the short run, which includes everything that is done once.
 const SHORT: usize = 20;
 /// Batches of the long run.
 const LONG: usize = 100;
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Instructions an event, or a heartbeat.
+/// Instructions per event, or per heartbeat.
 fn measure(binary: &str, load: &Load) -> Costs {
     let short = relay::run(binary, load, SHORT);
     let long = relay::run(binary, load, LONG);
@@ -87,9 +87,9 @@ fn measure(binary: &str, load: &Load) -> Costs {
 
 struct Arguments {
     binaries: Vec<String>,
-    /// Per cent of the first binary that none of the others may exceed.
+    /// Limit for the other binaries, in per cent of the first.
     limit: Option<f64>,
-    /// Loads whose name has this, or one of these with `|` between them.
+    /// Only loads whose name contains this, or one of several alternatives separated by `|`.
     only: String,
 }
 

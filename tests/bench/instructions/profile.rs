@@ -1,15 +1,15 @@
-//! Reads what callgrind writes, and shares it among the stages.
+//! Reads callgrind's output, and attributes the costs to stages.
 //!
-//! Format: "Callgrind Format Specification", version 1, of Valgrind's manual.
+//! Format: "Callgrind Format Specification", version 1, in Valgrind's manual.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::stages::Stage;
 
-/// Whose code it is.
+/// The owner of the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// Ours, with the crates that are compiled in.
+    /// wecrelay, including its crates.
     Relay,
     /// The C library and the loader.
     Libc,
@@ -34,7 +34,7 @@ impl Owner {
 pub(crate) struct Costs(BTreeMap<(Stage, Owner), f64>);
 
 impl Costs {
-    /// From the text of a profile of `binary`.
+    /// Reads the text of a profile of `binary`.
     pub(crate) fn read(text: &str, binary: &str) -> Self {
         let profile = Profile::parse(text, binary);
         assert!(
@@ -83,17 +83,17 @@ impl Costs {
     }
 }
 
-/// Of a function.
+/// Costs of a function.
 #[derive(Default)]
 struct Function {
     owner: Option<Owner>,
-    /// By its module, where it is ours.
+    /// By its module, if it is in wecrelay.
     stage: Option<Stage>,
-    /// Of lines that belong to a stage, also when they are inlined here.
+    /// Costs of lines that belong to a stage, including lines inlined here.
     own: BTreeMap<Stage, u64>,
-    /// Of lines from elsewhere: the standard library, crates, C.
+    /// Costs of other lines: the standard library, crates, C.
     shared: u64,
-    /// Who calls it, from a line of which stage, and what the calls cost in all.
+    /// Its callers, the stage of the calling line, and the total cost of the calls.
     callers: HashMap<(usize, Option<Stage>), u64>,
 }
 
@@ -103,7 +103,7 @@ struct Profile {
     total: u64,
 }
 
-/// Where the reader is.
+/// The position of the reader.
 #[derive(Default)]
 struct Reader {
     profile: Profile,
@@ -115,7 +115,7 @@ struct Reader {
     function: usize,
     called_object: Option<String>,
     called: Option<usize>,
-    /// The next line of costs is of a call.
+    /// Whether the next line of costs belongs to a call.
     in_call: bool,
 }
 
@@ -128,9 +128,9 @@ impl Profile {
         reader.profile
     }
 
-    /// What has no stage of its own belongs to those of its callers, in the shares of
-    /// what their calls cost. Callers may call each other in a circle: the shares are
-    /// found by going round until they hardly move.
+    /// Attributes costs without a stage to the stages of the callers, in proportion to the
+    /// cost of their calls. Since calls can be recursive, the shares are computed iteratively
+    /// until they hardly change.
     fn shared(&self) -> Costs {
         const ROUNDS: usize = 60;
         let mut shares = vec![BTreeMap::<Stage, f64>::new(); self.functions.len()];
@@ -154,7 +154,7 @@ impl Profile {
 }
 
 impl Function {
-    /// To which stages its shared part belongs; they add up to 1 or less.
+    /// The stages that its shared costs belong to, as shares that add up to 1 or less.
     fn shares(&self, others: &[BTreeMap<Stage, f64>]) -> BTreeMap<Stage, f64> {
         if let Some(stage) = self.stage {
             return BTreeMap::from([(stage, 1.0)]);
@@ -208,7 +208,7 @@ impl Reader {
         }
     }
 
-    /// `(3) name` names it, `(3)` refers to it.
+    /// `(3) name` defines a name, `(3)` refers to it.
     fn name(&mut self, kind: char, value: &str) -> String {
         let (id, name) = value.split_once(' ').unwrap_or((value, ""));
         let key = (kind, id.to_owned());

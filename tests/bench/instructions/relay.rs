@@ -8,7 +8,7 @@ use crate::profile::Costs;
 use crate::sink::Sink;
 use crate::support::{Process, TempDir};
 
-/// Runs `binary` with so many batches of the load, and reads what that took.
+/// Runs `binary` with `batches` batches of the load, and reads their costs.
 pub(crate) fn run(binary: &str, load: &Load, batches: usize) -> Costs {
     let dir = TempDir::new();
     let profile = dir.file("callgrind.out");

@@ -33,8 +33,8 @@ impl Report {
         });
     }
 
-    /// Whether a binary is over the limit, by our own code or by all that it runs: a
-    /// copy too many is libc's.
+    /// Whether a binary exceeds the limit, in wecrelay's own code or in total: unnecessary
+    /// copies show up in the C library.
     pub(crate) fn is_worse(&self) -> bool {
         let Some(limit) = self.limit else {
             return false;
@@ -55,10 +55,10 @@ impl Report {
 }
 
 impl Row {
-    /// Our own code and all, in per cent of another's.
+    /// Own code and total, in per cent of another row.
     fn percent(&self, base: &Self) -> (f64, f64) {
         let own = |row: &Self| row.costs.of_owner(Owner::Relay);
-        // The quotient first: of a row and itself it is exactly 1.
+        // Divide first: the quotient of a row and itself is exactly 1.
         (
             100.0 * (own(self) / own(base)),
             100.0 * (self.costs.total() / base.costs.total()),

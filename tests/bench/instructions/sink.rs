@@ -1,4 +1,4 @@
-//! Where the relay sends its messages.
+//! The receivers of the relay's messages.
 
 use std::net::TcpListener;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::support::StreamSink;
 pub(crate) enum Sink {
     /// Octet counting over TCP.
     Tcp(StreamSink, Output),
-    /// A receiver that confirms, on this port.
+    /// A receiver on this port that confirms messages.
     Confirming(Output, u16),
 }
 
@@ -27,7 +27,7 @@ impl Sink {
         Self::Confirming(output, port)
     }
 
-    /// The output URL that leads here.
+    /// The URL of an output to this sink.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Tcp(sink, output) => output.url(sink.port()),
@@ -35,7 +35,7 @@ impl Sink {
         }
     }
 
-    /// Waits for what is not confirmed to the host by its arrival.
+    /// Waits for `count` messages over TCP, whose arrival is not confirmed.
     pub(crate) fn wait_for(&self, count: usize) {
         if let Self::Tcp(sink, _) = self {
             sink.wait_for(count);

@@ -1,6 +1,6 @@
-//! The stages of an event's way, and which source belongs to which.
+//! The processing stages of an event, and the source files of each.
 
-/// A stage, in the order of the way.
+/// A stage, in the order of processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Stage {
     TlsRead,
@@ -41,9 +41,9 @@ impl Stage {
         }
     }
 
-    /// The stage of a file of ours: the first of these words in its path, after `src/`.
+    /// The stage of a file of wecrelay: the first of these words in its path after `src/`.
     pub(crate) fn of_file(path: &str) -> Option<Self> {
-        // Only what sources send goes through TLS in these loads.
+        // In these loads, only the connections of sources use TLS.
         if path.contains("/openssl-") {
             return Some(Self::TlsRead);
         }
@@ -70,7 +70,7 @@ impl Stage {
         })
     }
 
-    /// The stage of a function of ours: by the path of its module.
+    /// The stage of a function of wecrelay, by the path of its module.
     pub(crate) fn of_function(name: &str) -> Option<Self> {
         if name.starts_with("openssl::") {
             return Some(Self::TlsRead);

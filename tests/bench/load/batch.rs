@@ -1,4 +1,4 @@
-//! Bodies that are made once: only what differs from message to message is written anew.
+//! Bodies that are built once: for each message, only its variable parts are replaced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use wecrelay::base::wire::{self, Charset};
 use wecrelay::protocol::wsman::source::{self, Offered, Sender};
 use wecrelay::protocol::wsman::subscribe::ContentFormat;
 
-/// Genuine kinds of events, one a line.
+/// Genuine types of events, one per line.
 const SAMPLES: &str = include_str!("../instructions/events.xml");
 /// The computer of the samples.
 const SAMPLE_HOST: &str = "bench.example.com";
-/// As long as each host's name.
+/// Placeholder with the length of each host's name.
 const HOST: &str = "host-00000.bench.example";
-/// Stands for the MessageID.
+/// Placeholder for the `MessageID`.
 const MESSAGE: Uuid = Uuid::from_u128(0xB1A2_C3D4_0000_4000_8000_FEDC_BA98_7654);
-/// Stands for the first record, the next for the second; each has ten digits.
+/// Placeholder for the first record, the next number for the second; each has ten digits.
 const RECORD: u64 = 9_876_000_000;
-/// What a host asks for in its header; a relay that is stopped for a while may take longer.
+/// `OperationTimeout` in a host's header; a relay that is suspended for a while may take longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The name of the host of that number.
+/// The name of the host with this number.
 pub(crate) fn host_name(number: usize) -> String {
     format!("host-{number:05}.bench.example")
 }
 
-/// What a host says of itself and of a message.
+/// The header fields of a host and of a message.
 pub(crate) fn sender<'a>(to: &'a str, machine: &'a str, message: Uuid) -> Sender<'a> {
     Sender {
         to,
@@ -40,18 +40,18 @@ pub(crate) fn sender<'a>(to: &'a str, machine: &'a str, message: Uuid) -> Sender
     }
 }
 
-/// A body with holes, the same for all hosts of a subscription.
+/// A body with placeholders, the same for all hosts of a subscription.
 #[derive(Debug)]
 pub(crate) struct Template {
     body: Vec<u8>,
     message: Vec<usize>,
     host: Vec<usize>,
-    /// Where each record number stands.
+    /// The positions of each record number.
     records: Vec<Vec<usize>>,
 }
 
 impl Template {
-    /// A batch of so many events.
+    /// A batch of `batch` events.
     pub(crate) fn events(offered: &Offered, batch: usize) -> Arc<Self> {
         let lines = SAMPLES.lines().cycle().take(batch);
         let events: Vec<_> = lines
@@ -109,7 +109,7 @@ impl Template {
     }
 }
 
-/// A sample as this subscription wants it, with a record of its own.
+/// A sample in the form that this subscription requests, with its own record.
 fn event(offered: &Offered, line: &str, record: u64) -> String {
     let event = line
         .replace(SAMPLE_HOST, HOST)

@@ -1,4 +1,4 @@
-//! A host's connection: TCP, TLS where asked for, and HTTP with what authenticates it.
+//! A host's connection: TCP, optionally TLS, and authenticated HTTP.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -19,7 +19,7 @@ pub(crate) struct Target {
     address: SocketAddr,
     tls: Option<SslConnector>,
     timeout: Duration,
-    /// Held while connecting: a crowd that comes at once would measure the backlog.
+    /// Held while connecting: many simultaneous connections would measure the listen backlog.
     turns: [Mutex<()>; 32],
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Sends a body (an envelope in UTF-16) and gives the envelope of the answer.
+    /// Sends a body (an envelope in UTF-16) and returns the envelope of the answer.
     pub(crate) fn ask(&mut self, body: Vec<u8>) -> Result<String> {
         self.session.call_encoded(body);
         let mut buffer = [0; 16 << 10];

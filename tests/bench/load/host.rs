@@ -1,4 +1,4 @@
-//! A played host: it subscribes, and sends one message after the other.
+//! A simulated host: it subscribes, and sends one message after another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use crate::load::Shared;
 use crate::options::Mode;
 use crate::ranges::Ranges;
 
-/// What a host has seen, within the time that is measured.
+/// Measurements of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Times from a message to its Ack.
+    /// Times from a message to its Ack, in the measured time.
     pub(crate) acks: Vec<Duration>,
     pub(crate) connections: u64,
     pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) last_ack: Option<Instant>,
-    /// All that was acknowledged, also before and after that time.
+    /// All acknowledged records, including those before and after that time.
     pub(crate) acked: Ranges,
 }
 
-/// A connection with what it delivers to.
+/// A connection, and the subscription that it delivers to.
 struct Subscribed {
     delivery: Connection,
     template: Arc<Template>,
@@ -41,7 +41,7 @@ pub(crate) struct Host<'s> {
     number: usize,
     name: String,
     next_record: u64,
-    /// Where events go, once it is known.
+    /// The address for events, once it is known.
     place: Option<(Endpoint, Arc<Template>)>,
     subscribed: Option<Subscribed>,
     is_ready: bool,
@@ -62,7 +62,7 @@ impl<'s> Host<'s> {
         }
     }
 
-    /// Sends until the load is over.
+    /// Sends until the end of the load.
     pub(crate) fn play(mut self) -> Self {
         let interval = self.shared.options.interval.map(Duration::from_secs_f64);
         let mut due = Instant::now() + self.stagger(interval);
@@ -72,7 +72,7 @@ impl<'s> Host<'s> {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
                 due += interval;
             }
-            // What failed is sent again.
+            // A message that failed is sent again.
             if batch == 0 {
                 batch = self.shared.take_batch();
             }
@@ -87,7 +87,7 @@ impl<'s> Host<'s> {
         self
     }
 
-    /// Connects and sends one heartbeat, if the load is not over yet.
+    /// Connects and sends one heartbeat, unless the load has ended.
     pub(crate) fn hold(&mut self) {
         while let Err(why) = self.send(0) {
             self.fail(&why.to_string());
@@ -97,7 +97,7 @@ impl<'s> Host<'s> {
         }
     }
 
-    /// Hosts with an interval are spread over it.
+    /// Spreads hosts evenly over their interval.
     fn stagger(&self, interval: Option<Duration>) -> Duration {
         let share = self.number as f64 / self.shared.options.sources as f64;
         interval.unwrap_or_default().mul_f64(share)
@@ -136,7 +136,7 @@ impl<'s> Host<'s> {
         Ok(())
     }
 
-    /// All begin at once, so that none is measured while others connect.
+    /// Waits so that all hosts begin at the same time, and none is measured while others connect.
     fn wait_for_others(&mut self) {
         if !self.is_ready {
             self.is_ready = true;
@@ -157,7 +157,7 @@ impl<'s> Host<'s> {
         }
     }
 
-    /// As a host does it: asks for the subscriptions once, and connects to where events go.
+    /// As Windows does: requests the subscriptions once, and connects to the address for events.
     fn subscribe(&mut self) -> Result<Subscribed> {
         let options = &self.shared.options;
         let (endpoint, template) = match self.place.take() {

@@ -1,4 +1,4 @@
-//! All hosts at once, and the figures of what they saw.
+//! Runs all hosts, and computes the figures from their measurements.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -17,23 +17,23 @@ use crate::options::{Load, Mode};
 use crate::process::Process;
 use crate::ranges::{self, ByHost};
 
-/// A host's thread needs little; there may be thousands.
+/// Stack size of a host's thread: small, because there can be thousands.
 const STACK: usize = 256 << 10;
-/// Threads that connect hosts which are quiet then.
+/// Number of threads that connect idle hosts.
 const CONNECTING: usize = 16;
-/// Until all hosts are connected, at most.
+/// Maximum time until all hosts are connected.
 const SET_UP: Duration = Duration::from_secs(180);
 const TICK: Duration = Duration::from_millis(10);
 
-/// What all hosts share.
+/// Shared data of all hosts.
 pub(crate) struct Shared {
     pub(crate) options: Load,
     pub(crate) target: Target,
     measured: AtomicBool,
     over: AtomicBool,
-    /// Hosts that are connected.
+    /// Number of connected hosts.
     ready: AtomicUsize,
-    /// Events that may still be sent, where there is a limit.
+    /// Number of events that may still be sent, if there is a limit.
     left: Option<AtomicU64>,
     /// Bodies by address and reference of the subscription.
     templates: Mutex<BTreeMap<(String, String), Arc<Template>>>,
@@ -48,7 +48,7 @@ impl Shared {
         self.measured.load(Ordering::Relaxed)
     }
 
-    /// One more host is connected: waits for the others, unless they do not come.
+    /// Counts another connected host, and waits for the others, up to a timeout.
     pub(crate) fn wait_until_set_up(&self) {
         self.ready.fetch_add(1, Ordering::Relaxed);
         if self.options.mode != Mode::Hold {
@@ -63,13 +63,13 @@ impl Shared {
         }
     }
 
-    /// Whether it can be measured: all hosts are connected, but a load of so many events
-    /// counts from its start.
+    /// Whether the measurement can begin: when all hosts are connected; with a number of
+    /// events, from the start.
     fn is_set_up(&self) -> bool {
         self.left.is_some() || self.ready.load(Ordering::Relaxed) >= self.options.sources
     }
 
-    /// How many events the next message has: none once all were sent, or in heartbeats.
+    /// Number of events in the next message: 0 after all were sent, and in heartbeats.
     pub(crate) fn take_batch(&self) -> usize {
         let batch = self.options.batch;
         if self.options.mode != Mode::Events {
@@ -101,7 +101,7 @@ impl Shared {
     }
 }
 
-/// The time that is measured, and what the collectors and their database took in it.
+/// The measured time, and the resources that the collectors and their database used in it.
 struct Window {
     began: Instant,
     ended: Instant,
@@ -109,7 +109,7 @@ struct Window {
     database: Duration,
 }
 
-/// Plays the hosts, prints the figures as JSON and writes the ledger.
+/// Runs the hosts, prints the figures, and writes the ledger.
 pub(crate) fn run(options: &Load) -> Result<()> {
     let shared = Shared {
         target: Target::new(options)?,
@@ -141,7 +141,7 @@ pub(crate) fn run(options: &Load) -> Result<()> {
     Ok(())
 }
 
-/// A thread a host, until the time or the events are over.
+/// Runs one thread per host until the time is over or all events are sent.
 fn play(shared: &Shared) -> Result<(Window, Vec<Seen>)> {
     thread::scope(|scope| {
         let start = |number: usize| {
@@ -162,7 +162,7 @@ fn play(shared: &Shared) -> Result<(Window, Vec<Seen>)> {
     })
 }
 
-/// Quiet connections: each host is connected by one of a few threads, and stays so.
+/// Idle connections: a few threads connect all hosts, and keep the connections open.
 fn hold(shared: &Shared) -> Result<(Window, Vec<Seen>)> {
     let numbers = (0..shared.options.sources).collect::<Vec<_>>();
     let mut hosts: Vec<_> = numbers
@@ -178,7 +178,7 @@ fn hold(shared: &Shared) -> Result<(Window, Vec<Seen>)> {
     Ok((window, hosts.into_iter().map(|host| host.seen).collect()))
 }
 
-/// Waits for all hosts, and for the time that is measured, or until `is_done`.
+/// Waits for all hosts, and then for the measured time, or until `is_done`.
 fn measure(shared: &Shared, is_done: impl Fn() -> bool) -> Result<Window> {
     let options = &shared.options;
     shared.wait_for_all();
@@ -217,7 +217,7 @@ fn report(options: &Load, window: &Window, seen: &[Seen]) -> Result<Value> {
         Mode::Heartbeats | Mode::Hold => 0.0,
     };
     let connections = seen.iter().map(|seen| seen.connections).sum::<u64>() as f64;
-    // A load that ends with its events ends with its last Ack.
+    // A load with a number of events ends with the last Ack.
     let last = seen.iter().filter_map(|seen| seen.last_ack).max();
     let ended = options.events.and(last).unwrap_or(window.ended);
     let seconds = (ended - window.began).as_secs_f64().max(0.001);
@@ -270,7 +270,7 @@ fn quantile(sorted: &[Duration], part: f64) -> f64 {
     round(sorted.get(at).copied().unwrap_or_default().as_secs_f64() * 1000.0)
 }
 
-/// To three digits.
+/// Rounds to three digits.
 fn round(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }

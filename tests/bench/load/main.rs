@@ -1,8 +1,8 @@
-//! The load generator of the benchmarks: many Windows hosts, a receiver, and the check
-//! that nothing acknowledged is missing. It connects to loopback addresses only.
+//! The load generator of the benchmarks: many Windows hosts, a receiver, and a check that no
+//! acknowledged event is missing. It connects only to loopback addresses.
 //!
-//! `cargo build --release --example wecload` builds it; `scripts/bench` and
-//! `scripts/loss-test` do that themselves.
+//! `cargo build --release --example wecload` builds it, which `scripts/bench` and
+//! `scripts/loss-test` do automatically.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -29,7 +29,7 @@ use clap::Parser;
 
 use options::{Command, Options};
 
-/// What ends the program: a text for people.
+/// An error that ends the program, with a readable text.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Load for a Windows Event Collector, and what belongs to it.
+/// Load generator for a Windows Event Collector, with a receiver and a check for losses.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -13,11 +13,11 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Play hosts that send batches of events, each after the Ack of the last
+    /// Simulate hosts that send batches of events, each after the Ack of the previous one
     Load(Load),
-    /// Receive messages until SIGTERM, and count those of syslog over TCP
+    /// Receive messages until SIGTERM, and count syslog messages
     Sink(Sink),
-    /// Compare what was acknowledged with what arrived; exit with 1 if something is missing
+    /// Compare acknowledged events with those that arrived; exit with 1 if any are missing
     Verify(Verify),
 }
 
@@ -38,52 +38,52 @@ pub(crate) struct Load {
     /// Offer TLS 1.2 at most
     #[arg(long)]
     pub(crate) tls12: bool,
-    /// What the hosts send
+    /// Kind of messages that the hosts send
     #[arg(long, value_enum, default_value = "events")]
     pub(crate) mode: Mode,
     /// Number of hosts
     #[arg(long, default_value = "100")]
     pub(crate) sources: usize,
-    /// Events of a batch
+    /// Events per batch
     #[arg(long, default_value = "50")]
     pub(crate) batch: usize,
     /// Compress bodies as Windows does
     #[arg(long)]
     pub(crate) sldc: bool,
-    /// Seconds to measure; with --events at most
+    /// Seconds to measure; with --events, the maximum
     #[arg(long, default_value = "10")]
     pub(crate) duration: f64,
-    /// Seconds before that
+    /// Seconds of load before the measurement
     #[arg(long, default_value = "0")]
     pub(crate) warmup: f64,
-    /// End after so many acknowledged events (in whole batches)
+    /// End after this number of acknowledged events (in complete batches)
     #[arg(long)]
     pub(crate) events: Option<u64>,
-    /// Seconds from one message of a host to its next
+    /// Seconds between the messages of a host
     #[arg(long)]
     pub(crate) interval: Option<f64>,
-    /// Messages of a host on one connection; then it connects anew
+    /// Messages per connection, after which a host reconnects
     #[arg(long)]
     pub(crate) reconnect: Option<u64>,
-    /// Seconds until a host tries again after a failure
+    /// Seconds until a host retries after a failure
     #[arg(long, default_value = "1")]
     pub(crate) retry: f64,
-    /// Seconds that an answer may take
+    /// Timeout for answers in seconds
     #[arg(long, default_value = "60")]
     pub(crate) timeout: f64,
     /// EventRecordID of each host's first event
     #[arg(long, default_value = "1000000000", value_parser = clap::value_parser!(u64).range(1_000_000_000..9_000_000_000))]
     pub(crate) first_record: u64,
-    /// Process of the collector, for its CPU time and memory; may be repeated, for their sum
+    /// Process ID of the collector, for its CPU time and memory; repeatable, for the sum
     #[arg(long)]
     pub(crate) watch: Vec<u32>,
-    /// Process of their database, for the CPU time of it and of all that it has started
+    /// Process ID of the database, for the CPU time of it and its child processes
     #[arg(long)]
     pub(crate) database: Option<u32>,
-    /// Print the figures as JSON on one line, not for people
+    /// Print the figures as JSON on one line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write what was acknowledged to this file
+    /// Write the acknowledged records to this file
     #[arg(long)]
     pub(crate) ledger: Option<PathBuf>,
 }
@@ -97,19 +97,19 @@ pub(crate) enum Auth {
 pub(crate) enum Mode {
     /// Batches of events
     Events,
-    /// Heartbeats, one after the other
+    /// Heartbeats, one after another
     Heartbeats,
-    /// One heartbeat for each host, then quiet connections for the duration
+    /// One heartbeat per host, then idle connections for the duration
     Hold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Speech {
-    /// Over TCP, octets counted or line by line
+    /// Syslog over TCP, octet-counted or line by line
     Syslog,
     /// OTLP over HTTP
     Otlp,
-    /// A broker with any topic
+    /// A Kafka broker with any topic
     Kafka,
 }
 
@@ -118,23 +118,23 @@ pub(crate) struct Sink {
     /// Address and port, such as 127.0.0.1:6514
     #[arg(long)]
     pub(crate) listen: String,
-    /// What it receives: OTLP and Kafka are confirmed, and neither looked at nor counted
+    /// Protocol; OTLP and Kafka are confirmed, but neither parsed nor counted
     #[arg(long, value_enum, default_value = "syslog")]
     pub(crate) speak: Speech,
-    /// Write which records of which host arrived to this file, at the end (syslog)
+    /// Write the records that arrived, by host, to this file at the end (syslog)
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,
-    /// Bytes per second that it reads (syslog)
+    /// Read rate in bytes per second (syslog)
     #[arg(long)]
     pub(crate) throttle: Option<u64>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
-    /// File that `load --ledger` wrote
+    /// File written by `load --ledger`
     #[arg(long)]
     pub(crate) ledger: PathBuf,
-    /// File that `sink --report` wrote; may be repeated
+    /// File written by `sink --report`; repeatable
     #[arg(long, required = true)]
     pub(crate) report: Vec<PathBuf>,
 }

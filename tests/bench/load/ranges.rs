@@ -1,4 +1,4 @@
-//! Sets of record numbers, by host, as ledgers and reports have them:
+//! Sets of record numbers by host, in the format of ledgers and reports:
 //! `{"HOST": [[FIRST, LAST], ...]}`.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Result;
 
-/// Numbers as runs: first to last, in order, with gaps between them.
+/// Numbers as ranges, first to last, in order, with gaps between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranges(BTreeMap<u64, u64>);
 
@@ -28,12 +28,12 @@ impl Ranges {
         self.0.iter().map(|(first, last)| (*first, *last))
     }
 
-    /// How many numbers.
+    /// Number of elements.
     pub(crate) fn len(&self) -> u64 {
         self.iter().map(|(first, last)| last - first + 1).sum()
     }
 
-    /// How many of the numbers from `first` to `last` are in it.
+    /// Number of elements from `first` to `last`.
     pub(crate) fn count_in(&self, first: u64, last: u64) -> u64 {
         let overlapping = self.0.range(..=last).rev();
         let overlapping = overlapping.take_while(|(_, end)| **end >= first);

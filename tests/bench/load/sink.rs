@@ -1,4 +1,4 @@
-//! The receiver: counts messages, and notes which records they have.
+//! The receiver: counts messages, and records their record numbers.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -16,9 +16,9 @@ use crate::options::{Sink, Speech};
 use crate::ranges::{self, ByHost};
 use crate::receivers::{self, Protocol};
 
-/// How often it is looked whether to end.
+/// How often threads check whether to end.
 const TICK: Duration = Duration::from_millis(20);
-/// Bytes that are read at once.
+/// Size of a read in bytes.
 const BUFFER: usize = 256 << 10;
 
 struct Shared {
@@ -29,14 +29,14 @@ struct Shared {
     throttle: Option<Mutex<Throttle>>,
 }
 
-/// Bytes that may be read, as time goes by.
+/// Limits the bytes read per time.
 struct Throttle {
     rate: u64,
     free_at: Instant,
 }
 
 impl Throttle {
-    /// How long to wait before more than `bytes` may follow.
+    /// Counts `bytes`; returns how long to wait before the next read.
     fn take(&mut self, bytes: usize) -> Duration {
         let now = Instant::now();
         let cost = Duration::from_secs_f64(bytes as f64 / self.rate as f64);
@@ -45,7 +45,7 @@ impl Throttle {
     }
 }
 
-/// Receives until a signal ends it.
+/// Receives until a signal arrives.
 pub(crate) fn run(options: &Sink) -> Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Sink) -> Result<()> {
     shared.finish(options)
 }
 
-/// Confirms whatever comes, until a signal ends it.
+/// Confirms everything that arrives, until a signal arrives.
 fn confirm(listener: TcpListener, protocol: Protocol, ended: &AtomicBool) -> Result<()> {
     let serving = thread::spawn(move || receivers::serve(&listener, protocol));
     while !ended.load(Ordering::Relaxed) {
@@ -139,7 +139,7 @@ impl Shared {
     }
 }
 
-/// A stream that is read no faster than allowed.
+/// A stream with a limited read rate.
 struct Throttled<'s>(TcpStream, &'s Shared);
 
 impl Read for Throttled<'_> {
@@ -147,7 +147,7 @@ impl Read for Throttled<'_> {
         let Some(throttle) = &self.1.throttle else {
             return self.0.read(buffer);
         };
-        // Small pieces, so that the pauses between them are short.
+        // Small reads, so that the pauses between them are short.
         let most = buffer.len().min(16 << 10);
         let count = self.0.read(&mut buffer[..most])?;
         let pause = throttle
@@ -174,7 +174,7 @@ fn read_message(input: &mut impl BufRead, message: &mut Vec<u8>) -> Option<()> {
     message.ends_with(b"\n").then_some(())
 }
 
-/// Computer and EventRecordID, as XML or JSON have them.
+/// `Computer` and `EventRecordID`, from XML or JSON.
 fn record_of(message: &[u8]) -> Option<(String, u64)> {
     let value = |xml: &str, json: &str| {
         let after = |name: &str| {

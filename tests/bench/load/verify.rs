@@ -1,4 +1,4 @@
-//! What was acknowledged against what arrived.
+//! Compares the acknowledged events with those that arrived.
 
 use std::process::ExitCode;
 

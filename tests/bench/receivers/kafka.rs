@@ -1,4 +1,4 @@
-//! A Kafka broker that leads the only partition of any topic, and confirms each batch.
+//! A Kafka broker that is the leader of the only partition of any topic, and confirms each batch.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ const PRODUCE: i16 = 0;
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
 const INIT_PRODUCER_ID: i16 = 22;
-/// What it knows, by its key: the only version, without tagged fields.
+/// The supported requests: API key, and the only version, without tagged fields.
 const VERSIONS: [(i16, i16); 4] = [
     (PRODUCE, 8),
     (METADATA, 7),
@@ -76,14 +76,14 @@ fn push_metadata(out: &mut Vec<u8>, topic: &[u8], own: SocketAddr) -> Option<()>
     push_string(out, own.ip().to_string().as_bytes())?;
     put(out, i32::from(own.port()).to_be_bytes());
     put(out, [0xff; 2]);
-    // No name of the cluster; the controller.
+    // No cluster ID; the controller.
     put(out, [0xff; 2]);
     put(out, [0; 4]);
     put(out, count(1)?);
     put(out, [0; 2]);
     push_string(out, topic)?;
     put(out, [0]);
-    // Partition 0, its leader, its epoch; replicas, those in sync, those that are away.
+    // Partition 0, its leader, its epoch; replicas, in-sync replicas, offline replicas.
     put(out, count(1)?);
     put(out, [0; 14]);
     for _ in 0..2 {
@@ -108,7 +108,7 @@ fn push_produced(out: &mut Vec<u8>, mut request: Request<'_>) -> Option<()> {
             put(out, request.i32()?.to_be_bytes());
             let length = request.i32()?;
             request.take(usize::try_from(length).ok()?)?;
-            // No error; offsets and times that nobody asks for; no record to blame.
+            // No error; offsets and times, which are unused; no record errors.
             put(out, [0; 2 + 24 + 4]);
             put(out, [0xff; 2]);
         }
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
         Some(i32::from_be_bytes(*number))
     }
 
-    /// A length of -1 says that there is none.
+    /// A length of -1 stands for null.
     fn string(&mut self) -> Option<&'a [u8]> {
         let length = self.i16()?;
         self.take(usize::try_from(length).unwrap_or(0))

@@ -1,5 +1,5 @@
-//! Receivers that confirm whatever comes, as fast as it comes: OTLP over HTTP, and a Kafka
-//! broker. What they cost is little beside what a real one does.
+//! Receivers that immediately confirm everything that arrives: OTLP over HTTP, and a Kafka
+//! broker. They cost little compared with real ones.
 
 mod kafka;
 mod otlp;
@@ -8,19 +8,19 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-/// What a receiver speaks.
+/// The protocol of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Otlp,
     Kafka,
 }
 
-/// Answers all connections, each on a thread of its own, as long as the program runs.
+/// Answers all connections, each on its own thread, as long as the program runs.
 pub(crate) fn serve(listener: &TcpListener, protocol: Protocol) -> io::Result<()> {
     let own = listener.local_addr()?;
     for stream in listener.incoming() {
         let stream = stream?;
-        // The relay ends it, and what went wrong shows there.
+        // The relay closes it, and reports any error.
         thread::spawn(move || answer(protocol, &stream, own));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! OTLP over HTTP: 200 to each request.
+//! OTLP over HTTP: answers 200 to each request.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! The forms in which an event goes out, and those in which it comes.
+//! The forms in which events are written, and those in which they arrive.
 
 use std::time::SystemTime;
 
@@ -12,14 +12,14 @@ use wecrelay::syslog::{
 /// One way to write an event.
 #[derive(Clone, Copy)]
 pub(crate) struct Form {
-    /// A record of a protocol that speaks no syslog.
+    /// A record of a protocol other than syslog.
     record: Option<Kind>,
     framing: Framing,
     style: Style,
 }
 
 impl Form {
-    /// Every layout, on a line and with its length, whole and cut.
+    /// Every layout, on a line and octet-counted, complete and truncated.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let framings = [Framing::OctetCounting, Framing::LineFeed];
         let maxima = [None, Some(8 << 10), Some(256 << 10)];
@@ -50,7 +50,7 @@ impl Form {
                 })
             })
         };
-        // Structured data is the same whatever stands before it.
+        // Structured data does not depend on the header.
         let usual = MessageKind::NAMES.into_iter().flat_map(each);
         let usual = usual.filter(|form| {
             form.style.data == StructuredData::None
@@ -124,7 +124,7 @@ impl Form {
     }
 }
 
-/// Envelopes that bring the event: in a section, as text, and inline.
+/// Envelopes that contain the event: in a CDATA section, as text, and inline.
 pub(crate) fn envelopes(xml: &str) -> [(&'static str, String); 3] {
     let of = |event: &str| {
         format!(

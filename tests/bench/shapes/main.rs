@@ -1,9 +1,9 @@
-//! Whether any event costs more than its size allows: milliseconds a MiB, shape by shape.
+//! Finds events whose cost is out of proportion to their size: milliseconds per MiB, by shape.
 //!
-//! `cargo bench --bench shapes` reads events of nothing but one unit, in every place where
-//! it can stand, and writes each in all forms; `scripts/bench shapes` says more. Only the
-//! time of this thread counts, the best of a few runs, so that other work on the machine
-//! spoils little.
+//! `cargo bench --bench shapes` parses events that contain only one unit, in every place
+//! where it is allowed, and writes each in all forms; see `scripts/bench --help`. It measures
+//! the processor time of this thread, the best of a few runs, so that other load on the
+//! machine has little effect.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -26,12 +26,12 @@ use wecrelay::protocol::wsman;
 use forms::Form;
 use units::{Place, Unit};
 
-/// What no event may cost a MiB, reading and one form together.
+/// Limit in milliseconds per MiB, for reading and writing one form together.
 const MOST: f64 = 20.0;
-/// What no event may cost in all.
+/// Limit of the total time of an event.
 const MOST_IN_ALL: Duration = Duration::from_millis(50);
 const MIB: f64 = 1_048_576.0;
-/// The best of so many counts.
+/// Number of runs, of which the best counts.
 const RUNS: usize = 3;
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     worst.report(shapes)
 }
 
-/// Reads the event as it comes, and writes it in each form.
+/// Reads the event as it arrives, and writes it in each form.
 fn measure(name: &str, xml: &str, worst: &mut Worst) {
     let (read, event) = best(|| event::parse(xml));
     worst.note(name, "reading", xml.len(), read);
@@ -69,7 +69,7 @@ fn measure(name: &str, xml: &str, worst: &mut Worst) {
     }
 }
 
-/// The least time of a few runs.
+/// The shortest time of a few runs.
 fn best<T>(mut run: impl FnMut() -> T) -> (Duration, T) {
     let mut least = Duration::MAX;
     let mut result = None;
@@ -78,7 +78,7 @@ fn best<T>(mut run: impl FnMut() -> T) -> (Duration, T) {
         let began = used();
         result = Some(run());
         least = least.min(used() - began);
-        // Most are far from any limit.
+        // Most shapes are far from the limits.
         if least < Duration::from_millis(2) {
             break;
         }
@@ -94,7 +94,7 @@ fn used() -> Duration {
 #[derive(Default)]
 struct Worst {
     by_form: BTreeMap<String, (f64, Duration, String)>,
-    /// Those over a limit.
+    /// Shapes over a limit.
     over: Vec<(f64, Duration, String)>,
 }
 

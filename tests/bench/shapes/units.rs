@@ -1,5 +1,5 @@
-//! Shapes of events: a unit, repeated in a place until the event is as long as any that
-//! is read.
+//! Shapes of events: a unit, repeated in a place until the event has the maximum accepted
+//! length.
 
 use wecrelay::event::{self, Error, MAX_TEXT};
 
@@ -9,7 +9,7 @@ const START: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/even
     <Channel>Security</Channel><Computer>ws1.example.com</Computer></System>";
 const END: &str = "</Event>";
 
-/// Where units stand.
+/// Where units are inserted.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     name: &'static str,
@@ -18,18 +18,18 @@ pub(crate) struct Place {
     kind: Kind,
 }
 
-/// What may stand in a place.
+/// What a place can contain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Anything.
     Any,
-    /// What is no markup.
+    /// Only text, no markup.
     Text,
-    /// Elements that hold something.
+    /// Elements with content.
     Elements,
 }
 
-/// `{` and `}` stand for all around the place in a usual event, `~` for a long text.
+/// `{` and `}` stand for the rest of a typical event around the place, `~` for a long text.
 const PLACES: [Place; 22] = [
     place(
         "a value",
@@ -148,9 +148,9 @@ impl Place {
         self.name
     }
 
-    /// The event with as many units as there is room for; none where this unit cannot
-    /// stand here. Where that is over a limit of markup, so that nothing is read, also the
-    /// event with as many units as are read: these cost most.
+    /// The event with the maximum number of units; none if this unit is not allowed here. If
+    /// that exceeds a limit on markup, so that the event is rejected, also the event with the
+    /// maximum accepted number of units, which is the most expensive.
     pub(crate) fn fill(self, unit: &Unit) -> Vec<String> {
         let fits = match self.kind {
             Kind::Any => true,
@@ -174,7 +174,7 @@ impl Place {
             }
         }
         let (dense, _) = self.with(unit, least);
-        // What every event costs would hide what a unit does.
+        // In short events, the fixed cost of an event would hide the cost of its units.
         let is_long = dense.len() >= MAX_TEXT / 16;
         [whole]
             .into_iter()
@@ -182,7 +182,7 @@ impl Place {
             .collect()
     }
 
-    /// The event with up to `most` units, and how many it has.
+    /// The event with up to `most` units, and their number.
     fn with(self, unit: &Unit, most: usize) -> (String, usize) {
         let long = "v".repeat(MAX_TEXT / 2);
         let whole = |text: &str| {
@@ -206,7 +206,7 @@ impl Place {
     }
 }
 
-/// Whether the event has more markup than is read.
+/// Whether the event has more markup than is accepted.
 fn is_over_a_limit(xml: &str) -> bool {
     event::parse(xml).is_err_and(|malformed| match malformed.reason {
         Error::Xml(error) => error.is_limit(),
@@ -215,17 +215,17 @@ fn is_over_a_limit(xml: &str) -> bool {
     })
 }
 
-/// What is repeated; `@` in it is the number of the repetition.
+/// The repeated text; `@` in it is replaced by the number of the repetition.
 #[derive(Clone)]
 pub(crate) struct Unit {
     name: String,
     text: String,
     is_markup: bool,
-    /// At most so many.
+    /// Maximum number of repetitions.
     most: Option<usize>,
 }
 
-/// Characters, references and pieces of markup that something may take for more than they are.
+/// Characters, references, and pieces of markup that a parser could misinterpret.
 const TEXTS: [&str; 47] = [
     "\u{80}",
     "\u{85}",
@@ -276,7 +276,7 @@ const TEXTS: [&str; 47] = [
     "x\u{1}\u{85}\n\\",
 ];
 
-/// Markup, most of it in numbers that differ too.
+/// Markup, most of it also with different numbers.
 const MARKUP: [&str; 53] = [
     "<a/>",
     "<a></a>",
@@ -333,7 +333,7 @@ const MARKUP: [&str; 53] = [
     "<RenderingInfo/>",
 ];
 
-/// Markup that is broken.
+/// Malformed markup.
 const BROKEN: [&str; 16] = [
     "<",
     ">",
@@ -362,7 +362,7 @@ impl Unit {
             "\u{fffe}",
         ];
         let mixed = mixed.map(|text| Self::text(format!("a{text}")));
-        // One stretch of plain text before each, as long as a few lanes.
+        // Plain text before each, a few lanes long.
         let spread = [
             "\u{1}", "\n", "\"", "\\", "&amp;", "&#10;", "&#1;", "\u{85}",
         ];
@@ -375,7 +375,7 @@ impl Unit {
         all.chain(markup).chain(broken).chain(Self::large())
     }
 
-    /// Larger pieces: names that many attributes repeat, values in a rendered text.
+    /// Larger pieces: names that are repeated by many attributes, values in a rendered text.
     fn large() -> Vec<Self> {
         let long = "n".repeat(256);
         let attributes: String = ('a'..='z').map(|c| format!(" {c}='1'")).collect();
@@ -417,7 +417,7 @@ impl Unit {
 
     fn push(&self, number: usize, xml: &mut String) {
         if self.is_markup {
-            // Four characters, so that names differ at their ends only.
+            // Four characters, so that names differ only at their ends.
             let number = format!("{number:04x}");
             let mut parts = self.text.split('@');
             xml.push_str(parts.next().unwrap_or_default());
