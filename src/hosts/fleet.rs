@@ -1,6 +1,6 @@
 //! The relays that share a store, and what the other relays know about hosts.
 //!
-//! Each relay writes what it knows, and reads once a minute what the others have written
+//! Each relay writes what it knows, and reads once per minute what the others have written
 //! since.
 
 use std::borrow::Cow;
