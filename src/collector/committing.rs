@@ -1,4 +1,4 @@
-//! From delivered to acknowledged: what the store is asked about bookmarks, and how its
+//! From delivered to acknowledged: the jobs about bookmarks for the store, and how its
 //! answers are handled.
 
 use super::commits::{Outcome, Settled};

@@ -54,7 +54,7 @@ pub(super) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// The host that a subject stands for; `None` for a null session.
+    /// The host of a subject; `None` for a null session.
     pub(super) fn of(subject: &'a Subject) -> Option<Self> {
         match subject {
             Subject::Nobody => None,

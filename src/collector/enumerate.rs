@@ -170,7 +170,7 @@ impl Collector {
     }
 
     /// Adds as many subscriptions to an answer as it may contain. If none fits although
-    /// there are some, the error says why: an empty list would end everything for the
+    /// there are some, the error has the reason: an empty list would end everything for the
     /// source.
     fn fill(&mut self, now: Now, question: &Question, walk: &mut Walk) -> Result<Filled, Unfilled> {
         let limit = question.header.max_envelope_size.unwrap_or_default();

@@ -50,7 +50,7 @@ pub struct Settings {
 pub enum Input<'a> {
     /// A source has connected from this address.
     Accepted(ConnId, IpAddr),
-    /// A load balancer has stated the origin of its connection, if it knows it.
+    /// A load balancer has stated the origin of its connection; `None` if it did not name one.
     Proxied(ConnId, Option<IpAddr>),
     /// A source has completed its TLS handshake.
     Secured(ConnId, &'a Secured),

@@ -1,4 +1,4 @@
-//! What is known about the store's rows, and what is asked of the store.
+//! The known rows of the store, and the jobs for it.
 //!
 //! Rows are remembered as they were last read or written. A host on a new connection may
 //! have used another relay in between, so its rows are read again, unless they were read or
@@ -64,7 +64,7 @@ impl Ledger {
         Some(&row.found)
     }
 
-    /// The earliest ticket of anything that is asked from now on.
+    /// The earliest ticket of jobs submitted from now on.
     pub(super) fn mark(&self) -> Ticket {
         self.next + 1
     }

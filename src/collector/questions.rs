@@ -1,5 +1,5 @@
 //! Hosts that wait for the store to answer their request for subscriptions. Each gets the
-//! bookmarks as stored when it asks, whichever relay has written them.
+//! bookmarks as stored at its request, whichever relay has written them.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::protocol::wsman::pages::Portion;
 use crate::protocol::wsman::{Context, Header};
 use crate::store::Ticket;
 
-/// Which of its subscriptions a host asks for.
+/// Which of its subscriptions a host requests.
 #[derive(Clone, Copy)]
 pub(super) struct Wants {
     /// Where an earlier answer ended; `None` for the start.
@@ -21,7 +21,7 @@ pub(super) struct Wants {
     pub(super) portion: Portion,
 }
 
-/// A host that asks for its subscriptions.
+/// A host that requests its subscriptions.
 pub(super) struct Question {
     pub(super) source: Source,
     pub(super) header: Header,
@@ -36,12 +36,12 @@ pub(super) struct Question {
     pub(super) found: HashMap<Key, Option<Stored>>,
 }
 
-/// The waiting hosts by connection; each asks one question at a time.
+/// The waiting hosts by connection; each has one request at a time.
 #[derive(Default)]
 pub(super) struct Questions {
     open: HashMap<ConnId, Question>,
     waiting: HashMap<Key, BTreeSet<ConnId>>,
-    /// Hosts for which nothing is missing any more.
+    /// Hosts for which everything has been read.
     complete: VecDeque<ConnId>,
     /// When each of them gets a 503.
     timers: BTreeSet<(Instant, ConnId)>,

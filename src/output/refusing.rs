@@ -67,7 +67,7 @@ impl Refusing {
         self.tell(verdict.news, message, strike.reason());
         let is_filed = matches!(self.policy, Refused::File(_));
         let is_awaited = queue.awaited_batch(position).is_some();
-        // If nobody waits for it, it is tried once, unless it is uncertain whether it is at
+        // If no source waits for it, it is tried once, unless it is uncertain whether it is at
         // fault.
         let is_wanted = is_filed || (is_awaited && self.required) || *strike == Strike::Ended;
         if !verdict.for_good && is_wanted {

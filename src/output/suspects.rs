@@ -193,7 +193,7 @@ impl Suspects {
         }
     }
 
-    /// A message need not be sent any more.
+    /// A message no longer needs to be sent.
     pub(super) fn let_go(&mut self, position: Position) {
         self.flying.remove(&position.0);
         if let Some((at, _)) = self.waiting.remove(&position.0) {

@@ -1,4 +1,4 @@
-//! What is asked of a store, and its answers. Values without references, so that a store
+//! The jobs of a store, and its answers. Values without references, so that a store
 //! may run on another thread or machine.
 
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use super::{Change, Condition, Error, Owner, Stamp, Store, Usage};
 use crate::bookmark::{Bookmark, Key, Stored};
 use crate::hosts::{Changes, Inquiry, Met, Saved};
 
-/// Maximum number of damaged rows to leave out of a write that is then retried. With more,
+/// Maximum number of damaged rows to omit from a write that is then retried. With more,
 /// the disk is failing.
 const LEFT_OUT: usize = 16;
 

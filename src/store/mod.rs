@@ -37,7 +37,7 @@ pub trait Store {
     /// The store cannot be read.
     fn bookmark(&mut self, key: &Key) -> Result<Option<Stored>, Error>;
 
-    /// How often the row of `key` was written; `None` if nobody else can write.
+    /// How often the row of `key` was written; `None` if no other relay can write.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -274,7 +274,7 @@ impl Error {
     }
 }
 
-// No `source`: the text above says all, for logs that print only that.
+// No `source`: the text above includes it, for logs that print only the text.
 impl std::error::Error for Error {}
 
 #[cfg(test)]

@@ -191,8 +191,8 @@ impl Sqlite {
         match missing {
             Missing::Lock => return self.files.lock_again(),
             Missing::Replaced => {
-                // The files beside it are ours, and must not be taken for part of the other
-                // database.
+                // The files beside it belong to the open database, and must not become part of the
+                // other database.
                 self.files.forget_beside()?;
                 let folder = self.files.folder().to_owned();
                 let detail = format!(

@@ -34,7 +34,7 @@ pub fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends as one frame what `write` appends, without a second buffer, and
-/// gives what it returned.
+/// returns its result.
 ///
 /// ```
 /// use wecrelay::syslog::framing::{Framing, write_frame};

@@ -18,7 +18,7 @@ const MAX_APP_NAME: usize = 48;
 const MAX_PROCID: usize = 128;
 pub(super) const MAX_MSGID: usize = 32;
 
-/// Namespace of our `Uid`s, which are UUIDs of version 5.
+/// Namespace of `Uid`s, which are UUIDs of version 5.
 const UID_NAMESPACE: Uuid = Uuid::from_u128(0x0d0f_5b3a_6f0c_4e0b_9a57_7765_6372_6c79);
 
 /// Everything that goes into one message.

@@ -49,7 +49,7 @@ pub use sample::{sample, sample_of};
 pub struct Mapping {
     /// The facility of messages.
     pub facility: FacilityRule,
-    /// Private enterprise number in our SD-IDs (`event@32473`).
+    /// Private enterprise number in SD-IDs, such as 32473 in `event@32473` (RFC 5424 6.3.2).
     pub enterprise: u32,
     /// Whether `MSG` begins with the UTF-8 byte order mark, as RFC 5424 6.4 requires. Off by
     /// default, since many receivers show it as text.
@@ -93,7 +93,7 @@ pub struct Origin<'a> {
     pub received: SystemTime,
 }
 
-/// What was written.
+/// The result of writing a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Number of bytes omitted because of [`Style::max`]; 0 for a whole message. Values that
@@ -104,12 +104,12 @@ pub struct Written {
 /// The content of `MSG`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MessageKind {
-    /// The rendered message, else provider, event id and values on one line.
+    /// The rendered message, else provider, event id, and values on one line.
     #[default]
     Text,
     /// The event's XML on one line; an XML reader gets the same values from it.
     Xml,
-    /// One JSON object with everything.
+    /// One JSON object with all data of the event.
     Json,
     /// One JSON object with the fields of Winlogbeat (Elastic Common Schema).
     Ecs,
@@ -124,7 +124,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// All of them by the names that they have in settings.
+    /// All kinds, by their names in settings.
     pub const NAMES: [(&'static str, Self); 8] = [
         ("text", Self::Text),
         ("xml", Self::Xml),
@@ -136,7 +136,7 @@ impl MessageKind {
         ("leef", Self::Leef),
     ];
 
-    /// The kind with this name.
+    /// The kind with this name; `None` if there is none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let mut known = Self::NAMES.iter();
@@ -160,7 +160,7 @@ impl MessageKind {
     }
 
     /// The default amount of structured data: a layout of another product contains
-    /// everything itself, and its readers do not know structured data.
+    /// everything itself, and its parsers do not support structured data.
     #[must_use]
     pub fn default_data(self) -> StructuredData {
         match self {
@@ -183,7 +183,7 @@ pub enum Header {
 }
 
 impl Header {
-    /// The header with this name.
+    /// The header with this name; `None` if there is none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -218,7 +218,7 @@ pub struct Style {
 /// How control characters in values and `MSG` are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ControlCharacters {
-    /// They stay as they are.
+    /// They stay unchanged.
     #[default]
     Keep,
     /// They become visible, for receivers that end a message at a line end:
@@ -256,7 +256,7 @@ pub enum StructuredData {
     /// bytes, at most 240 parameters.
     #[default]
     Bounded,
-    /// Everything that the event has.
+    /// All data of the event, without limits.
     Whole,
     /// None, written as `-`.
     None,
@@ -273,7 +273,7 @@ pub enum FacilityRule {
 }
 
 impl FacilityRule {
-    /// The facility of an event; `None` for one that could not be read.
+    /// The facility of an event; `None` for one that could not be parsed.
     #[must_use]
     pub fn facility(self, event: Option<&Event<'_>>) -> Facility {
         match self {
@@ -304,7 +304,7 @@ impl Facility {
     /// Security and authorization messages with restricted access.
     pub const AUTHPRIV: Self = Self(10);
 
-    /// The facility with this name (`kern` to `local7`, any case) or number.
+    /// The facility with this name (`kern` to `local7`, any case) or number (0 to 23), else `None`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let named = Self::NAMES

@@ -1,5 +1,5 @@
 //! The event that a written message is about: parsed again for the few that a receiver
-//! rejects, so that nothing has to be remembered for all the others.
+//! rejects, so that nothing must be stored for all the others.
 
 use std::fmt;
 

@@ -32,7 +32,7 @@ use waiting::Waiting;
 
 pub(super) use batch::{Batch, Mark, OutputSet, Whose, time_of};
 
-/// What to tell a host about its batch.
+/// The answer to a host about its batch.
 pub(super) enum Told {
     /// It is committed: an Ack.
     Acknowledged(ConnId, Box<Header>),
@@ -124,7 +124,7 @@ impl Batches {
         self.outputs.is_reading(now, self.waiting.bytes())
     }
 
-    /// What to tell a host; call until it returns `None`.
+    /// The next answer to a host; call until it returns `None`.
     pub(super) fn poll_told(&mut self) -> Option<Told> {
         self.told.pop_front()
     }
@@ -179,7 +179,7 @@ impl Batches {
         self.shed(now);
     }
 
-    /// Whether a batch of this host is to be handed back unread, because a receiver refused
+    /// Whether a batch of this host must be handed back unread, because a receiver rejected
     /// the previous one.
     pub(super) fn holds(&self, now: Now, host: Option<&Whose>, address: IpAddr) -> bool {
         let who = setbacks::who(host, address);

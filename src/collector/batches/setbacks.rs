@@ -45,7 +45,7 @@ pub(super) struct Setbacks {
 }
 
 impl Setbacks {
-    /// Whether a batch is to be handed back unread.
+    /// Whether a batch must be handed back unread.
     pub(super) fn holds(&self, now: Now, who: Option<&Who>) -> bool {
         let setback = who.and_then(|who| self.held.get(who));
         setback.is_some_and(|setback| now.monotonic < setback.until)

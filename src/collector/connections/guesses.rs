@@ -39,7 +39,7 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// `address` is reduced as by [`super::neighbourhood`]. The domain is left out, because
+    /// `address` is reduced as by [`super::neighbourhood`]. The domain is omitted, because
     /// a guesser could use another one each time.
     pub(super) fn new(account: &str, address: IpAddr) -> Self {
         let user = account.rsplit('\\').next().unwrap_or_default();
@@ -159,7 +159,7 @@ impl Guesses {
         }
     }
 
-    /// Whether the account of a connection may be asked about now. If it has to wait,
+    /// Whether the account of a connection may be verified now. If it has to wait,
     /// [`Guesses::next`] returns it later.
     pub(super) fn ask(&mut self, id: ConnId, guess: Guess) -> Leave {
         let leave = self.leave(&guess);

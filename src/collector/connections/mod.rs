@@ -451,7 +451,7 @@ impl Connections {
 }
 
 /// The unit for counting failures and room: an IPv4 address, or an IPv6 /64, because
-/// whoever has one address has the whole /64.
+/// a client with one address has the whole /64.
 fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -49,7 +49,7 @@ impl Slot {
         }
     }
 
-    /// To whom it counts. A null session proves no identity, so it counts to its address.
+    /// The holder that it counts to: a null session proves no identity, so its address.
     pub(super) fn holder(&self) -> Holder {
         match self.connection.identity() {
             Some(identity) if !identity.method.is_anonymous() => {

@@ -1,4 +1,4 @@
-//! The connections to brokers: which are needed, and which one is asked for the leaders.
+//! The connections to brokers: which are needed, and which one gets requests for the leaders.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};

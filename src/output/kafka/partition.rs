@@ -105,7 +105,7 @@ impl Partition {
         Some(flight)
     }
 
-    /// The broker has rejected the batch for good: its messages go into others of at most
+    /// The broker has permanently rejected the batch: its messages go into others of at most
     /// `most` messages, and its sequence number is reused.
     pub(super) fn put_back(&mut self, positions: Vec<Position>, most: usize) {
         self.most = most.max(1);

@@ -152,7 +152,7 @@ impl Otlp {
         self.sent = Some((group, now.monotonic + ANSWER_TIME));
     }
 
-    /// Retries rejected records that are due; those that nobody waits for are dropped.
+    /// Retries rejected records that are due; those that no source waits for are dropped.
     fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
         if !self.is_free() {
             desk.refusing.suspects.wait_for_room();

@@ -154,7 +154,7 @@ impl Session for Relp {
 }
 
 impl Relp {
-    /// Retries what is due; messages that nobody waits for are dropped.
+    /// Retries what is due; messages that no source waits for are dropped.
     fn send_suspects(&mut self, now: Now, desk: &mut Desk<'_>) {
         let Some(client) = &mut self.client else {
             return;

@@ -92,8 +92,8 @@ impl Stream {
         self.handle_end(delivery, now, End::of(reason), true);
     }
 
-    /// The same; unless this side closed the connection, the session may know the reason
-    /// better.
+    /// The same; unless this side closed the connection, the session may have a better
+    /// reason.
     fn handle_end(&mut self, delivery: &mut Delivery, now: Now, end: End, is_theirs: bool) {
         if !self.access.note_end() {
             return;

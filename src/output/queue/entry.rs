@@ -47,14 +47,14 @@ pub struct Left {
     pub confirmed: Vec<bool>,
 }
 
-/// Who waits for an entry.
+/// Which source waits for an entry, and its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The source of this batch, whose Ack needs this delivery.
     Awaited(BatchId),
-    /// Nobody any more: the source was asked to retry while the frames were in flight.
+    /// No source any longer: it was asked to retry while the frames were in flight.
     Abandoned(BatchId),
-    /// Nobody: it belongs to the relay's own log.
+    /// No source: it belongs to the relay's own log.
     Own,
     /// Delivered, and kept for the replay window.
     Delivered,
@@ -110,7 +110,7 @@ impl Entry {
         is_new
     }
 
-    /// The length of the message at `offset`, if it need not be sent any more.
+    /// The length of the message at `offset`, if it no longer needs to be sent.
     pub(super) fn answered_length(&self, offset: usize) -> Option<usize> {
         let answered = !self.answered.is_empty() && *self.answered.get(self.number(offset))?;
         answered.then(|| self.message(offset).map(<[u8]>::len))?

@@ -226,7 +226,7 @@ impl Settings {
         let choices = Choices::parse(scheme, query)?;
         let target = scheme.target(place, &choices)?;
         let record = record(&target);
-        // Consumers of a topic want the complete event.
+        // Consumers of a topic need the complete event.
         let message = match record {
             Some(record::Kind::Kafka) => choices.message.unwrap_or(MessageKind::Json),
             Some(record::Kind::Otlp) | None => choices.message.unwrap_or(message),

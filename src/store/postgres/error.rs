@@ -1,4 +1,4 @@
-//! Why the database does not do what it is asked, and the remedy.
+//! The failures of the database, and their remedies.
 
 use std::fmt;
 

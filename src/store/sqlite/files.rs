@@ -122,7 +122,7 @@ impl Files {
         }
     }
 
-    /// Deletes the files beside the database if they are ours.
+    /// Deletes the files beside the database if they are those of this relay.
     pub(super) fn forget_beside(&self) -> Result<(), Error> {
         for (path, is) in self.known.iter().skip(1) {
             if id(path) == Some(*is) {
