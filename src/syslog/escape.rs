@@ -132,6 +132,7 @@ fn length_of([.., length]: Piece) -> usize {
 
 /// How much of `text` fits into `room` bytes when escaped: the number of its bytes, which end at a
 /// character boundary, and an upper bound, at most `room`, of the bytes that they become.
+/// A text cut between CR and LF may become a byte longer in a form that omits a CR before LF.
 pub(super) fn measure(text: &str, room: usize, form: impl Form) -> (usize, usize) {
     let bytes = text.as_bytes();
     let (mut at, mut written) = (0_usize, 0_usize);
