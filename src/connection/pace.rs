@@ -11,12 +11,12 @@ use crate::base::clock::Now;
 
 /// How long the last answer may take to be read before the connection is cut.
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
-/// Slowest link for a stranger, in bytes a second. With NTLM a source's first batch, half a
+/// Slowest link for a stranger, in bytes per second. With NTLM a source's first batch, half a
 /// megabyte or more, arrives before it has authenticated.
 const SLOWEST: u64 = 8 << 10;
 /// Maximum time for a stranger's body, however slow the link.
 const LONGEST_BODY: Duration = Duration::from_secs(120);
-/// Slowest link for an authenticated source, in bytes a second; a modem has five times as
+/// Slowest link for an authenticated source, in bytes per second; a modem has five times as
 /// much.
 const SLOWEST_KNOWN: u64 = 1000;
 /// How long an authenticated source may be slower: a link that is lost for a moment
