@@ -1,9 +1,9 @@
-//! Who may import whom, between rooms and inside them, where `unsafe` may stand, and how long
-//! a file may be.
+//! Checks which modules import from which, at the top level and below, which file contains
+//! `unsafe`, and the length of files.
 //!
 //! Imports are read from the text of `src`: `crate::`, `super::` and, in the binary,
-//! `wecrelay::` paths outside comments and tests. [`ROOMS`] is the table; a change of
-//! it is a change of the architecture.
+//! `wecrelay::` paths outside comments and tests. [`ROOMS`] is the table of top-level modules
+//! ("rooms"); a change to it is a change of the architecture.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,17 +17,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Lines of a file without its tests: more is split by giving a part of its state an owner.
+/// Maximum lines of a file without its tests; split longer files by giving a part of the state an owner.
 const LONGEST_FILE: usize = 500;
-/// The one file that may hold `unsafe`: system calls without a safe wrapper.
+/// The only file that may contain `unsafe`, for system calls without a safe wrapper.
 const UNSAFE: &str = "system/sys.rs";
 
-/// A room of the house: a folder of `src`, or a file beside them.
+/// A top-level module: a folder or file of `src`.
 struct Room {
     name: &'static str,
-    /// The rooms that it may import from, besides itself; each stands before it in the table.
+    /// The modules that it may import from, all of which precede it in the table.
     rooms: &'static [&'static str],
-    /// The outside crates that it may name.
+    /// The external crates that it may use.
     crates: &'static [&'static str],
 }
 
@@ -43,7 +43,7 @@ const fn room(
     }
 }
 
-/// The rooms, lowest first.
+/// The top-level modules, lowest first.
 const ROOMS: &[Room] = &[
     room(
         "base",
@@ -328,7 +328,7 @@ fn the_table_of_rooms_points_downwards_and_holds_nothing_stale() {
     assert!(wrong.is_empty(), "above the room, or unused: {wrong:#?}");
 }
 
-/// A file and those in its folder, `a.rs` and `a/b.rs`, are one thing and may import each other.
+/// A file and the files in its folder, `a.rs` and `a/b.rs`, are one unit and may import each other.
 #[test]
 fn files_of_a_room_do_not_import_each_other_in_a_circle() {
     let files = files();
@@ -390,7 +390,7 @@ fn the_xml_reader_is_called_behind_its_gate_only() {
             assert!(!file.code.contains(word), "{} says {word}", file.name);
         }
     }
-    // Other readers of XML would need a gate of their own.
+    // Other XML parsers would need limits of their own.
     let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
     for reader in [
         "quick-xml",
@@ -416,7 +416,7 @@ fn files_fit_into_the_head() {
     }
 }
 
-/// `std`, then outside crates, then our own, then what is exported again; a blank line between.
+/// `std`, then external crates, then this crate, then re-exports, separated by blank lines.
 #[test]
 fn imports_stand_in_one_order() {
     let mut paths = Vec::new();
@@ -492,9 +492,9 @@ fn imports_are_found_in_all_their_forms() {
 struct File {
     /// Path below `src`, with slashes.
     name: String,
-    /// The module of the crate's root that it belongs to.
+    /// Its top-level module.
     room: String,
-    /// Its text up to its tests.
+    /// Its text before its tests.
     text: String,
     /// The same without comments.
     code: String,
@@ -519,7 +519,7 @@ impl File {
         }
     }
 
-    /// The modules of the root that it names.
+    /// The top-level modules that it names.
     fn imports(&self) -> BTreeSet<String> {
         let mut roots = vec!["crate::".to_owned(), "super::".repeat(self.depth())];
         if self.name == "main.rs" {
@@ -538,13 +538,13 @@ impl File {
         imports
     }
 
-    /// Its path as a module.
+    /// Its module path.
     fn module(&self) -> String {
         let name = self.name.trim_end_matches(".rs");
         name.trim_end_matches("/mod").replace('/', "::")
     }
 
-    /// The modules of its room that it names, but those that hold it or that it holds.
+    /// The modules of its top-level module that it names, except its parents and children.
     fn modules(&self, all: &BTreeSet<String>) -> BTreeSet<String> {
         let own = self.module();
         let mut found = BTreeSet::new();
@@ -584,7 +584,7 @@ impl File {
         found
     }
 
-    /// The outside crates that it names.
+    /// The external crates that it names.
     fn crates(&self) -> BTreeSet<String> {
         let mut named = dependencies().to_vec();
         named.retain(|name| {
@@ -598,14 +598,14 @@ impl File {
         named.into_iter().collect()
     }
 
-    /// How many `super` lead to the root: folders above, one more unless it is a `mod.rs`.
+    /// Number of `super` up to the root: its folders, plus one unless it is a `mod.rs`.
     fn depth(&self) -> usize {
         let folders = self.name.matches('/').count();
         folders + usize::from(!self.name.ends_with("/mod.rs"))
     }
 }
 
-/// The pairs of files that import each other, directly or through others of their room.
+/// The pairs of files that import each other, directly or through others in their module.
 fn circles(files: &[File]) -> Vec<String> {
     let modules: BTreeSet<String> = files.iter().map(File::module).collect();
     let imported = |file: &File| (file.module(), file.modules(&modules));
@@ -633,14 +633,14 @@ fn circles(files: &[File]) -> Vec<String> {
     pairs.map(|(a, b)| format!("{a} <-> {b}")).collect()
 }
 
-/// The longest beginning of a path that is a module.
+/// The longest prefix of a path that is a module.
 fn longest(path: &[&str], all: &BTreeSet<String>) -> Option<String> {
     let beginnings = (1..=path.len()).rev();
     let mut beginnings = beginnings.filter_map(|end| Some(path.get(..end)?.join("::")));
     beginnings.find(|beginning| all.contains(beginning))
 }
 
-/// The paths of a path, or of all in its `{...}`.
+/// The path, or all paths in its `{...}`.
 fn paths(text: &str) -> Vec<String> {
     let (mut found, mut groups) = (Vec::new(), Vec::<String>::new());
     let (mut path, mut has_ended) = (String::new(), false);
@@ -677,7 +677,7 @@ fn paths(text: &str) -> Vec<String> {
     found
 }
 
-/// The first names of a path, or of each path of a `{...}` group, that are modules.
+/// The first segments of a path, or of each path in a `{...}` group, that are modules.
 fn heads(path: &str) -> Vec<String> {
     let mut depth = 0_usize;
     let mut heads = vec![String::new()];
@@ -716,7 +716,7 @@ fn row(name: &str) -> &'static Room {
     row.unwrap_or_else(|| panic!("{name}: no row in the table of rooms"))
 }
 
-/// The crates of the manifest, by the names that code has for them.
+/// The crates of the manifest, by their names in code.
 fn dependencies() -> &'static [String] {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(read_dependencies);
     &NAMES
@@ -737,7 +737,7 @@ fn read_dependencies() -> Vec<String> {
 
 fn without_comment(line: &str) -> &str {
     match line.find("//") {
-        // Two slashes after a colon or a quote are part of a URL.
+        // Two slashes after a colon or a quotation mark belong to a URL.
         Some(at)
             if line
                 .get(..at)
@@ -749,7 +749,7 @@ fn without_comment(line: &str) -> &str {
     }
 }
 
-/// Whether the imports of a file stand in the order of their blocks, each block for itself.
+/// Whether the imports of a file are in separate blocks, and the blocks in order.
 fn is_ordered(text: &str) -> bool {
     let modules: BTreeSet<_> = text
         .lines()
@@ -759,7 +759,7 @@ fn is_ordered(text: &str) -> bool {
     for line in text.lines() {
         let (is_export, path) = match line.split_once("use ") {
             Some(("", path)) => (false, path),
-            // Not a constant whose text has the word.
+            // Not a constant whose text contains the word.
             Some((export, path))
                 if export.starts_with("pub") && export.ends_with(' ') && !export.contains('=') =>
             {
@@ -792,7 +792,7 @@ fn is_ordered(text: &str) -> bool {
     true
 }
 
-/// All files of `src` but those of tests.
+/// All files of `src` except tests.
 fn files() -> Vec<File> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();

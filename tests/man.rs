@@ -1,8 +1,8 @@
-//! The manual's options are those of the command line.
+//! Checks that the options in the manual match those of the command line.
 //!
-//! `man/wecrelay.8` and `man/wecrelay.toml.5` are written by hand but for the parts between
-//! "begin generated" and "end generated" comments, which come from `src/cli/mod.rs`.
-//! `UPDATE_MAN=1 cargo test --test man` writes them anew.
+//! `man/wecrelay.8` and `man/wecrelay.toml.5` are written by hand, except for the parts between
+//! "begin generated" and "end generated" comments, which are generated from `src/cli/mod.rs`.
+//! `UPDATE_MAN=1 cargo test --test man` regenerates them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may use files")]
@@ -86,7 +86,7 @@ fn list(relay: &clap::Command, command: &clap::Command, name: &str, out: &mut St
             .map(clap::builder::PossibleValue::get_name)
             .collect();
         let help = argument.get_long_help().or(argument.get_help());
-        // It shows the value names, but not the short form.
+        // This contains the value names, but not the short form.
         let short = argument.get_short().map(|short| format!("-{short}, "));
         let plain = argument.clone().short(None).to_string();
         writeln!(out, "\n### `{}{plain}`\n", short.unwrap_or_default()).unwrap();
@@ -108,7 +108,7 @@ fn list(relay: &clap::Command, command: &clap::Command, name: &str, out: &mut St
     }
 }
 
-/// Text of a terminal, with nothing in it that Markdown would take for markup.
+/// Terminal text with the characters escaped that are markup in Markdown.
 fn markdown(text: Option<&clap::builder::StyledStr>) -> String {
     let text = text.map(ToString::to_string).unwrap_or_default();
     let mut out = String::new();
@@ -145,14 +145,14 @@ fn every_flag_that_the_prose_names_exists() {
     let after_dashes = prose.flat_map(|line| line.split("--").skip(1));
     let is_flag = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let flags = after_dashes.map(|rest| rest.split(|c| !is_flag(c)).next().unwrap_or_default());
-    // The last one is ntlm_auth's.
+    // The last one is an option of ntlm_auth.
     let others = ["help", "version", "helper-protocol"];
     for flag in flags.filter(|flag| !others.contains(flag)) {
         assert!(known(flag), "the manual names --{flag}");
     }
 }
 
-/// The page with its generated parts made anew.
+/// The page with its generated parts regenerated.
 fn regenerate(page: &str) -> String {
     let mut fresh = String::new();
     let mut lines = page.lines();
@@ -169,7 +169,7 @@ fn regenerate(page: &str) -> String {
     fresh
 }
 
-/// The options of the command of this name, as roff.
+/// The options of the command with this name, as roff.
 fn options(name: &str) -> String {
     let relay = Options::command();
     if name == "keys" {
@@ -193,7 +193,7 @@ fn options(name: &str) -> String {
     paragraphs(&about, ".PP") + &render(command)
 }
 
-/// Those that take the relay's flags too do not list them again.
+/// Commands that also accept the relay's flags do not list them again.
 fn without_those_of(relay: &clap::Command, command: clap::Command) -> clap::Command {
     let has = |command: &clap::Command, id: &clap::Id| {
         command
@@ -242,7 +242,7 @@ fn keys(mut relay: clap::Command) -> String {
     out
 }
 
-/// What stands after a line break begins like a sentence.
+/// Text after a line break begins with a capital letter, like a sentence.
 fn capital_after_break(text: &str) -> String {
     let (before, after) = text.split_once(".br\n").unwrap();
     format!("{before}.br\n{}{}", after[..1].to_uppercase(), &after[1..])
@@ -255,23 +255,23 @@ fn render(command: clap::Command) -> String {
     let roff = String::from_utf8(roff).unwrap();
     let mut out = String::new();
     for line in roff.lines().filter(|line| !is_preamble(line)) {
-        // Its headings are sections; here they are parts of one.
+        // Its headings are sections; here they are subsections.
         match line.strip_prefix(".SH ") {
             Some(heading) => writeln!(out, ".SS {}", capitalised(heading)).unwrap(),
             None => out.push_str(&paragraphs(line, ".IP")),
         }
     }
-    // The preamble would have defined the first; the second is a gap too many.
+    // The first is defined only in the preamble; the second is a superfluous gap.
     out.replace("\\*(Aq", "\\(aq")
         .replace(".br\n.IP\n.br\n", ".IP\n")
 }
 
-/// What each of clap_mangen's fragments begins with, and its heading of all options.
+/// The beginning of each fragment from clap_mangen, and its heading for options.
 fn is_preamble(line: &str) -> bool {
     line == ".SH OPTIONS" || line.starts_with(".ie ") || line.starts_with(".el ")
 }
 
-/// A blank line is no way to part paragraphs in roff; `request` is.
+/// In roff, paragraphs are separated by `request`, not by blank lines.
 fn paragraphs(text: &str, request: &str) -> String {
     if text.is_empty() {
         return format!("{request}\n");

@@ -1,5 +1,5 @@
-//! Everything that is known about hosts: the table, what is saved and forgotten, and what
-//! other relays know.
+//! Everything that is known about hosts: the table, saving and forgetting, and the hosts of
+//! other relays.
 
 use std::fmt;
 use std::rc::Rc;

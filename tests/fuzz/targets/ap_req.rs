@@ -1,5 +1,5 @@
-//! Kerberos tokens: raw ones, and AP-REQs whose encrypted parts are the input, under
-//! keys that are known here. Who is let in is so once, and alike within SPNEGO.
+//! Kerberos tokens: raw ones, and AP-REQs whose encrypted parts are the input, encrypted with
+//! known keys. A token is accepted only once, and the result is the same inside SPNEGO.
 #![no_main]
 
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use wecrelay::protocol::ntlm::{Accounts, Server};
 use wecrelay::protocol::spnego::{Mechanism, NegTokenInit, Token};
 
 const ENCTYPE: Enctype = Enctype::Aes128Sha1;
-/// When the seeds were made.
+/// The time for which the seeds were created.
 const NOW: u64 = 1_700_000_000;
 const RULES: Rules = Rules {
     channel_bindings: None,
@@ -62,7 +62,7 @@ fn key(fill: u8) -> Key {
     Key::new(ENCTYPE, &[fill; 16]).unwrap()
 }
 
-/// An AP-REQ with these parts, the second under the session key of all seeds.
+/// An AP-REQ with these parts, the second encrypted with the session key of all seeds.
 fn request(ticket: &[u8], authenticator: &[u8]) -> Vec<u8> {
     let seal = |key: Key, usage, plain| EncryptedData {
         etype: Number(ENCTYPE.number().into()),
@@ -123,7 +123,7 @@ impl Accounts for Nobody {
     }
 }
 
-/// What the whole exchange of headers says to the token within SPNEGO.
+/// Whether the HTTP exchange accepts the token inside SPNEGO.
 fn is_let_in(token: &[u8]) -> bool {
     let policy = auth::Policy {
         anonymous: Vec::new(),

@@ -1,4 +1,4 @@
-//! Bookmarks: what is written is read to the same value, and what is stored as well.
+//! Bookmarks: parsing a written or stored bookmark returns the same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,12 +1,12 @@
-//! Bookmarks by channel: the guard moves only what it may move, and loses no channel.
+//! Bookmarks by channel: the guard changes only positions that it may change, and loses no channel.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::bookmark::{BatchFacts, Bookmark, FORWARDED_EVENTS, Rules, Stored, judge};
 
-// Lists, each with the events that came with it, in parts between lines of "--": a list, then
-// events, one "CHANNEL RECORD" a line, "111" for the bookmark event, and what else there is
-// to know: "proved", "existing".
+// Lists, each with the events of its batch, in parts separated by lines of "--": a list, then
+// events, one "CHANNEL RECORD" per line, "111" for the bookmark event, and the flags "proved"
+// and "existing".
 fuzz_target!(|text: &str| {
     let mut kept = None;
     let mut parts = text.split("\n--\n");
@@ -78,7 +78,7 @@ fn check_guard(before: Option<&Stored>, incoming: &Bookmark, facts: &BatchFacts,
             assert_eq!(now, known, "nothing moves nothing");
         }
     }
-    // What is taken once is taken again.
+    // A bookmark that was accepted once is accepted again.
     let again = judge(Some(after), incoming, facts, rules).stored;
     if let Some(again) = again {
         for held in again.held() {

@@ -1,5 +1,5 @@
-//! Any bytes as an envelope: events are parts of it or cleaned, answers to it are
-//! XML that a source can read, and events that are sent arrive as they were.
+//! Any bytes as an envelope: events are parts of it or cleaned copies, answers to it are
+//! XML that a source can parse, and sent events arrive unchanged.
 #![no_main]
 
 use std::borrow::Cow;
@@ -54,14 +54,14 @@ fuzz_target!(|data: &[u8]| {
     arrive(&[&clean(&text)]);
 });
 
-/// A comment is beyond the fast reader, so that the general one has to take over.
+/// The fast reader does not support comments, so a comment selects the general reader.
 fn readers_agree(text: &str) {
     if let Ok(message) = wsman::parse(text) {
         assert_eq!(wsman::parse(&format!("{text}<!---->")), Ok(message));
     }
 }
 
-/// Elements that are alike are read as one. With a space in every other frame none are.
+/// Identical frames are read together; with a space in every other frame, none are.
 fn frames_do_not_matter(text: &str) {
     const SECTION: &str = "\"><![CDATA[";
     let mut pieces = text.split(SECTION);
@@ -70,7 +70,7 @@ fn frames_do_not_matter(text: &str) {
         let space = if number % 2 == 0 { "" } else { " " };
         others.extend(["\"", space, &SECTION[1..], piece]);
     }
-    // What looks like a frame may be text: spaces do not count.
+    // Text can look like a frame, so ignore spaces.
     let events = |text: &str| -> Option<Vec<(String, bool)>> {
         let Ok(Body::Events(events)) = wsman::parse(text).map(|message| message.body) else {
             return None;
@@ -99,7 +99,7 @@ fn clean(text: &str) -> String {
     text::trim(&cleaned).to_owned()
 }
 
-/// Sent by our own source, read by our own collector.
+/// Sent by wecrelay's source, read by its collector.
 fn arrive(events: &[&str]) {
     let events: Vec<_> = events.iter().filter(|event| !event.is_empty()).collect();
     let sender = sender();
@@ -124,7 +124,7 @@ fn sender() -> Sender<'static> {
     }
 }
 
-/// What a source made up is a place in no list, and comes back as it came.
+/// A context that a source invented is not a position in any list, and is returned unchanged.
 fn check_context(context: &Context) {
     assert!(!context.is_in(&ListDigest::of(&["ws1.example.test"])));
     assert_eq!(Context::parse(&context.to_text()), Some(*context));
@@ -192,7 +192,7 @@ fn answer(header: &Header, portion: Portion) {
     assert_eq!(returned, offer.bookmark, "the bookmark that came back");
 }
 
-/// Well-formed, and refers to the message byte for byte.
+/// The answer is well-formed, and refers to the message exactly.
 fn relates(answer: &str, header: &Header) {
     let skeleton = Skeleton::scan(answer).unwrap();
     let document = skeleton.document().unwrap();

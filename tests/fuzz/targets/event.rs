@@ -1,5 +1,5 @@
-//! Any text as an event: both readers agree, every message is of the grammar and
-//! within its maximum, and every value is in it.
+//! Any text as an event: both readers agree, every message conforms to the grammar and its
+//! maximum size, and contains every value.
 #![no_main]
 
 #[allow(dead_code, unreachable_pub)]
@@ -31,7 +31,7 @@ const FRAMINGS: [Framing; 3] = [Framing::Datagram, Framing::OctetCounting, Frami
 type Parsed<'a> = Result<Event<'a>, event::Malformed>;
 
 fuzz_target!(|text: &str| {
-    // What stands before a NUL is what the source says of itself.
+    // The text before a NUL is the host's claimed name.
     let (claim, xml) = text.split_once('\0').unwrap_or(("ws1.example", text));
     let event = event::parse(xml);
     readers_agree(xml, &event);
@@ -43,7 +43,7 @@ fuzz_target!(|text: &str| {
             let (whole, truncated) = write(kind, xml, &event, claim, None, framing);
             assert_eq!(truncated, 0);
             check(&whole, &event, kind, framing);
-            // Every maximum in every form would take too long.
+            // Testing every maximum in every form would take too long.
             if FRAMINGS.get(chance % 3) == Some(&framing) {
                 let maxima = [0, whole.len() - chance % 2, chance % (whole.len() + 9)];
                 for max in maxima {
@@ -59,7 +59,7 @@ fn mix(sum: usize, byte: u8) -> usize {
     sum.wrapping_mul(31) ^ usize::from(byte)
 }
 
-/// A comment is beyond the strict reader, so that the general one has to take over.
+/// The strict reader does not support comments, so a comment selects the general reader.
 fn readers_agree(xml: &str, event: &Parsed<'_>) {
     let Ok(event) = event else { return };
     if event.repaired.is_none() {
@@ -68,7 +68,7 @@ fn readers_agree(xml: &str, event: &Parsed<'_>) {
     }
 }
 
-/// As a record, an event is a line of JSON with its values, and names itself.
+/// As a record, an event is a line of JSON with its values and its own name.
 fn records_are_whole(xml: &str, event: &Parsed<'_>, claim: &str) {
     let (mapping, origin) = (Mapping::default(), origin(claim));
     for kind in [Kind::Otlp, Kind::Kafka] {
@@ -100,7 +100,7 @@ fn records_are_whole(xml: &str, event: &Parsed<'_>, claim: &str) {
     }
 }
 
-/// What a head of a record has room for.
+/// The part of a text that fits into the head of a record.
 fn front(text: &str) -> &str {
     let longest = text.len().min(1024);
     (0..=longest).rev().find_map(|end| text.get(..end)).unwrap()
@@ -156,7 +156,7 @@ fn unframe(framing: Framing, mut frame: Vec<u8>, style: &Style) -> Vec<u8> {
     }
     if style.control == ControlCharacters::Escape {
         let text = std::str::from_utf8(&frame).unwrap();
-        // Tabs end the fields of two layouts.
+        // Tabs terminate fields in two layouts.
         let has_tabs = matches!(style.message, MessageKind::Snare | MessageKind::Leef);
         let is_control = |c: char| c.is_control() && !(has_tabs && c == '\t');
         assert!(!text.contains(is_control), "{text:?}");
@@ -191,7 +191,7 @@ fn check(message: &[u8], event: &Parsed<'_>, kind: MessageKind, framing: Framing
     }
 }
 
-/// Names are unique, and structured data is what receivers bear.
+/// Names are unique, and structured data is within the limits of receivers.
 fn bears(message: &[u8], line: &rfc5424::Line) {
     let mut count = 0;
     for (_, parameters) in &line.elements {
@@ -213,7 +213,7 @@ fn is_json(kind: MessageKind) -> bool {
     )
 }
 
-/// MSG as XML has the event's values, as JSON it is JSON, and a record is one line.
+/// XML in MSG has the event's values, JSON is valid, and a record is one line.
 fn same_msg(message: &str, event: &Event<'_>, kind: MessageKind) {
     match kind {
         MessageKind::Text => {}
@@ -239,7 +239,7 @@ fn check_cut((message, truncated): (Vec<u8>, usize), whole: &[u8], max: usize, j
     let max = max.max(MIN_LENGTH);
     assert!(message.len() <= max, "{} > {max}", message.len());
     let line = read_line(&message);
-    // Values of structured data that were cut before make room for MSG.
+    // Structured data that was truncated already leaves space for MSG.
     if read_line(whole).value("event", "Truncated").is_empty() {
         assert_eq!(truncated > 0, whole.len() > max);
     }

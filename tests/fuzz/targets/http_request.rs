@@ -1,11 +1,11 @@
-//! What a connection's decoder makes of any bytes does not depend on how they arrive.
+//! The result of decoding any bytes does not depend on how they are split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::protocol::http::request::{Decoder, Progress};
 use wecrelay::protocol::http::{Error, Limits, Request};
 
-/// Small, so that inputs reach them.
+/// Small limits, so that inputs reach them.
 const LIMITS: Limits = Limits {
     head: 512,
     body: 1024,
@@ -54,7 +54,7 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>, Opti
     (requests, None)
 }
 
-/// Two places to cut at, in order, that depend on the data alone.
+/// Two positions to split at, in order, which depend only on the data.
 fn places(data: &[u8]) -> (usize, usize) {
     let mix = |sum: usize, byte: &u8| (sum ^ usize::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = data.iter().fold(0xcbf2, mix);

@@ -1,5 +1,6 @@
-//! Hostile brokers: whatever they answer, close and delay, a batch is delivered only where a
-//! broker has confirmed each of its messages; and once they behave, nothing is left over.
+//! Hostile brokers: regardless of their answers, closed connections, and delays, a batch is
+//! delivered only if a broker has confirmed each of its messages; and once the brokers behave
+//! correctly, no batch is left.
 #![no_main]
 
 mod batches;
@@ -18,7 +19,7 @@ use wecrelay::record::Kind;
 use batches::{Batches, PATIENCE, next_deadline, start};
 
 const PARTITIONS: i32 = 3;
-/// What may be wrong with a request; the last one is no code of Kafka.
+/// Error codes of answers; the last one is not defined by Kafka.
 const CODES: [i16; 24] = [
     0, -1, 2, 3, 5, 6, 7, 9, 10, 18, 19, 29, 31, 32, 35, 42, 45, 46, 47, 56, 58, 87, 90, 999,
 ];
@@ -37,13 +38,13 @@ struct Request {
     api: i16,
     version: i16,
     correlation: [u8; 4],
-    /// Of Produce: the partitions, and what is in their batches.
+    /// For Produce: the partitions, and the messages in their batches.
     batches: Vec<(i32, BTreeSet<String>)>,
 }
 
 #[derive(Default)]
 struct Wire {
-    /// Which broker it is.
+    /// The number of the broker.
     broker: i32,
     bytes: Vec<u8>,
     requests: Vec<Request>,
@@ -53,7 +54,7 @@ struct Scene {
     link: Link,
     now: Now,
     batches: Batches,
-    /// Connections that are open.
+    /// Open connections.
     wires: BTreeMap<usize, Wire>,
     leaders: [i32; 3],
 }
@@ -109,12 +110,12 @@ impl Scene {
         assert_eq!(self.link.handle_timeout(self.now), None);
     }
 
-    /// Lets the next deadline come.
+    /// Advances the time to the next deadline.
     fn tick(&mut self) {
         self.pass(next_deadline(&self.link, self.now));
     }
 
-    /// Does what the link wants, until it wants nothing more.
+    /// Carries out the link's requests until there are no more.
     fn settle(&mut self) {
         for _ in 0..PATIENCE {
             let tasks = self.link.take_broker_tasks();
@@ -162,7 +163,7 @@ impl Scene {
         self.batches.note_delivered(&delivered);
     }
 
-    /// Brokers read what was written to them.
+    /// Brokers read the data that was written to them.
     fn read(&mut self) {
         let ids: Vec<usize> = self.wires.keys().copied().collect();
         for id in ids {
@@ -245,7 +246,7 @@ impl Scene {
         }
     }
 
-    /// A broker confirms what it leads.
+    /// A broker confirms the partitions that it leads.
     fn push_produced(&mut self, body: &mut Vec<u8>, broker: i32, request: &Request, code: i16) {
         body.extend(1_i32.to_be_bytes());
         push_string(body, "events");
@@ -263,21 +264,21 @@ impl Scene {
                 body.extend([0; 8]);
             }
             if request.version >= 8 {
-                // The first record is to blame.
+                // The first record caused the error.
                 body.extend([0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
             }
         }
         body.extend([0; 4]);
     }
 
-    /// Bytes of the script, as they are.
+    /// Sends bytes of the script unchanged.
     fn say_foreign(&mut self, which: u8, bytes: &[u8]) {
         let Some(id) = self.pick(which) else { return };
         self.batches.trust();
         self.tell(BrokerId(id), Event::Received(bytes));
     }
 
-    /// Bytes of the script as the answer that is due.
+    /// Sends bytes of the script as the next answer.
     fn answer_foreign(&mut self, which: u8, body: &[u8]) {
         let Some(id) = self.pick(which) else { return };
         let Some(wire) = self.wires.get_mut(&id) else {
@@ -306,7 +307,7 @@ impl Scene {
         self.wires.keys().nth(place).copied()
     }
 
-    /// Brokers behave from now on, on new connections.
+    /// From now on, brokers behave correctly, on new connections.
     fn end(&mut self) {
         self.leaders = [1, 2, 1];
         while let Some(id) = self.pick(0) {
@@ -342,7 +343,7 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes());
 }
 
-/// The first request, if it has come wholly.
+/// The first request, if it is complete.
 fn take_request(bytes: &mut Vec<u8>) -> Option<Request> {
     let length = i32::from_be_bytes(*bytes.first_chunk()?);
     let end = 4 + usize::try_from(length).unwrap();

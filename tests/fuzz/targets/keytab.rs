@@ -1,4 +1,4 @@
-//! Keytabs: what is read fits its enctype and is found again, and all of it is told.
+//! Keytabs: each key has the size of its enctype and can be found, and every entry is reported.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| match Keytab::parse(data) {
 
 fn check(keytab: &Keytab, data: &[u8]) {
     let told = keytab.to_string();
-    // An entry of the file has 17 bytes at least, besides its key.
+    // An entry of the file has at least 17 bytes in addition to its key.
     assert!((keytab.entries.len() + keytab.unusable.len()) * 17 <= data.len());
     assert_eq!(keytab.is_empty(), keytab.principals().is_empty());
     for entry in &keytab.entries {

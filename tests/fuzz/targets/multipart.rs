@@ -1,4 +1,4 @@
-//! Sealed bodies: ranges in order and within the body, and what is emitted is read back.
+//! Sealed bodies: ranges are in order and within the body, and written bodies can be read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     several_parts(&ContentType::parse(&several).unwrap(), body);
 });
 
-/// Parts stand in order, none within another, and each has the length that it declares.
+/// Parts are in order and do not overlap, and each has the length that it declares.
 fn several_parts(kind: &ContentType, body: &[u8]) {
     let mut end = 0;
     for sealed in multipart::parse_all(kind, body).unwrap_or_default() {

@@ -1,5 +1,5 @@
-//! Answers of a helper: cut anywhere they are the same, only a whole yes with a key lets
-//! in, and what a question says cannot add a line to it.
+//! Answers of a helper: splits do not matter, only a complete positive answer with a key
+//! authenticates, and no value can add a line to a request.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

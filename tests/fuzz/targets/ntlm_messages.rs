@@ -1,4 +1,4 @@
-//! NTLM messages: what is read survives being written and read again.
+//! NTLM messages: a parsed message is the same after it is written and parsed again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -49,14 +49,14 @@ fn comes_back<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
     assert_eq!(&parse(&emit(message)).unwrap(), message);
 }
 
-/// The version's room is always written; only the flag says whether it means anything.
+/// The version field is always written; the flag determines whether it is valid.
 fn clear(flags: &mut Flags, without_version: bool) {
     if without_version {
         *flags = *flags & !Flags::VERSION;
     }
 }
 
-/// Whether anything tells where the header ends, as in every message of use.
+/// Whether a field determines the end of the header, as in every usable message.
 fn has_payload(message: &Authenticate) -> bool {
     message.response != NtResponse::Absent
         || message.encrypted_session_key.is_some()
@@ -72,7 +72,7 @@ impl Accounts for Nobody {
     }
 }
 
-/// As both messages of a source: the collector never lets an account in unproven.
+/// The input as both messages of a source: the collector never accepts an account without proof.
 fn exchange(data: &[u8]) {
     let server = Server::from_hostname("collector.example.test");
     let (first, second) = match data.iter().skip(8).position(|byte| *byte == b'N') {

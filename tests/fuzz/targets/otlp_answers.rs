@@ -1,6 +1,6 @@
-//! Hostile OTLP receivers: answers are the same however they are cut, and a batch is delivered
-//! only where an answer has taken each of its records; once the receiver behaves, nothing is
-//! left over.
+//! Hostile OTLP receivers: splits of answers do not matter, and a batch is delivered only if
+//! an answer has accepted each of its records; once the receiver behaves correctly, no batch
+//! is left.
 #![no_main]
 
 mod batches;
@@ -37,7 +37,7 @@ fn answers_do_not_depend_on_cuts(data: &[u8]) {
     for size in [1, 3, 64, 1000] {
         let (found, is_still_good) = decode(data, size);
         assert_eq!(found, whole);
-        // What is wrong in a line may be told when the line ends.
+        // An error in a line may be reported only at the end of the line.
         assert!(is_good <= is_still_good);
     }
     let whole_again = decode(&[data, b"\n"].concat(), data.len() + 1);
@@ -67,7 +67,7 @@ fn decode(data: &[u8], size: usize) -> (Vec<Answer>, bool) {
     (answers, true)
 }
 
-/// A response of protobuf: only one that rejects nothing accepts.
+/// A protobuf response accepts a request only if it rejects no record.
 fn a_body_is_judged(body: &[u8]) {
     let (&status, body) = body.split_first().unwrap_or((&0, &[]));
     let status = STATUSES[usize::from(status) % STATUSES.len()];
@@ -191,7 +191,7 @@ impl Scene {
         }
     }
 
-    /// Takes what is written, and what became of batches.
+    /// Takes the written data and the results of batches.
     fn settle(&mut self) {
         while self.is_open
             && let Some(bytes) = self.link.next_bytes()
@@ -205,8 +205,8 @@ impl Scene {
         self.batches.take_from(&mut self.link);
     }
 
-    /// Answers the request that has come, if one has, with so many records rejected; not with
-    /// more than `length` bytes of the answer.
+    /// Answers the request that has arrived, if any, with `rejected` records rejected, and
+    /// sends at most `length` bytes of the answer.
     fn serve(&mut self, status: u16, rejected: u8, length: usize) -> bool {
         let Some(names) = take_request(&mut self.wire) else {
             return false;
@@ -248,7 +248,7 @@ impl Scene {
         }
     }
 
-    /// The receiver behaves from now on, on a new connection.
+    /// From now on, the receiver behaves correctly, on a new connection.
     fn end(&mut self) {
         self.cut();
         for _ in 0..PATIENCE {
@@ -264,7 +264,7 @@ impl Scene {
     }
 }
 
-/// The records of the first request, if it has come wholly.
+/// The records of the first request, if it is complete.
 fn take_request(wire: &mut Vec<u8>) -> Option<Vec<String>> {
     let head = wire.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8(wire[..head].to_vec()).unwrap();

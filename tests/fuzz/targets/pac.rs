@@ -1,4 +1,4 @@
-//! PACs: any bytes are read or refused, and a signature is of all but the signatures.
+//! PACs: any bytes are parsed or rejected, and a signature covers everything except signatures.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!logon.groups.contains(&logon.account));
         assert_eq!(logon.token().account(), Some(logon.account));
     }
-    // With the right signature it says the same; with any other nothing.
+    // With a valid signature the result is the same; with any other, it is rejected.
     let verified = verify(bytes, &key, "web1$", time);
     let right = key.checksum(usage::PAC_SIGNATURE, &signed);
     let fits = signature.kind == 16 && signature.checksum() == Some(&*right);

@@ -1,5 +1,5 @@
-//! Authorization headers of Basic and Digest: nobody gets in without a password, and
-//! an answer made with the right one gets in exactly once.
+//! Authorization headers of Basic and Digest: none is accepted without a password, and a
+//! response with the correct one is accepted exactly once.
 #![no_main]
 
 use std::rc::Rc;
@@ -56,7 +56,7 @@ fuzz_target!(|text: &str| {
     prove(&passwords, &ha1, answer);
 });
 
-/// The answer with our realm and nonce, proved.
+/// The answer with the server's realm and nonce, and a valid proof.
 fn prove(passwords: &Passwords, ha1: &Ha1, mut answer: Answer) {
     let offers = passwords.offers(true, wall(), &mut |bytes| bytes.fill(7));
     let (_, rest) = offers.last().unwrap().split_once("nonce=\"").unwrap();
@@ -79,7 +79,7 @@ fn prove(passwords: &Passwords, ha1: &Ha1, mut answer: Answer) {
         Some(Step::Challenge(challenge)) => assert!(!counts && challenge.contains("stale=true")),
         other => panic!("{other:?}"),
     }
-    // Again, or changed: never.
+    // A repeated or changed answer is never accepted.
     assert!(matches!(
         present(passwords, &header, &uri),
         Some(Step::Challenge(_))

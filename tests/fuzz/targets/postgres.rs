@@ -1,4 +1,4 @@
-//! A database that says anything, in pieces of any size, to a client that has asked.
+//! A database that sends any bytes, in pieces of any size, to a client with pending requests.
 
 #![no_main]
 

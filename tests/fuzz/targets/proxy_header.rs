@@ -1,4 +1,4 @@
-//! PROXY headers: cuts do not matter, nor does what follows; what is refused stays refused.
+//! PROXY headers: splits and following data do not matter, and a rejected header stays rejected.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
-//! A whole relay in memory: a source authenticates, then says anything.
+//! An entire relay in memory: a source authenticates, then sends any bytes.
 //!
-//! Input that looks like an envelope is sealed as a source does; what is acknowledged
-//! must be in the output. Other input goes to the connection as it is, and the cuts
-//! between its pieces must not matter.
+//! Input that looks like an envelope is sealed as by a source; acknowledged events must be
+//! in the output. Other input is sent to the connection unchanged, and its splits must not
+//! matter.
 #![no_main]
 
 #[allow(dead_code, unreachable_pub)]
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole, cut, "cut at {middle}");
 });
 
-/// One sealed envelope: acknowledged means that all its events are out.
+/// Sends one sealed envelope: if it is acknowledged, all its events must be in the output.
 fn say(text: &str) {
     let (mut relay, mut session) = Relay::authenticated();
     session.call(text);
@@ -85,15 +85,15 @@ struct Relay {
     now: Now,
     collector: Collector,
     store: Memory,
-    /// What went to the source and has not been looked at.
+    /// Data to the source that has not been checked yet.
     sent: Vec<u8>,
-    /// What went to the output.
+    /// Data to the output.
     written: Vec<u8>,
     closed: bool,
 }
 
 impl Relay {
-    /// A relay, and a source that is let in as anonymous.
+    /// A relay, and a source with a null session.
     fn authenticated() -> (Self, Session) {
         let now = Now {
             monotonic: Instant::now(),
@@ -117,7 +117,7 @@ impl Relay {
         (relay, session)
     }
 
-    /// Carries bytes both ways until the source has its reply.
+    /// Transfers bytes in both directions until the source has its reply.
     fn converse(&mut self, session: &mut Session) -> Reply {
         loop {
             let outgoing = session.take_outgoing();
@@ -131,7 +131,7 @@ impl Relay {
         }
     }
 
-    /// What the relay says to these bytes, and writes.
+    /// The relay's answer to these bytes, and its output.
     fn receive<'a>(
         mut self,
         pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -139,7 +139,7 @@ impl Relay {
         for piece in pieces {
             self.handle(&Input::Received(SOURCE, piece));
         }
-        // "100 Continue" depends on whether the body was there already.
+        // "100 Continue" depends on whether the body has already arrived.
         let sent = String::from_utf8_lossy(&self.sent);
         let sent = sent
             .replace("HTTP/1.1 100 Continue\r\n\r\n", "")
@@ -149,11 +149,11 @@ impl Relay {
 
     fn handle(&mut self, input: &Input<'_>) {
         self.collector.handle(self.now, input);
-        // Each step may make work for the others; an endless loop is a finding.
+        // Each step can cause work for the others; an endless loop is a finding.
         while self.drain() | self.write() | self.remember() {}
     }
 
-    /// Does what the store is asked, at once.
+    /// Carries out the store's jobs immediately.
     fn remember(&mut self) -> bool {
         let mut busy = self.collector.wants_commit();
         self.collector.commit(self.now);
@@ -181,7 +181,7 @@ impl Relay {
                     self.closed = true;
                     continue;
                 }
-                // No domain is to be asked here, and the output has no broker.
+                // There is no domain here, and the output has no broker.
                 Output::Ask(_)
                 | Output::Broker(..)
                 | Output::Link(_, Task::Close | Task::LookUp | Task::Connect(_)) => continue,

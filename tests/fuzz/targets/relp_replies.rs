@@ -1,5 +1,5 @@
-//! What a RELP receiver says: the same answers however the bytes are cut, one for each
-//! message at most, and none is delivered that the receiver has not confirmed.
+//! Replies of a RELP receiver: splits do not matter, each message gets at most one answer,
+//! and no message is delivered that the receiver has not confirmed.
 #![no_main]
 
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use libfuzzer_sys::fuzz_target;
 use wecrelay::protocol::relp::{Answer, Client, Error, parse};
 
-/// Messages under way, with their transaction numbers as keys: `open` is the first.
+/// Messages in flight, with their transaction numbers as keys; `open` is the first transaction.
 const KEYS: std::ops::Range<u64> = 2..22;
 
 fuzz_target!(|data: &[u8]| {
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Whether the first answer to the transaction is a good one.
+/// Whether the first answer to the transaction is positive.
 fn confirms(mut data: &[u8], transaction: u64) -> bool {
     while let Ok(Some((frame, length))) = parse(data) {
         if u64::from(frame.transaction) == transaction && frame.command == b"rsp" {
@@ -38,8 +38,8 @@ fn confirms(mut data: &[u8], transaction: u64) -> bool {
     false
 }
 
-/// A session to which the receiver says `data`, in pieces of that size after the answer
-/// to `open`.
+/// A session in which the receiver sends `data` in pieces of this size, after the answer to
+/// `open`.
 fn play(data: &[u8], size: usize) -> (Vec<Answer>, Result<(), Error>) {
     let mut client = Client::new();
     let mut answers = Vec::new();
@@ -60,7 +60,7 @@ fn play(data: &[u8], size: usize) -> (Vec<Answer>, Result<(), Error>) {
     (answers, result)
 }
 
-/// What was answered does not wait any more, and nothing else has stopped waiting.
+/// Answered messages no longer wait, and all others still do.
 fn check_waiting(client: &Client, answers: &[Answer]) {
     let is_of = |answer: &Answer, key: u64| matches!(answer, Answer::Accepted(k) | Answer::Refused(k, _) if *k == key);
     for key in client.waiting() {
@@ -69,7 +69,7 @@ fn check_waiting(client: &Client, answers: &[Answer]) {
     }
 }
 
-/// What is written is frames, numbered without a gap.
+/// The written data consists of frames with consecutive numbers.
 fn check_frames(mut written: &[u8]) {
     for number in 1.. {
         let Some((frame, length)) = parse(written).expect("our own frames") else {

@@ -1,5 +1,5 @@
-//! Revocation lists and certificates in PEM: what is read was there, and a list is either
-//! of use, or refused with a reason.
+//! Revocation lists and certificates in PEM: parsed items are in the input, and a list is
+//! either usable, or rejected with a reason.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Security descriptors and SIDs: what is written reads the same and decides the same.
+//! Security descriptors and SIDs: after writing and parsing, the decisions are the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     let descriptor: SecurityDescriptor = match text.parse() {
         Ok(descriptor) => descriptor,
         Err(error) => {
-            // Its place is in the text, or right behind it.
+            // The error's position is in the text, or directly after it.
             assert!((1..=text.len() + 1).contains(&error.at), "{error}");
             return;
         }
@@ -34,7 +34,7 @@ fuzz_target!(|text: &str| {
     if descriptor.is_for_nobody() {
         assert!(!verdict.allows());
     }
-    // Groups that only keep out never let in.
+    // Groups that are for denial only never allow.
     let barred = Token::new(sid("S-1-5-21-9-9-9-1102"), Vec::new(), groups);
     if let Verdict::Allowed(ace) = descriptor.decide(&barred) {
         let named = ace.trustee.describe();

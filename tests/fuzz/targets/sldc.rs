@@ -1,4 +1,4 @@
-//! Any bytes as an SLDC record, and any bytes packed and unpacked again.
+//! Any bytes as an SLDC record, and any bytes compressed and expanded again.
 #![no_main]
 
 #[path = "../../../src/protocol/sldc/ring.rs"]
@@ -7,10 +7,10 @@ mod ring;
 use libfuzzer_sys::fuzz_target;
 use wecrelay::protocol::sldc::{self, Error};
 
-/// Size of the history, for the plain decoder.
+/// Size of the history buffer of the simple decoder.
 const HISTORY: usize = 1024;
 
-/// Bytes that a record may expand to here.
+/// Limit of the expanded size of a record.
 const CAP: usize = 1 << 16;
 
 fuzz_target!(|data: &[u8]| {
@@ -33,7 +33,7 @@ fn comes_back(text: &[u8]) {
     assert_eq!(sldc::decode(&packed, text.len()).as_deref(), Ok(text));
 }
 
-/// The same text as the plain decoder, which does not insist on a scheme at first.
+/// The result is the same as with a simple decoder, which does not require an initial scheme.
 fn agrees(data: &[u8]) {
     match (sldc::decode(data, CAP), ring::decode(data, CAP)) {
         (Err(Error::NoScheme { .. }), _) => {}

@@ -1,4 +1,4 @@
-//! SPNEGO tokens: what is read survives being written and read again.
+//! SPNEGO tokens: a parsed token is the same after it is written and parsed again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| match Token::parse(data) {
     }
 });
 
-/// A token is only given to the mechanism that it is for.
+/// A token is passed only to the mechanism that it is for.
 fn negotiate(init: NegTokenInit) {
     let offered = init.mechanisms.clone();
     let (token, list) = (init.token.clone(), init.list.clone());

@@ -1,4 +1,4 @@
-//! Subscription files: what is taken can be offered, and a source reads it as meant.
+//! Subscription files: an accepted file can be offered, and a source parses it as intended.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

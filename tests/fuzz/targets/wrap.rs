@@ -1,12 +1,12 @@
-//! Wrap and MIC tokens: any bytes are read or refused for good, and what one end seals
-//! the other opens, unless a byte was changed.
+//! Wrap and MIC tokens: any bytes are parsed or rejected permanently, and data sealed by one
+//! end can be unsealed by the other, unless a byte was changed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wecrelay::protocol::kerberos::crypto::{Enctype, Key};
 use wecrelay::protocol::kerberos::wrap::{Error, Session};
 
-// Two bytes choose, one is the size of the token; token and data follow.
+// Two bytes select the case, one is the size of the token; token and data follow.
 fuzz_target!(|data: &[u8]| {
     let [choice, change, size, rest @ ..] = data else {
         return;
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     changed(enctype, usize::from(*change), *choice | 1, rest);
 });
 
-/// Key and numbers are fixed, so that seeds can hold messages which open.
+/// Key and sequence numbers are fixed, so that seeds can contain valid messages.
 fn ends(enctype: Enctype) -> (Session, Session) {
     let mut random = |bytes: &mut [u8]| bytes.fill(7);
     let key = Key::generate(enctype, &mut random);
@@ -58,7 +58,7 @@ fn signed(from: &mut Session, to: &mut Session, message: &[u8]) {
     assert_eq!(to.verify(&signature, message), Ok(()));
 }
 
-/// The rotation alone is not signed; one by full circles changes nothing.
+/// Only the rotation count is not signed; a rotation by the full length changes nothing.
 fn changed(enctype: Enctype, at: usize, by: u8, plain: &[u8]) {
     let (mut source, mut collector) = ends(enctype);
     let mut data = plain.to_vec();

@@ -1,7 +1,7 @@
-//! Any markup, many times over: what reads it takes time that is linear in its size.
+//! Any markup, repeated many times: the time to parse it is linear in its size.
 //!
-//! The text stands four times as often in one document as in the other. Four times the
-//! time is linear, sixteen times is not.
+//! One document contains the text four times as often as the other. Four times the time is
+//! linear, sixteen times is not.
 #![no_main]
 
 use std::time::Duration;
@@ -15,10 +15,10 @@ use wecrelay::protocol::wsman::xml::Skeleton;
 
 const SMALL: usize = 64 * 1024;
 const TIMES: usize = 4;
-/// Below it the caches and the machine's other work say more than the law.
+/// Below this, caches and other load on the machine dominate.
 const NOISE: Duration = Duration::from_millis(20);
 
-// What is repeated stands between two NULs.
+// The repeated text is between two NULs.
 fuzz_target!(|data: &str| {
     let mut parts = data.splitn(3, '\0').map(str::to_owned);
     let mut part = || parts.next().unwrap_or_default();
@@ -42,7 +42,7 @@ fuzz_target!(|data: &str| {
     });
 });
 
-/// Time of this thread alone; tried again, as others may have had the caches.
+/// Measures the time of this thread; repeated, because caches may have been evicted.
 fn law(what: &str, small: &str, large: &str, read: impl Fn(&str)) {
     let time = |text: &str| {
         let began = used();

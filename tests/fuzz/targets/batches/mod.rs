@@ -1,4 +1,4 @@
-//! What becomes of batches at an output whose receiver is hostile.
+//! The fate of batches at an output with a hostile receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -10,21 +10,21 @@ use wecrelay::output::queue::{BatchId, Frames};
 use wecrelay::record::{self, Kind};
 use wecrelay::syslog::{Line, Mapping, Sender, Severity, Style};
 
-/// Steps that receivers which behave may need.
+/// Maximum number of steps with a correct receiver.
 pub const PATIENCE: usize = 4000;
 
 #[derive(Default)]
 pub struct Batches {
     next: u64,
-    /// Messages of each batch that is neither delivered nor handed back.
+    /// Messages of each batch that is neither delivered nor returned.
     open: BTreeMap<u64, BTreeSet<String>>,
     confirmed: BTreeSet<String>,
-    /// Bytes of the script itself may have confirmed something.
+    /// Whether bytes of the script itself may have confirmed messages.
     is_foreign: bool,
 }
 
 impl Batches {
-    /// Gives the link a batch of that many messages, each of the host with this name.
+    /// Passes the link a batch of this many messages, each from the host with this name.
     pub fn push(
         &mut self,
         link: &mut Link,
@@ -52,12 +52,12 @@ impl Batches {
         self.confirmed.extend(names);
     }
 
-    /// Whatever is delivered from now on may have been confirmed by the script.
+    /// From now on, the script may have confirmed any delivered message.
     pub fn trust(&mut self) {
         self.is_foreign = true;
     }
 
-    /// The law: each message of a batch that is delivered was confirmed.
+    /// Checks the property: each message of a delivered batch was confirmed.
     pub fn note_delivered(&mut self, delivered: &[BatchId]) {
         for BatchId(id) in delivered {
             let names = self.open.remove(id).expect("delivered once");
@@ -68,7 +68,7 @@ impl Batches {
         }
     }
 
-    /// What has become of batches meanwhile.
+    /// Takes the results of batches from the link.
     pub fn take_from(&mut self, link: &mut Link) {
         let delivered = link.take_delivered();
         self.note_delivered(&delivered);
@@ -88,7 +88,7 @@ impl Batches {
     }
 }
 
-/// When scenes begin.
+/// The start time.
 pub fn start() -> Now {
     Now {
         monotonic: Instant::now(),
@@ -103,7 +103,7 @@ pub fn next_deadline(link: &Link, now: Now) -> Duration {
     time.unwrap_or_default()
 }
 
-/// A message that has its name between double braces.
+/// A message that contains its name in double braces.
 fn push_message(kind: Kind, hostname: String, name: &str, out: &mut Vec<u8>) {
     let sender = Sender {
         hostname,
