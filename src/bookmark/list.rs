@@ -18,9 +18,9 @@ pub struct Bookmark {
 }
 
 impl Bookmark {
-    /// Reads a bookmark. Only its positions are kept: what stands around and between them,
-    /// and a `Bookmark` without a usable channel or record id, is dropped. Of a channel that
-    /// stands there twice the highest record id counts.
+    /// Reads a bookmark. Only its positions are kept: everything around and between them is
+    /// dropped, and so is a `Bookmark` without a usable channel or record ID. If a channel
+    /// occurs twice, the higher record ID counts.
     ///
     /// ```
     /// use wecrelay::bookmark::Bookmark;

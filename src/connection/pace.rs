@@ -122,7 +122,7 @@ impl Pace {
         }
     }
 
-    /// The slowest permitted rate of a body in bytes a second, and for how long it may be
+    /// The slowest permitted rate of a body in bytes per second, and for how long it may be
     /// slower.
     fn slowest(&self, is_known: bool) -> (u64, Duration) {
         if is_known {

@@ -27,7 +27,7 @@ pub enum Life {
     Running,
     /// It has been stopped in an orderly way.
     Stopped,
-    /// It has not been heard of for a while, and did not report that it stopped.
+    /// It has not reported for a while, and did not report that it stopped.
     Gone,
 }
 
@@ -101,7 +101,7 @@ pub struct Met {
 pub struct Fleet {
     own: String,
     relays: Vec<Peer>,
-    /// When the store returned this, by our clock.
+    /// When the store returned this, by the clock of this relay.
     met: UnixSeconds,
     /// For each host, the rows of the other relays that know it.
     others: HashMap<Key, Vec<Host>>,
@@ -193,7 +193,7 @@ impl Fleet {
         false
     }
 
-    /// The store could not be asked; the same query is repeated later.
+    /// The store could not be read: a complete new round begins later.
     pub fn put_back(&mut self) {
         self.rounds = 0;
         self.begin();
@@ -347,7 +347,7 @@ fn merged<'a>(host: &'a Host, others: &'a [Host]) -> Cow<'a, Host> {
     merged
 }
 
-/// Merges what all relays have stored, as of this moment by our clock.
+/// Merges what all relays have stored, as of `now` by the clock of this relay.
 #[must_use]
 pub fn gather(relays: Vec<Peer>, each: Vec<(String, Saved)>, now: UnixSeconds) -> Saved {
     let mut hosts: HashMap<Key, Host> = HashMap::new();

@@ -27,7 +27,8 @@ pub struct Refusal {
     /// The identity, if the source had authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// HTTP status of the answer; 0 for a failed TLS handshake.
+    /// HTTP status of the answer; 0 if there was none, such as after a failed TLS handshake, a
+    /// bad PROXY header, or a close for lack of room.
     pub status: u16,
     /// What was wrong the last time, with the remedy if one is known.
     pub reason: String,

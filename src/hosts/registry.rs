@@ -192,7 +192,7 @@ impl Registry {
         self.saving.note_saved(now, known, saved)
     }
 
-    /// From now on everything is saved, and that the relay is stopping.
+    /// Marks the relay as stopping: from now on, each save writes everything, including this.
     pub fn end(&mut self) {
         self.saving.end();
     }
