@@ -1,6 +1,6 @@
-//! The balancers of docs/high-availability.md, as they stand there, before two relays with one
-//! state: hosts keep their addresses, come to both, and go on at the second when the first is
-//! down.
+//! The load balancers in docs/high-availability.md, configured as described there, in front of
+//! two relays with shared state: hosts keep their addresses, connect to both, and continue with
+//! the second when the first is down.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::support::{
     wait_for,
 };
 
-/// Where a host sits.
+/// The address of the host.
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
-/// Two relays at one port of two addresses.
+/// Two relays on the same port of two addresses.
 struct Pair {
     one: Relay,
     two: Relay,
@@ -64,14 +64,14 @@ impl Pair {
         }
     }
 
-    /// Hosts come through the balancer at `front`, before and after the first relay ends,
-    /// which the balancer says in its log if it watches.
+    /// Sends events through the load balancer at `front`, before and after the first relay
+    /// ends, which a load balancer with health checks logs.
     fn serve(mut self, front: u16, balancer: &mut Process, gone: Option<&str>) {
         wait_for("the balancer", || {
             assert!(balancer.is_running(), "it ended: {}", balancer.log());
             TcpStream::connect(("127.0.0.1", front)).ok()
         });
-        // Each time on new connections: it comes to both.
+        // New connections each time, so that both relays are used.
         for number in 0..8 {
             Self::deliver(front, number);
         }
@@ -91,11 +91,11 @@ impl Pair {
         assert!(self.two.process.is_running());
     }
 
-    /// The host goes on where it was, whichever relay it comes to.
+    /// The host resumes from its bookmark, regardless of the relay.
     #[track_caller]
     fn deliver(front: u16, number: u32) {
         let mut host = Source::new(front, "ws-07.example.test").from(HOST);
-        // Three connections, so that batches are not always with the same of two.
+        // Three connections per round, so that batches go to both relays.
         host.subscribe();
         let offer = host.subscribe();
         assert_eq!(offer.record, number.checked_sub(1).map(u64::from));
@@ -104,7 +104,7 @@ impl Pair {
     }
 }
 
-/// The numbers of the events in a file, all of which came from the host's own address.
+/// The numbers of the events in a file, all of which must have the host's own address.
 fn sequences(file: &str) -> Vec<usize> {
     let lines = lines_of(&std::fs::read(file).unwrap());
     for line in &lines {

@@ -1,11 +1,11 @@
-//! Bookmarks: what a source is told to go on from, across restarts, crashes and
-//! the traps that make a source skip events.
+//! Bookmarks: the positions from which sources resume, across restarts and crashes, and in
+//! cases that could cause a source to skip events.
 
 use crate::support::{Relay, TempDir, numbered_event, run, wait_for};
 
 const MACHINE: &str = "ws-07.example.test";
 
-/// Event 111, as a source sends it first when it got no bookmark.
+/// Event 111, which a source without a bookmark sends first.
 const EVENT_111: &str = "<Event xmlns=\"http://schemas.microsoft.com/win/2004/08/events/event\">\
     <System><Provider Name=\"Microsoft-Windows-EventForwarder\"/><EventID>111</EventID>\
     <TimeCreated SystemTime=\"2025-03-11T08:00:00.000Z\"/><Computer>ws-07.example.test</Computer>\
@@ -63,7 +63,7 @@ fn what_was_acknowledged_before_a_crash_is_not_asked_for_again() {
         drop(relay);
         relay = start(port, &dir);
         source.disconnect();
-        // SIGKILL loses nothing that the kernel has, so the last commit counts.
+        // Data that the kernel has survives SIGKILL, so the last commit counts.
         assert_eq!(relay.source(MACHINE).subscribe().record, Some(acknowledged));
     }
 }
@@ -132,11 +132,11 @@ fn a_bookmark_that_goes_back_is_kept_aside() {
     let mut source = relay.source(MACHINE);
     let offer = source.subscribe();
     assert!(source.deliver(&offer, &[numbered_event(70)], 70));
-    // Its record id is not the highest of its batch: no recreated log.
+    // Its record ID is not the highest in its batch, so this is not a recreated log.
     let events = [numbered_event(71), numbered_event(72)];
     assert!(source.deliver(&offer, &events, 20));
     assert_eq!(source.subscribe().record, Some(70));
-    // Whoever looks for the reason finds it.
+    // The reason is shown.
     let shown = wait_for("the host in the state folder", || {
         let shown = run(&["hosts", MACHINE, "--json", "--state", &dir.file("state")]);
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
@@ -167,7 +167,7 @@ fn a_batch_that_no_output_took_moves_no_bookmark() {
     let relay = Relay::start(&dir, &["--output", &dead, "--allow-unencrypted"]);
     let mut source = relay.source(MACHINE);
     let offer = source.subscribe();
-    // The source gives up waiting, as at a power cut.
+    // The source stops waiting, as in a power failure.
     let waiting = std::thread::spawn(move || source.deliver(&offer, &[numbered_event(1)], 1));
     wait_for("the attempt to deliver", || {
         relay.process.log().contains(&dead[6..]).then_some(())
@@ -190,7 +190,7 @@ fn start(port: u16, dir: &TempDir) -> Relay {
     Relay::start_on(port, dir, &arguments)
 }
 
-/// A state folder of 0.1.0, which named this account by the domain that the client wrote.
+/// A state folder of 0.1.0, which named this account with the domain that the client sent.
 #[test]
 fn bookmarks_of_0_1_are_found_under_their_old_name_and_rewritten() {
     let dir = TempDir::new();
@@ -229,7 +229,7 @@ fn bookmarks_of_0_1_are_found_under_their_old_name_and_rewritten() {
     assert_eq!(after.len(), 1, "{after:?}");
     assert_eq!(after[0].0, "account:ws7");
     assert_eq!(after[0].1, before[0].1, "the subscription is the same");
-    // What was the latest then is the one before now.
+    // The previous bookmark is the one that was the latest before.
     assert_eq!(after[0].3, Some(before[0].2.clone()));
 }
 

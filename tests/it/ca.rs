@@ -1,5 +1,5 @@
-//! `wecrelay ca` as its user meets it: what it makes is what the openssl command line
-//! and the relay take, and what it revokes they refuse.
+//! `wecrelay ca` from the user's point of view: the openssl command and the relay accept the
+//! certificates that it issues, and reject those that it revokes.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::{Relay, TempDir, run, wait_for};
 
 const COLLECTOR: &str = "collector.example.com";
 
-/// An authority in a folder of its own.
+/// An authority in a separate folder.
 struct Desk(TempDir);
 
 impl Desk {
@@ -39,7 +39,7 @@ impl Desk {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Is refused with exit code 2, and says this.
+    /// Fails with exit code 2 and this message.
     #[track_caller]
     fn refuses(&self, arguments: &[&str], expected: &str) {
         let output = self.try_ca(arguments);
@@ -181,7 +181,7 @@ fn nothing_is_overwritten_unasked() {
     let first = desk.serial("hosts/ws1.example.com.pem");
     let revoke = format!("wecrelay ca revoke {first}");
     desk.refuses(&["host", "ws2.example.com", "ws1.example.com"], &revoke);
-    // All names are checked before the first certificate is made.
+    // All names are checked before the first certificate is issued.
     assert!(!desk.ca(&["list"]).contains("ws2"));
     let said = desk.ca(&["host", "ws1.example.com", "--renew"]);
     assert!(said.contains(&revoke), "{said}");
@@ -285,7 +285,7 @@ fn policy_and_script_name_the_authority_and_the_collector() {
     let script = std::fs::read_to_string(desk.file("hosts/ws1.example.com.ps1")).unwrap();
     assert_eq!(desk.ca(&["policy", "ws1.example.com"]), script);
     assert!(script.contains(policy.trim()), "{script}");
-    // A host that sees a subscription before the restart sends its whole Security log.
+    // A host that gets a subscription before the restart sends its entire Security log.
     assert_stages(&script);
 }
 
@@ -299,7 +299,7 @@ fn scripts_for_hosts_end_before_the_restart_and_subscribe_after_it() {
     assert_stages(&String::from_utf8_lossy(&output.stdout));
 }
 
-/// Rights first, then an end if a restart is due, and the subscription last.
+/// First the rights, then an exit if a restart is required, and the subscription last.
 fn assert_stages(script: &str) {
     let calls = ["Add-Reader", "Stop-BeforeRestart", "Set-Manager"];
     let last = calls.map(|call| {
@@ -347,7 +347,7 @@ fn the_relay_lets_its_hosts_in_until_they_are_revoked() {
     });
     let (good, said) = ask("ws2.example.com");
     assert!(!good, "{said}");
-    // The host may know of it before the log does.
+    // The host may get the answer before it is logged.
     wait_for("the refusal in the log", || {
         let log = relay.process.log();
         let mut lines = log.lines();
@@ -375,12 +375,12 @@ fn an_authority_of_the_same_name_without_a_list_is_told() {
     let own = ["--tls-cert", &certificate, "--tls-key", &key];
     let trusted = ["--client-ca", &bundle, "--crl", &desk.file("crl.pem")];
     let relay = Relay::start_secure(&desk.0, &[own, trusted].concat());
-    // It is said before the relay listens.
+    // It is logged before the relay listens.
     let log = relay.process.log();
     assert_eq!(log.matches("no list of CN=wecrelay CA").count(), 1, "{log}");
 }
 
-/// What the relay answers to a host that has nothing but what is in the authority's folder.
+/// The relay's answer to a host that has only the files in the authority's folder.
 fn ask(dir: &TempDir, ca: &str, port: u16, host: &str) -> (bool, String) {
     let (pfx, pem) = (
         format!("{ca}/hosts/{host}.pfx"),
@@ -420,7 +420,7 @@ fn ask(dir: &TempDir, ca: &str, port: u16, host: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// The commands of docs/certificates.md from the authority to the revocation, as they stand there.
+/// The commands in docs/certificates.md, from creating the authority to revocation, unchanged.
 fn steps() -> Vec<String> {
     let chapter = include_str!("../../docs/certificates.md");
     let begin = chapter.find("    wecrelay ca init").unwrap();
@@ -435,10 +435,10 @@ fn steps() -> Vec<String> {
     commands.filter(is_ours).map(str::to_owned).collect()
 }
 
-/// A machine in small: its `wecrelay`, `sudo` and `systemctl`.
+/// A simulated machine with `wecrelay`, `sudo` and `systemctl`.
 struct Shell<'a> {
     dir: &'a TempDir,
-    /// Who the service is here.
+    /// The user of the service.
     user: &'static str,
 }
 
@@ -461,7 +461,7 @@ impl<'a> Shell<'a> {
             "systemctl",
             &format!("[ \"$*\" = 'reload wecrelay' ] && kill -HUP \"$(cat {pid})\""),
         );
-        // Only root can make folders for others.
+        // Only root can create folders for other users.
         let user = if rustix::process::geteuid().is_root() {
             "-o nobody -g nogroup"
         } else {

@@ -1,7 +1,7 @@
-//! `wecrelay check` says what would run, and refuses what would not, without doing anything;
-//! `wecrelay windows` says what hosts need for it.
+//! `wecrelay check` describes a valid configuration and rejects an invalid one, without side
+//! effects; `wecrelay windows` prints the configuration that hosts need.
 
-// Here, as a target of its own would take long to link.
+// A submodule, because a separate target would take long to link.
 mod doctor;
 
 use std::fs;
@@ -78,7 +78,7 @@ fn subscriptions_that_fill_several_answers_are_measured() {
 #[test]
 fn what_would_run_is_said_in_words_and_nothing_is_done() {
     let dir = TempDir::new();
-    // A port that is taken is no matter: nothing listens.
+    // A port in use does not matter, because `check` does not listen.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let file = dir.file("logons.xml");
@@ -147,7 +147,7 @@ fn a_mistake_in_an_access_list_is_named_with_its_place() {
     }
 }
 
-/// The sample enables no method, which is an error, and starts once one flag is added.
+/// The sample enables no method, which is an error; with one flag added, the relay starts.
 #[test]
 fn the_sample_file_runs_with_one_flag_more() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/wecrelay.toml");
@@ -199,7 +199,7 @@ fn mistakes_in_the_file_are_told_with_its_line_by_relay_and_check() {
     );
 }
 
-/// A log for programs: each line, and the reason of the end, in the form that was asked for.
+/// A log for programs: each line, and the reason for the exit, in the requested format.
 #[test]
 fn the_log_has_the_form_that_was_asked_for() {
     let dir = TempDir::new();
@@ -258,7 +258,7 @@ fn the_log_has_the_form_that_was_asked_for() {
     assert!(log.starts_with("wecrelay: --hostname "), "{log}");
 }
 
-/// What a check printed, and how it ended.
+/// The output of a check, and its exit code.
 fn check(arguments: &[&str]) -> (String, Option<i32>) {
     let output = run(&[&["check", "--anonymous", "192.0.2.0/24"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -306,7 +306,7 @@ fn keys_authorities_and_certificates_are_shown() {
     );
 }
 
-/// A certificate that openssl makes with these arguments, and its key.
+/// A certificate and its key, created by openssl with these arguments.
 fn made(dir: &TempDir, name: &str, arguments: &[&str]) -> (String, String) {
     let paths = (
         dir.file(&format!("{name}.pem")),
@@ -355,7 +355,7 @@ fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy
         ];
         check(&[&base[..], more].concat())
     };
-    // Those that OpenSSL itself refuses end the start.
+    // Certificates that OpenSSL itself rejects prevent the start.
     let short = made(&dir, "short", &["-newkey", "rsa:1024"]);
     let broken = made(&dir, "broken", &[&rsa[..], &issued, &["-sha1"]].concat());
     for (own, why) in [
@@ -367,7 +367,7 @@ fn certificates_and_keytabs_that_cannot_work_are_named_with_flag_file_and_remedy
         let line = format!("--tls-cert {}: {why}; hosts and OpenSSL reject it", own.0);
         assert_all(&text, &[&line, "wecrelay ca server"]);
     }
-    // The others are found.
+    // The others are reported.
     let purpose = "extendedKeyUsage=clientAuth";
     let client = made(
         &dir,
@@ -409,7 +409,7 @@ fn keytabs_that_let_in_nobody_are_found() {
     );
     let (text, code) = check(&["--keytab", &rc4.keytab(), "--kerberos-rc4"]);
     assert_eq!(code, Some(0), "{text}");
-    // The host's own keys are those of no service.
+    // The host's own keys do not belong to a service.
     let other = rc4.file("host.keytab");
     let (text, code) = check(&["--keytab", &other]);
     assert_eq!(code, Some(1), "{text}");
@@ -446,7 +446,7 @@ fn a_channel_that_hosts_have_no_bookmark_for_is_told() {
     let state = dir.file("state");
     let same = ["--state", &state, "--channel", "Security"];
     let more = [&same[..], &["--channel", "New/Operational"]].concat();
-    // The relay runs, and is not disturbed.
+    // The running relay is not affected.
     let (text, code) = check(&more);
     assert_eq!(code, Some(0), "{text}");
     assert_all(&text, &["none for New/Operational", "whole history"]);
@@ -495,7 +495,7 @@ fn a_probe_says_what_answers_at_real_receivers() {
     ]);
     assert_eq!(code, Some(0), "{text}");
     assert_all(&text, &[certificate, accepted, offers].concat());
-    // Whatever was probed, no event came.
+    // No probe sent an event.
     for server in [tls, relp, both] {
         server.each_record(|record| panic!("{record:?}"));
     }
@@ -543,14 +543,14 @@ fn a_probe_says_why_events_could_not_go_there() {
         assert_eq!(code, Some(1), "{output}: {text}");
         assert_all(&text, &[expected]);
     }
-    // A best effort is said, and no reason to fail.
+    // A best-effort output is reported, but is not an error.
     let output = format!("tcp://127.0.0.1:{}?required=no", free_port());
     let (text, code) = check(&["--probe", "--output", &output]);
     assert_eq!(code, Some(0), "{text}");
     assert_all(&text, &["    127.0.0.1:", "nothing listens there"]);
 }
 
-/// `wecrelay windows`: what it prints and logs, and its exit code.
+/// Runs `wecrelay windows`; returns its output, log, and exit code.
 fn windows(arguments: &[&str]) -> (String, String, Option<i32>) {
     let output = run(&[&["windows"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -558,7 +558,7 @@ fn windows(arguments: &[&str]) -> (String, String, Option<i32>) {
     (text, log, output.status.code())
 }
 
-/// What Python makes of a text, by this expression of `text`.
+/// The value of a Python expression of `text`.
 fn python(expression: &str, text: &str) -> String {
     let program = format!(
         "import sys, json, yaml, xml.etree.ElementTree as tree\n\
@@ -605,7 +605,7 @@ fn machines_can_read_the_forms_for_windows() {
         python(data, &form("ansible")),
         format!("[1, 'c.example.com', '{MANAGER}']")
     );
-    // The policy's value is XML within JSON, with the list's mark in it.
+    // The policy's value is XML within JSON, with the separator of the list.
     let value = "tree.fromstring('<a>' + json.loads(text)['omaSettings'][1]['value'] + '</a>')\
                  .find('data').get('value').split('\\uf000')";
     assert_eq!(
@@ -618,10 +618,10 @@ fn machines_can_read_the_forms_for_windows() {
         &setup,
         &[&format!("$manager = '{MANAGER}'"), "TrustedHost:"],
     );
-    // The subscription comes after the restart that gives the right to the logs.
+    // The subscription is set after the restart, which makes the right to the logs effective.
     assert_order(&setup, "{ Stop-BeforeRestart }", "\nSet-Manager ");
     assert_order(&form("ansible"), "win_reboot:", "SubscriptionManager");
-    // All that is noted is taken back.
+    // Everything that is recorded is reverted.
     for (at, _) in setup
         .match_indices("\n    Write-Before ")
         .chain(setup.match_indices("{ Write-Before "))
@@ -707,7 +707,7 @@ fn hosts_with_certificates_get_the_authority_and_its_thumbprint() {
         &setup,
         &[pem.trim(), "[string] $Pfx", &format!("'{print}'")],
     );
-    // The same PEM arrives through YAML and PowerShell's quotes.
+    // The PEM is unchanged by YAML and by PowerShell's quoting.
     let (playbook, _, _) = windows(&[&flags[..], &["--form", "ansible"]].concat());
     let script = "[t['ansible.windows.win_powershell']['script'] for t in \
                   yaml.safe_load(text)[0]['tasks'] if 'ansible.windows.win_powershell' in t][0]";

@@ -1,5 +1,5 @@
-//! What `contrib` ships works as it is: the ready subscriptions are read by the relay,
-//! and its linter has nothing to say of them; the sample of a configuration file names every flag.
+//! The files in `contrib` work unchanged: the relay accepts the ready subscriptions without
+//! warnings; the sample configuration file contains every flag.
 
 use std::fs;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn ready_subscriptions_say_why_and_how_much() {
     }
 }
 
-/// The sample with its commented keys as keys; the first of each, as TOML wants it.
+/// The sample with its commented keys enabled; only the first of each, as TOML requires.
 fn sample_without_comments() -> String {
     let mut known: Vec<String> = Vec::new();
     let mut text = String::new();
@@ -73,7 +73,7 @@ fn sample_without_comments() -> String {
             !key.contains(' '),
             "a comment that looks like a key: {line}"
         );
-        // A second value of a key shows another way to say it.
+        // A second value of a key is an alternative.
         let key = if known.iter().any(|k| k == key) {
             continue;
         } else {
@@ -106,7 +106,7 @@ fn the_sample_names_every_flag_with_a_value_that_it_takes() {
     file::settings(include_str!("../../contrib/wecrelay.toml"), path).unwrap();
 }
 
-/// The row of the chapter that has this in its first column.
+/// Checks the row of the chapter with this key in its first column.
 fn assert_row(chapter: &str, key: &str, remedy: &Remedy) {
     let start = format!("| {key} |");
     let row = chapter.lines().find(|line| line.starts_with(&start));

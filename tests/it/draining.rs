@@ -1,4 +1,4 @@
-//! How a relay leaves while others take its hosts: SIGTERM, `/readyz`, one port for several.
+//! How a relay stops while others serve its hosts: SIGTERM, `/readyz`, one port for several.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ use crate::support::{
 
 const MACHINE: &str = "ws-07.example.test";
 
-/// A relay that waits for balancers for so long.
+/// A relay that waits this long for load balancers.
 fn start(dir: &TempDir, delay: &str) -> (Relay, u16) {
     let output = format!("file:{}", dir.file("out"));
     let arguments = [
@@ -45,7 +45,7 @@ fn balancers_are_told_before_anybody_is_refused() {
     let offer = source.subscribe();
     assert!(source.deliver(&offer, &[numbered_event(1)], 1));
     assert!(Relay::get(metrics, "/readyz").starts_with("HTTP/1.1 200"));
-    // A connection without a request under way.
+    // A connection without a pending request.
     let mut idle = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
     let began = Instant::now();
     relay.process.signal(Signal::TERM);
@@ -55,7 +55,7 @@ fn balancers_are_told_before_anybody_is_refused() {
     });
     assert!(answer.contains("the relay is stopping"), "{answer}");
     assert!(Relay::get(metrics, "/healthz").starts_with("HTTP/1.1 200"));
-    // Those that come all the same are served.
+    // Hosts that still connect are served.
     assert!(source.deliver(&offer, &[numbered_event(2)], 2));
     assert_eq!(relay.source(MACHINE).subscribe().record, Some(2));
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "closed");
@@ -134,7 +134,7 @@ fn relays_share_a_port_and_one_goes_on_when_the_other_leaves() {
     let (ledger, stop) = (Ledger::default(), AtomicBool::new(false));
     let mut host = Player::new(1, port, Random::new(5), Duration::from_secs(8));
     let mut last = 0;
-    // Linux chooses by address and port: each has its share.
+    // Linux distributes connections by address and port, so each relay gets some.
     wait_for("events of both", || {
         last += 20;
         host.deliver_all(last, &ledger, &stop);
@@ -224,7 +224,7 @@ fn a_rolling_restart_behind_a_balancer_loses_and_repeats_nothing() {
     assert_eq!(tally.arrivals(), tally.distinct(), "repeats: {ledger:?}");
 }
 
-/// Lines of a unit that say what the service may do.
+/// The lines of a unit that restrict the service.
 fn sandbox(unit: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("contrib/systemd")
@@ -244,7 +244,7 @@ fn sandbox(unit: &str) -> Vec<String> {
 #[test]
 fn the_units_are_right_and_confine_alike() {
     assert_eq!(sandbox("wecrelay.service"), sandbox("wecrelay@.service"));
-    // Where the program is installed, and the instance has a name.
+    // As if the program were installed, and with an instance name.
     let dir = TempDir::new();
     let binary = env!("CARGO_BIN_EXE_wecrelay");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd");

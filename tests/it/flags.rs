@@ -1,9 +1,9 @@
-//! Bad flags: exit status 2 before anything listens, and a message that names the
-//! flag and what it allows.
+//! Bad flags: exit code 2 before the relay listens, and a message with the flag and its
+//! allowed values.
 
 use crate::support::{TempDir, run};
 
-/// Arguments that are wrong, and what the complaint must name.
+/// Invalid arguments, and the words that the message must contain.
 const BAD: &[(&[&str], &[&str])] = &[
     (&[], &["--anonymous", "--users"]),
     (
@@ -112,7 +112,7 @@ fn help_and_version_end_with_status_0() {
     }
 }
 
-/// Runs it with `--anonymous` where no other method is on, so that only the given flag is wrong.
+/// Runs it with `--anonymous` unless another method is enabled, so that only the given flag is wrong.
 #[track_caller]
 fn refused(arguments: &[&str]) -> String {
     let dir = TempDir::new();
@@ -132,7 +132,7 @@ fn refused(arguments: &[&str]) -> String {
     text
 }
 
-/// What bash offers for a line, by the function that our script registers.
+/// Completions in bash for a line, from the function that the script registers.
 fn completed(dir: &TempDir, words: &[&str]) -> Vec<String> {
     let script = run(&["completions", "bash"]);
     assert!(script.status.success());

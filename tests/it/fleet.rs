@@ -1,5 +1,5 @@
-//! Relays that share a store, as those who watch see them: which relay has seen a host last,
-//! counts that add up, relays that are gone.
+//! Monitoring of relays that share a store: the relay that a host last connected to, counts
+//! that add up, relays that are gone.
 
 use std::thread;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn deliver(source: &mut Source, records: std::ops::Range<u64>) {
     }
 }
 
-/// What a command prints that ends well.
+/// The output of a command that must succeed.
 #[track_caller]
 fn printed(arguments: &[&str]) -> String {
     let ended = run(arguments);
@@ -72,7 +72,7 @@ fn counts_of_all_relays_add_up_and_the_last_one_is_named() {
     let (mut a, _) = start(&dirs[0], &url, "a");
     deliver(&mut a.source(MACHINE), 1..6);
     assert!(a.process.terminate().success());
-    // The table has whole seconds: within one, either relay may be called the last.
+    // The table has whole seconds: within one, either relay may be shown as the last.
     thread::sleep(Duration::from_millis(1100));
     let (mut b, _) = start(&dirs[1], &url, "b");
     deliver(&mut b.source(MACHINE), 6..9);
@@ -96,7 +96,7 @@ fn counts_of_all_relays_add_up_and_the_last_one_is_named() {
         "{table}"
     );
 
-    // A relay learns at its start what the others know.
+    // At startup, a relay reads the hosts of the others.
     let (mut a, port) = start(&dirs[0], &url, "a");
     let status = wait_for("the hosts of the other relay", || {
         let status = status(port);
@@ -116,7 +116,7 @@ fn counts_of_all_relays_add_up_and_the_last_one_is_named() {
         (known[1][0].as_str(), known[1][1].as_str()),
         (Some("b"), Some("stopped"))
     );
-    // The other one does not run: we count its hosts.
+    // The other relay is not running, so its hosts are counted here.
     let active = metric(port, "wecrelay_sources{state=\"active\"}");
     assert_eq!(active.as_deref(), Some("2"));
     let said = printed(&["hosts", "--store", &url]);

@@ -1,4 +1,4 @@
-//! `wecrelay hosts` beside a relay that runs, and after it.
+//! `wecrelay hosts` while a relay is running, and afterwards.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -52,7 +52,7 @@ fn hosts_are_shown_while_the_relay_runs_and_after() {
     assert_eq!(json(&dir, &["web1"])["hosts"][0]["events"], 7);
 }
 
-/// An administrator forgets sudo: that is no empty table.
+/// Without permission (sudo was forgotten), the result is an error, not an empty table.
 #[test]
 fn a_folder_that_may_not_be_read_is_told_from_one_without_hosts() {
     let dir = TempDir::new();
@@ -73,7 +73,7 @@ fn a_folder_that_may_not_be_read_is_told_from_one_without_hosts() {
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// Runs the command without root's right to read everything.
+/// Runs the command as an unprivileged user.
 fn as_nobody(arguments: &[&str]) -> Output {
     let binary = env!("CARGO_BIN_EXE_wecrelay");
     let mut command = if rustix::process::geteuid().is_root() {
@@ -89,8 +89,8 @@ fn as_nobody(arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// What a host calls itself must not steer a terminal, nor show letters in another order
-/// than they have; JSON keeps it.
+/// A host's name must not contain terminal control sequences or change the order of letters
+/// when it is displayed; JSON contains it unchanged.
 #[test]
 fn what_nobody_would_see_in_a_name_is_written_out() {
     let name = "web1\u{202e}tset\u{2028}\u{200b}x";
@@ -104,7 +104,7 @@ fn what_nobody_would_see_in_a_name_is_written_out() {
     assert!(text.contains(&format!("\n{shown} ")), "{text}");
     assert!(!text.contains('\u{202e}'), "{text}");
     assert_eq!(json(&dir, &[])["hosts"][0]["machine"], name);
-    // Programs read the same name, and a terminal shows it as it is.
+    // Programs read the same name, and a terminal shows it escaped.
     let text = said(&sources(&dir, &["--json"]));
     assert!(text.contains("web1\\u202etset\\u2028\\u200bx"), "{text}");
 }
@@ -125,7 +125,7 @@ fn pruned_hosts_are_gone_and_bookmarks_stay_unless_asked() {
     assert_eq!(bookmarks(&dir), ["web1", "web2"]);
     let other = said(&sources(&dir, &["--prune", "0s", "--with-bookmarks"]));
     assert_eq!(other, "1 host forgotten, with 2 bookmarks\n");
-    // The one that the first prune left goes with them.
+    // The one that the first prune kept is removed, too.
     assert_eq!(bookmarks(&dir), Vec::<String>::new());
     assert_eq!(json(&dir, &[])["hosts"], Value::Array(vec![]));
 }
@@ -167,7 +167,7 @@ fn who_is_refused_is_shown_with_the_reason() {
     assert!(text.contains("Rejected requests"), "{text}");
 }
 
-/// Who asks about one host is not told of others' refusals.
+/// A query for one host does not list rejections of others.
 #[test]
 fn refusals_are_those_of_the_host_that_is_asked_for() {
     let dir = TempDir::new();
@@ -211,7 +211,7 @@ fn a_host_reports_by_a_subscription_of_its_own_why_it_cannot_forward() {
     send(&dir, &relay, "web1.example.test", &[1]);
     assert_eq!(relay.source("web1.example.test").enumerate().len(), 1);
     assert!(relay.process.terminate().success());
-    // It came for the first time long ago.
+    // It first connected long ago.
     let settle = "UPDATE host SET facts = json_set(facts, '$.first_seen', 1)";
     database(&dir).execute_batch(settle).unwrap();
     let mut relay = start(&dir);
@@ -276,7 +276,7 @@ fn start_with(dir: &TempDir, arguments: &[&str]) -> Relay {
     Relay::start(dir, &[&all, arguments].concat())
 }
 
-/// Sends events with these record ids.
+/// Sends events with these record IDs.
 fn send(dir: &TempDir, relay: &Relay, machine: &str, records: &[usize]) {
     let events: Vec<_> = records.iter().map(|id| numbered_event(*id)).collect();
     let file = dir.file("events.xml");

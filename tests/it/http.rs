@@ -1,5 +1,5 @@
-//! Requests that no Windows source would send, over raw sockets: each is answered
-//! or the connection closed, and the relay still serves the next one.
+//! Requests that no Windows source would send, over raw sockets: each is answered or its
+//! connection is closed, and the relay still serves the next one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -167,8 +167,8 @@ fn text_that_is_no_http_is_refused_or_closed() {
     });
 }
 
-/// A policy says https:// but names the http port: the host must not wait for its timeout,
-/// and the log says why, once.
+/// A policy has https:// but the http port: the host must not wait for its timeout, and the
+/// reason is logged once.
 #[test]
 fn https_to_the_http_port_is_told_at_once() {
     let dir = TempDir::new();
@@ -178,7 +178,7 @@ fn https_to_the_http_port_is_told_at_once() {
         .args(["--silent", "--insecure", "--max-time", "8", &url])
         .status()
         .unwrap();
-    // 35: no handshake. A client that waits in vain ends with 28.
+    // 35: the handshake failed. A client that times out exits with 28.
     assert_eq!(curl.code(), Some(35));
     let line = relay.process.wait_for_log("TLS on a port for plain HTTP");
     assert!(line.contains("127.0.0.1"), "{line}");
@@ -194,7 +194,7 @@ fn a_client_that_ends_right_after_its_last_byte_is_let_go() {
             stream.write_all(text.as_bytes()).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             let _ = stream.read_to_end(&mut Vec::new());
-            // Far below the limits for a head and for an idle connection.
+            // Far less than the timeouts for a head and for an idle connection.
             assert!(began.elapsed() < Duration::from_secs(3), "{text:?}");
         }
     });
@@ -231,7 +231,7 @@ fn a_client_that_expects_to_be_asked_for_the_body_is_asked() {
         );
         stream.write_all(head.as_bytes()).unwrap();
         let first = read_reply(&mut stream).unwrap();
-        // Asked to go on, or refused at once: both spare the client its timeout.
+        // 100 Continue or an immediate rejection: either way, the client does not time out.
         if first.status == 100 {
             stream.write_all(b"body").unwrap();
             assert_eq!(read_reply(&mut stream).unwrap().status, 401);
@@ -252,7 +252,7 @@ fn http_1_0_is_answered_and_closed() {
     });
 }
 
-/// Runs `check`, then sees that the relay still takes events.
+/// Runs `check`, then verifies that the relay still accepts events.
 fn with_relay(check: impl FnOnce(&Relay)) {
     let dir = TempDir::new();
     let mut relay = Relay::start(&dir, &["--output", &format!("file:{}", dir.file("out"))]);
@@ -268,7 +268,7 @@ fn connect(relay: &Relay) -> TcpStream {
     stream
 }
 
-/// One request on a connection of its own; the relay may answer before it has read all.
+/// Sends one request on a new connection; the relay may answer before it has read everything.
 #[track_caller]
 fn ask(relay: &Relay, text: &str) -> Reply {
     let mut stream = connect(relay);

@@ -1,5 +1,5 @@
-//! `wecrelay init`: what it writes is a configuration that the relay starts with, and that a
-//! host forwards to.
+//! `wecrelay init` writes a configuration with which the relay starts and to which a host can
+//! forward.
 
 use std::process::{Command, Output, Stdio};
 
@@ -78,7 +78,7 @@ fn a_domain_is_checked_once_its_keytab_is_there() {
     // Without a name in DNS, and without a ticket.
     let test = "--hostname 127.0.0.1 --anonymous 127.0.0.1";
     assert!(printed.contains(test), "{printed}");
-    // What it prints as the next step fails as long as there is no key.
+    // The next step that it prints fails while there is no key.
     let check = run(&["check", "--config", &format!("{folder}/wecrelay.toml")]);
     assert_eq!(check.status.code(), Some(2));
 }
@@ -166,7 +166,7 @@ fn a_bad_value_leaves_nothing_behind() {
         assert!(error.contains(reason), "{error}");
         assert!(!std::path::Path::new(&folder).exists(), "{all:?}");
     }
-    // Nor does a file that exists.
+    // An existing file is not overwritten either.
     std::fs::create_dir_all(format!("{folder}/subscriptions")).unwrap();
     let theirs = format!("{folder}/subscriptions/logs.xml");
     std::fs::write(&theirs, "theirs").unwrap();

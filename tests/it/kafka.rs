@@ -1,6 +1,6 @@
-//! To Kafka: a real broker (tansu), librdkafka's mock cluster for what one broker in memory
-//! cannot show, and scramp before tansu for logins. Every event arrives, and those of a host
-//! in order.
+//! Output to Kafka: a real broker (tansu), librdkafka's mock cluster for cases that a single
+//! broker in memory does not cover, and a proxy with scramp in front of tansu for
+//! authentication. Every event arrives, and the events of a host in order.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -122,7 +122,7 @@ fn a_record_that_is_refused_does_not_hold_the_others_up_mock_cluster() {
     let mut relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
     let (mut source, offer) = subscribe(&relay, MACHINE);
     relay.process.wait_for_log(": open");
-    // The batch of ten, then the parts that it is cut into: the first event alone is refused,
+    // The batch of ten, then the parts that it is split into: only the first event is rejected,
     // three times.
     cluster.command("errors 0 10 10 10 10 10 0 0 0 0 10 10");
     deliver(&mut source, &offer, MACHINE, 0);
@@ -214,7 +214,7 @@ fn users_log_in_by_each_mechanism_scramp_before_tansu() {
         let relay = Relay::start(&dir, &["--output", &output, "--allow-unencrypted"]);
         let (mut source, offer) = subscribe(&relay, MACHINE);
         deliver(&mut source, &offer, MACHINE, round);
-        // An independent client gets in by the same mechanism.
+        // An independent client can authenticate with the same mechanism.
         let reader = KafkaReader::start(
             &format!("127.0.0.1:{front}"),
             &[
@@ -248,13 +248,13 @@ fn a_login_file_is_read_anew_on_sighup_scramp_before_tansu() {
     login_file(&dir, "relay", "first");
     relay.process.signal(Signal::HUP);
     deliver(&mut source, &offer, MACHINE, 0);
-    // Nobody is asked again on a connection that is open; the next one has the new password.
+    // Open connections do not authenticate again; new ones use the new password.
     login_file(&dir, "relay", "second");
     relay.process.signal(Signal::HUP);
     deliver(&mut source, &offer, MACHINE, 1);
     listener.restart_with("relay", "second");
     deliver(&mut source, &offer, MACHINE, 2);
-    // A file that cannot be used leaves everything as it was.
+    // An unusable file changes nothing.
     std::fs::write(&login, "relay\n").unwrap();
     relay.process.signal(Signal::HUP);
     let line = relay.process.wait_for_log("not reloaded");
@@ -346,7 +346,7 @@ fn a_record_that_is_too_large_is_refused_with_the_remedy_mock_cluster() {
     for told in ["MESSAGE_TOO_LARGE", "max.message.bytes", "?max="] {
         assert!(line.contains(told), "{told}: {line}");
     }
-    // What follows is not held up.
+    // Later events are not delayed.
     deliver(&mut source, &offer, MACHINE, 1);
     let reader = KafkaReader::start(cluster.brokers(), &[]);
     assert_eq!(reader.wait_for(BATCH).len(), BATCH);
@@ -354,7 +354,7 @@ fn a_record_that_is_too_large_is_refused_with_the_remedy_mock_cluster() {
 
 #[test]
 fn idempotence_is_given_up_only_where_a_broker_denies_it_mock_cluster() {
-    // Versions unsupported, not authorized; an error of which nobody knows what it means.
+    // Unsupported version, not authorized, and an unknown error.
     for (code, is_denied) in [(35, true), (31, true), (-1, false)] {
         let mut cluster = MockCluster::start(1, 1);
         cluster.command(&format!("errors 22 {code}"));
@@ -376,7 +376,7 @@ fn idempotence_is_given_up_only_where_a_broker_denies_it_mock_cluster() {
     }
 }
 
-/// A file with user and password, for its owner alone.
+/// A file with user and password that only its owner can read.
 fn login_file(dir: &TempDir, user: &str, password: &str) -> String {
     let path = dir.file("login");
     std::fs::write(&path, format!("{user}\n{password}\n")).unwrap();
@@ -384,7 +384,7 @@ fn login_file(dir: &TempDir, user: &str, password: &str) -> String {
     path
 }
 
-/// Whether `check --probe` finds all well, and what it says.
+/// Whether `check --probe` succeeds, and its output.
 fn probe(output: &str) -> (bool, String) {
     let check = ["check", "--anonymous", "127.0.0.0/8", "--probe", "--output"];
     let found = run(&[&check, [output].as_slice()].concat());
@@ -392,7 +392,7 @@ fn probe(output: &str) -> (bool, String) {
     (found.status.success(), text)
 }
 
-/// Every event of each host, each in the order in which it was sent.
+/// Checks that every event of each host arrived, in the order in which it was sent.
 #[track_caller]
 fn check_all(reader: &KafkaReader, hosts: &[String], batches: usize) {
     let numbers = wait_for("every acknowledged event", || {
@@ -410,7 +410,7 @@ fn check_all(reader: &KafkaReader, hosts: &[String], batches: usize) {
         hosts.iter().all(is_whole).then_some(numbers)
     });
     for (host, numbers) in numbers {
-        // A batch that came again begins anew; what is new of it comes in order.
+        // A repeated batch starts over; its new events are in order.
         let mut next = 0;
         for number in numbers {
             assert!(number <= next, "{host}: {number} before {next}");
@@ -419,7 +419,7 @@ fn check_all(reader: &KafkaReader, hosts: &[String], batches: usize) {
     }
 }
 
-/// The value of one JSON object.
+/// The sequence number in the value, a JSON object.
 fn sequence(record: &KafkaRecord) -> Option<usize> {
     let value: Value = serde_json::from_str(&record.value).unwrap();
     value["EventData"]["Sequence"].as_str()?.parse().ok()
@@ -431,7 +431,7 @@ fn subscribe(relay: &Relay, host: &str) -> (Source, Offer) {
     (source, offer)
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver(source: &mut Source, offer: &Offer, host: &str, batch: usize) {
     let numbers = batch * BATCH..(batch + 1) * BATCH;
     let of_host = |number| numbered_event(number).replace(MACHINE, host);

@@ -1,5 +1,5 @@
-//! Kerberos against MIT's KDC and curl: who has a ticket for us gets in, and nobody else;
-//! each refusal says in one line what to do.
+//! Kerberos with MIT's KDC and curl: only clients with a ticket for the relay can
+//! authenticate; each rejection is logged in one line with a remedy.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,16 +16,16 @@ const ENUMERATE: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-en
     <a:MessageID>uuid:1</a:MessageID></s:Header><s:Body><n:Enumerate/></s:Body></s:Envelope>";
 const AES: &str = "aes256-cts-hmac-sha1-96,aes128-cts-hmac-sha1-96";
 
-/// What curl's `--negotiate` came to.
+/// The result of curl's `--negotiate`.
 struct Attempt {
     status: u16,
     /// The `Authorization` header that it sent, if it had a ticket.
     authorization: Option<String>,
-    /// Whether it got a token with the last answer.
+    /// Whether the last answer contained a token.
     mutual: bool,
 }
 
-/// One request as curl makes it with the host's tickets.
+/// One request by curl with the host's tickets.
 fn curl(kdc: &Kdc, relay: &Relay) -> Attempt {
     curl_as(kdc, relay, "localhost")
 }
@@ -53,7 +53,7 @@ fn curl_as(kdc: &Kdc, relay: &Relay, name: &str) -> Attempt {
     }
 }
 
-/// Asks for the subscriptions with curl, which cannot seal; the status.
+/// Requests the subscriptions with curl, which cannot seal; returns the status.
 fn ask(kdc: &Kdc, url: &str, port: u16) -> u16 {
     let envelope = kdc.file("envelope.xml");
     std::fs::write(&envelope, ENUMERATE).unwrap();
@@ -107,8 +107,8 @@ fn people_come_in_only_where_they_are_named() {
     assert_eq!(ask_plain(&kdc, &relay), 403, "others are named");
 }
 
-/// Debian 12's curl sends no channel bindings: as does whoever shows a ticket here that was
-/// caught elsewhere.
+/// Debian 12's curl sends no channel bindings, which is indistinguishable from an attacker who
+/// relays a ticket.
 #[test]
 fn inside_tls_a_ticket_alone_is_not_enough() {
     let (kdc, dir) = (Kdc::start(AES), TempDir::new());
@@ -127,7 +127,7 @@ fn inside_tls_a_ticket_alone_is_not_enough() {
         ask(&kdc, &url, port)
     };
     let mut relay = start(&[]);
-    // Not 403: who can bind does so in a second attempt.
+    // Not 403: a client that supports channel bindings sends them in a second attempt.
     assert_eq!(ask(&relay), 401, "{}", relay.process.log());
     let line = refusal(&mut relay, "inside TLS, with neither");
     assert!(line.contains("WIN10$@EXAMPLE.TEST by kerberos"), "{line}");
@@ -141,7 +141,7 @@ fn inside_tls_a_ticket_alone_is_not_enough() {
 fn a_key_under_another_version_or_name_of_the_account_opens_tickets() {
     let (kdc, dir) = (Kdc::start(AES), TempDir::new());
     kdc.log_on("1h");
-    // As ktutil's addent leaves it when somebody mistypes -k.
+    // As created by ktutil's addent with a wrong -k.
     let mut keytab = Keytab::parse(&std::fs::read(kdc.keytab()).unwrap()).unwrap();
     for (version, principal) in [
         (9, SERVICE),
@@ -164,7 +164,7 @@ fn a_key_under_another_version_or_name_of_the_account_opens_tickets() {
     }
 }
 
-/// A keytab as a file.
+/// The contents of a keytab file.
 fn written(keytab: &Keytab) -> Vec<u8> {
     let text = |text: &str| {
         let size = u16::try_from(text.len()).unwrap().to_be_bytes();
@@ -195,7 +195,7 @@ fn written(keytab: &Keytab) -> Vec<u8> {
     file
 }
 
-/// Sends a request with this header, as anyone can who has seen it.
+/// Sends a request with this header, as an eavesdropper could.
 fn send_header(relay: &Relay, authorization: &str) -> crate::support::Reply {
     let mut stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
     let request =
@@ -209,14 +209,14 @@ fn start(kdc: &Kdc, dir: &TempDir, more: &[&str]) -> Relay {
     Relay::start(dir, &[&["--keytab", keytab.as_str()], more].concat())
 }
 
-/// A relay whose clock is ahead by so many seconds.
+/// A relay whose clock is ahead by this number of seconds.
 fn start_ahead(seconds: i64, dir: &TempDir, arguments: &[&str]) -> Relay {
     let clock = Clock::new(dir);
     clock.set(seconds);
     Relay::start_by(&clock, dir, arguments)
 }
 
-/// The line of the log that says why, once it is there.
+/// Waits for the log line with the reason.
 fn refusal(relay: &mut Relay, text: &str) -> String {
     relay.process.wait_for_log(text)
 }
@@ -273,7 +273,7 @@ fn a_captured_token_does_not_let_in_again() {
     let line = refusal(&mut relay, "was replayed");
     assert!(line.contains("WIN10$@EXAMPLE.TEST"), "{line}");
     assert_eq!(curl(&kdc, &relay).status, 200, "a fresh one does");
-    // A reload must not forget what was seen.
+    // A reload must not clear the replay cache.
     relay.process.signal(rustix::process::Signal::HUP);
     relay.process.wait_for_log("reloaded");
     assert_eq!(send_header(&relay, &captured).status, 401);
@@ -283,7 +283,7 @@ fn a_captured_token_does_not_let_in_again() {
 fn a_ticket_for_another_service_is_refused_with_both_names() {
     let (kdc, dir) = (Kdc::start(AES), TempDir::new());
     kdc.log_on("1h");
-    // Its key is in no keytab of ours.
+    // Its key is not in the relay's keytab.
     let only = kdc.file("only.keytab");
     kdc.export(SERVICE, "only.keytab");
     kdc.add_service("HTTP/other.localhost", AES);
@@ -363,13 +363,13 @@ fn a_new_key_is_read_when_the_file_has_it() {
     kdc.log_on("1h");
     let mut relay = start(&kdc, &dir, &[]);
     assert_eq!(curl(&kdc, &relay).status, 200, "{}", relay.process.log());
-    // The domain has a new key, the file has not: both versions are named.
+    // The domain has a new key that the file lacks: both versions are logged.
     kdc.renew(SERVICE);
     kdc.log_on("1h");
     assert_eq!(curl(&kdc, &relay).status, 401);
     let line = refusal(&mut relay, "key version (kvno)");
     assert!(line.contains("(kvno) 2, the keytab has 1"), "{line}");
-    // A bad file keeps the keys as they were.
+    // With an invalid file, the previous keys stay in use.
     let good = std::fs::read(kdc.keytab()).unwrap();
     std::fs::write(kdc.keytab(), "not a keytab").unwrap();
     assert_eq!(curl(&kdc, &relay).status, 401);

@@ -1,5 +1,5 @@
-//! The relay as a process: signals, its state folder, what the system has run out
-//! of, and many hosts at once.
+//! The relay as a process: signals, its state folder, exhausted system resources, and many
+//! hosts at the same time.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -24,7 +24,7 @@ fn sighup_goes_on_in_a_new_file_after_a_rotation() {
     let kept = dir.file("out.1");
     deliver(&mut source, &offer, 0..5);
     std::fs::rename(&path, &kept).unwrap();
-    // Until it is told, it writes to the file it has.
+    // Until SIGHUP, it writes to the open file.
     deliver(&mut source, &offer, 5..10);
     assert_eq!(numbers(&kept), (0..10).collect());
     relay.process.signal(Signal::HUP);
@@ -93,7 +93,7 @@ fn a_state_folder_in_use_keeps_a_second_relay_out() {
     assert!(text.contains("--state") && text.contains(&state), "{text}");
     assert!(!text.contains("listening on"), "{text}");
     send_samples(&relay);
-    // A killed relay leaves no lock behind.
+    // The lock of a killed relay is released.
     relay.process.kill();
     send_samples(&Relay::start(&dir, &[]));
 }
@@ -119,7 +119,7 @@ fn it_ends_with_an_error_when_the_reader_of_standard_output_is_gone() {
 #[test]
 fn a_full_disk_below_the_state_folder_holds_events_back_until_there_is_room() {
     let dir = TempDir::new();
-    // The events go where there is room, so only the bookmark cannot be stored.
+    // The events are sent elsewhere, so only the bookmark cannot be stored.
     let sink = StreamSink::tcp();
     let mut relay = Relay::start(&dir, &["--output", &sink.url(), "--allow-unencrypted"]);
     let (mut source, offer) = subscribed(&relay);
@@ -176,15 +176,15 @@ fn without_file_descriptors_it_goes_on_and_accepts_when_there_are_some() {
         assert!(late.deliver(&offer, &[asked], 1));
     });
     relay.process.wait_for_log("connections cannot be accepted");
-    // Who is connected is served all the while.
+    // Connected hosts are served during this time.
     deliver(&mut source, &offer, 2..3);
     assert!(!waiting.is_finished());
     relay.limit(Resource::Nofile, before);
     waiting.join().unwrap();
 }
 
-/// Strangers take all connections that there is room for. Then the receiver restarts: the
-/// output comes back, those who watch are answered, and hosts get in.
+/// Unauthenticated clients use all available connections. Then the receiver restarts: the
+/// output reconnects, monitoring is answered, and hosts can connect.
 #[test]
 fn strangers_with_all_connections_keep_away_neither_outputs_nor_hosts() {
     let dir = TempDir::new();
@@ -295,7 +295,7 @@ fn subscribed(relay: &Relay) -> (Source, Offer) {
     (source, offer)
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver(source: &mut Source, offer: &Offer, numbers: std::ops::Range<usize>) {
     let record = u64::try_from(numbers.end).unwrap();
     let events: Vec<String> = numbers.map(numbered_event).collect();
@@ -304,7 +304,7 @@ fn deliver(source: &mut Source, offer: &Offer, numbers: std::ops::Range<usize>) 
     });
 }
 
-/// Of the events in a file.
+/// The numbers of the events in a file.
 #[track_caller]
 fn numbers(path: &str) -> BTreeSet<usize> {
     let text = std::fs::read(path).unwrap();

@@ -1,5 +1,5 @@
-//! The log on standard error: whoever does not read it stops nothing, and who reads it
-//! finds the time in it.
+//! The log on standard error: if it is not read, the relay is not delayed; its lines contain
+//! the time.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use crate::support::{Source, TempDir, free_port, numbered_event, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wecrelay");
 
-/// A relay whose standard error is ours to read or not.
+/// A relay whose standard error is read only on request.
 struct Unread {
     child: Child,
     port: u16,
@@ -61,7 +61,7 @@ impl Unread {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Reads the log from now on.
+    /// Starts reading the log.
     fn read(&mut self) -> Arc<Mutex<String>> {
         let log = Arc::<Mutex<String>>::default();
         let (into, stderr) = (Arc::clone(&log), self.child.stderr.take().unwrap());
@@ -104,7 +104,7 @@ fn batches_are_acknowledged_while_nobody_reads_the_log() {
     let dir = TempDir::new();
     let mut relay = Unread::start(&dir, &["-vv"]);
     flood(&relay);
-    // Now it is read again: the gap stands in it, and the last words at its end.
+    // Now it is read again: it contains a line about the gap, and the last line at its end.
     let log = relay.read();
     wait_for("the gap", || {
         let log = log.lock().unwrap();
@@ -132,7 +132,7 @@ fn the_end_does_not_wait_for_ever_for_somebody_to_read() {
     assert!(status.success(), "{status}");
 }
 
-/// The log of a start that fails, in a file.
+/// The log of a failed start, in a file.
 fn log_in_file(dir: &TempDir, arguments: &[&str], is_journal: bool) -> String {
     let path = dir.file("log");
     let file = File::create(&path).unwrap();

@@ -1,8 +1,8 @@
-//! The tests of the real binary, in one program: a module a subject.
+//! The tests of the real binary, in one program with a module per subject.
 //!
-//! `cargo test --test it` runs them all, `cargo test --test it relp::` those of one subject.
-//! Those that need more than `scripts/peers` installs are ignored here, and named with the
-//! script that runs them.
+//! `cargo test --test it` runs all of them, `cargo test --test it relp::` those of one subject.
+//! Tests that need more than `scripts/peers` installs are ignored by default; the reason names
+//! the script that runs them.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! `--metrics`: what Prometheus scrapes, and health that means something; and nobody who
-//! watches can slow the relay.
+//! `--metrics`: the metrics that Prometheus scrapes, meaningful health checks, and monitoring
+//! that cannot slow the relay down.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ impl Watched {
         stream
     }
 
-    /// The whole answer to a request.
+    /// The complete answer to a request.
     fn ask(&self, request: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
@@ -116,7 +116,7 @@ fn what_has_happened_is_counted() {
 #[test]
 fn the_age_of_what_waits_is_told_by_output() {
     let dir = TempDir::new();
-    // Accepts connections, and never reads: a little stays in the buffers of the system.
+    // Accepts connections but never reads; a little data fits into the system's buffers.
     let stuck = TcpListener::bind("127.0.0.1:0").unwrap();
     let stuck = format!("tcp://{}", stuck.local_addr().unwrap());
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
@@ -181,7 +181,7 @@ fn the_status_page_is_one_guarded_page_and_its_facts_are_written_once_a_second()
         let (_, body) = status.split_once("\r\n\r\n").unwrap();
         serde_json::from_str::<Value>(body).unwrap()
     };
-    // One of these does not lie across the end of a second.
+    // At least one of the attempts does not span the end of a second.
     let shared = wait_for("the same facts twice", || {
         let first = shown();
         send_samples(&watched.relay);
@@ -221,7 +221,7 @@ fn prometheus_scrapes_it_and_evaluates_the_dashboard_and_the_alerts() {
         let asked = expression
             .replace("$instance", ".*")
             .replace("$__rate_interval", "1m");
-        // Refusals and the like have not happened here; everything else has a value.
+        // There are no rejections here; everything else has a value.
         let rare = ["refusals", "certificate"]
             .iter()
             .any(|word| asked.contains(word));
@@ -237,7 +237,7 @@ fn prometheus_scrapes_it_and_evaluates_the_dashboard_and_the_alerts() {
     assert!(rules.len() > 10);
     for rule in rules {
         assert_eq!(rule["health"], "ok", "{rule}");
-        // Pending is fine: no event for a second begins the half hour after which one fires.
+        // Pending is allowed: an alert fires only after half an hour without events.
         assert_ne!(rule["state"], "firing", "{rule}");
         prometheus.query(rule["query"].as_str().unwrap());
     }
@@ -255,8 +255,8 @@ fn promtool_finds_no_fault() {
     promtool(&["check", "metrics"], &in_the_older_format(body));
 }
 
-/// `promtool check metrics` reads Prometheus' own format, where the type of a counter
-/// has its whole name, and `# EOF` is nothing but a comment.
+/// `promtool check metrics` parses Prometheus' own format, in which the type line of a counter
+/// has its complete name, and `# EOF` is only a comment.
 fn in_the_older_format(text: &str) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
         Some(comment) => {
@@ -277,7 +277,7 @@ fn contrib(file: &str) -> String {
     format!("{}/contrib/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The expressions of a dashboard, wherever they are in it.
+/// All expressions in a dashboard.
 fn expressions(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().flat_map(expressions).collect(),
@@ -318,7 +318,7 @@ fn what_is_documented_and_used_are_metrics_that_exist() {
     assert_eq!(documented, families, "docs/monitoring.md has them all");
 }
 
-/// A metric's name without what its type adds.
+/// A metric's name without the suffix of its type.
 fn family(name: &str) -> &str {
     ["_total", "_bucket", "_sum", "_count"]
         .iter()
@@ -326,7 +326,7 @@ fn family(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// All words that begin as our metrics do.
+/// All words that begin like wecrelay's metrics.
 fn metric_names(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !is_name(c));
@@ -384,7 +384,7 @@ fn other_requests_are_answered_and_end() {
     );
 }
 
-/// A page of the web whose name points to us (DNS rebinding) must not read what we tell.
+/// A web page whose name resolves to the relay (DNS rebinding) must not be able to read the status.
 #[test]
 fn pages_are_told_to_those_only_who_ask_by_a_name_of_ours() {
     let dir = TempDir::new();
@@ -413,7 +413,7 @@ fn pages_are_told_to_those_only_who_ask_by_a_name_of_ours() {
             assert_eq!(status(path, host), "200", "{path} {host}");
         }
     }
-    // A host in the target counts in place of the header; two headers are one too many.
+    // A host in the target overrides the header; two headers are an error.
     let (ours, foreign) = ("Host: localhost\r\n", "Host: attacker.example\r\n");
     for (target, host, expected) in [
         ("http://attacker.example/status.json", ours, "421"),
@@ -443,7 +443,7 @@ fn idle_visitors_do_not_keep_events_or_others_away() {
     let watched = Watched::start(&dir, &["--output", &sink.url()]);
     let idle: Vec<_> = (0..40).map(|_| watched.connect()).collect();
     send_samples(&watched.relay);
-    // All places are taken, for at most ten seconds.
+    // All connections are in use, for at most ten seconds.
     let mut last = watched.connect();
     last.set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();

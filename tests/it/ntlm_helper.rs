@@ -1,5 +1,5 @@
-//! Accounts that a helper verifies: Samba's own `ntlm_auth`, which knows one password here
-//! instead of asking a domain; and programs that do what it should not.
+//! Accounts that a helper verifies: Samba's `ntlm_auth`, here with a fixed password instead of
+//! a domain; and misbehaving helpers.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -9,10 +9,10 @@ use rustix::process::Signal;
 use crate::support::{Line, Relay, TempDir, lines_of, run, wait_for};
 
 const PASSWORD: &str = "Correct-Horse-7";
-/// Knows this password of every account, and asks nobody.
+/// Accepts this password for every account, without a domain.
 const REAL: &str = "ntlm_auth --helper-protocol=ntlm-server-1 --password=Correct-Horse-7";
 
-/// `ntlm_auth` must be there: without it these tests prove nothing.
+/// `ntlm_auth` must be installed: without it, these tests prove nothing.
 fn real() -> &'static str {
     let found = Command::new("ntlm_auth").arg("--version").output();
     assert!(
@@ -22,7 +22,7 @@ fn real() -> &'static str {
     REAL
 }
 
-/// A helper that answers the probe, and then does `then` with each question.
+/// A helper that answers the probe, and then runs `then` for each request.
 fn script(dir: &TempDir, then: &str) -> String {
     let text = format!(
         "#!/bin/sh\nn=0\nwhile read -r line; do\n[ \"$line\" = . ] || {{ n=1; continue; }}\n\
@@ -55,7 +55,7 @@ fn written(dir: &TempDir) -> Vec<Line> {
     lines_of(&std::fs::read(dir.file("out")).unwrap_or_default())
 }
 
-/// The relay's processes, by the kernel's account.
+/// The relay's child processes, according to the kernel.
 fn children(relay: &Relay) -> Vec<String> {
     let pid = relay.process.pid();
     let path = PathBuf::from(format!("/proc/{pid}/task/{pid}/children"));
@@ -72,14 +72,14 @@ fn command_of(pid: &str) -> Option<String> {
 fn the_real_program_lets_an_account_in_and_its_key_seals() {
     let dir = TempDir::new();
     let mut relay = start(&dir, real(), &[]);
-    // Names go through the protocol whatever stands in them.
+    // Names with any characters pass through the protocol.
     for account in ["WINDOMAIN\\WIN10$", "Grün AG\\Zähler 1$"] {
         let output = send(&dir, &relay, account, PASSWORD);
         assert!(output.status.success(), "{}", said(&output));
     }
     let lines = written(&dir);
     assert_eq!(lines.len(), 8);
-    // On lines, a backslash of a value is doubled.
+    // In line-based output, a backslash in a value is doubled.
     for (line, account) in lines.iter().zip(["WINDOMAIN\\\\WIN10$"; 4]) {
         assert_eq!(line.value("event", "Auth"), "ntlm-domain", "{line:?}");
         assert_eq!(line.value("event", "Identity"), account, "{line:?}");
@@ -94,7 +94,7 @@ fn the_real_program_refuses_a_wrong_password() {
     let dir = TempDir::new();
     let mut relay = start(&dir, real(), &[]);
     for _ in 0..3 {
-        // Its answer ends with two dots, which must not spoil the next.
+        // Its answer ends with two dots, which must not affect the next one.
         let output = send(&dir, &relay, "WINDOMAIN\\WIN10$", "wrong");
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         assert!(said(&output).contains("rejects the logon with 401"));
@@ -121,7 +121,7 @@ fn accounts_of_the_file_are_not_asked_for() {
     let users = dir.file("users");
     std::fs::write(&users, "ACME\\host:{NT}8846f7eaee8fb117ad06bdd830b7586c\n").unwrap();
     let relay = start(&dir, real(), &["--users", &users]);
-    // The helper would let it in with another password: it has no say.
+    // The helper would accept it with another password, but is not used.
     let output = send(&dir, &relay, "acme\\HOST", PASSWORD);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
@@ -132,13 +132,13 @@ fn accounts_of_the_file_are_not_asked_for() {
     assert_eq!(written(&dir)[0].value("event", "Auth"), "ntlm");
 }
 
-/// winbindd is not there, so that the real program cannot ask anybody.
+/// winbindd is not running, so the real program cannot verify accounts.
 #[test]
 fn an_outage_is_one_clear_line_and_a_401() {
     real();
     let dir = TempDir::new();
     let helper = "ntlm_auth --helper-protocol=ntlm-server-1";
-    // On a machine that has a winbindd too.
+    // Also on a machine with a running winbindd.
     let nowhere = dir.file("nowhere");
     let configuration = dir.file("smb.conf");
     let text = format!("[global]\nwinbindd socket directory = {nowhere}\n");
@@ -193,7 +193,7 @@ fn a_reload_replaces_the_processes_and_the_end_leaves_none() {
 fn a_process_that_dies_is_started_again() {
     let dir = TempDir::new();
     let once = dir.file("once");
-    // The first question ends it, whichever process it is.
+    // The first request ends the process, whichever it is.
     let then = format!(
         "if mkdir '{once}' 2>/dev/null; then echo its last words >&2; exit 3; fi\n\
          printf 'Authenticated: No\\nAuthentication-Error: Account locked out\\n.\\n'"
@@ -209,7 +209,7 @@ fn a_process_that_dies_is_started_again() {
     relay
         .process
         .wait_for_log("--ntlm-helper: process 0 has ended");
-    // The question was asked again.
+    // The request was repeated.
     relay
         .process
         .wait_for_log("the domain rejects account 'D\\u'");
@@ -233,7 +233,7 @@ fn a_process_that_never_answers_is_killed() {
     relay
         .process
         .wait_for_log("process 0 has not answered within 10 s");
-    // With what it had started itself.
+    // Including its own child processes.
     let pid = std::fs::read_to_string(pid).unwrap();
     wait_for("the end of its child", || {
         let command = command_of(pid.trim()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! OTLP/HTTP towards a real collector and a receiver that reads by opentelemetry-proto:
-//! every event with its values, nothing that was acknowledged lost, refusals found.
+//! OTLP/HTTP to a real collector and a receiver that parses with opentelemetry-proto: every
+//! event arrives with its values, no acknowledged event is lost, and rejected events are found.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -14,7 +14,7 @@ use crate::support::{
 const MACHINE: &str = "ws-07.example.test";
 const BATCHES: usize = 60;
 const BATCH: usize = 10;
-/// The event that is not taken, and what names it in a record.
+/// The number of the event that is rejected, and identifies it in a record.
 const POISON: usize = 666_666;
 const NAME: &str = "\"666666\"";
 
@@ -273,13 +273,13 @@ fn events(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(numbered_event).collect()
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver(source: &mut Source, offer: &Offer, batch: usize) {
     let events = events(batch * BATCH..(batch + 1) * BATCH);
     wait_for("an Ack", || source.deliver(offer, &events, 1).then_some(()));
 }
 
-/// Delivers the poison between two others, and gives the status of the answer.
+/// Delivers the rejected event between two others, and returns the status of the answer.
 fn deliver_poison(source: &mut Source) -> u16 {
     let offer = source.subscribe();
     let events = events([900_001, POISON, 900_002]);

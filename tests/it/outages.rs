@@ -1,5 +1,5 @@
-//! A database that goes wrong while a relay runs: batches are held and then answered 503,
-//! `/readyz` and one line of the log say why, and all goes on by itself.
+//! A database that fails while a relay is running: batches wait and are then answered 503,
+//! `/readyz` and one log line have the reason, and the relay recovers automatically.
 
 use crate::support::{
     Authority, Offer, Postgres, Relay, SmallDisk, Source, TempDir, numbered_event, wait_for,
@@ -9,7 +9,7 @@ use crate::support::{
 const MACHINE: &str = "ws-07.example.test";
 const HELD: &str = "nothing is acknowledged until this is resolved";
 
-/// A relay whose database goes wrong while it runs.
+/// A relay whose database fails while it is running.
 struct Running {
     relay: Relay,
     metrics: u16,
@@ -46,7 +46,7 @@ impl Running {
         }
     }
 
-    /// A batch is answered 503 in its time, heartbeats go on, and those who watch are told.
+    /// A batch is answered 503 in time, heartbeats continue, and monitoring shows the reason.
     #[track_caller]
     fn assert_held(&mut self, words: &str) {
         let held = wait_for_long("503", || {
@@ -55,12 +55,12 @@ impl Running {
                 .source
                 .try_deliver(&self.offer, &event, self.record + 1)
                 .ok()?;
-            // Until all of it is wrong.
+            // Until the failure is complete.
             self.record += u64::from(answer.status == 200);
             (answer.status == 503).then_some(())
         });
         assert!(held.is_some(), "{words}: acknowledged");
-        // What it is may become clear with the next attempt.
+        // The reason may be known only after the next attempt.
         wait_for(words, || {
             let ready = Relay::get(self.metrics, "/readyz");
             assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
@@ -72,7 +72,7 @@ impl Running {
         numbered_event(usize::try_from(self.record + 1).unwrap())
     }
 
-    /// It goes on by itself.
+    /// It recovers automatically.
     #[track_caller]
     fn assert_healed(&mut self) {
         let event = [self.next()];
@@ -94,7 +94,7 @@ impl Running {
     }
 }
 
-/// Lines of the log that say that nothing is acknowledged.
+/// Waits for log lines that nothing is acknowledged.
 fn complaints(running: &mut Running, count: usize) {
     running.relay.process.wait_for_log(HELD);
     wait_for("a line for each outage", || {
@@ -161,7 +161,7 @@ fn a_full_disk_of_the_database_holds_batches() {
     );
     postgres.move_to("wecrelay_bookmark", &folder);
     disk.fill();
-    // Rows of new hosts take room until there is none.
+    // Rows of new hosts fill the disk.
     let held = (1..400).any(|number| {
         let machine = format!("ws-{number}.example.test");
         let mut source = running.relay.source(&machine).with_timeout(4);
@@ -210,7 +210,7 @@ fn a_standby_that_is_promoted_is_found_and_has_all_that_was_acknowledged() {
     let mut primary = Postgres::start();
     let standby = primary.standby();
     let mut running = Running::start(&dir, &primary.url_with(&standby));
-    // Until then it takes no changes, and is not mistaken for the other one.
+    // Until then it is read-only, and is not mistaken for the primary.
     running.assert_healed();
     primary.kill();
     running.assert_held("PostgreSQL at 127.0.0.1");
@@ -219,8 +219,8 @@ fn a_standby_that_is_promoted_is_found_and_has_all_that_was_acknowledged() {
     complaints(&mut running, 1);
 }
 
-/// What a commit waits for is given up by an administrator: to PostgreSQL that is a success with
-/// a warning, and the standby has it not.
+/// An administrator cancels the wait of a commit for the standby: PostgreSQL reports success
+/// with a warning, but the standby does not have the commit.
 #[test]
 fn a_commit_that_has_not_waited_for_its_standby_is_not_acknowledged() {
     let dir = TempDir::new();
@@ -233,7 +233,7 @@ fn a_commit_that_has_not_waited_for_its_standby_is_not_acknowledged() {
     let host = std::thread::spawn(move || source.deliver(&offer, &[numbered_event(2)], 2));
     let give_up = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
                    WHERE wait_event = 'SyncRep' AND query LIKE '%wecrelay_bookmark%'";
-    // Whenever it is tried again.
+    // On every retry.
     for _ in 0..3 {
         wait_for("a commit that waits", || {
             (primary.sql(give_up) == "1").then_some(())

@@ -1,5 +1,5 @@
-//! Every kind of output, and outputs that fail: a source sends, receivers of our
-//! own come late, stall, and die. What the relay acknowledged must have arrived.
+//! Every kind of output, and outputs that fail: a source sends, and receivers start late, stall,
+//! and are killed. Acknowledged events must have arrived.
 
 use std::collections::BTreeSet;
 
@@ -156,7 +156,7 @@ fn nothing_is_acknowledged_while_the_receiver_stalls() {
     let sink = StreamSink::stalled();
     let relay = Relay::start(&dir, &["--output", &sink.url(), "--allow-unencrypted"]);
     let (mut source, offer) = subscribed(&relay);
-    // More than the receiver's buffer holds.
+    // More than fits into the receiver's buffer.
     let script = "x".repeat(100_000);
     let waiting = std::thread::spawn(move || {
         for number in 0..5 {
@@ -193,7 +193,7 @@ fn nothing_is_lost_when_the_receiver_is_killed_in_mid_stream() {
     });
     for round in 1..ROUNDS {
         sink.wait_for(round * ROUND / 2);
-        // What it has not read by now dies with it.
+        // Data that it has not read by now is lost when it is killed.
         sink.stall();
         arrived.extend(numbers(&sink.kill()));
         sink = StreamSink::tcp_on(port);
@@ -214,7 +214,7 @@ fn the_replay_window_repeats_what_a_killed_receiver_had_not_read() {
     let (mut source, offer) = subscribed(&relay);
     deliver_until_acked(&mut source, &offer, 0..5);
     sink.wait_for(5);
-    // The receiver's kernel takes the second batch, the receiver never reads it.
+    // The receiver's kernel accepts the second batch, but the receiver never reads it.
     sink.stall();
     deliver_until_acked(&mut source, &offer, 5..10);
     let before = numbers(&sink.kill());
@@ -248,7 +248,7 @@ fn sigterm_finishes_the_batch_in_flight() {
     relay.process.signal(Signal::TERM);
     sink.resume();
     assert_eq!(relay.process.wait().code(), Some(0));
-    // Acknowledged and there, or neither; where SIGTERM came first the source sends it again.
+    // Acknowledged and delivered, or neither; if SIGTERM was first, the source sends it again.
     let acknowledged = waiting.join().unwrap();
     if acknowledged {
         assert_eq!(numbers(&sink.wait_for(1)), [7].into());
@@ -261,7 +261,7 @@ fn subscribed(relay: &Relay) -> (Source, Offer) {
     (source, offer)
 }
 
-/// As Windows does: the same batch again until it is acknowledged.
+/// As Windows does: sends the same batch until it is acknowledged.
 fn deliver_until_acked(source: &mut Source, offer: &Offer, numbers: std::ops::Range<usize>) {
     let record = u64::try_from(numbers.end).unwrap();
     let events: Vec<String> = numbers.map(numbered_event).collect();
@@ -270,7 +270,7 @@ fn deliver_until_acked(source: &mut Source, offer: &Offer, numbers: std::ops::Ra
     });
 }
 
-/// That `happens` stays false for a moment (it would be true at once if the relay were wrong).
+/// Checks that `happens` stays false for a moment (with a fault, it would be true immediately).
 #[track_caller]
 fn assert_never(mut happens: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + std::time::Duration::from_millis(700);
@@ -297,7 +297,7 @@ fn assert_lines(lines: &[Line], line_ends: LineEnds) {
     }
 }
 
-/// A timestamp without zeros at the end of its fraction.
+/// A timestamp without trailing zeros in its fraction.
 fn canonical(timestamp: &str) -> &str {
     let timestamp = timestamp.trim_end_matches('Z');
     timestamp.trim_end_matches('0').trim_end_matches('.')

@@ -1,11 +1,11 @@
-//! `--log-to-outputs`: the relay's own log arrives where the events do.
+//! `--log-to-outputs`: the relay's own log is sent to the outputs.
 
 use crate::support::{
     Line, Process, Record, Relay, Rsyslog, StreamSink, TempDir, free_port, lines_of, run, samples,
     send_samples, wait_for,
 };
 
-/// All that came, once the relay's log has come to these words.
+/// All messages, after the relay's log with these words has arrived.
 fn heard(sink: &StreamSink, words: &str) -> Vec<Line> {
     wait_for(&format!("{words:?} in the relay's log"), || {
         let lines = sink.lines();
@@ -14,7 +14,7 @@ fn heard(sink: &StreamSink, words: &str) -> Vec<Line> {
     })
 }
 
-/// Those of our own log.
+/// The messages of the relay's own log.
 fn own(lines: &[Line]) -> Vec<&Line> {
     let is_own = |line: &&Line| line.app_name == "wecrelay";
     lines.iter().filter(is_own).collect()
@@ -97,7 +97,7 @@ fn it_holds_up_neither_the_end_nor_the_events() {
     send_samples(&relay);
     let began = std::time::Instant::now();
     assert!(relay.process.terminate().success());
-    // The time that batches in flight would get is 10 s.
+    // With batches in flight, it would wait up to 10 s.
     assert!(began.elapsed().as_secs() < 9);
     let lines = heard(&sink, "stopped: ");
     assert_eq!(lines.len() - own(&lines).len(), samples().len());

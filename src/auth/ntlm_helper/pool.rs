@@ -84,7 +84,7 @@ pub struct Pool<Id> {
     queue: VecDeque<Asked<Id>>,
     // Total size of `queue`, in bytes.
     queued_bytes: usize,
-    // What the event loop has not been told yet, in order.
+    // Results that the event loop has not taken yet, in order.
     tasks: VecDeque<Task<Id>>,
     /// A process has failed and none has answered since; limits the warnings to one per
     /// outage.

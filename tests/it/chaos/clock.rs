@@ -1,4 +1,4 @@
-//! The relay's wall clock jumps by years, there and back: hosts notice nothing.
+//! The relay's wall clock jumps forward and back by years: hosts are not affected.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ fn hosts_deliver_across_jumps_of_the_clock() {
     let mut last = 0;
     for years in [20, -20, 0, 1, -40] {
         scene.clock.set(years * YEAR);
-        // It is there, or the jump was none.
+        // Check that the jump was effective.
         let expected = (first + years - 1)..=(first + years + 1);
         wait_for("the jump", || {
             expected.contains(&year(scene.relay())).then_some(())
@@ -34,7 +34,7 @@ fn hosts_deliver_across_jumps_of_the_clock() {
     assert_eq!((tally.arrivals(), tally.out_of_order()), (500, vec![]));
 }
 
-/// What year the relay thinks it is.
+/// The year of the relay's clock.
 fn year(relay: &Relay) -> i64 {
     let mut stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
     stream

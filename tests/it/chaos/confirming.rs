@@ -1,6 +1,6 @@
-//! Over RELP to rsyslog, over OTLP, and to Kafka: everything breaks at any time, one over the
-//! other, relay and receiver together too, for here nothing is acknowledged that the receiver
-//! has not confirmed.
+//! Over RELP to rsyslog, over OTLP, and to Kafka: faults of all kinds occur at any time and can
+//! overlap, including those of relay and receiver, because here nothing is acknowledged that
+//! the receiver has not confirmed.
 
 use rustix::process::Signal;
 
@@ -41,7 +41,7 @@ const BREAKS: [Break; 13] = [
     Break::Strike("output connections slow", Fault::Slow(5000)),
 ];
 
-/// What lasts for a while.
+/// Faults that last for some time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Absence {
     Dead,
@@ -92,17 +92,17 @@ fn to_kafka_nothing_acknowledged_is_lost_whatever_breaks() {
     Confirming::start("kafka", broker, output, url).run();
 }
 
-/// A receiver that confirms what it has got.
+/// A receiver that confirms messages.
 pub(super) trait Peer {
-    /// It dies, and keeps what it has confirmed.
+    /// Kills it; it keeps confirmed messages.
     fn kill(&mut self, output: &Proxy);
 
-    /// The same again, if it is dead.
+    /// Starts it again, if it was killed.
     fn restart(&mut self);
 
     fn signal(&self, signal: Signal);
 
-    /// All that it has got so far.
+    /// Everything that it has received so far.
     fn tally(&self) -> Tally;
 }
 
@@ -127,7 +127,7 @@ impl Peer for Server {
     }
 }
 
-/// A receiver that confirms, and what breaks around it.
+/// A receiver that confirms, and the faults around it.
 struct Confirming<P> {
     scene: Scene,
     receiver: P,
@@ -137,7 +137,7 @@ struct Confirming<P> {
 }
 
 impl Confirming<Server> {
-    /// A server with a proxy before it, to whose port `url` leads.
+    /// A server behind a proxy; `url` is called with the proxy's port.
     fn behind(name: &'static str, receiver: Server, url: impl FnOnce(u16) -> String) -> Self {
         let output = Proxy::to(receiver.port());
         let url = url(output.port());
@@ -149,7 +149,7 @@ impl<P: Peer> Confirming<P> {
     fn start(name: &'static str, receiver: P, output: Proxy, url: String) -> Self {
         let mut scene = Scene::start(name, |_| url);
         let mut random = scene.random.fork();
-        // Every third connection to the receiver breaks somewhere.
+        // Every third connection to the receiver has a fault.
         output.plan(move || {
             if random.one_in(3) {
                 Plan {

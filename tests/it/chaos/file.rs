@@ -1,4 +1,4 @@
-//! Into a file: the relay breaks, and there is no room.
+//! To a file: faults of the relay, and a full disk.
 
 use super::scene::Scene;
 use crate::support::Tally;
@@ -25,7 +25,7 @@ fn in_a_file_nothing_acknowledged_is_lost_whatever_breaks() {
     scene.check(&tally, &hosts, None);
 }
 
-/// Takes in the lines of a file; gives the number of those that were cut.
+/// Records the lines of a file; returns the number of truncated ones.
 pub(crate) fn read_file(path: &str, tally: &Tally) -> u64 {
     let connection = tally.open();
     let text = std::fs::read(path).unwrap();

@@ -1,8 +1,8 @@
-//! Faults that last for a while, over others.
+//! Faults that last for some time and overlap with others.
 
 use std::time::{Duration, Instant};
 
-/// What is broken now, and until when.
+/// The current faults, and their ends.
 pub(crate) struct Held<T>(Vec<(Instant, T)>);
 
 impl<T: PartialEq> Held<T> {
@@ -10,7 +10,7 @@ impl<T: PartialEq> Held<T> {
         Self(Vec::new())
     }
 
-    /// Answers whether it was not broken already.
+    /// Returns whether the fault is new.
     pub(crate) fn hold(&mut self, fault: T, time: Duration) -> bool {
         let is_new = !self.contains(&fault);
         if is_new {
@@ -23,19 +23,19 @@ impl<T: PartialEq> Held<T> {
         self.0.iter().any(|(_, held)| held == fault)
     }
 
-    /// Forgets it: it has ended with what it was done to.
+    /// Removes faults that have ended together with their target.
     pub(crate) fn forget(&mut self, mut is_over: impl FnMut(&T) -> bool) {
         self.0.retain(|(_, held)| !is_over(held));
     }
 
-    /// One whose time is over.
+    /// A fault whose time is over.
     pub(crate) fn take_due(&mut self) -> Option<T> {
         let now = Instant::now();
         let due = self.0.iter().position(|(until, _)| *until <= now)?;
         Some(self.0.swap_remove(due).1)
     }
 
-    /// One that is left, however long it was to last.
+    /// Any remaining fault, regardless of its end.
     pub(crate) fn take_any(&mut self) -> Option<T> {
         self.0.pop().map(|(_, held)| held)
     }

@@ -1,8 +1,8 @@
-//! A broker that breaks: tansu, which has its topic in memory.
+//! Faults of a broker: tansu, which has its topic in memory.
 //!
-//! A broker on disk keeps what it has confirmed when it is killed. This one keeps nothing, so
-//! that it is cut off first, and killed when all that it has confirmed was read. The next
-//! one knows neither records nor producers of the one before.
+//! A broker with disk storage keeps confirmed records when it is killed. This one keeps nothing,
+//! so it is first disconnected, and killed after all confirmed records were read. The next
+//! broker has neither the records nor the producers of the previous one.
 
 use rustix::process::Signal;
 
@@ -11,17 +11,17 @@ use crate::support::{KafkaReader, Proxy, Tally, Tansu, TansuProxy, wait_for_long
 
 const PARTITIONS: usize = 3;
 
-/// A broker, and who reads its topic past the proxy that breaks the relay's connections.
+/// A broker, and a consumer of its topic that bypasses the faulty proxy.
 pub(super) struct Broker {
     port: u16,
     front: u16,
     running: Option<(KafkaReader, TansuProxy, Tansu)>,
-    /// What was read from those before.
+    /// Records of previous brokers.
     values: Vec<Vec<String>>,
 }
 
 impl Broker {
-    /// On `port`, known to clients by `front`.
+    /// Listens on `port`, and advertises `front`.
     pub(super) fn start(port: u16, front: u16) -> Self {
         let mut broker = Self {
             port,

@@ -1,13 +1,13 @@
-//! Everything breaks at random points while hosts send, over http and https: connections
-//! on both sides, the receiver, which is slow or refuses messages too, the relay itself, its
-//! disk, its database, its file descriptors, its clock; nobody reads its log, the name of a
-//! second output is known to nobody, and nobody answers about that of a third.
-//! What was acknowledged must have arrived, in order apart from repeats.
+//! Faults at random points while hosts send over http and https: of connections on both
+//! sides, of the receiver, which can also be slow or reject messages, of the relay itself, its
+//! disk, database, file descriptors, and clock. At times its log is not read; the host name of
+//! a second output does not exist, and queries for that of a third are never answered.
+//! Acknowledged events must have arrived, in order except for repeats.
 //!
-//! The short form runs as it is. `scripts/soak` runs the long one, by environment:
-//! `WECRELAY_CHAOS_EVENTS` (at least so many), `_ROUNDS` (at least so often does
-//! everything break), `_HOSTS`, `_SEED`, `_PAUSE` (milliseconds between batches), `_CALM`
-//! (milliseconds more between faults).
+//! By default, the tests run in their short form. `scripts/soak` runs the long form with these
+//! environment variables: `WECRELAY_CHAOS_EVENTS` (minimum number), `_ROUNDS` (minimum number
+//! of all faults), `_HOSTS`, `_SEED`, `_PAUSE` (milliseconds between batches), `_CALM`
+//! (additional milliseconds between faults).
 
 mod clock;
 mod confirming;

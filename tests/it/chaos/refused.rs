@@ -1,5 +1,6 @@
-//! Over RELP to a receiver that refuses a message now and then, as one does that has no
-//! room for it or takes it for poison: what it refuses is nobody's until it takes it.
+//! Over RELP to a receiver that sometimes rejects a message, for example because it has no
+//! space or considers it malformed: a rejected message does not count as delivered until the
+//! receiver accepts it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::scene::Scene;
 use crate::support::{Random, RelpSink, Tally, Verdict, wait_for_long};
 
-/// One message of so many is refused, each time that it comes.
+/// One in this number of messages is rejected, each time that it arrives.
 const ONE_IN: u64 = 400;
 
 #[test]
@@ -35,7 +36,7 @@ fn over_relp_nothing_acknowledged_is_lost_though_messages_are_refused() {
     let refused = refused.load(Ordering::Relaxed);
     assert!(refused > 0, "nothing was refused");
     (0..refused).for_each(|_| scene.note("message refused"));
-    // What comes after a refused message is taken before it.
+    // Messages after a rejected one are accepted before it.
     scene.check_arrivals(&tally, &hosts, None);
 }
 

@@ -1,4 +1,4 @@
-//! Hosts, a relay, and what breaks around them.
+//! Hosts, a relay, and the faults around them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::support::{
     SmallDisk, Tally, TempDir, Use,
 };
 
-/// How long hosts wait for an answer; a stalled receiver has to bring a 503 before.
+/// Timeout of hosts; with a stalled receiver, a 503 must arrive before it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
-/// More than the relay needs for what these tests send, in kB: 64 MiB may wait for
-/// an output, 8 MiB are kept to be sent again.
+/// Limit of the relay's memory in these tests, in kB: up to 64 MiB can wait for an output, and
+/// 8 MiB are kept for replay.
 const MEMORY: u64 = 250_000;
-/// How wrong the relay's clock may be, in seconds: certificates stay valid.
+/// Maximum error of the relay's clock in seconds, so that certificates stay valid.
 const WRONG: u64 = 12 * 3600;
 
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ enum RelayFault {
     DeletedState,
 }
 
-/// A deck to draw from, so that everything comes up in every thirteen.
+/// A deck to draw from, so that each fault occurs in every thirteen.
 const RELAY_FAULTS: [RelayFault; 13] = [
     RelayFault::Kill,
     RelayFault::Kill,
@@ -54,7 +54,7 @@ const RELAY_FAULTS: [RelayFault; 13] = [
     RelayFault::DeletedState,
 ];
 
-/// What lasts for a while.
+/// Faults that last for some time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lack {
     Disk,
@@ -62,8 +62,7 @@ enum Lack {
     Reader,
 }
 
-/// Hosts that send through proxies to a relay, over http and https, and what has been
-/// broken so far.
+/// Hosts that send through proxies to a relay, over http and https, and the faults so far.
 pub(crate) struct Scene {
     name: &'static str,
     began: Instant,
@@ -75,7 +74,7 @@ pub(crate) struct Scene {
     names: NameServer,
     state: State,
     root: Issued,
-    /// In front of the http and the https listener.
+    /// Proxies in front of the http and the https listener.
     sources: [Proxy; 2],
     ledger: Arc<Ledger>,
     hosts: Vec<JoinHandle<(u32, u32)>>,
@@ -94,7 +93,7 @@ impl Scene {
         scene
     }
 
-    /// One without hosts.
+    /// A scene without hosts.
     pub(crate) fn empty(name: &'static str, output: impl FnOnce(&TempDir) -> String) -> Self {
         let seed = setting("SEED", 1);
         println!("chaos {name}: seed {seed}");
@@ -174,8 +173,8 @@ impl Scene {
         dead || (rounds >= setting("ROUNDS", 2) && acknowledged >= setting("EVENTS", 2000))
     }
 
-    /// Nothing of the relay's own is broken any more; hosts stop, each after an Ack.
-    /// Gives their numbers and last records.
+    /// Ends all faults of the relay and stops the hosts, each after an Ack.
+    /// Returns their numbers and last records.
     pub(crate) fn join_hosts(&mut self) -> Vec<(u32, u32)> {
         self.mend_relay();
         self.sources.iter().for_each(Proxy::calm);
@@ -184,7 +183,7 @@ impl Scene {
         ended.collect::<Result<_, _>>().expect("a host panicked")
     }
 
-    /// The relay, which must not have ended by itself.
+    /// The relay, which must not have exited on its own.
     pub(crate) fn relay(&mut self) -> &mut Relay {
         let relay = self.relay.as_mut().unwrap();
         assert!(relay.process.is_running(), "the relay ended by itself");
@@ -203,7 +202,7 @@ impl Scene {
         self.wait_and(millis, || {});
     }
 
-    /// Waits, ends what lasts no longer, and calls `look` again and again meanwhile.
+    /// Waits, ends faults whose time is over, and calls `look` repeatedly.
     pub(crate) fn wait_and(&mut self, millis: std::ops::Range<u64>, mut look: impl FnMut()) {
         let until = Instant::now() + self.random.millis(millis);
         loop {
@@ -219,14 +218,13 @@ impl Scene {
         }
     }
 
-    /// How long a fault comes after the last: longer in long runs, which want events
-    /// to get through in between.
+    /// Time between faults: longer in long runs, so that events are delivered in between.
     pub(crate) fn between(&self) -> std::ops::Range<u64> {
         100..600 + setting("CALM", 300)
     }
 
-    /// Something happens to the relay or its machine; nothing that receivers have
-    /// not read is lost by it. Some of it lasts, over what comes next.
+    /// Causes a fault of the relay or its machine, which loses no data that receivers have not
+    /// read. Some faults last, and overlap with later ones.
     pub(crate) fn break_relay(&mut self) {
         self.wait(self.between());
         self.break_now();
@@ -251,8 +249,8 @@ impl Scene {
         }
     }
 
-    /// The relay's limits end with it; a full disk is made room on, for it could not
-    /// be started.
+    /// Restarts the relay, which ends its limits. Frees space on a full disk, because the relay
+    /// could not start.
     pub(crate) fn end_and_restart(&mut self, signal: Signal, name: &'static str) {
         self.end_and(signal, name, |_| {});
     }
@@ -273,7 +271,7 @@ impl Scene {
         self.relay = Some(start_relay(ports, &self.dir, &self.arguments, machine));
     }
 
-    /// One row of the database is damaged at the next start, and costs its host only.
+    /// Damages one row of the database before the next start, which affects only its host.
     fn damage_row(&mut self) {
         self.state.play();
         self.end_and(Signal::KILL, "SIGKILL", |scene| {
@@ -284,8 +282,8 @@ impl Scene {
         self.state.play();
     }
 
-    /// Somebody deletes the database under the running relay, and nothing else is broken
-    /// until that has written it anew.
+    /// Deletes the database of the running relay, and causes no other faults until the relay has
+    /// written it again.
     fn delete_state(&mut self) {
         self.mend_relay();
         self.note("state deleted");
@@ -300,7 +298,7 @@ impl Scene {
         }
     }
 
-    /// Takes the running relay's means away for a while.
+    /// Limits a resource of the running relay for some time.
     fn limit(&mut self, resource: Resource, current: u64, name: &'static str) {
         let time = self.random.millis(200..1000);
         let before = self.relay().limit(resource, Some(current));
@@ -309,7 +307,7 @@ impl Scene {
         }
     }
 
-    /// Nobody reads the log for a while.
+    /// Stops reading the log for some time.
     fn leave_log(&mut self) {
         let time = self.random.millis(1000..8000);
         if self.lacks.hold(Lack::Reader, time) {
@@ -326,7 +324,7 @@ impl Scene {
         }
     }
 
-    /// The relay's wall clock goes wrong, backwards or forwards.
+    /// Sets the relay's wall clock back or forward.
     fn jump(&mut self) {
         self.note("clock jump");
         let seconds = i64::try_from(self.random.below(2 * WRONG)).unwrap();
@@ -345,13 +343,13 @@ impl Scene {
         assert!(status.success(), "{status}");
     }
 
-    /// The invariant.
+    /// Checks the invariant.
     pub(crate) fn check(&self, tally: &Tally, hosts: &[(u32, u32)], outputs: Option<&Proxy>) {
         self.check_arrivals(tally, hosts, outputs);
         assert_eq!(tally.out_of_order(), [], "out of order");
     }
 
-    /// The same where the receiver itself takes messages out of order.
+    /// The same for receivers that accept messages out of order.
     pub(crate) fn check_arrivals(
         &self,
         tally: &Tally,
@@ -374,7 +372,7 @@ impl Scene {
         assert!(self.memory < MEMORY, "the relay took {} kB", self.memory);
     }
 
-    /// `scripts/soak` adds up the lines with `=`.
+    /// Prints the totals; `scripts/soak` adds up the lines with `=`.
     fn report(&self, tally: &Tally, lost: usize, outputs: Option<&Proxy>) {
         let name = self.name;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -419,14 +417,14 @@ fn arguments(dir: &TempDir, root: &Issued, output: String) -> Vec<String> {
     let (authority, _) = root.write(dir, "root");
     let channel = "Microsoft-Windows-Sysmon/Operational".to_owned();
     let pairs = [
-        // It fills the pipe of the log soon when nobody reads it.
+        // It fills the pipe of the log quickly if it is not read.
         ("--verbose", String::new()),
-        // A name that nobody knows, of an output that nobody waits for.
+        // A name that does not exist, of an output that is not required.
         (
             "--output",
             "tcp://dead.name.invalid:601?required=no".to_owned(),
         ),
-        // One about which the name server never answers.
+        // A name for which the name server does not answer.
         (
             "--output",
             "tcp://silent.name.test:601?required=no".to_owned(),
@@ -455,7 +453,7 @@ fn start_relay(
     Relay::start_on_both(ports, dir, &arguments, machine)
 }
 
-/// Every other connection of a host breaks somewhere.
+/// Every other connection of a host has a fault.
 fn source_faults(mut random: Random) -> impl FnMut() -> Plan + Send {
     move || {
         if random.one_in(2) {

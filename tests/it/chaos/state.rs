@@ -1,19 +1,19 @@
-//! Faults of the state folder: one damaged row, and files that somebody deletes.
+//! Faults of the state folder: one damaged row, and deleted files.
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::scene::TIMEOUT;
 use crate::support::{Ledger, Player, Random, TempDir, host_name, wait_for};
 
-/// The host whose row is damaged: it may begin anew, and the others must not notice.
+/// The host whose row is damaged: it may start over, and the others must not be affected.
 const VICTIM: u32 = 9_999;
-/// How often it tries to deliver something while all else breaks.
+/// How often it tries to deliver during other faults.
 const TRIES: usize = 10;
 
 pub(crate) struct State {
     database: String,
     victim: Player,
-    /// What the victim delivers is nobody's promise.
+    /// The guarantee does not apply to the victim's events.
     ledger: Ledger,
 }
 
@@ -26,7 +26,7 @@ impl State {
         }
     }
 
-    /// The victim delivers, from the beginning of its log where it has no bookmark.
+    /// Delivers the victim's events, from the beginning of its log if it has no bookmark.
     pub(crate) fn play(&mut self) {
         let last = self.victim.acknowledged + 5;
         for _ in 0..TRIES {
@@ -37,7 +37,7 @@ impl State {
         }
     }
 
-    /// Damages the victim's row; to be called while no relay runs. Answers whether it had one.
+    /// Damages the victim's row while no relay is running; returns whether it had one.
     pub(crate) fn damage_row(&mut self) -> bool {
         let Ok(database) = Connection::open(&self.database) else {
             return false;
@@ -49,8 +49,8 @@ impl State {
         damaged.is_ok_and(|rows| rows > 0)
     }
 
-    /// Deletes the database and what lies beside while the relay runs, which must write all
-    /// that it knows once more.
+    /// Deletes the database and its accompanying files while the relay is running, which must
+    /// write its entire state again.
     pub(crate) fn delete(&self) {
         let before = self.rows();
         for end in ["", "-wal", "-shm"] {

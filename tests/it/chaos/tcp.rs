@@ -1,4 +1,4 @@
-//! Over TCP and TLS: relay and receiver break in turns.
+//! Over TCP and TLS: faults of relay and receiver alternate.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::support::{
     Authority, Fault, Ledger, Plan, Player, Proxy, Receiver, Tally, wait_for_long,
 };
 
-/// The host whose events show that all before them have arrived.
+/// The host whose events show that all earlier ones have arrived.
 const PROBE: u32 = 0;
 
 #[derive(Clone, Copy)]
@@ -51,9 +51,9 @@ fn over_tls_nothing_acknowledged_is_lost_whatever_breaks() {
     .run();
 }
 
-/// A relay that sends through a proxy to a receiver over TCP or TLS. There the promise
-/// holds unless relay and receiver break within one window: so they take turns, and
-/// between turns everything has to arrive.
+/// A relay that sends through a proxy to a receiver over TCP or TLS. The guarantee holds
+/// unless relay and receiver fail within one replay window: so their faults alternate, and
+/// everything must arrive in between.
 struct Tcp {
     scene: Scene,
     tally: Arc<Tally>,
@@ -140,7 +140,7 @@ impl Tcp {
         self.output.calm();
     }
 
-    /// Breaks the connection to the receiver, and perhaps the next ones too.
+    /// Breaks the connection to the receiver, and possibly the following ones.
     fn strike(&mut self, name: &'static str, fault: Fault) {
         self.scene.note(name);
         let mut random = self.scene.random.fork();
@@ -151,7 +151,7 @@ impl Tcp {
         self.output.strike(fault);
     }
 
-    /// Nothing breaks any more until all that was acknowledged so far has arrived.
+    /// Causes no faults until everything that was acknowledged so far has arrived.
     fn settle(&mut self) {
         self.scene.mend_relay();
         self.output.calm();

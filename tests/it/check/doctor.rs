@@ -1,4 +1,4 @@
-//! `wecrelay doctor` finds nothing where all is well, and names each thing that is broken.
+//! `wecrelay doctor` reports nothing without a problem, and reports each problem that exists.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ fn doctor(arguments: &[&str]) -> (String, Option<i32>) {
     (text + &log, output.status.code())
 }
 
-/// What it says without a relay, which is one finding more.
+/// Its output without a running relay, which is an additional finding.
 fn sick(arguments: &[&str]) -> String {
     let listen = format!("http://127.0.0.1:{}", free_port());
     let (text, code) = doctor(&[&["--listen", &listen], arguments].concat());
@@ -163,7 +163,7 @@ fn certificates_that_hosts_would_not_take_are_told() {
     assert_all(&text, &["--tls-cert: CN=localhost ends on 20", "renew it"]);
     let text = examine(&good, &root.issue("ws-07", Use::Client, 60), &[]);
     assert_all(&text, &["--client-ca: CN=ws-07 is not an authority"]);
-    // An old one, and a key of another: the relay would not start.
+    // An old certificate with another key: the relay would not start.
     let authority = Authority::new("old");
     let old = authority.issue_expired(&["localhost"]);
     let flags = secured(&listen, &old.certificate, &old.key);
@@ -236,7 +236,7 @@ fn ports_without_a_relay_are_told() {
             "one finding keeps events from arriving",
         ],
     );
-    // Another program there.
+    // Another program on this port.
     let other = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let answering = std::thread::spawn(move || {
         use std::io::{Read, Write};
